@@ -1,0 +1,54 @@
+# The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
+.DEFAULT_GOAL := help
+.PHONY: help demo run check lint test format bench slow lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+T ?= tests
+JOBS ?= 2
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+# uv lives inside .venv, so nothing is installed outside this directory.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.5'
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
+	touch $@
+
+demo: $(VENV)/.ready  ## the breach replay: leak, exposure, eviction, proof
+	$(BIN)/ironkeep demo
+
+run: $(VENV)/.ready  ## a development server on 127.0.0.1:8200 (in memory, root token "root")
+	$(BIN)/ironkeep server -dev -dev-root-token-id=root
+
+check: lint test  ## everything CI runs
+
+lint: $(VENV)/.ready  ## format, rules, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.ready  ## the tests, or some: make test T=tests/core
+	$(BIN)/pytest -n $(JOBS) -m 'not slow' $(T)
+
+format: $(VENV)/.ready  ## let ruff format and mend
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs/performance.md
+	$(BIN)/python bench/run.py
+
+slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m slow $(T)
+
+lock: $(VENV)/.ready  ## resolve the dependencies again
+	$(UV) pip compile -q --upgrade --generate-hashes --universal --group dev --no-emit-index-url --no-header -o requirements.lock pyproject.toml
+
+clean:  ## remove what make made
+	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

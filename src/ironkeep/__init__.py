@@ -1,0 +1,1 @@
+"""Ironkeep: a secrets vault that proves what happened on the day of a breach."""
