@@ -1,0 +1,121 @@
+"""Every error Ironkeep raises on purpose.
+
+    IronkeepError
+    ├── InvalidRequest          the caller sent something malformed, or not allowed in this state
+    │   ├── Conflict            check-and-set failed, or the name is taken
+    │   ├── InvalidCredentials  a login failed; never says which half was wrong
+    │   ├── TooLarge            past a named limit on size
+    │   └── UnsupportedMedia    a PATCH that is not application/merge-patch+json
+    ├── PermissionDenied        unknown token, or no policy grants the operation
+    ├── NotFound                nothing at that path, and the caller may know it
+    ├── UnsupportedOperation    the path exists, this operation on it does not
+    ├── TooManyRequests         a limit on rate or count; says when to come back
+    ├── Uninitialised           the vault holds no keys yet
+    ├── Sealed                  the barrier has no key
+    ├── Unavailable             the journal or the disk cannot take the request now
+    ├── UpstreamFailed          a connector's system refused, did not answer, or is unknown
+    └── IntegrityError          stored bytes or a proof do not verify; never retried
+        └── RolledBack          the state is older than one already seen
+
+Errors carry a stable `code` (audited, machine-read) and no HTTP status or exit code: api/errors.py and
+cli/exits.py own those tables, and a test keeps both total. Messages say what to do next and never
+contain a secret value.
+"""
+
+from typing import ClassVar
+
+
+class IronkeepError(Exception):
+    """Base class; raised only through a subclass."""
+
+    code: ClassVar[str] = "error"
+
+
+class InvalidRequest(IronkeepError):
+    """The caller sent something malformed, or not allowed in this state."""
+
+    code = "invalid_request"
+
+
+class Conflict(InvalidRequest):
+    """Check-and-set failed, or the name is taken."""
+
+    code = "conflict"
+
+
+class InvalidCredentials(InvalidRequest):
+    """A login failed; the message never says which half was wrong."""
+
+    code = "invalid_credentials"
+
+
+class TooLarge(InvalidRequest):
+    """The input is past a named limit on size, depth or count."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(InvalidRequest):
+    """The body is of a content type that this operation does not take."""
+
+    code = "unsupported_media"
+
+
+class PermissionDenied(IronkeepError):
+    """Unknown token, or no policy grants the operation."""
+
+    code = "permission_denied"
+
+
+class NotFound(IronkeepError):
+    """Nothing at that path, and the caller may know it."""
+
+    code = "not_found"
+
+
+class UnsupportedOperation(IronkeepError):
+    """The path exists, this operation on it does not."""
+
+    code = "unsupported_operation"
+
+
+class TooManyRequests(IronkeepError):
+    """A limit on rate or count was reached."""
+
+    code = "too_many_requests"
+
+
+class Uninitialised(IronkeepError):
+    """The vault has not been initialised."""
+
+    code = "uninitialised"
+
+
+class Sealed(IronkeepError):
+    """The barrier has no key."""
+
+    code = "sealed"
+
+
+class Unavailable(IronkeepError):
+    """The journal or the disk cannot take the request now; it was not answered."""
+
+    code = "unavailable"
+
+
+class UpstreamFailed(IronkeepError):
+    """A connector's system refused, did not answer, or its answer is unknown."""
+
+    code = "upstream_failed"
+
+
+class IntegrityError(IronkeepError):
+    """Stored bytes or a proof do not verify."""
+
+    code = "integrity"
+
+
+class RolledBack(IntegrityError):
+    """The state is older than one that has already been seen."""
+
+    code = "rolled_back"
