@@ -1,0 +1,42 @@
+"""Typed ids: distinct things have distinct types, so that they cannot be mixed up."""
+
+from typing import Final, NewType
+
+NamespaceId = NewType("NamespaceId", str)
+MountAccessor = NewType("MountAccessor", str)
+MountUuid = NewType("MountUuid", str)
+EntityId = NewType("EntityId", str)
+TokenAccessor = NewType("TokenAccessor", str)
+TokenHash = NewType("TokenHash", str)
+DeviceId = NewType("DeviceId", str)
+RequestId = NewType("RequestId", str)
+CaseId = NewType("CaseId", str)
+
+ROOT_NAMESPACE: Final = NamespaceId("root")
+"""The one namespace until others are built; it is in every place, token and entry already."""
+
+BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def base62(random: bytes, length: int) -> str:
+    """Return length base62 characters from random, which must hold at least 2 bytes for each.
+
+    Sixteen bits a character make the bias of the remainder less than 0.1 %.
+    """
+    if len(random) < 2 * length:
+        raise ValueError("base62 needs two random bytes a character")
+    number = memoryview(random)
+    return "".join(
+        BASE62[int.from_bytes(number[2 * i : 2 * i + 2], "big") % 62] for i in range(length)
+    )
+
+
+def uuid(random: bytes) -> str:
+    """Return the RFC 9562 version 4 UUID made of 16 random bytes."""
+    if len(random) != 16:  # noqa: PLR2004 - the size of a UUID
+        raise ValueError("a UUID takes 16 random bytes")
+    value = bytearray(random)
+    value[6] = value[6] & 0x0F | 0x40
+    value[8] = value[8] & 0x3F | 0x80
+    text = value.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
