@@ -1,0 +1,1 @@
+"""Connectors: the outside systems whose credentials Ironkeep holds."""
