@@ -1,0 +1,180 @@
+"""What a witness answers to add-checkpoint (c2sp.org/tlog-witness), and how a log reads it.
+
+Sans I/O: the witness process reads bodies, calls `decide`, and writes answers. Between reading the
+heads that it passes and making the update durable, no other request of the same origin may run;
+and the update is durable before the answer leaves. Otherwise the witness would vouch for a fork.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.tlog.checkpoint import Checkpoint
+from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
+from ironkeep.tlog.merkle import EMPTY_ROOT, verify_consistency
+from ironkeep.tlog.note import MAX_NOTE, Note, NoteVerifier, Signature
+from ironkeep.tlog.wire import decode_decimal, decode_hash, decode_text, encode_base64
+
+MAX_HASHES: Final = 63
+"""Hash lines of a request, by the specification."""
+
+MAX_REQUEST: Final = MAX_NOTE + (1 << 12)
+"""Bytes of a request: a note, the old size, and 63 hashes of 45 characters."""
+
+TEXT: Final = "text/plain; charset=utf-8"
+SIZE: Final = "text/x.tlog.size"
+"""Content types of answers; SIZE marks the 409 whose body is the witness's latest size."""
+
+_OLD: Final = "old "
+
+
+@dataclass(frozen=True, slots=True)
+class AddCheckpoint:
+    """A request: a signed checkpoint, and the proof that it extends the tree of size `old`."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    note: Note
+    checkpoint: Checkpoint
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Return the request in body; raise IntegrityError if malformed or past a limit."""
+        head, blank, note_text = decode_text(body, MAX_REQUEST).partition("\n\n")
+        old, *hashes = head.split("\n", MAX_HASHES + 1)
+        if not blank or not old.startswith(_OLD) or len(hashes) > MAX_HASHES:
+            raise IntegrityError("an old size, at most 63 hashes, a blank line and a checkpoint")
+        note = Note.parse(note_text.encode())
+        size = decode_decimal(old.removeprefix(_OLD))
+        return cls(size, tuple(map(decode_hash, hashes)), note, Checkpoint.parse(note.text))
+
+    def serialise(self) -> bytes:
+        """Return the bytes of the body."""
+        lines = [f"{_OLD}{self.old}", *map(encode_base64, self.proof)]
+        return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.note.serialise()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The latest size and root that the witness has cosigned for an origin."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What to make durable before the answer leaves.
+
+    `note` is the checkpoint with the log's signatures and the witness's own: what
+    `GET <monitoring prefix>/<hex sha256(origin)>/checkpoint` serves.
+    """
+
+    origin: str
+    head: Head
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and body; `update` is set exactly when the status is 200."""
+
+    status: int
+    body: bytes
+    content_type: str = TEXT
+    update: Update | None = None
+
+
+def decide(
+    body: bytes,
+    heads: Mapping[str, Head],
+    logs: Mapping[str, Sequence[NoteVerifier]],
+    cosigner: Cosigner,
+    timestamp: int,
+) -> Answer:
+    """Return the answer to an add-checkpoint request.
+
+    `heads` holds the latest head by origin, `logs` the trusted keys by origin; timestamp is in
+    POSIX seconds. Never raises for anything that stands in body.
+    """
+    # (1) Malformed.
+    try:
+        request = AddCheckpoint.parse(body)
+    except IntegrityError as error:
+        return _refuse(400, error)
+    checkpoint = request.checkpoint
+    # (2) Unknown log.
+    if checkpoint.origin not in logs:
+        return _refuse(404, "unknown log")
+    # (3) Not signed by it. Anything said after this is said to the log itself.
+    try:
+        signatures = request.note.verified(logs[checkpoint.origin])
+    except IntegrityError as error:
+        return _refuse(403, error)
+    if not signatures:
+        return _refuse(403, "no signature by a trusted key of this log")
+    # (4) Sizes out of order, then not the size that we know: the log learns ours.
+    if request.old > checkpoint.size:
+        return _refuse(400, "the old size is larger than the checkpoint's")
+    latest = heads.get(checkpoint.origin, Head(0, EMPTY_ROOT))
+    if request.old != latest.size:
+        return Answer(409, b"%d\n" % latest.size, SIZE)
+    # (5) Not an extension of what we know.
+    try:
+        _require_extension(latest, request)
+    except IntegrityError as error:
+        return _refuse(422, error)
+    return _cosign(checkpoint, signatures, cosigner.cosign(checkpoint, timestamp))
+
+
+def read_cosignature(
+    body: bytes, checkpoint: Checkpoint, witness: CosignatureVerifier
+) -> Signature:
+    """Return the first cosignature of witness in the body of a 200; raise IntegrityError if none.
+
+    Cosignatures by other keys are ignored, as the specification asks.
+    """
+    note = Note.parse(checkpoint.text + b"\n" + body)
+    # A blank line in the body would move the boundary between text and signatures.
+    if note.text != checkpoint.text:
+        raise IntegrityError("a witness's answer is not signature lines")
+    signatures = note.verified([witness])
+    if not signatures:
+        raise IntegrityError(f"the answer holds no cosignature of {witness.key.name}")
+    return signatures[0]
+
+
+def read_size(body: bytes) -> int:
+    """Return the witness's latest size from the body of a 409, or raise IntegrityError."""
+    text = decode_text(body, MAX_REQUEST)
+    if not text.endswith("\n"):
+        raise IntegrityError("a witness's size does not end in a newline")
+    return decode_decimal(text[:-1])
+
+
+def _require_extension(latest: Head, request: AddCheckpoint) -> None:
+    """Raise IntegrityError unless the checkpoint is proven to extend the latest head."""
+    checkpoint = request.checkpoint
+    checkpoint.require_sound_empty()
+    if latest.size > 0:
+        verify_consistency(
+            latest.size, checkpoint.size, latest.root, checkpoint.root, request.proof
+        )
+    elif request.proof:
+        raise IntegrityError("a proof from the empty tree is empty")
+
+
+def _cosign(checkpoint: Checkpoint, signatures: Sequence[Signature], own: Signature) -> Answer:
+    """Return the 200 with our cosignature, and what to keep."""
+    # One line for each key: a log that repeats itself must not push ours out of the limit.
+    kept = {signature.key_id: signature for signature in signatures}
+    note = Note(checkpoint.text, (*kept.values(), own))
+    head = Head(checkpoint.size, checkpoint.root)
+    update = Update(checkpoint.origin, head, note.serialise())
+    return Answer(200, f"{own.format()}\n".encode(), TEXT, update)
+
+
+def _refuse(status: int, reason: object) -> Answer:
+    """Return a refusal that says why."""
+    return Answer(status, f"{reason}\n".encode())
