@@ -1,0 +1,307 @@
+"""The one path every request takes.
+
+    route → authenticate → decide → handle → journal → (durable) → answer
+
+The order is the security property. `handle` executes the request and appends its entry to the open batch;
+what it returns may be sent only when that batch is durable, and that is the caller's (api/committer)
+side of the contract. Requests that fail or cannot be routed are journalled too. Moving the decision
+behind the handler would let a refusal leak by its effects; moving the entry behind the reply would
+release a secret without a trace.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ironkeep.core.access import Allow, Facts, decide
+from ironkeep.core.errors import (
+    InvalidRequest,
+    IronkeepError,
+
+    PermissionDenied,
+
+
+)
+from ironkeep.core.event import Entry, Released, Value
+from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
+from ironkeep.core.operation import Operation
+from ironkeep.kernel import fields, reply
+from ironkeep.kernel.house import House
+from ironkeep.kernel.journal import Receipt
+from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Session
+
+MAX_PATH: Final = 4_096
+"""Characters in a request path; Vault's clients stay far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What may be sent once the batch that holds `receipt` is durable.
+
+    `error` is None when it went well; the edge owns the table from error class to status. `body` None
+    means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
+    """
+
+    receipt: Receipt
+    body: bytes | None = None
+    error: type[Exception] | None = None
+    absent: bool = False
+    accepted: bool = False
+    content_type: str = "application/json"
+    quorum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that waits for `work`; run it on a worker, then call `finish` with what came of it.
+
+    With a receipt the work is an effect: it starts only when the batch of that receipt is durable.
+    """
+
+    work: Callable[[], Any]
+    finish: Callable[[Any], "Answer | Waiting"]
+    receipt: Receipt | None = None
+
+
+@dataclass(slots=True)
+class _Trace:
+    """What is learnt of a request on its way, for its entry."""
+
+    request_id: RequestId
+    now_ns: int
+    mount: Mount | None = None
+    route: Route | None = None
+    session: Session | None = None
+    rule: str = ""
+    reason: str = ""
+    op: Operation | None = None
+    audited: dict[str, Value] = field(default_factory=dict)
+
+
+class Pipeline:
+    """Executes requests against the house, one after another."""
+
+    def __init__(self, house: House) -> None:
+        self._house: Final = house
+
+    def handle(self, request: Request) -> Answer | Waiting:
+        """Execute request and journal it; never raises for what a caller sent."""
+        return self._run(request, self._house.new_request_id(), None)
+
+    def _run(
+        self,
+        request: Request,
+        request_id: RequestId,
+        resume: Callable[[Call], Response | Suspend] | None,
+    ) -> Answer | Waiting:
+        house = self._house
+        trace = _Trace(request_id, house.clock.now_ns())
+        account = house.state.begin()
+        inner = account.nested()
+        try:
+            call = self._admit(request, trace, account, inner, count_use=resume is None)
+            response = resume(call) if resume else self._invoke(call, trace)
+            if isinstance(response, Suspend):
+                return self._suspend(request, trace, account, inner, response)
+            answer_body, released, wrapped = self._finish(request, trace, inner, response)
+        except IronkeepError as error:
+            account.merge()
+            return self._refuse(request, trace, error)
+        except Exception as error:
+            # A defect: the caller learns nothing, the journal learns the class, the writes are dropped.
+            house.defects.record(trace.request_id, error)
+            return self._refuse(request, trace, error)
+        inner.merge()
+        account.merge()
+        entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
+        route = trace.route
+        return Answer(
+            house.journal.append(entry),
+            answer_body,
+            absent=response.absent,
+            accepted=response.accepted,
+            content_type=response.raw[0] if response.raw else "application/json",
+            quorum=route is not None and route.quorum,
+        )
+
+    def _admit(
+        self, request: Request, trace: _Trace, account: Tx, inner: Tx, *, count_use: bool
+    ) -> Call:
+        """Route, authenticate and decide; return the call for the handler, or raise."""
+        house = self._house
+        _check_path(request)
+        mount, relative = house.find_mount(account, request.path)
+        trace.mount = mount
+        route, params = house.router(mount).match(request.op, relative)
+        trace.route = route
+        if not route.sealed_ok:
+            house.require_unsealed()
+        session = None
+        if not (route.login or route.open):
+            session = self._authenticate(request, trace, account, count_use=count_use)
+        call = Call(
+            request, trace.request_id, relative, params, mount,
+            house.mount_store(inner, mount), inner, account, trace.now_ns, house.entropy,
+            session, house,
+        )  # fmt: skip
+        trace.op = _operation(route, call)
+        self._decide(request, trace, route)
+        return call
+
+    def _authenticate(
+        self, request: Request, trace: _Trace, account: Tx, *, count_use: bool
+    ) -> Session:
+        if request.token is None:
+            raise PermissionDenied("missing client token")
+        tokens = self._house.tokens
+        session = tokens.authenticate(account, request.token, trace.now_ns, request.remote)
+        trace.session = session
+        if count_use and session.record.num_uses:
+            tokens.use(account, session, trace.now_ns)
+        return session
+
+    def _decide(self, request: Request, trace: _Trace, route: Route) -> None:
+        policy = None
+        if trace.session is not None:
+            policy = trace.session.acl.decide(
+                request.path, trace.op or request.op, request.data, request.wrap_ttl_seconds
+            )
+        verdict = decide(Facts(route.login, route.open, route.sudo, policy))
+        trace.rule = verdict.rule
+        if not isinstance(verdict, Allow):
+            trace.reason = verdict.reason
+            raise PermissionDenied("1 error occurred:\n\t* permission denied\n\n")
+
+    def _invoke(self, call: Call, trace: _Trace) -> Response | Suspend:
+        route = trace.route
+        assert route is not None
+        if route.input is None:
+            response: Response | Suspend = route.handler(call)
+            return response
+        given = fields.parse(route.input, {**call.params, **call.raw} if call.params else call.raw)
+        for name in route.audited:
+            value = getattr(given, name)
+            if value is not None:
+                trace.audited[name] = list(value) if isinstance(value, tuple) else value
+        response = route.handler(call, given)
+        if isinstance(response, Response):
+            ignored = fields.unknown(route.input, call.raw)
+            if ignored:
+                names = " ".join(ignored)
+                text = f"Endpoint ignored these unrecognized parameters: [{names}]"
+                response.warnings.append(text)
+        return response
+
+    def _suspend(
+        self, request: Request, trace: _Trace, account: Tx, inner: Tx, suspend: Suspend
+    ) -> Waiting:
+        """Merge what the handler wrote and hand the work out; the rest runs as a request of its own."""
+        receipt = None
+        if suspend.durable:
+            inner.merge()
+            entry = self._entry(request, trace, "pending", (), None)
+            receipt = self._house.journal.append(entry)
+        account.merge()
+
+        def finish(result: Any) -> Answer | Waiting:
+            return self._run(request, trace.request_id, lambda call: suspend.resume(call, result))
+
+        return Waiting(suspend.work, finish, receipt)
+
+    def _finish(
+        self, request: Request, trace: _Trace, inner: Tx, response: Response
+    ) -> tuple[bytes | None, tuple[Released, ...], bool]:
+        """Issue, wrap and encode: return the body, what it releases, and whether it is wrapped."""
+        house, route, mount = self._house, trace.route, trace.mount
+        assert route is not None
+        assert mount is not None
+        if response.issue is not None:
+            spec = replace(response.issue)
+            house.issue(inner, mount, spec, response, trace.now_ns)
+        released = tuple(response.released)
+        releases = bool(released) or response.auth is not None or route.releases
+        if response.raw is not None:
+            return response.raw[1], released, False
+        if response.body is not None:
+            return reply.encode(response.body, releases=releases), released, False
+        if response.data is None and response.auth is None and not response.warnings:
+            if request.wrap_ttl_seconds is None and response.lease is None:
+                return None, released, False
+        document = reply.envelope(response, trace.request_id, mount.type)
+        if route.flat and response.data:
+            document = {**response.data, **document}
+        body = reply.encode(document, releases=releases)
+        if request.wrap_ttl_seconds is not None:
+            info = house.wrap(inner, trace.session, request, body, response, trace.now_ns)
+            return reply.encode(reply.wrapped(info, None), releases=True), released, True
+        return body, released, False
+
+    def _refuse(self, request: Request, trace: _Trace, error: Exception) -> Answer:
+        """Journal a refusal; strangers' refusals are counted when they come too fast."""
+        code = error.code if isinstance(error, IronkeepError) else "internal"
+        entry = self._entry(request, trace, code, (), None)
+        receipt = self._house.refused(entry, known=trace.session is not None)
+        message = str(error) if isinstance(error, IronkeepError) else "internal error"
+        body = reply.encode({"errors": [message] if message else []}, releases=False)
+        return Answer(receipt, body, error=type(error))
+
+    def _entry(
+        self,
+        request: Request,
+        trace: _Trace,
+        outcome: str,
+        released: tuple[Released, ...],
+        response: Response | None,
+        *,
+        wrapped: bool = False,
+    ) -> Entry:
+        session = trace.session
+        record = session.record if session else None
+        audited = trace.audited
+        issued = ""
+        if response is not None:
+            audited = {**audited, **response.audited} if response.audited else audited
+            issued = str(response.auth.get("accessor", "")) if response.auth else ""
+        return Entry(
+            kind="request",
+            time_ns=trace.now_ns,
+            request=trace.request_id,
+            parent=request.parent,
+            op=trace.op or request.op,
+            path=request.path[:MAX_PATH],
+            mount=trace.mount.uuid if trace.mount else "",
+            entity=record.entity if record else "",
+            name=session.name if session else "",
+            accessor=record.accessor if record else "",
+            device=record.device if record else "",
+            remote=request.remote,
+            rule=trace.rule,
+            outcome=outcome,
+            reason=trace.reason,
+            released=released,
+            wrapped=wrapped,
+            issued=issued,
+            audited=audited,
+        )
+
+
+def _operation(route: Route, call: Call) -> Operation:
+    """Return the operation that policy decides on: an update of what is not there is a create."""
+    if call.op is Operation.UPDATE and route.exists is not None and not route.exists(call):
+        return Operation.CREATE
+    return call.op
+
+
+def _check_path(request: Request) -> None:
+    """Raise InvalidRequest for a path or namespace that nothing here may see."""
+    if request.namespace.strip("/") not in {"", ROOT_NAMESPACE}:
+        raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
+    path = request.path
+    if len(path) > MAX_PATH or not path.isprintable():
+        raise InvalidRequest("path contains unprintable characters or is too long")
+    if "." in path and any(part in {".", ".."} for part in path.split("/")):
+        raise InvalidRequest("path contains a '.' or '..' segment")
+
+

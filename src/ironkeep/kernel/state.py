@@ -1,0 +1,166 @@
+"""The rows as executed: committed rows, the batches still on their way to disk, this request's writes.
+
+    Tx (one request) → State.dirty (executed, not yet durable) → cache → Storage (committed)
+
+A request that succeeds is merged into the dirty rows, so that the next one sees it, although neither is
+answered before both are durable. The cache learns of a row only after its commit. When a commit fails,
+`reset` forgets everything that was not read from storage.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ironkeep.core.ports import Row, Storage
+
+CACHE_ROWS: Final = 65_536
+"""Rows kept in memory, about 1.6 KB each with their objects; the oldest half goes when full."""
+
+_ABSENT: Final = Row(b"")
+"""Stands for "known not to be there" in a mapping where None means "not known"."""
+
+
+class State:
+    """The shared view of rows; used by one thread, but for what `Storage` allows."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage: Final = storage
+        self._cache: dict[bytes, Row] = {}
+        self._dirty: dict[bytes, Row] = {}
+        self._batch: dict[bytes, Row] = {}
+        self._before: dict[bytes, Row | None] = {}
+
+    def begin(self) -> "Tx":
+        """Open a transaction over everything executed so far."""
+        return Tx(self)
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key as executed, or None."""
+        row = self._dirty.get(key) if self._dirty else None
+        if row is None:
+            row = self._cache.get(key)
+            if row is None:
+                row = self._load(key)
+        return None if row is _ABSENT else row
+
+    def _load(self, key: bytes) -> Row:
+        row = self._storage.get(key) or _ABSENT
+        if len(self._cache) >= CACHE_ROWS:
+            for old in list(self._cache)[: CACHE_ROWS // 2]:
+                del self._cache[old]
+        self._cache[key] = row
+        return row
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows under prefix as executed, in key order."""
+        return _merge(self._storage.scan(prefix), self._dirty, prefix)
+
+    def merge(self, writes: Mapping[bytes, Row]) -> None:
+        """Add a request's writes to the open batch."""
+        for key, row in writes.items():
+            if key not in self._before:
+                self._before[key] = self.get(key)
+            self._batch[key] = row
+            self._dirty[key] = row
+
+    def close_batch(self) -> "Writes | None":
+        """Freeze the open batch and start the next; None when it changes nothing."""
+        if not self._batch:
+            return None
+        writes = Writes(self._batch, self._before)
+        self._batch, self._before = {}, {}
+        return writes
+
+    def committed(self, writes: "Writes") -> None:
+        """Move a durable batch into the cache, except where a later batch wrote again."""
+        for key, row in writes.rows.items():
+            self._cache[key] = row
+            if self._dirty.get(key) is row:
+                del self._dirty[key]
+
+    def reset(self) -> None:
+        """Forget all that storage does not say: a commit failed."""
+        self._cache, self._dirty, self._batch, self._before = {}, {}, {}, {}
+
+
+class Writes:
+    """One batch's changes, with each row as it was before: what the set-hash needs."""
+
+    __slots__ = ("before", "rows")
+
+    def __init__(self, rows: dict[bytes, Row], before: dict[bytes, Row | None]) -> None:
+        self.rows: Final = rows
+        self.before: Final = before
+
+    def changes(self) -> Iterator[tuple[bytes, Row | None, Row | None]]:
+        """Yield (key, row before, row after)."""
+        for key, row in self.rows.items():
+            yield key, self.before[key], None if row is _ABSENT else row
+
+    def for_storage(self) -> dict[bytes, Row | None]:
+        """Return the rows in the storage port's form."""
+        return {key: None if row is _ABSENT else row for key, row in self.rows.items()}
+
+
+class Tx:
+    """One request's view and writes; nothing is shared until `merge`."""
+
+    __slots__ = ("_below", "writes")
+
+    def __init__(self, below: "State | Tx") -> None:
+        self._below: Final = below
+        self.writes: dict[bytes, Row] = {}
+
+    def nested(self) -> "Tx":
+        """Open a transaction inside this one, to be merged or dropped."""
+        return Tx(self)
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key, own writes included."""
+        if self.writes:
+            row = self.writes.get(key)
+            if row is not None:
+                return None if row is _ABSENT else row
+        return self._below.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows under prefix in key order, own writes included."""
+        return _merge(self._below.scan(prefix), self.writes, prefix)
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Write row at key."""
+        self.writes[key] = row
+
+    def delete(self, key: bytes) -> None:
+        """Remove the row at key; removing an absent row is fine."""
+        self.writes[key] = _ABSENT
+
+    def merge(self) -> None:
+        """Hand the writes down to what this transaction was opened on."""
+        if self.writes:
+            if isinstance(self._below, Tx):
+                self._below.writes.update(self.writes)
+            else:
+                self._below.merge(self.writes)
+            self.writes = {}
+
+
+def _merge(
+    below: Iterator[tuple[bytes, Row]], above: Mapping[bytes, Row], prefix: bytes
+) -> Iterator[tuple[bytes, Row]]:
+    """Yield the union of both in key order; above wins, and may say that a row is gone."""
+    fresh = sorted(key for key in above if key.startswith(prefix)) if above else []
+    if not fresh:
+        yield from below
+        return
+    position = 0
+    for key, row in below:
+        while position < len(fresh) and fresh[position] < key:
+            if above[fresh[position]] is not _ABSENT:
+                yield fresh[position], above[fresh[position]]
+            position += 1
+        if position < len(fresh) and fresh[position] == key:
+            continue
+        yield key, row
+    for remaining in fresh[position:]:
+        if above[remaining] is not _ABSENT:
+            yield remaining, above[remaining]
