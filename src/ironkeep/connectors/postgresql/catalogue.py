@@ -1,0 +1,325 @@
+"""Where in PostgreSQL's catalogues (15 to 18) somebody could get in, act, or come back from.
+
+Each source is a query whose first column names a thing uniquely within the source; the others are
+its attributes, under their column names. Rules for the queries: code and definitions are shown as
+SHA-256 digests; of a password's verifier only the salt, which the server tells everybody who
+tries to log in, and which is new at every change; nothing that changes by itself (counters,
+times, activity).
+"""
+# ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
+
+from typing import Final, LiteralString
+
+import msgspec
+
+from ironkeep.core.inventory import Kind
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One query; skipped where table `needs` does not exist; rows are hidden without `role`."""
+
+    name: str
+    kind: Kind
+    query: LiteralString
+    needs: str = ""
+    role: str = ""
+
+
+_OUTSIDE: Final[LiteralString] = (
+    "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+)
+
+
+def _digest(expression: LiteralString) -> LiteralString:
+    """Return SQL for the hexadecimal SHA-256 of a text expression; null stays null."""
+    return "encode(sha256(convert_to(" + expression + ", getdatabaseencoding())), 'hex')"
+
+
+CLUSTER: Final = (
+    Source(
+        "role",
+        Kind.PRINCIPAL,
+        """
+        SELECT rolname, oid::text AS number, rolsuper AS superuser, rolinherit AS inherits,
+            rolcreaterole AS creates_roles, rolcreatedb AS creates_databases,
+            rolcanlogin AS may_log_in, rolreplication AS replicates, rolbypassrls AS bypasses_rls,
+            rolconnlimit AS connection_limit, rolvaliduntil::text AS valid_until
+        FROM pg_roles""",
+    ),
+    Source(
+        "password",
+        Kind.KEY,
+        """
+        SELECT rolname, CASE
+            WHEN rolpassword LIKE 'SCRAM-SHA-256$%'
+                THEN split_part(rolpassword, '$', 1) || '$' || split_part(rolpassword, '$', 2)
+            ELSE left(rolpassword, 3) END AS verifier
+        FROM pg_authid WHERE rolpassword IS NOT NULL""",
+    ),
+    Source(
+        "membership",
+        Kind.GRANT,
+        """
+        SELECT pg_get_userbyid(member) || ' in ' || pg_get_userbyid(roleid)
+                || ' by ' || pg_get_userbyid(grantor),
+            admin_option, to_jsonb(m) ->> 'inherit_option' AS inherit_option,
+            to_jsonb(m) ->> 'set_option' AS set_option
+        FROM pg_auth_members m""",
+    ),
+    Source(
+        "database",
+        Kind.GRANT,
+        """
+        SELECT datname, oid::text AS number, pg_get_userbyid(datdba) AS owner,
+            datacl::text AS acl, datallowconn AS open, datistemplate AS template
+        FROM pg_database""",
+    ),
+    Source(
+        "tablespace",
+        Kind.GRANT,
+        """
+        SELECT spcname, pg_get_userbyid(spcowner) AS owner, spcacl::text AS acl,
+            pg_tablespace_location(oid) AS location
+        FROM pg_tablespace""",
+    ),
+    Source(
+        "parameter_acl",
+        Kind.GRANT,
+        "SELECT parname, paracl::text AS acl FROM pg_parameter_acl",
+    ),
+    Source(
+        "role_setting",
+        Kind.HOOK,
+        """
+        SELECT coalesce(r.rolname, 'every role') || ' in ' || coalesce(d.datname, 'every database'),
+            array_to_string(setconfig, '; ') AS settings
+        FROM pg_db_role_setting s
+            LEFT JOIN pg_roles r ON r.oid = s.setrole
+            LEFT JOIN pg_database d ON d.oid = s.setdatabase""",
+    ),
+    Source(
+        "setting",
+        Kind.SETTING,
+        """
+        SELECT name, setting AS value, source AS set_in, sourcefile AS file FROM pg_settings
+        WHERE source NOT IN ('default', 'override', 'client', 'session', 'user', 'database',
+                'database user')
+            OR name IN ('archive_command', 'archive_library', 'restore_command',
+                'archive_cleanup_command', 'recovery_end_command', 'shared_preload_libraries',
+                'ssl_passphrase_command', 'hba_file', 'ident_file', 'config_file',
+                'data_directory', 'dynamic_library_path', 'allow_system_table_mods', 'ssl',
+                'ssl_ca_file', 'ssl_cert_file', 'ssl_crl_file', 'primary_conninfo')""",
+        role="pg_read_all_settings",
+    ),
+    Source(
+        "hba",
+        Kind.SETTING,
+        """
+        SELECT rule || ' #' || row_number() OVER (PARTITION BY rule ORDER BY place), place, error
+        FROM (
+            SELECT concat_ws(' ', type, array_to_string(database, ','),
+                    array_to_string(user_name, ','), address, netmask, auth_method,
+                    array_to_string(options, ' ')) AS rule,
+                row_number() OVER () AS place, error
+            FROM pg_hba_file_rules) r""",
+    ),
+    Source(
+        "ident",
+        Kind.SETTING,
+        """
+        SELECT rule || ' #' || row_number() OVER (PARTITION BY rule ORDER BY place), place, error
+        FROM (
+            SELECT concat_ws(' ', map_name, sys_name, pg_username) AS rule,
+                row_number() OVER () AS place, error
+            FROM pg_ident_file_mappings) r""",
+    ),
+    Source(
+        "replication_slot",
+        Kind.HOOK,
+        """
+        SELECT slot_name, slot_type AS type, plugin, database, temporary
+        FROM pg_replication_slots""",
+    ),
+    Source(
+        "subscription",
+        Kind.HOOK,
+        """
+        SELECT d.datname || '.' || subname, pg_get_userbyid(subowner) AS owner,
+            subenabled AS enabled, subconninfo AS connection,
+            array_to_string(subpublications, ', ') AS publications
+        FROM pg_subscription JOIN pg_database d ON d.oid = subdbid""",
+    ),
+    Source(
+        "prepared_transaction",
+        Kind.HOOK,
+        "SELECT gid, owner, database, prepared::text AS since FROM pg_prepared_xacts",
+    ),
+)
+"""What belongs to the cluster, and is seen from any of its databases."""
+
+DATABASE: Final = (
+    Source(
+        "function",
+        Kind.HOOK,
+        """
+        SELECT n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid)
+                || ')',
+            pg_get_userbyid(proowner) AS owner, l.lanname AS language,
+            prosecdef AS security_definer, l.lanpltrusted AS trusted,
+            proacl::text AS acl, array_to_string(proconfig, '; ') AS settings, probin AS library,
+            """
+        + _digest("prosrc || coalesce(pg_get_function_sqlbody(p.oid), '')")
+        + """ AS sha256
+        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            JOIN pg_language l ON l.oid = p.prolang
+        WHERE p.oid >= 16384 OR p.prosecdef OR p.proacl IS NOT NULL""",
+    ),
+    Source(
+        "builtin_functions",
+        Kind.HOOK,
+        "SELECT 'all', count(*) AS count, "
+        + _digest(
+            "string_agg(concat_ws('|', oid, proname, proowner, prolang, prosecdef, prosrc, probin,"
+            " proconfig::text), E'\\n' ORDER BY oid)"
+        )
+        + " AS sha256 FROM pg_proc WHERE oid < 16384",
+    ),
+    Source(
+        "trigger",
+        Kind.HOOK,
+        "SELECT tgrelid::regclass || '.' || tgname, tgfoid::regprocedure::text AS function,"
+        " tgenabled::text AS enabled, "
+        + _digest("pg_get_triggerdef(oid)")
+        + " AS sha256 FROM pg_trigger WHERE NOT tgisinternal",
+    ),
+    Source(
+        "event_trigger",
+        Kind.HOOK,
+        """
+        SELECT evtname, evtevent AS event, evtfoid::regprocedure::text AS function,
+            evtenabled::text AS enabled, pg_get_userbyid(evtowner) AS owner,
+            array_to_string(evttags, ', ') AS tags
+        FROM pg_event_trigger""",
+    ),
+    Source(
+        "rule",
+        Kind.HOOK,
+        "SELECT ev_class::regclass || '.' || rulename, ev_enabled::text AS enabled, "
+        + _digest("pg_get_ruledef(r.oid)")
+        + " AS sha256 FROM pg_rewrite r WHERE r.oid >= 16384",
+    ),
+    Source(
+        "policy",
+        Kind.GRANT,
+        """
+        SELECT polrelid::regclass || '.' || polname, polcmd::text AS command,
+            polpermissive AS permissive,
+            (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END, ', ')
+                FROM unnest(polroles) r) AS roles,
+            pg_get_expr(polqual, polrelid) AS visible,
+            pg_get_expr(polwithcheck, polrelid) AS allowed
+        FROM pg_policy""",
+    ),
+    Source(
+        "relation",
+        Kind.GRANT,
+        """
+        SELECT c.oid::regclass::text, relkind::text AS type, pg_get_userbyid(relowner) AS owner,
+            relacl::text AS acl, relrowsecurity AS row_security,
+            relforcerowsecurity AS row_security_forced
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE relkind IN ('r', 'v', 'm', 'S', 'f', 'p')
+            AND (relacl IS NOT NULL AND n.nspname !~ '^pg_(toast_)?temp_' OR """
+        + _OUTSIDE
+        + ")",
+    ),
+    Source(
+        "column",
+        Kind.GRANT,
+        """
+        SELECT attrelid::regclass || '.' || attname, attacl::text AS acl
+        FROM pg_attribute WHERE attacl IS NOT NULL""",
+    ),
+    Source(
+        "schema",
+        Kind.GRANT,
+        """
+        SELECT nspname, pg_get_userbyid(nspowner) AS owner, nspacl::text AS acl
+        FROM pg_namespace n WHERE nspname !~ '^pg_(toast|temp)'""",
+    ),
+    Source(
+        "default_acl",
+        Kind.GRANT,
+        """
+        SELECT pg_get_userbyid(defaclrole) || ' in '
+                || coalesce(nullif(defaclnamespace, 0)::regnamespace::text, 'every schema')
+                || ' for ' || defaclobjtype::text,
+            defaclacl::text AS acl
+        FROM pg_default_acl""",
+    ),
+    Source(
+        "large_object",
+        Kind.GRANT,
+        """
+        SELECT oid::text, pg_get_userbyid(lomowner) AS owner, lomacl::text AS acl
+        FROM pg_largeobject_metadata WHERE lomacl IS NOT NULL""",
+    ),
+    Source(
+        "language",
+        Kind.HOOK,
+        """
+        SELECT lanname, lanpltrusted AS trusted, pg_get_userbyid(lanowner) AS owner,
+            lanacl::text AS acl, lanplcallfoid::regproc::text AS handler
+        FROM pg_language""",
+    ),
+    Source(
+        "extension",
+        Kind.HOOK,
+        """
+        SELECT extname, extversion AS version, pg_get_userbyid(extowner) AS owner
+        FROM pg_extension""",
+    ),
+    Source(
+        "foreign_data_wrapper",
+        Kind.HOOK,
+        """
+        SELECT fdwname, pg_get_userbyid(fdwowner) AS owner, fdwacl::text AS acl,
+            fdwhandler::regproc::text AS handler, array_to_string(fdwoptions, '; ') AS options
+        FROM pg_foreign_data_wrapper""",
+    ),
+    Source(
+        "foreign_server",
+        Kind.HOOK,
+        """
+        SELECT srvname, pg_get_userbyid(srvowner) AS owner, srvacl::text AS acl,
+            array_to_string(srvoptions, '; ') AS options
+        FROM pg_foreign_server""",
+    ),
+    Source(
+        "user_mapping",
+        Kind.KEY,
+        """
+        SELECT coalesce(usename, 'PUBLIC') || ' at ' || srvname,
+            array_to_string(umoptions, '; ') AS options
+        FROM pg_user_mappings""",
+    ),
+    Source(
+        "publication",
+        Kind.HOOK,
+        """
+        SELECT pubname, pg_get_userbyid(pubowner) AS owner, puballtables AS all_tables,
+            (SELECT string_agg(prrelid::regclass::text, ', ' ORDER BY prrelid)
+                FROM pg_publication_rel r WHERE r.prpubid = p.oid) AS tables
+        FROM pg_publication p""",
+    ),
+    Source(
+        "cron_job",
+        Kind.HOOK,
+        """
+        SELECT jobid::text, schedule, username AS role, database, active, """
+        + _digest("command")
+        + " AS sha256 FROM cron.job",
+        needs="cron.job",
+    ),
+)
+"""What belongs to one database."""

@@ -1,0 +1,154 @@
+"""Set, probe, lock and kill PostgreSQL logins, and take stock of who can get in.
+
+The server is given SCRAM verifiers, never passwords: a password is in no statement, and so in no
+log of the server. Role names are quoted by the driver and bounded here, because PostgreSQL cuts a
+long name and would then change another role.
+"""
+# ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
+
+from contextlib import AbstractContextManager
+from typing import Final, LiteralString
+
+from ironkeep.connectors.postgresql import probe, scram, stock
+from ironkeep.connectors.postgresql.link import Link, connect
+from ironkeep.core.connector import Ambiguous, ProbeResult, Target
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.inventory import Inventory, InventoryItem, Kind, item
+from ironkeep.core.ports import Clock, Entropy
+from ironkeep.core.secret import Secret
+
+MAX_NAME_BYTES: Final = 63
+"""PostgreSQL's NAMEDATALEN less one; it silently cuts what is longer."""
+
+KILL_TRIES: Final = 10
+"""A try ends every session it sees; a client that outlasts ten still finds the door open."""
+
+# By number, not name: the sessions of a dropped role have no name any more. They cannot be told
+# from those of another dropped role, but are nobody's: asked about a role that is gone, all count.
+_THEIRS: Final[LiteralString] = """
+    FROM pg_stat_activity s LEFT JOIN pg_stat_ssl t USING (pid)
+    WHERE s.pid <> pg_backend_pid() AND CASE
+        WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
+        THEN s.usesysid = (SELECT oid FROM pg_roles WHERE rolname = %s)
+        ELSE s.usesysid IS NOT NULL
+            AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = s.usesysid)
+    END"""
+
+_SESSIONS: Final[LiteralString] = (
+    """
+    SELECT s.pid::text || ' since ' || s.backend_start::text, s.usesysid::text AS role_number,
+        s.backend_type, s.datname AS database, host(s.client_addr) AS client_address,
+        s.application_name, s.state, t.client_serial::text AS client_certificate
+    """
+    + _THEIRS
+)
+
+_PREPARED: Final[LiteralString] = """
+    SELECT gid, database, prepared::text AS since FROM pg_prepared_xacts
+    WHERE owner IS NOT DISTINCT FROM (SELECT rolname FROM pg_roles WHERE rolname = %s)"""
+
+_SLOTS: Final[LiteralString] = (
+    "SELECT slot_name, slot_type, plugin, database FROM pg_replication_slots"
+    " WHERE active_pid IN (SELECT s.pid" + _THEIRS + ")"
+)
+
+
+_TERMINATE: Final[LiteralString] = (
+    "SELECT s.pid || ' ' || s.backend_start, pg_terminate_backend(s.pid)" + _THEIRS
+)
+
+_AWAIT: Final[LiteralString] = "SELECT pg_terminate_backend(s.pid, 200)" + _THEIRS + " LIMIT 20"
+"""Waits up to 200 ms for each to be gone; twenty of them stay within the statement's time."""
+
+
+class PostgreSQL:
+    """The connector; core.connector.Connector says what each method promises."""
+
+    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+        self._clock = clock
+        self._entropy = entropy
+
+    def set_password(
+        self, target: Target, username: str, new: Secret, current: Secret | None
+    ) -> None:
+        """Set username's verifier for new, logged in as username with current, or else as admin.
+
+        The verifier does reach the server's log when statements are logged. It lets nobody log in,
+        but a weak password can be guessed from it.
+        """
+        _check_name(username)
+        verifier = scram.verifier(new, self._entropy.token(scram.SALT_BYTES))
+        way = _admin(target) if current is None else connect(target, username, current)
+        with way as link:
+            link.alter_role(username, "PASSWORD", verifier)
+
+    def probe(self, target: Target, username: str, password: Secret) -> ProbeResult:
+        """Log in as username with password and run SELECT now(); see login.py for the answers."""
+        _check_name(username)
+        scram.saslprep(password.reveal())
+        return probe.present(target, username, password, self._clock, self._entropy)
+
+    def lock(self, target: Target, username: str) -> None:
+        """Take the right to log in from username."""
+        _check_name(username)
+        with _admin(target) as link:
+            link.alter_role(username, "NOLOGIN")
+
+    def unlock(self, target: Target, username: str) -> None:
+        """Give the right to log in back to username."""
+        _check_name(username)
+        with _admin(target) as link:
+            link.alter_role(username, "LOGIN")
+
+    def kill_sessions(self, target: Target, username: str) -> int:
+        """End the sessions of username until none is left, and return how many there were.
+
+        Prepared transactions and replication slots outlive them: `sessions` lists those.
+        """
+        _check_name(username)
+        ended: set[str] = set()
+        with _admin(target) as link:
+            for _ in range(KILL_TRIES):
+                seen = link.effects(_TERMINATE, username, username)
+                if not seen:
+                    return len(ended)
+                ended.update(name for name, _ in seen)
+                link.effects(_AWAIT, username, username)
+        raise Ambiguous(f"sessions of {username} still come back: lock it before ending them")
+
+    def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
+        """Return username's sessions, its prepared transactions, the replication slots it uses."""
+        _check_name(username)
+        with _admin(target) as link:
+            found = [
+                *_items(link, "session", _SESSIONS, username, username),
+                *_items(link, "prepared_transaction", _PREPARED, username),
+                *_items(link, "replication_slot", _SLOTS, username, username),
+            ]
+        return tuple(sorted(found))
+
+    def inventory(self, target: Target) -> Inventory:
+        """Return who can get into every database of the cluster; see catalogue.py for the list."""
+        return stock.take(target)
+
+
+def _admin(target: Target) -> AbstractContextManager[Link]:
+    return connect(target, target.admin_username, target.admin_password)
+
+
+def _items(link: Link, source: str, query: LiteralString, *values: str) -> list[InventoryItem]:
+    """Return the rows of query as items: the first column is the name."""
+    columns, rows = link.table(query, *values)
+    return [
+        item(Kind.SESSION, source, row[0], stock.attributes(columns[1:], row[1:])) for row in rows
+    ]
+
+
+def _check_name(username: str) -> None:
+    """Raise InvalidRequest unless PostgreSQL can hold username whole."""
+    try:
+        size = len(username.encode())
+    except UnicodeEncodeError:
+        size = 0
+    if not 1 <= size <= MAX_NAME_BYTES or "\0" in username:
+        raise InvalidRequest(f"a PostgreSQL role name takes 1 to {MAX_NAME_BYTES} bytes of UTF-8")
