@@ -44,7 +44,7 @@ class Answer:
     means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
     """
 
-    receipt: Receipt
+    receipt: Receipt | None
     body: bytes | None = None
     error: type[Exception] | None = None
     absent: bool = False
