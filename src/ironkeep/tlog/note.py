@@ -278,6 +278,7 @@ def _split_key(text: str) -> tuple[str, str, bytes]:
     try:
         data = decode_base64(encoded)
     except IntegrityError:
-        # The decoder's message could be about secret text; ours is not.
-        raise InvalidRequest("a key is written name+hash+base64") from None
+        data = b""
+    if not data:
+        raise InvalidRequest("a key is written name+hash+base64")
     return name, key_id, data
