@@ -1,0 +1,57 @@
+"""A view over a dictionary, and entropy that repeats: all that keys and barrier need."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ironkeep.core.ports import Entropy, Row
+from ironkeep.kernel.view import View
+
+
+class DictView:
+    def __init__(self, rows: dict[bytes, Row]) -> None:
+        self.rows = rows
+
+    def get(self, key: bytes) -> Row | None:
+        return self.rows.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        return iter([(key, self.rows[key]) for key in sorted(self.rows) if key.startswith(prefix)])
+
+    def put(self, key: bytes, row: Row) -> None:
+        self.rows[key] = row
+
+    def delete(self, key: bytes) -> None:
+        self.rows.pop(key, None)
+
+
+class CountedEntropy:
+    """Different bytes at each call, the same in each run."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def token(self, size: int) -> bytes:
+        self.calls += 1
+        return hashlib.shake_256(self.calls.to_bytes(8, "big")).digest(size)
+
+
+@pytest.fixture(scope="session")
+def entropy() -> Entropy:
+    return CountedEntropy()
+
+
+@pytest.fixture(scope="session")
+def view_over() -> Callable[[dict[bytes, Row]], View]:
+    return DictView
+
+
+@pytest.fixture
+def rows() -> dict[bytes, Row]:
+    return {}
+
+
+@pytest.fixture
+def view(rows: dict[bytes, Row]) -> View:
+    return DictView(rows)
