@@ -49,7 +49,7 @@ class App:
         headers = _headers(scope["headers"])
         body = await _read(receive, headers)
         client = scope["client"]
-        remote = "%s:%d" % tuple(client) if client else ""
+        remote = f"{client[0]}:{client[1]}" if client else ""
         request = wire.parse(
             scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
         )

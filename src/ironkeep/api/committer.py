@@ -1,7 +1,8 @@
 """Answers wait here until the batch that holds their entry is durable.
 
-The loop thread executes; one long-lived writer thread makes batches durable. The next batch is whatever
-was executed while the last one synced, so batches form by themselves and no timer delays anybody.
+The loop thread executes; one long-lived writer thread makes batches durable. The next batch is
+whatever was executed while the last one synced, so batches form by themselves and no timer delays
+anybody.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ Send = Callable[[Answer | None], None]
 MAX_WAITING: Final = 8_192
 """Requests that may wait for one sync; past it new ones are refused before they are executed."""
 STALL_NS: Final = 5_000_000_000
-"""A sync that takes longer than this fails what arrives meanwhile with 503 instead of queueing it."""
+"""While a sync takes longer than this, new requests are refused with 503 and not queued."""
 WORKERS: Final = 8
 """Threads for argon2 and connectors' calls."""
 

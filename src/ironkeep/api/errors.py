@@ -31,7 +31,7 @@ DEFECT: Final = 500
 
 
 def status_of(error: type[Exception]) -> int:
-    """Return the status for an error class; a subclass without a line of its own takes its parent's."""
+    """Return the status for an error class; one without a line of its own takes its parent's."""
     for cls in error.__mro__:
         if cls in STATUS:
             return STATUS[cls]

@@ -1,9 +1,9 @@
 """uvicorn's HTTP protocol with a short way for the commonest request: one whole GET head, no body.
 
-Half of the cost of a read is its coroutine, its future and its scope. When the bytes that arrive are
-exactly one complete GET head for /v1/, nothing is half parsed and nothing is under way on the connection, it
-is answered by the same pipeline function without them. Everything else falls through to ASGI. A test
-shows that both ways give equal answers and equal entries.
+Half of the cost of a read is its coroutine, its future and its scope. When the bytes that arrive
+are exactly one complete GET head for /v1/, nothing is half parsed and nothing is under way on the
+connection, it is answered by the same pipeline function without them. Everything else falls through
+to ASGI. A test shows that both ways give equal answers and equal entries.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ _MEMO: Final = 8_192
 """Distinct header blocks remembered; the oldest half goes when full."""
 
 _TARGET: Final = re.compile(rb"GET (/v1/[A-Za-z0-9_\-./~]+) HTTP/1\.1\r\n")
-_HEADER: Final = re.compile(rb"([A-Za-z0-9\-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*\r\n")
+_HEADER: Final = re.compile(
+    rb"([A-Za-z0-9\-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*\r\n"
+)
 _SLOW: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection", b"content-type"}
 )
@@ -59,7 +61,7 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Start a connection; its first head is due soon."""
         super().connection_made(transport)
-        self._remote = "%s:%d" % self.client if self.client else ""
+        self._remote = f"{self.client[0]}:{self.client[1]}" if self.client else ""
         self._secure = self.scheme == "https"
         self._heard = self.loop.time()
         self._half = True
@@ -94,7 +96,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def sweep(self, now: float) -> None:
-        """Close the connection when its client is too slow or idle for too long; about once a second."""
+        """Close the connection when its client is too slow, or idle for too long."""
         limit = HALF_SECONDS if self._half else IDLE_SECONDS
         answering = self._pending or (self.cycle is not None and not self.cycle.response_complete)
         if now - self._heard > limit and (self._half or not answering):

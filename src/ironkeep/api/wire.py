@@ -1,8 +1,8 @@
 """HTTP in, `Request` out: Vault's transport rules, with a limit on everything.
 
-Source: the Vault HTTP API (docs, and the behaviour that its clients depend on). Verbs map to operations;
-query parameters are data on GET, LIST and DELETE; a body is a JSON object whatever its Content-Type
-says, since curl sends JSON as a form.
+Source: the Vault HTTP API (docs, and the behaviour that its clients depend on). Verbs map to
+operations; query parameters are data on GET, LIST and DELETE; a body is a JSON object whatever its
+Content-Type says, since curl sends JSON as a form.
 """
 
 import json

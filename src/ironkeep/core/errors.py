@@ -17,9 +17,9 @@
     └── IntegrityError          stored bytes or a proof do not verify; never retried
         └── RolledBack          the state is older than one already seen
 
-Errors carry a stable `code` (audited, machine-read) and no HTTP status or exit code: api/errors.py and
-cli/exits.py own those tables, and a test keeps both total. Messages say what to do next and never
-contain a secret value.
+Errors carry a stable `code` (audited, machine-read) and no HTTP status or exit code: api/errors.py
+and cli/exits.py own those tables, and a test keeps both total. Messages say what to do next and
+never contain a secret value.
 """
 
 from typing import ClassVar

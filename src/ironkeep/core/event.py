@@ -1,8 +1,8 @@
 """The one canonical audit entry.
 
-A typed allow-list: what may be recorded is a field here, and nothing walks a request or response body. A
-secret's value never appears, nor an HMAC of it: the version identifies it. Sealing an entry into the
-bytes of a journal leaf is core/leaf.py's job.
+A typed allow-list: what may be recorded is a field here, and nothing walks a request or response
+body. A secret's value never appears, nor an HMAC of it: the version identifies it. Sealing an entry
+into the bytes of a journal leaf is core/leaf.py's job.
 """
 
 from typing import Final, Literal
@@ -10,9 +10,9 @@ from typing import Final, Literal
 import msgspec
 
 Kind = Literal["request", "start", "commit", "key", "effect", "refused", "tick", "notice"]
-"""request: one API request. start: a server began. commit: a store commit. effect: an outside call's
-outcome. refused: counted refusals of strangers. tick: work driven by time. notice: anything else that
-the server says of itself (a seal, a checkpoint failure, a clock step)."""
+"""request: one API request. start: a server began. commit: a store commit. effect: an outside
+call's outcome. refused: counted refusals of strangers. tick: work driven by time. notice: anything
+else that the server says of itself (a seal, a checkpoint failure, a clock step)."""
 
 Value = str | int | bool | list[str]
 
@@ -31,9 +31,10 @@ class Released(msgspec.Struct, frozen=True, omit_defaults=True):
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happened, who did it, what decided, how it ended.
 
-    `time_ns` is POSIX, UTC. `path` is the full API path. `mount` is the mount's uuid: a remount does not
-    change what an entry speaks of. `outcome` is "ok" or an error code of core.errors. `rule` names the
-    policy rule that decided. `audited` holds the fields that the route declares as fit to record.
+    `time_ns` is POSIX, UTC. `path` is the full API path. `mount` is the mount's uuid: a remount
+    does not change what an entry speaks of. `outcome` is "ok" or an error code of core.errors.
+    `rule` names the policy rule that decided. `audited` holds the fields that the route declares as
+    fit to record.
     """
 
     kind: Kind

@@ -1,8 +1,8 @@
 """The side effects Ironkeep needs, as protocols.
 
-Each has one real implementation in adapters/ and one in-memory implementation, with faults, in testing/.
-Code below adapters/ takes these as arguments and never reaches for the real thing. Times are POSIX
-nanoseconds, UTC.
+Each has one real implementation in adapters/ and one in-memory implementation, with faults, in
+testing/. Code below adapters/ takes these as arguments and never reaches for the real thing. Times
+are POSIX nanoseconds, UTC.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,9 +46,9 @@ class Head:
 class Commit:
     """Everything that one commit changes; all of it becomes durable, or none.
 
-    `seq` is the store's head plus one: a store whose head has moved refuses, so a second writer fences
-    out the first. `writes` maps key to row, or to None for a removal. `state` replaces the head's.
-    `frame` is the batch's journal frame, kept in the outbox until a later commit says by
+    `seq` is the store's head plus one: a store whose head has moved refuses, so a second writer
+    fences out the first. `writes` maps key to row, or to None for a removal. `state` replaces the
+    head's. `frame` is the batch's journal frame, kept in the outbox until a later commit says by
     `drained_seq` that every frame of a commit up to that number reached the journal.
     """
 
@@ -105,8 +105,8 @@ class Storage(Protocol):
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit.
 
-        The stream is compacted: a row appears once, at its latest change. Backups, caches and replicas
-        feed on it.
+        The stream is compacted: a row appears once, at its latest change. Backups, caches and
+        replicas feed on it.
         """
         ...
 

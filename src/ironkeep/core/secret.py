@@ -1,7 +1,7 @@
 """A secret value that cannot be shown by accident.
 
-It has no useful repr, str, format, hash, comparison or serialisation; `reveal()` is the one way out, and
-only the pipeline, connectors and crypto call it.
+It has no useful repr, str, format, hash, comparison or serialisation; `reveal()` is the one way
+out, and only the pipeline, connectors and crypto call it.
 """
 
 import hmac

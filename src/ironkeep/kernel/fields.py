@@ -1,9 +1,10 @@
 """Request data into a route's declared input, with Vault's weak typing.
 
-The CLI sends every value as a string, curl sends what it likes, and clients rely on both: "5" is an int,
-"true" a bool, "1h30m" and 90 are durations, "a,b" and ["a", "b"] the same list. A route declares its
-fields once, as a frozen dataclass; this module derives the parser, the list of names that are not
-fields, and the help text from it. Source: field types of the Vault API (HTTP API docs, "fields").
+The CLI sends every value as a string, curl sends what it likes, and clients rely on both: "5" is an
+int, "true" a bool, "1h30m" and 90 are durations, "a,b" and ["a", "b"] the same list. A route
+declares its fields once, as a frozen dataclass; this module derives the parser, the list of names
+that are not fields, and the help text from it. Source: field types of the Vault API (HTTP API docs,
+"fields").
 """
 
 import dataclasses
@@ -34,7 +35,15 @@ MAX_SECONDS: Final = 100 * 366 * 86_400
 MAX_LIST: Final = 4_096
 """Items in one list field; more is an attack or a mistake."""
 
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_UNITS: Final = {
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86_400.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "ns": 1e-9,
+}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|s|m|h|d)")
 _MAX_TEXT: Final = 64
 """Characters in a number or duration; more is not one."""
@@ -162,7 +171,7 @@ class Field:
 
 @cache
 def fields_of(declaration: type) -> tuple[Field, ...]:
-    """Return the fields that a declaration holds; raise TypeError for an annotation unknown here."""
+    """Return the fields of a declaration; raise TypeError for an annotation unknown here."""
     hints = typing.get_type_hints(declaration, include_extras=True)
     return tuple(_field(item, hints[item.name]) for item in dataclasses.fields(declaration))
 
@@ -174,9 +183,7 @@ def _field(item: "dataclasses.Field[Any]", hint: object) -> Field:
     parse = _BY_TYPE.get(kind)
     if parse is None:
         raise TypeError(f"no weak parser for {hint!r} of {item.name}")
-    required = (
-        item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    )
+    required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
     aliases = tuple(item.metadata.get("alias", ()))
     return Field(item.name, parse, required, str(item.metadata.get("help", "")), aliases)
 

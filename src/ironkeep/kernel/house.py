@@ -1,6 +1,7 @@
 """The house: everything the kernel keeps, wired together, and the keys while they are there.
 
-Rooms reach it as `call.house`. While sealed `barrier` is None and only routes marked `sealed_ok` answer.
+Rooms reach it as `call.house`. While sealed `barrier` is None and only routes marked `sealed_ok`
+answer.
 """
 
 from collections.abc import Callable, Mapping
@@ -126,9 +127,7 @@ class House:
         if self.barrier is not None:
             self.expire(now_ns)
 
-    def issue(
-        self, tx: Tx, mount: Mount, spec: TokenSpec, response: Response, now_ns: int
-    ) -> None:
+    def issue(self, tx: Tx, mount: Mount, spec: TokenSpec, response: Response, now_ns: int) -> None:
         """Issue the token that a response asks for and put it into the response as its auth."""
         raise NotImplementedError
 
@@ -151,5 +150,3 @@ class House:
 
 def _ignore(request_id: RequestId, error: Exception) -> None:
     """Nobody listens for defects."""
-
-

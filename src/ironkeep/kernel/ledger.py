@@ -1,10 +1,10 @@
-"""From executed requests to durable ones: a batch is committed once, journalled once, then answered.
+"""From executed to durable: a batch is committed once, journalled once, then answered.
 
     close (loop thread) → persist (writer thread) → settle (loop thread)
 
-The database commits first and carries the batch's journal frame in its outbox; the journal follows. So a
-crash in between leaves a frame to drain at the next start, and the journal never knows of a change that
-the database does not. A batch without writes touches the journal alone.
+The database commits first and carries the batch's journal frame in its outbox; the journal follows.
+So a crash in between leaves a frame to drain at the next start, and the journal never knows of a
+change that the database does not. A batch without writes touches the journal alone.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class Ledger:
         return Batch(frame, commit, writes)
 
     def _seal_state(self, writes: Writes) -> bytes:
-        """Number the commit, bring the set-hash up to it, and journal both."""
+        """Give the commit its number, bring the set-hash up to it, and journal both."""
         if self.sethash is None:
             raise RuntimeError("rows changed while no key was there to account for them")
         self.seq += 1
@@ -85,8 +85,8 @@ class Ledger:
     def recover(self) -> None:
         """After a failed persist: learn what became of it and bring both sides into step.
 
-        Everything that was not answered is forgotten, or turns out to have happened. Raise Unavailable
-        when the journal itself failed: then only a restart helps.
+        Everything that was not answered is forgotten, or turns out to have happened. Raise
+        Unavailable when the journal itself failed: then only a restart helps.
         """
         self._state.close_batch()
         self._state.reset()

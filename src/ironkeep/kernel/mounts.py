@@ -1,7 +1,7 @@
 """The mount table: which engine or auth method serves which path.
 
-One record holds the whole table, so that a change is one row and every derived form is validated by that
-row's identity. Each mount keeps the history of its life under kernel.history.
+One record holds the whole table, so that a change is one row and every derived form is validated by
+that row's identity. Each mount keeps the history of its life under kernel.history.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,9 @@ _TABLE: Final = "table"
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Mount, ...])
 
-SINGLETONS: Final = frozenset({"sys", "cubbyhole", "identity", "token", "system", "incident", "audit"})
+SINGLETONS: Final = frozenset(
+    {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit"}
+)
 """Types that are mounted once by the house itself, and neither made, moved nor removed by API."""
 
 
@@ -39,7 +41,7 @@ class Table:
     depth: int
 
     def find(self, path: str) -> Mount | None:
-        """Return the mount whose path is the longest prefix of path, or equals it but for the slash."""
+        """Return the mount with the longest path that path starts with."""
         parts = path.split("/", self.depth)
         for count in range(min(len(parts), self.depth), 0, -1):
             mount = self.by_path.get("/".join(parts[:count]) + "/")
@@ -135,7 +137,7 @@ def new_mount(path: str, kind: str, entropy: Entropy, **rest: Any) -> Mount:
 
 
 def check_path(path: str) -> None:
-    """Raise InvalidRequest unless path is fit for a mount: printable, bounded, ends in one slash."""
+    """Raise InvalidRequest unless path is fit for a mount: printable, bounded, no odd segment."""
     core = path.removesuffix("/")
     if not core or len(path) > MAX_PATH or not path.isprintable():
         raise InvalidRequest(f"a mount path has 1 to {MAX_PATH} printable characters")

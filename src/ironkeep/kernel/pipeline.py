@@ -2,11 +2,11 @@
 
     route → authenticate → decide → handle → journal → (durable) → answer
 
-The order is the security property. `handle` executes the request and appends its entry to the open batch;
-what it returns may be sent only when that batch is durable, and that is the caller's (api/committer)
-side of the contract. Requests that fail or cannot be routed are journalled too. Moving the decision
-behind the handler would let a refusal leak by its effects; moving the entry behind the reply would
-release a secret without a trace.
+The order is the security property. `handle` executes the request and appends its entry to the open
+batch; what it returns may be sent only when that batch is durable, and that is the caller's
+(api/committer) side of the contract. Requests that fail or cannot be routed are journalled too.
+Moving the decision behind the handler would let a refusal leak by its effects; moving the entry
+behind the reply would release a secret without a trace.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,7 @@ from ironkeep.core.access import Allow, Facts, decide
 from ironkeep.core.errors import (
     InvalidRequest,
     IronkeepError,
-
     PermissionDenied,
-
-
 )
 from ironkeep.core.event import Entry, Released, Value
 from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
@@ -40,8 +37,8 @@ MAX_PATH: Final = 4_096
 class Answer:
     """What may be sent once the batch that holds `receipt` is durable.
 
-    `error` is None when it went well; the edge owns the table from error class to status. `body` None
-    means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
+    `error` is None when it went well; the edge owns the table from error class to status. `body`
+    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
     """
 
     receipt: Receipt | None
@@ -109,8 +106,9 @@ class Pipeline:
         except IronkeepError as error:
             account.merge()
             return self._refuse(request, trace, error)
-        except Exception as error:
-            # A defect: the caller learns nothing, the journal learns the class, the writes are dropped.
+        except Exception as error:  # noqa: BLE001 - see below
+            # A defect: the caller learns nothing, the journal learns the class, the writes are
+            # dropped.
             house.defects.record(trace.request_id, error)
             return self._refuse(request, trace, error)
         inner.merge()
@@ -197,7 +195,7 @@ class Pipeline:
     def _suspend(
         self, request: Request, trace: _Trace, account: Tx, inner: Tx, suspend: Suspend
     ) -> Waiting:
-        """Merge what the handler wrote and hand the work out; the rest runs as a request of its own."""
+        """Merge what the handler wrote, hand the work out; the rest runs as a request of its own."""
         receipt = None
         if suspend.durable:
             inner.merge()
@@ -226,9 +224,8 @@ class Pipeline:
             return response.raw[1], released, False
         if response.body is not None:
             return reply.encode(response.body, releases=releases), released, False
-        if response.data is None and response.auth is None and not response.warnings:
-            if request.wrap_ttl_seconds is None and response.lease is None:
-                return None, released, False
+        if request.wrap_ttl_seconds is None and _is_empty(response):
+            return None, released, False
         document = reply.envelope(response, trace.request_id, mount.type)
         if route.flat and response.data:
             document = {**response.data, **document}
@@ -287,6 +284,15 @@ class Pipeline:
         )
 
 
+def _is_empty(response: Response) -> bool:
+    return (
+        response.data is None
+        and response.auth is None
+        and response.lease is None
+        and not response.warnings
+    )
+
+
 def _operation(route: Route, call: Call) -> Operation:
     """Return the operation that policy decides on: an update of what is not there is a create."""
     if call.op is Operation.UPDATE and route.exists is not None and not route.exists(call):
@@ -303,5 +309,3 @@ def _check_path(request: Request) -> None:
         raise InvalidRequest("path contains unprintable characters or is too long")
     if "." in path and any(part in {".", ".."} for part in path.split("/")):
         raise InvalidRequest("path contains a '.' or '..' segment")
-
-

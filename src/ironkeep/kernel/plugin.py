@@ -1,8 +1,9 @@
 """What an engine or an auth method is: a literal table of routes over handlers.
 
-The kernel routes, authenticates, decides and journals; a handler only does its own work, synchronously,
-against its own mount's storage, with time and randomness as values. It may end in one of three ways: a
-`Response`, an error of core.errors, or a `Suspend` when something slow or outside must happen first.
+The kernel routes, authenticates, decides and journals; a handler only does its own work,
+synchronously, against its own mount's storage, with time and randomness as values. It may end in
+one of three ways: a `Response`, an error of core.errors, or a `Suspend` when something slow or
+outside must happen first.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ class SecretJson(Secret):
 
 @dataclass(slots=True)
 class Request:
-    """One API request as it came in; `path` is what follows /v1/, decoded, without a leading slash."""
+    """One API request as it came in; `path` is what follows /v1/, decoded."""
 
     op: Operation
     path: str
@@ -36,7 +37,7 @@ class Request:
     remote: str = ""
     wrap_ttl_seconds: int | None = None
     namespace: str = ""
-    parent: RequestId = RequestId("")
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Call:
 
     `tx` holds this request's writes and is dropped when the handler fails; `account` is the outer
     transaction, for what must outlive a refusal (use counts, lockouts). `path` is relative to the
-    mount, `params` holds what the route's pattern captured. `raw` is the request's data before fields.
+    mount, `params` holds what the route's pattern captured. `raw` is the request's data before
+    fields.
     """
 
     request: Request
@@ -112,11 +114,11 @@ class LeaseInfo:
 class Response:
     """What a handler answers.
 
-    `data` goes into Vault's envelope and may hold `Secret` values, which only the pipeline reveals and
-    only when the route releases secrets and `released` says which. `body` is bare JSON instead of an
-    envelope. Neither means 204. `issue` asks the pipeline to issue a token as this response's auth.
-    `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are further facts for the
-    entry, beside the route's audited fields.
+    `data` goes into Vault's envelope and may hold `Secret` values, which only the pipeline reveals
+    and only when the route releases secrets and `released` says which. `body` is bare JSON instead
+    of an envelope. Neither means 204. `issue` asks the pipeline to issue a token as this response's
+    auth. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are further
+    facts for the entry, beside the route's audited fields.
     """
 
     data: Mapping[str, Any] | None = None
@@ -136,10 +138,10 @@ class Response:
 class Suspend:
     """A handler's way to wait for slow work (argon2) or an effect (a connector's call).
 
-    `work` runs on a worker thread and touches nothing of the kernel. `resume` runs in a transaction of
-    its own with work's result, or with the exception that it raised. With `durable`, work starts only
-    when this request's writes and entry are durable: that is how an intent precedes its effect. A crash
-    in between leaves the intent, for the tick to reconcile.
+    `work` runs on a worker thread and touches nothing of the kernel. `resume` runs in a transaction
+    of its own with work's result, or with the exception that it raised. With `durable`, work starts
+    only when this request's writes and entry are durable: that is how an intent precedes its
+    effect. A crash in between leaves the intent, for the tick to reconcile.
     """
 
     work: Callable[[], Any]
@@ -155,11 +157,12 @@ Handler = Callable[..., Response | Suspend]
 class Route:
     """One operation on one pattern of a mount.
 
-    `pattern` is relative to the mount: literal segments, `{name}` for one segment, `{name...}` for the
-    rest (may be empty, may hold slashes). A LIST arrives with its path ending in "/" or empty, and a
-    list pattern is written that way. `input` is a frozen dataclass from which fields are parsed
-    with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`. `exists`
-    turns update into create when it answers False. `audited` names the input fields fit to record.
+    `pattern` is relative to the mount: literal segments, `{name}` for one segment, `{name...}` for
+    the rest (may be empty, may hold slashes). A LIST arrives with its path ending in "/" or empty,
+    and a list pattern is written that way. `input` is a frozen dataclass from which fields are
+    parsed with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`.
+    `exists` turns update into create when it answers False. `audited` names the input fields fit to
+    record.
     """
 
     op: Operation

@@ -1,8 +1,8 @@
 """Strangers' refusals: journalled one by one while they are few, counted when they are many.
 
-Without a limit anybody who reaches the port could fill the disk with entries; without entries an attack
-would go unseen. So each second a bounded number is journalled whole, and the rest as one entry a second
-that says how many there were, from how many addresses, with a few of those named.
+Without a limit anybody who reaches the port could fill the disk with entries; without entries an
+attack would go unseen. So each second a bounded number is journalled whole, and the rest as one
+entry a second that says how many there were, from how many addresses, with a few of those named.
 """
 
 from collections import Counter

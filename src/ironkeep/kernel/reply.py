@@ -1,7 +1,7 @@
 """A response as bytes: Vault's envelope, and the one place where a secret is revealed.
 
-Source: the Vault HTTP API's response envelope (sdk/logical/translate_response). All keys are present
-even when null; clients rely on it.
+Source: the Vault HTTP API's response envelope (sdk/logical/translate_response). All keys are
+present even when null; clients rely on it.
 """
 
 from collections.abc import Mapping
@@ -40,8 +40,8 @@ _REVEALER: Final = _Revealer()
 def encode(document: Any, *, releases: bool) -> bytes:
     """Return document as JSON.
 
-    Raise RuntimeError when it holds a secret and the route does not declare that it releases one: the
-    answer is lost then, not the secret.
+    Raise RuntimeError when it holds a secret and the route does not declare that it releases one:
+    the answer is lost then, not the secret.
     """
     _REVEALER.revealed = 0
     raw = _REVEALER.encoder.encode(document)

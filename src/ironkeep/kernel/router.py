@@ -1,8 +1,8 @@
 """From a path and an operation to the route that answers it.
 
-Patterns are literal segments, `{name}` and a last `{name...}`; see plugin.Route. A plugin's table is
-compiled once. Literal segments win over `{name}`, and `{name}` over `{name...}`, whatever the order of
-the table.
+Patterns are literal segments, `{name}` and a last `{name...}`; see plugin.Route. A plugin's table
+is compiled once. Literal segments win over `{name}`, and `{name}` over `{name...}`, whatever the
+order of the table.
 """
 
 import re
@@ -65,7 +65,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _rank(pattern: str) -> list[tuple[int, str]]:
-    """Order patterns: at the first segment that differs literal first, then {name}, {name...} last."""
+    """Order patterns: literal before {name} before {name...} at the first segment that differs."""
     return [
         (2 if "...}" in segment else 1 if "{" in segment else 0, segment)
         for segment in pattern.split("/")

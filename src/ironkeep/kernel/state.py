@@ -1,10 +1,11 @@
-"""The rows as executed: committed rows, the batches still on their way to disk, this request's writes.
+"""The rows as executed: committed rows, the batches still on their way to disk, this request's
+writes.
 
     Tx (one request) → State.dirty (executed, not yet durable) → cache → Storage (committed)
 
-A request that succeeds is merged into the dirty rows, so that the next one sees it, although neither is
-answered before both are durable. The cache learns of a row only after its commit. When a commit fails,
-`reset` forgets everything that was not read from storage.
+A request that succeeds is merged into the dirty rows, so that the next one sees it, although
+neither is answered before both are durable. The cache learns of a row only after its commit. When a
+commit fails, `reset` forgets everything that was not read from storage.
 """
 
 from collections.abc import Iterator, Mapping

@@ -58,7 +58,8 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class TokenSpec:
     """A token to be issued. Lengths are seconds; 0 means the mount's or the system's default.
 
-    `alias` names the person or machine at the issuing mount: the pipeline finds or makes its entity.
+    `alias` names the person or machine at the issuing mount: the pipeline finds or makes its
+    entity.
     """
 
     policies: tuple[str, ...]

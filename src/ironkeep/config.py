@@ -1,0 +1,234 @@
+"""The server's configuration: Vault's own HCL or JSON keys, and the few that are ours.
+
+An unknown key is an error: a misspelt `tls_disable` or `witness` must not be silently without
+effect. Keys of Vault that change nothing here are accepted by name (`disable_mlock`, `ui`,
+`log_level`, …), so that a team's file works as it is. This module alone reads the environment.
+
+    listener "tcp" { address = "127.0.0.1:8200"  tls_cert_file = "…"  tls_key_file = "…" }
+    storage "sqlite" { path = "/var/lib/ironkeep" }
+    audit { path = "/var/lib/ironkeep/audit"  name = "node-1" }
+    witness "tower" { address = "https://…"  vkey = "…" }
+    seal "file" { path = "/etc/ironkeep/seal.key" }
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ironkeep.core import hcl
+from ironkeep.core.errors import InvalidRequest
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
+DEFAULT_TTL_SECONDS: Final = 768 * 3600
+MAX_LISTENERS: Final = 8
+MAX_WITNESSES: Final = 16
+
+_WITHOUT_EFFECT: Final = frozenset(
+    {"disable_mlock", "ui", "log_level", "log_format", "pid_file", "cluster_addr", "disable_cache",
+     "disable_clustering", "disable_performance_standby"}
+)  # fmt: skip
+_TOP: Final = frozenset(
+    {"listener", "storage", "backend", "audit", "witness", "quorum", "seal", "default_lease_ttl",
+     "max_lease_ttl", "api_addr", "cluster_name"}
+)  # fmt: skip
+_LISTENER: Final = frozenset(
+    {"address", "cluster_address", "tls_cert_file", "tls_key_file", "tls_disable",
+     "tls_client_ca_file", "tls_min_version", "tls_require_and_verify_client_cert",
+     "tls_disable_client_certs", "max_request_size"}
+)  # fmt: skip
+_TLS_VERSIONS: Final = frozenset({"tls12", "tls13"})
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One TCP address, with TLS unless it is told to do without."""
+
+    host: str
+    port: int
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    require_client_cert: bool = False
+    min_version: str = "tls12"
+
+    @property
+    def tls(self) -> bool:
+        """Whether the listener speaks TLS."""
+        return self.cert_file is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One witness that cosigns our checkpoints; `vkey` is its signed-note verifier key."""
+
+    name: str
+    address: str
+    vkey: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that a server is told from outside. `path` None means: keep nothing."""
+
+    listeners: tuple[Listener, ...]
+    path: Path | None = None
+    audit_path: Path | None = None
+    audit_name: str = "node-1"
+    cluster_name: str = "ironkeep"
+    api_addr: str = ""
+    default_lease_ttl_seconds: int = DEFAULT_TTL_SECONDS
+    max_lease_ttl_seconds: int = DEFAULT_TTL_SECONDS
+    witnesses: tuple[Witness, ...] = ()
+    quorum: int = 0
+    seal_key_file: Path | None = None
+    ignored: tuple[str, ...] = field(default=())
+
+
+def load(path: Path) -> Config:
+    """Return the configuration in path; raise InvalidRequest saying what is wrong where."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"cannot read {path}: {error}") from None
+    return parse(text)
+
+
+def parse(text: str) -> Config:
+    """Return the configuration in text."""
+    body = hcl.parse(text)
+    for item in body.items:
+        if item.key not in _TOP | _WITHOUT_EFFECT:
+            raise item.error(f"unknown key {item.key!r}")
+    listeners = tuple(_listener(block) for block in body.blocks("listener", 1))
+    if not 1 <= len(listeners) <= MAX_LISTENERS:
+        raise InvalidRequest(f"give 1 to {MAX_LISTENERS} listener blocks")
+    storage = _storage(body)
+    audit = _only(body, "audit", {"path", "name"})
+    witnesses = tuple(_witness(block) for block in body.blocks("witness", 1))
+    if len(witnesses) > MAX_WITNESSES:
+        raise InvalidRequest(f"give at most {MAX_WITNESSES} witness blocks")
+    quorum = int(_scalar(body, "quorum", int) or (len(witnesses) // 2 + 1 if witnesses else 0))
+    if quorum > len(witnesses):
+        raise InvalidRequest("quorum is larger than the number of witness blocks")
+    return Config(
+        listeners=listeners,
+        path=storage,
+        audit_path=Path(audit["path"]) if "path" in audit else None,
+        audit_name=str(audit.get("name", "node-1")),
+        cluster_name=str(_scalar(body, "cluster_name", str) or "ironkeep"),
+        api_addr=str(_scalar(body, "api_addr", str) or ""),
+        default_lease_ttl_seconds=_seconds(body, "default_lease_ttl"),
+        max_lease_ttl_seconds=_seconds(body, "max_lease_ttl"),
+        witnesses=witnesses,
+        quorum=quorum,
+        seal_key_file=_seal(body),
+        ignored=tuple(item.key for item in body.items if item.key in _WITHOUT_EFFECT),
+    )
+
+
+def _listener(block: hcl.Item) -> Listener:
+    if block.labels != ("tcp",):
+        raise block.error('the only kind of listener is "tcp"')
+    given = _known(block, _LISTENER)
+    host, _, port = str(given.get("address", DEFAULT_ADDRESS)).rpartition(":")
+    if not port.isdigit() or not 0 <= int(port) < 1 << 16:
+        raise block.error("address is host:port")
+    version = str(given.get("tls_min_version", "tls12"))
+    if version not in _TLS_VERSIONS:
+        raise block.error("tls_min_version is tls12 or tls13")
+    disabled = _flag(block, given.get("tls_disable", False))
+    cert, key = given.get("tls_cert_file"), given.get("tls_key_file")
+    if not disabled and (cert is None or key is None):
+        raise block.error("give tls_cert_file and tls_key_file, or tls_disable = true")
+    ca = given.get("tls_client_ca_file")
+    return Listener(
+        host=host.strip("[]") or "127.0.0.1",
+        port=int(port),
+        cert_file=None if disabled else Path(str(cert)),
+        key_file=None if disabled else Path(str(key)),
+        client_ca_file=Path(str(ca)) if ca is not None else None,
+        require_client_cert=_flag(block, given.get("tls_require_and_verify_client_cert", False)),
+        min_version=version,
+    )
+
+
+def _storage(body: hcl.Body) -> Path | None:
+    blocks = [*body.blocks("storage", 1), *body.blocks("backend", 1)]
+    if len(blocks) != 1:
+        raise InvalidRequest('give one storage block: storage "sqlite" { path = "…" }')
+    block = blocks[0]
+    if block.labels == ("inmem",):
+        _known(block, frozenset())
+        return None
+    if block.labels not in (("sqlite",), ("file",)):
+        raise block.error('the kinds of storage are "sqlite" and "inmem"')
+    given = _known(block, frozenset({"path"}))
+    if "path" not in given:
+        raise block.error("storage needs a path")
+    return Path(str(given["path"]))
+
+
+def _witness(block: hcl.Item) -> Witness:
+    given = _known(block, frozenset({"address", "vkey"}))
+    if not {"address", "vkey"} <= given.keys():
+        raise block.error("a witness needs address and vkey")
+    return Witness(block.labels[0], str(given["address"]), str(given["vkey"]))
+
+
+def _seal(body: hcl.Body) -> Path | None:
+    blocks = list(body.blocks("seal", 1))
+    if not blocks:
+        return None
+    if len(blocks) != 1 or blocks[0].labels not in (("file",), ("shamir",)):
+        raise InvalidRequest('give at most one seal block, "shamir" or "file"')
+    given = _known(blocks[0], frozenset({"path"}))
+    return Path(str(given["path"])) if blocks[0].labels == ("file",) else None
+
+
+def _only(body: hcl.Body, key: str, names: set[str]) -> Mapping[str, Any]:
+    item = body.get(key)
+    return {} if item is None else _known(item, frozenset(names))
+
+
+def _known(block: hcl.Item, names: frozenset[str]) -> dict[str, Any]:
+    given = block.body().plain()
+    unknown = sorted(given.keys() - names)
+    if unknown:
+        raise block.error(f"unknown key {unknown[0]!r} in {block.key}")
+    return given
+
+
+def _flag(block: hcl.Item, value: object) -> bool:
+    if value in (True, 1, "1", "true"):
+        return True
+    if value in (False, 0, "0", "false", ""):
+        return False
+    raise block.error("expected true or false")
+
+
+def _scalar(body: hcl.Body, key: str, kind: type) -> object:
+    item = body.get(key)
+    if item is None:
+        return None
+    if not isinstance(item.value, kind):
+        raise item.error(f"{key} is not of type {kind.__name__}")
+    return item.value
+
+
+def _seconds(body: hcl.Body, key: str) -> int:
+    item = body.get(key)
+    if item is None:
+        return DEFAULT_TTL_SECONDS
+    text = str(item.value)
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    if not number.isdigit():
+        raise item.error(f"{key} is a length of time such as 768h")
+    return int(number) * units[unit]
+
+
+def environment(name: str, default: str = "") -> str:
+    """Return an environment variable; the one place where the environment is read."""
+    return os.environ.get(name, default)
