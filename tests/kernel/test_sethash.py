@@ -1,0 +1,188 @@
+import hashlib
+
+import pytest
+from hypothesis import given, strategies as st
+
+from ironkeep.core.errors import IntegrityError, RolledBack
+from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid
+from ironkeep.core.ports import Entropy, Head, Row
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.barrier import Barrier, Store
+from ironkeep.kernel.ciphers import Ciphers
+from ironkeep.kernel.keyring import HOUSE, Keyring, SegmentId, new_keyring
+from ironkeep.kernel.names import Place
+from ironkeep.kernel.sethash import (
+    MODULUS,
+    SetHash,
+    Standing,
+    decode_standing,
+    encode_standing,
+    verify_not_older,
+    verify_rows,
+)
+from ironkeep.kernel.view import View
+
+KEY = bytes(range(32))
+HASH = SetHash(Secret(KEY))
+ROW = st.builds(Row, st.binary(max_size=8), st.none() | st.integers(0, 2**63 - 1))
+KEYS = st.binary(min_size=1, max_size=3)
+ROWS = st.dictionaries(KEYS, ROW)
+
+
+@pytest.fixture
+def ciphers(entropy: Entropy) -> Ciphers:
+    return Ciphers(new_keyring(HOUSE, entropy, 0), entropy)
+
+
+def test_the_sum_is_that_of_the_written_out_elements() -> None:
+    def element(data: bytes) -> int:
+        digest = hashlib.blake2b(data, digest_size=32, key=KEY, person=b"ironkeep-rows-v1")
+        return int.from_bytes(digest.digest(), "big")
+
+    rows = [(b"\x00key", Row(b"value")), (b"\x01k", Row(b"v", 258))]
+    want = (
+        element(b"\x00\x00\x00\x04" + b"\x00" + bytes(8) + b"\x00key" + b"value")
+        + element(b"\x00\x00\x00\x02" + b"\x01" + bytes(6) + b"\x01\x02" + b"\x01k" + b"v")
+    ) % MODULUS
+    assert HASH.of(rows) == want
+
+
+@given(ROWS, st.lists(st.tuples(KEYS, st.none() | ROW)))
+def test_incremental_equals_recomputed(
+    rows: dict[bytes, Row], writes: list[tuple[bytes, Row | None]]
+) -> None:
+    total = HASH.of(rows.items())
+    for key, row in writes:
+        total = HASH.replace(total, key, rows.get(key), row)
+        if row is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = row
+    assert total == HASH.of(reversed(list(rows.items())))
+    verify_rows(Standing(1, total), rows.items(), HASH)
+
+
+@given(ROWS, KEYS, ROW)
+def test_adding_and_removing_cancel(rows: dict[bytes, Row], key: bytes, row: Row) -> None:
+    total = HASH.of(rows.items())
+    assert HASH.remove(HASH.add(total, key, row), key, row) == total
+    assert HASH.add(total, key, row) == HASH.replace(total, key, None, row) != total
+
+
+@given(st.lists(st.tuples(KEYS, ROW), min_size=2, max_size=6, unique_by=repr))
+def test_different_rows_have_different_elements(rows: list[tuple[bytes, Row]]) -> None:
+    assert len({HASH.of([row]) for row in rows}) == len(rows)
+
+
+def test_the_parts_of_a_row_cannot_slide() -> None:
+    assert HASH.of([(b"ab", Row(b"c"))]) != HASH.of([(b"a", Row(b"bc"))])
+    assert HASH.of([(b"a", Row(b"", 0))]) != HASH.of([(b"a", Row(b""))])
+    assert HASH.of([]) == 0
+
+
+# -- the attacks that encryption alone does not see ------------------------------------------------
+
+
+@pytest.fixture
+def keyring(entropy: Entropy) -> Keyring:
+    return new_keyring(HOUSE, entropy, 0)
+
+
+@pytest.fixture
+def store(keyring: Keyring, entropy: Entropy, view: View) -> Store:
+    place = Place(ROOT_NAMESPACE, MountUuid("uuid"))
+    return Store(Barrier(keyring, entropy), place, view)
+
+
+def test_a_replayed_row_opens_but_is_found(
+    keyring: Keyring, store: Store, rows: dict[bytes, Row]
+) -> None:
+    set_hash = SetHash(keyring.row_hash_key)
+    store.put("a", b"old")
+    key, old = store.key_of("a"), rows[store.key_of("a")]
+    store.put("a", b"new")
+    standing = Standing(2, set_hash.of(rows.items()))
+    verify_rows(standing, rows.items(), set_hash)
+    rows[key] = old
+    assert store.get("a") == b"old"
+    with pytest.raises(IntegrityError, match=r"older copy.*snapshot"):
+        verify_rows(standing, rows.items(), set_hash)
+
+
+def test_a_removed_and_an_added_row_are_found(
+    keyring: Keyring, store: Store, rows: dict[bytes, Row]
+) -> None:
+    set_hash = SetHash(keyring.row_hash_key)
+    for name in "abc":
+        store.put(name, b"-")
+    rows[b"\x00seal"] = Row(b"plain")
+    standing = Standing(4, set_hash.of(rows.items()))
+    for key in list(rows):
+        row = rows.pop(key)
+        with pytest.raises(IntegrityError):
+            verify_rows(standing, rows.items(), set_hash)
+        rows[key] = row
+    rows[b"\x01more"] = Row(b"")
+    with pytest.raises(IntegrityError):
+        verify_rows(standing, rows.items(), set_hash)
+
+
+# -- the standing ---------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 2**64 - 1), st.integers(0, MODULUS - 1))
+def test_a_standing_goes_encrypted_through_the_head(seq: int, total: int) -> None:
+    class Fixed:
+        def token(self, size: int) -> bytes:
+            return bytes(size)
+
+    ciphers = Ciphers(new_keyring(HOUSE, Fixed(), 0), Fixed())
+    state = encode_standing(Standing(seq, total), ciphers)
+    assert total.to_bytes(32, "big") not in state
+    assert decode_standing(Head(seq, state), ciphers) == Standing(seq, total)
+
+
+def test_a_new_store_stands_at_nothing(ciphers: Ciphers) -> None:
+    assert decode_standing(Head(0, b""), ciphers) == Standing(0, 0)
+    verify_rows(Standing(0, 0), [], HASH)
+    with pytest.raises(IntegrityError):
+        verify_rows(Standing(0, 0), [(b"k", Row(b"v"))], HASH)
+
+
+def test_a_head_that_does_not_fit_its_state_is_refused(ciphers: Ciphers, entropy: Entropy) -> None:
+    state = encode_standing(Standing(7, 1), ciphers)
+    with pytest.raises(IntegrityError, match=r"commit 8.*filed with 7"):
+        decode_standing(Head(8, state), ciphers)
+    for damaged in (b"", state[:-1], state[:-1] + bytes([state[-1] ^ 1])):
+        with pytest.raises(IntegrityError):
+            decode_standing(Head(7, damaged), ciphers)
+    with pytest.raises(IntegrityError):
+        decode_standing(Head(0, state), ciphers)
+    same_keys = ciphers.keyring
+    other = Keyring(SegmentId("other"), same_keys.terms, same_keys.name_key, same_keys.row_hash_key)
+    with pytest.raises(IntegrityError):
+        decode_standing(Head(7, state), Ciphers(other, entropy))
+
+
+def test_the_total_does_not_show() -> None:
+    assert "1234567" not in repr(Standing(1, 1234567))
+
+
+def test_marks_are_equal_for_equal_standings_only() -> None:
+    mark = HASH.mark(Standing(1, 2))
+    assert len(mark) == 32
+    assert mark == HASH.mark(Standing(1, 2))
+    assert mark != HASH.mark(Standing(2, 2))
+    assert mark != HASH.mark(Standing(1, 3))
+    assert mark != SetHash(Secret(bytes(32))).mark(Standing(1, 2))
+
+
+def test_a_store_older_than_the_journal_is_refused() -> None:
+    standing = Standing(7, 1)
+    verify_not_older(standing, 7, HASH.mark(standing), HASH)
+    verify_not_older(standing, 6, HASH.mark(Standing(6, 5)), HASH)
+    with pytest.raises(RolledBack, match=r"commit 7.*commit 8"):
+        verify_not_older(standing, 8, HASH.mark(standing), HASH)
+    with pytest.raises(IntegrityError, match="other rows at commit 7") as error:
+        verify_not_older(standing, 7, HASH.mark(Standing(7, 2)), HASH)
+    assert not isinstance(error.value, RolledBack)
