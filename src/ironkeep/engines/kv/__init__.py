@@ -1,0 +1,17 @@
+"""The key/value engine, versions 1 and 2; the mount's option `version` says which."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ironkeep.engines.kv import v1, v2
+from ironkeep.kernel.plugin import Mount, Route
+
+
+class Kv:
+    """Keeps JSON objects under paths."""
+
+    type: Final = "kv"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return version 2's routes for a mount with the option version "2", else version 1's."""
+        return v2.ROUTES if mount.options.get("version") == "2" else v1.ROUTES

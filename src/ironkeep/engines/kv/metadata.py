@@ -1,0 +1,164 @@
+"""What KV version 2 keeps of a key beside its data: versions, limits, custom metadata."""
+
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import goformat
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.kernel.barrier import Store
+
+DEFAULT_MAX_VERSIONS: Final = 10
+MAX_MAX_VERSIONS: Final = 100_000
+MAX_CUSTOM_PAIRS: Final = 64
+MAX_CUSTOM_KEY: Final = 128
+MAX_CUSTOM_VALUE: Final = 512
+"""Vault's own limits on custom metadata."""
+
+_MEMO: Final = 32_768
+"""Decoded metadata kept, about 1 KB each; secret values are never among them."""
+_SECOND_NS: Final = 1_000_000_000
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True):
+    """One version: POSIX nanoseconds, 0 meaning never."""
+
+    created_ns: int
+    deleted_ns: int = 0
+    destroyed: bool = False
+
+    def is_gone(self, now_ns: int) -> bool:
+        """Whether the version's data may not be read."""
+        return self.destroyed or 0 < self.deleted_ns <= now_ns
+
+    def shape(self) -> dict[str, Any]:
+        """Return the version as the metadata endpoint shows it."""
+        return {
+            "created_time": goformat.rfc3339(self.created_ns),
+            "deletion_time": goformat.rfc3339(self.deleted_ns) if self.deleted_ns else "",
+            "destroyed": self.destroyed,
+        }
+
+
+class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that is known of a key; `versions` by number."""
+
+    created_ns: int
+    updated_ns: int
+    current: int = 0
+    versions: dict[int, Version] = {}
+    max_versions: int = 0
+    cas_required: bool = False
+    delete_after_seconds: int = 0
+    custom: dict[str, str] | None = None
+
+    @property
+    def oldest(self) -> int:
+        """The lowest version still known; 0 when there is none."""
+        return min(self.versions, default=0)
+
+    def shape(self) -> dict[str, Any]:
+        """Return the metadata as the API shows it."""
+        return {
+            "cas_required": self.cas_required,
+            "created_time": goformat.rfc3339(self.created_ns),
+            "current_version": self.current,
+            "custom_metadata": self.custom,
+            "delete_version_after": goformat.duration(self.delete_after_seconds),
+            "max_versions": self.max_versions,
+            "oldest_version": self.oldest if self.current > len(self.versions) else 0,
+            "updated_time": goformat.rfc3339(self.updated_ns),
+            "versions": {str(n): v.shape() for n, v in sorted(self.versions.items())},
+        }
+
+    def version_shape(self, number: int) -> dict[str, Any]:
+        """Return one version's metadata as reads and writes of data show it."""
+        return {
+            **self.versions[number].shape(),
+            "custom_metadata": self.custom,
+            "version": number,
+        }
+
+
+class Config(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The mount's defaults."""
+
+    max_versions: int = 0
+    cas_required: bool = False
+    delete_after_seconds: int = 0
+
+    def shape(self) -> dict[str, Any]:
+        """Return the configuration as the API shows it."""
+        return {
+            "cas_required": self.cas_required,
+            "delete_version_after": goformat.duration(self.delete_after_seconds),
+            "max_versions": self.max_versions,
+        }
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_KEY: Final = msgspec.json.Decoder(KeyMetadata)
+_CONFIG: Final = msgspec.json.Decoder(Config)
+_memo: Final[dict[bytes, tuple[object, KeyMetadata]]] = {}
+
+
+def load(store: Store, path: str) -> KeyMetadata | None:
+    """Return the metadata of the key at path, decoded once per stored row."""
+    key = store.key_of(f"meta/{path}")
+    row = store.row(f"meta/{path}")
+    if row is None:
+        return None
+    known = _memo.get(key)
+    if known is not None and known[0] is row:
+        return known[1]
+    metadata = _KEY.decode(store.open_row(key, row))
+    if len(_memo) >= _MEMO:
+        for old in list(_memo)[: _MEMO // 2]:
+            del _memo[old]
+    _memo[key] = (row, metadata)
+    return metadata
+
+
+def save(store: Store, path: str, metadata: KeyMetadata) -> None:
+    """Write the metadata of the key at path."""
+    store.put(f"meta/{path}", _ENCODER.encode(metadata))
+
+
+def load_config(store: Store) -> Config:
+    """Return the mount's configuration."""
+    raw = store.get("config")
+    return _CONFIG.decode(raw) if raw is not None else Config()
+
+
+def save_config(store: Store, config: Config) -> None:
+    """Write the mount's configuration."""
+    store.put("config", _ENCODER.encode(config))
+
+
+def data_path(path: str, number: int) -> str:
+    """Return where a version's data is: a zero byte keeps it apart from any key's own name."""
+    return f"data/{path}\0{number}"
+
+
+def limit_of(metadata: KeyMetadata, config: Config) -> int:
+    """Return how many versions the key keeps."""
+    return metadata.max_versions or config.max_versions or DEFAULT_MAX_VERSIONS
+
+
+def delete_after_ns(metadata: KeyMetadata, config: Config) -> int:
+    """Return how long a new version lives, in nanoseconds; 0 is for ever."""
+    return (metadata.delete_after_seconds or config.delete_after_seconds) * _SECOND_NS
+
+
+def check_custom(pairs: object) -> dict[str, str]:
+    """Return custom metadata; raise InvalidRequest past Vault's limits."""
+    if not isinstance(pairs, dict):
+        raise InvalidRequest("custom_metadata is an object of strings")
+    if len(pairs) > MAX_CUSTOM_PAIRS:
+        raise InvalidRequest(f"payload must contain at most {MAX_CUSTOM_PAIRS} keys")
+    for name, value in pairs.items():
+        if not isinstance(value, str) or not 0 < len(name) <= MAX_CUSTOM_KEY:
+            raise InvalidRequest("custom_metadata is an object of strings with short names")
+        if len(value) > MAX_CUSTOM_VALUE or not (name + value).isprintable():
+            raise InvalidRequest("a custom_metadata value is printable and at most 512 long")
+    return dict(pairs)

@@ -1,0 +1,70 @@
+"""KV version 1: one JSON object at a path, the last write wins.
+
+Source: the Vault HTTP API, secret/kv/kv-v1. A `ttl` or `lease` field shows as the lease duration of
+a read, as a hint to clients; nothing expires.
+"""
+
+import json
+from decimal import Decimal
+from typing import Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Released
+from ironkeep.core.operation import Operation
+from ironkeep.engines.kv import document
+from ironkeep.kernel.fields import duration
+from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route
+from ironkeep.kernel.token import DEFAULT_TTL_SECONDS
+
+
+def read(call: Call) -> Response:
+    """Return the object at the path."""
+    record = call.store.get(call.path)
+    if record is None:
+        raise NotFound("")
+    names, secret = document.split(record)
+    return Response(
+        data=secret,
+        lease=LeaseInfo(duration_seconds=_hint(names, secret)),
+        released=(Released(call.mount.uuid, call.path, 0, names),),
+    )
+
+
+def _hint(names: tuple[str, ...], secret: document.SecretJson) -> int:
+    if "ttl" not in names and "lease" not in names:
+        return DEFAULT_TTL_SECONDS
+    stored = json.loads(secret.reveal(), parse_float=Decimal)
+    try:
+        return duration(stored.get("ttl", stored.get("lease"))) or DEFAULT_TTL_SECONDS
+    except InvalidRequest:
+        return DEFAULT_TTL_SECONDS
+
+
+def write(call: Call) -> Response:
+    """Store the whole request body at the path."""
+    if not call.raw:
+        raise InvalidRequest("missing data fields")
+    call.store.put(call.path, document.encode(call.raw))
+    return Response()
+
+
+def delete(call: Call) -> Response:
+    """Remove the object; absent is fine."""
+    call.store.delete(call.path)
+    return Response()
+
+
+def list_keys(call: Call) -> Response:
+    """Return the names directly below the path."""
+    keys = call.store.list(call.path)
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "{path...}", read, releases=True, help="Read the object at the path."),
+    Route(Operation.UPDATE, "{path...}", write, help="Store the request's fields at the path."),
+    Route(Operation.DELETE, "{path...}", delete, help="Remove the object at the path."),
+    Route(Operation.LIST, "{path...}", list_keys, help="List the names below the path."),
+)

@@ -1,0 +1,157 @@
+"""The metadata and configuration endpoints of KV version 2."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.engines.kv import metadata as meta
+from ironkeep.engines.kv.metadata import KeyMetadata
+from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.plugin import Call, Response, Route
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of a mount or a key; None leaves one as it is."""
+
+    path: str = ""
+    max_versions: int | None = None
+    cas_required: bool | None = None
+    delete_version_after: Duration | None = None
+
+
+@dataclass(frozen=True)
+class KeySettings(Settings):
+    """Limits of a key and its custom metadata."""
+
+    custom_metadata: dict[str, Any] | None = field(
+        default=None, metadata={"help": "strings by name; replaces what was there"}
+    )
+
+
+@dataclass(frozen=True)
+class Key:
+    """Names a key."""
+
+    path: str
+
+
+def read_config(call: Call) -> Response:
+    """Return the mount's defaults."""
+    return Response(data=meta.load_config(call.store).shape())
+
+
+def write_config(call: Call, given: Settings) -> Response:
+    """Change the mount's defaults."""
+    config = meta.load_config(call.store)
+    meta.save_config(call.store, msgspec.structs.replace(config, **_changes(given)))
+    return Response()
+
+
+def read(call: Call, given: Key) -> Response:
+    """Return all that is known of a key beside its data."""
+    key = meta.load(call.store, given.path)
+    if key is None:
+        raise NotFound("")
+    return Response(data=key.shape())
+
+
+def write(call: Call, given: KeySettings) -> Response:
+    """Change a key's limits and custom metadata, making the key when it is not there."""
+    if not given.path:
+        raise InvalidRequest("missing path")
+    now = call.now_ns
+    key = meta.load(call.store, given.path) or KeyMetadata(created_ns=now, updated_ns=now)
+    changes = _changes(given)
+    if given.custom_metadata is not None:
+        changes["custom"] = meta.check_custom(given.custom_metadata)
+    meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
+    return Response()
+
+
+def patch(call: Call, given: KeySettings) -> Response:
+    """Change parts of a key's metadata; a null in custom_metadata removes that pair."""
+    key = meta.load(call.store, given.path)
+    if key is None:
+        raise NotFound("")
+    changes = _changes(given)
+    for name, default in (("max_versions", 0), ("cas_required", False)):
+        if name in call.raw and call.raw[name] is None:
+            changes[name] = default
+    if "delete_version_after" in call.raw and call.raw["delete_version_after"] is None:
+        changes["delete_after_seconds"] = 0
+    if "custom_metadata" in call.raw:
+        changes["custom"] = _patched(key.custom or {}, given.custom_metadata)
+    now = call.now_ns
+    meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
+    return Response()
+
+
+def _patched(custom: dict[str, str], patch: dict[str, Any] | None) -> dict[str, str] | None:
+    if patch is None:
+        return None
+    merged = {name: value for name, value in custom.items() if patch.get(name, value) is not None}
+    merged.update({name: value for name, value in patch.items() if value is not None})
+    return meta.check_custom(merged)
+
+
+def delete(call: Call, given: Key) -> Response:
+    """Remove a key with all its versions."""
+    key = meta.load(call.store, given.path)
+    if key is not None:
+        for number in key.versions:
+            call.store.delete(meta.data_path(given.path, number))
+        call.store.delete(f"meta/{given.path}")
+    return Response()
+
+
+def list_keys(call: Call) -> Response:
+    """Return the names directly below the path."""
+    keys = call.store.list(f"meta/{call.params['path']}")
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def exists(call: Call) -> bool:
+    """Whether the key is known."""
+    return meta.load(call.store, call.params["path"]) is not None
+
+
+def _changes(given: Settings) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if given.max_versions is not None:
+        if not 0 <= given.max_versions <= meta.MAX_MAX_VERSIONS:
+            raise InvalidRequest(f"max_versions is between 0 and {meta.MAX_MAX_VERSIONS}")
+        changes["max_versions"] = given.max_versions
+    if given.cas_required is not None:
+        changes["cas_required"] = given.cas_required
+    if given.delete_version_after is not None:
+        changes["delete_after_seconds"] = given.delete_version_after
+    return changes
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "config", read_config, help="The mount's defaults."),
+    Route(
+        Operation.UPDATE, "config", write_config, Settings,
+        audited=("max_versions", "cas_required"), help="Change the mount's defaults.",
+    ),
+    Route(Operation.LIST, "metadata/{path...}", list_keys, help="List keys."),
+    Route(Operation.READ, "metadata/{path...}", read, Key, help="A key's metadata."),
+    Route(
+        Operation.UPDATE, "metadata/{path...}", write, KeySettings, exists=exists,
+        audited=("max_versions", "cas_required"), help="Change a key's metadata.",
+    ),
+    Route(
+        Operation.PATCH, "metadata/{path...}", patch, KeySettings,
+        help="Change parts of a key's metadata.",
+    ),
+    Route(
+        Operation.DELETE, "metadata/{path...}", delete, Key,
+        help="Remove a key with all its versions.",
+    ),
+)  # fmt: skip
