@@ -1,0 +1,207 @@
+"""A log's directory on a POSIX file system.
+
+Directories are 0700 and files 0600. Names are durable because the folder is synced after each
+change of it. A failed sync is not tried again: the kernel may have dropped the pages (the journal
+stops for good).
+"""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from ironkeep.core.errors import Unavailable
+
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+_LOCK: Final = "lock"
+_TEMPORARY: Final = ".new"
+_ZEROS: Final = bytes(1 << 20)
+_DSYNC: Final = getattr(os, "RWF_DSYNC", 0)
+
+
+class _Handle:
+    """An open file that closes when the last thread lets go of it, so that none reads another's."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self.fd: Final = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+
+    def __del__(self) -> None:
+        # A failed open leaves no fd behind.
+        if hasattr(self, "fd"):
+            os.close(self.fd)
+
+
+class DirectoryLogFiles:
+    """LogFiles over a directory; flock keeps a second writer out, and `readonly` takes no lock."""
+
+    def __init__(self, root: Path, *, readonly: bool = False) -> None:
+        self._root: Final = root
+        self._flags: Final = os.O_RDONLY if readonly else os.O_RDWR
+        self._open: Final[dict[str, _Handle]] = {}
+        self._lock: _Handle | None = None
+        if not readonly:
+            root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+
+    def _take_lock(self) -> _Handle:
+        """Hold the lock file for as long as this object is open."""
+        handle = _Handle(self._root / _LOCK, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(handle.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"the journal in {self._root} is open in another process; stop that one first"
+            ) from None
+        return handle
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in folder, sorted; see LogFiles."""
+        try:
+            with os.scandir(self._root / folder) as entries:
+                return sorted(entry.name for entry in entries if entry.is_file())
+        except FileNotFoundError:
+            return []
+
+    def size(self, name: str) -> int:
+        """Return the bytes in a file; see LogFiles."""
+        return (self._root / name).stat().st_size
+
+    def read(self, name: str, at: int, length: int) -> bytes:
+        """Return up to length bytes from offset at; see LogFiles."""
+        handle = self._open.get(name) or _Handle(self._root / name, os.O_RDONLY)
+        parts = []
+        while length > 0:
+            part = os.pread(handle.fd, length, at)
+            if not part:
+                break
+            parts.append(part)
+            at += len(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write beside, sync, rename over, sync the folder; see LogFiles."""
+        path = self._root / name
+        self._make_folder(path.parent)
+        temporary = path.with_name(path.name + _TEMPORARY)
+        handle = _Handle(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        _write_all(handle.fd, 0, data)
+        os.fsync(handle.fd)
+        self._open.pop(name, None)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+
+    def allocate(self, name: str, length: int) -> None:
+        """Make a file of zeros, written for real; see LogFiles.
+
+        A later sync then moves data only, in about half the time of one that also has to turn
+        unwritten extents into written ones.
+        """
+        path = self._root / name
+        self._make_folder(path.parent)
+        self._open.pop(name, None)
+        handle = _Handle(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.posix_fallocate(handle.fd, 0, length)
+        for at in range(0, length, len(_ZEROS)):
+            _write_all(handle.fd, at, _ZEROS[: length - at])
+        os.fsync(handle.fd)
+        _sync_folder(path.parent)
+
+    def rename(self, old: str, new: str) -> None:
+        """Move a file; see LogFiles."""
+        self._open.pop(new, None)
+        handle = self._open.pop(old, None)
+        (self._root / old).replace(self._root / new)
+        if handle is not None:
+            self._open[new] = handle
+        _sync_folder((self._root / new).parent)
+
+    def truncate(self, name: str, length: int) -> None:
+        """Cut a file; see LogFiles."""
+        fd = self._writable(name).fd
+        os.ftruncate(fd, length)
+        os.fsync(fd)
+
+    def remove(self, name: str) -> None:
+        """Delete a file; see LogFiles."""
+        self._open.pop(name, None)
+        path = self._root / name
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            _sync_folder(path.parent)
+
+    def write_through(self, name: str, at: int, data: bytes) -> None:
+        """Write and sync in one call where the kernel can; see LogFiles."""
+        fd = self._writable(name).fd
+        if _DSYNC:
+            try:
+                written = os.pwritev(fd, [data], at, _DSYNC)
+            except OSError as error:
+                # Refused before anything was written: this file system knows no such flag.
+                if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                    raise
+                written = 0
+            if written == len(data):
+                return
+            at, data = at + written, data[written:]
+        _write_all(fd, at, data)
+        os.fdatasync(fd)
+
+    def write(self, name: str, at: int, data: bytes) -> None:
+        """Write without syncing; see LogFiles."""
+        path = self._root / name
+        if name not in self._open and not path.exists():
+            self._make_folder(path.parent)
+            self._open[name] = _Handle(path, self._flags | os.O_CREAT)
+            _sync_folder(path.parent)
+        _write_all(self._writable(name).fd, at, data)
+
+    def sync(self, name: str) -> None:
+        """Make a file's data durable; see LogFiles."""
+        os.fdatasync(self._writable(name).fd)
+
+    def require_linked(self, name: str) -> None:
+        """Compare device, inode and link count of the open file and the path; see LogFiles."""
+        held = os.fstat(self._writable(name).fd)
+        there = (self._root / name).stat(follow_symlinks=False)
+        if held.st_nlink == 0 or (held.st_dev, held.st_ino) != (there.st_dev, there.st_ino):
+            raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
+
+    def close(self) -> None:
+        """Close the files and let go of the lock."""
+        self._open.clear()
+        self._lock = None
+
+    def _writable(self, name: str) -> _Handle:
+        """Return the file held open under name, opening it if needed."""
+        handle = self._open.get(name)
+        if handle is None:
+            handle = self._open[name] = _Handle(self._root / name, self._flags)
+        return handle
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make folder and those above it up to the root, each durable in its parent."""
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        _sync_folder(folder.parent)
+
+
+def _write_all(fd: int, at: int, data: bytes) -> None:
+    """Write all of data at an offset, however often the kernel takes only a part."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, at)
+        at += written
+        view = view[written:]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in folder durable."""
+    handle = _Handle(folder, os.O_RDONLY | os.O_DIRECTORY)
+    os.fsync(handle.fd)

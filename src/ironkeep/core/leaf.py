@@ -1,0 +1,185 @@
+"""Journal leaves: anyone can check them, and only the reading key opens them.
+
+    entry        0x01 ‖ 0x01 ‖ SHA-256(salt ‖ body) ‖ AES-256-GCM(salt ‖ body)
+    key          0x01 ‖ 0x02 ‖ ephemeral X25519 key ‖ AES-256-GCM(run key)
+    predecessor  0x01 ‖ 0x03 ‖ the last checkpoint of the log that this one continues, in clear
+
+The nonce is the leaf's index, 96 bits, big-endian; the associated data is origin ‖ nonce. A run key
+is fresh, serves a bounded number of entries, and is stored only wrapped to the journal's X25519
+reading key (ephemeral X25519, HKDF-SHA256, AES-256-GCM): a server that is sealed can write, and
+cannot read.
+
+AES-GCM does not commit to its key, so one ciphertext could later be opened in two ways. The
+commitment in clear rules that out, and lets an entry be disclosed without any key: salt and body
+are enough.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b, sha256
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ironkeep.core.errors import IntegrityError, TooLarge
+from ironkeep.core.secret import Secret
+
+KEY_SIZE: Final = 32
+"""Bytes of a run key, and of an X25519 key."""
+
+SALT_SIZE: Final = 16
+"""Bytes of a salt: nobody guesses it, so a commitment tells nothing of its body."""
+
+MAX_LEAF: Final = 0xFFFF
+"""Bytes of a leaf: what an entry bundle's 16-bit length can say (c2sp.org/tlog-tiles)."""
+
+_NONCE: Final = 12
+_TAG: Final = 16
+_COMMITMENT: Final = 32
+_HEAD: Final = 2
+_ENTRY: Final = b"\x01\x01"
+_KEY: Final = b"\x01\x02"
+_PREDECESSOR: Final = b"\x01\x03"
+_SEALED: Final = _HEAD + _COMMITMENT
+_KEY_LEAF: Final = _HEAD + KEY_SIZE + KEY_SIZE + _TAG
+
+MAX_BODY: Final = MAX_LEAF - _SEALED - SALT_SIZE - _TAG
+"""Bytes of an entry's body, so that its leaf fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """An entry given away: with its leaf, proof enough of what was recorded at index.
+
+    The leaf commits to salt and body; that it stands at index is for its inclusion proof to show.
+    """
+
+    index: int
+    salt: bytes
+    body: bytes
+
+
+class LeafKey:
+    """A run key in use: seals and opens the leaves of one log.
+
+    An index must be sealed once only with one key: a second body at the same index would reuse the
+    nonce, which gives both bodies away.
+    """
+
+    __slots__ = ("_aead", "_origin", "_salts")
+
+    def __init__(self, run_key: Secret, origin: str) -> None:
+        key = run_key.reveal()
+        if len(key) != KEY_SIZE:
+            raise ValueError(f"a run key is {KEY_SIZE} bytes")
+        self._origin: Final = origin.encode()
+        self._aead: Final = AESGCM(blake2b(key=key, digest_size=32, person=b"leaf seal").digest())
+        salt_key = blake2b(key=key, digest_size=32, person=b"leaf salt").digest()
+        # Copied for each leaf: keying the hash anew would cost as much again as hashing.
+        self._salts: Final = blake2b(key=salt_key, digest_size=SALT_SIZE)
+
+    def seal(self, index: int, body: bytes) -> bytes:
+        """Return the leaf that holds body at index; raise TooLarge past MAX_BODY."""
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
+        nonce = index.to_bytes(_NONCE, "big")
+        salts = self._salts.copy()
+        salts.update(nonce)
+        opened = salts.digest() + body
+        sealed = self._aead.encrypt(nonce, opened, self._origin + nonce)
+        return _ENTRY + sha256(opened).digest() + sealed
+
+    def open(self, index: int, leaf: bytes) -> Disclosed:
+        """Return what the leaf at index holds; raise IntegrityError if it was not sealed so."""
+        if leaf[:_HEAD] != _ENTRY:
+            raise IntegrityError(f"leaf {index} is not an entry")
+        nonce = index.to_bytes(_NONCE, "big")
+        try:
+            opened = self._aead.decrypt(nonce, leaf[_SEALED:], self._origin + nonce)
+        except InvalidTag:
+            raise IntegrityError(f"leaf {index} does not open with its run's key") from None
+        if len(opened) < SALT_SIZE:
+            raise IntegrityError(f"leaf {index} holds no salt")
+        disclosed = Disclosed(index, opened[:SALT_SIZE], opened[SALT_SIZE:])
+        check_disclosed(leaf, disclosed)
+        return disclosed
+
+
+def check_disclosed(leaf: bytes, disclosed: Disclosed) -> None:
+    """Check that a leaf commits to what is said to be in it; raise IntegrityError otherwise.
+
+    Needs no key. It does not show where in the log the leaf stands.
+    """
+    if leaf[:_HEAD] != _ENTRY or len(disclosed.salt) != SALT_SIZE:
+        raise IntegrityError(f"entry {disclosed.index}: not a leaf and the salt of an entry")
+    if leaf[_HEAD:_SEALED] != sha256(disclosed.salt + disclosed.body).digest():
+        raise IntegrityError(f"entry {disclosed.index}: the leaf commits to something else")
+
+
+def is_key(leaf: bytes) -> bool:
+    """Return whether a leaf carries a run key."""
+    return leaf[:_HEAD] == _KEY
+
+
+def is_entry(leaf: bytes) -> bool:
+    """Return whether a leaf carries an entry."""
+    return leaf[:_HEAD] == _ENTRY
+
+
+def wrap_key(run_key: Secret, index: int, origin: str, reader: bytes, ephemeral: Secret) -> bytes:
+    """Return the key leaf for index: run_key, to be opened by the private half of reader.
+
+    ephemeral is 32 fresh random bytes, used for this one leaf and forgotten. Raises ValueError if
+    reader is not an X25519 public key that can agree on a secret.
+    """
+    private = X25519PrivateKey.from_private_bytes(ephemeral.reveal())
+    public = private.public_key().public_bytes_raw()
+    shared = private.exchange(X25519PublicKey.from_public_bytes(reader))
+    nonce = index.to_bytes(_NONCE, "big")
+    wrapped = _wrapping(shared, public, reader).encrypt(
+        nonce, run_key.reveal(), origin.encode() + nonce
+    )
+    return _KEY + public + wrapped
+
+
+def unwrap_key(leaf: bytes, index: int, origin: str, private_key: Secret) -> LeafKey:
+    """Return the run key in the key leaf at index, ready for use.
+
+    private_key is the 32 bytes of the X25519 reading key. Raises IntegrityError when the leaf was
+    not made for that key, origin and index.
+    """
+    if leaf[:_HEAD] != _KEY or len(leaf) != _KEY_LEAF:
+        raise IntegrityError(f"leaf {index} is not a key leaf")
+    private = X25519PrivateKey.from_private_bytes(private_key.reveal())
+    public = leaf[_HEAD : _HEAD + KEY_SIZE]
+    nonce = index.to_bytes(_NONCE, "big")
+    try:
+        shared = private.exchange(X25519PublicKey.from_public_bytes(public))
+        wrapping = _wrapping(shared, public, private.public_key().public_bytes_raw())
+        run_key = wrapping.decrypt(nonce, leaf[_HEAD + KEY_SIZE :], origin.encode() + nonce)
+    except (InvalidTag, ValueError):
+        # ValueError: a point of low order, which no honest writer makes.
+        raise IntegrityError(f"key leaf {index} was not wrapped to this reading key") from None
+    return LeafKey(Secret(run_key), origin)
+
+
+def predecessor_leaf(checkpoint: bytes) -> bytes:
+    """Return the first leaf of a log that continues the one with this last checkpoint note."""
+    leaf = _PREDECESSOR + checkpoint
+    if len(leaf) > MAX_LEAF:
+        raise TooLarge(f"a checkpoint of at most {MAX_LEAF - _HEAD} bytes fits into a leaf")
+    return leaf
+
+
+def predecessor(leaf: bytes) -> bytes | None:
+    """Return the checkpoint note of the log that this one continues, if the leaf holds one."""
+    return leaf[_HEAD:] if leaf[:_HEAD] == _PREDECESSOR else None
+
+
+def _wrapping(shared: bytes, ephemeral: bytes, reader: bytes) -> AESGCM:
+    """Return the cipher for one wrapped key; both public keys are bound into it."""
+    info = b"ironkeep journal key v1" + ephemeral + reader
+    return AESGCM(HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=info).derive(shared))

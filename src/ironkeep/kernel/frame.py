@@ -1,0 +1,188 @@
+"""Frames and segments of the journal's write-ahead log, as bytes.
+
+A segment is a header and frames back to back, then zeros up to the size it was allocated with:
+
+    segment  "IKWS" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ previous digest 32
+             ‖ SHA-256(origin) 32 ‖ crc32
+    frame    "IKWF" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ count u32 ‖ payload length u32
+             ‖ digest 32 ‖ crc32 ‖ payload
+
+Numbers are big-endian. A payload is exactly a c2sp.org/tlog-tiles entry bundle of `count` leaves. A
+frame's digest is SHA-256(previous digest ‖ header before the digest ‖ payload), so frames chain,
+across segments too. The crc32 covers the whole frame and is enough to know a frame without its
+predecessor: that is how a torn tail (nothing valid follows) is told from damage (something does).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from struct import Struct
+from typing import Final
+from zlib import crc32
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.tlog.merkle import leaf_hash
+from ironkeep.tlog.tile import decode_entries
+
+MAX_FRAME_ENTRIES: Final = 1 << 16
+"""Leaves of a frame: a batch of a second's worth of requests at full speed fits."""
+
+MAX_FRAME_BYTES: Final = 16 << 20
+"""Bytes of a frame's payload: a batch is synced and held in memory as one piece."""
+
+GENESIS: Final = bytes(32)
+"""What the first frame of a log has for a previous digest."""
+
+_FRAME: Final = Struct(">4sB3xQII")
+_TAIL: Final = Struct(">32sI")
+_SEGMENT: Final = Struct(">4sB3xQ32s32s")
+_CRC: Final = Struct(">I")
+_FRAME_MAGIC: Final = b"IKWF"
+_SEGMENT_MAGIC: Final = b"IKWS"
+_VERSION: Final = 1
+
+FRAME_HEADER: Final = _FRAME.size + _TAIL.size
+"""Bytes before a frame's payload."""
+
+SEGMENT_HEADER: Final = _SEGMENT.size + _CRC.size
+"""Bytes before a segment's first frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A batch as it goes to the log: leaves [first, first + count), and its exact bytes."""
+
+    first: int
+    count: int
+    data: bytes
+    previous: bytes
+    digest: bytes
+    leaf_hashes: Sequence[bytes]
+
+    @property
+    def end(self) -> int:
+        """The index after the last leaf."""
+        return self.first + self.count
+
+    @property
+    def payload(self) -> bytes:
+        """The leaves as an entry bundle."""
+        return self.data[FRAME_HEADER:]
+
+
+def build_frame(previous: bytes, first: int, payload: bytes, leaf_hashes: Sequence[bytes]) -> Frame:
+    """Return the frame of the leaves in payload, to follow the frame with digest previous."""
+    head = _FRAME.pack(_FRAME_MAGIC, _VERSION, first, len(leaf_hashes), len(payload))
+    digest = _digest(previous, head, payload)
+    tail = _TAIL.pack(digest, _checksum(head, digest, payload))
+    whole = b"".join((head, tail, payload))
+    return Frame(first, len(leaf_hashes), whole, previous, digest, leaf_hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A frame's header, its numbers within their limits."""
+
+    first: int
+    count: int
+    length: int
+    digest: bytes
+    crc: int
+
+
+def _read_header(data: bytes, at: int) -> _Header | None:
+    """Return the header at an offset, or None if there is none."""
+    if at + FRAME_HEADER > len(data):
+        return None
+    magic, version, first, count, length = _FRAME.unpack_from(data, at)
+    digest, crc = _TAIL.unpack_from(data, at + _FRAME.size)
+    sound = magic == _FRAME_MAGIC and version == _VERSION and not any(data[at + 5 : at + 8])
+    if not (sound and 0 < count <= MAX_FRAME_ENTRIES and length <= MAX_FRAME_BYTES):
+        return None
+    return _Header(first, count, length, digest, crc)
+
+
+def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
+    """Return the frame at an offset of data, or None if its bytes are not whole.
+
+    A frame that is whole must also make sense: previous must be the digest that it chains to, and
+    the payload must be its leaves. No crash leaves it otherwise, so that raises IntegrityError.
+    """
+    header = _read_header(data, at)
+    if header is None or at + FRAME_HEADER + header.length > len(data):
+        return None
+    begin = at + FRAME_HEADER
+    payload = data[begin : begin + header.length]
+    head = data[at : at + _FRAME.size]
+    if _checksum(head, header.digest, payload) != header.crc:
+        return None
+    if _digest(previous, head, payload) != header.digest:
+        raise IntegrityError("a whole frame does not follow from the one before it")
+    hashes = [leaf_hash(leaf) for leaf in decode_entries(payload, header.count)]
+    whole = data[at : begin + header.length]
+    return Frame(header.first, header.count, whole, previous, header.digest, hashes)
+
+
+def read_extent(data: bytes) -> tuple[int, bytes]:
+    """Return (first index, payload) of a frame that is all of data; its chain is not checked.
+
+    Raises IntegrityError if the bytes are not one whole frame.
+    """
+    header = _read_header(data, 0)
+    payload = data[FRAME_HEADER:]
+    if header is None or len(payload) != header.length:
+        raise IntegrityError("not one whole frame")
+    if _checksum(data[: _FRAME.size], header.digest, payload) != header.crc:
+        raise IntegrityError("a frame's checksum does not match")
+    decode_entries(payload, header.count)
+    return header.first, payload
+
+
+def find_frame(data: bytes, at: int) -> int | None:
+    """Return the offset of the first whole frame that starts after offset at, or None."""
+    while (at := data.find(_FRAME_MAGIC, at + 1)) >= 0:
+        header = _read_header(data, at)
+        if header is not None:
+            begin = at + FRAME_HEADER
+            payload = data[begin : begin + header.length]
+            head = data[at : at + _FRAME.size]
+            if _checksum(head, header.digest, payload) == header.crc:
+                return at
+    return None
+
+
+def segment_header(first: int, previous: bytes, origin: str) -> bytes:
+    """Return the header of the segment that starts with leaf first of the log named origin."""
+    name = sha256(origin.encode()).digest()
+    head = _SEGMENT.pack(_SEGMENT_MAGIC, _VERSION, first, previous, name)
+    return head + _CRC.pack(crc32(head))
+
+
+def read_segment_header(data: bytes, first: int, origin: str) -> bytes:
+    """Return the digest that the segment's first frame chains to; raise IntegrityError.
+
+    The header was durable before the segment got its name, so no crash leaves a bad one.
+    """
+    if len(data) >= SEGMENT_HEADER:
+        previous: bytes = _SEGMENT.unpack_from(data)[3]
+        if data[:SEGMENT_HEADER] == segment_header(first, previous, origin):
+            return previous
+    raise IntegrityError("the segment's header is damaged, or of another log or place")
+
+
+def split_frames(data: bytes, at: int, previous: bytes) -> Iterator[Frame]:
+    """Yield the frames from an offset on, up to the first that is not whole."""
+    while (frame := read_frame(data, at, previous)) is not None:
+        yield frame
+        at += len(frame.data)
+        previous = frame.digest
+
+
+def _digest(previous: bytes, head: bytes, payload: bytes) -> bytes:
+    digest = sha256(previous + head)
+    digest.update(payload)
+    return digest.digest()
+
+
+def _checksum(head: bytes, digest: bytes, payload: bytes) -> int:
+    return crc32(payload, crc32(head + digest))
