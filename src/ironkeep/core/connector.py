@@ -99,6 +99,11 @@ class Ambiguous(ConnectorError):
 class Connector(Protocol):
     """One kind of outside system. Every method raises only ConnectorError or InvalidRequest."""
 
+    @property
+    def refusals_per_minute(self) -> int:
+        """Return how many refused logins a minute one account there bears without being locked."""
+        ...
+
     def set_password(
         self, target: Target, username: str, new: Secret, current: Secret | None
     ) -> None:
@@ -111,8 +116,8 @@ class Connector(Protocol):
     def probe(self, target: Target, username: str, password: Secret) -> ProbeResult:
         """Present password for username, and on success perform one harmless action.
 
-        Never raises for what the system does. A DEAD answer counts as a failed login there: spend a
-        core.probe_budget before probing a credential that is expected to be dead.
+        Never raises for what the system does. A DEAD answer is a failed login there: keep below
+        `refusals_per_minute`, or the account may be locked for its owner too.
         """
         ...
 

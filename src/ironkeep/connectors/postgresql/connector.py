@@ -64,6 +64,9 @@ _AWAIT: Final[LiteralString] = "SELECT pg_terminate_backend(s.pid, 200)" + _THEI
 class PostgreSQL:
     """The connector; core.connector.Connector says what each method promises."""
 
+    refusals_per_minute: Final = 10
+    """PostgreSQL itself locks nobody; a ban on addresses in front of it (fail2ban) may."""
+
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock
         self._entropy = entropy

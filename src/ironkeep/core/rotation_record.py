@@ -1,0 +1,144 @@
+"""What a rotation remembers between two steps, and its one encoding.
+
+core/rotation.py moves it. Secret material is not in it, only version numbers. The encoding is a
+header line and one JSON object (RFC 8259).
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.connector import Probe
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+
+MAX_ENCODED_BYTES: Final = 16 * 1024
+"""A record holds a handful of versions and one sentence."""
+
+HEADER: Final = b"ironkeep-rotation/v1\n"
+
+
+class Stage(StrEnum):
+    """What a version is to the vault."""
+
+    PENDING = "pending"
+    CURRENT = "current"
+    PREVIOUS = "previous"
+    RETIRED = "retired"
+
+
+class State(StrEnum):
+    """Where the rotation stands; see the module."""
+
+    IDLE = "idle"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    APPLIED = "applied"
+    COMMITTED = "committed"
+    RETIRING = "retiring"
+    LOST = "lost"
+
+
+class Strategy(StrEnum):
+    """Who sets the password."""
+
+    ADMIN = "admin"
+    """The target's administering account; losing every version is an outage."""
+    SELF = "self"
+    """The account itself, by a version that still works; losing every version is a lock-out."""
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True):
+    """One version of the credential, by number; the caller holds the material.
+
+    `dead`: since it was replaced, the target has refused it.
+    """
+
+    number: int
+    stage: Stage
+    dead: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the machine remembers; times are POSIX nanoseconds.
+
+    `versions` ascend by number. `refusals` is the per-minute limit on refused logins that the
+    target bears (a connector's `refusals_per_minute`), `refused_ns` when the last ones were.
+    `seen` is what presenting showed since the target last may have changed.
+    """
+
+    secret: str
+    strategy: Strategy
+    epoch: int
+    state: State = State.IDLE
+    versions: tuple[Version, ...] = ()
+    refusals: int
+    refused_ns: tuple[int, ...] = ()
+    seen: tuple[tuple[int, Probe], ...] = ()
+    attempt: int = 0
+    unverified: int = 0
+    not_before_ns: int = 0
+    reason: str = ""
+
+    def at(self, *stages: Stage) -> list[int]:
+        """Return the numbers of the versions at stages: by stage as given, then newest first."""
+        return [
+            each.number
+            for stage in stages
+            for each in reversed(self.versions)
+            if each.stage is stage
+        ]
+
+
+def adopt(
+    secret: str, strategy: Strategy, *, epoch: int, refusals: int, current: int | None
+) -> Record:
+    """Return the idle record of a credential, whose known version is current.
+
+    None means that nobody here knows the password: then only an admin can rotate it.
+    """
+    if current is None and strategy is Strategy.SELF:
+        raise InvalidRequest("an account cannot set its password without knowing one that works")
+    if refusals < 1 or (current is not None and current < 1):
+        raise InvalidRequest("version numbers and the limit on refused logins start at 1")
+    versions = () if current is None else (Version(current, Stage.CURRENT),)
+    return Record(
+        secret=secret, strategy=strategy, epoch=epoch, versions=versions, refusals=refusals
+    )
+
+
+def encode(record: Record) -> bytes:
+    """Return the one encoding of record."""
+    return HEADER + msgspec.json.encode(record)
+
+
+def decode(raw: bytes) -> Record:
+    """Return the record in raw; raise IntegrityError unless raw is the encoding of a sound one."""
+    if len(raw) > MAX_ENCODED_BYTES or not raw.startswith(HEADER):
+        raise IntegrityError("not a rotation record, or of a version this release does not read")
+    try:
+        record = _DECODER.decode(raw[len(HEADER) :])
+    except (msgspec.MsgspecError, RecursionError) as failure:
+        raise IntegrityError("a rotation record does not parse") from failure
+    if encode(record) != raw or not _sound(record):
+        raise IntegrityError("a rotation record is not one that was written here")
+    return record
+
+
+_DECODER: Final = msgspec.json.Decoder(Record)
+
+
+def _sound(record: Record) -> bool:
+    """Return whether the machine could have written record."""
+    numbers = [each.number for each in record.versions]
+    pending = len(record.at(Stage.PENDING))
+    current = len(record.at(Stage.CURRENT))
+    needed = record.strategy is Strategy.SELF or record.state in {State.COMMITTED, State.RETIRING}
+    return (
+        numbers == sorted(set(numbers))
+        and all(number > 0 for number in numbers)
+        and pending == (record.state in {State.PREPARED, State.APPLIED, State.LOST})
+        and needed <= current <= 1
+        and record.refusals > 0
+        and {number for number, _ in record.seen} <= set(numbers)
+    )

@@ -1,0 +1,455 @@
+"""The rotation machine against a simulated target that fails, lies, is tampered with, goes back."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, assert_never
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+from ironkeep.core.connector import Probe
+from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest
+from ironkeep.core.rotation import (
+    KEEP_PREVIOUS,
+    MAX_BACKOFF_NS,
+    MAX_UNVERIFIED,
+    WINDOW_NS,
+    Action,
+    Applied,
+    Done,
+    Killed,
+    KillSessions,
+    Lost,
+    NotKilled,
+    Observation,
+    Prepare,
+    Prepared,
+    Present,
+    Presented,
+    Refused,
+    Set,
+    Unsure,
+    Wait,
+    break_glass,
+    next_action,
+    observe,
+    start,
+    take_over,
+)
+from ironkeep.core.rotation_record import (
+    MAX_ENCODED_BYTES,
+    Record,
+    Stage,
+    State,
+    Strategy,
+    Version,
+    adopt,
+    decode,
+    encode,
+)
+
+FOREIGN: Final = -1
+"""A password that the vault has never seen."""
+
+MAX_STEPS: Final = 400
+
+
+class Fault(Enum):
+    NONE = "everything works"
+    CRASH_BEFORE = "killed before the action reached the target"
+    CRASH_AFTER = "the action happened, killed before its outcome was stored"
+    LOST_REPLY = "the action happened, the reply did not come"
+    NO_ANSWER = "the action did not happen, no reply"
+    REFUSED = "the target refuses the new password"
+    IGNORED = "the target reports success and does nothing"
+    TAMPERED = "somebody sets another password first"
+    RESTORED = "the target is put back to what it was before"
+
+
+DISTURBING: Final = {Fault.TAMPERED, Fault.RESTORED}
+
+
+@dataclass
+class Simulation:
+    """One target with one password, and a driver that can be killed at every step."""
+
+    strategy: Strategy
+    password: int = 1
+    epoch: int = 1
+    now: int = 1_000_000_000
+    refusals: int = 2
+    tampered: bool = False
+    sure: bool = True
+    """Whether the target was left alone since current was last seen to work."""
+    steady: bool = True
+    """Whether the target was left alone while the versions were presented one by one."""
+    justly_lost: bool = False
+    history: list[int] = field(default_factory=lambda: [1])
+    refused: list[int] = field(default_factory=list)
+    presented: list[int] = field(default_factory=list)
+    material: set[int] = field(default_factory=lambda: {1})
+    stored: bytes = b""
+
+    def begin(self) -> None:
+        record = adopt("db/app", self.strategy, epoch=self.epoch, refusals=self.refusals, current=1)
+        self.store(start(record, self.epoch))
+
+    def store(self, record: Record) -> None:
+        if record.state is State.LOST and self.record.state is not State.LOST:
+            nothing_works = self.tampered and self.password not in self.material
+            lied_to = record.unverified == MAX_UNVERIFIED
+            self.justly_lost = nothing_works or lied_to or not self.steady
+        self.stored = encode(record)
+        self.material &= {each.number for each in record.versions}
+
+    @property
+    def record(self) -> Record:
+        return decode(self.stored)
+
+    def change(self, password: int) -> None:
+        self.password = password
+        self.history.append(password)
+
+    def disturb(self, fault: Fault) -> None:
+        if fault is Fault.TAMPERED:
+            self.change(FOREIGN)
+            self.tampered, self.sure = True, False
+        elif fault is Fault.RESTORED:
+            known = [each for each in self.history[:-1] if each in self.material]
+            if known:
+                self.change(known[-1])
+                self.sure = False
+
+    def step(self, fault: Fault) -> Action:
+        record = self.record
+        self.steady = not record.seen or (self.steady and fault not in DISTURBING)
+        self.disturb(fault)
+        action = next_action(record, self.now)
+        if fault is Fault.CRASH_BEFORE:
+            self.restart()
+            return action
+        observation = self.perform(action, fault)
+        if fault is Fault.CRASH_AFTER:
+            self.restart()
+        elif observation is not None:
+            self.store(observe(record, observation, self.now, self.epoch))
+            if isinstance(observation, Prepared):
+                self.material.add(observation.version)
+        self.now += 1_000_000
+        return action
+
+    def restart(self) -> None:
+        self.epoch += 1
+        self.store(take_over(self.record, self.epoch))
+
+    def perform(self, action: Action, fault: Fault) -> Observation | None:
+        silent = fault in {Fault.LOST_REPLY, Fault.NO_ANSWER}
+        match action:
+            case Prepare(version):
+                return Prepared(version)
+            case Present(version):
+                return self.present(version, silent=silent)
+            case Set(version, using):
+                return self.set(version, using, fault)
+            case KillSessions():
+                return NotKilled("no answer") if silent else Killed()
+            case Wait(until, _, _):
+                self.now = until
+                return None
+            case Done() | Lost():
+                return None
+            case _:
+                assert_never(action)
+
+    def present(self, version: int, *, silent: bool) -> Presented:
+        assert version in self.material
+        self.presented.append(version)
+        if silent:
+            return Presented(version, Probe.UNKNOWN)
+        if version != self.password:
+            self.refused.append(self.now)
+            return Presented(version, Probe.DEAD)
+        if version in self.record.at(Stage.CURRENT):
+            self.sure = True
+        return Presented(version, Probe.ALIVE)
+
+    def set(self, version: int, using: int | None, fault: Fault) -> Observation:
+        assert version in self.material
+        if using not in {None, self.password} or fault is Fault.NO_ANSWER:
+            return Unsure(version, "cannot log in")
+        if fault is Fault.REFUSED:
+            return Refused(version, "too short")
+        if fault is not Fault.IGNORED:
+            self.change(version)
+        return Unsure(version, "no reply") if fault is Fault.LOST_REPLY else Applied(version)
+
+    def finish(self) -> Action:
+        for _ in range(MAX_STEPS):
+            action = self.step(Fault.NONE)
+            if isinstance(action, Done | Lost):
+                return action
+        raise AssertionError(f"no end: {self.record}")
+
+
+strategies_ = st.sampled_from(Strategy)
+faults_ = st.lists(st.sampled_from(Fault), max_size=25)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(strategies_, faults_)
+@example(Strategy.SELF, [Fault.NONE, Fault.NONE, Fault.NONE, Fault.CRASH_AFTER])
+@example(Strategy.SELF, [Fault.NONE] * 4 + [Fault.RESTORED])
+@example(Strategy.SELF, [Fault.NONE] * 2 + [Fault.TAMPERED])
+@example(Strategy.ADMIN, [Fault.NONE] * 2 + [Fault.IGNORED, Fault.NONE, Fault.NONE] * 5)
+def test_it_always_ends_with_one_working_version_or_says_lost(
+    strategy: Strategy, faults: list[Fault]
+) -> None:
+    world = Simulation(strategy)
+    world.begin()
+    for fault in faults:
+        world.step(fault)
+        assert world.record.at(Stage.CURRENT), "there is always a current version"
+    end = world.finish()
+    record = world.record
+    if isinstance(end, Lost):
+        assert world.justly_lost
+        return
+    assert record.state is State.IDLE
+    assert not record.at(Stage.PENDING)
+    if world.sure:
+        assert [world.password] == record.at(Stage.CURRENT)
+    assert all(each.dead for each in record.versions if each.stage is not Stage.CURRENT)
+
+
+@settings(max_examples=300, deadline=None)
+@given(strategies_, faults_, st.integers(1, 4))
+def test_the_target_never_sees_more_refused_logins_than_it_bears(
+    strategy: Strategy, faults: list[Fault], refusals: int
+) -> None:
+    world = Simulation(strategy, refusals=refusals)
+    world.begin()
+    for fault in faults:
+        # A kill between the refusal and its record is the one that cannot be counted.
+        world.step(Fault.NONE if fault is Fault.CRASH_AFTER else fault)
+    world.finish()
+    for first, last in zip(world.refused, world.refused[refusals:], strict=False):
+        assert last - first >= WINDOW_NS
+
+
+@settings(max_examples=300, deadline=None)
+@given(strategies_, faults_)
+def test_a_record_survives_its_encoding_and_no_other_bytes_do(
+    strategy: Strategy, faults: list[Fault]
+) -> None:
+    world = Simulation(strategy)
+    world.begin()
+    for fault in faults:
+        world.step(fault)
+        assert encode(decode(world.stored)) == world.stored
+        with pytest.raises(IntegrityError):
+            decode(world.stored + b" ")
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("fault", [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_REPLY])
+@pytest.mark.parametrize("at", range(9))
+def test_a_crash_at_each_step_leaves_one_working_credential(
+    strategy: Strategy, fault: Fault, at: int
+) -> None:
+    world = Simulation(strategy)
+    world.begin()
+    for _ in range(at):
+        world.step(Fault.NONE)
+    world.step(fault)
+    assert isinstance(world.finish(), Done)
+    assert world.record.at(Stage.CURRENT) == [2] == [world.password]
+    assert world.record.versions[0] == Version(1, Stage.PREVIOUS, dead=True)
+
+
+def test_a_plain_rotation_takes_these_steps() -> None:
+    world = Simulation(Strategy.SELF)
+    world.begin()
+    steps: list[Action] = []
+    while not steps or not isinstance(steps[-1], Done):
+        steps.append(world.step(Fault.NONE))
+    assert steps == [
+        Prepare(2),
+        Present(2),
+        Present(1),
+        Set(2, 1),
+        Present(2),
+        KillSessions(),
+        Present(2),
+        Present(1),
+        Done(),
+    ]
+
+
+def test_an_admin_rotates_a_password_nobody_knows() -> None:
+    world = Simulation(Strategy.ADMIN, password=FOREIGN, material=set())
+    record = adopt("db/app", Strategy.ADMIN, epoch=1, refusals=2, current=None)
+    world.store(start(record, 1))
+    assert isinstance(world.finish(), Done)
+    assert world.record.versions == (Version(1, Stage.CURRENT),)
+    with pytest.raises(InvalidRequest):
+        adopt("db/app", Strategy.SELF, epoch=1, refusals=2, current=None)
+
+
+def driven(strategy: Strategy, steps: int) -> Simulation:
+    world = Simulation(strategy)
+    world.begin()
+    for _ in range(steps):
+        world.step(Fault.NONE)
+    return world
+
+
+def test_pending_is_presented_before_current_after_a_crash_that_lost_the_reply() -> None:
+    world = driven(Strategy.SELF, 3)
+    assert isinstance(world.step(Fault.CRASH_AFTER), Set)
+    world.presented.clear()
+    world.step(Fault.NONE)
+    assert world.presented == [2]
+    assert world.record.state is State.COMMITTED
+
+
+def test_a_commit_cannot_be_run_twice() -> None:
+    world = driven(Strategy.SELF, 5)
+    assert world.record.state is State.COMMITTED
+    with pytest.raises(Conflict):
+        observe(world.record, Presented(2, Probe.ALIVE), world.now, world.epoch)
+    assert world.record.at(Stage.PREVIOUS) == [1]
+
+
+def test_an_overtaken_driver_cannot_commit() -> None:
+    world = driven(Strategy.SELF, 4)
+    late = world.epoch
+    world.restart()
+    with pytest.raises(Conflict, match="another driver"):
+        observe(world.record, Presented(2, Probe.ALIVE), world.now, late)
+    with pytest.raises(Conflict, match="came later"):
+        take_over(world.record, late)
+
+
+def test_unknown_moves_nothing_and_pauses() -> None:
+    world = driven(Strategy.SELF, 1)
+    before = world.record
+    assert isinstance(world.step(Fault.NO_ANSWER), Present)
+    after = world.record
+    assert (after.state, after.versions) == (before.state, before.versions)
+    assert isinstance(next_action(after, world.now), Wait)
+
+
+def test_pauses_grow_to_an_hour_and_a_person_is_told() -> None:
+    world = driven(Strategy.SELF, 1)
+    waits = []
+    for _ in range(30):
+        world.step(Fault.NO_ANSWER)
+        wait = next_action(world.record, world.now)
+        assert isinstance(wait, Wait)
+        waits.append((wait.until_ns - world.now, wait.alert))
+        world.now = wait.until_ns
+    assert waits[0][0] < 10_000_000_000
+    assert not waits[0][1]
+    assert MAX_BACKOFF_NS - 2_000_000 < waits[-1][0] <= MAX_BACKOFF_NS
+    assert waits[-1][1]
+
+
+def test_a_definite_refusal_makes_another_password() -> None:
+    world = driven(Strategy.ADMIN, 2)
+    assert isinstance(world.step(Fault.REFUSED), Set)
+    assert isinstance(world.finish(), Done)
+    assert world.record.versions == (
+        Version(1, Stage.PREVIOUS, dead=True),
+        Version(2, Stage.RETIRED, dead=True),
+        Version(3, Stage.CURRENT),
+    )
+
+
+def test_a_target_restored_from_its_backup_is_found_again() -> None:
+    world = driven(Strategy.SELF, 9)
+    for _ in range(KEEP_PREVIOUS - 1):
+        world.now += WINDOW_NS
+        world.store(start(world.record, world.epoch))
+        assert isinstance(world.finish(), Done)
+    assert world.record.at(Stage.PREVIOUS) == [3, 2, 1]
+    world.change(1)
+    world.now += WINDOW_NS
+    world.store(start(world.record, world.epoch))
+    assert isinstance(world.finish(), Done)
+    assert world.record.at(Stage.CURRENT) == [5] == [world.password]
+    assert world.record.at(Stage.PREVIOUS) == [4, 3, 2]
+    assert world.record.at(Stage.RETIRED) == [1]
+
+
+def test_the_old_version_must_be_refused_before_it_is_done() -> None:
+    world = driven(Strategy.SELF, 6)
+    record = world.record
+    assert record.state is State.RETIRING
+    record = observe(record, Presented(2, Probe.ALIVE), world.now, world.epoch)
+    record = observe(record, Presented(1, Probe.ALIVE), world.now, world.epoch)
+    assert record.state is State.RETIRING
+    wait = next_action(record, world.now)
+    assert isinstance(wait, Wait)
+    assert "old version" in wait.reason
+    assert next_action(record, wait.until_ns) == Present(2)
+
+
+def test_a_lost_credential_waits_for_a_person_who_may_use_the_admin() -> None:
+    world = driven(Strategy.SELF, 1)
+    world.disturb(Fault.TAMPERED)
+    assert isinstance(world.finish(), Lost)
+    with pytest.raises(Conflict):
+        start(world.record, world.epoch)
+    world.store(break_glass(world.record, world.epoch))
+    assert isinstance(world.finish(), Done)
+    assert world.record.at(Stage.CURRENT) == [2] == [world.password]
+    with pytest.raises(Conflict):
+        break_glass(world.record, world.epoch)
+
+
+def test_a_target_that_lies_for_ever_is_lost_not_hammered() -> None:
+    world = driven(Strategy.ADMIN, 1)
+    while not isinstance(world.step(Fault.IGNORED), Lost):
+        pass
+    assert world.record.unverified == MAX_UNVERIFIED
+
+
+def test_only_one_rotation_at_a_time() -> None:
+    world = driven(Strategy.SELF, 2)
+    with pytest.raises(Conflict, match="let it finish"):
+        start(world.record, world.epoch)
+
+
+WRONG: Final = {
+    "unknown header": lambda raw: raw.replace(b"/v1", b"/v2"),
+    "no json": lambda raw: raw[:-1],
+    "another field": lambda raw: raw[:-1] + b',"more":1}',
+    "two current": lambda raw: raw.replace(b'"pending"', b'"current"'),
+    "pending while idle": lambda raw: raw.replace(b'"prepared"', b'"idle"'),
+    "numbers out of order": lambda raw: raw.replace(b"[2,", b"[1,"),
+    "no limit": lambda raw: raw.replace(b'"refusals":2', b'"refusals":0'),
+    "seen a stranger": lambda raw: raw.replace(b'"seen":[]', b'"seen":[[7,"dead"]]'),
+    "too long": lambda raw: raw + b" " * MAX_ENCODED_BYTES,
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_record_that_was_not_written_here_is_refused(name: str) -> None:
+    world = driven(Strategy.SELF, 1)
+    damaged = WRONG[name](world.stored)
+    assert damaged != world.stored
+    with pytest.raises(IntegrityError):
+        decode(damaged)
+
+
+@given(st.binary(max_size=200))
+def test_hostile_bytes_only_raise_integrity_errors(raw: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        decode(b"ironkeep-rotation/v1\n" + raw)
+
+
+def test_a_long_reason_is_cut() -> None:
+    world = driven(Strategy.ADMIN, 2)
+    record = observe(world.record, Unsure(2, "x" * 100_000), world.now, world.epoch)
+    assert len(msgspec.json.encode(record)) < MAX_ENCODED_BYTES
