@@ -137,6 +137,10 @@ class Journal:
         self._reading_key = reading_key
         self._key = None
 
+    def has_open_batch(self) -> bool:
+        """Whether anything was appended since the last closed batch."""
+        return bool(self._hashes)
+
     def close_batch(self) -> Frame | None:
         """Freeze the open batch and return its frame; None if it is empty."""
         if not self._hashes:

@@ -5,18 +5,33 @@
 The database commits first and carries the batch's journal frame in its outbox; the journal follows.
 So a crash in between leaves a frame to drain at the next start, and the journal never knows of a
 change that the database does not. A batch without writes touches the journal alone.
+
+Each commit is journalled with its number, the mark of the set-hash after it, and a short digest of
+every row that it changed. The mark says whether the rows are the right ones; the digests say which
+are not.
 """
 
-from collections.abc import Callable
+import hashlib
+import struct
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ironkeep.core.errors import IntegrityError, RolledBack, Unavailable
+from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry
-from ironkeep.core.ports import Clock, Commit, Storage
+from ironkeep.core.ports import Clock, Commit, Row, Storage
+from ironkeep.kernel.ciphers import Ciphers
 from ironkeep.kernel.journal import Frame, Journal
-from ironkeep.kernel.sethash import SetHash
+from ironkeep.kernel.sethash import SetHash, Standing, decode_standing, encode_standing
 from ironkeep.kernel.state import State, Writes
+
+DIGEST_BYTES: Final = 12
+"""Of a key and of a row in a commit's entry: 96 bits, enough to name what changed."""
+ROWS_AN_ENTRY: Final = 1_024
+"""Digests in one commit entry (32 characters each); a larger commit takes several."""
+
+_DUE: Final = struct.Struct(">?q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,15 @@ class Batch:
     writes: Writes | None
 
 
+@dataclass(slots=True)
+class Accounts:
+    """What is needed to account for rows: the keys, and the sum as of the last closed batch."""
+
+    set_hash: SetHash
+    ciphers: Ciphers
+    standing: Standing
+
+
 class Ledger:
     """Keeps storage and journal in step, one batch at a time."""
 
@@ -37,38 +61,55 @@ class Ledger:
         self._journal: Final = journal
         self._clock: Final = clock
         self.seq = storage.head().seq
-        self.sethash: SetHash | None = None
-        self.on_closed: list[Callable[[], None]] = []
+        self.accounts: Accounts | None = None
+        self._dropping = False
+
+    def open(self, set_hash: SetHash, ciphers: Ciphers) -> Standing:
+        """Account for rows from now on; return where they stand. See rowcheck for the checks."""
+        standing = decode_standing(self._storage.head(), ciphers)
+        self.accounts = Accounts(set_hash, ciphers, standing)
+        self._dropping = False
+        return standing
+
+    def drop(self) -> None:
+        """Forget the keys once the batch that is open now, the last to need them, is closed."""
+        self._dropping = True
+
+    def has_open_batch(self) -> bool:
+        """Whether something was executed that no closed batch holds."""
+        return self._journal.has_open_batch() or self._state.has_open_batch()
 
     def close(self) -> Batch | None:
         """Freeze what was executed; None when there is nothing to make durable."""
         writes = self._state.close_batch()
-        commit_state = b""
-        if writes is not None:
-            commit_state = self._seal_state(writes)
+        state = self._account(writes) if writes is not None else b""
         frame = self._journal.close_batch()
-        for callback in self.on_closed:
-            callback()
-        self.on_closed.clear()
+        if self._dropping:
+            self.accounts = None
+            self._dropping = False
         if frame is None:
             return None
         if writes is None:
             return Batch(frame, None, None)
-        rows = writes.for_storage()
-        commit = Commit(self.seq, rows, commit_state, frame.data, self.seq - 1)
+        commit = Commit(self.seq, writes.for_storage(), state, frame.data, self.seq - 1)
         return Batch(frame, commit, writes)
 
-    def _seal_state(self, writes: Writes) -> bytes:
-        """Give the commit its number, bring the set-hash up to it, and journal both."""
-        if self.sethash is None:
-            raise RuntimeError("rows changed while no key was there to account for them")
+    def _account(self, writes: Writes) -> bytes:
+        """Give the commit its number, bring the sum up to it and journal both; return the state."""
+        accounts = self.accounts
+        if accounts is None:
+            raise Sealed("rows changed while no key was there to account for them")
         self.seq += 1
-        self.sethash = self.sethash.updated(self.seq, writes.changes())
-        audited = {"seq": self.seq, "set_hash": self.sethash.fingerprint()}
-        self._journal.append(
-            Entry(kind="commit", time_ns=self._clock.now_ns(), op="commit", audited=audited)
-        )
-        return self.sethash.sealed()
+        total = accounts.standing.total
+        for key, before, after in writes.changes():
+            total = accounts.set_hash.replace(total, key, before, after)
+        accounts.standing = standing = Standing(self.seq, total)
+        mark = accounts.set_hash.mark(standing).hex()
+        now = self._clock.now_ns()
+        for rows in _digests(writes.for_storage().items()):
+            audited = {"seq": self.seq, "mark": mark, "rows": rows}
+            self._journal.append(Entry(kind="commit", time_ns=now, op="commit", audited=audited))
+        return encode_standing(standing, accounts.ciphers)
 
     def persist(self, batch: Batch) -> None:
         """Make batch durable; blocks. Raise OSError when it may or may not have become so."""
@@ -85,37 +126,33 @@ class Ledger:
     def recover(self) -> None:
         """After a failed persist: learn what became of it and bring both sides into step.
 
-        Everything that was not answered is forgotten, or turns out to have happened. Raise
-        Unavailable when the journal itself failed: then only a restart helps.
+        What was not answered is forgotten, or turns out to have happened. Raise Unavailable when
+        the journal itself failed: then only a restart helps.
         """
-        self._state.close_batch()
         self._state.reset()
         self._journal.discard()
-        if self._journal.failed:
+        if self._journal.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
         self.catch_up()
+        if self.accounts is not None:
+            self.open(self.accounts.set_hash, self.accounts.ciphers)
 
     def catch_up(self) -> None:
         """Drain the outbox into the journal, and take over the store's head; also at start-up."""
-        frames = self._storage.outbox()
-        self._journal.drain([frame for _, frame in frames])
+        self._journal.drain([frame for _, frame in self._storage.outbox()])
         self.seq = self._storage.head().seq
-        if self.sethash is not None:
-            self.sethash = self.sethash.reopened(self._storage.head().state)
 
-    def check(self, journalled_seq: int, sethash: SetHash) -> None:
-        """At unseal: compare the rows with what was last committed and journalled.
 
-        Raise RolledBack when the database is older than its journal, IntegrityError when rows were
-        changed, removed or brought back from an older copy.
-        """
-        head = self._storage.head()
-        if head.seq < journalled_seq:
-            raise RolledBack(
-                f"the database is at commit {head.seq}, its journal knows commit {journalled_seq}: "
-                "an older copy was put in place; bring back the newest one"
-            )
-        if head.seq != self.seq:
-            raise IntegrityError("another process writes to this database")
-        sethash.verify(head, self._storage.scan(b""))
-        self.sethash = sethash
+def digest_of(key: bytes, row: Row | None) -> bytes:
+    """Return what a commit's entry says of a row: digests of its key and, if there, of itself."""
+    name = hashlib.blake2b(key, digest_size=DIGEST_BYTES).digest()
+    if row is None:
+        return name + bytes(DIGEST_BYTES)
+    content = _DUE.pack(row.due_ns is not None, row.due_ns or 0) + row.value
+    return name + hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def _digests(rows: Iterable[tuple[bytes, Row | None]]) -> Iterator[str]:
+    digests = [digest_of(key, row) for key, row in rows]
+    for start in range(0, len(digests), ROWS_AN_ENTRY):
+        yield b64encode(b"".join(digests[start : start + ROWS_AN_ENTRY])).decode()

@@ -1,5 +1,4 @@
-"""The rows as executed: committed rows, the batches still on their way to disk, this request's
-writes.
+"""The rows as executed: committed ones, batches on their way to disk, this request's writes.
 
     Tx (one request) → State.dirty (executed, not yet durable) → cache → Storage (committed)
 
@@ -70,6 +69,10 @@ class State:
         writes = Writes(self._batch, self._before)
         self._batch, self._before = {}, {}
         return writes
+
+    def has_open_batch(self) -> bool:
+        """Whether rows changed since the last closed batch."""
+        return bool(self._batch)
 
     def committed(self, writes: "Writes") -> None:
         """Move a durable batch into the cache, except where a later batch wrote again."""
