@@ -145,7 +145,9 @@ class _Parser:
         return token
 
     def _unexpected(self, token: Token, wanted: str) -> InvalidRequest:
-        got = "the end of the text" if token.kind == "end" else f"{token.value[:40]!r}"
+        # The text of a string may be a password of the server's configuration.
+        kinds = {"end": "the end of the text", "string": "a string", "number": "a number"}
+        got = kinds.get(token.kind, repr(token.value[:40]))
         return self._source.error(token.offset, f"expected {wanted}, found {got}")
 
     def _deeper(self, token: Token, depth: int) -> int:

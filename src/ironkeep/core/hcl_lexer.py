@@ -139,7 +139,7 @@ def _unescape(source: Source, offset: int, raw: str) -> str:
         point = found[1] or found[2]
         if point is None:
             if found[3] not in _SIMPLE_ESCAPES:
-                raise source.error(offset, f"unknown escape \\{found[3]} in a string")
+                raise source.error(offset, f"unknown escape {found[0]!r} in a string")
             return _SIMPLE_ESCAPES[found[3]]
         value = int(point, 16)
         # Surrogates cannot be encoded, and NUL is refused everywhere else too.
@@ -151,19 +151,23 @@ def _unescape(source: Source, offset: int, raw: str) -> str:
 
 
 def _heredoc(source: Source, start: int, marker: str, offset: int) -> tuple[str, int]:
-    name = marker.removeprefix("-")
-    found = re.compile(rf"^(?P<indent>[ \t\v\f]*+){name}\r*+$", re.MULTILINE).search(
-        source.text, offset
-    )
-    if found is None:
-        raise source.error(start, f"no line ends the heredoc {name}")
-    indent, body = found["indent"], source.text[offset : found.start()]
-    if marker == name:
-        if indent:
-            raise source.error(found.start(), f"indent the end marker {name} only after <<-{name}")
-        return body, found.end()
-    lines = body.split("\n")[:-1]
+    name, text = marker.removeprefix("-"), source.text
+    lines: list[str] = []
+    # A pattern made for each name would cost its compilation, which a text can ask for often.
+    while True:
+        if offset >= len(text):
+            raise source.error(start, f"no line ends the heredoc {name}")
+        end = text.find("\n", offset)
+        end = len(text) if end < 0 else end
+        line = text[offset:end]
+        if line.lstrip(" \t\v\f").rstrip("\r") == name:
+            break
+        lines.append(line + "\n")
+        offset = end + 1
+    indent = line[: line.index(name)]
+    if indent and marker == name:
+        raise source.error(offset, f"indent the end marker {name} only after <<-{name}")
     # HCL 1 strips the indent of the end marker, and only if every line has it.
     if all(line.startswith(indent) for line in lines):
-        body = "".join(line[len(indent) :] + "\n" for line in lines)
-    return body, found.end()
+        lines = [line[len(indent) :] for line in lines]
+    return "".join(lines), end

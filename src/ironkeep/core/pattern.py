@@ -1,9 +1,11 @@
 """Path patterns of ACL policies, and the index that finds the one that rules a path.
 
-Spec: Vault, "Policies: path syntax"; OpenBao internal/vault/policy/acl.go, whose order of priority
-is kept to the letter. `*` at the end matches any rest; `+` as a whole segment matches any one
-segment, an empty one too; anything else is literal. Exactly one pattern rules a path, the most
-specific; what the others say does not count.
+Spec: Vault, "Policies: path syntax" and "priority matching". `*` at the end matches any rest; `+`
+as a whole segment matches any one segment, an empty one too; anything else is literal. Exactly one
+pattern rules a path, the most specific; what the others say does not count.
+
+OpenBao's acl.go also takes the `+` of a literal segment for the first wildcard, so that a deny on
+`secret/a+b/+/x` loses to `secret/a+b/*`. Here only a whole segment is a wildcard, as documented.
 """
 
 from bisect import bisect_right
@@ -34,8 +36,8 @@ class Pattern:
         not; if it has more wildcard segments; if it is shorter; if it sorts before the other.
         """
         wildcards = self.text.split("/").count("+") if self.has_wildcards else 0
-        # OpenBao takes the first "+" even inside a literal segment; so do we, to decide alike.
-        first = self.text.index("+") if self.has_wildcards else len(self.text)
+        # A segment between slashes is at that place in the text, one slash being added in front.
+        first = f"/{self.text}/".index("/+/") if self.has_wildcards else len(self.text)
         size = len(self.text.encode(errors="surrogatepass"))
         return first, not self.is_prefix, -wildcards, size, self.text
 
@@ -61,7 +63,7 @@ def parse_pattern(text: str) -> Pattern:
     return Pattern(
         text=text.removesuffix("*"),
         is_prefix=text.endswith("*"),
-        has_wildcards=text == "+" or "/+" in text or text.startswith("+/"),
+        has_wildcards="+" in text.split("/"),
     )
 
 
