@@ -265,10 +265,22 @@ def test_consistency_with_the_empty_tree_proves_nothing() -> None:
 def test_ranges_outside_the_tree(start: int, end: int, size: int) -> None:
     with pytest.raises(InvalidRequest):
         range_proof(start, end, size, LOG.read)
-    empty = RangeProof((), ())
-    leaves = [LOG.leaves[0]] * max(end - start, 0)
-    with pytest.raises(IntegrityError):
-        verify_range(start, leaves, size, empty, LOG.root(size))
+    leaves = LOG.leaves[max(start, 0) : end]
+    with pytest.raises(IntegrityError, match="not a range"):
+        verify_range(start, leaves, size, RangeProof((), ()), LOG.root(size))
+
+
+def test_an_empty_range_proves_nothing_though_its_sides_make_the_root() -> None:
+    sides = RangeProof((LOG.root(2),), range_proof(1, 2, 5, LOG.read).right)
+    with pytest.raises(IntegrityError, match="not a range"):
+        verify_range(2, [], 5, sides, LOG.root(5))
+
+
+def test_a_range_that_runs_past_the_size_that_was_signed() -> None:
+    proof = range_proof(2, 6, 6, LOG.read)
+    verify_range(2, LOG.leaves[2:6], 6, proof, LOG.root(6))
+    with pytest.raises(IntegrityError, match="not a range"):
+        verify_range(2, LOG.leaves[2:6], 5, proof, LOG.root(6))
 
 
 def test_a_range_of_a_huge_tree_is_checked_in_bounded_time() -> None:
