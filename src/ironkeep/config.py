@@ -109,7 +109,8 @@ def parse(text: str) -> Config:
     witnesses = tuple(_witness(block) for block in body.blocks("witness", 1))
     if len(witnesses) > MAX_WITNESSES:
         raise InvalidRequest(f"give at most {MAX_WITNESSES} witness blocks")
-    quorum = int(_scalar(body, "quorum", int) or (len(witnesses) // 2 + 1 if witnesses else 0))
+    majority = len(witnesses) // 2 + 1 if witnesses else 0
+    quorum = int(str(_scalar(body, "quorum", int) or majority))
     if quorum > len(witnesses):
         raise InvalidRequest("quorum is larger than the number of witness blocks")
     return Config(

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
@@ -170,8 +170,9 @@ class Field:
 
 
 @cache
-def fields_of(declaration: type) -> tuple[Field, ...]:
+def fields_of(declaration: Hashable) -> tuple[Field, ...]:
     """Return the fields of a declaration; raise TypeError for an annotation unknown here."""
+    assert isinstance(declaration, type)
     hints = typing.get_type_hints(declaration, include_extras=True)
     return tuple(_field(item, hints[item.name]) for item in dataclasses.fields(declaration))
 

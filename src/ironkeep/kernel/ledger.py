@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.core.errors import Sealed, Unavailable
-from ironkeep.core.event import Entry
+from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Clock, Commit, Row, Storage
 from ironkeep.kernel.ciphers import Ciphers
 from ironkeep.kernel.journal import Frame, Journal
@@ -107,7 +107,7 @@ class Ledger:
         mark = accounts.set_hash.mark(standing).hex()
         now = self._clock.now_ns()
         for rows in _digests(writes.for_storage().items()):
-            audited = {"seq": self.seq, "mark": mark, "rows": rows}
+            audited: dict[str, Value] = {"seq": self.seq, "mark": mark, "rows": rows}
             self._journal.append(Entry(kind="commit", time_ns=now, op="commit", audited=audited))
         return encode_standing(standing, accounts.ciphers)
 

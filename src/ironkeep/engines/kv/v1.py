@@ -13,7 +13,7 @@ from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import document
 from ironkeep.kernel.fields import duration
-from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route
+from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route, SecretJson
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS
 
 
@@ -30,7 +30,7 @@ def read(call: Call) -> Response:
     )
 
 
-def _hint(names: tuple[str, ...], secret: document.SecretJson) -> int:
+def _hint(names: tuple[str, ...], secret: SecretJson) -> int:
     if "ttl" not in names and "lease" not in names:
         return DEFAULT_TTL_SECONDS
     stored = json.loads(secret.reveal(), parse_float=Decimal)

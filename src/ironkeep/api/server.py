@@ -1,0 +1,123 @@
+"""Runs uvicorn on our listeners: sockets, TLS, limits, and a stop that loses nothing."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import uvicorn
+
+from ironkeep.api.asgi import App
+from ironkeep.api.protocol import Protocol
+from ironkeep.api.service import Service
+from ironkeep.config import Listener
+from ironkeep.core.errors import InvalidRequest
+
+BACKLOG: Final = 2_048
+"""Connections that may wait for accept."""
+MAX_CONNECTIONS: Final = 10_000
+"""Beyond it a connection gets 503: each costs about 20 KiB."""
+GRACE_SECONDS: Final = 5
+"""What requests under way get to finish when the server is told to stop."""
+KEEP_ALIVE_SECONDS: Final = 120
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its owner: there may be several in one process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+class Servers:
+    """All listeners of one process."""
+
+    def __init__(self, service: Service, listeners: Sequence[Listener]) -> None:
+        Protocol.service = service
+        self._app: Final = App(service)
+        self._servers: Final[list[tuple[_Server, socket.socket]]] = []
+        for listener in listeners:
+            self._servers.append((_Server(self._configure(listener)), bind(listener)))
+
+    def _configure(self, listener: Listener) -> uvicorn.Config:
+        config = uvicorn.Config(
+            self._app,
+            http=Protocol,
+            ws="none",
+            loop="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        config.load()
+        if listener.tls:
+            config.ssl = tls_context(listener)
+        return config
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses as bound, with the real port where 0 was asked for."""
+        return [
+            "{}://{}:{}".format("https" if server.config.ssl else "http", *sock.getsockname()[:2])
+            for server, sock in self._servers
+        ]
+
+    async def run(self) -> None:
+        """Serve until `stop`."""
+        await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in self._servers))
+
+    def stop(self) -> None:
+        """Accept nothing more, finish what is under way, and let `run` return."""
+        for server, _ in self._servers:
+            server.should_exit = True
+
+    def sweep(self, now: float) -> None:
+        """Close connections whose clients are too slow."""
+        for server, _ in self._servers:
+            for connection in list(server.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.sweep(now)
+
+
+def bind(listener: Listener) -> socket.socket:
+    """Return a listening socket; raise InvalidRequest saying why the address cannot be had."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((listener.host, listener.port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        sock.close()
+        raise InvalidRequest(f"cannot listen on {listener.host}:{listener.port}: {error}") from None
+    return sock
+
+
+def tls_context(listener: Listener) -> ssl.SSLContext:
+    """Return the server side of TLS 1.3 and, unless forbidden, 1.2 with forward secrecy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = (
+        ssl.TLSVersion.TLSv1_3 if listener.min_version == "tls13" else ssl.TLSVersion.TLSv1_2
+    )
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.load_cert_chain(str(listener.cert_file), str(listener.key_file))
+        if listener.client_ca_file is not None:
+            context.load_verify_locations(str(listener.client_ca_file))
+            required = listener.require_client_cert
+            context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidRequest(f"cannot load the listener's certificate or key: {error}") from None
+    return context

@@ -1,0 +1,166 @@
+"""The composition root: from a configuration to a running server, and the one timer loop."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from ironkeep.adapters import log
+from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.witnesses import Witnesses
+from ironkeep.api.committer import Committer
+from ironkeep.api.server import Servers
+from ironkeep.api.service import Service
+from ironkeep.auth.token import Token
+from ironkeep.auth.userpass import Userpass
+from ironkeep.config import Config
+from ironkeep.connectors.postgresql import Postgresql
+from ironkeep.core.connector import Connector
+from ironkeep.core.errors import IronkeepError
+from ironkeep.core.secret import Secret
+from ironkeep.engines.cubbyhole import Cubbyhole
+from ironkeep.engines.database import Database
+from ironkeep.engines.kv import Kv
+from ironkeep.engines.system import System
+from ironkeep.incident import Incident
+from ironkeep.kernel.house import House, Settings
+from ironkeep.kernel.journal import Journal
+from ironkeep.kernel.journal_recovery import open_journal
+from ironkeep.kernel.opening import open_with_file_key, reading_key_of
+from ironkeep.kernel.pipeline import Pipeline
+from ironkeep.kernel.plugin import Plugin
+
+TICK_SECONDS: Final = 1.0
+"""Witnesses of the public network accept about one checkpoint a second; all else fits that."""
+
+CONNECTORS: Final[Mapping[str, Connector]] = {"postgresql": Postgresql()}
+
+PLUGINS: Final[Mapping[str, Plugin]] = {
+    plugin.type: plugin
+    for plugin in (
+        System(),
+        Kv(),
+        Cubbyhole(),
+        Database(CONNECTORS),
+        Incident(),
+        Token(),
+        Userpass(),
+    )
+}
+"""Everything that can be mounted: adding one is one room and one line here."""
+
+
+class Server:
+    """One node: storage, journal, the house over them, and its listeners."""
+
+    def __init__(self, config: Config) -> None:
+        self._stack: Final = ExitStack()
+        try:
+            self._open(config)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _open(self, config: Config) -> None:
+        root = config.path or Path(
+            self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ironkeep-"))
+        )
+        self.config = config
+        self.clock = SystemClock()
+        self.entropy = SystemEntropy()
+        self.storage = SqliteStorage(root / "ironkeep.db")
+        self._stack.callback(self.storage.close)
+        self.witnesses = Witnesses(config.witnesses, config.quorum)
+        self._stack.callback(self.witnesses.close)
+        self.journal = self._open_journal(config.audit_path or root / "audit")
+        self._stack.callback(self.journal.close)
+        settings = Settings(
+            cluster_name=config.cluster_name,
+            api_addr=config.api_addr,
+            default_ttl_seconds=config.default_lease_ttl_seconds,
+            max_ttl_seconds=config.max_lease_ttl_seconds,
+        )
+        self.house = House(
+            self.storage, self.journal, self.clock, self.entropy, PLUGINS, settings
+        )
+        self.house.on_defect = log.defect
+        self.house.start()
+
+    def _open_journal(self, audit: Path) -> Journal:
+        """Open this node's log, compared with what its witnesses remember of it."""
+        origin = f"{self.config.cluster_name}/audit/{self.config.audit_name}/1"
+        files = DirectoryLogFiles(audit)
+        reading_key = reading_key_of(self.storage, self.entropy)
+        heads = self.witnesses.heads(origin, say=log.say)
+        return open_journal(files, self.entropy, origin, reading_key, witnessed=heads)
+
+    def unseal_with_file(self) -> None:
+        """Open the house with the file seal's key, when one is configured and it is initialised."""
+        path = self.config.seal_key_file
+        if path is not None:
+            open_with_file_key(self.house, Secret(path.read_bytes()))
+
+    def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
+        """Serve until SIGTERM or SIGINT; call ready once with the addresses."""
+        try:
+            uvloop.run(self._serve(ready))
+        finally:
+            self._stack.close()
+
+    async def _serve(self, ready: Callable[["Server", list[str]], None]) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+
+        def fail(error: BaseException) -> None:
+            log.say(f"sealed: {type(error).__name__}: {error}")
+            self.house.fail()
+
+        committer = Committer(self.house.ledger, loop, self.clock.now_ns, fail)
+        committer.await_quorum = self.config.quorum > 0
+        servers = Servers(Service(Pipeline(self.house), committer), self.config.listeners)
+        committer.nudge()
+        serving = asyncio.create_task(servers.run())
+        ticking = asyncio.create_task(self._tick(committer, servers))
+        ready(self, servers.addresses)
+        await asyncio.wait(
+            [serving, ticking, asyncio.create_task(stop.wait())],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        servers.stop()
+        ticking.cancel()
+        await asyncio.gather(serving, ticking, return_exceptions=True)
+        await asyncio.to_thread(committer.close)
+        await asyncio.to_thread(self._freeze)
+
+    async def _tick(self, committer: Committer, servers: Servers) -> None:
+        """Do all work that is driven by time, one after another, about once a second."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self.house.tick(self.clock.now_ns())
+            committer.nudge()
+            servers.sweep(loop.time())
+            try:
+                size = await asyncio.to_thread(self._freeze)
+            except (IronkeepError, OSError) as error:
+                log.say(f"the journal could not be frozen: {error}")
+                self.house.fail()
+                return
+            committer.cosigned(size)
+
+    def _freeze(self) -> int:
+        """Sign what is durable, show it to the witnesses; return the size that a quorum signed."""
+        self.journal.check_files()
+        note = self.journal.checkpoint()
+        self.journal.seal_segments()
+        self.storage.checkpoint()
+        return self.witnesses.cosign(self.journal, note, say=log.say)

@@ -1,0 +1,74 @@
+"""Cubbyhole: a private key/value space for each token, gone with it.
+
+Source: the Vault HTTP API, secret/cubbyhole. Records live in the kernel's place for them, in a folder
+named by the token's hash, which the kernel removes when the token ends; so no token can name
+another's records.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Released
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Call, Mount, Response, Route, SecretJson
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+def _place(call: Call) -> str:
+    session = call.actor()
+    if session.record.type == "batch":
+        raise InvalidRequest("cubbyhole operations are only supported by service tokens")
+    return f"{session.hash}/{call.path}"
+
+
+def read(call: Call) -> Response:
+    """Return the object at the path."""
+    stored = call.house.tokens.cubbyhole(call.tx).get(_place(call))
+    if stored is None:
+        raise NotFound("")
+    released = Released(call.mount.uuid, call.path)
+    return Response(data=SecretJson(stored), released=(released,))
+
+
+def write(call: Call) -> Response:
+    """Store the request's fields at the path."""
+    if not call.raw:
+        raise InvalidRequest("missing data fields")
+    call.house.tokens.cubbyhole(call.tx).put(_place(call), _ENCODER.encode(call.raw))
+    return Response()
+
+
+def delete(call: Call) -> Response:
+    """Remove the object; absent is fine."""
+    call.house.tokens.cubbyhole(call.tx).delete(_place(call))
+    return Response()
+
+
+def list_keys(call: Call) -> Response:
+    """Return the names directly below the path."""
+    keys = call.house.tokens.cubbyhole(call.tx).list(_place(call))
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+class Cubbyhole:
+    """The engine; it has no settings."""
+
+    type: Final = "cubbyhole"
+
+    def routes(self, _mount: Mount) -> Sequence[Route]:
+        """Return the four routes."""
+        return ROUTES
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "{path...}", read, releases=True, help="Read this token's object."),
+    Route(Operation.UPDATE, "{path...}", write, help="Store this token's object."),
+    Route(Operation.DELETE, "{path...}", delete, help="Remove this token's object."),
+    Route(Operation.LIST, "{path...}", list_keys, help="List this token's names."),
+)
