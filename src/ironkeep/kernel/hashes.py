@@ -55,7 +55,7 @@ class HashTree:
         length = (last - first) * HASH_SIZE
         data = _read(self._files, level, first * HASH_SIZE, length)
         if len(data) != length:
-            raise IntegrityError(f"{_name(level)} is too short; a restart makes it again")
+            raise IntegrityError(f"{_name(level)} is too short: restart the server to mend it")
         return data
 
 

@@ -243,19 +243,18 @@ class Journal:
             raise TooLarge(f"a checkpoint carries at most {MAX_SIGNATURES} signatures")
         return self._publish_cosigned(SignedHead(checkpoint, Note(text, tuple(lines.values()))))
 
-    def seal_segments(self) -> int:
-        """Move finished segments into bundles and take space ahead; return the segments moved.
+    def seal_segments(self) -> bool:
+        """Take space ahead and move finished segments into bundles; return whether more is waiting.
 
         A full disk first costs the reserve (`disk_full` turns true). Any other failure is final.
         """
         head = self._heads.published
         try:
-            moved = self._wal.seal(head.checkpoint.size if head else 0)
             self._wal.prepare()
+            return self._wal.seal(head.checkpoint.size if head else 0)
         except OSError as error:
             self.failed = error
             raise
-        return moved
 
     @property
     def disk_full(self) -> bool:

@@ -12,7 +12,7 @@ The steps, each of which refuses instead of repairing what it cannot explain:
     they are made again from the leaves, once; if the leaves disagree, refuse.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
@@ -21,39 +21,27 @@ from ironkeep.core.logport import LogFiles
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.frame import (
-    GENESIS,
     SEGMENT_HEADER,
-    Frame,
-    find_frame,
-    read_segment_header,
-    split_frames,
 )
 from ironkeep.kernel.hashes import HashTree, hash_reader
 from ironkeep.kernel.journal import COSIGNED, PUBLISHED, SIGNED, Journal
-from ironkeep.kernel.log import Heads, SignedHead, require_root
+from ironkeep.kernel.log import Heads, SignedHead, require_reached, require_root
+from ironkeep.kernel.replay import EVIDENCE, Replayed, replay, sealed_hashes
 from ironkeep.kernel.wal import (
     SEGMENT_BYTES,
-    Segment,
     Wal,
     clear_scratch,
     create_segment,
-    read_bundle,
     segment_firsts,
     segment_name,
 )
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
-from ironkeep.tlog.merkle import Frontier, leaf_hash
+from ironkeep.tlog.merkle import Frontier
 from ironkeep.tlog.note import MAX_NOTE, KeyType, NoteVerifier, Signer, SigningKey, VerifierKey
-from ironkeep.tlog.tile import TILE_WIDTH
 
 ORIGIN: Final = "origin"
 VKEY: Final = "vkey"
 SIGNING_KEY: Final = "signing-key"
-
-_RUN: Final = 1 << 15
-"""Leaves between two syncs of the hash files when they are made again."""
-
-_EVIDENCE: Final = "Keep the directory as evidence, compare it with a mirror, and start a new epoch"
 
 
 def open_journal(
@@ -77,14 +65,12 @@ def open_journal(
         if checkpoint.origin != origin:
             raise IntegrityError(f"a witness's head is of {checkpoint.origin}, not of {origin}")
         promised.append(("a witness's head", checkpoint))
-    wal, frames = _replay(files, origin, segment_bytes)
+    replayed = replay(files, origin)
     for what, checkpoint in promised:
-        if checkpoint.size > wal.size:
-            raise RolledBack(
-                f"the journal ends at {wal.size}, but {what} is at {checkpoint.size}: this is an "
-                "older copy. Bring back the newest one, or start a new epoch"
-            )
-    tree = _grow(files, wal, frames, [checkpoint for _, checkpoint in promised])
+        require_reached(checkpoint, replayed.size, what)
+    _keep_torn_tail(files, replayed)
+    wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
+    tree = _grow(files, replayed, [checkpoint for _, checkpoint in promised])
     for what, checkpoint in promised:
         require_root(checkpoint, tree.root_at(checkpoint.size), what)
     if heads.published:
@@ -142,7 +128,7 @@ def _prepare(files: LogFiles, origin: str, segment_bytes: int) -> None:
     found = read_small(files, ORIGIN)
     if found is None:
         if any(read_small(files, name) for name in (SIGNED, PUBLISHED, COSIGNED)):
-            raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {_EVIDENCE}")
+            raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
         text = read_small(files, SIGNING_KEY) or b""
         key = SigningKey.parse(Secret(text.removesuffix(b"\n")))
         files.replace(VKEY, f"{key.verifier_key(KeyType.ED25519).format()}\n".encode())
@@ -162,7 +148,7 @@ def _create(files: LogFiles, origin: str, segment_bytes: int) -> None:
         return
     name = segment_name(firsts[0])
     if len(firsts) > 1 or files.read(name, SEGMENT_HEADER, files.size(name)).strip(b"\x00"):
-        raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {_EVIDENCE}")
+        raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
 
 
 def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[str, Checkpoint]]]:
@@ -175,14 +161,14 @@ def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[st
     cosigned = read_head(files, COSIGNED, key)
     if signed is None:
         if published or cosigned:
-            raise IntegrityError(f"{SIGNED} is missing from a log with checkpoints. {_EVIDENCE}")
+            raise IntegrityError(f"{SIGNED} is missing from a log with checkpoints. {EVIDENCE}")
         return Heads(), []
     promised = [("the checkpoint it signed", signed.checkpoint)]
     for what, head in (("published", published), ("that witnesses cosigned", cosigned)):
         if head is None:
             continue
         if head.checkpoint.size > signed.checkpoint.size:
-            raise RolledBack(f"{SIGNED} is older than the checkpoint {what}. {_EVIDENCE}")
+            raise RolledBack(f"{SIGNED} is older than the checkpoint {what}. {EVIDENCE}")
         promised.append((f"the checkpoint {what}", head.checkpoint))
     if published is not None and published.checkpoint == signed.checkpoint:
         # The same head, with the cosignatures it has gathered.
@@ -190,98 +176,32 @@ def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[st
     return Heads(signed, cosigned), promised
 
 
-def _replay(files: LogFiles, origin: str, segment_bytes: int) -> tuple[Wal, list[Frame]]:
-    """Return the write-ahead log as it stands, and the frames that are in it."""
-    firsts = segment_firsts(files)
-    if not firsts:
-        raise IntegrityError(f"all segments of the journal are missing. {_EVIDENCE}")
-    digest = None if firsts[0] else GENESIS
-    frames: list[Frame] = []
-    segments: list[Segment] = []
-    for first in firsts:
-        name = segment_name(first)
-        if segments and segments[-1].next != first:
-            raise IntegrityError(f"{name} does not start where the one before ends. {_EVIDENCE}")
-        segment = Segment(first, files.size(name))
-        data = files.read(name, 0, segment.capacity)
-        try:
-            found, digest = _read_segment(data, segment, origin, digest)
-        except IntegrityError as error:
-            where = f"{name} at offset {segment.offset}"
-            raise IntegrityError(f"{where}: {error}. {_EVIDENCE}") from None
-        frames += found
-        segments.append(segment)
-        if data[segment.offset :].strip(b"\x00"):
-            _take_torn_tail(files, segment, data, last=first == firsts[-1])
-    assert digest is not None
-    return Wal(files, origin, segments, digest, segment_bytes), frames
+def _keep_torn_tail(files: LogFiles, replayed: Replayed) -> None:
+    """Move what a crash left half written out of the log."""
+    if replayed.torn:
+        segment = replayed.segments[-1]
+        name = f"quarantine/{segment.first:020d}-{segment.offset}"
+        files.replace(name, replayed.torn)
+        files.truncate(segment.name, segment.offset)
+        # Full as it is now: the next frame goes to a segment of its own.
+        segment.capacity = segment.offset
 
 
-def _read_segment(
-    data: bytes, segment: Segment, origin: str, digest: bytes | None
-) -> tuple[list[Frame], bytes]:
-    """Return a segment's whole frames, noted in it, and the digest that the next one chains to.
-
-    digest is what this segment has to chain to; None where that went with older segments.
-    """
-    previous = read_segment_header(data, segment.first, origin)
-    if digest not in {None, previous}:
-        raise IntegrityError("the segment does not chain to the one before")
-    frames = []
-    for frame in split_frames(data, SEGMENT_HEADER, previous):
-        if frame.first != segment.next:
-            raise IntegrityError(f"a frame for leaf {frame.first} where {segment.next} belongs")
-        segment.add(frame)
-        frames.append(frame)
-    return frames, frames[-1].digest if frames else previous
-
-
-def _take_torn_tail(files: LogFiles, segment: Segment, data: bytes, *, last: bool) -> None:
-    """Cut off what a crash left half written, and keep it; refuse if it is anything else."""
-    where = f"{segment.name} at offset {segment.offset}"
-    if not last:
-        raise IntegrityError(f"{where}: damaged, and segments follow. {_EVIDENCE}")
-    follows = find_frame(data, segment.offset)
-    if follows is not None:
-        raise IntegrityError(
-            f"{where}: damaged, and a whole frame follows at offset {follows}. {_EVIDENCE}"
-        )
-    torn = data[segment.offset :].rstrip(b"\x00")
-    files.replace(f"quarantine/{segment.first:020d}-{segment.offset}", torn)
-    files.truncate(segment.name, segment.offset)
-    # Full as it is now: the next frame goes to a segment of its own.
-    segment.capacity = segment.offset
-
-
-def _grow(
-    files: LogFiles, wal: Wal, frames: list[Frame], promised: Sequence[Checkpoint]
-) -> HashTree:
+def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -> HashTree:
     """Return the tree over all leaves; made from the leaves if the hash files do not fit."""
     try:
-        tree = HashTree(files, Frontier.from_tiles(wal.start, hash_reader(files)))
-        tree.grow([leaf for frame in frames for leaf in frame.leaf_hashes])
+        tree = HashTree(files, Frontier.from_tiles(replayed.start, hash_reader(files)))
+        tree.grow(replayed.leaf_hashes())
         if all(tree.root_at(one.size) == one.root for one in promised):
             return tree
     except IntegrityError:
         # Too short: the hash files are behind the bundles.
         pass
     tree = HashTree(files, Frontier())
-    for hashes in _sealed_hashes(files, wal.start):
+    for hashes in sealed_hashes(files, replayed.start):
         tree.grow(hashes)
-    tree.grow([leaf for frame in frames for leaf in frame.leaf_hashes])
+    tree.grow(replayed.leaf_hashes())
     return tree
-
-
-def _sealed_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
-    """Yield the leaf hashes below end, from bundles, in runs."""
-    hashes: list[bytes] = []
-    for number in range(-(-end // TILE_WIDTH)):
-        first, leaves = read_bundle(files, number)
-        hashes += [leaf_hash(leaf) for leaf in leaves[: end - first]]
-        if len(hashes) >= _RUN:
-            yield hashes
-            hashes = []
-    yield hashes
 
 
 def read_small(files: LogFiles, name: str) -> bytes | None:
@@ -300,5 +220,5 @@ def read_head(files: LogFiles, name: str, key: VerifierKey) -> SignedHead | None
     try:
         opened = open_checkpoint(data, [NoteVerifier(key)])
     except IntegrityError as error:
-        raise IntegrityError(f"{name}: {error}. {_EVIDENCE}") from None
+        raise IntegrityError(f"{name}: {error}. {EVIDENCE}") from None
     return SignedHead(opened.checkpoint, opened.note)

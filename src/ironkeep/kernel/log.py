@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from ironkeep.core.errors import IntegrityError, NotFound
+from ironkeep.core.errors import IntegrityError, NotFound, RolledBack
 from ironkeep.kernel.hashes import HashTree
 from ironkeep.kernel.wal import Wal
 from ironkeep.tlog.checkpoint import Checkpoint
@@ -144,6 +144,15 @@ class Log:
         if head is None or size > head.checkpoint.size:
             raise NotFound("no signed checkpoint covers this yet; it will within seconds")
         return head
+
+
+def require_reached(expected: Checkpoint, size: int, what: str) -> None:
+    """Raise RolledBack unless a log of size leaves holds all of the expected head."""
+    if size < expected.size:
+        raise RolledBack(
+            f"the journal ends at {size}, but {what} is at {expected.size}: this is an older copy. "
+            "Bring back the newest one, or start a new epoch"
+        )
 
 
 def require_root(expected: Checkpoint, root: bytes, what: str) -> None:

@@ -29,6 +29,12 @@ from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 SEGMENT_BYTES: Final = 32 << 20
 """Bytes of a segment: a restart replays at most two of them, some 0.2 s each."""
 
+FIRST_SEGMENT_BYTES: Final = 1 << 20
+"""Bytes of a new log's first segment: a first start need not wait for a whole one."""
+
+BUNDLES_PER_CALL: Final = 64
+"""Bundles written before `seal` returns: each takes two syncs, and checkpoints have to go on."""
+
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
 """Bytes of the largest bundle that the format allows."""
 
@@ -90,6 +96,7 @@ class Wal:
         self._origin: Final = origin
         self._segments = segments
         self._segment_bytes: Final = size
+        self._sealed = -(-segments[0].first // TILE_WIDTH)
         self.digest = digest
         self.disk_full = False
 
@@ -159,25 +166,28 @@ class Wal:
             self._files.remove(RESERVE)
             self._files.allocate(name, length)
 
-    def seal(self, signed: int) -> int:
-        """Move finished segments into bundles; return how many segments are gone.
+    def seal(self, signed: int) -> bool:
+        """Move leaves of finished segments into bundles; return whether more is waiting.
 
         A segment goes when all its leaves are below signed, the size of the last signed checkpoint,
         and every bundle that holds one of them is full and durable.
         """
-        gone = 0
+        written = 0
         while len(self._segments) > 1:
             segment = self._segments[0]
-            first, end = segment.first // TILE_WIDTH, -(-segment.next // TILE_WIDTH)
+            end = -(-segment.next // TILE_WIDTH)
             if segment.next > signed or end * TILE_WIDTH > self.size:
-                break
-            for number in range(first, end):
-                leaves = self.leaves(number * TILE_WIDTH, (number + 1) * TILE_WIDTH)
-                self._files.replace(Tile(None, number).path, encode_entries(leaves))
+                return False
+            while self._sealed < end:
+                if written == BUNDLES_PER_CALL:
+                    return True
+                leaves = self.leaves(self._sealed * TILE_WIDTH, (self._sealed + 1) * TILE_WIDTH)
+                self._files.replace(Tile(None, self._sealed).path, encode_entries(leaves))
+                self._sealed += 1
+                written += 1
             del self._segments[0]
             self._files.remove(segment.name)
-            gone += 1
-        return gone
+        return False
 
     def leaves(self, first: int, last: int) -> list[bytes]:
         """Return the leaves [first, last), which must be durable."""
@@ -256,7 +266,7 @@ def clear_scratch(files: LogFiles) -> None:
 
 def create_segment(files: LogFiles, origin: str, segment_bytes: int) -> None:
     """Make the first segment of a new log."""
-    files.allocate(_TAKEN, segment_bytes)
+    files.allocate(_TAKEN, min(segment_bytes, FIRST_SEGMENT_BYTES))
     files.write_through(_TAKEN, 0, segment_header(0, GENESIS, origin))
     files.rename(_TAKEN, segment_name(0))
 
