@@ -59,6 +59,11 @@ def test_every_clause() -> None:
     assert (second.min_wrapping_ttl_seconds, second.max_wrapping_ttl_seconds) == (0, 0)
 
 
+def test_a_rule_tells_where_it_was_written() -> None:
+    assert str(RuleRef("team", "secret/+/x", 3)) == "team:3 secret/+/x"
+    assert str(RuleRef("team", "secret/*", 0)) == "team secret/*"
+
+
 def test_json_says_the_same_without_lines() -> None:
     text = json.dumps(
         {

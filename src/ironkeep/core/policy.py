@@ -93,6 +93,11 @@ class RuleRef:
     pattern: str
     line: int
 
+    def __str__(self) -> str:
+        """Return `policy:line pattern`, as an audit entry names the rule that decided."""
+        place = f"{self.policy}:{self.line}" if self.line else self.policy
+        return f"{place} {self.pattern}"
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
