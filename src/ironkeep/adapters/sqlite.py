@@ -1,0 +1,341 @@
+"""Rows in one SQLite file: write-ahead log, every commit synced before it returns.
+
+Three connections, each with one owner. The writer thread calls `commit`; one other thread, the
+loop's, calls everything that reads; a worker calls `checkpoint`. A reader never waits for the
+writer and sees finished commits only. `checkpoint` alone empties the WAL: no commit pays for it.
+
+A commit that fails leaves nothing behind, not even bytes that a later start could take for a
+finished one; where that cannot be had, commits and the head fail until a restart.
+"""
+
+import errno
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from ironkeep.adapters.sqlite_schema import migrate, require_head, require_ours
+from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
+from ironkeep.core.ports import Change, Commit, Head, Row
+
+MAX_TOMBS: Final = 262_144
+"""Removals kept for the change stream, some 20 MB; who falls further behind starts from a scan."""
+SCAN_PAGE: Final = 256
+"""Rows that `scan` reads at a time: a read transaction left open would hold up checkpoints."""
+RESTART_PAGES: Final = 4_096
+"""Pages in the WAL (16 MiB) past which `checkpoint` has the writer wait until it can start over."""
+PASSES: Final = 3
+"""Rounds of a checkpoint before the writer waits: each leaves only what was added during it."""
+BUSY_SECONDS: Final = 5.0
+"""How long a commit waits for a checkpoint that starts the WAL over; milliseconds are normal."""
+CACHE_KIB: Final = 16_384
+"""Page cache of each connection."""
+
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_PRIMARY_CODE: Final = 0xFF
+
+_PUT: Final = (
+    "INSERT INTO row (key, value, due, seq) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET value = excluded.value, due = excluded.due, seq = excluded.seq"
+)
+_BURY: Final = "INSERT INTO tomb (key, seq) SELECT key, ? FROM row WHERE key = ?"
+_SCAN: Final = "SELECT key, value, due FROM row WHERE key >= ? ORDER BY key LIMIT ?"
+_SCAN_TO: Final = "SELECT key, value, due FROM row WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+_CHANGES: Final = (
+    "SELECT seq, key, value, due FROM row WHERE seq > ?1"
+    " UNION ALL SELECT seq, key, NULL, NULL FROM tomb WHERE seq > ?1"
+    " ORDER BY seq, key LIMIT ?2"
+)
+
+
+class SqliteStorage:
+    """Storage in the SQLite file at path, made if it is not there; see `core.ports.Storage`.
+
+    Raise Unavailable when another process has it open or a newer Ironkeep made it, IntegrityError
+    when it is damaged or is something else. max_tombs bounds the removals kept for `changes`.
+    """
+
+    def __init__(self, path: Path, *, max_tombs: int = MAX_TOMBS) -> None:
+        self._path: Final = path
+        self._max_tombs: Final = max_tombs
+        self._checkpointing: Final = threading.Lock()
+        self._broken = False
+        with ExitStack() as stack:
+            _make_folder(path.parent)
+            stack.callback(os.close, _take_lock(path))
+            _make_file(path)
+            try:
+                self._reader: Final = stack.enter_context(closing(_connect(path)))
+                require_ours(self._reader, path)
+                self._writer = _connect(path)
+                stack.callback(self._close_writer)
+                _require_wal(self._writer, path)
+                migrate(self._writer)
+                require_head(self._writer)
+                self._tombs = _count_tombs(self._writer)
+                self._reader.execute("PRAGMA query_only = ON")
+            except sqlite3.Error as error:
+                _raise(error)
+            self._open: Final = stack.pop_all()
+
+    def head(self) -> Head:
+        """Return the last finished commit's number and state."""
+        self._require_sound()
+        ((seq, state),) = self._read("SELECT seq, state FROM head")
+        return Head(seq, state)
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key, or None."""
+        found = self._read("SELECT value, due FROM row WHERE key = ?", key)
+        return Row(*found[0]) if found else None
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows whose key starts with prefix, in key order.
+
+        Every page of SCAN_PAGE rows is of one commit; the next page may be of a later one.
+        """
+        start, end = prefix, _after(prefix)
+        while True:
+            if end is None:
+                page = self._read(_SCAN, start, SCAN_PAGE)
+            else:
+                page = self._read(_SCAN_TO, start, end, SCAN_PAGE)
+            for key, value, due in page:
+                yield key, Row(value, due)
+            if len(page) < SCAN_PAGE:
+                return
+            start = page[-1][0] + b"\x00"
+
+    def due(self, before_ns: int, limit: int) -> list[bytes]:
+        """Return at most limit keys due before before_ns, the earliest first, then by key."""
+        sql = "SELECT key FROM row WHERE due < ? ORDER BY due, key LIMIT ?"
+        return [key for (key,) in self._read(sql, before_ns, limit)]
+
+    def outbox(self) -> list[tuple[int, bytes]]:
+        """Return (seq, frame) of every frame not yet reported as drained, in order."""
+        self._require_sound()
+        return self._read("SELECT seq, frame FROM outbox ORDER BY seq")
+
+    def changes(self, after_seq: int, limit: int) -> list[Change]:
+        """Return the rows last changed after commit after_seq, by seq then key, at most limit.
+
+        The limit may cut a commit in two: who gets as many as asked for asks again from before the
+        last one's. Raise NotFound when removals since then have been dropped: begin again with
+        `head` and a full `scan`. From 0 on none is missed: who has seen nothing, needs no removal.
+        """
+        ((dropped,),) = self._read("SELECT dropped_seq FROM head")
+        if 0 < after_seq < dropped:
+            raise NotFound(f"changes are kept from commit {dropped} on: begin with a full scan")
+        return [
+            Change(seq, key, None if value is None else Row(value, due))
+            for seq, key, value, due in self._read(_CHANGES, after_seq, limit)
+        ]
+
+    def commit(self, commit: Commit) -> None:
+        """Make commit durable, all or nothing; see `core.ports.Storage.commit`.
+
+        After an OSError nothing of commit is there, or `head` raises too and a restart will tell.
+        """
+        self._require_sound()
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._require_next(commit.seq)
+            tombs = self._apply(commit)
+        except sqlite3.Error as error:
+            self._reopen_writer()
+            _raise(error)
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._repair()
+            _raise(error)
+        self._tombs = tombs
+
+    def _require_next(self, seq: int) -> None:
+        (head,) = self._writer.execute("SELECT seq FROM head").fetchone()
+        if seq != head + 1:
+            raise IntegrityError(
+                f"commit {seq} does not follow commit {head}: another process wrote to the database"
+            )
+
+    def _apply(self, commit: Commit) -> int:
+        """Carry out commit in the open transaction; return how many tombs there are then."""
+        run, many, seq = self._writer.execute, self._writer.executemany, commit.seq
+        puts, gone = [], []
+        for key, row in commit.writes.items():
+            if row is None:
+                gone.append((key,))
+            else:
+                puts.append((key, row.value, row.due_ns, seq))
+        many(_PUT, puts)
+        back = many("DELETE FROM tomb WHERE key = ?", [put[:1] for put in puts]).rowcount
+        many(_BURY, [(seq, *key) for key in gone])
+        buried = many("DELETE FROM row WHERE key = ?", gone).rowcount
+        run("UPDATE head SET seq = ?, state = ?", (seq, commit.state))
+        run("DELETE FROM outbox WHERE seq <= ?", (commit.drained_seq,))
+        run("INSERT INTO outbox (seq, frame) VALUES (?, ?)", (seq, commit.frame))
+        return self._drop_tombs(self._tombs - max(back, 0) + max(buried, 0))
+
+    def _drop_tombs(self, tombs: int) -> int:
+        """Drop the oldest tombs past the bound: no more than this commit added."""
+        excess = tombs - self._max_tombs
+        if excess <= 0:
+            return tombs
+        oldest = self._writer.execute(
+            "SELECT key, seq FROM tomb ORDER BY seq, key LIMIT ?", (excess,)
+        ).fetchall()
+        self._writer.executemany("DELETE FROM tomb WHERE key = ? AND seq = ?", oldest)
+        self._writer.execute("UPDATE head SET dropped_seq = ?", oldest[-1][1:])
+        return self._max_tombs
+
+    def _close_writer(self) -> None:
+        self._writer.close()
+
+    def _reopen_writer(self) -> None:
+        """Drop the writer's connection, and with it the transaction, whatever state it is in."""
+        try:
+            with suppress(sqlite3.Error):
+                self._writer.close()
+            self._writer = _connect(self._path)
+            self._tombs = _count_tombs(self._writer)
+        except sqlite3.Error:
+            self._broken = True
+
+    def _repair(self) -> None:
+        """Make sure that a commit whose sync failed does not come back.
+
+        Its frames may lie complete in the WAL, and a start after a crash would take them for a
+        commit, although this process has said otherwise since. So what is before them goes to the
+        database file, and the WAL is cut to nothing, durably.
+        """
+        self._reopen_writer()
+        try:
+            (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            _sync(self._path.with_name(self._path.name + "-wal"))
+        except (sqlite3.Error, OSError):
+            busy = True
+        self._broken = self._broken or bool(busy)
+
+    def checkpoint(self) -> None:
+        """Move what the WAL holds to the database file; for a worker thread, each second or so.
+
+        Commits go on meanwhile. Only when the WAL has grown past RESTART_PAGES does one wait, while
+        the last pages are moved, so that the WAL starts over. An OSError loses nothing.
+        """
+        with self._checkpointing:
+            try:
+                with closing(_connect(self._path)) as own:
+                    for _ in range(PASSES):
+                        (_, pages, _) = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                        if pages <= RESTART_PAGES:
+                            return
+                    own.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            except sqlite3.Error as error:
+                _raise(error)
+
+    def close(self) -> None:
+        """Close the connections, which empties the WAL, and let go of the file."""
+        with self._checkpointing:
+            self._open.close()
+
+    def _require_sound(self) -> None:
+        if self._broken:
+            raise OSError(errno.EIO, "a failed commit could not be undone: restart the server")
+
+    def _read(self, sql: str, *parameters: bytes | int) -> list[Any]:
+        """Run a query to its end, so that no read transaction stays open."""
+        try:
+            return self._reader.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            _raise(error)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open a connection that syncs every commit and leaves checkpoints to `checkpoint`.
+
+    Threads: the module's connections are used by one thread at a time, not always by their maker.
+    """
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+    )
+    for pragma in (
+        "synchronous = FULL",
+        "wal_autocheckpoint = 0",
+        f"cache_size = -{CACHE_KIB}",
+        "cell_size_check = ON",
+        "trusted_schema = OFF",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _require_wal(connection: sqlite3.Connection, path: Path) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise Unavailable(f"{path} is on a file system without shared memory: use a local disk")
+
+
+def _count_tombs(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM tomb").fetchone()
+    return int(count)
+
+
+def _after(prefix: bytes) -> bytes | None:
+    """Return the smallest key above every key that starts with prefix; None when there is none."""
+    stem = prefix.rstrip(b"\xff")
+    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
+
+
+def _raise(error: sqlite3.Error) -> NoReturn:
+    """Raise error in the port's terms."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    if code in _DAMAGED:
+        raise IntegrityError(f"the database is damaged ({error}): restore a backup") from error
+    raise OSError(errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO, str(error)) from error
+
+
+def _take_lock(path: Path) -> int:
+    """Lock the side file against other processes; return its descriptor, which holds the lock."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, _FILE_MODE)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Unavailable(f"{path} is open in another process: stop that one first") from None
+    return lock
+
+
+def _make_file(path: Path) -> None:
+    """Make the file if it is not there, for its owner only; SQLite's other files get its mode."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE)
+    try:
+        os.fchmod(descriptor, _FILE_MODE)
+    finally:
+        os.close(descriptor)
+    _sync(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make folder and those above it, each durable in its parent."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,184 @@
+"""The ports in memory: time that stands still, randomness that repeats, storage that fails."""
+
+import bisect
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.ports import Change, Commit, Head, Row
+
+START_NS: Final = 1_767_225_600_000_000_000
+"""2026-01-01T00:00:00Z, where a FakeClock stands unless told otherwise."""
+
+
+class FakeClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, now_ns: int = START_NS) -> None:
+        self._now_ns = now_ns
+
+    def now_ns(self) -> int:
+        """Return the instant at which the clock stands."""
+        return self._now_ns
+
+    def advance(self, *, seconds: float = 0, ns: int = 0) -> None:
+        """Move on; backwards is refused, as the port forbids it."""
+        step = round(seconds * 1_000_000_000) + ns
+        if step < 0:
+            raise ValueError("a clock never runs backwards")
+        self._now_ns += step
+
+
+class SeededEntropy:
+    """Bytes that look random and follow from the seed alone: SHAKE-256 over seed and counter."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed: Final = seed.to_bytes(8, "big")
+        self._calls = 0
+
+    def token(self, size: int) -> bytes:
+        """Return the next size bytes."""
+        self._calls += 1
+        return hashlib.shake_256(self._seed + self._calls.to_bytes(8, "big")).digest(size)
+
+
+class Fault(Enum):
+    """What becomes of a commit that raises OSError."""
+
+    NOT_PERSISTED = auto()
+    PERSISTED_ANYWAY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A whole store at one instant, as an attacker would copy it."""
+
+    head: Head
+    rows: dict[bytes, tuple[int, Row]]
+    tombs: dict[bytes, int]
+    outbox: dict[int, bytes]
+
+
+class MemoryStorage:
+    """Storage in dictionaries, with faults; see `core.ports.Storage`. Keeps every removal."""
+
+    def __init__(self) -> None:
+        self._head = Head(0, b"")
+        self._rows: dict[bytes, tuple[int, Row]] = {}
+        self._keys: list[bytes] = []
+        self._tombs: dict[bytes, int] = {}
+        self._outbox: dict[int, bytes] = {}
+        self._faults: dict[int, Fault] = {}
+        self._lock: Final = threading.Lock()
+
+    def head(self) -> Head:
+        """Return the head."""
+        with self._lock:
+            return self._head
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key, or None."""
+        with self._lock:
+            found = self._rows.get(key)
+            return None if found is None else found[1]
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows whose key starts with prefix, in key order, all of one commit."""
+        with self._lock:
+            found = []
+            for at in range(bisect.bisect_left(self._keys, prefix), len(self._keys)):
+                key = self._keys[at]
+                if not key.startswith(prefix):
+                    break
+                found.append((key, self._rows[key][1]))
+        yield from found
+
+    def due(self, before_ns: int, limit: int) -> list[bytes]:
+        """Return at most limit keys due before before_ns, the earliest first, then by key."""
+        with self._lock:
+            ripe = sorted(
+                (row.due_ns, key)
+                for key, (_, row) in self._rows.items()
+                if row.due_ns is not None and row.due_ns < before_ns
+            )
+        return [key for _, key in ripe[:limit]]
+
+    def outbox(self) -> list[tuple[int, bytes]]:
+        """Return (seq, frame) of every frame not yet reported as drained, in order."""
+        with self._lock:
+            return sorted(self._outbox.items())
+
+    def changes(self, after_seq: int, limit: int) -> list[Change]:
+        """Return the rows last changed after commit after_seq, by seq then key, at most limit."""
+        with self._lock:
+            live = [Change(seq, key, row) for key, (seq, row) in self._rows.items()]
+            gone = [Change(seq, key, None) for key, seq in self._tombs.items()]
+        later = [change for change in live + gone if change.seq > after_seq]
+        return sorted(later, key=lambda change: (change.seq, change.key))[:limit]
+
+    def commit(self, commit: Commit) -> None:
+        """Apply commit, unless `fail` says otherwise."""
+        with self._lock:
+            if commit.seq != self._head.seq + 1:
+                raise IntegrityError(f"commit {commit.seq} does not follow commit {self._head.seq}")
+            fault = self._next_fault()
+            if fault is not Fault.NOT_PERSISTED:
+                self._apply(commit)
+            if fault is not None:
+                raise OSError(f"commit {commit.seq} was made to fail: {fault.name}")
+
+    def close(self) -> None:
+        """Let go of nothing: the same object stands for the store after a restart."""
+
+    def fail(self, fault: Fault, *, after: int = 0) -> None:
+        """Make the commit fail that follows `after` further ones."""
+        self._faults[after] = fault
+
+    def tamper(self, key: bytes, row: Row | None) -> None:
+        """Change, add or remove a row behind the kernel's back; the head stays as it was."""
+        with self._lock:
+            self._put(self._head.seq, key, row)
+
+    def snapshot(self) -> Snapshot:
+        """Copy the whole store."""
+        with self._lock:
+            return Snapshot(self._head, dict(self._rows), dict(self._tombs), dict(self._outbox))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a copy in the store's place, as a rollback attack does."""
+        with self._lock:
+            self._head = snapshot.head
+            self._rows, self._keys = dict(snapshot.rows), sorted(snapshot.rows)
+            self._tombs, self._outbox = dict(snapshot.tombs), dict(snapshot.outbox)
+
+    def _next_fault(self) -> Fault | None:
+        fault = self._faults.pop(0, None)
+        self._faults = {after - 1: later for after, later in self._faults.items()}
+        return fault
+
+    def _apply(self, commit: Commit) -> None:
+        for key, row in commit.writes.items():
+            if row is None and key in self._rows:
+                self._tombs[key] = commit.seq
+            elif row is not None:
+                self._tombs.pop(key, None)
+            self._put(commit.seq, key, row)
+        self._outbox = {
+            seq: frame for seq, frame in self._outbox.items() if seq > commit.drained_seq
+        }
+        self._outbox[commit.seq] = commit.frame
+        self._head = Head(commit.seq, commit.state)
+
+    def _put(self, seq: int, key: bytes, row: Row | None) -> None:
+        there = key in self._rows
+        if row is not None:
+            self._rows[key] = (seq, row)
+            if not there:
+                bisect.insort(self._keys, key)
+        elif there:
+            del self._rows[key]
+            del self._keys[bisect.bisect_left(self._keys, key)]

@@ -1,0 +1,230 @@
+"""What is particular to SQLite: files, schemas, other processes, a full or damaged disk."""
+
+import errno
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ironkeep.adapters import sqlite
+from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite_schema import APPLICATION_ID, MIGRATIONS
+from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
+from ironkeep.core.ports import Change, Head, Row
+from ironkeep.testing.contracts import commit
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "vault" / "data" / "rows.db"
+
+
+@pytest.fixture
+def storage(path: Path) -> Iterator[SqliteStorage]:
+    storage = SqliteStorage(path)
+    yield storage
+    storage.close()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_and_folders_are_for_their_owner_only(path: Path, storage: SqliteStorage) -> None:
+    commit(storage, {b"a": Row(b"1")})
+    files = {file.name: mode(file) for file in path.parent.iterdir()}
+    names = ["rows.db", "rows.db-shm", "rows.db-wal", "rows.db.lock"]
+    assert files == dict.fromkeys(names, 0o600)
+    assert {mode(path.parent), mode(path.parent.parent)} == {0o700}
+
+
+def test_a_file_readable_by_others_is_closed_to_them(path: Path) -> None:
+    SqliteStorage(path).close()
+    path.chmod(0o644)
+    SqliteStorage(path).close()
+    assert mode(path) == 0o600
+
+
+def test_the_file_says_whose_it_is(path: Path, storage: SqliteStorage) -> None:
+    commit(storage, {})
+    storage.close()
+    header = path.read_bytes()[:100]
+    assert header[68:72] == APPLICATION_ID.to_bytes(4, "big") == b"IRKP"
+    assert header[60:64] == len(MIGRATIONS).to_bytes(4, "big")
+
+
+def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    SqliteStorage(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(Unavailable, match="made by a newer ironkeep"):
+        SqliteStorage(path)
+    assert path.read_bytes() == before
+
+
+def test_a_foreign_database_is_refused_and_left_alone(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(IntegrityError, match="not an Ironkeep database"):
+        SqliteStorage(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database" * 100, b"SQLite format 3\x00" + b"\xff" * 84]
+)
+def test_garbage_is_refused(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(IntegrityError):
+        SqliteStorage(path)
+
+
+def test_an_interrupted_first_start_is_taken_up(path: Path) -> None:
+    """A crash may leave an empty file, or one that is in WAL mode but has no tables yet."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+    storage = SqliteStorage(path)
+    assert storage.head() == Head(0, b"")
+    storage.close()
+
+
+OPEN_AND_REPORT = """
+import sys
+from pathlib import Path
+from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.core.errors import Unavailable
+try:
+    SqliteStorage(Path(sys.argv[1])).close()
+except Unavailable as refusal:
+    print(refusal)
+"""
+
+
+def test_a_second_process_is_refused(path: Path, storage: SqliteStorage) -> None:
+    def attempt() -> str:
+        arguments = [sys.executable, "-c", OPEN_AND_REPORT, str(path)]
+        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+
+    with pytest.raises(Unavailable, match="open in another process"):
+        SqliteStorage(path)
+    assert "open in another process" in attempt()
+    storage.close()
+    assert attempt() == ""
+
+
+def test_a_refused_opening_leaves_the_file_free(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(IntegrityError):
+        SqliteStorage(path)
+    path.unlink()
+    SqliteStorage(path).close()
+
+
+def test_a_full_disk_fails_the_commit_and_nothing_else(storage: SqliteStorage) -> None:
+    commit(storage, {b"a": Row(b"1"), b"b": Row(b"1")})
+    (pages,) = storage._writer.execute("PRAGMA page_count").fetchone()
+    storage._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OSError, match="full") as failure:
+        commit(storage, {b"a": Row(bytes(100_000)), b"b": None})
+    assert failure.value.errno == errno.ENOSPC
+    assert storage.head() == Head(1, b"1")
+    assert list(storage.scan(b"")) == [(b"a", Row(b"1")), (b"b", Row(b"1"))]
+    assert commit(storage, {b"a": Row(bytes(100_000))}) == 2
+
+
+def test_a_row_that_cannot_be_stored_leaves_the_store_usable(storage: SqliteStorage) -> None:
+    with pytest.raises(OverflowError):
+        commit(storage, {b"a": Row(b"1"), b"b": Row(b"1", 2**63)})
+    assert commit(storage, {b"b": Row(b"2")}) == 1
+    assert list(storage.scan(b"")) == [(b"b", Row(b"2"))]
+
+
+def test_a_damaged_page_is_an_integrity_error(path: Path) -> None:
+    storage = SqliteStorage(path)
+    rows = {number.to_bytes(2, "big"): Row(b"v" * 400) for number in range(1_000)}
+    commit(storage, rows)
+    storage.close()
+    half = path.stat().st_size // 2
+    with path.open("r+b") as file:
+        file.seek(half)
+        file.write(os.urandom(half))
+    storage = SqliteStorage(path)
+    with pytest.raises(IntegrityError, match="restore a backup"):
+        list(storage.scan(b""))
+    with pytest.raises(IntegrityError, match="restore a backup"):
+        commit(storage, rows)
+    storage.close()
+
+
+def test_checkpoints_empty_the_wal_while_commits_go_on(
+    path: Path, storage: SqliteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The WAL's file never shrinks, so that it does not grow says that it started over."""
+    monkeypatch.setattr(sqlite, "RESTART_PAGES", 10)
+    wal = path.with_name("rows.db-wal")
+    sizes = set()
+    for number in range(40):
+        commit(storage, {b"a%d" % (number % 3): Row(os.urandom(30_000))}, drained_seq=number)
+        storage.checkpoint()
+        sizes.add(wal.stat().st_size)
+    assert max(sizes) < 300_000
+    assert path.stat().st_size > 90_000
+    assert storage.head().seq == 40
+
+
+def test_a_checkpoint_is_not_held_up_by_an_abandoned_scan(
+    path: Path, storage: SqliteStorage
+) -> None:
+    commit(storage, {number.to_bytes(2, "big"): Row(b"1") for number in range(1_000)})
+    scan = storage.scan(b"")
+    next(scan)
+    commit(storage, {b"a": Row(b"2")})
+    with closing(sqlite3.connect(path)) as other:
+        busy, pages, moved = other.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    assert (busy, moved) == (0, pages)
+
+
+def test_removals_are_kept_up_to_the_bound(path: Path) -> None:
+    storage = SqliteStorage(path, max_tombs=3)
+    commit(storage, {b"%d" % number: Row(b"") for number in range(6)})
+    commit(storage, {b"0": None, b"1": None, b"2": None})
+    commit(storage, {b"0": Row(b"back")})
+    commit(storage, {b"3": None})
+    kept = [Change(2, b"1", None), Change(2, b"2", None), Change(4, b"3", None)]
+    assert [change for change in storage.changes(1, 9) if change.row is None] == kept
+    commit(storage, {b"4": None})
+    with pytest.raises(NotFound, match="from commit 2 on: begin with a full scan"):
+        storage.changes(1, 9)
+    assert storage.changes(2, 9) == [
+        Change(3, b"0", Row(b"back")),
+        Change(4, b"3", None),
+        Change(5, b"4", None),
+    ]
+    storage.close()
+    storage = SqliteStorage(path, max_tombs=3)
+    commit(storage, {b"5": None})
+    assert [change.seq for change in storage.changes(0, 9)] == [3, 4, 5, 6]
+    with pytest.raises(NotFound):
+        storage.changes(1, 9)
+    storage.close()
+
+
+def test_a_lost_head_row_is_an_integrity_error(path: Path) -> None:
+    SqliteStorage(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DELETE FROM head")
+        other.commit()
+    with pytest.raises(IntegrityError, match="head row"):
+        SqliteStorage(path)
