@@ -1,0 +1,47 @@
+"""Records as bytes: a version byte, then MessagePack.
+
+    0x01 ‖ msgpack(struct)
+
+What decodes re-encodes to the same bytes, or is an IntegrityError: two readers never see two
+meanings in one record.
+"""
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+VERSION: Final = b"\x01"
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+class Codec(Generic[T]):
+    """Encodes and decodes the records of one struct."""
+
+    __slots__ = ("_decoder", "_name")
+
+    def __init__(self, struct: type[T]) -> None:
+        self._name: Final = struct.__name__
+        self._decoder: Final = msgspec.msgpack.Decoder(struct)
+
+    def encode(self, value: T) -> bytes:
+        """Return value as bytes."""
+        return VERSION + _ENCODER.encode(value)
+
+    def decode(self, raw: bytes) -> T:
+        """Return the value in raw; raise IntegrityError when these are not bytes of `encode`."""
+        if raw[:1] != VERSION:
+            raise IntegrityError(
+                f"a {self._name} of unknown version: use the release that wrote it"
+            )
+        try:
+            value = self._decoder.decode(memoryview(raw)[1:])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise IntegrityError(f"a {self._name} is damaged") from None
+        if self.encode(value) != raw:
+            raise IntegrityError(f"a {self._name} is damaged: it is not spelled as written")
+        return value

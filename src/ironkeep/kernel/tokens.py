@@ -1,0 +1,362 @@
+"""Tokens: issued, looked up, renewed, counted, revoked.
+
+The rules are Vault's (token store, expiration manager), with three deviations, each to the safe
+side: a token whose parent ended is dead in the same instant and not when a sweep reaches it; an
+orphan remembers who asked for it, so that "everything of this person" reaches it; its record never
+holds the token.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash, base62
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.barrier import DueRecord
+from ironkeep.kernel.batch_token import is_batch, open_token, seal_token
+from ironkeep.kernel.identity import Identity
+from ironkeep.kernel.leases import Lease, Leases
+from ironkeep.kernel.lifetimes import SECOND_NS, Limits, lifetime, limits_of
+from ironkeep.kernel.places import StoreOf
+from ironkeep.kernel.plugin import Mount
+from ironkeep.kernel.policies import Policies, normalise_names
+from ironkeep.kernel.sessions import MAX_ANCESTORS, Sessions
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Session, TokenSpec
+from ironkeep.kernel.token_rules import check_policies, check_spec, first_lifetime
+from ironkeep.kernel.token_store import SPENT, StoredToken, TokenStore
+from ironkeep.kernel.token_view import auth_of, lookup_of
+
+PREFIX: Final = "hvs."
+SUFFIX: Final = 24
+"""Base62 characters: 142 bits. generate-root relies on "hvs." and 24."""
+ACCESSOR: Final = 24
+STEP: Final = 256
+"""Tokens removed in one transaction; the tick goes on with the rest, all of them dead already."""
+
+Ended = Callable[[Tx, TokenHash, StoredToken], None]
+"""Called with a token that is removed, for what others keep under its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new token; the only place where it exists in clear beside the answer."""
+
+    token: Secret
+    hash: TokenHash
+    record: StoredToken
+    identity_policies: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def auth(self) -> dict[str, Any]:
+        """Return the auth field of Vault's envelope."""
+        return auth_of(self.record, self.token, self.identity_policies)
+
+
+class Tokens:
+    """Keeps tokens. Every method reads and writes the transaction it is given, and nothing else."""
+
+    def __init__(
+        self, stores: StoreOf, policies: Policies, identity: Identity, leases: Leases
+    ) -> None:
+        self.store: Final = TokenStore(stores)
+        self._policies: Final = policies
+        self._identity: Final = identity
+        self._leases: Final = leases
+        self._sessions: Final = Sessions(self.store, policies, identity)
+        self.authenticate: Final = self._sessions.authenticate
+        self.on_ended: Final[list[Ended]] = []
+        leases.attach(self)
+
+    def forget(self) -> None:
+        """Drop sessions and keys from memory: the vault is being sealed."""
+        self._sessions.forget()
+        self.store.forget()
+
+    def issue(
+        self,
+        tx: Tx,
+        mount: Mount,
+        spec: TokenSpec,
+        now_ns: int,
+        entropy: Entropy,
+        creator: Session | None = None,
+    ) -> Issued:
+        """Issue the token that spec describes, at mount; creator is who asked for it, if anybody.
+
+        An alias in spec finds or makes its entity. Raise InvalidRequest for what the rules forbid,
+        PermissionDenied for a disabled entity.
+        """
+        check_spec(mount, spec)
+        entity, identity_policies = spec.entity, tuple[str, ...]()
+        if spec.alias:
+            known = self._identity.login(
+                tx, mount.accessor, spec.alias, spec.alias_metadata, now_ns, entropy
+            )
+            entity, identity_policies = known.id, known.policies
+        policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
+        check_policies(policies, mount)
+        seconds, warnings = first_lifetime(spec, policies, limits_of(mount.config), now_ns)
+        renewable = spec.renewable and seconds > 0 and spec.type == "service"
+        record = StoredToken(
+            accessor=TokenAccessor(""),
+            policies=policies,
+            path=spec.path,
+            issued_ns=now_ns,
+            expires_ns=now_ns + seconds * SECOND_NS if seconds else 0,
+            type=spec.type,
+            display_name=spec.display_name,
+            entity=entity,
+            parent=TokenHash("") if spec.orphan else spec.parent,
+            orphan=spec.orphan,
+            meta=spec.meta,
+            num_uses=spec.num_uses,
+            renewable=renewable,
+            ttl_seconds=seconds,
+            explicit_max_ttl_seconds=spec.explicit_max_ttl_seconds,
+            period_seconds=spec.period_seconds,
+            # A root token without expiry is not bound to addresses: it is the way back in.
+            bound_cidrs=spec.bound_cidrs if seconds else (),
+            role=spec.role,
+            mount=mount.accessor,
+            max_ttl_seconds=0 if spec.period_seconds else spec.max_ttl_seconds,
+            creator=_creator(creator),
+        )
+        if self._sessions.depth(tx, record) >= MAX_ANCESTORS:
+            raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
+        unknown = [name for name in policies if not self._policies.exists(tx, name)]
+        warnings += [f'Policy "{name}" does not exist' for name in unknown]
+        all_warnings = (*spec.warnings, *warnings)
+        if spec.type == "batch":
+            return self._seal(tx, record, entropy, identity_policies, all_warnings)
+        token, name, record = self.write(tx, mount, record, entropy, spec.id)
+        return Issued(token, name, record, identity_policies, all_warnings)
+
+    def write(
+        self, tx: Tx, mount: Mount, record: StoredToken, entropy: Entropy, custom: str = ""
+    ) -> tuple[Secret, TokenHash, StoredToken]:
+        """Make a service token for record and store it; custom is a token chosen by the caller.
+
+        Asks no rule: `issue` and response wrapping come through here.
+        """
+        self.store.make_keys(tx, entropy)
+        text = custom or PREFIX + base62(entropy.token(2 * SUFFIX), SUFFIX)
+        token = Secret(text.encode())
+        name = self.store.hash_of(tx, token)
+        assert name is not None
+        if custom and self.store.load(tx, name) is not None:
+            raise InvalidRequest("cannot create a token with a duplicate ID")
+        accessor = TokenAccessor(base62(entropy.token(2 * ACCESSOR), ACCESSOR))
+        whole = msgspec.structs.replace(record, accessor=accessor)
+        self.store.add(tx, name, whole)
+        if whole.expires_ns:
+            self._leases.mark_token(tx, whole.path, name, mount.uuid, whole.issued_ns)
+        return token, name, whole
+
+    def use(self, tx: Tx, session: Session, now_ns: int) -> None:
+        """Count one use of a token with a limited number; pass the transaction that refusals keep.
+
+        Raise PermissionDenied when an earlier request of the same batch made the last use.
+        """
+        record = self.store.load(tx, session.hash)
+        if record is None or record.num_uses == SPENT:
+            raise PermissionDenied("permission denied")
+        if record.num_uses:
+            left = record.num_uses - 1 or SPENT
+            counted = msgspec.structs.replace(record, num_uses=left)
+            due = now_ns if left == SPENT else record.expires_ns
+            self.store.save(tx, session.hash, counted, due)
+
+    def find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, StoredToken]:
+        """Return hash and record of a token that is alive; raise PermissionDenied: bad token."""
+        name = self.store.hash_of(tx, token)
+        if name is not None:
+            record = self._open(tx, name, token)
+            if record is not None and self._sessions.is_alive(tx, name, record, now_ns):
+                return name, record
+        raise PermissionDenied("bad token")
+
+    def find_accessor(
+        self, tx: Tx, accessor: str, now_ns: int
+    ) -> tuple[TokenHash, StoredToken] | None:
+        """Return hash and record of the live token with that accessor, or None."""
+        name = self.store.by_accessor(tx, accessor) if accessor else None
+        record = None if name is None else self.store.load(tx, name)
+        if name is None or record is None:
+            return None
+        alive = self._sessions.is_alive(tx, name, record, now_ns)
+        return (name, record) if alive else None
+
+    def accessors(self, tx: Tx) -> list[TokenAccessor]:
+        """Return the accessors of all service tokens that are still stored, sorted."""
+        return self.store.accessors(tx)
+
+    def renew(
+        self, tx: Tx, token: TokenHash, increment: int, limits: Limits, now_ns: int
+    ) -> tuple[StoredToken, list[str]]:
+        """Extend a token by increment seconds, 0 for its own length; return it with warnings.
+
+        `limits` are those of the mount that issued it. Raise InvalidRequest when it cannot be
+        renewed.
+        """
+        record = self.store.load(tx, token)
+        if record is None or not record.renewable or not record.expires_ns:
+            raise InvalidRequest("lease is not renewable")
+        seconds, warnings = lifetime(
+            limits,
+            issued_ns=record.issued_ns,
+            now_ns=now_ns,
+            increment=increment,
+            ttl=record.ttl_seconds,
+            longest=record.max_ttl_seconds,
+            explicit=record.explicit_max_ttl_seconds,
+            period=record.period_seconds,
+        )
+        renewed = msgspec.structs.replace(
+            record, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns
+        )
+        self.store.save(tx, token, renewed, renewed.expires_ns)
+        return renewed, warnings
+
+    def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
+        """End a token with everything below it and all their leases; one not there is fine.
+
+        All of it is out of force at once; rows past `STEP` are removed by the tick.
+        """
+        pending, budget = [token], STEP
+        while pending and budget > 0:
+            name = pending.pop()
+            pending += self.store.children(tx, name)
+            budget -= 1 + self._end(tx, name, now_ns)
+        for name in pending:
+            self.store.defer(tx, name, now_ns)
+
+    def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
+        """End a token alone: its children become orphans. Its batch children die with it."""
+        for name in self.store.children(tx, token):
+            child = self.store.load(tx, name)
+            if child is not None:
+                self.store.adopt(tx, name, child)
+        self._end(tx, token, now_ns)
+
+    def revoke_entity_before(
+        self, tx: Tx, entity: EntityId, time_ns: int, now_ns: int
+    ) -> list[TokenHash]:
+        """End every token, batch tokens too, that an entity had or asked for up to time_ns.
+
+        All are out of force at once by the epoch; rows past `STEP` are removed by the tick. Return
+        the hashes of the service tokens that were ended.
+        """
+        self._identity.revoke_before(tx, entity, time_ns)
+        ended = []
+        for name in self.store.owned(tx, entity):
+            record = self.store.load(tx, name)
+            if record is None or record.issued_ns > time_ns:
+                continue
+            ended.append(name)
+            if len(ended) <= STEP:
+                self.revoke(tx, name, now_ns)
+            else:
+                self.store.defer(tx, name, now_ns)
+        return ended
+
+    def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
+        """End every token of the house issued at or before time_ns, root tokens too."""
+        self.store.set_epoch(tx, time_ns)
+
+    def tidy(self, tx: Tx, now_ns: int) -> int:
+        """Note for removal the rows of tokens that an epoch or an entity ended; return how many."""
+        count = 0
+        for accessor in self.store.accessors(tx):
+            name = self.store.by_accessor(tx, accessor)
+            record = None if name is None else self.store.load(tx, name)
+            if name is None or record is None:
+                continue
+            if not self._sessions.is_alive(tx, name, record, now_ns):
+                self.store.defer(tx, name, now_ns)
+                count += 1
+        return count
+
+    def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
+        """Remove the tokens of this place that are due: expired, spent, or noted for removal."""
+        for record in records:
+            kind, _, name = record.path.partition("/")
+            if kind == "reap":
+                self.store.reaped(tx, TokenHash(name))
+            if kind in {"id", "reap"}:
+                self.revoke(tx, TokenHash(name), now_ns)
+
+    def auth(self, tx: Tx, record: StoredToken, token: Secret | None) -> dict[str, Any]:
+        """Return the auth field for a token that was renewed just now."""
+        return auth_of(
+            record, token, self._extra(tx, record), record.expires_ns - record.renewed_ns
+        )
+
+    def describe(
+        self, tx: Tx, record: StoredToken, token: Secret | None, now_ns: int
+    ) -> dict[str, Any]:
+        """Return the data of a lookup; token is None when the caller knows only the accessor."""
+        return lookup_of(record, token, self._extra(tx, record), now_ns)
+
+    def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
+        """Return a token's lease with the token's own times, or None when it is not alive."""
+        record = self.store.load(tx, mark.token)
+        if record is None or not self._sessions.is_alive(tx, mark.token, record, now_ns):
+            return None
+        return msgspec.structs.replace(
+            mark,
+            issued_ns=record.issued_ns,
+            expires_ns=record.expires_ns,
+            renewed_ns=record.renewed_ns,
+            renewable=record.renewable,
+            ttl_seconds=record.ttl_seconds,
+            entity=record.entity,
+        )
+
+    def _extra(self, tx: Tx, record: StoredToken) -> tuple[str, ...]:
+        entity = self._identity.get(tx, record.entity) if record.entity else None
+        return () if entity is None else entity.policies
+
+    def _open(self, tx: Tx, name: TokenHash, token: Secret) -> StoredToken | None:
+        if not is_batch(token.reveal()):
+            return self.store.load(tx, name)
+        keys = self.store.keys(tx)
+        return None if keys is None else open_token(keys.batch_key, token.reveal())
+
+    def _seal(
+        self,
+        tx: Tx,
+        record: StoredToken,
+        entropy: Entropy,
+        identity_policies: tuple[str, ...],
+        warnings: tuple[str, ...],
+    ) -> Issued:
+        keys = self.store.make_keys(tx, entropy)
+        token = seal_token(keys.batch_key, record, entropy)
+        name = self.store.hash_of(tx, token)
+        assert name is not None
+        return Issued(token, name, record, identity_policies, warnings)
+
+    def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:
+        """Remove one token's rows; return how many leases it took along."""
+        record = self.store.load(tx, name)
+        if record is None:
+            return 0
+        self.store.remove(tx, name, record)
+        if record.expires_ns:
+            self._leases.unmark_token(tx, record.path, name)
+        for ended in self.on_ended:
+            ended(tx, name, record)
+        return self._leases.end_token(tx, name, now_ns)
+
+
+def _creator(session: Session | None) -> EntityId:
+    if session is None:
+        return EntityId("")
+    record = session.record
+    own = record.entity
+    return own or (record.creator if isinstance(record, StoredToken) else own)
