@@ -27,7 +27,7 @@ def _place(call: Call) -> str:
 
 def read(call: Call) -> Response:
     """Return the object at the path."""
-    stored = call.house.tokens.cubbyhole(call.tx).get(_place(call))
+    stored = call.house.cubbyhole(call.tx).get(_place(call))
     if stored is None:
         raise NotFound("")
     released = Released(call.mount.uuid, call.path)
@@ -38,19 +38,19 @@ def write(call: Call) -> Response:
     """Store the request's fields at the path."""
     if not call.raw:
         raise InvalidRequest("missing data fields")
-    call.house.tokens.cubbyhole(call.tx).put(_place(call), _ENCODER.encode(call.raw))
+    call.house.cubbyhole(call.tx).put(_place(call), _ENCODER.encode(call.raw))
     return Response()
 
 
 def delete(call: Call) -> Response:
     """Remove the object; absent is fine."""
-    call.house.tokens.cubbyhole(call.tx).delete(_place(call))
+    call.house.cubbyhole(call.tx).delete(_place(call))
     return Response()
 
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.house.tokens.cubbyhole(call.tx).list(_place(call))
+    keys = call.house.cubbyhole(call.tx).list(_place(call))
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

@@ -5,11 +5,12 @@ answer.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.core.errors import NotFound, Sealed, Uninitialised
-from ironkeep.core.event import Entry
-from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, uuid
+from ironkeep.core.errors import IntegrityError, NotFound, Sealed, Unavailable, Uninitialised
+from ironkeep.core.event import Entry, Value
+from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.barrier import Barrier, Store
 from ironkeep.kernel.history import History
@@ -19,20 +20,39 @@ from ironkeep.kernel.leases import Leases
 from ironkeep.kernel.ledger import Ledger
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
-from ironkeep.kernel.plugin import Mount, Plugin, Request, Response
+from ironkeep.kernel.places import CUBBYHOLE, MOUNTS
+from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
+from ironkeep.kernel.reading import HOUSE, AuditReader, ReadingKey
 from ironkeep.kernel.refusals import Refusals
+from ironkeep.kernel.rekey import Rekey
+from ironkeep.kernel.root_generation import RootGeneration
 from ironkeep.kernel.router import Router
+from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.state import State, Tx
-from ironkeep.kernel.token import Session, TokenSpec
+from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
+from ironkeep.kernel.token_store import StoredToken
 from ironkeep.kernel.tokens import Tokens
 from ironkeep.kernel.wrapping import Wrapping
 
 SYS: Final = Mount("sys/", "system", MountUuid("sys"), MountAccessor("system_house"))
 """The system engine is always there, and answers a few routes while sealed."""
 
+EXPIRE_AT_ONCE: Final = 500
+"""Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
+
 _IDS_A_REFILL: Final = 256
 """Request ids made from one call for entropy: a call each costs more than the id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator configured of the house."""
+
+    cluster_name: str = "ironkeep"
+    api_addr: str = ""
+    default_ttl_seconds: int = DEFAULT_TTL_SECONDS
+    max_ttl_seconds: int = DEFAULT_TTL_SECONDS
 
 
 class House:
@@ -45,52 +65,116 @@ class House:
         clock: Clock,
         entropy: Entropy,
         plugins: Mapping[str, Plugin],
+        reading_key: ReadingKey,
+        settings: Settings,
     ) -> None:
         self.storage: Final = storage
         self.journal: Final = journal
         self.clock: Final = clock
         self.entropy: Final = entropy
         self.plugins: Final = plugins
+        self.reading_key: Final = reading_key
+        self.settings: Final = settings
+        self.first_index: Final = journal.next_index
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
+        self.ledger.on_recovered = self._reload
+        self.seal: Final = Seal(HOUSE, entropy)
+        self.rekey: Final = Rekey(self.seal, entropy)
+        self.root_generation: Final = RootGeneration(self.seal, entropy)
         self.barrier: Barrier | None = None
+        self.reader: AuditReader | None = None
         self.history: Final = History(self.store)
         self.mounts: Final = Mounts(self.history)
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases)
+        self.tokens.on_ended.append(self._drop_cubbyhole)
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _ignore
-        self._routers: dict[int, tuple[object, Router]] = {}
+        self.failure = ""
+        self._routers: Final[dict[int, tuple[object, Router]]] = {}
         self._ids: list[bytes] = []
 
+    def start(self, version: str) -> None:
+        """Bring storage and journal into step and say in the journal that a server began."""
+        self.ledger.catch_up()
+        self.seal.load(self.state.begin())
+        audited: dict[str, Value] = {"version": version, "commit": self.ledger.seq}
+        self.note("start", "start", audited)
+
+    def note(self, kind: str, op: str, audited: dict[str, Value], outcome: str = "ok") -> Receipt:
+        """Journal something that the server says of itself."""
+        entry = Entry(
+            kind=kind,  # type: ignore[arg-type]
+            time_ns=self.clock.now_ns(),
+            op=op,
+            outcome=outcome,
+            audited=audited,
+        )
+        return self.journal.append(entry)
+
+    def seal_up(self) -> None:
+        """Drop the keys. What was executed before is still made durable."""
+        self.barrier = None
+        self.reader = None
+        self.seal.close()
+        self.tokens.forget()
+        self.policies.forget()
+        self.ledger.drop()
+
+    def fail(self, reason: str) -> None:
+        """Seal because the disk or the journal can no longer be trusted; only a restart helps."""
+        self.failure = reason
+        self.seal_up()
+
+    def _reload(self) -> None:
+        """After a commit whose outcome was unknown: take the seal as stored."""
+        self.seal.load(self.state.begin())
+        if self.seal.sealed:
+            self.seal_up()
+
     def store(self, tx: Tx, place: str) -> Store:
-        """Return the records of one of the house's own places, such as "sys/tokens"."""
-        if self.barrier is None:
-            raise Sealed("Vault is sealed")
-        return Store(self.barrier, Place(ROOT_NAMESPACE, MountUuid(place)), tx)
+        """Return the records of one of the house's own places; raise Sealed without keys."""
+        return Store(self._keys(), Place(ROOT_NAMESPACE, MountUuid(place)), tx)
 
     def mount_store(self, tx: Tx, mount: Mount) -> Store:
-        """Return a mount's records."""
+        """Return a mount's records; raise Sealed without keys."""
+        return Store(self._keys(), Place(mount.namespace, mount.uuid), tx)
+
+    def cubbyhole(self, tx: Tx) -> Store:
+        """Return all tokens' private records, each token's in a folder named by its hash."""
+        return self.store(tx, CUBBYHOLE)
+
+    def _keys(self) -> Barrier:
         if self.barrier is None:
+            self.require_unsealed()
             raise Sealed("Vault is sealed")
-        return Store(self.barrier, Place(mount.namespace, mount.uuid), tx)
+        return self.barrier
 
     def require_unsealed(self) -> None:
-        """Raise Uninitialised or Sealed unless the keys are there."""
+        """Raise Unavailable, Uninitialised or Sealed unless requests can be served."""
+        if self.failure:
+            raise Unavailable(self.failure)
         if self.barrier is None:
-            if self.ledger.seq == 0:
+            if not self.seal.initialized:
                 raise Uninitialised("Vault is not initialized: run `ironkeep operator init`")
             raise Sealed("Vault is sealed")
+
+    def audit_reader(self) -> AuditReader:
+        """Return the reader of the journal; raise Sealed without keys."""
+        if self.reader is None:
+            raise Sealed("Vault is sealed")
+        return self.reader
 
     def find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
         """Return the mount that serves path, and path relative to it; raise NotFound."""
         if path.startswith("sys/"):
             return SYS, path[4:]
         self.require_unsealed()
-        mount = self.mounts.table(self.store(tx, "sys/mounts")).find(path)
+        mount = self.mounts.table(self.store(tx, MOUNTS)).find(path)
         if mount is None:
             raise NotFound(f'no handler for route "{path}". route entry not found.')
         return mount, path[len(mount.path) :]
@@ -120,33 +204,44 @@ class House:
             return self.journal.append(entry)
         return None
 
+    def issue(
+        self, tx: Tx, mount: Mount, spec: TokenSpec, creator: Session | None, now_ns: int
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        """Issue the token that a response asks for; return its auth field and warnings."""
+        issued = self.tokens.issue(tx, mount, spec, now_ns, self.entropy, creator)
+        return issued.auth(), list(issued.warnings)
+
     def tick(self, now_ns: int) -> None:
         """Do the kernel's work that is driven by time: called about once a second."""
         for entry in self.refusals.flush(now_ns):
             self.journal.append(entry)
         if self.barrier is not None:
-            self.expire(now_ns)
+            self._expire(now_ns)
 
-    def issue(self, tx: Tx, mount: Mount, spec: TokenSpec, response: Response, now_ns: int) -> None:
-        """Issue the token that a response asks for and put it into the response as its auth."""
-        raise NotImplementedError
+    def _expire(self, now_ns: int) -> None:
+        """Take up what is past its time: tokens, leases, wrapped responses."""
+        keys = self.storage.due(now_ns, EXPIRE_AT_ONCE)
+        if not keys:
+            return
+        tx = self.state.begin()
+        records = self._keys().records_due(tx, keys, now_ns)
+        try:
+            self.tokens.expire(tx, [r for r in records if r.place.mount == "sys/tokens"], now_ns)
+            self.leases.due(tx, [r for r in records if r.place.mount == "sys/leases"], now_ns)
+        except IntegrityError as error:
+            self.fail(f"a stored row does not verify: {error}")
+            return
+        tx.merge()
+        audited: dict[str, Value] = {"due": len(records)}
+        self.note("tick", "expire", audited)
 
-    def wrap(
-        self,
-        tx: Tx,
-        session: Session | None,
-        request: Request,
-        body: bytes,
-        response: Response,
-        now_ns: int,
-    ) -> dict[str, Any]:
-        """Keep a response behind a one-use token; return wrap_info."""
-        raise NotImplementedError
-
-    def expire(self, now_ns: int) -> None:
-        """Remove what is past its time."""
-        raise NotImplementedError
+    def _drop_cubbyhole(self, tx: Tx, token: TokenHash, _record: StoredToken) -> None:
+        store = self.cubbyhole(tx)
+        for path in list(store.walk(token)):
+            store.delete(path)
 
 
 def _ignore(request_id: RequestId, error: Exception) -> None:
     """Nobody listens for defects."""
+
+

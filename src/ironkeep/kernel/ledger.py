@@ -14,7 +14,7 @@ are not.
 import hashlib
 import struct
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Clock, Commit, Row, Storage
 from ironkeep.kernel.ciphers import Ciphers
+from ironkeep.kernel.frame import read_extent
 from ironkeep.kernel.journal import Frame, Journal
 from ironkeep.kernel.sethash import SetHash, Standing, decode_standing, encode_standing
 from ironkeep.kernel.state import State, Writes
@@ -63,6 +64,7 @@ class Ledger:
         self.seq = storage.head().seq
         self.accounts: Accounts | None = None
         self._dropping = False
+        self.on_recovered: Callable[[], None] = _nothing
 
     def open(self, set_hash: SetHash, ciphers: Ciphers) -> Standing:
         """Account for rows from now on; return where they stand. See rowcheck for the checks."""
@@ -136,11 +138,21 @@ class Ledger:
         self.catch_up()
         if self.accounts is not None:
             self.open(self.accounts.set_hash, self.accounts.ciphers)
+        self.on_recovered()
 
     def catch_up(self) -> None:
         """Drain the outbox into the journal, and take over the store's head; also at start-up."""
         self._journal.drain([frame for _, frame in self._storage.outbox()])
         self.seq = self._storage.head().seq
+
+    def last_commit_first(self) -> int:
+        """Return the index of the first leaf of the last commit's frame; 0 when there is none."""
+        frames = self._storage.outbox()
+        return read_extent(frames[-1][1])[0] if frames else 0
+
+
+def _nothing() -> None:
+    """Nobody listens."""
 
 
 def digest_of(key: bytes, row: Row | None) -> bytes:

@@ -74,6 +74,10 @@ class State:
         """Whether rows changed since the last closed batch."""
         return bool(self._batch)
 
+    def is_dirty(self) -> bool:
+        """Whether anything executed is not yet durable."""
+        return bool(self._dirty)
+
     def committed(self, writes: "Writes") -> None:
         """Move a durable batch into the cache, except where a later batch wrote again."""
         for key, row in writes.rows.items():

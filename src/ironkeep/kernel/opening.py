@@ -1,0 +1,118 @@
+"""Bringing the house up: the first keys, opening, and the checks before anything is served.
+
+Nothing is served from rows that are not exactly those of the last commit: the set-hash is computed
+over all of them, and compared with what the store filed and what the journal was told.
+"""
+
+from typing import Final
+
+from ironkeep.core.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
+from ironkeep.core.errors import IntegrityError, Unavailable
+from ironkeep.core.secret import Secret
+from ironkeep.kernel import rowcheck
+from ironkeep.kernel.barrier import Barrier
+from ironkeep.kernel.house import House
+from ironkeep.kernel.mounts import new_mount
+from ironkeep.kernel.places import JOURNAL, MOUNTS
+from ironkeep.kernel.plugin import Mount
+from ironkeep.kernel.reading import audit_reader, new_reading_key, store_keys
+from ironkeep.kernel.seal import Initialised
+from ironkeep.kernel.sethash import SetHash, Standing, verify_not_older, verify_rows
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import TokenSpec
+
+STANDARD_MOUNTS: Final = (
+    ("sys/", "system", "system endpoints used for control, policy and debugging"),
+    ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
+    ("incident/", "incident", "exposure, eviction and proof"),
+    ("auth/token/", "token", "token based credentials"),
+)
+"""What a fresh house serves; everything else is mounted by its owner."""
+
+
+def initialise(
+    house: House, tx: Tx, shares: int, threshold: int, *, with_key_file: bool
+) -> tuple[Initialised, Secret]:
+    """Make all keys and the first records; return the shares and the root token. Stay sealed.
+
+    The shares exist in this answer only. A crash before the commit leaves an uninitialised house.
+    """
+    now = house.clock.now_ns()
+    made = house.seal.initialise(tx, now, shares, threshold, with_key_file=with_key_file)
+    try:
+        for key in made.keys[:threshold]:
+            house.seal.unseal(tx, key.reveal().hex())
+        _take_keys(house)
+        _first_records(house, tx, now)
+        root = house.tokens.issue(
+            tx, _mount_at(house, tx, "auth/token/"), ROOT_TOKEN, now, house.entropy
+        )
+    finally:
+        house.seal_up()
+    return made, root.token
+
+
+ROOT_TOKEN: Final = TokenSpec(
+    policies=("root",), display_name="root", path="auth/token/root", no_default_policy=True
+)
+
+
+def _mount_at(house: House, tx: Tx, path: str) -> Mount:
+    return house.mounts.table(house.store(tx, MOUNTS)).by_path[path]
+
+
+def _first_records(house: House, tx: Tx, now_ns: int) -> None:
+    for path, kind, description in STANDARD_MOUNTS:
+        mount = new_mount(path, kind, house.entropy, description=description)
+        house.mounts.add(tx, house.store(tx, MOUNTS), mount, now_ns)
+    house.policies.put(tx, DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT, now_ns)
+    key = new_reading_key(house.entropy)
+    first = house.journal.next_index
+    earlier = house.reading_key.private
+    before = (house.first_index, earlier) if earlier is not None else None
+    store_keys(tx, house.store(tx, JOURNAL), before, first, key)
+    house.journal.set_reading_key(key.public)
+
+
+def _take_keys(house: House) -> Standing:
+    """Make the barrier of the opened seal, and account for rows under its keys."""
+    barrier = Barrier(house.seal.opened.keyring, house.entropy)
+    standing = house.ledger.open(SetHash(barrier.ciphers.keyring.row_hash_key), barrier.ciphers)
+    house.barrier = barrier
+    return standing
+
+
+def open_house(house: House, tx: Tx) -> None:
+    """Check every row and serve; raise IntegrityError or RolledBack and stay sealed.
+
+    The seal must have been opened just before.
+    """
+    try:
+        if house.state.is_dirty():
+            raise Unavailable("a change is on its way to the disk: unseal again in a moment")
+        standing = _take_keys(house)
+        _check(house, tx, standing)
+    except BaseException:
+        house.seal_up()
+        raise
+
+
+def _check(house: House, tx: Tx, standing: Standing) -> None:
+    set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
+    house.reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
+    seq, mark = rowcheck.last_commit(house.reader, house.ledger.last_commit_first())
+    verify_not_older(standing, seq, mark, set_hash)
+    try:
+        verify_rows(standing, house.storage.scan(b""), set_hash)
+    except IntegrityError as error:
+        named = rowcheck.name_rows(house.reader, house.storage.scan(b""), house.barrier)
+        raise IntegrityError(f"{error}. {'; '.join(named)}") from None
+
+
+def open_with_key_file(house: House, content: bytes) -> None:
+    """Open with the content of the key file, if the house is initialised and its seal has one."""
+    if not house.seal.initialized or not house.seal.sealed:
+        return
+    tx = house.state.begin()
+    house.seal.unseal_with_file(tx, content)
+    open_house(house, tx)

@@ -1,0 +1,84 @@
+"""Naming the rows that are not what the journal says they are.
+
+The set-hash says that something is wrong. Each commit's entry holds a short digest of every row that
+it changed, so replaying all commits gives the digest that each row must have now; what differs is
+named. Reading the whole journal takes seconds per million entries, and is done only when the
+set-hash has already refused.
+"""
+
+from base64 import b64decode
+from collections.abc import Iterable
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.ports import Row
+from ironkeep.kernel.barrier import Barrier
+from ironkeep.kernel.ledger import DIGEST_BYTES, digest_of
+from ironkeep.kernel.reading import AuditReader
+
+MAX_NAMED: Final = 20
+"""Rows named in one refusal; the count of the rest is given."""
+
+_GONE: Final = bytes(DIGEST_BYTES)
+
+
+def last_commit(reader: AuditReader, first: int) -> tuple[int, bytes]:
+    """Return (number, mark) of the last commit journalled at or after leaf first; (0, b"") if none."""
+    seq, mark = 0, b""
+    for _, entry in reader.entries(first):
+        if entry.kind == "commit":
+            seq, mark = int(str(entry.audited["seq"])), bytes.fromhex(str(entry.audited["mark"]))
+    return seq, mark
+
+
+def name_rows(
+    reader: AuditReader, rows: Iterable[tuple[bytes, Row]], barrier: Barrier | None
+) -> list[str]:
+    """Return a phrase for each row that is not as journalled, at most MAX_NAMED and a count."""
+    expected = _journalled(reader)
+    named: list[str] = []
+    for key, row in rows:
+        digest = digest_of(key, row)
+        name, content = digest[:DIGEST_BYTES], digest[DIGEST_BYTES:]
+        known, seq, older = expected.pop(name, (_GONE, 0, frozenset()))
+        if content == known:
+            continue
+        if content in older:
+            what = f"was put back from an older copy (last written by commit {seq})"
+        elif known == _GONE:
+            what = "was added or put back after its removal" if seq else "was added"
+        else:
+            what = f"was changed (last written by commit {seq})"
+        named.append(f"row {key.hex()}{_path_of(barrier, key, row)} {what}")
+    for name, (known, seq, _) in expected.items():
+        if known != _GONE:
+            named.append(f"the row with digest {name.hex()}, written by commit {seq}, was removed")
+    if len(named) > MAX_NAMED:
+        named = [*named[:MAX_NAMED], f"and {len(named) - MAX_NAMED} more"]
+    return named
+
+
+def _journalled(reader: AuditReader) -> dict[bytes, tuple[bytes, int, frozenset[bytes]]]:
+    """Return, by digest of key, the digest that the row must have, its commit, and older digests."""
+    expected: dict[bytes, tuple[bytes, int, frozenset[bytes]]] = {}
+    size = 2 * DIGEST_BYTES
+    for _, entry in reader.entries():
+        if entry.kind != "commit":
+            continue
+        seq, packed = int(str(entry.audited["seq"])), b64decode(str(entry.audited["rows"]))
+        for at in range(0, len(packed), size):
+            name, content = packed[at : at + DIGEST_BYTES], packed[at + DIGEST_BYTES : at + size]
+            before = expected.get(name)
+            older = before[2] | {before[0]} if before else frozenset[bytes]()
+            expected[name] = (content, seq, older)
+    return expected
+
+
+def _path_of(barrier: Barrier | None, key: bytes, row: Row) -> str:
+    """Return the row's name in quotes where it still opens."""
+    if barrier is None or key[:1] != b"\x01":
+        return ""
+    try:
+        return f" ({barrier.open_name(key, row)!r})"
+    except IntegrityError:
+        return " (does not open)"
