@@ -121,7 +121,7 @@ class Response:
     facts for the entry, beside the route's audited fields.
     """
 
-    data: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | SecretJson | None = None
     body: Any = None
     raw: tuple[str, bytes] | None = None
     issue: TokenSpec | None = None
