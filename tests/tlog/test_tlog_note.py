@@ -188,8 +188,9 @@ def test_the_number_of_signatures() -> None:
     _, signatures = open_note(note(*lines, ANNA.sign(TEXT)), [verifier(ANNA)])
     assert len(signatures) == 1
     whole = note(*lines, ANNA.sign(TEXT))
-    with pytest.raises(IntegrityError, match="1 to 64"):
-        open_note(whole + f"{grease.format()}\n".encode(), [verifier(ANNA)])
+    for more in (1, 2, 5000):
+        with pytest.raises(IntegrityError, match="1 to 64"):
+            open_note(whole + f"{grease.format()}\n".encode() * more, [verifier(ANNA)])
     with pytest.raises(IntegrityError, match="1 to 64"):
         Note(TEXT, (grease,) * (MAX_SIGNATURES + 1))
     with pytest.raises(IntegrityError, match="1 to 64"):
@@ -250,6 +251,12 @@ def test_bad_names(name: str) -> None:
     assert VerifierKey("a" * MAX_NAME, KeyType.ED25519, bytes(32)).name == "a" * MAX_NAME
 
 
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_public_key_has_32_bytes(length: int) -> None:
+    with pytest.raises(InvalidRequest, match="32 bytes"):
+        VerifierKey("anna.example", KeyType.ED25519, bytes(length))
+
+
 def test_a_verifier_takes_its_own_type_only() -> None:
     with pytest.raises(InvalidRequest, match="type Ed25519"):
         NoteVerifier(sample_key("anna.example").verifier_key(KeyType.COSIGNATURE))
@@ -260,6 +267,7 @@ def test_a_verifier_takes_its_own_type_only() -> None:
     [
         GO_KEY, GO_PRIVATE[:-4], GO_PRIVATE.replace("c7", "c8"), GO_PRIVATE.replace("+AY", "+BY"),
         GO_PRIVATE.replace("Peter", "P ter"), "PRIVATE+KEY+", "", GO_PRIVATE + "AAAA",
+        GO_PRIVATE.removeprefix("PRIVATE+KEY+"), f"{GO_PRIVATE}\n",
     ],
 )  # fmt: skip
 def test_bad_signing_keys_are_not_quoted(text: str) -> None:
