@@ -130,18 +130,17 @@ class Policies:
         may not stand in a path.
         """
         store = self._stores(tx, POLICIES)
-        keys = [store.key_of(f"{_FOLDER}/{name}") for name in names]
+        written = [name for name in names if name not in IMMUTABLE_POLICY_NAMES]
+        keys = [store.key_of(f"{_FOLDER}/{name}") for name in written]
         rows = tuple((key, tx.get(key)) for key in keys)
         # `Compiled` holds the row, so that its id is not given to another while the memo stands.
         memo = (names, id(holder))
         known = self._compiled.get(memo)
         if known is not None and known.holder is holder and _same(known.rows, rows):
             return known
-        policies = [
-            policy
-            for name, (_, row) in zip(names, rows, strict=True)
-            if (policy := self._policy(store, name, row)) is not None
-        ]
+        found = dict(zip(written, (row for _, row in rows), strict=True))
+        parsed = (self._policy(store, name, found.get(name)) for name in names)
+        policies = [policy for policy in parsed if policy is not None]
         compiled = Compiled(compile_acl(policies, templates), rows, holder)
         if len(self._compiled) >= MAX_COMPILED:
             self._compiled.clear()

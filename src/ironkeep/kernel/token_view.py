@@ -9,11 +9,11 @@ from typing import Any
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.token_store import StoredToken
+from ironkeep.kernel.token import TokenRecord
 
 
 def auth_of(
-    record: StoredToken, token: Secret | None, identity_policies: tuple[str, ...], left_ns: int = 0
+    record: TokenRecord, token: Secret | None, identity_policies: tuple[str, ...], left_ns: int = 0
 ) -> dict[str, Any]:
     """Return the auth field of Vault's envelope; left_ns is what is left, 0: the whole length."""
     auth: dict[str, Any] = {
@@ -36,7 +36,7 @@ def auth_of(
 
 
 def lookup_of(
-    record: StoredToken, token: Secret | None, identity_policies: tuple[str, ...], now_ns: int
+    record: TokenRecord, token: Secret | None, identity_policies: tuple[str, ...], now_ns: int
 ) -> dict[str, Any]:
     """Return the data of a lookup; token is None when the caller knows only the accessor."""
     data: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash, base62
+from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash, base62
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import DueRecord
@@ -26,7 +26,7 @@ from ironkeep.kernel.plugin import Mount
 from ironkeep.kernel.policies import Policies, normalise_names
 from ironkeep.kernel.sessions import MAX_ANCESTORS, Sessions
 from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session, TokenSpec
+from ironkeep.kernel.token import Session, TokenRecord, TokenSpec
 from ironkeep.kernel.token_rules import check_policies, check_spec, first_lifetime
 from ironkeep.kernel.token_store import SPENT, StoredToken, TokenStore
 from ironkeep.kernel.token_view import auth_of, lookup_of
@@ -124,7 +124,7 @@ class Tokens:
             role=spec.role,
             mount=mount.accessor,
             max_ttl_seconds=0 if spec.period_seconds else spec.max_ttl_seconds,
-            creator=_creator(creator),
+            creator=creator_of(creator),
         )
         if self._sessions.depth(tx, record) >= MAX_ANCESTORS:
             raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
@@ -133,11 +133,11 @@ class Tokens:
         all_warnings = (*spec.warnings, *warnings)
         if spec.type == "batch":
             return self._seal(tx, record, entropy, identity_policies, all_warnings)
-        token, name, record = self.write(tx, mount, record, entropy, spec.id)
+        token, name, record = self.write(tx, record, mount.uuid, entropy, spec.id)
         return Issued(token, name, record, identity_policies, all_warnings)
 
     def write(
-        self, tx: Tx, mount: Mount, record: StoredToken, entropy: Entropy, custom: str = ""
+        self, tx: Tx, record: StoredToken, mount: MountUuid, entropy: Entropy, custom: str = ""
     ) -> tuple[Secret, TokenHash, StoredToken]:
         """Make a service token for record and store it; custom is a token chosen by the caller.
 
@@ -154,7 +154,7 @@ class Tokens:
         whole = msgspec.structs.replace(record, accessor=accessor)
         self.store.add(tx, name, whole)
         if whole.expires_ns:
-            self._leases.mark_token(tx, whole.path, name, mount.uuid, whole.issued_ns)
+            self._leases.mark_token(tx, whole.path, name, mount, whole.issued_ns)
         return token, name, whole
 
     def use(self, tx: Tx, session: Session, now_ns: int) -> None:
@@ -297,7 +297,7 @@ class Tokens:
         )
 
     def describe(
-        self, tx: Tx, record: StoredToken, token: Secret | None, now_ns: int
+        self, tx: Tx, record: TokenRecord, token: Secret | None, now_ns: int
     ) -> dict[str, Any]:
         """Return the data of a lookup; token is None when the caller knows only the accessor."""
         return lookup_of(record, token, self._extra(tx, record), now_ns)
@@ -317,7 +317,7 @@ class Tokens:
             entity=record.entity,
         )
 
-    def _extra(self, tx: Tx, record: StoredToken) -> tuple[str, ...]:
+    def _extra(self, tx: Tx, record: TokenRecord) -> tuple[str, ...]:
         entity = self._identity.get(tx, record.entity) if record.entity else None
         return () if entity is None else entity.policies
 
@@ -354,7 +354,8 @@ class Tokens:
         return self._leases.end_token(tx, name, now_ns)
 
 
-def _creator(session: Session | None) -> EntityId:
+def creator_of(session: Session | None) -> EntityId:
+    """Return the entity to be held to account for what session asks for, "" for none."""
     if session is None:
         return EntityId("")
     record = session.record

@@ -1,0 +1,152 @@
+"""Response wrapping: an answer kept behind a token that opens it once.
+
+    sys/wrapping : hash of the wrapping token -> the answer, removed with the token
+
+The wrapping token is a token like others, with the fixed policy `response-wrapping`, so it has an
+accessor, expires, can be revoked, and dies with everything of the person who had the response
+wrapped. Opening removes it in the same transaction: of two that race in one batch the second finds
+nothing. Source: Vault, "Response wrapping". Whoever unwraps should check `creation_path` first: it
+tells where the token came from, and a token that was opened on the way and wrapped anew comes from
+sys/wrapping/wrap.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.builtin import RESPONSE_WRAPPING_POLICY_NAME
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.event import Released
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.ids import MountUuid, TokenAccessor, TokenHash
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import WRAPPING, StoreOf
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session
+from ironkeep.kernel.token_store import StoredToken
+from ironkeep.kernel.tokens import Tokens, creator_of
+
+MAX_TTL_SECONDS: Final = DEFAULT_TTL_SECONDS
+"""A wrapped answer is a secret on its way; nothing travels longer than a token lives."""
+
+_SYS: Final = MountUuid("sys")
+_INVALID: Final = "wrapping token is not valid or does not exist"
+
+
+class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A kept answer and what it releases when it is opened; times are POSIX nanoseconds."""
+
+    body: bytes
+    creation_path: str
+    created_ns: int
+    ttl_seconds: int
+    released: tuple[Released, ...] = ()
+    wrapped_accessor: str = ""
+
+    def __repr__(self) -> str:
+        return f"Wrapped({self.creation_path!r})"
+
+
+_WRAPPED: Final = Codec(Wrapped)
+
+
+class Wrapping:
+    """Wraps answers and opens them once."""
+
+    def __init__(self, stores: StoreOf, tokens: Tokens) -> None:
+        self._stores: Final = stores
+        self._tokens: Final = tokens
+        tokens.on_ended.append(self._ended)
+
+    def wrap(
+        self,
+        tx: Tx,
+        body: bytes,
+        ttl_seconds: int,
+        creation_path: str,
+        now_ns: int,
+        entropy: Entropy,
+        *,
+        session: Session | None = None,
+        released: tuple[Released, ...] = (),
+        wrapped_accessor: str = "",
+    ) -> dict[str, Any]:
+        """Keep body (JSON, or b"" for an answer without content) and return its wrap_info.
+
+        The token in it is a Secret. Raise InvalidRequest for a length that is not allowed.
+        """
+        if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
+            raise InvalidRequest(f"a wrapping TTL is 1 to {MAX_TTL_SECONDS} seconds")
+        wrapped = Wrapped(body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor)
+        return self._keep(tx, wrapped, now_ns, entropy, session)
+
+    def unwrap(self, tx: Tx, token: Secret, now_ns: int) -> Wrapped:
+        """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing."""
+        name, wrapped = self._find(tx, token, now_ns)
+        self._tokens.revoke(tx, name, now_ns)
+        return wrapped
+
+    def rewrap(
+        self, tx: Tx, token: Secret, now_ns: int, entropy: Entropy, session: Session | None = None
+    ) -> dict[str, Any]:
+        """Move what token keeps behind a new token of the same length; errors as `unwrap`."""
+        wrapped = self.unwrap(tx, token, now_ns)
+        fresh = msgspec.structs.replace(wrapped, created_ns=now_ns)
+        return self._keep(tx, fresh, now_ns, entropy, session)
+
+    def lookup(self, tx: Tx, token: Secret, now_ns: int) -> dict[str, Any]:
+        """Return where a wrapping token came from, without opening it; errors as `unwrap`."""
+        _, wrapped = self._find(tx, token, now_ns)
+        return {
+            "creation_path": wrapped.creation_path,
+            "creation_time": rfc3339(wrapped.created_ns),
+            "creation_ttl": wrapped.ttl_seconds,
+        }
+
+    def _keep(
+        self, tx: Tx, wrapped: Wrapped, now_ns: int, entropy: Entropy, session: Session | None
+    ) -> dict[str, Any]:
+        expires_ns = now_ns + wrapped.ttl_seconds * SECOND_NS
+        record = StoredToken(
+            accessor=TokenAccessor(""),
+            policies=(RESPONSE_WRAPPING_POLICY_NAME,),
+            path=wrapped.creation_path,
+            issued_ns=now_ns,
+            expires_ns=expires_ns,
+            orphan=True,
+            renewable=False,
+            ttl_seconds=wrapped.ttl_seconds,
+            explicit_max_ttl_seconds=wrapped.ttl_seconds,
+            wraps=True,
+            creation_path=wrapped.creation_path,
+            creator=creator_of(session),
+        )
+        token, name, stored = self._tokens.write(tx, record, _SYS, entropy)
+        self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(wrapped))
+        info = {
+            "token": token,
+            "accessor": stored.accessor,
+            "ttl": wrapped.ttl_seconds,
+            "creation_time": rfc3339(now_ns),
+            "creation_path": wrapped.creation_path,
+        }
+        if wrapped.wrapped_accessor:
+            info["wrapped_accessor"] = wrapped.wrapped_accessor
+        return info
+
+    def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, Wrapped]:
+        try:
+            name, record = self._tokens.find(tx, token, now_ns)
+        except PermissionDenied:
+            raise InvalidRequest(_INVALID) from None
+        raw = self._stores(tx, WRAPPING).get(name) if record.wraps else None
+        if raw is None:
+            raise InvalidRequest(_INVALID)
+        return name, _WRAPPED.decode(raw)
+
+    def _ended(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
+        if record.wraps:
+            self._stores(tx, WRAPPING).delete(token)
