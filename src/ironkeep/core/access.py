@@ -13,12 +13,14 @@ from ironkeep.core.acl import Decision
 class Facts:
     """What is known of one request on one route.
 
-    `login` routes need no token by their nature; `open` ones answer strangers the same as anybody.
+    `login` routes need no token by their nature; `open` ones answer strangers the same as anybody;
+    `any_token` ones need a token, and show each caller only what it may see.
     `policy` is None when nobody is authenticated.
     """
 
     login: bool
     open: bool
+    any_token: bool
     needs_sudo: bool
     policy: Decision | None
 
@@ -46,6 +48,8 @@ def decide(facts: Facts) -> Allow | Deny:
         return Allow("open")
     if facts.policy is None:
         return Deny("no token")
+    if facts.any_token:
+        return Allow("any token")
     rule = str(facts.policy.rule) if facts.policy.rule is not None else ""
     if not facts.policy.allowed:
         return Deny(facts.policy.reason, rule)

@@ -166,7 +166,7 @@ class Pipeline:
             policy = trace.session.acl.decide(
                 request.path, trace.op or request.op, request.data, request.wrap_ttl_seconds
             )
-        verdict = decide(Facts(route.login, route.open, route.sudo, policy))
+        verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
         trace.rule = verdict.rule
         if not isinstance(verdict, Allow):
             trace.reason = verdict.reason

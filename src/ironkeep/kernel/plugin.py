@@ -126,6 +126,7 @@ class Response:
     raw: tuple[str, bytes] | None = None
     issue: TokenSpec | None = None
     auth: Mapping[str, Any] | None = None
+    wrap_info: Mapping[str, Any] | None = None
     lease: LeaseInfo | None = None
     warnings: list[str] = field(default_factory=list)
     released: Sequence[Released] = ()
@@ -175,6 +176,7 @@ class Route:
     sudo: bool = False
     login: bool = False
     open: bool = False
+    any_token: bool = False
     sealed_ok: bool = False
     quorum: bool = False
     flat: bool = False

@@ -1,0 +1,177 @@
+"""The journal, read only: devices as Vault lists them, entries, proofs.
+
+Source: the Vault HTTP API, sys/audit, as far as it reads. The journal cannot be added to, moved or
+turned off here: an intruder with a root token could do it too. `sys/audit/log/…` is ours.
+"""
+
+from base64 import b64encode
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Entry
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.house import House
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.tlog.tile import Tile
+
+MAX_FOUND: Final = 1_000
+"""Entries in one answer."""
+DEFAULT_FOUND: Final = 100
+
+REFUSED: Final = (
+    "the journal is part of the server: it is always on and cannot be added to, moved or disabled "
+    "by API. Mirror it with `ironkeep witness --mirror`, read it with `ironkeep audit`"
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for; every given field must match. `first` and `last` bound the index."""
+
+    first: int = 0
+    last: int | None = None
+    limit: int = DEFAULT_FOUND
+    path: str = field(default="", metadata={"help": "a prefix of the path"})
+    entity: str = ""
+    accessor: str = ""
+    op: str = ""
+    outcome: str = ""
+    since_ns: int = 0
+    until_ns: int = 0
+    newest: bool = field(default=False, metadata={"help": "the last `limit` entries"})
+
+
+@dataclass(frozen=True)
+class Index:
+    """One entry."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Two tree sizes."""
+
+    old: int
+    new: int = 0
+
+
+def devices(call: Call) -> Response:
+    """Return the one device there is."""
+    house: House = call.house
+    data: dict[str, Any] = {
+        "journal/": {
+            "type": "journal",
+            "description": "the tamper-evident journal; always on",
+            "options": {"origin": house.journal.origin},
+            "local": True,
+            "path": "journal/",
+        }
+    }
+    return Response(data=data)
+
+
+def refuse(_call: Call) -> Response:
+    """Refuse whatever would change how the journal is kept."""
+    raise InvalidRequest(REFUSED)
+
+
+def search(call: Call, given: Search) -> Response:
+    """Return entries that match."""
+    if not 1 <= given.limit <= MAX_FOUND or given.first < 0:
+        raise InvalidRequest(f"limit is between 1 and {MAX_FOUND}, first is not negative")
+    reader = call.house.audit_reader()
+    size = call.house.journal.durable_size
+    first, last = given.first, size if given.last is None else min(given.last, size)
+    if given.newest:
+        found = _newest(reader, given, first, last)
+    else:
+        found = reader.search(lambda entry: _matches(entry, given), first, last, given.limit)
+    entries = [{"index": index, **msgspec.to_builtins(entry)} for index, entry in found]
+    return Response(data={"entries": entries, "size": size})
+
+
+def _newest(
+    reader: Any, given: Search, first: int, last: int
+) -> list[tuple[int, Entry]]:
+    """Look from the end backwards, a stretch at a time."""
+    found: list[tuple[int, Entry]] = []
+    while last > first and len(found) < given.limit:
+        start = max(first, last - MAX_FOUND)
+        stretch = [item for item in reader.entries(start, last) if _matches(item[1], given)]
+        found = stretch[-(given.limit - len(found)) :] + found
+        last = start
+    return found
+
+
+def _matches(entry: Entry, given: Search) -> bool:
+    return (
+        entry.path.startswith(given.path)
+        and given.entity in ("", entry.entity)
+        and given.accessor in ("", entry.accessor)
+        and given.op in ("", entry.op)
+        and given.outcome in ("", entry.outcome)
+        and entry.time_ns >= given.since_ns
+        and (not given.until_ns or entry.time_ns < given.until_ns)
+    )
+
+
+def proof(call: Call, given: Index) -> Response:
+    """Return an entry disclosed, with the proof that it is in the log (c2sp.org/tlog-proof)."""
+    house: House = call.house
+    disclosed = house.audit_reader().disclose(given.index)
+    head = house.journal.log.published
+    if head is None or head.checkpoint.size <= given.index:
+        raise NotFound("the entry is not under a signed checkpoint yet: ask again in a second")
+    text = house.journal.log.proof(given.index).serialise()
+    return Response(
+        data={
+            "index": given.index,
+            "leaf": b64encode(house.journal.log.leaf(given.index)).decode(),
+            "salt": b64encode(disclosed.salt).decode(),
+            "entry": b64encode(disclosed.body).decode(),
+            "proof": text.decode() if isinstance(text, bytes) else text,
+        },
+    )
+
+
+def checkpoint(call: Call) -> Response:
+    """Return the latest signed checkpoint; anybody may have it."""
+    head = call.house.journal.log.cosigned or call.house.journal.log.published
+    if head is None:
+        raise NotFound("nothing is signed yet: ask again in a second")
+    return Response(raw=("text/plain; charset=utf-8", head.note.serialise()))
+
+
+def tile(call: Call) -> Response:
+    """Return a hash tile or an entry bundle (c2sp.org/tlog-tiles); leaves are encrypted."""
+    log = call.house.journal.log
+    wanted = Tile.parse(call.path.removeprefix("audit/log/"))
+    return Response(raw=("application/octet-stream", log.tile(wanted)))
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "audit", devices, sudo=True, flat=True, help="The audit devices."),
+    Route(Operation.UPDATE, "audit/{path...}", refuse, sudo=True, help="Refused."),
+    Route(Operation.DELETE, "audit/{path...}", refuse, sudo=True, help="Refused."),
+    Route(Operation.UPDATE, "audit-hash/{path...}", refuse, sudo=True, help="Refused."),
+    Route(
+        Operation.READ, "audit/log/search", search, Search, sudo=True,
+        audited=("first", "limit", "path", "entity", "accessor"), help="Search the journal.",
+    ),
+    Route(
+        Operation.READ, "audit/log/proof/{index}", proof, Index, sudo=True, audited=("index",),
+        help="An entry and its proof.",
+    ),
+    Route(
+        Operation.READ, "audit/log/checkpoint", checkpoint, open=True, sealed_ok=True,
+        help="The latest checkpoint.",
+    ),
+    Route(
+        Operation.READ, "audit/log/tile/{path...}", tile, open=True, sealed_ok=True,
+        help="Tiles and bundles, for witnesses and mirrors.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,87 @@
+"""What a token may do to a path: `sys/capabilities`, `-self`, `-accessor`.
+
+Source: the Vault HTTP API, sys/capabilities*.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.token import Session
+
+MAX_PATHS: Final = 1_024
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths asked about; `path` is the old name."""
+
+    paths: CommaList = field(default=(), metadata={"alias": ("path",)})
+
+
+@dataclass(frozen=True)
+class OfToken(Paths):
+    """And the token."""
+
+    token: Secret = Secret(b"")
+
+
+@dataclass(frozen=True)
+class OfAccessor(Paths):
+    """And the accessor."""
+
+    accessor: str = ""
+
+
+def _answer(session: Session, paths: tuple[str, ...]) -> Response:
+    if not paths:
+        raise InvalidRequest("paths must be supplied")
+    if len(paths) > MAX_PATHS:
+        raise InvalidRequest(f"at most {MAX_PATHS} paths in one call")
+    data: dict[str, Any] = {path: session.acl.capabilities(path) for path in paths}
+    if len(paths) == 1:
+        data["capabilities"] = data[paths[0]]
+    return Response(data=data)
+
+
+def of_self(call: Call, given: Paths) -> Response:
+    """Answer for the calling token."""
+    return _answer(call.actor(), given.paths)
+
+
+def of_token(call: Call, given: OfToken) -> Response:
+    """Answer for a token in the body."""
+    if not given.token.reveal():
+        raise InvalidRequest("token must be supplied")
+    tokens = call.house.tokens
+    name, record = tokens.find(call.tx, given.token, call.now_ns)
+    return _answer(tokens.session(call.tx, name, record, call.now_ns), given.paths)
+
+
+def of_accessor(call: Call, given: OfAccessor) -> Response:
+    """Answer for the token with an accessor."""
+    tokens = call.house.tokens
+    found = tokens.find_accessor(call.tx, given.accessor, call.now_ns)
+    if found is None:
+        raise InvalidRequest("invalid accessor")
+    return _answer(tokens.session(call.tx, *found, call.now_ns), given.paths)
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "capabilities-self", of_self, Paths, flat=True,
+        help="What may this token do?",
+    ),
+    Route(
+        Operation.UPDATE, "capabilities", of_token, OfToken, flat=True, audited=("paths",),
+        help="What may a token do?",
+    ),
+    Route(
+        Operation.UPDATE, "capabilities-accessor", of_accessor, OfAccessor, flat=True,
+        audited=("paths", "accessor"), help="What may the token with this accessor do?",
+    ),
+)  # fmt: skip

@@ -1,0 +1,94 @@
+"""What user interfaces and clients ask of the house itself: visible mounts, version.
+
+Source: the Vault HTTP API, sys/internal/ui/*, sys/version-history. `internal/ui/mounts/<path>` is how
+clients learn the version of a KV mount. A mount that the caller may not see answers like one that is
+not there.
+"""
+
+from typing import Any, Final
+
+from ironkeep.core.errors import PermissionDenied
+from ironkeep.core.operation import Operation
+from ironkeep.engines.system.mounts import AUTH, shape
+from ironkeep.engines.system.sealing import WIRE_VERSION
+from ironkeep.kernel.house import House
+from ironkeep.kernel.mounts import Table
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.token import Session
+
+
+def _table(call: Call) -> Table:
+    house: House = call.house
+    return house.mounts.table(house.store(call.tx, MOUNTS))
+
+
+def _caller(call: Call) -> Session | None:
+    """Return who calls on a route that also answers strangers."""
+    if call.request.token is None:
+        return None
+    try:
+        session: Session = call.house.tokens.authenticate(
+            call.account, call.request.token, call.now_ns, call.request.remote
+        )
+    except PermissionDenied:
+        return None
+    return session
+
+
+def ui_mounts(call: Call) -> Response:
+    """Return the mounts that the caller can reach; a stranger sees those listed for all."""
+    session = _caller(call)
+    secret: dict[str, Any] = {}
+    auth: dict[str, Any] = {}
+    for path, mount in _table(call).by_path.items():
+        public = mount.config.get("listing_visibility") == "unauth"
+        if not public and (session is None or not session.acl.reaches(path)):
+            continue
+        shown = shape(mount) if session is not None else _public(shape(mount))
+        (auth if path.startswith(AUTH) else secret)[path.removeprefix(AUTH)] = shown
+    return Response(data={"secret": secret, "auth": auth})
+
+
+def _public(shown: dict[str, Any]) -> dict[str, Any]:
+    return {name: shown[name] for name in ("type", "description", "options")}
+
+
+def ui_mount(call: Call) -> Response:
+    """Return the mount that serves a path, if the caller can reach anything in it."""
+    path = call.params["path"]
+    mount = _table(call).find(path) or _table(call).find(path + "/")
+    if mount is None or not call.actor().acl.reaches(mount.path):
+        raise PermissionDenied(
+            "preflight capability check returned 403, please ensure client's policies grant "
+            f'access to path "{path.rstrip("/")}/"'
+        )
+    return Response(data={**shape(mount), "path": mount.path})
+
+
+def version_history(call: Call) -> Response:
+    """Return the version that runs."""
+    installed = {"previous_version": None, "build_date": "2026-11-24T00:00:00Z"}
+    return Response(
+        data={
+            "keys": [WIRE_VERSION],
+            "key_info": {WIRE_VERSION: {**installed, "timestamp_installed": _started(call)}},
+        }
+    )
+
+
+def _started(call: Call) -> str:
+    from_house: str = call.house.started
+    return from_house
+
+
+ROUTES: Final = (
+    Route(
+        Operation.READ, "internal/ui/mounts", ui_mounts, open=True, help="Mounts that you can see."
+    ),
+    Route(
+        Operation.READ, "internal/ui/mounts/{path...}", ui_mount, any_token=True,
+        help="The mount that serves a path.",
+    ),
+    Route(Operation.LIST, "version-history/", version_history, help="Versions that ran here."),
+)  # fmt: skip

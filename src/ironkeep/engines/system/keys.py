@@ -1,0 +1,212 @@
+"""The barrier's keys: `key-status`, `rotate`, `rekey`, `generate-root`.
+
+Source: the Vault HTTP API, sys/key-status, sys/rotate, sys/rekey, sys/generate-root. Unlike older
+Vaults, rekey and generate-root need a token with sudo beside the shares: a stranger can neither
+start nor cancel them.
+"""
+
+from base64 import b64encode
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from ironkeep.core.errors import NotFound
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.opening import ROOT_TOKEN, rotate_keys
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.rekey import RekeyDone
+from ironkeep.kernel.root_generation import RootGrant
+from ironkeep.kernel.seal import check_applicable
+
+
+@dataclass(frozen=True)
+class NewShares:
+    """The scheme to change to."""
+
+    secret_shares: int = 5
+    secret_threshold: int = 3
+    pgp_keys: CommaList = ()
+    backup: bool = False
+    require_verification: bool = False
+
+
+@dataclass(frozen=True)
+class Share:
+    """One share of the present key, for the attempt named by its nonce."""
+
+    key: Secret
+    nonce: str = ""
+
+
+@dataclass(frozen=True)
+class Otp:
+    """The one-time password that will cover the token."""
+
+    otp: Secret = Secret(b"")
+    pgp_key: str = ""
+
+
+def key_status(call: Call) -> Response:
+    """Return which key encrypts, since when, and how often it did."""
+    ciphers = call.house.store_barrier().ciphers
+    term = ciphers.keyring.current
+    return Response(
+        data={
+            "term": term.number,
+            "install_time": rfc3339(term.created_ns),
+            "encryptions": ciphers.encryptions,
+        }
+    )
+
+
+def rotate(call: Call) -> Response:
+    """Add a key to the ring; it encrypts from now on."""
+    rotate_keys(call.house, call.tx, call.now_ns)
+    return Response()
+
+
+def read_rotate_config(_call: Call) -> Response:
+    """Return when the key is rotated without being told to."""
+    return Response(data={"max_operations": 3_865_470_566, "interval": 0, "enabled": True})
+
+
+def rekey_status(call: Call) -> Response:
+    """Say how far a rekey is."""
+    return Response(body=asdict(call.house.rekey.status()))
+
+
+def rekey_start(call: Call, given: NewShares) -> Response:
+    """Start a rekey."""
+    check_applicable(call.raw)
+    status = call.house.rekey.start(
+        given.secret_shares, given.secret_threshold, verify=given.require_verification,
+        backup=given.backup,
+    )  # fmt: skip
+    return Response(body=asdict(status))
+
+
+def rekey_cancel(call: Call) -> Response:
+    """Forget a rekey."""
+    call.house.rekey.cancel()
+    return Response()
+
+
+def rekey_update(call: Call, given: Share) -> Response:
+    """Take one present share; the last one makes the new shares."""
+    result = call.house.rekey.update(call.tx, _text(given), given.nonce)
+    if not isinstance(result, RekeyDone):
+        return Response(body=asdict(result))
+    shares = [share.reveal() for share in result.keys]
+    body: dict[str, Any] = {
+        "nonce": result.nonce,
+        "complete": True,
+        "keys": [Secret(share.hex().encode()) for share in shares],
+        "keys_base64": [Secret(b64encode(share)) for share in shares],
+        "pgp_fingerprints": None,
+        "backup": False,
+        "verification_required": result.verification_required,
+        "verification_nonce": result.verification_nonce,
+    }
+    return Response(body=body, audited={"complete": True})
+
+
+def _text(given: Share) -> str:
+    return given.key.reveal().decode("utf-8", "replace")
+
+
+def verify_status(call: Call) -> Response:
+    """Say how far the verification of new shares is."""
+    return Response(body=asdict(call.house.rekey.verify_status()))
+
+
+def verify_restart(call: Call) -> Response:
+    """Start the verification over."""
+    return Response(body=asdict(call.house.rekey.restart_verification()))
+
+
+def verify(call: Call, given: Share) -> Response:
+    """Take one new share back; the last one puts the new seal in force."""
+    return Response(body=asdict(call.house.rekey.verify(call.tx, _text(given), given.nonce)))
+
+
+def no_backup(_call: Call) -> Response:
+    """Say that no backup exists: shares are never stored."""
+    raise NotFound("no backed-up keys found")
+
+
+def root_status(call: Call) -> Response:
+    """Say how far the generation of a root token is."""
+    return Response(body=_root(call))
+
+
+def _root(call: Call, **more: Any) -> dict[str, Any]:
+    status = asdict(call.house.root_generation.status())
+    return {
+        **status, "pgp_fingerprint": "", "encoded_token": "", "encoded_root_token": "", "otp": "",
+        **more,
+    }  # fmt: skip
+
+
+def root_start(call: Call, given: Otp) -> Response:
+    """Start the generation of a root token."""
+    check_applicable(call.raw)
+    otp = given.otp.reveal().decode("utf-8", "replace")
+    _, made = call.house.root_generation.start(otp)
+    return Response(body=_root(call, otp=made or ""))
+
+
+def root_cancel(call: Call) -> Response:
+    """Forget it."""
+    call.house.root_generation.cancel()
+    return Response()
+
+
+def root_update(call: Call, given: Share) -> Response:
+    """Take one share; the last one makes a root token, covered by the one-time password."""
+    house = call.house
+    result = house.root_generation.update(_text(given), given.nonce)
+    if not isinstance(result, RootGrant):
+        return Response(body=_root(call))
+    mount = house.mounts.table(house.store(call.tx, MOUNTS)).by_path["auth/token/"]
+    issued = house.tokens.issue(call.tx, mount, ROOT_TOKEN, call.now_ns, house.entropy)
+    encoded = Secret(result.encode(issued.token).encode())
+    return Response(
+        body={
+            **asdict(result.status), "pgp_fingerprint": "", "otp": "",
+            "encoded_token": encoded, "encoded_root_token": encoded,
+        },
+        audited={"root_accessor": issued.record.accessor},
+    )  # fmt: skip
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "key-status", key_status, flat=True, help="Which key encrypts?"),
+    Route(Operation.UPDATE, "rotate", rotate, sudo=True, help="Add a key to the ring."),
+    Route(Operation.UPDATE, "rotate/keyring", rotate, sudo=True, help="Add a key to the ring."),
+    Route(Operation.READ, "rotate/config", read_rotate_config, sudo=True, help="When?"),
+    Route(Operation.READ, "rekey/init", rekey_status, sudo=True, help="How far is a rekey?"),
+    Route(Operation.UPDATE, "rekey/init", rekey_start, NewShares, sudo=True, help="Start one."),
+    Route(Operation.DELETE, "rekey/init", rekey_cancel, sudo=True, help="Forget it."),
+    Route(
+        Operation.UPDATE, "rekey/update", rekey_update, Share, sudo=True, releases=True,
+        help="Give a share.",
+    ),
+    Route(Operation.READ, "rekey/verify", verify_status, sudo=True, help="How far?"),
+    Route(Operation.DELETE, "rekey/verify", verify_restart, sudo=True, help="Start over."),
+    Route(Operation.UPDATE, "rekey/verify", verify, Share, sudo=True, help="Give one back."),
+    Route(Operation.READ, "rekey/backup", no_backup, sudo=True, help="There is none."),
+    Route(Operation.DELETE, "rekey/backup", no_backup, sudo=True, help="There is none."),
+    Route(Operation.READ, "generate-root/attempt", root_status, sudo=True, help="How far?"),
+    Route(
+        Operation.UPDATE, "generate-root/attempt", root_start, Otp, sudo=True, releases=True,
+        quorum=True, help="Start to make a root token.",
+    ),
+    Route(Operation.DELETE, "generate-root/attempt", root_cancel, sudo=True, help="Forget it."),
+    Route(
+        Operation.UPDATE, "generate-root/update", root_update, Share, sudo=True, releases=True,
+        quorum=True, help="Give a share.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,139 @@
+"""Leases: `sys/leases`, and the older `sys/renew`, `sys/revoke*`.
+
+Source: the Vault HTTP API, sys/leases. The old names are aliases with the same checks.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.leases import Lease
+from ironkeep.kernel.lifetimes import SECOND_NS, Limits
+from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route
+
+
+@dataclass(frozen=True)
+class LeaseId:
+    """A lease; it may also stand at the end of the URL."""
+
+    lease_id: str = ""
+    url_lease_id: str = ""
+    increment: Duration = 0
+    sync: bool = True
+
+    @property
+    def id(self) -> str:
+        """The lease meant."""
+        if not (self.lease_id or self.url_lease_id):
+            raise InvalidRequest("lease_id must be specified")
+        return self.lease_id or self.url_lease_id
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """All leases below a prefix."""
+
+    prefix: str
+    sync: bool = True
+
+
+def _shape(lease: Lease, now_ns: int) -> dict[str, Any]:
+    expires = lease.expires_ns
+    return {
+        "id": lease.id,
+        "issue_time": rfc3339(lease.issued_ns),
+        "expire_time": rfc3339(expires) if expires else None,
+        "last_renewal": rfc3339(lease.renewed_ns) if lease.renewed_ns else None,
+        "renewable": lease.renewable,
+        "ttl": max(0, (expires - now_ns) // SECOND_NS) if expires else 0,
+    }
+
+
+def lookup(call: Call, given: LeaseId) -> Response:
+    """Return a lease's times."""
+    lease = call.house.leases.get(call.tx, given.id, call.now_ns)
+    if lease is None:
+        raise InvalidRequest("invalid lease")
+    return Response(data=_shape(lease, call.now_ns))
+
+
+def list_leases(call: Call) -> Response:
+    """Return the names directly below a prefix."""
+    keys = call.house.leases.list(call.tx, call.params.get("prefix", "").removesuffix("/"))
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def renew(call: Call, given: LeaseId) -> Response:
+    """Extend a lease."""
+    house = call.house
+    lease = house.leases.get(call.tx, given.id, call.now_ns)
+    if lease is None:
+        raise InvalidRequest("lease not found")
+    limits = Limits(house.settings.default_ttl_seconds, house.settings.max_ttl_seconds)
+    if lease.of_token:
+        record, warnings = house.tokens.renew(
+            call.tx, lease.token, given.increment, limits, call.now_ns
+        )
+        seconds = (record.expires_ns - call.now_ns) // SECOND_NS
+        info = LeaseInfo(lease.id, record.renewable, seconds)
+        return Response(lease=info, warnings=warnings)
+    renewed, warnings = house.leases.renew(
+        call.tx, given.id, given.increment, limits, call.now_ns
+    )
+    seconds = (renewed.expires_ns - call.now_ns) // SECOND_NS
+    return Response(lease=LeaseInfo(renewed.id, True, seconds), warnings=warnings)
+
+
+def revoke(call: Call, given: LeaseId) -> Response:
+    """End a lease; absent is fine."""
+    call.house.leases.revoke(call.tx, given.id, call.now_ns)
+    return Response(accepted=not given.sync)
+
+
+def revoke_prefix(call: Call, given: Prefix) -> Response:
+    """End all leases below a prefix, or the one with that id."""
+    call.house.leases.revoke_prefix(call.tx, given.prefix, call.now_ns)
+    return Response(accepted=not given.sync)
+
+
+def revoke_force(call: Call, given: Prefix) -> Response:
+    """Forget all leases below a prefix, whether what they gave can be taken back or not."""
+    count = call.house.leases.force_prefix(call.tx, given.prefix, call.now_ns)
+    return Response(audited={"forgotten": count})
+
+
+def _both(old: str, new: str, *rest: Any, **flags: Any) -> tuple[Route, ...]:
+    return tuple(Route(Operation.UPDATE, pattern, *rest, **flags) for pattern in (old, new))
+
+
+_ID: Final = ("lease_id", "url_lease_id")
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "leases/lookup", lookup, LeaseId, audited=_ID, help="A lease's times."
+    ),
+    Route(Operation.LIST, "leases/lookup/{prefix...}", list_leases, sudo=True, help="Leases."),
+    *_both("renew", "leases/renew", renew, LeaseId, audited=_ID, help="Extend a lease."),
+    *_both(
+        "renew/{url_lease_id...}", "leases/renew/{url_lease_id...}", renew, LeaseId, audited=_ID,
+        help="Extend a lease.",
+    ),
+    *_both("revoke", "leases/revoke", revoke, LeaseId, audited=_ID, help="End a lease."),
+    *_both(
+        "revoke/{url_lease_id...}", "leases/revoke/{url_lease_id...}", revoke, LeaseId,
+        audited=_ID, help="End a lease.",
+    ),
+    *_both(
+        "revoke-prefix/{prefix...}", "leases/revoke-prefix/{prefix...}", revoke_prefix, Prefix,
+        sudo=True, audited=("prefix",), help="End all leases below a prefix.",
+    ),
+    *_both(
+        "revoke-force/{prefix...}", "leases/revoke-force/{prefix...}", revoke_force, Prefix,
+        sudo=True, audited=("prefix",), help="Forget all leases below a prefix.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,298 @@
+"""Secrets engines and auth methods: mounted, listed, tuned, moved, removed.
+
+Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount destroys its records.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.ids import uuid
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.fields import CommaList, KvPairs, duration
+from ironkeep.kernel.house import House
+from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Mount, Response, Route
+
+AUTH: Final = "auth/"
+AUTH_TYPES: Final = frozenset({"token", "userpass"})
+_ALIASES: Final = {"kv-v2": ("kv", {"version": "2"}), "kv-v1": ("kv", {"version": "1"}),
+                   "generic": ("kv", {"version": "1"})}  # fmt: skip
+_SECONDS: Final = ("default_lease_ttl", "max_lease_ttl")
+_TUNABLE: Final = (
+    *_SECONDS, "audit_non_hmac_request_keys", "audit_non_hmac_response_keys",
+    "listing_visibility", "passthrough_request_headers", "allowed_response_headers",
+    "token_type", "user_lockout_config",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Enable:
+    """What to mount, and how it is set."""
+
+    path: str
+    type: str = ""
+    description: str = ""
+    config: dict[str, Any] | None = None
+    options: KvPairs | None = None
+    local: bool = False
+    seal_wrap: bool = False
+    external_entropy_access: bool = False
+    plugin_name: str = ""
+    plugin_version: str = ""
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Settings to change; what is left out stays."""
+
+    path: str
+    description: str | None = None
+    options: KvPairs | None = None
+    default_lease_ttl: str | None = None
+    max_lease_ttl: str | None = None
+    listing_visibility: str | None = None
+    token_type: str | None = None
+    audit_non_hmac_request_keys: CommaList | None = None
+    audit_non_hmac_response_keys: CommaList | None = None
+    passthrough_request_headers: CommaList | None = None
+    allowed_response_headers: CommaList | None = None
+    user_lockout_config: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Path:
+    """Names a mount."""
+
+    path: str
+
+
+def _slash(path: str) -> str:
+    return path.strip("/") + "/"
+
+
+def shape(mount: Mount) -> dict[str, Any]:
+    """Return a mount as listings show it; option values are strings, which Go clients require."""
+    config: dict[str, Any] = {
+        "default_lease_ttl": mount.config.get("default_lease_ttl", 0),
+        "max_lease_ttl": mount.config.get("max_lease_ttl", 0),
+        "force_no_cache": False,
+    }
+    config |= {name: mount.config[name] for name in _TUNABLE if name in mount.config}
+    if mount.path.startswith(AUTH):
+        config.setdefault("token_type", "default-service")
+    return {
+        "type": mount.type,
+        "description": mount.description,
+        "accessor": mount.accessor,
+        "uuid": mount.uuid,
+        "local": mount.local,
+        "seal_wrap": mount.seal_wrap,
+        "external_entropy_access": False,
+        "options": dict(mount.options) or None,
+        "config": config,
+        "plugin_version": "",
+        "running_plugin_version": "v0.1.0+builtin",
+        "running_sha256": "",
+        "deprecation_status": "supported",
+    }
+
+
+class Side:
+    """One of the two halves of the table: secrets engines, or auth methods."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix: Final = prefix
+
+    def _path(self, path: str) -> str:
+        return self._prefix + _slash(path)
+
+    def mounts(self, call: Call) -> dict[str, Mount]:
+        """Return this half by path below the prefix."""
+        house: House = call.house
+        table = house.mounts.table(house.store(call.tx, MOUNTS))
+        is_auth = bool(self._prefix)
+        return {
+            path.removeprefix(self._prefix): mount
+            for path, mount in table.by_path.items()
+            if path.startswith(AUTH) is is_auth
+        }
+
+    def find(self, call: Call, path: str) -> Mount:
+        """Return the mount at path; raise InvalidRequest."""
+        mount = self.mounts(call).get(_slash(path))
+        if mount is None:
+            what = "auth method" if self._prefix else "secret engine"
+            raise InvalidRequest(f"No {what} mount at {_slash(path)}")
+        return mount
+
+    def list(self, call: Call) -> Response:
+        """Return all mounts of this half."""
+        return Response(data={path: shape(m) for path, m in self.mounts(call).items()})
+
+    def read(self, call: Call, given: Path) -> Response:
+        """Return one mount."""
+        return Response(data=shape(self.find(call, given.path)))
+
+    def enable(self, call: Call, given: Enable) -> Response:
+        """Mount an engine or a method."""
+        house: House = call.house
+        kind = given.type or given.plugin_name
+        kind, options = _ALIASES.get(kind, (kind, {}))
+        known = kind in house.plugins and (kind in AUTH_TYPES) is bool(self._prefix)
+        if not kind or not known:
+            raise InvalidRequest(f"plugin not found in the catalog: {kind[:64]}")
+        if kind in SINGLETONS:
+            raise InvalidRequest(f"mount type of {kind!r} is not mountable")
+        if given.external_entropy_access or given.plugin_version:
+            raise InvalidRequest("external_entropy_access and plugin_version are not supported")
+        mount = new_mount(
+            self._path(given.path), kind, house.entropy,
+            description=given.description,
+            options=_options(kind, {**options, **(given.options or {})}),
+            config=_config(given.config or {}), local=given.local, seal_wrap=given.seal_wrap,
+        )  # fmt: skip
+        house.mounts.add(call.tx, house.store(call.tx, MOUNTS), mount, call.now_ns)
+        return Response(audited={"mount_uuid": mount.uuid})
+
+    def disable(self, call: Call, given: Path) -> Response:
+        """Unmount and destroy what it held; absent is fine."""
+        house: House = call.house
+        mount = self.mounts(call).get(_slash(given.path))
+        if mount is None:
+            return Response()
+        if mount.type in SINGLETONS:
+            raise InvalidRequest(f"cannot unmount {mount.path!r}")
+        house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
+        store = house.mount_store(call.tx, mount)
+        for record in list(store.walk()):
+            store.delete(record)
+        house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
+        return Response()
+
+    def read_tune(self, call: Call, given: Path) -> Response:
+        """Return the settings in force, lengths in seconds."""
+        mount = self.find(call, given.path)
+        settings = call.house.settings
+        longest = int(mount.config.get("max_lease_ttl") or settings.max_ttl_seconds)
+        default = int(mount.config.get("default_lease_ttl") or settings.default_ttl_seconds)
+        data = {
+            **{name: mount.config[name] for name in _TUNABLE if name in mount.config},
+            "default_lease_ttl": min(default, longest),
+            "max_lease_ttl": longest,
+            "force_no_cache": False,
+            "description": mount.description,
+        }
+        if mount.options:
+            data["options"] = dict(mount.options)
+        if self._prefix:
+            data.setdefault("token_type", "default-service")
+        return Response(data=data)
+
+    def tune(self, call: Call, given: Tune) -> Response:
+        """Change settings."""
+        house: House = call.house
+        mount = self.find(call, given.path)
+        changes = {name: getattr(given, name) for name in _TUNABLE}
+        config = {
+            **mount.config,
+            **_config({name: value for name, value in changes.items() if value is not None}),
+        }
+        description = mount.description if given.description is None else given.description
+        if len(description) > MAX_DESCRIPTION:
+            raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
+        options = {**mount.options, **(given.options or {})}
+        changed = replace(
+            mount, config=config, description=description, options=_options(mount.type, options)
+        )
+        house.mounts.change(call.tx, house.store(call.tx, MOUNTS), changed, call.now_ns)
+        return Response()
+
+
+def _config(given: dict[str, Any]) -> dict[str, Any]:
+    """Return a mount's settings, lengths as seconds; unknown names are left out as Vault does."""
+    config: dict[str, Any] = {}
+    for name in _TUNABLE:
+        if given.get(name) is not None:
+            value = given[name]
+            config[name] = duration(value) if name in _SECONDS else value
+            if isinstance(config[name], tuple):
+                config[name] = list(config[name])
+    longest = config.get("max_lease_ttl")
+    if longest and config.get("default_lease_ttl", 0) > longest:
+        raise InvalidRequest("given default lease TTL greater than system or mount max lease TTL")
+    return config
+
+
+def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
+    if kind == "kv" and options.get("version", "1") not in ("1", "2"):
+        raise InvalidRequest("the version of a kv mount is 1 or 2")
+    return options
+
+
+def remount(call: Call) -> Response:
+    """Give a mount another path; its records, leases and identity stay."""
+    house: House = call.house
+    source, target = (_slash(str(call.raw.get(name, ""))) for name in ("from", "to"))
+    if source.startswith(AUTH) is not target.startswith(AUTH):
+        raise InvalidRequest("cannot move between secret engines and auth methods")
+    found = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.get(source)
+    if found is not None and found.type in SINGLETONS:
+        raise InvalidRequest(f"cannot remount {source!r}")
+    house.mounts.move(call.tx, house.store(call.tx, MOUNTS), source, target, call.now_ns)
+    migration = uuid(call.entropy.token(16))
+    call.store.put(
+        f"remount/{migration}", f"{source}\n{target}".encode(), call.now_ns + _REMEMBER_NS
+    )
+    return Response(
+        data={"migration_id": migration}, audited={"from": source, "to": target}
+    )
+
+
+_REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
+"""How long the outcome of a move may be asked for."""
+
+
+def remount_status(call: Call) -> Response:
+    """Return a move's outcome: it is done when it is answered."""
+    raw = call.store.get(f"remount/{call.params['id']}")
+    if raw is None:
+        raise NotFound("")
+    source, _, target = raw.decode().partition("\n")
+    info = {"source_mount": source, "target_mount": target, "status": "success"}
+    return Response(data={"migration_id": call.params["id"], "migration_info": info})
+
+
+ENGINES: Final = Side("")
+METHODS: Final = Side(AUTH)
+
+
+def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
+    audited = ("path", "type")
+
+    def route(op: Operation, pattern: str, handler: Callable[..., Any], *rest: Any,
+              **flags: Any) -> Route:
+        return Route(op, pattern, handler, *rest, sudo=sudo, **flags)  # fmt: skip
+
+    return (
+        Route(Operation.READ, name, side.list, flat=True, help="All mounts."),
+        route(Operation.READ, f"{name}/{{path...}}/tune", side.read_tune, Path, flat=True,
+              help="Settings in force."),
+        route(Operation.UPDATE, f"{name}/{{path...}}/tune", side.tune, Tune, audited=("path",),
+              quorum=True, help="Change settings."),
+        route(Operation.READ, f"{name}/{{path...}}", side.read, Path, flat=True, help="A mount."),
+        route(Operation.UPDATE, f"{name}/{{path...}}", side.enable, Enable, audited=audited,
+              quorum=True, help="Mount."),
+        route(Operation.DELETE, f"{name}/{{path...}}", side.disable, Path, audited=("path",),
+              quorum=True, help="Unmount, destroying what it held."),
+    )  # fmt: skip
+
+
+ROUTES: Final = (
+    *_side("mounts", ENGINES, sudo=False),
+    *_side("auth", METHODS, sudo=True),
+    Route(Operation.UPDATE, "remount", remount, sudo=True, quorum=True, help="Move a mount."),
+    Route(Operation.READ, "remount/status/{id}", remount_status, help="A move's outcome."),
+)

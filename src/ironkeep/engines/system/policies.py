@@ -1,0 +1,105 @@
+"""ACL policies: `sys/policies/acl` and the older `sys/policy`.
+
+Source: the Vault HTTP API, sys/policies and sys/policy. The text comes back byte for byte.
+"""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Call, Response, Route
+
+
+@dataclass(frozen=True)
+class Write:
+    """A policy's text; `rules` is its old name."""
+
+    name: str
+    policy: str = field(default="", metadata={"alias": ("rules",)})
+
+
+@dataclass(frozen=True)
+class Name:
+    """Names a policy."""
+
+    name: str
+
+
+def list_policies(call: Call) -> Response:
+    """Return the names of all policies, root included."""
+    return Response(data={"keys": call.house.policies.names(call.tx)})
+
+
+def list_old(call: Call) -> Response:
+    """Return the names in the old shape."""
+    names = call.house.policies.names(call.tx)
+    return Response(data={"keys": names, "policies": names})
+
+
+def _text(call: Call, name: str) -> str:
+    text: str | None = call.house.policies.text(call.tx, name.lower())
+    if text is None:
+        raise NotFound(f"No policy named: {name.lower()}")
+    return text
+
+
+def read(call: Call, given: Name) -> Response:
+    """Return a policy's text."""
+    text = _text(call, given.name)
+    return Response(data={"name": given.name.lower(), "policy": text})
+
+
+def read_old(call: Call, given: Name) -> Response:
+    """Return a policy's text in the old shape."""
+    return Response(data={"name": given.name.lower(), "rules": _text(call, given.name)})
+
+
+def write(call: Call, given: Write) -> Response:
+    """Parse and store a policy."""
+    text = given.policy
+    if not text:
+        raise InvalidRequest("'policy' parameter not supplied or empty")
+    if "{" not in text:
+        text = _decoded(text)
+    call.house.policies.put(call.tx, given.name.lower(), text, call.now_ns)
+    return Response()
+
+
+def _decoded(text: str) -> str:
+    try:
+        return b64decode(text, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return text
+
+
+def delete(call: Call, given: Name) -> Response:
+    """Remove a policy; absent is fine."""
+    call.house.policies.delete(call.tx, given.name.lower(), call.now_ns)
+    return Response()
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "policies/acl/", list_policies, help="List policies."),
+    Route(Operation.READ, "policies/acl/{name...}", read, Name, help="Read a policy."),
+    Route(
+        Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name", "policy"),
+        quorum=True, help="Write a policy.",
+    ),
+    Route(
+        Operation.DELETE, "policies/acl/{name...}", delete, Name, quorum=True,
+        help="Remove a policy.",
+    ),
+    Route(Operation.READ, "policy", list_old, flat=True, help="List policies."),
+    Route(Operation.LIST, "policy/", list_old, flat=True, help="List policies."),
+    Route(Operation.READ, "policy/{name...}", read_old, Name, flat=True, help="Read a policy."),
+    Route(
+        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name", "policy"),
+        quorum=True, help="Write a policy.",
+    ),
+    Route(
+        Operation.DELETE, "policy/{name...}", delete, Name, quorum=True, help="Remove a policy."
+    ),
+)  # fmt: skip

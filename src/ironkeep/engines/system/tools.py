@@ -1,0 +1,86 @@
+"""Random bytes and hashes: `sys/tools`.
+
+Source: the Vault HTTP API, sys/tools.
+"""
+
+import binascii
+import hashlib
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import Final
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.plugin import Call, Response, Route
+
+MAX_RANDOM: Final = 128 * 1024
+"""Vault's own limit on one call."""
+DEFAULT_RANDOM: Final = 32
+
+_ALGORITHMS: Final = {
+    "sha2-224": "sha224", "sha2-256": "sha256", "sha2-384": "sha384", "sha2-512": "sha512",
+    "sha3-224": "sha3_224", "sha3-256": "sha3_256", "sha3-384": "sha3_384",
+    "sha3-512": "sha3_512",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Random:
+    """How many bytes, from where, how spelt."""
+
+    bytes: int = DEFAULT_RANDOM
+    source: str = "platform"
+    format: str = "base64"
+
+
+@dataclass(frozen=True)
+class Hash:
+    """What to hash (base64), how, and how to spell the sum."""
+
+    input: Secret = Secret(b"")
+    algorithm: str = "sha2-256"
+    format: str = "hex"
+
+
+def _spelt(raw: bytes, spelling: str) -> Secret:
+    if spelling == "hex":
+        return Secret(raw.hex().encode())
+    if spelling == "base64":
+        return Secret(b64encode(raw))
+    raise InvalidRequest(f"unsupported encoding format {spelling[:16]!r}; must be hex or base64")
+
+
+def random(call: Call, given: Random) -> Response:
+    """Return random bytes."""
+    if not 1 <= given.bytes <= MAX_RANDOM:
+        raise InvalidRequest(f"bytes is between 1 and {MAX_RANDOM}")
+    if given.source not in ("platform", "all"):
+        raise InvalidRequest("the only source of randomness is the platform")
+    return Response(
+        data={"random_bytes": _spelt(call.entropy.token(given.bytes), given.format)}
+    )
+
+
+def sum_of(_call: Call, given: Hash) -> Response:
+    """Return the hash of the input."""
+    name = _ALGORITHMS.get(given.algorithm)
+    if name is None:
+        raise InvalidRequest(f"unsupported algorithm {given.algorithm[:16]!r}")
+    try:
+        raw = b64decode(given.input.reveal(), validate=True)
+    except binascii.Error:
+        raise InvalidRequest("unable to decode input as base64") from None
+    return Response(data={"sum": _spelt(hashlib.new(name, raw).digest(), given.format)})
+
+
+ROUTES: Final = (
+    *(
+        Route(Operation.UPDATE, pattern, random, Random, releases=True, help="Random bytes.")
+        for pattern in ("tools/random", "tools/random/{source}", "tools/random/{source}/{bytes}")
+    ),
+    *(
+        Route(Operation.UPDATE, pattern, sum_of, Hash, releases=True, help="A hash.")
+        for pattern in ("tools/hash", "tools/hash/{algorithm}")
+    ),
+)

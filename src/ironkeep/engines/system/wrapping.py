@@ -1,0 +1,76 @@
+"""Response wrapping: `sys/wrapping`.
+
+Source: the Vault HTTP API, sys/wrapping. The token to open comes in the body, or is the request's own.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.plugin import Call, Response, Route, SecretJson
+
+
+@dataclass(frozen=True)
+class Token:
+    """The wrapping token, unless it came as the request's own."""
+
+    token: Secret | None = None
+
+
+def _token(call: Call, given: Token) -> Secret:
+    token = given.token if given.token is not None and len(given.token) else call.request.token
+    if token is None:
+        raise InvalidRequest("missing token in input")
+    return token
+
+
+def wrap(call: Call) -> Response:
+    """Return what came in; the header X-Vault-Wrap-TTL makes the pipeline wrap it."""
+    if call.request.wrap_ttl_seconds is None:
+        raise InvalidRequest("endpoint requires response wrapping to be used")
+    return Response(data=call.raw)
+
+
+def unwrap(call: Call, given: Token) -> Response:
+    """Return the wrapped answer and use the token up."""
+    wrapped = call.house.wrapping.unwrap(call.tx, _token(call, given), call.now_ns)
+    audited = {"creation_path": wrapped.creation_path}
+    if not wrapped.body:
+        return Response(audited=audited)
+    return Response(body=SecretJson(wrapped.body), released=wrapped.released, audited=audited)
+
+
+def lookup(call: Call, given: Token) -> Response:
+    """Return where a wrapping token came from; it stays unused."""
+    return Response(data=call.house.wrapping.lookup(call.tx, _token(call, given), call.now_ns))
+
+
+def rewrap(call: Call, given: Token) -> Response:
+    """Move a wrapped answer behind a fresh token."""
+    info = call.house.wrapping.rewrap(
+        call.tx, _token(call, given), call.now_ns, call.entropy, call.session
+    )
+    return Response(wrap_info=info)
+
+
+ROUTES: Final = (
+    Route(Operation.UPDATE, "wrapping/wrap", wrap, help="Wrap what is sent.", flat=True),
+    Route(
+        Operation.UPDATE, "wrapping/unwrap", unwrap, Token, open=True, releases=True,
+        help="Open a wrapped answer, once.",
+    ),
+    Route(
+        Operation.UPDATE, "wrapping/lookup", lookup, Token, open=True,
+        help="Where does a wrapping token come from?",
+    ),
+    Route(
+        Operation.READ, "wrapping/lookup", lookup, Token, open=True,
+        help="Where does a wrapping token come from?",
+    ),
+    Route(
+        Operation.UPDATE, "wrapping/rewrap", rewrap, Token, open=True, releases=True,
+        help="Move a wrapped answer behind a fresh token.",
+    ),
+)  # fmt: skip
