@@ -214,8 +214,21 @@ def test_reading_a_cosignature() -> None:
             read_cosignature(f"{lines}\n".encode(), head, VERIFIER)
 
 
+def test_a_cosignature_over_more_than_the_checkpoint() -> None:
+    """A blank line in the answer must not turn the lines above it into text that was signed."""
+    head = LOG.checkpoint(200)
+    grease = Signature("grease.example", bytes(4), bytes(64)).format()
+    text = head.text + f"\n{grease}\n".encode()
+    signed = sample_key(WITNESS.key.name).private_key().sign(b"cosignature/v1\ntime 5\n" + text)
+    data = (5).to_bytes(8, "big") + signed
+    VERIFIER.verify(text, data)
+    line = Signature(WITNESS.key.name, WITNESS.key.key_id, data).format()
+    with pytest.raises(IntegrityError, match="not signature lines"):
+        read_cosignature(f"{grease}\n\n{line}\n".encode(), head, VERIFIER)
+
+
 @pytest.mark.parametrize(
-    "text", [b"", b"5", b"05\n", b"-5\n", b"5\r\n", b"five\n", b"5\n\n", b"\xff\n"]
+    "text", [b"", b"5", b"55", b"05\n", b"-5\n", b"5\r\n", b"five\n", b"5\n\n", b"\xff\n"]
 )
 def test_reading_a_size(text: bytes) -> None:
     assert read_size(b"5\n") == 5

@@ -49,7 +49,7 @@ class Tile:
     def parse(cls, path: str) -> Self:
         """Return the tile at a path; raise InvalidRequest unless it is spelled as path() would."""
         if len(path) > _MAX_PATH:
-            raise InvalidRequest("not the path of a tile")
+            raise InvalidRequest("longer than any path of a tile")
         try:
             tile = cls._parse(path)
         except IntegrityError:
@@ -100,8 +100,6 @@ def tiles_of(size: int) -> Iterator[Tile]:
     """Yield every tile and bundle of a log of size leaves, partial ones at the edge only."""
     for level in (None, *range(MAX_LEVEL + 1)):
         count = size >> (TILE_HEIGHT * (level or 0))
-        if count == 0:
-            return
         for start in range(0, count, TILE_WIDTH):
             yield Tile(level, start // TILE_WIDTH, min(TILE_WIDTH, count - start))
 
