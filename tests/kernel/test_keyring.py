@@ -68,22 +68,6 @@ def test_due_by_count_and_by_age(
     assert keyring.counted(used).due_for_rotation(1_000 + age_ns, 100, interval) is due
 
 
-def test_old_terms_still_open(keyring: Keyring, entropy: Entropy) -> None:
-    old = Ciphers(keyring, entropy)
-    sealed = old.seal(b"text", b"aad")
-    new = Ciphers(keyring.rotate(entropy, 2), entropy)
-    assert new.open_sealed(sealed, b"aad") == b"text"
-    with pytest.raises(IntegrityError, match="term 2"):
-        old.open_sealed(new.seal(b"text", b"aad"), b"aad")
-
-
-def test_uses_are_counted(keyring: Keyring, entropy: Entropy) -> None:
-    ciphers = Ciphers(keyring.counted(10), entropy)
-    for _ in range(3):
-        ciphers.open_sealed(ciphers.seal(b"", b""), b"")
-    assert ciphers.counted_keyring().encryptions == 13
-
-
 @given(st.binary(max_size=80))
 def test_hostile_bytes_raise_only_integrity_errors(data: bytes) -> None:
     for hostile in (data, b"\x01" + data):

@@ -20,6 +20,9 @@ SHARE_BYTES: Final = KEY_BYTES + 1
 
 ALREADY_GIVEN: Final = "given key has already been provided during this generation operation"
 
+BASE64_CHARS: Final = 4 * SHARE_BYTES // 3
+"""A share in base64: 33 bytes take no padding."""
+
 MAX_KEY_CHARS: Final = 2 * SHARE_BYTES
 """A share in hexadecimal; base64 is shorter."""
 
@@ -32,9 +35,13 @@ def decode_share(key: str) -> bytes:
     if len(key) > MAX_KEY_CHARS:
         raise InvalidRequest(f"key is longer than maximum {SHARE_BYTES} bytes")
     try:
-        share = binascii.unhexlify(key)
+        # By its length, because base64 may happen to consist of hexadecimal digits.
+        if len(key) == BASE64_CHARS:
+            share = base64.b64decode(key, validate=True)
+        else:
+            share = binascii.unhexlify(key)
     except (binascii.Error, ValueError):
-        share = _from_base64(key)
+        raise InvalidRequest("'key' must be a valid hex or base64 string") from None
     if len(share) != SHARE_BYTES:
         relation = "shorter than minimum" if len(share) < SHARE_BYTES else "longer than maximum"
         raise InvalidRequest(f"key is {relation} {SHARE_BYTES} bytes")
@@ -74,10 +81,3 @@ class Shares:
             return None
         given, self._given = self._given, []
         return given
-
-
-def _from_base64(key: str) -> bytes:
-    try:
-        return base64.b64decode(key, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("'key' must be a valid hex or base64 string") from None

@@ -1,0 +1,43 @@
+import pytest
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.ports import Entropy
+from ironkeep.kernel.ciphers import Ciphers
+from ironkeep.kernel.keyring import HOUSE, Keyring, new_keyring
+
+
+@pytest.fixture
+def keyring(entropy: Entropy) -> Keyring:
+    return new_keyring(HOUSE, entropy, now_ns=1_000)
+
+
+def test_old_terms_still_open(keyring: Keyring, entropy: Entropy) -> None:
+    old = Ciphers(keyring, entropy)
+    sealed = old.seal(b"text", b"aad")
+    new = Ciphers(keyring.rotate(entropy, 2), entropy)
+    assert new.open_sealed(sealed, b"aad") == b"text"
+    with pytest.raises(IntegrityError, match="term 2"):
+        old.open_sealed(new.seal(b"text", b"aad"), b"aad")
+
+
+def test_uses_are_counted(keyring: Keyring, entropy: Entropy) -> None:
+    ciphers = Ciphers(keyring.counted(10), entropy)
+    for _ in range(3):
+        ciphers.open_sealed(ciphers.seal(b"", b""), b"")
+    assert ciphers.counted_keyring().encryptions == 13
+
+
+def test_hostile_bytes_raise_only_integrity_errors(keyring: Keyring, entropy: Entropy) -> None:
+    ciphers = Ciphers(keyring, entropy)
+    sealed = ciphers.seal(b"text", b"aad")
+    for size in range(len(sealed)):
+        with pytest.raises(IntegrityError):
+            ciphers.open_sealed(sealed[:size], b"aad")
+    with pytest.raises(IntegrityError, match="version 2"):
+        ciphers.open_sealed(b"\x02" + sealed[1:], b"aad")
+
+
+def test_each_encryption_has_its_own_nonce(keyring: Keyring, entropy: Entropy) -> None:
+    ciphers = Ciphers(keyring, entropy)
+    sealed = [ciphers.seal(b"same", b"aad") for _ in range(100)]
+    assert len({value[5:17] for value in sealed}) == 100
