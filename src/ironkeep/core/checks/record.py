@@ -1,0 +1,167 @@
+"""Whether the record can carry a verdict: scope, log, root, disclosure (E1, E7, E9 to E11)."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.casefile import CaseFile, Filed
+from ironkeep.core.claim import Finding, Status
+from ironkeep.core.deeds import actors_of
+from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of
+from ironkeep.core.reach import FOREVER
+
+CLOCK_SKEW_NS: Final = 300 * 10**9
+"""How far the clocks of a server, a witness and a log source may differ; NTP keeps to far less."""
+
+SILENT_INTERVALS: Final = 2
+"""A source may miss one heartbeat, not two."""
+
+_SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
+
+
+def case_not_opened(file: CaseFile) -> Iterator[Finding]:
+    """Yield a case that the log knows nothing of."""
+    if file.case.opening is None or not file.case.subjects:
+        yield Finding(
+            f"case:{file.name}", "the log has no such case, or it names nobody and nothing"
+        )
+
+
+def scope_cut(file: CaseFile) -> Iterator[Finding]:
+    """Yield breaks in the chain of the records of scope."""
+    for words in file.estate.breaks:
+        yield Finding("scope:chain", words)
+
+
+def no_basis(file: CaseFile) -> Iterator[Finding]:
+    """Yield a beginning for which no reason was given."""
+    if any(not basis.strip() for basis in file.case.bases):
+        yield Finding(
+            f"case:{file.name}", "no reason is given for the earliest possible compromise"
+        )
+
+
+def not_surveyed(file: CaseFile) -> Iterator[Finding]:
+    """Yield principals of whom nobody worked out what the policies let them read."""
+    for principal in file.principals:
+        why = file.rows[principal].why
+        holder = why[0].source if why else principal
+        if kind_of(principal) not in _SURVEYED or _surveyed(file, principal):
+            continue
+        # What a session may read is part of what its person may.
+        if kind_of(holder) not in PRINCIPALS or not _surveyed(file, holder):
+            yield Finding(principal, "what it could have read has not been worked out")
+
+
+def starts_too_late(file: CaseFile) -> Iterator[Finding]:
+    """Yield a window of the log that begins after the earliest compromise of any open case."""
+    if file.log.start == 0:
+        return
+    earliest = min((case.from_ns for case in file.cases.values()), default=FOREVER)
+    first = next((entry for index, entry in file.entries if index >= file.log.start), None)
+    if first is None or first.time_ns > earliest:
+        yield Finding("log:window", "the proved window begins after the earliest compromise")
+
+
+def not_witnessed(file: CaseFile) -> Iterator[Finding]:
+    """Yield a log that nobody else has vouched for."""
+    if not file.log.cosigners or not file.log.cosigned_ns:
+        yield Finding("log:witnesses", "no quorum of witnesses has cosigned the log")
+
+
+def ends_too_early(file: CaseFile) -> Iterator[Finding]:
+    """Yield a log whose witnessed end lies before the verdict's time."""
+    log = file.log
+    if log.cosigned_ns and log.cosigned_ns + CLOCK_SKEW_NS < file.as_of_ns:
+        yield Finding("log:window", "the witnesses vouch for a log that ends before this verdict")
+
+
+def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
+    """Yield entries that claim to be older than those before them."""
+    for (_, one), (index, other) in pairwise(file.entries):
+        if other.time_ns + CLOCK_SKEW_NS < one.time_ns:
+            yield Finding(f"entry:{index}", "states a time before that of the entry before it")
+
+
+def source_silent(file: CaseFile) -> Iterator[Finding]:
+    """Yield log sources that fell silent for longer than they may, and when."""
+    beats: dict[str, list[int]] = {}
+    for each in file.filed(ev.Heartbeat):
+        beats.setdefault(each.record.source, []).append(each.entry.time_ns)
+    for source, placed in file.estate.sources.items():
+        allowed = SILENT_INTERVALS * placed.record.interval_seconds * 10**9
+        start = max(placed.time_ns, min(file.case.from_ns, file.as_of_ns))
+        times = [start, *(at for at in beats.get(source, []) if at > start), file.as_of_ns]
+        for one, other in pairwise(times):
+            if other - one > allowed:
+                words = f"silent for {(other - one) // 10**9} s from {one} ns on"
+                yield Finding(f"source:{source}", words, Status.UNKNOWN)
+
+
+def source_lost_messages(file: CaseFile) -> Iterator[Finding]:
+    """Yield log sources of which messages did not arrive."""
+    for each in file.filed(ev.Heartbeat):
+        if each.record.missed and each.entry.time_ns >= file.case.from_ns:
+            words = f"{each.record.missed} messages missing at entry {each.index}"
+            yield Finding(f"source:{each.record.source}", words, Status.UNKNOWN)
+
+
+def root_not_checked(file: CaseFile) -> Iterator[Finding]:
+    """Yield what of Ironkeep's own nobody has looked at since the case was opened."""
+    checked = {each.record.item for each in _root_checks(file)}
+    for item in ev.ROOT_ITEMS:
+        if item not in checked:
+            yield Finding(item, "not looked at since the case was opened")
+
+
+def root_unsound(file: CaseFile) -> Iterator[Finding]:
+    """Yield what of Ironkeep's own was found wanting, when last looked at."""
+    last = {each.record.item: each.record for each in _root_checks(file)}
+    for item, record in last.items():
+        if not record.sound:
+            yield Finding(item, f"found wanting: {record.detail}")
+
+
+def hand_of_exposed(file: CaseFile) -> Iterator[Finding]:
+    """Yield records of the case that somebody exposed had a hand in."""
+    for index, entry in file.entries:
+        if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:
+            continue
+        for actor in actors_of(entry):
+            readmitted = file.readmission(actor)
+            if actor in file.rows and (readmitted is None or index < readmitted):
+                words = f"recorded by {file.estate.label(actor)}, who is exposed"
+                yield Finding(f"entry:{index}", words)
+
+
+def withheld(file: CaseFile) -> Iterator[Finding]:
+    """Yield leaves of the window that the reader of the pack cannot see into."""
+    if file.log.withheld:
+        yield Finding("log:entries", f"{file.log.withheld} entries of the window are withheld")
+
+
+def no_residue(file: CaseFile) -> Iterator[Finding]:
+    """Yield a case in which nobody said what cannot be known or undone."""
+    if not any(
+        each.record.case == file.name and each.record.words.strip()
+        for each in file.filed(ev.Residue)
+    ):
+        yield Finding(f"case:{file.name}", "nobody has said what cannot be known or undone")
+
+
+def _surveyed(file: CaseFile, principal: NodeId) -> bool:
+    cut = file.containment(principal)
+    until = cut.entry.time_ns if cut and not file.escaped(principal) else file.as_of_ns
+    return any(
+        each.record.principal == principal
+        and each.record.from_ns <= file.case.from_ns
+        and each.record.until_ns >= until
+        for each in file.filed(ev.Surveyed)
+    )
+
+
+def _root_checks(file: CaseFile) -> list[Filed[ev.RootChecked]]:
+    opening = file.case.opening
+    after = opening.index if opening else 0
+    return [each for each in file.filed(ev.RootChecked) if each.index > after]

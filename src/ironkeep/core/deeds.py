@@ -1,0 +1,110 @@
+"""What people, sessions and devices did, as the journal's request entries tell it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ironkeep.core.event import Entry
+from ironkeep.core.node import NodeId, NodeKind, node, secret_version
+from ironkeep.core.reach import FOREVER, Edge, EdgeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One request that was granted, and who made it: person, session, device, as far as known."""
+
+    index: int
+    entry: Entry
+    actors: tuple[NodeId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One secret version that left the vault."""
+
+    deed: Deed
+    version: NodeId
+
+
+class Deeds:
+    """The granted requests of a log, taken in its order."""
+
+    def __init__(self) -> None:
+        self.all: Final[list[Deed]] = []
+        self.reads: Final[list[Read]] = []
+        self._reads_of: Final[dict[NodeId, list[Read]]] = {}
+        self._by: Final[dict[NodeId, list[Deed]]] = {}
+
+    def take(self, index: int, entry: Entry) -> list[Read]:
+        """Add a request, and return what it read; one that was refused is no deed."""
+        if entry.kind != "request" or entry.outcome != "ok":
+            return []
+        deed = Deed(index, entry, actors_of(entry))
+        self.all.append(deed)
+        for actor in deed.actors:
+            self._by.setdefault(actor, []).append(deed)
+        reads = [
+            Read(deed, secret_version(each.mount, each.path, each.version))
+            for each in entry.released
+        ]
+        self.reads.extend(reads)
+        for read in reads:
+            self._reads_of.setdefault(read.version, []).append(read)
+        return reads
+
+    def reads_of(self, version: NodeId) -> list[Read]:
+        """Return the reads of one version, in order."""
+        return self._reads_of.get(version, [])
+
+    def by(self, actor: NodeId) -> list[Deed]:
+        """Return what somebody did, in order."""
+        return self._by.get(actor, [])
+
+    def acted_in(self, actor: NodeId, after: int, before: int | None) -> Deed | None:
+        """Return somebody's first deed between two entries of the log (None: its end)."""
+        for deed in self.by(actor):
+            if deed.index > after and (before is None or deed.index < before):
+                return deed
+        return None
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield who read what, and who held which sessions."""
+        for read in self.reads:
+            time_ns = read.deed.entry.time_ns
+            evidence = f"entry {read.deed.index}"
+            for actor in read.deed.actors:
+                kind = EdgeKind.DID_READ
+                yield Edge(actor, kind, read.version, time_ns, time_ns + 1, evidence)
+        yield from self._sessions()
+
+    def _sessions(self) -> Iterator[Edge]:
+        """Yield an edge from each holder of a session, and from a token to those it made."""
+        seen: set[tuple[NodeId, NodeId]] = set()
+        for deed in self.all:
+            for holder, session, from_ns in _holdings(deed):
+                if (holder, session) not in seen:
+                    seen.add((holder, session))
+                    evidence = f"entry {deed.index}"
+                    yield Edge(holder, EdgeKind.HOLDS, session, from_ns, FOREVER, evidence)
+
+
+def actors_of(entry: Entry) -> tuple[NodeId, ...]:
+    """Return who made a request: the person, the session, the device, as far as known."""
+    named = (
+        (NodeKind.PERSON, entry.entity),
+        (NodeKind.SESSION, entry.accessor),
+        (NodeKind.DEVICE, entry.device),
+    )
+    return tuple(node(kind, name) for kind, name in named if name)
+
+
+def _holdings(deed: Deed) -> Iterable[tuple[NodeId, NodeId, int]]:
+    """Yield (holder, session, since when) as one deed shows it."""
+    entry = deed.entry
+    if entry.accessor:
+        own = node(NodeKind.SESSION, entry.accessor)
+        # The session is older than its first use here; nothing says by how much.
+        yield from ((actor, own, 0) for actor in deed.actors if actor != own)
+    if entry.issued:
+        made = node(NodeKind.SESSION, entry.issued)
+        yield from ((actor, made, entry.time_ns) for actor in deed.actors)
