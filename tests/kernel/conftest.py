@@ -1,12 +1,12 @@
-"""A view over a dictionary, and entropy that repeats: all that keys and barrier need."""
+"""A view over a dictionary, which a test may tamper with, and entropy that repeats."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.kernel.view import View
+from ironkeep.testing.memory import SeededEntropy
 
 
 class DictView:
@@ -26,20 +26,9 @@ class DictView:
         self.rows.pop(key, None)
 
 
-class CountedEntropy:
-    """Different bytes at each call, the same in each run."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def token(self, size: int) -> bytes:
-        self.calls += 1
-        return hashlib.shake_256(self.calls.to_bytes(8, "big")).digest(size)
-
-
 @pytest.fixture(scope="session")
 def entropy() -> Entropy:
-    return CountedEntropy()
+    return SeededEntropy()
 
 
 @pytest.fixture(scope="session")

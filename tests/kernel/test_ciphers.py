@@ -24,7 +24,9 @@ def test_uses_are_counted(keyring: Keyring, entropy: Entropy) -> None:
     ciphers = Ciphers(keyring.counted(10), entropy)
     for _ in range(3):
         ciphers.open_sealed(ciphers.seal(b"", b""), b"")
-    assert ciphers.counted_keyring().encryptions == 13
+    assert ciphers.encryptions == ciphers.counted_keyring().encryptions == 13
+    assert Ciphers(ciphers.counted_keyring(), entropy).encryptions == 13
+    assert ciphers.keyring.rotate(entropy, 2).encryptions == 0
 
 
 def test_hostile_bytes_raise_only_integrity_errors(keyring: Keyring, entropy: Entropy) -> None:

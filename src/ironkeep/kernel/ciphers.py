@@ -29,9 +29,14 @@ class Ciphers:
         }
         self._current = self._by_header[envelope.header(self.keyring.current.number)]
 
+    @property
+    def encryptions(self) -> int:
+        """Return the uses of the current term, those before this process included."""
+        return self.keyring.encryptions + self._used
+
     def counted_keyring(self) -> Keyring:
-        """Return the keyring with the uses by this object added to its count."""
-        return self.keyring.counted(self.keyring.encryptions + self._used)
+        """Return the keyring with that count, to be asked for rotation or stored."""
+        return self.keyring.counted(self.encryptions)
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt plaintext under the current term, bound to aad."""

@@ -216,7 +216,7 @@ class Seal:
     def store_keyring(self, view: View, keyring: Keyring) -> None:
         """Store keyring, rotated or newly counted, under the root key.
 
-        The caller makes a new Barrier of it.
+        After a rotation the caller makes a new Barrier of it.
         """
         self._open = replace(self.opened, keyring=keyring)
         key, row = self._open.keyring_row(self._entropy)
