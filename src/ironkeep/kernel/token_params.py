@@ -87,7 +87,9 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
         if "token_policies" in values:
             values["token_policies"] = normalise_names(values["token_policies"], add_default=False)
         old = {name for name in self.old if _NEW[name] not in values}
-        old |= {name for name, new in _NEW.items() if name in raw and new not in raw}
+        old |= {
+            name for name, new in _NEW.items() if new in values and name in raw and new not in raw
+        }
         fresh = msgspec.structs.replace(self, **values, old=tuple(sorted(old)))
         fresh.check()
         return fresh

@@ -1,0 +1,242 @@
+"""The auth method `token`, mounted at auth/token/: tokens made by tokens.
+
+Source: the Vault HTTP API, auth/token. Creation and roles are in token_create.py and
+token_roles.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ironkeep.auth import token_create, token_roles
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.ids import TokenHash
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.lifetimes import Limits, limits_of
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Mount, Response, Route
+from ironkeep.kernel.token import TokenRecord
+from ironkeep.kernel.token_store import StoredToken
+
+
+@dataclass(frozen=True)
+class ByToken:
+    """A token in the body."""
+
+    token: Secret = field(metadata={"help": "The token."})
+
+
+@dataclass(frozen=True)
+class ByAccessor:
+    """An accessor in the body."""
+
+    accessor: str = field(metadata={"help": "The accessor of the token."})
+
+
+@dataclass(frozen=True)
+class RenewToken(ByToken):
+    """Which token, and for how long."""
+
+    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+
+
+@dataclass(frozen=True)
+class RenewSelf:
+    """For how long."""
+
+    token: Secret | None = field(default=None, metadata={"help": "Ignored."})
+    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+
+
+@dataclass(frozen=True)
+class RenewAccessor(ByAccessor):
+    """Which token, and for how long."""
+
+    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+
+
+def lookup(call: Call, given: ByToken) -> Response:
+    """Say what a token is."""
+    _, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+    return Response(data=call.house.tokens.describe(call.tx, record, given.token, call.now_ns))
+
+
+def lookup_self(call: Call) -> Response:
+    """Say what the caller's token is."""
+    session = call.actor()
+    record = call.house.tokens.store.load(call.tx, session.hash) or session.record
+    token = call.request.token
+    return Response(data=call.house.tokens.describe(call.tx, record, token, call.now_ns))
+
+
+def lookup_accessor(call: Call, given: ByAccessor) -> Response:
+    """Say what the token with an accessor is, but not the token."""
+    _, record = _by_accessor(call, given.accessor)
+    return Response(data=call.house.tokens.describe(call.tx, record, None, call.now_ns))
+
+
+def renew(call: Call, given: RenewToken) -> Response:
+    """Extend a token."""
+    name, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+    return _renew(call, name, record, given.token, given.increment)
+
+
+def renew_self(call: Call, given: RenewSelf) -> Response:
+    """Extend the caller's token."""
+    session = call.actor()
+    return _renew(call, session.hash, session.record, call.request.token, given.increment)
+
+
+def renew_accessor(call: Call, given: RenewAccessor) -> Response:
+    """Extend the token with an accessor."""
+    name, record = _by_accessor(call, given.accessor)
+    return _renew(call, name, record, None, given.increment)
+
+
+def revoke(call: Call, given: ByToken) -> Response:
+    """End a token and everything below it; one that is not there is fine."""
+    name = _revocable(call, given.token)
+    if name is not None:
+        call.house.tokens.revoke(call.tx, name, call.now_ns)
+    return Response()
+
+
+def revoke_self(call: Call) -> Response:
+    """End the caller's token and everything below it."""
+    session = call.actor()
+    if session.record.type == "batch":
+        raise InvalidRequest("batch tokens cannot be revoked")
+    call.house.tokens.revoke(call.tx, session.hash, call.now_ns)
+    return Response()
+
+
+def revoke_accessor(call: Call, given: ByAccessor) -> Response:
+    """End the token with an accessor and everything below it."""
+    name, _ = _by_accessor(call, given.accessor)
+    call.house.tokens.revoke(call.tx, name, call.now_ns)
+    return Response()
+
+
+def revoke_orphan(call: Call, given: ByToken) -> Response:
+    """End a token; what is directly below it becomes orphans."""
+    name = _revocable(call, given.token)
+    if name is None:
+        raise InvalidRequest("token to revoke not found")
+    call.house.tokens.revoke_orphan(call.tx, name, call.now_ns)
+    return Response()
+
+
+def list_accessors(call: Call) -> Response:
+    """List the accessors of all service tokens."""
+    keys = call.house.tokens.accessors(call.tx)
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def tidy(call: Call) -> Response:
+    """Have the rows of dead tokens removed by the next ticks."""
+    count = call.house.tokens.tidy(call.tx, call.now_ns)
+    return Response(
+        warnings=["Tidy operation successfully started."],
+        audited={"found": count},
+        accepted=True,
+    )
+
+
+def _by_accessor(call: Call, accessor: str) -> tuple[TokenHash, StoredToken]:
+    found: tuple[TokenHash, StoredToken] | None = call.house.tokens.find_accessor(
+        call.tx, accessor, call.now_ns
+    )
+    if found is None:
+        raise InvalidRequest("invalid accessor")
+    return found
+
+
+def _revocable(call: Call, token: Secret) -> TokenHash | None:
+    """Return the hash of a stored token, None when there is none; refuse a batch token."""
+    if token_create.is_batch(token):
+        raise InvalidRequest("batch tokens cannot be revoked")
+    name: TokenHash | None = call.house.tokens.store.hash_of(call.tx, token)
+    if name is None or call.house.tokens.store.load(call.tx, name) is None:
+        return None
+    return name
+
+
+def _renew(
+    call: Call, name: TokenHash, record: TokenRecord, token: Secret | None, increment: int
+) -> Response:
+    if record.type == "batch":
+        raise InvalidRequest("batch tokens cannot be renewed")
+    limits = _limits(call, record)
+    renewed, warnings = call.house.tokens.renew(call.tx, name, increment, limits, call.now_ns)
+    return Response(auth=call.house.tokens.auth(call.tx, renewed, token), warnings=warnings)
+
+
+def _limits(call: Call, record: TokenRecord) -> Limits:
+    """Return the limits of the mount that issued a token; the system's when it is gone."""
+    table = call.house.mounts.table(call.house.store(call.tx, MOUNTS))
+    for mount in table.by_path.values():
+        if mount.accessor == record.mount:
+            return limits_of(mount.config)
+    return Limits()
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(Operation.LIST, "accessors/", list_accessors, sudo=True),
+    *token_create.ROUTES,
+    Route(Operation.UPDATE, "lookup", lookup, input=ByToken, releases=True),
+    Route(Operation.READ, "lookup", lookup, input=ByToken, releases=True),
+    Route(Operation.READ, "lookup-self", lookup_self, releases=True),
+    Route(Operation.UPDATE, "lookup-self", lookup_self, releases=True),
+    Route(
+        Operation.UPDATE,
+        "lookup-accessor",
+        lookup_accessor,
+        input=ByAccessor,
+        audited=("accessor",),
+    ),
+    Route(
+        Operation.UPDATE, "renew", renew, input=RenewToken, audited=("increment",), releases=True
+    ),
+    Route(
+        Operation.UPDATE,
+        "renew-self",
+        renew_self,
+        input=RenewSelf,
+        audited=("increment",),
+        releases=True,
+    ),
+    Route(
+        Operation.UPDATE,
+        "renew-accessor",
+        renew_accessor,
+        input=RenewAccessor,
+        audited=("accessor", "increment"),
+    ),
+    Route(Operation.UPDATE, "revoke", revoke, input=ByToken),
+    Route(Operation.UPDATE, "revoke-self", revoke_self),
+    Route(
+        Operation.UPDATE,
+        "revoke-accessor",
+        revoke_accessor,
+        input=ByAccessor,
+        audited=("accessor",),
+    ),
+    Route(Operation.UPDATE, "revoke-orphan", revoke_orphan, input=ByToken, sudo=True),
+    Route(Operation.UPDATE, "tidy", tidy),
+    *token_roles.ROUTES,
+)
+
+
+class TokenMethod:
+    """The auth method `token`; mounted once, by the house."""
+
+    type: Final = "token"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES

@@ -1,0 +1,201 @@
+"""Token roles: what auth/token/create/<role> may issue, whoever calls it.
+
+    roles / name -> the role
+
+Source: the Vault HTTP API, auth/token/roles.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.policies import normalise_names
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+
+MAX_NAME: Final = 128
+MAX_SUFFIX: Final = 128
+"""Characters of a path suffix: it stands in the path and lease id of each token of the role."""
+HISTORY: Final = "token-role"
+"""The kind under which the history keeps roles."""
+
+_SUFFIX: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class RoleInput(TokenParamsInput):
+    """What a request may say of a role; None leaves the setting as it is."""
+
+    role_name: str = field(default="", metadata={"help": "The role, in the path."})
+    allowed_policies: CommaList | None = field(
+        default=None, metadata={"help": "Policies that tokens may have, whatever the caller has."}
+    )
+    disallowed_policies: CommaList | None = field(
+        default=None, metadata={"help": "Policies that tokens may not have."}
+    )
+    allowed_policies_glob: CommaList | None = field(
+        default=None, metadata={"help": "As allowed_policies, with * for any text."}
+    )
+    disallowed_policies_glob: CommaList | None = field(
+        default=None, metadata={"help": "As disallowed_policies, with * for any text."}
+    )
+    orphan: bool | None = field(default=None, metadata={"help": "Tokens have no parent."})
+    renewable: bool | None = field(default=None, metadata={"help": "Tokens can be renewed."})
+    path_suffix: str | None = field(
+        default=None, metadata={"help": "Ends the path of tokens, to revoke them by prefix."}
+    )
+    allowed_entity_aliases: CommaList | None = field(
+        default=None, metadata={"help": "Aliases that may be asked for, with * for any text."}
+    )
+    token_explicit_max_ttl: Duration | None = field(
+        default=None,
+        metadata={"alias": ("explicit_max_ttl",), "help": "Hard limit on the life of tokens."},
+    )
+
+
+class TokenRole(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A role as stored; `params` holds the token_* settings."""
+
+    params: TokenParams = TokenParams(token_type="default-service")  # noqa: S106 - a kind
+    allowed_policies: tuple[str, ...] = ()
+    disallowed_policies: tuple[str, ...] = ()
+    allowed_policies_glob: tuple[str, ...] = ()
+    disallowed_policies_glob: tuple[str, ...] = ()
+    orphan: bool = False
+    renewable: bool = True
+    path_suffix: str = ""
+    allowed_entity_aliases: tuple[str, ...] = ()
+
+    @property
+    def restricts(self) -> bool:
+        """Whether the role, and not the parent token, says which policies are allowed."""
+        return bool(
+            self.allowed_policies
+            or self.disallowed_policies
+            or self.allowed_policies_glob
+            or self.disallowed_policies_glob
+        )
+
+    def allows(self, policy: str) -> bool:
+        """Return whether a token may have policy, as far as the allowed lists say."""
+        return policy in self.allowed_policies or matches(self.allowed_policies_glob, policy)
+
+    def forbids(self, policy: str) -> bool:
+        """Return whether a token may not have policy."""
+        return policy in self.disallowed_policies or matches(self.disallowed_policies_glob, policy)
+
+
+_ROLE: Final = Codec(TokenRole)
+_OWN: Final = tuple(name for name in TokenRole.__struct_fields__ if name != "params")
+_POLICY_LISTS: Final = tuple(name for name in _OWN if "policies" in name)
+
+
+def find_role(call: Call, name: str) -> TokenRole | None:
+    """Return the role of that name, or None."""
+    raw = call.store.get(f"roles/{segment(name)}")
+    return None if raw is None else _ROLE.decode(raw)
+
+
+def matches(patterns: Iterable[str], text: str) -> bool:
+    """Return whether text is one of patterns, in which * stands for any text."""
+    return any(
+        re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text, re.DOTALL)
+        for pattern in patterns
+    )
+
+
+def read_role(call: Call) -> Response:
+    """Return a role."""
+    role = find_role(call, call.params["role_name"])
+    if role is None:
+        raise NotFound("")
+    params = role.params
+    data: dict[str, Any] = {name: getattr(role, name) for name in _OWN}
+    data |= {
+        "name": call.params["role_name"],
+        "token_type": params.token_type,
+        "token_period": params.token_period,
+        "period": params.token_period if "period" in params.old else 0,
+        "token_explicit_max_ttl": params.token_explicit_max_ttl,
+        "explicit_max_ttl": 0,
+        "token_no_default_policy": params.token_no_default_policy,
+        "token_num_uses": params.token_num_uses,
+        "token_bound_cidrs": params.token_bound_cidrs,
+    }
+    return Response(data=data)
+
+
+def write_role(call: Call, given: RoleInput) -> Response:
+    """Make a role, or change the settings that are given."""
+    name = call.params["role_name"]
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
+    role = find_role(call, name) or TokenRole()
+    changes: dict[str, Any] = {
+        key: value for key in _OWN if (value := getattr(given, key)) is not None
+    }
+    for key in _POLICY_LISTS:
+        if key in changes:
+            changes[key] = normalise_names(changes[key], add_default=False)
+    suffix = changes.get("path_suffix", "")
+    if suffix and (len(suffix) > MAX_SUFFIX or not _SUFFIX.fullmatch(suffix)):
+        raise InvalidRequest(
+            f"given role path suffix contains invalid characters; must match {_SUFFIX.pattern}"
+        )
+    params = role.params.changed(given, call.raw)
+    saved = msgspec.structs.replace(role, params=params, **changes)
+    raw = _ROLE.encode(saved)
+    call.store.put(f"roles/{segment(name)}", raw)
+    call.house.history.record(call.tx, HISTORY, name, raw, call.now_ns)
+    return Response()
+
+
+def delete_role(call: Call) -> Response:
+    """Remove a role; its tokens stay."""
+    name = call.params["role_name"]
+    if find_role(call, name) is not None:
+        call.store.delete(f"roles/{segment(name)}")
+        call.house.history.record(call.tx, HISTORY, name, b"", call.now_ns)
+    return Response()
+
+
+def list_roles(call: Call) -> Response:
+    """List the names of all roles."""
+    keys = [unsegment(name) for name in call.store.list("roles")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def _exists(call: Call) -> bool:
+    return find_role(call, call.params["role_name"]) is not None
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(Operation.LIST, "roles/", list_roles),
+    Route(Operation.READ, "roles/{role_name}", read_role),
+    Route(
+        Operation.UPDATE,
+        "roles/{role_name}",
+        write_role,
+        input=RoleInput,
+        exists=_exists,
+        audited=(
+            "allowed_policies",
+            "disallowed_policies",
+            "allowed_policies_glob",
+            "disallowed_policies_glob",
+            "orphan",
+            "token_type",
+        ),
+    ),
+    Route(Operation.DELETE, "roles/{role_name}", delete_role),
+)

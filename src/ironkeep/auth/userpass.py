@@ -1,0 +1,369 @@
+"""The auth method `userpass`: names and passwords.
+
+    user / name    -> password hash (argon2id) and token parameters
+    lockout / name -> failures, and until when the name is locked
+    decoy          -> what is written for a failure that counts for no name
+
+Source: the Vault HTTP API, auth/userpass, and Vault's user lockout; argon2id with the second
+parameters that RFC 9106 recommends. Every login does the same work, whether the name is unknown,
+locked or known, and fails with the same words. Hashing runs on a worker; whether the name is locked
+is asked again when the result is there, so that a thousand guesses sent at once are no better than
+one after another. Only known names have a lockout record: strangers cannot fill the disk with
+names.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import argon2
+import msgspec
+
+from ironkeep.core.errors import (
+    InvalidCredentials,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Mount, Response, Route, Suspend
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token_params import (
+    LOGIN,
+    LOGINS,
+    TokenParams,
+    TokenParamsInput,
+    login_name,
+)
+
+MAX_NAME: Final = 256
+MAX_PASSWORD: Final = 4_096
+"""Bytes; argon2 takes more, and nobody types it."""
+SALT_BYTES: Final = 16
+LOCK_AFTER: Final = 5
+"""Failures in a row; Vault's default."""
+LOCKED_NS: Final = 15 * 60 * SECOND_NS
+FORGET_NS: Final = 15 * 60 * SECOND_NS
+"""Failures longer ago than this no longer count."""
+
+HASHER: Final = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+
+_NOBODY: Final = (
+    f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}"
+    f"${'A' * 22}${'A' * 43}"
+)
+"""A hash of the same cost that no password has: what an unknown name is checked against."""
+
+
+@dataclass(frozen=True)
+class UserInput(TokenParamsInput):
+    """What a request may say of a user; None leaves it as it is."""
+
+    username: str = field(default="", metadata={"help": "The name, in the path."})
+    password: Secret | None = field(default=None, metadata={"help": "The password."})
+
+
+@dataclass(frozen=True)
+class PasswordInput:
+    """A password."""
+
+    username: str = field(default="", metadata={"help": "The name, in the path."})
+    password: Secret | None = field(default=None, metadata={"help": "The password."})
+
+
+@dataclass(frozen=True)
+class PoliciesInput(TokenParamsInput):
+    """Policies; other token parameters are not taken here."""
+
+    username: str = field(default="", metadata={"help": "The name, in the path."})
+    token_policies: CommaList | None = field(
+        default=None, metadata={"alias": ("policies",), "help": "Policies of issued tokens."}
+    )
+
+
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user as stored."""
+
+    password_hash: str
+    params: TokenParams = TokenParams()
+
+    def __repr__(self) -> str:
+        return "User(…)"
+
+
+class Lockout(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Failures in a row, the last one's time, and until when the name is locked."""
+
+    failures: int = 0
+    last_ns: int = 0
+    until_ns: int = 0
+
+
+_DECOY: Final = "decoy/lockout"
+_USER: Final = Codec(User)
+_LOCKOUT: Final = Codec(Lockout)
+
+
+def login(call: Call, given: PasswordInput) -> Suspend:
+    """Check a password on a worker; the answer is `_finish_login`'s."""
+    name = _name(call)
+    password = given.password or Secret(b"")
+    user = _find(call, name)
+    usable = user is not None and len(password) <= MAX_PASSWORD and not _locked(call, name)
+    expected = user.password_hash if user is not None and usable else _NOBODY
+    secret = password if len(password) <= MAX_PASSWORD else Secret(b"")
+
+    def resume(later: Call, matched: Any) -> Response:
+        if isinstance(matched, Exception):
+            raise _overloaded()
+        return _finish_login(later, name, expected, matched=matched is True)
+
+    return Suspend(_verification(expected, secret), resume)
+
+
+def _verification(expected: str, password: Secret) -> Callable[[], bool]:
+    def verify() -> bool:
+        try:
+            return HASHER.verify(expected, password.reveal())
+        except argon2.exceptions.VerificationError:
+            return False
+
+    return verify
+
+
+def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Response:
+    """Answer a login: the user, its hash and the lock as they are now decide."""
+    user = _find(call, name)
+    if user is None or _locked(call, name):
+        _count_nothing(call)
+        raise _failed()
+    if not matched or user.password_hash != expected:
+        _count_failure(call, name)
+        raise _failed()
+    networks = parse_cidrs(user.params.token_bound_cidrs)
+    if networks and not inside(call.request.remote, networks):
+        raise PermissionDenied("permission denied")
+    _forgive(call, name)
+    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    metadata = {"username": name}
+    spec = user.params.spec(
+        call.mount,
+        f"{prefix}-{name}",
+        call.request.path,
+        name,
+        meta=metadata,
+    )
+    return Response(issue=spec, audited={"username": name})
+
+
+def write_user(call: Call, given: UserInput) -> Response | Suspend:
+    """Make a user, or change what is given."""
+    name = _name(call)
+    user = _find(call, name)
+    if user is None and given.password is None:
+        raise InvalidRequest("missing password")
+    params = user.params if user else TokenParams()
+    params.changed(given, call.raw)
+    if given.password is None:
+        return _save(call, name, given, None)
+
+    def resume(later: Call, hashed: Any) -> Response:
+        return _save(later, name, given, _hash_of(hashed))
+
+    return Suspend(_hashing(call, given.password), resume)
+
+
+def write_password(call: Call, given: PasswordInput) -> Suspend:
+    """Change a user's password."""
+    name = _name(call)
+    if _find(call, name) is None:
+        raise InvalidRequest("username does not exist")
+    if given.password is None:
+        raise InvalidRequest("missing password")
+
+    def resume(later: Call, hashed: Any) -> Response:
+        if _find(later, name) is None:
+            raise InvalidRequest("username does not exist")
+        return _save(later, name, TokenParamsInput(), _hash_of(hashed))
+
+    return Suspend(_hashing(call, given.password), resume)
+
+
+def write_policies(call: Call, given: PoliciesInput) -> Response:
+    """Change a user's policies."""
+    name = _name(call)
+    if _find(call, name) is None:
+        raise InvalidRequest("username does not exist")
+    only = TokenParamsInput(token_policies=given.token_policies or ())
+    return _save(call, name, only, None)
+
+
+def read_user(call: Call) -> Response:
+    """Return a user's token parameters."""
+    user = _find(call, _name(call))
+    if user is None:
+        raise NotFound("")
+    return Response(data=user.params.view())
+
+
+def delete_user(call: Call) -> Response:
+    """Remove a user; absent is fine. Tokens that it holds stay until they are revoked."""
+    name = _name(call)
+    if _find(call, name) is not None:
+        call.store.delete(_path(name))
+        call.store.delete(_lockout_path(name))
+        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+    return Response()
+
+
+def list_users(call: Call) -> Response:
+    """List the names of all users."""
+    keys = [unsegment(name) for name in call.store.list("user")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def _hashing(call: Call, password: Secret) -> Callable[[], str]:
+    if not 1 <= len(password) <= MAX_PASSWORD:
+        raise InvalidRequest(f"a password has 1 to {MAX_PASSWORD} bytes")
+    salt = call.entropy.token(SALT_BYTES)
+    return lambda: HASHER.hash(password.reveal(), salt=salt)
+
+
+def _hash_of(hashed: Any) -> str:
+    if isinstance(hashed, Exception):
+        raise _overloaded()
+    return str(hashed)
+
+
+def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) -> Response:
+    """Write a user as it is now with what was given changed; a new password ends a lock."""
+    user = _find(call, name)
+    if hashed is None and user is None:
+        raise InvalidRequest("missing password")
+    before = user.params if user else TokenParams()
+    params = before.changed(given, call.raw)
+    kept = user.password_hash if user else ""
+    call.store.put(_path(name), _USER.encode(User(hashed or kept, params)))
+    if hashed:
+        call.store.delete(_lockout_path(name))
+    if user is None or params != before:
+        call.house.history.record(
+            call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
+        )
+    return Response()
+
+
+def _find(call: Call, name: str) -> User | None:
+    raw = call.store.get(_path(name))
+    return None if raw is None else _USER.decode(raw)
+
+
+def _name(call: Call) -> str:
+    name = call.params["username"].lower()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a name has at most {MAX_NAME} printable characters")
+    return name
+
+
+def _path(name: str) -> str:
+    return f"user/{segment(name)}"
+
+
+def _lockout_path(name: str) -> str:
+    return f"lockout/{segment(name)}"
+
+
+def _lockout(call: Call, name: str) -> Lockout:
+    raw = call.house.mount_store(call.account, call.mount).get(_lockout_path(name))
+    return Lockout() if raw is None else _LOCKOUT.decode(raw)
+
+
+def _locked(call: Call, name: str) -> bool:
+    return call.now_ns < _lockout(call, name).until_ns
+
+
+def _count_failure(call: Call, name: str) -> None:
+    """Count a failure where the refusal that follows does not undo it."""
+    known = _lockout(call, name)
+    recent = call.now_ns - known.last_ns < FORGET_NS and not known.until_ns
+    failures = known.failures + 1 if recent else 1
+    until_ns = call.now_ns + LOCKED_NS if failures >= LOCK_AFTER else 0
+    store = call.house.mount_store(call.account, call.mount)
+    store.put(_lockout_path(name), _LOCKOUT.encode(Lockout(failures, call.now_ns, until_ns)))
+
+
+def _count_nothing(call: Call) -> None:
+    """Write as much as a counted failure does: the time of a commit must not tell names apart."""
+    store = call.house.mount_store(call.account, call.mount)
+    store.put(_DECOY, _LOCKOUT.encode(Lockout(1, call.now_ns, 0)))
+
+
+def _forgive(call: Call, name: str) -> None:
+    if _lockout(call, name) != Lockout():
+        call.house.mount_store(call.account, call.mount).delete(_lockout_path(name))
+
+
+def _failed() -> InvalidCredentials:
+    return InvalidCredentials("invalid username or password")
+
+
+def _overloaded() -> Unavailable:
+    return Unavailable("the password could not be hashed: try again, and check the free memory")
+
+
+def _exists(call: Call) -> bool:
+    return _find(call, _name(call)) is not None
+
+
+_PARAMS: Final = (
+    "token_policies",
+    "token_ttl",
+    "token_max_ttl",
+    "token_period",
+    "token_type",
+    "token_bound_cidrs",
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        Operation.UPDATE, "login/{username}", login, input=PasswordInput, login=True, releases=True
+    ),
+    Route(Operation.LIST, "users/", list_users),
+    Route(Operation.READ, "users/{username}", read_user),
+    Route(
+        Operation.UPDATE,
+        "users/{username}",
+        write_user,
+        input=UserInput,
+        exists=_exists,
+        audited=_PARAMS,
+    ),
+    Route(Operation.DELETE, "users/{username}", delete_user),
+    Route(Operation.UPDATE, "users/{username}/password", write_password, input=PasswordInput),
+    Route(
+        Operation.UPDATE,
+        "users/{username}/policies",
+        write_policies,
+        input=PoliciesInput,
+        audited=("token_policies",),
+    ),
+)
+
+
+class Userpass:
+    """The auth method `userpass`."""
+
+    type: Final = "userpass"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES
