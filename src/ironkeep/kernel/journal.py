@@ -224,13 +224,13 @@ class Journal:
             self.failed = error
             raise
 
-    def add_cosignatures(self, text: bytes, signatures: Iterable[Signature]) -> bytes:
-        """Merge verified cosignatures over a checkpoint's text into its note; return the note.
+    def add_cosignatures(self, checkpoint: Checkpoint, signatures: Iterable[Signature]) -> bytes:
+        """Merge verified cosignatures over a checkpoint of ours into its note; return the note.
 
-        A newer line of a key replaces its older one. Raises IntegrityError if text is not a
-        checkpoint of this log, TooLarge past MAX_SIGNATURES.
+        A newer line of a key replaces its older one. Raises IntegrityError if it is not a
+        checkpoint of this log, NotFound past what we signed, TooLarge past MAX_SIGNATURES.
         """
-        checkpoint = Checkpoint.parse(text)
+        text = checkpoint.text
         if checkpoint.origin != self.origin:
             raise IntegrityError("cosignatures for another log's checkpoint")
         require_root(checkpoint, self.log.root_at(checkpoint.size), "the cosigned checkpoint")

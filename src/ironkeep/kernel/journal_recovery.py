@@ -68,14 +68,14 @@ def open_journal(
     replayed = replay(files, origin)
     for what, checkpoint in promised:
         require_reached(checkpoint, replayed.size, what)
-    _keep_torn_tail(files, replayed)
-    wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
     tree = _grow(files, replayed, [checkpoint for _, checkpoint in promised])
     for what, checkpoint in promised:
         require_root(checkpoint, tree.root_at(checkpoint.size), what)
+    _keep_torn_tail(files, replayed)
     if heads.published:
         # A crash may have come between `signed` and this.
         files.replace(PUBLISHED, heads.published.note.serialise())
+    wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
     return Journal(files, entropy, signer, reading_key, wal, tree, heads)
 
 
@@ -191,11 +191,13 @@ def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -
     """Return the tree over all leaves; made from the leaves if the hash files do not fit."""
     try:
         tree = HashTree(files, Frontier.from_tiles(replayed.start, hash_reader(files)))
+        stored = tree.slice(0, replayed.start - len(replayed.sealed), replayed.start)
         tree.grow(replayed.leaf_hashes())
-        if all(tree.root_at(one.size) == one.root for one in promised):
+        roots_fit = all(tree.root_at(one.size) == one.root for one in promised)
+        if roots_fit and stored == b"".join(replayed.sealed):
             return tree
     except IntegrityError:
-        # Too short: the hash files are behind the bundles.
+        # Too short for the bundles there are.
         pass
     tree = HashTree(files, Frontier())
     for hashes in sealed_hashes(files, replayed.start):

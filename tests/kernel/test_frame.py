@@ -1,0 +1,90 @@
+"""Frames as bytes: what one says of itself, and that nothing else is taken for one."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.kernel.frame import (
+    FRAME_HEADER,
+    GENESIS,
+    SEGMENT_HEADER,
+    Frame,
+    build_frame,
+    find_frame,
+    read_extent,
+    read_frame,
+    read_segment_header,
+    segment_header,
+    split_frames,
+)
+from ironkeep.tlog.merkle import leaf_hash
+from ironkeep.tlog.tile import encode_entries
+
+leaves = st.lists(st.binary(max_size=40), min_size=1, max_size=8)
+
+
+def frame_of(previous: bytes, first: int, entries: list[bytes]) -> Frame:
+    return build_frame(previous, first, encode_entries(entries), [leaf_hash(e) for e in entries])
+
+
+@given(st.integers(0, 2**63), leaves, st.binary(max_size=9), st.binary(max_size=9))
+def test_a_frame_reads_back_from_among_other_bytes(
+    first: int, entries: list[bytes], before: bytes, after: bytes
+) -> None:
+    frame = frame_of(GENESIS, first, entries)
+    data = before + frame.data + after
+    assert read_frame(data, len(before), GENESIS) == frame
+    assert frame.payload == encode_entries(entries)
+    assert frame.end == first + len(entries)
+    assert read_extent(frame.data) == (first, frame.payload)
+    assert find_frame(b"\xff" + frame.data, 0) == 1
+
+
+@given(leaves, st.data())
+def test_no_changed_or_cut_frame_is_whole(entries: list[bytes], data: st.DataObject) -> None:
+    frame = frame_of(GENESIS, 7, entries)
+    flipped = bytearray(frame.data)
+    flipped[data.draw(st.integers(0, len(flipped) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    cut = frame.data[: data.draw(st.integers(0, len(frame.data) - 1))]
+    for bad in (bytes(flipped), cut):
+        assert read_frame(bad, 0, GENESIS) is None
+        assert find_frame(b"\x00" + bad, 0) is None
+        with pytest.raises(IntegrityError):
+            read_extent(bad)
+
+
+def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:
+    frame = frame_of(GENESIS, 0, [b"a"])
+    with pytest.raises(IntegrityError, match="does not follow"):
+        read_frame(frame.data, 0, b"\x01" * 32)
+
+
+def test_a_whole_frame_whose_payload_is_not_its_leaves_is_refused() -> None:
+    lying = build_frame(GENESIS, 0, encode_entries([b"a", b"b"]), [leaf_hash(b"a")])
+    with pytest.raises(IntegrityError, match="more than it should"):
+        read_frame(lying.data, 0, GENESIS)
+    with pytest.raises(IntegrityError, match="more than it should"):
+        read_extent(lying.data)
+
+
+def test_frames_are_split_up_to_the_first_that_is_not_whole() -> None:
+    first = frame_of(GENESIS, 0, [b"a"])
+    second = frame_of(first.digest, 1, [b"b", b"c"])
+    data = first.data + second.data
+    assert list(split_frames(data + bytes(200), 0, GENESIS)) == [first, second]
+    assert list(split_frames(data[:-1], 0, GENESIS)) == [first]
+    assert len(first.data) == FRAME_HEADER + len(first.payload)
+
+
+def test_a_segment_header_is_for_one_place_in_one_log() -> None:
+    header = segment_header(5, b"\x09" * 32, "a")
+    assert len(header) == SEGMENT_HEADER
+    assert read_segment_header(header + b"more", 5, "a") == b"\x09" * 32
+    for data, first, origin in ((header, 6, "a"), (header, 5, "b"), (header[:-1], 5, "a")):
+        with pytest.raises(IntegrityError):
+            read_segment_header(data, first, origin)
+    for at in range(SEGMENT_HEADER):
+        bad = bytearray(header)
+        bad[at] ^= 1
+        with pytest.raises(IntegrityError):
+            read_segment_header(bytes(bad), 5, "a")

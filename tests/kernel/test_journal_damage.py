@@ -1,0 +1,294 @@
+"""Torn, zeroed and flipped bytes: recovery stops at a batch boundary before the damage, or refuses.
+
+It never takes a damaged byte for an entry, never loses a whole batch before the damage, and never
+passes over damage that something whole follows.
+"""
+
+import random
+from bisect import bisect_right
+from collections import Counter
+
+import pytest
+
+from ironkeep.core.errors import IntegrityError, RolledBack
+from ironkeep.kernel.frame import SEGMENT_HEADER
+from ironkeep.kernel.log_verify import verify_log
+from ironkeep.kernel.wal import segment_name
+from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.testing.sample_journal import open_sample, sample_entry, write_batch
+from ironkeep.tlog.merkle import leaf_hash
+from ironkeep.tlog.note import VerifierKey
+
+SEGMENT = 1 << 20
+ROUNDS = 120
+WAL = segment_name(0)
+
+
+class History:
+    """A log of one segment and a hundred batches, which nothing has signed yet."""
+
+    def __init__(self) -> None:
+        self.disk = LogDisk()
+        journal = open_sample(self.disk, segment_bytes=SEGMENT)
+        sizes = random.Random(1)
+        self.offsets = [SEGMENT_HEADER]
+        self.ends = [0]
+        for _ in range(100):
+            for _ in range(sizes.randrange(1, 40)):
+                journal.append(sample_entry(journal.next_index))
+            frame = journal.close_batch()
+            assert frame is not None
+            journal.write(frame)
+            journal.written(frame)
+            self.offsets.append(self.offsets[-1] + len(frame.data))
+            self.ends.append(frame.end)
+        self.hashes = [leaf_hash(leaf) for leaf in journal.log.leaves(0, journal.durable_size)]
+        journal.close()
+
+    @property
+    def used(self) -> int:
+        """Bytes of the segment that hold frames."""
+        return self.offsets[-1]
+
+
+HISTORY = History()
+
+
+def damage(kind: str, at: int, chance: random.Random) -> tuple[bytearray, int]:
+    """Return the segment with a damage at offset at, and where it ends."""
+    wal = bytearray(HISTORY.disk.files[WAL])
+    if kind == "cut":
+        wal[at:] = bytes(len(wal) - at)
+        return wal, HISTORY.used
+    if kind == "shortened":
+        del wal[at:]
+        return wal, HISTORY.used
+    if kind == "zeroed":
+        begin = max(at - at % 4096, SEGMENT_HEADER)
+        wal[begin : at - at % 4096 + 4096] = bytes(at - at % 4096 + 4096 - begin)
+        return wal, at - at % 4096 + 4096
+    wal[at] ^= 1 << chance.randrange(8)
+    return wal, at + 1
+
+
+def first_difference(wal: bytearray) -> int:
+    """Return the offset of the first byte that is not as it was."""
+    whole = HISTORY.disk.files[WAL]
+    return next(
+        (at for at in range(HISTORY.used) if at >= len(wal) or wal[at] != whole[at]), HISTORY.used
+    )
+
+
+@pytest.mark.parametrize("kind", ["cut", "shortened", "zeroed", "flipped"])
+def test_damage_never_gets_through(kind: str) -> None:
+    chance = random.Random(kind)
+    outcomes: Counter[str] = Counter()
+    for _ in range(ROUNDS):
+        wal, end = damage(kind, chance.randrange(SEGMENT_HEADER, HISTORY.used), chance)
+        disk = HISTORY.disk.copy()
+        disk.files[WAL] = wal
+        intact = bisect_right(HISTORY.offsets, first_difference(wal)) - 1
+        # A whole frame after the damage proves that this is no torn tail.
+        proven = any(end <= offset for offset in HISTORY.offsets[:-1])
+        try:
+            journal = open_sample(disk, seed=1, segment_bytes=SEGMENT)
+        except IntegrityError as error:
+            where = str(error)
+            assert where.startswith(f"{WAL} at offset {HISTORY.offsets[intact]}: ")
+            assert disk.files[WAL] == wal, "evidence is not touched"
+            outcomes["refused"] += 1
+            assert proven
+            continue
+        outcomes["recovered"] += 1
+        assert not proven
+        assert journal.durable_size == HISTORY.ends[intact]
+        check_goes_on(disk, intact)
+    assert outcomes["refused" if kind in {"zeroed", "flipped"} else "recovered"] > 0.8 * ROUNDS
+    assert outcomes["recovered"] > 0
+
+
+def check_goes_on(disk: LogDisk, intact: int) -> None:
+    """Check that what was cut off is kept aside, and that the log goes on after it."""
+    begin = HISTORY.offsets[intact]
+    torn = [name for name in disk.files if name.startswith("quarantine/")]
+    if torn:
+        whole = HISTORY.disk.files[WAL][begin:]
+        assert torn == [f"quarantine/{0:020d}-{begin}"]
+        assert len(disk.files[WAL]) == begin
+        assert len(disk.files[torn[0]]) <= len(whole)
+    disk.crash()
+    again = open_sample(disk, seed=2, segment_bytes=SEGMENT)
+    write_batch(again, 2)
+    again.checkpoint()
+    hashes = again.log.leaf_hashes(0, again.durable_size)
+    assert hashes[: HISTORY.ends[intact]] == HISTORY.hashes[: HISTORY.ends[intact]]
+    assert len(hashes) == HISTORY.ends[intact] + 3
+    again.close()
+    third = open_sample(disk, seed=3, segment_bytes=SEGMENT)
+    assert third.durable_size == len(hashes)
+
+
+def test_every_bit_of_a_segment_s_header_counts() -> None:
+    for bit in range(8 * SEGMENT_HEADER):
+        disk = HISTORY.disk.copy()
+        disk.files[WAL][bit // 8] ^= 1 << bit % 8
+        with pytest.raises(IntegrityError, match="header is damaged"):
+            open_sample(disk, segment_bytes=SEGMENT)
+
+
+def test_a_torn_tail_below_what_was_signed_is_no_torn_tail() -> None:
+    disk = HISTORY.disk.copy()
+    journal = open_sample(disk, seed=1, segment_bytes=SEGMENT)
+    journal.drain([])
+    journal.checkpoint()
+    write_batch(journal, 1)
+    journal.checkpoint()
+    journal.close()
+    assert journal.log.published is not None
+    disk.files[WAL][HISTORY.used + 9] ^= 1
+    with pytest.raises(RolledBack, match="the checkpoint it signed"):
+        open_sample(disk, seed=2, segment_bytes=SEGMENT)
+
+
+class Sealed:
+    """A log with bundles, several segments and a signed head."""
+
+    def __init__(self) -> None:
+        self.disk = LogDisk()
+        journal = open_sample(self.disk)
+        while journal.next_index < 900:
+            write_batch(journal, 23)
+            if journal.next_index < 700:
+                journal.checkpoint()
+                journal.seal_segments()
+        journal.checkpoint()
+        journal.close()
+        self.segments = sorted(name for name in self.disk.files if name.endswith(".wal"))
+        self.key = VerifierKey.parse(bytes(self.disk.files["vkey"]).decode().strip())
+
+
+SEALED = Sealed()
+
+
+def test_damage_in_a_segment_that_others_follow_is_refused() -> None:
+    assert len(SEALED.segments) > 3
+    for name in SEALED.segments[:-1]:
+        disk = SEALED.disk.copy()
+        used = len(bytes(disk.files[name]).rstrip(b"\x00"))
+        disk.files[name][used - 5] ^= 1
+        with pytest.raises(IntegrityError, match="damaged, and segments follow"):
+            open_sample(disk, seed=1)
+
+
+def test_a_missing_segment_is_refused() -> None:
+    for name in SEALED.segments:
+        disk = SEALED.disk.copy()
+        del disk.files[name]
+        with pytest.raises(IntegrityError):
+            open_sample(disk, seed=1)
+        with pytest.raises(IntegrityError):
+            verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
+    disk = SEALED.disk.copy()
+    for name in SEALED.segments:
+        del disk.files[name]
+    with pytest.raises(IntegrityError, match="all segments of the journal are missing"):
+        open_sample(disk, seed=1)
+
+
+def test_segments_in_each_other_s_place_are_refused() -> None:
+    one, other = SEALED.segments[1:3]
+    disk = SEALED.disk.copy()
+    disk.files[one], disk.files[other] = disk.files[other], disk.files[one]
+    with pytest.raises(IntegrityError, match="of another log or place"):
+        open_sample(disk, seed=1)
+
+
+def test_a_stranger_s_file_among_the_segments_is_refused() -> None:
+    disk = SEALED.disk.copy()
+    disk.files["wal/7.wal"] = bytearray(8)
+    with pytest.raises(IntegrityError, match=r"wal/7\.wal is not a file of this journal"):
+        open_sample(disk, seed=1)
+
+
+def test_hash_files_that_are_short_wrong_or_gone_are_made_again() -> None:
+    whole = {name: bytes(data) for name, data in SEALED.disk.files.items() if "hash/" in name}
+    assert len(whole) == 2
+    for name in whole:
+        for change in ("gone", "short", "wrong"):
+            disk = SEALED.disk.copy()
+            if change == "gone":
+                del disk.files[name]
+            elif change == "short":
+                del disk.files[name][40:]
+            else:
+                disk.files[name][:64] = bytes(64)
+            journal = open_sample(disk, seed=1)
+            if (name, change) != ("hash/L0", "wrong"):
+                assert {n: bytes(d) for n, d in disk.files.items() if "hash/" in n} == whole
+            journal.close()
+
+
+def test_a_hash_that_no_start_looks_at_is_noticed_by_its_proof_and_by_verification() -> None:
+    disk = SEALED.disk.copy()
+    disk.files["hash/L0"][5 * 32] ^= 1
+    journal = open_sample(disk, seed=1)
+    with pytest.raises(IntegrityError, match="inclusion proof"):
+        journal.log.proof(4)
+    journal.log.proof(600)
+    journal.close()
+    with pytest.raises(IntegrityError, match="hash/L0 does not hold the hashes of the leaves"):
+        verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
+    del disk.files["hash/L0"]
+    open_sample(disk, seed=2).log.proof(4)
+
+
+def test_a_changed_bundle_is_noticed() -> None:
+    disk = SEALED.disk.copy()
+    disk.files["tile/entries/000"][100] ^= 1
+    with pytest.raises(IntegrityError, match="hash/L0 does not hold the hashes of the leaves"):
+        verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
+    for name in [name for name in disk.files if name.startswith("hash/")]:
+        del disk.files[name]
+    with pytest.raises(IntegrityError, match="entries were changed"):
+        open_sample(disk, seed=1)
+    del disk.files["tile/entries/000"]
+    disk.crash()
+    with pytest.raises(IntegrityError, match="tile/entries/000 is missing"):
+        open_sample(disk, seed=1)
+
+
+def test_files_of_the_log_that_are_gone_or_another_s_are_refused() -> None:
+    other = LogDisk()
+    write_batch(open_sample(other, seed=77), 1)
+    for name, match in (
+        ("origin", "origin is missing from a log that was in use"),
+        ("signing-key", "signing-key is missing"),
+        ("signed", "signed is missing from a log with checkpoints"),
+    ):
+        disk = SEALED.disk.copy()
+        del disk.files[name]
+        with pytest.raises(IntegrityError, match=match):
+            open_sample(disk, seed=1)
+    disk = SEALED.disk.copy()
+    disk.files["signing-key"] = other.files["signing-key"]
+    with pytest.raises(IntegrityError, match="not signed by a trusted key"):
+        open_sample(disk, seed=1)
+    disk = HISTORY.disk.copy()
+    del disk.files["origin"]
+    with pytest.raises(IntegrityError, match="origin is missing from a log that was in use"):
+        open_sample(disk, seed=1, segment_bytes=SEGMENT)
+    disk = HISTORY.disk.copy()
+    disk.files["origin"] = bytearray(b"another.example/log/0\n")
+    with pytest.raises(IntegrityError, match="origin does not say"):
+        open_sample(disk, seed=1, segment_bytes=SEGMENT)
+
+
+@pytest.mark.parametrize("name", ["signed", "checkpoint", "cosigned"])
+def test_a_changed_head_is_refused(name: str) -> None:
+    disk = SEALED.disk.copy()
+    disk.files["cosigned"] = bytearray(disk.files["signed"])
+    disk.files[name][-9] ^= 1
+    with pytest.raises(IntegrityError, match=f"{name}: "):
+        open_sample(disk, seed=1)
+    with pytest.raises(IntegrityError, match=f"{name}: "):
+        verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
