@@ -278,3 +278,12 @@ def test_the_longest_and_deepest_paths_are_records(store: Store) -> None:
         store.put(path, b"x", due_ns=1)
     assert store.get(longest) == store.get(deepest) == b"x"
     assert set(store.walk()) == {longest, deepest}
+
+
+def test_the_ciphers_count_what_the_barrier_encrypts(
+    barrier: Barrier, store: Store, keyring: Keyring
+) -> None:
+    store.put("a/b", b"one")  # a record and its folder
+    store.put("a/b", b"two")
+    assert barrier.ciphers.encryptions == 3
+    assert barrier.ciphers.keyring is keyring
