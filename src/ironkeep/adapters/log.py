@@ -1,7 +1,7 @@
 """Operator messages: one line each on standard error, with a time, and never a secret.
 
-What happened belongs in the journal. These lines tell whoever starts a server what it is doing, and the
-place of a defect, without the values involved.
+What happened belongs in the journal. These lines tell whoever starts a server what it is doing, and
+the place of a defect, without the values involved.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """Cubbyhole: a private key/value space for each token, gone with it.
 
-Source: the Vault HTTP API, secret/cubbyhole. Records live in the kernel's place for them, in a folder
-named by the token's hash, which the kernel removes when the token ends; so no token can name
-another's records.
+Source: the Vault HTTP API, secret/cubbyhole. Records live in the place that the kernel keeps for
+them, in a folder named by the token's hash, which it removes when the token ends; so no token can
+name another's records.
 """
 
 from collections.abc import Sequence

@@ -196,7 +196,7 @@ def parse(declaration: type[T], data: Mapping[str, Any]) -> T:
     message never holds the value.
     """
     values: dict[str, object] = {}
-    for item in fields_of(declaration):
+    for item in fields_of(typing.cast(Hashable, declaration)):
         for name in (item.name, *item.aliases):
             given = data.get(name)
             if given is not None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ironkeep.core.errors import IntegrityError, NotFound, Sealed, Unavailable, Uninitialised
 from ironkeep.core.event import Entry, Value
+from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.barrier import Barrier, Store
@@ -95,6 +96,7 @@ class House:
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _ignore
         self.failure = ""
+        self.started = rfc3339(clock.now_ns())
         self._routers: Final[dict[int, tuple[object, Router]]] = {}
         self._ids: list[bytes] = []
 
@@ -135,20 +137,24 @@ class House:
         self.seal.load(self.state.begin())
         if self.seal.sealed:
             self.seal_up()
+        elif self.barrier is not None:
+            self.barrier = Barrier(self.seal.opened.keyring, self.entropy)
+            self.ledger.rekeyed(self.barrier.ciphers)
 
     def store(self, tx: Tx, place: str) -> Store:
         """Return the records of one of the house's own places; raise Sealed without keys."""
-        return Store(self._keys(), Place(ROOT_NAMESPACE, MountUuid(place)), tx)
+        return Store(self.keys(), Place(ROOT_NAMESPACE, MountUuid(place)), tx)
 
     def mount_store(self, tx: Tx, mount: Mount) -> Store:
         """Return a mount's records; raise Sealed without keys."""
-        return Store(self._keys(), Place(mount.namespace, mount.uuid), tx)
+        return Store(self.keys(), Place(mount.namespace, mount.uuid), tx)
 
     def cubbyhole(self, tx: Tx) -> Store:
         """Return all tokens' private records, each token's in a folder named by its hash."""
         return self.store(tx, CUBBYHOLE)
 
-    def _keys(self) -> Barrier:
+    def keys(self) -> Barrier:
+        """Return the open barrier; raise why there is none."""
         if self.barrier is None:
             self.require_unsealed()
             raise Sealed("Vault is sealed")
@@ -224,7 +230,7 @@ class House:
         if not keys:
             return
         tx = self.state.begin()
-        records = self._keys().records_due(tx, keys, now_ns)
+        records = self.keys().records_due(tx, keys, now_ns)
         try:
             self.tokens.expire(tx, [r for r in records if r.place.mount == "sys/tokens"], now_ns)
             self.leases.due(tx, [r for r in records if r.place.mount == "sys/leases"], now_ns)
@@ -243,5 +249,3 @@ class House:
 
 def _ignore(request_id: RequestId, error: Exception) -> None:
     """Nobody listens for defects."""
-
-

@@ -73,6 +73,11 @@ class Ledger:
         self._dropping = False
         return standing
 
+    def rekeyed(self, ciphers: Ciphers) -> None:
+        """Use newer keys for the head's state."""
+        if self.accounts is not None:
+            self.accounts.ciphers = ciphers
+
     def drop(self) -> None:
         """Forget the keys once the batch that is open now, the last to need them, is closed."""
         self._dropping = True

@@ -88,13 +88,18 @@ def open_house(house: House, tx: Tx) -> None:
     The seal must have been opened just before.
     """
     try:
-        if house.state.is_dirty():
-            raise Unavailable("a change is on its way to the disk: unseal again in a moment")
+        _require_quiet(house)
         standing = _take_keys(house)
         _check(house, tx, standing)
     except BaseException:
         house.seal_up()
         raise
+
+
+def _require_quiet(house: House) -> None:
+    """Raise Unavailable while rows are on their way to the disk: they could not be checked."""
+    if house.state.is_dirty():
+        raise Unavailable("a change is on its way to the disk: unseal again in a moment")
 
 
 def _check(house: House, tx: Tx, standing: Standing) -> None:
@@ -116,3 +121,11 @@ def open_with_key_file(house: House, content: bytes) -> None:
     tx = house.state.begin()
     house.seal.unseal_with_file(tx, content)
     open_house(house, tx)
+
+
+def rotate_keys(house: House, tx: Tx, now_ns: int) -> None:
+    """Add a key to the ring; records written from now on use it, older ones stay readable."""
+    keyring = house.keys().ciphers.keyring.rotate(house.entropy, now_ns)
+    house.seal.store_keyring(tx, keyring)
+    house.barrier = Barrier(keyring, house.entropy)
+    house.ledger.rekeyed(house.barrier.ciphers)

@@ -9,8 +9,8 @@ Moving the decision behind the handler would let a refusal leak by its effects; 
 behind the reply would release a secret without a trace.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.access import Allow, Facts, decide
@@ -109,7 +109,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - see below
             # A defect: the caller learns nothing, the journal learns the class, the writes are
             # dropped.
-            house.defects.record(trace.request_id, error)
+            house.on_defect(trace.request_id, error)
             return self._refuse(request, trace, error)
         inner.merge()
         account.merge()
@@ -140,9 +140,8 @@ class Pipeline:
         if not (route.login or route.open):
             session = self._authenticate(request, trace, account, count_use=count_use)
         call = Call(
-            request, trace.request_id, relative, params, mount,
-            house.mount_store(inner, mount), inner, account, trace.now_ns, house.entropy,
-            session, house,
+            request, trace.request_id, relative, params, mount, inner, account, trace.now_ns,
+            house.entropy, session, house,
         )  # fmt: skip
         trace.op = _operation(route, call)
         self._decide(request, trace, route)
@@ -178,7 +177,9 @@ class Pipeline:
         if route.input is None:
             response: Response | Suspend = route.handler(call)
             return response
-        given = fields.parse(route.input, {**call.params, **call.raw} if call.params else call.raw)
+        given: Any = fields.parse(
+            route.input, {**call.params, **call.raw} if call.params else call.raw
+        )
         for name in route.audited:
             value = getattr(given, name)
             if value is not None:
@@ -195,7 +196,7 @@ class Pipeline:
     def _suspend(
         self, request: Request, trace: _Trace, account: Tx, inner: Tx, suspend: Suspend
     ) -> Waiting:
-        """Merge what the handler wrote, hand the work out; the rest runs as a request of its own."""
+        """Merge what was written and hand the work out; the rest runs as a request of its own."""
         receipt = None
         if suspend.durable:
             inner.merge()
@@ -216,10 +217,14 @@ class Pipeline:
         assert route is not None
         assert mount is not None
         if response.issue is not None:
-            spec = replace(response.issue)
-            house.issue(inner, mount, spec, response, trace.now_ns)
+            auth, warnings = house.issue(inner, mount, response.issue, trace.session, trace.now_ns)
+            response.auth = auth
+            response.warnings += warnings
         released = tuple(response.released)
         releases = bool(released) or response.auth is not None or route.releases
+        if response.wrap_info is not None:
+            document = reply.wrapped(response.wrap_info, response.warnings)
+            return reply.encode(document, releases=releases), released, True
         if response.raw is not None:
             return response.raw[1], released, False
         if response.body is not None:
@@ -227,13 +232,23 @@ class Pipeline:
         if request.wrap_ttl_seconds is None and _is_empty(response):
             return None, released, False
         document = reply.envelope(response, trace.request_id, mount.type)
-        if route.flat and response.data:
+        if route.flat and isinstance(response.data, Mapping):
             document = {**response.data, **document}
         body = reply.encode(document, releases=releases)
-        if request.wrap_ttl_seconds is not None:
-            info = house.wrap(inner, trace.session, request, body, response, trace.now_ns)
-            return reply.encode(reply.wrapped(info, None), releases=True), released, True
-        return body, released, False
+        if request.wrap_ttl_seconds is None:
+            return body, released, False
+        info = house.wrapping.wrap(
+            inner,
+            body,
+            request.wrap_ttl_seconds,
+            request.path,
+            trace.now_ns,
+            house.entropy,
+            session=trace.session,
+            released=released,
+            wrapped_accessor=str(response.auth.get("accessor", "")) if response.auth else "",
+        )
+        return reply.encode(reply.wrapped(info, None), releases=True), released, True
 
     def _refuse(self, request: Request, trace: _Trace, error: Exception) -> Answer:
         """Journal a refusal; strangers' refusals are counted when they come too fast."""

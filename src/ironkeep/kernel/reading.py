@@ -117,7 +117,7 @@ class AuditReader:
 
 
 def audit_reader(log: Leaves, store: Store) -> AuditReader:
-    """Return the reader for log with the keys in store; raise IntegrityError when there are none."""
+    """Return the reader for log with the keys in store; raise IntegrityError without any."""
     raw = store.get(_PATH)
     if raw is None:
         raise IntegrityError("the journal's reading keys are missing from the barrier")

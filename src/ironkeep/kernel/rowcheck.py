@@ -1,8 +1,8 @@
 """Naming the rows that are not what the journal says they are.
 
-The set-hash says that something is wrong. Each commit's entry holds a short digest of every row that
-it changed, so replaying all commits gives the digest that each row must have now; what differs is
-named. Reading the whole journal takes seconds per million entries, and is done only when the
+The set-hash says that something is wrong. Each commit's entry holds a short digest of every row
+that it changed, so replaying all commits gives the digest that each row must have now; what differs
+is named. Reading the whole journal takes seconds per million entries, and is done only when the
 set-hash has already refused.
 """
 
@@ -23,7 +23,7 @@ _GONE: Final = bytes(DIGEST_BYTES)
 
 
 def last_commit(reader: AuditReader, first: int) -> tuple[int, bytes]:
-    """Return (number, mark) of the last commit journalled at or after leaf first; (0, b"") if none."""
+    """Return (number, mark) of the last commit journalled from leaf first on; or (0, b"")."""
     seq, mark = 0, b""
     for _, entry in reader.entries(first):
         if entry.kind == "commit":
@@ -59,7 +59,7 @@ def name_rows(
 
 
 def _journalled(reader: AuditReader) -> dict[bytes, tuple[bytes, int, frozenset[bytes]]]:
-    """Return, by digest of key, the digest that the row must have, its commit, and older digests."""
+    """Return by key digest: what the row must be, its commit, and what it was before."""
     expected: dict[bytes, tuple[bytes, int, frozenset[bytes]]] = {}
     size = 2 * DIGEST_BYTES
     for _, entry in reader.entries():

@@ -1,8 +1,8 @@
 """What user interfaces and clients ask of the house itself: visible mounts, version.
 
-Source: the Vault HTTP API, sys/internal/ui/*, sys/version-history. `internal/ui/mounts/<path>` is how
-clients learn the version of a KV mount. A mount that the caller may not see answers like one that is
-not there.
+Source: the Vault HTTP API, sys/internal/ui/*, sys/version-history. `internal/ui/mounts/<path>` is
+how clients learn the version of a KV mount. A mount that the caller may not see answers like one
+that is not there.
 """
 
 from typing import Any, Final

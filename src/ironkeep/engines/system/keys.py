@@ -51,7 +51,7 @@ class Otp:
 
 def key_status(call: Call) -> Response:
     """Return which key encrypts, since when, and how often it did."""
-    ciphers = call.house.store_barrier().ciphers
+    ciphers = call.house.keys().ciphers
     term = ciphers.keyring.current
     return Response(
         data={

@@ -82,9 +82,7 @@ def renew(call: Call, given: LeaseId) -> Response:
         seconds = (record.expires_ns - call.now_ns) // SECOND_NS
         info = LeaseInfo(lease.id, record.renewable, seconds)
         return Response(lease=info, warnings=warnings)
-    renewed, warnings = house.leases.renew(
-        call.tx, given.id, given.increment, limits, call.now_ns
-    )
+    renewed, warnings = house.leases.renew(call.tx, given.id, given.increment, limits, call.now_ns)
     seconds = (renewed.expires_ns - call.now_ns) // SECOND_NS
     return Response(lease=LeaseInfo(renewed.id, True, seconds), warnings=warnings)
 

@@ -1,9 +1,10 @@
 """Secrets engines and auth methods: mounted, listed, tuned, moved, removed.
 
-Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount destroys its records.
+Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount destroys what it
+holds.
+records.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from ironkeep.kernel.fields import CommaList, KvPairs, duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
 from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Call, Mount, Response, Route
+from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route
 
 AUTH: Final = "auth/"
 AUTH_TYPES: Final = frozenset({"token", "userpass"})
@@ -246,9 +247,7 @@ def remount(call: Call) -> Response:
     call.store.put(
         f"remount/{migration}", f"{source}\n{target}".encode(), call.now_ns + _REMEMBER_NS
     )
-    return Response(
-        data={"migration_id": migration}, audited={"from": source, "to": target}
-    )
+    return Response(data={"migration_id": migration}, audited={"from": source, "to": target})
 
 
 _REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
@@ -272,9 +271,8 @@ METHODS: Final = Side(AUTH)
 def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
     audited = ("path", "type")
 
-    def route(op: Operation, pattern: str, handler: Callable[..., Any], *rest: Any,
-              **flags: Any) -> Route:
-        return Route(op, pattern, handler, *rest, sudo=sudo, **flags)  # fmt: skip
+    def route(op: Operation, pattern: str, handler: Handler, given: type, **flags: Any) -> Route:
+        return Route(op, pattern, handler, given, sudo=sudo, **flags)
 
     return (
         Route(Operation.READ, name, side.list, flat=True, help="All mounts."),

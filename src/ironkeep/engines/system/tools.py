@@ -57,9 +57,7 @@ def random(call: Call, given: Random) -> Response:
         raise InvalidRequest(f"bytes is between 1 and {MAX_RANDOM}")
     if given.source not in ("platform", "all"):
         raise InvalidRequest("the only source of randomness is the platform")
-    return Response(
-        data={"random_bytes": _spelt(call.entropy.token(given.bytes), given.format)}
-    )
+    return Response(data={"random_bytes": _spelt(call.entropy.token(given.bytes), given.format)})
 
 
 def sum_of(_call: Call, given: Hash) -> Response:

@@ -1,6 +1,8 @@
 """Response wrapping: `sys/wrapping`.
 
-Source: the Vault HTTP API, sys/wrapping. The token to open comes in the body, or is the request's own.
+Source: the Vault HTTP API, sys/wrapping. The token to open comes in the body, or is the
+request's own.
+own.
 """
 
 from dataclasses import dataclass

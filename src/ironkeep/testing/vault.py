@@ -1,0 +1,197 @@
+"""A whole house in memory, driven one request at a time: deterministic, single-threaded.
+
+    vault = Vault.started()
+    vault.write("secret/data/app", {"data": {"password": "x"}})
+    vault.read("secret/data/app").data
+
+Each call executes one request and makes its batch durable before it returns, as a server with one
+client would. Storage and journal fail when told to.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.core.errors import IronkeepError
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.house import House, Settings
+from ironkeep.kernel.journal_recovery import open_journal
+from ironkeep.kernel.pipeline import Answer, Pipeline, Waiting
+from ironkeep.kernel.plugin import Plugin, Request
+from ironkeep.kernel.reading import reading_key_of
+from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
+from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+
+ORIGIN: Final = "vault.example/audit/node-1/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, parsed."""
+
+    answer: Answer
+    body: Any
+
+    @property
+    def error(self) -> type[Exception] | None:
+        """The class of the error; None when it went well."""
+        return self.answer.error
+
+    @property
+    def data(self) -> Any:
+        """The envelope's data."""
+        return self.body["data"]
+
+    @property
+    def auth(self) -> Any:
+        """The envelope's auth."""
+        return self.body["auth"]
+
+    @property
+    def errors(self) -> list[str]:
+        """Vault's list of errors."""
+        found: list[str] = self.body["errors"]
+        return found
+
+
+class Vault:
+    """A server without a wire."""
+
+    def __init__(
+        self,
+        plugins: Mapping[str, Plugin],
+        *,
+        storage: MemoryStorage | None = None,
+        disk: LogDisk | None = None,
+        clock: FakeClock | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.storage: Final = storage or MemoryStorage()
+        self.disk: Final = disk or LogDisk()
+        self.clock: Final = clock or FakeClock()
+        self.entropy: Final = SeededEntropy(seed)
+        self.plugins: Final = plugins
+        self.seed: Final = seed
+        key = reading_key_of(self.storage, self.entropy)
+        self.files: Final = MemoryLogFiles(self.disk)
+        self.journal: Final = open_journal(self.files, self.entropy, ORIGIN, key.public)
+        self.house: Final = House(
+            self.storage, self.journal, self.clock, self.entropy, plugins, key, Settings()
+        )
+        self.defects: Final[list[Exception]] = []
+        self.house.on_defect = lambda _id, error: self.defects.append(error)
+        self.house.start("test")
+        self.pipeline: Final = Pipeline(self.house)
+        self.keys: list[str] = []
+        self.root = ""
+        self.flush()
+
+    @classmethod
+    def started(cls, plugins: Mapping[str, Plugin], **rest: Any) -> "Vault":
+        """Return a vault that is initialised and unsealed, with KV version 2 at secret/."""
+        vault = cls(plugins, **rest)
+        vault.initialise()
+        vault.unseal()
+        vault.write("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        return vault
+
+    def restarted(self, **rest: Any) -> "Vault":
+        """Return a new server over the same storage and log; the old one is gone, not closed."""
+        self.files.close()
+        vault = Vault(
+            self.plugins,
+            storage=rest.pop("storage", self.storage),
+            disk=rest.pop("disk", self.disk),
+            clock=self.clock,
+            seed=self.seed + 1,
+        )
+        vault.keys, vault.root = self.keys, self.root
+        return vault
+
+    def initialise(self, shares: int = 1, threshold: int = 1) -> None:
+        """Make the keys and remember them."""
+        reply = self.request(
+            Operation.UPDATE,
+            "sys/init",
+            {"secret_shares": shares, "secret_threshold": threshold},
+            token=None,
+        )
+        self.keys, self.root = reply.body["keys"], reply.body["root_token"]
+
+    def unseal(self) -> Reply:
+        """Give shares until it is open; return the last reply."""
+        reply = self.request(Operation.READ, "sys/seal-status", token=None)
+        for key in self.keys[: reply.body["t"]]:
+            reply = self.request(Operation.UPDATE, "sys/unseal", {"key": key}, token=None)
+        return reply
+
+    def request(
+        self,
+        op: Operation,
+        path: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = "root",
+        wrap: int | None = None,
+        remote: str = "127.0.0.1:50000",
+    ) -> Reply:
+        """Execute one request and wait for its answer; token "root" stands for the root token."""
+        text = self.root if token == "root" else token  # noqa: S105 - a name, not a token
+        request = Request(
+            op,
+            path,
+            dict(data or {}),
+            Secret(text.encode()) if text is not None else None,
+            remote,
+            wrap,
+        )
+        answer = self.settle(self.pipeline.handle(request))
+        return Reply(answer, None if answer.body is None else json.loads(answer.body))
+
+    def settle(self, outcome: Answer | Waiting) -> Answer:
+        """Make durable and run what waits, until there is an answer."""
+        while isinstance(outcome, Waiting):
+            self.flush()
+            try:
+                result: Any = outcome.work()
+            except Exception as error:  # noqa: BLE001 - it is the handler's to judge
+                result = error
+            outcome = outcome.finish(result)
+        self.flush()
+        return outcome
+
+    def flush(self) -> None:
+        """Make everything executed durable; raise OSError as the storage or the disk does."""
+        batch = self.house.ledger.close()
+        if batch is None:
+            return
+        try:
+            self.house.ledger.persist(batch)
+        except (OSError, IronkeepError):
+            self.house.ledger.recover()
+            raise
+        self.house.ledger.settle(batch)
+
+    def read(self, path: str, **rest: Any) -> Reply:
+        """Read."""
+        return self.request(Operation.READ, path, rest.pop("data", None), **rest)
+
+    def write(self, path: str, data: Mapping[str, Any] | None = None, **rest: Any) -> Reply:
+        """Write."""
+        return self.request(Operation.UPDATE, path, data, **rest)
+
+    def delete(self, path: str, **rest: Any) -> Reply:
+        """Delete."""
+        return self.request(Operation.DELETE, path, **rest)
+
+    def list(self, path: str, **rest: Any) -> Reply:
+        """List; path ends in a slash."""
+        return self.request(Operation.LIST, path, **rest)
+
+    def tick(self, seconds: float = 1) -> None:
+        """Let time pass and do what it brings."""
+        self.clock.advance(seconds=seconds)
+        self.house.tick(self.clock.now_ns())
+        self.flush()
