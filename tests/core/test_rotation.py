@@ -62,6 +62,7 @@ class Fault(Enum):
     LOST_REPLY = "the action happened, the reply did not come"
     NO_ANSWER = "the action did not happen, no reply"
     REFUSED = "the target refuses the new password"
+    WRONGLY_REFUSED = "the target says no to the new password, and takes it"
     IGNORED = "the target reports success and does nothing"
     TAMPERED = "somebody sets another password first"
     RESTORED = "the target is put back to what it was before"
@@ -178,10 +179,10 @@ class Simulation:
         assert version in self.material
         if using not in {None, self.password} or fault is Fault.NO_ANSWER:
             return Unsure(version, "cannot log in")
-        if fault is Fault.REFUSED:
-            return Refused(version, "too short")
-        if fault is not Fault.IGNORED:
+        if fault not in {Fault.REFUSED, Fault.IGNORED}:
             self.change(version)
+        if fault in {Fault.REFUSED, Fault.WRONGLY_REFUSED}:
+            return Refused(version, "too short")
         return Unsure(version, "no reply") if fault is Fault.LOST_REPLY else Applied(version)
 
     def finish(self) -> Action:
@@ -201,6 +202,7 @@ faults_ = st.lists(st.sampled_from(Fault), max_size=25)
 @example(Strategy.SELF, [Fault.NONE, Fault.NONE, Fault.NONE, Fault.CRASH_AFTER])
 @example(Strategy.SELF, [Fault.NONE] * 4 + [Fault.RESTORED])
 @example(Strategy.SELF, [Fault.NONE] * 2 + [Fault.TAMPERED])
+@example(Strategy.SELF, [Fault.NONE] * 3 + [Fault.WRONGLY_REFUSED])
 @example(Strategy.ADMIN, [Fault.NONE] * 2 + [Fault.IGNORED, Fault.NONE, Fault.NONE] * 5)
 def test_it_always_ends_with_one_working_version_or_says_lost(
     strategy: Strategy, faults: list[Fault]
@@ -413,6 +415,34 @@ def test_a_target_that_lies_for_ever_is_lost_not_hammered() -> None:
     while not isinstance(world.step(Fault.IGNORED), Lost):
         pass
     assert world.record.unverified == MAX_UNVERIFIED
+
+
+def proved(state: State, *versions: Version) -> Record:
+    return Record(
+        secret="db/app", strategy=Strategy.SELF, epoch=1, state=state, versions=versions, refusals=9
+    )
+
+
+def test_a_version_that_came_alive_again_must_be_refused_again() -> None:
+    old, current = Version(1, Stage.PREVIOUS, dead=True), Version(2, Stage.CURRENT)
+    record = proved(State.PREPARED, old, current, Version(3, Stage.PENDING))
+    for number, state in ((3, Probe.DEAD), (2, Probe.DEAD), (1, Probe.ALIVE)):
+        record = observe(record, Presented(number, state), 10, 1)
+    assert next_action(record, 10) == Set(3, 1)
+    assert not record.versions[0].dead
+
+
+def test_no_proof_stands_once_the_target_refuses_what_it_took() -> None:
+    old, current = Version(1, Stage.PREVIOUS, dead=True), Version(2, Stage.CURRENT)
+    record = observe(proved(State.RETIRING, old, current), Presented(2, Probe.DEAD), 10, 1)
+    assert record.state is State.PREPARING
+    assert not record.versions[0].dead
+
+
+def test_an_answer_about_another_version_is_refused() -> None:
+    world = driven(Strategy.SELF, 1)
+    with pytest.raises(Conflict, match="does not answer"):
+        observe(world.record, Presented(1, Probe.ALIVE), world.now, world.epoch)
 
 
 def test_only_one_rotation_at_a_time() -> None:

@@ -145,7 +145,7 @@ def decode(raw: bytes) -> Inventory:
         system, endpoint, release, gaps = _HEAD.decode(head)
         items = tuple(_ITEM.decode(line) for line in lines[:-1])
         found = collect(system, endpoint, release, items, gaps)
-    except (msgspec.MsgspecError, InvalidRequest, RecursionError) as failure:
+    except (msgspec.MsgspecError, UnicodeError, InvalidRequest, RecursionError) as failure:
         raise IntegrityError("an inventory line does not parse") from failure
     if encode(found) != raw:
         raise IntegrityError("the inventory is not in its canonical encoding")

@@ -118,7 +118,7 @@ def decode(raw: bytes) -> Record:
         raise IntegrityError("not a rotation record, or of a version this release does not read")
     try:
         record = _DECODER.decode(raw[len(HEADER) :])
-    except (msgspec.MsgspecError, RecursionError) as failure:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         raise IntegrityError("a rotation record does not parse") from failure
     if encode(record) != raw or not _sound(record):
         raise IntegrityError("a rotation record is not one that was written here")

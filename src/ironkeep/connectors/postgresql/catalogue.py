@@ -180,7 +180,7 @@ DATABASE: Final = (
         "SELECT 'all', count(*) AS count, "
         + _digest(
             "string_agg(concat_ws('|', oid, proname, proowner, prolang, prosecdef, prosrc, probin,"
-            " proconfig::text), E'\\n' ORDER BY oid)"
+            " prosqlbody::text, proconfig::text), E'\\n' ORDER BY oid)"
         )
         + " AS sha256 FROM pg_proc WHERE oid < 16384",
     ),

@@ -117,7 +117,9 @@ class PostgreSQL:
                     return len(ended)
                 ended.update(name for name, _ in seen)
                 link.effects(_AWAIT, username, username)
-        raise Ambiguous(f"sessions of {username} still come back: lock it before ending them")
+        raise Ambiguous(
+            f"sessions of {username} are left, or come back: lock it, then end them again"
+        )
 
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
         """Return username's sessions, its prepared transactions, the replication slots it uses."""

@@ -31,6 +31,7 @@ NONCE_BYTES: Final = 18
 MAX_PASSWORD_BYTES: Final = 1024
 """Above what any pooler or driver takes."""
 
+_MAX_DIGITS: Final = len(str(MAX_ITERATIONS))
 _GS2_HEADER: Final = b"n,,"
 
 
@@ -111,10 +112,10 @@ class Exchange:
         nonce, salt, count = (field[2:] for field in fields)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise IntegrityError("the server's SCRAM nonce does not extend ours")
-        if not count.isdigit() or not 1 <= int(count[:10]) <= MAX_ITERATIONS:
+        if not count.isdigit() or len(count) > _MAX_DIGITS or not 1 <= int(count) <= MAX_ITERATIONS:
             raise IntegrityError(f"the server asks for more than {MAX_ITERATIONS} iterations")
         try:
-            return nonce, base64.b64decode(salt, validate=True), int(count[:10])
+            return nonce, base64.b64decode(salt, validate=True), int(count)
         except binascii.Error as failure:
             raise IntegrityError("the server's SCRAM salt is not base64") from failure
 

@@ -1,0 +1,69 @@
+"""The PostgreSQL server for tests: unprivileged, private, quick, and gone afterwards."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ironkeep.testing.postgres import SUPERUSER, PostgresServer
+
+
+def test_it_runs_unprivileged_on_loopback_with_scram_and_leaves_nothing() -> None:
+    with PostgresServer() as server:
+        owner = Path(f"/proc/{server.pid}").stat().st_uid
+        assert owner != 0
+        assert owner == (os.geteuid() or server.data.stat().st_uid)
+        assert server.data.parent.stat().st_mode & 0o077 == 0
+        assert server.execute("SHOW listen_addresses") == [("127.0.0.1",)]
+        methods = {row[0] for row in server.execute("SELECT auth_method FROM pg_hba_file_rules")}
+        assert methods == {"scram-sha-256"}
+        with pytest.raises(psycopg.OperationalError):
+            server.connect(SUPERUSER, "wrong")
+        pid, directory = server.pid, server.data.parent
+        assert server.password.reveal() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert not (directory / "password").exists()
+    assert not Path(f"/proc/{pid}").exists()
+    assert not directory.exists()
+
+
+def test_stop_and_start_keep_data_and_port() -> None:
+    with PostgresServer() as server:
+        server.execute("CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        port = server.port
+        server.stop()
+        server.stop()
+        with pytest.raises(RuntimeError):
+            _ = server.pid
+        server.start()
+        assert server.port == port
+        assert server.execute("SELECT n FROM kept") == [(7,)]
+
+
+def test_several_at_once_do_not_meet() -> None:
+    def numbered(number: int) -> tuple[int, int]:
+        with PostgresServer() as server:
+            server.execute(f"CREATE TABLE mine AS SELECT {number} AS n")
+            return server.port, server.execute("SELECT n FROM mine")[0][0]
+
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(numbered, range(3)))
+    assert [number for _, number in results] == [0, 1, 2]
+    assert len({port for port, _ in results}) == 3
+
+
+def test_settings_are_passed_and_a_wrong_one_is_reported() -> None:
+    with PostgresServer(settings={"max_connections": "12"}) as server:
+        assert server.execute("SHOW max_connections") == [("12",)]
+    with pytest.raises(RuntimeError, match="no_such_setting"):
+        PostgresServer(settings={"no_such_setting": "1"}).__enter__()
+
+
+def test_a_taken_port_is_exchanged_for_another() -> None:
+    with PostgresServer() as first, PostgresServer() as second:
+        second.stop()
+        second.port = first.port
+        second.start()
+        assert second.port != first.port
+        assert second.execute("SELECT 1") == [(1,)]
