@@ -3,7 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import IntegrityError, NotFound
-from ironkeep.core.event import decode
+from ironkeep.core.event import decode, encode
 from ironkeep.core.leaf import LeafKey, check_disclosed, wrap_key
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import log_reader
@@ -129,7 +129,7 @@ def test_a_leaf_that_holds_no_entry_is_refused() -> None:
 def test_an_entry_too_far_from_any_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_reader, "ENTRIES_PER_KEY", 300)
     seal = LeafKey(RUN_KEY, SAMPLE_ORIGIN).seal
-    body = log_reader.msgspec.json.encode(sample_entry(0))
+    body = encode(sample_entry(0))
     copy = Copy([KEY_LEAF, *(seal(index, body) for index in range(1, 302))])
     assert Reader(copy, READING_SECRET).entry(300) == sample_entry(0)
     with pytest.raises(IntegrityError, match="no key leaf in the 300 leaves"):

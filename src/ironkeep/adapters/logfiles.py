@@ -8,6 +8,7 @@ stops for good).
 import errno
 import fcntl
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,26 @@ from ironkeep.core.errors import Unavailable
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _LOCK: Final = "lock"
+_ORIGIN: Final = "origin"
+_DIRECTORY_DIGITS: Final = 16
 _TEMPORARY: Final = ".new"
 _ZEROS: Final = bytes(1 << 20)
 _DSYNC: Final = getattr(os, "RWF_DSYNC", 0)
+
+
+def log_directory(audit: Path, origin: str) -> Path:
+    """Return the directory of the log named origin, among those under audit."""
+    return audit / sha256(origin.encode()).hexdigest()[:_DIRECTORY_DIGITS]
+
+
+def newest_origin(audit: Path, stem: str) -> str:
+    """Return the origin stem/<epoch> with the highest epoch that has a log; stem/0 if none has."""
+    epochs = [0]
+    for path in audit.glob(f"*/{_ORIGIN}"):
+        head, _, epoch = path.read_text().removesuffix("\n").rpartition("/")
+        if head == stem and epoch.isascii() and epoch.isdigit():
+            epochs.append(int(epoch))
+    return f"{stem}/{max(epochs)}"
 
 
 class _Handle:
