@@ -29,9 +29,6 @@ from ironkeep.core.reach import FOREVER, Graph, Seed
 
 R = TypeVar("R", bound=ev.Record)
 
-ALIVE: Final = str(Probe.ALIVE)
-DEAD: Final = str(Probe.DEAD)
-
 _NODES: Final = ("principal", "version", "system", "consumer", "plane", "replacement")
 
 
@@ -138,7 +135,7 @@ class CaseFile:
         for system in self.estate.verifiers(version):
             probes = self.probes(version, system)
             states = [each.record.state for each in probes]
-            if states[-1:] != [DEAD] or ALIVE in states:
+            if states[-1:] != [Probe.DEAD] or Probe.ALIVE in states:
                 return 0
             since = max(since, probes[-1].entry.time_ns)
         return since
@@ -207,6 +204,8 @@ class CaseFile:
                 yield principal, cut.entry.time_ns
 
     def _take(self, index: int, entry: Entry) -> None:
+        if not 0 <= entry.time_ns < FOREVER:
+            raise IntegrityError(f"entry {index}: states no time that there is")
         for read in self.deeds.take(index, entry):
             self.estate.meet(read.version)
         if entry.entity and entry.name:

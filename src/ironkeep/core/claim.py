@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -67,3 +68,8 @@ class Check:
     claim: ClaimId
     name: str
     find: Callable[[CaseFile], Iterator[Finding]]
+
+
+def iso(time_ns: int) -> str:
+    """Return an instant for people to read: RFC 3339, UTC, whole seconds."""
+    return datetime.fromtimestamp(time_ns // 10**9, UTC).isoformat().replace("+00:00", "Z")

@@ -32,6 +32,7 @@ class Deeds:
     def __init__(self) -> None:
         self.all: Final[list[Deed]] = []
         self.reads: Final[list[Read]] = []
+        self._issued: Final[dict[NodeId, int]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Deed]]] = {}
 
@@ -41,6 +42,8 @@ class Deeds:
             return []
         deed = Deed(index, entry, actors_of(entry))
         self.all.append(deed)
+        if entry.issued:
+            self._issued[node(NodeKind.SESSION, entry.issued)] = entry.time_ns
         for actor in deed.actors:
             self._by.setdefault(actor, []).append(deed)
         reads = [
@@ -81,7 +84,9 @@ class Deeds:
         """Yield an edge from each holder of a session, and from a token to those it made."""
         seen: set[tuple[NodeId, NodeId]] = set()
         for deed in self.all:
-            for holder, session, from_ns in _holdings(deed):
+            for holder, session in _holdings(deed):
+                # One that was not made within the log is older than all of it.
+                from_ns = self._issued.get(session, 0)
                 if (holder, session) not in seen:
                     seen.add((holder, session))
                     evidence = f"entry {deed.index}"
@@ -98,13 +103,12 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
     return tuple(node(kind, name) for kind, name in named if name)
 
 
-def _holdings(deed: Deed) -> Iterable[tuple[NodeId, NodeId, int]]:
-    """Yield (holder, session, since when) as one deed shows it."""
+def _holdings(deed: Deed) -> Iterable[tuple[NodeId, NodeId]]:
+    """Yield (holder, session) as one deed shows it."""
     entry = deed.entry
     if entry.accessor:
         own = node(NodeKind.SESSION, entry.accessor)
-        # The session is older than its first use here; nothing says by how much.
-        yield from ((actor, own, 0) for actor in deed.actors if actor != own)
+        yield from ((actor, own) for actor in deed.actors if actor != own)
     if entry.issued:
         made = node(NodeKind.SESSION, entry.issued)
-        yield from ((actor, made, entry.time_ns) for actor in deed.actors)
+        yield from ((actor, made) for actor in deed.actors)

@@ -142,7 +142,7 @@ class Estate:
                 return
 
     def _link(self, index: int, record: ev.Linked) -> None:
-        kind, source = EdgeKind(record.kind), parse_node(record.source)
+        kind, source = record.kind, parse_node(record.source)
         self.meet(source)
         until = record.until_ns or FOREVER
         for name in record.targets:
@@ -155,7 +155,7 @@ class Estate:
 
     def _unlink(self, time_ns: int, record: ev.Unlinked) -> None:
         for name in record.targets:
-            key = (parse_node(record.source), EdgeKind(record.kind), parse_node(name))
+            key = (parse_node(record.source), record.kind, parse_node(name))
             self._links[key] = [
                 Edge(
                     edge.source,
@@ -170,7 +170,7 @@ class Estate:
 
     def _gate(self, index: int, record: ev.Gated) -> None:
         gate = node(NodeKind.ALL_OF, record.gate)
-        target, kind = parse_node(record.target), EdgeKind(record.kind)
+        target, kind = parse_node(record.target), record.kind
         inputs = (*map(parse_node, record.known), *map(parse_node, record.live))
         if kind not in {EdgeKind.OPENS, EdgeKind.DECRYPTS} or gate in self.needs:
             raise ValueError("a gate has a name of its own, and opens or decrypts")

@@ -10,12 +10,17 @@ people and holds no secret.
 """
 
 from hashlib import sha256
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from ironkeep.core.connector import Probe
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry, Value
+from ironkeep.core.reach import FOREVER, EdgeKind
+
+Instant = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
 
 TAG: Final = "incident"
 """The key of `audited` that makes an entry evidence; no other part of the house writes it."""
@@ -59,18 +64,18 @@ class Linked(Scope, frozen=True, tag="linked"):
     """
 
     source: str
-    kind: str
+    kind: EdgeKind
     targets: tuple[str, ...]
-    from_ns: int
+    from_ns: Instant
     basis: str
-    until_ns: int = 0
+    until_ns: Instant = 0
 
 
 class Unlinked(Scope, frozen=True, tag="unlinked"):
     """Edges that no longer hold from the time of this entry on."""
 
     source: str
-    kind: str
+    kind: EdgeKind
     targets: tuple[str, ...]
 
 
@@ -82,12 +87,12 @@ class Gated(Scope, frozen=True, tag="gated"):
     """
 
     gate: str
-    need: int
+    need: Count
     known: tuple[str, ...]
     live: tuple[str, ...]
-    kind: str
+    kind: EdgeKind
     target: str
-    from_ns: int
+    from_ns: Instant
     basis: str
 
 
@@ -96,7 +101,7 @@ class Baselined(Scope, frozen=True, tag="baselined"):
 
     system: str
     digest: str
-    items: int
+    items: Count
     gaps: tuple[str, ...]
 
 
@@ -104,7 +109,7 @@ class Sourced(Scope, frozen=True, tag="sourced"):
     """A log source that from now on sends a heartbeat at least every so many seconds."""
 
     source: str
-    interval_seconds: int
+    interval_seconds: Count
 
 
 class Opened(Scope, frozen=True, tag="opened"):
@@ -113,7 +118,7 @@ class Opened(Scope, frozen=True, tag="opened"):
     case: str
     title: str
     subjects: tuple[str, ...]
-    from_ns: int
+    from_ns: Instant
     basis: str
 
 
@@ -122,7 +127,7 @@ class Widened(Scope, frozen=True, tag="widened"):
 
     case: str
     subjects: tuple[str, ...]
-    from_ns: int
+    from_ns: Instant
     basis: str
 
 
@@ -131,8 +136,8 @@ class Surveyed(Record, frozen=True, tag="surveyed"):
 
     case: str
     principal: str
-    from_ns: int
-    until_ns: int
+    from_ns: Instant
+    until_ns: Instant
     policies: tuple[str, ...]
 
 
@@ -143,7 +148,7 @@ class Contained(Record, frozen=True, tag="contained"):
     principal: str
     sessions: tuple[str, ...]
     gone: tuple[str, ...]
-    leases: int
+    leases: Count
 
 
 class Readmitted(Record, frozen=True, tag="readmitted"):
@@ -165,7 +170,7 @@ class Revoked(Record, frozen=True, tag="revoked"):
     case: str
     version: str
     system: str
-    done_ns: int
+    done_ns: Instant
     method: str
     receipt: str
     replacement: str = ""
@@ -177,9 +182,9 @@ class Ended(Record, frozen=True, tag="ended"):
     case: str
     version: str
     system: str
-    done_ns: int
-    ended: int
-    remaining: int
+    done_ns: Instant
+    ended: Count
+    remaining: Count
 
 
 class Probed(Record, frozen=True, tag="probed"):
@@ -192,11 +197,11 @@ class Probed(Record, frozen=True, tag="probed"):
     version: str
     system: str
     endpoint: str
-    state: str
+    state: Probe
     code: str
     reason: str
-    at_ns: int
-    took_ms: int
+    at_ns: Instant
+    took_ms: Count
     emulated: bool = False
 
 
@@ -206,10 +211,10 @@ class Watched(Record, frozen=True, tag="watched"):
     case: str
     version: str
     system: str
-    from_ns: int
-    until_ns: int
-    successes: int
-    attempts: int
+    from_ns: Instant
+    until_ns: Instant
+    successes: Count
+    attempts: Count
     means: str
 
 
@@ -223,7 +228,7 @@ class Swept(Record, frozen=True, tag="swept"):
     system: str
     baseline: str
     digest: str
-    at_ns: int
+    at_ns: Instant
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
@@ -257,7 +262,7 @@ class Exempted(Record, frozen=True, tag="exempted"):
     item: str
     owner: str
     reason: str
-    expires_ns: int
+    expires_ns: Instant
 
 
 class RootChecked(Record, frozen=True, tag="root-checked"):
@@ -280,8 +285,8 @@ class Heartbeat(Record, frozen=True, tag="heartbeat"):
     """A log source is alive and has sent so many messages; `missed` of them did not arrive."""
 
     source: str
-    sent: int
-    missed: int
+    sent: Count
+    missed: Count
 
 
 AnyRecord = (
@@ -319,18 +324,18 @@ class LogFacts(msgspec.Struct, frozen=True):
     """
 
     origin: str
-    size: int
-    start: int
-    withheld: int
+    size: Count
+    start: Count
+    withheld: Count
     cosigners: tuple[str, ...]
-    cosigned_ns: int
+    cosigned_ns: Instant
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """All that a verdict is computed from: entries by their index in the log, in order."""
 
     case: str
-    as_of_ns: int
+    as_of_ns: Instant
     log: LogFacts
     entries: tuple[tuple[int, Entry], ...]
 

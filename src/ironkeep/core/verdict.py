@@ -13,7 +13,7 @@ import msgspec
 from ironkeep.core import evidence as ev
 from ironkeep.core.casefile import CaseFile, Filed
 from ironkeep.core.checks.table import CHECKS
-from ironkeep.core.claim import TITLES, Check, ClaimId, Finding, Status
+from ironkeep.core.claim import TITLES, Check, ClaimId, Finding, Status, iso
 from ironkeep.core.deeds import actors_of
 from ironkeep.core.exposure import Exposure
 from ironkeep.core.node import NodeId, NodeKind, kind_of
@@ -176,7 +176,7 @@ def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
 def _scope(file: CaseFile) -> str:
     subjects = ", ".join(file.estate.label(each) for each in file.case.subjects) or "nobody"
     return (
-        f"case {file.name}: {subjects}, from {file.case.from_ns} ns to {file.as_of_ns} ns (POSIX); "
+        f"case {file.name}: {subjects}, from {iso(file.case.from_ns)} to {iso(file.as_of_ns)}; "
         f"{len(file.credentials)} credentials, {len(file.principals)} principals and "
         f"{len(file.systems)} systems exposed; entries {file.log.start} to {file.log.size} of the "
         f"log {file.log.origin}"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from ironkeep.core import evidence as ev
-from ironkeep.core.casefile import ALIVE, DEAD, CaseFile, Filed
+from ironkeep.core.casefile import CaseFile, Filed
 from ironkeep.core.claim import Finding, Status
+from ironkeep.core.connector import Probe
 from ironkeep.core.node import NodeId
 
 WATCH_LAG_NS: Final = 3600 * 10**9
@@ -47,7 +48,7 @@ def not_answered(file: CaseFile) -> Iterator[Finding]:
     """Yield verifiers whose last answer was neither yes nor no."""
     for version, system in _revoked_pairs(file):
         for last in file.probes(version, system)[-1:]:
-            if last.record.state not in {ALIVE, DEAD}:
+            if last.record.state is Probe.UNKNOWN:
                 words = f"{file.estate.label(system)} gave no answer: {last.record.reason}"
                 yield Finding(version, words, Status.UNKNOWN)
 
@@ -116,7 +117,7 @@ def _revoked_pairs(file: CaseFile) -> Iterator[tuple[NodeId, NodeId]]:
 
 
 def _alive(file: CaseFile, version: NodeId, system: NodeId) -> bool:
-    return any(each.record.state == ALIVE for each in file.probes(version, system))
+    return any(each.record.state is Probe.ALIVE for each in file.probes(version, system))
 
 
 def _revoked_at(file: CaseFile, version: NodeId) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.casefile import CaseFile, Filed
-from ironkeep.core.claim import Finding, Status
+from ironkeep.core.claim import Finding, Status, iso
 from ironkeep.core.deeds import actors_of
 from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.reach import FOREVER
@@ -95,7 +95,7 @@ def source_silent(file: CaseFile) -> Iterator[Finding]:
         times = [start, *(at for at in beats.get(source, []) if at > start), file.as_of_ns]
         for one, other in pairwise(times):
             if other - one > allowed:
-                words = f"silent for {(other - one) // 10**9} s from {one} ns on"
+                words = f"silent from {iso(one)} to {iso(other)}"
                 yield Finding(f"source:{source}", words, Status.UNKNOWN)
 
 

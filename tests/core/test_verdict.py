@@ -1,0 +1,472 @@
+"""Each way in which a verdict must not say PROVEN: one spoilt line, one check that notices."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, strategies as st
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.checks.table import CHECKS
+from ironkeep.core.claim import ClaimId, Status
+from ironkeep.core.connector import Probe
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.node import NodeId, secret_version
+from ironkeep.core.reach import EdgeKind
+from ironkeep.core.standing import State
+from ironkeep.core.verdict import Outcome, Verdict, decide
+from ironkeep.testing.sample_case import (
+    ALICE,
+    CASE,
+    DATABASE,
+    END_AT,
+    MOUNT,
+    NEW,
+    OLD,
+    SESSION,
+    UNPLACED,
+    Line,
+    SampleCase,
+    at,
+    read_of,
+    request,
+    sample_case,
+)
+
+Spoil = Callable[[SampleCase], SampleCase]
+
+MIRROR = NodeId("system:mirror-database")
+PARTNER = "system:partner"
+OTHER = secret_version(MOUNT, "other", 1)
+
+
+def drop(name: str) -> Spoil:
+    return lambda case: case.without(name)
+
+
+def change(name: str, **values: object) -> Spoil:
+    return lambda case: case.changed(name, **values)
+
+
+def add(*lines: Line) -> Spoil:
+    return lambda case: case.with_lines(*lines)
+
+
+def facts(**values: object) -> Spoil:
+    return lambda case: case.with_facts(**values)
+
+
+def both(*spoils: Spoil) -> Spoil:
+    def spoil(case: SampleCase) -> SampleCase:
+        for each in spoils:
+            case = each(case)
+        return case
+
+    return spoil
+
+
+def link(source: str, kind: EdgeKind, *targets: str) -> ev.Linked:
+    return ev.Linked(*UNPLACED, source, kind, targets, at(0), "configuration")
+
+
+def probe(state: Probe, system: str = DATABASE) -> ev.Probed:
+    return ev.Probed(CASE, OLD, system, "db:5432", state, "", "as it answered", at(53), 3)
+
+
+def ended_at(system: str) -> Line:
+    return Line(54, "ended there", ev.Ended(CASE, OLD, system, at(54), 0, 0))
+
+
+def mirror(state: Probe) -> Spoil:
+    """A second verifier, a store, that is watched, and that answers in a given way."""
+    store = "store:archive"
+    return add(
+        Line(5, "mirror", link(OLD, EdgeKind.OPENS, store)),
+        Line(53, "probed there", probe(state, store)),
+        Line(73, "watched there", ev.Watched(CASE, OLD, store, at(50), at(90), 0, 0, "log")),
+    )
+
+
+def swept(**values: object) -> Spoil:
+    return change("swept", **values)
+
+
+# One row for each check of the table: what is spoilt, and what has to be named.
+SPOILS: dict[str, tuple[Spoil, str]] = {
+    "case not opened": (change("opened", subjects=()), f"case:{CASE}"),
+    "scope cut": (lambda case: case.placed().without("sourced"), "scope:chain"),
+    "no basis": (change("opened", basis=" "), f"case:{CASE}"),
+    "not surveyed": (drop("surveyed"), ALICE),
+    "not revoked": (
+        add(
+            Line(5, "wrapping key", link(OTHER, EdgeKind.DECRYPTS, OLD)),
+            Line(6, "note", link(ALICE, EdgeKind.HOLDS, OTHER)),
+        ),
+        OTHER,
+    ),
+    "no receipt": (change("revoked", receipt=""), OLD),
+    "no verifier": (drop("opens"), OLD),
+    "not presented": (drop("probed"), OLD),
+    "not answered": (add(Line(53, "again", probe(Probe.UNKNOWN))), OLD),
+    "accepted elsewhere": (mirror(Probe.ALIVE), OLD),
+    "worked after revocation": (add(Line(53, "again", probe(Probe.ALIVE))), OLD),
+    "not contained": (
+        add(
+            Line(5, "phone", link("device:phone", EdgeKind.HOLDS, OLD)),
+            Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("device:phone",), at(20), "lost")),
+        ),
+        "device:phone",
+    ),
+    "acts again": (
+        both(
+            change("surveyed", until_ns=at(100)),
+            add(request(45, "again", "alice", accessor="")),
+        ),
+        ALICE,
+    ),
+    "readmitted unsigned": (
+        add(Line(95, "readmitted", ev.Readmitted(CASE, ALICE, "", "she is back"))),
+        ALICE,
+    ),
+    "sessions not ended": (drop("ended"), OLD),
+    "sessions remain": (change("ended", remaining=1), OLD),
+    "no baseline": (drop("baselined"), DATABASE),
+    "not swept": (swept(baseline="other"), DATABASE),
+    "not seen": (swept(gaps=("pg_authid",)), f"{DATABASE}#pg_authid"),
+    "not explained": (
+        swept(added=("hook trigger audit",)),
+        f"{DATABASE}#hook trigger audit",
+    ),
+    "stranger acts": (
+        swept(acting=("principal role svc2",)),
+        f"{DATABASE}#principal role svc2",
+    ),
+    "foothold in vault": (
+        add(request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")),
+        "entry:5",
+    ),
+    "delivered early": (add(request(48, "early", "bob", released=read_of(2))), NEW),
+    "delivered to exposed": (
+        add(Line(61, "pushed", ev.Delivered(CASE, NEW, ALICE, "system:vault"))),
+        NEW,
+    ),
+    "issued from exposed": (
+        add(Line(61, "pushed", ev.Delivered(CASE, NEW, "person:bob", DATABASE))),
+        NEW,
+    ),
+    "starts too late": (facts(start=5), "log:window"),
+    "not witnessed": (facts(cosigners=()), "log:witnesses"),
+    "ends too early": (facts(cosigned_ns=at(END_AT - 301)), "log:window"),
+    "clock ran back": (
+        add(Line(99, "back", None, {"time_ns": at(-301), "kind": "notice"})),
+        "entry:23",
+    ),
+    "source silent": (change("heartbeat", source="another"), "source:database-log"),
+    "source lost messages": (change("heartbeat", missed=1), "source:database-log"),
+    "ended session worked": (
+        add(
+            request(44, "again", "alice", entity=""),
+            Line(43, "more", ev.Surveyed(CASE, SESSION, at(20), at(100), ("orders",))),
+        ),
+        SESSION,
+    ),
+    "not watched": (drop("watched"), OLD),
+    "used later": (change("watched", successes=1), OLD),
+    "root not checked": (drop("root:policies"), "root:policies"),
+    "root unsound": (change("root:policies", sound=False), "root:policies"),
+    "hand of exposed": (
+        add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),
+        "entry:23",
+    ),
+    "withheld": (facts(withheld=1), "log:entries"),
+    "no residue": (drop("residue"), f"case:{CASE}"),
+}
+
+FAILING = {"worked after revocation", "stranger acts", "ended session worked", "used later"}
+
+
+def verdict_of(case: SampleCase, end: int = END_AT) -> Verdict:
+    return decide(case.evidence(end=end))[0]
+
+
+def test_the_sample_is_proven() -> None:
+    verdict = verdict_of(sample_case())
+    assert verdict.open_items() == ()
+    assert verdict.outcome is Outcome.PROVEN
+    assert {claim.status for claim in verdict.claims} == {Status.CLOSED}
+    assert [each.state for each in verdict.credentials] == [State.VERIFIED_DEAD]
+
+
+def test_there_is_a_spoiler_for_each_check_and_a_check_for_each_claim() -> None:
+    assert set(SPOILS) == {check.name for check in CHECKS}
+    assert {check.claim for check in CHECKS} == set(ClaimId)
+
+
+@pytest.mark.parametrize("name", SPOILS)
+def test_what_is_spoilt_is_named(name: str) -> None:
+    spoil, subject = SPOILS[name]
+    verdict = verdict_of(spoil(sample_case()))
+    wanted = Outcome.DISPROVEN if name in FAILING else Outcome.NOT_PROVEN
+    assert verdict.outcome is wanted
+    assert (name, subject) in {(item.check, item.subject) for item in verdict.open_items()}
+
+
+@pytest.mark.parametrize("name", SPOILS)
+def test_without_its_check_the_spoilt_line_would_not_be_seen(name: str) -> None:
+    spoil, _ = SPOILS[name]
+    rest = [check for check in CHECKS if check.name != name]
+    verdict, _ = decide(spoil(sample_case()).evidence(), rest)
+    assert verdict.open_items() == ()
+    assert verdict.outcome is Outcome.PROVEN
+
+
+def test_an_exemption_clears_what_its_owner_accepts_until_it_expires() -> None:
+    waiver = ev.Exempted(CASE, OLD, "dora", "the partner rotates on Monday", at(END_AT + 1))
+    case = sample_case().without("probed").with_lines(Line(95, "waiver", waiver))
+    verdict = verdict_of(case)
+    assert verdict.outcome is Outcome.PROVEN
+    assert [each.owner for each in verdict.exemptions] == ["dora"]
+    assert verdict.credentials[0].state is State.EXEMPT
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [{"owner": " "}, {"reason": ""}, {"expires_ns": at(END_AT)}, {"item": NEW}],
+    ids=["no owner", "no reason", "expired", "of another item"],
+)
+def test_an_exemption_that_lacks_something_clears_nothing(flaw: dict[str, object]) -> None:
+    waiver = ev.Exempted(CASE, OLD, "dora", "the partner rotates on Monday", at(END_AT + 1))
+    case = sample_case().without("probed").with_lines(Line(95, "waiver", waiver))
+    verdict = verdict_of(case.changed("waiver", **flaw))
+    assert verdict.outcome is Outcome.NOT_PROVEN
+    assert verdict.exemptions == ()
+
+
+def test_somebody_exposed_exempts_nothing() -> None:
+    waiver = ev.Exempted(CASE, OLD, "dora", "trust me", at(END_AT + 1))
+    line = Line(95, "waiver", waiver, {"entity": "alice-entity"})
+    assert verdict_of(sample_case().without("probed").with_lines(line)).exemptions == ()
+
+
+def test_a_later_record_takes_an_exemption_back() -> None:
+    waiver = ev.Exempted(CASE, OLD, "dora", "until Monday", at(END_AT + 1))
+    ends = ev.Exempted(CASE, OLD, "dora", "ended early", at(96))
+    lines = (Line(95, "waiver", waiver), Line(96, "ends", ends))
+    case = sample_case().without("probed").with_lines(*lines)
+    assert verdict_of(case).outcome is Outcome.NOT_PROVEN
+
+
+@pytest.mark.parametrize("name", sorted(FAILING))
+def test_nothing_exempts_from_what_failed(name: str) -> None:
+    spoil, subject = SPOILS[name]
+    waiver = ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1))
+    verdict = verdict_of(spoil(sample_case()).with_lines(Line(95, "waiver", waiver)))
+    assert verdict.outcome is Outcome.DISPROVEN
+
+
+@pytest.mark.parametrize("name", ["not witnessed", "scope cut", "case not opened"])
+def test_nothing_exempts_from_the_log_itself(name: str) -> None:
+    spoil, subject = SPOILS[name]
+    waiver = ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1))
+    verdict = verdict_of(spoil(sample_case().with_lines(Line(95, "waiver", waiver))))
+    assert verdict.outcome is Outcome.NOT_PROVEN
+
+
+def test_a_second_revocation_starts_the_proof_again() -> None:
+    again = ev.Revoked(CASE, OLD, DATABASE, at(54), "locked", "ALTER ROLE", "")
+    alive = Line(53, "alive", probe(Probe.ALIVE))
+    case = sample_case().with_lines(alive, Line(54, "again", again))
+    named = {item.check for item in verdict_of(case).open_items()}
+    assert named == {"not presented", "sessions not ended"}
+
+
+def test_a_probe_that_began_before_the_revocation_proves_nothing() -> None:
+    verdict = verdict_of(sample_case().changed("probed", at_ns=at(49)))
+    assert [item.check for item in verdict.open_items()] == ["not presented"]
+
+
+def test_a_dead_answer_after_an_unknown_one_counts() -> None:
+    case = sample_case().changed("probed", state=Probe.UNKNOWN)
+    verdict = verdict_of(case.with_lines(Line(53, "again", probe(Probe.DEAD))))
+    assert verdict.outcome is Outcome.PROVEN
+
+
+def test_a_dead_second_verifier_is_as_good_as_the_first() -> None:
+    assert verdict_of(mirror(Probe.DEAD)(sample_case())).outcome is Outcome.PROVEN
+
+
+def test_a_link_that_was_taken_away_still_names_a_verifier() -> None:
+    gone = ev.Unlinked(*UNPLACED, OLD, EdgeKind.OPENS, ("store:archive",))
+    case = mirror(Probe.ALIVE)(sample_case()).with_lines(Line(6, "gone", gone))
+    assert verdict_of(case).outcome is Outcome.NOT_PROVEN
+
+
+def test_a_verdict_speaks_of_its_own_time_only() -> None:
+    later = sample_case().with_lines(Line(200, "alive", probe(Probe.ALIVE)))
+    assert verdict_of(later).outcome is Outcome.PROVEN
+    assert verdict_of(sample_case(), end=45).outcome is Outcome.NOT_PROVEN
+
+
+def test_a_person_let_in_again_may_act_and_receive() -> None:
+    case = sample_case().with_lines(
+        Line(93, "back", ev.Readmitted(CASE, ALICE, "dora", "new laptop")),
+        Line(94, "login", None, {"path": "auth/userpass/login/alice", "issued": "alice-third"}),
+        request(95, "again", "alice", accessor="alice-third", released=read_of(2)),
+    )
+    assert verdict_of(case).outcome is Outcome.PROVEN
+
+
+def test_a_token_made_by_somebody_exposed_is_exposed() -> None:
+    case = sample_case().with_lines(
+        request(35, "child", "alice", op="update", path="auth/token/create", issued="child")
+    )
+    subjects = {item.subject for item in verdict_of(case).open_items()}
+    assert "session:child" in subjects
+
+
+def test_what_only_a_token_made_by_somebody_exposed_read_is_exposed() -> None:
+    case = sample_case().with_lines(
+        request(35, "child", "alice", op="update", path="auth/token/create", issued="child"),
+        request(36, "reads", "", accessor="child", released=read_of(1, path="other")),
+    )
+    subjects = {item.subject for item in verdict_of(case).open_items()}
+    assert OTHER in subjects
+
+
+def test_s1_an_encrypted_key_that_left_is_named_until_it_is_rotated() -> None:
+    """The first incident of LastPass, as of the day on which it was closed."""
+    key = secret_version(MOUNT, "backup/key", 1)
+    wrapping = secret_version(MOUNT, "backup/wrapping", 1)
+    access = secret_version(MOUNT, "backup/access", 1)
+    repository, backups = "document:repository", "store:backups"
+    gate = ev.Gated(
+        *UNPLACED, "unwrap", 2, (repository, wrapping), (), EdgeKind.DECRYPTS, key, at(0), "kms"
+    )
+    data = ev.Gated(
+        *UNPLACED, "backup", 2, (key,), (access,), EdgeKind.OPENS, backups, at(0), "bucket"
+    )
+    first = ev.Opened(*UNPLACED, "1", "source code", (repository,), at(20), "first sign-in")
+    second = ev.Opened(*UNPLACED, "2", "vault export", ("person:dave",), at(60), "keylogger")
+    estate = (
+        Line(3, "mounted", ev.Mounted(*UNPLACED, MOUNT, "secret/")),
+        Line(5, "wraps", link(repository, EdgeKind.WRAPS, key)),
+        Line(6, "gate", gate),
+        Line(7, "data", data),
+    )
+    closing = (
+        *(
+            Line(30, each, ev.RootChecked("1", each, sound=True, detail="as expected"))
+            for each in ev.ROOT_ITEMS
+        ),
+        Line(31, "residue", ev.Residue("1", "14 repositories are out")),
+    )
+    case = SampleCase((*estate, Line(21, "first", first), *closing))
+    verdict, exposure = decide(case.evidence("1", 40))
+    assert verdict.outcome is Outcome.NOT_PROVEN
+    assert [item.label for item in verdict.open_items()] == ["secret/backup/key version 1"]
+    assert "encrypted copy" in verdict.open_items()[0].words
+    assert [row.node for row in exposure.could_reach] == [repository, key]
+
+    exported = tuple(
+        Line(61, each, None, {
+            "op": "read", "path": "secret/data/backup", "entity": "dave", "name": "dave",
+            "released": read_of(1, path=each),
+        })
+        for each in ("backup/wrapping", "backup/access")
+    )  # fmt: skip
+    both_cases = case.with_lines(Line(65, "second", second), *exported)
+    for name in ("1", "2"):
+        verdict, exposure = decide(both_cases.evidence(name, 70))
+        reached = {row.node: row for row in exposure.could_reach}
+        assert reached[NodeId(backups)].in_clear_ns == at(61)
+        assert reached[key].exposed_ns == at(20)
+        assert reached[key].in_clear_ns == at(61)
+        assert "secret/backup/key version 1" in {item.label for item in verdict.open_items()}
+        assert {step.source for step in reached[NodeId(backups)].why} >= {repository, wrapping}
+
+
+def test_s2_one_token_believed_unused_among_thousands_is_named() -> None:
+    count = 5_000
+    tokens = [secret_version(MOUNT, f"token/{number}", 1) for number in range(count)]
+    opens = (
+        Line(5, str(number), link(token, EdgeKind.OPENS, "store:service"))
+        for number, token in enumerate(tokens)
+    )
+    unused = tokens[4_242]
+    rotated = (
+        line
+        for token in tokens
+        if token != unused
+        for line in (
+            Line(50, "revoked", ev.Revoked(CASE, token, "store:service", at(50), "api", "204")),
+            Line(52, "probed", ev.Probed(
+                CASE, token, "store:service", "api:443", Probe.DEAD, "401", "refused", at(52), 3,
+            )),
+            Line(72, "watched", ev.Watched(
+                CASE, token, "store:service", at(50), at(90), 0, 0, "access log",
+            )),
+        )
+    )  # fmt: skip
+    lost = Line(6, "lost", link("document:dump", EdgeKind.HOLDS, *tokens))
+    widened = ev.Widened(*UNPLACED, CASE, ("document:dump",), at(20), "found in a paste")
+    case = sample_case().with_lines(*opens, lost, Line(43, "widened", widened), *rotated)
+    verdict = verdict_of(case)
+    assert verdict.outcome is Outcome.NOT_PROVEN
+    assert [item.label for item in verdict.open_items()] == ["secret/token/4242 version 1"]
+    assert len(verdict.credentials) == count + 1
+
+
+def test_s3_an_attacker_who_still_listens_gets_the_new_secret_and_no_proof() -> None:
+    case = sample_case().with_lines(
+        request(61, "listens", "alice", accessor="alice-hidden", released=read_of(2))
+    )
+    subjects = {item.subject for item in verdict_of(case).open_items()}
+    assert NEW in subjects
+    assert ALICE in subjects
+
+
+def test_s4_a_verifier_that_still_accepts_is_named() -> None:
+    items = verdict_of(mirror(Probe.ALIVE)(sample_case())).open_items()
+    assert [item.words for item in items] == ["store archive still accepts it"]
+
+
+def test_a_record_that_makes_no_sense_is_refused() -> None:
+    for name, values in (
+        ("opened", {"subjects": ("alice",)}),
+        ("opens", {"kind": "likes"}),
+        ("revoked", {"version": "db"}),
+        ("watched", {"successes": -1}),
+    ):
+        with pytest.raises(IntegrityError):
+            decide(sample_case().changed(name, **values).evidence())
+
+
+@given(st.sets(st.sampled_from(sorted(SPOILS)), min_size=1, max_size=4))
+def test_whatever_is_spoilt_together_is_never_proven(names: set[str]) -> None:
+    case = sample_case()
+    for name in sorted(names):
+        case = SPOILS[name][0](case)
+    assert verdict_of(case).outcome is not Outcome.PROVEN
+
+
+@given(
+    st.sampled_from(sorted(SPOILS)),
+    st.lists(st.tuples(st.integers(21, 99), st.sampled_from(["alice", "bob"]), st.integers(1, 4))),
+)
+def test_more_reads_never_turn_an_open_case_into_a_proven_one(
+    name: str, reads: list[tuple[int, str, int]]
+) -> None:
+    more = [
+        request(seconds, f"read {number}", who, released=read_of(version))
+        for number, (seconds, who, version) in enumerate(reads)
+    ]
+    case = SPOILS[name][0](sample_case()).with_lines(*more)
+    assert verdict_of(case).outcome is not Outcome.PROVEN
+
+
+@given(st.sets(st.sampled_from([line.name for line in sample_case().lines]), min_size=1))
+def test_losing_evidence_never_improves_an_open_case(names: set[str]) -> None:
+    case = sample_case().with_lines(
+        Line(6, "lost", link("document:dump", EdgeKind.HOLDS, OTHER)),
+        Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("document:dump",), at(20), "found")),
+    )
+    assert verdict_of(case.placed().without(*names)).outcome is not Outcome.PROVEN
