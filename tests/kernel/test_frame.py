@@ -11,8 +11,8 @@ from ironkeep.kernel.frame import (
     Frame,
     build_frame,
     find_frame,
-    read_extent,
     read_frame,
+    read_leaves,
     read_segment_header,
     segment_header,
     split_frames,
@@ -36,7 +36,7 @@ def test_a_frame_reads_back_from_among_other_bytes(
     assert read_frame(data, len(before), GENESIS) == frame
     assert frame.payload == encode_entries(entries)
     assert frame.end == first + len(entries)
-    assert read_extent(frame.data) == (first, frame.payload)
+    assert read_leaves(frame.data) == (first, entries)
     assert find_frame(b"\xff" + frame.data, 0) == 1
 
 
@@ -50,7 +50,7 @@ def test_no_changed_or_cut_frame_is_whole(entries: list[bytes], data: st.DataObj
         assert read_frame(bad, 0, GENESIS) is None
         assert find_frame(b"\x00" + bad, 0) is None
         with pytest.raises(IntegrityError):
-            read_extent(bad)
+            read_leaves(bad)
 
 
 def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:
@@ -64,7 +64,7 @@ def test_a_whole_frame_whose_payload_is_not_its_leaves_is_refused() -> None:
     with pytest.raises(IntegrityError, match="more than it should"):
         read_frame(lying.data, 0, GENESIS)
     with pytest.raises(IntegrityError, match="more than it should"):
-        read_extent(lying.data)
+        read_leaves(lying.data)
 
 
 def test_frames_are_split_up_to_the_first_that_is_not_whole() -> None:

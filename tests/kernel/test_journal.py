@@ -7,7 +7,7 @@ import pytest
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, TooLarge, Unavailable
 from ironkeep.core.event import Entry
 from ironkeep.core.leaf import is_key
-from ironkeep.kernel import frame as frames, journal as journals
+from ironkeep.kernel import frame as frames, journal as journals, wal as wals
 from ironkeep.kernel.journal import ENTRIES_PER_KEY, Journal
 from ironkeep.kernel.log_reader import Reader
 from ironkeep.kernel.wal import RESERVE
@@ -398,3 +398,34 @@ def test_space_is_taken_ahead_and_a_reserve_is_kept() -> None:
     journal.checkpoint()
     journal.seal_segments()
     assert "wal/spare" in disk.files
+
+
+def test_segments_stay_until_their_leaves_are_signed_and_fill_bundles() -> None:
+    disk = LogDisk()
+    journal = open_sample(disk)
+    while journal.next_index < 600:
+        write_batch(journal, 23)
+    assert not journal.seal_segments()
+    assert "tile/entries/000" not in disk.files, "nothing is signed yet"
+    journal.checkpoint()
+    journal.seal_segments()
+    first = min(name for name in disk.files if name.endswith(".wal"))
+    kept = int(first.removeprefix("wal/").removesuffix(".wal"))
+    assert 256 < kept <= 512, "leaves from 512 on have no full bundle yet"
+
+
+def test_bundles_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wals, "BUNDLES_PER_CALL", 1)
+    files = MemoryLogFiles(LogDisk())
+    journal = open_sample(files)
+    while journal.next_index < 1_100:
+        write_batch(journal, 23)
+    journal.checkpoint()
+    del files.calls[:]
+    more: list[bool] = []
+    while not more or more[-1]:
+        more.append(journal.seal_segments())
+        assert len(journal.log.leaves(0, journal.durable_size)) == journal.durable_size
+    written = [name for method, name in files.calls if method == "replace"]
+    assert written == [f"tile/entries/00{number}" for number in range(4)]
+    assert len(more) >= 4

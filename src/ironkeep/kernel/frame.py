@@ -123,8 +123,8 @@ def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
     return Frame(header.first, header.count, whole, previous, header.digest, hashes)
 
 
-def read_extent(data: bytes) -> tuple[int, bytes]:
-    """Return (first index, payload) of a frame that is all of data; its chain is not checked.
+def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
+    """Return (first index, leaves) of a frame that is all of data; its chain is not checked.
 
     Raises IntegrityError if the bytes are not one whole frame.
     """
@@ -134,8 +134,7 @@ def read_extent(data: bytes) -> tuple[int, bytes]:
         raise IntegrityError("not one whole frame")
     if _checksum(data[: _FRAME.size], header.digest, payload) != header.crc:
         raise IntegrityError("a frame's checksum does not match")
-    decode_entries(payload, header.count)
-    return header.first, payload
+    return header.first, decode_entries(payload, header.count)
 
 
 def find_frame(data: bytes, at: int) -> int | None:

@@ -34,15 +34,15 @@ from ironkeep.kernel.frame import (
     MAX_FRAME_ENTRIES,
     Frame,
     build_frame,
-    read_extent,
     read_frame,
+    read_leaves,
 )
 from ironkeep.kernel.hashes import HashTree
 from ironkeep.kernel.log import Heads, Log, SignedHead, origin_tag, require_root
 from ironkeep.kernel.wal import Wal
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature, Signer
-from ironkeep.tlog.tile import MAX_ENTRY, encode_entries
+from ironkeep.tlog.tile import MAX_ENTRY
 
 __all__ = ["ENTRIES_PER_KEY", "Frame", "Journal", "Receipt"]
 
@@ -198,9 +198,9 @@ class Journal:
         if self._hashes or self._closed:
             raise RuntimeError("discard the open batch before draining an outbox")
         for data in frames:
-            first, payload = read_extent(data)
+            first, leaves = read_leaves(data)
             if first < self._wal.size:
-                self._compare(first, payload)
+                self._compare(first, leaves)
                 continue
             frame = read_frame(data, 0, self._wal.digest)
             assert frame is not None
@@ -297,15 +297,10 @@ class Journal:
         self._hashes = []
         self._room = _PAYLOAD_ROOM
 
-    def _compare(self, first: int, payload: bytes) -> None:
-        """Raise IntegrityError unless the log holds payload from leaf first on."""
-        at = 0
-        count = 0
-        while at < len(payload):
-            at += _PREFIX + int.from_bytes(payload[at : at + _PREFIX], "big")
-            count += 1
-        last = first + count
-        if last > self._wal.size or encode_entries(self._wal.leaves(first, last)) != payload:
+    def _compare(self, first: int, leaves: list[bytes]) -> None:
+        """Raise IntegrityError unless the log holds these leaves from first on."""
+        last = first + len(leaves)
+        if last > self._wal.size or self._wal.leaves(first, last) != leaves:
             raise IntegrityError(
                 f"the database's outbox and the journal differ at entry {first}: one of them was "
                 "changed, or comes from another copy. Keep both as evidence"

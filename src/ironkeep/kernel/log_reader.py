@@ -55,18 +55,18 @@ class Reader:
         Leaves that are not entries are passed over. Raises IntegrityError at a leaf that does not
         open, or holds no entry.
         """
-        for disclosed in self._opened(first, min(last, self._log.size)):
-            yield disclosed.index, _decode(disclosed)
+        for index, leaf, key in self._sealed(first, min(last, self._log.size)):
+            yield index, _decode(index, key.body(index, leaf))
 
     def entry(self, index: int) -> Entry:
         """Return the entry at index; raise NotFound if there is none."""
-        return _decode(self.disclose(index))
+        return _decode(index, self.disclose(index).body)
 
     def disclose(self, index: int) -> Disclosed:
         """Return what can be shown to anyone as the content of the leaf at index; or NotFound."""
         if 0 <= index < self._log.size:
-            for disclosed in self._opened(index, index + 1):
-                return disclosed
+            for at, leaf, key in self._sealed(index, index + 1):
+                return key.open(at, leaf)
         raise NotFound(f"the journal has no entry {index}")
 
     def search(
@@ -83,8 +83,8 @@ class Reader:
                     break
         return found
 
-    def _opened(self, first: int, last: int) -> Iterator[Disclosed]:
-        """Yield the opened entry leaves in [first, last)."""
+    def _sealed(self, first: int, last: int) -> Iterator[tuple[int, bytes, LeafKey]]:
+        """Yield (index, leaf, key) of the entry leaves in [first, last)."""
         key: LeafKey | None = None
         for start in range(first, last, _CHUNK):
             leaves = self._log.leaves(start, min(start + _CHUNK, last))
@@ -92,7 +92,7 @@ class Reader:
                 if is_entry(leaf):
                     if key is None:
                         key = self._key_before(index)
-                    yield key.open(index, leaf)
+                    yield index, leaf, key
                 elif is_key(leaf):
                     key = self._key_in(index, leaf)
 
@@ -118,8 +118,8 @@ class Reader:
         return key
 
 
-def _decode(disclosed: Disclosed) -> Entry:
+def _decode(index: int, body: bytes) -> Entry:
     try:
-        return decode(disclosed.body)
+        return decode(body)
     except msgspec.MsgspecError:
-        raise IntegrityError(f"leaf {disclosed.index} does not hold an audit entry") from None
+        raise IntegrityError(f"leaf {index} does not hold an audit entry") from None
