@@ -53,6 +53,9 @@ def open_token(key: bytes, token: bytes) -> StoredToken | None:
         return None
     try:
         sealed = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
+        if envelope.term_of(sealed) != _TERM:
+            # The term picks the key and is not itself authenticated.
+            return None
         record = _RECORD.decode(envelope.open_sealed(AESGCM(key), sealed, _AAD))
     except (binascii.Error, IntegrityError):
         return None

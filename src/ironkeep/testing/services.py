@@ -1,0 +1,100 @@
+"""The kernel's services over memory, without pipeline or journal: a bench for tests."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.barrier import Barrier, Store
+from ironkeep.kernel.history import History
+from ironkeep.kernel.identity import Identity
+from ironkeep.kernel.keyring import HOUSE, new_keyring
+from ironkeep.kernel.leases import Leases
+from ironkeep.kernel.mounts import Mounts
+from ironkeep.kernel.names import Place
+from ironkeep.kernel.plugin import Call, Mount, Request
+from ironkeep.kernel.policies import Policies
+from ironkeep.kernel.state import State, Tx
+from ironkeep.kernel.token import Session
+from ironkeep.kernel.tokens import Tokens
+from ironkeep.kernel.wrapping import Wrapping
+from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
+
+TOKEN: Final = Mount("auth/token/", "token", MountUuid("uuid-token"), MountAccessor("token_1"))
+USERPASS: Final = Mount(
+    "auth/userpass/", "userpass", MountUuid("uuid-userpass"), MountAccessor("userpass_1")
+)
+
+
+class Services:
+    """All services, one open transaction, and a clock that stands still."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.clock: Final = FakeClock()
+        self.entropy: Final = SeededEntropy(seed)
+        self.state: Final = State(MemoryStorage())
+        self.barrier: Final = Barrier(
+            new_keyring(HOUSE, self.entropy, self.clock.now_ns()), self.entropy
+        )
+        self.history: Final = History(self.store)
+        self.mounts: Final = Mounts(self.history)
+        self.policies: Final = Policies(self.store, self.history)
+        self.identity: Final = Identity(self.store, self.history)
+        self.leases: Final = Leases(self.store)
+        self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases)
+        self.wrapping: Final = Wrapping(self.store, self.tokens)
+        self.tx = self.state.begin()
+
+    @property
+    def now(self) -> int:
+        """The instant at which the clock stands."""
+        return self.clock.now_ns()
+
+    def store(self, tx: Tx, place: str) -> Store:
+        """Return the records of a reserved place."""
+        return Store(self.barrier, Place(ROOT_NAMESPACE, MountUuid(place)), tx)
+
+    def mount_store(self, tx: Tx, mount: Mount) -> Store:
+        """Return a mount's records."""
+        return Store(self.barrier, Place(mount.namespace, mount.uuid), tx)
+
+    def next_request(self) -> None:
+        """Merge what was written and open the next transaction, in the same batch."""
+        self.tx.merge()
+        self.tx = self.state.begin()
+
+    def due(self, place: str) -> list[Any]:
+        """Return the records of place that are due now, as the tick finds them."""
+        keys = [key for key, row in self.tx.scan(b"") if row.due_ns is not None]
+        records = self.barrier.records_due(self.tx, keys, self.now)
+        return [record for record in records if record.place.mount == place]
+
+    def call(
+        self,
+        mount: Mount,
+        path: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        session: Session | None = None,
+        token: Secret | None = None,
+        remote: str = "127.0.0.1:4711",
+        op: Operation = Operation.UPDATE,
+    ) -> Call:
+        """Return what a handler of mount is called with; writes go to this object's transaction."""
+        request = Request(op, mount.path + path, dict(data or {}), token, remote)
+        inner = self.tx.nested()
+        return Call(
+            request,
+            RequestId("request"),
+            path,
+            dict(params or {}),
+            mount,
+            inner,
+            self.tx,
+            self.now,
+            self.entropy,
+            session,
+            self,
+        )

@@ -1,0 +1,217 @@
+"""Leases: found by prefix, tied to their token, taken back even after a crash."""
+
+import pytest
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import MountUuid, TokenHash
+from ironkeep.kernel import leases
+from ironkeep.kernel.leases import Lease
+from ironkeep.kernel.lifetimes import SECOND_NS, Limits
+from ironkeep.kernel.places import LEASES
+from ironkeep.kernel.token import TokenSpec
+from ironkeep.kernel.tokens import Issued
+from ironkeep.testing.services import TOKEN, Services
+
+
+def token(s: Services) -> Issued:
+    spec = TokenSpec(("dev",), "token", "auth/token/create")
+    return s.tokens.issue(s.tx, TOKEN, spec, s.now, s.entropy)
+
+
+def lease(
+    s: Services,
+    owner: TokenHash = TokenHash("ab" * 32),
+    path: str = "database/creds/app",
+    payload: bytes = b"{}",
+    **rest: object,
+) -> Lease:
+    wanted = Lease("", owner, path, MountUuid("db"), 0, 0, payload=payload, **rest)  # type: ignore[arg-type]
+    return s.leases.issue(s.tx, wanted, Limits(), s.now, s.entropy)[0]
+
+
+def test_an_id_is_the_path_and_24_characters() -> None:
+    s = Services()
+    made = lease(s, ttl_seconds=60)
+    path, _, suffix = made.id.rpartition("/")
+    assert (path, len(suffix)) == ("database/creds/app", 24)
+    assert made.expires_ns == s.now + 60 * SECOND_NS
+    assert s.leases.get(s.tx, made.id, s.now) == made
+
+
+def test_ids_are_blind() -> None:
+    s = Services()
+    made = lease(s)
+    keys = b"".join(key for key, _ in s.tx.scan(b""))
+    assert made.id.rpartition("/")[2].encode() not in keys
+    assert b"creds" not in keys
+
+
+def test_listing_goes_folder_by_folder() -> None:
+    s = Services()
+    one, two = lease(s), lease(s, path="database/creds/web")
+    assert s.leases.names(s.tx, "") == ["database/"]
+    assert s.leases.names(s.tx, "database") == ["creds/"]
+    assert s.leases.names(s.tx, "database/creds/") == ["app/", "web/"]
+    assert s.leases.names(s.tx, "database/creds/app") == [one.id.rpartition("/")[2]]
+    assert s.leases.count(s.tx) == 2
+    s.leases.done(s.tx, two)
+    assert s.leases.names(s.tx, "database/creds") == ["app/"]
+
+
+def test_a_tokens_lease_is_seen_under_its_path() -> None:
+    s = Services()
+    made = token(s)
+    lease_id = f"auth/token/create/h{made.hash}"
+    assert s.leases.names(s.tx, "auth/token/create") == [f"h{made.hash}"]
+    found = s.leases.get(s.tx, lease_id, s.now)
+    assert found is not None
+    assert found.of_token
+    assert found.expires_ns == made.record.expires_ns
+    s.leases.revoke(s.tx, lease_id, s.now)
+    assert s.tokens.store.load(s.tx, made.hash) is None
+    assert s.leases.names(s.tx, "") == []
+
+
+def test_renewal_stays_within_the_maximum() -> None:
+    s = Services()
+    made = lease(s, ttl_seconds=60, max_ttl_seconds=100, renewable=True)
+    s.clock.advance(seconds=50)
+    renewed, warnings = s.leases.renew(s.tx, made.id, 500, Limits(), s.now)
+    assert renewed.expires_ns == s.now + 50 * SECOND_NS
+    assert warnings
+    s.clock.advance(seconds=50)
+    with pytest.raises(InvalidRequest, match="lease not found"):
+        s.leases.renew(s.tx, made.id, 500, Limits(), s.now)
+
+
+def test_what_cannot_be_renewed() -> None:
+    s = Services()
+    fixed, owner = lease(s), token(s)
+    with pytest.raises(InvalidRequest, match="not renewable"):
+        s.leases.renew(s.tx, fixed.id, 0, Limits(), s.now)
+    with pytest.raises(InvalidRequest, match="not renewable"):
+        s.leases.renew(s.tx, f"auth/token/create/h{owner.hash}", 0, Limits(), s.now)
+    with pytest.raises(InvalidRequest, match="lease not found"):
+        s.leases.renew(s.tx, "database/creds/app/nothing", 0, Limits(), s.now)
+
+
+def test_revoking_takes_the_lease_out_of_force_and_leaves_it_to_be_taken_back() -> None:
+    s = Services()
+    made = lease(s, renewable=True)
+    s.leases.revoke(s.tx, made.id, s.now)
+    assert s.leases.get(s.tx, made.id, s.now) is None
+    with pytest.raises(InvalidRequest):
+        s.leases.renew(s.tx, made.id, 0, Limits(), s.now)
+    s.clock.advance(ns=1)
+    (waiting,) = s.leases.due(s.tx, s.due(LEASES), s.now)
+    assert waiting.id == made.id
+    # A crash here: the next tick meets it again.
+    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [made.id]
+    s.leases.done(s.tx, waiting)
+    assert s.due(LEASES) == []
+    assert s.leases.count(s.tx) == 0
+
+
+def test_a_failed_attempt_is_repeated_ever_more_slowly() -> None:
+    s = Services()
+    made = lease(s)
+    s.leases.revoke(s.tx, made.id, s.now)
+    pauses = []
+    for _ in range(40):
+        s.clock.advance(ns=1)
+        (waiting,) = s.leases.due(s.tx, s.due(LEASES), s.now)
+        s.leases.failed(s.tx, waiting, s.now)
+        start = s.now
+        while not s.due(LEASES):
+            s.clock.advance(seconds=1)
+        pauses.append((s.now - start) // SECOND_NS)
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 3
+    assert pauses[-1] <= 3601
+
+
+def test_expiry_takes_back() -> None:
+    s = Services()
+    made = lease(s, ttl_seconds=60)
+    plain = lease(s, ttl_seconds=60, payload=b"")
+    s.clock.advance(seconds=61)
+    assert s.leases.get(s.tx, made.id, s.now) is None
+    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [made.id]
+    assert s.leases.names(s.tx, "database/creds/app") == [made.id.rpartition("/")[2]]
+    assert s.leases.get(s.tx, plain.id, s.now) is None
+
+
+def test_a_lease_renewed_while_the_tick_was_on_its_way_stays() -> None:
+    s = Services()
+    made = lease(s, ttl_seconds=60, renewable=True)
+    s.clock.advance(seconds=59)
+    s.leases.renew(s.tx, made.id, 60, Limits(), s.now)
+    s.clock.advance(seconds=2)
+    assert s.leases.due(s.tx, s.due(LEASES), s.now) == []
+    assert s.leases.get(s.tx, made.id, s.now) is not None
+
+
+def test_leases_end_with_their_token_and_its_parents() -> None:
+    s = Services()
+    parent = token(s)
+    spec = TokenSpec(("dev",), "token", "auth/token/create", orphan=False, parent=parent.hash)
+    kid = s.tokens.issue(s.tx, TOKEN, spec, s.now, s.entropy)
+    mine, other = lease(s, kid.hash), lease(s)
+    s.tokens.revoke(s.tx, parent.hash, s.now)
+    assert s.leases.get(s.tx, mine.id, s.now) is None
+    assert s.leases.get(s.tx, other.id, s.now) is not None
+    s.clock.advance(ns=1)
+    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [mine.id]
+
+
+def test_by_prefix_or_by_one_full_id() -> None:
+    s = Services()
+    app, web, ssh = lease(s), lease(s, path="database/creds/web"), lease(s, path="ssh/creds/x")
+    s.leases.revoke_prefix(s.tx, app.id, s.now)
+    assert [s.leases.get(s.tx, x.id, s.now) is None for x in (app, web, ssh)] == [
+        True,
+        False,
+        False,
+    ]
+    s.leases.revoke_prefix(s.tx, "database/", s.now)
+    assert s.leases.get(s.tx, web.id, s.now) is None
+    assert s.leases.get(s.tx, ssh.id, s.now) is not None
+
+
+def test_a_prefix_is_a_folder_and_not_the_start_of_a_name() -> None:
+    s = Services()
+    web = lease(s, path="database/creds/web")
+    s.leases.revoke_prefix(s.tx, "database/creds/we", s.now)
+    assert s.leases.get(s.tx, web.id, s.now) is not None
+
+
+def test_a_long_prefix_is_finished_by_ticks() -> None:
+    s = Services()
+    for _ in range(leases.STEP + 10):
+        lease(s, payload=b"")
+    s.leases.revoke_prefix(s.tx, "database", s.now)
+    assert s.leases.count(s.tx) == 10
+    s.clock.advance(ns=1)
+    s.leases.due(s.tx, s.due(LEASES), s.now)
+    assert s.leases.count(s.tx) == 0
+
+
+def test_forcing_forgets_what_cannot_be_taken_back_but_not_tokens() -> None:
+    s = Services()
+    made = lease(s)
+    owner = token(s)
+    assert s.leases.force_prefix(s.tx, "database/creds", s.now) == 1
+    assert s.leases.force_prefix(s.tx, "auth", s.now) == 1
+    s.clock.advance(ns=1)
+    assert s.leases.due(s.tx, s.due(LEASES), s.now) == []
+    assert s.leases.get(s.tx, made.id, s.now) is None
+    assert s.tokens.store.load(s.tx, owner.hash) is None
+
+
+def test_revoking_twice_or_nothing_is_fine() -> None:
+    s = Services()
+    made = lease(s)
+    s.leases.revoke(s.tx, made.id, s.now)
+    s.leases.revoke(s.tx, made.id, s.now)
+    s.leases.revoke(s.tx, "no/such/lease", s.now)
+    assert s.leases.count(s.tx) == 1
