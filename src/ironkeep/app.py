@@ -10,6 +10,7 @@ from typing import Final
 
 import uvloop
 
+from ironkeep import __version__
 from ironkeep.adapters import log
 from ironkeep.adapters.logfiles import DirectoryLogFiles
 from ironkeep.adapters.sqlite import SqliteStorage
@@ -18,29 +19,23 @@ from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.api.committer import Committer
 from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
-from ironkeep.auth.token import Token
+from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
-from ironkeep.connectors.postgresql import Postgresql
-from ironkeep.core.connector import Connector
 from ironkeep.core.errors import IronkeepError
-from ironkeep.core.secret import Secret
 from ironkeep.engines.cubbyhole import Cubbyhole
-from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
-from ironkeep.incident import Incident
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal import Journal
 from ironkeep.kernel.journal_recovery import open_journal
-from ironkeep.kernel.opening import open_with_file_key, reading_key_of
+from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin
+from ironkeep.kernel.reading import reading_key_of
 
 TICK_SECONDS: Final = 1.0
 """Witnesses of the public network accept about one checkpoint a second; all else fits that."""
-
-CONNECTORS: Final[Mapping[str, Connector]] = {"postgresql": Postgresql()}
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.type: plugin
@@ -48,9 +43,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         System(),
         Kv(),
         Cubbyhole(),
-        Database(CONNECTORS),
-        Incident(),
-        Token(),
+        TokenMethod(),
         Userpass(),
     )
 }
@@ -77,6 +70,7 @@ class Server:
         self.entropy = SystemEntropy()
         self.storage = SqliteStorage(root / "ironkeep.db")
         self._stack.callback(self.storage.close)
+        self.reading_key = reading_key_of(self.storage, self.entropy)
         self.witnesses = Witnesses(config.witnesses, config.quorum)
         self._stack.callback(self.witnesses.close)
         self.journal = self._open_journal(config.audit_path or root / "audit")
@@ -88,24 +82,31 @@ class Server:
             max_ttl_seconds=config.max_lease_ttl_seconds,
         )
         self.house = House(
-            self.storage, self.journal, self.clock, self.entropy, PLUGINS, settings
+            self.storage,
+            self.journal,
+            self.clock,
+            self.entropy,
+            PLUGINS,
+            self.reading_key,
+            settings,
         )
         self.house.on_defect = log.defect
-        self.house.start()
+        self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:
         """Open this node's log, compared with what its witnesses remember of it."""
         origin = f"{self.config.cluster_name}/audit/{self.config.audit_name}/1"
         files = DirectoryLogFiles(audit)
-        reading_key = reading_key_of(self.storage, self.entropy)
         heads = self.witnesses.heads(origin, say=log.say)
-        return open_journal(files, self.entropy, origin, reading_key, witnessed=heads)
+        return open_journal(
+            files, self.entropy, origin, self.reading_key.public, witnessed=heads
+        )
 
     def unseal_with_file(self) -> None:
         """Open the house with the file seal's key, when one is configured and it is initialised."""
         path = self.config.seal_key_file
         if path is not None:
-            open_with_file_key(self.house, Secret(path.read_bytes()))
+            open_with_key_file(self.house, path.read_bytes())
 
     def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
         """Serve until SIGTERM or SIGINT; call ready once with the addresses."""
@@ -122,7 +123,7 @@ class Server:
 
         def fail(error: BaseException) -> None:
             log.say(f"sealed: {type(error).__name__}: {error}")
-            self.house.fail()
+            self.house.fail(f"the journal or the database failed: {error}")
 
         committer = Committer(self.house.ledger, loop, self.clock.now_ns, fail)
         committer.await_quorum = self.config.quorum > 0
@@ -153,8 +154,8 @@ class Server:
                 size = await asyncio.to_thread(self._freeze)
             except (IronkeepError, OSError) as error:
                 log.say(f"the journal could not be frozen: {error}")
-                self.house.fail()
-                return
+                self.house.fail(f"the journal could not be frozen: {error}")
+                continue
             committer.cosigned(size)
 
     def _freeze(self) -> int:

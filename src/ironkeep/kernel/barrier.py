@@ -158,6 +158,10 @@ class Store:
         """Return the row at path as stored; what is derived from it holds while it is the same."""
         return self._view.get(self._names.key_of(path))
 
+    def row_at(self, key: bytes) -> Row | None:
+        """Return the row at a key that `key_of` gave."""
+        return self._view.get(key)
+
     def open_row(self, key: bytes, row: Row) -> bytes:
         """Return the body of a row that `row` gave; errors as Barrier.open_row."""
         return self._barrier.open_row(key, row)

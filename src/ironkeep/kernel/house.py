@@ -8,10 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.core.errors import IntegrityError, NotFound, Sealed, Unavailable, Uninitialised
+from ironkeep.core.errors import (
+    IntegrityError,
+    InvalidRequest,
+    NotFound,
+    Sealed,
+    Unavailable,
+    Uninitialised,
+)
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, TokenHash, uuid
+from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.barrier import Barrier, Store
 from ironkeep.kernel.history import History
@@ -19,9 +27,10 @@ from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
 from ironkeep.kernel.leases import Leases
 from ironkeep.kernel.ledger import Ledger
-from ironkeep.kernel.mounts import Mounts
+from ironkeep.kernel.mounts import TABLE, Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.places import CUBBYHOLE, MOUNTS
+from ironkeep.kernel.plans import Plan, Plans
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
 from ironkeep.kernel.reading import HOUSE, AuditReader, ReadingKey
@@ -41,6 +50,11 @@ SYS: Final = Mount("sys/", "system", MountUuid("sys"), MountAccessor("system_hou
 
 EXPIRE_AT_ONCE: Final = 500
 """Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
+
+MAX_PATH: Final = 4_096
+"""Characters in a request path; Vault's clients stay far below."""
+
+_MOUNTS_PLACE: Final = Place(ROOT_NAMESPACE, MountUuid(MOUNTS))
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one call for entropy: a call each costs more than the id."""
@@ -98,7 +112,8 @@ class House:
         self.failure = ""
         self.started = rfc3339(clock.now_ns())
         self._routers: Final[dict[int, tuple[object, Router]]] = {}
-        self._ids: list[bytes] = []
+        self._ids: list[str] = []
+        self._plans: Final = Plans()
 
     def start(self, version: str) -> None:
         """Bring storage and journal into step and say in the journal that a server began."""
@@ -175,8 +190,22 @@ class House:
             raise Sealed("Vault is sealed")
         return self.reader
 
-    def find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
-        """Return the mount that serves path, and path relative to it; raise NotFound."""
+    def find_plan(self, tx: Tx, op: Operation, path: str, namespace: str) -> Plan:
+        """Return what answers op on path; raise NotFound or UnsupportedOperation."""
+        if namespace and namespace.strip("/") not in {"", ROOT_NAMESPACE}:
+            raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
+        barrier = self.barrier
+        table = None if barrier is None else tx.get(barrier.key_of(_MOUNTS_PLACE, TABLE))
+        plan = self._plans.get(op, path, table)
+        if plan is None:
+            check_request_path(path)
+            mount, relative = self._find_mount(tx, path)
+            route, params = self._router(mount).match(op, relative)
+            plan = Plan(table, mount, relative, route, params)
+            self._plans.put(op, path, plan)
+        return plan
+
+    def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
         if path.startswith("sys/"):
             return SYS, path[4:]
         self.require_unsealed()
@@ -185,7 +214,7 @@ class House:
             raise NotFound(f'no handler for route "{path}". route entry not found.')
         return mount, path[len(mount.path) :]
 
-    def router(self, mount: Mount) -> Router:
+    def _router(self, mount: Mount) -> Router:
         """Return the compiled routes of a mount."""
         plugin = self.plugins.get(mount.type)
         if plugin is None:
@@ -201,11 +230,11 @@ class House:
         """Return a fresh random UUID."""
         if not self._ids:
             pool = self.entropy.token(16 * _IDS_A_REFILL)
-            self._ids = [pool[i : i + 16] for i in range(0, len(pool), 16)]
-        return RequestId(uuid(self._ids.pop()))
+            self._ids = [uuid(pool[i : i + 16]) for i in range(0, len(pool), 16)]
+        return RequestId(self._ids.pop())
 
-    def refused(self, entry: Entry, *, known: bool) -> Receipt | None:
-        """Journal a refusal, or only count it when strangers come faster than the disk should."""
+    def record(self, entry: Entry, *, known: bool) -> Receipt | None:
+        """Journal entry, or only count it when strangers come faster than the disk should."""
         if known or self.refusals.admit(entry):
             return self.journal.append(entry)
         return None
@@ -245,6 +274,14 @@ class House:
         store = self.cubbyhole(tx)
         for path in list(store.walk(token)):
             store.delete(path)
+
+
+def check_request_path(path: str) -> None:
+    """Raise InvalidRequest for a path that nothing here may see."""
+    if len(path) > MAX_PATH or not path.isprintable():
+        raise InvalidRequest("path contains unprintable characters or is too long")
+    if any(part in {".", ".."} for part in path.split("/")):
+        raise InvalidRequest("path contains a '.' or '..' segment")
 
 
 def _ignore(request_id: RequestId, error: Exception) -> None:

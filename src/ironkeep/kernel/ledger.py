@@ -22,7 +22,7 @@ from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Clock, Commit, Row, Storage
 from ironkeep.kernel.ciphers import Ciphers
-from ironkeep.kernel.frame import read_extent
+from ironkeep.kernel.frame import read_leaves
 from ironkeep.kernel.journal import Frame, Journal
 from ironkeep.kernel.sethash import SetHash, Standing, decode_standing, encode_standing
 from ironkeep.kernel.state import State, Writes
@@ -153,7 +153,7 @@ class Ledger:
     def last_commit_first(self) -> int:
         """Return the index of the first leaf of the last commit's frame; 0 when there is none."""
         frames = self._storage.outbox()
-        return read_extent(frames[-1][1])[0] if frames else 0
+        return read_leaves(frames[-1][1])[0] if frames else 0
 
 
 def _nothing() -> None:

@@ -23,7 +23,8 @@ MAX_MOUNTS: Final = 10_000
 MAX_PATH: Final = 256
 MAX_DESCRIPTION: Final = 4_096
 
-_TABLE: Final = "table"
+TABLE: Final = "table"
+"""The one record, in the place of mounts."""
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Mount, ...])
 
@@ -62,11 +63,11 @@ class Mounts:
 
     def table(self, store: Store) -> Table:
         """Return the table in force."""
-        row = store.row(_TABLE)
+        row = store.row(TABLE)
         if row is None:
             return EMPTY
         if self._derived[0] is not row:
-            body = store.get(_TABLE)
+            body = store.get(TABLE)
             mounts = _DECODER.decode(body or b"[]")
             by_path = {mount.path: mount for mount in mounts}
             depth = max((mount.path.count("/") for mount in mounts), default=0)
@@ -119,7 +120,7 @@ class Mounts:
         return mount
 
     def _save(self, store: Store, mounts: Mapping[str, Mount]) -> None:
-        store.put(_TABLE, _ENCODER.encode(tuple(mounts[path] for path in sorted(mounts))))
+        store.put(TABLE, _ENCODER.encode(tuple(mounts[path] for path in sorted(mounts))))
 
     def _record(self, tx: Tx, mount: Mount, now_ns: int) -> None:
         self._history.record(tx, "mount", mount.uuid, _ENCODER.encode(mount), now_ns)

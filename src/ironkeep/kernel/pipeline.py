@@ -14,23 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.access import Allow, Facts, decide
-from ironkeep.core.errors import (
-    InvalidRequest,
-    IronkeepError,
-    PermissionDenied,
-)
+from ironkeep.core.errors import IronkeepError, PermissionDenied, Unavailable
 from ironkeep.core.event import Entry, Released, Value
-from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
+from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
-from ironkeep.kernel.house import House
+from ironkeep.kernel.house import MAX_PATH, House
 from ironkeep.kernel.journal import Receipt
+from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 
-MAX_PATH: Final = 4_096
-"""Characters in a request path; Vault's clients stay far below."""
+MAX_DECISIONS: Final = 4_096
+"""Decisions remembered for a session; a token that asks for more paths pays for each anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,54 +95,51 @@ class Pipeline:
         account = house.state.begin()
         inner = account.nested()
         try:
-            call = self._admit(request, trace, account, inner, count_use=resume is None)
-            response = resume(call) if resume else self._invoke(call, trace)
+            call, plan = self._admit(request, trace, account, inner, count_use=resume is None)
+            response = resume(call) if resume else self._invoke(call, plan, trace)
             if isinstance(response, Suspend):
                 return self._suspend(request, trace, account, inner, response)
-            answer_body, released, wrapped = self._finish(request, trace, inner, response)
+            body, released, wrapped = self._finish(request, trace, inner, response)
+            # The entry goes first: if the journal cannot take it, nothing has happened.
+            entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
+            receipt = house.record(entry, known=not plan.route.open)
         except IronkeepError as error:
-            account.merge()
-            return self._refuse(request, trace, error)
-        except Exception as error:  # noqa: BLE001 - see below
-            # A defect: the caller learns nothing, the journal learns the class, the writes are
-            # dropped.
+            return self._refuse(request, trace, account, error)
+        except Exception as error:  # noqa: BLE001 - a defect of ours
+            # The caller learns nothing, the journal the class of the error; the writes are dropped.
             house.on_defect(trace.request_id, error)
-            return self._refuse(request, trace, error)
+            return self._refuse(request, trace, account, error)
         inner.merge()
         account.merge()
-        entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
-        route = trace.route
         return Answer(
-            house.journal.append(entry),
-            answer_body,
+            receipt,
+            body,
             absent=response.absent,
             accepted=response.accepted,
             content_type=response.raw[0] if response.raw else "application/json",
-            quorum=route is not None and route.quorum,
+            quorum=plan.route.quorum,
         )
 
     def _admit(
         self, request: Request, trace: _Trace, account: Tx, inner: Tx, *, count_use: bool
-    ) -> Call:
+    ) -> tuple[Call, Plan]:
         """Route, authenticate and decide; return the call for the handler, or raise."""
         house = self._house
-        _check_path(request)
-        mount, relative = house.find_mount(account, request.path)
-        trace.mount = mount
-        route, params = house.router(mount).match(request.op, relative)
-        trace.route = route
-        if not route.sealed_ok:
+        plan = house.find_plan(account, request.op, request.path, request.namespace)
+        route = plan.route
+        trace.mount, trace.route = plan.mount, route
+        if house.barrier is None and not route.sealed_ok:
             house.require_unsealed()
         session = None
         if not (route.login or route.open):
             session = self._authenticate(request, trace, account, count_use=count_use)
         call = Call(
-            request, trace.request_id, relative, params, mount, inner, account, trace.now_ns,
-            house.entropy, session, house,
+            request, trace.request_id, plan.relative, plan.params, plan.mount, inner, account,
+            trace.now_ns, house.entropy, session, house,
         )  # fmt: skip
         trace.op = _operation(route, call)
         self._decide(request, trace, route)
-        return call
+        return call, plan
 
     def _authenticate(
         self, request: Request, trace: _Trace, account: Tx, *, count_use: bool
@@ -160,32 +154,34 @@ class Pipeline:
         return session
 
     def _decide(self, request: Request, trace: _Trace, route: Route) -> None:
+        session, op = trace.session, trace.op or request.op
         policy = None
-        if trace.session is not None:
-            policy = trace.session.acl.decide(
-                request.path, trace.op or request.op, request.data, request.wrap_ttl_seconds
-            )
+        if session is not None:
+            policy = session.decisions.get((op, request.path))
+            if policy is None:
+                policy = session.acl.decide(
+                    request.path, op, request.data, request.wrap_ttl_seconds
+                )
+                if not policy.depends_on_data and len(session.decisions) < MAX_DECISIONS:
+                    session.decisions[op, request.path] = policy
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
         trace.rule = verdict.rule
         if not isinstance(verdict, Allow):
             trace.reason = verdict.reason
             raise PermissionDenied("1 error occurred:\n\t* permission denied\n\n")
 
-    def _invoke(self, call: Call, trace: _Trace) -> Response | Suspend:
-        route = trace.route
-        assert route is not None
+    def _invoke(self, call: Call, plan: Plan, trace: _Trace) -> Response | Suspend:
+        route = plan.route
         if route.input is None:
             response: Response | Suspend = route.handler(call)
             return response
-        given: Any = fields.parse(
-            route.input, {**call.params, **call.raw} if call.params else call.raw
-        )
+        given = plan.input(call.raw)
         for name in route.audited:
             value = getattr(given, name)
             if value is not None:
                 trace.audited[name] = list(value) if isinstance(value, tuple) else value
         response = route.handler(call, given)
-        if isinstance(response, Response):
+        if call.raw and isinstance(response, Response):
             ignored = fields.unknown(route.input, call.raw)
             if ignored:
                 names = " ".join(ignored)
@@ -250,13 +246,20 @@ class Pipeline:
         )
         return reply.encode(reply.wrapped(info, None), releases=True), released, True
 
-    def _refuse(self, request: Request, trace: _Trace, error: Exception) -> Answer:
-        """Journal a refusal; strangers' refusals are counted when they come too fast."""
+    def _refuse(self, request: Request, trace: _Trace, account: Tx, error: Exception) -> Answer:
+        """Journal a refusal and keep its accounting; strangers' refusals may only be counted."""
+        ours = isinstance(error, IronkeepError)
         code = error.code if isinstance(error, IronkeepError) else "internal"
-        entry = self._entry(request, trace, code, (), None)
-        receipt = self._house.refused(entry, known=trace.session is not None)
-        message = str(error) if isinstance(error, IronkeepError) else "internal error"
+        message = str(error) if ours else "internal error"
         body = reply.encode({"errors": [message] if message else []}, releases=False)
+        trace.audited = {}
+        entry = self._entry(request, trace, code, (), None)
+        try:
+            receipt = self._house.record(entry, known=trace.session is not None)
+        except Unavailable as full:
+            body = reply.encode({"errors": [str(full)]}, releases=False)
+            return Answer(None, body, error=Unavailable)
+        account.merge()
         return Answer(receipt, body, error=type(error))
 
     def _entry(
@@ -313,14 +316,3 @@ def _operation(route: Route, call: Call) -> Operation:
     if call.op is Operation.UPDATE and route.exists is not None and not route.exists(call):
         return Operation.CREATE
     return call.op
-
-
-def _check_path(request: Request) -> None:
-    """Raise InvalidRequest for a path or namespace that nothing here may see."""
-    if request.namespace.strip("/") not in {"", ROOT_NAMESPACE}:
-        raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
-    path = request.path
-    if len(path) > MAX_PATH or not path.isprintable():
-        raise InvalidRequest("path contains unprintable characters or is too long")
-    if "." in path and any(part in {".", ".."} for part in path.split("/")):
-        raise InvalidRequest("path contains a '.' or '..' segment")

@@ -77,6 +77,7 @@ class Call:
     entropy: Entropy
     session: Session | None
     house: Any
+    records: Store | None = None
 
     @property
     def op(self) -> Operation:
@@ -86,8 +87,9 @@ class Call:
     @property
     def store(self) -> Store:
         """This mount's records, in this request's transaction; raises Sealed without keys."""
-        store: Store = self.house.mount_store(self.tx, self.mount)
-        return store
+        if self.records is None:
+            self.records = self.house.mount_store(self.tx, self.mount)
+        return self.records
 
     @property
     def raw(self) -> dict[str, Any]:

@@ -112,10 +112,10 @@ class Writes:
 class Tx:
     """One request's view and writes; nothing is shared until `merge`."""
 
-    __slots__ = ("_below", "writes")
+    __slots__ = ("below", "writes")
 
     def __init__(self, below: "State | Tx") -> None:
-        self._below: Final = below
+        self.below: Final = below
         self.writes: dict[bytes, Row] = {}
 
     def nested(self) -> "Tx":
@@ -124,15 +124,18 @@ class Tx:
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, own writes included."""
-        if self.writes:
-            row = self.writes.get(key)
-            if row is not None:
-                return None if row is _ABSENT else row
-        return self._below.get(key)
+        below: State | Tx = self
+        while isinstance(below, Tx):
+            if below.writes:
+                row = below.writes.get(key)
+                if row is not None:
+                    return None if row is _ABSENT else row
+            below = below.below
+        return below.get(key)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix in key order, own writes included."""
-        return _merge(self._below.scan(prefix), self.writes, prefix)
+        return _merge(self.below.scan(prefix), self.writes, prefix)
 
     def put(self, key: bytes, row: Row) -> None:
         """Write row at key."""
@@ -145,10 +148,10 @@ class Tx:
     def merge(self) -> None:
         """Hand the writes down to what this transaction was opened on."""
         if self.writes:
-            if isinstance(self._below, Tx):
-                self._below.writes.update(self.writes)
+            if isinstance(self.below, Tx):
+                self.below.writes.update(self.writes)
             else:
-                self._below.merge(self.writes)
+                self.below.merge(self.writes)
             self.writes = {}
 
 

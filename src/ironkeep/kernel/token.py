@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from ironkeep.core.acl import Acl
+from ironkeep.core.acl import Acl, Decision
 from ironkeep.core.ids import (
     ROOT_NAMESPACE,
     DeviceId,
@@ -15,6 +15,7 @@ from ironkeep.core.ids import (
     TokenAccessor,
     TokenHash,
 )
+from ironkeep.core.operation import Operation
 
 TokenType = Literal["service", "batch"]
 
@@ -87,7 +88,10 @@ class TokenSpec:
 
 @dataclass(slots=True)
 class Session:
-    """Who is calling: the token's record, its policies in force (identity's included), its ACL."""
+    """Who is calling: the token's record, its policies in force (identity's included), its ACL.
+
+    `decisions` remembers what the ACL said where the answer does not depend on the data.
+    """
 
     hash: TokenHash
     record: TokenRecord
@@ -96,3 +100,4 @@ class Session:
     identity_policies: tuple[str, ...]
     acl: Acl
     root: bool
+    decisions: dict[tuple[Operation, str], Decision] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import msgspec
 
 from ironkeep.core import goformat
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ports import Row
 from ironkeep.kernel.barrier import Store
 
 DEFAULT_MAX_VERSIONS: Final = 10
@@ -99,24 +100,51 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
 _ENCODER: Final = msgspec.json.Encoder()
 _KEY: Final = msgspec.json.Decoder(KeyMetadata)
 _CONFIG: Final = msgspec.json.Decoder(Config)
-_memo: Final[dict[bytes, tuple[object, KeyMetadata]]] = {}
 
 
-def load(store: Store, path: str) -> KeyMetadata | None:
+class Known:
+    """A key's metadata as decoded from one stored row, with its versions' shapes as encoded."""
+
+    __slots__ = ("_shapes", "metadata", "row")
+
+    def __init__(self, row: Row, metadata: KeyMetadata) -> None:
+        self.row: Final = row
+        self.metadata: Final = metadata
+        self._shapes: Final[dict[int, msgspec.Raw]] = {}
+
+    def version_shape(self, number: int) -> msgspec.Raw:
+        """Return what KeyMetadata.version_shape does, as JSON, encoded once."""
+        shape = self._shapes.get(number)
+        if shape is None:
+            shape = msgspec.Raw(_ENCODER.encode(self.metadata.version_shape(number)))
+            self._shapes[number] = shape
+        return shape
+
+
+_memo: Final[dict[bytes, Known]] = {}
+
+
+def find(store: Store, path: str) -> Known | None:
     """Return the metadata of the key at path, decoded once per stored row."""
     key = store.key_of(f"meta/{path}")
-    row = store.row(f"meta/{path}")
+    row = store.row_at(key)
     if row is None:
         return None
     known = _memo.get(key)
-    if known is not None and known[0] is row:
-        return known[1]
-    metadata = _KEY.decode(store.open_row(key, row))
+    if known is not None and known.row is row:
+        return known
+    known = Known(row, _KEY.decode(store.open_row(key, row)))
     if len(_memo) >= _MEMO:
         for old in list(_memo)[: _MEMO // 2]:
             del _memo[old]
-    _memo[key] = (row, metadata)
-    return metadata
+    _memo[key] = known
+    return known
+
+
+def load(store: Store, path: str) -> KeyMetadata | None:
+    """Return the metadata of the key at path."""
+    known = find(store, path)
+    return known.metadata if known is not None else None
 
 
 def save(store: Store, path: str, metadata: KeyMetadata) -> None:

@@ -17,7 +17,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import document, metadata as meta, v2_metadata
-from ironkeep.engines.kv.metadata import KeyMetadata, Version
+from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
 from ironkeep.kernel.fields import IntList
 from ironkeep.kernel.plugin import Call, Response, Route
 
@@ -62,16 +62,16 @@ class Shape:
     depth: int = 0
 
 
-def _find(call: Call, path: str, version: int) -> tuple[KeyMetadata, int, Version]:
+def _find(call: Call, path: str, version: int) -> tuple[Known, int, Version]:
     """Return (metadata, number, version); version 0 asks for the current one; raise NotFound."""
-    key = meta.load(call.store, path)
-    if key is None or version < 0:
+    known = meta.find(call.store, path)
+    if known is None or version < 0:
         raise NotFound("")
-    number = version or key.current
-    found = key.versions.get(number)
+    number = version or known.metadata.current
+    found = known.metadata.versions.get(number)
     if found is None:
         raise NotFound("")
-    return key, number, found
+    return known, number, found
 
 
 def _record(call: Call, path: str, number: int) -> bytes:
@@ -83,8 +83,8 @@ def _record(call: Call, path: str, number: int) -> bytes:
 
 def read(call: Call, given: Which) -> Response:
     """Return one version's data and metadata."""
-    key, number, version = _find(call, given.path, given.version)
-    shape = key.version_shape(number)
+    known, number, version = _find(call, given.path, given.version)
+    shape = known.version_shape(number)
     if version.is_gone(call.now_ns):
         return Response(data={"data": None, "metadata": shape}, absent=True)
     names, secret = document.split(_record(call, given.path, number))
@@ -96,8 +96,8 @@ def read(call: Call, given: Which) -> Response:
 
 def subkeys(call: Call, given: Shape) -> Response:
     """Return the names inside a version's data, every leaf as null."""
-    key, number, version = _find(call, given.path, given.version)
-    shape = key.version_shape(number)
+    known, number, version = _find(call, given.path, given.version)
+    shape = known.version_shape(number)
     if given.depth < 0:
         raise InvalidRequest("depth must not be negative")
     if version.is_gone(call.now_ns):
@@ -123,9 +123,10 @@ def patch(call: Call, given: Put) -> Response:
     """Store a new version made of the current one and a JSON merge patch."""
     if given.data is None:
         raise InvalidRequest("no data provided")
-    key, number, version = _find(call, given.path, 0)
+    known, number, version = _find(call, given.path, 0)
     if version.is_gone(call.now_ns):
-        return Response(data={"data": None, "metadata": key.version_shape(number)}, absent=True)
+        return Response(data={"data": None, "metadata": known.version_shape(number)}, absent=True)
+    key = known.metadata
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
     _, secret = document.split(_record(call, given.path, number))

@@ -1,0 +1,58 @@
+"""From an operation and a path to what answers it, remembered: the mount, the route, the input.
+
+Routing walks the mount table and some patterns; the answer is the same for the same operation and
+path as long as the mount table's row is the same object. An input that comes from the path alone is
+remembered too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.core.operation import Operation
+from ironkeep.core.ports import Row
+from ironkeep.kernel import fields
+from ironkeep.kernel.plugin import Mount, Route
+
+MAX_PLANS: Final = 65_536
+"""Plans remembered, about 600 bytes each; the older half goes when full."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What answers one operation on one path. `given` is the input when the data is empty."""
+
+    table: Row | None
+    mount: Mount
+    relative: str
+    route: Route
+    params: Mapping[str, str]
+    given: Any = None
+
+    def input(self, data: Mapping[str, Any]) -> Any:
+        """Return the route's input made of the path's parameters and data; raise InvalidRequest."""
+        assert self.route.input is not None
+        if data:
+            return fields.parse(self.route.input, {**data, **self.params})
+        if self.given is None:
+            self.given = fields.parse(self.route.input, self.params)
+        return self.given
+
+
+class Plans:
+    """The remembered plans."""
+
+    def __init__(self) -> None:
+        self._known: Final[dict[tuple[Operation, str], Plan]] = {}
+
+    def get(self, op: Operation, path: str, table: Row | None) -> Plan | None:
+        """Return the plan for op on path, if it was made of the same mount table."""
+        plan = self._known.get((op, path))
+        return plan if plan is not None and plan.table is table else None
+
+    def put(self, op: Operation, path: str, plan: Plan) -> None:
+        """Remember a plan."""
+        if len(self._known) >= MAX_PLANS:
+            for old in list(self._known)[: MAX_PLANS // 2]:
+                del self._known[old]
+        self._known[op, path] = plan
