@@ -1,6 +1,7 @@
 """The connector against real servers: set, probe in every state, lock, kill, leak nothing."""
 
 import os
+import re
 import secrets
 import signal
 import socket
@@ -388,6 +389,28 @@ def test_tls_is_verified_on_both_ways_in(connector: PostgreSQL, certificate: Pat
             assert "TLS" in found.reason
             with pytest.raises(Unreachable):
                 connector.set_password(bad, "app", FIRST, None)
+
+
+def test_the_documented_privileges_are_enough(
+    postgres: PostgresServer, connector: PostgreSQL
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/connectors/postgresql.md").read_text()
+    (block,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    postgres.execute("CREATE ROLE app LOGIN PASSWORD 'first'", *block.strip().splitlines())
+    try:
+        admin = Secret(re.findall("PASSWORD '(.*)'", block)[0].encode())
+        target = replace(postgres.target(), admin_username="ironkeep", admin_password=admin)
+        with postgres.connect("app", "first"):
+            connector.set_password(target, "app", SECOND, None)
+            connector.lock(target, "app")
+            assert connector.kill_sessions(target, "app") == 1
+        connector.unlock(target, "app")
+        assert connector.probe(target, "app", SECOND).state is Probe.ALIVE
+        assert connector.sessions(target, "app") == ()
+        gaps = {gap.split(":")[0] for gap in connector.inventory(target).gaps}
+        assert gaps == {"password", "hba", "ident", "subscription"}
+    finally:
+        postgres.execute("DROP ROLE app", "DROP ROLE ironkeep")
 
 
 def test_no_error_shows_a_password_or_its_verifier(

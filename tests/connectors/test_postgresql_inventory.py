@@ -161,7 +161,7 @@ def test_two_in_a_row_are_the_same_and_nothing_is_hidden_from_a_superuser(
     assert encode(second) == encode(first)
     assert first.gaps == ()
     assert decode(encode(first)) == first
-    assert first.release.startswith(("15.", "16."))
+    assert 15 <= int(first.release.split(".")[0]) <= 18
     assert any(each.name.startswith(f"{database}: ") for each in first.items)
 
 

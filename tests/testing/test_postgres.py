@@ -1,7 +1,9 @@
 """The PostgreSQL server for tests: unprivileged, private, quick, and gone afterwards."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -67,3 +69,18 @@ def test_a_taken_port_is_exchanged_for_another() -> None:
         second.start()
         assert second.port != first.port
         assert second.execute("SELECT 1") == [(1,)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its rights away")
+def test_programs_that_the_unprivileged_user_cannot_reach_are_copied(tmp_path: Path) -> None:
+    spec = find_spec("pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).parent
+    for name in ("pgserver", "pgserver.libs"):
+        shutil.copytree(package.with_name(name), tmp_path / name)
+    tmp_path.chmod(0o700)
+    with PostgresServer(binaries=tmp_path / "pgserver" / "pginstall" / "bin") as server:
+        assert server.execute("SELECT 1") == [(1,)]
+        program = Path(f"/proc/{server.pid}/exe").readlink()
+        assert program.is_relative_to(server.data.parent)
