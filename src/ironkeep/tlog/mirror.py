@@ -1,0 +1,169 @@
+"""Uploading a log's entries to a mirror (c2sp.org/tlog-mirror): what add-entries sends and answers.
+
+Entries travel in packages that end at multiples of 256, each with a proof that they stand where
+they claim in the tree of a checkpoint the mirror already knows; so a mirror stores a package as
+soon as it has it, and an interrupted upload goes on from there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.tlog.merkle import Frontier, verify_inclusion
+from ironkeep.tlog.tile import MAX_ENTRY, TILE_WIDTH, encode_entries
+from ironkeep.tlog.wire import (
+    HASH_SIZE,
+    MAX_SIZE,
+    decode_base64,
+    decode_decimal,
+    decode_text,
+    encode_base64,
+)
+
+MAX_PACKAGES: Final = 32
+"""Packages that a client puts into one request, by the specification."""
+
+MAX_HASHES: Final = 63
+"""Hashes of a package's proof, by the specification."""
+
+MAX_PACKAGE: Final = TILE_WIDTH * (2 + MAX_ENTRY) + 1 + MAX_HASHES * HASH_SIZE
+"""Bytes of the largest package: 256 of the longest entries, and a proof."""
+
+MAX_TICKET: Final = 4_096
+"""Bytes of a ticket that we keep for another mirror; it may hold a signed checkpoint."""
+
+ENTRIES: Final = "application/octet-stream"
+INFO: Final = "text/x.tlog.mirror-info"
+"""Content types of a request, and of the 202 and the 409 that say how far the mirror is."""
+
+_SHORT: Final = 2
+_LONG: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The head of a request: which entries follow, under the checkpoint of size `end`."""
+
+    origin: str
+    start: int
+    end: int
+    ticket: bytes = b""
+
+    def serialise(self) -> bytes:
+        """Return the bytes that stand before the packages."""
+        origin = self.origin.encode()
+        return b"".join(
+            (
+                len(origin).to_bytes(_SHORT, "big"),
+                origin,
+                self.start.to_bytes(_LONG, "big"),
+                self.end.to_bytes(_LONG, "big"),
+                len(self.ticket).to_bytes(_SHORT, "big"),
+                self.ticket,
+            )
+        )
+
+    @classmethod
+    def split(cls, data: bytes) -> tuple[Self, int] | None:
+        """Return the head that data starts with, and its length; None if more has to come."""
+        origin_end = _SHORT + int.from_bytes(data[:_SHORT], "big")
+        ticket_at = origin_end + 2 * _LONG + _SHORT
+        if len(data) < ticket_at:
+            return None
+        used = ticket_at + int.from_bytes(data[ticket_at - _SHORT : ticket_at], "big")
+        if len(data) < used:
+            return None
+        start = int.from_bytes(data[origin_end : origin_end + _LONG], "big")
+        end = int.from_bytes(data[origin_end + _LONG : origin_end + 2 * _LONG], "big")
+        if not start <= end <= MAX_SIZE:
+            raise IntegrityError("an upload starts before it ends")
+        origin = decode_text(data[_SHORT:origin_end], origin_end)
+        return cls(origin, start, end, data[ticket_at:used]), used
+
+    def spans(self) -> Iterator[tuple[int, int]]:
+        """Yield [first, last) of each package, in order."""
+        first = self.start
+        while first < self.end:
+            last = min(self.end, first - first % TILE_WIDTH + TILE_WIDTH)
+            yield first, last
+            first = last
+
+
+def encode_package(entries: Sequence[bytes], proof: Sequence[bytes]) -> bytes:
+    """Return a package: its entries, and the hashes from their subtree to the root."""
+    return encode_entries(entries) + bytes([len(proof)]) + b"".join(proof)
+
+
+def split_package(data: bytes, count: int) -> tuple[list[bytes], list[bytes], int] | None:
+    """Return (entries, proof, length) of the package of count entries that data starts with.
+
+    None if more has to come.
+    """
+    entries = []
+    at = 0
+    for _ in range(count):
+        begin = at + _SHORT
+        if begin > len(data):
+            return None
+        at = begin + int.from_bytes(data[at:begin], "big")
+        entries.append(data[begin:at])
+    if at >= len(data):
+        return None
+    hashes, begin = data[at], at + 1
+    if hashes > MAX_HASHES:
+        raise IntegrityError(f"a package's proof has at most {MAX_HASHES} hashes")
+    end = begin + hashes * HASH_SIZE
+    if end > len(data):
+        return None
+    proof = [data[one : one + HASH_SIZE] for one in range(begin, end, HASH_SIZE)]
+    return entries, proof, end
+
+
+def package_proof(inclusion: Sequence[bytes], width: int) -> Sequence[bytes]:
+    """Return the proof of a package's subtree, given the inclusion proof of its first leaf.
+
+    The subtree is the aligned one of width leaves (1 to 256) that the leaf starts. It is a node of
+    the tree, so its proof is the part of the leaf's path above it.
+    """
+    return inclusion[(width - 1).bit_length() :]
+
+
+def verify_package(
+    start: int, leaves: Sequence[bytes], size: int, proof: Sequence[bytes], root: bytes
+) -> None:
+    """Check that leaves (hashes) are [start, start + len(leaves)) of the tree of size.
+
+    start is a multiple of 256, and leaves end with the next one or with the tree: then their
+    subtree is a node, in the place that a leaf would have in a tree of such blocks. Raises
+    IntegrityError.
+    """
+    end = start + len(leaves)
+    block, offset = divmod(start, TILE_WIDTH)
+    if offset or not start < end <= size or end != min(size, start + TILE_WIDTH):
+        raise IntegrityError("a package is a whole block of 256 leaves, or ends with the tree")
+    subtree = Frontier()
+    subtree.append(leaves)
+    verify_inclusion(block, -(-size // TILE_WIDTH), subtree.root(), proof, root)
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorInfo:
+    """How far a mirror is: the size it has a checkpoint for, and the first entry it lacks."""
+
+    size: int
+    next_entry: int
+    ticket: bytes = b""
+
+    def serialise(self) -> bytes:
+        """Return the body of a 202 or 409."""
+        return f"{self.size}\n{self.next_entry}\n{encode_base64(self.ticket)}\n".encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Return what body says; raise IntegrityError if malformed."""
+        lines = decode_text(body, 2 * MAX_TICKET).split("\n")
+        if len(lines) != 4 or lines.pop():  # noqa: PLR2004 - three lines, each ending in LF
+            raise IntegrityError("mirror-info is three lines")
+        size, next_entry, ticket = lines
+        return cls(decode_decimal(size), decode_decimal(next_entry), decode_base64(ticket))
