@@ -79,10 +79,14 @@ class Exemption(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is proved about a case, of which scope, at which time."""
+    """What is proved about a case, of which scope, at which time.
+
+    `opening` is the entry that opened the case, -1 when there is none.
+    """
 
     outcome: Outcome
     case: str
+    opening: int
     from_ns: int
     as_of_ns: int
     scope: str
@@ -117,6 +121,7 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
     verdict = Verdict(
         outcome=_outcome(claims),
         case=file.name,
+        opening=file.case.opening.index if file.case.opening else -1,
         from_ns=file.case.from_ns,
         as_of_ns=file.as_of_ns,
         scope=_scope(file),

@@ -1,0 +1,1 @@
+"""Incidents: cases, exposure, eviction, and the proof that somebody else can check."""
