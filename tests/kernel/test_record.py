@@ -1,5 +1,7 @@
 """A record has one spelling, or it does not decode."""
 
+from typing import Any, Literal, cast
+
 import msgspec
 import pytest
 from hypothesis import given, strategies as st
@@ -12,6 +14,9 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     count: int = 0
     tags: tuple[str, ...] = ()
+    kind: Literal["plain", "other"] = "plain"
+    place: str = "root"
+    size: int = 1000
 
 
 CODEC = Codec(Sample)
@@ -19,6 +24,13 @@ CODEC = Codec(Sample)
 
 @given(st.builds(Sample))
 def test_what_is_encoded_decodes(sample: Sample) -> None:
+    assert CODEC.decode(CODEC.encode(sample)) == sample
+
+
+def test_a_default_is_spelled_one_way_wherever_it_came_from() -> None:
+    kind = cast("Any", "PLAIN".lower())
+    sample = Sample("a", kind=kind, place="ROOT".lower(), size=int("1000"))
+    assert sample == Sample("a")
     assert CODEC.decode(CODEC.encode(sample)) == sample
 
 

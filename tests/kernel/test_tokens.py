@@ -334,6 +334,7 @@ def test_generations_are_bounded() -> None:
         token = child(s, token)
     assert is_alive(s, token)
     token = child(s, token)
+    assert is_alive(s, token)
     with pytest.raises(InvalidRequest, match="generations"):
         child(s, token)
 

@@ -29,8 +29,13 @@ class Codec(Generic[T]):
         self._decoder: Final = msgspec.msgpack.Decoder(struct)
 
     def encode(self, value: T) -> bytes:
-        """Return value as bytes."""
-        return VERSION + _ENCODER.encode(value)
+        """Return value as bytes.
+
+        msgspec leaves a default out only when it is the same object, so an equal value from
+        elsewhere would be spelled out; read back once, it is spelled as every reader will.
+        """
+        read_back = self._decoder.decode(_ENCODER.encode(value))
+        return VERSION + _ENCODER.encode(read_back)
 
     def decode(self, raw: bytes) -> T:
         """Return the value in raw; raise IntegrityError when these are not bytes of `encode`."""
@@ -42,6 +47,6 @@ class Codec(Generic[T]):
             value = self._decoder.decode(memoryview(raw)[1:])
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise IntegrityError(f"a {self._name} is damaged") from None
-        if self.encode(value) != raw:
+        if VERSION + _ENCODER.encode(value) != raw:
             raise IntegrityError(f"a {self._name} is damaged: it is not spelled as written")
         return value

@@ -164,7 +164,9 @@ def token_type(wanted: str, mount: Mount, asked: str = "") -> TokenType:
 
     "default" leaves it to the mount, whose config may fix a type too.
     """
-    for rule in (wanted, str(mount.config.get("token_type") or "")):
+    for rule in (wanted, str(mount.config.get("token_type") or ""), "default-service"):
+        if rule in {"", "default"}:
+            continue
         if rule in {"service", "batch"}:
             return cast("TokenType", rule)
         if asked in {"service", "batch"}:

@@ -126,7 +126,7 @@ class Tokens:
             max_ttl_seconds=0 if spec.period_seconds else spec.max_ttl_seconds,
             creator=creator_of(creator),
         )
-        if self._sessions.depth(tx, record) >= MAX_ANCESTORS:
+        if self._sessions.depth(tx, record) > MAX_ANCESTORS:
             raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
         unknown = [name for name in policies if not self._policies.exists(tx, name)]
         warnings += [f'Policy "{name}" does not exist' for name in unknown]
