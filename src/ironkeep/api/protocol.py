@@ -33,6 +33,8 @@ _TARGET: Final = re.compile(rb"GET (/v1/[A-Za-z0-9_\-./~]+) HTTP/1\.1\r\n")
 _HEADER: Final = re.compile(
     rb"([A-Za-z0-9\-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*\r\n"
 )
+_LIST: Final = b"LIST "
+_LINK: Final = b"LINK "
 _SLOW: Final = frozenset(
     {b"content-length", b"transfer-encoding", b"expect", b"upgrade", b"connection", b"content-type"}
 )
@@ -53,6 +55,8 @@ class Protocol(HttpToolsProtocol):
 
     _pending: bool = False
     _half: bool = False
+    _parsing: bool = False
+    _listing: bool = False
     _held: bytes = b""
     _remote: str = ""
     _secure: bool = False
@@ -80,15 +84,43 @@ class Protocol(HttpToolsProtocol):
                 self._half = False
                 self._answer(target[1], head)
                 return
-        if self.parser is not None:
+        if self.parser is None:
+            return
+        if not self._parsing and (cycle is None or cycle.response_complete):
+            data = self._disguise(self._held + data)
+        if data:
             super().data_received(data)
 
-    _parsing: bool = False
+    def _disguise(self, data: bytes) -> bytes:
+        """Spell the verb LIST, which the parser does not know, as one that it does and nobody uses.
+
+        A first packet of less than a verb is held until the rest comes.
+        """
+        self._held = b""
+        if data.startswith(_LIST):
+            self._listing = True
+            return _LINK + data[len(_LIST) :]
+        if _LIST.startswith(data):
+            self._held = data
+            return b""
+        return data
 
     def on_message_begin(self) -> None:
         """Note that a head is half there."""
         super().on_message_begin()
         self._half = self._parsing = True
+
+    def on_headers_complete(self) -> None:
+        """Give LIST its name back."""
+        if self._listing:
+            self._listing = False
+            parser, self.parser = self.parser, _Named(self.parser, b"LIST")
+            try:
+                super().on_headers_complete()
+            finally:
+                self.parser = parser
+            return
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Note that nothing is half parsed any more."""
@@ -136,6 +168,21 @@ class Protocol(HttpToolsProtocol):
         self._held += data
         if len(self._held) > MAX_HEAD:
             self.transport.pause_reading()
+
+
+class _Named:
+    """A parser that gives another name to the method it read."""
+
+    def __init__(self, parser: Any, method: bytes) -> None:
+        self._parser: Final = parser
+        self._method: Final = method
+
+    def get_method(self) -> bytes:
+        """Return the name."""
+        return self._method
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
 def _parse_head(block: bytes) -> _Head | None:

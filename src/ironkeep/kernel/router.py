@@ -66,7 +66,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 def _rank(pattern: str) -> list[tuple[int, str]]:
     """Order patterns: literal before {name} before {name...} at the first segment that differs."""
-    return [
+    ranks = [
         (2 if "...}" in segment else 1 if "{" in segment else 0, segment)
         for segment in pattern.split("/")
     ]
+    # What goes on after {name...} is more specific than what ends there.
+    return [*ranks, (3, "")]

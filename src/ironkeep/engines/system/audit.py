@@ -79,6 +79,18 @@ def refuse(_call: Call) -> Response:
     raise InvalidRequest(REFUSED)
 
 
+def disable(call: Call) -> Response:
+    """Refuse for the journal; a device that is not there is disabled already."""
+    if call.path.removeprefix("audit/").strip("/") == "journal":
+        raise InvalidRequest(REFUSED)
+    return Response()
+
+
+def no_hash(_call: Call) -> Response:
+    """Say that no device hashes: entries hold no values, so there are no hashes to look up."""
+    raise InvalidRequest("unknown audit backend: the journal records versions, not hashed values")
+
+
 def search(call: Call, given: Search) -> Response:
     """Return entries that match."""
     if not 1 <= given.limit <= MAX_FOUND or given.first < 0:
@@ -153,8 +165,8 @@ def tile(call: Call) -> Response:
 ROUTES: Final = (
     Route(Operation.READ, "audit", devices, sudo=True, flat=True, help="The audit devices."),
     Route(Operation.UPDATE, "audit/{path...}", refuse, sudo=True, help="Refused."),
-    Route(Operation.DELETE, "audit/{path...}", refuse, sudo=True, help="Refused."),
-    Route(Operation.UPDATE, "audit-hash/{path...}", refuse, sudo=True, help="Refused."),
+    Route(Operation.DELETE, "audit/{path...}", disable, sudo=True, help="Refused."),
+    Route(Operation.UPDATE, "audit-hash/{path...}", no_hash, sudo=True, help="Refused."),
     Route(
         Operation.READ, "audit/log/search", search, Search, sudo=True,
         audited=("first", "limit", "path", "entity", "accessor"), help="Search the journal.",

@@ -9,7 +9,7 @@ from base64 import b64encode
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ironkeep.core.errors import NotFound
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -134,7 +134,7 @@ def verify(call: Call, given: Share) -> Response:
 
 def no_backup(_call: Call) -> Response:
     """Say that no backup exists: shares are never stored."""
-    raise NotFound("no backed-up keys found")
+    raise InvalidRequest("no backed-up keys found")
 
 
 def root_status(call: Call) -> Response:
