@@ -98,9 +98,7 @@ class Server:
         origin = f"{self.config.cluster_name}/audit/{self.config.audit_name}/1"
         files = DirectoryLogFiles(audit)
         heads = self.witnesses.heads(origin, say=log.say)
-        return open_journal(
-            files, self.entropy, origin, self.reading_key.public, witnessed=heads
-        )
+        return open_journal(files, self.entropy, origin, self.reading_key.public, witnessed=heads)
 
     def unseal_with_file(self) -> None:
         """Open the house with the file seal's key, when one is configured and it is initialised."""
@@ -147,7 +145,8 @@ class Server:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self.house.tick(self.clock.now_ns())
+            for effect in self.house.tick(self.clock.now_ns()):
+                committer.submit(effect, lambda _answer: committer.nudge())
             committer.nudge()
             servers.sweep(loop.time())
             try:

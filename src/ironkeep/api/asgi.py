@@ -13,7 +13,7 @@ from ironkeep.api import wire
 from ironkeep.api.errors import status_of
 from ironkeep.api.service import Rendered, Service
 from ironkeep.core.errors import IronkeepError, TooLarge
-from ironkeep.kernel.pipeline import Answer
+from ironkeep.kernel.answer import Answer
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ironkeep.core.errors import IronkeepError, Unavailable
+from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.ledger import Batch, Ledger
-from ironkeep.kernel.pipeline import Answer, Waiting
 
 Send = Callable[[Answer | None], None]
 """Called with the answer once it may leave; with None when its fate is unknown."""
@@ -24,7 +24,9 @@ MAX_WAITING: Final = 8_192
 STALL_NS: Final = 5_000_000_000
 """While a sync takes longer than this, new requests are refused with 503 and not queued."""
 WORKERS: Final = 8
-"""Threads for argon2 and connectors' calls."""
+"""Threads for argon2."""
+EFFECTS: Final = 8
+"""Threads for connectors' calls: apart, so that targets that do not answer delay no login."""
 
 
 class Committer:
@@ -49,6 +51,7 @@ class Committer:
         self.await_quorum = False
         self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._pool: Final = ThreadPoolExecutor(WORKERS, "work")
+        self._effects: Final = ThreadPoolExecutor(EFFECTS, "effect")
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
@@ -148,7 +151,8 @@ class Committer:
             send(None)
 
     def _start(self, waiting: Waiting, send: Send) -> None:
-        future = self._loop.run_in_executor(self._pool, _outcome_of, waiting)
+        pool = self._pool if waiting.receipt is None else self._effects
+        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
         future.add_done_callback(lambda done: self._resume(waiting, done, send))
 
     def _resume(self, waiting: Waiting, done: "asyncio.Future[object]", send: Send) -> None:
@@ -162,6 +166,7 @@ class Committer:
         self._queue.put(None)
         self._thread.join(timeout=10)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._effects.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome_of(waiting: Waiting) -> object:

@@ -17,7 +17,7 @@ from ironkeep.api import wire
 from ironkeep.api.service import Service
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.pipeline import Answer
+from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.plugin import Request
 
 HALF_SECONDS: Final = 10.0

@@ -11,7 +11,8 @@ from typing import Final
 from ironkeep.api.committer import Committer
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError
-from ironkeep.kernel.pipeline import Answer, Pipeline
+from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Request
 
 _REASONS: Final = {

@@ -21,7 +21,9 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
+from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.barrier import Barrier, Store
+from ironkeep.kernel.effects import Effects
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
@@ -109,6 +111,9 @@ class House:
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _ignore
+        self.effects: Final = Effects(
+            self.store, self.state.begin, journal.append, clock.now_ns, self._defect
+        )  # fmt: skip
         self.failure = ""
         self.started = rfc3339(clock.now_ns())
         self._routers: Final[dict[int, tuple[object, Router]]] = {}
@@ -246,29 +251,36 @@ class House:
         issued = self.tokens.issue(tx, mount, spec, now_ns, self.entropy, creator)
         return issued.auth(), list(issued.warnings)
 
-    def tick(self, now_ns: int) -> None:
-        """Do the kernel's work that is driven by time: called about once a second."""
+    def tick(self, now_ns: int) -> list[Waiting]:
+        """Do the kernel's work that is driven by time; called about once a second.
+
+        Return the effects that this began, to be waited for as a request is.
+        """
         for entry in self.refusals.flush(now_ns):
             self.journal.append(entry)
-        if self.barrier is not None:
-            self._expire(now_ns)
+        return [] if self.barrier is None else self._expire(now_ns)
 
-    def _expire(self, now_ns: int) -> None:
-        """Take up what is past its time: tokens, leases, wrapped responses."""
+    def _expire(self, now_ns: int) -> list[Waiting]:
+        """Take up what is past its time: tokens, leases, wrapped responses, effects."""
         keys = self.storage.due(now_ns, EXPIRE_AT_ONCE)
         if not keys:
-            return
+            return []
         tx = self.state.begin()
-        records = self.keys().records_due(tx, keys, now_ns)
         try:
+            records = self.keys().records_due(tx, keys, now_ns)
             self.tokens.expire(tx, [r for r in records if r.place.mount == "sys/tokens"], now_ns)
             self.leases.due(tx, [r for r in records if r.place.mount == "sys/leases"], now_ns)
+            started = self.effects.tick(tx, records, now_ns)
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
-            return
+            return []
         tx.merge()
         audited: dict[str, Value] = {"due": len(records)}
         self.note("tick", "expire", audited)
+        return started
+
+    def _defect(self, request: RequestId, error: Exception) -> None:
+        self.on_defect(request, error)
 
     def _drop_cubbyhole(self, tx: Tx, token: TokenHash, _record: StoredToken) -> None:
         store = self.cubbyhole(tx)

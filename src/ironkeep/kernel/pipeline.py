@@ -19,8 +19,8 @@ from ironkeep.core.event import Entry, Released, Value
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
+from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.house import MAX_PATH, House
-from ironkeep.kernel.journal import Receipt
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
 from ironkeep.kernel.state import Tx
@@ -28,35 +28,6 @@ from ironkeep.kernel.token import Session
 
 MAX_DECISIONS: Final = 4_096
 """Decisions remembered for a session; a token that asks for more paths pays for each anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What may be sent once the batch that holds `receipt` is durable.
-
-    `error` is None when it went well; the edge owns the table from error class to status. `body`
-    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
-    """
-
-    receipt: Receipt | None
-    body: bytes | None = None
-    error: type[Exception] | None = None
-    absent: bool = False
-    accepted: bool = False
-    content_type: str = "application/json"
-    quorum: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request that waits for `work`; run it on a worker, then call `finish` with what came of it.
-
-    With a receipt the work is an effect: it starts only when the batch of that receipt is durable.
-    """
-
-    work: Callable[[], Any]
-    finish: Callable[[Any], "Answer | Waiting"]
-    receipt: Receipt | None = None
 
 
 @dataclass(slots=True)

@@ -16,9 +16,10 @@ from typing import Any, Final
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal_recovery import open_journal
-from ironkeep.kernel.pipeline import Answer, Pipeline, Waiting
+from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin, Request
 from ironkeep.kernel.reading import reading_key_of
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
@@ -193,5 +194,7 @@ class Vault:
     def tick(self, seconds: float = 1) -> None:
         """Let time pass and do what it brings."""
         self.clock.advance(seconds=seconds)
-        self.house.tick(self.clock.now_ns())
+        effects = self.house.tick(self.clock.now_ns())
         self.flush()
+        for effect in effects:
+            self.settle(effect)

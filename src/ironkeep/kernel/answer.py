@@ -1,0 +1,36 @@
+"""How the execution of something ends: with an answer, or waiting for work outside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ironkeep.kernel.journal import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What may be sent once the batch that holds `receipt` is durable.
+
+    `error` is None when it went well; the edge owns the table from error class to status. `body`
+    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
+    """
+
+    receipt: Receipt | None
+    body: bytes | None = None
+    error: type[Exception] | None = None
+    absent: bool = False
+    accepted: bool = False
+    content_type: str = "application/json"
+    quorum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that waits for `work`: run it on a worker, then call `finish` with what came of it.
+
+    With a receipt the work is an effect: it starts only when the batch of that receipt is durable.
+    """
+
+    work: Callable[[], Any]
+    finish: Callable[[Any], "Answer | Waiting"]
+    receipt: Receipt | None = None
