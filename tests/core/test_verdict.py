@@ -470,3 +470,31 @@ def test_losing_evidence_never_improves_an_open_case(names: set[str]) -> None:
         Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("document:dump",), at(20), "found")),
     )
     assert verdict_of(case.placed().without(*names)).outcome is not Outcome.PROVEN
+
+
+def test_what_cannot_be_undone_is_said_without_being_asked() -> None:
+    archive = "store:archive"
+    emulated = ev.Probed(
+        CASE, OLD, DATABASE, "db:5432", Probe.DEAD, "", "refused", at(53), 3, emulated=True
+    )
+    case = sample_case().with_lines(
+        Line(5, "archive", link(DATABASE, EdgeKind.HOLDS, archive)),
+        Line(53, "emulated", emulated),
+    )
+    words = " | ".join(verdict_of(case).residue)
+    assert "what store archive held could be copied" in words
+    assert "system orders-database was an emulator" in words
+    assert "orders seen before the breach stay seen" in words
+
+
+def test_an_entry_of_no_time_that_there_is_is_refused() -> None:
+    for time_ns in (-1, (1 << 63) - 1):
+        line = Line(60, "odd", None, {"time_ns": time_ns, "kind": "notice"})
+        with pytest.raises(IntegrityError, match="no time"):
+            decide(sample_case().with_lines(line).evidence())
+
+
+def test_an_entry_that_claims_to_be_of_the_future_is_seen_all_the_same() -> None:
+    alive = Line(53, "alive", probe(Probe.ALIVE), {"time_ns": at(5_000)})
+    checks = {item.check for item in verdict_of(sample_case().with_lines(alive)).open_items()}
+    assert checks == {"worked after revocation", "clock ran back"}

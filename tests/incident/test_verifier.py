@@ -355,3 +355,46 @@ def test_a_pack_of_no_case_at_all() -> None:
     empty = SamplePack(SampleCase((request(1, "read", "bob"),)))
     with pytest.raises(NotFound):
         empty.pack()
+
+
+def test_an_entry_that_does_not_parse_is_refused() -> None:
+    for body in (b"{}", b"[" * 5_000, b'{"kind":"effect","time_ns":1,"audited":{"incident":"x"}}'):
+        sample = SamplePack()
+        sample.log.append([sample._leaf_key.seal(len(sample.log.entries), body)])
+        with pytest.raises(IntegrityError):
+            sample.pack()
+
+
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [
+        ("3", lambda raw: raw.replace(b"in-toto.io/Statement/v1", b"in-toto.io/Statement/v2")),
+        ("3", lambda raw: raw.replace(b"evidence-pack:v1", b"evidence-pack:v2")),
+        ("3", lambda raw: raw.replace(b'"version":1', b'"version":2')),
+        ("3", lambda raw: raw.replace(b'"case/7"', b'"case/8"')),
+        ("3", lambda raw: raw.replace(b'{"sha256":', b'{"sha512":')),
+        ("3", lambda raw: raw.replace(b'"version":1', b'"version": 1')),
+        ("3", lambda raw: raw.replace(b'"version":1', b'"version":1,"version":1')),
+        ("3", lambda _: b"[" * 100_000),
+    ],
+)
+def test_another_statement_is_refused(step: str, change: Callable[[bytes], bytes]) -> None:
+    payload = change(dsse.decode(RAW).payload)
+    vkey = SAMPLE.key.verifier_key(KeyType.ED25519).format()
+    raw = dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: SAMPLE.key.private_key()}))
+    refused(raw, step)
+
+
+def test_another_payload_type_is_refused() -> None:
+    vkey = SAMPLE.key.verifier_key(KeyType.ED25519).format()
+    envelope = dsse.sign("text/plain", dsse.decode(RAW).payload, {vkey: SAMPLE.key.private_key()})
+    refused(dsse.encode(envelope), "3")
+
+
+@pytest.mark.parametrize("keyid", ["", "pack", "witness"])
+def test_without_pinned_keys_the_pack_names_a_key_that_signed_it(keyid: str) -> None:
+    if keyid == "witness":
+        keyid = SAMPLE.key.verifier_key(KeyType.COSIGNATURE).format()
+    keys = {keyid: SAMPLE.key.private_key()}
+    raw = dsse.encode(dsse.sign(PAYLOAD_TYPE, dsse.decode(RAW).payload, keys))
+    refused(raw, "2", None)

@@ -58,9 +58,7 @@ class CaseFile:
         self.name: Final = evidence.case
         self.as_of_ns: Final = evidence.as_of_ns
         self.log: Final = evidence.log
-        self.entries: Final = tuple(
-            each for each in evidence.entries if each[1].time_ns <= evidence.as_of_ns
-        )
+        self.entries: Final = _until(evidence)
         self.estate: Final = Estate()
         self.deeds: Final = Deeds()
         self.cases: Final[defaultdict[str, Case]] = defaultdict(Case)
@@ -230,6 +228,16 @@ class CaseFile:
         case.bases.append(record.basis)
         if isinstance(record, ev.Opened) and case.opening is None:
             case.opening = Filed(index, entry, record)
+
+
+def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
+    """Return the entries up to the last one that is not later than the verdict.
+
+    Cut by place, not by time: one that claims to be of the future is no less seen for it.
+    """
+    times = [entry.time_ns <= evidence.as_of_ns for _, entry in evidence.entries]
+    count = len(times) - times[::-1].index(True) if True in times else 0
+    return evidence.entries[:count]
 
 
 def _check_nodes(record: ev.Record) -> None:

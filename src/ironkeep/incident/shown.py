@@ -133,10 +133,7 @@ def _is_withheld(shown: WindowLeaf) -> bool:
 
 def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:
     """Return the entry that a leaf commits to."""
-    try:
-        body = shown.body.encode()
-    except UnicodeEncodeError:
-        raise IntegrityError(f"entry {index}: not UTF-8") from None
+    body = shown.body.encode()
     check_disclosed(shown.leaf, Disclosed(index, shown.salt, body))
     try:
         return event.decode(body)

@@ -132,7 +132,8 @@ def _entry(line: Line) -> Entry:
     if record is None:
         return Entry(**{"kind": "request", "time_ns": at(line.seconds), **line.fields})
     who = {"entity": "responder-entity", "accessor": "responder-accessor", **line.fields}
-    return Entry("effect", at(line.seconds), audited=ev.to_audited(record), **who)
+    made = {"kind": "effect", "time_ns": at(line.seconds), "audited": ev.to_audited(record)}
+    return Entry(**{**made, **who})
 
 
 def sample_case() -> SampleCase:
