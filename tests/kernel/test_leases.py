@@ -49,27 +49,27 @@ def test_ids_are_blind() -> None:
 def test_listing_goes_folder_by_folder() -> None:
     s = Services()
     one, two = lease(s), lease(s, path="database/creds/web")
-    assert s.leases.names(s.tx, "") == ["database/"]
-    assert s.leases.names(s.tx, "database") == ["creds/"]
-    assert s.leases.names(s.tx, "database/creds/") == ["app/", "web/"]
-    assert s.leases.names(s.tx, "database/creds/app") == [one.id.rpartition("/")[2]]
+    assert s.leases.list(s.tx, "") == ["database/"]
+    assert s.leases.list(s.tx, "database") == ["creds/"]
+    assert s.leases.list(s.tx, "database/creds/") == ["app/", "web/"]
+    assert s.leases.list(s.tx, "database/creds/app") == [one.id.rpartition("/")[2]]
     assert s.leases.count(s.tx) == 2
     s.leases.done(s.tx, two)
-    assert s.leases.names(s.tx, "database/creds") == ["app/"]
+    assert s.leases.list(s.tx, "database/creds") == ["app/"]
 
 
 def test_a_tokens_lease_is_seen_under_its_path() -> None:
     s = Services()
     made = token(s)
     lease_id = f"auth/token/create/h{made.hash}"
-    assert s.leases.names(s.tx, "auth/token/create") == [f"h{made.hash}"]
+    assert s.leases.list(s.tx, "auth/token/create") == [f"h{made.hash}"]
     found = s.leases.get(s.tx, lease_id, s.now)
     assert found is not None
     assert found.of_token
     assert found.expires_ns == made.record.expires_ns
     s.leases.revoke(s.tx, lease_id, s.now)
     assert s.tokens.store.load(s.tx, made.hash) is None
-    assert s.leases.names(s.tx, "") == []
+    assert s.leases.list(s.tx, "") == []
 
 
 def test_renewal_stays_within_the_maximum() -> None:
@@ -137,7 +137,7 @@ def test_expiry_takes_back() -> None:
     s.clock.advance(seconds=61)
     assert s.leases.get(s.tx, made.id, s.now) is None
     assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [made.id]
-    assert s.leases.names(s.tx, "database/creds/app") == [made.id.rpartition("/")[2]]
+    assert s.leases.list(s.tx, "database/creds/app") == [made.id.rpartition("/")[2]]
     assert s.leases.get(s.tx, plain.id, s.now) is None
 
 

@@ -1,6 +1,7 @@
 """Tokens: issued, authenticated, renewed, counted, revoked; by Vault's rules."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -188,6 +189,17 @@ def test_a_roles_maximum_holds_for_renewals_too() -> None:
     s.clock.advance(seconds=50)
     record, _ = s.tokens.renew(s.tx, token.hash, 0, Limits(), s.now)
     assert record.expires_ns == s.now + 40 * SECOND_NS
+
+
+def test_a_mounts_maximum_holds_wherever_the_token_is_renewed() -> None:
+    s = Services()
+    mount = replace(TOKEN, config={"max_lease_ttl": 90})
+    for rest, most in ({"ttl_seconds": 60}, 40), ({"period_seconds": 600}, 90):
+        spec = TokenSpec(("dev",), "token", "auth/token/create", **rest)
+        token = s.tokens.issue(s.tx, mount, spec, s.now, s.entropy)
+        s.clock.advance(seconds=50)
+        record, _ = s.tokens.renew(s.tx, token.hash, 10_000, Limits(), s.now)
+        assert record.expires_ns == s.now + most * SECOND_NS
 
 
 def test_a_periodic_token_lives_as_long_as_it_is_renewed() -> None:

@@ -14,8 +14,6 @@ from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.fields import Duration
-from ironkeep.kernel.lifetimes import Limits, limits_of
-from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount, Response, Route
 from ironkeep.kernel.token import TokenRecord
 from ironkeep.kernel.token_store import StoredToken
@@ -170,18 +168,9 @@ def _renew(
 ) -> Response:
     if record.type == "batch":
         raise InvalidRequest("batch tokens cannot be renewed")
-    limits = _limits(call, record)
-    renewed, warnings = call.house.tokens.renew(call.tx, name, increment, limits, call.now_ns)
-    return Response(auth=call.house.tokens.auth(call.tx, renewed, token), warnings=warnings)
-
-
-def _limits(call: Call, record: TokenRecord) -> Limits:
-    """Return the limits of the mount that issued a token; the system's when it is gone."""
-    table = call.house.mounts.table(call.house.store(call.tx, MOUNTS))
-    for mount in table.by_path.values():
-        if mount.accessor == record.mount:
-            return limits_of(mount.config)
-    return Limits()
+    tokens = call.house.tokens
+    renewed, warnings = tokens.renew(call.tx, name, increment, tokens.limits, call.now_ns)
+    return Response(auth=tokens.auth(call.tx, renewed, token), warnings=warnings)
 
 
 ROUTES: Final[tuple[Route, ...]] = (

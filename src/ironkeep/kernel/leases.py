@@ -216,10 +216,6 @@ class Leases:
                 self.revoke(tx, raw.decode(), now_ns)
         return len(suffixes)
 
-    def names(self, tx: Tx, prefix: str) -> list[str]:
-        """Return the names directly below prefix, sorted; folders end in a slash."""
-        return self._of(tx).list(f"id/{prefix}" if prefix else "id")
-
     def count(self, tx: Tx) -> int:
         """Return the number of leases, tokens' included."""
         return sum(1 for _ in self._of(tx).walk("id"))
@@ -266,6 +262,11 @@ class Leases:
 
     def _of(self, tx: Tx) -> Store:
         return self._stores(tx, LEASES)
+
+    # The last method: below it, `list` would not be the type.
+    def list(self, tx: Tx, prefix: str) -> list[str]:
+        """Return the names directly below prefix, sorted; folders end in a slash."""
+        return self._of(tx).list(f"id/{prefix}" if prefix else "id")
 
 
 def token_lease_id(path: str, token: TokenHash) -> str:

@@ -22,10 +22,13 @@ class Limits:
     max_seconds: int = DEFAULT_TTL_SECONDS
 
 
-def limits_of(config: Mapping[str, Any]) -> Limits:
+SYSTEM: Final = Limits()
+
+
+def limits_of(config: Mapping[str, Any], system: Limits = SYSTEM) -> Limits:
     """Return the limits in a mount's config; a length that is 0 or absent is the system's."""
-    longest = int(config.get("max_lease_ttl") or DEFAULT_TTL_SECONDS)
-    default = int(config.get("default_lease_ttl") or DEFAULT_TTL_SECONDS)
+    longest = int(config.get("max_lease_ttl") or system.max_seconds)
+    default = int(config.get("default_lease_ttl") or system.default_seconds)
     return Limits(min(default, longest), longest)
 
 

@@ -107,6 +107,14 @@ class Sessions:
             return False
         return True
 
+    def session(self, tx: Tx, token: TokenHash, record: StoredToken, now_ns: int) -> Session:
+        """Return the session that a token whose row was found would have, wherever it is used.
+
+        Raise PermissionDenied when it is not alive.
+        """
+        life = self._check_life(tx, token, record, now_ns, resuming=False)
+        return self._build(tx, token, record, life).session
+
     def depth(self, tx: Tx, record: StoredToken) -> int:
         """Return how many generations are above a token."""
         count = 0

@@ -20,7 +20,7 @@ from ironkeep.kernel.barrier import DueRecord
 from ironkeep.kernel.batch_token import is_batch, open_token, seal_token
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.leases import Lease, Leases
-from ironkeep.kernel.lifetimes import SECOND_NS, Limits, lifetime, limits_of
+from ironkeep.kernel.lifetimes import SECOND_NS, SYSTEM, Limits, lifetime, limits_of
 from ironkeep.kernel.places import StoreOf
 from ironkeep.kernel.plugin import Mount
 from ironkeep.kernel.policies import Policies, normalise_names
@@ -61,14 +61,21 @@ class Tokens:
     """Keeps tokens. Every method reads and writes the transaction it is given, and nothing else."""
 
     def __init__(
-        self, stores: StoreOf, policies: Policies, identity: Identity, leases: Leases
+        self,
+        stores: StoreOf,
+        policies: Policies,
+        identity: Identity,
+        leases: Leases,
+        limits: Limits = SYSTEM,
     ) -> None:
+        self.limits: Final = limits
         self.store: Final = TokenStore(stores)
         self._policies: Final = policies
         self._identity: Final = identity
         self._leases: Final = leases
         self._sessions: Final = Sessions(self.store, policies, identity)
         self.authenticate: Final = self._sessions.authenticate
+        self.session: Final = self._sessions.session
         self.on_ended: Final[list[Ended]] = []
         leases.attach(self)
 
@@ -100,7 +107,8 @@ class Tokens:
             entity, identity_policies = known.id, known.policies
         policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
         check_policies(policies, mount)
-        seconds, warnings = first_lifetime(spec, policies, limits_of(mount.config), now_ns)
+        limits = limits_of(mount.config, self.limits)
+        seconds, warnings = first_lifetime(spec, policies, limits, now_ns)
         renewable = spec.renewable and seconds > 0 and spec.type == "service"
         record = StoredToken(
             accessor=TokenAccessor(""),
@@ -123,7 +131,8 @@ class Tokens:
             bound_cidrs=spec.bound_cidrs if seconds else (),
             role=spec.role,
             mount=mount.accessor,
-            max_ttl_seconds=0 if spec.period_seconds else spec.max_ttl_seconds,
+            # The mount's limit goes along: whatever renews the token need not know the mount.
+            max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
             creator=creator_of(creator),
         )
         if self._sessions.depth(tx, record) > MAX_ANCESTORS:
@@ -200,8 +209,8 @@ class Tokens:
     ) -> tuple[StoredToken, list[str]]:
         """Extend a token by increment seconds, 0 for its own length; return it with warnings.
 
-        `limits` are those of the mount that issued it. Raise InvalidRequest when it cannot be
-        renewed.
+        The limits of the role and mount that issued it hold, and `limits` beside them. Raise
+        InvalidRequest when it cannot be renewed.
         """
         record = self.store.load(tx, token)
         if record is None or not record.renewable or not record.expires_ns:
