@@ -1,6 +1,6 @@
 # The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run check lint test format bench slow lock clean
+.PHONY: help demo run check lint test format bench slow compat lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
 	touch $@
 
+# hvac's own tests ship in its source distribution; the suite runs as it is.
+$(VENV)/.hvac: $(VENV)/.ready
+	$(BIN)/python -m pip --quiet --disable-pip-version-check download --no-deps --no-binary :all: --dest $(VENV)/sdist hvac==2.4.0
+	echo 'e0056ad9064e7923e874e6769015b032580b639e29246f5ab1044f7959c1c7e0  $(VENV)/sdist/hvac-2.4.0.tar.gz' | sha256sum --check --quiet
+	tar -xzf $(VENV)/sdist/hvac-2.4.0.tar.gz -C $(VENV)
+	touch $@
+
 demo: $(VENV)/.ready  ## the breach replay: leak, exposure, eviction, proof
 	$(BIN)/ironkeep demo
 
@@ -34,7 +41,7 @@ lint: $(VENV)/.ready  ## format, rules, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.ready  ## the tests, or some: make test T=tests/core
+test: $(VENV)/.ready $(VENV)/.hvac  ## the tests, or some: make test T=tests/core
 	$(BIN)/pytest -n $(JOBS) -m 'not slow' $(T)
 
 format: $(VENV)/.ready  ## let ruff format and mend
@@ -46,6 +53,9 @@ bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs
 
 slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m slow $(T)
+
+compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its lists into docs/api.md
+	$(BIN)/python tests/compat/hvac_suite.py
 
 lock: $(VENV)/.ready  ## resolve the dependencies again
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --group dev --no-emit-index-url --no-header -o requirements.lock pyproject.toml

@@ -1,0 +1,116 @@
+"""Runs hvac's own integration tests, unmodified, against `ironkeep server`.
+
+`python tests/compat/hvac_suite.py` runs them and writes the two lists of test ids into docs/api.md;
+test_hvac.py runs them and compares.
+"""
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUITE = ROOT / ".venv" / "hvac-2.4.0"
+DOCS = ROOT / "docs" / "api.md"
+BEGIN, END = "<!-- hvac: begin -->", "<!-- hvac: end -->"
+TIMEOUT_SECONDS = 1_200
+
+_API = "tests/integration_tests/api"
+FILES = (
+    f"{_API}/secrets_engines/test_kv_v1.py",
+    f"{_API}/secrets_engines/test_kv_v2.py",
+    f"{_API}/auth_methods/test_token.py",
+    *(
+        f"{_API}/system_backend/test_{name}.py"
+        for name in (
+            "audit", "auth", "health", "init", "key", "leader", "lease", "mount", "namespace",
+            "policies", "policy", "seal", "wrapping",
+        )
+    ),
+    "tests/integration_tests/v1/test_integration.py",
+    "tests/integration_tests/v1/test_system_backend.py",
+)  # fmt: skip
+"""Every file of the suite that holds a test which needs only what is built here."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Test ids by outcome, each sorted."""
+
+    passed: list[str]
+    failed: list[str]
+    skipped: list[str]
+
+
+def run(files: tuple[str, ...] = FILES) -> Results:
+    """Run the suite's files, one after another in one process; return what came of each test."""
+    report = SUITE / "report.xml"
+    report.unlink(missing_ok=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{ROOT / 'tests' / 'compat' / 'bin'}:{os.environ['PATH']}",
+        "IRONKEEP_PYTHON": sys.executable,
+    }
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:randomly", "-W", "ignore",
+            f"--junitxml={report}", *files,
+        ],
+        cwd=SUITE, env=environment, capture_output=True, text=True, check=False,
+        timeout=TIMEOUT_SECONDS,
+    )  # fmt: skip
+    if not report.exists():
+        raise RuntimeError(f"hvac's suite did not run:\n{done.stdout}\n{done.stderr}")
+    return _read(report)
+
+
+def _read(report: Path) -> Results:
+    outcomes: dict[str, str] = {}
+    for case in ET.parse(report).iter("testcase"):
+        name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
+        module = case.get("classname", "").split(".")[-2]
+        outcome = "passed"
+        if case.find("failure") is not None or case.find("error") is not None:
+            outcome = "failed"
+        elif case.find("skipped") is not None:
+            outcome = "skipped"
+        outcomes[f"{module}::{name}"] = outcome
+    return Results(
+        *(
+            sorted(name for name, outcome in outcomes.items() if outcome == wanted)
+            for wanted in ("passed", "failed", "skipped")
+        )
+    )
+
+
+def as_markdown(results: Results) -> str:
+    """Return the lists as they stand in docs/api.md."""
+    lines = [
+        (
+            f"{len(results.passed)} pass, {len(results.failed)} are not supported yet, "
+            f"{len(results.skipped)} skip themselves (another edition or release of Vault)."
+        )
+    ]
+    for title, names in (("Pass", results.passed), ("Not supported yet", results.failed)):
+        lines += ["", f"### {title}", "", *(f"- `{name}`" for name in names)]
+    return "\n".join(lines)
+
+
+def documented() -> str:
+    """Return what docs/api.md says."""
+    return DOCS.read_text().partition(BEGIN)[2].partition(END)[0].strip()
+
+
+def write(results: Results) -> None:
+    """Put the lists into docs/api.md."""
+    before, _, rest = DOCS.read_text().partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCS.write_text(f"{before}{BEGIN}\n{as_markdown(results)}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    found = run()
+    write(found)
+    print(f"{len(found.passed)} passed, {len(found.failed)} failed, {len(found.skipped)} skipped")
