@@ -1,0 +1,1 @@
+"""The `ironkeep` command: Vault's verbs, and what Ironkeep adds to them."""

@@ -1,0 +1,164 @@
+"""What a command is, and how its arguments are read.
+
+A command is a value: a summary, its flags, examples, and the function that runs it. Flags are
+spelt as Vault's: one dash or two, `-name=value` or `-name value`, booleans also `-name=true`; and
+they may stand before or after the other arguments.
+"""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from ironkeep.cli.terminal import Terminal
+from ironkeep.config import environment
+from ironkeep.core.errors import InvalidRequest
+
+FORMATS: Final = ("table", "json")
+HELP: Final = frozenset({"--help", "--h"})
+
+_TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+_GO_FLAG: Final = re.compile(r"-[A-Za-z]")
+
+
+@dataclass(slots=True)
+class Context:
+    """One run: the parsed arguments and the streams."""
+
+    args: argparse.Namespace
+    terminal: Terminal
+
+
+def no_arguments(_parser: argparse.ArgumentParser) -> None:
+    """Take no flags of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that runs.
+
+    `remote` adds the flags that say how to reach a server, `output` those that say how to print.
+    `run` returns the exit code.
+    """
+
+    summary: str
+    run: Callable[[Context], int]
+    usage: str = ""
+    examples: str = ""
+    arguments: Callable[[argparse.ArgumentParser], None] = no_arguments
+    remote: bool = True
+    output: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A command with commands below it."""
+
+    summary: str
+    commands: Mapping[str, "Command | Group"]
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Shows flags as Vault's help does."""
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings:
+            return str(action.metavar or action.dest)
+        name = "-" + action.option_strings[0].lstrip("-")
+        return name if action.nargs == 0 else f"{name}={action.metavar or 'TEXT'}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequest(f"{_as_go(message)}\nSee `{self.prog} -help`.")
+
+
+def _as_go(message: str) -> str:
+    return re.sub(r"--(?=[a-z])", "-", message)
+
+
+def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
+    """Return the parser of one command; name is how it was called, `ironkeep kv get`."""
+    parser = _Parser(
+        prog=name,
+        usage=f"{name} [flags] {command.usage}".rstrip(),
+        description=command.summary,
+        epilog=f"examples:\n{command.examples}" if command.examples else None,
+        formatter_class=_Formatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    command.arguments(parser)
+    if command.remote:
+        _add_connection(parser)
+    if command.output:
+        _add_output(parser)
+    return parser
+
+
+def _add_connection(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("connection (the environment variable in brackets)")
+    add = group.add_argument
+    add("--address", metavar="URL", help="of the server [VAULT_ADDR]")
+    add("--ca-cert", metavar="FILE", help="PEM of the CA that signs the server [VAULT_CACERT]")
+    add("--ca-path", metavar="DIR", help="directory of such PEM files [VAULT_CAPATH]")
+    add("--client-cert", metavar="FILE", help="PEM to present [VAULT_CLIENT_CERT]")
+    add("--client-key", metavar="FILE", help="its key [VAULT_CLIENT_KEY]")
+    add("--tls-skip-verify", action="store_true", help="do not verify [VAULT_SKIP_VERIFY]")
+    add("--namespace", metavar="PATH", help="[VAULT_NAMESPACE]")
+    add("--wrap-ttl", metavar="TIME", help="wrap the answer for this long [VAULT_WRAP_TTL]")
+    add("--output-curl-string", action="store_true", help="print the request instead of sending")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", metavar="table|json", help="[VAULT_FORMAT]")
+    group.add_argument("--field", metavar="NAME", help="print this field alone")
+
+
+def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise InvalidRequest saying what is wrong with them."""
+    return parser.parse_intermixed_args(_settle_booleans(parser, argv))
+
+
+def normalise(argv: Sequence[str]) -> list[str]:
+    """Return argv with every flag spelt with two dashes; what follows `--` stays."""
+    result: list[str] = []
+    for position, word in enumerate(argv):
+        if word == "--":
+            return [*result, *argv[position:]]
+        result.append("-" + word if _GO_FLAG.match(word) else word)
+    return result
+
+
+def _settle_booleans(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
+    """Return argv with `--flag=true` as `--flag`, and without `--flag=false`."""
+    booleans = {
+        option
+        for action in parser._actions  # noqa: SLF001 - argparse has no public list of them
+        if action.nargs == 0
+        for option in action.option_strings
+    }
+    result = []
+    for word in argv:
+        name, equals, value = word.partition("=")
+        if not (equals and name in booleans):
+            result.append(word)
+        elif value in _TRUE:
+            result.append(name)
+        elif value not in _FALSE:
+            raise InvalidRequest(f"{_as_go(name)} takes true or false")
+    return result
+
+
+def choose_output(args: argparse.Namespace, terminal: Terminal) -> None:
+    """Set how terminal prints from -format, VAULT_FORMAT and -field; raise InvalidRequest."""
+    chosen = getattr(args, "format", None) or environment("VAULT_FORMAT") or FORMATS[0]
+    if chosen not in FORMATS:
+        raise InvalidRequest(f"-format (or VAULT_FORMAT) is one of {', '.join(FORMATS)}")
+    terminal.format = chosen
+    terminal.field = getattr(args, "field", None) or ""

@@ -1,0 +1,106 @@
+"""`ironkeep login`: get a token, check it, and keep it in ~/.vault-token.
+
+Secrets are typed without echo or come from standard input as `-`; a password on the command line
+works as in Vault (`password=…`), and is seen by whoever sees the process list.
+"""
+
+import argparse
+import getpass
+from typing import Any, Final
+
+from ironkeep.cli import render, tokenfile
+from ironkeep.cli.client import Client, connect
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.connection import require_token
+from ironkeep.cli.failures import Refused
+from ironkeep.cli.inputs import data_of
+from ironkeep.cli.terminal import Terminal
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.secret import Secret
+
+_METHODS: Final = ("token", "userpass")
+
+
+def _login(context: Context) -> int:
+    args, terminal = context.args, context.terminal
+    if args.method not in _METHODS:
+        raise InvalidRequest(f"-method is one of {', '.join(_METHODS)}")
+    client = connect(context)
+    if args.method == "token":
+        document = _with_token(client, terminal, args.arguments)
+    else:
+        document = _with_password(client, terminal, args)
+    return _finish(context, document)
+
+
+def _with_token(client: Client, terminal: Terminal, words: list[str]) -> dict[str, Any]:
+    """Return a login answer for a token that exists already."""
+    given = words[0].removeprefix("token=") if words else None
+    if len(words) > 1:
+        raise InvalidRequest("login with a token takes one argument: the token, or -")
+    token = terminal.secret(given, "Token")
+    require_token(token)
+    reply = client.send("GET", "auth/token/lookup-self", token=token)
+    if reply.document is None or reply.document.get("wrap_info"):
+        return reply.document or {}
+    data = reply.document["data"]
+    auth = {
+        "client_token": token.reveal().decode("ascii"),
+        "accessor": data["accessor"],
+        "policies": data["policies"],
+        "token_policies": data["policies"],
+        "identity_policies": data.get("identity_policies"),
+        "metadata": data.get("meta"),
+        "lease_duration": data["ttl"],
+        "renewable": data.get("renewable", False),
+    }
+    return {**reply.document, "data": None, "auth": auth}
+
+
+def _with_password(client: Client, terminal: Terminal, args: argparse.Namespace) -> dict[str, Any]:
+    data = data_of(args.arguments, terminal)
+    name = data.pop("username", None) or getpass.getuser()
+    if data.get("password") in (None, ""):
+        data["password"] = terminal.secret(None, "Password").reveal().decode()
+    elif "password=-" in args.arguments:
+        # The end of the line that was typed is no part of the password.
+        data["password"] = data["password"].rstrip("\r\n")
+    path = (args.path or args.method).strip("/")
+    return client.write(f"auth/{path}/login/{name}", data) or {}
+
+
+def _finish(context: Context, document: dict[str, Any]) -> int:
+    args, terminal = context.args, context.terminal
+    auth = document.get("auth")
+    if auth and not auth.get("client_token"):
+        raise Refused("login", 200, ["a second factor is needed: this command cannot ask for it"])
+    if not auth:
+        return render.answer(terminal, document, "Logged in.")
+    if not args.no_store:
+        tokenfile.store(tokenfile.home(), Secret(auth["client_token"].encode()))
+    if args.no_print:
+        return 0
+    if terminal.format == "table" and not terminal.field:
+        kept = "It is not kept." if args.no_store else f"It is kept in ~/{tokenfile.NAME}."
+        terminal.note(f"Success! You are now authenticated. The token is shown below. {kept}")
+    return render.answer(terminal, document, "")
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("arguments", metavar="TOKEN | key=value", nargs="*", default=[])
+    add("--method", metavar="NAME", default="token", help="token (the default) or userpass")
+    add("--path", metavar="PATH", help="where the method is mounted, if not at its name")
+    add("--no-store", action="store_true", help="do not keep the token")
+    add("--no-print", action="store_true", help="do not print the token")
+
+
+LOGIN: Final = Command(
+    "Log in, and keep the token in ~/.vault-token (mode 0600) for the commands that follow.",
+    _login,
+    "[TOKEN | key=value...]",
+    "  $ ironkeep login                                  (asks for a token)\n"
+    "  $ ironkeep login - < token.txt\n"
+    "  $ ironkeep login -method=userpass username=ada    (asks for the password)",
+    _arguments,
+)

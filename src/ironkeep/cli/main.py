@@ -1,0 +1,138 @@
+"""The entry point: finds the command, runs it, and turns errors into words and an exit code.
+
+`COMMANDS` is the whole command line. A line names a module and the `Command` or `Group` in it; the
+module is loaded only when its command is called, so that no command pays for another's imports.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ironkeep.adapters import log
+from ironkeep.cli import exits
+from ironkeep.cli.command import (
+    HELP,
+    Command,
+    Context,
+    Group,
+    choose_output,
+    normalise,
+    parse,
+    parser_of,
+)
+from ironkeep.cli.failures import CurlString
+from ironkeep.cli.terminal import Terminal
+from ironkeep.core.errors import InvalidRequest, IronkeepError
+
+PROGRAM: Final = "ironkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a command is, and what it is for."""
+
+    module: str
+    name: str
+    summary: str
+
+
+COMMANDS: Final[Mapping[str, Line]] = {
+    "read": Line("ironkeep.cli.logical", "READ", "Read data and secrets"),
+    "write": Line("ironkeep.cli.logical", "WRITE", "Write data, configuration and secrets"),
+    "list": Line("ironkeep.cli.logical", "LIST", "List data or secrets"),
+    "delete": Line("ironkeep.cli.logical", "DELETE", "Delete secrets and configuration"),
+    "patch": Line("ironkeep.cli.logical", "PATCH", "Change parts of data"),
+    "unwrap": Line("ironkeep.cli.logical", "UNWRAP", "Open a wrapped answer, once"),
+    "login": Line("ironkeep.cli.login", "LOGIN", "Log in and keep the token"),
+    "status": Line("ironkeep.cli.status", "STATUS", "Is the server sealed?"),
+    "kv": Line("ironkeep.cli.kv", "KV", "Key-value secrets"),
+    "token": Line("ironkeep.cli.token", "TOKEN", "Tokens"),
+    "policy": Line("ironkeep.cli.policy", "POLICY", "ACL policies"),
+    "secrets": Line("ironkeep.cli.mounts", "SECRETS", "Secrets engines"),
+    "auth": Line("ironkeep.cli.mounts", "AUTH", "Auth methods"),
+    "lease": Line("ironkeep.cli.lease", "LEASE", "Leases"),
+    "operator": Line("ironkeep.cli.operator", "OPERATOR", "Initialise, unseal, seal, change keys"),
+    "audit": Line("ironkeep.cli.audit", "AUDIT", "Read, prove and verify the audit journal"),
+    "server": Line("ironkeep.cli.server", "SERVER", "Start a server"),
+    "version": Line("ironkeep.cli.version", "VERSION", "Print the version"),
+}
+
+_TOP_VERSION: Final = frozenset({"--version", "--v"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in argv (without the program's name; sys.argv's by default)."""
+    terminal = Terminal.standard()
+    try:
+        return run(sys.argv[1:] if argv is None else argv, terminal)
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. Python would fail again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exits.LOCAL
+    except IronkeepError as error:
+        terminal.note(str(error))
+        return exits.exit_code(type(error))
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        terminal.note(f"{error.strerror or type(error).__name__}{place}")
+        return exits.LOCAL
+    except Exception as error:  # noqa: BLE001 - its message and values may hold a secret
+        log.defect("of the command itself", error)
+        return exits.LOCAL
+
+
+def run(argv: Sequence[str], terminal: Terminal) -> int:
+    """Find and run the command in argv; return its exit code or raise what went wrong."""
+    words = normalise(argv)
+    if words and words[0] in _TOP_VERSION:
+        words[0] = "version"
+    if not words or words[0] in HELP:
+        terminal.say(_overview(PROGRAM, {name: line.summary for name, line in COMMANDS.items()}))
+        return exits.OK if words else exits.LOCAL
+    line = COMMANDS.get(words[0])
+    if line is None:
+        raise InvalidRequest(f"there is no command {words[0]!r}. See `{PROGRAM} -help`.")
+    found: Command | Group = getattr(importlib.import_module(line.module), line.name)
+    return _descend(f"{PROGRAM} {words[0]}", found, words[1:], terminal)
+
+
+def _descend(name: str, found: Command | Group, words: Sequence[str], terminal: Terminal) -> int:
+    while isinstance(found, Group):
+        if not words or words[0] in HELP:
+            summaries = {key: item.summary for key, item in found.commands.items()}
+            terminal.say(_overview(name, summaries))
+            return exits.OK if words else exits.LOCAL
+        below = found.commands.get(words[0])
+        if below is None:
+            raise InvalidRequest(f"there is no command `{name} {words[0]}`. See `{name} -help`.")
+        name, found, words = f"{name} {words[0]}", below, words[1:]
+    parser = parser_of(name, found)
+    if HELP.intersection(words):
+        terminal.say(parser.format_help().rstrip())
+        return exits.OK
+    args = parse(parser, words)
+    choose_output(args, terminal)
+    try:
+        return found.run(Context(args, terminal))
+    except CurlString as command:
+        terminal.say(str(command))
+        return exits.OK
+
+
+def _overview(name: str, summaries: Mapping[str, str]) -> str:
+    width = max(map(len, summaries))
+    lines = [f"  {key:<{width}}  {summary}" for key, summary in summaries.items()]
+    return "\n".join(
+        [
+            f"usage: {name} <command> [flags] [arguments]",
+            "",
+            *lines,
+            "",
+            f"`{name} <command> -help` says more.",
+        ]
+    )

@@ -1,0 +1,51 @@
+"""`ironkeep status`: is the server sealed? The exit code says it too, as Vault's."""
+
+from typing import Any, Final
+
+from ironkeep.cli import render
+from ironkeep.cli.client import connect
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.exits import LOCAL, OK, SERVER
+from ironkeep.cli.failures import Refused, Unreachable
+
+SEALED: Final = SERVER
+
+
+def _status(context: Context) -> int:
+    terminal = context.terminal
+    try:
+        status = connect(context).read("sys/seal-status") or {}
+    except (Refused, Unreachable) as error:
+        # 2 would say "sealed" to a script.
+        terminal.note(str(error))
+        return LOCAL
+    if terminal.field:
+        render.field(terminal, status)
+    elif terminal.format == "json":
+        render.as_json(terminal, status)
+    else:
+        render.pairs(terminal, _shown(status))
+    return SEALED if status.get("sealed") else OK
+
+
+def _shown(status: dict[str, Any]) -> dict[str, Any]:
+    rows = {
+        "Seal Type": status.get("type"),
+        "Initialized": status.get("initialized"),
+        "Sealed": status.get("sealed"),
+        "Total Shares": status.get("n"),
+        "Threshold": status.get("t"),
+    }
+    if status.get("sealed") and status.get("progress"):
+        rows["Unseal Progress"] = f"{status['progress']}/{status.get('t')}"
+        rows["Unseal Nonce"] = status.get("nonce")
+    rows |= {"Version": status.get("version"), "Storage Type": status.get("storage_type")}
+    names = {"cluster_name": "Cluster Name", "cluster_id": "Cluster ID"}
+    return rows | {label: status[key] for key, label in names.items() if key in status}
+
+
+STATUS: Final = Command(
+    "Print whether the server is sealed. Exit code: 0 unsealed, 2 sealed, 1 not known.",
+    _status,
+    examples="  $ ironkeep status\n  $ ironkeep status -format=json",
+)
