@@ -57,6 +57,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "operator": Line("ironkeep.cli.operator", "OPERATOR", "Initialise, unseal, seal, change keys"),
     "audit": Line("ironkeep.cli.audit", "AUDIT", "Read, prove and verify the audit journal"),
     "server": Line("ironkeep.cli.server", "SERVER", "Start a server"),
+    "witness": Line("ironkeep.cli.witness", "WITNESS", "Cosign logs, or mirror them, elsewhere"),
     "version": Line("ironkeep.cli.version", "VERSION", "Print the version"),
 }
 

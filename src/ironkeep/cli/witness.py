@@ -1,4 +1,4 @@
-"""`ironkeep witness`: a process of its own that cosigns logs, and with -mirror keeps copies of them.
+"""`ironkeep witness`: a process that cosigns logs, and with -mirror keeps copies of them.
 
 Run it on another machine, under another administrator. Its key is made at the first start, stays in
 its directory, and must never be used with an older copy of that directory.
@@ -57,7 +57,10 @@ def run(context: Context) -> int:
         return _verify(context)
     if args.dir is None:
         raise InvalidRequest("give -dir, a directory that only this witness uses")
-    files = DirectoryLogFiles(Path(args.dir))
+    folder = Path(args.dir)
+    # While the witness runs, its key can be asked for, and nobody else can start.
+    readonly = args.action == "vkey" and (folder / _KEY).exists()
+    files = DirectoryLogFiles(folder, readonly=readonly)
     try:
         cosigner = _cosigner(files, args.name)
         if args.action == "vkey":

@@ -56,7 +56,7 @@ def verify_log(files: LogFiles, key: VerifierKey, policy: Policy | None = None) 
     signed = heads[SIGNED]
     if signed is None:
         raise IntegrityError(f"{SIGNED} is missing: what must the log hold? {EVIDENCE}")
-    cosigners = _cosigners(heads[COSIGNED] or signed, policy)
+    names = cosigners(heads[COSIGNED] or signed, policy)
     replayed = replay(files, key.name)
     for name, head in heads.items():
         if head is not None:
@@ -67,10 +67,10 @@ def verify_log(files: LogFiles, key: VerifierKey, policy: Policy | None = None) 
     for name, head in heads.items():
         if head is not None:
             require_root(head.checkpoint, roots[head.checkpoint.size], name)
-    return Verified(replayed.size, signed.checkpoint, cosigners, len(replayed.torn))
+    return Verified(replayed.size, signed.checkpoint, names, len(replayed.torn))
 
 
-def _cosigners(head: SignedHead, policy: Policy | None) -> tuple[str, ...]:
+def cosigners(head: SignedHead, policy: Policy | None) -> tuple[str, ...]:
     """Return the witnesses that cosigned head, by the policy's names; they must be a quorum."""
     if policy is None:
         return ()

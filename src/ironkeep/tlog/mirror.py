@@ -95,28 +95,32 @@ def encode_package(entries: Sequence[bytes], proof: Sequence[bytes]) -> bytes:
     return encode_entries(entries) + bytes([len(proof)]) + b"".join(proof)
 
 
-def split_package(data: bytes, count: int) -> tuple[list[bytes], list[bytes], int] | None:
+def split_package(
+    data: bytes | bytearray, count: int
+) -> tuple[list[bytes], list[bytes], int] | None:
     """Return (entries, proof, length) of the package of count entries that data starts with.
 
-    None if more has to come.
+    None if more has to come. Nothing is copied before all of it is there.
     """
-    entries = []
+    view = memoryview(data)
+    ends = []
     at = 0
     for _ in range(count):
-        begin = at + _SHORT
-        if begin > len(data):
+        if at + _SHORT > len(data):
             return None
-        at = begin + int.from_bytes(data[at:begin], "big")
-        entries.append(data[begin:at])
+        at += _SHORT + int.from_bytes(view[at : at + _SHORT], "big")
+        ends.append(at)
     if at >= len(data):
         return None
-    hashes, begin = data[at], at + 1
+    hashes, begin = view[at], at + 1
     if hashes > MAX_HASHES:
         raise IntegrityError(f"a package's proof has at most {MAX_HASHES} hashes")
     end = begin + hashes * HASH_SIZE
     if end > len(data):
         return None
-    proof = [data[one : one + HASH_SIZE] for one in range(begin, end, HASH_SIZE)]
+    starts = [0, *ends]
+    entries = [bytes(view[a + _SHORT : b]) for a, b in zip(starts, ends, strict=False)]
+    proof = [bytes(view[one : one + HASH_SIZE]) for one in range(begin, end, HASH_SIZE)]
     return entries, proof, end
 
 

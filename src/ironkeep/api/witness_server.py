@@ -1,0 +1,136 @@
+"""Runs a witness on one listener: uvicorn, with limits on who is slow or sends too much."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ironkeep.api.server import bind, tls_context
+from ironkeep.api.witness import WitnessApp
+from ironkeep.config import Listener
+
+MAX_CONNECTIONS: Final = 256
+"""Beyond it a connection gets 503: a witness serves some logs and their auditors."""
+
+HEAD_SECONDS: Final = 10.0
+"""From a connection, or an answer on it, to the end of the next request's head."""
+
+MAX_HEAD: Final = 16_384
+"""Bytes of a request's head."""
+
+GRACE_SECONDS: Final = 5
+"""What requests under way get to finish when the server is told to stop."""
+
+
+class _Protocol(HttpToolsProtocol):
+    """A connection that ends when a request's head takes too long or is too big.
+
+    uvicorn bounds neither.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+    _unread: int = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for a head."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse data; close when a head that is too big is still not whole."""
+        if self._timer is not None:
+            if self._unread > MAX_HEAD:
+                self.transport.close()
+                return
+            self._unread += len(data)
+        if self.parser is not None:
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Stop waiting for a head."""
+        self._stop()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next head, unless it came already."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop everything."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop(self) -> None:
+        self._unread = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its owner."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+def serve(app: WitnessApp, listener: Listener, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; call ready with the address as bound."""
+    sock = bind(listener)
+    try:
+        asyncio.run(_serve(app, listener, sock, ready))
+    finally:
+        sock.close()
+
+
+async def _serve(
+    app: WitnessApp, listener: Listener, sock: socket.socket, ready: Callable[[str], None]
+) -> None:
+    server = _Server(_configure(app, listener))
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    scheme = "https" if listener.tls else "http"
+    host, port = sock.getsockname()[:2]
+    ready(f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}")
+    await server.serve(sockets=[sock])
+
+
+def _configure(app: WitnessApp, listener: Listener) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=int(HEAD_SECONDS),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    config.load()
+    if listener.tls:
+        config.ssl = tls_context(listener)
+    return config

@@ -1,0 +1,151 @@
+"""What a witness knows of each log (c2sp.org/tlog-witness), kept before it is told.
+
+    <hex sha256(origin)>/checkpoint    the newest checkpoint seen, as a signed note
+
+A head is durable before its cosignature leaves, and no two requests about one log run at a time:
+whatever happens to the process, it never vouches for two histories.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.logport import LogFiles
+from ironkeep.core.ports import Clock
+from ironkeep.tlog.checkpoint import SignedCheckpoint, open_checkpoint
+from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
+from ironkeep.tlog.merkle import EMPTY_ROOT
+from ironkeep.tlog.note import MAX_NOTE, Note, NoteVerifier, Signature, VerifierKey
+from ironkeep.tlog.witness import AddCheckpoint, Answer, Head, Update, decide
+
+MAX_LOGS: Final = 64
+"""Logs of one witness: each costs a lock, a head in memory and, with a mirror, its right edge."""
+
+_NS: Final = 1_000_000_000
+
+
+class WitnessedLog:
+    """One log, its key, and the newest checkpoint of it."""
+
+    def __init__(self, key: VerifierKey, newest: SignedCheckpoint | None) -> None:
+        self.key: Final = key
+        self.verifiers: Final = (NoteVerifier(key),)
+        self.lock: Final = threading.Lock()
+        self.newest = newest
+
+    @property
+    def tag(self) -> str:
+        """The name of the log in paths."""
+        return sha256(self.key.name.encode()).hexdigest()
+
+    @property
+    def head(self) -> Head:
+        """The size and root of the newest checkpoint."""
+        if self.newest is None:
+            return Head(0, EMPTY_ROOT)
+        return Head(self.newest.checkpoint.size, self.newest.checkpoint.root)
+
+
+class Witness:
+    """Answers add-checkpoint. Any thread may call; a call writes to the disk."""
+
+    def __init__(
+        self,
+        files: LogFiles,
+        logs: Sequence[VerifierKey],
+        cosigner: Cosigner,
+        clock: Clock,
+        *,
+        cosigns: bool = True,
+    ) -> None:
+        """Read what is known of logs; raise IntegrityError if a file of it is damaged.
+
+        Without `cosigns` it keeps heads, and leaves it to a mirror to sign them.
+        """
+        self.cosigner: Final = cosigner
+        self._own: Final = CosignatureVerifier(cosigner.key)
+        self._files: Final = files
+        self._clock: Final = clock
+        self._cosigns: Final = cosigns
+        self.logs: Final[Mapping[str, WitnessedLog]] = {key.name: self._open(key) for key in logs}
+        if not 0 < len(logs) <= MAX_LOGS or len(self.logs) < len(logs):
+            raise InvalidRequest(f"give 1 to {MAX_LOGS} log keys of different names")
+        self._by_tag: Final = {log.tag: log for log in self.logs.values()}
+
+    def _open(self, key: VerifierKey) -> WitnessedLog:
+        log = WitnessedLog(key, None)
+        try:
+            data = self._files.read(f"{log.tag}/checkpoint", 0, MAX_NOTE)
+        except FileNotFoundError:
+            return log
+        try:
+            log.newest = open_checkpoint(data, log.verifiers, [self._own])
+        except IntegrityError as error:
+            raise IntegrityError(
+                f"{log.tag}/checkpoint: {error}. Without it this witness could vouch for a fork: "
+                "bring it back, or make a new witness with a new key"
+            ) from None
+        return log
+
+    def add_checkpoint(self, body: bytes) -> Answer:
+        """Return the answer to an add-checkpoint request; what it vouches for is durable then.
+
+        Raises OSError if that could not be written: then nothing was vouched for.
+        """
+        log = self.logs.get(_origin(body))
+        if log is None:
+            return decide(body, {}, self._keys(), self.cosigner, self.now())
+        with log.lock:
+            heads = {log.key.name: log.head}
+            answer = decide(body, heads, self._keys(), self.cosigner, self.now())
+            if answer.update is None:
+                return answer
+            data = self._kept(answer.update)
+            # The order is the safety: durable, then known, then told.
+            self._files.replace(f"{log.tag}/checkpoint", data)
+            log.newest = open_checkpoint(data, log.verifiers, [self._own])
+        return answer if self._cosigns else Answer(200, b"")
+
+    def log_of(self, tag: str) -> WitnessedLog | None:
+        """Return the log whose origin hashes to tag."""
+        return self._by_tag.get(tag)
+
+    def checkpoint(self, tag: str) -> bytes | None:
+        """Return the newest checkpoint of a log that carries our cosignature; None if none does."""
+        log = self._by_tag.get(tag)
+        newest = log.newest if log is not None else None
+        return newest.note.serialise() if newest is not None and newest.cosignatures else None
+
+    def sign(self, checkpoint: SignedCheckpoint) -> tuple[Note, Signature]:
+        """Return a checkpoint with our cosignature, and that one."""
+        own = self.cosigner.cosign(checkpoint.checkpoint, self.now())
+        note = checkpoint.note
+        return Note(note.text, (*self._others(note), own)), own
+
+    def now(self) -> int:
+        """Return the time in POSIX seconds."""
+        return self._clock.now_ns() // _NS
+
+    def _keys(self) -> Mapping[str, Sequence[NoteVerifier]]:
+        return {origin: log.verifiers for origin, log in self.logs.items()}
+
+    def _kept(self, update: Update) -> bytes:
+        """Return what to keep of an update: without our cosignature if the mirror is to give it."""
+        if self._cosigns:
+            return update.note
+        note = Note.parse(update.note)
+        return Note(note.text, self._others(note)).serialise()
+
+    def _others(self, note: Note) -> tuple[Signature, ...]:
+        own = (self.cosigner.key.name, self.cosigner.key.key_id)
+        return tuple(one for one in note.signatures if (one.name, one.key_id) != own)
+
+
+def _origin(body: bytes) -> str:
+    """Return the origin that a request is about; "" if it is malformed, for `decide` to refuse."""
+    try:
+        return AddCheckpoint.parse(body).checkpoint.origin
+    except IntegrityError:
+        return ""
