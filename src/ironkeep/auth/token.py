@@ -27,6 +27,13 @@ class ByToken:
 
 
 @dataclass(frozen=True)
+class LookupToken:
+    """A token in the body, else the caller's own."""
+
+    token: Secret | None = field(default=None, metadata={"help": "The token; absent: your own."})
+
+
+@dataclass(frozen=True)
 class ByAccessor:
     """An accessor in the body."""
 
@@ -55,8 +62,10 @@ class RenewAccessor(ByAccessor):
     increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
 
 
-def lookup(call: Call, given: ByToken) -> Response:
+def lookup(call: Call, given: LookupToken) -> Response:
     """Say what a token is."""
+    if given.token is None:
+        return lookup_self(call)
     _, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
     return Response(data=call.house.tokens.describe(call.tx, record, given.token, call.now_ns))
 
@@ -176,8 +185,8 @@ def _renew(
 ROUTES: Final[tuple[Route, ...]] = (
     Route(Operation.LIST, "accessors/", list_accessors, sudo=True),
     *token_create.ROUTES,
-    Route(Operation.UPDATE, "lookup", lookup, input=ByToken, releases=True),
-    Route(Operation.READ, "lookup", lookup, input=ByToken, releases=True),
+    Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, releases=True),
+    Route(Operation.READ, "lookup", lookup, input=LookupToken, releases=True),
     Route(Operation.READ, "lookup-self", lookup_self, releases=True),
     Route(Operation.UPDATE, "lookup-self", lookup_self, releases=True),
     Route(
