@@ -9,6 +9,7 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import TokenAccessor
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.kernel import tokens
 from ironkeep.kernel.lifetimes import SECOND_NS, Limits
 from ironkeep.kernel.places import TOKENS
 from ironkeep.kernel.token import Session, TokenSpec
@@ -194,8 +195,8 @@ def test_a_roles_maximum_holds_for_renewals_too() -> None:
 def test_a_mounts_maximum_holds_wherever_the_token_is_renewed() -> None:
     s = Services()
     mount = replace(TOKEN, config={"max_lease_ttl": 90})
-    for rest, most in ({"ttl_seconds": 60}, 40), ({"period_seconds": 600}, 90):
-        spec = TokenSpec(("dev",), "token", "auth/token/create", **rest)
+    plain = TokenSpec(("dev",), "token", "auth/token/create", ttl_seconds=60)
+    for spec, most in (plain, 40), (replace(plain, period_seconds=600), 90):
         token = s.tokens.issue(s.tx, mount, spec, s.now, s.entropy)
         s.clock.advance(seconds=50)
         record, _ = s.tokens.renew(s.tx, token.hash, 10_000, Limits(), s.now)
@@ -285,15 +286,29 @@ def test_revoking_alone_makes_orphans_of_the_children() -> None:
 def test_a_large_tree_is_dead_at_once_and_cleared_by_ticks() -> None:
     s = Services()
     root = issue(s, "dev")
-    below = [child(s, root, ttl_seconds=10**6) for _ in range(600)]
+    below = [child(s, root, ttl_seconds=10**6) for _ in range(900)]
     s.next_request()
     s.tokens.revoke(s.tx, root.hash, s.now)
     assert not any(is_alive(s, token) for token in below)
-    assert len(s.tokens.accessors(s.tx)) > 300
+    assert len(s.tokens.accessors(s.tx)) == 901 - tokens.STEP
     s.clock.advance(seconds=1)
     s.tokens.expire(s.tx, s.due(TOKENS), s.now)
     assert s.tokens.accessors(s.tx) == []
     assert s.due(TOKENS) == []
+
+
+def test_a_person_with_many_tokens_is_out_at_once_and_cleared_by_ticks() -> None:
+    s = Services()
+    entity = s.identity.create(s.tx, s.now, s.entropy)
+    mine = [issue(s, entity=entity.id, ttl_seconds=10**6) for _ in range(tokens.STEP + 20)]
+    s.next_request()
+    ended = s.tokens.revoke_entity_before(s.tx, entity.id, s.now, s.now)
+    assert set(ended) == {token.hash for token in mine}
+    assert not any(is_alive(s, token) for token in mine)
+    assert len(s.tokens.accessors(s.tx)) == 20
+    s.clock.advance(seconds=1)
+    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    assert s.tokens.accessors(s.tx) == []
 
 
 def test_the_tick_removes_what_expired_and_what_is_spent() -> None:

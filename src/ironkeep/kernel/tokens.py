@@ -35,8 +35,8 @@ PREFIX: Final = "hvs."
 SUFFIX: Final = 24
 """Base62 characters: 142 bits. generate-root relies on "hvs." and 24."""
 ACCESSOR: Final = 24
-STEP: Final = 256
-"""Tokens removed in one transaction; the tick goes on with the rest, all of them dead already."""
+STEP: Final = 512
+"""Tokens and leases ended in one transaction; the tick goes on with the rest, all dead already."""
 
 Ended = Callable[[Tx, TokenHash, StoredToken], None]
 """Called with a token that is removed, for what others keep under its name."""
@@ -236,13 +236,7 @@ class Tokens:
 
         All of it is out of force at once; rows past `STEP` are removed by the tick.
         """
-        pending, budget = [token], STEP
-        while pending and budget > 0:
-            name = pending.pop()
-            pending += self.store.children(tx, name)
-            budget -= 1 + self._end(tx, name, now_ns)
-        for name in pending:
-            self.store.defer(tx, name, now_ns)
+        self._sweep(tx, [token], now_ns)
 
     def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
         """End a token alone: its children become orphans. Its batch children die with it."""
@@ -264,13 +258,9 @@ class Tokens:
         ended = []
         for name in self.store.owned(tx, entity):
             record = self.store.load(tx, name)
-            if record is None or record.issued_ns > time_ns:
-                continue
-            ended.append(name)
-            if len(ended) <= STEP:
-                self.revoke(tx, name, now_ns)
-            else:
-                self.store.defer(tx, name, now_ns)
+            if record is not None and record.issued_ns <= time_ns:
+                ended.append(name)
+        self._sweep(tx, list(ended), now_ns)
         return ended
 
     def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
@@ -292,12 +282,14 @@ class Tokens:
 
     def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
         """Remove the tokens of this place that are due: expired, spent, or noted for removal."""
+        ended = []
         for record in records:
             kind, _, name = record.path.partition("/")
             if kind == "reap":
                 self.store.reaped(tx, TokenHash(name))
             if kind in {"id", "reap"}:
-                self.revoke(tx, TokenHash(name), now_ns)
+                ended.append(TokenHash(name))
+        self._sweep(tx, ended, now_ns)
 
     def auth(self, tx: Tx, record: StoredToken, token: Secret | None) -> dict[str, Any]:
         """Return the auth field for a token that was renewed just now."""
@@ -349,6 +341,16 @@ class Tokens:
         name = self.store.hash_of(tx, token)
         assert name is not None
         return Issued(token, name, record, identity_policies, warnings)
+
+    def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
+        """Remove pending and all below them, up to `STEP` rows; leave the rest to the tick."""
+        budget = STEP
+        while pending and budget > 0:
+            name = pending.pop()
+            pending += self.store.children(tx, name)
+            budget -= 1 + self._end(tx, name, now_ns)
+        for name in pending:
+            self.store.defer(tx, name, now_ns)
 
     def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:
         """Remove one token's rows; return how many leases it took along."""
