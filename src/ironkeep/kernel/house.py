@@ -8,55 +8,51 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ironkeep.core.connector import Connector
 from ironkeep.core.errors import (
     IntegrityError,
-    InvalidRequest,
-    NotFound,
     Sealed,
     Unavailable,
     Uninitialised,
 )
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.goformat import rfc3339
-from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId, TokenHash, uuid
+from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.barrier import Barrier, Store
+from ironkeep.kernel.baselines import Baselines
+from ironkeep.kernel.connections import Connections
+from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
+from ironkeep.kernel.credentials import Credentials
 from ironkeep.kernel.effects import Effects
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
 from ironkeep.kernel.leases import Leases
 from ironkeep.kernel.ledger import Ledger
-from ironkeep.kernel.mounts import TABLE, Mounts
+from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
-from ironkeep.kernel.places import CUBBYHOLE, MOUNTS
-from ironkeep.kernel.plans import Plan, Plans
+from ironkeep.kernel.places import CUBBYHOLE, UPKEEP
+from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
 from ironkeep.kernel.reading import HOUSE, AuditReader, ReadingKey
 from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.rekey import Rekey
 from ironkeep.kernel.root_generation import RootGeneration
-from ironkeep.kernel.router import Router
+from ironkeep.kernel.routing import Routing
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.state import State, Tx
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
 from ironkeep.kernel.token_store import StoredToken
 from ironkeep.kernel.tokens import Tokens
+from ironkeep.kernel.upkeep import Upkeep
 from ironkeep.kernel.wrapping import Wrapping
-
-SYS: Final = Mount("sys/", "system", MountUuid("sys"), MountAccessor("system_house"))
-"""The system engine is always there, and answers a few routes while sealed."""
 
 EXPIRE_AT_ONCE: Final = 500
 """Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
-
-MAX_PATH: Final = 4_096
-"""Characters in a request path; Vault's clients stay far below."""
-
-_MOUNTS_PLACE: Final = Place(ROOT_NAMESPACE, MountUuid(MOUNTS))
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one call for entropy: a call each costs more than the id."""
@@ -84,6 +80,7 @@ class House:
         plugins: Mapping[str, Plugin],
         reading_key: ReadingKey,
         settings: Settings,
+        connectors: Mapping[str, Connector] | None = None,
     ) -> None:
         self.storage: Final = storage
         self.journal: Final = journal
@@ -95,7 +92,7 @@ class House:
         self.first_index: Final = journal.next_index
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
-        self.ledger.on_recovered = self._reload
+        self.ledger.on_recovered = self.resync
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
@@ -114,11 +111,16 @@ class House:
         self.effects: Final = Effects(
             self.store, self.state.begin, journal.append, clock.now_ns, self._defect
         )  # fmt: skip
+        connections = Connections(self.store, connectors or {})
+        secrets = CredentialStore(self.store, entropy)
+        self.credentials: Final = Credentials(secrets, connections, self.effects)
+        self.effects.register(CREDENTIALS, self.credentials.resume)
+        self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
         self.failure = ""
         self.started = rfc3339(clock.now_ns())
-        self._routers: Final[dict[int, tuple[object, Router]]] = {}
+        self.upkeep: Final = Upkeep(self.seal, entropy)
+        self._routing: Final = Routing(plugins, self.mounts, self.store)
         self._ids: list[str] = []
-        self._plans: Final = Plans()
 
     def start(self, version: str) -> None:
         """Bring storage and journal into step and say in the journal that a server began."""
@@ -152,14 +154,13 @@ class House:
         self.failure = reason
         self.seal_up()
 
-    def _reload(self) -> None:
-        """After a commit whose outcome was unknown: take the seal as stored."""
+    def resync(self) -> None:
+        """Take the seal as stored: after a commit with an unknown outcome, or a dropped request."""
         self.seal.load(self.state.begin())
         if self.seal.sealed:
             self.seal_up()
         elif self.barrier is not None:
-            self.barrier = Barrier(self.seal.opened.keyring, self.entropy)
-            self.ledger.rekeyed(self.barrier.ciphers)
+            self._take(Barrier(self.seal.opened.keyring, self.entropy))
 
     def store(self, tx: Tx, place: str) -> Store:
         """Return the records of one of the house's own places; raise Sealed without keys."""
@@ -196,40 +197,8 @@ class House:
         return self.reader
 
     def find_plan(self, tx: Tx, op: Operation, path: str, namespace: str) -> Plan:
-        """Return what answers op on path; raise NotFound or UnsupportedOperation."""
-        if namespace and namespace.strip("/") not in {"", ROOT_NAMESPACE}:
-            raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
-        barrier = self.barrier
-        table = None if barrier is None else tx.get(barrier.key_of(_MOUNTS_PLACE, TABLE))
-        plan = self._plans.get(op, path, table)
-        if plan is None:
-            check_request_path(path)
-            mount, relative = self._find_mount(tx, path)
-            route, params = self._router(mount).match(op, relative)
-            plan = Plan(table, mount, relative, route, params)
-            self._plans.put(op, path, plan)
-        return plan
-
-    def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
-        if path.startswith("sys/"):
-            return SYS, path[4:]
-        self.require_unsealed()
-        mount = self.mounts.table(self.store(tx, MOUNTS)).find(path)
-        if mount is None:
-            raise NotFound(f'no handler for route "{path}". route entry not found.')
-        return mount, path[len(mount.path) :]
-
-    def _router(self, mount: Mount) -> Router:
-        """Return the compiled routes of a mount."""
-        plugin = self.plugins.get(mount.type)
-        if plugin is None:
-            raise NotFound(f'no handler for route "{mount.path}". route entry not found.')
-        routes = plugin.routes(mount)
-        known = self._routers.get(id(routes))
-        if known is None or known[0] is not routes:
-            known = (routes, Router(routes))
-            self._routers[id(routes)] = known
-        return known[1]
+        """Return what answers op on path; errors as Routing.find."""
+        return self._routing.find(tx, self.barrier, op, path, namespace)
 
     def new_request_id(self) -> RequestId:
         """Return a fresh random UUID."""
@@ -258,7 +227,10 @@ class House:
         """
         for entry in self.refusals.flush(now_ns):
             self.journal.append(entry)
-        return [] if self.barrier is None else self._expire(now_ns)
+        if self.barrier is None:
+            return []
+        self._keep_keys(now_ns)
+        return self._expire(now_ns)
 
     def _expire(self, now_ns: int) -> list[Waiting]:
         """Take up what is past its time: tokens, leases, wrapped responses, effects."""
@@ -274,10 +246,27 @@ class House:
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
             return []
-        tx.merge()
         audited: dict[str, Value] = {"due": len(records)}
         self.note("tick", "expire", audited)
+        tx.merge()
         return started
+
+    def rotate_keys(self, tx: Tx, now_ns: int) -> None:
+        """Add a key to the ring; it encrypts from now on, older records stay readable."""
+        self._take(self.upkeep.rotate(tx, self.keys(), now_ns))
+
+    def _keep_keys(self, now_ns: int) -> None:
+        """Rotate the key when it is due, or save how often it was used."""
+        tx = self.state.begin()
+        fresh = self.upkeep.check(tx, self.keys(), self.store(tx, UPKEEP), now_ns)
+        if fresh is not None:
+            self.note("tick", "keys", {"term": fresh.ciphers.keyring.current.number})
+            tx.merge()
+            self._take(fresh)
+
+    def _take(self, barrier: Barrier) -> None:
+        self.barrier = barrier
+        self.ledger.rekeyed(barrier.ciphers)
 
     def _defect(self, request: RequestId, error: Exception) -> None:
         self.on_defect(request, error)
@@ -286,14 +275,6 @@ class House:
         store = self.cubbyhole(tx)
         for path in list(store.walk(token)):
             store.delete(path)
-
-
-def check_request_path(path: str) -> None:
-    """Raise InvalidRequest for a path that nothing here may see."""
-    if len(path) > MAX_PATH or not path.isprintable():
-        raise InvalidRequest("path contains unprintable characters or is too long")
-    if any(part in {".", ".."} for part in path.split("/")):
-        raise InvalidRequest("path contains a '.' or '..' segment")
 
 
 def _ignore(request_id: RequestId, error: Exception) -> None:

@@ -47,8 +47,11 @@ def initialise(
         root = house.tokens.issue(
             tx, _mount_at(house, tx, "auth/token/"), ROOT_TOKEN, now, house.entropy
         )
-    finally:
+    except BaseException:
         house.seal_up()
+        house.resync()
+        raise
+    house.seal_up()
     return made, root.token
 
 
@@ -121,11 +124,3 @@ def open_with_key_file(house: House, content: bytes) -> None:
     tx = house.state.begin()
     house.seal.unseal_with_file(tx, content)
     open_house(house, tx)
-
-
-def rotate_keys(house: House, tx: Tx, now_ns: int) -> None:
-    """Add a key to the ring; records written from now on use it, older ones stay readable."""
-    keyring = house.keys().ciphers.keyring.rotate(house.entropy, now_ns)
-    house.seal.store_keyring(tx, keyring)
-    house.barrier = Barrier(keyring, house.entropy)
-    house.ledger.rekeyed(house.barrier.ciphers)

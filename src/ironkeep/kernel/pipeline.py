@@ -20,9 +20,10 @@ from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
 from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.house import MAX_PATH, House
+from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
+from ironkeep.kernel.routing import MAX_PATH, SYS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 
@@ -43,6 +44,7 @@ class _Trace:
     reason: str = ""
     op: Operation | None = None
     audited: dict[str, Value] = field(default_factory=dict)
+    handled: bool = False
 
 
 class Pipeline:
@@ -70,6 +72,7 @@ class Pipeline:
             response = resume(call) if resume else self._invoke(call, plan, trace)
             if isinstance(response, Suspend):
                 return self._suspend(request, trace, account, inner, response)
+            trace.handled = True
             body, released, wrapped = self._finish(request, trace, inner, response)
             # The entry goes first: if the journal cannot take it, nothing has happened.
             entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
@@ -231,6 +234,9 @@ class Pipeline:
             body = reply.encode({"errors": [str(full)]}, releases=False)
             return Answer(None, body, error=Unavailable)
         account.merge()
+        if trace.handled and trace.mount is SYS:
+            # Seal and rekey moved on in memory, but their rows were dropped.
+            self._house.resync()
         return Answer(receipt, body, error=type(error))
 
     def _entry(

@@ -20,6 +20,7 @@ LEASES: Final = "sys/leases"
 WRAPPING: Final = "sys/wrapping"
 MOUNTS: Final = "sys/mounts"
 JOURNAL: Final = "sys/journal"
+UPKEEP: Final = "sys/upkeep"
 CUBBYHOLE: Final = "sys/cubbyhole"
 
 

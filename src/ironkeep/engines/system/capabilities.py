@@ -77,11 +77,11 @@ ROUTES: Final = (
         help="What may this token do?",
     ),
     Route(
-        Operation.UPDATE, "capabilities", of_token, OfToken, flat=True, audited=("paths",),
+        Operation.UPDATE, "capabilities", of_token, OfToken, flat=True,
         help="What may a token do?",
     ),
     Route(
         Operation.UPDATE, "capabilities-accessor", of_accessor, OfAccessor, flat=True,
-        audited=("paths", "accessor"), help="What may the token with this accessor do?",
+        audited=("accessor",), help="What may the token with this accessor do?",
     ),
 )  # fmt: skip

@@ -9,13 +9,15 @@ from base64 import b64encode
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import msgspec
+
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.fields import CommaList
-from ironkeep.kernel.opening import ROOT_TOKEN, rotate_keys
-from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.opening import ROOT_TOKEN
+from ironkeep.kernel.places import MOUNTS, UPKEEP
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.rekey import RekeyDone
 from ironkeep.kernel.root_generation import RootGrant
@@ -64,13 +66,32 @@ def key_status(call: Call) -> Response:
 
 def rotate(call: Call) -> Response:
     """Add a key to the ring; it encrypts from now on."""
-    rotate_keys(call.house, call.tx, call.now_ns)
+    call.house.rotate_keys(call.tx, call.now_ns)
     return Response()
 
 
-def read_rotate_config(_call: Call) -> Response:
+@dataclass(frozen=True)
+class Rotation:
+    """When to rotate by itself; None leaves a setting as it is."""
+
+    max_operations: int | None = None
+    interval: Duration | None = None
+    enabled: bool | None = None
+
+
+def read_rotate_config(call: Call) -> Response:
     """Return when the key is rotated without being told to."""
-    return Response(data={"max_operations": 3_865_470_566, "interval": 0, "enabled": True})
+    config = call.house.upkeep.config(call.house.store(call.tx, UPKEEP))
+    return Response(data=msgspec.to_builtins(config))
+
+
+def write_rotate_config(call: Call, given: Rotation) -> Response:
+    """Change when the key is rotated without being told to."""
+    store = call.house.store(call.tx, UPKEEP)
+    changes = {name: value for name, value in asdict(given).items() if value is not None}
+    config = msgspec.structs.replace(call.house.upkeep.config(store), **changes)
+    call.house.upkeep.configure(store, config)
+    return Response()
 
 
 def rekey_status(call: Call) -> Response:
@@ -187,6 +208,15 @@ ROUTES: Final = (
     Route(Operation.UPDATE, "rotate", rotate, sudo=True, help="Add a key to the ring."),
     Route(Operation.UPDATE, "rotate/keyring", rotate, sudo=True, help="Add a key to the ring."),
     Route(Operation.READ, "rotate/config", read_rotate_config, sudo=True, help="When?"),
+    Route(
+        Operation.UPDATE,
+        "rotate/config",
+        write_rotate_config,
+        Rotation,
+        sudo=True,
+        audited=("max_operations", "interval", "enabled"),
+        help="Change when.",
+    ),
     Route(Operation.READ, "rekey/init", rekey_status, sudo=True, help="How far is a rekey?"),
     Route(Operation.UPDATE, "rekey/init", rekey_start, NewShares, sudo=True, help="Start one."),
     Route(Operation.DELETE, "rekey/init", rekey_cancel, sudo=True, help="Forget it."),

@@ -4,6 +4,7 @@ Source: the Vault HTTP API, sys/policies and sys/policy. The text comes back byt
 """
 
 import binascii
+import hashlib
 from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Final
@@ -65,7 +66,8 @@ def write(call: Call, given: Write) -> Response:
     if "{" not in text:
         text = _decoded(text)
     call.house.policies.put(call.tx, given.name.lower(), text, call.now_ns)
-    return Response()
+    # The text is in the history; the entry names it by its hash.
+    return Response(audited={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def _decoded(text: str) -> str:
@@ -85,7 +87,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "policies/acl/", list_policies, help="List policies."),
     Route(Operation.READ, "policies/acl/{name...}", read, Name, help="Read a policy."),
     Route(
-        Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name", "policy"),
+        Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name",),
         quorum=True, help="Write a policy.",
     ),
     Route(
@@ -96,7 +98,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "policy/", list_old, flat=True, help="List policies."),
     Route(Operation.READ, "policy/{name...}", read_old, Name, flat=True, help="Read a policy."),
     Route(
-        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name", "policy"),
+        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name",),
         quorum=True, help="Write a policy.",
     ),
     Route(
