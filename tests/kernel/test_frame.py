@@ -1,5 +1,7 @@
 """Frames as bytes: what one says of itself, and that nothing else is taken for one."""
 
+from zlib import crc32
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -65,6 +67,19 @@ def test_a_whole_frame_whose_payload_is_not_its_leaves_is_refused() -> None:
         read_frame(lying.data, 0, GENESIS)
     with pytest.raises(IntegrityError, match="more than it should"):
         read_leaves(lying.data)
+
+
+def test_a_frame_is_spelled_in_one_way() -> None:
+    frame = frame_of(GENESIS, 0, [b"a"])
+    odd = bytearray(frame.data)
+    odd[5] = 1
+    # As a writer would make it, were the reserved bytes free: the checksum fits.
+    checksum = crc32(frame.payload, crc32(odd[: FRAME_HEADER - 4]))
+    odd[FRAME_HEADER - 4 : FRAME_HEADER] = checksum.to_bytes(4, "big")
+    assert read_frame(bytes(odd), 0, GENESIS) is None
+    odd[5] = 0
+    with pytest.raises(IntegrityError):
+        read_leaves(bytes(odd))
 
 
 def test_frames_are_split_up_to_the_first_that_is_not_whole() -> None:

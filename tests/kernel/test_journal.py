@@ -167,6 +167,57 @@ def test_the_outbox_is_drained_once_and_compared_afterwards() -> None:
     assert paths == ["kv/data/3", "kv/data/4"]
 
 
+def test_after_draining_a_new_key_is_used() -> None:
+    disk = LogDisk()
+    journal = open_sample(disk)
+    write_batch(journal, 1)
+    twin = open_sample(disk.copy(), seed=1)
+    twin.append(sample_entry(2))
+    frame = twin.close_batch()
+    assert frame is not None
+    journal.drain([frame.data])
+    write_batch(journal, 1)
+    # The twin's key leaf is the last one before: our own key would be looked for in vain.
+    reader = Reader(journal.log, READING_SECRET)
+    assert [index for index, _ in reader.entries(0, 9)] == [1, 3, 5]
+
+
+def test_a_frame_of_another_history_is_not_written() -> None:
+    journals_ = [open_sample(LogDisk(), seed=seed) for seed in (1, 2)]
+    for journal in journals_:
+        write_batch(journal, 2)
+    journals_[1].append(sample_entry(3))
+    foreign = journals_[1].close_batch()
+    assert foreign is not None
+    assert foreign.first == journals_[0].durable_size
+    with pytest.raises(IntegrityError, match="does not follow"):
+        journals_[0].write(foreign)
+
+
+class SealedMeanwhile(MemoryLogFiles):
+    """Files under which another thread moves segments just as one is about to be read."""
+
+    journal: Journal | None = None
+
+    def read(self, name: str, at: int, length: int) -> bytes:
+        journal, self.journal = self.journal, None
+        if journal is not None:
+            journal.seal_segments()
+        return super().read(name, at, length)
+
+
+def test_a_segment_that_is_moved_while_it_is_read_is_read_from_bundles() -> None:
+    files = SealedMeanwhile(LogDisk())
+    journal = open_sample(files)
+    while journal.next_index < 600:
+        write_batch(journal, 23)
+    journal.checkpoint()
+    before = journal.log.leaves(0, 300)
+    files.journal = journal
+    assert journal.log.leaves(0, 300) == before
+    assert len(files.names("tile/entries")) > 0
+
+
 def test_an_outbox_that_differs_or_leaves_a_gap_is_refused() -> None:
     disk = LogDisk()
     journal = open_sample(disk)

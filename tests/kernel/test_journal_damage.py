@@ -11,13 +11,21 @@ from collections import Counter
 import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack
-from ironkeep.kernel.frame import SEGMENT_HEADER
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.frame import (
+    SEGMENT_HEADER,
+    build_frame,
+    read_segment_header,
+    segment_header,
+    split_frames,
+)
 from ironkeep.kernel.log_verify import verify_log
 from ironkeep.kernel.wal import segment_name
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import open_sample, sample_entry, write_batch
+from ironkeep.testing.sample_journal import SAMPLE_ORIGIN, open_sample, sample_entry, write_batch
+from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import leaf_hash
-from ironkeep.tlog.note import VerifierKey
+from ironkeep.tlog.note import Signer, SigningKey, VerifierKey
 
 SEGMENT = 1 << 20
 ROUNDS = 120
@@ -119,6 +127,9 @@ def check_goes_on(disk: LogDisk, intact: int) -> None:
     disk.crash()
     again = open_sample(disk, seed=2, segment_bytes=SEGMENT)
     write_batch(again, 2)
+    if torn:
+        # A segment that was cut is full; what follows goes to one whose space is taken.
+        assert len(disk.files[segment_name(HISTORY.ends[intact])]) == SEGMENT
     again.checkpoint()
     hashes = again.log.leaf_hashes(0, again.durable_size)
     assert hashes[: HISTORY.ends[intact]] == HISTORY.hashes[: HISTORY.ends[intact]]
@@ -200,6 +211,58 @@ def test_segments_in_each_other_s_place_are_refused() -> None:
     disk = SEALED.disk.copy()
     disk.files[one], disk.files[other] = disk.files[other], disk.files[one]
     with pytest.raises(IntegrityError, match="of another log or place"):
+        open_sample(disk, seed=1)
+
+
+def forge(
+    disk: LogDisk, *, header: int = 0, frames: int = 0, previous: bytes | None = None
+) -> None:
+    """Write the last segment anew, all checksums right, its header or frames moved on."""
+    name = SEALED.segments[-1]
+    first = int(name.removeprefix("wal/").removesuffix(".wal"))
+    data = bytes(disk.files.pop(name))
+    chain = read_segment_header(data, first, SAMPLE_ORIGIN)
+    found = list(split_frames(data, SEGMENT_HEADER, chain))
+    digest = chain if previous is None else previous
+    forged = bytearray(segment_header(first + header, digest, SAMPLE_ORIGIN))
+    for frame in found:
+        new = build_frame(digest, frame.first + frames, frame.payload, frame.leaf_hashes)
+        forged += new.data
+        digest = new.digest
+    disk.files[segment_name(first + header)] = forged
+
+
+def test_segments_and_frames_forged_with_care_still_have_to_follow() -> None:
+    disk = SEALED.disk.copy()
+    forge(disk)
+    open_sample(disk, seed=1)
+    for change, match in (
+        ({"previous": bytes(32)}, "does not chain to the one before"),
+        ({"frames": 1}, r"a frame for leaf \d+ where \d+ belongs"),
+        ({"header": 1, "frames": 1}, "does not start where the one before ends"),
+    ):
+        disk = SEALED.disk.copy()
+        forge(disk, **change)
+        with pytest.raises(IntegrityError, match=match):
+            open_sample(disk, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cosigned", "the checkpoint that witnesses cosigned"),
+        ("checkpoint", "checkpoint published"),
+    ],
+)
+def test_two_heads_of_different_histories_are_refused(name: str, words: str) -> None:
+    disk = SEALED.disk.copy()
+    text = bytes(disk.files["signing-key"]).removesuffix(b"\n")
+    signer = Signer(SigningKey.parse(Secret(text)))
+    fork = Checkpoint(SAMPLE_ORIGIN, 100, bytes(32)).sign(signer)
+    disk.files[name] = bytearray(fork.serialise())
+    with pytest.raises(IntegrityError, match=f"does not lead to {name} at size 100"):
+        verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
+    with pytest.raises(IntegrityError, match=f"{words} at size 100"):
         open_sample(disk, seed=1)
 
 

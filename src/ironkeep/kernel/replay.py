@@ -30,17 +30,12 @@ _RUN: Final = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the segments of a log hold.
-
-    `sealed` are the hashes of the leaves below `start` that share a bundle with the last of them.
-    `torn` is what a crash left half written at the end.
-    """
+    """What the segments of a log hold; `torn` is what a crash left half written at the end."""
 
     segments: list[Segment]
     frames: list[Frame]
     digest: bytes
     torn: bytes
-    sealed: list[bytes]
 
     @property
     def start(self) -> int:
@@ -82,7 +77,8 @@ def replay(files: LogFiles, origin: str) -> Replayed:
             raise IntegrityError(f"{where}: {error}. {EVIDENCE}") from None
         frames += found
     assert digest is not None
-    return Replayed(segments, frames, digest, torn, _sealed(files, firsts[0], frames))
+    _check_seam(files, firsts[0], frames)
+    return Replayed(segments, frames, digest, torn)
 
 
 def sealed_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
@@ -129,20 +125,18 @@ def _torn_tail(data: bytes, segment: Segment, *, last: bool) -> bytes:
     return torn
 
 
-def _sealed(files: LogFiles, start: int, frames: list[Frame]) -> list[bytes]:
-    """Return the hashes of the leaves before start that are in the bundle of the last of them.
+def _check_seam(files: LogFiles, start: int, frames: list[Frame]) -> None:
+    """Check that bundles reach up to start, and hold the same leaves as the segments beyond it.
 
-    If the oldest segments went missing, a later one would pass for the first: but then that bundle
-    is missing too. What it holds from start on must be what the segments hold.
+    If the oldest segments went missing, a later one would pass for the first: but then the bundle
+    before it is missing too.
     """
     if start == 0:
-        return []
+        return
     first, leaves = read_bundle(files, (start - 1) // TILE_WIDTH)
-    hashes = [leaf_hash(leaf) for leaf in leaves]
-    cut = start - first
-    kept = [leaf for frame in frames[: len(hashes) - cut] for leaf in frame.leaf_hashes]
-    if hashes[cut:] != kept[: len(hashes) - cut]:
+    beyond = [leaf_hash(leaf) for leaf in leaves[start - first :]]
+    kept = [leaf for frame in frames[: len(beyond)] for leaf in frame.leaf_hashes]
+    if beyond != kept[: len(beyond)]:
         raise IntegrityError(
             f"the bundle and the segment that hold leaf {start} differ. {EVIDENCE}"
         )
-    return hashes[:cut]

@@ -203,7 +203,6 @@ class Wal:
         segments = tuple(self._segments)
         if index < segments[0].first:
             start, leaves = read_bundle(self._files, index // TILE_WIDTH)
-            last = min(last, segments[0].first)
         else:
             at = bisect_right(segments, index, key=lambda one: one.first) - 1
             try:
