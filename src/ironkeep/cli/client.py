@@ -24,6 +24,9 @@ TIMEOUT_SECONDS: Final = 60
 MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer: twice the largest request."""
 
+RECEIPT: Final = "X-Ironkeep-Audit"
+"""The header in which the server says where in its journal a request stands."""
+
 _MERGE: Final = "application/merge-patch+json"
 _PATH_SAFE: Final = "/-_.~:+@!$&'()*,;="
 _NOT_FOUND: Final = 404
@@ -35,11 +38,12 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its status, and its JSON document if it has one."""
+    """An answer: its status, its JSON document if it has one, where it stands in the journal."""
 
     status: int
     body: bytes
     document: Document | None
+    receipt: str = ""
 
 
 class Client:
@@ -54,11 +58,11 @@ class Client:
 
         A 404 that says something (a deleted version, a warning) is an answer too.
         """
-        return _present(self.send("GET", path, query=query))
+        return self._present(self.send("GET", path, query=query), "GET", path)
 
     def list(self, path: str, query: Mapping[str, Any] | None = None) -> Document | None:
         """Return the answer to a list; None when there is nothing below path."""
-        return _present(self.send("LIST", path, query=query))
+        return self._present(self.send("LIST", path, query=query), "LIST", path)
 
     def write(self, path: str, data: Mapping[str, Any] | None = None) -> Document | None:
         """Write data; return the answer, None when it has no content."""
@@ -129,7 +133,17 @@ class Client:
             raise Unreachable(explain(self.connection, error)) from None
         if len(raw) > MAX_ANSWER:
             raise Unreachable(f"the answer is larger than {MAX_ANSWER} bytes")
-        return Reply(answer.status, raw, _document(raw))
+        return Reply(answer.status, raw, _document(raw), answer.getheader(RECEIPT, ""))
+
+    def _present(self, reply: Reply, method: str, path: str) -> Document | None:
+        document = reply.document
+        if reply.status != _NOT_FOUND:
+            return document
+        if document and (document.get("data") or document.get("warnings")):
+            return document
+        if document and document.get("errors"):
+            self._require(reply, method, path)
+        return None
 
     def _require(self, reply: Reply, method: str, path: str) -> Reply:
         """Return reply when it is good; raise Refused with what the server says otherwise."""
@@ -162,13 +176,6 @@ def _document(raw: bytes) -> Document | None:
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
-
-
-def _present(reply: Reply) -> Document | None:
-    document = reply.document
-    if reply.status == _NOT_FOUND:
-        return document if document and (document.get("data") or document.get("warnings")) else None
-    return document
 
 
 def explain(connection: Connection, error: Exception) -> str:

@@ -10,9 +10,13 @@ API_VERSION: Final = "1.16.3"
 """The release of Vault whose API the server speaks."""
 
 
+def version_text() -> str:
+    """Return the version in words; scripts take the second."""
+    return f"Ironkeep v{__version__} (Vault API v{API_VERSION})"
+
+
 def _version(context: Context) -> int:
-    # Scripts take the second word.
-    context.terminal.say(f"Ironkeep v{__version__} (Vault API v{API_VERSION})")
+    context.terminal.say(version_text())
     return OK
 
 

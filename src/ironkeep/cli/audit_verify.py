@@ -1,0 +1,92 @@
+"""`ironkeep audit verify`: check a whole log, without a server."""
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from ironkeep.cli import render
+from ironkeep.cli.audit_trust import Trust, trust_arguments, trust_of
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.exits import OK
+from ironkeep.cli.progress import WatchedLogFiles
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.kernel.journal_recovery import ORIGIN, VKEY
+from ironkeep.kernel.log_verify import Verified, verify_log
+from ironkeep.tlog.note import VerifierKey
+from ironkeep.tlog.wire import encode_base64
+
+VERIFIED: Final = "VERIFIED"
+CONSISTENT: Final = "SELF-CONSISTENT"
+_UNPINNED: Final = (
+    "No key was given: the one in the directory was used, which whoever can rewrite the log can "
+    "replace too. Pin it with -vkey, or with a -policy, to have it VERIFIED."
+)
+
+
+def _verify(context: Context) -> int:
+    args, terminal = context.args, context.terminal
+    folder = Path(args.dir)
+    trust = trust_of(args)
+    key = _key(folder, trust)
+    with closing(WatchedLogFiles(folder, terminal)) as files:
+        verified = verify_log(files, key, trust.policy)
+    verdict = VERIFIED if trust.keys else CONSISTENT
+    document = _document(verified, verdict)
+    if terminal.field:
+        return render.field(terminal, document)
+    if terminal.format == "json":
+        return render.as_json(terminal, document)
+    render.pairs(terminal, document)
+    if not trust.keys:
+        terminal.note(_UNPINNED)
+    return OK
+
+
+def _key(folder: Path, trust: Trust) -> VerifierKey:
+    """Return the key that the log must be signed by: a trusted one, or else its own."""
+    if trust.keys:
+        return trust.key_of(_line(folder / ORIGIN))
+    return VerifierKey.parse(_line(folder / VKEY))
+
+
+def _line(path: Path) -> str:
+    try:
+        text = path.read_bytes()[:_MAX_LINE].decode("utf-8")
+    except FileNotFoundError:
+        raise InvalidRequest(f"{path.parent} is no log: it has no file {path.name!r}") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{path} is not UTF-8") from None
+    return text.removesuffix("\n")
+
+
+_MAX_LINE: Final = 1_024
+"""Bytes of a key or an origin in a file; both are shorter."""
+
+
+def _document(verified: Verified, verdict: str) -> dict[str, object]:
+    checkpoint = verified.checkpoint
+    return {
+        "verdict": verdict,
+        "origin": checkpoint.origin,
+        "size": verified.size,
+        "signed_size": checkpoint.size,
+        "signed_root": encode_base64(checkpoint.root),
+        "cosigners": list(verified.cosigners),
+        "torn_bytes": verified.torn,
+    }
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the audit directory of a server, or a copy")
+    trust_arguments(parser)
+
+
+VERIFY: Final = Command(
+    "Check every leaf, hash and signature of a log. Exit code: 0, 3 damaged, 4 rolled back.",
+    _verify,
+    "DIR",
+    "  $ ironkeep audit verify /var/lib/ironkeep/audit -vkey=ironkeep/audit/node-1/1+6f1d…",
+    _arguments,
+    remote=False,
+)
