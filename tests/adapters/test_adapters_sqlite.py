@@ -221,6 +221,34 @@ def test_removals_are_kept_up_to_the_bound(path: Path) -> None:
     storage.close()
 
 
+@pytest.mark.parametrize("change", ["value = 'text'", "value = 1", "due = 'soon'", "due = 1.5"])
+def test_a_value_of_another_type_is_an_integrity_error(path: Path, change: str) -> None:
+    storage = SqliteStorage(path)
+    commit(storage, {b"a": Row(b"1", 1)})
+    storage.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"UPDATE row SET {change}")
+        other.commit()
+    storage = SqliteStorage(path)
+    for read in (lambda: storage.get(b"a"), lambda: list(storage.scan(b"a"))):
+        with pytest.raises(IntegrityError):
+            read()
+    with pytest.raises(IntegrityError):
+        storage.changes(0, 1)
+    storage.close()
+
+
+def test_a_head_of_another_type_is_an_integrity_error(path: Path) -> None:
+    SqliteStorage(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE head SET state = 'text'")
+        other.commit()
+    storage = SqliteStorage(path)
+    with pytest.raises(IntegrityError, match="head"):
+        storage.head()
+    storage.close()
+
+
 def test_a_lost_head_row_is_an_integrity_error(path: Path) -> None:
     SqliteStorage(path).close()
     with closing(sqlite3.connect(path)) as other:

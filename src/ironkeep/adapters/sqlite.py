@@ -78,6 +78,8 @@ class SqliteStorage:
                 _require_wal(self._writer, path)
                 migrate(self._writer)
                 require_head(self._writer)
+                # SQLite syncs its files' names too, but goes on when that fails.
+                _sync(path.parent)
                 self._tombs = _count_tombs(self._writer)
                 self._reader.execute("PRAGMA query_only = ON")
             except sqlite3.Error as error:
@@ -88,12 +90,14 @@ class SqliteStorage:
         """Return the last finished commit's number and state."""
         self._require_sound()
         ((seq, state),) = self._read("SELECT seq, state FROM head")
+        if not isinstance(seq, int) or not isinstance(state, bytes):
+            raise IntegrityError("the database's head is damaged: restore a backup")
         return Head(seq, state)
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, or None."""
         found = self._read("SELECT value, due FROM row WHERE key = ?", key)
-        return Row(*found[0]) if found else None
+        return _row(*found[0]) if found else None
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows whose key starts with prefix, in key order.
@@ -107,7 +111,7 @@ class SqliteStorage:
             else:
                 page = self._read(_SCAN_TO, start, end, SCAN_PAGE)
             for key, value, due in page:
-                yield key, Row(value, due)
+                yield key, _row(value, due)
             if len(page) < SCAN_PAGE:
                 return
             start = page[-1][0] + b"\x00"
@@ -133,7 +137,7 @@ class SqliteStorage:
         if 0 < after_seq < dropped:
             raise NotFound(f"changes are kept from commit {dropped} on: begin with a full scan")
         return [
-            Change(seq, key, None if value is None else Row(value, due))
+            Change(seq, key, None if value is None else _row(value, due))
             for seq, key, value, due in self._read(_CHANGES, after_seq, limit)
         ]
 
@@ -295,6 +299,13 @@ def _after(prefix: bytes) -> bytes | None:
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
 
 
+def _row(value: object, due: object) -> Row:
+    """Return the row of two columns, whose types a damaged or doctored file may have wrong."""
+    if isinstance(value, bytes) and (due is None or isinstance(due, int)):
+        return Row(value, due)
+    raise IntegrityError("the database holds a value that no commit wrote: restore a backup")
+
+
 def _raise(error: sqlite3.Error) -> NoReturn:
     """Raise error in the port's terms."""
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
@@ -321,7 +332,6 @@ def _make_file(path: Path) -> None:
         os.fchmod(descriptor, _FILE_MODE)
     finally:
         os.close(descriptor)
-    _sync(path.parent)
 
 
 def _make_folder(folder: Path) -> None:
