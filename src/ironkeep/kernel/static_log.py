@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from ironkeep.core.errors import IntegrityError
+from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.logport import LogFiles
 from ironkeep.kernel.journal_recovery import read_head
 from ironkeep.kernel.log import SignedHead
@@ -169,6 +169,27 @@ class StaticLog:
             # A partial tile may go when there is the full one, which readers then ask for.
             for partial in self._files.names(f"{name}.p"):
                 self._files.remove(f"{name}.p/{partial}")
+
+
+class StaticLeaves:
+    """The leaves of a copy under its checkpoint, for `log_reader.Reader`; verify the copy first."""
+
+    def __init__(self, files: LogFiles, head: Checkpoint) -> None:
+        self.origin: Final = head.origin
+        self.size: Final = head.size
+        self._files: Final = files
+
+    def leaves(self, first: int, last: int) -> list[bytes]:
+        """Return leaves [first, last); raise NotFound past the end, IntegrityError for damage."""
+        if not 0 <= first <= last <= self.size:
+            raise NotFound(f"the copy ends at {self.size}")
+        found: list[bytes] = []
+        for start in range(first - first % TILE_WIDTH, last, TILE_WIDTH):
+            width = min(TILE_WIDTH, self.size - start)
+            tile = Tile(None, start // TILE_WIDTH, width)
+            data = read_tile(self._files, folder_of(self.origin), tile)
+            found += decode_entries(data, width)[max(0, first - start) : last - start]
+        return found
 
 
 def read_tile(files: LogFiles, folder: str, tile: Tile) -> bytes:

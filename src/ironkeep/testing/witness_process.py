@@ -1,0 +1,83 @@
+"""Witnesses and mirrors as processes of their own on loopback, for tests and demonstrations."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from ironkeep.config import Witness
+from ironkeep.tlog.note import VerifierKey
+
+STOP_SECONDS: Final = 20.0
+
+_MAIN: Final = "import sys; from ironkeep.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+class WitnessProcess:
+    """A running `ironkeep witness` whose state is in folder/state, and folder/mirror for a mirror.
+
+    `before` is Python that its interpreter runs first: what a test changes in it.
+    """
+
+    def __init__(
+        self, folder: Path, logs: Sequence[VerifierKey], *, mirror: bool = False, before: str = ""
+    ) -> None:
+        self.folder: Final = folder
+        words = ["witness", "-dir", str(folder / "state"), "-listen", "127.0.0.1:0"]
+        for key in logs:
+            words += ["-log", key.format()]
+        if mirror:
+            words += ["-mirror", str(folder / "mirror")]
+        self.process: Final = subprocess.Popen(
+            [sys.executable, "-c", f"{before}\n{_MAIN}", *words], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        try:
+            # … witness NAME+ID+KEY at http://127.0.0.1:PORT
+            self.key: Final = VerifierKey.parse(line.split()[-3])
+            self.address: Final = line.split()[-1]
+        except IndexError:
+            raise RuntimeError(line + self.wait()) from None
+
+    @property
+    def config(self) -> Witness:
+        """The block that configures it in a server."""
+        return Witness(self.key.name, self.address, self.key.format())
+
+    def kill(self) -> None:
+        """Kill it as SIGKILL does, and wait until it is gone."""
+        self.process.kill()
+        self.wait()
+
+    def stop(self) -> int:
+        """Ask it to stop; return its exit code."""
+        self.process.terminate()
+        self.wait()
+        return self.process.returncode
+
+    def wait(self) -> str:
+        """Wait until it ends; return what it said last."""
+        try:
+            _, said = self.process.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            _, said = self.process.communicate()
+        return said
+
+
+@contextlib.contextmanager
+def witness(
+    folder: Path, logs: Sequence[VerifierKey], *, mirror: bool = False, before: str = ""
+) -> Iterator[WitnessProcess]:
+    """Run a witness as long as the block lasts."""
+    running = WitnessProcess(folder, logs, mirror=mirror, before=before)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
+        assert running.process.stderr is not None
+        running.process.stderr.close()
