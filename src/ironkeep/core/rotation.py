@@ -363,7 +363,7 @@ def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
 
 
 def _next_number(record: Record) -> int:
-    return max((each.number for each in record.versions), default=0) + 1
+    return max((each.number for each in record.versions), default=record.burnt) + 1
 
 
 def _unproven(record: Record) -> list[int]:

@@ -64,7 +64,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     `versions` ascend by number. `refusals` is the per-minute limit on refused logins that the
     target bears (a connector's `refusals_per_minute`), `refused_ns` when the last ones were.
-    `seen` is what presenting showed since the target last may have changed.
+    `seen` is what presenting showed since the target last may have changed. Numbers up to `burnt`
+    were given to versions before this record, and are never given again.
     """
 
     secret: str
@@ -79,6 +80,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     unverified: int = 0
     not_before_ns: int = 0
     reason: str = ""
+    burnt: int = 0
 
     def at(self, *stages: Stage) -> list[int]:
         """Return the numbers of the versions at stages: by stage as given, then newest first."""
@@ -91,7 +93,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def adopt(
-    secret: str, strategy: Strategy, *, epoch: int, refusals: int, current: int | None
+    secret: str,
+    strategy: Strategy,
+    *,
+    epoch: int,
+    refusals: int,
+    current: int | None,
+    burnt: int = 0,
 ) -> Record:
     """Return the idle record of a credential, whose known version is current.
 
@@ -99,11 +107,16 @@ def adopt(
     """
     if current is None and strategy is Strategy.SELF:
         raise InvalidRequest("an account cannot set its password without knowing one that works")
-    if refusals < 1 or (current is not None and current < 1):
+    if refusals < 1 or burnt < 0 or (current is not None and current <= burnt):
         raise InvalidRequest("version numbers and the limit on refused logins start at 1")
     versions = () if current is None else (Version(current, Stage.CURRENT),)
     return Record(
-        secret=secret, strategy=strategy, epoch=epoch, versions=versions, refusals=refusals
+        secret=secret,
+        strategy=strategy,
+        epoch=epoch,
+        versions=versions,
+        refusals=refusals,
+        burnt=burnt,
     )
 
 
@@ -136,7 +149,7 @@ def _sound(record: Record) -> bool:
     needed = record.strategy is Strategy.SELF or record.state in {State.COMMITTED, State.RETIRING}
     return (
         numbers == sorted(set(numbers))
-        and all(number > 0 for number in numbers)
+        and all(number > record.burnt >= 0 for number in numbers)
         and pending == (record.state in {State.PREPARED, State.APPLIED, State.LOST})
         and needed <= current <= 1
         and record.refusals > 0

@@ -3,6 +3,7 @@
     <mount> : credential / about / <path>              -> whose password it is, and when it turned
               credential / state / <path>              -> its rotation, due when it wants care
               credential / material / <path> / <n>     -> the secret of version n
+              credential / burnt / <path>              -> the last number ever used, once removed
 
 `path` is `static-creds/<name>` or `config/<name>`; a version of a secret is known everywhere as
 (mount, path, number). The secret of a version is stored in the same commit as the record that first
@@ -162,12 +163,22 @@ class CredentialStore:
         store.put(which.row, encode(record), _due(next_action(record, now_ns), about, now_ns))
 
     def remove(self, tx: Tx, which: CredentialId) -> None:
-        """Destroy a credential and every version of it."""
+        """Destroy a credential and every version of it, but for the numbers that they had."""
         store = self._stores(tx, which.mount)
+        record = self.record(tx, which)
+        last = max((each.number for each in record.versions), default=record.burnt)
+        store.put(f"{ROOM}/burnt/{which.path}", str(last).encode())
         for path in list(store.walk(f"{ROOM}/material/{which.path}")):
             store.delete(path)
         store.delete(which.row)
         store.delete(f"{ROOM}/about/{which.path}")
+
+    def burnt(self, tx: Tx, which: CredentialId) -> int:
+        """Return the highest number that a version at this path ever had before; 0 for none.
+
+        A secret's version is known by path and number for ever: a number is given once.
+        """
+        return int(self._stores(tx, which.mount).get(f"{ROOM}/burnt/{which.path}") or 0)
 
     def paths(self, tx: Tx, mount: MountUuid, folder: str) -> list[str]:
         """Return the names of the credentials of a mount below folder, sorted."""

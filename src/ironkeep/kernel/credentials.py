@@ -112,13 +112,18 @@ class Credentials:
         connection = self.connections.get(turn.tx, connection_id)
         self.connections.take_account(turn.tx, connection_id, about.username, which.path)
         refusals = self.connections.connector(connection).refusals_per_minute
-        current = None if known is None else 1
+        burnt = self.store.burnt(turn.tx, which)
         record = adopt(
-            f"{which.mount}/{which.path}", strategy, epoch=1, refusals=refusals, current=current
+            f"{which.mount}/{which.path}",
+            strategy,
+            epoch=1,
+            refusals=refusals,
+            current=None if known is None else burnt + 1,
+            burnt=burnt,
         )
         self.store.write_about(turn.tx, which, about)
         if known is not None:
-            self.store.write_secret(turn.tx, which, 1, known, turn.now_ns)
+            self.store.write_secret(turn.tx, which, burnt + 1, known, turn.now_ns)
         self.store.write_record(turn.tx, which, record, turn.now_ns)
         for listener in self.on_linked:
             listener(turn, which, connection.system)
@@ -134,7 +139,7 @@ class Credentials:
         for current in record.at(Stage.CURRENT):
             if self.store.secret(turn.tx, which, current).equals(known.reveal()):
                 return current
-        number = max((each.number for each in record.versions), default=0) + 1
+        number = max((each.number for each in record.versions), default=record.burnt) + 1
         replaced = msgspec.structs.replace(
             adopt(
                 record.secret,
@@ -142,6 +147,7 @@ class Credentials:
                 epoch=record.epoch + 1,
                 refusals=record.refusals,
                 current=number,
+                burnt=record.burnt,
             ),
             versions=(*_outdated(record), Version(number, Stage.CURRENT)),
             refused_ns=record.refused_ns,
