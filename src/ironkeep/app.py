@@ -22,8 +22,10 @@ from ironkeep.api.service import Service
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
+from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.core.errors import IronkeepError
 from ironkeep.engines.cubbyhole import Cubbyhole
+from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
 from ironkeep.kernel.house import House, Settings
@@ -43,6 +45,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         System(),
         Kv(),
         Cubbyhole(),
+        Database(),
         TokenMethod(),
         Userpass(),
     )
@@ -89,6 +92,7 @@ class Server:
             PLUGINS,
             self.reading_key,
             settings,
+            {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
         self.house.start(__version__)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ironkeep.core.connector import Connector
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -68,18 +69,27 @@ class Vault:
         disk: LogDisk | None = None,
         clock: FakeClock | None = None,
         seed: int = 0,
+        connectors: Mapping[str, Connector] | None = None,
     ) -> None:
         self.storage: Final = storage or MemoryStorage()
         self.disk: Final = disk or LogDisk()
         self.clock: Final = clock or FakeClock()
         self.entropy: Final = SeededEntropy(seed)
         self.plugins: Final = plugins
+        self.connectors: Final = connectors or {}
         self.seed: Final = seed
         key = reading_key_of(self.storage, self.entropy)
         self.files: Final = MemoryLogFiles(self.disk)
         self.journal: Final = open_journal(self.files, self.entropy, ORIGIN, key.public)
         self.house: Final = House(
-            self.storage, self.journal, self.clock, self.entropy, plugins, key, Settings()
+            self.storage,
+            self.journal,
+            self.clock,
+            self.entropy,
+            plugins,
+            key,
+            Settings(),
+            self.connectors,
         )
         self.defects: Final[list[Exception]] = []
         self.house.on_defect = lambda _id, error: self.defects.append(error)
@@ -107,6 +117,7 @@ class Vault:
             disk=rest.pop("disk", self.disk),
             clock=self.clock,
             seed=self.seed + 1,
+            connectors=self.connectors,
         )
         vault.keys, vault.root = self.keys, self.root
         return vault
@@ -139,7 +150,7 @@ class Vault:
         remote: str = "127.0.0.1:50000",
     ) -> Reply:
         """Execute one request and wait for its answer; token "root" stands for the root token."""
-        text = self.root if token == "root" else token  # noqa: S105 - a name, not a token
+        text = self.root if token == "root" else token
         request = Request(
             op,
             path,

@@ -1,0 +1,134 @@
+"""What a responder does to one account: present a version, end sessions, lock, unlock."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.inventory import InventoryItem
+from ironkeep.core.operation import Operation
+from ironkeep.engines.database.roles import RoleName, id_of
+from ironkeep.kernel.credential_store import CredentialId
+from ironkeep.kernel.effects import run, turn_of
+from ironkeep.kernel.house import House
+from ironkeep.kernel.outcomes import Ended, Probed
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+
+
+@dataclass(frozen=True)
+class Which:
+    """One version of a role's password."""
+
+    name: str
+    version: int = field(default=0, metadata={"help": "0 is the current one"})
+
+
+def _known(call: Call, name: str) -> CredentialId:
+    house: House = call.house
+    which = id_of(call, name)
+    if house.credentials.store.find(call.tx, which) is None:
+        raise NotFound("")
+    return which
+
+
+def probe(call: Call, given: Which) -> Response | Suspend:
+    """Present a version to every host; a refusal counts there as a failed login."""
+    house: House = call.house
+    which = _known(call, given.name)
+    version = given.version or house.credentials.store.current(call.tx, which)
+    if version is None:
+        raise InvalidRequest("no version of this role was ever current: name one")
+    return run(call, house.credentials.probe(turn_of(call), which, version), _probed)
+
+
+def _probed(_call: Call, probed: Probed) -> Response:
+    shown = probed.shown
+    answers = [
+        {
+            "endpoint": each.endpoint,
+            "state": str(each.state),
+            "code": each.code,
+            "reason": each.reason,
+            "took_ms": each.took_ms,
+        }
+        for each in shown.answers
+    ]
+    return Response(
+        data={
+            "version": int(probed.version.rpartition("@")[2]),
+            "system": probed.system,
+            "state": str(shown.state),
+            "reason": shown.reason,
+            "answers": answers,
+        },
+        audited={"state": str(shown.state)},
+    )
+
+
+def kill(call: Call, given: RoleName) -> Response | Suspend:
+    """End every session of a role; lock it first, or they may come back."""
+    house: House = call.house
+    steps = house.credentials.kill(turn_of(call), _known(call, given.name))
+    return run(call, steps, _ended)
+
+
+def _ended(_call: Call, ended: Ended) -> Response:
+    return Response(
+        data={
+            "system": ended.system,
+            "ended": ended.ended,
+            "remaining": ended.remaining,
+            "killed": ended.killed,
+            "reason": ended.reason,
+        },
+        audited={"ended": ended.ended, "remaining": ended.remaining},
+    )
+
+
+def sessions(call: Call, given: RoleName) -> Response | Suspend:
+    """Return what a role has open now."""
+    house: House = call.house
+    steps = house.credentials.sessions(turn_of(call), _known(call, given.name))
+    return run(call, steps, _listed)
+
+
+def _listed(_call: Call, found: tuple[tuple[str, InventoryItem], ...]) -> Response:
+    shown: list[dict[str, Any]] = [
+        {
+            "endpoint": endpoint,
+            "kind": item.source,
+            "name": item.name,
+            "attributes": dict(item.attributes),
+        }
+        for endpoint, item in found
+    ]
+    return Response(data={"sessions": shown}, audited={"sessions": len(shown)})
+
+
+def lock(call: Call, given: RoleName) -> Response | Suspend:
+    """Forbid new logins of a role."""
+    house: House = call.house
+    steps = house.credentials.lock(turn_of(call), _known(call, given.name))
+    return run(call, steps, _done)
+
+
+def unlock(call: Call, given: RoleName) -> Response | Suspend:
+    """Allow logins of a role again."""
+    house: House = call.house
+    steps = house.credentials.unlock(turn_of(call), _known(call, given.name))
+    return run(call, steps, _done)
+
+
+def _done(_call: Call, _result: None) -> Response:
+    return Response()
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "probe/{name}", probe, Which, audited=("version",),
+        help="Present a version to the database: alive, dead or unknown.",
+    ),
+    Route(Operation.READ, "sessions/{name}", sessions, RoleName, help="What a role has open."),
+    Route(Operation.UPDATE, "kill/{name}", kill, RoleName, help="End a role's sessions."),
+    Route(Operation.UPDATE, "lock/{name}", lock, RoleName, help="Forbid a role's logins."),
+    Route(Operation.UPDATE, "unlock/{name}", unlock, RoleName, help="Allow a role's logins."),
+)  # fmt: skip

@@ -1,0 +1,296 @@
+"""Connections: `config/`, `reset/`, `rotate-root/`. Source: the Vault HTTP API, secret/databases.
+
+A connection is tried before it is kept, and a baseline of who can get into its system is taken in
+the same request: evidence has to be older than the incident. Where the administering account is and
+what it is called is not changed afterwards, since versions of its password belong to that name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.connector import ConnectorError, Probe
+from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
+from ironkeep.core.operation import Operation
+from ironkeep.core.rotation_record import Strategy
+from ironkeep.core.secret import Secret
+from ironkeep.engines.database.url import DEFAULT_PORT, Whereabouts, parse_url, whereabouts
+from ironkeep.kernel import performing
+from ironkeep.kernel.connections import Connection, ConnectionId
+from ironkeep.kernel.credential_store import Credential
+from ironkeep.kernel.credentials import Rotated
+from ironkeep.kernel.effects import Steps, Turn, run, turn_of
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.house import House
+from ironkeep.kernel.outcomes import Probed
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+
+CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresql"}
+"""From Vault's names of plugins to connectors."""
+
+MAX_ALLOWED: Final = 1_000
+MAX_USERNAME: Final = 63
+"""Bytes; PostgreSQL cuts what is longer, and would then change another account."""
+
+
+@dataclass(frozen=True)
+class Configure:
+    """A connection. What is left out stays as it is, when the connection exists."""
+
+    name: str
+    plugin_name: str = ""
+    connection_url: str = ""
+    host: CommaList = field(default=(), metadata={"help": "instead of connection_url"})
+    port: int = DEFAULT_PORT
+    database: str = "postgres"
+    sslmode: str = ""
+    sslrootcert: str = ""
+    username: str = ""
+    password: Secret | None = None
+    allowed_roles: CommaList | None = None
+    verify_connection: bool = True
+    root_rotation_statements: CommaList = ()
+    password_policy: str = ""
+
+
+@dataclass(frozen=True)
+class Name:
+    """Names a connection."""
+
+    name: str
+
+
+def id_of(call: Call, name: str) -> ConnectionId:
+    """Return the id of a connection of this mount."""
+    return ConnectionId(call.mount.uuid, name)
+
+
+def configure(call: Call, given: Configure) -> Response | Suspend:
+    """Try a connection, keep it, and take the baseline of its system."""
+    if given.root_rotation_statements or given.password_policy:
+        raise InvalidRequest(
+            "statements and password policies are not taken: the connector knows how to set a "
+            "password, and makes random ones"
+        )
+    steps = _configure(call.house, turn_of(call), id_of(call, given.name), given)
+    return run(call, steps, _configured)
+
+
+def _configured(_call: Call, warnings: list[str]) -> Response:
+    return Response(warnings=warnings)
+
+
+def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) -> Steps[list[str]]:
+    credentials = house.credentials
+    connections = credentials.connections
+    before = connections.find(turn.tx, which)
+    connection = _merged(before, given, turn.now_ns)
+    password = given.password
+    if password is None:
+        password = credentials.admin_secret(turn.tx, which)
+    account = performing.Account(
+        connections.connector(connection), connection.targets(password), connection.system,
+        connection.username,
+    )  # fmt: skip
+    if given.verify_connection:
+        turn, shown = yield partial(performing.present, account, password)
+        if shown.state is not Probe.ALIVE:
+            raise InvalidRequest(f"error verifying connection: {shown.reason}")
+    if (before is None) is not (connections.find(turn.tx, which) is None):
+        raise InvalidRequest("the connection was changed by somebody else meanwhile: try again")
+    connections.put(turn.tx, which, connection)
+    admin = credentials.admin(which)
+    if before is None:
+        about = Credential(which.name, connection.username, created_ns=turn.now_ns)
+        credentials.create(turn, admin, about, Strategy.SELF, password)
+    elif given.password is not None:
+        credentials.replace(turn, admin, given.password)
+    if (
+        before is not None
+        and before.hosts == connection.hosts
+        and _has_baseline(house, turn, which)
+    ):
+        return []
+    try:
+        yield from house.baselines.baseline(turn, which)
+    except ConnectorError as failure:
+        return [f"no baseline was taken ({failure}): write to baseline/{which.name} when it can be"]
+    return []
+
+
+def _has_baseline(house: House, turn: Turn, which: ConnectionId) -> bool:
+    return bool(house.baselines.numbers(turn.tx, which))
+
+
+def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connection:
+    """Return the connection as it shall be."""
+    where = _where(given)
+    if before is None:
+        return _new(given, where, now_ns)
+    if given.username not in {"", before.username}:
+        raise InvalidRequest("the username of a connection does not change: make another one")
+    if CONNECTORS.get(given.plugin_name, before.connector) != before.connector:
+        raise InvalidRequest("the plugin of a connection does not change: make another one")
+    changes: dict[str, Any] = {"verify": given.verify_connection}
+    if given.allowed_roles is not None:
+        changes["allowed"] = _allowed(given.allowed_roles)
+    if where is not None:
+        changes |= {
+            "hosts": where.hosts, "database": where.database, "tls": where.tls,
+            "ca_file": where.ca_file,
+        }  # fmt: skip
+    return msgspec.structs.replace(before, **changes)
+
+
+def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection:
+    connector = CONNECTORS.get(given.plugin_name)
+    if connector is None:
+        raise InvalidRequest(f"plugin_name is one of: {', '.join(CONNECTORS)}")
+    if where is None or not given.username or given.password is None:
+        raise InvalidRequest("a connection takes connection_url (or host), username and password")
+    check_username(given.username)
+    return Connection(
+        connector=connector,
+        hosts=where.hosts,
+        database=where.database,
+        username=given.username,
+        tls=where.tls,
+        ca_file=where.ca_file,
+        allowed=_allowed(given.allowed_roles or ()),
+        verify=given.verify_connection,
+        created_ns=now_ns,
+    )
+
+
+def _where(given: Configure) -> Whereabouts | None:
+    if given.connection_url and given.host:
+        raise InvalidRequest("give connection_url or host, not both")
+    if given.connection_url:
+        return parse_url(given.connection_url)
+    if not given.host:
+        return None
+    hosts = tuple((host, given.port) for host in given.host)
+    return whereabouts(hosts, given.database, given.sslmode, given.sslrootcert)
+
+
+def _allowed(roles: CommaList) -> tuple[str, ...]:
+    if len(roles) > MAX_ALLOWED:
+        raise InvalidRequest(f"allowed_roles names at most {MAX_ALLOWED} roles; or write *")
+    return roles
+
+
+def check_username(username: str) -> None:
+    """Raise InvalidRequest unless username can be one."""
+    if not 1 <= len(username.encode("utf-8", "replace")) <= MAX_USERNAME or (
+        not username.isprintable()
+    ):
+        raise InvalidRequest(f"a username takes 1 to {MAX_USERNAME} bytes, all printable")
+
+
+def read(call: Call, given: Name) -> Response:
+    """Return a connection without its password."""
+    which = id_of(call, given.name)
+    house: House = call.house
+    connection = house.credentials.connections.find(call.tx, which)
+    if connection is None:
+        raise NotFound("")
+    plugin = next(name for name, kind in CONNECTORS.items() if kind == connection.connector)
+    hosts = ",".join(connection.endpoints)
+    url = (
+        f"postgresql://{{{{username}}}}:{{{{password}}}}@{hosts}/{connection.database}"
+        f"?sslmode={connection.tls}"
+    )
+    if connection.ca_file:
+        url += f"&sslrootcert={connection.ca_file}"
+    return Response(
+        data={
+            "plugin_name": plugin,
+            "plugin_version": "",
+            "allowed_roles": list(connection.allowed),
+            "connection_details": {"connection_url": url, "username": connection.username},
+            "password_policy": "",
+            "root_credentials_rotate_statements": [],
+            "verify_connection": connection.verify,
+            "system": connection.system,
+            "baselines": house.baselines.numbers(call.tx, which),
+        }
+    )
+
+
+def list_names(call: Call) -> Response:
+    """Return the names of the connections."""
+    house: House = call.house
+    names = house.credentials.connections.names(call.tx, call.mount.uuid)
+    if not names:
+        raise NotFound("")
+    return Response(data={"keys": names})
+
+
+def delete(call: Call, given: Name) -> Response:
+    """Forget a connection with its baselines; refused while roles use it."""
+    which = id_of(call, given.name)
+    house: House = call.house
+    if house.credentials.connections.find(call.tx, which) is not None:
+        house.credentials.connections.remove(call.tx, which)
+        house.credentials.remove(turn_of(call), house.credentials.admin(which))
+        house.baselines.remove(call.tx, which)
+    return Response()
+
+
+def reset(call: Call, given: Name) -> Response | Suspend:
+    """Try the connection anew; there is none that stays open and could be closed."""
+    which = id_of(call, given.name)
+    house: House = call.house
+    admin = house.credentials.admin(which)
+    current = house.credentials.store.current(call.tx, admin)
+    if current is None:
+        raise NotFound("")
+    return run(call, house.credentials.probe(turn_of(call), admin, current), _reset)
+
+
+def _reset(_call: Call, probed: Probed) -> Response:
+    if probed.shown.state is not Probe.ALIVE:
+        raise UpstreamFailed(f"the connection does not work: {probed.shown.reason}")
+    return Response()
+
+
+def rotate_root(call: Call, given: Name) -> Response | Suspend:
+    """Give the administering account a password that only the vault knows."""
+    which = id_of(call, given.name)
+    house: House = call.house
+    house.credentials.connections.get(call.tx, which)
+    steps = house.credentials.rotate(turn_of(call), house.credentials.admin(which))
+    return run(call, steps, rotated)
+
+
+def rotated(_call: Call, result: Rotated) -> Response:
+    """Answer a rotation; raise UpstreamFailed when it is not done, saying what happens next."""
+    if result.lost:
+        raise UpstreamFailed(
+            f"LOST: {result.reason}. Somebody set another password there: treat it as an incident. "
+            "A role is set anew by break-glass/<name>, an administering account by writing its "
+            "password to config/<name>"
+        )
+    if not result.done:
+        raise UpstreamFailed(f"the rotation is not finished and goes on by itself: {result.reason}")
+    return Response(audited={"version": result.current})
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "config/{name}", configure, Configure,
+        audited=("plugin_name", "allowed_roles", "verify_connection"),
+        help="Configure a connection; its password is never returned.",
+    ),
+    Route(Operation.READ, "config/{name}", read, Name, help="A connection without its password."),
+    Route(Operation.DELETE, "config/{name}", delete, Name, help="Forget a connection."),
+    Route(Operation.LIST, "config/", list_names, help="The names of the connections."),
+    Route(Operation.UPDATE, "reset/{name}", reset, Name, help="Try a connection anew."),
+    Route(
+        Operation.UPDATE, "rotate-root/{name}", rotate_root, Name,
+        help="Give the administering account a password that only the vault knows.",
+    ),
+)  # fmt: skip

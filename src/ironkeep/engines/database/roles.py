@@ -1,0 +1,261 @@
+"""Static roles: accounts that exist, whose password the vault keeps and rotates.
+
+Source: the Vault HTTP API, secret/databases, static roles. A role's password is one secret,
+`static-creds/<name>`, with versions; only the current one is ever served.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
+from ironkeep.core.event import Released
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.operation import Operation
+from ironkeep.core.rotation_record import Stage, State, Strategy
+from ironkeep.core.secret import Secret
+from ironkeep.engines.database.configuration import check_username, rotated
+from ironkeep.kernel.connections import ConnectionId, check_name
+from ironkeep.kernel.credential_store import Credential, CredentialId
+from ironkeep.kernel.effects import run, turn_of
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.house import House
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+
+FOLDER: Final = "static-creds"
+
+MIN_PERIOD_SECONDS: Final = 60
+"""A rotation presents what must be refused; more often, a lockout policy there would strike."""
+
+MAX_PASSWORD: Final = 1_024
+
+
+@dataclass(frozen=True)
+class StaticRole:
+    """A static role. Only the period of an existing one changes."""
+
+    name: str
+    db_name: str = ""
+    username: str = ""
+    rotation_period: Duration | None = None
+    password: Secret | None = field(
+        default=None,
+        metadata={"help": "what it is now; left out, the administrator sets a new one"},
+    )
+    skip_import_rotation: bool = field(
+        default=False, metadata={"help": "keep the given password until it is rotated"}
+    )
+    self_managed: bool = field(
+        default=False, metadata={"help": "the account sets its own password, not the administrator"}
+    )
+    credential_type: str = "password"
+    rotation_statements: CommaList = ()
+    rotation_schedule: str = ""
+
+
+@dataclass(frozen=True)
+class RoleName:
+    """Names a static role."""
+
+    name: str
+
+
+def id_of(call: Call, name: str) -> CredentialId:
+    """Return the id of a static role's credential."""
+    return CredentialId(call.mount.uuid, f"{FOLDER}/{name}")
+
+
+def write(call: Call, given: StaticRole) -> Response | Suspend:
+    """Take an account in and rotate its password; or change an existing role's period."""
+    if given.rotation_statements or given.rotation_schedule:
+        raise InvalidRequest(
+            "rotation_statements and rotation_schedule are not taken: the connector knows how to "
+            "set a password; give rotation_period"
+        )
+    if given.credential_type != "password":
+        raise InvalidRequest("credential_type is password")
+    _check_period(given.rotation_period)
+    house: House = call.house
+    which = id_of(call, given.name)
+    about = house.credentials.store.find(call.tx, which)
+    return _create(call, given, which) if about is None else _change(call, given, which, about)
+
+
+def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Suspend:
+    house: House = call.house
+    check_name(given.name)
+    check_username(given.username)
+    if given.password is not None and not 1 <= len(given.password) <= MAX_PASSWORD:
+        raise InvalidRequest(f"a password takes 1 to {MAX_PASSWORD} bytes")
+    connection = house.credentials.connections.find(
+        call.tx, ConnectionId(call.mount.uuid, given.db_name)
+    )
+    if connection is None:
+        raise InvalidRequest(f"db_name: there is no connection {given.db_name!r}")
+    if not connection.allows(given.name):
+        raise InvalidRequest(f'"{given.name}" is not an allowed role')
+    if given.username == connection.username:
+        raise InvalidRequest("that is the administering account: rotate it by rotate-root")
+    if given.password is None and (given.self_managed or given.skip_import_rotation):
+        raise InvalidRequest("self_managed and skip_import_rotation take the present password")
+    about = Credential(
+        connection=given.db_name,
+        username=given.username,
+        period_seconds=given.rotation_period or 0,
+        created_ns=call.now_ns,
+        rotated_ns=call.now_ns,
+    )
+    strategy = Strategy.SELF if given.self_managed else Strategy.ADMIN
+    turn = turn_of(call)
+    house.credentials.create(turn, which, about, strategy, given.password)
+    if given.skip_import_rotation:
+        return Response()
+    return run(call, house.credentials.rotate(turn, which), rotated)
+
+
+def _change(call: Call, given: StaticRole, which: CredentialId, about: Credential) -> Response:
+    house: House = call.house
+    if given.username not in {"", about.username} or given.db_name not in {"", about.connection}:
+        raise InvalidRequest(
+            "username and db_name of a role do not change: its versions belong to that account"
+        )
+    if given.password is not None:
+        raise InvalidRequest("the password of an existing role is rotated, not given")
+    if given.rotation_period is not None:
+        changed = msgspec.structs.replace(about, period_seconds=given.rotation_period)
+        store = house.credentials.store
+        store.write_about(call.tx, which, changed)
+        store.write_record(call.tx, which, store.record(call.tx, which), call.now_ns)
+    return Response()
+
+
+def _check_period(seconds: int | None) -> None:
+    if seconds is not None and 0 < seconds < MIN_PERIOD_SECONDS:
+        raise InvalidRequest(
+            f"rotation_period is at least {MIN_PERIOD_SECONDS} seconds, or 0 to rotate by hand"
+        )
+
+
+def _of(call: Call, name: str) -> tuple[CredentialId, Credential]:
+    house: House = call.house
+    which = id_of(call, name)
+    about = house.credentials.store.find(call.tx, which)
+    if about is None:
+        raise NotFound("")
+    return which, about
+
+
+def read(call: Call, given: RoleName) -> Response:
+    """Return a role and where its rotation stands; no password."""
+    which, about = _of(call, given.name)
+    house: House = call.house
+    record = house.credentials.store.record(call.tx, which)
+    shape: dict[str, Any] = {
+        "db_name": about.connection,
+        "username": about.username,
+        "credential_type": "password",
+        "rotation_period": about.period_seconds,
+        "rotation_statements": [],
+        "last_vault_rotation": rfc3339(about.rotated_ns),
+        "self_managed": record.strategy is Strategy.SELF,
+        "state": str(record.state),
+        "reason": record.reason,
+        "versions": [
+            {"version": each.number, "stage": str(each.stage), "refused": each.dead}
+            for each in record.versions
+        ],
+    }
+    return Response(data=shape)
+
+
+def list_names(call: Call) -> Response:
+    """Return the names of the static roles."""
+    house: House = call.house
+    names = house.credentials.store.paths(call.tx, call.mount.uuid, FOLDER)
+    if not names:
+        raise NotFound("")
+    return Response(data={"keys": names})
+
+
+def delete(call: Call, given: RoleName) -> Response:
+    """Forget a role and all versions of its password, which stays what it is at the database."""
+    house: House = call.house
+    which = id_of(call, given.name)
+    if house.credentials.store.find(call.tx, which) is not None:
+        house.credentials.remove(turn_of(call), which)
+    return Response()
+
+
+def read_password(call: Call, given: RoleName) -> Response:
+    """Return the current password."""
+    house: House = call.house
+    store = house.credentials.store
+    which = id_of(call, given.name)
+    about = store.find(call.tx, which)
+    if about is None:
+        raise InvalidRequest(f"unknown role: {given.name}")
+    record = store.record(call.tx, which)
+    current = next(iter(record.at(Stage.CURRENT)), None)
+    if record.state is State.LOST or current is None:
+        raise UpstreamFailed(
+            f"no password of this role works ({record.reason or 'none was set yet'}): see "
+            f"static-roles/{given.name}"
+        )
+    due_ns = about.due_ns
+    data = {
+        "username": about.username,
+        "password": store.secret(call.tx, which, current),
+        "last_vault_rotation": rfc3339(about.rotated_ns),
+        "rotation_period": about.period_seconds,
+        "ttl": 0 if due_ns is None else max(0, (due_ns - call.now_ns) // SECOND_NS),
+        "version": current,
+    }
+    return Response(
+        data=data,
+        released=(Released(call.mount.uuid, which.path, current, ("password",)),),
+    )
+
+
+def rotate(call: Call, given: RoleName) -> Response | Suspend:
+    """Rotate now, or go on now with the rotation under way."""
+    which, _ = _of(call, given.name)
+    house: House = call.house
+    return run(call, house.credentials.rotate(turn_of(call), which), rotated)
+
+
+def break_glass(call: Call, given: RoleName) -> Response | Suspend:
+    """Let the administering account set the password of a role that is lost."""
+    which, _ = _of(call, given.name)
+    house: House = call.house
+    if house.credentials.store.record(call.tx, which).state is not State.LOST:
+        raise InvalidRequest("the role is not lost: rotate it by rotate-role")
+    return run(call, house.credentials.rotate(turn_of(call), which, glass=True), rotated)
+
+
+def exists(call: Call) -> bool:
+    """Whether the role is known."""
+    house: House = call.house
+    return house.credentials.store.find(call.tx, id_of(call, call.params["name"])) is not None
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "static-roles/{name}", write, StaticRole, exists=exists,
+        audited=("db_name", "rotation_period", "self_managed", "skip_import_rotation"),
+        help="Take an account in, and rotate its password.",
+    ),
+    Route(Operation.READ, "static-roles/{name}", read, RoleName, help="A role, no password."),
+    Route(Operation.DELETE, "static-roles/{name}", delete, RoleName, help="Forget a role."),
+    Route(Operation.LIST, "static-roles/", list_names, help="The names of the static roles."),
+    Route(
+        Operation.READ, "static-creds/{name}", read_password, RoleName, releases=True,
+        help="The current password.",
+    ),
+    Route(Operation.UPDATE, "rotate-role/{name}", rotate, RoleName, help="Rotate now."),
+    Route(
+        Operation.UPDATE, "break-glass/{name}", break_glass, RoleName, sudo=True,
+        help="Set the password of a lost role as administrator.",
+    ),
+)  # fmt: skip

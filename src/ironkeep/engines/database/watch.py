@@ -1,0 +1,200 @@
+"""Who can get into a system now, and what differs from the baseline: an intruder's second way in.
+
+Each difference has to be explained by somebody who answers for it, with a reason and an expiry.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.core.errors import NotFound
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.inventory import InventoryItem
+from ironkeep.core.operation import Operation
+from ironkeep.engines.database.configuration import Name, id_of
+from ironkeep.kernel.baselines import (
+    Baseline,
+    Comparison,
+    Explanation,
+    Stock,
+    differing,
+    id_of as item_id,
+    text_of,
+)
+from ironkeep.kernel.connections import ConnectionId
+from ironkeep.kernel.effects import run, turn_of
+from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.house import House
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+
+DEFAULT_EXPIRY_SECONDS: Final = 30 * 86_400
+"""An explanation has to be given again from time to time, or it outlives its reason."""
+
+
+@dataclass(frozen=True)
+class Since:
+    """A connection, and the baseline to compare with."""
+
+    name: str
+    baseline: int = field(default=0, metadata={"help": "its number; 0 is the last one"})
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Who answers for one difference, why, and for how long."""
+
+    name: str
+    item: str
+    owner: str
+    reason: str
+    ttl: Duration = DEFAULT_EXPIRY_SECONDS
+    baseline: int = 0
+
+
+def _known(call: Call, name: str) -> ConnectionId:
+    house: House = call.house
+    which = id_of(call, name)
+    if house.credentials.connections.find(call.tx, which) is None:
+        raise NotFound("")
+    return which
+
+
+def inventory(call: Call, given: Name) -> Response | Suspend:
+    """Return everything that can log in, act or come back."""
+    house: House = call.house
+    steps = house.baselines.inventory(turn_of(call), _known(call, given.name))
+    return run(call, steps, _taken)
+
+
+def _taken(_call: Call, stock: Stock) -> Response:
+    taken = stock.inventory
+    return Response(
+        data={
+            "system": taken.system,
+            "endpoint": taken.endpoint,
+            "release": taken.release,
+            "digest": stock.digest,
+            "gaps": list(taken.gaps),
+            "items": [_item(each) for each in taken.items],
+        },
+        audited={"digest": stock.digest, "items": len(taken.items)},
+    )
+
+
+def baseline(call: Call, given: Name) -> Response | Suspend:
+    """Add a baseline: a later one for what is known good now. The earlier ones stay."""
+    house: House = call.house
+    steps = house.baselines.baseline(turn_of(call), _known(call, given.name))
+    return run(call, steps, _kept)
+
+
+def _kept(_call: Call, kept: Baseline) -> Response:
+    return Response(data=_shape(kept), audited={"digest": kept.digest, "number": kept.number})
+
+
+def read_baseline(call: Call, given: Since) -> Response:
+    """Return when a baseline was taken, its digest and what it could not see."""
+    house: House = call.house
+    return Response(
+        data=_shape(house.baselines.get(call.tx, _known(call, given.name), given.baseline))
+    )
+
+
+def difference(call: Call, given: Since) -> Response | Suspend:
+    """Compare the system as it is now with a baseline."""
+    house: House = call.house
+    steps = house.baselines.compare(turn_of(call), _known(call, given.name), given.baseline)
+    return run(call, steps, _compared)
+
+
+def _compared(_call: Call, found: Comparison) -> Response:
+    changes = found.difference
+    open_items = [text for text in differing(changes) if text not in found.explained]
+    return Response(
+        data={
+            "baseline": _shape(found.baseline),
+            "digest": found.stock.digest,
+            "added": [_judged(found, each) for each in changes.added],
+            "removed": [_judged(found, each) for each in changes.removed],
+            "changed": [
+                {**_judged(found, each.after), "before": dict(each.before.attributes)}
+                for each in changes.changed
+            ],
+            "gaps": list(changes.gaps),
+            "unexplained": len(open_items),
+        },
+        audited={"digest": found.stock.digest, "unexplained": len(open_items)},
+    )
+
+
+def explain(call: Call, given: Explain) -> Response | Suspend:
+    """Accept one difference; it has to be there, so the system is looked at first."""
+    house: House = call.house
+    which = _known(call, given.name)
+
+    def compared(later: Call, found: Comparison) -> Response:
+        now = later.now_ns
+        words = Explanation(given.item, given.owner, given.reason, now, now + given.ttl * SECOND_NS)
+        kept = house.baselines.explain(turn_of(later), which, found, words)
+        return Response(
+            data=_explanation(kept),
+            audited={"item": item_id(kept.item), "owner": kept.owner, "reason": kept.reason},
+        )
+
+    steps = house.baselines.compare(turn_of(call), which, given.baseline)
+    return run(call, steps, compared)
+
+
+def _shape(kept: Baseline) -> dict[str, Any]:
+    return {
+        "number": kept.number,
+        "system": kept.system,
+        "digest": kept.digest,
+        "items": kept.items,
+        "gaps": list(kept.gaps),
+        "taken_at": rfc3339(kept.taken_ns),
+    }
+
+
+def _item(each: InventoryItem) -> dict[str, Any]:
+    text = text_of(each)
+    return {
+        "id": item_id(text),
+        "item": text,
+        "kind": str(each.kind),
+        "source": each.source,
+        "name": each.name,
+        "attributes": dict(each.attributes),
+    }
+
+
+def _judged(found: Comparison, each: InventoryItem) -> dict[str, Any]:
+    given = found.explained.get(text_of(each))
+    return {**_item(each), "explained": None if given is None else _explanation(given)}
+
+
+def _explanation(given: Explanation) -> dict[str, Any]:
+    return {
+        "item": given.item,
+        "owner": given.owner,
+        "reason": given.reason,
+        "expires_at": rfc3339(given.expires_ns),
+    }
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "inventory/{name}", inventory, Name, help="Who can get in now."),
+    Route(
+        Operation.UPDATE, "baseline/{name}", baseline, Name, sudo=True,
+        help="Add a baseline; the earlier ones stay.",
+    ),
+    Route(Operation.READ, "baseline/{name}", read_baseline, Since, help="What a baseline says."),
+    Route(
+        Operation.READ, "diff/{name}", difference, Since, audited=("baseline",),
+        help="What differs from the baseline.",
+    ),
+    Route(
+        Operation.UPDATE, "explain/{name}", explain, Explain, sudo=True,
+        help="Answer for one difference.",
+    ),
+)  # fmt: skip
