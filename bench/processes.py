@@ -1,0 +1,111 @@
+"""Servers as processes: started, waited for until they answer, measured, stopped."""
+
+import datetime as dt
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HERE = Path(__file__).parent
+START_SECONDS = 20.0
+TICKS = os.sysconf("SC_CLK_TCK")
+UNCHECKED = ssl._create_unverified_context()  # noqa: SLF001 - our own server, our own certificate
+
+
+@dataclass
+class Process:
+    """A server process and how long it took to answer its first request."""
+
+    process: subprocess.Popen[bytes]
+    urls: dict[str, str]
+    boot_seconds: float = field(default=0.0)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """User and system time so far, all threads."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / TICKS
+
+    def stop(self) -> None:
+        """Ask it to end, and wait for that."""
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+def start(command: list[str], urls: dict[str, str], probe: str) -> Process:
+    """Start a server; return it when probe is answered."""
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    found = Process(process, urls)
+    while time.perf_counter() - began < START_SECONDS:
+        try:
+            _answer(probe)
+        except OSError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.002)
+        else:
+            found.boot_seconds = time.perf_counter() - began
+            return found
+    process.kill()
+    raise SystemExit(f"{command[0]} did not start")
+
+
+def _answer(probe: str) -> None:
+    """Get one answer over a socket; a client library would cost more than the server's start."""
+    url = httpx.URL(probe)
+    with socket.create_connection((url.host, url.port or 80), timeout=1) as plain:
+        sock = UNCHECKED.wrap_socket(plain) if url.scheme == "https" else plain
+        sock.sendall(f"GET {url.path} HTTP/1.1\r\nHost: {url.host}\r\n\r\n".encode())
+        if not sock.recv(4_096).startswith(b"HTTP/1.1 "):
+            raise OSError("no HTTP")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Write a self-signed P-256 certificate for 127.0.0.1 and its key; return both paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(days=2))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
+    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_file, key_file

@@ -1,0 +1,198 @@
+"""Throughput, latency and CPU of the whole server: see docs/performance.md.
+
+    python bench/run.py [--seconds 5] [--connections 1 16 64 256] [--only reads] [--json FILE]
+
+The real server on disk, through the whole pipeline, with nothing switched off; `wrk` is the client,
+closed-loop, on the same machine. Every figure stands beside that of a bare ASGI handler on the same
+HTTP server in the same run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from house import KEYS, TOKENS, USERS, House
+from processes import HERE, Process, free_ports, make_certificate, start
+
+from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.kernel.log_verify import verify_log
+from ironkeep.tlog.note import VerifierKey
+
+CONNECTIONS = (1, 16, 64, 256)
+LOGIN_CONNECTIONS = (1, 16)
+WORK = ("reads", "writes", "logins")
+
+
+@dataclass
+class Result:
+    """One closed-loop run."""
+
+    work: str
+    transport: str
+    connections: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    failed: int
+    of_hello: float = 0.0
+
+
+def drive(
+    server: Process, work: str, transport: str, connections: int, seconds: int, *args: str
+) -> Result:
+    """Load one server with one kind of request."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout=10s"]
+    command += ["-s", str(HERE / f"{work}.lua"), f"{server.urls[transport]}/", "--"]
+    before = server.cpu_seconds
+    done = subprocess.run([*command, *args], check=True, capture_output=True, text=True)
+    cpu = server.cpu_seconds - before
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    count = max(1, found["requests"])
+    return Result(
+        work,
+        transport,
+        connections,
+        per_second=round(count / found["us"] * 1e6, 1),
+        p50_ms=found["p50_us"] / 1e3,
+        p99_ms=found["p99_us"] / 1e3,
+        cpu_us=round(cpu / count * 1e6, 1),
+        failed=found["failed"],
+    )
+
+
+def arguments_of(work: str, house: House) -> list[str]:
+    """Return what a script is told."""
+    if work == "logins":
+        return [str(USERS)]
+    return [str(house.tokens), str(KEYS)]
+
+
+def measure(house: House, cert: Path, key: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Run everything; return the figures."""
+    first = house.start()
+    house.fill()
+    first.stop()
+    server = house.start()
+    house.unseal()
+    boot = server.boot_seconds
+    ports = free_ports(2)
+    hellos = {
+        "plain": _hello(ports[0], "http"),
+        "tls": _hello(ports[1], "https", str(cert), str(key)),
+    }
+    results: list[Result] = []
+    try:
+        for transport in options.transports:
+            for count in options.connections:
+                hello = drive(hellos[transport], "hello", transport, count, options.seconds)
+                show(hello)
+                results.append(hello)
+                for work in options.only:
+                    if work == "logins" and count not in LOGIN_CONNECTIONS:
+                        continue
+                    result = drive(
+                        server, work, transport, count, options.seconds, *arguments_of(work, house)
+                    )
+                    result.of_hello = round(result.per_second / hello.per_second, 2)
+                    show(result)
+                    results.append(result)
+    finally:
+        for process in (server, *hellos.values()):
+            process.stop()
+    return {
+        "machine": machine(),
+        "boot_seconds": {"first": round(first.boot_seconds, 3), "next": round(boot, 3)},
+        "keys": KEYS,
+        "tokens": TOKENS,
+        "seconds": options.seconds,
+        "results": [asdict(result) for result in results],
+        "verify": verify(house),
+    }
+
+
+def _hello(port: int, scheme: str, *tls: str) -> Process:
+    url = f"{scheme}://127.0.0.1:{port}"
+    name = "tls" if tls else "plain"
+    command = [str(HERE / "hello.py"), str(port), *tls]
+    return start(command, {name: url}, f"{url}/")
+
+
+def verify(house: House) -> dict[str, float]:
+    """Verify the journal that the run left, offline; return its size and entries a second."""
+    files = DirectoryLogFiles(house.audit, readonly=True)
+    key = VerifierKey.parse((house.audit / "vkey").read_text().strip())
+    began = time.process_time()
+    size = verify_log(files, key).size
+    took = time.process_time() - began
+    return {"entries": size, "per_second": round(size / took)}
+
+
+def machine() -> dict[str, Any]:
+    """Say where this was measured, and how busy it was."""
+    return {
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "load": os.getloadavg(),
+    }
+
+
+def show(result: Result) -> None:
+    """Print one line."""
+    ratio = f"{result.of_hello:5.2f}" if result.of_hello else "     "
+    failed = f"  {result.failed} failed" if result.failed else ""
+    print(
+        f"{result.work:8}{result.transport:6} c={result.connections:<4}"
+        f"{result.per_second:10,.0f}/s  p50 {result.p50_ms:8.2f} ms  p99 {result.p99_ms:8.2f} ms"
+        f"  {result.cpu_us:8.1f} us  {ratio}{failed}",
+        flush=True,
+    )
+
+
+def require_wrk() -> None:
+    """End with what to install when the load generator is missing."""
+    if shutil.which("wrk"):
+        return
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "install", "-qq", "-y", "wrk"], check=True)
+    else:
+        raise SystemExit("bench needs wrk: apt-get install wrk (or your system's package)")
+
+
+def main() -> None:
+    """Parse the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
+    parser.add_argument(
+        "--transports", nargs="+", choices=("plain", "tls"), default=["plain", "tls"]
+    )
+    parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    require_wrk()
+    print(
+        f"{'':14} {'':6} throughput, latency, CPU a request, ratio to hello; load", os.getloadavg()
+    )
+    with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as name:
+        root = Path(name)
+        cert, key = make_certificate(root)
+        found = measure(House(root, cert, key), cert, key, options)
+    boot, checked = found["boot_seconds"], found["verify"]
+    print(f"boot to serving: {boot['first']:.2f} s first, {boot['next']:.2f} s next")
+    print(f"verified {checked['entries']:,} entries, {checked['per_second']:,}/s of CPU time")
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
