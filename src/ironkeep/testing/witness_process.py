@@ -18,11 +18,18 @@ _MAIN: Final = "import sys; from ironkeep.cli.main import main; sys.exit(main(sy
 class WitnessProcess:
     """A running `ironkeep witness` whose state is in folder/state, and folder/mirror for a mirror.
 
-    `before` is Python that its interpreter runs first: what a test changes in it.
+    `more` are further words of its command line; `before` is Python that its interpreter runs
+    first: what a test changes in it. Raises RuntimeError with what it said if it does not start.
     """
 
     def __init__(
-        self, folder: Path, logs: Sequence[VerifierKey], *, mirror: bool = False, before: str = ""
+        self,
+        folder: Path,
+        logs: Sequence[VerifierKey],
+        *,
+        mirror: bool = False,
+        more: Sequence[str] = (),
+        before: str = "",
     ) -> None:
         self.folder: Final = folder
         words = ["witness", "-dir", str(folder / "state"), "-listen", "127.0.0.1:0"]
@@ -30,17 +37,17 @@ class WitnessProcess:
             words += ["-log", key.format()]
         if mirror:
             words += ["-mirror", str(folder / "mirror")]
+        words += more
         self.process: Final = subprocess.Popen(
             [sys.executable, "-c", f"{before}\n{_MAIN}", *words], stderr=subprocess.PIPE, text=True
         )
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
-        try:
-            # … witness NAME+ID+KEY at http://127.0.0.1:PORT
-            self.key: Final = VerifierKey.parse(line.split()[-3])
-            self.address: Final = line.split()[-1]
-        except IndexError:
-            raise RuntimeError(line + self.wait()) from None
+        # … witness NAME+ID+KEY at http://127.0.0.1:PORT
+        before_address, at, self.address = line.rstrip("\n").rpartition(" at ")
+        if not at:
+            raise RuntimeError(line + self.wait())
+        self.key: Final = VerifierKey.parse(before_address.rpartition(" ")[2])
 
     @property
     def config(self) -> Witness:
