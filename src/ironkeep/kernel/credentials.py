@@ -125,8 +125,17 @@ class Credentials:
         if known is not None:
             self.store.write_secret(turn.tx, which, burnt + 1, known, turn.now_ns)
         self.store.write_record(turn.tx, which, record, turn.now_ns)
+        self._linked(turn, which, connection.system)
+
+    def relink(self, turn: Turn, which: ConnectionId) -> None:
+        """Say of every credential of a connection which system it opens: it was moved."""
+        system = self.connections.get(turn.tx, which).system
+        for path in self.connections.accounts(turn.tx, which).values():
+            self._linked(turn, CredentialId(which.mount, path), system)
+
+    def _linked(self, turn: Turn, which: CredentialId, system: NodeId) -> None:
         for listener in self.on_linked:
-            listener(turn, which, connection.system)
+            listener(turn, which, system)
 
     def replace(self, turn: Turn, which: CredentialId, known: Secret) -> int:
         """Take in a password that a person set by hand; return its version.

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.connector import ConnectorError, Probe
-from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
@@ -99,8 +99,8 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         turn, shown = yield partial(performing.present, account, password)
         if shown.state is not Probe.ALIVE:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
-    if (before is None) is not (connections.find(turn.tx, which) is None):
-        raise InvalidRequest("the connection was changed by somebody else meanwhile: try again")
+    if connections.find(turn.tx, which) != before:
+        raise Conflict("the connection was changed by somebody else meanwhile: try again")
     connections.put(turn.tx, which, connection)
     admin = credentials.admin(which)
     if before is None:
@@ -108,21 +108,16 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         credentials.create(turn, admin, about, Strategy.SELF, password)
     elif given.password is not None:
         credentials.replace(turn, admin, given.password)
-    if (
-        before is not None
-        and before.hosts == connection.hosts
-        and _has_baseline(house, turn, which)
-    ):
+    moved = before is not None and before.system != connection.system
+    if moved:
+        credentials.relink(turn, which)
+    if house.baselines.numbers(turn.tx, which) and not moved:
         return []
     try:
         yield from house.baselines.baseline(turn, which)
     except ConnectorError as failure:
         return [f"no baseline was taken ({failure}): write to baseline/{which.name} when it can be"]
     return []
-
-
-def _has_baseline(house: House, turn: Turn, which: ConnectionId) -> bool:
-    return bool(house.baselines.numbers(turn.tx, which))
 
 
 def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connection:
@@ -142,7 +137,14 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
             "hosts": where.hosts, "database": where.database, "tls": where.tls,
             "ca_file": where.ca_file,
         }  # fmt: skip
+        if where != _of(before) and given.password is None:
+            # Else whoever may write here could have the kept password shown to a host of theirs.
+            raise InvalidRequest("a connection that is moved takes its password again")
     return msgspec.structs.replace(before, **changes)
+
+
+def _of(connection: Connection) -> Whereabouts:
+    return Whereabouts(connection.hosts, connection.database, connection.tls, connection.ca_file)
 
 
 def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection:
