@@ -107,6 +107,11 @@ class Client:
         """Return the bytes of an answer that is no JSON; raise Refused on 404 too."""
         return self._require(self.send("GET", path), "GET", path).body
 
+    def close(self) -> None:
+        """Close the connection."""
+        if self._http is not None:
+            self._http.close()
+
     def _headers(self, token: Secret | None, method: str, body: bytes | None) -> dict[str, str]:
         headers = {"X-Vault-Request": "true"}
         token = token or self.connection.token
@@ -158,9 +163,11 @@ class Client:
         raise Refused(request, reply.status, said, _hint(said))
 
 
-def connect(context: Context) -> Client:
-    """Return a client as the command's flags and the environment say."""
-    return Client(connection_of(context.args))
+def connect(context: Context, connection: Connection | None = None) -> Client:
+    """Return a client for connection, by default that of the flags; context closes it."""
+    client = Client(connection or connection_of(context.args))
+    context.closing.callback(client.close)
+    return client
 
 
 def _open(connection: Connection) -> http.client.HTTPConnection:

@@ -8,7 +8,8 @@ they may stand before or after the other arguments.
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from ironkeep.cli.terminal import Terminal
@@ -25,10 +26,11 @@ _GO_FLAG: Final = re.compile(r"-[A-Za-z]")
 
 @dataclass(slots=True)
 class Context:
-    """One run: the parsed arguments and the streams."""
+    """One run: the parsed arguments, the streams, and what is closed when it ends."""
 
     args: argparse.Namespace
     terminal: Terminal
+    closing: ExitStack = field(default_factory=ExitStack)
 
 
 def no_arguments(_parser: argparse.ArgumentParser) -> None:

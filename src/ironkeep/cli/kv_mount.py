@@ -8,7 +8,7 @@ import argparse
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ironkeep.cli.client import Client
+from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Context
 from ironkeep.cli.connection import connection_of
 from ironkeep.cli.failures import Refused
@@ -40,15 +40,15 @@ def open_key(context: Context) -> tuple[Client, Key]:
     connection = connection_of(args)
     # The question where the mount is is asked for real, unwrapped, even when the request that
     # follows is only printed or its answer wrapped.
-    asking = Client(replace(connection, only_print=False, wrap_ttl=""))
+    asking = connect(context, replace(connection, only_print=False, wrap_ttl=""))
     path = args.path.strip().strip("/")
     if args.mount:
         mount = args.mount.strip("/") + "/"
         _, version = _ask(asking, mount)
-        return Client(connection), Key(mount, path, version)
+        return connect(context, connection), Key(mount, path, version)
     mount, version = _ask(asking, path)
     name = path.removeprefix(mount.rstrip("/")).lstrip("/") if mount else path
-    return Client(connection), Key(mount, name, version)
+    return connect(context, connection), Key(mount, name, version)
 
 
 def _ask(client: Client, path: str) -> tuple[str, int]:

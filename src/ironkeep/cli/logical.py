@@ -1,7 +1,7 @@
 """read, write, list, delete, patch, unwrap: the API as it is."""
 
 import argparse
-from typing import Final
+from typing import Any, Final
 
 from ironkeep.cli import render
 from ironkeep.cli.client import connect
@@ -22,9 +22,17 @@ def _read(context: Context) -> int:
     terminal = context.terminal
     path = _path_of(context)
     document = connect(context).read(path, data_of(context.args.data, terminal))
-    if document is None:
+    if document is None or _says_nothing(document):
+        render.warn(terminal, document or {})
         raise NoValue(f"No value found at {path}")
     return render.answer(terminal, document, f"Data read from: {path}")
+
+
+def _says_nothing(document: dict[str, Any]) -> bool:
+    """Return whether an answer holds warnings at most."""
+    return "request_id" in document and not any(
+        document.get(part) for part in ("data", "auth", "wrap_info", "lease_id")
+    )
 
 
 def _write(context: Context) -> int:

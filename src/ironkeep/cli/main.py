@@ -66,9 +66,13 @@ _TOP_VERSION: Final = frozenset({"--version", "--v"})
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in argv (without the program's name; sys.argv's by default)."""
-    terminal = Terminal.standard()
+    return call(sys.argv[1:] if argv is None else argv, Terminal.standard())
+
+
+def call(argv: Sequence[str], terminal: Terminal) -> int:
+    """Run the command in argv on terminal; return its exit code, whatever happens."""
     try:
-        return run(sys.argv[1:] if argv is None else argv, terminal)
+        return run(argv, terminal)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
@@ -118,11 +122,13 @@ def _descend(name: str, found: Command | Group, words: Sequence[str], terminal: 
         return exits.OK
     args = parse(parser, words)
     choose_output(args, terminal)
-    try:
-        return found.run(Context(args, terminal))
-    except CurlString as command:
-        terminal.say(str(command))
-        return exits.OK
+    context = Context(args, terminal)
+    with context.closing:
+        try:
+            return found.run(context)
+        except CurlString as command:
+            terminal.say(str(command))
+            return exits.OK
 
 
 def _overview(name: str, summaries: Mapping[str, str]) -> str:

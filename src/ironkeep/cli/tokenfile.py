@@ -72,13 +72,15 @@ def load(folder: Path) -> Secret | None:
         if error.errno != errno.ELOOP:
             raise
         raise InvalidRequest(f"{path} is a symbolic link, which is not followed") from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise InvalidRequest(f"{path} is not a plain file")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise InvalidRequest(f"{path} is open to others: run `chmod 600 {path}`")
-        token = file.read(MAX_TOKEN + 1).strip()
+        token = os.read(fd, MAX_TOKEN + 1).strip()
+    finally:
+        os.close(fd)
     if len(token) > MAX_TOKEN:
         raise InvalidRequest(f"{path} holds no token: it is longer than {MAX_TOKEN} bytes")
     return Secret(token) if token else None

@@ -97,18 +97,21 @@ class ServerProcess:
     def _running(
         cls, words: Sequence[str], home: Path, tls: Tls | None
     ) -> Iterator["ServerProcess"]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ironkeep", "server", *words],
-            env=environment(home),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(home / "server.err").open("w", encoding="utf-8"),
-            text=True,
-        )
+        with (home / "server.err").open("w", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ironkeep", "server", *words],
+                env=environment(home),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        lines = _Lines(process)
         try:
-            yield cls(process, _await_start(process, home), home, tls)
+            yield cls(process, _await_start(lines, home), home, tls)
         finally:
             stop(process)
+            lines.close()
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which a command reaches this server."""
@@ -173,36 +176,49 @@ def stop(process: subprocess.Popen[str]) -> None:
     """End a process that was started here, by its pid: politely, and then for certain."""
     process.terminate()
     try:
-        process.communicate(timeout=STOP_SECONDS)
+        process.wait(timeout=STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def _await_start(process: subprocess.Popen[str], home: Path) -> str:
+class _Lines:
+    """A process's standard output, read all the time, so that it never has to wait."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self._stream: Final = process.stdout
+        self._lines: Final[queue.SimpleQueue[str]] = queue.SimpleQueue()
+        self._thread: Final = threading.Thread(target=self._pump, daemon=True)
+        self._thread.start()
+
+    def _pump(self) -> None:
+        for line in self._stream:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def next(self) -> str:
+        """Return the next line; empty when there is no more, or none within START_SECONDS."""
+        try:
+            return self._lines.get(timeout=START_SECONDS)
+        except queue.Empty:
+            return ""
+
+    def close(self) -> None:
+        """Close it; the process must have ended."""
+        self._thread.join()
+        self._stream.close()
+
+
+def _await_start(lines: _Lines, home: Path) -> str:
     """Return the address that the server says it listens on; raise RuntimeError with its words."""
-    assert process.stdout is not None
-    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-    stream = process.stdout
-
-    def pump() -> None:
-        for line in stream:
-            lines.put(line)
-        lines.put("")
-
-    threading.Thread(target=pump, daemon=True).start()
     address = ""
     said: list[str] = []
-    while True:
-        try:
-            line = lines.get(timeout=START_SECONDS)
-        except queue.Empty:
-            line = ""
+    while line := lines.next():
         said.append(line)
-        if not line:
-            errors = (home / "server.err").read_text(encoding="utf-8")
-            raise RuntimeError(f"the server did not start:\n{''.join(said)}\n{errors}")
         if _LISTENER in line:
             address = line.partition(_LISTENER)[2].strip()
         if line.startswith(_STARTED):
             return address
+    errors = (home / "server.err").read_text(encoding="utf-8")
+    raise RuntimeError(f"the server did not start:\n{''.join(said)}\n{errors}")

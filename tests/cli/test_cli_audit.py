@@ -1,0 +1,187 @@
+"""audit: searched and followed through the API, proved and verified without it."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ironkeep.testing.server import COMMAND_SECONDS, ServerProcess
+
+VKEY = "vkey"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server in which a few things happened."""
+    with ServerProcess.configured(tmp_path_factory.mktemp("audit")) as server:
+        server.initialise()
+        server.cli("secrets", "enable", "-path=secret", "-version=2", "kv")
+        server.cli("kv", "put", "secret/app", "password=canary-of-the-journal")
+        server.cli("kv", "get", "secret/app")
+        server.cli("read", "nowhere/x")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def folder(server: ServerProcess) -> Path:
+    return server.home / "data" / "audit"
+
+
+@pytest.fixture(scope="module")
+def vkey(folder: Path) -> str:
+    return (folder / VKEY).read_text().strip()
+
+
+def test_search_finds_by_path_operation_and_outcome(server: ServerProcess) -> None:
+    search = ("audit", "search", "-format=json")
+    found = server.cli(*search, "-path=secret/data/app").json()
+    assert [entry["op"] for entry in found] == ["create", "read"]
+    assert found[1]["released"][0]["version"] == 1
+    assert server.cli(*search, "-op=read", "-path=secret/").json() == found[1:]
+    assert [e["path"] for e in server.cli(*search, "-outcome=not_found").json()] == ["nowhere/x"]
+    assert server.cli(*search, f"-accessor={found[0]['accessor']}", "-limit=1").json()
+    assert server.cli(*search, "-path=secret/data/app", "-newest", "-limit=1").json() == found[1:]
+    assert server.cli(*search, "-path=secret/", f"-first={found[1]['index']}").json() == found[1:]
+
+
+def test_search_bounds_time(server: ServerProcess) -> None:
+    search = ("audit", "search", "-format=json", "-path=secret/data/app")
+    assert len(server.cli(*search, "-since=1h").json()) == 2
+    assert server.cli(*search, "-until=1h").json() == []
+    assert len(server.cli(*search, "-since=2020-01-01T00:00:00Z").json()) == 2
+    assert server.cli(*search, "-until=2020-01-01T00:00:00+02:00").json() == []
+    assert server.cli(*search, "-since=2020-01-01T00:00:00").code == 1
+    assert server.cli(*search, "-since=yesterday").code == 1
+
+
+def test_a_table_tells_what_people_did(server: ServerProcess) -> None:
+    lines = server.cli("audit", "search").out.splitlines()
+    assert lines[0].split() == ["Index", "Time", "Kind", "Outcome", "Op", "Path", "Name", "Remote"]
+    assert any("secret/data/app" in line for line in lines)
+    assert not any(" commit " in line for line in lines)
+    assert "canary" not in "".join(lines)
+
+
+def test_tail_shows_the_newest_and_follows(server: ServerProcess) -> None:
+    done = server.cli("audit", "tail", "-n=3", "-format=json")
+    assert len([json.loads(line) for line in done.out.splitlines()]) == 3
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ironkeep", "audit", "tail", "-f", "-n=1"],
+        env=server.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    # Nothing below waits for ever if what is looked for never comes.
+    watchdog = threading.Timer(COMMAND_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        process.stdout.readline()
+        server.cli("read", "followed/x")
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if "followed/x" in line:
+                break
+        assert "followed/x" in seen[-1]
+        # It sees others, and not its own asking.
+        assert not any("audit/log/search" in line for line in seen)
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.communicate()
+
+
+def index_of(server: ServerProcess, path: str) -> int:
+    found = server.cli("audit", "search", "-format=json", f"-path={path}").json()
+    index: int = found[0]["index"]
+    return index
+
+
+def test_an_entry_is_proved_and_checked_without_the_server(
+    server: ServerProcess, vkey: str, tmp_path: Path
+) -> None:
+    index = index_of(server, "secret/data/app")
+    done = server.cli("audit", "proof", str(index), cwd=tmp_path)
+    assert done.code == 0, done.err
+    proof, entry = tmp_path / f"{index}.tlog-proof", tmp_path / f"{index}.entry.json"
+    offline = {"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": ""}
+    check = ("audit", "proof", f"-verify={proof}")
+    done = server.cli(*check, f"-vkey={vkey}", "-format=json", env=offline)
+    assert done.code == 0, done.err
+    document = done.json()
+    assert (document["verdict"], document["index"]) == ("VERIFIED", index)
+    assert document["entry"]["path"] == "secret/data/app"
+    assert "canary" not in done.out
+
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {vkey}\nquorum none\n")
+    assert server.cli(*check, f"-policy={policy}", "-field=verdict").out == "VERIFIED"
+    assert server.cli(*check).code == 1
+    # A quorum that has not cosigned is missed.
+    witness = "witness.example+ce00b31b+BE6Q5YPS9vY5zEzB8n0Zg8m6nQb0V6i3pTn8uYvJ4XwF"
+    policy.write_text(f"log {vkey}\nwitness w {witness}\nquorum w\n")
+    assert server.cli(*check, f"-policy={policy}").code in {1, 3}
+
+    changed = json.loads(entry.read_text())
+    changed["salt"] = changed["salt"][::-1]
+    entry.write_text(json.dumps(changed))
+    assert server.cli(*check, f"-vkey={vkey}").code == 3
+    entry.write_text("[]")
+    assert server.cli(*check, f"-vkey={vkey}").code == 3
+
+
+def test_a_proof_needs_an_index_that_is_there(server: ServerProcess) -> None:
+    assert server.cli("audit", "proof").code == 1
+    assert server.cli("audit", "proof", "one").code == 1
+    assert server.cli("audit", "proof", "1", "-verify=x").code == 1
+    assert server.cli("audit", "proof", "999999999").code == 2
+
+
+def test_a_whole_log_is_verified_while_the_server_runs(
+    server: ServerProcess, folder: Path, vkey: str, tmp_path: Path
+) -> None:
+    done = server.cli("audit", "verify", str(folder), f"-vkey={vkey}", "-format=json")
+    assert done.code == 0, done.err
+    assert done.json()["verdict"] == "VERIFIED"
+    done = server.cli("audit", "verify", str(folder))
+    assert "SELF-CONSISTENT" in done.out
+    assert "-vkey" in done.err
+    policy = tmp_path / "policy"
+    policy.write_text(f"log {vkey}\nquorum none\n")
+    words = (str(folder), f"-policy={policy}", "-field=verdict")
+    assert server.cli("audit", "verify", *words).out == "VERIFIED"
+    assert server.cli("audit", "verify", str(tmp_path)).code == 1
+
+
+def test_another_logs_key_and_a_changed_log_do_not_verify(
+    server: ServerProcess, folder: Path, vkey: str, tmp_path: Path
+) -> None:
+    name, _, _ = vkey.partition("+")
+    other = tmp_path / "other"
+    with ServerProcess.configured(_made(other)):
+        stranger = (other / "data" / "audit" / VKEY).read_text().strip()
+    assert stranger.startswith(name + "+")
+    assert server.cli("audit", "verify", str(folder), f"-vkey={stranger}").code == 3
+
+    log = other / "data" / "audit"
+    (segment,) = [path for path in log.rglob("*") if path.is_file() and path.stat().st_size > 1e6]
+    assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code == 0
+    with segment.open("r+b") as file:
+        file.seek(200)
+        byte = file.read(1)
+        file.seek(200)
+        file.write(bytes([byte[0] ^ 1]))
+        os.fsync(file.fileno())
+    assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code == 3
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

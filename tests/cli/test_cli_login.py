@@ -1,0 +1,150 @@
+"""login and the token file: who can read it, and what it is not written through."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironkeep.cli import tokenfile
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.secret import Secret
+
+NAME = ".vault-token"
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_a_token_from_standard_input_is_checked_and_kept(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = run("token", "create", "-policy=default", "-field=token").out
+    monkeypatch.delenv("VAULT_TOKEN")
+    done = run("login", "-", given=token + "\n")
+    assert done.code == 0
+    assert "kept in ~/.vault-token" in done.err
+    assert "token_policies" in done.out
+    assert (tmp_path / NAME).read_text() == token
+    assert mode_of(tmp_path / NAME) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == [NAME]
+    assert run("token", "lookup", "-field=id").out == token
+
+
+def test_a_wrong_token_is_not_kept_and_not_shown(run: Any, tmp_path: Path) -> None:
+    done = run("login", "-", given="hvs.canary-0123456789\n")
+    assert done.code == 2
+    assert "canary" not in done.err + done.out
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_password_logs_in(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("auth", "enable", "-path=people", "userpass")
+    run("write", "auth/people/users/ada", "password=pass word", "token_policies=default")
+    monkeypatch.delenv("VAULT_TOKEN")
+    words = ("login", "-method=userpass", "-path=people", "username=ada")
+    done = run(*words, "password=-", given="pass word\n")
+    assert done.code == 0
+    assert "token_meta_username    ada" in done.out
+    assert (tmp_path / NAME).read_text().startswith("hvs.")
+    done = run(*words, "password=wrong canary")
+    assert done.code == 2
+    assert "invalid username or password" in done.err
+    assert "canary" not in done.err
+    done = run(*words)
+    assert done.code == 1
+    assert "there is no terminal to ask on" in done.err
+
+
+def test_no_store_and_no_print(run: Any, tmp_path: Path) -> None:
+    assert run("login", "-no-store", "-field=token", "-", given="root").out == "root"
+    assert not (tmp_path / NAME).exists()
+    done = run("login", "-no-print", "root")
+    assert (done.code, done.out) == (0, "")
+    assert (tmp_path / NAME).read_text() == "root"
+
+
+def test_login_takes_one_token_and_a_known_method(run: Any) -> None:
+    assert run("login", "a", "b").code == 1
+    assert run("login", "-method=smoke-signals").code == 1
+
+
+def test_a_wrapped_login_is_shown_wrapped(run: Any, tmp_path: Path) -> None:
+    run("auth", "enable", "-path=wrapped", "userpass")
+    run("write", "auth/wrapped/users/ada", "password=p")
+    words = ("login", "-method=userpass", "-path=wrapped", "-wrap-ttl=60")
+    done = run(*words, "username=ada", "password=p")
+    assert "wrapping_token" in done.out
+    assert not (tmp_path / NAME).exists()
+
+
+def test_storing_replaces_a_symbolic_link_and_does_not_write_through_it(tmp_path: Path) -> None:
+    target = tmp_path / "elsewhere"
+    target.write_text("untouched")
+    (tmp_path / NAME).symlink_to(target)
+    tokenfile.store(tmp_path, Secret(b"hvs.new"))
+    assert target.read_text() == "untouched"
+    assert not (tmp_path / NAME).is_symlink()
+    found = tokenfile.load(tmp_path)
+    assert found is not None
+    assert found.equals(b"hvs.new")
+
+
+def test_a_failed_store_leaves_the_old_token_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenfile.store(tmp_path, Secret(b"old"))
+
+    def full(_fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        tokenfile.store(tmp_path, Secret(b"new"))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_is_not_as_it_was_stored_is_refused(tmp_path: Path) -> None:
+    assert tokenfile.load(tmp_path) is None
+    path = tmp_path / NAME
+    path.write_text("token")
+    path.chmod(0o644)
+    with pytest.raises(InvalidRequest, match="chmod 600"):
+        tokenfile.load(tmp_path)
+    path.unlink()
+    (tmp_path / "target").write_text("token")
+    path.symlink_to(tmp_path / "target")
+    with pytest.raises(InvalidRequest, match="symbolic link"):
+        tokenfile.load(tmp_path)
+    path.unlink()
+    path.mkdir(mode=0o700)
+    with pytest.raises(InvalidRequest, match="not a plain file"):
+        tokenfile.load(tmp_path)
+    path.rmdir()
+    tokenfile.store(tmp_path, Secret(b"x" * tokenfile.MAX_TOKEN))
+    assert tokenfile.load(tmp_path) is not None
+    tokenfile.store(tmp_path, Secret(b"x" * (tokenfile.MAX_TOKEN + 1)))
+    with pytest.raises(InvalidRequest, match="longer than"):
+        tokenfile.load(tmp_path)
+
+
+def test_an_empty_file_is_no_token(tmp_path: Path) -> None:
+    tokenfile.store(tmp_path, Secret(b"\n"))
+    assert tokenfile.load(tmp_path) is None
+
+
+def test_without_home_there_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    with pytest.raises(InvalidRequest, match="HOME is not set"):
+        tokenfile.home()
+
+
+def test_a_token_with_a_newline_inside_is_refused_before_it_is_sent(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", "canary\nX-Other: 1")
+    done = run("read", "auth/token/lookup-self")
+    assert done.code == 1
+    assert "canary" not in done.err
+    assert run("login", "-", given="can ary").code == 1
