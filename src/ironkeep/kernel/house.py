@@ -43,6 +43,7 @@ from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.rekey import Rekey
 from ironkeep.kernel.root_generation import RootGeneration
 from ironkeep.kernel.routing import Routing
+from ironkeep.kernel.scope import Scope
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.state import State, Tx
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
@@ -66,6 +67,9 @@ class Settings:
     api_addr: str = ""
     default_ttl_seconds: int = DEFAULT_TTL_SECONDS
     max_ttl_seconds: int = DEFAULT_TTL_SECONDS
+    witnesses: tuple[tuple[str, str], ...] = ()
+    """The name and verifier key of each witness of the journal."""
+    quorum: int = 0
 
 
 class House:
@@ -116,6 +120,9 @@ class House:
         self.credentials: Final = Credentials(secrets, connections, self.effects)
         self.effects.register(CREDENTIALS, self.credentials.resume)
         self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
+        self.scope: Final = Scope(self.store, self.state.begin, journal.append)
+        self.credentials.on_linked.append(self.scope.credential_linked)
+        self.baselines.on_baseline.append(self.scope.baselined)
         self.failure = ""
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)

@@ -41,7 +41,7 @@ from ironkeep.kernel.hashes import HashTree
 from ironkeep.kernel.log import Heads, Log, SignedHead, origin_tag, require_root
 from ironkeep.kernel.wal import Wal
 from ironkeep.tlog.checkpoint import Checkpoint
-from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature, Signer
+from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature, Signer, VerifierKey
 from ironkeep.tlog.tile import MAX_ENTRY
 
 __all__ = ["ENTRIES_PER_KEY", "Frame", "Journal", "Receipt"]
@@ -99,6 +99,11 @@ class Journal:
         self._digest = wal.digest
         self._closed: deque[Frame] = deque()
         self._grown: deque[Sequence[bytes]] = deque()
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key by which anybody verifies the log's checkpoints."""
+        return self._signer.key
 
     @property
     def durable_size(self) -> int:

@@ -69,6 +69,11 @@ class Reader:
                 return key.open(at, leaf)
         raise NotFound(f"the journal has no entry {index}")
 
+    def disclosures(self, first: int, last: int) -> Iterator[Disclosed]:
+        """Yield what `disclose` returns for each entry in [first, last), in order."""
+        for index, leaf, key in self._sealed(first, min(last, self._log.size)):
+            yield key.open(index, leaf)
+
     def search(
         self, accept: Callable[[Entry], bool], first: int, last: int, limit: int
     ) -> list[tuple[int, Entry]]:

@@ -90,10 +90,13 @@ class AuditReader:
     def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Entry]]:
         """Yield (index, entry) in order for [first, last); None is up to the durable end."""
         end = self._log.size if last is None else min(last, self._log.size)
-        for position, (start, reader) in enumerate(self._readers):
-            later = self._readers[position + 1 :]
-            stop = min(end, later[0][0]) if later else end
-            yield from reader.entries(max(first, start), stop)
+        for start, stop, reader in self._spans(first, end):
+            yield from reader.entries(start, stop)
+
+    def disclosures(self, first: int, last: int) -> Iterator[Disclosed]:
+        """Yield what `disclose` returns for each entry that can be read in [first, last)."""
+        for start, stop, reader in self._spans(first, min(last, self._log.size)):
+            yield from reader.disclosures(start, stop)
 
     def search(
         self, accept: Callable[[Entry], bool], first: int, last: int | None, limit: int
@@ -106,6 +109,11 @@ class AuditReader:
             if accept(entry):
                 found.append((index, entry))
         return found
+
+    def _spans(self, first: int, end: int) -> Iterator[tuple[int, int, Reader]]:
+        for position, (start, reader) in enumerate(self._readers):
+            later = self._readers[position + 1 :]
+            yield max(first, start), min(end, later[0][0]) if later else end, reader
 
     def disclose(self, index: int) -> Disclosed:
         """Return what may be shown as the content of the leaf at index; raise NotFound."""

@@ -1,9 +1,11 @@
 """The key/value engine, versions 1 and 2; the mount's option `version` says which."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ironkeep.engines.kv import v1, v2
+from ironkeep.engines.kv import kept, v1, v2
+from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.keeping import Kept
 from ironkeep.kernel.plugin import Mount, Route
 
 
@@ -15,3 +17,7 @@ class Kv:
     def routes(self, mount: Mount) -> Sequence[Route]:
         """Return version 2's routes for a mount with the option version "2", else version 1's."""
         return v2.ROUTES if mount.options.get("version") == "2" else v1.ROUTES
+
+    def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
+        """Yield every secret of a mount."""
+        return kept.second(store) if mount.options.get("version") == "2" else kept.first(store)

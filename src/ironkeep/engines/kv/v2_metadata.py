@@ -68,6 +68,7 @@ def write(call: Call, given: KeySettings) -> Response:
     changes = _changes(given)
     if given.custom_metadata is not None:
         changes["custom"] = meta.check_custom(given.custom_metadata)
+    call.house.scope.custom(call, given.path, changes.get("custom"))
     meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()
 
@@ -85,6 +86,7 @@ def patch(call: Call, given: KeySettings) -> Response:
         changes["delete_after_seconds"] = 0
     if "custom_metadata" in call.raw:
         changes["custom"] = _patched(key.custom or {}, given.custom_metadata)
+    call.house.scope.custom(call, given.path, changes.get("custom"))
     now = call.now_ns
     meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()

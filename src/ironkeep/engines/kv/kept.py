@@ -1,0 +1,51 @@
+"""What a key/value mount keeps, for whoever must know all of it: see kernel/keeping.py."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+
+from ironkeep.core.secret import Secret
+from ironkeep.engines.kv import document, metadata as meta
+from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.keeping import Kept
+
+
+def first(store: Store) -> Iterator[Kept]:
+    """Yield the secrets of a mount of version 1, in which each has the one version 0."""
+    for path in store.walk():
+        yield Kept(path, path, (0,), 0, partial(_values, store, path))
+
+
+def second(store: Store) -> Iterator[Kept]:
+    """Yield the secrets of a mount of version 2."""
+    for name in store.walk("meta"):
+        path = name.removeprefix("meta/")
+        key = meta.load(store, path)
+        if key is not None:
+            versions = tuple(sorted(key.versions))
+            values = partial(_version, store, path)
+            yield Kept(path, f"data/{path}", versions, key.current, values)
+
+
+def _version(store: Store, path: str, number: int) -> tuple[Secret, ...]:
+    return _values(store, meta.data_path(path, number), number)
+
+
+def _values(store: Store, path: str, _number: int) -> tuple[Secret, ...]:
+    record = store.get(path)
+    if record is None:
+        return ()
+    _, secret = document.split(record)
+    return tuple(Secret(text.encode()) for text in _texts(json.loads(secret.reveal())))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text inside a JSON value; numbers and flags are nobody's secret by themselves."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
