@@ -99,18 +99,7 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         turn, shown = yield partial(performing.present, account, password)
         if shown.state is not Probe.ALIVE:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
-    if connections.find(turn.tx, which) != before:
-        raise Conflict("the connection was changed by somebody else meanwhile: try again")
-    connections.put(turn.tx, which, connection)
-    admin = credentials.admin(which)
-    if before is None:
-        about = Credential(which.name, connection.username, created_ns=turn.now_ns)
-        credentials.create(turn, admin, about, Strategy.SELF, password)
-    elif given.password is not None:
-        credentials.replace(turn, admin, given.password)
-    moved = before is not None and before.system != connection.system
-    if moved:
-        credentials.relink(turn, which)
+    moved = _keep(house, turn, which, (before, connection), given.password)
     if house.baselines.numbers(turn.tx, which) and not moved:
         return []
     try:
@@ -118,6 +107,32 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
     except ConnectorError as failure:
         return [f"no baseline was taken ({failure}): write to baseline/{which.name} when it can be"]
     return []
+
+
+def _keep(
+    house: House,
+    turn: Turn,
+    which: ConnectionId,
+    change: tuple[Connection | None, Connection],
+    password: Secret | None,
+) -> bool:
+    """Store a connection that was tried; return whether it is to another system than before."""
+    before, connection = change
+    credentials = house.credentials
+    if credentials.connections.find(turn.tx, which) != before:
+        raise Conflict("the connection was changed by somebody else meanwhile: try again")
+    credentials.connections.put(turn.tx, which, connection)
+    admin = credentials.admin(which)
+    if before is None:
+        about = Credential(which.name, connection.username, created_ns=turn.now_ns)
+        credentials.create(turn, admin, about, Strategy.SELF, password)
+        return False
+    if password is not None:
+        credentials.replace(turn, admin, password)
+    if before.system == connection.system:
+        return False
+    credentials.relink(turn, which)
+    return True
 
 
 def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connection:
