@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ironkeep.kernel.journal import Receipt
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What may be sent once the batch that holds `receipt` is durable.
 
     `error` is None when it went well; the edge owns the table from error class to status. `body`

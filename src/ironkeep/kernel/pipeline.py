@@ -10,10 +10,11 @@ behind the reply would release a secret without a trace.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.core.access import Allow, Facts, decide
+import msgspec
+
+from ironkeep.core.access import Allow, Deny, Facts, decide
 from ironkeep.core.errors import IronkeepError, PermissionDenied, Unavailable
 from ironkeep.core.event import Entry, Released, Value
 from ironkeep.core.ids import RequestId
@@ -27,12 +28,11 @@ from ironkeep.kernel.routing import MAX_PATH, SYS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 
-MAX_DECISIONS: Final = 4_096
-"""Decisions remembered for a session; a token that asks for more paths pays for each anew."""
+MAX_VERDICTS: Final = 16_384
+"""Verdicts remembered for one ACL, about 200 bytes each; when full they are worked out anew."""
 
 
-@dataclass(slots=True)
-class _Trace:
+class _Trace(msgspec.Struct):
     """What is learnt of a request on its way, for its entry."""
 
     request_id: RequestId
@@ -43,7 +43,7 @@ class _Trace:
     rule: str = ""
     reason: str = ""
     op: Operation | None = None
-    audited: dict[str, Value] = field(default_factory=dict)
+    audited: dict[str, Value] = {}
     handled: bool = False
 
 
@@ -112,7 +112,11 @@ class Pipeline:
             trace.now_ns, house.entropy, session, house,
         )  # fmt: skip
         trace.op = _operation(route, call)
-        self._decide(request, trace, route)
+        verdict = self._decide(request, trace.op, session, plan)
+        trace.rule = verdict.rule
+        if not isinstance(verdict, Allow):
+            trace.reason = verdict.reason
+            raise PermissionDenied("1 error occurred:\n\t* permission denied\n\n")
         return call, plan
 
     def _authenticate(
@@ -127,22 +131,22 @@ class Pipeline:
             tokens.use(account, session, trace.now_ns)
         return session
 
-    def _decide(self, request: Request, trace: _Trace, route: Route) -> None:
-        session, op = trace.session, trace.op or request.op
-        policy = None
+    def _decide(
+        self, request: Request, op: Operation, session: Session | None, plan: Plan
+    ) -> Allow | Deny:
+        """Return the verdict; what does not depend on the data is remembered with the session."""
+        route, policy = plan.route, None
         if session is not None:
-            policy = session.decisions.get((op, request.path))
-            if policy is None:
-                policy = session.acl.decide(
-                    request.path, op, request.data, request.wrap_ttl_seconds
-                )
-                if not policy.depends_on_data and len(session.decisions) < MAX_DECISIONS:
-                    session.decisions[op, request.path] = policy
+            known = session.verdicts.get((op, request.path))
+            if known is not None and known[0] is plan:
+                return known[1]
+            policy = session.acl.decide(request.path, op, request.data, request.wrap_ttl_seconds)
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
-        trace.rule = verdict.rule
-        if not isinstance(verdict, Allow):
-            trace.reason = verdict.reason
-            raise PermissionDenied("1 error occurred:\n\t* permission denied\n\n")
+        if session is not None and policy is not None and not policy.depends_on_data:
+            if len(session.verdicts) >= MAX_VERDICTS:
+                session.verdicts.clear()
+            session.verdicts[op, request.path] = plan, verdict
+        return verdict
 
     def _invoke(self, call: Call, plan: Plan, trace: _Trace) -> Response | Suspend:
         route = plan.route
@@ -255,7 +259,10 @@ class Pipeline:
         issued = ""
         if response is not None:
             audited = {**audited, **response.audited} if response.audited else audited
-            issued = str(response.auth.get("accessor", "")) if response.auth else ""
+        if response is not None and response.auth:
+            issued = str(response.auth.get("accessor", ""))
+            # What a token may do is asked after it is gone: see incident/survey.py.
+            audited = {**audited, "token_policies": list(response.auth.get("policies", ()))}
         return Entry(
             kind="request",
             time_ns=trace.now_ns,

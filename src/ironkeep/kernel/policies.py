@@ -9,7 +9,7 @@ invalidate.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.acl import Acl, compile_acl
@@ -29,6 +29,7 @@ from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
 from ironkeep.kernel.places import POLICIES, StoreOf
 from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Verdicts
 
 MAX_NAME: Final = 128
 """Characters in a policy's name: it stands in every token that has the policy."""
@@ -52,11 +53,12 @@ Rows = tuple[tuple[bytes, Row | None], ...]
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An ACL and what it was compiled from: the policies' rows, and the row of its holder."""
+    """An ACL, what it decided, and what it was made of: the policies' rows, and its holder's."""
 
     acl: Acl
     rows: Rows
     holder: Row | None
+    verdicts: Verdicts = field(default_factory=dict)
 
 
 class Policies:

@@ -2,8 +2,8 @@
 
 A session is derived once and kept with the rows it stands on: the token's row, those of its
 parents, of its entity and creator, of its policies, and the epoch. It holds as long as each of them
-is still the same object, which is a handful of dictionary look-ups; time and address are checked on
-every call.
+is still the same object. They are looked up again whenever anything has changed (`State.stamp`);
+time and address are checked on every call.
 
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
 key; (2) is before its expiry; (3) was issued after the epochs of the house, of its entity and of
@@ -41,12 +41,25 @@ _NO_TEMPLATES: Final = TemplateContext()
 
 @dataclass(slots=True)
 class _Derived:
-    """A session with what it stands on."""
+    """A session with what it stands on, and the stamp of the state in which that was looked up."""
 
     session: Session
     expires_ns: int
     rows: tuple[tuple[bytes, Row | None], ...]
     networks: tuple[Network, ...]
+    stamp: int = 0
+
+    def holds(self, tx: Tx) -> bool:
+        """Return whether every row is still the same object."""
+        stamp = tx.stamp()
+        # 0 stands for a request with writes of its own: they may be of these rows.
+        if stamp and stamp == self.stamp:
+            return True
+        for key, row in self.rows:
+            if tx.get(key) is not row:
+                return False
+        self.stamp = stamp
+        return True
 
 
 @dataclass(slots=True)
@@ -82,16 +95,13 @@ class Sessions:
             fresh = hasher.copy()
             fresh.update(token.reveal())
             known = self._known.get(fresh.digest())
-            if known is not None:
-                get = tx.get
-                for key, row in known.rows:
-                    if get(key) is not row:
-                        break
-                else:
-                    if now_ns < known.expires_ns and (
-                        not known.networks or inside(remote, known.networks)
-                    ):
-                        return known.session
+            if (
+                known is not None
+                and known.holds(tx)
+                and now_ns < known.expires_ns
+                and (not known.networks or inside(remote, known.networks))
+            ):
+                return known.session
         return self._derive(tx, token, now_ns, remote, resuming=resuming)
 
     def forget(self) -> None:
@@ -136,7 +146,7 @@ class Sessions:
             raise _refused()
         digest = bytes.fromhex(name)
         known = self._known.pop(digest, None)
-        if known is None or any(tx.get(key) is not row for key, row in known.rows):
+        if known is None or not known.holds(tx):
             record = self._record(tx, name, token)
             life = self._check_life(tx, name, record, now_ns, resuming=resuming)
             known = self._build(tx, name, record, life)
@@ -220,7 +230,9 @@ class Sessions:
             extra = ()
         names = tuple(sorted({*record.policies, *extra}))
         compiled = self._policies.acl(tx, names, templates, holder)
-        session = Session(name, record, record.display_name, names, extra, compiled.acl, root)
+        session = Session(
+            name, record, record.display_name, names, extra, compiled.acl, root, compiled.verdicts
+        )
         rows = (*life.rows.items(), *compiled.rows)
         return _Derived(session, life.expires_ns, rows, parse_cidrs(record.bound_cidrs))
 

@@ -28,6 +28,11 @@ class State:
         self._dirty: dict[bytes, Row] = {}
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
+        self._stamp = 1
+
+    def stamp(self) -> int:
+        """Return a number that is the same only while every look-up answers the same."""
+        return self._stamp
 
     def begin(self) -> "Tx":
         """Open a transaction over everything executed so far."""
@@ -56,6 +61,7 @@ class State:
 
     def merge(self, writes: Mapping[bytes, Row]) -> None:
         """Add a request's writes to the open batch."""
+        self._stamp += 1
         for key, row in writes.items():
             if key not in self._before:
                 self._before[key] = self.get(key)
@@ -87,6 +93,7 @@ class State:
 
     def reset(self) -> None:
         """Forget all that storage does not say: a commit failed."""
+        self._stamp += 1
         self._cache, self._dirty, self._batch, self._before = {}, {}, {}, {}
 
 
@@ -112,30 +119,38 @@ class Writes:
 class Tx:
     """One request's view and writes; nothing is shared until `merge`."""
 
-    __slots__ = ("below", "writes")
+    __slots__ = ("_state", "outer", "writes")
 
-    def __init__(self, below: "State | Tx") -> None:
-        self.below: Final = below
+    def __init__(self, state: State, outer: "Tx | None" = None) -> None:
+        self._state: Final = state
+        self.outer: Final = outer
         self.writes: dict[bytes, Row] = {}
 
     def nested(self) -> "Tx":
         """Open a transaction inside this one, to be merged or dropped."""
-        return Tx(self)
+        return Tx(self._state, self)
+
+    def stamp(self) -> int:
+        """Return State's stamp; 0, which it never is, when there are writes of this request."""
+        if self.writes or (self.outer is not None and self.outer.writes):
+            return 0
+        return self._state.stamp()
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, own writes included."""
-        below: State | Tx = self
-        while isinstance(below, Tx):
-            if below.writes:
-                row = below.writes.get(key)
+        tx: Tx | None = self
+        while tx is not None:
+            if tx.writes:
+                row = tx.writes.get(key)
                 if row is not None:
                     return None if row is _ABSENT else row
-            below = below.below
-        return below.get(key)
+            tx = tx.outer
+        return self._state.get(key)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix in key order, own writes included."""
-        return _merge(self.below.scan(prefix), self.writes, prefix)
+        below = self._state if self.outer is None else self.outer
+        return _merge(below.scan(prefix), self.writes, prefix)
 
     def put(self, key: bytes, row: Row) -> None:
         """Write row at key."""
@@ -148,10 +163,10 @@ class Tx:
     def merge(self) -> None:
         """Hand the writes down to what this transaction was opened on."""
         if self.writes:
-            if isinstance(self.below, Tx):
-                self.below.writes.update(self.writes)
+            if self.outer is not None:
+                self.outer.writes.update(self.writes)
             else:
-                self.below.merge(self.writes)
+                self._state.merge(self.writes)
             self.writes = {}
 
 

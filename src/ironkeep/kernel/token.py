@@ -5,7 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from ironkeep.core.acl import Acl, Decision
+from ironkeep.core.access import Allow, Deny
+from ironkeep.core.acl import Acl
 from ironkeep.core.ids import (
     ROOT_NAMESPACE,
     DeviceId,
@@ -16,6 +17,10 @@ from ironkeep.core.ids import (
     TokenHash,
 )
 from ironkeep.core.operation import Operation
+
+Verdicts = dict[tuple[Operation, str], tuple[object, Allow | Deny]]
+"""What was decided on a path where the data does not matter, with the plan that it was given for.
+"""
 
 TokenType = Literal["service", "batch"]
 
@@ -90,7 +95,7 @@ class TokenSpec:
 class Session:
     """Who is calling: the token's record, its policies in force (identity's included), its ACL.
 
-    `decisions` remembers what the ACL said where the answer does not depend on the data.
+    `verdicts` is a memory of decisions, shared by all sessions with the same ACL.
     """
 
     hash: TokenHash
@@ -100,4 +105,4 @@ class Session:
     identity_policies: tuple[str, ...]
     acl: Acl
     root: bool
-    decisions: dict[tuple[Operation, str], Decision] = field(default_factory=dict)
+    verdicts: Verdicts
