@@ -1,0 +1,15 @@
+"""The plug-ins that tests of the kernel mount: those that need nothing from outside."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ironkeep.auth.token import TokenMethod
+from ironkeep.auth.userpass import Userpass
+from ironkeep.engines.cubbyhole import Cubbyhole
+from ironkeep.engines.kv import Kv
+from ironkeep.engines.system import System
+from ironkeep.kernel.plugin import Plugin
+
+PLUGINS: Final[Mapping[str, Plugin]] = {
+    plugin.type: plugin for plugin in (System(), Kv(), Cubbyhole(), TokenMethod(), Userpass())
+}

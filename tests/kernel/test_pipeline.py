@@ -1,0 +1,281 @@
+"""The pipeline's promises: nothing without its entry, nothing without a decision."""
+
+import json
+
+import pytest
+
+from ironkeep.core.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    Sealed,
+    Unavailable,
+    Uninitialised,
+    UnsupportedOperation,
+)
+from ironkeep.core.event import Entry
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.kernel import reply
+from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.frame import MAX_FRAME_ENTRIES
+from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route
+from ironkeep.kernel.refusals import WHOLE_A_SECOND
+from ironkeep.testing.plugins import PLUGINS
+from ironkeep.testing.vault import Vault
+
+DATA = {"data": {"password": "hunter2"}}
+
+
+def entries(vault: Vault) -> list[Entry]:
+    return [entry for _, entry in vault.house.audit_reader().entries()]
+
+
+def last(vault: Vault) -> Entry:
+    return [entry for entry in entries(vault) if entry.kind == "request"][-1]
+
+
+def limited(vault: Vault, policy: str) -> str:
+    vault.write("sys/policies/acl/limited", {"policy": policy})
+    token: str = vault.write("auth/token/create", {"policies": ["limited"]}).auth["client_token"]
+    return token
+
+
+def test_a_read_is_journalled_with_the_version_that_it_released() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    reply_ = vault.read("secret/data/app")
+    assert reply_.data["data"] == {"password": "hunter2"}
+    entry = last(vault)
+    released = entry.released[0]
+    assert (released.path, released.version, released.fields) == ("app", 1, ("password",))
+    assert entry.rule == "root"
+    assert reply_.answer.receipt is not None
+    assert vault.house.journal.durable_size > reply_.answer.receipt.index
+
+
+def test_no_value_is_in_any_entry() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    vault.read("secret/data/app")
+    assert all(b"hunter2" not in repr(entry).encode() for entry in entries(vault))
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "error"),
+    [
+        ("secret/data/app", None, PermissionDenied),
+        ("secret/data/app", "hvs.nonsense", PermissionDenied),
+        ("nowhere/x", "root", NotFound),
+        ("secret/data/../data/app", "root", InvalidRequest),
+        ("secret/data/a\0b", "root", InvalidRequest),
+        ("secret/" + "a" * 5000, "root", InvalidRequest),
+        ("sys/nothing", "root", NotFound),
+    ],
+)
+def test_a_refusal_is_journalled_by_its_code(
+    path: str, token: str | None, error: type[Exception]
+) -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    refused = vault.read(path, token=token)
+    assert refused.error is error
+    assert last(vault).outcome == error.code  # type: ignore[attr-defined]
+    assert not last(vault).released
+
+
+def test_another_namespace_is_refused() -> None:
+    vault = Vault.started(PLUGINS)
+    request = Request(
+        Operation.READ, "sys/mounts", {}, Secret(vault.root.encode()), namespace="team-a"
+    )
+    answer = vault.settle(vault.pipeline.handle(request))
+    assert answer.error is InvalidRequest
+
+
+def test_an_operation_that_a_path_does_not_have() -> None:
+    vault = Vault.started(PLUGINS)
+    assert vault.delete("sys/health").error is UnsupportedOperation
+
+
+def test_the_path_wins_over_the_body() -> None:
+    """A body that names another path must not reach what the URL's policy does not cover."""
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/other", DATA)
+    token = limited(
+        vault, 'path "secret/data/mine" { capabilities = ["create", "update", "read"] }'
+    )
+    sent = {"data": {"x": "1"}, "path": "other"}
+    assert vault.write("secret/data/mine", sent, token=token).error is None
+    assert vault.read("secret/data/other").data["metadata"]["version"] == 1
+    stolen = vault.read("secret/data/mine", data={"path": "other"}, token=token)
+    assert stolen.data["data"] == {"x": "1"}
+
+
+def test_policy_decides_between_create_and_update() -> None:
+    vault = Vault.started(PLUGINS)
+    token = limited(vault, 'path "secret/data/*" { capabilities = ["create"] }')
+    assert vault.write("secret/data/new", DATA, token=token).error is None
+    assert vault.write("secret/data/new", DATA, token=token).error is PermissionDenied
+
+
+def test_a_sudo_path_needs_sudo() -> None:
+    vault = Vault.started(PLUGINS)
+    token = limited(vault, 'path "sys/auth/*" { capabilities = ["read", "update"] }')
+    assert vault.read("sys/auth/token", token=token).error is PermissionDenied
+    assert "sudo" in last(vault).reason
+
+
+def test_a_policy_changed_is_in_force_at_once() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    token = limited(vault, 'path "secret/data/*" { capabilities = ["read"] }')
+    assert vault.read("secret/data/app", token=token).error is None
+    vault.write(
+        "sys/policies/acl/limited", {"policy": 'path "secret/*" { capabilities = ["deny"] }'}
+    )
+    assert vault.read("secret/data/app", token=token).error is PermissionDenied
+
+
+def test_a_revoked_token_is_dead_within_the_same_batch() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    token = limited(vault, 'path "secret/data/*" { capabilities = ["read"] }')
+
+    def read() -> object:
+        request = Request(Operation.READ, "secret/data/app", {}, Secret(token.encode()))
+        return vault.pipeline.handle(request)
+
+    before = read()
+    vault.pipeline.handle(
+        Request(
+            Operation.UPDATE, "auth/token/revoke", {"token": token}, Secret(vault.root.encode())
+        )
+    )
+    after = read()
+    assert (before.error, after.error) == (None, PermissionDenied)  # type: ignore[attr-defined]
+
+
+def test_use_counts_are_spent_even_by_refused_requests() -> None:
+    vault = Vault.started(PLUGINS)
+    made = vault.write("auth/token/create", {"policies": ["default"], "num_uses": 2})
+    token = made.auth["client_token"]
+    assert vault.read("secret/data/app", token=token).error is PermissionDenied
+    assert vault.read("auth/token/lookup-self", token=token).error is None
+    assert vault.read("auth/token/lookup-self", token=token).error is PermissionDenied
+
+
+def test_sealed_and_uninitialised_answer_nothing_but_their_own() -> None:
+    vault = Vault(PLUGINS)
+    assert vault.read("secret/data/app", token="hvs.x").error is Uninitialised
+    assert vault.read("sys/mounts", token="hvs.x").error is Uninitialised
+    assert vault.read("sys/seal-status", token=None).body["sealed"] is True
+    vault.initialise()
+    assert vault.read("secret/data/app").error is Sealed
+    assert vault.read("sys/mounts").error is Sealed
+    assert vault.read("sys/health", token=None).body["sealed"] is True
+
+
+def test_seal_takes_effect_for_the_next_request() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    vault.write("sys/seal")
+    assert vault.read("secret/data/app").error is Sealed
+    vault.unseal()
+    assert vault.read("secret/data/app").data["data"] == {"password": "hunter2"}
+
+
+def test_a_defect_answers_nothing_and_changes_nothing() -> None:
+    class Broken:
+        type = "kv"
+
+        def routes(self, _mount: Mount) -> tuple[Route, ...]:
+            return ROUTES
+
+    def explode(call: Call) -> Response:
+        call.store.put("x", b"half done")
+        raise ValueError("hunter2")
+
+    def peek(call: Call) -> Response:
+        return Response(data={"there": call.store.get("x") is not None})
+
+    ROUTES = (  # noqa: N806 - a table, as engines have
+        Route(Operation.UPDATE, "{path...}", explode),
+        Route(Operation.READ, "{path...}", peek),
+    )
+    vault = Vault.started({**PLUGINS, "kv": Broken()})
+    broken = vault.write("secret/x")
+    assert broken.error is ValueError
+    assert broken.errors == ["internal error"]
+    assert last(vault).outcome == "internal"
+    assert vault.read("secret/x").data == {"there": False}
+    assert [type(error) for error in vault.defects] == [ValueError]
+
+
+def test_a_route_that_releases_nothing_cannot_release() -> None:
+    class Leaky:
+        type = "kv"
+
+        def routes(self, _mount: Mount) -> tuple[Route, ...]:
+            return LEAKS
+
+    def leak(_call: Call) -> Response:
+        return Response(data={"password": Secret(b"hunter2")})
+
+    LEAKS = (Route(Operation.READ, "{path...}", leak),)  # noqa: N806 - a table, as engines have
+    vault = Vault.started({**PLUGINS, "kv": Leaky()})
+    answer = vault.read("secret/x")
+    assert answer.error is RuntimeError
+    assert "hunter2" not in json.dumps(answer.body)
+
+
+def test_the_encoder_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(TypeError):
+        reply.encode({"x": object()}, releases=True)
+
+
+def test_a_full_journal_refuses_and_nothing_has_happened() -> None:
+    vault = Vault.started(PLUGINS)
+    token = Secret(vault.root.encode())
+    read = Request(Operation.READ, "sys/key-status", {}, token)
+    for _ in range(MAX_FRAME_ENTRIES + 1):
+        answer = vault.pipeline.handle(read)
+        assert isinstance(answer, Answer)
+        if answer.error is not None:
+            break
+    write = Request(Operation.UPDATE, "secret/data/app", dict(DATA), token)
+    refused = vault.settle(vault.pipeline.handle(write))
+    assert refused.error is Unavailable
+    assert vault.read("secret/data/app").error is NotFound
+
+
+def test_strangers_are_counted_when_they_come_too_fast() -> None:
+    vault = Vault.started(PLUGINS)
+    size = vault.house.journal.next_index
+    for port in range(10 * WHOLE_A_SECOND):
+        vault.read("secret/data/app", token="hvs.guess", remote=f"127.0.0.9:{port}")
+    assert vault.house.journal.next_index - size <= WHOLE_A_SECOND
+    vault.tick()
+    counted = [entry for entry in entries(vault) if entry.kind == "refused"]
+    assert sum(int(str(entry.audited["count"])) for entry in counted) == 9 * WHOLE_A_SECOND
+    assert counted[0].audited["busiest"] == [f"127.0.0.9 {9 * WHOLE_A_SECOND}"]
+
+
+def test_unknown_fields_are_named_in_a_warning() -> None:
+    vault = Vault.started(PLUGINS)
+    made = vault.write("auth/token/create", {"policies": ["default"], "colour": "blue"})
+    assert "Endpoint ignored these unrecognized parameters: [colour]" in made.body["warnings"]
+
+
+def test_wrapping_hides_the_answer_and_opens_once() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    wrapped = vault.read("secret/data/app", wrap=60).body
+    assert wrapped["data"] is None
+    assert last(vault).wrapped
+    token = wrapped["wrap_info"]["token"]
+    opened = vault.write("sys/wrapping/unwrap", {"token": token}, token=None)
+    assert opened.data["data"] == {"password": "hunter2"}
+    assert last(vault).released[0].path == "app"
+    again = vault.write("sys/wrapping/unwrap", {"token": token}, token=None)
+    assert again.errors == ["wrapping token is not valid or does not exist"]
