@@ -8,6 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from tlog_scales.backend import HttpBackend
+from tlog_scales.reader import TilesReader
 
 from ironkeep.adapters import witness_http
 from ironkeep.adapters.logfiles import DirectoryLogFiles
@@ -30,6 +32,7 @@ from ironkeep.testing.sample_journal import (
     write_batch,
 )
 from ironkeep.testing.sample_log import sample_cosigner
+from ironkeep.testing.tls import make_tls
 from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
@@ -303,6 +306,27 @@ def test_a_server_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPa
     answers.close()
 
 
+def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(
+    tmp_path: Path, closing: ExitStack, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, journal = started()
+    tls = make_tls(tmp_path)
+    more = ["-tls-cert", str(tls.cert), "-tls-key", str(tls.key)]
+    one = closing.enter_context(witness(tmp_path / "1", [log_key(disk)], more=more))
+    assert one.address.startswith("https://")
+    note = grow(journal, 3)
+    # Nobody vouches for its certificate: it is not spoken to.
+    assert client(closing, 1, one.config).cosign(journal, note, said.append) == 0
+    assert "unreachable: ConnectError" in said[0]
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca))
+    trusting = client(closing, 1, one.config)
+    assert trusting.cosign(journal, note, said.append) == journal.durable_size
+    # A name that is not in it.
+    other = Witness("w", one.address.replace("127.0.0.1", "127.0.0.2"), one.key.format())
+    assert client(closing, 1, other).cosign(journal, note, said.append) == 0
+    assert len(said) == 2
+
+
 def test_witnesses_that_are_one_are_not_counted_twice() -> None:
     one, two = dead("a"), dead("b")
     with pytest.raises(InvalidRequest, match="counts twice"):
@@ -341,6 +365,12 @@ def test_a_mirror_survives_the_log(tmp_path: Path, closing: ExitStack, said: lis
     assert copy.leaves(0, size) == leaves
     assert copy.leaves(250, 258) == leaves[250:258]
     assert list(Reader(copy, READING_SECRET).entries(0, size)) == wanted
+    # An independent reader of tiles reads it too.
+    backend = HttpBackend(f"{mirror.address}/{folder_of(SAMPLE_ORIGIN)}/")
+    closing.callback(backend.session.close)
+    theirs = TilesReader(backend)
+    assert theirs.get_checkpoint().root_hash == theirs.calculate_root_hash() == head.root
+    assert theirs.get_entry(size - 1) == leaves[-1]
     # And a new epoch starts with its last checkpoint.
     note = (tmp_path / "mirror" / folder_of(SAMPLE_ORIGIN) / "checkpoint").read_bytes()
     files, origin = MemoryLogFiles(LogDisk()), next_epoch(SAMPLE_ORIGIN)

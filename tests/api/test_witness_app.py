@@ -20,10 +20,10 @@ from ironkeep.api.witness_state import Witness
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner
+from ironkeep.testing.sample_upload import sample_checkpoint
 from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
-from ironkeep.tlog.merkle import consistency_proof
 from ironkeep.tlog.note import Note, NoteVerifier
 from ironkeep.tlog.witness import MAX_REQUEST, AddCheckpoint, read_cosignature, read_size
 
@@ -34,11 +34,6 @@ def sample(origin: str, count: int, salt: str = "") -> SampleLog:
     log = SampleLog(origin)
     log.append(f"{salt}{number}".encode() for number in range(count))
     return log
-
-
-def request(log: SampleLog, old: int, size: int) -> bytes:
-    proof = tuple(consistency_proof(old, size, log.read))
-    return AddCheckpoint(old, proof, log.signed(size), log.checkpoint(size)).serialise()
 
 
 def post(running: WitnessProcess, body: bytes) -> httpx.Response:
@@ -69,7 +64,7 @@ def test_it_cosigns_what_extends_what_it_has_seen(shared: WitnessProcess) -> Non
     log = sample(ORIGINS[0], 20)
     assert remembered(shared, log) == -1
     for old, size in ((0, 5), (5, 5), (5, 20)):
-        reply = post(shared, request(log, old, size))
+        reply = post(shared, sample_checkpoint(log, old, size))
         assert reply.status_code == 200
         own = CosignatureVerifier(shared.key)
         read_cosignature(reply.content, log.checkpoint(size), own)
@@ -78,19 +73,19 @@ def test_it_cosigns_what_extends_what_it_has_seen(shared: WitnessProcess) -> Non
 
 def test_its_refusals_are_those_of_the_specification(shared: WitnessProcess) -> None:
     log, other = sample(ORIGINS[1], 9), sample("unknown.example", 9)
-    assert post(shared, request(log, 0, 4)).status_code == 200
-    conflict = post(shared, request(log, 0, 9))
+    assert post(shared, sample_checkpoint(log, 0, 4)).status_code == 200
+    conflict = post(shared, sample_checkpoint(log, 0, 9))
     assert conflict.status_code == 409
     assert conflict.headers["content-type"] == "text/x.tlog.size"
     assert read_size(conflict.content) == 4
-    assert post(shared, request(other, 0, 9)).status_code == 404
+    assert post(shared, sample_checkpoint(other, 0, 9)).status_code == 404
     assert post(shared, b"old 1\n").status_code == 400
     stranger = SampleLog(ORIGINS[2]).signer.sign(log.checkpoint(9).text)
     body = AddCheckpoint(4, (), Note(log.checkpoint(9).text, (stranger,)), log.checkpoint(9))
     assert post(shared, body.serialise()).status_code == 403
     forked = sample(ORIGINS[1], 9, "x")
-    assert post(shared, request(forked, 4, 4)).status_code == 422
-    assert post(shared, request(forked, 4, 9)).status_code == 422
+    assert post(shared, sample_checkpoint(forked, 4, 4)).status_code == 422
+    assert post(shared, sample_checkpoint(forked, 4, 9)).status_code == 422
     assert remembered(shared, log) == 4
 
 
@@ -207,7 +202,7 @@ DirectoryLogFiles.replace = replace_and_die
 """
     with witness(tmp_path, [log.signer.key], before=fatal) as running:
         with pytest.raises(httpx.HTTPError):
-            post(running, request(log, 0, 5))
+            post(running, sample_checkpoint(log, 0, 5))
         assert running.process.wait(20) == -9
     with witness(tmp_path, [log.signer.key]) as running:
         told = remembered(running, log)
@@ -215,21 +210,21 @@ DirectoryLogFiles.replace = replace_and_die
         # Whichever history it cosigns first from here on, it is the only one, kills or not.
         chosen, refused = (log, fork) if told == 5 else (fork, log)
         old = max(told, 0)
-        assert post(running, request(chosen, old, 7)).status_code == 200
+        assert post(running, sample_checkpoint(chosen, old, 7)).status_code == 200
         running.kill()
     with witness(tmp_path, [log.signer.key]) as running:
         assert remembered(running, chosen) == 7
         for size in (7, 9):
-            assert post(running, request(refused, 7, size)).status_code == 422
-        assert read_size(post(running, request(refused, 0, 7)).content) == 7
-        assert post(running, request(chosen, 7, 9)).status_code == 200
+            assert post(running, sample_checkpoint(refused, 7, size)).status_code == 422
+        assert read_size(post(running, sample_checkpoint(refused, 0, 7)).content) == 7
+        assert post(running, sample_checkpoint(chosen, 7, 9)).status_code == 200
 
 
 @pytest.mark.parametrize("damage", [b"", b"x", b"another"])
 def test_a_damaged_memory_stops_the_start(tmp_path: Path, damage: bytes) -> None:
     log = sample(ORIGINS[0], 9)
     with witness(tmp_path, [log.signer.key]) as running:
-        assert post(running, request(log, 0, 5)).status_code == 200
+        assert post(running, sample_checkpoint(log, 0, 5)).status_code == 200
     (file,) = (tmp_path / "state").glob("*/checkpoint")
     data = file.read_bytes()
     file.write_bytes(sample(ORIGINS[1], 3).signed().serialise() if damage == b"another" else damage)

@@ -77,10 +77,15 @@ class WitnessProcess:
 
 @contextlib.contextmanager
 def witness(
-    folder: Path, logs: Sequence[VerifierKey], *, mirror: bool = False, before: str = ""
+    folder: Path,
+    logs: Sequence[VerifierKey],
+    *,
+    mirror: bool = False,
+    more: Sequence[str] = (),
+    before: str = "",
 ) -> Iterator[WitnessProcess]:
     """Run a witness as long as the block lasts."""
-    running = WitnessProcess(folder, logs, mirror=mirror, before=before)
+    running = WitnessProcess(folder, logs, mirror=mirror, more=more, before=before)
     try:
         yield running
     finally:
