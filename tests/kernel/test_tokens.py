@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
@@ -364,6 +365,34 @@ def test_generations_are_bounded() -> None:
     assert is_alive(s, token)
     with pytest.raises(InvalidRequest, match="generations"):
         child(s, token)
+
+
+def test_a_chain_that_got_too_long_all_the_same_is_dead() -> None:
+    s = Services()
+    last = issue(s, "dev")
+    secret, name, record, alive = last.token, last.hash, last.record, 0
+    for _ in range(70):
+        below = msgspec.structs.replace(record, parent=name, orphan=False)
+        secret, name, record = s.tokens.write(s.tx, below, TOKEN.uuid, s.entropy)
+        alive += s.tokens.find_accessor(s.tx, record.accessor, s.now) is not None
+    assert alive == 64
+    with pytest.raises(PermissionDenied):
+        session(s, secret)
+
+
+def test_a_root_token_stays_root_whatever_its_entity_has() -> None:
+    s = Services()
+    entity = s.identity.create(s.tx, s.now, s.entropy, policies=("ops",))
+    found = session(s, issue(s, "root", entity=entity.id))
+    assert found.root
+    assert found.policies == ("root",)
+
+
+def test_a_batch_token_fits_into_a_header() -> None:
+    s = Services()
+    issue(s, type="batch", meta={str(i): "v" * 512 for i in range(4)})
+    with pytest.raises(InvalidRequest, match="batch token"):
+        issue(s, type="batch", meta={str(i): "v" * 512 for i in range(8)})
 
 
 def test_an_accessor_names_only_service_tokens() -> None:
