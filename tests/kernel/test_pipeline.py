@@ -251,6 +251,7 @@ def test_a_full_journal_refuses_and_nothing_has_happened() -> None:
 
 def test_strangers_are_counted_when_they_come_too_fast() -> None:
     vault = Vault.started(PLUGINS)
+    vault.tick()
     size = vault.house.journal.next_index
     for port in range(10 * WHOLE_A_SECOND):
         vault.read("secret/data/app", token="hvs.guess", remote=f"127.0.0.9:{port}")

@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.ports import Row
+from ironkeep.kernel.answer import Answer
 from ironkeep.testing.memory import MemoryStorage
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Reply, Vault
@@ -22,7 +23,11 @@ def keys(storage: MemoryStorage) -> list[bytes]:
 
 
 def unsealed(vault: Vault) -> Reply:
-    return vault.restarted().unseal()
+    """Restart and unseal; a seal that is damaged or gone refuses at the start already."""
+    try:
+        return vault.restarted().unseal()
+    except IntegrityError as error:
+        return Reply(Answer(None, error=type(error)), {"errors": [str(error)]})
 
 
 KEYS = range(len(keys(estate().storage)))
@@ -55,7 +60,7 @@ def test_a_removed_row_is_noticed(position: int) -> None:
     vault.storage.tamper(key, None)
     reply = unsealed(vault)
     assert reply.error is not None
-    if key.startswith(b"\x01") and b"reading keys" not in reply.errors[0].encode():
+    if key.startswith(b"\x01") and "reading keys" not in reply.errors[0]:
         assert "was removed" in reply.errors[0]
 
 

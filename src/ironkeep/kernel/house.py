@@ -130,9 +130,17 @@ class House:
         self._ids: list[str] = []
 
     def start(self, version: str) -> None:
-        """Bring storage and journal into step and say in the journal that a server began."""
+        """Bring storage and journal into step and say in the journal that a server began.
+
+        Raise IntegrityError when the seal is damaged or gone.
+        """
         self.ledger.catch_up()
         self.seal.load(self.state.begin())
+        if self.ledger.seq and not self.seal.initialized:
+            raise IntegrityError(
+                f"the database holds {self.ledger.seq} commits but no seal: its row was removed "
+                "outside Ironkeep. Keep a copy for evidence and restore from a snapshot"
+            )
         audited: dict[str, Value] = {"version": version, "commit": self.ledger.seq}
         self.note("start", "start", audited)
 
