@@ -129,6 +129,11 @@ class Effects:
         """Hand due records whose path starts with the segment name to driver."""
         self._drivers[name] = driver
 
+    @property
+    def busy(self) -> frozenset[str]:
+        """Return the keys that operations hold now."""
+        return frozenset(self._claims)
+
     @contextmanager
     def claimed(self, key: str) -> Iterator[None]:
         """Hold key for one operation; raise Conflict when another holds it.
