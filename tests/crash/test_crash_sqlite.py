@@ -248,6 +248,16 @@ def test_a_commit_whose_write_failed_does_not_come_back(
 
 
 @needs_strace
+def test_a_disk_that_is_full_for_a_while_stops_nothing(folder: Path) -> None:
+    trace, said = record(folder, 9, "pwrite64:error=ENOSPC:when=40..70")
+    failures = [mark.begin for mark in trace.marks if mark.data.startswith(b"failed")]
+    assert len(failures) > 20
+    assert sum(mark.data.startswith(b"ack") for mark in trace.marks) == 9, said
+    images = CrashImages(trace, seed=4).images(200, since=failures[0])
+    assert list(broken(images, folder)) == []
+
+
+@needs_strace
 def test_a_disk_that_syncs_no_more_stops_the_store(folder: Path) -> None:
     trace, said = record(folder, 9, "fdatasync:error=EIO:when=8+")
     assert "restart the server" in said

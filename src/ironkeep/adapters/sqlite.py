@@ -160,7 +160,11 @@ class SqliteStorage:
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
-            self._repair()
+            self._reopen_writer()
+            # A full disk failed a write, so that the last frame, which would count, is not there;
+            # and there may be no room to repair in.
+            if _code(error) != sqlite3.SQLITE_FULL:
+                self._repair()
             _raise(error)
         self._tombs = tombs
 
@@ -221,7 +225,6 @@ class SqliteStorage:
         commit, although this process has said otherwise since. So what is before them goes to the
         database file, and the WAL is cut to nothing, durably.
         """
-        self._reopen_writer()
         try:
             (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             _sync(self._path.with_name(self._path.name + "-wal"))
@@ -308,10 +311,15 @@ def _row(value: object, due: object) -> Row:
 
 def _raise(error: sqlite3.Error) -> NoReturn:
     """Raise error in the port's terms."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+    code = _code(error)
     if code in _DAMAGED:
         raise IntegrityError(f"the database is damaged ({error}): restore a backup") from error
     raise OSError(errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO, str(error)) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code; 0 for an error of the module's own."""
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
 
 
 def _take_lock(path: Path) -> int:

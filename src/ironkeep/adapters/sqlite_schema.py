@@ -45,7 +45,7 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
     """
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and (owner, version, tables) != (0, 0, 0):
         raise IntegrityError(f"{path} is not an Ironkeep database: name another file")
     if version > len(MIGRATIONS):
