@@ -1,5 +1,6 @@
-"""`ironkeep witness`: its verifier key, and verifying a mirror's copies offline."""
+"""`ironkeep witness`: its verifier key and its words; `audit verify` on a mirror."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,51 +42,55 @@ def test_a_copy_is_verified_offline(
     tmp_path: Path, log: SampleLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
     vkey = log.signer.key.format()
-    words = ["witness", "verify", "-mirror", str(tmp_path), "-log", vkey]
-    assert main(words) == 0
-    assert capsys.readouterr().out == f"{log.origin}: 300 entries, all as signed\n"
+    verify = ["audit", "verify", "-format=json"]
+    copy = str(tmp_path / folder_of(log.origin))
+    for folder in (copy, str(tmp_path)):
+        assert main([*verify, folder, f"-vkey={vkey}"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["verdict"], found["size"], found["cosigners"]) == ("VERIFIED", 300, [])
     policy = tmp_path / "policy"
     policy.write_text(f"log {vkey}\nwitness tower {WITNESS.key.format()}\nquorum tower\n")
-    keys = tmp_path / "keys"
-    keys.write_text(f"\n{vkey}\n")
-    words = ["witness", "verify", f"-mirror={tmp_path}", "-logs", str(keys), "-policy", str(policy)]
-    assert main(words) == 0
-    assert capsys.readouterr().out.endswith("all as signed, cosigned by tower\n")
+    assert main([*verify, str(tmp_path), f"-policy={policy}"]) == 0
+    assert json.loads(capsys.readouterr().out)["cosigners"] == ["tower"]
+    # A copy brings no key of its own.
+    assert main([*verify, copy]) == 1
+    assert "no key for the log" in capsys.readouterr().err
 
 
 def test_a_copy_that_was_changed_is_exit_3(
     tmp_path: Path, log: SampleLog, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["witness", "verify", "-mirror", str(tmp_path), "-log", log.signer.key.format()]
-    bundle = tmp_path / folder_of(log.origin) / "tile/entries/001.p/44"
-    bundle.write_bytes(bundle.read_bytes().replace(b"299", b"298"))
-    assert main(words) == 3
-    assert "does not hold what the entries lead to" in capsys.readouterr().err
+    vkey = log.signer.key.format()
+    words = ["audit", "verify", str(tmp_path)]
     policy = tmp_path / "policy"
     other = sample_cosigner("v.example").key.format()
-    policy.write_text(f"witness other {other}\nquorum other\n")
-    assert main([*words, "-policy", str(policy)]) == 3
+    policy.write_text(f"log {vkey}\nwitness other {other}\nquorum other\n")
+    assert main([*words, f"-policy={policy}"]) == 3
+    bundle = tmp_path / folder_of(log.origin) / "tile/entries/001.p/44"
+    bundle.write_bytes(bundle.read_bytes().replace(b"299", b"298"))
+    capsys.readouterr()
+    assert main([*words, f"-vkey={vkey}"]) == 3
+    assert "does not hold what the entries lead to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "give -dir"),
-        (["verify"], "give -mirror"),
-        (["verify", "-mirror", "."], "give -log VKEY"),
-        (["verify", "-mirror", ".", "-logs", "nowhere"], "No such file"),
+        (["-dir", "DIR"], "give -log VKEY"),
+        (["-dir", "DIR", "-logs", "nowhere"], "No such file"),
         (["jump"], "invalid choice"),
     ],
 )
 def test_wrong_use_is_exit_1(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["witness", *words]) == 1
+    assert main(["witness", *(str(tmp_path) if word == "DIR" else word for word in words)]) == 1
     assert said in capsys.readouterr().err
 
 
 def test_a_file_of_keys_has_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keys = tmp_path / "keys"
     keys.write_bytes(b"\n" * (1 << 16) + b"\n")
-    assert main(["witness", "verify", "-mirror", str(tmp_path), "-logs", str(keys)]) == 1
+    assert main(["witness", "-dir", str(tmp_path / "w"), "-logs", str(keys)]) == 1
     assert "is longer than 65536 bytes" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`ironkeep audit verify`: check a whole log, without a server."""
+"""`ironkeep audit verify`: check a whole log, or a mirror's copy of one, without a server."""
 
 import argparse
 from contextlib import closing
@@ -13,6 +13,7 @@ from ironkeep.cli.progress import WatchedLogFiles
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.kernel.journal_recovery import ORIGIN, VKEY
 from ironkeep.kernel.log_verify import Verified, verify_log
+from ironkeep.kernel.static_log import CHECKPOINT, folder_of, origin_of_copy, verify_static
 from ironkeep.tlog.note import VerifierKey
 from ironkeep.tlog.wire import encode_base64
 
@@ -28,9 +29,13 @@ def _verify(context: Context) -> int:
     args, terminal = context.args, context.terminal
     folder = Path(args.dir)
     trust = trust_of(args)
-    key = _key(folder, trust)
+    copy = _copy(folder, trust)
     with closing(WatchedLogFiles(folder, terminal)) as files:
-        verified = verify_log(files, key, trust.policy)
+        if copy is None:
+            verified = verify_log(files, _key(folder, trust), trust.policy)
+        else:
+            key = trust.key_of(origin_of_copy(files, copy))
+            verified = verify_static(files, copy, key, trust.policy)
     verdict = VERIFIED if trust.keys else CONSISTENT
     document = _document(verified, verdict)
     if terminal.field:
@@ -41,6 +46,14 @@ def _verify(context: Context) -> int:
     if not trust.keys:
         terminal.note(_UNPINNED)
     return OK
+
+
+def _copy(folder: Path, trust: Trust) -> str | None:
+    """Return where in folder a mirror's copy is; None if it is a server's audit directory."""
+    if (folder / ORIGIN).exists():
+        return None
+    names = (".", *(folder_of(key.name) for key in trust.keys))
+    return next((name for name in names if (folder / name / CHECKPOINT).exists()), None)
 
 
 def _key(folder: Path, trust: Trust) -> VerifierKey:
@@ -78,7 +91,7 @@ def _document(verified: Verified, verdict: str) -> dict[str, object]:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", metavar="DIR", help="the audit directory of a server, or a copy")
+    parser.add_argument("dir", metavar="DIR", help="the audit directory of a server, or a mirror's")
     trust_arguments(parser)
 
 
@@ -86,7 +99,8 @@ VERIFY: Final = Command(
     "Check every leaf, hash and signature of a log. Exit code: 0, 3 damaged, 4 rolled back.",
     _verify,
     "DIR",
-    "  $ ironkeep audit verify /var/lib/ironkeep/audit -vkey=ironkeep/audit/node-1/1+6f1d…",
+    "  $ ironkeep audit verify /var/lib/ironkeep/audit -vkey=ironkeep/audit/node-1/1+6f1d…\n"
+    "  $ ironkeep audit verify /srv/mirror -policy=policy",
     _arguments,
     remote=False,
 )

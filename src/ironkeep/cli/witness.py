@@ -21,10 +21,8 @@ from ironkeep.cli.exits import OK
 from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.static_log import folder_of, verify_static
 from ironkeep.tlog.cosignature import Cosigner
 from ironkeep.tlog.note import KeyType, SigningKey, VerifierKey
-from ironkeep.tlog.policy import MAX_POLICY, Policy
 
 ADDRESS: Final = "127.0.0.1:8210"
 
@@ -32,29 +30,26 @@ _KEY: Final = "witness-key"
 _KEY_SIZE: Final = 32
 _MAX_KEY: Final = 1_024
 _MAX_LIST: Final = 1 << 16
-_ACTIONS: Final = ("serve", "vkey", "verify")
+_ACTIONS: Final = ("serve", "vkey")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     add = parser.add_argument
-    add("action", nargs="?", choices=_ACTIONS, default="serve", metavar="serve|vkey|verify")
+    add("action", nargs="?", choices=_ACTIONS, default="serve", metavar="serve|vkey")
     add("--dir", metavar="DIR", help="state of the witness: its key and what it has seen")
     add("--name", metavar="NAME", help="of the witness, at its first start: say tower.example/w1")
     add("--listen", metavar="HOST:PORT", default=ADDRESS, help=f"default {ADDRESS}")
     add("--log", metavar="VKEY", action="append", default=[], help="a log to witness; repeatable")
     add("--logs", metavar="FILE", help="a file of such keys, one a line")
     add("--mirror", metavar="DIR", help="keep the logs' entries here, and cosign what is kept")
-    add("--policy", metavar="FILE", help="verify: the quorum of witnesses to ask for")
     add("--tls-cert", metavar="FILE", help="PEM; needed unless the address is loopback")
     add("--tls-key", metavar="FILE", help="its key")
 
 
 def run(context: Context) -> int:
-    """Serve until told to stop; or print the verifier key; or verify a mirror's copies."""
+    """Serve until told to stop; or print the verifier key."""
     args = context.args
-    if args.action == "verify":
-        return _verify(context)
     if args.dir is None:
         raise InvalidRequest("give -dir, a directory that only this witness uses")
     folder = Path(args.dir)
@@ -87,19 +82,6 @@ def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigne
     finally:
         if copies is not None:
             copies.close()
-    return OK
-
-
-def _verify(context: Context) -> int:
-    args = context.args
-    if args.mirror is None:
-        raise InvalidRequest("give -mirror, the directory to verify, and -log for each log in it")
-    policy = Policy.parse(_read(args.policy, MAX_POLICY)) if args.policy is not None else None
-    files = DirectoryLogFiles(Path(args.mirror), readonly=True)
-    for key in _log_keys(args):
-        verified = verify_static(files, folder_of(key.name), key, policy)
-        by = f", cosigned by {', '.join(verified.cosigners)}" if verified.cosigners else ""
-        context.terminal.say(f"{key.name}: {verified.size} entries, all as signed{by}")
     return OK
 
 
@@ -163,12 +145,11 @@ def _read(path: str, limit: int) -> bytes:
 WITNESS: Final = Command(
     "Cosign the checkpoints of logs, and with -mirror keep their entries, on another machine.",
     run,
-    usage="[serve|vkey|verify]",
+    usage="[serve|vkey]",
     examples=(
         "  $ ironkeep witness -dir /var/lib/witness -listen 127.0.0.1:8210 -log VKEY\n"
         "  $ ironkeep witness -dir /var/lib/witness -mirror /srv/mirror -log VKEY\n"
-        "  $ ironkeep witness vkey -dir /var/lib/witness\n"
-        "  $ ironkeep witness verify -mirror /srv/mirror -log VKEY"
+        "  $ ironkeep witness vkey -dir /var/lib/witness"
     ),
     arguments=add_arguments,
     remote=False,

@@ -19,7 +19,7 @@ from ironkeep.kernel.log_verify import Verified, cosigners
 from ironkeep.kernel.wal import MAX_BUNDLE_BYTES
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import TILE_HEIGHT, Frontier, leaf_hash
-from ironkeep.tlog.note import Note, VerifierKey
+from ironkeep.tlog.note import MAX_NOTE, Note, VerifierKey
 from ironkeep.tlog.policy import Policy
 from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 from ironkeep.tlog.wire import HASH_SIZE
@@ -209,6 +209,12 @@ def read_tile(files: LogFiles, folder: str, tile: Tile) -> bytes:
             raise IntegrityError(f"{found.path} is cut short")
         return data[: tile.width * HASH_SIZE]
     raise IntegrityError(f"{tile.path} is missing")
+
+
+def origin_of_copy(files: LogFiles, folder: str) -> str:
+    """Return the origin that a copy claims, unverified: to choose the key to verify it with."""
+    note = Note.parse(files.read(f"{folder}/{CHECKPOINT}", 0, MAX_NOTE))
+    return Checkpoint.parse(note.text).origin
 
 
 def verify_static(
