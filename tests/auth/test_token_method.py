@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from ironkeep.auth import token, token_create, token_roles
-from ironkeep.auth.token import ROUTES, TokenMethod
+from ironkeep.auth.token import ROUTES, TokenMethod, roles
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.core.secret import Secret
 from ironkeep.kernel import fields
 from ironkeep.kernel.plugin import Response
 from ironkeep.kernel.router import Router
@@ -296,7 +294,7 @@ def test_a_role_is_read_back_as_written(s: Services, root: Issued) -> None:
     ask(s, root, "roles/ci", Operation.DELETE)
     with pytest.raises(NotFound):
         ask(s, root, "roles/ci", Operation.READ)
-    assert len(s.history.intervals(s.tx, token_roles.HISTORY, "ci")) == 1
+    assert len(s.history.intervals(s.tx, roles.HISTORY, "ci")) == 1
 
 
 def test_the_role_in_the_path_counts_and_not_one_in_the_body(s: Services, root: Issued) -> None:
@@ -402,7 +400,7 @@ def test_an_unknown_role(s: Services, root: Issued) -> None:
     ],
 )
 def test_globs(pattern: str, text: str, *, does: bool) -> None:
-    assert token_roles.matches([pattern], text) is does
+    assert roles.matches([pattern], text) is does
 
 
 def test_only_what_must_not_be_shown_is_missing_from_the_audited_fields() -> None:
@@ -420,9 +418,3 @@ def test_paths_of_root_are_marked() -> None:
 def test_tidy(s: Services, admin: Issued) -> None:
     response = ask(s, admin, "tidy")
     assert response.accepted
-
-
-def test_is_batch() -> None:
-    assert token_create.is_batch(Secret(b"hvb.x"))
-    assert not token_create.is_batch(Secret(b"hvs.x"))
-    assert token.TokenMethod.type == "token"

@@ -1,20 +1,18 @@
-"""The auth method `token`, mounted at auth/token/: tokens made by tokens.
+"""What becomes of tokens: looked up, renewed, revoked.
 
-Source: the Vault HTTP API, auth/token. Creation and roles are in token_create.py and
-token_roles.py.
+Source: the Vault HTTP API, auth/token.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.auth import token_create, token_roles
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.batch_token import is_batch
 from ironkeep.kernel.fields import Duration
-from ironkeep.kernel.plugin import Call, Mount, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.token import TokenRecord
 from ironkeep.kernel.token_store import StoredToken
 
@@ -164,7 +162,7 @@ def _by_accessor(call: Call, accessor: str) -> tuple[TokenHash, StoredToken]:
 
 def _revocable(call: Call, token: Secret) -> TokenHash | None:
     """Return the hash of a stored token, None when there is none; refuse a batch token."""
-    if token_create.is_batch(token):
+    if is_batch(token.reveal()):
         raise InvalidRequest("batch tokens cannot be revoked")
     name: TokenHash | None = call.house.tokens.store.hash_of(call.tx, token)
     if name is None or call.house.tokens.store.load(call.tx, name) is None:
@@ -184,7 +182,6 @@ def _renew(
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(Operation.LIST, "accessors/", list_accessors, sudo=True),
-    *token_create.ROUTES,
     Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, releases=True),
     Route(Operation.READ, "lookup", lookup, input=LookupToken, releases=True),
     Route(Operation.READ, "lookup-self", lookup_self, releases=True),
@@ -225,16 +222,4 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(Operation.UPDATE, "revoke-orphan", revoke_orphan, input=ByToken, sudo=True),
     Route(Operation.UPDATE, "tidy", tidy),
-    *token_roles.ROUTES,
 )
-
-
-class TokenMethod:
-    """The auth method `token`; mounted once, by the house."""
-
-    type: Final = "token"
-
-    def routes(self, mount: Mount) -> Sequence[Route]:
-        """Return the routes, the same for each mount."""
-        del mount
-        return ROUTES

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.auth.token_roles import TokenRole, find_role, matches
+from ironkeep.auth.token.roles import TokenRole, find_role, matches
 from ironkeep.core.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId, TokenHash
@@ -71,11 +71,6 @@ def create_with_role(call: Call, given: CreateToken) -> Response:
     if role is None:
         raise InvalidRequest(f"unknown role {name}")
     return _create(call, given, orphan=role.orphan, role=role)
-
-
-def is_batch(token: Secret) -> bool:
-    """Return whether token claims to be a batch token."""
-    return batch_token.is_batch(token.reveal())
 
 
 def _create(call: Call, given: CreateToken, *, orphan: bool, role: TokenRole | None) -> Response:
