@@ -138,7 +138,7 @@ class Policies:
         # `Compiled` holds the row, so that its id is not given to another while the memo stands.
         memo = (names, id(holder))
         known = self._compiled.get(memo)
-        if known is not None and known.holder is holder and _same(known.rows, rows):
+        if known is not None and _same(known.rows, rows):
             return known
         found = dict(zip(written, (row for _, row in rows), strict=True))
         parsed = (self._policy(store, name, found.get(name)) for name in names)

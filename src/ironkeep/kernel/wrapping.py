@@ -139,10 +139,10 @@ class Wrapping:
 
     def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, Wrapped]:
         try:
-            name, record = self._tokens.find(tx, token, now_ns)
+            name, _ = self._tokens.find(tx, token, now_ns)
         except PermissionDenied:
             raise InvalidRequest(_INVALID) from None
-        raw = self._stores(tx, WRAPPING).get(name) if record.wraps else None
+        raw = self._stores(tx, WRAPPING).get(name)
         if raw is None:
             raise InvalidRequest(_INVALID)
         return name, _WRAPPED.decode(raw)
