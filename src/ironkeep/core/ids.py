@@ -18,6 +18,10 @@ ROOT_NAMESPACE: Final = NamespaceId("root")
 BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The first two bits of the digit are 10 (RFC 9562, 4.1)."""
+
+
 def base62(random: bytes, length: int) -> str:
     """Return length base62 characters from random, which must hold at least 2 bytes for each.
 
@@ -35,8 +39,6 @@ def uuid(random: bytes) -> str:
     """Return the RFC 9562 version 4 UUID made of 16 random bytes."""
     if len(random) != 16:  # noqa: PLR2004 - the size of a UUID
         raise ValueError("a UUID takes 16 random bytes")
-    value = bytearray(random)
-    value[6] = value[6] & 0x0F | 0x40
-    value[8] = value[8] & 0x3F | 0x80
-    text = value.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = random.hex()
+    variant = _VARIANT[text[16]]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

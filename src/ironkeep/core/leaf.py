@@ -36,6 +36,9 @@ SALT_SIZE: Final = 16
 MAX_LEAF: Final = 0xFFFF
 """Bytes of a leaf: what an entry bundle's 16-bit length can say (c2sp.org/tlog-tiles)."""
 
+_SALTS: Final = 4
+"""Salts cut from one hash of 64 bytes, which costs as much as a hash of 16."""
+
 _NONCE: Final = 12
 _TAG: Final = 16
 _COMMITMENT: Final = 32
@@ -69,7 +72,7 @@ class LeafKey:
     nonce, which gives both bodies away.
     """
 
-    __slots__ = ("_aead", "_origin", "_salts")
+    __slots__ = ("_aead", "_block", "_origin", "_salted", "_salts")
 
     def __init__(self, run_key: Secret, origin: str) -> None:
         key = run_key.reveal()
@@ -79,16 +82,16 @@ class LeafKey:
         self._aead: Final = AESGCM(blake2b(key=key, digest_size=32, person=b"leaf seal").digest())
         salt_key = blake2b(key=key, digest_size=32, person=b"leaf salt").digest()
         # Copied for each leaf: keying the hash anew would cost as much again as hashing.
-        self._salts: Final = blake2b(key=salt_key, digest_size=SALT_SIZE)
+        self._salts: Final = blake2b(key=salt_key, digest_size=_SALTS * SALT_SIZE)
+        self._salted = -1
+        self._block = b""
 
     def seal(self, index: int, body: bytes) -> bytes:
         """Return the leaf that holds body at index; raise TooLarge past MAX_BODY."""
         if len(body) > MAX_BODY:
             raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
         nonce = index.to_bytes(_NONCE, "big")
-        salts = self._salts.copy()
-        salts.update(nonce)
-        opened = salts.digest() + body
+        opened = self._salt(index) + body
         sealed = self._aead.encrypt(nonce, opened, self._origin + nonce)
         return _ENTRY + sha256(opened).digest() + sealed
 
@@ -100,6 +103,15 @@ class LeafKey:
         """Return what can be shown of the leaf at index; raise IntegrityError as `body` does."""
         opened = self._open(index, leaf)
         return Disclosed(index, opened[:SALT_SIZE], opened[SALT_SIZE:])
+
+    def _salt(self, index: int) -> bytes:
+        number, at = divmod(index, _SALTS)
+        if number != self._salted:
+            salts = self._salts.copy()
+            salts.update(number.to_bytes(_NONCE, "big"))
+            self._block = salts.digest()
+            self._salted = number
+        return self._block[at * SALT_SIZE : (at + 1) * SALT_SIZE]
 
     def _open(self, index: int, leaf: bytes) -> bytes:
         """Return salt and body of a leaf, checked against its commitment."""

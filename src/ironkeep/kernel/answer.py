@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from ironkeep.kernel.journal import Receipt
+
+JSON: Final = "application/json"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -21,7 +23,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: type[Exception] | None = None
     absent: bool = False
     accepted: bool = False
-    content_type: str = "application/json"
+    content_type: str = JSON
     quorum: bool = False
 
 

@@ -183,7 +183,7 @@ class House:
 
     def mount_store(self, tx: Tx, mount: Mount) -> Store:
         """Return a mount's records; raise Sealed without keys."""
-        return Store(self.keys(), Place(mount.namespace, mount.uuid), tx)
+        return Store(self.barrier or self.keys(), mount.place, tx)
 
     def cubbyhole(self, tx: Tx) -> Store:
         """Return all tokens' private records, each token's in a folder named by its hash."""

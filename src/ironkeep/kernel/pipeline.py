@@ -9,18 +9,18 @@ Moving the decision behind the handler would let a refusal leak by its effects; 
 behind the reply would release a secret without a trace.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.access import Allow, Deny, Facts, decide
 from ironkeep.core.errors import IronkeepError, PermissionDenied, Unavailable
-from ironkeep.core.event import Entry, Released, Value
-from ironkeep.core.ids import RequestId
+from ironkeep.core.event import VERSION, Entry, Released, Value
+from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
-from ironkeep.kernel.answer import Answer, Waiting
+from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
@@ -85,13 +85,9 @@ class Pipeline:
             return self._refuse(request, trace, account, error)
         inner.merge()
         account.merge()
+        kind = response.raw[0] if response.raw else JSON
         return Answer(
-            receipt,
-            body,
-            absent=response.absent,
-            accepted=response.accepted,
-            content_type=response.raw[0] if response.raw else "application/json",
-            quorum=plan.route.quorum,
+            receipt, body, None, response.absent, response.accepted, kind, plan.route.quorum
         )
 
     def _admit(
@@ -197,17 +193,16 @@ class Pipeline:
         released = tuple(response.released)
         releases = bool(released) or response.auth is not None or route.releases
         if response.wrap_info is not None:
-            document = reply.wrapped(response.wrap_info, response.warnings)
-            return reply.encode(document, releases=releases), released, True
+            wrapping = reply.wrapped(response.wrap_info, response.warnings)
+            return reply.encode(wrapping, releases=releases), released, True
         if response.raw is not None:
             return response.raw[1], released, False
         if response.body is not None:
             return reply.encode(response.body, releases=releases), released, False
         if request.wrap_ttl_seconds is None and _is_empty(response):
             return None, released, False
-        document = reply.envelope(response, trace.request_id, mount.type)
-        if route.flat and isinstance(response.data, Mapping):
-            document = {**response.data, **document}
+        envelope = reply.envelope(response, trace.request_id, mount.type)
+        document = reply.flattened(envelope) if route.flat else envelope
         body = reply.encode(document, releases=releases)
         if request.wrap_ttl_seconds is None:
             return body, released, False
@@ -263,26 +258,29 @@ class Pipeline:
             issued = str(response.auth.get("accessor", ""))
             # What a token may do is asked after it is gone: see incident/survey.py.
             audited = {**audited, "token_policies": list(response.auth.get("policies", ()))}
+        # By position: by name it takes five times as long, and this is done for every request.
         return Entry(
-            kind="request",
-            time_ns=trace.now_ns,
-            request=trace.request_id,
-            parent=request.parent,
-            op=trace.op or request.op,
-            path=request.path[:MAX_PATH],
-            mount=trace.mount.uuid if trace.mount else "",
-            entity=record.entity if record else "",
-            name=session.name if session else "",
-            accessor=record.accessor if record else "",
-            device=record.device if record else "",
-            remote=request.remote,
-            rule=trace.rule,
-            outcome=outcome,
-            reason=trace.reason,
-            released=released,
-            wrapped=wrapped,
-            issued=issued,
-            audited=audited,
+            "request",
+            trace.now_ns,
+            VERSION,
+            trace.request_id,
+            request.parent,
+            ROOT_NAMESPACE,
+            trace.op or request.op,
+            request.path[:MAX_PATH],
+            trace.mount.uuid if trace.mount else "",
+            record.entity if record else "",
+            session.name if session else "",
+            record.accessor if record else "",
+            record.device if record else "",
+            request.remote,
+            trace.rule,
+            outcome,
+            trace.reason,
+            released,
+            wrapped,
+            issued,
+            audited,
         )
 
 

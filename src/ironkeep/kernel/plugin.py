@@ -20,6 +20,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.names import Place
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenSpec
 
@@ -57,6 +58,11 @@ class Mount:
     config: Mapping[str, Any] = field(default_factory=dict)
     local: bool = False
     seal_wrap: bool = False
+    place: Place = field(init=False, compare=False, repr=False)
+    """Where its records are."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", Place(self.namespace, self.uuid))
 
 
 class Call(msgspec.Struct):

@@ -50,32 +50,42 @@ def encode(document: Any, *, releases: bool) -> bytes:
     return raw
 
 
-def envelope(response: Response, request_id: str, mount_type: str) -> dict[str, Any]:
-    """Return the envelope around response, secrets still inside as `Secret`."""
+class Envelope(msgspec.Struct):
+    """What is around every answer's data, in Vault's order; secrets are still inside."""
+
+    request_id: str = ""
+    lease_id: str = ""
+    renewable: bool = False
+    lease_duration: int = 0
+    data: Any = None
+    wrap_info: Mapping[str, Any] | None = None
+    warnings: list[str] | None = None
+    auth: Mapping[str, Any] | None = None
+    mount_type: str = ""
+
+
+def envelope(response: Response, request_id: str, mount_type: str) -> Envelope:
+    """Return the envelope around response."""
     lease = response.lease or NO_LEASE
-    return {
-        "request_id": request_id,
-        "lease_id": lease.lease_id,
-        "renewable": lease.renewable,
-        "lease_duration": lease.duration_seconds,
-        "data": response.data,
-        "wrap_info": None,
-        "warnings": response.warnings or None,
-        "auth": response.auth,
-        "mount_type": mount_type,
-    }
+    return Envelope(
+        request_id,
+        lease.lease_id,
+        lease.renewable,
+        lease.duration_seconds,
+        response.data,
+        None,
+        response.warnings or None,
+        response.auth,
+        mount_type,
+    )
 
 
-def wrapped(wrap_info: Mapping[str, Any], warnings: list[str] | None) -> dict[str, Any]:
+def flattened(envelope: Envelope) -> dict[str, Any]:
+    """Return an envelope whose data also stands beside it, as some of sys/ answers."""
+    beside = envelope.data if isinstance(envelope.data, Mapping) else {}
+    return {**beside, **msgspec.structs.asdict(envelope)}
+
+
+def wrapped(wrap_info: Mapping[str, Any], warnings: list[str] | None) -> Envelope:
     """Return the envelope of a wrapped response: only wrap_info is filled."""
-    return {
-        "request_id": "",
-        "lease_id": "",
-        "renewable": False,
-        "lease_duration": 0,
-        "data": None,
-        "wrap_info": wrap_info,
-        "warnings": warnings,
-        "auth": None,
-        "mount_type": "",
-    }
+    return Envelope(wrap_info=wrap_info, warnings=warnings)

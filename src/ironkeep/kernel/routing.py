@@ -6,6 +6,7 @@ from typing import Final
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
+from ironkeep.core.ports import Row
 from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.mounts import TABLE, Mounts
 from ironkeep.kernel.names import Place
@@ -33,6 +34,9 @@ class Routing:
         self._stores: Final = stores
         self._plans: Final = Plans()
         self._routers: Final[dict[int, tuple[object, Router]]] = {}
+        self._stamp = 0
+        self._barrier: Barrier | None = None
+        self._row: Row | None = None
 
     def find(
         self, tx: Tx, barrier: Barrier | None, op: Operation, path: str, namespace: str
@@ -43,7 +47,7 @@ class Routing:
         """
         if namespace and namespace.strip("/") not in {"", ROOT_NAMESPACE}:
             raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
-        table = None if barrier is None else tx.get(barrier.key_of(_PLACE, TABLE))
+        table = self._table(tx, barrier)
         plan = self._plans.get(op, path, table)
         if plan is None:
             check_request_path(path)
@@ -52,6 +56,15 @@ class Routing:
             plan = Plan(table, mount, relative, route, params)
             self._plans.put(op, path, plan)
         return plan
+
+    def _table(self, tx: Tx, barrier: Barrier | None) -> Row | None:
+        """Return the mount table's row; it is looked up again when anything has changed."""
+        stamp = tx.stamp()
+        if stamp == 0 or stamp != self._stamp or barrier is not self._barrier:
+            key = None if barrier is None else barrier.key_of(_PLACE, TABLE)
+            self._row = None if key is None else tx.get(key)
+            self._stamp, self._barrier = stamp, barrier
+        return self._row
 
     def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
         if path.startswith(SYS.path):
