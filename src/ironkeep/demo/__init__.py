@@ -1,0 +1,1 @@
+"""The breach replay, told on a terminal and checked at each step."""
