@@ -113,18 +113,18 @@ _LOCKOUT: Final = Codec(Lockout)
 def login(call: Call, given: PasswordInput) -> Suspend:
     """Check a password on a worker; the answer is `_finish_login`'s."""
     name = _name(call)
-    password = given.password or Secret(b"")
     user = _find(call, name)
-    usable = user is not None and len(password) <= MAX_PASSWORD and not _locked(call, name)
-    expected = user.password_hash if user is not None and usable else _NOBODY
-    secret = password if len(password) <= MAX_PASSWORD else Secret(b"")
+    expected = _NOBODY if user is None else user.password_hash
+    password = given.password
+    if password is None or len(password) > MAX_PASSWORD:
+        password = Secret(b"")  # which is nobody's
 
     def resume(later: Call, matched: Any) -> Response:
         if isinstance(matched, Exception):
             raise _overloaded()
         return _finish_login(later, name, expected, matched=matched is True)
 
-    return Suspend(_verification(expected, secret), resume)
+    return Suspend(_verification(expected, password), resume)
 
 
 def _verification(expected: str, password: Secret) -> Callable[[], bool]:
