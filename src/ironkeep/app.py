@@ -28,6 +28,7 @@ from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
+from ironkeep.incident import Incident
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal import Journal
 from ironkeep.kernel.journal_recovery import open_journal
@@ -46,6 +47,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         Kv(),
         Cubbyhole(),
         Database(),
+        Incident(),
         TokenMethod(),
         Userpass(),
     )
@@ -83,6 +85,8 @@ class Server:
             api_addr=config.api_addr,
             default_ttl_seconds=config.default_lease_ttl_seconds,
             max_ttl_seconds=config.max_lease_ttl_seconds,
+            witnesses=tuple((each.name, each.vkey) for each in config.witnesses),
+            quorum=config.quorum,
         )
         self.house = House(
             self.storage,

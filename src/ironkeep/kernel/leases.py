@@ -216,6 +216,10 @@ class Leases:
                 self.revoke(tx, raw.decode(), now_ns)
         return len(suffixes)
 
+    def count_of(self, tx: Tx, token: TokenHash) -> int:
+        """Return the number of leases that a token took."""
+        return len(self._of(tx).list(f"token/{token}"))
+
     def count(self, tx: Tx) -> int:
         """Return the number of leases, tokens' included."""
         return sum(1 for _ in self._of(tx).walk("id"))

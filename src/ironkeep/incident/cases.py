@@ -1,0 +1,182 @@
+"""Cases: opened, widened, listed, read."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.casefile import CaseFile
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Entry
+from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of
+from ironkeep.core.operation import Operation
+from ironkeep.incident import desk as desks, survey
+from ironkeep.incident.archive import Archive
+from ironkeep.incident.desk import Desk, Stored, instant, when, words
+from ironkeep.incident.naming import Names
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.scope import actor_of
+
+MAX_SUBJECTS: Final = 100
+
+_UNPLACED: Final = (0, "")
+_SUBJECTS: Final = PRINCIPALS | {NodeKind.DOCUMENT, NodeKind.SECRET, NodeKind.PART}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Names a case."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class OpenCase:
+    """What is lost, and since when at the earliest."""
+
+    title: str = field(metadata={"help": "in a few words; holds no secret"})
+    subjects: CommaList = field(metadata={"help": "person:NAME, token:ACCESSOR, document:NAME"})
+    start: str = field(metadata={"help": "earliest possible compromise: RFC 3339, or 36h ago"})
+    basis: str = field(metadata={"help": "why not earlier"})
+
+
+@dataclass(frozen=True)
+class WidenCase:
+    """More subjects, or an earlier beginning."""
+
+    id: str
+    basis: str = field(metadata={"help": "what was learnt"})
+    subjects: CommaList = ()
+    start: str = ""
+
+
+def open_case(call: Call, given: OpenCase) -> Response:
+    """Open a case; its subjects' rights are worked out at once."""
+    names, by = Names(call), actor_of(call)
+    subjects = _subjects(names, given.subjects)
+    if not subjects:
+        raise InvalidRequest("a case is about somebody or something: give subjects")
+    number = desks.next_number(call.store)
+    stored = Stored(
+        number, words(given.title, "a title"), call.now_ns, instant(given.start, call.now_ns)
+    )
+    basis = words(given.basis, "a basis")
+    opened = ev.Opened(
+        *_UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
+    )
+    file = _as_if(call, stored, opened)
+    desks.require_clean(file, by)
+    desks.save(call.store, stored)
+    for mount in names.mounts():
+        call.house.scope.mounted(mount, call.now_ns)
+    call.house.scope.write(opened, call.now_ns, by)
+    _survey(call, file, names, subjects)
+    return Response(data={**_summary(stored), "subjects": _labels(file, subjects)})
+
+
+def widen(call: Call, given: WidenCase) -> Response:
+    """Add subjects, or move the beginning back; a case never becomes narrower."""
+    desk = Desk(call, given.id)
+    desk.require_clean()
+    subjects = _subjects(desk.names, given.subjects)
+    start = instant(given.start, call.now_ns) if given.start else desk.stored.from_ns
+    if start > desk.stored.from_ns:
+        raise InvalidRequest("the beginning of a case only moves back")
+    if not subjects and start == desk.stored.from_ns:
+        raise InvalidRequest("give more subjects, or an earlier start")
+    stored = msgspec.structs.replace(desk.stored, from_ns=start)
+    widened = ev.Widened(
+        *_UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
+    )
+    file = _as_if(call, stored, widened)
+    desks.require_clean(file, desk.by)
+    desks.save(call.store, stored)
+    call.house.scope.write(widened, call.now_ns, desk.by)
+    _survey(call, file, desk.names, list(file.case.subjects))
+    return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})
+
+
+def list_cases(call: Call) -> Response:
+    """Return the numbers of all cases, with their titles."""
+    stored = desks.all_cases(call.store)
+    if not stored:
+        raise NotFound("")
+    info = {str(each.number): _summary(each) for each in stored}
+    return Response(data={"keys": list(info), "key_info": info})
+
+
+def read(call: Call, given: Case) -> Response:
+    """Return a case in a few figures."""
+    desk = Desk(call, given.id)
+    file = desk.file
+    data: dict[str, Any] = {
+        **_summary(desk.stored),
+        "subjects": _labels(file, file.case.subjects),
+        "bases": file.case.bases,
+        "exposed": {
+            "credentials": len(file.credentials),
+            "principals": len(file.principals),
+            "systems": len(file.systems),
+        },
+        "outcome": str(desk.verdict.outcome),
+        "open_items": len(desk.verdict.open_items()),
+    }
+    return Response(data=data)
+
+
+def _summary(stored: Stored) -> dict[str, Any]:
+    return {
+        "id": str(stored.number),
+        "title": stored.title,
+        "opened": when(stored.opened_ns),
+        "start": when(stored.from_ns),
+    }
+
+
+def _labels(file: CaseFile, subjects: Any) -> list[str]:
+    return [file.estate.label(each) for each in subjects]
+
+
+def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
+    if len(given) > MAX_SUBJECTS:
+        raise InvalidRequest(f"a case is opened on at most {MAX_SUBJECTS} subjects at a time")
+    subjects = list(dict.fromkeys(names.subject(text) for text in given))
+    for each in subjects:
+        if kind_of(each) not in _SUBJECTS:
+            raise InvalidRequest(
+                "a case is about people, tokens, devices, documents and secrets: what those open "
+                "follows from the links"
+            )
+    return subjects
+
+
+def _as_if(call: Call, stored: Stored, record: ev.Opened | ev.Widened) -> CaseFile:
+    """Return the file as it will be once the record is in the log."""
+    start = min(stored.from_ns, desks.earliest(call.store))
+    evidence = Archive(call.house, call.tx, start).evidence(record.case, call.now_ns)
+    entry = Entry(kind="effect", time_ns=call.now_ns, audited=ev.to_audited(record))
+    entries = (*evidence.entries, (evidence.log.size, entry))
+    return CaseFile(msgspec.structs.replace(evidence, entries=entries))
+
+
+def _survey(call: Call, file: CaseFile, names: Names, subjects: list[NodeId]) -> None:
+    for each in subjects:
+        if kind_of(each) in survey.SURVEYED:
+            found = survey.Survey(call, file, names, each, survey.tokens_of(call, file, each))
+            found.link(0)
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "cases/", list_cases, sudo=True, help="List the cases."),
+    Route(
+        Operation.UPDATE, "cases", open_case, OpenCase, sudo=True,
+        audited=("subjects", "start"), help="Open a case.",
+    ),
+    Route(Operation.READ, "cases/{id}", read, Case, sudo=True, help="A case in a few figures."),
+    Route(
+        Operation.UPDATE, "cases/{id}/widen", widen, WidenCase, sudo=True,
+        audited=("id", "subjects", "start"), help="Add subjects, or an earlier beginning.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,173 @@
+"""Containment: everything that a lost principal holds here ends, and the proof follows the deed.
+
+What ends is made durable first, and only then put on record: a record never tells of what a crash
+may have undone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.errors import Conflict, InvalidRequest
+from ironkeep.core.ids import EntityId
+from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
+from ironkeep.core.operation import Operation
+from ironkeep.incident.desk import Desk, words
+from ironkeep.incident.survey import SURVEYED, Survey, Tokens, tokens_of
+from ironkeep.kernel.house import House
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+
+MAX_ACCESSORS: Final = 1_000
+"""In one record; a principal with more has several, which count together."""
+
+
+@dataclass(frozen=True)
+class Contain:
+    """One principal, or all that are exposed in the case."""
+
+    id: str
+    principal: str = field(default="", metadata={"help": "one of the exposed; all without it"})
+
+
+@dataclass(frozen=True)
+class Readmit:
+    """A principal that may act again."""
+
+    id: str
+    principal: str
+    reason: str
+    owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One principal as it was when it was cut off."""
+
+    principal: NodeId
+    tokens: Tokens
+    leases: int
+
+
+def contain(call: Call, given: Contain) -> Suspend:
+    """End every token, child and lease of exposed principals, and their right to log in."""
+    desk = Desk(call, given.id)
+    desk.require_clean()
+    cuts = [_cut(desk, principal) for principal in _chosen(desk, given.principal)]
+    return Suspend(_nothing, lambda later, _: _record(later, given.id, cuts), durable=True)
+
+
+def _chosen(desk: Desk, text: str) -> list[NodeId]:
+    if not text:
+        return list(desk.file.principals)
+    principal = desk.named(text) if ":" in text else desk.names.subject(text)
+    if kind_of(principal) not in PRINCIPALS:
+        raise InvalidRequest("people, tokens and devices are contained; secrets are rotated")
+    if principal not in desk.file.rows:
+        raise InvalidRequest(f"{desk.label(principal)} is not exposed in this case: widen it first")
+    return [principal]
+
+
+def _cut(desk: Desk, principal: NodeId) -> Cut:
+    """End what a principal holds."""
+    call, house = desk.call, desk.house
+    tokens = tokens_of(call, desk.file, principal)
+    if desk.by.accessor in tokens.live:
+        raise Conflict("that would end your own session: use one that is not in the case")
+    leases = sum(house.leases.count_of(call.tx, hash_) for hash_ in tokens.live.values())
+    for hash_ in tokens.live.values():
+        house.tokens.revoke(call.tx, hash_, call.now_ns)
+    if kind_of(principal) is NodeKind.PERSON:
+        _shut_out(call, EntityId(name_of(principal)))
+    return Cut(principal, tokens, leases)
+
+
+def _shut_out(call: Call, person: EntityId) -> None:
+    """Let no token of an entity live, batch tokens included, and none be issued to it."""
+    house: House = call.house
+    entity = house.identity.get(call.tx, person)
+    if entity is None:
+        return
+    house.tokens.revoke_entity_before(call.tx, person, call.now_ns, call.now_ns)
+    entity = house.identity.get(call.tx, person) or entity
+    disabled = msgspec.structs.replace(entity, disabled=True)
+    house.identity.update(call.tx, disabled, call.now_ns)
+
+
+def _record(call: Call, case: str, cuts: list[Cut]) -> Response:
+    """Put on record what is durable by now."""
+    desk = Desk(call, case)
+    desk.require_clean()
+    contained = []
+    for cut in cuts:
+        for each in _records(desk, cut):
+            desk.note(each)
+        secrets = 0
+        if kind_of(cut.principal) in SURVEYED:
+            secrets = Survey(call, desk.file, desk.names, cut.principal, cut.tokens).link(
+                call.now_ns
+            )
+        contained.append(
+            {
+                "principal": desk.label(cut.principal),
+                "tokens_ended": len(cut.tokens.live),
+                "tokens_gone": len(cut.tokens.accessors) - len(cut.tokens.live),
+                "leases": cut.leases,
+                "secrets_readable": secrets,
+            }
+        )
+    return Response(data={"contained": contained})
+
+
+def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
+    ended = [each for each in cut.tokens.accessors if each in cut.tokens.live]
+    gone = [each for each in cut.tokens.accessors if each not in cut.tokens.live]
+    for at in range(0, max(len(ended), len(gone), 1), MAX_ACCESSORS):
+        some = slice(at, at + MAX_ACCESSORS)
+        leases = 0 if at else cut.leases
+        yield ev.Contained(desk.case, cut.principal, tuple(ended[some]), tuple(gone[some]), leases)
+
+
+def readmit(call: Call, given: Readmit) -> Response:
+    """Let a contained principal act again: somebody answers for it, with a reason."""
+    desk = Desk(call, given.id)
+    desk.require_clean()
+    principal = desk.named(given.principal)
+    if desk.file.containment(principal) is None:
+        raise Conflict("who was not contained cannot be readmitted")
+    if kind_of(principal) is NodeKind.SESSION:
+        raise InvalidRequest("a session that was ended stays ended: readmit its person")
+    owner = words(given.owner or desk.by.name or "root", "an owner")
+    desk.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
+    person = EntityId(name_of(principal))
+    entity = desk.house.identity.get(call.tx, person)
+    if kind_of(principal) is NodeKind.PERSON and entity is not None:
+        enabled = msgspec.structs.replace(entity, disabled=False)
+        desk.house.identity.update(call.tx, enabled, call.now_ns)
+    return Response(data={"readmitted": desk.label(principal), "owner": owner})
+
+
+def require_contained(desk: Desk) -> None:
+    """Raise Conflict while somebody exposed can act: a new secret could be theirs at once."""
+    free = [each for each in desk.file.principals if desk.file.containment(each) is None]
+    if free:
+        names: list[Any] = [desk.label(each) for each in free[:5]]
+        raise Conflict(f"contain first: {', '.join(names)} can still act")
+
+
+def _nothing() -> None:
+    """Wait for nothing but that what was written is durable."""
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "cases/{id}/contain", contain, Contain, sudo=True,
+        audited=("id",), help="Cut off everybody who is exposed.",
+    ),
+    Route(
+        Operation.UPDATE, "cases/{id}/readmit", readmit, Readmit, sudo=True,
+        audited=("id",), help="Let somebody act again.",
+    ),
+)  # fmt: skip

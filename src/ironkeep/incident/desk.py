@@ -1,0 +1,186 @@
+"""One case, opened for one request: its stored record, its file, and the pen.
+
+    case / number           -> title, when it was opened, its earliest beginning
+    number                  -> the last number given
+
+Everything else about a case is in the journal. Who is exposed cannot write in a case's file: a
+record of theirs would not count, so none is taken.
+"""
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.casefile import CaseFile
+from ironkeep.core.deeds import actors_of
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import Evidence
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.node import NodeId
+from ironkeep.core.reach import FOREVER
+from ironkeep.core.verdict import Verdict, decide
+from ironkeep.incident.archive import Archive
+from ironkeep.incident.naming import Names
+from ironkeep.kernel import fields
+from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.house import House
+from ironkeep.kernel.plugin import Call
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.scope import Actor, actor_of
+
+MAX_CASES: Final = 10_000
+MAX_WORDS: Final = 1_000
+"""Characters of a title, a reason, a receipt: people read them."""
+
+_SECOND_NS: Final = 10**9
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What is kept of a case beside the journal; times are POSIX nanoseconds."""
+
+    number: int
+    title: str
+    opened_ns: int
+    from_ns: int
+
+
+_STORED: Final = Codec(Stored)
+
+
+class Desk:
+    """A case as it stands now, or stood at as_of_ns."""
+
+    def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
+        self.call: Final = call
+        self.house: Final[House] = call.house
+        self.case: Final = case
+        self.stored: Final = load(call.store, case)
+        self.as_of_ns: Final = call.now_ns if as_of_ns is None else as_of_ns
+        self.names: Final = Names(call)
+        self.by: Final[Actor] = actor_of(call)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The log as far as the cases need it."""
+        return Archive(self.house, self.call.tx, earliest(self.call.store))
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Everything durable, as evidence on this case."""
+        return self.archive.evidence(self.case, self.as_of_ns)
+
+    @cached_property
+    def file(self) -> CaseFile:
+        """The facts of the case, sorted."""
+        return CaseFile(self.evidence)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """The verdict that follows from them."""
+        return decide(self.evidence)[0]
+
+    def label(self, of: str) -> str:
+        """Return words for a node."""
+        return self.file.estate.label(of)
+
+    def named(self, text: str) -> NodeId:
+        """Return the node that a text means in this case: one of its rows by label, or any name."""
+        for node in self.file.rows:
+            if text in {node, self.label(node)}:
+                return node
+        return self.names.node(text)
+
+    def require_clean(self) -> None:
+        """Raise PermissionDenied when the caller is exposed: see the module."""
+        require_clean(self.file, self.by)
+
+    def note(self, record: ev.Record) -> int:
+        """Journal a record of the case in the caller's name; return its index."""
+        return self.house.scope.note(record, self.call.now_ns, self.by)
+
+
+def require_clean(file: CaseFile, by: Actor) -> None:
+    """Raise PermissionDenied when somebody is exposed in a case, and was not let in again."""
+    entry = Entry("request", 0, entity=by.entity, accessor=by.accessor, device=by.device)
+    for actor in actors_of(entry):
+        if actor in file.rows and file.readmission(actor) is None:
+            raise PermissionDenied(
+                f"{file.estate.label(actor)} is exposed in this case: somebody else has to do this"
+            )
+
+
+def load(store: Store, case: str) -> Stored:
+    """Return a case's record; raise NotFound."""
+    digits = case.isascii() and case.isdigit() and len(case) < len(str(FOREVER))
+    raw = store.get(f"case/{int(case):06d}") if digits and str(int(case)) == case else None
+    if raw is None:
+        raise NotFound(f"there is no case {case[:20]!r}")
+    return _STORED.decode(raw)
+
+
+def save(store: Store, stored: Stored) -> None:
+    """Write a case's record."""
+    store.put(f"case/{stored.number:06d}", _STORED.encode(stored))
+
+
+def all_cases(store: Store) -> list[Stored]:
+    """Return every case's record, in order."""
+    raws = (store.get(f"case/{name}") for name in store.list("case"))
+    return [_STORED.decode(raw) for raw in raws if raw is not None]
+
+
+def earliest(store: Store) -> int:
+    """Return the earliest beginning of any case: exposure is the union of them all."""
+    return min((stored.from_ns for stored in all_cases(store)), default=FOREVER)
+
+
+def next_number(store: Store) -> int:
+    """Return the number of the next case, each given once."""
+    number = 1 + int.from_bytes(store.get("number") or b"", "big")
+    if number > MAX_CASES:
+        raise InvalidRequest(f"there are {MAX_CASES} cases already")
+    store.put("number", number.to_bytes(8, "big"))
+    return number
+
+
+def instant(text: str, now_ns: int) -> int:
+    """Return a moment in the past: RFC 3339, or a length of time ago; raise InvalidRequest."""
+    try:
+        ago = fields.duration(text)
+    except InvalidRequest:
+        ago = None
+    time_ns = now_ns - ago * _SECOND_NS if ago is not None else _rfc3339(text)
+    if not 0 <= time_ns <= now_ns:
+        raise InvalidRequest("the time lies in the future, or before 1970")
+    return time_ns
+
+
+def words(text: str, what: str) -> str:
+    """Return text stripped; raise InvalidRequest unless it says something that can be printed."""
+    stripped = text.strip()
+    if not 1 <= len(stripped) <= MAX_WORDS or not stripped.isprintable():
+        raise InvalidRequest(f"{what} takes 1 to {MAX_WORDS} printable characters")
+    return stripped
+
+
+def when(time_ns: int) -> Any:
+    """Return a moment as an answer shows it; None for one that has not come."""
+    return rfc3339(time_ns) if 0 < time_ns < FOREVER else None
+
+
+def _rfc3339(text: str) -> int:
+    wrong = InvalidRequest(
+        "a time is written 2026-05-04T12:00:00Z, or as a length of time ago: 36h"
+    )
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise wrong from None
+    if moment.tzinfo is None:
+        raise wrong
+    return (since.days * 86_400 + since.seconds) * _SECOND_NS + since.microseconds * 1_000

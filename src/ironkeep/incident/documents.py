@@ -1,0 +1,232 @@
+"""Documents: a leaked text compared with what is kept, and encrypted copies registered beforehand.
+
+    document / id            -> name, size, when: never the text
+    copy / SHA-256 (hex)     -> the document that stands for an encrypted copy
+    budget / who             -> the times of somebody's last submissions
+
+Comparing is a guessing oracle: whoever hands in a list of guesses learns which of them are right.
+So submissions are counted, and a match is told only to those who may read the secret anyway. On
+record it is in every case.
+"""
+
+import re
+from base64 import b64decode
+from binascii import Error
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import evidence as ev
+from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequests
+from ironkeep.core.node import NodeId, NodeKind, is_family, node, secret_version
+from ironkeep.core.operation import Operation
+from ironkeep.core.reach import EdgeKind
+from ironkeep.incident.desk import when, words
+from ironkeep.incident.fingerprints import Found, Prints, search
+from ironkeep.incident.naming import Names, document_path
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.scope import actor_of
+from ironkeep.kernel.token_store import StoredToken
+
+MAX_DOCUMENT: Final = 1 << 20
+"""Bytes of a document: searching one takes about a second of a worker."""
+
+MAX_AN_HOUR: Final = 20
+"""Submissions of one person; a case seldom has more documents, and guessing wants millions."""
+
+MAX_NAME: Final = 256
+MAX_PARTS: Final = 64
+"""Digests of one registered copy: of it as a whole, and of its parts."""
+
+HOUR_NS: Final = 3_600 * 10**9
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_UNPLACED: Final = (0, "")
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What is kept of a document."""
+
+    name: str
+    size: int
+    registered_ns: int
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """When somebody's last submissions were."""
+
+    times_ns: tuple[int, ...]
+
+
+_REGISTERED: Final = Codec(Registered)
+_SPENT: Final = Codec(Spent)
+
+
+@dataclass(frozen=True)
+class Submit:
+    """A leaked text or file."""
+
+    name: str = field(metadata={"help": "what to call it; holds no secret"})
+    content: str = field(metadata={"help": "base64"})
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An encrypted copy of a secret that is kept somewhere else."""
+
+    name: str
+    sha256: CommaList = field(metadata={"help": "of the ciphertext, or of its parts; hex"})
+    wraps: str = field(metadata={"help": "the secret inside: mount/path@version"})
+    opened_by: CommaList = field(metadata={"help": "the secrets that open it"})
+
+
+def submit(call: Call, given: Submit) -> Suspend:
+    """Compare a document with everything kept; the text itself is dropped."""
+    _spend(call)
+    name = _name(given.name)
+    try:
+        document = b64decode(given.content, validate=True)
+    except (Error, ValueError):
+        raise InvalidRequest("content is base64") from None
+    if len(document) > MAX_DOCUMENT:
+        raise TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
+    prints, readers = _prints(call)
+    copies = call.store.list("copy")
+
+    def work() -> Found:
+        return search(document, prints, copies)
+
+    def resume(later: Call, found: Found | Exception) -> Response:
+        if isinstance(found, Exception):
+            raise found
+        return _file(later, name, len(document), found, readers)
+
+    return Suspend(work, resume)
+
+
+def _prints(call: Call) -> tuple[Prints, dict[NodeId, str]]:
+    """Return the fingerprints of everything kept, and the API path that reads each version."""
+    names = Names(call)
+    prints, readers = Prints(call.entropy.token(32)), {}
+    for mount in names.mounts():
+        for kept in names.kept(mount):
+            for number in kept.versions:
+                version = secret_version(mount.uuid, kept.path, number)
+                readers[version] = mount.path + kept.read
+                for value in kept.values(number):
+                    prints.add(version, value)
+    return prints, readers
+
+
+def _file(call: Call, name: str, size: int, found: Found, readers: dict[NodeId, str]) -> Response:
+    """Put on record what a document holds, and answer with what the caller may know."""
+    document = node(NodeKind.DOCUMENT, name)
+    _keep(call, name, size)
+    by, scope = actor_of(call), call.house.scope
+    holds = sorted(found.versions)
+    copies = [node(NodeKind.DOCUMENT, _copy_name(call, each)) for each in sorted(found.copies)]
+    scope.linked(document, EdgeKind.HOLDS, (*holds, *copies), "found in it", call.now_ns, by)
+    acl = call.actor().acl
+    shown = [each for each in holds if acl.decide(readers[each], Operation.READ).allowed]
+    names = Names(call)
+    paths = {mount.uuid: mount.path for mount in names.mounts()}
+    data: dict[str, Any] = {
+        "document": str(document),
+        "found": [_readable(each, paths) for each in shown],
+        "copies": [str(each) for each in copies],
+        "complete": found.complete,
+    }
+    return Response(data=data)
+
+
+def _readable(version: NodeId, paths: dict[Any, str]) -> str:
+    mount, _, rest = version.removeprefix("secret:").partition("/")
+    return paths.get(mount, f"{mount}/") + rest
+
+
+def _spend(call: Call) -> None:
+    """Count a submission, refused or not; raise TooManyRequests past the budget."""
+    record = call.actor().record
+    # A token without a person behind it shares the budget of all such tokens.
+    creator = record.creator if isinstance(record, StoredToken) else ""
+    who = record.entity or creator or "nobody"
+    store = call.house.mount_store(call.account, call.mount)
+    raw = store.get(f"budget/{who}")
+    times = () if raw is None else _SPENT.decode(raw).times_ns
+    recent = tuple(each for each in times if each > call.now_ns - HOUR_NS)
+    if len(recent) >= MAX_AN_HOUR:
+        raise TooManyRequests(
+            f"{MAX_AN_HOUR} documents an hour are compared for one person: try again at "
+            f"{when(recent[0] + HOUR_NS)}"
+        )
+    store.put(f"budget/{who}", _SPENT.encode(Spent((*recent, call.now_ns))))
+
+
+def register_copy(call: Call, given: Copy) -> Response:
+    """Note that an encrypted copy exists: who has it and the keys has the secret."""
+    name, names = _name(given.name), Names(call)
+    digests = [each.lower() for each in given.sha256]
+    if not 0 < len(digests) <= MAX_PARTS or not all(map(_SHA256.fullmatch, digests)):
+        raise InvalidRequest(f"sha256 takes 1 to {MAX_PARTS} digests of 64 hexadecimal digits")
+    wraps = names.secret(given.wraps)
+    keys = [names.secret(each) for each in given.opened_by]
+    if not keys or any(map(is_family, (wraps, *keys))):
+        raise InvalidRequest("wraps and opened_by name single versions: secret/path@1")
+    document, by = node(NodeKind.DOCUMENT, name), actor_of(call)
+    gate = ev.Gated(
+        *_UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
+        wraps, 0, "registered encrypted copy",
+    )  # fmt: skip
+    call.house.scope.gated(gate, call.now_ns, by)
+    basis = "registered encrypted copy"
+    call.house.scope.linked(document, EdgeKind.WRAPS, (wraps,), basis, call.now_ns, by)
+    for each in digests:
+        call.store.put(f"copy/{each}", name.encode())
+    _keep(call, name, 0)
+    return Response(data={"document": str(document), "wraps": str(wraps)})
+
+
+def list_documents(call: Call) -> Response:
+    """Return the names of all documents."""
+    raws = (call.store.get(f"document/{name}") for name in call.store.list("document"))
+    found = [_REGISTERED.decode(raw) for raw in raws if raw is not None]
+    if not found:
+        raise NotFound("")
+    info = {
+        each.name: {"size": each.size, "registered": when(each.registered_ns)}
+        for each in sorted(found, key=lambda each: each.name)
+    }
+    return Response(data={"keys": list(info), "key_info": info})
+
+
+def _keep(call: Call, name: str, size: int) -> None:
+    known = Registered(name, size, call.now_ns)
+    call.store.put(document_path(name), _REGISTERED.encode(known))
+
+
+def _copy_name(call: Call, digest: str) -> str:
+    raw = call.store.get(f"copy/{digest}")
+    return "" if raw is None else raw.decode()
+
+
+def _name(text: str) -> str:
+    name = words(text, "a name")
+    if len(name) > MAX_NAME:
+        raise InvalidRequest(f"a name holds at most {MAX_NAME} characters")
+    return name
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "documents/", list_documents, sudo=True, help="List the documents."),
+    Route(
+        Operation.UPDATE, "documents", submit, Submit, audited=("name",),
+        help="Compare a leaked text with what is kept.",
+    ),
+    Route(
+        Operation.UPDATE, "documents/registered", register_copy, Copy, sudo=True,
+        audited=("name", "sha256"), help="Register an encrypted copy of a secret.",
+    ),
+)  # fmt: skip

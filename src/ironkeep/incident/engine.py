@@ -1,0 +1,40 @@
+"""The incident engine: all of `incident/`, mounted once by the house."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ironkeep.incident import (
+    cases,
+    containing,
+    documents,
+    evicting,
+    links,
+    proving,
+    statements,
+    sweeping,
+    views,
+)
+from ironkeep.kernel.plugin import Mount, Route
+
+
+class Incident:
+    """Cases, exposure, eviction and proof."""
+
+    type: Final = "incident"
+
+    def routes(self, _mount: Mount) -> Sequence[Route]:
+        """Return the routes of all the parts."""
+        return ROUTES
+
+
+ROUTES: Final = (
+    *cases.ROUTES,
+    *views.ROUTES,
+    *containing.ROUTES,
+    *evicting.ROUTES,
+    *sweeping.ROUTES,
+    *statements.ROUTES,
+    *proving.ROUTES,
+    *documents.ROUTES,
+    *links.ROUTES,
+)
