@@ -166,6 +166,21 @@ def test_a_fault_at_any_call_leaves_a_copy_that_goes_on(fault: Fault) -> None:
     assert call > 10
 
 
+@pytest.mark.parametrize("call", [0, 1, 2, 3])
+def test_after_a_fault_the_writer_signs_nothing(call: int) -> None:
+    files = MemoryLogFiles(LogDisk())
+    files.fail(call, Fault.NOT_PERSISTED)
+    copy = opened(files)
+    with pytest.raises(OSError, match="Input/output"):
+        extend(copy, 257)
+    with pytest.raises(OSError, match="earlier write"):
+        copy.append(LOG.entries[256:257])
+    if copy.next_index == 257:
+        with pytest.raises(OSError, match="earlier write"):
+            copy.commit(LOG.checkpoint(257), lambda: LOG.signed(257))
+    assert copy.head is None
+
+
 def test_leaves_are_read_from_any_place() -> None:
     disk = copied((600,))
     leaves = StaticLeaves(MemoryLogFiles(disk, readonly=True), LOG.checkpoint(600))

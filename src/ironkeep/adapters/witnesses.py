@@ -83,14 +83,14 @@ class Witnesses:
 
         The log must lead to each of them, or it was rolled back, replaced or forked.
         """
-        asked = {
-            record.peer.name: _start(partial(record.peer.latest, origin))
+        asked = [
+            (record.peer.name, _start(partial(record.peer.latest, origin)))
             for record in self._records
-        }
-        wait(asked.values(), START_SECONDS)
+        ]
+        wait([future for _, future in asked], START_SECONDS)
         heads = []
         silent = 0
-        for name, future in asked.items():
+        for name, future in asked:
             try:
                 head = future.result(timeout=0)
             except (UpstreamFailed, TimeoutError) as error:

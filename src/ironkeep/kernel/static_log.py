@@ -7,6 +7,7 @@ Files reach the disk in the order bundles, tiles, checkpoint, so a crash leaves 
 least what its checkpoint says; what is beyond is written again. Any reader of tiles reads it.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
@@ -122,6 +123,7 @@ class StaticLog:
         """Open the copy that there is, or an empty one; raise IntegrityError if it is damaged."""
         self._files: Final = files
         self._folder: Final = folder
+        self._failed = False
         self.head: SignedHead | None = read_head(files, f"{folder}/{CHECKPOINT}", key)
         size = self.head.checkpoint.size if self.head else 0
         self._builder: Final = TileBuilder.resume(self._write, size, self.read)
@@ -140,9 +142,11 @@ class StaticLog:
     def append(self, leaves: Sequence[bytes]) -> None:
         """Add leaves up to the end of a bundle at most; full ones are durable when this returns.
 
-        After an OSError the object is of no use: open the copy again.
+        After an OSError every call raises OSError: open the copy again, to know what it holds.
         """
+        self._begin()
         self._builder.append(leaves)
+        self._failed = False
 
     def commit(self, checkpoint: Checkpoint, sign: Callable[[], Note]) -> SignedHead:
         """Make the copy one of a checkpoint that ends where it does; return its new head.
@@ -152,15 +156,23 @@ class StaticLog:
         if checkpoint.size != self.next_index:
             raise IntegrityError("the copy does not end where the checkpoint does")
         _require_root(checkpoint, self._builder.root())
+        self._begin()
         self._builder.put_edge()
         note = sign()
         self._files.replace(f"{self._folder}/{CHECKPOINT}", note.serialise())
+        self._failed = False
         self.head = SignedHead(checkpoint, note)
         return self.head
 
     def read(self, tile: Tile) -> bytes:
         """Return a bundle or tile; IntegrityError if it is missing or damaged."""
         return read_tile(self._files, self._folder, tile)
+
+    def _begin(self) -> None:
+        """Count what follows as failed until it is done: the builder is ahead of the disk then."""
+        if self._failed:
+            raise OSError(errno.EIO, "an earlier write of this copy failed")
+        self._failed = True
 
     def _write(self, tile: Tile, data: bytes) -> None:
         name = f"{self._folder}/{tile.path}"
@@ -198,7 +210,8 @@ def read_tile(files: LogFiles, folder: str, tile: Tile) -> bytes:
     Raises IntegrityError if it is missing or too short.
     """
     full = Tile(tile.level, tile.index)
-    for found in dict.fromkeys((full, tile)):
+    # Once more the full one: it may come, and the partial one go, while we look.
+    for found in (full,) if tile == full else (full, tile, full):
         try:
             data = files.read(f"{folder}/{found.path}", 0, MAX_BUNDLE_BYTES)
         except FileNotFoundError:
