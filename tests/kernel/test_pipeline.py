@@ -262,6 +262,18 @@ def test_strangers_are_counted_when_they_come_too_fast() -> None:
     assert counted[0].audited["busiest"] == [f"127.0.0.9 {9 * WHOLE_A_SECOND}"]
 
 
+def test_a_flood_cannot_hide_what_a_stranger_opens() -> None:
+    """An open route that releases a secret is journalled whole, whatever else strangers do."""
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    token = vault.read("secret/data/app", wrap=60).body["wrap_info"]["token"]
+    for port in range(2 * WHOLE_A_SECOND):
+        vault.read("sys/health", token=None, remote=f"127.0.0.9:{port}")
+    opened = vault.write("sys/wrapping/unwrap", {"token": token}, token=None)
+    assert opened.answer.receipt is not None
+    assert last(vault).released[0].path == "app"
+
+
 def test_unknown_fields_are_named_in_a_warning() -> None:
     vault = Vault.started(PLUGINS)
     made = vault.write("auth/token/create", {"policies": ["default"], "colour": "blue"})

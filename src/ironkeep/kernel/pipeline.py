@@ -76,7 +76,9 @@ class Pipeline:
             body, released, wrapped = self._finish(request, trace, inner, response)
             # The entry goes first: if the journal cannot take it, nothing has happened.
             entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
-            receipt = house.record(entry, known=not plan.route.open)
+            # A stranger's entry may only be counted while it releases and changes nothing.
+            matters = bool(released or inner.writes or account.writes) or not plan.route.open
+            receipt = house.record(entry, known=matters)
         except IronkeepError as error:
             return self._refuse(request, trace, account, error)
         except Exception as error:  # noqa: BLE001 - a defect of ours
