@@ -1,15 +1,21 @@
 """audit: searched and followed through the API, proved and verified without it."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ironkeep.cli import progress
+from ironkeep.cli.audit import instant_of
+from ironkeep.cli.terminal import Terminal
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.server import COMMAND_SECONDS, ServerProcess
 
 VKEY = "vkey"
@@ -24,6 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         server.cli("kv", "put", "secret/app", "password=canary-of-the-journal")
         server.cli("kv", "get", "secret/app")
         server.cli("read", "nowhere/x")
+        # Making a proof waits until a checkpoint covers the entry.
+        index = index_of(server, "nowhere/x")
+        assert server.cli("audit", "proof", str(index)).code == 0
         yield server
 
 
@@ -43,20 +52,34 @@ def test_search_finds_by_path_operation_and_outcome(server: ServerProcess) -> No
     assert [entry["op"] for entry in found] == ["create", "read"]
     assert found[1]["released"][0]["version"] == 1
     assert server.cli(*search, "-op=read", "-path=secret/").json() == found[1:]
-    assert [e["path"] for e in server.cli(*search, "-outcome=not_found").json()] == ["nowhere/x"]
+    missed = server.cli(*search, "-outcome=not_found", "-path=n").json()
+    assert [entry["path"] for entry in missed] == ["nowhere/x"]
     assert server.cli(*search, f"-accessor={found[0]['accessor']}", "-limit=1").json()
     assert server.cli(*search, "-path=secret/data/app", "-newest", "-limit=1").json() == found[1:]
     assert server.cli(*search, "-path=secret/", f"-first={found[1]['index']}").json() == found[1:]
 
 
-def test_search_bounds_time(server: ServerProcess) -> None:
-    search = ("audit", "search", "-format=json", "-path=secret/data/app")
-    assert len(server.cli(*search, "-since=1h").json()) == 2
-    assert server.cli(*search, "-until=1h").json() == []
-    assert len(server.cli(*search, "-since=2020-01-01T00:00:00Z").json()) == 2
-    assert server.cli(*search, "-until=2020-01-01T00:00:00+02:00").json() == []
-    assert server.cli(*search, "-since=2020-01-01T00:00:00").code == 1
-    assert server.cli(*search, "-since=yesterday").code == 1
+NOW = 1_800_000_000_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        (None, 0),
+        ("1h", NOW - 3_600_000_000_000),
+        ("90", NOW - 90_000_000_000),
+        ("2020-01-01T00:00:00Z", 1_577_836_800_000_000_000),
+        ("2020-01-01T02:00:00.000001+02:00", 1_577_836_800_000_001_000),
+    ],
+)
+def test_times_are_absolute_or_ago(text: str | None, instant: int) -> None:
+    assert instant_of(text, NOW) == instant
+
+
+@pytest.mark.parametrize("text", ["2020-01-01T00:00:00", "yesterday", "-1h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        instant_of(text, NOW)
 
 
 def test_a_table_tells_what_people_did(server: ServerProcess) -> None:
@@ -160,6 +183,20 @@ def test_a_whole_log_is_verified_while_the_server_runs(
     assert server.cli("audit", "verify", str(tmp_path)).code == 1
 
 
+def test_a_long_read_is_shown_to_who_watches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watched(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.0)
+    for stream, shown in ((Watched(), True), (io.StringIO(), False)):
+        terminal = Terminal(io.BytesIO(), io.StringIO(), stream)
+        with closing(progress.WatchedLogFiles(folder, terminal)) as files:
+            assert files.read("vkey", 0, 9) == (folder / VKEY).read_bytes()[:9]
+        assert ("0 MiB read (vkey)" in stream.getvalue()) is shown
+        assert stream.getvalue().endswith("\r\033[K") is shown
+
+
 def test_another_logs_key_and_a_changed_log_do_not_verify(
     server: ServerProcess, folder: Path, vkey: str, tmp_path: Path
 ) -> None:
@@ -171,7 +208,7 @@ def test_another_logs_key_and_a_changed_log_do_not_verify(
     assert server.cli("audit", "verify", str(folder), f"-vkey={stranger}").code == 3
 
     log = other / "data" / "audit"
-    (segment,) = [path for path in log.rglob("*") if path.is_file() and path.stat().st_size > 1e6]
+    (segment,) = (log / "wal").glob("*.wal")
     assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code == 0
     with segment.open("r+b") as file:
         file.seek(200)
@@ -179,7 +216,8 @@ def test_another_logs_key_and_a_changed_log_do_not_verify(
         file.seek(200)
         file.write(bytes([byte[0] ^ 1]))
         os.fsync(file.fileno())
-    assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code == 3
+    # Damaged, or, when it was the last frame, shorter than what was signed.
+    assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code in {3, 4}
 
 
 def _made(folder: Path) -> Path:

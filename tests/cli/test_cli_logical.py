@@ -135,3 +135,10 @@ def test_the_format_comes_from_the_environment_too(
 def test_a_field_that_is_not_there_is_an_error(run: Any) -> None:
     done = run("read", "-field=nothing", "auth/token/lookup-self")
     assert done == Done(1, "", 'Field "nothing" not present in secret\n')
+
+
+def test_another_namespace_is_refused_and_not_ignored(run: Any) -> None:
+    run("kv", "put", "secret/logical/ns", "a=1")
+    done = run("read", "-namespace=other", "secret/data/logical/ns")
+    assert (done.code, done.out) == (2, "")
+    assert "namespaces are not supported" in done.err

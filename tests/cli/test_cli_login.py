@@ -1,12 +1,16 @@
 """login and the token file: who can read it, and what it is not written through."""
 
+import argparse
+import io
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ironkeep.cli import tokenfile
+from ironkeep.cli import login, tokenfile
+from ironkeep.cli.command import Context
+from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 
@@ -148,3 +152,11 @@ def test_a_token_with_a_newline_inside_is_refused_before_it_is_sent(
     assert done.code == 1
     assert "canary" not in done.err
     assert run("login", "-", given="can ary").code == 1
+
+
+def test_a_login_without_a_token_is_not_kept() -> None:
+    args = argparse.Namespace(no_store=False, no_print=False)
+    context = Context(args, Terminal(io.BytesIO(), io.StringIO(), io.StringIO()))
+    waiting = {"auth": {"client_token": "", "mfa_requirement": {"mfa_request_id": "x"}}}
+    with pytest.raises(InvalidRequest, match="second factor"):
+        login._finish(context, waiting)

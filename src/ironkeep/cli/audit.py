@@ -35,8 +35,8 @@ def _search(context: Context) -> int:
         "accessor": args.accessor,
         "op": args.op,
         "outcome": args.outcome,
-        "since_ns": _instant(args.since, now_ns),
-        "until_ns": _instant(args.until, now_ns),
+        "since_ns": instant_of(args.since, now_ns),
+        "until_ns": instant_of(args.until, now_ns),
         "first": args.first,
         "limit": args.limit,
         "newest": "true" if args.newest else None,
@@ -68,8 +68,9 @@ def _ask(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], i
     """Return the entries found, the journal's size, and the index of the entry of asking."""
     reply = client.send("GET", _SEARCH, query=query)
     data = (reply.document or {})["data"]
-    index = reply.receipt.split("/")[-2:-1]
-    return data["entries"], data["size"], int(index[0]) if index and index[0].isdigit() else -1
+    # origin/index/leaf hash; the hash may hold slashes too.
+    index = reply.receipt.partition("/")[2].partition("/")[0]
+    return data["entries"], data["size"], int(index) if index.isdigit() else -1
 
 
 def _print(terminal: Terminal, entries: Iterable[dict[str, Any]]) -> None:
@@ -93,7 +94,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
     return [str(entry["index"]), f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z", *cells]
 
 
-def _instant(text: str | None, now_ns: int) -> int:
+def instant_of(text: str | None, now_ns: int) -> int:
     """Return POSIX nanoseconds of an RFC 3339 time, or of a length of time ago; 0 for None."""
     if not text:
         return 0

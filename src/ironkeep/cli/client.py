@@ -103,10 +103,6 @@ class Client:
             self._require(reply, method, path)
         return reply
 
-    def get_raw(self, path: str) -> bytes:
-        """Return the bytes of an answer that is no JSON; raise Refused on 404 too."""
-        return self._require(self.send("GET", path), "GET", path).body
-
     def close(self) -> None:
         """Close the connection."""
         if self._http is not None:

@@ -128,13 +128,8 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Name
 
 
 def normalise(argv: Sequence[str]) -> list[str]:
-    """Return argv with every flag spelt with two dashes; what follows `--` stays."""
-    result: list[str] = []
-    for position, word in enumerate(argv):
-        if word == "--":
-            return [*result, *argv[position:]]
-        result.append("-" + word if _GO_FLAG.match(word) else word)
-    return result
+    """Return argv with every flag spelt with two dashes."""
+    return ["-" + word if _GO_FLAG.match(word) else word for word in argv]
 
 
 def _settle_booleans(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:

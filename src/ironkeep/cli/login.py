@@ -12,7 +12,7 @@ from ironkeep.cli import render, tokenfile
 from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.connection import require_token
-from ironkeep.cli.failures import Refused
+from ironkeep.cli.exits import OK
 from ironkeep.cli.inputs import data_of
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
@@ -73,13 +73,13 @@ def _finish(context: Context, document: dict[str, Any]) -> int:
     args, terminal = context.args, context.terminal
     auth = document.get("auth")
     if auth and not auth.get("client_token"):
-        raise Refused("login", 200, ["a second factor is needed: this command cannot ask for it"])
+        raise InvalidRequest("a second factor is needed, which this command cannot ask for")
     if not auth:
         return render.answer(terminal, document, "Logged in.")
     if not args.no_store:
         tokenfile.store(tokenfile.home(), Secret(auth["client_token"].encode()))
     if args.no_print:
-        return 0
+        return OK
     if terminal.format == "table" and not terminal.field:
         kept = "It is not kept." if args.no_store else f"It is kept in ~/{tokenfile.NAME}."
         terminal.note(f"Success! You are now authenticated. The token is shown below. {kept}")

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ironkeep.cli import render
 from ironkeep.cli.client import connect
 from ironkeep.cli.command import Command, Context, Group
+from ironkeep.cli.exits import OK
 from ironkeep.cli.inputs import pairs_of
 from ironkeep.core.errors import InvalidRequest
 
@@ -42,7 +43,7 @@ class _Side:
                 row += [render.text(mount["options"]), mount["uuid"]]
             rows.append(row)
         render.table(terminal, headers, rows)
-        return 0
+        return OK
 
     def enable(self, context: Context) -> int:
         """Mount something."""

@@ -25,7 +25,7 @@ OTP_CHARS: Final = 28
 
 def _generate_root(context: Context) -> int:
     args, terminal = context.args, context.terminal
-    if args.decode:
+    if args.decode is not None:
         return _decode(context)
     if args.generate_otp:
         otp = base62(os.urandom(2 * OTP_CHARS), OTP_CHARS)
@@ -72,7 +72,7 @@ def decode(encoded: bytes, otp: bytes) -> str:
         mixed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
         raise InvalidRequest("the encoded token is not base64") from None
-    if len(mixed) != len(otp):
+    if not mixed or len(mixed) != len(otp):
         raise InvalidRequest(
             f"the one-time password has {len(otp)} characters, the encoded token {len(mixed)}"
         )

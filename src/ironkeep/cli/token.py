@@ -6,6 +6,7 @@ from typing import Any, Final
 from ironkeep.cli import render
 from ironkeep.cli.client import connect
 from ironkeep.cli.command import Command, Context, Group
+from ironkeep.cli.exits import OK
 from ironkeep.cli.inputs import pairs_of
 from ironkeep.core.errors import InvalidRequest
 
@@ -94,7 +95,7 @@ def _capabilities(context: Context) -> int:
     if terminal.format == "json":
         return render.as_json(terminal, found)
     terminal.say(", ".join(found))
-    return 0
+    return OK
 
 
 def _creation(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,7 @@ STOP_SECONDS: Final = 15
 COMMAND_SECONDS: Final = 60
 ROOT: Final = "root"
 """The root token of a development server."""
+PROGRAM: Final = ("-m", "ironkeep")
 
 _STARTED: Final = "==> Ironkeep server started!"
 _LISTENER: Final = "Listener 1: "
@@ -73,9 +74,17 @@ class ServerProcess:
     @classmethod
     @contextmanager
     def configured(
-        cls, folder: Path, *, tls: Tls | None = None, more: str = ""
+        cls,
+        folder: Path,
+        *,
+        tls: Tls | None = None,
+        more: str = "",
+        program: Sequence[str] = PROGRAM,
     ) -> Iterator["ServerProcess"]:
-        """Start a server that keeps its data in folder; more is further configuration."""
+        """Start a server that keeps its data in folder; more is further configuration.
+
+        `program` is what Python runs instead of Ironkeep's own command.
+        """
         if tls is None:
             listener = "tls_disable = true"
         else:
@@ -89,17 +98,21 @@ class ServerProcess:
             f'storage "sqlite" {{ path = "{folder / "data"}" }}\n{more}\n',
             encoding="utf-8",
         )
-        with cls._running([f"-config={config}"], folder, tls) as server:
+        with cls._running([f"-config={config}"], folder, tls, program) as server:
             yield server
 
     @classmethod
     @contextmanager
     def _running(
-        cls, words: Sequence[str], home: Path, tls: Tls | None
+        cls,
+        words: Sequence[str],
+        home: Path,
+        tls: Tls | None,
+        program: Sequence[str] = PROGRAM,
     ) -> Iterator["ServerProcess"]:
         with (home / "server.err").open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ironkeep", "server", *words],
+                [sys.executable, *program, "server", *words],
                 env=environment(home),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

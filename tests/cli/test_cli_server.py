@@ -1,0 +1,109 @@
+"""`ironkeep server`: what it refuses, what it leaves; and what commands load."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironkeep.testing.server import ServerProcess, environment, stop
+
+
+def start(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Start a server that is to refuse, and return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "ironkeep", "server", *words],
+        env=environment(home), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "-config=FILE"),
+        (("-dev", "-config=x"), "-dev takes no -config"),
+        (("-config=x", "-dev-root-token-id=canary"), "go with -dev"),
+        (("-config=/nonexistent",), "/nonexistent"),
+        (("-dev", "-dev-listen-address=nowhere"), "host:port"),
+        (("-dev", "-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=hvs.x"), "custom token"),
+    ],
+)
+def test_what_cannot_be_started_says_why(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    done = start(tmp_path, *words)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "canary" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "c.hcl"
+    config.write_text('storage "inmem" {}\nlistner "tcp" {}\n')
+    done = start(tmp_path, f"-config={config}")
+    assert (done.returncode, "listner" in done.stderr) == (1, True)
+
+
+def test_a_taken_address_is_named(dev: ServerProcess, tmp_path: Path) -> None:
+    done = start(tmp_path, "-dev", f"-dev-listen-address={dev.address.partition('//')[2]}")
+    assert done.returncode == 1
+    assert "cannot listen on 127.0.0.1:" in done.stderr
+
+
+def test_a_directory_in_use_has_its_exit_code(tmp_path: Path) -> None:
+    with ServerProcess.configured(tmp_path):
+        done = start(tmp_path, f"-config={tmp_path / 'ironkeep.hcl'}")
+    assert done.returncode == 5
+    assert "another process" in done.stderr
+
+
+def test_a_development_server_is_ready_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with ServerProcess.development(tmp_path, token="chosen") as server:
+        assert len(list(scratch.iterdir())) == 1
+        assert server.cli("kv", "put", "secret/a", "x=1").code == 0
+        mounts = server.cli("secrets", "list", "-format=json").json()
+        assert mounts["secret/"]["options"] == {"version": "2"}
+        accessors = server.cli("list", "-format=json", "auth/token/accessors").json()
+        assert len(accessors) == 1, "the first root token is gone"
+    assert list(scratch.iterdir()) == []
+    assert (tmp_path / "server.err").read_text() == ""
+
+
+def test_a_stopped_server_has_exited_well(tmp_path: Path) -> None:
+    with ServerProcess.configured(tmp_path) as server:
+        stop(server.process)
+        assert server.process.returncode == 0
+
+
+def test_starting_a_command_loads_no_more_than_it_needs() -> None:
+    """A person waits for each import: these are the dear ones, measured."""
+    script = (
+        "import sys; from ironkeep.cli import main; main.call(['read', 'x', '-address=http://:1'],"
+        " main.Terminal.standard()); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded: Any = set(done.stdout.split())
+    assert "ironkeep.cli.logical" in loaded
+    dear = {"httpx", "rich", "uvicorn", "asyncio", "cryptography", "msgspec", "sqlite3"}
+    assert not dear & loaded
+
+
+def test_a_reader_that_goes_away_is_no_defect() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "ironkeep", "version"],
+        stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
