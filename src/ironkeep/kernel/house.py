@@ -32,6 +32,7 @@ from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
 from ironkeep.kernel.leases import Leases
 from ironkeep.kernel.ledger import Ledger
+from ironkeep.kernel.lifetimes import Limits
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.places import CUBBYHOLE, UPKEEP
@@ -107,7 +108,8 @@ class House:
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
-        self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases)
+        limits = Limits(settings.default_ttl_seconds, settings.max_ttl_seconds)
+        self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.tokens.on_ended.append(self._drop_cubbyhole)
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()

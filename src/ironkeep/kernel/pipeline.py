@@ -123,7 +123,9 @@ class Pipeline:
         if request.token is None:
             raise PermissionDenied("missing client token")
         tokens = self._house.tokens
-        session = tokens.authenticate(account, request.token, trace.now_ns, request.remote)
+        session = tokens.authenticate(
+            account, request.token, trace.now_ns, request.remote, resuming=not count_use
+        )
         trace.session = session
         if count_use and session.record.num_uses:
             tokens.use(account, session, trace.now_ns)
