@@ -165,7 +165,8 @@ def _survey(call: Call, file: CaseFile, names: Names, subjects: list[NodeId]) ->
     for each in subjects:
         if kind_of(each) in survey.SURVEYED:
             found = survey.Survey(call, file, names, each, survey.tokens_of(call, file, each))
-            found.link(0)
+            cut = file.containment(each)
+            found.link(cut.entry.time_ns if cut and not file.escaped(each) else 0)
 
 
 ROUTES: Final = (

@@ -55,13 +55,18 @@ def contain(call: Call, given: Contain) -> Suspend:
     """End every token, child and lease of exposed principals, and their right to log in."""
     desk = Desk(call, given.id)
     desk.require_clean()
-    cuts = [_cut(desk, principal) for principal in _chosen(desk, given.principal)]
+    cuts: list[Cut] = []
+    for principal in _chosen(desk, given.principal):
+        ended = {each for cut in cuts for each in cut.tokens.accessors}
+        if kind_of(principal) is not NodeKind.SESSION or name_of(principal) not in ended:
+            cuts.append(_cut(desk, principal))
     return Suspend(_nothing, lambda later, _: _record(later, given.id, cuts), durable=True)
 
 
 def _chosen(desk: Desk, text: str) -> list[NodeId]:
     if not text:
-        return list(desk.file.principals)
+        # People and devices first: their sessions end with them.
+        return sorted(desk.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
     principal = desk.named(text) if ":" in text else desk.names.subject(text)
     if kind_of(principal) not in PRINCIPALS:
         raise InvalidRequest("people, tokens and devices are contained; secrets are rotated")

@@ -113,10 +113,10 @@ def _prints(call: Call) -> tuple[Prints, dict[NodeId, str]]:
     prints, readers = Prints(call.entropy.token(32)), {}
     for mount in names.mounts():
         for kept in names.kept(mount):
-            for number in kept.versions:
-                version = secret_version(mount.uuid, kept.path, number)
+            for served in kept.versions:
+                version = secret_version(mount.uuid, kept.path, served.number)
                 readers[version] = mount.path + kept.read
-                for value in kept.values(number):
+                for value in kept.values(served.number):
                     prints.add(version, value)
     return prints, readers
 

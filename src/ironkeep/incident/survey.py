@@ -19,7 +19,7 @@ from ironkeep.core.ids import EntityId, TokenHash
 from ironkeep.core.node import NodeId, NodeKind, kind_of, name_of, node, secret_version
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy import ROOT_POLICY, parse_policy
-from ironkeep.core.reach import EdgeKind
+from ironkeep.core.reach import FOREVER, EdgeKind
 from ironkeep.core.template import TemplateContext
 from ironkeep.incident.naming import Names
 from ironkeep.kernel import identity, policies
@@ -141,9 +141,12 @@ class Survey:
             for kept in self._names.kept(mount):
                 path = mount.path + kept.read
                 allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
-                versions = [secret_version(mount.uuid, kept.path, each) for each in kept.versions]
-                for start, end in _joined(moments, ends, allowed):
-                    spans.setdefault((start, end), []).extend(versions)
+                for span in _joined(moments, ends, allowed):
+                    for served in kept.versions:
+                        both = _overlap(span, (served.from_ns, served.until_ns))
+                        version = secret_version(mount.uuid, kept.path, served.number)
+                        if both is not None:
+                            spans.setdefault(both, []).append(version)
         for (start, end), targets in spans.items():
             self._write(start, end, targets)
         record = ev.Surveyed(
@@ -218,3 +221,10 @@ def _joined(starts: list[int], ends: list[int], allowed: list[bool]) -> Iterable
         elif yes:
             spans.append((start, end))
     return spans
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the time that two spans share, None for none; an end of 0 is none."""
+    start = max(one[0], other[0])
+    end = min(one[1] or FOREVER, other[1] or FOREVER)
+    return (start, 0 if end == FOREVER else end) if start < end else None

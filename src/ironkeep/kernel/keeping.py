@@ -19,6 +19,15 @@ STATIC: Final = "static-creds"
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """One version, and during which time a read could release it (until_ns 0: still)."""
+
+    number: int
+    from_ns: int = 0
+    until_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """One secret: its path as in Entry.released, the API path that reads it, versions, values.
 
@@ -28,7 +37,7 @@ class Kept:
 
     path: str
     read: str
-    versions: tuple[int, ...]
+    versions: tuple[Served, ...]
     current: int
     values: Callable[[int], tuple[Secret, ...]]
 
@@ -48,13 +57,19 @@ def kept_of(
     """Yield everything that a mount keeps."""
     if isinstance(plugin, Keeper):
         yield from plugin.kept(mount, store)
-    for name in credentials.paths(tx, mount.uuid, f"{STATIC}/"):
+    for name in credentials.paths(tx, mount.uuid, STATIC):
         which = CredentialId(mount.uuid, f"{STATIC}/{name}")
-        record = credentials.record(tx, which)
+        about, record = credentials.about(tx, which), credentials.record(tx, which)
+        current = credentials.current(tx, which) or 0
 
         def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
             return (credentials.secret(tx, which, number),)
 
-        versions = tuple(each.number for each in record.versions)
-        current = credentials.current(tx, which) or 0
+        # Only the current version is served; of an earlier one, no more is known than that.
+        versions = tuple(
+            Served(each.number, about.rotated_ns)
+            if each.number == current
+            else Served(each.number, about.created_ns, about.rotated_ns)
+            for each in record.versions
+        )
         yield Kept(which.path, which.path, versions, current, values)

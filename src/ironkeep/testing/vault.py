@@ -70,6 +70,7 @@ class Vault:
         clock: FakeClock | None = None,
         seed: int = 0,
         connectors: Mapping[str, Connector] | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.storage: Final = storage or MemoryStorage()
         self.disk: Final = disk or LogDisk()
@@ -77,6 +78,7 @@ class Vault:
         self.entropy: Final = SeededEntropy(seed)
         self.plugins: Final = plugins
         self.connectors: Final = connectors or {}
+        self.settings: Final = settings or Settings()
         self.seed: Final = seed
         key = reading_key_of(self.storage, self.entropy)
         self.files: Final = MemoryLogFiles(self.disk)
@@ -88,7 +90,7 @@ class Vault:
             self.entropy,
             plugins,
             key,
-            Settings(),
+            self.settings,
             self.connectors,
         )
         self.defects: Final[list[Exception]] = []
@@ -118,6 +120,7 @@ class Vault:
             clock=self.clock,
             seed=self.seed + 1,
             connectors=self.connectors,
+            settings=self.settings,
         )
         vault.keys, vault.root = self.keys, self.root
         return vault
@@ -150,17 +153,24 @@ class Vault:
         remote: str = "127.0.0.1:50000",
     ) -> Reply:
         """Execute one request and wait for its answer; token "root" stands for the root token."""
-        text = self.root if token == "root" else token
-        request = Request(
-            op,
-            path,
-            dict(data or {}),
-            Secret(text.encode()) if text is not None else None,
-            remote,
-            wrap,
-        )
+        request = self.asked(op, path, data, token, wrap=wrap, remote=remote)
         answer = self.settle(self.pipeline.handle(request))
         return Reply(answer, None if answer.body is None else json.loads(answer.body))
+
+    def asked(
+        self,
+        op: Operation,
+        path: str,
+        data: Mapping[str, Any] | None,
+        token: str | None,
+        *,
+        wrap: int | None = None,
+        remote: str = "127.0.0.1:50000",
+    ) -> Request:
+        """Return a request to be executed, for an answer that is not JSON."""
+        text = self.root if token == "root" else token
+        secret = Secret(text.encode()) if text is not None else None
+        return Request(op, path, dict(data or {}), secret, remote, wrap)
 
     def settle(self, outcome: Answer | Waiting) -> Answer:
         """Make durable and run what waits, until there is an answer."""

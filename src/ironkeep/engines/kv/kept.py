@@ -7,13 +7,13 @@ from functools import partial
 from ironkeep.core.secret import Secret
 from ironkeep.engines.kv import document, metadata as meta
 from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.keeping import Kept
+from ironkeep.kernel.keeping import Kept, Served
 
 
 def first(store: Store) -> Iterator[Kept]:
     """Yield the secrets of a mount of version 1, in which each has the one version 0."""
     for path in store.walk():
-        yield Kept(path, path, (0,), 0, partial(_values, store, path))
+        yield Kept(path, path, (Served(0),), 0, partial(_values, store, path))
 
 
 def second(store: Store) -> Iterator[Kept]:
@@ -22,7 +22,7 @@ def second(store: Store) -> Iterator[Kept]:
         path = name.removeprefix("meta/")
         key = meta.load(store, path)
         if key is not None:
-            versions = tuple(sorted(key.versions))
+            versions = tuple(Served(n, v.created_ns) for n, v in sorted(key.versions.items()))
             values = partial(_version, store, path)
             yield Kept(path, f"data/{path}", versions, key.current, values)
 
