@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ironkeep.cli import server
 from ironkeep.testing.server import ServerProcess, environment, stop
 
 
@@ -46,6 +47,15 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     assert (done.returncode, "listner" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True),
+     ("0.0.0.0", False), ("::", False), ("192.0.2.1", False), ("example.com", False)],
+)  # fmt: skip
+def test_a_development_server_knows_when_others_can_reach_it(host: str, local: bool) -> None:
+    assert server._is_local(host) is local
+
+
 def test_a_taken_address_is_named(dev: ServerProcess, tmp_path: Path) -> None:
     done = start(tmp_path, "-dev", f"-dev-listen-address={dev.address.partition('//')[2]}")
     assert done.returncode == 1
@@ -66,21 +76,21 @@ def test_a_development_server_is_ready_and_leaves_nothing(
     scratch.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    with ServerProcess.development(tmp_path, token="chosen") as server:
+    with ServerProcess.development(tmp_path, token="chosen") as running:
         assert len(list(scratch.iterdir())) == 1
-        assert server.cli("kv", "put", "secret/a", "x=1").code == 0
-        mounts = server.cli("secrets", "list", "-format=json").json()
+        assert running.cli("kv", "put", "secret/a", "x=1").code == 0
+        mounts = running.cli("secrets", "list", "-format=json").json()
         assert mounts["secret/"]["options"] == {"version": "2"}
-        accessors = server.cli("list", "-format=json", "auth/token/accessors").json()
+        accessors = running.cli("list", "-format=json", "auth/token/accessors").json()
         assert len(accessors) == 1, "the first root token is gone"
     assert list(scratch.iterdir()) == []
     assert (tmp_path / "server.err").read_text() == ""
 
 
 def test_a_stopped_server_has_exited_well(tmp_path: Path) -> None:
-    with ServerProcess.configured(tmp_path) as server:
-        stop(server.process)
-        assert server.process.returncode == 0
+    with ServerProcess.configured(tmp_path) as running:
+        stop(running.process)
+        assert running.process.returncode == 0
 
 
 def test_starting_a_command_loads_no_more_than_it_needs() -> None:

@@ -108,9 +108,10 @@ def test_auth_methods(run: Any) -> None:
 
 
 def test_leases(run: Any) -> None:
-    run("token", "create", "-policy=default", "-ttl=1h")
     below = "auth/token/create/"
-    name = run("list", "-format=json", f"sys/leases/lookup/{below}").json()[0]
+    run("lease", "revoke", "-prefix", below)
+    run("token", "create", "-policy=default", "-ttl=1h")
+    (name,) = run("list", "-format=json", f"sys/leases/lookup/{below}").json()
     assert run("lease", "lookup", "-field=renewable", below + name).out == "true"
     assert "lease_id" in run("lease", "renew", "-increment=30m", below + name).out
     assert run("lease", "revoke", below + name).code == 0

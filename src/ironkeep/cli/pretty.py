@@ -1,19 +1,24 @@
 """Tables for people, drawn by rich; loaded only when somebody watches."""
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Final, TextIO
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+WHOLE: Final = 24
+"""Characters up to which the cells of a column are kept on one line: an RFC 3339 time."""
+
 
 def draw(stream: TextIO, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Draw rows under headers to stream; nothing in a cell is taken for markup."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
+    for column, header in enumerate(headers):
+        widest = max((len(row[column]) for row in rows), default=0)
+        # An index or a time cut in two is hard to read; long words give way.
+        table.add_column(header, overflow="fold", no_wrap=widest <= WHOLE)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console(file=stream, highlight=False).print(table)

@@ -1,0 +1,83 @@
+"""A verdict as people read it: the outcome first, then what stands against it, claim by claim."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ironkeep.cli import render
+from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.reach import FOREVER
+
+NOT_PROVEN: Final = 3
+DISPROVEN: Final = 4
+OUTCOMES: Final = {"PROVEN": 0, "NOT PROVEN": NOT_PROVEN, "DISPROVEN": DISPROVEN}
+"""What a command that gives a verdict exits with."""
+
+_COLOURS: Final = {
+    "PROVEN": "32",
+    "closed": "32",
+    "verified-dead": "32",
+    "NOT PROVEN": "33",
+    "open": "33",
+    "unknown": "33",
+    "revoked": "33",
+    "SELF-CONSISTENT": "33",
+    "DISPROVEN": "31",
+    "failed": "31",
+    "exposed": "31",
+    "REFUSED": "31",
+}
+
+
+def coloured(terminal: Terminal, word: str) -> str:
+    """Return a word in the colour of what it means, where somebody watches."""
+    code = _COLOURS.get(word)
+    return f"\x1b[1;{code}m{word}\x1b[0m" if code and terminal.interactive else word
+
+
+def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
+    """Print a verdict, as the API and the verifier give it."""
+    terminal.say(f"{coloured(terminal, verdict['outcome'])}: {printable(verdict['scope'])}")
+    for claim in verdict["claims"]:
+        status = coloured(terminal, claim["status"])
+        terminal.say(f"  {claim['id']:<4} {status:<8} {claim['title']}")
+        for item in claim["items"]:
+            terminal.say(f"         - {printable(item['label'])}: {printable(item['words'])}")
+    _exemptions(terminal, verdict)
+    credentials(terminal, verdict)
+    if verdict["residue"]:
+        terminal.say("\nWhat this does not say:")
+        for words in verdict["residue"]:
+            terminal.say(f"  - {printable(words)}")
+
+
+def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
+    """Print where each exposed credential stands."""
+    rows = [
+        (
+            each["label"],
+            each["state"],
+            moment(each["exposed_ns"]),
+            moment(each["revoked_ns"]),
+            moment(each["dead_ns"]),
+        )
+        for each in verdict["credentials"]
+    ]
+    if rows:
+        terminal.say("")
+        headers = ("Exposed credential", "State", "Exposed", "Revoked", "Verified dead")
+        render.table(terminal, headers, rows)
+
+
+def moment(time_ns: int) -> str:
+    """Return an instant for people to read, a dash for one that has not come."""
+    return rfc3339(time_ns // 10**9 * 10**9) if 0 < time_ns < FOREVER else "-"
+
+
+def _exemptions(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
+    for each in verdict["exemptions"]:
+        text = (
+            f"  exempt until {moment(each['expires_ns'])}: {each['label']}: {each['words']} "
+            f"({each['owner']}: {each['reason']})"
+        )
+        terminal.say(printable(text))
