@@ -334,10 +334,16 @@ _PARAMS: Final = (
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        Operation.UPDATE, "login/{username}", login, input=PasswordInput, login=True, releases=True
+        Operation.UPDATE,
+        "login/{username}",
+        login,
+        input=PasswordInput,
+        login=True,
+        releases=True,
+        help="Log in with a password.",
     ),
-    Route(Operation.LIST, "users/", list_users),
-    Route(Operation.READ, "users/{username}", read_user),
+    Route(Operation.LIST, "users/", list_users, help="List the users."),
+    Route(Operation.READ, "users/{username}", read_user, help="A user, without the password."),
     Route(
         Operation.UPDATE,
         "users/{username}",
@@ -345,15 +351,23 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=UserInput,
         exists=_exists,
         audited=_PARAMS,
+        help="Make or change a user.",
     ),
-    Route(Operation.DELETE, "users/{username}", delete_user),
-    Route(Operation.UPDATE, "users/{username}/password", write_password, input=PasswordInput),
+    Route(Operation.DELETE, "users/{username}", delete_user, help="Remove a user."),
+    Route(
+        Operation.UPDATE,
+        "users/{username}/password",
+        write_password,
+        input=PasswordInput,
+        help="Change a password.",
+    ),
     Route(
         Operation.UPDATE,
         "users/{username}/policies",
         write_policies,
         input=PoliciesInput,
         audited=("token_policies",),
+        help="Change a user's policies.",
     ),
 )
 

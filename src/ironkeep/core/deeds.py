@@ -43,7 +43,8 @@ class Deeds:
         deed = Deed(index, entry, actors_of(entry))
         self.all.append(deed)
         if entry.issued:
-            self._issued[node(NodeKind.SESSION, entry.issued)] = entry.time_ns
+            # The first entry is the token's making; a renewal answers with it again.
+            self._issued.setdefault(node(NodeKind.SESSION, entry.issued), entry.time_ns)
         for actor in deed.actors:
             self._by.setdefault(actor, []).append(deed)
         reads = [

@@ -8,7 +8,6 @@ from typing import Final
 
 from ironkeep.core.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
 from ironkeep.core.errors import IntegrityError, Unavailable
-from ironkeep.core.secret import Secret
 from ironkeep.kernel import rowcheck
 from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.house import House
@@ -20,6 +19,7 @@ from ironkeep.kernel.seal import Initialised
 from ironkeep.kernel.sethash import SetHash, Standing, verify_not_older, verify_rows
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import TokenSpec
+from ironkeep.kernel.tokens import Issued
 
 STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
@@ -32,7 +32,7 @@ STANDARD_MOUNTS: Final = (
 
 def initialise(
     house: House, tx: Tx, shares: int, threshold: int, *, with_key_file: bool
-) -> tuple[Initialised, Secret]:
+) -> tuple[Initialised, Issued]:
     """Make all keys and the first records; return the shares and the root token. Stay sealed.
 
     The shares exist in this answer only. A crash before the commit leaves an uninitialised house.
@@ -52,7 +52,7 @@ def initialise(
         house.resync()
         raise
     house.seal_up()
-    return made, root.token
+    return made, root
 
 
 ROOT_TOKEN: Final = TokenSpec(

@@ -195,7 +195,9 @@ class Pipeline:
             response.auth = auth
             response.warnings += warnings
         released = tuple(response.released)
-        releases = bool(released) or response.auth is not None or route.releases
+        # What the entry does not name does not leave: no route can release without a trace.
+        named = bool(released) or bool(response.issued) or response.auth is not None
+        releases = route.releases and (named or response.wrap_info is not None)
         if response.wrap_info is not None:
             wrapping = reply.wrapped(response.wrap_info, response.warnings)
             return reply.encode(wrapping, releases=releases), released, True
@@ -255,7 +257,7 @@ class Pipeline:
         session = trace.session
         record = session.record if session else None
         audited = trace.audited
-        issued = ""
+        issued = response.issued if response is not None else ""
         if response is not None:
             audited = {**audited, **response.audited} if response.audited else audited
         if response is not None and response.auth:

@@ -31,6 +31,15 @@ class SecretJson(Secret):
     __slots__ = ()
 
 
+class Unkept(Secret):
+    """What is for the caller's eyes alone, and yet releases nothing that is kept here.
+
+    The caller's own token, sent back, or random bytes made for it.
+    """
+
+    __slots__ = ()
+
+
 class Request(msgspec.Struct):
     """One API request as it came in; `path` is what follows /v1/, decoded."""
 
@@ -124,9 +133,10 @@ class Response(msgspec.Struct):
     """What a handler answers.
 
     `data` goes into Vault's envelope and may hold `Secret` values, which only the pipeline reveals
-    and only when the route releases secrets and `released` says which. `body` is bare JSON instead
-    of an envelope. Neither means 204. `issue` asks the pipeline to issue a token as this response's
-    auth. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are further
+    and only when the route releases secrets and `released`, `issued` or `auth` says which. `body`
+    is bare JSON instead of an envelope. Neither means 204. `issue` asks the pipeline to issue a
+    token as this response's auth; `issued` is the accessor of a token that the answer holds
+    otherwise. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are further
     facts for the entry, beside the route's audited fields.
     """
 
@@ -139,6 +149,7 @@ class Response(msgspec.Struct):
     lease: LeaseInfo | None = None
     warnings: list[str] = []
     released: Sequence[Released] = ()
+    issued: str = ""
     audited: dict[str, Value] = {}
     absent: bool = False
     accepted: bool = False

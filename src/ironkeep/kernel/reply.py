@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson
+from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson, Unkept
 
 NO_LEASE: Final = LeaseInfo()
 
@@ -20,9 +20,11 @@ class _Revealer:
 
     def __init__(self) -> None:
         self.revealed = 0
-        self.encoder: Final = msgspec.json.Encoder(enc_hook=self._hook)
+        self.encoder: Final = msgspec.json.Encoder(enc_hook=self._hook, decimal_format="number")
 
     def _hook(self, value: object) -> object:
+        if isinstance(value, Unkept):
+            return value.reveal().decode("utf-8", "surrogatepass")
         if isinstance(value, SecretJson):
             self.revealed += 1
             return msgspec.Raw(value.reveal())
@@ -40,13 +42,13 @@ _REVEALER: Final = _Revealer()
 def encode(document: Any, *, releases: bool) -> bytes:
     """Return document as JSON.
 
-    Raise RuntimeError when it holds a secret and the route does not declare that it releases one:
-    the answer is lost then, not the secret.
+    Raise RuntimeError when it holds a secret and releases is False: the answer is lost then, not
+    the secret.
     """
     _REVEALER.revealed = 0
     raw = _REVEALER.encoder.encode(document)
     if _REVEALER.revealed and not releases:
-        raise RuntimeError("a route that releases no secrets answered with one")
+        raise RuntimeError("an answer with a secret that its route or its entry does not name")
     return raw
 
 

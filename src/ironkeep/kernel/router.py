@@ -11,6 +11,7 @@ from typing import Final
 
 from ironkeep.core.errors import NotFound, UnsupportedOperation
 from ironkeep.core.operation import Operation
+from ironkeep.kernel.helping import help_route
 from ironkeep.kernel.plugin import Route
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
@@ -28,6 +29,8 @@ class Router:
             if route.op in operations:
                 raise ValueError(f"two routes for {route.op} {route.pattern}")
             operations[route.op] = route
+        for pattern, by_op in patterns.items():
+            by_op[Operation.HELP] = help_route(pattern, by_op)
         ordered = sorted(patterns.items(), key=lambda item: _rank(item[0]))
         self._table: Final = [(_compile(pattern), by_op) for pattern, by_op in ordered]
 
@@ -50,6 +53,9 @@ class Router:
             seen = True
         if seen:
             raise UnsupportedOperation("unsupported operation")
+        if op is Operation.HELP and not path.endswith("/"):
+            # Who asks for help does not know which paths are listed with a slash.
+            return self.match(op, path + "/")
         raise NotFound("unsupported path")
 
 

@@ -239,7 +239,15 @@ _AUDITED: Final = (
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route(Operation.UPDATE, "create", create, input=CreateToken, audited=_AUDITED, releases=True),
+    Route(
+        Operation.UPDATE,
+        "create",
+        create,
+        input=CreateToken,
+        audited=_AUDITED,
+        releases=True,
+        help="Make a token below your own.",
+    ),
     Route(
         Operation.UPDATE,
         "create-orphan",
@@ -247,6 +255,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=CreateToken,
         audited=_AUDITED,
         releases=True,
+        help="Make a token without a parent.",
     ),
     Route(
         Operation.UPDATE,
@@ -255,5 +264,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=CreateToken,
         audited=_AUDITED,
         releases=True,
+        help="Make a token as a role says.",
     ),
 )

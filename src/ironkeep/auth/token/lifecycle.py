@@ -12,7 +12,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.batch_token import is_batch
 from ironkeep.kernel.fields import Duration
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route, Unkept
 from ironkeep.kernel.token import TokenRecord
 from ironkeep.kernel.token_store import StoredToken
 
@@ -65,14 +65,16 @@ def lookup(call: Call, given: LookupToken) -> Response:
     if given.token is None:
         return lookup_self(call)
     _, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
-    return Response(data=call.house.tokens.describe(call.tx, record, given.token, call.now_ns))
+    token = Unkept(given.token.reveal())
+    return Response(data=call.house.tokens.describe(call.tx, record, token, call.now_ns))
 
 
 def lookup_self(call: Call) -> Response:
     """Say what the caller's token is."""
     session = call.actor()
     record = call.house.tokens.store.load(call.tx, session.hash) or session.record
-    token = call.request.token
+    assert call.request.token is not None
+    token = Unkept(call.request.token.reveal())
     return Response(data=call.house.tokens.describe(call.tx, record, token, call.now_ns))
 
 
@@ -181,20 +183,33 @@ def _renew(
 
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route(Operation.LIST, "accessors/", list_accessors, sudo=True),
-    Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, releases=True),
-    Route(Operation.READ, "lookup", lookup, input=LookupToken, releases=True),
-    Route(Operation.READ, "lookup-self", lookup_self, releases=True),
-    Route(Operation.UPDATE, "lookup-self", lookup_self, releases=True),
+    Route(
+        Operation.LIST,
+        "accessors/",
+        list_accessors,
+        sudo=True,
+        help="List the accessors of all tokens.",
+    ),
+    Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, help="What a token is."),
+    Route(Operation.READ, "lookup", lookup, input=LookupToken, help="What a token is."),
+    Route(Operation.READ, "lookup-self", lookup_self, help="What your token is."),
+    Route(Operation.UPDATE, "lookup-self", lookup_self, help="What your token is."),
     Route(
         Operation.UPDATE,
         "lookup-accessor",
         lookup_accessor,
         input=ByAccessor,
         audited=("accessor",),
+        help="What the token with an accessor is.",
     ),
     Route(
-        Operation.UPDATE, "renew", renew, input=RenewToken, audited=("increment",), releases=True
+        Operation.UPDATE,
+        "renew",
+        renew,
+        input=RenewToken,
+        audited=("increment",),
+        releases=True,
+        help="Extend a token.",
     ),
     Route(
         Operation.UPDATE,
@@ -203,6 +218,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=RenewSelf,
         audited=("increment",),
         releases=True,
+        help="Extend your token.",
     ),
     Route(
         Operation.UPDATE,
@@ -210,16 +226,25 @@ ROUTES: Final[tuple[Route, ...]] = (
         renew_accessor,
         input=RenewAccessor,
         audited=("accessor", "increment"),
+        help="Extend the token with an accessor.",
     ),
-    Route(Operation.UPDATE, "revoke", revoke, input=ByToken),
-    Route(Operation.UPDATE, "revoke-self", revoke_self),
+    Route(Operation.UPDATE, "revoke", revoke, input=ByToken, help="End a token and all below it."),
+    Route(Operation.UPDATE, "revoke-self", revoke_self, help="End your token and all below it."),
     Route(
         Operation.UPDATE,
         "revoke-accessor",
         revoke_accessor,
         input=ByAccessor,
         audited=("accessor",),
+        help="End the token with an accessor, and all below it.",
     ),
-    Route(Operation.UPDATE, "revoke-orphan", revoke_orphan, input=ByToken, sudo=True),
-    Route(Operation.UPDATE, "tidy", tidy),
+    Route(
+        Operation.UPDATE,
+        "revoke-orphan",
+        revoke_orphan,
+        input=ByToken,
+        sudo=True,
+        help="End a token; those below it stay, as orphans.",
+    ),
+    Route(Operation.UPDATE, "tidy", tidy, help="Look for what expired tokens left behind."),
 )

@@ -180,8 +180,8 @@ def _exists(call: Call) -> bool:
 
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route(Operation.LIST, "roles/", list_roles),
-    Route(Operation.READ, "roles/{role_name}", read_role),
+    Route(Operation.LIST, "roles/", list_roles, help="List the roles."),
+    Route(Operation.READ, "roles/{role_name}", read_role, help="A role."),
     Route(
         Operation.UPDATE,
         "roles/{role_name}",
@@ -196,6 +196,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "orphan",
             "token_type",
         ),
+        help="Make or change a role.",
     ),
-    Route(Operation.DELETE, "roles/{role_name}", delete_role),
+    Route(Operation.DELETE, "roles/{role_name}", delete_role, help="Remove a role."),
 )

@@ -12,16 +12,20 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.event import Released
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.opening import ROOT_TOKEN
 from ironkeep.kernel.places import MOUNTS, UPKEEP
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route, Unkept
 from ironkeep.kernel.rekey import RekeyDone
 from ironkeep.kernel.root_generation import RootGrant
 from ironkeep.kernel.seal import check_applicable
+
+SHARES: Final = "unseal-keys"
+"""What a rekey releases, as its entry names it."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ def rekey_update(call: Call, given: Share) -> Response:
         "verification_required": result.verification_required,
         "verification_nonce": result.verification_nonce,
     }
-    return Response(body=body, audited={"complete": True})
+    released = Released(call.mount.uuid, SHARES, fields=("keys",))
+    return Response(body=body, released=(released,), audited={"complete": True})
 
 
 def _text(given: Share) -> str:
@@ -176,7 +181,7 @@ def root_start(call: Call, given: Otp) -> Response:
     check_applicable(call.raw)
     otp = given.otp.reveal().decode("utf-8", "replace")
     _, made = call.house.root_generation.start(otp)
-    return Response(body=_root(call, otp=made or ""))
+    return Response(body=_root(call, otp=Unkept(made.reveal()) if made is not None else ""))
 
 
 def root_cancel(call: Call) -> Response:
@@ -199,7 +204,8 @@ def root_update(call: Call, given: Share) -> Response:
             **asdict(result.status), "pgp_fingerprint": "", "otp": "",
             "encoded_token": encoded, "encoded_root_token": encoded,
         },
-        audited={"root_accessor": issued.record.accessor},
+        issued=issued.record.accessor,
+        audited={"token_policies": list(ROOT_TOKEN.policies)},
     )  # fmt: skip
 
 
@@ -231,8 +237,8 @@ ROUTES: Final = (
     Route(Operation.DELETE, "rekey/backup", no_backup, sudo=True, help="There is none."),
     Route(Operation.READ, "generate-root/attempt", root_status, sudo=True, help="How far?"),
     Route(
-        Operation.UPDATE, "generate-root/attempt", root_start, Otp, sudo=True, releases=True,
-        quorum=True, help="Start to make a root token.",
+        Operation.UPDATE, "generate-root/attempt", root_start, Otp, sudo=True, quorum=True,
+        help="Start to make a root token.",
     ),
     Route(Operation.DELETE, "generate-root/attempt", root_cancel, sudo=True, help="Forget it."),
     Route(

@@ -2,7 +2,6 @@
 
 Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount destroys what it
 holds.
-records.
 """
 
 from dataclasses import dataclass, replace

@@ -61,8 +61,9 @@ def init(call: Call, given: Init) -> Response:
         body={
             "keys": [Secret(share.hex().encode()) for share in shares],
             "keys_base64": [Secret(b64encode(share)) for share in shares],
-            "root_token": root,
+            "root_token": root.token,
         },
+        issued=root.record.accessor,
         audited={"shares": given.secret_shares, "threshold": given.secret_threshold},
     )
 

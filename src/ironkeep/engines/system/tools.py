@@ -12,7 +12,7 @@ from typing import Final
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route, Unkept
 
 MAX_RANDOM: Final = 128 * 1024
 """Vault's own limit on one call."""
@@ -43,11 +43,11 @@ class Hash:
     format: str = "hex"
 
 
-def _spelt(raw: bytes, spelling: str) -> Secret:
+def _spelt(raw: bytes, spelling: str) -> Unkept:
     if spelling == "hex":
-        return Secret(raw.hex().encode())
+        return Unkept(raw.hex().encode())
     if spelling == "base64":
-        return Secret(b64encode(raw))
+        return Unkept(b64encode(raw))
     raise InvalidRequest(f"unsupported encoding format {spelling[:16]!r}; must be hex or base64")
 
 
@@ -74,11 +74,11 @@ def sum_of(_call: Call, given: Hash) -> Response:
 
 ROUTES: Final = (
     *(
-        Route(Operation.UPDATE, pattern, random, Random, releases=True, help="Random bytes.")
+        Route(Operation.UPDATE, pattern, random, Random, help="Random bytes.")
         for pattern in ("tools/random", "tools/random/{source}", "tools/random/{source}/{bytes}")
     ),
     *(
-        Route(Operation.UPDATE, pattern, sum_of, Hash, releases=True, help="A hash.")
+        Route(Operation.UPDATE, pattern, sum_of, Hash, help="A hash.")
         for pattern in ("tools/hash", "tools/hash/{algorithm}")
     ),
 )

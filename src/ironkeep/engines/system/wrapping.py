@@ -2,13 +2,15 @@
 
 Source: the Vault HTTP API, sys/wrapping. The token to open comes in the body, or is the
 request's own.
-own.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.event import Released, Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.plugin import Call, Response, Route, SecretJson
@@ -32,16 +34,24 @@ def wrap(call: Call) -> Response:
     """Return what came in; the header X-Vault-Wrap-TTL makes the pipeline wrap it."""
     if call.request.wrap_ttl_seconds is None:
         raise InvalidRequest("endpoint requires response wrapping to be used")
-    return Response(data=call.raw)
+    # Kept nowhere else: the request that wrapped it is its name.
+    released = Released(call.mount.uuid, f"wrapping/{call.request_id}")
+    return Response(data=call.raw, released=(released,))
 
 
 def unwrap(call: Call, given: Token) -> Response:
     """Return the wrapped answer and use the token up."""
     wrapped = call.house.wrapping.unwrap(call.tx, _token(call, given), call.now_ns)
-    audited = {"creation_path": wrapped.creation_path}
+    audited: dict[str, Value] = {"creation_path": wrapped.creation_path}
     if not wrapped.body:
         return Response(audited=audited)
-    return Response(body=SecretJson(wrapped.body), released=wrapped.released, audited=audited)
+    secret = bool(wrapped.released) or bool(wrapped.wrapped_accessor)
+    return Response(
+        body=SecretJson(wrapped.body) if secret else msgspec.Raw(wrapped.body),
+        released=wrapped.released,
+        issued=wrapped.wrapped_accessor,
+        audited=audited,
+    )
 
 
 def lookup(call: Call, given: Token) -> Response:
