@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import http
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -104,8 +105,11 @@ def _check_root(context: Context) -> int:
 
 def _pack(context: Context) -> int:
     args = context.args
-    query = f"?as_of={args.as_of}" if args.as_of else ""
-    raw = connect(context).get_raw(f"incident/cases/{args.case}/pack{query}")
+    query = {"as_of": args.as_of} if args.as_of else {}
+    reply = connect(context).send("GET", f"incident/cases/{args.case}/pack", query=query)
+    raw = reply.body
+    if reply.status != http.HTTPStatus.OK:
+        raise NoValue("; ".join((reply.document or {}).get("errors") or ["there is no such case"]))
     out = Path(args.out or f"case-{args.case}.pack")
     _keep(out, raw)
     context.terminal.say(f"{out}: {len(raw)} bytes. Check it with `ironkeep verify {out} -trust=…`")

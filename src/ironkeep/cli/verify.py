@@ -19,7 +19,7 @@ from ironkeep.cli import render, verdict_view
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.terminal import Terminal, printable
 from ironkeep.core.dsse import MAX_ENVELOPE
-from ironkeep.core.errors import IntegrityError, TooLarge
+from ironkeep.core.errors import IntegrityError
 from ironkeep.incident.trust import TrustedKeys
 from ironkeep.incident.verifier import Level, Report, verify_pack
 
@@ -30,18 +30,16 @@ _MAX_TRUST: Final = 1 << 18
 """Bytes read of a trust file; its own limit is lower."""
 
 _WARNING: Final = (
-    "No keys were pinned: whoever makes all keys anew can make a pack like this one. Take the trust "
-    "file from a source of your own (`ironkeep incident trust`, the auditor's copy), and give it "
-    "with -trust."
+    "No keys were pinned: whoever makes all keys anew can make a pack like this one. Get the trust "
+    "file by a way of your own (`ironkeep incident trust`), and give it with -trust."
 )
 
 
 def _verify(context: Context) -> int:
     args, terminal = context.args, context.terminal
     trust = TrustedKeys.parse(_read(args.trust, _MAX_TRUST)) if args.trust else None
-    raw = _read(args.pack, MAX_ENVELOPE)
     try:
-        report = verify_pack(raw, trust)
+        report = verify_pack(_read(args.pack, MAX_ENVELOPE), trust)
     except IntegrityError as error:
         return _refused(terminal, error)
     if terminal.format == "json":
@@ -81,12 +79,9 @@ def _show(terminal: Terminal, report: Report) -> None:
 
 
 def _read(name: str, limit: int) -> bytes:
-    path = Path(name)
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"{path} is larger than {limit} bytes")
-    return data
+    """Return the content of a file, cut behind its limit, where it is refused for its length."""
+    with Path(name).open("rb") as file:
+        return file.read(limit + 1)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
