@@ -90,6 +90,8 @@ def test_a_connection_is_shown_without_its_password(vault: Vault, postgres: Post
         ({"username": "x" * 64}, "63 bytes"),
         ({"connection_url": ""}, "takes connection_url"),
         ({"host": "db"}, "not both"),
+        ({"host": "d b", "connection_url": None}, "host:port"),
+        ({"host": "db", "port": 0, "connection_url": None}, "host:port"),
         ({"root_rotation_statements": "ALTER"}, "statements"),
         ({"password_policy": "short"}, "statements"),
     ],

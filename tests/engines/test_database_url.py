@@ -1,3 +1,5 @@
+"""Where a database is: what is understood, what is refused, and that nothing else happens."""
+
 import pytest
 from hypothesis import given, strategies as st
 

@@ -19,6 +19,8 @@ def test_a_replica_that_lags_is_waited_for() -> None:
     assert bench.rotate().error is UpstreamFailed
     assert bench.state()["state"] == "applied"
     assert bench.served() == FIRST.encode()
+    reply = bench.vault.read("database/static-creds/app")
+    assert "may be replaced at any moment" in reply.body["warnings"][0]
     bench.system.stale.clear()
     bench.settle()
     bench.assert_sound()

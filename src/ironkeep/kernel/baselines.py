@@ -46,6 +46,9 @@ MAX_EXPLANATIONS: Final = 10_000
 MAX_WORDS: Final = 1_000
 """Characters of an owner or a reason."""
 
+MAX_GAPS_NOTED: Final = 100
+"""In one journal entry, which holds some 64 KB; all of them are in the inventory."""
+
 ID_LENGTH: Final = 16
 """Hexadecimal digits of an item's id: enough to tell the items of one system apart."""
 
@@ -244,7 +247,8 @@ class Baselines:
             "system": system,
             "digest": stock.digest,
             "items": len(stock.inventory.items),
-            "gaps": list(stock.inventory.gaps),
+            "gaps": list(stock.inventory.gaps[:MAX_GAPS_NOTED]),
+            "gaps_total": len(stock.inventory.gaps),
         }
         self._effects.note(turn, op, which.mount, f"config/{which.name}", audited)
 

@@ -18,7 +18,7 @@ that fails is tried again after a growing pause, for ever.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -75,7 +75,8 @@ def run(
     """Let a request wait for an operation begun with `turn_of(call)`; then answers with its result.
 
     What an operation stores after its work stays when the request is then refused: it has happened.
-    An exception that the work raised is raised by the operation where it waits.
+    An exception that the work raised is raised where the operation waits; one that catches it has
+    no new turn to write in, and may only end.
     """
     return _run(call, steps, lambda: next(steps), then)
 
@@ -249,16 +250,14 @@ class Effects:
         key = key_of(record.place.mount, record.path)
         self._failures[key] = attempts = self._failures.get(key, 0) + 1
         pause = min(SECOND_NS << min(attempts, 32), MAX_PAUSE_NS)
+        code = error.code if isinstance(error, IronkeepError) else "internal"
+        audited: dict[str, Value] = {"attempts": attempts}
         tx = self._begin()
-        try:
+        # When the house was sealed meanwhile, or the journal is full, the row stays due as it was.
+        with suppress(IronkeepError):
             self._put_off(tx, record, turn.now_ns + pause)
-            code = error.code if isinstance(error, IronkeepError) else "internal"
-            audited: dict[str, Value] = {"attempts": attempts}
             self.note(turn, "failed", record.place.mount, record.path, audited, code)
-        except IronkeepError:
-            # Sealed meanwhile, or the journal is full: the row stays due as it was.
-            return Answer(None)
-        tx.merge()
+            tx.merge()
         return Answer(None)
 
 

@@ -17,7 +17,13 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFai
 from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
-from ironkeep.engines.database.url import DEFAULT_PORT, Whereabouts, parse_url, whereabouts
+from ironkeep.engines.database.url import (
+    DEFAULT_PORT,
+    Whereabouts,
+    parse_host,
+    parse_url,
+    whereabouts,
+)
 from ironkeep.kernel import performing
 from ironkeep.kernel.connections import Connection, ConnectionId
 from ironkeep.kernel.credential_store import Credential
@@ -189,7 +195,7 @@ def _where(given: Configure) -> Whereabouts | None:
         return parse_url(given.connection_url)
     if not given.host:
         return None
-    hosts = tuple((host, given.port) for host in given.host)
+    hosts = tuple(parse_host(host, given.port) for host in given.host)
     return whereabouts(hosts, given.database, given.sslmode, given.sslrootcert)
 
 

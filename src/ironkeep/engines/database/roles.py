@@ -203,6 +203,9 @@ def read_password(call: Call, given: RoleName) -> Response:
             f"no password of this role works ({record.reason or 'none was set yet'}): see "
             f"static-roles/{given.name}"
         )
+    warnings = []
+    if record.at(Stage.PENDING):
+        warnings.append("a rotation is under way: this password may be replaced at any moment")
     due_ns = about.due_ns
     data = {
         "username": about.username,
@@ -214,6 +217,7 @@ def read_password(call: Call, given: RoleName) -> Response:
     }
     return Response(
         data=data,
+        warnings=warnings,
         released=(Released(call.mount.uuid, which.path, current, ("password",)),),
     )
 

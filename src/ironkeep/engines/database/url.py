@@ -81,10 +81,10 @@ def whereabouts(
     return Whereabouts(hosts, database, tls, ca_file)
 
 
-def parse_host(text: str) -> tuple[str, int]:
+def parse_host(text: str, default: int = DEFAULT_PORT) -> tuple[str, int]:
     """Return the host and port of `host`, `host:port` or `[v6]:port`; raise InvalidRequest."""
     found = _HOST.fullmatch(text)
-    port = DEFAULT_PORT if found is None or found["port"] is None else int(found["port"])
+    port = default if found is None or found["port"] is None else int(found["port"])
     if found is None or not 1 <= port <= MAX_PORT:
         raise InvalidRequest("a host is written host, host:port or [v6 address]:port")
     return found["v6"] or found["name"], port
