@@ -292,3 +292,12 @@ def test_wrapping_hides_the_answer_and_opens_once() -> None:
     assert last(vault).released[0].path == "app"
     again = vault.write("sys/wrapping/unwrap", {"token": token}, token=None)
     assert again.errors == ["wrapping token is not valid or does not exist"]
+
+
+def test_every_entry_can_be_read_again_whatever_its_fields_were() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    vault.write("secret/delete/app", {"versions": [1]})
+    assert last(vault).audited["versions"] == ["1"]
+    found = vault.read("sys/audit/log/search", data={"since_ns": str(vault.clock.now_ns())})
+    assert found.error is None

@@ -103,8 +103,8 @@ def _int(value: object) -> int:
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return int(value)
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
-        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value, re.ASCII):
+        return _int(int(value))
     raise InvalidRequest("expected a whole number")
 
 

@@ -157,7 +157,7 @@ class Pipeline:
         for name in route.audited:
             value = getattr(given, name)
             if value is not None:
-                trace.audited[name] = list(value) if isinstance(value, tuple) else value
+                trace.audited[name] = [str(v) for v in value] if isinstance(value, tuple) else value
         response = route.handler(call, given)
         if call.raw and isinstance(response, Response):
             ignored = fields.unknown(route.input, call.raw)
