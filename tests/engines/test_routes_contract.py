@@ -26,6 +26,7 @@ EXTRA: Final = (
     ("sys/mounts/database", {"type": "database"}),
     ("sys/auth/userpass", {"type": "userpass"}),
 )
+PARAMETER: Final = re.compile(r"\{\w+(\.\.\.)?\}")
 USER: Final = {"password": "correct horse", "token_policies": ["default"]}
 DATA: Final = {"data": {"password": "hunter2"}}
 
@@ -56,7 +57,7 @@ class Case:
         return f"{self.route.op} {self.mount.path}{self.route.pattern}"
 
     def path(self, filler: str = "x") -> str:
-        return self.mount.path + re.sub(r"\{\w+(\.\.\.)?\}", filler, self.route.pattern)
+        return self.mount.path + PARAMETER.sub(lambda _: filler, self.route.pattern)
 
     @property
     def guarded(self) -> bool:

@@ -12,6 +12,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
@@ -78,7 +79,7 @@ def _text(value: object) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return str(value)
     raise InvalidRequest("expected a string")
 

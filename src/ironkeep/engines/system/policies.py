@@ -3,7 +3,6 @@
 Source: the Vault HTTP API, sys/policies and sys/policy. The text comes back byte for byte.
 """
 
-import binascii
 import hashlib
 from base64 import b64decode
 from dataclasses import dataclass, field
@@ -73,7 +72,7 @@ def write(call: Call, given: Write) -> Response:
 def _decoded(text: str) -> str:
     try:
         return b64decode(text, validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return text
 
 
