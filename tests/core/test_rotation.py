@@ -300,6 +300,15 @@ def test_only_one_rotation_at_a_time() -> None:
         start(world.record, world.epoch)
 
 
+@pytest.mark.parametrize("current", [None, 8])
+def test_numbers_that_were_used_before_are_not_given_again(current: int | None) -> None:
+    record = adopt("db/app", Strategy.ADMIN, epoch=1, refusals=9, current=current, burnt=7)
+    assert decode(encode(record)) == record
+    assert next_action(start(record, 1), 10) == Prepare(9 if current else 8)
+    with pytest.raises(InvalidRequest):
+        adopt("db/app", Strategy.ADMIN, epoch=1, refusals=9, current=7, burnt=7)
+
+
 WRONG: Final = {
     "unknown header": lambda raw: raw.replace(b"/v1", b"/v2"),
     "no json": lambda raw: raw[:-1],
@@ -309,6 +318,7 @@ WRONG: Final = {
     "numbers out of order": lambda raw: raw.replace(b"[2,", b"[1,"),
     "no limit": lambda raw: raw.replace(b'"refusals":2', b'"refusals":0'),
     "seen a stranger": lambda raw: raw.replace(b'"seen":[]', b'"seen":[[7,"dead"]]'),
+    "a number used before": lambda raw: raw.replace(b'"burnt":0', b'"burnt":1'),
     "too long": lambda raw: raw + b" " * MAX_ENCODED_BYTES,
 }
 
