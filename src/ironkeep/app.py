@@ -1,6 +1,7 @@
 """The composition root: from a configuration to a running server, and the one timer loop."""
 
 import asyncio
+import gc
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,8 +17,8 @@ from ironkeep.adapters.logfiles import DirectoryLogFiles
 from ironkeep.adapters.sqlite import SqliteStorage
 from ironkeep.adapters.system import SystemClock, SystemEntropy
 from ironkeep.adapters.witnesses import Witnesses
-from ironkeep.api.committer import Committer
-from ironkeep.api.server import Servers
+from ironkeep.api.committer import Committer, Owner
+from ironkeep.api.server import Servers, raise_file_limit
 from ironkeep.api.service import Service
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
@@ -39,6 +40,12 @@ from ironkeep.kernel.reading import reading_key_of
 
 TICK_SECONDS: Final = 1.0
 """Witnesses of the public network accept about one checkpoint a second; all else fits that."""
+
+CLOSE_SECONDS: Final = 10.0
+"""What the last batch gets to reach the disk when the server is told to stop."""
+
+YOUNG_OBJECTS: Final = 10_000
+"""Objects made between two passes of the collector over the young ones: some 400 requests."""
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.type: plugin
@@ -116,6 +123,7 @@ class Server:
 
     def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
         """Serve until SIGTERM or SIGINT; call ready once with the addresses."""
+        raise_file_limit()
         try:
             uvloop.run(self._serve(ready))
         finally:
@@ -126,43 +134,67 @@ class Server:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        committer = Committer(self.house.ledger, loop, Owner(self._fail, _defect))
+        committer.await_quorum = self.config.quorum > 0
+        service = Service(Pipeline(self.house), committer, _defect)
+        servers = Servers(service, self.config.listeners)
+        committer.nudge()
+        serving = asyncio.create_task(servers.run())
+        ticking = asyncio.create_task(self._tick(committer, stop))
+        _settle_memory()
+        ready(self, servers.addresses)
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, ticking, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        # Answers first: the servers end when what is under way is answered, and that needs the
+        # committer; then what nobody waits for; then the last signature.
+        servers.stop()
+        ends = await asyncio.gather(serving, ticking, return_exceptions=True)
+        await self._close(committer)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
 
-        def fail(error: BaseException) -> None:
+    async def _close(self, committer: Committer) -> None:
+        """Make durable and sign what there is; a disk that hangs must not keep us for ever."""
+        try:
+            await asyncio.wait_for(committer.drain(), CLOSE_SECONDS)
+        except TimeoutError:
+            log.say("the disk does not take the last entries: they are lost")
+        await asyncio.to_thread(committer.close)
+        try:
+            await asyncio.to_thread(self._freeze)
+        except (IronkeepError, OSError) as error:
+            log.say(f"the journal's last entries could not be signed: {error}")
+
+    def _fail(self, error: BaseException) -> None:
+        """Seal, once: the journal or the database is not to be trusted until a restart."""
+        if not self.house.failure:
             log.say(f"sealed: {type(error).__name__}: {error}")
             self.house.fail(f"the journal or the database failed: {error}")
 
-        committer = Committer(self.house.ledger, loop, self.clock.now_ns, fail)
-        committer.await_quorum = self.config.quorum > 0
-        servers = Servers(Service(Pipeline(self.house), committer), self.config.listeners)
-        committer.nudge()
-        serving = asyncio.create_task(servers.run())
-        ticking = asyncio.create_task(self._tick(committer, servers))
-        ready(self, servers.addresses)
-        await asyncio.wait(
-            [serving, ticking, asyncio.create_task(stop.wait())],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        servers.stop()
-        ticking.cancel()
-        await asyncio.gather(serving, ticking, return_exceptions=True)
-        await asyncio.to_thread(committer.close)
-        await asyncio.to_thread(self._freeze)
-
-    async def _tick(self, committer: Committer, servers: Servers) -> None:
+    async def _tick(self, committer: Committer, stop: asyncio.Event) -> None:
         """Do all work that is driven by time, one after another, about once a second."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
+        while not stop.is_set():
+            try:
+                await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+            except TimeoutError:
+                await self._tick_once(committer)
+
+    async def _tick_once(self, committer: Committer) -> None:
+        try:
             for effect in self.house.tick(self.clock.now_ns()):
                 committer.submit(effect, lambda _answer: committer.nudge())
-            committer.nudge()
-            servers.sweep(loop.time())
-            try:
-                size = await asyncio.to_thread(self._freeze)
-            except (IronkeepError, OSError) as error:
-                log.say(f"the journal could not be frozen: {error}")
-                self.house.fail(f"the journal could not be frozen: {error}")
-                continue
+        except Exception as error:  # noqa: BLE001 - a defect of ours; the next tick tries again
+            _defect(error)
+        committer.nudge()
+        if self.house.failure:
+            return
+        try:
+            size = await asyncio.to_thread(self._freeze)
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be signed is not to grow
+            self._fail(error)
+        else:
             committer.cosigned(size)
 
     def _freeze(self) -> int:
@@ -172,3 +204,19 @@ class Server:
         self.journal.seal_segments()
         self.storage.checkpoint()
         return self.witnesses.cosign(self.journal, note, say=log.say)
+
+
+def _defect(error: BaseException) -> None:
+    """Say where a defect is that came up outside of any request."""
+    log.defect("-", error)
+
+
+def _settle_memory() -> None:
+    """Take what start-up made out of the garbage collector's sight, and let it look less often.
+
+    What is made for a request is freed by its reference count. A pass over the young objects every
+    few hundred requests finds the rest, and no pass over the old ones stops the loop for long.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 100)

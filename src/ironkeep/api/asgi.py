@@ -10,10 +10,11 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from ironkeep.api import wire
-from ironkeep.api.errors import status_of
-from ironkeep.api.service import Rendered, Service
-from ironkeep.core.errors import IronkeepError, TooLarge
-from ironkeep.kernel.answer import Answer
+from ironkeep.api.errors import DEFECT, status_of
+from ironkeep.api.service import BODILESS, NO_STORE, Rendered, Service, errors_body, length_of
+from ironkeep.core.errors import InvalidRequest, IronkeepError, TooLarge, Unavailable
+from ironkeep.kernel.answer import JSON, Answer
+from ironkeep.kernel.plugin import Request
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -21,8 +22,19 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 DEADLINE_SECONDS: Final = 90.0
 """Vault's default request timeout: past it the client is told to look for the outcome itself."""
+MAX_BODIES: Final = 8 * wire.MAX_BODY
+"""Bytes of all bodies being received: strangers can send them too."""
 
-_HEALTH: Final = b"/v1/sys/health"
+_ONCE: Final = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"x-vault-namespace", b"x-vault-token",
+     b"x-vault-wrap-ttl"}
+)  # fmt: skip
+"""Given twice, these could be read in one way by a proxy and in another by us."""
+_HEALTH: Final = "sys/health"
+
+
+class _Gone(Exception):
+    """The client left before its request was complete."""
 
 
 class App:
@@ -30,29 +42,37 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self._service: Final = service
+        self._receiving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; HTTP is all that is spoken."""
         if scope["type"] != "http":
             return
-        secure = scope["scheme"] == "https"
         try:
-            answer = await self._answer(scope, receive)
-            rendered = self._service.rendered(answer, secure=secure)
+            request = await self._request(scope, receive)
+            answer = await self._answer(request)
+            rendered = self._service.rendered(answer, secure=scope["scheme"] == "https")
+            if request.path == _HEALTH and rendered.status in (200, 501, 503):
+                rendered = _health(rendered, scope["query_string"])
+        except _Gone:
+            return
         except IronkeepError as error:
-            rendered = _refusal(error)
-        if scope["raw_path"] == _HEALTH and rendered.status in (200, 501, 503):
-            rendered = _health(rendered, scope["query_string"])
+            rendered = _refusal(status_of(type(error)), str(error))
+        except Exception as error:  # noqa: BLE001 - a defect of ours
+            self._service.defect(error)
+            rendered = _refusal(DEFECT, "internal error")
         await _send(send, rendered, head=scope["method"] == "HEAD")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
+    async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers = _headers(scope["headers"])
-        body = await _read(receive, headers)
+        body = await self._read(receive, headers)
         client = scope["client"]
         remote = f"{client[0]}:{client[1]}" if client else ""
-        request = wire.parse(
+        return wire.parse(
             scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
         )
+
+    async def _answer(self, request: Request) -> Answer | None:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer | None] = loop.create_future()
 
@@ -60,46 +80,55 @@ class App:
             if not future.done():
                 future.set_result(answer)
 
-        self._service.submit(request, resolve)
+        timer = loop.call_later(DEADLINE_SECONDS, resolve, None)
         try:
-            return await asyncio.wait_for(future, DEADLINE_SECONDS)
-        except TimeoutError:
-            return None
+            self._service.submit(request, resolve)
+            return await future
+        finally:
+            timer.cancel()
+
+    async def _read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+        """Return the whole body; raise TooLarge as soon as it is known to be past the limit.
+
+        Raise Unavailable while other bodies take all the room, _Gone when the rest never comes.
+        """
+        announced = headers.get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > wire.MAX_BODY:
+            raise TooLarge("http: request body too large")
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise _Gone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                self._receiving += len(chunk)
+                if size > wire.MAX_BODY:
+                    raise TooLarge("http: request body too large")
+                if self._receiving > MAX_BODIES:
+                    raise Unavailable("too many large requests at once: try again shortly")
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+        finally:
+            self._receiving -= size
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for name, value in raw:
-        headers.setdefault(name, value)
+        if name not in headers:
+            headers[name] = value
+        elif name in _ONCE:
+            raise InvalidRequest(f"the header {name.decode('ascii')} is given twice")
     return headers
 
 
-async def _read(receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-    """Return the whole body; raise TooLarge as soon as it is known to be past the limit."""
-    announced = headers.get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > wire.MAX_BODY:
-        raise TooLarge("http: request body too large")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            break
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > wire.MAX_BODY:
-            raise TooLarge("http: request body too large")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            break
-    return b"".join(chunks)
-
-
-def _refusal(error: IronkeepError) -> Rendered:
-    message = str(error)
-    body = json.dumps({"errors": [message] if message else []}, separators=(",", ":")).encode()
-    headers = [(b"cache-control", b"no-store"), (b"content-type", b"application/json")]
-    return Rendered(status_of(type(error)), headers, body)
+def _refusal(status: int, text: str) -> Rendered:
+    headers = [NO_STORE, (b"content-type", JSON.encode())]
+    return Rendered(status, headers, errors_body(text))
 
 
 def _health(rendered: Rendered, query: bytes) -> Rendered:
@@ -116,18 +145,13 @@ def _health(rendered: Rendered, query: bytes) -> Rendered:
     else:
         name, status = "activecode", 200
     given = wanted.get(name, [""])[0]
-    if given.isascii() and given.isdigit() and 100 <= int(given) <= 599:  # noqa: PLR2004 - HTTP's range
+    if given.isascii() and given.isdigit() and 200 <= int(given) <= 599:  # noqa: PLR2004 - final
         status = int(given)
     return Rendered(status, rendered.headers, rendered.body)
 
 
 async def _send(send: Send, rendered: Rendered, *, head: bool) -> None:
-    length = (b"content-length", str(len(rendered.body)).encode())
-    await send(
-        {
-            "type": "http.response.start",
-            "status": rendered.status,
-            "headers": [*rendered.headers, length],
-        }
-    )
-    await send({"type": "http.response.body", "body": b"" if head else rendered.body})
+    bare = rendered.status in BODILESS
+    headers = rendered.headers if bare else [*rendered.headers, length_of(rendered)]
+    await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head or bare else rendered.body})

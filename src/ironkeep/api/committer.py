@@ -2,7 +2,8 @@
 
 The loop thread executes; one long-lived writer thread makes batches durable. The next batch is
 whatever was executed while the last one synced, so batches form by themselves and no timer delays
-anybody.
+anybody. Nobody waits for ever: not on a disk that hangs (STALL_SECONDS), nor on witnesses that
+cannot be reached (QUORUM_SECONDS); such a client is told what is known.
 """
 
 import asyncio
@@ -10,69 +11,106 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.core.errors import IronkeepError, Unavailable
+from ironkeep.core.errors import Unavailable
 from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.ledger import Batch, Ledger
 
 Send = Callable[[Answer | None], None]
-"""Called with the answer once it may leave; with None when its fate is unknown."""
+"""Called once: with the answer when it may leave; with None when its fate is unknown."""
 
 MAX_WAITING: Final = 8_192
 """Requests that may wait for one sync; past it new ones are refused before they are executed."""
-STALL_NS: Final = 5_000_000_000
-"""While a sync takes longer than this, new requests are refused with 503 and not queued."""
+STALL_SECONDS: Final = 5.0
+"""Past this a sync is stalled: who waits is told so, and new requests are refused."""
+QUORUM_SECONDS: Final = 10.0
+"""How long an answer waits for the witnesses, of whom a healthy one is asked every second."""
+MAX_QUORUM: Final = 1_024
+"""Answers that wait for witnesses; past it an answer does not wait, and says so."""
 WORKERS: Final = 8
 """Threads for argon2."""
+MAX_WORK: Final = 256
+"""Logins that wait for a worker: eight take some 0.1 s, so the last one waits 3 s."""
 EFFECTS: Final = 8
 """Threads for connectors' calls: apart, so that targets that do not answer delay no login."""
+CLOSE_SECONDS: Final = 10.0
+
+UNSIGNED: Final = (
+    b'{"errors":["this was done and is in the journal, but no quorum of witnesses has signed it '
+    b'yet: see that the witnesses can be reached"]}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who hears of what is not an answer: a failure that only a restart mends, and a defect."""
+
+    failed: Callable[[BaseException], None]
+    defect: Callable[[Exception], None]
+
+
+@dataclass(slots=True)
+class _Unsigned:
+    """An answer that waits for witnesses, until the loop's clock shows `until`."""
+
+    answer: Answer
+    send: Send
+    until: float
+
+
+@dataclass(slots=True)
+class _Work:
+    """A pool of threads and how much it was given."""
+
+    pool: ThreadPoolExecutor
+    limit: int | None = None
+    count: int = field(default=0)
 
 
 class Committer:
     """Joins the loop, the ledger and the writer thread."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        loop: asyncio.AbstractEventLoop,
-        now_ns: Callable[[], int],
-        on_failed: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, ledger: Ledger, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
         self._ledger: Final = ledger
         self._loop: Final = loop
-        self._now_ns: Final = now_ns
-        self._on_failed: Final = on_failed
+        self._owner: Final = owner
         self._waiting: list[tuple[Answer | Waiting, Send]] = []
         self._flying: list[tuple[Answer | Waiting, Send]] = []
         self._busy = False
-        self._since_ns = 0
-        self._unsigned: list[tuple[int, Answer, Send]] = []
+        self._stalled = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._unsigned: list[_Unsigned] = []
+        self._idle: asyncio.Future[None] | None = None
         self.await_quorum = False
-        self._queue: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._pool: Final = ThreadPoolExecutor(WORKERS, "work")
-        self._effects: Final = ThreadPoolExecutor(EFFECTS, "effect")
+        self._queue: Final[queue.SimpleQueue[Batch | None]] = queue.SimpleQueue()
+        self._work: Final = _Work(ThreadPoolExecutor(WORKERS, "work"), MAX_WORK)
+        self._effects: Final = _Work(ThreadPoolExecutor(EFFECTS, "effect"))
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
     def require_room(self) -> None:
         """Raise Unavailable when a request should not even be executed now."""
+        if self._stalled:
+            raise Unavailable("the journal does not reach the disk: check the disk, then try again")
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many requests wait for the journal: try again shortly")
-        if self._busy and self._since_ns and self._now_ns() - self._since_ns > STALL_NS:
-            raise Unavailable("the journal does not reach the disk: check the disk, then try again")
 
     def submit(self, outcome: Answer | Waiting, send: Send) -> None:
         """Send outcome's answer when it may leave; start its work when it waits for some."""
-        if isinstance(outcome, Waiting) and outcome.receipt is None:
-            self._start(outcome, send)
-            self.nudge()
-            return
-        if isinstance(outcome, Answer) and outcome.receipt is None:
-            send(outcome)
-            return
+        if outcome.receipt is None:
+            if isinstance(outcome, Waiting):
+                self._start(outcome, send)
+                self.nudge()
+                return
+            # An answer without an entry may still have counted something, in the open batch.
+            if not self._ledger.has_open_batch():
+                self._deliver(outcome, send)
+                return
         self._waiting.append((outcome, send))
-        self.nudge()
+        if not self._busy:
+            self.nudge()
 
     def nudge(self) -> None:
         """Make sure that what was executed is on its way to the disk."""
@@ -81,13 +119,18 @@ class Committer:
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        batch = self._ledger.close()
+        """Hand the open batch to the writer, or find that there is none."""
         self._flying, self._waiting = self._waiting, []
+        try:
+            batch = self._ledger.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no answer may leave
+            self._fail(error)
+            batch = None
         if batch is None:
             self._release()
-            self._busy = False
+            self._rest()
             return
-        self._since_ns = self._now_ns()
+        self._alarm = self._loop.call_later(STALL_SECONDS, self._stall)
         self._queue.put(batch)
 
     def _write(self) -> None:
@@ -104,69 +147,143 @@ class Committer:
                 return
 
     def _done(self, batch: Batch, error: BaseException | None) -> None:
-        self._since_ns = 0
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._stalled = False
+        if error is None:
+            try:
+                self._ledger.settle(batch)
+            except Exception as failure:  # noqa: BLE001 - the journal is not what it should be
+                error = failure
         if error is not None:
             self._fail(error)
-        else:
-            self._ledger.settle(batch)
-            self._release()
+        self._release()
         if self._waiting:
             self._flush()
         else:
-            self._busy = False
-            self._loop.call_soon(self._flush_leftovers)
+            self._rest()
 
-    def _flush_leftovers(self) -> None:
-        if not self._busy and self._ledger.has_open_batch():
+    def _rest(self) -> None:
+        """Be ready for the next batch; what nobody waits for is made durable too."""
+        self._busy = False
+        if self._ledger.has_open_batch():
             self.nudge()
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _stall(self) -> None:
+        """Tell those who wait for a sync that hangs; what they asked for may still happen."""
+        self._stalled = True
+        self._lose()
 
     def _release(self) -> None:
         flying, self._flying = self._flying, []
         for outcome, send in flying:
             if isinstance(outcome, Waiting):
                 self._start(outcome, send)
-            elif outcome.quorum and self.await_quorum and outcome.receipt is not None:
-                self._unsigned.append((outcome.receipt.index, outcome, send))
+            elif outcome.quorum and self.await_quorum:
+                self._await_quorum(outcome, send)
             else:
-                send(outcome)
+                self._deliver(outcome, send)
+
+    def _deliver(self, answer: Answer | None, send: Send) -> None:
+        """Send one answer; a client that cannot be written to must not cost the others theirs."""
+        try:
+            send(answer)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._owner.defect(error)
+
+    def _await_quorum(self, answer: Answer, send: Send) -> None:
+        if len(self._unsigned) >= MAX_QUORUM:
+            self._deliver(_unsigned(answer), send)
+            return
+        until = self._loop.time() + QUORUM_SECONDS
+        self._unsigned.append(_Unsigned(answer, send, until))
+        self._loop.call_at(until, self._expire)
 
     def cosigned(self, size: int) -> None:
         """Release the answers that waited for the witnesses: the log is cosigned up to size."""
-        ready = [item for item in self._unsigned if item[0] < size]
-        self._unsigned = [item for item in self._unsigned if item[0] >= size]
-        for _, answer, send in ready:
-            send(answer)
+        waiting, self._unsigned = self._unsigned, []
+        for item in waiting:
+            receipt = item.answer.receipt
+            if receipt is None or receipt.index < size:
+                self._deliver(item.answer, item.send)
+            else:
+                self._unsigned.append(item)
+
+    def _expire(self) -> None:
+        """Answer those who waited too long: it was done, and nobody else has vouched for it."""
+        now = self._loop.time()
+        late = [item for item in self._unsigned if item.until <= now]
+        self._unsigned = [item for item in self._unsigned if item.until > now]
+        for item in late:
+            self._deliver(_unsigned(item.answer), item.send)
 
     def _fail(self, error: BaseException) -> None:
         """Withhold every answer of the batch and of what was executed on top of it."""
+        if isinstance(error, OSError):
+            try:
+                self._ledger.recover()
+            except Exception as fatal:  # noqa: BLE001 - what cannot be recovered is fatal
+                self._owner.failed(fatal)
+        else:
+            self._owner.failed(error)
+        self._lose()
+
+    def _lose(self) -> None:
         lost = [*self._flying, *self._waiting]
         self._flying, self._waiting = [], []
-        try:
-            if not isinstance(error, OSError):
-                raise error
-            self._ledger.recover()
-        except (IronkeepError, OSError, RuntimeError) as fatal:
-            self._on_failed(fatal)
         for _, send in lost:
-            send(None)
+            self._deliver(None, send)
 
     def _start(self, waiting: Waiting, send: Send) -> None:
-        pool = self._pool if waiting.receipt is None else self._effects
-        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
-        future.add_done_callback(lambda done: self._resume(waiting, done, send))
-
-    def _resume(self, waiting: Waiting, done: "asyncio.Future[object]", send: Send) -> None:
-        if done.cancelled():
-            send(None)
+        work = self._work if waiting.receipt is None else self._effects
+        if work.limit is not None and work.count >= work.limit:
+            busy = Unavailable("too many requests wait for a worker: try again shortly")
+            self._loop.call_soon(self._resume, waiting, busy, send)
             return
-        self.submit(waiting.finish(done.result()), send)
+        work.count += 1
+
+        def done(future: "asyncio.Future[object]") -> None:
+            work.count -= 1
+            if future.cancelled():
+                self._deliver(None, send)
+            else:
+                self._resume(waiting, future.result(), send)
+
+        try:
+            self._loop.run_in_executor(work.pool, _outcome_of, waiting).add_done_callback(done)
+        except RuntimeError:  # no thread to be had, or the pool was shut down
+            work.count -= 1
+            error = Unavailable("no worker could be started: try again shortly")
+            self._loop.call_soon(self._resume, waiting, error, send)
+
+    def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
+        try:
+            outcome = waiting.finish(result)
+        except Exception as error:  # noqa: BLE001 - the client is told that nobody knows
+            self._owner.defect(error)
+            self._deliver(None, send)
+            return
+        self.submit(outcome, send)
+
+    async def drain(self) -> None:
+        """Wait until everything executed is durable and answered, or known to be lost."""
+        while self._busy or self._ledger.has_open_batch():
+            self._idle = self._loop.create_future()
+            self.nudge()
+            await self._idle
 
     def close(self) -> None:
         """Let the writer finish what it has and stop; call after the last answer."""
         self._queue.put(None)
-        self._thread.join(timeout=10)
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        self._effects.shutdown(wait=False, cancel_futures=True)
+        self._thread.join(CLOSE_SECONDS)
+        self._work.pool.shutdown(wait=False, cancel_futures=True)
+        self._effects.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _unsigned(answer: Answer) -> Answer:
+    return Answer(answer.receipt, UNSIGNED, Unavailable)
 
 
 def _outcome_of(waiting: Waiting) -> object:

@@ -2,26 +2,37 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
 from ironkeep.api.asgi import App
-from ironkeep.api.protocol import Protocol
+from ironkeep.api.head import Heads
+from ironkeep.api.protocol import MAX_CONNECTIONS, Protocol
 from ironkeep.api.service import Service
 from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest
 
 BACKLOG: Final = 2_048
 """Connections that may wait for accept."""
-MAX_CONNECTIONS: Final = 10_000
-"""Beyond it a connection gets 503: each costs about 20 KiB."""
+SPARE_FILES: Final = 256
+"""Descriptors for everything that is no connection: the database, the journal, connectors."""
 GRACE_SECONDS: Final = 5
 """What requests under way get to finish when the server is told to stop."""
 KEEP_ALIVE_SECONDS: Final = 120
+SWEEP_SECONDS: Final = 1.0
+
+_SILENT: Final[dict[str, Any]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"none": {"class": "logging.NullHandler"}},
+    "loggers": {"uvicorn": {"handlers": ["none"], "propagate": False}},
+}
+"""uvicorn would write a line for every malformed request: strangers could fill a disk with them."""
 
 
 class _Server(uvicorn.Server):
@@ -37,8 +48,8 @@ class Servers:
     """All listeners of one process."""
 
     def __init__(self, service: Service, listeners: Sequence[Listener]) -> None:
-        Protocol.service = service
         self._app: Final = App(service)
+        self._protocol: Final = _protocol_of(service)
         self._servers: Final[list[tuple[_Server, socket.socket]]] = []
         for listener in listeners:
             self._servers.append((_Server(self._configure(listener)), bind(listener)))
@@ -46,17 +57,16 @@ class Servers:
     def _configure(self, listener: Listener) -> uvicorn.Config:
         config = uvicorn.Config(
             self._app,
-            http=Protocol,
+            http=self._protocol,
             ws="none",
             loop="none",
             lifespan="off",
             interface="asgi3",
-            log_config=None,
+            log_config=_SILENT,
             access_log=False,
             server_header=False,
             date_header=False,
             proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
@@ -75,19 +85,50 @@ class Servers:
 
     async def run(self) -> None:
         """Serve until `stop`."""
-        await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in self._servers))
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            await asyncio.gather(*(server.serve(sockets=[sock]) for server, sock in self._servers))
+        finally:
+            sweeping.cancel()
 
     def stop(self) -> None:
         """Accept nothing more, finish what is under way, and let `run` return."""
         for server, _ in self._servers:
             server.should_exit = True
 
-    def sweep(self, now: float) -> None:
+    async def _sweep(self) -> None:
         """Close connections whose clients are too slow."""
-        for server, _ in self._servers:
-            for connection in list(server.server_state.connections):
-                if isinstance(connection, Protocol):
-                    connection.sweep(now)
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = loop.time()
+            for server, _ in self._servers:
+                for connection in list(server.server_state.connections):
+                    if isinstance(connection, Protocol):
+                        connection.sweep(now)
+
+
+def _protocol_of(service: Service) -> type[Protocol]:
+    """Return the protocol with what uvicorn, which makes the connections, does not know."""
+    heads = Heads()
+
+    class Connection(Protocol):
+        """A connection to one service."""
+
+        def __init__(self, **rest: Any) -> None:
+            super().__init__(service, heads, **rest)
+
+    return Connection
+
+
+def raise_file_limit() -> None:
+    """Let this process have as many connections as we allow, if the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def bind(listener: Listener) -> socket.socket:

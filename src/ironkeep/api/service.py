@@ -5,61 +5,82 @@ Both ways in, the short one of api/protocol.py and ASGI, end here.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ironkeep.api.committer import Committer
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError
-from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Request
 
-_REASONS: Final = {
-    200: b"OK", 202: b"Accepted", 204: b"No Content", 307: b"Temporary Redirect",
-    400: b"Bad Request", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
-    413: b"Payload Too Large", 415: b"Unsupported Media Type", 429: b"Too Many Requests",
-    472: b"", 473: b"", 500: b"Internal Server Error", 501: b"Not Implemented",
-    502: b"Bad Gateway", 503: b"Service Unavailable",
-}  # fmt: skip
-_LOST: Final = json.dumps(
-    {"errors": ["the disk failed while this request was made durable: its outcome is unknown"]}
-).encode()
+Header = tuple[bytes, bytes]
+
+NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+STRICT: Final[Header] = (
+    b"strict-transport-security",
+    b"max-age=31536000; includeSubDomains",
+)
+
+BODILESS: Final = frozenset({204, 304})
+"""Statuses after which a body, or its length, would be taken for the next answer (RFC 9110)."""
+
+_COMMON: Final = (
+    b"HTTP/1.1 200 OK\r\ncache-control: no-store\r\n%bcontent-type: application/json\r\n"
+    b"x-ironkeep-audit: %b\r\ncontent-length: %d\r\n\r\n%b"
+)
+"""The head of most answers, as `_render_any` would put it together."""
+_STRICT_LINE: Final = b"%b: %b\r\n" % STRICT
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True):
     """An answer in HTTP terms; header names are lower case."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: list[Header]
     body: bytes
 
 
 class Service:
     """The whole server behind the wire."""
 
-    def __init__(self, pipeline: Pipeline, committer: Committer) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        committer: Committer,
+        on_defect: Callable[[Exception], None],
+    ) -> None:
         self._pipeline: Final = pipeline
         self._committer: Final = committer
+        self.defect: Final = on_defect
 
     def submit(self, request: Request, send: Callable[[Answer | None], None]) -> None:
         """Execute request now; call send when its answer may leave, with None when it is lost."""
         try:
             self._committer.require_room()
-        except IronkeepError as error:
-            body = json.dumps({"errors": [str(error)]}).encode()
-            send(Answer(None, body, error=type(error)))
+            outcome = self._pipeline.handle(request)
+        except Exception as error:  # noqa: BLE001 - one request must not take others with it
+            send(self._failed(error))
             return
-        self._committer.submit(self._pipeline.handle(request), send)
+        self._committer.submit(outcome, send)
+
+    def _failed(self, error: Exception) -> Answer:
+        """Return the answer to a request that the pipeline did not take or could not journal."""
+        if isinstance(error, IronkeepError):
+            return Answer(None, errors_body(str(error)), type(error))
+        self.defect(error)
+        return Answer(None, errors_body("internal error"), type(error))
 
     def rendered(self, answer: Answer | None, *, secure: bool) -> Rendered:
         """Return answer in HTTP terms."""
-        status, body = outcome_of(answer)
-        headers = [(b"cache-control", b"no-store")]
-        if secure:
-            headers.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
-        if answer is not None:
+        status, body = _outcome_of(answer)
+        headers = [NO_STORE, STRICT] if secure else [NO_STORE]
+        if answer is None:
+            headers.append((b"content-type", JSON.encode()))
+        else:
             headers.append((b"content-type", answer.content_type.encode()))
             if answer.receipt is not None:
                 headers.append((b"x-ironkeep-audit", answer.receipt.header.encode()))
@@ -69,20 +90,50 @@ class Service:
 
     def render(self, answer: Answer | None, *, secure: bool) -> bytes:
         """Return answer as one HTTP/1.1 message."""
-        rendered = self.rendered(answer, secure=secure)
-        lines = [b"HTTP/1.1 %d %b\r\n" % (rendered.status, _REASONS[rendered.status])]
-        lines += [b"%b: %b\r\n" % header for header in rendered.headers]
-        lines.append(b"content-length: %d\r\n\r\n" % len(rendered.body))
-        lines.append(rendered.body)
-        return b"".join(lines)
+        if answer is None or answer.receipt is None or answer.content_type is not JSON:
+            return message(self.rendered(answer, secure=secure))
+        body = answer.body
+        if answer.error is not None or answer.absent or answer.accepted or body is None:
+            return message(self.rendered(answer, secure=secure))
+        strict = _STRICT_LINE if secure else b""
+        return _COMMON % (strict, answer.receipt.header.encode(), len(body), body)
 
 
-def outcome_of(answer: Answer | None) -> tuple[int, bytes]:
+def message(rendered: Rendered) -> bytes:
+    """Return rendered as one HTTP/1.1 message."""
+    bare = rendered.status in BODILESS
+    headers = rendered.headers if bare else [*rendered.headers, length_of(rendered)]
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join((STATUS_LINE[rendered.status], *lines, b"\r\n", b"" if bare else rendered.body))
+
+
+def length_of(rendered: Rendered) -> Header:
+    """Return the header that says how long the body is."""
+    return b"content-length", b"%d" % len(rendered.body)
+
+
+def refusal(status: int, text: str) -> bytes:
+    """Return the message that refuses what is no request, before the connection is closed."""
+    headers = [NO_STORE, (b"content-type", JSON.encode()), (b"connection", b"close")]
+    return message(Rendered(status, headers, errors_body(text)))
+
+
+def errors_body(text: str) -> bytes:
+    """Return Vault's body of an error; one without a text has an empty list."""
+    return json.dumps({"errors": [text] if text else []}, separators=(",", ":")).encode()
+
+
+_LOST: Final = errors_body(
+    "the disk failed while this request was made durable: its outcome is unknown"
+)
+
+
+def _outcome_of(answer: Answer | None) -> tuple[int, bytes]:
     """Return status and body."""
     if answer is None:
         return 503, _LOST
     if answer.error is not None:
-        return status_of(answer.error), answer.body or b'{"errors":[]}'
+        return status_of(answer.error), answer.body or errors_body("")
     if answer.absent:
         return 404, answer.body or b""
     if answer.accepted:

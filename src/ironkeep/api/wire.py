@@ -72,7 +72,10 @@ def parse(
     if op in (Operation.READ, Operation.LIST, Operation.DELETE):
         data = {k: v[0] if len(v) == 1 else v for k, v in parameters.items() if k not in _CONTROL}
     elif op is not Operation.HELP:
-        data = _body(body, headers.get(b"content-type", b""), patch=op is Operation.PATCH)
+        kind = headers.get(b"content-type", b"")
+        if op is Operation.PATCH and _media_type(kind) != b"application/merge-patch+json":
+            raise UnsupportedMedia("a PATCH body is of type application/merge-patch+json")
+        data = parse_body(body, kind)
     return Request(op, path, data, **from_headers(headers), remote=remote)
 
 
@@ -129,16 +132,18 @@ def _reading(parameters: Mapping[str, list[str]]) -> Operation:
     raise InvalidRequest("the list parameter takes true or false")
 
 
-def _body(body: bytes, content_type: bytes, *, patch: bool) -> dict[str, Any]:
-    kind = content_type.split(b";")[0].strip().lower()
-    if patch and kind != b"application/merge-patch+json":
-        raise UnsupportedMedia("a PATCH body is of type application/merge-patch+json")
+def parse_body(body: bytes, content_type: bytes) -> dict[str, Any]:
+    """Return the fields in a body: a form if it says so and does not look like JSON, else JSON."""
     text = body.lstrip(b" \t\r\n")
     if not text:
         return {}
-    if kind == b"application/x-www-form-urlencoded" and text[:1] not in b"{[":
+    if text[:1] not in b"{[" and _media_type(content_type) == b"application/x-www-form-urlencoded":
         return {k: v[0] if len(v) == 1 else v for k, v in _query(text).items()}
     return parse_json(body)
+
+
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.split(b";")[0].strip().lower()
 
 
 def _reject_constant(name: str) -> None:
