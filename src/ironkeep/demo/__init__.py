@@ -1,1 +1,1 @@
-"""The breach replay, told on a terminal and checked at each step."""
+"""The breach replay: a real server, real witnesses and a real database, and every step asserted."""

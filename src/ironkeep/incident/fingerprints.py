@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from ironkeep.core.node import NodeId
 from ironkeep.core.secret import Secret
@@ -28,6 +27,7 @@ MAX_SEARCHED: Final = 4 << 20
 
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{11,}")
 _HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2}){8,}")
+_ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 _BREAKS: Final = re.compile(rb"(?<=[A-Za-z0-9+/_-]{60})\r?\n[ \t]*")
 
 
@@ -112,7 +112,7 @@ def normal(data: bytes) -> bytes:
 def _decoded(part: bytes) -> Iterator[bytes]:
     """Yield everything in part that reads as an encoding."""
     if b"%" in part:
-        yield unquote_to_bytes(part)
+        yield _ESCAPE.sub(lambda found: unhexlify(found[1]), part)
     if b"\\n" in part:
         yield part.replace(b"\\r", b"").replace(b"\\n", b"\n")
     joined = _BREAKS.sub(b"", part)

@@ -1,0 +1,122 @@
+"""What the story is played on: PostgreSQL, two witnesses and a server, each a real process."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from ironkeep.testing.postgres import PostgresServer
+from ironkeep.testing.server import ServerProcess
+from ironkeep.testing.witness_process import WitnessProcess, witness
+from ironkeep.tlog.note import VerifierKey
+
+WITNESS_SECONDS: Final = 20.0
+"""What the witnesses may take to cosign; they need one or two seconds."""
+
+_POLL_SECONDS: Final = 0.1
+_ANSWER_SECONDS: Final = 60
+
+
+class Answer:
+    """An HTTP answer: its status and document."""
+
+    def __init__(self, status: int, document: Any, body: bytes) -> None:
+        self.status: Final = status
+        self.body: Final = body
+        self.data: Final = (document or {}).get("data") or {}
+        self.auth: Final = (document or {}).get("auth") or {}
+        self.errors: Final = (document or {}).get("errors") or []
+
+
+class Stage:
+    """The processes, and how the people of the story reach them."""
+
+    def __init__(self, folder: Path, server: ServerProcess, database: PostgresServer) -> None:
+        self.folder: Final = folder
+        self.server: Final = server
+        self.database: Final = database
+
+    def send(
+        self, method: str, path: str, token: str = "", data: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Send one request in somebody's name; return the answer, good or not."""
+        request = urllib.request.Request(
+            f"{self.server.address}/v1/{path}",
+            None if data is None else json.dumps(data).encode(),
+            {"X-Vault-Token": token} if token else {},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+                status, body = answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                status, body = error.code, error.read()
+        try:
+            document = json.loads(body) if body else None
+        except ValueError:
+            document = None
+        return Answer(status, document, body)
+
+    def login(self, name: str, password: str) -> str:
+        """Log somebody in; return the token."""
+        answer = self.send("PUT", f"auth/userpass/login/{name}", data={"password": password})
+        token: str = answer.auth["client_token"]
+        return token
+
+    def connect(self, username: str, password: str) -> psycopg.Connection[TupleRow]:
+        """Open a database session, past Ironkeep, as anybody could who has the password."""
+        return self.database.connect(username, password)
+
+    def await_witnesses(self, case: str, token: str) -> Any:
+        """Return the verdict of a case once the witnesses have seen what it is based on."""
+        wanted = self.send("GET", f"incident/cases/{case}/verdict", token).data["log_size"]
+        deadline = time.monotonic() + WITNESS_SECONDS
+        while time.monotonic() < deadline:
+            verdict = self.send("GET", f"incident/cases/{case}/verdict", token).data
+            if verdict["witnessed_size"] >= wanted:
+                return verdict
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError("the witnesses did not cosign in time")
+
+
+@contextmanager
+def built(folder: Path) -> Iterator[Stage]:
+    """Start everything; stop it in the end."""
+    with ExitStack() as stack:
+        database = stack.enter_context(PostgresServer())
+        vkey = _log_key(folder)
+        towers = [
+            stack.enter_context(_witness(folder / name, vkey, name)) for name in ("north", "south")
+        ]
+        blocks = "".join(
+            f'witness "{tower.folder.name}" {{\n  address = "{tower.address}"\n'
+            f'  vkey = "{tower.key.format()}"\n}}\n'
+            for tower in towers
+        )
+        more = f"{blocks}quorum = 2\n"
+        server = stack.enter_context(ServerProcess.configured(folder, more=more))
+        server.initialise()
+        yield Stage(folder, server, database)
+
+
+def _log_key(folder: Path) -> VerifierKey:
+    """Start the server once, so that its log has a key for the witnesses to know."""
+    with ServerProcess.configured(folder):
+        """Its key is made before it says that it started."""
+    text = (folder / "data" / "audit" / "vkey").read_text()
+    return VerifierKey.parse(text.strip())
+
+
+@contextmanager
+def _witness(folder: Path, vkey: VerifierKey, name: str) -> Iterator[WitnessProcess]:
+    folder.mkdir()
+    with witness(folder, [vkey], more=["-name", f"{name}.example/witness"]) as running:
+        yield running
