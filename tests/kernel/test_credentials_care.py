@@ -161,3 +161,43 @@ def test_an_account_that_is_not_there_is_said_at_once() -> None:
     assert reply.error is UpstreamFailed
     assert "there is no such account" in reply.errors[0]
     assert bench.vault.read("database/static-creds/ghost").error is UpstreamFailed
+
+
+# What others are told.
+
+
+def test_what_a_credential_opens_is_told_when_it_is_made_and_when_its_system_moves() -> None:
+    bench = Bench()
+    told: list[tuple[str, str]] = []
+    bench.vault.house.credentials.on_linked.append(
+        lambda _turn, which, system: told.append((which.path, system))
+    )
+    bench.system.accounts["other"] = Account(b"first")
+    bench.role("other", password="first", skip_import_rotation=True)
+    first = "system:postgresql/db.example:5432"
+    assert told == [("static-creds/other", first)]
+    assert (
+        bench.vault.house.credentials.system_of(
+            bench.vault.house.state.begin(), bench.id("static-creds/other")
+        )
+        == first
+    )
+    told.clear()
+    bench.configure(TARGET.replace("sslmode=disable", ""))
+    assert told == [], "the same system, reached otherwise"
+    bench.configure(TARGET.replace("db.example", "db.new"))
+    moved = "system:postgresql/db.new:5432"
+    assert sorted(told) == [
+        ("config/main", moved),
+        ("static-creds/app", moved),
+        ("static-creds/other", moved),
+    ]
+    assert bench.vault.read("database/config/main").data["baselines"] == [1, 2]
+
+
+def test_a_baseline_is_told_of_in_the_commit_that_keeps_it() -> None:
+    bench = Bench()
+    told = []
+    bench.vault.house.baselines.on_baseline.append(lambda _turn, kept: told.append(kept))
+    shown = bench.write("database/baseline/main").data
+    assert [(kept.number, kept.digest) for kept in told] == [(2, shown["digest"])]

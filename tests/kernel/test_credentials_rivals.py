@@ -33,6 +33,14 @@ def test_of_two_rotations_at_once_the_second_is_refused(bench: Bench) -> None:
     assert bench.system.calls["set"] == 1
 
 
+def test_a_password_given_by_hand_waits_for_a_rotation_under_way(bench: Bench) -> None:
+    waiting = bench.start("database/rotate-root/main")
+    given = {"password": "by hand", "verify_connection": False}
+    assert bench.vault.write("database/config/main", given).error is Conflict
+    assert bench.vault.settle(waiting).error is None
+    bench.assert_sound("config/main", ADMIN)
+
+
 def test_a_driver_that_was_held_up_can_store_nothing(bench: Bench) -> None:
     """What another server that took over would do, with claims of its own."""
     waiting = bench.start()
@@ -159,5 +167,13 @@ def test_passwords_set_by_hand_are_kept_as_few_as_others(bench: Bench) -> None:
 
 
 def test_the_same_password_again_is_no_new_version(bench: Bench) -> None:
+    house, made_ns = bench.vault.house, bench.vault.clock.now_ns()
+    bench.vault.tick(60)
     bench.configure()
     assert list(bench.materials("config/main")) == [1]
+    about = house.credentials.store.about(house.state.begin(), bench.id("config/main"))
+    assert about.created_ns == made_ns
+    bench.system.accounts[ADMIN].password = b"by hand"
+    bench.configure(password="by hand")
+    about = house.credentials.store.about(house.state.begin(), bench.id("config/main"))
+    assert about.rotated_ns == bench.vault.clock.now_ns()

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import Conflict, NotFound, TooManyRequests
+from ironkeep.core.errors import Conflict, TooManyRequests
 from ironkeep.core.inventory import InventoryItem
 from ironkeep.core.node import NodeId
 from ironkeep.core.rotation import (
@@ -88,11 +88,10 @@ class Credentials:
         return CredentialId(which.mount, f"config/{which.name}")
 
     def admin_secret(self, tx: Tx, which: ConnectionId) -> Secret:
-        """Return the current password of a connection's administering account."""
+        """Return the current password of a connection's administering account; raise NotFound."""
         admin = self.admin(which)
         current = self.store.current(tx, admin)
-        if current is None:
-            raise NotFound(f"connection {which.name!r} has no password: configure it again")
+        assert current is not None, "an account that sets its own password has a current version"
         return self.store.secret(tx, admin, current)
 
     def system_of(self, tx: Tx, which: CredentialId) -> NodeId:
@@ -137,8 +136,8 @@ class Credentials:
         for listener in self.on_linked:
             listener(turn, which, system)
 
-    def replace(self, turn: Turn, which: CredentialId, known: Secret) -> int:
-        """Take in a password that a person set by hand; return its version.
+    def replace(self, turn: Turn, which: CredentialId, known: Secret) -> None:
+        """Take in a password that a person set by hand; the one that is current changes nothing.
 
         The versions before it stay known as previous ones. It also ends a rotation under way, and
         is the way on for an account that alone could set its own password and is lost.
@@ -147,7 +146,7 @@ class Credentials:
         record = self.store.record(turn.tx, which)
         for current in record.at(Stage.CURRENT):
             if self.store.secret(turn.tx, which, current).equals(known.reveal()):
-                return current
+                return
         number = max((each.number for each in record.versions), default=record.burnt) + 1
         replaced = msgspec.structs.replace(
             adopt(
@@ -166,7 +165,6 @@ class Credentials:
         about = msgspec.structs.replace(about, rotated_ns=turn.now_ns)
         self.store.write_about(turn.tx, which, about)
         self.store.write_record(turn.tx, which, replaced, turn.now_ns)
-        return number
 
     def remove(self, turn: Turn, which: CredentialId) -> None:
         """Forget a credential; its password stays what it is at the system."""
