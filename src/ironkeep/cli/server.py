@@ -5,6 +5,7 @@ import ipaddress
 from pathlib import Path
 from typing import Final
 
+from ironkeep.adapters.memory_guard import forbid_dumps
 from ironkeep.app import Server
 from ironkeep.cli import dev
 from ironkeep.cli.command import Command, Context
@@ -19,6 +20,7 @@ _STARTED: Final = "==> Ironkeep server started!"
 
 def _server(context: Context) -> int:
     args, terminal = context.args, context.terminal
+    forbid_dumps()
     if args.dev:
         if args.config:
             raise InvalidRequest("-dev takes no -config: it keeps nothing")
