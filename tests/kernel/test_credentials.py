@@ -5,9 +5,11 @@ from typing import Final
 import pytest
 
 from ironkeep.core.connector import Probe
-from ironkeep.core.errors import UpstreamFailed
+from ironkeep.core.errors import Conflict, UpstreamFailed
 from ironkeep.core.event import encode
+from ironkeep.core.rotation import ALERT_ATTEMPT
 from ironkeep.core.rotation_record import Stage
+from ironkeep.kernel import credentials
 from ironkeep.kernel.credential_store import CredentialId
 from ironkeep.testing.credential_bench import FIRST, Bench
 from ironkeep.testing.memory import Fault as CommitFault
@@ -102,6 +104,7 @@ def test_any_fault_delays_a_rotation_and_loses_nothing(bench: Bench, op: str, fa
 
 def test_a_system_that_is_away_moves_nothing_and_is_asked_less_and_less(bench: Bench) -> None:
     bench.system.break_down("probe", *[Fault.UNREACHABLE] * 1000)
+    bench.system.calls.clear()
     reply = bench.rotate()
     assert reply.error is UpstreamFailed
     assert "goes on by itself" in reply.errors[0]
@@ -109,10 +112,24 @@ def test_a_system_that_is_away_moves_nothing_and_is_asked_less_and_less(bench: B
         bench.vault.tick(1)
     asked = bench.system.calls["probe"]
     assert asked < 15
+    stuck = [entry.audited for entry in bench.effects() if entry.op == "stuck"]
+    assert stuck[0]["attempts"] == ALERT_ATTEMPT
+    assert len(stuck) == asked - ALERT_ATTEMPT + 1
     assert bench.state()["state"] == "prepared"
     assert bench.served() == FIRST.encode()
     bench.system.faults.clear()
     assert bench.rotate().error is None, "a person's request does not wait"
+    bench.assert_sound()
+
+
+def test_a_drive_is_bounded_and_goes_on_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "MAX_STEPS", 3)
+    assert bench.rotate().error is Conflict
+    monkeypatch.undo()
+    assert bench.state()["state"] != "idle"
+    bench.settle()
     bench.assert_sound()
 
 

@@ -315,7 +315,6 @@ class Credentials:
     def _standing(
         self, turn: Turn, which: CredentialId, record: Record, action: Done | Wait | Lost
     ) -> Rotated:
-        self.store.write_record(turn.tx, which, record, turn.now_ns)
         current = next(iter(record.at(Stage.CURRENT)), 0)
         if isinstance(action, Done):
             return Rotated(True, False, current, "", 0)
