@@ -14,6 +14,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.incident import desk as desks, survey
 from ironkeep.incident.archive import Archive
 from ironkeep.incident.desk import Desk, Stored, instant, when, words
+from ironkeep.incident.links import spell_out
 from ironkeep.incident.naming import Names
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.plugin import Call, Response, Route
@@ -71,6 +72,7 @@ def open_case(call: Call, given: OpenCase) -> Response:
     desks.save(call.store, stored)
     for mount in names.mounts():
         call.house.scope.mounted(mount, call.now_ns)
+    spell_out(call, names)
     call.house.scope.write(opened, call.now_ns, by)
     _survey(call, file, names, subjects)
     return Response(data={**_summary(stored), "subjects": _labels(file, subjects)})
@@ -93,6 +95,7 @@ def widen(call: Call, given: WidenCase) -> Response:
     file = _as_if(call, stored, widened)
     desks.require_clean(file, desk.by)
     desks.save(call.store, stored)
+    spell_out(call, desk.names)
     call.house.scope.write(widened, call.now_ns, desk.by)
     _survey(call, file, desk.names, list(file.case.subjects))
     return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})

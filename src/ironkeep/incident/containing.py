@@ -16,6 +16,7 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident.desk import Desk, words
+from ironkeep.incident.links import spell_out
 from ironkeep.incident.survey import SURVEYED, Survey, Tokens, tokens_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
@@ -67,7 +68,7 @@ def _chosen(desk: Desk, text: str) -> list[NodeId]:
     if not text:
         # People and devices first: their sessions end with them.
         return sorted(desk.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
-    principal = desk.named(text) if ":" in text else desk.names.subject(text)
+    principal = desk.named(text)
     if kind_of(principal) not in PRINCIPALS:
         raise InvalidRequest("people, tokens and devices are contained; secrets are rotated")
     if principal not in desk.file.rows:
@@ -105,6 +106,9 @@ def _record(call: Call, case: str, cuts: list[Cut]) -> Response:
     """Put on record what is durable by now."""
     desk = Desk(call, case)
     desk.require_clean()
+    for mount in desk.names.mounts():
+        desk.house.scope.mounted(mount, call.now_ns)
+    spell_out(call, desk.names)
     contained = []
     for cut in cuts:
         for each in _records(desk, cut):

@@ -92,7 +92,7 @@ class Desk:
         for node in self.file.rows:
             if text in {node, self.label(node)}:
                 return node
-        return self.names.node(text)
+        return self.names.named(text)
 
     def require_clean(self) -> None:
         """Raise PermissionDenied when the caller is exposed: see the module."""

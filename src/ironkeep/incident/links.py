@@ -5,7 +5,13 @@ from typing import Any, Final
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.node import NodeId, parse_node
+from ironkeep.core.node import (
+    NodeId,
+    is_family,
+    parse_node,
+    secret_family,
+    secret_version,
+)
 from ironkeep.core.operation import Operation
 from ironkeep.core.reach import EdgeKind
 from ironkeep.incident.desk import instant, when, words
@@ -77,6 +83,32 @@ def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Re
     )
     call.house.scope.gated(gate, call.now_ns, actor_of(call))
     return Response(data={"gate": gate.gate, "need": gate.need, "target": gate.target})
+
+
+def spell_out(call: Call, names: Names) -> None:
+    """Link each version that is kept of a secret, where a link leads to all versions of it.
+
+    A verdict knows of a version only what is on record, and names a family for want of it.
+    """
+    wide = [edge for _, edge in call.house.scope.edges(call.tx) if is_family(NodeId(edge.target))]
+    wanted = {edge.target for edge in wide}
+    versions: dict[str, list[NodeId]] = {}
+    for mount in names.mounts() if wanted else ():
+        for kept in names.kept(mount):
+            family = secret_family(mount.uuid, kept.path)
+            if family in wanted:
+                versions[family] = [
+                    secret_version(mount.uuid, kept.path, each.number) for each in kept.versions
+                ]
+    for edge in wide:
+        call.house.scope.linked(
+            NodeId(edge.source),
+            EdgeKind(edge.kind),
+            versions.get(edge.target, ()),
+            edge.basis,
+            call.now_ns,
+            from_ns=edge.from_ns,
+        )
 
 
 def delete(call: Call, given: Named) -> Response:

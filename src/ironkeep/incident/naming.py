@@ -25,6 +25,9 @@ from ironkeep.kernel.mounts import Table
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount
 
+MAX_NAME: Final = 2_048
+"""Characters of a name as people write it: long paths fit."""
+
 _FAMILY: Final = "*"
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 _SESSION: Final = "token:"
@@ -52,7 +55,7 @@ class Names:
 
     def subject(self, text: str) -> NodeId:
         """Return who or what a case is about; raise InvalidRequest when nobody is known so."""
-        text = text.strip()
+        text = _printable(text)
         if text.startswith(_SESSION):
             return node(NodeKind.SESSION, text.removeprefix(_SESSION))
         if text.startswith(_PERSON):
@@ -67,12 +70,18 @@ class Names:
             )
         return found[0]
 
+    def named(self, text: str) -> NodeId:
+        """Return the node of a subject, or else of anything that `node` takes."""
+        people = text.strip().startswith((_SESSION, _PERSON))
+        plain = ":" not in text and "/" not in text
+        return self.subject(text) if people or plain else self.node(text)
+
     def node(self, text: str, *, family: bool = False) -> NodeId:
         """Return the node of a name: `kind:name` as it is, or the path of a secret.
 
         Without a version the path stands for the current one, or for all of them with family.
         """
-        text = text.strip()
+        text = _printable(text)
         kind, colon, _ = text.partition(":")
         if colon and kind in _KINDS:
             return parse_node(text)
@@ -80,7 +89,7 @@ class Names:
 
     def secret(self, text: str, *, family: bool = False) -> NodeId:
         """Return the node of a secret's path, see the module; raise InvalidRequest."""
-        path, at, version = text.rpartition("@")
+        path, at, version = _printable(text).rpartition("@")
         if not at or not (version == _FAMILY or _NUMBER.fullmatch(version)):
             path, version = text, _FAMILY if family else ""
         mount = self.table.find(path)
@@ -125,6 +134,14 @@ class Names:
         ]
         ids = dict.fromkeys(entity.id for entity in known if entity is not None)
         return [node(NodeKind.PERSON, each) for each in ids]
+
+
+def _printable(text: str) -> str:
+    """Return text stripped; raise InvalidRequest when nobody could read or store it."""
+    stripped = text.strip()
+    if not stripped or len(stripped) > MAX_NAME or not stripped.isprintable():
+        raise InvalidRequest(f"a name has 1 to {MAX_NAME} printable characters")
+    return stripped
 
 
 def document_path(name: str) -> str:

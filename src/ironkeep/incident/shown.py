@@ -14,7 +14,7 @@ from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import Evidence, LogFacts
-from ironkeep.core.leaf import Disclosed, check_disclosed, is_key, predecessor
+from ironkeep.core.leaf import Disclosed, check_disclosed, epoch_start, is_key
 from ironkeep.core.pack import EarlierLeaf, LogEvidence, WindowLeaf
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import cosigned_at
@@ -128,7 +128,7 @@ def opening_digest(log: LogEvidence, index: int) -> str:
 
 def _is_withheld(shown: WindowLeaf) -> bool:
     """Return whether a leaf is neither a disclosed entry nor one of those that are no entries."""
-    return not (shown.salt or is_key(shown.leaf) or predecessor(shown.leaf) is not None)
+    return not (shown.salt or is_key(shown.leaf) or epoch_start(shown.leaf) is not None)
 
 
 def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:

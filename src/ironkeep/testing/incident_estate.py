@@ -4,9 +4,11 @@ The database is simulated behind the real engine. The clock moves a second with 
 that times tell the order.
 """
 
+import copy
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from ironkeep.core import evidence as ev
 from ironkeep.core.operation import Operation
 from ironkeep.incident.trust import TrustedKeys
 from ironkeep.kernel.house import Settings
+from ironkeep.testing.memory import FakeClock, MemoryStorage
 from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.testing.simulated import Account, SimulatedSystem
 from ironkeep.testing.vault import Reply, Vault
@@ -52,6 +55,11 @@ class Estate:
         self._people()
         self._secrets(hosts)
         self.responder: Final = self.login("responder")
+
+    @classmethod
+    def fresh(cls) -> "Estate":
+        """Return an estate as it is after its set-up, by way of a copy: set-up hashes passwords."""
+        return _copied(_template())
 
     def _people(self) -> None:
         self.must("sys/auth/userpass", {"type": "userpass"})
@@ -179,6 +187,33 @@ class Estate:
         assert head is not None
         line = self.cosigner.cosign(head.checkpoint, self.vault.clock.now_ns() // 10**9)
         journal.add_cosignatures(head.checkpoint, [line])
+
+
+@cache
+def _template() -> Estate:
+    return Estate()
+
+
+def _copied(template: Estate) -> Estate:
+    """Return an estate over copies of the template's storage, log and system, unsealed."""
+    copied = copy.copy(template)
+    system = copy.deepcopy(template.system)
+    old = template.vault
+    storage = MemoryStorage()
+    storage.restore(old.storage.snapshot())
+    vault = Vault(
+        PLUGINS,
+        storage=storage,
+        disk=old.disk.copy(),
+        clock=FakeClock(old.clock.now_ns()),
+        seed=1,
+        connectors={"postgresql": system},
+        settings=old.settings,
+    )
+    vault.keys, vault.root = old.keys, old.root
+    vault.unseal()
+    vars(copied).update(system=system, vault=vault)
+    return copied
 
 
 def opened(verdict: Mapping[str, Any]) -> set[tuple[str, str]]:

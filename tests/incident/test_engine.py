@@ -1,0 +1,426 @@
+"""A case from its opening to the proof, as a responder works on it, over the simulated database."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ironkeep.core import dsse, evidence as ev
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.operation import Operation
+from ironkeep.core.pack import read_statement
+from ironkeep.core.verdict import Outcome
+from ironkeep.incident.verifier import Level, verify_pack
+from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
+from ironkeep.testing.simulated import Account
+
+APP = "database/static-creds/app version 2"
+KEY = "secret/backup/key version 1"
+
+
+@pytest.fixture
+def estate() -> Estate:
+    return Estate.fresh()
+
+
+def stolen(estate: Estate) -> str:
+    """Steal the engineer's session, and read the database password with it."""
+    token = estate.login("engineer")
+    estate.read_password(token)
+    return token
+
+
+def labels(rows: list[dict[str, Any]]) -> set[str]:
+    return {row["label"] for row in rows}
+
+
+def test_a_case_ends_in_a_proof_that_others_verify(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    verdict = estate.verdict(case)
+    assert (verdict["outcome"], verdict["open_items"]) == ("PROVEN", [])
+    report = verify_pack(estate.pack(case), estate.trust())
+    assert (report.level, report.proven, report.cosigners) == (Level.VERIFIED, True, ("tower",))
+    assert report.withheld == 0
+    assert estate.vault.defects == []
+
+
+def test_exposure_says_what_and_why(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert labels(found["did_read"]) == labels(found["could_read"]) == {APP}
+    reached = {row["label"]: row for row in found["could_reach"]}
+    system = reached["system postgresql/db.example:5432"]
+    assert [step["by"] for step in system["why"]] == ["may-read", "opens"]
+    assert reached[APP]["state"] == "exposed"
+    assert found["counts"]["could_reach"] == len(found["could_reach"])
+
+
+STEPS: list[tuple[str, str, str]] = [
+    ("contain", "not contained", "person userpass-engineer"),
+    ("rotate", "not revoked", APP),
+    ("kill", "sessions not ended", APP),
+    ("probe", "not presented", APP),
+    ("sweep", "not swept", "system postgresql/db.example:5432"),
+]
+
+
+@pytest.mark.parametrize(("left_out", "check", "label"), STEPS)
+def test_a_step_left_out_is_named(estate: Estate, left_out: str, check: str, label: str) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    steps = [step for step, _, _ in STEPS]
+    if left_out in {"contain", "rotate"}:
+        steps = steps[: steps.index(left_out)]
+    for step in steps:
+        if step != left_out:
+            estate.on(case, step)
+    estate.state(case)
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "NOT PROVEN"
+    assert (check, label) in opened(verdict)
+    todo = estate.get(f"incident/cases/{case}/steps", estate.responder)["steps"]
+    assert any(step["check"] == check and f"{left_out} {case}" in step["do"] for step in todo)
+    assert [step["step"] for step in todo] == sorted(step["step"] for step in todo)
+
+
+def test_nothing_new_is_made_before_everybody_is_contained(estate: Estate) -> None:
+    token = stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    before = estate.system.accounts["app"].password
+    early = estate.request(Operation.UPDATE, f"incident/cases/{case}/rotate", {}, estate.responder)
+    assert early.error is Conflict
+    assert "contain first" in early.errors[0]
+    assert estate.system.accounts["app"].password == before
+    contained = estate.on(case, "contain")["contained"]
+    assert [each["tokens_ended"] for each in contained] == [1]
+    gone = estate.request(Operation.READ, "database/static-creds/app", token=token)
+    assert gone.error is PermissionDenied
+
+
+def test_containing_ends_children_and_logins(estate: Estate) -> None:
+    token = stolen(estate)
+    child = estate.vault.request(
+        Operation.UPDATE, "auth/token/create", {"ttl": "1h"}, token=token
+    ).auth["client_token"]
+    estate.read_password(child)
+    case = estate.open_case("person:engineer", start="5s")
+    assert estate.on(case, "contain")["contained"][0]["tokens_ended"] == 2
+    for each in (token, child):
+        assert estate.request(Operation.READ, "database/static-creds/app", token=each).error
+    again = estate.vault.request(
+        Operation.UPDATE,
+        "auth/userpass/login/engineer",
+        {"password": "correct horse battery"},
+        token=None,
+    )
+    assert again.error is PermissionDenied
+    # Making a token with a stolen session is a foothold that somebody has to answer for.
+    verdict = estate.verdict(case)
+    item = next(i for i in verdict["open_items"] if i["check"] == "foothold in vault")
+    estate.on(case, "explain", item=item["item"], reason="ended with its parent")
+    assert "foothold in vault" not in {check for check, _ in opened(estate.verdict(case))}
+
+
+def test_a_stolen_token_is_a_case_of_its_own(estate: Estate) -> None:
+    token = stolen(estate)
+    accessor = estate.get("auth/token/lookup-self", token)["accessor"]
+    case = estate.open_case(f"token:{accessor}", start="4s")
+    estate.evict(case)
+    estate.state(case)
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+    # The person goes on with a new session: only the token was lost.
+    estate.login("engineer")
+
+
+def test_what_policies_no_longer_grant_was_readable_then(estate: Estate) -> None:
+    token = estate.login("colleague")
+    estate.vault.clock.advance(seconds=60)
+    estate.must("sys/policies/acl/mail", {"policy": 'path "x" { capabilities = ["read"] }'})
+    assert estate.request(Operation.READ, "secret/data/app/mail", token=token).error
+    case = estate.open_case("person:colleague", start="30s")
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert "secret/app/mail version 1" in labels(found["could_read"])
+    later = estate.open_case("person:colleague", start="1s")
+    found = estate.get(f"incident/cases/{later}/exposure", estate.responder)
+    # Exposure is the union of all cases, so the first one has to be out of the way.
+    assert "secret/app/mail version 1" not in {
+        row["label"] for row in found["could_read"] if row["exposed"] >= found["as_of"][:19]
+    }
+
+
+def test_the_first_case_closed_names_the_wrapped_key(estate: Estate) -> None:
+    """S1: stolen ciphertext first, the session later; asked as of the first case's day."""
+    estate.register_copy()
+    text = {"name": "repository", "content": document(CIPHERTEXT)}
+    found = estate.must("incident/documents", text, estate.responder)
+    assert found["copies"] == ["document:repository copy"]
+    first = estate.open_case("document:repository", start="2s")
+    estate.state(first)
+    closed = estate.vault.clock.now_ns()
+    verdict = estate.verdict(first)
+    assert verdict["outcome"] == "NOT PROVEN"
+    assert ("not revoked", KEY) in opened(verdict)
+    estate.vault.clock.advance(seconds=3600)
+    estate.must("sys/policies/acl/engineer", {"policy": _WRAPPING})
+    token = estate.login("engineer")
+    estate.get("secret/data/backup/wrapping", token)
+    second = estate.open_case("person:engineer", start="5s")
+    rows = {
+        row["label"]: row
+        for row in estate.get(f"incident/cases/{second}/exposure", estate.responder)["could_reach"]
+    }
+    assert rows[KEY]["in_clear"] is not None
+    ago = (estate.vault.clock.now_ns() - closed) // 10**9
+    then = estate.verdict(first, as_of=f"{ago + 2}s")
+    assert then["outcome"] == "NOT PROVEN"
+    assert ("not revoked", KEY) in opened(then)
+    report = verify_pack(estate.pack(first, as_of=f"{ago + 3}s"), estate.trust())
+    assert report.verdict.outcome is Outcome.NOT_PROVEN
+
+
+_WRAPPING = 'path "secret/data/backup/wrapping" { capabilities = ["read"] }'
+
+
+def test_one_believed_unused_among_many_is_named(estate: Estate) -> None:
+    """S2: everything is rotated but one."""
+    estate.login("engineer")
+    names = [f"app-{number}" for number in range(8)]
+    for name in names:
+        estate.system.accounts[name] = Account(b"imported password")
+        role = {"db_name": "orders", "username": name, "password": "imported password"}
+        estate.must(f"database/static-roles/{name}", role)
+    policy = 'path "database/static-creds/*" { capabilities = ["read"] }'
+    estate.must("sys/policies/acl/engineer", {"policy": policy})
+    estate.vault.clock.advance(seconds=60)
+    case = estate.open_case("person:engineer", start="30s")
+    estate.on(case, "contain")
+    for name in ("app", *names[:-1]):
+        estate.on(case, "rotate", secret=f"database/static-creds/{name}@2")
+    verdict = estate.verdict(case)
+    not_revoked = {label for check, label in opened(verdict) if check == "not revoked"}
+    assert not_revoked == {"database/static-creds/app-7 version 2"}
+
+
+def test_a_verifier_that_still_accepts_is_named() -> None:
+    """S4, on two hosts of one system: the replica still knows the old password."""
+    estate = Estate(hosts="db.example,replica.example")
+    stolen(estate)
+    old = estate.system.accounts["app"].password
+    case = estate.open_case("person:engineer", start="3s")
+    for step in ("contain", "rotate"):
+        estate.on(case, step)
+    estate.system.stale["replica.example:5432"] = {"app": old}
+    estate.on(case, "probe")
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "DISPROVEN"
+    assert ("worked after revocation", APP) in opened(verdict)
+
+
+def test_an_intruders_account_is_listed_and_blocks(estate: Estate) -> None:
+    """S8: added, it blocks until explained; acting, it disproves."""
+    stolen(estate)
+    estate.system.accounts["maintenance"] = Account(b"way back in", sessions=1)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    assert estate.verdict(case)["outcome"] == "DISPROVEN"
+    estate.system.accounts["maintenance"].sessions = 0
+    swept = estate.on(case, "sweep")["swept"][0]["differences"]
+    assert [(one["what"], one["acting"]) for one in swept] == [("added", False)]
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "NOT PROVEN"
+    assert {check for check, _ in opened(verdict)} == {"not explained"}
+    estate.on(case, "explain", item=swept[0]["id"], reason="made by the vendor, ticket 12")
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+    unknown = {"item": "principal account other", "reason": "none"}
+    path = f"incident/cases/{case}/explain"
+    assert estate.request(Operation.UPDATE, path, unknown, estate.responder).error is NotFound
+
+
+def test_a_replacement_read_by_somebody_exposed_is_told(estate: Estate) -> None:
+    """S3: somebody is let in again too early, and receives the new secret."""
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+    estate.on(case, "readmit", principal="person userpass-engineer", reason="new machine")
+    token = estate.login("engineer")
+    estate.read_password(token)
+    verdict = estate.verdict(case)
+    # Readmitted with an owner: that is a decision on record, not a leak.
+    assert not {check for check, _ in opened(verdict)} & {"delivered to exposed", "acts again"}
+
+
+def test_by_hand(estate: Estate) -> None:
+    """What no connector manages is revoked by people, and reported with a receipt."""
+    token = estate.login("colleague")
+    estate.get("secret/data/app/mail", token)
+    case = estate.open_case("person:colleague", start="3s")
+    estate.on(case, "contain")
+    told = {"secret": "secret/app/mail@1", "method": "reset", "receipt": "mail ticket 9"}
+    done = estate.on(case, "rotate", **told)["rotated"]
+    assert [each["detail"] for each in done] == ["as reported"]
+    path = f"incident/cases/{case}/rotate"
+    for missing in ("method", "receipt"):
+        data = {key: value for key, value in told.items() if key != missing}
+        assert (
+            estate.request(Operation.UPDATE, path, data, estate.responder).error is InvalidRequest
+        )
+    other = {**told, "secret": "secret/backup/key@1"}
+    assert estate.request(Operation.UPDATE, path, other, estate.responder).error is InvalidRequest
+    verdict = estate.verdict(case)
+    assert ("no verifier", "secret/app/mail version 1") in opened(verdict)
+    given = {"item": "secret/app/mail version 1", "reason": "the mail system is gone", "ttl": "24h"}
+    estate.on(case, "exempt", **given)
+    verdict = estate.verdict(case)
+    assert ("no verifier", "secret/app/mail version 1") not in opened(verdict)
+    assert [each["owner"] for each in verdict["exemptions"]] == ["userpass-responder"]
+    estate.vault.clock.advance(seconds=86_400)
+    assert ("no verifier", "secret/app/mail version 1") in opened(estate.verdict(case))
+
+
+def test_links_from_metadata_and_by_hand(estate: Estate) -> None:
+    custom = {"ironkeep-opens": "system:mail, store:archive", "ironkeep-wraps": "backup/key"}
+    estate.must("secret/metadata/app/mail", {"custom_metadata": custom})
+    link = {"source": "store:archive", "kind": "backs-up", "targets": "backup:tapes", "basis": "x"}
+    estate.must("incident/links", link, estate.responder)
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    case = estate.open_case("person:colleague", start="3s")
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    reached = labels(found["could_reach"])
+    assert {"system mail", "store archive", "backup tapes", KEY} <= reached
+    listed = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
+    assert {"store:archive"} <= {info["source"] for info in listed["key_info"].values()}
+    name = next(k for k, v in listed["key_info"].items() if v["source"] == "store:archive")
+    gone = estate.request(Operation.DELETE, f"incident/links/{name}", token=estate.responder)
+    assert gone.error is None
+    after = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
+    assert name not in after["keys"]
+    # It held when the secret leaked, so what it led to stays exposed.
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert "backup tapes" in labels(found["could_reach"])
+
+
+def test_gates_need_all_their_inputs(estate: Estate) -> None:
+    gate = {
+        "gate": "restore",
+        "need": 2,
+        "kind": "decrypts",
+        "known": "secret/backup/key",
+        "live": "database/static-creds/app",
+        "targets": "backup:tapes",
+        "basis": "how backups are made",
+    }
+    estate.must("incident/links", gate, estate.responder)
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert "backup tapes" not in labels(found["could_reach"])
+    again = estate.request(Operation.UPDATE, "incident/links", gate, estate.responder)
+    assert again.error is InvalidRequest
+
+
+def test_widening(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="2s")
+    estate.get("secret/data/app/mail", estate.login("colleague"))
+    data = {"basis": "the proxy's log", "subjects": "person:colleague", "start": "10s"}
+    widened = estate.on(case, "widen", **data)
+    assert len(widened["subjects"]) == 2
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert {APP, "secret/app/mail version 1"} <= labels(found["could_read"])
+    later = {"basis": "x", "start": "1s"}
+    path = f"incident/cases/{case}/widen"
+    assert estate.request(Operation.UPDATE, path, later, estate.responder).error is InvalidRequest
+    listed = estate.request(Operation.LIST, "incident/cases/", token=estate.responder).data
+    assert listed["keys"] == [case]
+    shown = estate.get(f"incident/cases/{case}", estate.responder)
+    assert shown["outcome"] == "NOT PROVEN"
+
+
+def test_a_new_version_is_not_exposed_by_a_survey_after_it(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    for step in ("contain", "rotate"):
+        estate.on(case, step)
+    estate.on(case, "widen", basis="seen earlier in the proxy's log", start="30s")
+    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    assert "database/static-creds/app version 3" not in labels(found["could_reach"])
+
+
+def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    estate.system.accounts["admin"].may_log_in = False
+    done = estate.on(case, "rotate")["rotated"]
+    assert [each["state"] for each in done] == ["waiting"]
+    assert ("not revoked", APP) in opened(estate.verdict(case))
+    estate.system.accounts["admin"].may_log_in = True
+    assert [each["state"] for each in estate.on(case, "rotate")["rotated"]] == ["revoked"]
+
+
+def test_the_window_begins_with_the_case_and_brings_the_scope_along(estate: Estate) -> None:
+    estate.vault.clock.advance(seconds=3600)
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="5s")
+    estate.evict(case)
+    estate.state(case)
+    raw = estate.pack(case)
+    pack, _ = read_statement(dsse.decode(raw))
+    assert pack.log.start > 20
+    tags = {each.body.partition('"incident":"')[2].partition('"')[0] for each in pack.log.earlier}
+    assert tags >= {"linked", "baselined"}
+    assert verify_pack(raw, estate.trust()).proven
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: {**data, "start": "yesterday"},
+        lambda data: {**data, "start": "2099-01-01T00:00:00Z"},
+        lambda data: {**data, "start": "2026-01-01T00:00:00"},
+        lambda data: {**data, "subjects": []},
+        lambda data: {**data, "subjects": ["nobody at all"]},
+        lambda data: {**data, "subjects": ["system:mail"]},
+        lambda data: {**data, "subjects": ["person:\ud800"]},
+        lambda data: {**data, "subjects": ["x" * 5000]},
+        lambda data: {**data, "title": " "},
+        lambda data: {**data, "basis": "two\nlines"},
+        lambda data: {key: value for key, value in data.items() if key != "basis"},
+    ],
+)
+def test_a_case_that_makes_no_sense_is_refused(
+    estate: Estate, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    good = {"title": "t", "subjects": ["person:engineer"], "start": "1s", "basis": "b"}
+    stolen(estate)
+    reply = estate.request(Operation.UPDATE, "incident/cases", change(good), estate.responder)
+    assert reply.error is InvalidRequest
+    assert estate.vault.defects == []
+    assert estate.must("incident/cases", good, estate.responder)["id"] == "1"
+
+
+def test_a_case_that_is_not_there(estate: Estate) -> None:
+    for case in ("1", "0", "-1", "01", "x", "9" * 30, "٣"):
+        reply = estate.request(
+            Operation.READ, f"incident/cases/{case}/verdict", token=estate.responder
+        )
+        assert reply.error is NotFound
+    assert estate.request(Operation.LIST, "incident/cases/", token=estate.responder).error
+    assert estate.vault.defects == []
+
+
+def test_root_items_are_named(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    path = f"incident/cases/{case}/check-root"
+    wrong = {"item": "cellar", "sound": True, "detail": "x"}
+    assert estate.request(Operation.UPDATE, path, wrong, estate.responder).error is InvalidRequest
+    estate.on(case, "check-root", item="policies", sound=False, detail="a stranger's policy")
+    assert ("root unsound", ev.ROOT_ITEMS[1]) in opened(estate.verdict(case))
