@@ -17,8 +17,9 @@ from ironkeep.adapters.witness_http import WitnessHttp, require_address
 from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.config import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack, UpstreamFailed
+from ironkeep.core.leaf import EpochStart
+from ironkeep.kernel.epochs import begin_epoch, continued, start_of
 from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.journal_recovery import begin_epoch, next_epoch
 from ironkeep.kernel.log_reader import Reader
 from ironkeep.kernel.static_log import StaticLeaves, folder_of, verify_static
 from ironkeep.testing.memory import SeededEntropy
@@ -373,9 +374,12 @@ def test_a_mirror_survives_the_log(tmp_path: Path, closing: ExitStack, said: lis
     assert theirs.get_entry(size - 1) == leaves[-1]
     # And a new epoch starts with its last checkpoint.
     note = (tmp_path / "mirror" / folder_of(SAMPLE_ORIGIN) / "checkpoint").read_bytes()
-    files, origin = MemoryLogFiles(LogDisk()), next_epoch(SAMPLE_ORIGIN)
-    fresh = begin_epoch(files, SeededEntropy(9), origin, READING_KEY, note)
-    assert note in fresh.log.leaf(0)
+    start = EpochStart(0, bytes(32), note)
+    files, origin = MemoryLogFiles(LogDisk()), "vault.example/audit/node-a/1"
+    notice = sample_entry(0)
+    fresh = begin_epoch(files, SeededEntropy(9), origin, READING_KEY, start, notice)
+    assert start_of(fresh.log) == start
+    assert continued(start) == head
     assert said == []
 
 

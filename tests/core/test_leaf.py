@@ -12,12 +12,13 @@ from ironkeep.core.leaf import (
     MAX_LEAF,
     SALT_SIZE,
     Disclosed,
+    EpochStart,
     LeafKey,
     check_disclosed,
+    epoch_leaf,
+    epoch_start,
     is_entry,
     is_key,
-    predecessor,
-    predecessor_leaf,
     unwrap_key,
     wrap_key,
 )
@@ -121,12 +122,19 @@ def test_a_reading_key_of_low_order_is_refused() -> None:
         wrap_key(RUN_KEY, 0, ORIGIN, bytes(32), Secret(b"\x07" * 32))
 
 
-def test_a_predecessor_is_readable_by_anyone() -> None:
-    assert predecessor(predecessor_leaf(b"old note")) == b"old note"
-    assert predecessor(LeafKey(RUN_KEY, ORIGIN).seal(0, b"x")) is None
-    assert len(predecessor_leaf(bytes(MAX_LEAF - 2))) == MAX_LEAF
+def test_what_an_epoch_starts_from_is_readable_by_anyone() -> None:
+    start = EpochStart(7, b"\x0b" * 32, b"old note")
+    leaf = epoch_leaf(start)
+    assert epoch_start(leaf) == start
+    assert not is_entry(leaf)
+    assert not is_key(leaf)
+    assert epoch_start(LeafKey(RUN_KEY, ORIGIN).seal(0, b"x")) is None
+    with pytest.raises(IntegrityError, match="cut short"):
+        epoch_start(leaf[:41])
+    longest = EpochStart(7, bytes(32), bytes(MAX_LEAF - 42))
+    assert len(epoch_leaf(longest)) == MAX_LEAF
     with pytest.raises(TooLarge):
-        predecessor_leaf(bytes(MAX_LEAF - 1))
+        epoch_leaf(EpochStart(7, bytes(32), bytes(MAX_LEAF - 41)))
 
 
 def test_a_run_key_has_one_size() -> None:

@@ -16,9 +16,8 @@ from tlog_scales.signing import Vkey
 from tlog_scales.tlog import Checkpoint as TheirCheckpoint, InclusionProof
 
 from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.leaf import predecessor
-from ironkeep.kernel.journal_recovery import begin_epoch, next_epoch
+from ironkeep.core.errors import IntegrityError
+from ironkeep.kernel.journal_recovery import open_journal
 from ironkeep.kernel.log_reader import Reader
 from ironkeep.kernel.log_verify import verify_log
 from ironkeep.testing.memory import SeededEntropy
@@ -31,9 +30,8 @@ from ironkeep.testing.sample_journal import (
     sample_entry,
     write_batch,
 )
-from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.merkle import leaf_hash
-from ironkeep.tlog.note import NoteVerifier, VerifierKey
+from ironkeep.tlog.note import VerifierKey
 from ironkeep.tlog.tile import tiles_of
 
 
@@ -56,42 +54,12 @@ def test_each_start_finds_what_the_one_before_left() -> None:
     assert size == 5 * 41
 
 
-def test_an_epoch_continues_a_log_that_cannot_be_continued() -> None:
-    old = LogDisk()
-    journal = open_sample(old)
-    write_batch(journal, 3)
-    last = journal.checkpoint()
-    assert last is not None
-    origin = next_epoch(SAMPLE_ORIGIN)
-    assert origin == "vault.example/audit/node-a/1"
-    disk = LogDisk()
-    files = MemoryLogFiles(disk)
-    new = begin_epoch(files, SeededEntropy(9), origin, READING_KEY, last)
-    write_batch(new, 1)
-    assert new.log.published is not None
-    assert new.log.published.checkpoint.origin == origin
-    note = predecessor(new.log.leaf(0))
-    assert note is not None
-    key = VerifierKey.parse(bytes(old.files["vkey"]).decode().strip())
-    assert open_checkpoint(note, [NoteVerifier(key)]).checkpoint.size == 4
-    assert Reader(new.log, READING_SECRET).entry(2) == sample_entry(1)
-    new.close()
-    with pytest.raises(InvalidRequest, match="in use already"):
-        begin_epoch(MemoryLogFiles(disk), SeededEntropy(9), origin, READING_KEY, last)
-
-
-@pytest.mark.parametrize("origin", ["vault.example", "vault.example/x", "vault.example/", "7"])
-def test_an_origin_without_an_epoch_has_no_next(origin: str) -> None:
-    with pytest.raises(InvalidRequest, match="ends in /<epoch>"):
-        next_epoch(origin)
-
-
 def test_a_directory_belongs_to_one_log() -> None:
     disk = LogDisk()
     write_batch(open_sample(disk), 1)
     disk.crash()
     with pytest.raises(IntegrityError, match="belongs to the log"):
-        begin_epoch(MemoryLogFiles(disk), SeededEntropy(), "other/0", READING_KEY, b"")
+        open_journal(MemoryLogFiles(disk), SeededEntropy(), "other/0", READING_KEY)
 
 
 def test_an_independent_reader_reads_the_log_and_checks_our_proof(tmp_path: Path) -> None:

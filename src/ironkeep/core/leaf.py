@@ -2,7 +2,7 @@
 
     entry        0x01 ‖ 0x01 ‖ SHA-256(salt ‖ body) ‖ AES-256-GCM(salt ‖ body)
     key          0x01 ‖ 0x02 ‖ ephemeral X25519 key ‖ AES-256-GCM(run key)
-    predecessor  0x01 ‖ 0x03 ‖ the last checkpoint of the log that this one continues, in clear
+    epoch        0x01 ‖ 0x03 ‖ commit u64 ‖ SHA-256 of the outbox ‖ checkpoint note, in clear
 
 The nonce is the leaf's index, 96 bits, big-endian; the associated data is origin ‖ nonce. A run key
 is fresh, serves a bounded number of entries, and is stored only wrapped to the journal's X25519
@@ -12,6 +12,8 @@ cannot read.
 AES-GCM does not commit to its key, so one ciphertext could later be opened in two ways. The
 commitment in clear rules that out, and lets an entry be disclosed without any key: salt and body
 are enough.
+
+An epoch leaf is the first one of a log that continues another: see `EpochStart`.
 """
 
 from dataclasses import dataclass
@@ -45,8 +47,10 @@ _COMMITMENT: Final = 32
 _HEAD: Final = 2
 _ENTRY: Final = b"\x01\x01"
 _KEY: Final = b"\x01\x02"
-_PREDECESSOR: Final = b"\x01\x03"
+_EPOCH: Final = b"\x01\x03"
 _SEALED: Final = _HEAD + _COMMITMENT
+_COMMIT: Final = 8
+_OUTBOX: Final = 32
 _KEY_LEAF: Final = _HEAD + KEY_SIZE + KEY_SIZE + _TAG
 
 MAX_BODY: Final = MAX_LEAF - _SEALED - SALT_SIZE - _TAG
@@ -185,17 +189,38 @@ def unwrap_key(leaf: bytes, index: int, origin: str, private_key: Secret) -> Lea
     return LeafKey(Secret(run_key), origin)
 
 
-def predecessor_leaf(checkpoint: bytes) -> bytes:
-    """Return the first leaf of a log that continues the one with this last checkpoint note."""
-    leaf = _PREDECESSOR + checkpoint
+@dataclass(frozen=True, slots=True)
+class EpochStart:
+    """What a log that continues another one starts from, for anyone to read.
+
+    `commit` is the number of the database's last commit at that moment; `outbox` the SHA-256 of the
+    frames that the database then kept for the older log. `checkpoint` is the newest checkpoint note
+    that was known of the older log; empty when none was.
+    """
+
+    commit: int
+    outbox: bytes
+    checkpoint: bytes
+
+
+def epoch_leaf(start: EpochStart) -> bytes:
+    """Return the first leaf of a log that continues another one."""
+    leaf = b"".join((_EPOCH, start.commit.to_bytes(_COMMIT, "big"), start.outbox, start.checkpoint))
     if len(leaf) > MAX_LEAF:
-        raise TooLarge(f"a checkpoint of at most {MAX_LEAF - _HEAD} bytes fits into a leaf")
+        raise TooLarge(f"a checkpoint note is too long for a leaf of {MAX_LEAF} bytes")
     return leaf
 
 
-def predecessor(leaf: bytes) -> bytes | None:
-    """Return the checkpoint note of the log that this one continues, if the leaf holds one."""
-    return leaf[_HEAD:] if leaf[:_HEAD] == _PREDECESSOR else None
+def epoch_start(leaf: bytes) -> EpochStart | None:
+    """Return what the log that begins with leaf starts from; None if it continues no other."""
+    if leaf[:_HEAD] != _EPOCH:
+        return None
+    outbox = _HEAD + _COMMIT
+    checkpoint = outbox + _OUTBOX
+    if len(leaf) < checkpoint:
+        raise IntegrityError("an epoch leaf is cut short")
+    commit = int.from_bytes(leaf[_HEAD:outbox], "big")
+    return EpochStart(commit, leaf[outbox:checkpoint], leaf[checkpoint:])
 
 
 def _wrapping(shared: bytes, ephemeral: bytes, reader: bytes) -> AESGCM:

@@ -33,6 +33,7 @@ from ironkeep.kernel.journal import Journal, Receipt
 from ironkeep.kernel.leases import Leases
 from ironkeep.kernel.ledger import Ledger
 from ironkeep.kernel.lifetimes import Limits
+from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.places import CUBBYHOLE, UPKEEP
@@ -103,6 +104,7 @@ class House:
         self.root_generation: Final = RootGeneration(self.seal, entropy)
         self.barrier: Barrier | None = None
         self.reader: AuditReader | None = None
+        self.older_log: Callable[[str], Leaves | None] = _not_here
         self.history: Final = History(self.store)
         self.mounts: Final = Mounts(self.history)
         self.policies: Final = Policies(self.store, self.history)
@@ -296,3 +298,7 @@ class House:
 
 def _ignore(request_id: RequestId, error: Exception) -> None:
     """Nobody listens for defects."""
+
+
+def _not_here(_origin: str) -> None:
+    """No log of an earlier epoch is at hand."""

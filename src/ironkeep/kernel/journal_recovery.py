@@ -15,8 +15,8 @@ The steps, each of which refuses instead of repairing what it cannot explain:
 from collections.abc import Sequence
 from typing import Final
 
-from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
-from ironkeep.core.leaf import KEY_SIZE, predecessor_leaf
+from ironkeep.core.errors import IntegrityError, RolledBack
+from ironkeep.core.leaf import KEY_SIZE
 from ironkeep.core.logport import LogFiles
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
@@ -77,35 +77,6 @@ def open_journal(
         files.replace(PUBLISHED, heads.published.note.serialise())
     wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
     return Journal(files, entropy, signer, reading_key, wal, tree, heads)
-
-
-def begin_epoch(
-    files: LogFiles, entropy: Entropy, origin: str, reading_key: bytes, checkpoint: bytes
-) -> Journal:
-    """Start the log that continues another one, whose last checkpoint note becomes its leaf 0.
-
-    For when a journal cannot be trusted or was restored from a backup: appending to its origin
-    would be a fork that witnesses refuse for ever. Raises InvalidRequest if the log has leaves.
-    """
-    leaf = predecessor_leaf(checkpoint)
-    journal = open_journal(files, entropy, origin, reading_key)
-    if journal.next_index:
-        raise InvalidRequest(f"{origin} is in use already; choose the epoch after it")
-    journal.append_leaf(leaf)
-    frame = journal.close_batch()
-    assert frame is not None
-    journal.write(frame)
-    journal.written(frame)
-    journal.checkpoint()
-    return journal
-
-
-def next_epoch(origin: str) -> str:
-    """Return the origin of the epoch after this one: its last path element is a number."""
-    stem, slash, number = origin.rpartition("/")
-    if not (slash and number.isascii() and number.isdigit()):
-        raise InvalidRequest("an origin ends in /<epoch>, a number")
-    return f"{stem}/{int(number) + 1}"
 
 
 def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:

@@ -16,12 +16,14 @@ import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Clock, Commit, Row, Storage
 from ironkeep.kernel.ciphers import Ciphers
+from ironkeep.kernel.epochs import drain_outbox, is_inherited
 from ironkeep.kernel.frame import read_leaves
 from ironkeep.kernel.journal import Frame, Journal
 from ironkeep.kernel.sethash import SetHash, Standing, decode_standing, encode_standing
@@ -31,6 +33,8 @@ DIGEST_BYTES: Final = 12
 """Of a key and of a row in a commit's entry: 96 bits, enough to name what changed."""
 ROWS_AN_ENTRY: Final = 1_024
 """Digests in one commit entry (32 characters each); a larger commit takes several."""
+MAX_RESTATED: Final = 250_000
+"""Rows whose digests fit into one batch of the journal: 8 MB of its 16."""
 
 _DUE: Final = struct.Struct(">?q")
 
@@ -111,12 +115,27 @@ class Ledger:
         for key, before, after in writes.changes():
             total = accounts.set_hash.replace(total, key, before, after)
         accounts.standing = standing = Standing(self.seq, total)
-        mark = accounts.set_hash.mark(standing).hex()
-        now = self._clock.now_ns()
-        for rows in _digests(writes.for_storage().items()):
-            audited: dict[str, Value] = {"seq": self.seq, "mark": mark, "rows": rows}
-            self._journal.append(Entry(kind="commit", time_ns=now, op="commit", audited=audited))
+        self._state_rows(accounts, _digests(writes.for_storage().items()), "commit")
         return encode_standing(standing, accounts.ciphers)
+
+    def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+        """Journal where all rows stand, as the entries of their last commit would.
+
+        A log that continues another one then knows the rows as the older one did: an older
+        database is noticed, a changed row is named; past MAX_RESTATED rows it is noticed only.
+        """
+        if self.accounts is None:
+            raise Sealed("no key is there to account for the rows")
+        some = list(islice(rows, MAX_RESTATED + 1))
+        digests = _digests(some) if len(some) <= MAX_RESTATED else iter([""])
+        self._state_rows(self.accounts, digests, "restate")
+
+    def _state_rows(self, accounts: Accounts, digests: Iterable[str], op: str) -> None:
+        """Journal the standing, with digests of rows."""
+        mark, now = accounts.set_hash.mark(accounts.standing).hex(), self._clock.now_ns()
+        for rows in digests:
+            audited: dict[str, Value] = {"seq": accounts.standing.seq, "mark": mark, "rows": rows}
+            self._journal.append(Entry(kind="commit", time_ns=now, op=op, audited=audited))
 
     def persist(self, batch: Batch) -> None:
         """Make batch durable; blocks. Raise OSError when it may or may not have become so."""
@@ -147,12 +166,17 @@ class Ledger:
 
     def catch_up(self) -> None:
         """Drain the outbox into the journal, and take over the store's head; also at start-up."""
-        self._journal.drain([frame for _, frame in self._storage.outbox()])
+        drain_outbox(self._journal, self._storage)
         self.seq = self._storage.head().seq
 
     def last_commit_first(self) -> int:
-        """Return the index of the first leaf of the last commit's frame; 0 when there is none."""
+        """Return the index of the first leaf of the last commit's frame; 0 when there is none.
+
+        At the beginning of an epoch that is 0 too: the last commit is in the log before.
+        """
         frames = self._storage.outbox()
+        if is_inherited(self._journal.log, self._storage):
+            return 0
         return read_leaves(frames[-1][1])[0] if frames else 0
 
 

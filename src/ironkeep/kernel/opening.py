@@ -9,6 +9,7 @@ from typing import Final
 from ironkeep.core.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
 from ironkeep.core.errors import IntegrityError, Unavailable
 from ironkeep.kernel import rowcheck
+from ironkeep.kernel.adoption import adopt_log
 from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.house import House
 from ironkeep.kernel.mounts import new_mount
@@ -73,7 +74,7 @@ def _first_records(house: House, tx: Tx, now_ns: int) -> None:
     first = house.journal.next_index
     earlier = house.reading_key.private
     before = (house.first_index, earlier) if earlier is not None else None
-    store_keys(tx, house.store(tx, JOURNAL), before, first, key)
+    store_keys(tx, house.store(tx, JOURNAL), house.journal.origin, before, first, key)
     house.journal.set_reading_key(key.public)
 
 
@@ -94,6 +95,7 @@ def open_house(house: House, tx: Tx) -> None:
         _require_quiet(house)
         standing = _take_keys(house)
         _check(house, tx, standing)
+        adopt_log(house, tx, standing)
     except BaseException:
         house.seal_up()
         raise
@@ -124,3 +126,4 @@ def open_with_key_file(house: House, content: bytes) -> None:
     tx = house.state.begin()
     house.seal.unseal_with_file(tx, content)
     open_house(house, tx)
+    tx.merge()

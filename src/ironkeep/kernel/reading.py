@@ -3,7 +3,8 @@
 The journal's keys are not the seal's: they are made by themselves, and whoever holds only a reading
 key reads the journal and nothing else. Until the vault is initialised there is no barrier to keep a
 private key in, so it lives in memory; initialising takes it over, and makes the one for all later
-entries.
+entries. Indices are of one log each, so a key is filed with the log's origin: a log that continues
+another goes on with the key that it had.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,16 +33,17 @@ _PATH: Final = "reading-keys"
 
 
 class _Period(msgspec.Struct, frozen=True, array_like=True):
-    """A private key, and the first index whose entry was sealed to it."""
+    """A private key, and the log and first index from which entries were sealed to it."""
 
+    origin: str
     first: int
     private: bytes
 
     def __repr__(self) -> str:
-        return f"_Period(first={self.first})"
+        return f"_Period(origin={self.origin!r}, first={self.first})"
 
 
-_PERIODS: Final = msgspec.msgpack.Decoder(tuple[_Period, ...])
+_PERIODS: Final = msgspec.msgpack.Decoder(list[_Period])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,54 @@ def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
     row = storage.get(_ROW)
     if row is None:
         return new_reading_key(entropy)
-    if row.value[:1] != _VERSION or len(row.value) != 1 + KEY_SIZE:
+    if row.value[:1] != _VERSION or len(row.value) <= 1 + KEY_SIZE:
         raise IntegrityError("the stored reading key of the journal is damaged")
-    return ReadingKey(row.value[1:], None)
+    return ReadingKey(row.value[1 : 1 + KEY_SIZE], None)
+
+
+def stored_origin(rows: Storage | View) -> str:
+    """Return the log that the rows were last opened with; empty before initialisation.
+
+    It can be read without keys, and is believed only after the rows have been checked.
+    """
+    row = rows.get(_ROW)
+    return "" if row is None else row.value[1 + KEY_SIZE :].decode("utf-8", "replace")
 
 
 def store_keys(
-    view: View, store: Store, earlier: tuple[int, Secret] | None, first: int, key: ReadingKey
+    view: View,
+    store: Store,
+    origin: str,
+    earlier: tuple[int, Secret] | None,
+    first: int,
+    key: ReadingKey,
 ) -> None:
-    """File key for the entries from first on, and the one before it, if its owner still has it."""
+    """File key for the entries of the log from first on, and the one before it, if there is one."""
     assert key.private is not None
-    periods = [_Period(earlier[0], earlier[1].reveal())] if earlier is not None else []
-    periods.append(_Period(first, key.private.reveal()))
+    periods = [_Period(origin, earlier[0], earlier[1].reveal())] if earlier is not None else []
+    periods.append(_Period(origin, first, key.private.reveal()))
+    _put(view, store, periods, key.public)
+
+
+def continue_keys(view: View, store: Store, origin: str) -> None:
+    """File that the log named origin, which continues another, is sealed to the same key."""
+    row = view.get(_ROW)
+    assert row is not None
+    periods = _periods(store)
+    periods.append(_Period(origin, 0, periods[-1].private))
+    _put(view, store, periods, row.value[1 : 1 + KEY_SIZE])
+
+
+def _put(view: View, store: Store, periods: list[_Period], public: bytes) -> None:
     store.put(_PATH, msgspec.msgpack.encode(periods))
-    view.put(_ROW, Row(_VERSION + key.public))
+    view.put(_ROW, Row(_VERSION + public + periods[-1].origin.encode()))
+
+
+def _periods(store: Store) -> list[_Period]:
+    raw = store.get(_PATH)
+    if raw is None:
+        raise IntegrityError("the journal's reading keys are missing from the barrier")
+    return _PERIODS.decode(raw)
 
 
 class AuditReader:
@@ -125,10 +161,10 @@ class AuditReader:
 
 
 def audit_reader(log: Leaves, store: Store) -> AuditReader:
-    """Return the reader for log with the keys in store; raise IntegrityError without any."""
-    raw = store.get(_PATH)
-    if raw is None:
-        raise IntegrityError("the journal's reading keys are missing from the barrier")
-    return AuditReader(
-        log, tuple((item.first, Secret(item.private)) for item in _PERIODS.decode(raw))
-    )
+    """Return the reader for log with the keys in store; raise IntegrityError without any.
+
+    A log that is not on file continues the last one that is, with its key.
+    """
+    periods = _periods(store)
+    own = [(each.first, Secret(each.private)) for each in periods if each.origin == log.origin]
+    return AuditReader(log, tuple(own or [(0, Secret(periods[-1].private))]))

@@ -35,13 +35,13 @@ def name_rows(
     reader: AuditReader, rows: Iterable[tuple[bytes, Row]], barrier: Barrier | None
 ) -> list[str]:
     """Return a phrase for each row that is not as journalled, at most MAX_NAMED and a count."""
-    expected = _journalled(reader)
+    expected, whole = _journalled(reader)
     named: list[str] = []
     for key, row in rows:
         digest = digest_of(key, row)
         name, content = digest[:DIGEST_BYTES], digest[DIGEST_BYTES:]
         known, seq, older = expected.pop(name, (_GONE, 0, frozenset()))
-        if content == known:
+        if content == known or not (seq or whole):
             continue
         if content in older:
             what = f"was put back from an older copy (last written by commit {seq})"
@@ -58,20 +58,27 @@ def name_rows(
     return named
 
 
-def _journalled(reader: AuditReader) -> dict[bytes, tuple[bytes, int, frozenset[bytes]]]:
-    """Return by key digest: what the row must be, its commit, and what it was before."""
+def _journalled(
+    reader: AuditReader,
+) -> tuple[dict[bytes, tuple[bytes, int, frozenset[bytes]]], bool]:
+    """Return by key digest: what the row must be, its commit, and what it was before.
+
+    The flag says whether that is all rows: a log that continues another may know only of some.
+    """
     expected: dict[bytes, tuple[bytes, int, frozenset[bytes]]] = {}
+    whole = True
     size = 2 * DIGEST_BYTES
     for _, entry in reader.entries():
         if entry.kind != "commit":
             continue
         seq, packed = int(str(entry.audited["seq"])), b64decode(str(entry.audited["rows"]))
+        whole = whole and bool(packed)
         for at in range(0, len(packed), size):
             name, content = packed[at : at + DIGEST_BYTES], packed[at + DIGEST_BYTES : at + size]
             before = expected.get(name)
             older = before[2] | {before[0]} if before else frozenset[bytes]()
             expected[name] = (content, seq, older)
-    return expected
+    return expected, whole
 
 
 def _path_of(barrier: Barrier | None, key: bytes, row: Row) -> str:

@@ -2,6 +2,7 @@
 
     sys/scope : head                  -> number and chain hash of the last record
                 at / number           -> the journal index of a record
+                epoch                 -> the number of the last record in an older log
                 edge / id             -> a link or gate in force
                 mount / uuid          -> the path last told of a mount
 
@@ -237,10 +238,21 @@ class Scope:
                 self.linked(source, kind, targets, basis, call.now_ns, actor_of(call))
 
     def indices(self, tx: Tx) -> list[int]:
-        """Return the journal indices of all records of scope, in order."""
+        """Return the indices of the records of scope that are in this log, in order."""
         store = self._stores(tx, SCOPE)
-        raws = (store.get(f"at/{name}") for name in store.list("at"))
+        older = int.from_bytes(store.get("epoch") or b"", "big")
+        raws = (store.get(f"at/{name}") for name in store.list("at") if int(name) > older)
         return [int.from_bytes(raw, "big") for raw in raws if raw is not None]
+
+    def new_epoch(self, tx: Tx) -> None:
+        """Note that all records so far are in an older log: their indices say nothing of this one.
+
+        The chain goes on, so that their absence shows in each verdict.
+        """
+        store = self._stores(tx, SCOPE)
+        raw = store.get("head")
+        if raw is not None:
+            store.put("epoch", _HEAD.decode(raw).seq.to_bytes(_SIZE, "big"))
 
     def _write(self, tx: Tx, record: S, now_ns: int, by: Actor) -> S:
         store = self._stores(tx, SCOPE)

@@ -71,6 +71,7 @@ class Vault:
         seed: int = 0,
         connectors: Mapping[str, Connector] | None = None,
         settings: Settings | None = None,
+        origin: str = ORIGIN,
     ) -> None:
         self.storage: Final = storage or MemoryStorage()
         self.disk: Final = disk or LogDisk()
@@ -82,7 +83,8 @@ class Vault:
         self.seed: Final = seed
         key = reading_key_of(self.storage, self.entropy)
         self.files: Final = MemoryLogFiles(self.disk)
-        self.journal: Final = open_journal(self.files, self.entropy, ORIGIN, key.public)
+        self.origin: Final = origin
+        self.journal: Final = open_journal(self.files, self.entropy, origin, key.public)
         self.house: Final = House(
             self.storage,
             self.journal,
@@ -121,6 +123,7 @@ class Vault:
             seed=self.seed + 1,
             connectors=self.connectors,
             settings=self.settings,
+            origin=rest.pop("origin", self.origin),
         )
         vault.keys, vault.root = self.keys, self.root
         return vault

@@ -1,0 +1,131 @@
+"""The first opening in a new epoch of the log: the database is tied to it, once.
+
+Whoever may write the disk may begin an epoch (kernel/epochs.py). So the first opening, which takes
+the seal's keys, looks once more: the rows must be those of the last commit that the older log saw,
+wherever that log or a copy of it is at hand. What was compared, and what could not be, is
+journalled, with where the rows stand: from then on an older database is noticed by this log alone.
+"""
+
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, RolledBack
+from ironkeep.core.event import Entry, Value
+from ironkeep.core.leaf import EpochStart, epoch_start
+from ironkeep.kernel.epochs import OPENED, continued, split_origin, start_of
+from ironkeep.kernel.house import House
+from ironkeep.kernel.log_reader import Leaves
+from ironkeep.kernel.places import JOURNAL
+from ironkeep.kernel.reading import audit_reader, continue_keys, stored_origin
+from ironkeep.kernel.rowcheck import last_commit
+from ironkeep.kernel.sethash import SetHash, Standing, verify_not_older
+from ironkeep.kernel.state import Tx
+from ironkeep.tlog.checkpoint import Checkpoint
+from ironkeep.tlog.merkle import Frontier, leaf_hash
+from ironkeep.tlog.tile import TILE_WIDTH
+
+_RUN: Final = 16 * TILE_WIDTH
+"""Leaves hashed at a time."""
+
+_NOTICE_WITHIN: Final = 4
+"""The notice of a new epoch is among its first leaves: epoch, key, notice."""
+
+
+def adopt_log(house: House, tx: Tx, standing: Standing) -> None:
+    """Tie the rows to the house's log if they were last opened with another one.
+
+    The rows have been checked against standing. Raises IntegrityError if the log does not say that
+    it continues another, RolledBack if the rows are older than that one and the epoch was not begun
+    with that in mind.
+    """
+    journal = house.journal
+    before = stored_origin(tx)
+    if before == journal.origin:
+        return
+    start = start_of(journal.log)
+    if start is None:
+        raise IntegrityError(
+            f"the database was last opened with the log {before}, and {journal.origin} does not "
+            "continue it"
+        )
+    notice = _notice(house)
+    age = _compare(house, tx, standing, start, forced=bool(notice.audited.get("forced")))
+    house.ledger.restate(house.storage.scan(b""))
+    continue_keys(tx, house.store(tx, JOURNAL), journal.origin)
+    house.scope.new_epoch(tx)
+    audited: dict[str, Value] = {
+        "log": journal.origin,
+        "before": before,
+        "commit": standing.seq,
+        "compared": age,
+        "why": notice.reason,
+        "who": notice.name,
+    }
+    house.note("notice", OPENED, audited)
+
+
+def _notice(house: House) -> Entry:
+    """Return the entry that says why the epoch was begun."""
+    for _, entry in house.audit_reader().entries(0, _NOTICE_WITHIN):
+        if (entry.kind, entry.op) == ("notice", OPENED):
+            return entry
+    raise IntegrityError(
+        f"the log {house.journal.origin} does not say why it was begun: begin another epoch with "
+        "`ironkeep operator new-epoch`"
+    )
+
+
+def _compare(house: House, tx: Tx, standing: Standing, start: EpochStart, *, forced: bool) -> str:
+    """Compare the rows with what the older log saw last; return in words what came of it."""
+    try:
+        seq, mark, origin = _last_commit(house, tx, start)
+    except (IntegrityError, InvalidRequest, NotFound) as error:
+        return f"not compared: {error}"
+    set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
+    try:
+        verify_not_older(standing, seq, mark, set_hash)
+    except RolledBack as error:
+        if forced:
+            return f"older: {error}"
+        raise RolledBack(
+            f"{error}. To go on with it all the same, begin the epoch with -force"
+        ) from None
+    return f"not older than commit {seq}, the last one under the checkpoint of {origin}"
+
+
+def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, str]:
+    """Return number, mark and log of the last commit that an older log saw.
+
+    A log without any, for its epoch was never opened, leads on to the one that it continues.
+    """
+    origin = house.journal.origin
+    while (checkpoint := continued(start)) is not None:
+        if split_origin(checkpoint.origin)[1] >= split_origin(origin)[1]:
+            raise IntegrityError(f"{origin} says that it continues {checkpoint.origin}")
+        origin = checkpoint.origin
+        older = house.older_log(origin)
+        if older is None:
+            raise NotFound(f"the entries of {origin} are not here")
+        leaves = _Until(older, checkpoint)
+        seq, mark = last_commit(audit_reader(leaves, house.store(tx, JOURNAL)), 0)
+        below = epoch_start(leaves.leaves(0, 1)[0]) if leaves.size else None
+        if seq or below is None:
+            return seq, mark, origin
+        start = below
+    raise NotFound(f"nothing is known of the log before {origin}")
+
+
+class _Until:
+    """The leaves of a log up to a checkpoint, which they lead to."""
+
+    def __init__(self, leaves: Leaves, checkpoint: Checkpoint) -> None:
+        self.origin: Final = checkpoint.origin
+        self.size: Final = checkpoint.size
+        self.leaves: Final = leaves.leaves
+        if leaves.size < self.size:
+            raise IntegrityError(f"what is here of {self.origin} ends at {leaves.size}")
+        frontier = Frontier()
+        for first in range(0, self.size, _RUN):
+            last = min(first + _RUN, self.size)
+            frontier.append([leaf_hash(leaf) for leaf in leaves.leaves(first, last)])
+        if frontier.root() != checkpoint.root:
+            raise IntegrityError(f"what is here of {self.origin} is not what was signed")
