@@ -57,6 +57,7 @@ class SimulatedSystem:
     refused: Counter[str] = field(default_factory=Counter)
     hook: Callable[[str, str], None] = lambda _when, _op: None
     items: list[InventoryItem] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
 
     def break_down(self, op: str, *faults: Fault) -> None:
         """Queue faults for the next calls of op."""
@@ -126,7 +127,7 @@ class SimulatedSystem:
             item(Kind.PRINCIPAL, "account", name, {"may_log_in": str(account.may_log_in).lower()})
             for name, account in self.accounts.items()
         ]
-        return collect(NAME, target.endpoint, "1", [*principals, *self.items])
+        return collect(NAME, target.endpoint, "1", [*principals, *self.items], self.gaps)
 
     def _switch(self, username: str, *, may_log_in: bool) -> None:
         if username not in self.accounts:
