@@ -1,11 +1,12 @@
-"""uvicorn's HTTP protocol with a short way for the commonest requests: one packet, nothing odd.
+"""uvicorn's HTTP protocol, one request at a time, with a short way for the plain ones.
 
-Half of the cost of a read is its coroutine, its future and its scope. When the bytes that arrive
-are exactly one whole request to /v1/, nothing is half parsed and nothing is under way on the
-connection, it is answered by the same pipeline function without them. Everything else goes through
-the parser to ASGI. A test shows that both ways give equal answers and equal entries.
+Half of the cost of a read is its coroutine, its future and its scope. A whole plain request to /v1/
+that nothing is under way before is answered by the same pipeline function without them. All others
+go through the parser to ASGI. A test shows that both ways give equal answers and equal entries.
 
-A client has HEAD_SECONDS for a head and READ_SECONDS for a whole request, whatever it dribbles.
+What a client sends ahead is held until its turn comes, so answers are in order and a client that
+reads nothing is read no further. Where a request ends is the parser's to say: bytes are only held
+back from it, and rewritten only where it is about to begin a request.
 """
 
 import asyncio
@@ -43,8 +44,13 @@ _OPERATIONS: Final = {
     b"POST": Operation.UPDATE,
     b"PUT": Operation.UPDATE,
 }
+_VERB: Final = re.compile(rb"[A-Z]{1,16}(?:$| )")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
+_CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding", re.IGNORECASE)
+_END: Final = b"\r\n\r\n"
 _LIST: Final = b"LIST "
 _LINK: Final = b"LINK "
+"""A verb that the parser knows and nobody uses: it does not know LIST."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -56,16 +62,15 @@ class Protocol(HttpToolsProtocol):
         self._heads: Final = heads
         self._remote = ""
         self._secure = False
-        # A request answered the short way is under way; what came meanwhile is held.
-        self._pending = False
         self._held = b""
+        self._pending = False
         self._ending = False
-        # A request is half there: since when, how much of its head, and whether it is a LIST.
-        self._half = True
-        self._in_head = True
+        # Of the request that is being received: since when; whether it is in the parser; the bytes
+        # of it that are still to come, None when only the parser knows.
+        self._due_head = True
         self._began = self._heard = 0.0
-        self._size = 0
-        self._ended = False
+        self._parsing = False
+        self._left: int | None = None
         self._listing = False
         self._choked_at: float | None = None
 
@@ -84,40 +89,48 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Answer a whole plain request at once, or hand the bytes to the parser."""
+        """Take what arrived: go on with a request, begin one, or hold it until its turn comes."""
         self._heard = self.loop.time()
-        if self._pending or self._choked_at is not None:
+        if self._parsing:
+            self._feed(data)
+        elif self._pending or self._choked_at is not None or self._in_cycle():
             self._hold(data)
-            return
+        else:
+            self._start(self._held + data if self._held else data)
+
+    def _in_cycle(self) -> bool:
         cycle: Any = self.cycle
-        idle = not self._in_parser() and (cycle is None or cycle.response_complete)
-        if idle and not self._held and self._answer(data):
-            return
-        if self.transport.is_closing():
-            return
-        if not self._in_parser():
-            data = self._disguise(self._held + data)
-        self._ended = False
-        if data:
-            super().data_received(data)
-        if self._half and self._in_head and not self._ended:
-            self._size += len(data)
-            if self._size > MAX_HEAD and not self.transport.is_closing():
-                self.send_400_response("")
+        return cycle is not None and not cycle.response_complete
 
-    def _in_parser(self) -> bool:
-        """Whether the parser is in the middle of a request."""
-        return self._half and self._size > 0
+    def _start(self, data: bytes) -> None:
+        """Begin the request at the start of data, if its head is there."""
+        end = data.find(_END)
+        if end < 0:
+            self._await_head(data)
+        elif not self._answer(data, end):
+            self._parse(data, end)
 
-    def _answer(self, data: bytes) -> bool:
-        """Answer data the short way; return False if it has to go the other one."""
+    def _await_head(self, data: bytes) -> None:
+        self._held = data
+        if not self._due_head:
+            self._due_head = True
+            self._began = self._heard
+        if len(data) > MAX_HEAD:
+            self._refuse(431, "the request's head is too large")
+        elif not _VERB.match(data.lstrip(b"\r\n")[:17]) and data.strip(b"\r\n"):
+            self.send_400_response("")
+
+    def _answer(self, data: bytes, end: int) -> bool:
+        """Answer the request whose head ends at end the short way; False: it has to go the other.
+
+        What follows the request is held.
+        """
         target = _TARGET.match(data)
         if target is None:
             return False
-        begin = target.end()
-        end = data.find(b"\r\n\r\n", begin - 2)
-        head = self._heads.find(data[begin : end + 2]) if end > 0 else None
-        if head is None or len(data) != end + 4 + head.length:
+        head = self._heads.find(data[target.end() : end + 2])
+        body_at = end + len(_END)
+        if head is None or len(data) < body_at + head.length:
             return False
         method, raw = target.groups()
         op = _OPERATIONS[method]
@@ -125,13 +138,15 @@ class Protocol(HttpToolsProtocol):
         if op is Operation.LIST and not path.endswith("/"):
             path += "/"
         body: dict[str, Any] = {}
+        after = body_at + head.length
         if op is Operation.UPDATE and head.length:
             try:
-                body = wire.parse_body(data[end + 4 :], head.content_type)
+                body = wire.parse_body(data[body_at:after], head.content_type)
             except IronkeepError:
                 return False
         self._unset_keepalive_if_required()
-        self._half = False
+        self._held = data[after:]
+        self._due_head = False
         self._pending = True
         request = Request(
             op, path, body, head.token, self._remote, head.wrap_ttl_seconds, head.namespace
@@ -148,54 +163,62 @@ class Protocol(HttpToolsProtocol):
         if self._ending:
             transport.close()
         elif self._held:
-            self._take_up()
+            self.loop.call_soon(self._take_up)
+
+    def _parse(self, data: bytes, end: int) -> None:
+        """Hand the request whose head ends at end to the parser."""
+        if end > MAX_HEAD:
+            self._refuse(431, "the request's head is too large")
+            return
+        if not self._due_head:
+            self._began = self._heard
+        self._due_head = False
+        data = data.lstrip(b"\r\n")
+        if data.startswith(_LIST):
+            self._listing = True
+            data = _LINK + data[len(_LIST) :]
+        end = data.find(_END)
+        length = _LENGTH.search(data, 0, end + 2)
+        chunked = _CHUNKED.search(data, 0, end)
+        self._left = None if chunked else end + len(_END) + int(length[1] if length else 0)
+        self._held = b""
+        self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        """Give the parser what belongs to its request, and hold the rest."""
+        left = self._left
+        if left is None:
+            super().data_received(data)
+            return
+        self._left = max(0, left - len(data))
+        super().data_received(data[:left])
+        if self._parsing and self._left == 0:
+            self._left = None
+        if len(data) > left and not self.transport.is_closing():
+            self.data_received(data[left:])
 
     def _hold(self, data: bytes) -> None:
-        """Keep what a pipelining client sends before its answer came."""
+        """Keep what a client sends before its turn comes."""
         self._held += data
         if len(self._held) > MAX_HEAD:
             self.flow.pause_reading()
 
     def _take_up(self) -> None:
-        """Go on with what was held."""
+        """Go on with what was held, if it is its turn."""
+        waits = self._pending or self._parsing or self._choked_at is not None or self._in_cycle()
+        if waits or not self._held or self.transport.is_closing():
+            return
         held, self._held = self._held, b""
         self.flow.resume_reading()
-        self.data_received(held)
-
-    def _disguise(self, data: bytes) -> bytes:
-        """Spell the verb LIST, which the parser does not know, as one that it does and nobody uses.
-
-        A first packet of less than a verb is held until the rest comes. A LIST in the middle of a
-        packet, behind another request, is not found, and refused as malformed.
-        """
-        self._held = b""
-        if not self._half:
-            self._begin()
-        if data.startswith(_LIST):
-            self._listing = True
-            return _LINK + data[len(_LIST) :]
-        if _LIST.startswith(data):
-            self._held = data
-            return b""
-        return data
-
-    def _begin(self) -> None:
-        self._half = self._in_head = True
-        self._began = self._heard
-        self._size = 0
+        self._start(held)
 
     def on_message_begin(self) -> None:
-        """Note that a head is half there."""
+        """Note that the parser is in a request."""
         super().on_message_begin()
-        self._begin()
-        self._size = 1
+        self._parsing = True
 
     def on_headers_complete(self) -> None:
-        """Refuse a head that is too large; give LIST its name back."""
-        self._in_head = False
-        self._size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if self._size > MAX_HEAD:
-            raise ValueError("the request's head is too large")
+        """Give LIST its name back."""
         super().on_headers_complete()
         if self._listing:
             # The task that reads the scope has not run yet.
@@ -203,39 +226,28 @@ class Protocol(HttpToolsProtocol):
             self.scope["method"] = "LIST"
 
     def on_message_complete(self) -> None:
-        """Note that nothing is half parsed any more."""
-        self._half = False
-        self._size = 0
-        self._ended = True
+        """Note that the parser is in none."""
+        self._parsing = False
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Turn to what was held meanwhile."""
+        super().on_response_complete()
+        if self._held:
+            self.loop.call_soon(self._take_up)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in the form of every other error."""
         del msg
-        if self._size > MAX_HEAD:
-            self._refuse(431, "the request's head is too large")
-        else:
-            self._refuse(400, "not a valid HTTP request")
+        self._refuse(400, "not a valid HTTP request")
 
     def _refuse(self, status: int, message: str) -> None:
-        """Refuse and close; but let an answer that is due go first, and nothing after it."""
-        if not self._answering():
-            self.transport.write(refusal(status, message))
-            self.transport.close()
-        elif self.cycle.more_body:
-            self.transport.close()
-        else:
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
-
-    def _answering(self) -> bool:
-        """Whether an answer is due to a request that is here as a whole."""
+        """Refuse and close; where an answer is due, this would be taken for it: only close."""
         cycle: Any = self.cycle
-        return (
-            self._pending
-            or bool(self.pipeline)
-            or (cycle is not None and not cycle.response_complete and not cycle.more_body)
-        )
+        due = cycle is not None and not cycle.response_complete and not cycle.more_body
+        if not (due or self.pipeline or self.transport.is_closing()):
+            self.transport.write(refusal(status, message))
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Stop taking requests from a client that does not read its answers."""
@@ -246,24 +258,18 @@ class Protocol(HttpToolsProtocol):
         """Go on."""
         super().resume_writing()
         self._choked_at = None
-        if self._held and not self._pending:
-            self.loop.call_soon(self._resume)
-
-    def _resume(self) -> None:
-        if self._held and not self._pending and not self.transport.is_closing():
-            self._take_up()
+        if self._held:
+            self.loop.call_soon(self._take_up)
 
     def sweep(self, now: float) -> None:
         """Close the connection when its client is too slow, or idle for too long."""
         if self._choked_at is not None:
             if now - self._choked_at > WRITE_SECONDS:
                 self.transport.abort()
-        elif self._answering():
-            return
-        elif self._half:
-            if now - self._began > (HEAD_SECONDS if self._in_head else READ_SECONDS):
+        elif self._parsing or self._due_head:
+            if now - self._began > (READ_SECONDS if self._parsing else HEAD_SECONDS):
                 self.transport.abort()
-        elif now - self._heard > IDLE_SECONDS:
+        elif not self._pending and not self._in_cycle() and now - self._heard > IDLE_SECONDS:
             self.transport.close()
 
     def shutdown(self) -> None:

@@ -48,32 +48,13 @@ class Servers:
     """All listeners of one process."""
 
     def __init__(self, service: Service, listeners: Sequence[Listener]) -> None:
-        self._app: Final = App(service)
-        self._protocol: Final = _protocol_of(service)
         self._servers: Final[list[tuple[_Server, socket.socket]]] = []
+        app, protocol = App(service), protocol_of(service)
         for listener in listeners:
-            self._servers.append((_Server(self._configure(listener)), bind(listener)))
-
-    def _configure(self, listener: Listener) -> uvicorn.Config:
-        config = uvicorn.Config(
-            self._app,
-            http=self._protocol,
-            ws="none",
-            loop="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=_SILENT,
-            access_log=False,
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        config.load()
-        if listener.tls:
-            config.ssl = tls_context(listener)
-        return config
+            config = configure(app, protocol)
+            if listener.tls:
+                config.ssl = tls_context(listener)
+            self._servers.append((_Server(config), bind(listener)))
 
     @property
     def addresses(self) -> list[str]:
@@ -108,7 +89,28 @@ class Servers:
                         connection.sweep(now)
 
 
-def _protocol_of(service: Service) -> type[Protocol]:
+def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
+    """Return how uvicorn is to run: nothing of it that a vault does not need."""
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=_SILENT,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    config.load()
+    return config
+
+
+def protocol_of(service: Service) -> type[Protocol]:
     """Return the protocol with what uvicorn, which makes the connections, does not know."""
     heads = Heads()
 
