@@ -14,6 +14,7 @@ row put back at its own key does open: that, and a removed row, is what the set-
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
@@ -21,7 +22,15 @@ from ironkeep.core.ids import MountUuid, NamespaceId
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.kernel.ciphers import Ciphers
 from ironkeep.kernel.keyring import Keyring, SegmentId
-from ironkeep.kernel.names import KIND_AT, RECORD, Names, Place, PlaceNames
+from ironkeep.kernel.names import (
+    BARRIER_SPACE,
+    KIND_AT,
+    RECORD,
+    Folder,
+    Names,
+    Place,
+    PlaceNames,
+)
 from ironkeep.kernel.view import View
 
 MAX_BODY_BYTES: Final = 2**20
@@ -179,14 +188,46 @@ class Store:
 
     def delete(self, path: str) -> None:
         """Remove the record at path, and the folders that this leaves empty; absent is fine."""
-        key = self._names.key_of(path)
-        if self._view.get(key) is None:
-            return
-        self._view.delete(key)
-        for folder in reversed(self._names.folders(path)):
-            if next(iter(self._view.scan(folder.children)), None) is not None:
-                return
-            self._view.delete(folder.row_key)
+        self.delete_all((path,))
+
+    def delete_all(self, paths: Iterable[str]) -> None:
+        """Remove many records as `delete` does, looking into each of their folders only once."""
+        left: dict[bytes, tuple[int, Folder]] = {}
+        for path in paths:
+            key = self._names.key_of(path)
+            if self._view.get(key) is not None:
+                self._view.delete(key)
+                for depth, folder in enumerate(self._names.folders(path)):
+                    left[folder.row_key] = depth, folder
+        # From the inside out, so that a folder of empty folders is seen to be empty.
+        for _, folder in sorted(left.values(), key=_depth, reverse=True):
+            if self._is_empty(folder.children):
+                self._view.delete(folder.row_key)
+
+    def clear(self, prefix: str, limit: int) -> int:
+        """Remove at most limit of the rows inside the folder prefix; fewer removed is all of them.
+
+        By keys alone, unopened: a step costs the same however much is left.
+        """
+        keys = list(islice(self._rows(self._names.children(prefix)), limit))
+        for key in keys:
+            self._view.delete(key)
+        if prefix and len(keys) < limit:
+            for folder in reversed(self._names.folders(f"{prefix.removesuffix('/')}/")):
+                if not self._is_empty(folder.children):
+                    break
+                self._view.delete(folder.row_key)
+        return len(keys)
+
+    def _rows(self, children: bytes) -> Iterator[bytes]:
+        """Yield the keys of all rows below, what is inside a folder before the folder."""
+        for key, _ in self._view.scan(children):
+            if key[KIND_AT : KIND_AT + 1] != RECORD:
+                yield from self._rows(BARRIER_SPACE + key[KIND_AT + 1 :])
+            yield key
+
+    def _is_empty(self, children: bytes) -> bool:
+        return next(iter(self._view.scan(children)), None) is None
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the names directly inside the folder prefix, sorted; folders end in "/".
@@ -200,16 +241,17 @@ class Store:
         return sorted(names)
 
     def walk(self, prefix: str = "") -> Iterator[str]:
-        """Yield the path of every record inside the folder prefix, at any depth.
+        """Yield the path of every record inside the folder prefix, at any depth, in no order.
 
-        Collect them before changing what is inside.
+        Each is opened when it is asked for. Collect them before changing what is inside.
         """
         base = prefix.removesuffix("/") + "/" if prefix else ""
-        for name in self.list(prefix):
-            if name.endswith("/"):
-                yield from self.walk(base + name)
+        for key, row in self._view.scan(self._names.children(prefix)):
+            path = base + self._barrier.open_name(key, row)
+            if key[KIND_AT : KIND_AT + 1] == RECORD:
+                yield path
             else:
-                yield base + name
+                yield from self.walk(path + "/")
 
     def _make_folders(self, path: str) -> None:
         # From the inside out: a folder that exists has all its own ancestors.
@@ -217,3 +259,7 @@ class Store:
             if self._view.get(folder.row_key) is not None:
                 return
             self._view.put(folder.row_key, self._barrier.seal_row(folder.row_key, folder.name, b""))
+
+
+def _depth(item: tuple[int, Folder]) -> int:
+    return item[0]

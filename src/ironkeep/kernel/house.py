@@ -21,11 +21,12 @@ from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, u
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.barrier import Barrier, Store
+from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
 from ironkeep.kernel.connections import Connections
 from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
 from ironkeep.kernel.credentials import Credentials
+from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
 from ironkeep.kernel.effects import Effects
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
@@ -36,7 +37,7 @@ from ironkeep.kernel.lifetimes import Limits
 from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
-from ironkeep.kernel.places import CUBBYHOLE, UPKEEP
+from ironkeep.kernel.places import CUBBYHOLE, LEASES, TOKENS, UPKEEP
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
@@ -44,7 +45,7 @@ from ironkeep.kernel.reading import HOUSE, AuditReader, ReadingKey
 from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.rekey import Rekey
 from ironkeep.kernel.root_generation import RootGeneration
-from ironkeep.kernel.routing import Routing
+from ironkeep.kernel.routing import SYS, Routing
 from ironkeep.kernel.scope import Scope
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.state import State, Tx
@@ -112,6 +113,7 @@ class House:
         self.leases: Final = Leases(self.store)
         limits = Limits(settings.default_ttl_seconds, settings.max_ttl_seconds)
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
+        self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()
@@ -259,9 +261,7 @@ class House:
         tx = self.state.begin()
         try:
             records = self.keys().records_due(tx, keys, now_ns)
-            self.tokens.expire(tx, [r for r in records if r.place.mount == "sys/tokens"], now_ns)
-            self.leases.due(tx, [r for r in records if r.place.mount == "sys/leases"], now_ns)
-            started = self.effects.tick(tx, records, now_ns)
+            started = self._take_up(tx, records, now_ns)
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
             return []
@@ -269,6 +269,20 @@ class House:
         self.note("tick", "expire", audited)
         tx.merge()
         return started
+
+    def _take_up(self, tx: Tx, records: list[DueRecord], now_ns: int) -> list[Waiting]:
+        """Hand each due record to whoever keeps it."""
+        by_place: dict[str, list[DueRecord]] = {}
+        for record in records:
+            by_place.setdefault(record.place.mount, []).append(record)
+        self.tokens.expire(tx, by_place.pop(TOKENS, []), now_ns)
+        self.leases.due(tx, by_place.pop(LEASES, []), now_ns)
+        self.demolition.tick(tx, by_place.pop(DEMOLITION, []))
+        # What the system engine keeps for a time, and what is only waiting to be destroyed.
+        self.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])
+        doomed = self.demolition.doomed(tx)
+        rest = [each for place, found in by_place.items() if place not in doomed for each in found]
+        return self.effects.tick(tx, rest, now_ns)
 
     def rotate_keys(self, tx: Tx, now_ns: int) -> None:
         """Add a key to the ring; it encrypts from now on, older records stay readable."""
@@ -291,9 +305,7 @@ class House:
         self.on_defect(request, error)
 
     def _drop_cubbyhole(self, tx: Tx, token: TokenHash, _record: StoredToken) -> None:
-        store = self.cubbyhole(tx)
-        for path in list(store.walk(token)):
-            store.delete(path)
+        self.demolition.raze(tx, CUBBYHOLE, token, self.clock.now_ns())
 
 
 def _ignore(request_id: RequestId, error: Exception) -> None:

@@ -12,13 +12,13 @@ from ironkeep.kernel.keeping import Kept, Served
 
 def first(store: Store) -> Iterator[Kept]:
     """Yield the secrets of a mount of version 1, in which each has the one version 0."""
-    for path in store.walk():
+    for path in sorted(store.walk()):
         yield Kept(path, path, (Served(0),), 0, partial(_values, store, path))
 
 
 def second(store: Store) -> Iterator[Kept]:
     """Yield the secrets of a mount of version 2."""
-    for name in store.walk("meta"):
+    for name in sorted(store.walk("meta")):
         path = name.removeprefix("meta/")
         key = meta.load(store, path)
         if key is not None:

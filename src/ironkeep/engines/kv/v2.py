@@ -165,9 +165,10 @@ def _store(
     number = key.current + 1
     life = meta.delete_after_ns(key, config)
     versions = {**key.versions, number: Version(now, now + life if life else 0)}
-    for old in sorted(versions)[: max(0, len(versions) - meta.limit_of(key, config))]:
+    past = sorted(versions)[: max(0, len(versions) - meta.limit_of(key, config))]
+    call.store.delete_all([meta.data_path(path, old) for old in past])
+    for old in past:
         del versions[old]
-        call.store.delete(meta.data_path(path, old))
     key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
     call.store.put(meta.data_path(path, number), document.encode(data))
     meta.save(call.store, path, key)
@@ -221,7 +222,7 @@ def destroy(call: Call, given: Versions) -> Response:
             version = versions.get(number)
             if version is not None:
                 versions[number] = Version(version.created_ns, version.deleted_ns, destroyed=True)
-                call.store.delete(meta.data_path(given.path, number))
+        call.store.delete_all([meta.data_path(given.path, number) for number in given.versions])
         meta.save(call.store, given.path, msgspec.structs.replace(key, versions=versions))
     return Response()
 

@@ -104,9 +104,8 @@ def delete(call: Call, given: Key) -> Response:
     """Remove a key with all its versions."""
     key = meta.load(call.store, given.path)
     if key is not None:
-        for number in key.versions:
-            call.store.delete(meta.data_path(given.path, number))
-        call.store.delete(f"meta/{given.path}")
+        data = [meta.data_path(given.path, number) for number in key.versions]
+        call.store.delete_all([*data, f"meta/{given.path}"])
     return Response()
 
 

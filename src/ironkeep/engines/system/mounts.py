@@ -166,10 +166,8 @@ class Side:
         if mount.type in SINGLETONS:
             raise InvalidRequest(f"cannot unmount {mount.path!r}")
         house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
-        store = house.mount_store(call.tx, mount)
-        for record in list(store.walk()):
-            store.delete(record)
         house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
+        house.demolition.raze(call.tx, mount.uuid, "", call.now_ns)
         return Response()
 
     def read_tune(self, call: Call, given: Path) -> Response:
