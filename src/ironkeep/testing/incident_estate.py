@@ -8,12 +8,14 @@ import copy
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
 from ironkeep.app import PLUGINS
 from ironkeep.core import evidence as ev
+from ironkeep.core.connector import Connector
 from ironkeep.core.operation import Operation
 from ironkeep.incident.trust import TrustedKeys
 from ironkeep.kernel.house import Settings
@@ -41,19 +43,29 @@ path "secret/data/app/*" { capabilities = ["read"] }
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Real:
+    """A real database instead of the simulated one, with an account `app`."""
+
+    connector: Connector
+    config: Mapping[str, Any]
+
+
 class Estate:
     """The vault of the estate, driven as its people would."""
 
-    def __init__(self, *, hosts: str = "db.example") -> None:
+    def __init__(self, *, hosts: str = "db.example", real: Real | None = None) -> None:
         self.system: Final = SimulatedSystem(
             accounts={"admin": Account(b"admin password"), "app": Account(b"imported password")}
         )
         self.cosigner: Final = sample_cosigner(WITNESS)
         settings = Settings(witnesses=(("tower", self.cosigner.key.format()),), quorum=1)
-        connectors = {"postgresql": self.system}
+        connectors: dict[str, Connector] = {
+            "postgresql": self.system if real is None else real.connector
+        }
         self.vault: Final = Vault.started(PLUGINS, connectors=connectors, settings=settings)
         self._people()
-        self._secrets(hosts)
+        self._secrets({"host": hosts} if real is None else real.config)
         self.responder: Final = self.login("responder")
 
     @classmethod
@@ -71,14 +83,14 @@ class Estate:
             user = {"password": PASSWORD, "token_policies": granted}
             self.must(f"auth/userpass/users/{name}", user)
 
-    def _secrets(self, hosts: str) -> None:
+    def _secrets(self, database: Mapping[str, Any]) -> None:
         self.must("sys/mounts/database", {"type": "database"})
         config = {
             "plugin_name": "postgresql-database-plugin",
-            "host": hosts,
             "username": "admin",
             "password": "admin password",
             "allowed_roles": "*",
+            **database,
         }
         self.must("database/config/orders", config)
         role = {"db_name": "orders", "username": "app", "password": "imported password"}

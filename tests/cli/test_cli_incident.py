@@ -1,0 +1,119 @@
+"""incident: a case worked on from the command line, against a real server."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ironkeep.testing.server import Done, ServerProcess
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server on which an engineer has read a secret."""
+    with ServerProcess.development(tmp_path_factory.mktemp("incident")) as server:
+        server.api("POST", "sys/auth/userpass", {"type": "userpass"})
+        policy = 'path "secret/data/app" { capabilities = ["read"] }'
+        server.api("PUT", "sys/policies/acl/app", {"policy": policy})
+        server.api("PUT", "secret/data/app", {"data": {"password": "canary-of-an-incident"}})
+        server.api("PUT", "secret/data/key", {"data": {"key": "canary-of-a-key"}})
+        user = {"password": PASSWORD, "token_policies": "app"}
+        server.api("PUT", "auth/userpass/users/jo", user)
+        token = server.api("PUT", "auth/userpass/login/jo", {"password": PASSWORD})
+        server.token = token["auth"]["client_token"]
+        server.api("GET", "secret/data/app")
+        server.token = "root"
+        yield server
+
+
+def incident(server: ServerProcess, *words: str) -> Done:
+    return server.cli("incident", *words)
+
+
+@pytest.fixture(scope="module")
+def case(server: ServerProcess) -> str:
+    words = ("open", "-title=a laptop fell", "-start=30s", "-basis=last good image", "person:jo")
+    done = incident(server, *words, "-format=json")
+    assert done.code == 0, done.err
+    number: str = done.json()["data"]["id"]
+    return number
+
+
+def test_a_case_from_the_command_line(server: ServerProcess, case: str) -> None:
+    assert "a laptop fell" in incident(server, "list").out
+    shown = incident(server, "show", case).out
+    assert "NOT PROVEN" in shown
+    exposure = incident(server, "exposure", case).out
+    assert exposure.startswith("Did read (the journal proves it): 1\n")
+    assert "secret/app version 1" in exposure
+    assert "did-read" in exposure
+    steps = incident(server, "steps", case).out
+    assert f"ironkeep incident contain {case}" in steps
+    verdict = incident(server, "verdict", case)
+    assert verdict.code == 3
+    assert verdict.out.startswith(f"NOT PROVEN: case {case}: person userpass-jo")
+    contained = incident(server, "contain", case)
+    assert contained.code == 0
+    assert "person userpass-jo" in contained.out
+    by_hand = ("-secret=secret/app@1", "-method=reset", "-receipt=ticket 12")
+    assert "revoked" in incident(server, "rotate", case, *by_hand).out
+    checked = incident(server, "check-root", case, "policies", "-detail=as set up")
+    assert "root:policies" in checked.out
+    assert incident(server, "residue", case, "seen stays seen").code == 0
+    item = "secret/app version 1"
+    exempt = incident(server, "exempt", case, item, "-reason=no verifier", "-ttl=24h")
+    assert exempt.code == 0, exempt.err
+    assert "canary" not in exposure + verdict.out + contained.out
+
+
+def test_the_pack_is_written_for_its_owner_and_verified_offline(
+    server: ServerProcess, case: str, tmp_path: Path
+) -> None:
+    pack, keys = tmp_path / "case.pack", tmp_path / "keys.txt"
+    done = incident(server, "pack", case, f"-out={pack}")
+    assert done.code == 0, done.err
+    assert stat.S_IMODE(pack.stat().st_mode) == 0o600
+    assert incident(server, "trust", f"-out={keys}").code == 0
+    assert incident(server, "trust").out == keys.read_text()
+    nowhere = {"VAULT_ADDR": "http://127.0.0.1:1"}
+    checked = server.cli("verify", str(pack), f"-trust={keys}", env=nowhere)
+    assert checked.code == 3
+    # A development server has no witnesses, and a log without any is not proof.
+    assert "no quorum of witnesses has cosigned the log" in checked.out
+    raw = bytearray(pack.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    pack.write_bytes(raw)
+    assert server.cli("verify", str(pack), f"-trust={keys}", env=nowhere).code == 6
+
+
+def test_documents(server: ServerProcess, tmp_path: Path) -> None:
+    cipher = tmp_path / "key.enc"
+    cipher.write_bytes(b"ciphertext of the key")
+    named = ("-name=copy of the key", "-wraps=secret/key@1", "-opened-by=secret/app@1")
+    registered = incident(server, "register-copy", *named, str(cipher))
+    assert registered.code == 0, registered.err
+    leak = tmp_path / "leak.txt"
+    leak.write_text("password: canary-of-an-incident\n")
+    found = incident(server, "document", str(leak)).out
+    assert found == "document:leak.txt is on record.\n  holds secret/app@1\n"
+    assert (
+        "registered copy document:copy of the key" in incident(server, "document", str(cipher)).out
+    )
+    leak.write_text("nothing of ours")
+    assert "nothing was found" in incident(server, "document", "-name=other", str(leak)).out
+
+
+def test_what_is_wrong_is_said(server: ServerProcess) -> None:
+    missing = incident(server, "verdict", "99")
+    assert missing.code == 2
+    assert "there is no case" in missing.err
+    assert incident(server, "pack", "99").code == 2
+    assert incident(server, "open", "person:jo").code == 1
+    nobody = ("open", "-title=t", "-start=1h", "-basis=b", "person:nobody")
+    assert "no person 'nobody'" in incident(server, *nobody).err
+    both = json.loads(incident(server, "list", "-format=json").out)
+    assert "99" not in both["data"]["keys"]

@@ -1,0 +1,46 @@
+"""`make demo`: the story comes out as told, and a step that does not stops it."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ironkeep.cli.terminal import Terminal
+from ironkeep.demo.teller import StoryBroken, Teller
+
+DEMO_SECONDS = 240
+"""It takes some twenty on an idle machine; here it shares the cores with other tests."""
+
+
+def test_the_breach_is_replayed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ironkeep", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=DEMO_SECONDS,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    for words in (
+        "the verdict is NOT PROVEN, and names the encrypted key",
+        "did read: exactly the wrapping key and the login of the store",
+        "the old password is refused, really connecting",
+        "the verdict is DISPROVEN",
+        "the verdict is PROVEN, for this scope",
+        "one byte changed, and it is refused (exit code 6)",
+    ):
+        assert f"✓ {words}" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_does_not_hold_ends_the_story() -> None:
+    out = io.StringIO()
+    teller = Teller(Terminal(io.BytesIO(), out, io.StringIO()))
+    teller.check("it holds", True)
+    with pytest.raises(StoryBroken, match=r"it does not; found: 42"):
+        teller.check("it does not", False, 42)
+    assert teller.checks == 1
+    assert "✗ it does not" in out.getvalue()
