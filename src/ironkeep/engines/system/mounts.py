@@ -194,10 +194,8 @@ class Side:
         house: House = call.house
         mount = self.find(call, given.path)
         changes = {name: getattr(given, name) for name in _TUNABLE}
-        config = {
-            **mount.config,
-            **_config({name: value for name, value in changes.items() if value is not None}),
-        }
+        given_only = {name: value for name, value in changes.items() if value is not None}
+        config = _config({**mount.config, **given_only})
         description = mount.description if given.description is None else given.description
         if len(description) > MAX_DESCRIPTION:
             raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")

@@ -1,0 +1,235 @@
+"""sys/mounts, sys/auth, sys/remount, sys/internal/ui: what is mounted, and who may see it."""
+
+from typing import Any
+
+import pytest
+
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.mounts import MAX_DESCRIPTION, MAX_PATH
+from ironkeep.testing.plugins import PLUGINS
+from ironkeep.testing.vault import Vault
+
+SINGLETONS = ("sys", "cubbyhole", "auth/token")
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault.started(PLUGINS)
+
+
+def limited(vault: Vault, policy: str) -> str:
+    vault.write("sys/policies/acl/limited", {"policy": policy})
+    token: str = vault.write("auth/token/create", {"policies": ["limited"]}).auth["client_token"]
+    return token
+
+
+def test_a_fresh_house_and_what_is_mounted_later(vault: Vault) -> None:
+    vault.write("sys/mounts/team/kv", {"type": "kv", "description": "of a team"})
+    listed = vault.read("sys/mounts")
+    assert set(listed.data) == {"sys/", "cubbyhole/", "incident/", "secret/", "team/kv/"}
+    assert listed.body["team/kv/"] == listed.data["team/kv/"], "also beside the envelope"
+    one = vault.read("sys/mounts/team/kv").data
+    assert (one["type"], one["description"], one["options"]) == ("kv", "of a team", None)
+    assert vault.read("sys/mounts/secret").data["options"] == {"version": "2"}
+    assert set(vault.read("sys/auth").data) == {"token/"}
+    assert vault.read("sys/mounts/none").error is InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("kv-v2", {"version": "2"}), ("kv-v1", {"version": "1"}), ("generic", {"version": "1"})],
+)
+def test_other_names_of_kv(vault: Vault, kind: str, options: dict[str, str]) -> None:
+    vault.write("sys/mounts/x", {"type": kind})
+    mount = vault.read("sys/mounts/x").data
+    assert (mount["type"], mount["options"]) == ("kv", options)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("x", {}),
+        ("x", {"type": "nonsense"}),
+        ("x", {"type": "userpass"}),
+        ("x", {"type": "system"}),
+        ("x", {"type": "cubbyhole"}),
+        ("x", {"type": "kv", "options": {"version": "3"}}),
+        ("x", {"type": "kv", "options": "version"}),
+        ("x", {"type": "kv", "config": {"default_lease_ttl": "2h", "max_lease_ttl": "1h"}}),
+        ("x", {"type": "kv", "config": {"default_lease_ttl": "soon"}}),
+        ("x", {"type": "kv", "plugin_version": "v1"}),
+        ("x", {"type": "kv", "description": "x" * (MAX_DESCRIPTION + 1)}),
+        ("x" * MAX_PATH, {"type": "kv"}),
+        ("secret", {"type": "kv"}),
+        ("secret/below", {"type": "kv"}),
+        ("sys/below", {"type": "kv"}),
+        ("a/*/b", {"type": "kv"}),
+        ("a/+/b", {"type": "kv"}),
+        ("a//b", {"type": "kv"}),
+    ],
+)
+def test_what_cannot_be_mounted(vault: Vault, path: str, data: dict[str, Any]) -> None:
+    before = vault.read("sys/mounts").data
+    assert vault.write(f"sys/mounts/{path}", data).error is InvalidRequest
+    assert vault.read("sys/mounts").data == before
+
+
+def test_limits_on_paths_and_descriptions_at_the_limit(vault: Vault) -> None:
+    at_limit = {"type": "kv", "description": "x" * MAX_DESCRIPTION}
+    assert vault.write(f"sys/mounts/{'x' * (MAX_PATH - 1)}", at_limit).error is None
+
+
+def test_a_mount_above_another_is_refused(vault: Vault) -> None:
+    vault.write("sys/mounts/a/b", {"type": "kv"})
+    assert vault.write("sys/mounts/a", {"type": "kv"}).error is InvalidRequest
+    assert vault.write("sys/mounts/ab", {"type": "kv"}).error is None
+
+
+def test_unmounting_destroys_what_it_held(vault: Vault) -> None:
+    before = len(list(vault.storage.scan(b"")))
+    vault.write("sys/mounts/x", {"type": "kv"})
+    vault.write("x/app", {"a": "1"})
+    assert vault.delete("sys/mounts/x").error is None
+    assert vault.read("x/app").error is NotFound
+    # What stays is the mount's history: that it was there, from when to when.
+    assert len(list(vault.storage.scan(b""))) <= before + 3
+    assert vault.delete("sys/mounts/x").error is None, "absent is fine"
+
+
+@pytest.mark.parametrize("path", SINGLETONS)
+def test_singletons_stay(vault: Vault, path: str) -> None:
+    side = "sys/auth" if path.startswith("auth/") else "sys/mounts"
+    assert vault.delete(f"{side}/{path.removeprefix('auth/')}").error is InvalidRequest
+    target = "auth/new" if path.startswith("auth/") else "new"
+    assert vault.write("sys/remount", {"from": path, "to": target}).error is InvalidRequest
+
+
+def test_a_moved_mount_keeps_its_records_and_its_identity(vault: Vault) -> None:
+    vault.write("secret/data/app", {"data": {"a": "1"}})
+    before = vault.read("sys/mounts/secret").data
+    moved = vault.write("sys/remount", {"from": "secret", "to": "team/secret/"})
+    assert vault.read("team/secret/data/app").data["data"] == {"a": "1"}
+    assert vault.read("secret/data/app").error is NotFound
+    assert vault.read("sys/mounts/team/secret").data == before
+    outcome = vault.read(f"sys/remount/status/{moved.data['migration_id']}").data
+    assert outcome["migration_info"] == {
+        "source_mount": "secret/",
+        "target_mount": "team/secret/",
+        "status": "success",
+    }
+    vault.tick(24 * 3600 + 1)
+    vault.tick()
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("none", "x"),
+        ("secret", "sys/x"),
+        ("secret", "auth/x"),
+        ("auth/userpass", "x"),
+        ("secret", ""),
+        ("secret", "a/*"),
+        ("secret", "kv"),
+        ("", ""),
+    ],
+)
+def test_moves_that_cannot_be(vault: Vault, source: str, target: str) -> None:
+    vault.write("sys/mounts/kv", {"type": "kv"})
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    moved = vault.write("sys/remount", {"from": source, "to": target})
+    assert moved.error is InvalidRequest
+    assert vault.read("sys/remount/status/none").error is NotFound
+
+
+def test_tuning_changes_what_is_given(vault: Vault) -> None:
+    tune = "sys/mounts/secret/tune"
+    vault.write(tune, {"default_lease_ttl": "1h", "max_lease_ttl": "2h", "description": "d"})
+    vault.write(tune, {"default_lease_ttl": 60})
+    read = vault.read(tune).data
+    assert (read["default_lease_ttl"], read["max_lease_ttl"]) == (60, 7200)
+    assert (read["description"], read["options"]) == ("d", {"version": "2"})
+    assert vault.write(tune, {"default_lease_ttl": "3h"}).error is InvalidRequest
+    assert vault.write(tune, {"options": {"version": "9"}}).error is InvalidRequest
+    longer = {"description": "x" * (MAX_DESCRIPTION + 1)}
+    assert vault.write(tune, longer).error is InvalidRequest
+    assert vault.write("sys/mounts/none/tune", {}).error is InvalidRequest
+    assert vault.read(tune).data == read
+
+
+def test_a_key_value_mount_is_upgraded_by_tuning(vault: Vault) -> None:
+    vault.write("sys/mounts/kv", {"type": "kv"})
+    vault.write("sys/mounts/kv/tune", {"options": {"version": "2"}})
+    assert vault.write("kv/data/app", {"data": {"a": "1"}}).data["version"] == 1
+
+
+def test_auth_methods_need_sudo(vault: Vault) -> None:
+    token = limited(vault, 'path "sys/auth/*" { capabilities = ["create", "update", "delete"] }')
+    enable = {"type": "userpass"}
+    assert vault.write("sys/auth/userpass", enable, token=token).error is PermissionDenied
+    assert vault.write("sys/auth/userpass", enable).error is None
+    assert vault.read("sys/auth/userpass").data["config"]["token_type"] == "default-service"
+    assert vault.read("sys/auth/userpass/tune").data["token_type"] == "default-service"
+    assert vault.delete("sys/auth/userpass").error is None
+    assert vault.read("sys/auth/userpass").error is InvalidRequest
+
+
+def test_tokens_of_an_unmounted_method_end_with_it(vault: Vault) -> None:
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    vault.write("auth/userpass/users/ann", {"password": "correct horse"})
+    login = vault.write("auth/userpass/login/ann", {"password": "correct horse"}, token=None)
+    token = login.auth["client_token"]
+    assert vault.read("auth/token/lookup-self", token=token).error is None
+    vault.delete("sys/auth/userpass")
+    assert vault.read("auth/token/lookup-self", token=token).error is PermissionDenied
+
+
+# -- internal/ui
+
+
+def test_strangers_see_what_is_listed_for_all(vault: Vault) -> None:
+    seen = vault.read("sys/internal/ui/mounts", token=None).data
+    assert seen == {"secret": {}, "auth": {}}
+    vault.write("sys/mounts/secret/tune", {"listing_visibility": "unauth"})
+    seen = vault.read("sys/internal/ui/mounts", token=None).data
+    assert seen["secret"] == {
+        "secret/": {"type": "kv", "description": "", "options": {"version": "2"}}
+    }
+    assert vault.read("sys/internal/ui/mounts", token="hvs.wrong").data == seen
+
+
+def test_a_token_sees_the_mounts_that_it_can_reach(vault: Vault) -> None:
+    vault.write("sys/mounts/other", {"type": "kv"})
+    token = limited(vault, 'path "secret/data/app" { capabilities = ["read"] }')
+    seen = vault.read("sys/internal/ui/mounts", token=token).data
+    assert "secret/" in seen["secret"]
+    assert "other/" not in seen["secret"]
+    one = vault.read("sys/internal/ui/mounts/secret/data/app", token=token).data
+    assert (one["path"], one["options"]) == ("secret/", {"version": "2"})
+
+
+def test_a_mount_out_of_reach_answers_like_one_that_is_not_there(vault: Vault) -> None:
+    vault.write("sys/mounts/other", {"type": "kv"})
+    token = limited(vault, 'path "secret/data/app" { capabilities = ["read"] }')
+    hidden = vault.read("sys/internal/ui/mounts/other/x", token=token)
+    absent = vault.read("sys/internal/ui/mounts/no-such/x", token=token)
+    assert hidden.error is absent.error is PermissionDenied
+    assert hidden.errors[0].replace("other", "no-such") == absent.errors[0]
+
+
+def test_the_version_that_runs(vault: Vault) -> None:
+    (version,) = vault.list("sys/version-history/").data["keys"]
+    assert version.count(".") == 2
+
+
+def test_times_of_mounts_are_kept(vault: Vault) -> None:
+    """Who could read what is asked of the past: each mount's life is in the history."""
+    vault.write("sys/mounts/x", {"type": "kv"})
+    uuid = vault.read("sys/mounts/x").data["uuid"]
+    vault.clock.advance(seconds=10)
+    vault.delete("sys/mounts/x")
+    intervals = vault.house.history.intervals(vault.house.state.begin(), "mount", uuid)
+    lived = intervals[0]
+    assert lived.end_ns is not None
+    assert lived.end_ns - lived.start_ns == 10 * SECOND_NS
