@@ -42,7 +42,7 @@ def _answer(session: Session, paths: tuple[str, ...]) -> Response:
         raise InvalidRequest("paths must be supplied")
     if len(paths) > MAX_PATHS:
         raise InvalidRequest(f"at most {MAX_PATHS} paths in one call")
-    data: dict[str, Any] = {path: session.acl.capabilities(path) for path in paths}
+    data: dict[str, Any] = {path: sorted(session.acl.capabilities(path)) for path in paths}
     if len(paths) == 1:
         data["capabilities"] = data[paths[0]]
     return Response(data=data)
