@@ -13,7 +13,7 @@ import uvloop
 
 from ironkeep import __version__
 from ironkeep.adapters import log
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.node_logs import NodeLogs
 from ironkeep.adapters.sqlite import SqliteStorage
 from ironkeep.adapters.system import SystemClock, SystemEntropy
 from ironkeep.adapters.witnesses import Witnesses
@@ -30,9 +30,9 @@ from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
 from ironkeep.incident import Incident
+from ironkeep.kernel.epochs import FIRST_EPOCH, split_origin
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.journal_recovery import open_journal
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin
@@ -106,14 +106,19 @@ class Server:
             {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
+        self.house.older_log = self.logs.older
         self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:
         """Open this node's log, compared with what its witnesses remember of it."""
-        origin = f"{self.config.cluster_name}/audit/{self.config.audit_name}/1"
-        files = DirectoryLogFiles(audit)
-        heads = self.witnesses.heads(origin, say=log.say)
-        return open_journal(files, self.entropy, origin, self.reading_key.public, witnessed=heads)
+        stem = f"{self.config.cluster_name}/audit/{self.config.audit_name}"
+        self.logs = NodeLogs(audit, stem, self.config.audit_mirror)
+        journal = self.logs.open(
+            self.storage, self.entropy, self.reading_key.public, self.witnesses, log.say
+        )
+        if split_origin(journal.origin)[1] > FIRST_EPOCH:
+            log.say(f"the log goes on in a later epoch: {journal.origin}")
+        return journal
 
     def unseal_with_file(self) -> None:
         """Open the house with the file seal's key, when one is configured and it is initialised."""

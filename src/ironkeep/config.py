@@ -6,7 +6,7 @@ effect. Keys of Vault that change nothing here are accepted by name (`disable_ml
 
     listener "tcp" { address = "127.0.0.1:8200"  tls_cert_file = "…"  tls_key_file = "…" }
     storage "sqlite" { path = "/var/lib/ironkeep" }
-    audit { path = "/var/lib/ironkeep/audit"  name = "node-1" }
+    audit { path = "/var/lib/ironkeep/audit"  name = "node-1"  mirror = "/srv/mirror" }
     witness "tower" { address = "https://…"  vkey = "…" }
     seal "file" { path = "/etc/ironkeep/seal.key" }
 """
@@ -75,6 +75,7 @@ class Config:
     listeners: tuple[Listener, ...]
     path: Path | None = None
     audit_path: Path | None = None
+    audit_mirror: Path | None = None
     audit_name: str = "node-1"
     cluster_name: str = "ironkeep"
     api_addr: str = ""
@@ -105,7 +106,7 @@ def parse(text: str) -> Config:
     if not 1 <= len(listeners) <= MAX_LISTENERS:
         raise InvalidRequest(f"give 1 to {MAX_LISTENERS} listener blocks")
     storage = _storage(body)
-    audit = _only(body, "audit", {"path", "name"})
+    audit = _only(body, "audit", {"path", "name", "mirror"})
     witnesses = tuple(_witness(block) for block in body.blocks("witness", 1))
     if len(witnesses) > MAX_WITNESSES:
         raise InvalidRequest(f"give at most {MAX_WITNESSES} witness blocks")
@@ -117,6 +118,7 @@ def parse(text: str) -> Config:
         listeners=listeners,
         path=storage,
         audit_path=Path(audit["path"]) if "path" in audit else None,
+        audit_mirror=Path(audit["mirror"]) if "mirror" in audit else None,
         audit_name=str(audit.get("name", "node-1")),
         cluster_name=str(_scalar(body, "cluster_name", str) or "ironkeep"),
         api_addr=str(_scalar(body, "api_addr", str) or ""),

@@ -36,9 +36,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
+def only_log(home: Path) -> Path:
+    """Return the directory of the one log of the server whose home this is."""
+    (origin,) = (home / "data" / "audit").glob("*/origin")
+    return origin.parent
+
+
 @pytest.fixture(scope="module")
 def folder(server: ServerProcess) -> Path:
-    return server.home / "data" / "audit"
+    return only_log(server.home)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +186,8 @@ def test_a_whole_log_is_verified_while_the_server_runs(
     policy.write_text(f"log {vkey}\nquorum none\n")
     words = (str(folder), f"-policy={policy}", "-field=verdict")
     assert server.cli("audit", "verify", *words).out == "VERIFIED"
+    words = (str(folder.parent), f"-policy={policy}", "-field=verdict")
+    assert server.cli("audit", "verify", *words).out == "VERIFIED"
     assert server.cli("audit", "verify", str(tmp_path)).code == 1
 
 
@@ -203,11 +211,11 @@ def test_another_logs_key_and_a_changed_log_do_not_verify(
     name, _, _ = vkey.partition("+")
     other = tmp_path / "other"
     with ServerProcess.configured(_made(other)):
-        stranger = (other / "data" / "audit" / VKEY).read_text().strip()
+        stranger = (only_log(other) / VKEY).read_text().strip()
     assert stranger.startswith(name + "+")
     assert server.cli("audit", "verify", str(folder), f"-vkey={stranger}").code == 3
 
-    log = other / "data" / "audit"
+    log = only_log(other)
     (segment,) = (log / "wal").glob("*.wal")
     assert server.cli("audit", "verify", str(log), f"-vkey={stranger}").code == 0
     with segment.open("r+b") as file:

@@ -37,7 +37,7 @@ class WitnessPeer:
         self._upload: Final = MirrorUpload(self._http)
         self._size = 0
 
-    def latest(self, origin: str) -> Checkpoint | None:
+    def latest(self, origin: str) -> SignedHead | None:
         """Return the newest checkpoint of origin that the witness shows; None if it knows none.
 
         Verified with the witness's key alone. The log's key is on the machine that may have been
@@ -45,6 +45,7 @@ class WitnessPeer:
         """
         reply = self._http.get(f"{sha256(origin.encode()).hexdigest()}/checkpoint")
         if reply.status == _NOT_FOUND:
+            self._size = 0
             return None
         if reply.status != _OK:
             raise UpstreamFailed(f"it answered {reply.status} instead of its latest checkpoint")
@@ -58,7 +59,7 @@ class WitnessPeer:
         if not cosigned:
             raise UpstreamFailed("its latest checkpoint is not one of ours with its cosignature")
         self._size = checkpoint.size
-        return checkpoint
+        return SignedHead(checkpoint, note)
 
     def cosign(self, log: Log, head: SignedHead) -> Signature | None:
         """Show a head of the log to the witness; return its cosignature.
@@ -110,15 +111,16 @@ class WitnessPeer:
             seen = None
         published = log.published
         if seen is not None and published is not None:
-            if seen.size > published.checkpoint.size:
+            size = seen.checkpoint.size
+            if size > published.checkpoint.size:
                 return RolledBack(
-                    f"FORK ALARM: witness {self.name} has cosigned this log at {seen.size}, and it "
-                    f"ends at {published.checkpoint.size}: this is an older copy, or there are two"
+                    f"FORK ALARM: witness {self.name} has cosigned this log at {size}, and it ends "
+                    f"at {published.checkpoint.size}: this is an older copy, or there are two"
                 )
-            if log.root_at(seen.size) != seen.root:
+            if log.root_at(size) != seen.checkpoint.root:
                 return IntegrityError(
                     f"FORK ALARM: witness {self.name} has cosigned another history of this log at "
-                    f"{seen.size}: somebody else signs with its key, or entries were changed"
+                    f"{size}: somebody else signs with its key, or entries were changed"
                 )
         return UpstreamFailed(
             f"FORK ALARM, not proven: it answered {status} to a checkpoint that extends all that "

@@ -83,22 +83,26 @@ class Witnesses:
 
         The log must lead to each of them, or it was rolled back, replaced or forked.
         """
+        return [head.checkpoint for head in self.memory([origin], say)]
+
+    def memory(self, origins: Sequence[str], say: Say) -> list[SignedHead]:
+        """Return what the witnesses last cosigned of these logs; who does not answer is said.
+
+        The log that is to be cosigned comes last: its size is what the next proof starts from.
+        """
         asked = [
-            (record.peer.name, _start(partial(record.peer.latest, origin)))
+            (record.peer.name, _start(partial(_remembered, record.peer, origins)))
             for record in self._records
         ]
         wait([future for _, future in asked], START_SECONDS)
-        heads = []
+        heads: list[SignedHead] = []
         silent = 0
         for name, future in asked:
             try:
-                head = future.result(timeout=0)
+                heads += future.result(timeout=0)
             except (UpstreamFailed, TimeoutError) as error:
                 silent += 1
                 say(f"witness {name}: {str(error) or 'no answer'}; starting without its memory")
-                continue
-            if head is not None:
-                heads.append(head)
         if silent > len(asked) - self._quorum:
             say("fewer witnesses than a quorum answered: a rollback would not be noticed now")
         return heads
@@ -156,6 +160,11 @@ class Witnesses:
             elif not attempt.late and now - attempt.started > LATE_SECONDS:
                 attempt.late = True
                 say(f"witness {record.peer.name}: no answer for {LATE_SECONDS:.0f} s")
+
+
+def _remembered(peer: WitnessPeer, origins: Sequence[str]) -> list[SignedHead]:
+    """Return what one witness shows of these logs."""
+    return [head for head in map(peer.latest, origins) if head is not None]
 
 
 def _begin(record: _Record, journal: Journal, head: SignedHead, now: float) -> None:

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from ironkeep.adapters.logfiles import log_directory
 from ironkeep.cli import render
 from ironkeep.cli.audit_trust import Trust, trust_arguments, trust_of
 from ironkeep.cli.command import Command, Context
@@ -27,8 +28,8 @@ _UNPINNED: Final = (
 
 def _verify(context: Context) -> int:
     args, terminal = context.args, context.terminal
-    folder = Path(args.dir)
     trust = trust_of(args)
+    folder = _log(Path(args.dir), trust)
     copy = _copy(folder, trust)
     with closing(WatchedLogFiles(folder, terminal)) as files:
         if copy is None:
@@ -46,6 +47,19 @@ def _verify(context: Context) -> int:
     if not trust.keys:
         terminal.note(_UNPINNED)
     return OK
+
+
+def _log(folder: Path, trust: Trust) -> Path:
+    """Return the directory of the log to verify: folder, or the one in it that is meant."""
+    logs = [path.parent for path in folder.glob(f"*/{ORIGIN}")]
+    if (folder / ORIGIN).exists() or not logs:
+        return folder
+    trusted = [log_directory(folder, key.name) for key in trust.keys]
+    meant = [log for log in logs if log in trusted] or logs
+    if len(meant) > 1:
+        names = ", ".join(sorted(f"{log.name} ({_line(log / ORIGIN)})" for log in meant))
+        raise InvalidRequest(f"{folder} holds several logs, say which: {names}")
+    return meant[0]
 
 
 def _copy(folder: Path, trust: Trust) -> str | None:
