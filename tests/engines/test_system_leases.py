@@ -75,7 +75,7 @@ def test_revoking_a_lease_ends_what_it_gave(vault: Vault, path: str) -> None:
 @pytest.mark.parametrize("verb", ["revoke-prefix", "revoke-force"])
 @pytest.mark.parametrize("place", ["sys", "sys/leases"])
 def test_revoking_a_prefix_ends_everything_below(vault: Vault, verb: str, place: str) -> None:
-    tokens = [login(vault) for _ in range(3)]
+    tokens = [login(vault) for _ in range(2)]
     other = vault.write("auth/token/create", {"policies": ["default"]}).auth["client_token"]
     answered = vault.write(f"{place}/{verb}/auth/userpass", {"sync": verb == "revoke-force"})
     assert answered.answer.accepted is (verb == "revoke-prefix")
