@@ -7,7 +7,7 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, TooLarge, TooManyRequests
 from ironkeep.core.operation import Operation
-from ironkeep.incident.documents import HOUR_NS, MAX_AN_HOUR, MAX_DOCUMENT
+from ironkeep.incident.documents import AT_ONCE, HOUR_NS, MAX_AN_HOUR, MAX_DOCUMENT
 from ironkeep.testing.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document
 from ironkeep.testing.vault import Reply
 
@@ -122,3 +122,13 @@ def test_a_copy_is_recognised_inside_a_document(estate: Estate) -> None:
     text = "backup: " + b64encode(CIPHERTEXT).decode()
     found = submit(estate, text, estate.responder).data
     assert (found["copies"], found["complete"]) == (["document:repository copy"], True)
+
+
+def test_all_of_a_large_vault_is_searched(estate: Estate) -> None:
+    """More secrets than are fingerprinted in one turn."""
+    for number in range(2 * AT_ONCE + 1):
+        path = f"secret/data/many/{number}"
+        estate.must(path, {"data": {"password": f"password number {number:04d}"}})
+    text = "\n".join(f"password number {number:04d}" for number in (0, AT_ONCE, 2 * AT_ONCE))
+    found = submit(estate, text, "root").data["found"]
+    assert found == [f"secret/many/{number}@1" for number in (0, AT_ONCE, 2 * AT_ONCE)]

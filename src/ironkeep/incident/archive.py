@@ -1,5 +1,10 @@
-"""What the server's own log holds of its cases: as evidence to judge by, and as a pack shows it."""
+"""What the server's own log holds of its cases: as evidence to judge by, and as a pack shows it.
 
+An archive is made on the loop thread and read on a worker: a window may hold many entries. Leaves
+may be read on any thread (kernel/wal.py), and the archive has a reader of its own.
+"""
+
+from functools import cached_property
 from hashlib import sha256
 from typing import Final
 
@@ -12,6 +17,8 @@ from ironkeep.core.pack import MAX_LEAVES, EarlierLeaf, LogEvidence, WindowLeaf
 from ironkeep.incident.shown import ShownHead
 from ironkeep.kernel.house import House
 from ironkeep.kernel.log import SignedHead
+from ironkeep.kernel.places import JOURNAL
+from ironkeep.kernel.reading import audit_reader
 from ironkeep.kernel.state import Tx
 from ironkeep.tlog.policy import Policy
 
@@ -41,12 +48,28 @@ class Archive:
     """The log, from the earliest beginning of any case on, and what of scope lies before it."""
 
     def __init__(self, house: House, tx: Tx, earliest_ns: int) -> None:
-        self._reader: Final = house.audit_reader()
         self._log: Final = house.journal.log
+        self._reader: Final = audit_reader(self._log, house.store(tx, JOURNAL))
         self._policy: Final = policy_of(house)
         self._size: Final = self._log.size
-        self.start: Final = self._first_needed(earliest_ns)
-        self._earlier: Final = [each for each in house.scope.indices(tx) if each < self.start]
+        self._earliest_ns: Final = earliest_ns
+        self._scope: Final = house.scope.indices(tx)
+
+    @cached_property
+    def start(self) -> int:
+        """The first leaf that is needed: an entry not later than the earliest beginning, or 0."""
+        low, high = 0, self._size
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._time_at(middle) <= self._earliest_ns:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    @property
+    def _earlier(self) -> list[int]:
+        return [each for each in self._scope if each < self.start]
 
     def evidence(self, case: str, as_of_ns: int) -> Evidence:
         """Return everything durable as evidence on a case."""
@@ -120,17 +143,6 @@ class Archive:
 
     def _entry(self, index: int) -> Entry:
         return event.decode(self._reader.disclose(index).body)
-
-    def _first_needed(self, earliest_ns: int) -> int:
-        """Return the last index from which on nothing at or after earliest_ns is missing, or 0."""
-        low, high = 0, self._size
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._time_at(middle) <= earliest_ns:
-                low = middle
-            else:
-                high = middle
-        return low
 
     def _time_at(self, index: int) -> int:
         """Return the time of the first entry at or after index; 0 past the last one."""

@@ -1,5 +1,6 @@
 """Cases: opened, widened, listed, read."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -7,17 +8,17 @@ import msgspec
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.casefile import CaseFile
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Entry
 from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident import desk as desks, survey
 from ironkeep.incident.archive import Archive
-from ironkeep.incident.desk import Desk, Stored, instant, when, words
+from ironkeep.incident.desk import Desk, Stored, instant, on_desk, when, words
 from ironkeep.incident.links import spell_out
 from ironkeep.incident.naming import Names
 from ironkeep.kernel.fields import CommaList
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 from ironkeep.kernel.scope import actor_of
 
 MAX_SUBJECTS: Final = 100
@@ -53,13 +54,12 @@ class WidenCase:
     start: str = ""
 
 
-def open_case(call: Call, given: OpenCase) -> Response:
+def open_case(call: Call, given: OpenCase) -> Suspend:
     """Open a case; its subjects' rights are worked out at once."""
-    names, by = Names(call), actor_of(call)
-    subjects = _subjects(names, given.subjects)
+    subjects = _subjects(Names(call), given.subjects)
     if not subjects:
         raise InvalidRequest("a case is about somebody or something: give subjects")
-    number = desks.next_number(call.store)
+    number = desks.last_number(call.store) + 1
     stored = Stored(
         number, words(given.title, "a title"), call.now_ns, instant(given.start, call.now_ns)
     )
@@ -67,37 +67,46 @@ def open_case(call: Call, given: OpenCase) -> Response:
     opened = ev.Opened(
         *_UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
     )
-    file = _as_if(call, stored, opened)
-    desks.require_clean(file, by)
+    return _as_if(call, stored, opened, lambda later, file: _opened(later, file, stored, opened))
+
+
+def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Response:
+    names, by = Names(call), actor_of(call)
+    if desks.next_number(call.store) != stored.number:
+        raise Conflict("another case was opened at the same time: try again")
     desks.save(call.store, stored)
     for mount in names.mounts():
         call.house.scope.mounted(mount, call.now_ns)
     spell_out(call, names)
     call.house.scope.write(opened, call.now_ns, by)
-    _survey(call, file, names, subjects)
-    return Response(data={**_summary(stored), "subjects": _labels(file, subjects)})
+    _survey(call, file, names, file.case.subjects)
+    return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})
 
 
-def widen(call: Call, given: WidenCase) -> Response:
+def widen(call: Call, given: WidenCase) -> Suspend:
     """Add subjects, or move the beginning back; a case never becomes narrower."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
-    subjects = _subjects(desk.names, given.subjects)
-    start = instant(given.start, call.now_ns) if given.start else desk.stored.from_ns
-    if start > desk.stored.from_ns:
+    before = desks.load(call.store, given.id)
+    subjects = _subjects(Names(call), given.subjects)
+    start = instant(given.start, call.now_ns) if given.start else before.from_ns
+    if start > before.from_ns:
         raise InvalidRequest("the beginning of a case only moves back")
-    if not subjects and start == desk.stored.from_ns:
+    if not subjects and start == before.from_ns:
         raise InvalidRequest("give more subjects, or an earlier start")
-    stored = msgspec.structs.replace(desk.stored, from_ns=start)
+    stored = msgspec.structs.replace(before, from_ns=start)
     widened = ev.Widened(
         *_UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
     )
-    file = _as_if(call, stored, widened)
-    desks.require_clean(file, desk.by)
-    desks.save(call.store, stored)
-    spell_out(call, desk.names)
-    call.house.scope.write(widened, call.now_ns, desk.by)
-    _survey(call, file, desk.names, list(file.case.subjects))
+    return _as_if(call, stored, widened, lambda later, file: _widened(later, file, stored, widened))
+
+
+def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) -> Response:
+    names = Names(call)
+    known = desks.load(call.store, widened.case)
+    earliest = min(stored.from_ns, known.from_ns)
+    desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
+    spell_out(call, names)
+    call.house.scope.write(widened, call.now_ns, actor_of(call))
+    _survey(call, file, names, file.case.subjects)
     return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})
 
 
@@ -110,9 +119,12 @@ def list_cases(call: Call) -> Response:
     return Response(data={"keys": list(info), "key_info": info})
 
 
-def read(call: Call, given: Case) -> Response:
+def read(call: Call, given: Case) -> Suspend:
     """Return a case in a few figures."""
-    desk = Desk(call, given.id)
+    return on_desk(call, given.id, _read, judged=True, writes=False)
+
+
+def _read(desk: Desk) -> Response:
     file = desk.file
     data: dict[str, Any] = {
         **_summary(desk.stored),
@@ -155,16 +167,37 @@ def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
     return subjects
 
 
-def _as_if(call: Call, stored: Stored, record: ev.Opened | ev.Widened) -> CaseFile:
-    """Return the file as it will be once the record is in the log."""
-    start = min(stored.from_ns, desks.earliest(call.store))
-    evidence = Archive(call.house, call.tx, start).evidence(record.case, call.now_ns)
-    entry = Entry(kind="effect", time_ns=call.now_ns, audited=ev.to_audited(record))
-    entries = (*evidence.entries, (evidence.log.size, entry))
-    return CaseFile(msgspec.structs.replace(evidence, entries=entries))
+def _as_if(
+    call: Call,
+    stored: Stored,
+    record: ev.Opened | ev.Widened,
+    then: Callable[[Call, CaseFile], Response],
+) -> Suspend:
+    """Go on with the file as it will be once the record is in the log.
+
+    Whoever would be exposed then is refused: see desk.py.
+    """
+    now_ns = call.now_ns
+    archive = Archive(call.house, call.tx, min(stored.from_ns, desks.earliest(call.store)))
+
+    def work() -> CaseFile:
+        evidence = archive.evidence(record.case, now_ns)
+        entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
+        entries = (*evidence.entries, (evidence.log.size, entry))
+        file = CaseFile(msgspec.structs.replace(evidence, entries=entries))
+        file.rows  # noqa: B018 - worked out once, and kept
+        return file
+
+    def resume(later: Call, file: CaseFile | Exception) -> Response:
+        if isinstance(file, Exception):
+            raise file
+        desks.require_clean(file, actor_of(later))
+        return then(later, file)
+
+    return Suspend(work, resume)
 
 
-def _survey(call: Call, file: CaseFile, names: Names, subjects: list[NodeId]) -> None:
+def _survey(call: Call, file: CaseFile, names: Names, subjects: Iterable[NodeId]) -> None:
     for each in subjects:
         if kind_of(each) in survey.SURVEYED:
             found = survey.Survey(call, file, names, each, survey.tokens_of(call, file, each))

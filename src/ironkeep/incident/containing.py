@@ -15,7 +15,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.ids import EntityId
 from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
-from ironkeep.incident.desk import Desk, words
+from ironkeep.incident.desk import Desk, on_desk, words
 from ironkeep.incident.links import spell_out
 from ironkeep.incident.survey import SURVEYED, Survey, Tokens, tokens_of
 from ironkeep.kernel.house import House
@@ -54,14 +54,20 @@ class Cut:
 
 def contain(call: Call, given: Contain) -> Suspend:
     """End every token, child and lease of exposed principals, and their right to log in."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _contain(desk, given))
+
+
+def _contain(desk: Desk, given: Contain) -> Suspend:
     cuts: list[Cut] = []
     for principal in _chosen(desk, given.principal):
         ended = {each for cut in cuts for each in cut.tokens.accessors}
         if kind_of(principal) is not NodeKind.SESSION or name_of(principal) not in ended:
             cuts.append(_cut(desk, principal))
-    return Suspend(_nothing, lambda later, _: _record(later, given.id, cuts), durable=True)
+
+    def resume(later: Call, _: object) -> Suspend:
+        return on_desk(later, given.id, lambda again: _record(again, cuts))
+
+    return Suspend(_nothing, resume, durable=True)
 
 
 def _chosen(desk: Desk, text: str) -> list[NodeId]:
@@ -102,10 +108,9 @@ def _shut_out(call: Call, person: EntityId) -> None:
     house.identity.update(call.tx, disabled, call.now_ns)
 
 
-def _record(call: Call, case: str, cuts: list[Cut]) -> Response:
+def _record(desk: Desk, cuts: list[Cut]) -> Response:
     """Put on record what is durable by now."""
-    desk = Desk(call, case)
-    desk.require_clean()
+    call = desk.call
     for mount in desk.names.mounts():
         desk.house.scope.mounted(mount, call.now_ns)
     spell_out(call, desk.names)
@@ -139,10 +144,13 @@ def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
         yield ev.Contained(desk.case, cut.principal, tuple(ended[some]), tuple(gone[some]), leases)
 
 
-def readmit(call: Call, given: Readmit) -> Response:
+def readmit(call: Call, given: Readmit) -> Suspend:
     """Let a contained principal act again: somebody answers for it, with a reason."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _readmit(desk, given))
+
+
+def _readmit(desk: Desk, given: Readmit) -> Response:
+    call = desk.call
     principal = desk.named(given.principal)
     if desk.file.containment(principal) is None:
         raise Conflict("who was not contained cannot be readmitted")

@@ -7,6 +7,8 @@ Everything else about a case is in the journal. Who is exposed cannot write in a
 record of theirs would not count, so none is taken.
 """
 
+from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -28,7 +30,7 @@ from ironkeep.incident.naming import Names
 from ironkeep.kernel import fields
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call
+from ironkeep.kernel.plugin import Call, Response, Suspend
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.scope import Actor, actor_of
 
@@ -55,18 +57,21 @@ class Desk:
     """A case as it stands now, or stood at as_of_ns."""
 
     def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
-        self.call: Final = call
+        self.call = call
         self.house: Final[House] = call.house
         self.case: Final = case
-        self.stored: Final = load(call.store, case)
+        self.stored = load(call.store, case)
         self.as_of_ns: Final = call.now_ns if as_of_ns is None else as_of_ns
-        self.names: Final = Names(call)
+        self.names = Names(call)
         self.by: Final[Actor] = actor_of(call)
+        self.archive: Final = Archive(self.house, call.tx, earliest(call.store))
 
-    @cached_property
-    def archive(self) -> Archive:
-        """The log as far as the cases need it."""
-        return Archive(self.house, self.call.tx, earliest(self.call.store))
+    def moved(self, call: Call) -> "Desk":
+        """Return this desk in a later turn of the same request, with what was worked out."""
+        moved = copy(self)
+        moved.call, moved.names = call, Names(call)
+        moved.stored = load(call.store, self.case)
+        return moved
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -94,13 +99,44 @@ class Desk:
                 return node
         return self.names.named(text)
 
-    def require_clean(self) -> None:
-        """Raise PermissionDenied when the caller is exposed: see the module."""
-        require_clean(self.file, self.by)
+    def prepare(self, *, judged: bool) -> None:
+        """Work out what the case file says, and with judged its verdict; for a worker."""
+        self.file.rows  # noqa: B018 - worked out once, and kept
+        if judged:
+            self.verdict  # noqa: B018
 
     def note(self, record: ev.Record) -> int:
         """Journal a record of the case in the caller's name; return its index."""
         return self.house.scope.note(record, self.call.now_ns, self.by)
+
+
+def on_desk(
+    call: Call,
+    case: str,
+    then: Callable[[Desk], Response | Suspend],
+    *,
+    as_of_ns: int | None = None,
+    judged: bool = False,
+    writes: bool = True,
+) -> Suspend:
+    """Work the case out on a worker, its verdict too if judged, and go on with the desk.
+
+    Where it writes, whoever is exposed is refused: see the module.
+    """
+    desk = Desk(call, case, as_of_ns)
+
+    def work() -> None:
+        desk.prepare(judged=judged)
+
+    def resume(later: Call, result: object) -> Response | Suspend:
+        if isinstance(result, Exception):
+            raise result
+        moved = desk.moved(later)
+        if writes:
+            require_clean(moved.file, moved.by)
+        return then(moved)
+
+    return Suspend(work, resume)
 
 
 def require_clean(file: CaseFile, by: Actor) -> None:
@@ -138,9 +174,14 @@ def earliest(store: Store) -> int:
     return min((stored.from_ns for stored in all_cases(store)), default=FOREVER)
 
 
+def last_number(store: Store) -> int:
+    """Return the number of the newest case; 0 before the first."""
+    return int.from_bytes(store.get("number") or b"", "big")
+
+
 def next_number(store: Store) -> int:
-    """Return the number of the next case, each given once."""
-    number = 1 + int.from_bytes(store.get("number") or b"", "big")
+    """Take the number of the next case: each is given once."""
+    number = last_number(store) + 1
     if number > MAX_CASES:
         raise InvalidRequest(f"there are {MAX_CASES} cases already")
     store.put("number", number.to_bytes(8, "big"))

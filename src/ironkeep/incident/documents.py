@@ -12,7 +12,9 @@ record it is in every case.
 import re
 from base64 import b64decode
 from binascii import Error
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -37,12 +39,16 @@ MAX_DOCUMENT: Final = 1 << 20
 MAX_AN_HOUR: Final = 20
 """Submissions of one person; a case seldom has more documents, and guessing wants millions."""
 
+AT_ONCE: Final = 200
+"""Secrets fingerprinted in one turn: some milliseconds."""
+
 MAX_NAME: Final = 256
 MAX_PARTS: Final = 64
 """Digests of one registered copy: of it as a whole, and of its parts."""
 
 HOUR_NS: Final = 3_600 * 10**9
 
+_DONE: Final = object()
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _UNPLACED: Final = (0, "")
 
@@ -93,8 +99,8 @@ def submit(call: Call, given: Submit) -> Suspend:
         raise InvalidRequest("content is base64") from None
     if len(document) > MAX_DOCUMENT:
         raise TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
-    prints, readers = _prints(call)
     copies = call.store.list("copy")
+    prints, readers = Prints(call.entropy.token(32)), dict[NodeId, str]()
 
     def work() -> Found:
         return search(document, prints, copies)
@@ -104,13 +110,22 @@ def submit(call: Call, given: Submit) -> Suspend:
             raise found
         return _file(later, name, len(document), found, readers)
 
-    return Suspend(work, resume)
+    return _gather(_prints(call, prints, readers), Suspend(work, resume))
 
 
-def _prints(call: Call) -> tuple[Prints, dict[NodeId, str]]:
-    """Return the fingerprints of everything kept, and the API path that reads each version."""
+def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
+    """Take some fingerprints in each turn, so that others are served in between."""
+    for _ in islice(prints, AT_ONCE):
+        """Each step takes one secret's."""
+    rest = next(prints, _DONE)
+    if rest is _DONE:
+        return then
+    return Suspend(_nothing, lambda _call, _result: _gather(prints, then))
+
+
+def _prints(call: Call, prints: Prints, readers: dict[NodeId, str]) -> Iterator[None]:
+    """Fingerprint everything kept, and note the API path that reads each version."""
     names = Names(call)
-    prints, readers = Prints(call.entropy.token(32)), {}
     for mount in names.mounts():
         for kept in names.kept(mount):
             for served in kept.versions:
@@ -118,7 +133,11 @@ def _prints(call: Call) -> tuple[Prints, dict[NodeId, str]]:
                 readers[version] = mount.path + kept.read
                 for value in kept.values(served.number):
                     prints.add(version, value)
-    return prints, readers
+            yield
+
+
+def _nothing() -> None:
+    """Do nothing: the turn that follows is what is wanted."""
 
 
 def _file(call: Call, name: str, size: int, found: Found, readers: dict[NodeId, str]) -> Response:

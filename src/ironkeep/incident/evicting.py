@@ -16,7 +16,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.node import NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident.containing import require_contained
-from ironkeep.incident.desk import Desk, words
+from ironkeep.incident.desk import Desk, on_desk, words
 from ironkeep.kernel import effects
 from ironkeep.kernel.credential_store import CredentialId
 from ironkeep.kernel.credentials import Rotated
@@ -82,15 +82,18 @@ def _split(version: NodeId) -> tuple[CredentialId, int]:
     return CredentialId(MountUuid(mount), path), int(number) if single else -1
 
 
-def rotate(call: Call, given: Rotate) -> Response | Suspend:
+def rotate(call: Call, given: Rotate) -> Suspend:
     """Replace exposed credentials; refused while somebody exposed could receive the new ones."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _rotate(desk, given))
+
+
+def _rotate(desk: Desk, given: Rotate) -> Response | Suspend:
     require_contained(desk)
-    if given.secret and not managed(desk, given.secret):
-        return _by_hand(desk, given)
     chosen = managed(desk, given.secret)
-    return effects.run(call, _rotations(desk, chosen, turn_of(call)), _answered("rotated"))
+    if given.secret and not chosen:
+        return _by_hand(desk, given)
+    steps = _rotations(desk, chosen, turn_of(desk.call))
+    return effects.run(desk.call, steps, _answered("rotated"))
 
 
 def _by_hand(desk: Desk, given: Rotate) -> Response:
@@ -142,12 +145,14 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     return {"secret": label, "state": "revoked", "detail": receipt}
 
 
-def kill(call: Call, given: One) -> Response | Suspend:
+def kill(call: Call, given: One) -> Suspend:
     """End the sessions that were opened with revoked credentials."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
-    chosen = _revoked(desk, given.secret)
-    return effects.run(call, _endings(desk, chosen, turn_of(call)), _answered("sessions"))
+    return on_desk(call, given.id, lambda desk: _kill(desk, given))
+
+
+def _kill(desk: Desk, given: One) -> Response | Suspend:
+    steps = _endings(desk, _revoked(desk, given.secret), turn_of(desk.call))
+    return effects.run(desk.call, steps, _answered("sessions"))
 
 
 def _revoked(desk: Desk, secret: str) -> list[Exposed]:
@@ -187,12 +192,14 @@ def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[s
     return told
 
 
-def probe(call: Call, given: One) -> Response | Suspend:
+def probe(call: Call, given: One) -> Suspend:
     """Present revoked credentials to every host of their systems, and look for their use."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
-    chosen = _revoked(desk, given.secret)
-    return effects.run(call, _probes(desk, chosen, turn_of(call)), _answered("probes"))
+    return on_desk(call, given.id, lambda desk: _probe(desk, given))
+
+
+def _probe(desk: Desk, given: One) -> Response | Suspend:
+    steps = _probes(desk, _revoked(desk, given.secret), turn_of(desk.call))
+    return effects.run(desk.call, steps, _answered("probes"))
 
 
 def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:

@@ -34,11 +34,10 @@ class Wanted:
 def pack(call: Call, given: Wanted) -> Suspend:
     """Return the signed pack; what it concludes is worked out on a worker."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
-    desk = Desk(call, given.id)
-    shown, key = desk.archive.shown(), pack_key(call)
+    archive, key = Desk(call, given.id).archive, pack_key(call)
 
     def work() -> bytes:
-        return make_pack(given.id, as_of, shown, key)
+        return make_pack(given.id, as_of, archive.shown(), key)
 
     # Durable, so that a key made just now is kept before anything is signed with it.
     return Suspend(work, _answer, durable=True)

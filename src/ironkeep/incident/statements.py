@@ -6,9 +6,9 @@ from typing import Any, Final
 from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
-from ironkeep.incident.desk import Desk, when, words
+from ironkeep.incident.desk import Desk, on_desk, when, words
 from ironkeep.kernel.fields import Duration
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 
 MAX_EXEMPTION_SECONDS: Final = 366 * 86_400
 """An exemption is for now: whoever still needs it in a year states it again."""
@@ -45,10 +45,12 @@ class Words:
     words: str
 
 
-def exempt(call: Call, given: Exempt) -> Response:
+def exempt(call: Call, given: Exempt) -> Suspend:
     """Accept an open item until it expires. What failed is never exempt, nor the log itself."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _exempt(desk, given), judged=True)
+
+
+def _exempt(desk: Desk, given: Exempt) -> Response:
     if not 0 < given.ttl <= MAX_EXEMPTION_SECONDS:
         raise InvalidRequest("an exemption expires within a year")
     item = next(
@@ -59,16 +61,18 @@ def exempt(call: Call, given: Exempt) -> Response:
     if item is None:
         raise InvalidRequest("that is no open item of the case: read its steps")
     owner = words(given.owner or desk.by.name or "root", "an owner")
-    expires = call.now_ns + given.ttl * _SECOND_NS
+    expires = desk.call.now_ns + given.ttl * _SECOND_NS
     desk.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
     data: dict[str, Any] = {"exempt": desk.label(item), "owner": owner, "expires": when(expires)}
     return Response(data=data)
 
 
-def check_root(call: Call, given: CheckRoot) -> Response:
+def check_root(call: Call, given: CheckRoot) -> Suspend:
     """State what came of looking at one of Ironkeep's own."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _check_root(desk, given))
+
+
+def _check_root(desk: Desk, given: CheckRoot) -> Response:
     item = given.item if given.item.startswith("root:") else f"root:{given.item}"
     if item not in ev.ROOT_ITEMS:
         raise InvalidRequest(f"item is one of {', '.join(ev.ROOT_ITEMS)}")
@@ -76,10 +80,12 @@ def check_root(call: Call, given: CheckRoot) -> Response:
     return Response(data={"checked": item, "sound": given.sound})
 
 
-def residue(call: Call, given: Words) -> Response:
+def residue(call: Call, given: Words) -> Suspend:
     """State what cannot be known or undone."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _residue(desk, given))
+
+
+def _residue(desk: Desk, given: Words) -> Response:
     desk.note(ev.Residue(given.id, words(given.words, "what cannot be known or undone")))
     return Response(data={"residue": given.words.strip()})
 

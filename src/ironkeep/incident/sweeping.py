@@ -11,7 +11,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.inventory import InventoryItem, Kind
 from ironkeep.core.node import NodeId
 from ironkeep.core.operation import Operation
-from ironkeep.incident.desk import Desk, words
+from ironkeep.incident.desk import Desk, on_desk, words
 from ironkeep.kernel import effects, performing
 from ironkeep.kernel.baselines import Comparison, id_of, text_of
 from ironkeep.kernel.connections import ConnectionId
@@ -48,10 +48,12 @@ class Explain:
     owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
 
 
-def sweep(call: Call, given: Sweep) -> Response | Suspend:
+def sweep(call: Call, given: Sweep) -> Suspend:
     """Compare exposed systems with their baselines from before the earliest compromise."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _sweep(desk, given))
+
+
+def _sweep(desk: Desk, given: Sweep) -> Response | Suspend:
     systems = [desk.named(given.system)] if given.system else list(desk.file.systems)
     chosen = [(system, which) for system in systems for which in _connections(desk, system)]
     if not chosen:
@@ -60,7 +62,7 @@ def sweep(call: Call, given: Sweep) -> Response | Suspend:
     def then(_call: Call, told: list[dict[str, Any]]) -> Response:
         return Response(data={"swept": told})
 
-    return effects.run(call, _sweeps(desk, chosen, turn_of(call)), then)
+    return effects.run(desk.call, _sweeps(desk, chosen, turn_of(desk.call)), then)
 
 
 def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
@@ -170,10 +172,12 @@ def _told(desk: Desk, record: ev.Swept) -> dict[str, Any]:
     }
 
 
-def explain(call: Call, given: Explain) -> Response:
+def explain(call: Call, given: Explain) -> Suspend:
     """Answer for one difference that a sweep found, or for one of the vault's own entries."""
-    desk = Desk(call, given.id)
-    desk.require_clean()
+    return on_desk(call, given.id, lambda desk: _explain(desk, given))
+
+
+def _explain(desk: Desk, given: Explain) -> Response:
     owner = words(given.owner or desk.by.name or "root", "an owner")
     system, item = _item(desk, given)
     record = ev.Explained(given.id, system, item, owner, words(given.reason, "a reason"))

@@ -1,5 +1,6 @@
 """What a case says now: exposure, verdict, what to do next."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,8 +12,8 @@ from ironkeep.core.node import CREDENTIALS, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.core.verdict import Item
 from ironkeep.incident.cases import Case
-from ironkeep.incident.desk import Desk, instant, when
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.incident.desk import Desk, instant, on_desk, when
+from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 
 MAX_ROWS: Final = 10_000
 """Of one answer's list; the counts are always of all."""
@@ -59,14 +60,17 @@ class At:
     as_of: str = field(default="", metadata={"help": "RFC 3339, or a length of time ago; or now"})
 
 
-def _desk(call: Call, given: At) -> Desk:
+def _judged(call: Call, given: At, then: Callable[[Desk], Response]) -> Suspend:
     as_of = instant(given.as_of, call.now_ns) if given.as_of else None
-    return Desk(call, given.id, as_of)
+    return on_desk(call, given.id, then, as_of_ns=as_of, judged=True, writes=False)
 
 
-def exposure(call: Call, given: At) -> Response:
+def exposure(call: Call, given: At) -> Suspend:
     """Return the three answers side by side, each row with its shortest explanation."""
-    desk = _desk(call, given)
+    return _judged(call, given, _exposure)
+
+
+def _exposure(desk: Desk) -> Response:
     found = desk.file.exposure
     states = {str(each.node): str(each.state) for each in desk.verdict.credentials}
     answers = {
@@ -106,9 +110,12 @@ def _row(desk: Desk, row: Exposed, states: dict[str, str]) -> dict[str, Any]:
     return shown
 
 
-def verdict(call: Call, given: At) -> Response:
+def verdict(call: Call, given: At) -> Suspend:
     """Return the verdict with every claim and every open item."""
-    desk = _desk(call, given)
+    return _judged(call, given, _verdict)
+
+
+def _verdict(desk: Desk) -> Response:
     data: dict[str, Any] = msgspec.to_builtins(desk.verdict)
     data["open_items"] = [_item(each) for each in desk.verdict.open_items()]
     data["log_size"] = desk.evidence.log.size
@@ -117,15 +124,18 @@ def verdict(call: Call, given: At) -> Response:
     return Response(data=data)
 
 
-def steps(call: Call, given: Case) -> Response:
+def steps(call: Call, given: Case) -> Suspend:
     """Return what is to be done next, in the order that counts."""
-    desk = Desk(call, given.id)
+    return on_desk(call, given.id, _steps, judged=True, writes=False)
+
+
+def _steps(desk: Desk) -> Response:
     todo = sorted(
         ((*_NEXT.get(each.check, _LATER), each) for each in desk.verdict.open_items()),
         key=lambda one: (one[0], one[2].label),
     )
     found = [
-        {"step": step, "do": text.format(case=given.id), **_item(item)}
+        {"step": step, "do": text.format(case=desk.case), **_item(item)}
         for step, text, item in todo[:MAX_ROWS]
     ]
     return Response(data={"outcome": str(desk.verdict.outcome), "steps": found})
