@@ -58,7 +58,7 @@ def test_listings_are_sorted_and_tell_folders(store: Store) -> None:
     assert store.list("a/y/") == ["z"]
     assert store.list("b/") == store.list("nowhere/") == []
     assert sorted(store.walk()) == ["B", "a", "a/x", "a/y/z", "b", "é"]
-    assert list(store.walk("a")) == list(store.walk("a/")) == ["a/x", "a/y/z"]
+    assert sorted(store.walk("a")) == sorted(store.walk("a/")) == ["a/x", "a/y/z"]
 
 
 def test_empty_segments_are_names(store: Store) -> None:

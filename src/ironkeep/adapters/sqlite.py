@@ -24,6 +24,8 @@ from ironkeep.core.ports import Change, Commit, Head, Row
 
 MAX_TOMBS: Final = 262_144
 """Removals kept for the change stream, some 20 MB; who falls further behind starts from a scan."""
+SCAN_START: Final = 8
+"""Rows in the first page of a scan: most only ask whether a folder is empty."""
 SCAN_PAGE: Final = 256
 """Rows that `scan` reads at a time: a read transaction left open would hold up checkpoints."""
 RESTART_PAGES: Final = 4_096
@@ -102,19 +104,19 @@ class SqliteStorage:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows whose key starts with prefix, in key order.
 
-        Every page of SCAN_PAGE rows is of one commit; the next page may be of a later one.
+        Every page of rows is of one commit; the next page may be of a later one.
         """
-        start, end = prefix, _after(prefix)
+        start, end, size = prefix, _after(prefix), SCAN_START
         while True:
             if end is None:
-                page = self._read(_SCAN, start, SCAN_PAGE)
+                page = self._read(_SCAN, start, size)
             else:
-                page = self._read(_SCAN_TO, start, end, SCAN_PAGE)
+                page = self._read(_SCAN_TO, start, end, size)
             for key, value, due in page:
                 yield key, _row(value, due)
-            if len(page) < SCAN_PAGE:
+            if len(page) < size:
                 return
-            start = page[-1][0] + b"\x00"
+            start, size = page[-1][0] + b"\x00", SCAN_PAGE
 
     def due(self, before_ns: int, limit: int) -> list[bytes]:
         """Return at most limit keys due before before_ns, the earliest first, then by key."""

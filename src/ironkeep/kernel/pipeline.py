@@ -22,7 +22,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
 from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plans import Plan
+from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
 from ironkeep.kernel.routing import MAX_PATH, SYS
 from ironkeep.kernel.state import Tx
@@ -142,7 +142,9 @@ class Pipeline:
                 return known[1]
             policy = session.acl.decide(request.path, op, request.data, request.wrap_ttl_seconds)
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
-        if session is not None and policy is not None and not policy.depends_on_data:
+        # A plan that is not remembered would not be found to be the same again.
+        lasting = policy is not None and not policy.depends_on_data
+        if session is not None and lasting and len(request.path) <= MAX_KNOWN_PATH:
             if len(session.verdicts) >= MAX_VERDICTS:
                 session.verdicts.clear()
             session.verdicts[op, request.path] = plan, verdict
@@ -173,9 +175,10 @@ class Pipeline:
         """Merge what was written and hand the work out; the rest runs as a request of its own."""
         receipt = None
         if suspend.durable:
-            inner.merge()
+            # The entry goes first: without one the intent must not stay either.
             entry = self._entry(request, trace, "pending", (), None)
             receipt = self._house.journal.append(entry)
+            inner.merge()
         account.merge()
 
         def finish(result: Any) -> Answer | Waiting:

@@ -16,6 +16,9 @@ from ironkeep.kernel.plugin import Mount, Route
 
 MAX_PLANS: Final = 65_536
 """Plans remembered, about 600 bytes each; the older half goes when full."""
+MAX_KNOWN_PATH: Final = 256
+"""Characters of a path whose plan is remembered: strangers choose paths, each held some four times.
+"""
 
 
 @dataclass(slots=True)
@@ -51,7 +54,9 @@ class Plans:
         return plan if plan is not None and plan.table is table else None
 
     def put(self, op: Operation, path: str, plan: Plan) -> None:
-        """Remember a plan."""
+        """Remember a plan, unless its path is uncommonly long."""
+        if len(path) > MAX_KNOWN_PATH:
+            return
         if len(self._known) >= MAX_PLANS:
             for old in list(self._known)[: MAX_PLANS // 2]:
                 del self._known[old]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ironkeep.core.ports import Row, Storage
+from ironkeep.kernel.names import KIND_AT
 
 CACHE_ROWS: Final = 65_536
 """Rows kept in memory, about 1.6 KB each with their objects; the oldest half goes when full."""
@@ -19,13 +20,55 @@ _ABSENT: Final = Row(b"")
 """Stands for "known not to be there" in a mapping where None means "not known"."""
 
 
+class Overlay(dict[bytes, Row]):
+    """Rows written over others, by key, and also by folder.
+
+    Ending a few hundred tokens writes thousands of rows and looks into as many folders: looking
+    through all rows for each took seconds.
+    """
+
+    __slots__ = ("_inside",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside: Final[dict[bytes, set[bytes]]] = {}
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Write row at key."""
+        if key not in self:
+            inside = self._inside.get(key[:KIND_AT])
+            if inside is None:
+                self._inside[key[:KIND_AT]] = {key}
+            else:
+                inside.add(key)
+        self[key] = row
+
+    def drop(self, key: bytes) -> None:
+        """Forget what was written at key."""
+        del self[key]
+        inside = self._inside[key[:KIND_AT]]
+        inside.discard(key)
+        if not inside:
+            del self._inside[key[:KIND_AT]]
+
+    def below(self, prefix: bytes) -> list[bytes]:
+        """Return the keys that start with prefix, sorted; at once for that of a folder."""
+        if len(prefix) == KIND_AT:
+            return sorted(self._inside.get(prefix, ()))
+        return sorted(key for key in self if key.startswith(prefix))
+
+
+_NOTHING: Final = Overlay()
+"""What a transaction has written before it writes: most never do."""
+
+
 class State:
     """The shared view of rows; used by one thread, but for what `Storage` allows."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage: Final = storage
         self._cache: dict[bytes, Row] = {}
-        self._dirty: dict[bytes, Row] = {}
+        self._dirty = Overlay()
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
         self._stamp = 1
@@ -66,7 +109,7 @@ class State:
             if key not in self._before:
                 self._before[key] = self.get(key)
             self._batch[key] = row
-            self._dirty[key] = row
+            self._dirty.put(key, row)
 
     def close_batch(self) -> "Writes | None":
         """Freeze the open batch and start the next; None when it changes nothing."""
@@ -89,12 +132,12 @@ class State:
         for key, row in writes.rows.items():
             self._cache[key] = row
             if self._dirty.get(key) is row:
-                del self._dirty[key]
+                self._dirty.drop(key)
 
     def reset(self) -> None:
         """Forget all that storage does not say: a commit failed."""
         self._stamp += 1
-        self._cache, self._dirty, self._batch, self._before = {}, {}, {}, {}
+        self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
 
 
 class Writes:
@@ -124,7 +167,7 @@ class Tx:
     def __init__(self, state: State, outer: "Tx | None" = None) -> None:
         self._state: Final = state
         self.outer: Final = outer
-        self.writes: dict[bytes, Row] = {}
+        self.writes = _NOTHING
 
     def nested(self) -> "Tx":
         """Open a transaction inside this one, to be merged or dropped."""
@@ -154,27 +197,32 @@ class Tx:
 
     def put(self, key: bytes, row: Row) -> None:
         """Write row at key."""
-        self.writes[key] = row
+        if self.writes is _NOTHING:
+            self.writes = Overlay()
+        self.writes.put(key, row)
 
     def delete(self, key: bytes) -> None:
         """Remove the row at key; removing an absent row is fine."""
-        self.writes[key] = _ABSENT
+        self.put(key, _ABSENT)
 
     def merge(self) -> None:
         """Hand the writes down to what this transaction was opened on."""
         if self.writes:
-            if self.outer is not None:
-                self.outer.writes.update(self.writes)
-            else:
+            if self.outer is None:
                 self._state.merge(self.writes)
-            self.writes = {}
+            elif self.outer.writes is _NOTHING:
+                self.outer.writes = self.writes
+            else:
+                for key, row in self.writes.items():
+                    self.outer.writes.put(key, row)
+            self.writes = _NOTHING
 
 
 def _merge(
-    below: Iterator[tuple[bytes, Row]], above: Mapping[bytes, Row], prefix: bytes
+    below: Iterator[tuple[bytes, Row]], above: Overlay, prefix: bytes
 ) -> Iterator[tuple[bytes, Row]]:
     """Yield the union of both in key order; above wins, and may say that a row is gone."""
-    fresh = sorted(key for key in above if key.startswith(prefix)) if above else []
+    fresh = above.below(prefix) if above else []
     if not fresh:
         yield from below
         return

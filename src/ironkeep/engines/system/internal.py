@@ -27,10 +27,13 @@ def _caller(call: Call) -> Session | None:
     """Return who calls on a route that also answers strangers."""
     if call.request.token is None:
         return None
+    tokens = call.house.tokens
     try:
-        session: Session = call.house.tokens.authenticate(
+        session: Session = tokens.authenticate(
             call.account, call.request.token, call.now_ns, call.request.remote
         )
+        if session.record.num_uses:
+            tokens.use(call.account, session, call.now_ns)
     except PermissionDenied:
         return None
     return session

@@ -29,6 +29,9 @@ class LeaseId:
         """The lease meant."""
         if not (self.lease_id or self.url_lease_id):
             raise InvalidRequest("lease_id must be specified")
+        if self.lease_id and self.url_lease_id and self.lease_id != self.url_lease_id:
+            # Policy has decided on the one in the URL.
+            raise InvalidRequest("the lease_id in the body is not the one in the URL")
         return self.lease_id or self.url_lease_id
 
 

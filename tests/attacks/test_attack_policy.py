@@ -1,0 +1,93 @@
+"""Getting past a policy by spelling, by the body, or by a pattern that never ends."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from ironkeep.app import PLUGINS
+from ironkeep.auth.token.roles import matches
+from ironkeep.core.operation import Operation
+from ironkeep.kernel import plans
+from ironkeep.testing.vault import Vault
+
+SECONDS = 20
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault.started(PLUGINS)
+
+
+@pytest.fixture
+def deadline() -> Iterator[None]:
+    """End the test when a request does not."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def token(vault: Vault, policy: str) -> str:
+    """Return a token with that policy alone."""
+    vault.write("sys/policies/acl/mine", {"policy": policy})
+    made = vault.write("auth/token/create", {"policies": ["mine"], "no_default_policy": True})
+    text: str = made.auth["client_token"]
+    return text
+
+
+@pytest.mark.usefixtures("deadline")
+def test_a_glob_of_many_stars_ends(vault: Vault) -> None:
+    """Gains: who may write token roles stops the vault for ever, with one request."""
+    vault.write("auth/token/roles/r", {"allowed_policies_glob": ["*a" * 40 + "b"]})
+    refused = vault.write("auth/token/create/r", {"policies": ["a" * 100]})
+    assert "must be subset" in refused.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("glob", "text", "fits"),
+    [
+        ("", "", True), ("", "a", False), ("*", "", True), ("*", "abc", True), ("a", "a", True),
+        ("a*", "a", True), ("a*a", "a", False), ("a*a", "aa", True), ("a*b*c", "abbc", True),
+        ("a*b*c", "acb", False), ("*ab*ab*", "abab", True), ("*ab*ab*", "abxb", False),
+        ("**", "x", True), ("a*bc", "abc", True), ("ab*bc", "abc", False), ("x*", "a\nx", False),
+    ],
+)  # fmt: skip
+def test_globs_of_roles(glob: str, text: str, *, fits: bool) -> None:
+    """Gains: a policy that the role does not allow."""
+    assert matches((glob,), text) is fits
+
+
+def test_the_lease_in_the_body_is_the_one_that_policy_saw(vault: Vault) -> None:
+    """Gains: whoever may end one lease by its URL ends any lease, by naming it in the body."""
+    mine = token(vault, 'path "sys/leases/revoke/mine/*" { capabilities = ["update"] }')
+    reply = vault.write("sys/leases/revoke/mine/a", {"lease_id": "other/b"}, token=mine)
+    assert "is not the one in the URL" in reply.errors[0]
+    same = vault.write("sys/leases/revoke/mine/a", {"lease_id": "mine/a"}, token=mine)
+    assert same.error is None
+
+
+def test_strangers_do_not_fill_the_memory_with_paths(vault: Vault) -> None:
+    """Gains: a stranger has the server remember gigabytes of paths that it made up."""
+    routing = vault.house._routing
+    long = "secret/data/" + "x" * plans.MAX_KNOWN_PATH
+    vault.read(long, token=None)
+    vault.read(long)
+    known = routing._plans._known
+    assert (Operation.READ, long) not in known
+    vault.read("secret/data/x", token=None)
+    assert (Operation.READ, "secret/data/x") in known
+
+
+def test_looking_at_the_mounts_uses_a_token_up(vault: Vault) -> None:
+    """Gains: a token for one use is used without end."""
+    made = vault.write("auth/token/create", {"policies": ["default"], "num_uses": 2})
+    limited = made.auth["client_token"]
+    assert "cubbyhole/" in vault.read("sys/internal/ui/mounts", token=limited).data["secret"]
+    assert "cubbyhole/" in vault.read("sys/internal/ui/mounts", token=limited).data["secret"]
+    assert vault.read("sys/internal/ui/mounts", token=limited).data["secret"] == {}
