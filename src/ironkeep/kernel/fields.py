@@ -110,9 +110,11 @@ def _int(value: object) -> int:
 
 
 def _items(value: object) -> list[object]:
+    items: list[object]
     if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    items = value if isinstance(value, list) else [value]
+        items = [part.strip() for part in value.split(",") if part.strip()]
+    else:
+        items = value if isinstance(value, list) else [value]
     if len(items) > MAX_LIST:
         raise InvalidRequest(f"a list holds at most {MAX_LIST} items")
     return items
