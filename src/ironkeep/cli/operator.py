@@ -3,7 +3,7 @@
 import argparse
 from typing import Any, Final
 
-from ironkeep.cli import operator_rekey, operator_root, render
+from ironkeep.cli import operator_epoch, operator_rekey, operator_root, render
 from ironkeep.cli.client import connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK, SERVER
@@ -118,5 +118,6 @@ OPERATOR: Final = Group(
         ),
         "rekey": operator_rekey.REKEY,
         "generate-root": operator_root.GENERATE_ROOT,
+        "new-epoch": operator_epoch.NEW_EPOCH,
     },
 )  # fmt: skip

@@ -40,7 +40,11 @@ def _shown(status: dict[str, Any]) -> dict[str, Any]:
         rows["Unseal Progress"] = f"{status['progress']}/{status.get('t')}"
         rows["Unseal Nonce"] = status.get("nonce")
     rows |= {"Version": status.get("version"), "Storage Type": status.get("storage_type")}
-    names = {"cluster_name": "Cluster Name", "cluster_id": "Cluster ID"}
+    names = {
+        "cluster_name": "Cluster Name",
+        "cluster_id": "Cluster ID",
+        "audit_epoch": "Audit Epoch",
+    }
     return rows | {label: status[key] for key, label in names.items() if key in status}
 
 

@@ -13,6 +13,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import opening
+from ironkeep.kernel.epochs import split_origin
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route
@@ -86,6 +87,7 @@ def status_of(house: House) -> dict[str, Any]:
         **({} if status.sealed else {"cluster_id": cluster_id(house)}),
         "recovery_seal": status.recovery_seal,
         "storage_type": "sqlite",
+        "audit_epoch": split_origin(house.journal.origin)[1],
     }
 
 
@@ -137,6 +139,7 @@ def health(call: Call) -> Response:
             "enterprise": False,
             "echo_duration_ms": 0,
             "clock_skew_ms": 0,
+            "audit_epoch": split_origin(house.journal.origin)[1],
             **({"cluster_name": house.settings.cluster_name} if serving else {}),
             **({"cluster_id": cluster_id(house)} if serving else {}),
         }
