@@ -25,7 +25,7 @@ from ironkeep.core.ports import Change, Commit, Head, Row
 MAX_TOMBS: Final = 262_144
 """Removals kept for the change stream, some 20 MB; who falls further behind starts from a scan."""
 SCAN_START: Final = 8
-"""Rows in the first page of a scan: most only ask whether a folder is empty."""
+"""Rows in the first page of a folder's scan: most only ask whether it is empty."""
 SCAN_PAGE: Final = 256
 """Rows that `scan` reads at a time: a read transaction left open would hold up checkpoints."""
 RESTART_PAGES: Final = 4_096
@@ -106,7 +106,7 @@ class SqliteStorage:
 
         Every page of rows is of one commit; the next page may be of a later one.
         """
-        start, end, size = prefix, _after(prefix), SCAN_START
+        start, end, size = prefix, _after(prefix), SCAN_START if prefix else SCAN_PAGE
         while True:
             if end is None:
                 page = self._read(_SCAN, start, size)

@@ -178,6 +178,9 @@ class House:
     def resync(self) -> None:
         """Take the seal as stored: after a commit with an unknown outcome, or a dropped request."""
         self.seal.load(self.state.begin())
+        if not self.seal.initialized:
+            # An init that was dropped had its own reading key, which nobody holds any more.
+            self.journal.set_reading_key(self.reading_key.public)
         if self.seal.sealed:
             self.seal_up()
         elif self.barrier is not None:

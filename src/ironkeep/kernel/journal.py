@@ -138,9 +138,10 @@ class Journal:
         self._add(leaf)
 
     def set_reading_key(self, reading_key: bytes) -> None:
-        """From the next entry on, seal to another X25519 reading key (32 bytes)."""
-        self._reading_key = reading_key
-        self._key = None
+        """From the next entry on, seal to this X25519 reading key (32 bytes)."""
+        if reading_key != self._reading_key:
+            self._reading_key = reading_key
+            self._key = None
 
     def has_open_batch(self) -> bool:
         """Whether anything was appended since the last closed batch."""

@@ -235,6 +235,10 @@ class Pipeline:
         message = str(error) if ours else "internal error"
         body = reply.encode({"errors": [message] if message else []}, releases=False)
         trace.audited = {}
+        if trace.handled and trace.mount is SYS:
+            # Seal and rekey moved on in memory, but their rows were dropped. First of all: below,
+            # the journal may refuse again.
+            self._house.resync()
         entry = self._entry(request, trace, code, (), None)
         try:
             receipt = self._house.record(entry, known=trace.session is not None)
@@ -242,9 +246,6 @@ class Pipeline:
             body = reply.encode({"errors": [str(full)]}, releases=False)
             return Answer(None, body, error=Unavailable)
         account.merge()
-        if trace.handled and trace.mount is SYS:
-            # Seal and rekey moved on in memory, but their rows were dropped.
-            self._house.resync()
         return Answer(receipt, body, error=type(error))
 
     def _entry(
