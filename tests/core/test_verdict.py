@@ -498,3 +498,18 @@ def test_an_entry_that_claims_to_be_of_the_future_is_seen_all_the_same() -> None
     alive = Line(53, "alive", probe(Probe.ALIVE), {"time_ns": at(5_000)})
     checks = {item.check for item in verdict_of(sample_case().with_lines(alive)).open_items()}
     assert checks == {"worked after revocation", "clock ran back"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "first"),
+    [("ironkeep.example/audit", True), ("v/audit/a/1", True), ("v/audit/a/2", False),
+     ("v/audit/a/10", False), ("v/audit/a/02", False), ("v/audit/a/x2", True)],
+)  # fmt: skip
+def test_a_log_that_continues_another_is_not_complete_by_itself(origin: str, first: bool) -> None:
+    whole = sample_case().with_facts(origin=origin)
+    assert decide(whole.evidence())[0].outcome is Outcome.PROVEN
+    late = whole.without("mounted", "opens", "baselined", "sourced")
+    verdict, _ = decide(late.evidence())
+    found = [item.words for item in verdict.open_items() if item.subject == "log:window"]
+    assert bool(found) is not first
+    assert all("an earlier epoch" in words for words in found)

@@ -55,13 +55,26 @@ def not_surveyed(file: CaseFile) -> Iterator[Finding]:
 
 
 def starts_too_late(file: CaseFile) -> Iterator[Finding]:
-    """Yield a window of the log that begins after the earliest compromise of any open case."""
-    if file.log.start == 0:
+    """Yield a window of the log that begins after the earliest compromise of any open case.
+
+    Nothing precedes a log's beginning, but for a log that continues another one: its name ends in
+    an epoch after the first.
+    """
+    start, origin = file.log.start, file.log.origin
+    if start == 0 and not _continues(origin):
         return
     earliest = min((case.from_ns for case in file.cases.values()), default=FOREVER)
     first = next((entry for index, entry in file.entries if index >= file.log.start), None)
     if first is None or first.time_ns > earliest:
-        yield Finding("log:window", "the proved window begins after the earliest compromise")
+        words = "the proved window begins after the earliest compromise"
+        if start == 0:
+            words += f": what came before {origin} is in the log of an earlier epoch"
+        yield Finding("log:window", words)
+
+
+def _continues(origin: str) -> bool:
+    epoch = origin.rpartition("/")[2]
+    return epoch.isascii() and epoch.isdigit() and epoch.lstrip("0") not in {"", "1"}
 
 
 def not_witnessed(file: CaseFile) -> Iterator[Finding]:
