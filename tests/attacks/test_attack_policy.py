@@ -7,6 +7,7 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.auth.token.roles import matches
+from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import plans
 from ironkeep.testing.vault import Vault
@@ -91,3 +92,55 @@ def test_looking_at_the_mounts_uses_a_token_up(vault: Vault) -> None:
     assert "cubbyhole/" in vault.read("sys/internal/ui/mounts", token=limited).data["secret"]
     assert "cubbyhole/" in vault.read("sys/internal/ui/mounts", token=limited).data["secret"]
     assert vault.read("sys/internal/ui/mounts", token=limited).data["secret"] == {}
+
+
+@pytest.mark.parametrize(
+    ("op", "plain", "spelt", "data"),
+    [
+        (Operation.UPDATE, "sys/policies/acl/admin", "sys/policies/acl/Admin", {"policy": "#"}),
+        (Operation.UPDATE, "sys/policy/admin", "sys/policy/ADMIN", {"policy": "#"}),
+        (Operation.READ, "sys/policies/acl/admin", "sys/policies/acl/ADMIN", {}),
+        (Operation.DELETE, "sys/policies/acl/admin", "sys/policies/acl/ADMIN", {}),
+        (Operation.DELETE, "sys/mounts/secret", "sys/mounts/secret/", {}),
+        (Operation.DELETE, "sys/mounts/secret", "sys/mounts//secret", {}),
+        (Operation.UPDATE, "sys/mounts/secret/tune", "sys/mounts/secret//tune", {}),
+        (Operation.UPDATE, "sys/mounts/secret/tune", "sys/mounts//secret/tune", {}),
+        (Operation.DELETE, "sys/auth/userpass", "sys/auth/userpass/", {}),
+        (Operation.UPDATE, "sys/leases/revoke-prefix/a", "sys/leases/revoke-prefix/a/", {}),
+        (
+            Operation.UPDATE,
+            "auth/userpass/users/boss/password",
+            "auth/userpass/users/Boss/password",
+            {"password": "mine"},
+        ),
+        (Operation.UPDATE, "auth/userpass/users/boss", "auth/userpass/users/BOSS", {}),
+    ],
+)
+def test_another_spelling_gets_no_more(
+    vault: Vault, op: Operation, plain: str, spelt: str, data: dict[str, str]
+) -> None:
+    """Gains: what is denied by its name is done under another spelling of it."""
+    vault.write("sys/policies/acl/admin", {"policy": 'path "a" { capabilities = ["read"] }'})
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    vault.write("auth/userpass/users/boss", {"password": "secret"})
+    folder = plain.split("/")[:2] if plain.startswith("sys/") else plain.split("/")[:3]
+    every = '{ capabilities = ["create", "read", "update", "delete", "sudo"] }'
+    mine = token(
+        vault,
+        f'path "{"/".join(folder)}/*" {every} path "{plain}" {{ capabilities = ["deny"] }}',
+    )
+    assert vault.request(op, plain, data, token=mine).error is PermissionDenied
+    assert vault.request(op, spelt, data, token=mine).error is PermissionDenied
+
+
+def test_a_policy_name_has_no_blanks_around_it(vault: Vault) -> None:
+    """Gains: a policy is replaced under a name that no rule denies."""
+    reply = vault.write("sys/policies/acl/ admin", {"policy": 'path "a" { policy = "deny" }'})
+    assert "no blanks" in reply.errors[0]
+
+
+def test_other_spellings_still_work_where_they_are_allowed(vault: Vault) -> None:
+    """The command line writes a slash at the end of a mount's path."""
+    mine = token(vault, 'path "sys/mounts/*" { capabilities = ["read", "delete", "sudo"] }')
+    assert vault.read("sys/mounts/secret/", token=mine).data["type"] == "kv"
+    assert vault.delete("sys/mounts/secret/", token=mine).error is None

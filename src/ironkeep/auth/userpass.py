@@ -343,7 +343,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         help="Log in with a password.",
     ),
     Route(Operation.LIST, "users/", list_users, help="List the users."),
-    Route(Operation.READ, "users/{username}", read_user, help="A user, without the password."),
+    Route(
+        Operation.READ,
+        "users/{username}",
+        read_user,
+        plain=str.lower,
+        help="A user, without the password.",
+    ),
     Route(
         Operation.UPDATE,
         "users/{username}",
@@ -351,14 +357,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=UserInput,
         exists=_exists,
         audited=_PARAMS,
+        plain=str.lower,
         help="Make or change a user.",
     ),
-    Route(Operation.DELETE, "users/{username}", delete_user, help="Remove a user."),
+    Route(
+        Operation.DELETE, "users/{username}", delete_user, plain=str.lower, help="Remove a user."
+    ),
     Route(
         Operation.UPDATE,
         "users/{username}/password",
         write_password,
         input=PasswordInput,
+        plain=str.lower,
         help="Change a password.",
     ),
     Route(
@@ -367,6 +377,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         write_policies,
         input=PoliciesInput,
         audited=("token_policies",),
+        plain=str.lower,
         help="Change a user's policies.",
     ),
 )

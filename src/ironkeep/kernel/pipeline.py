@@ -10,11 +10,13 @@ behind the reply would release a secret without a trace.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.access import Allow, Deny, Facts, decide
+from ironkeep.core.acl import Decision
 from ironkeep.core.errors import IronkeepError, PermissionDenied, Unavailable
 from ironkeep.core.event import VERSION, Entry, Released, Value
 from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
@@ -27,6 +29,11 @@ from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspen
 from ironkeep.kernel.routing import MAX_PATH, SYS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
+
+MAX_POLICIES: Final = 128
+"""Names of policies recorded of a token that is issued; the longest names fit into an entry."""
+MORE: Final = "…"
+"""Stands for the names past the limit."""
 
 MAX_VERDICTS: Final = 16_384
 """Verdicts remembered for one ACL, about 200 bytes each; when full they are worked out anew."""
@@ -140,7 +147,7 @@ class Pipeline:
             known = session.verdicts.get((op, request.path))
             if known is not None and known[0] is plan:
                 return known[1]
-            policy = session.acl.decide(request.path, op, request.data, request.wrap_ttl_seconds)
+            policy = _ask(session, op, request, plan)
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
         # A plan that is not remembered would not be found to be the same again.
         lasting = policy is not None and not policy.depends_on_data
@@ -267,7 +274,7 @@ class Pipeline:
         if response is not None and response.auth:
             issued = str(response.auth.get("accessor", ""))
             # What a token may do is asked after it is gone: see incident/survey.py.
-            audited = {**audited, "token_policies": list(response.auth.get("policies", ()))}
+            audited = {**audited, "token_policies": _policies_of(response.auth)}
         # By position: by name it takes five times as long, and this is done for every request.
         return Entry(
             "request",
@@ -292,6 +299,27 @@ class Pipeline:
             issued,
             audited,
         )
+
+
+def _ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
+    """Return what policy says: another spelling of a path gets no more than the plain one."""
+    data, wrap = request.data, request.wrap_ttl_seconds
+    decision = session.acl.decide(request.path, op, data, wrap)
+    relative = plan.relative if plan.route.plain is None else plan.route.plain(plan.relative)
+    if relative == plan.relative or not decision.allowed:
+        return decision
+    plain = session.acl.decide(plan.mount.path + relative, op, data, wrap)
+    if plain.rule is None:
+        return decision
+    depends = plain.depends_on_data or decision.depends_on_data
+    ruling = decision if plain.allowed else plain
+    return replace(ruling, sudo=plain.sudo and decision.sudo, depends_on_data=depends)
+
+
+def _policies_of(auth: Mapping[str, Any]) -> list[str]:
+    """Return the policies of a token as an entry holds them; past the limit, a mark."""
+    policies = list(auth.get("policies", ()))
+    return policies if len(policies) <= MAX_POLICIES else [*policies[:MAX_POLICIES], MORE]
 
 
 def _is_empty(response: Response) -> bool:

@@ -183,7 +183,8 @@ class Route:
     and a list pattern is written that way. `input` is a frozen dataclass from which fields are
     parsed with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`.
     `exists` turns update into create when it answers False. `audited` names the input fields fit to
-    record.
+    record. `plain` returns the one spelling of a path below the mount, where the handler takes
+    several for the same thing: policy is asked about that one too.
     """
 
     op: Operation
@@ -201,6 +202,7 @@ class Route:
     quorum: bool = False
     flat: bool = False
     help: str = ""
+    plain: Callable[[str], str] | None = None
 
 
 class Plugin(Protocol):

@@ -112,6 +112,11 @@ def _both(old: str, new: str, *rest: Any, **flags: Any) -> tuple[Route, ...]:
     return tuple(Route(Operation.UPDATE, pattern, *rest, **flags) for pattern in (old, new))
 
 
+def _bare(path: str) -> str:
+    """Return the one spelling of a prefix."""
+    return path.removesuffix("/")
+
+
 _ID: Final = ("lease_id", "url_lease_id")
 
 ROUTES: Final = (
@@ -131,10 +136,10 @@ ROUTES: Final = (
     ),
     *_both(
         "revoke-prefix/{prefix...}", "leases/revoke-prefix/{prefix...}", revoke_prefix, Prefix,
-        sudo=True, audited=("prefix",), help="End all leases below a prefix.",
+        sudo=True, audited=("prefix",), plain=_bare, help="End all leases below a prefix.",
     ),
     *_both(
         "revoke-force/{prefix...}", "leases/revoke-force/{prefix...}", revoke_force, Prefix,
-        sudo=True, audited=("prefix",), help="Forget all leases below a prefix.",
+        sudo=True, audited=("prefix",), plain=_bare, help="Forget all leases below a prefix.",
     ),
 )  # fmt: skip

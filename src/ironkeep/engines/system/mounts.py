@@ -73,6 +73,11 @@ def _slash(path: str) -> str:
     return path.strip("/") + "/"
 
 
+def _plain(path: str) -> str:
+    """Return the one spelling of a path: no slash at its end, and none twice."""
+    return "/".join(part for part in path.split("/") if part)
+
+
 def shape(mount: Mount) -> dict[str, Any]:
     """Return a mount as listings show it; option values are strings, which Go clients require."""
     config: dict[str, Any] = {
@@ -267,7 +272,7 @@ def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
     audited = ("path", "type")
 
     def route(op: Operation, pattern: str, handler: Handler, given: type, **flags: Any) -> Route:
-        return Route(op, pattern, handler, given, sudo=sudo, **flags)
+        return Route(op, pattern, handler, given, sudo=sudo, plain=_plain, **flags)
 
     return (
         Route(Operation.READ, name, side.list, flat=True, help="All mounts."),

@@ -59,6 +59,8 @@ def read_old(call: Call, given: Name) -> Response:
 
 def write(call: Call, given: Write) -> Response:
     """Parse and store a policy."""
+    if given.name != given.name.strip():
+        raise InvalidRequest("a policy's name has no blanks around it")
     text = given.policy
     if not text:
         raise InvalidRequest("'policy' parameter not supplied or empty")
@@ -84,23 +86,30 @@ def delete(call: Call, given: Name) -> Response:
 
 ROUTES: Final = (
     Route(Operation.LIST, "policies/acl/", list_policies, help="List policies."),
-    Route(Operation.READ, "policies/acl/{name...}", read, Name, help="Read a policy."),
+    Route(
+        Operation.READ, "policies/acl/{name...}", read, Name, plain=str.lower,
+        help="Read a policy.",
+    ),
     Route(
         Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name",),
-        quorum=True, help="Write a policy.",
+        quorum=True, plain=str.lower, help="Write a policy.",
     ),
     Route(
         Operation.DELETE, "policies/acl/{name...}", delete, Name, quorum=True,
-        help="Remove a policy.",
+        plain=str.lower, help="Remove a policy.",
     ),
     Route(Operation.READ, "policy", list_old, flat=True, help="List policies."),
     Route(Operation.LIST, "policy/", list_old, flat=True, help="List policies."),
-    Route(Operation.READ, "policy/{name...}", read_old, Name, flat=True, help="Read a policy."),
     Route(
-        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name",),
-        quorum=True, help="Write a policy.",
+        Operation.READ, "policy/{name...}", read_old, Name, flat=True, plain=str.lower,
+        help="Read a policy.",
     ),
     Route(
-        Operation.DELETE, "policy/{name...}", delete, Name, quorum=True, help="Remove a policy."
+        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name",),
+        quorum=True, plain=str.lower, help="Write a policy.",
+    ),
+    Route(
+        Operation.DELETE, "policy/{name...}", delete, Name, quorum=True, plain=str.lower,
+        help="Remove a policy.",
     ),
 )  # fmt: skip
