@@ -9,7 +9,7 @@ Moving the decision behind the handler would let a refusal leak by its effects; 
 behind the reply would release a secret without a trace.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
