@@ -38,6 +38,9 @@ _LISTENER: Final = frozenset(
      "tls_client_ca_file", "tls_min_version", "tls_require_and_verify_client_cert",
      "tls_disable_client_certs", "max_request_size"}
 )  # fmt: skip
+_LISTENER_WITHOUT_EFFECT: Final = frozenset(
+    {"cluster_address", "tls_disable_client_certs", "max_request_size"}
+)
 _TLS_VERSIONS: Final = frozenset({"tls12", "tls13"})
 
 
@@ -106,52 +109,71 @@ def parse(text: str) -> Config:
     if not 1 <= len(listeners) <= MAX_LISTENERS:
         raise InvalidRequest(f"give 1 to {MAX_LISTENERS} listener blocks")
     storage = _storage(body)
-    audit = _only(body, "audit", {"path", "name", "mirror"})
+    audit = _audit(body)
     witnesses = tuple(_witness(block) for block in body.blocks("witness", 1))
     if len(witnesses) > MAX_WITNESSES:
         raise InvalidRequest(f"give at most {MAX_WITNESSES} witness blocks")
-    majority = len(witnesses) // 2 + 1 if witnesses else 0
-    quorum = int(str(_scalar(body, "quorum", int) or majority))
-    if quorum > len(witnesses):
-        raise InvalidRequest("quorum is larger than the number of witness blocks")
+    default, longest = _seconds(body, "default_lease_ttl"), _seconds(body, "max_lease_ttl")
+    if default > longest:
+        raise InvalidRequest("default_lease_ttl is larger than max_lease_ttl")
     return Config(
         listeners=listeners,
         path=storage,
-        audit_path=Path(audit["path"]) if "path" in audit else None,
-        audit_mirror=Path(audit["mirror"]) if "mirror" in audit else None,
-        audit_name=str(audit.get("name", "node-1")),
+        audit_path=Path(audit["path"]) if audit.get("path") else None,
+        audit_mirror=Path(audit["mirror"]) if audit.get("mirror") else None,
+        audit_name=audit.get("name") or "node-1",
         cluster_name=str(_scalar(body, "cluster_name", str) or "ironkeep"),
         api_addr=str(_scalar(body, "api_addr", str) or ""),
-        default_lease_ttl_seconds=_seconds(body, "default_lease_ttl"),
-        max_lease_ttl_seconds=_seconds(body, "max_lease_ttl"),
+        default_lease_ttl_seconds=default,
+        max_lease_ttl_seconds=longest,
         witnesses=witnesses,
-        quorum=quorum,
+        quorum=_quorum(body, len(witnesses)),
         seal_key_file=_seal(body),
-        ignored=tuple(item.key for item in body.items if item.key in _WITHOUT_EFFECT),
+        ignored=_ignored(body),
     )
+
+
+def _ignored(body: hcl.Body) -> tuple[str, ...]:
+    """Return the keys given that change nothing here, each once."""
+    found = [item.key for item in body.items if item.key in _WITHOUT_EFFECT]
+    for block in body.blocks("listener", 1):
+        given = block.body().plain()
+        found += [f"listener {key}" for key in given if key in _LISTENER_WITHOUT_EFFECT]
+    return tuple(dict.fromkeys(found))
+
+
+def _quorum(body: hcl.Body, witnesses: int) -> int:
+    """Return how many witnesses must have signed: what is given, else most of them."""
+    given = _scalar(body, "quorum", int)
+    if given is None:
+        return witnesses // 2 + 1 if witnesses else 0
+    quorum = int(str(given))
+    if not 0 <= quorum <= witnesses:
+        raise InvalidRequest("quorum is larger than the number of witness blocks, or negative")
+    return quorum
 
 
 def _listener(block: hcl.Item) -> Listener:
     if block.labels != ("tcp",):
         raise block.error('the only kind of listener is "tcp"')
     given = _known(block, _LISTENER)
-    host, _, port = str(given.get("address", DEFAULT_ADDRESS)).rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) < 1 << 16:
+    host, _, port = _text(block, given, "address", DEFAULT_ADDRESS).rpartition(":")
+    if not _is_number(port) or int(port) >= 1 << 16:
         raise block.error("address is host:port")
-    version = str(given.get("tls_min_version", "tls12"))
+    version = _text(block, given, "tls_min_version", "tls12")
     if version not in _TLS_VERSIONS:
         raise block.error("tls_min_version is tls12 or tls13")
     disabled = _flag(block, given.get("tls_disable", False))
-    cert, key = given.get("tls_cert_file"), given.get("tls_key_file")
-    if not disabled and (cert is None or key is None):
+    cert, key = (_text(block, given, name) for name in ("tls_cert_file", "tls_key_file"))
+    if not disabled and not (cert and key):
         raise block.error("give tls_cert_file and tls_key_file, or tls_disable = true")
-    ca = given.get("tls_client_ca_file")
+    ca = _text(block, given, "tls_client_ca_file")
     return Listener(
         host=host.strip("[]") or "127.0.0.1",
         port=int(port),
-        cert_file=None if disabled else Path(str(cert)),
-        key_file=None if disabled else Path(str(key)),
-        client_ca_file=Path(str(ca)) if ca is not None else None,
+        cert_file=None if disabled else Path(cert),
+        key_file=None if disabled else Path(key),
+        client_ca_file=Path(ca) if ca else None,
         require_client_cert=_flag(block, given.get("tls_require_and_verify_client_cert", False)),
         min_version=version,
     )
@@ -168,16 +190,18 @@ def _storage(body: hcl.Body) -> Path | None:
     if block.labels not in (("sqlite",), ("file",)):
         raise block.error('the kinds of storage are "sqlite" and "inmem"')
     given = _known(block, frozenset({"path"}))
-    if "path" not in given:
+    path = _text(block, given, "path")
+    if not path:
         raise block.error("storage needs a path")
-    return Path(str(given["path"]))
+    return Path(path)
 
 
 def _witness(block: hcl.Item) -> Witness:
     given = _known(block, frozenset({"address", "vkey"}))
-    if not {"address", "vkey"} <= given.keys():
+    address, vkey = (_text(block, given, name) for name in ("address", "vkey"))
+    if not (address and vkey):
         raise block.error("a witness needs address and vkey")
-    return Witness(block.labels[0], str(given["address"]), str(given["vkey"]))
+    return Witness(block.labels[0], address, vkey)
 
 
 def _seal(body: hcl.Body) -> Path | None:
@@ -186,13 +210,20 @@ def _seal(body: hcl.Body) -> Path | None:
         return None
     if len(blocks) != 1 or blocks[0].labels not in (("file",), ("shamir",)):
         raise InvalidRequest('give at most one seal block, "shamir" or "file"')
-    given = _known(blocks[0], frozenset({"path"}))
-    return Path(str(given["path"])) if blocks[0].labels == ("file",) else None
+    path = _text(blocks[0], _known(blocks[0], frozenset({"path"})), "path")
+    if blocks[0].labels == ("shamir",):
+        return None
+    if not path:
+        raise blocks[0].error("the file seal needs a path")
+    return Path(path)
 
 
-def _only(body: hcl.Body, key: str, names: set[str]) -> Mapping[str, Any]:
-    item = body.get(key)
-    return {} if item is None else _known(item, frozenset(names))
+def _audit(body: hcl.Body) -> Mapping[str, str]:
+    item = body.get("audit")
+    if item is None:
+        return {}
+    given = _known(item, frozenset({"path", "name", "mirror"}))
+    return {name: _text(item, given, name) for name in given}
 
 
 def _known(block: hcl.Item, names: frozenset[str]) -> dict[str, Any]:
@@ -201,6 +232,17 @@ def _known(block: hcl.Item, names: frozenset[str]) -> dict[str, Any]:
     if unknown:
         raise block.error(f"unknown key {unknown[0]!r} in {block.key}")
     return given
+
+
+def _text(block: hcl.Item, given: Mapping[str, Any], name: str, default: str = "") -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str):
+        raise block.error(f"{name} is a string")
+    return value
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _flag(block: hcl.Item, value: object) -> bool:
@@ -215,7 +257,7 @@ def _scalar(body: hcl.Body, key: str, kind: type) -> object:
     item = body.get(key)
     if item is None:
         return None
-    if not isinstance(item.value, kind):
+    if not isinstance(item.value, kind) or isinstance(item.value, bool):
         raise item.error(f"{key} is not of type {kind.__name__}")
     return item.value
 
@@ -227,7 +269,7 @@ def _seconds(body: hcl.Body, key: str) -> int:
     text = str(item.value)
     units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    if not number.isdigit():
+    if not _is_number(number):
         raise item.error(f"{key} is a length of time such as 768h")
     return int(number) * units[unit]
 
