@@ -55,7 +55,8 @@ PATHS = st.sampled_from(
         "secret/data/a%2Fb", "secret/data/%C3%BC", "secret/data/%00", "secret/data/%ff",
         "secret/data/app?version=1", "secret/metadata?list=true", "secret/metadata?list=maybe",
         "secret/data/app?help=1", "auth/token/lookup-self", "secret/data/a~b-c_d.e", "",
-        "auth/token/create", "sys/wrapping/wrap", "sys//health", "sys/health?standbyok=true",
+        "sys/seal", "auth/token/create", "sys/wrapping/wrap", "sys//health",
+        "sys/health?standbyok=true",
     ]
 )  # fmt: skip
 LINES = st.lists(

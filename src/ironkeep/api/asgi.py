@@ -56,6 +56,11 @@ class App:
                 rendered = _health(rendered, scope["query_string"])
         except _Gone:
             return
+        except asyncio.CancelledError:
+            # The server stops, and this took longer than it waits.
+            stopping = "the server was stopped before this was answered: its outcome is unknown"
+            await _send(send, _refusal(503, stopping), head=scope["method"] == "HEAD")
+            raise
         except IronkeepError as error:
             rendered = _refusal(status_of(type(error)), str(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours

@@ -74,6 +74,7 @@ class MemoryTransport(asyncio.Transport):
         self.aborted = False
         self.reading = True
         self.broken: Exception | None = None
+        self.on_closed: Callable[[Exception | None], None] = _nothing
         self.changed: Final = asyncio.Event()
         self._info: Final = {
             "peername": peer,
@@ -98,9 +99,11 @@ class MemoryTransport(asyncio.Transport):
         return self.closed
 
     def close(self) -> None:
-        """End it."""
-        self.closed = True
-        self.changed.set()
+        """End it; the protocol is told in the loop's next turn, as by a real one."""
+        if not self.closed:
+            self.closed = True
+            self.changed.set()
+            asyncio.get_running_loop().call_soon(self.on_closed, None)
 
     def abort(self) -> None:
         """End it at once."""
@@ -123,6 +126,7 @@ class Client:
         self.protocol: Final = protocol
         self.transport: Final = transport
         self._read = 0
+        transport.on_closed = protocol.connection_lost
         protocol.connection_made(transport)
 
     def send(self, *pieces: bytes) -> None:
@@ -130,10 +134,10 @@ class Client:
         for piece in pieces:
             self.protocol.data_received(piece)
 
-    def leave(self, error: Exception | None = None) -> None:
+    def leave(self) -> None:
         """Be gone."""
         self.transport.closed = True
-        self.protocol.connection_lost(error)
+        self.protocol.connection_lost(None)
 
     @property
     def answered(self) -> bool:
@@ -154,6 +158,10 @@ class Client:
         """Send and return the answer."""
         self.send(*pieces)
         return await self.answer()
+
+
+def _nothing(error: Exception | None) -> None:
+    """Nobody is told yet."""
 
 
 def request(
