@@ -126,6 +126,10 @@ class Server:
         if path is not None:
             open_with_key_file(self.house, path.read_bytes())
 
+    def close(self) -> None:
+        """Let go of all files: for a server that never served."""
+        self._stack.close()
+
     def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
         """Serve until SIGTERM or SIGINT; call ready once with the addresses."""
         raise_file_limit()

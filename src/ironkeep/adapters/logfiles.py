@@ -62,7 +62,10 @@ class DirectoryLogFiles:
         self._open: Final[dict[str, _Handle]] = {}
         self._lock: _Handle | None = None
         if not readonly:
-            root.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            self._make_folder(root)
+            # A process that was killed may have left either folder's names unsynced.
+            _sync_folder(root.parent)
+            _sync_folder(root)
             self._lock = self._take_lock()
 
     def _take_lock(self) -> _Handle:
@@ -202,7 +205,7 @@ class DirectoryLogFiles:
         return handle
 
     def _make_folder(self, folder: Path) -> None:
-        """Make folder and those above it up to the root, each durable in its parent."""
+        """Make folder and those above it, each durable in its parent."""
         if folder.is_dir():
             return
         self._make_folder(folder.parent)

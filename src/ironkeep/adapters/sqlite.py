@@ -70,6 +70,8 @@ class SqliteStorage:
         self._broken = False
         with ExitStack() as stack:
             _make_folder(path.parent)
+            # A process that was killed may have made the folder and not synced its name.
+            _sync(path.parent.parent)
             stack.callback(os.close, _take_lock(path))
             _make_file(path)
             try:

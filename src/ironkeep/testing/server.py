@@ -12,13 +12,14 @@ It listens on a free port of this machine, is waited for with a bound, and is st
 import json
 import os
 import queue
+import signal
 import ssl
 import subprocess
 import sys
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -54,9 +55,10 @@ class ServerProcess:
     """One server, up and answering."""
 
     def __init__(
-        self, process: subprocess.Popen[str], address: str, home: Path, tls: Tls | None
+        self, process: subprocess.Popen[str], address: str, home: Path, tls: Tls | None, pid: int
     ) -> None:
         self.process: Final = process
+        self.pid: Final = pid
         self.address: Final = address
         self.home: Final = home
         self.tls: Final = tls
@@ -80,10 +82,12 @@ class ServerProcess:
         tls: Tls | None = None,
         more: str = "",
         program: Sequence[str] = PROGRAM,
+        tracer: Sequence[str] = (),
     ) -> Iterator["ServerProcess"]:
         """Start a server that keeps its data in folder; more is further configuration.
 
-        `program` is what Python runs instead of Ironkeep's own command.
+        `program` is what Python runs instead of Ironkeep's own command, `tracer` the start of the
+        command line of a process that runs it all, as `strace.recorded` makes one.
         """
         if tls is None:
             listener = "tls_disable = true"
@@ -98,7 +102,7 @@ class ServerProcess:
             f'storage "sqlite" {{ path = "{folder / "data"}" }}\n{more}\n',
             encoding="utf-8",
         )
-        with cls._running([f"-config={config}"], folder, tls, program) as server:
+        with cls._running([f"-config={config}"], folder, tls, program, tracer) as server:
             yield server
 
     @classmethod
@@ -109,10 +113,11 @@ class ServerProcess:
         home: Path,
         tls: Tls | None,
         program: Sequence[str] = PROGRAM,
+        tracer: Sequence[str] = (),
     ) -> Iterator["ServerProcess"]:
         with (home / "server.err").open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
-                [sys.executable, *program, "server", *words],
+                [*tracer, sys.executable, *program, "server", *words],
                 env=environment(home),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -120,10 +125,13 @@ class ServerProcess:
                 text=True,
             )
         lines = _Lines(process)
+        pid = process.pid
         try:
-            yield cls(process, _await_start(lines, home), home, tls)
+            address = _await_start(lines, home)
+            pid = _only_child(pid) if tracer else pid
+            yield cls(process, address, home, tls, pid)
         finally:
-            stop(process)
+            stop(process, pid)
             lines.close()
 
     def environment(self) -> dict[str, str]:
@@ -185,9 +193,14 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, "HOME": str(home), "PYTHONUNBUFFERED": "1"}
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """End a process that was started here, by its pid: politely, and then for certain."""
-    process.terminate()
+def stop(process: subprocess.Popen[str], pid: int = 0) -> None:
+    """End a process that was started here, by its pid: politely, and then for certain.
+
+    `pid` is who is asked to stop, when that is a child of the process that ends with it.
+    """
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.kill(pid or process.pid, signal.SIGTERM)
     try:
         process.wait(timeout=STOP_SECONDS)
     except subprocess.TimeoutExpired:
@@ -221,6 +234,10 @@ class _Lines:
         """Close it; the process must have ended."""
         self._thread.join()
         self._stream.close()
+
+
+def _only_child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii"))
 
 
 def _await_start(lines: _Lines, home: Path) -> str:

@@ -1,0 +1,19 @@
+"""A real server whose journal's segments are small: they rotate, and go into bundles, all the time.
+
+python -m ironkeep.testing.small_segments server -config=…
+"""
+
+import sys
+from functools import partial
+from typing import Final
+
+from ironkeep.adapters import node_logs
+from ironkeep.cli.main import main
+from ironkeep.kernel.journal_recovery import open_journal
+
+SEGMENT_BYTES: Final = 32 << 10
+
+if __name__ == "__main__":
+    small = partial(open_journal, segment_bytes=SEGMENT_BYTES)
+    node_logs.open_journal = small  # type: ignore[attr-defined]
+    sys.exit(main())
