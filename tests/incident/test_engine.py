@@ -9,10 +9,8 @@ from ironkeep.core import dsse, evidence as ev
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.pack import read_statement
-from ironkeep.core.verdict import Outcome
 from ironkeep.incident.verifier import Level, verify_pack
-from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
-from ironkeep.testing.simulated import Account
+from ironkeep.testing.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"
 KEY = "secret/backup/key version 1"
@@ -136,126 +134,6 @@ def test_a_stolen_token_is_a_case_of_its_own(estate: Estate) -> None:
     estate.login("engineer")
 
 
-def test_what_policies_no_longer_grant_was_readable_then(estate: Estate) -> None:
-    token = estate.login("colleague")
-    estate.vault.clock.advance(seconds=60)
-    estate.must("sys/policies/acl/mail", {"policy": 'path "x" { capabilities = ["read"] }'})
-    assert estate.request(Operation.READ, "secret/data/app/mail", token=token).error
-    case = estate.open_case("person:colleague", start="30s")
-    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "secret/app/mail version 1" in labels(found["could_read"])
-    later = estate.open_case("person:colleague", start="1s")
-    found = estate.get(f"incident/cases/{later}/exposure", estate.responder)
-    # Exposure is the union of all cases, so the first one has to be out of the way.
-    assert "secret/app/mail version 1" not in {
-        row["label"] for row in found["could_read"] if row["exposed"] >= found["as_of"][:19]
-    }
-
-
-def test_the_first_case_closed_names_the_wrapped_key(estate: Estate) -> None:
-    """S1: stolen ciphertext first, the session later; asked as of the first case's day."""
-    estate.register_copy()
-    text = {"name": "repository", "content": document(CIPHERTEXT)}
-    found = estate.must("incident/documents", text, estate.responder)
-    assert found["copies"] == ["document:repository copy"]
-    first = estate.open_case("document:repository", start="2s")
-    estate.state(first)
-    closed = estate.vault.clock.now_ns()
-    verdict = estate.verdict(first)
-    assert verdict["outcome"] == "NOT PROVEN"
-    assert ("not revoked", KEY) in opened(verdict)
-    estate.vault.clock.advance(seconds=3600)
-    estate.must("sys/policies/acl/engineer", {"policy": _WRAPPING})
-    token = estate.login("engineer")
-    estate.get("secret/data/backup/wrapping", token)
-    second = estate.open_case("person:engineer", start="5s")
-    rows = {
-        row["label"]: row
-        for row in estate.get(f"incident/cases/{second}/exposure", estate.responder)["could_reach"]
-    }
-    assert rows[KEY]["in_clear"] is not None
-    ago = (estate.vault.clock.now_ns() - closed) // 10**9
-    then = estate.verdict(first, as_of=f"{ago + 2}s")
-    assert then["outcome"] == "NOT PROVEN"
-    assert ("not revoked", KEY) in opened(then)
-    report = verify_pack(estate.pack(first, as_of=f"{ago + 3}s"), estate.trust())
-    assert report.verdict.outcome is Outcome.NOT_PROVEN
-
-
-_WRAPPING = 'path "secret/data/backup/wrapping" { capabilities = ["read"] }'
-
-
-def test_one_believed_unused_among_many_is_named(estate: Estate) -> None:
-    """S2: everything is rotated but one."""
-    estate.login("engineer")
-    names = [f"app-{number}" for number in range(8)]
-    for name in names:
-        estate.system.accounts[name] = Account(b"imported password")
-        role = {"db_name": "orders", "username": name, "password": "imported password"}
-        estate.must(f"database/static-roles/{name}", role)
-    policy = 'path "database/static-creds/*" { capabilities = ["read"] }'
-    estate.must("sys/policies/acl/engineer", {"policy": policy})
-    estate.vault.clock.advance(seconds=60)
-    case = estate.open_case("person:engineer", start="30s")
-    estate.on(case, "contain")
-    for name in ("app", *names[:-1]):
-        estate.on(case, "rotate", secret=f"database/static-creds/{name}@2")
-    verdict = estate.verdict(case)
-    not_revoked = {label for check, label in opened(verdict) if check == "not revoked"}
-    assert not_revoked == {"database/static-creds/app-7 version 2"}
-
-
-def test_a_verifier_that_still_accepts_is_named() -> None:
-    """S4, on two hosts of one system: the replica still knows the old password."""
-    estate = Estate(hosts="db.example,replica.example")
-    stolen(estate)
-    old = estate.system.accounts["app"].password
-    case = estate.open_case("person:engineer", start="3s")
-    for step in ("contain", "rotate"):
-        estate.on(case, step)
-    estate.system.stale["replica.example:5432"] = {"app": old}
-    estate.on(case, "probe")
-    verdict = estate.verdict(case)
-    assert verdict["outcome"] == "DISPROVEN"
-    assert ("worked after revocation", APP) in opened(verdict)
-
-
-def test_an_intruders_account_is_listed_and_blocks(estate: Estate) -> None:
-    """S8: added, it blocks until explained; acting, it disproves."""
-    stolen(estate)
-    estate.system.accounts["maintenance"] = Account(b"way back in", sessions=1)
-    case = estate.open_case("person:engineer", start="3s")
-    estate.evict(case)
-    estate.state(case)
-    assert estate.verdict(case)["outcome"] == "DISPROVEN"
-    estate.system.accounts["maintenance"].sessions = 0
-    swept = estate.on(case, "sweep")["swept"][0]["differences"]
-    assert [(one["what"], one["acting"]) for one in swept] == [("added", False)]
-    verdict = estate.verdict(case)
-    assert verdict["outcome"] == "NOT PROVEN"
-    assert {check for check, _ in opened(verdict)} == {"not explained"}
-    estate.on(case, "explain", item=swept[0]["id"], reason="made by the vendor, ticket 12")
-    assert estate.verdict(case)["outcome"] == "PROVEN"
-    unknown = {"item": "principal account other", "reason": "none"}
-    path = f"incident/cases/{case}/explain"
-    assert estate.request(Operation.UPDATE, path, unknown, estate.responder).error is NotFound
-
-
-def test_a_replacement_read_by_somebody_exposed_is_told(estate: Estate) -> None:
-    """S3: somebody is let in again too early, and receives the new secret."""
-    stolen(estate)
-    case = estate.open_case("person:engineer", start="3s")
-    estate.evict(case)
-    estate.state(case)
-    assert estate.verdict(case)["outcome"] == "PROVEN"
-    estate.on(case, "readmit", principal="person userpass-engineer", reason="new machine")
-    token = estate.login("engineer")
-    estate.read_password(token)
-    verdict = estate.verdict(case)
-    # Readmitted with an owner: that is a decision on record, not a leak.
-    assert not {check for check, _ in opened(verdict)} & {"delivered to exposed", "acts again"}
-
-
 def test_by_hand(estate: Estate) -> None:
     """What no connector manages is revoked by people, and reported with a receipt."""
     token = estate.login("colleague")
@@ -341,28 +219,6 @@ def test_widening(estate: Estate) -> None:
     assert listed["keys"] == [case]
     shown = estate.get(f"incident/cases/{case}", estate.responder)
     assert shown["outcome"] == "NOT PROVEN"
-
-
-def test_a_new_version_is_not_exposed_by_a_survey_after_it(estate: Estate) -> None:
-    stolen(estate)
-    case = estate.open_case("person:engineer", start="3s")
-    for step in ("contain", "rotate"):
-        estate.on(case, step)
-    estate.on(case, "widen", basis="seen earlier in the proxy's log", start="30s")
-    found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "database/static-creds/app version 3" not in labels(found["could_reach"])
-
-
-def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
-    stolen(estate)
-    case = estate.open_case("person:engineer", start="3s")
-    estate.on(case, "contain")
-    estate.system.accounts["admin"].may_log_in = False
-    done = estate.on(case, "rotate")["rotated"]
-    assert [each["state"] for each in done] == ["waiting"]
-    assert ("not revoked", APP) in opened(estate.verdict(case))
-    estate.system.accounts["admin"].may_log_in = True
-    assert [each["state"] for each in estate.on(case, "rotate")["rotated"]] == ["revoked"]
 
 
 def test_the_window_begins_with_the_case_and_brings_the_scope_along(estate: Estate) -> None:

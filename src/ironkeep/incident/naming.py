@@ -60,7 +60,7 @@ class Names:
             return node(NodeKind.SESSION, text.removeprefix(_SESSION))
         if text.startswith(_PERSON):
             return self._person(text.removeprefix(_PERSON))
-        if ":" in text:
+        if ":" in text or "/" in text:
             return self.node(text)
         found = self._found(text)
         if len(found) != 1:
@@ -127,8 +127,9 @@ class Names:
     def _entities(self, text: str) -> list[NodeId]:
         tx, identity = self._call.tx, self._house.identity
         auths = [mount for mount in self.mounts() if mount.path.startswith("auth/")]
+        # By its id also one that was deleted: its tokens may have been read before.
         known = [
-            identity.get(tx, EntityId(text)),
+            identity.stored(tx, EntityId(text))[2],
             identity.by_name(tx, text),
             *(identity.by_alias(tx, mount.accessor, text) for mount in auths),
         ]

@@ -25,6 +25,7 @@ from ironkeep.incident.naming import Names
 from ironkeep.kernel import identity, policies
 from ironkeep.kernel.history import Interval
 from ironkeep.kernel.house import House
+from ironkeep.kernel.pipeline import MORE
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.scope import MAX_TARGETS, actor_of
 
@@ -47,6 +48,8 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
     house: House = call.house
     live = _stored(call, principal)
     seen = dict.fromkeys(live)
+    if kind_of(principal) is NodeKind.SESSION:
+        seen[name_of(principal)] = None
     names: set[str] = set()
     for deed in _deeds(file, principal, seen):
         names.update(_named(deed))
@@ -194,7 +197,8 @@ class Survey:
         tx, house = self._call.tx, self._house
         entity = house.identity.at(tx, self._entity, moment) if self._entity else None
         names = self._policies | set(entity.policies if entity else ())
-        if ROOT_POLICY_NAME in names:
+        # Of a token with more policies than its entry names, everything is believed.
+        if names & {ROOT_POLICY_NAME, MORE}:
             return compile_acl([ROOT_POLICY], TemplateContext())
         texts = {
             name: house.policies.text_at(tx, name, moment) for name in names | {DEFAULT_POLICY_NAME}
