@@ -128,13 +128,13 @@ def login(call: Call, given: PasswordInput) -> Suspend:
 
 
 def _verification(expected: str, password: Secret) -> Callable[[], bool]:
-    def verify() -> bool:
+    def matches() -> bool:
         try:
             return HASHER.verify(expected, password.reveal())
         except argon2.exceptions.VerificationError:
             return False
 
-    return verify
+    return matches
 
 
 def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Response:
