@@ -19,6 +19,8 @@ _SEARCH: Final = "sys/audit/log/search"
 _POLL_SECONDS: Final = 1.0
 _AT_ONCE: Final = 1_000
 """Entries in one answer: the server's limit."""
+_USUAL: Final = 100
+"""Entries shown of a search that asks for no number."""
 _SECOND_NS: Final = 1_000_000_000
 
 _HEADERS: Final = ("Index", "Time", "Kind", "Outcome", "Op", "Path", "Name", "Remote")
@@ -41,7 +43,7 @@ def _search(context: Context) -> int:
         "limit": args.limit,
         "newest": "true" if args.newest else None,
     }
-    found, _, _ = _ask(connect(context), {key: value for key, value in query.items() if value})
+    found = _gather(connect(context), {key: value for key, value in query.items() if value})
     if terminal.format == "json":
         return render.as_json(terminal, found)
     render.table(terminal, _HEADERS, [_row(entry) for entry in found if _tells(entry)])
@@ -62,6 +64,20 @@ def _tail(context: Context) -> int:
         size = found[-1]["index"] + 1 if len(found) == _AT_ONCE else end
         _print(terminal, [entry for entry in found if entry["index"] != mine])
     return OK
+
+
+def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is found by as many requests as it takes: each goes through a part only."""
+    limit = int(query.get("limit", _USUAL))
+    found: list[dict[str, Any]] = []
+    while True:
+        asked = {**query, "limit": min(limit - len(found), _AT_ONCE)}
+        data = (client.send("GET", _SEARCH, query=asked).document or {})["data"]
+        newest = "newest" in query
+        found = [*data["entries"], *found] if newest else [*found, *data["entries"]]
+        if data["next"] is None or len(found) >= limit:
+            return found
+        query = {**query, "last" if newest else "first": data["next"]}
 
 
 def _ask(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], int, int]:

@@ -19,6 +19,9 @@ from ironkeep.tlog.tile import Tile
 
 MAX_FOUND: Final = 1_000
 """Entries in one answer."""
+MAX_LOOKED_AT: Final = 10_000
+"""Entries that one request goes through, some 0.2 s in which nobody else is served; `next` says
+where the following request goes on."""
 DEFAULT_FOUND: Final = 100
 
 REFUSED: Final = (
@@ -92,22 +95,42 @@ def no_hash(_call: Call) -> Response:
 
 
 def search(call: Call, given: Search) -> Response:
-    """Return entries that match."""
+    """Return entries that match, and as `next` where to go on: `first`, or `last` for the newest.
+
+    `next` is null when all was gone through.
+    """
     if not 1 <= given.limit <= MAX_FOUND or given.first < 0:
         raise InvalidRequest(f"limit is between 1 and {MAX_FOUND}, first is not negative")
     reader = call.house.audit_reader()
     size = call.house.journal.durable_size
     first, last = given.first, size if given.last is None else min(given.last, size)
-    if given.newest:
-        found = _newest(reader, given, first, last)
-    else:
-        found = reader.search(lambda entry: _matches(entry, given), first, last, given.limit)
+    found, further = (_newest if given.newest else _oldest)(reader, given, first, last)
     entries = [{"index": index, **msgspec.to_builtins(entry)} for index, entry in found]
-    return Response(data={"entries": entries, "size": size})
+    return Response(data={"entries": entries, "size": size, "next": further})
 
 
-def _newest(reader: Any, given: Search, first: int, last: int) -> list[tuple[int, Entry]]:
-    """Look from the end backwards, a stretch at a time."""
+Found = tuple[list[tuple[int, Entry]], int | None]
+"""Entries by index, and where to go on."""
+
+
+def _oldest(reader: Any, given: Search, first: int, last: int) -> Found:
+    """Look from the beginning forwards."""
+    end = min(last, first + MAX_LOOKED_AT)
+    found = reader.search(lambda entry: _matches(entry, given), first, end, given.limit)
+    further = found[-1][0] + 1 if len(found) == given.limit else end
+    return found, further if further < last else None
+
+
+def _newest(reader: Any, given: Search, first: int, last: int) -> Found:
+    """Look from the end backwards."""
+    start = max(first, last - MAX_LOOKED_AT)
+    found = _backwards(reader, given, start, last)
+    further = found[0][0] if len(found) == given.limit else start
+    return found, further if first < further < last else None
+
+
+def _backwards(reader: Any, given: Search, first: int, last: int) -> list[tuple[int, Entry]]:
+    """Return the newest entries that match, in order, looked for a stretch at a time."""
     found: list[tuple[int, Entry]] = []
     while last > first and len(found) < given.limit:
         start = max(first, last - MAX_FOUND)
