@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from processes import HERE, Process, free_ports, start
+from processes import Process, free_ports, start
 
 KEYS = 5_000
 TOKENS = 64
@@ -50,7 +50,7 @@ class House:
     def start(self) -> Process:
         """Start the server; return it when it answers sys/health."""
         probe = f"{self.urls['plain']}/v1/sys/health"
-        return start([str(HERE / "serve.py"), str(self.config)], self.urls, probe)
+        return start(["-m", "ironkeep", "server", f"-config={self.config}"], self.urls, probe)
 
     def fill(self) -> None:
         """Initialise, unseal, and write keys, tokens and users."""

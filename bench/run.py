@@ -128,8 +128,9 @@ def _hello(port: int, scheme: str, *tls: str) -> Process:
 
 def verify(house: House) -> dict[str, float]:
     """Verify the journal that the run left, offline; return its size and entries a second."""
-    files = DirectoryLogFiles(house.audit, readonly=True)
-    key = VerifierKey.parse((house.audit / "vkey").read_text().strip())
+    (folder,) = (path.parent for path in house.audit.rglob("vkey"))
+    files = DirectoryLogFiles(folder, readonly=True)
+    key = VerifierKey.parse((folder / "vkey").read_text().strip())
     began = time.process_time()
     size = verify_log(files, key).size
     took = time.process_time() - began
