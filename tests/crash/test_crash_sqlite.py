@@ -3,8 +3,9 @@
 The store under test is rows in SQLite, then each commit's number in a log of the test's own, then
 an answer: the order that the whole server keeps. Run as a program, this file is that store:
 
-    python test_crash_sqlite.py ROOT COMMITS
+    python test_crash_sqlite.py ROOT COMMITS [left]
 
+`left` says that the store's folder is there as a killed process leaves it, its name not synced.
 Commit n sets, for each k of KEYS, row k to n when k divides n, and removes row k - 1 then. A commit
 that fails is tried again if the store says that it is not there.
 """
@@ -101,8 +102,15 @@ def commit_until_there(storage: Storage, seq: int) -> None:
         tries += 1
 
 
-def main(root: Path, commits: int) -> None:
-    path = root / "vault" / "data" / "rows.db"
+def main(root: Path, commits: int, *, left: bool) -> None:
+    path = root / "deep" / "vault" / "data" / "rows.db"
+    if left:
+        path.parent.parent.mkdir(parents=True)
+        for folder in (path.parent.parent.parent, root):
+            descriptor = os.open(folder, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        path.parent.mkdir()
     storage = SqliteStorage(path)
     log = Log(root / "log")
     for seq in range(1, commits + 1):
@@ -131,7 +139,7 @@ def check(image: Image, root: Path) -> None:
     said = b"".join(mark.data for mark in image.marks).split(b"\n")
     acknowledged = sum(line.startswith(b"ack") for line in said)
     logged = length((root / "log").read_bytes()) if "log" in image.files else 0
-    storage = SqliteStorage(root / "vault" / "data" / "rows.db")
+    storage = SqliteStorage(root / "deep" / "vault" / "data" / "rows.db")
     try:
         head = storage.head()
         require(acknowledged <= logged, "an acknowledged entry is lost")
@@ -160,13 +168,15 @@ def broken(images: Iterator[Image], folder: Path) -> Iterator[str]:
         shutil.rmtree(root)
 
 
-def record(folder: Path, commits: int, *inject: str) -> tuple[Trace, str]:
+def record(
+    folder: Path, commits: int, *inject: str, left: tuple[str, ...] = ()
+) -> tuple[Trace, str]:
     """Run the store for a number of commits; return its trace and what it said on stderr."""
     root = folder / "root"
     root.mkdir()
     output = folder / "calls"
     start = strace.recorded(output, inject=inject)
-    run = [*start, sys.executable, __file__, str(root), str(commits)]
+    run = [*start, sys.executable, __file__, str(root), str(commits), *left]
     result = subprocess.run(run, capture_output=True, text=True, check=False)
     trace = strace.parse(output, root)
     acknowledged = sum(mark.data.startswith(b"ack") for mark in trace.marks)
@@ -200,14 +210,21 @@ def test_no_crash_while_starting_leaves_a_store_that_does_not_start(folder: Path
 
 
 @needs_strace
+def test_a_folder_that_a_killed_process_left_is_as_durable(folder: Path) -> None:
+    trace, _ = record(folder, 2, left=("left",))
+    assert list(broken(CrashImages(trace, seed=5).images(300), folder)) == []
+
+
+@needs_strace
 @pytest.mark.parametrize(
     ("path", "commits"),
     [
         ("", 2),
-        ("vault", 2),
-        ("vault/data", 2),
-        ("vault/data/rows.db", 30),
-        ("vault/data/rows.db-wal", 30),
+        ("deep", 2),
+        ("deep/vault", 2),
+        ("deep/vault/data", 2),
+        ("deep/vault/data/rows.db", 30),
+        ("deep/vault/data/rows.db-wal", 30),
         ("log", 30),
     ],
 )
@@ -265,4 +282,4 @@ def test_a_disk_that_syncs_no_more_stops_the_store(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), left=sys.argv[3:] == ["left"])
