@@ -1,10 +1,14 @@
 """One cheap request must not hold up everybody: what is large is destroyed in bounded steps."""
 
+import json
+
 import pytest
 
+from ironkeep.api import wire
 from ironkeep.app import PLUGINS
+from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import demolition
+from ironkeep.kernel import barrier, demolition, tokens
 from ironkeep.testing.vault import Vault
 
 MANY = 3 * demolition.STEP
@@ -92,3 +96,71 @@ def test_moves_do_not_starve_the_expiry_of_tokens(vault: Vault) -> None:
     vault.tick(seconds=25 * 3600)
     vault.tick()
     assert vault.storage.due(vault.clock.now_ns(), 10) == []
+
+
+def test_a_token_with_very_many_children_is_ended_in_steps(vault: Vault) -> None:
+    """Gains: whoever may make tokens makes 100,000 below one and ends it: nobody else is served."""
+    parent = vault.write("auth/token/create", {"policies": ["root"], "ttl": "1h"})
+    token = parent.auth["client_token"]
+    fresh = []
+    for _ in range(tokens.STEP + 100):
+        asked = vault.asked(Operation.UPDATE, "auth/token/create", {"ttl": "1h"}, token)
+        answer = vault.settle(vault.pipeline.handle(asked))
+        fresh.append(json.loads(answer.body or b"")["auth"]["client_token"])
+    vault.pipeline.handle(vault.asked(Operation.UPDATE, "auth/token/revoke-self", None, token))
+    assert written(vault) < 10 * tokens.STEP
+    assert vault.read("auth/token/lookup-self", token=fresh[-1]).error is not None
+    for _ in range(6):
+        vault.tick()
+    assert len(vault.list("auth/token/accessors/").data["keys"]) == 1
+    assert vault.storage.due(vault.clock.now_ns(), 10) == []
+
+
+def test_looking_for_dead_tokens_goes_on_in_steps(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gains: one call of auth/token/tidy stops a vault of many tokens for many seconds."""
+    for _ in range(60):
+        vault.write("auth/token/create", {"ttl": "1h"})
+    house = vault.house
+    tx = house.state.begin()
+    house.tokens.revoke_all_before(tx, vault.clock.now_ns())
+    tx.merge()
+    vault.flush()
+    monkeypatch.setattr(tokens, "STEP", 20)
+    vault.clock.advance(seconds=1)
+    tx = house.state.begin()
+    assert 20 <= house.tokens.tidy(tx, vault.clock.now_ns()) < 40
+    tx.merge()
+    vault.flush()
+    for _ in range(40):
+        vault.tick()
+    assert house.tokens.accessors(house.state.begin()) == []
+    assert vault.storage.due(vault.clock.now_ns(), 10) == []
+
+
+def test_a_listing_has_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gains: whoever may list a folder of millions of names stops the vault as often as wanted."""
+    for number in range(6):
+        vault.write(f"secret/data/k{number}", {"data": {"a": "b"}})
+    monkeypatch.setattr(barrier, "MAX_LISTED", 6)
+    assert len(vault.list("secret/metadata/").data["keys"]) == 6
+    monkeypatch.setattr(barrier, "MAX_LISTED", 5)
+    assert vault.list("secret/metadata/").error is TooLarge
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b"1," * wire.MAX_JSON_TOKENS + b"1]}",
+        b'{"a":1.' + b"5" * wire.MAX_NUMBER + b"}",
+        b'{"a":' + b"1" * 5_000 + b"}",
+        b'{"a":' * 70 + b"1" + b"}" * 70,
+        b'{"a":' + b"[" * 1_000_000,
+    ],
+    ids=["many", "long fraction", "long number", "deep", "very deep"],
+)
+def test_a_body_that_is_dear_to_parse_is_refused(body: bytes) -> None:
+    """Gains: a stranger's megabyte a second takes all of the server's time."""
+    with pytest.raises((TooLarge, InvalidRequest)):
+        wire.parse_json(body)

@@ -26,8 +26,11 @@ from ironkeep.kernel.plugin import Request
 
 MAX_BODY: Final = 32 << 20
 """Vault's default max_request_size."""
-MAX_JSON_TOKENS: Final = 400_000
-"""Commas and colons in a JSON body: bounds the memory that its objects take to some 50 MiB."""
+MAX_JSON_TOKENS: Final = 100_000
+"""Commas and colons in a JSON body: bounds the time that parsing takes to some 0.1 s, in which
+nobody else is served, and the memory to some 15 MiB. Strangers can send bodies too."""
+MAX_NUMBER: Final = 1_024
+"""Characters of a fraction."""
 MAX_DEPTH: Final = 64
 """Nested objects and lists; deeper documents are attacks on recursive code."""
 MAX_PARAMETERS: Final = 256
@@ -146,6 +149,12 @@ def _media_type(content_type: bytes) -> bytes:
     return content_type.split(b";")[0].strip().lower()
 
 
+def _fraction(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER:
+        raise ValueError("number")
+    return Decimal(text)
+
+
 def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
@@ -159,7 +168,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise TooLarge("the JSON body holds too many values")
     try:
         text = body.decode("utf-8")
-        document = json.loads(text, parse_float=Decimal, parse_constant=_reject_constant)
+        document = json.loads(text, parse_float=_fraction, parse_constant=_reject_constant)
     except RecursionError:
         raise InvalidRequest("the JSON body is nested too deeply") from None
     except ValueError:

@@ -50,7 +50,7 @@ def delete(call: Call) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.house.cubbyhole(call.tx).list(_place(call))
+    keys = call.house.cubbyhole(call.tx).names(_place(call))
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

@@ -36,8 +36,14 @@ from ironkeep.kernel.view import View
 MAX_BODY_BYTES: Final = 2**20
 """Of one record, as in Vault's integrated storage; larger things are split by their owner."""
 
+MAX_LISTED: Final = 100_000
+"""Names that one request may list: each is opened, some 0.8 s in all."""
+
 MAX_DUE_NS: Final = 2**63 - 1
 """The year 2262: what a 64-bit column holds."""
+
+PARTS: Final = 256
+"""Of a folder, for `Store.part`."""
 
 _PURPOSE: Final = b"ironkeep/row/v1"
 _NO_DUE: Final = bytes(9)
@@ -229,16 +235,20 @@ class Store:
     def _is_empty(self, children: bytes) -> bool:
         return next(iter(self._view.scan(children)), None) is None
 
-    def list(self, prefix: str = "") -> list[str]:
-        """Return the names directly inside the folder prefix, sorted; folders end in "/".
+    def names(self, prefix: str) -> list[str]:
+        """Return what `list` does to a request; raise TooLarge past MAX_LISTED."""
+        names = self.list(prefix, MAX_LISTED + 1)
+        if len(names) > MAX_LISTED:
+            raise TooLarge(f"more than {MAX_LISTED} names are there: keep them in folders")
+        return names
 
-        Empty when there is no such folder. "" is the place itself, "a" and "a/" are the same.
+    def part(self, prefix: str, number: int) -> list[str]:
+        """Return the names of one part in `PARTS` of the records directly inside a folder.
+
+        For work on a folder of any size in steps: a record stays in its part.
         """
-        names = []
-        for key, row in self._view.scan(self._names.children(prefix)):
-            name = self._barrier.open_name(key, row)
-            names.append(name if key[KIND_AT : KIND_AT + 1] == RECORD else name + "/")
-        return sorted(names)
+        part = self._names.children(prefix) + RECORD + bytes([number])
+        return [self._barrier.open_name(key, row) for key, row in self._view.scan(part)]
 
     def walk(self, prefix: str = "") -> Iterator[str]:
         """Yield the path of every record inside the folder prefix, at any depth, in no order.
@@ -259,6 +269,19 @@ class Store:
             if self._view.get(folder.row_key) is not None:
                 return
             self._view.put(folder.row_key, self._barrier.seal_row(folder.row_key, folder.name, b""))
+
+    # The last method: below it, `list` would not be the type.
+    def list(self, prefix: str = "", limit: int | None = None) -> list[str]:
+        """Return the names directly inside the folder prefix, sorted; folders end in "/".
+
+        Empty when there is no such folder. "" is the place itself, "a" and "a/" are the same. Past
+        limit it is an arbitrary choice of that many.
+        """
+        names = []
+        for key, row in islice(self._view.scan(self._names.children(prefix)), limit):
+            name = self._barrier.open_name(key, row)
+            names.append(name if key[KIND_AT : KIND_AT + 1] == RECORD else name + "/")
+        return sorted(names)
 
 
 def _depth(item: tuple[int, Folder]) -> int:

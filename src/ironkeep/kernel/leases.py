@@ -278,7 +278,7 @@ class Leases:
     # The last method: below it, `list` would not be the type.
     def list(self, tx: Tx, prefix: str) -> list[str]:
         """Return the names directly below prefix, sorted; folders end in a slash."""
-        return self._of(tx).list(f"id/{prefix}" if prefix else "id")
+        return self._of(tx).names(f"id/{prefix}" if prefix else "id")
 
 
 def token_lease_id(path: str, token: TokenHash) -> str:

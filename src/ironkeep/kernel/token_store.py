@@ -7,6 +7,7 @@
                  child / parent hash / hash
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
+                 tidy / part          -> where looking for dead tokens goes on, due at once
 
 The token itself is stored nowhere: who reads every record learns no token, and cannot test a guess
 without the key. Removing the row of a token ends the token and, because each session is checked
@@ -164,17 +165,21 @@ class TokenStore:
         orphan = msgspec.structs.replace(record, parent=TokenHash(""), orphan=True)
         self.save(tx, token, orphan, orphan.expires_ns)
 
-    def children(self, tx: Tx, token: TokenHash) -> list[TokenHash]:
-        """Return the hashes of a token's children."""
-        return [TokenHash(name) for name in self._of(tx).list(f"child/{token}")]
+    def children(self, tx: Tx, token: TokenHash, limit: int | None = None) -> list[TokenHash]:
+        """Return the hashes of a token's children, at most limit of them."""
+        return [TokenHash(name) for name in self._of(tx).list(f"child/{token}", limit)]
+
+    def part(self, tx: Tx, number: int) -> list[TokenHash]:
+        """Return the hashes of one part in `PARTS` of all tokens."""
+        return [TokenHash(name) for name in self._of(tx).part("id", number)]
 
     def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
         """Return the hashes of the service tokens that are an entity's, or were asked for by it."""
         return [TokenHash(name) for name in self._of(tx).list(f"owner/{segment(entity)}")]
 
     def accessors(self, tx: Tx) -> list[TokenAccessor]:
-        """Return the accessors of all tokens, sorted."""
-        return [TokenAccessor(name) for name in self._of(tx).list("accessor")]
+        """Return the accessors of all tokens, sorted; raise TooLarge when there are too many."""
+        return [TokenAccessor(name) for name in self._of(tx).names("accessor")]
 
     def by_accessor(self, tx: Tx, accessor: str) -> TokenHash | None:
         """Return the hash of the token with that accessor, or None."""
@@ -188,6 +193,14 @@ class TokenStore:
     def reaped(self, tx: Tx, token: TokenHash) -> None:
         """Strike the note of `defer`."""
         self._of(tx).delete(f"reap/{token}")
+
+    def go_on(self, tx: Tx, part: int, now_ns: int) -> None:
+        """Note that looking for dead tokens goes on from a part."""
+        self._of(tx).put(f"tidy/{part}", b"", now_ns)
+
+    def gone_on(self, tx: Tx, part: int) -> None:
+        """Strike the note of `go_on`."""
+        self._of(tx).delete(f"tidy/{part}")
 
     def epoch(self, tx: Tx) -> tuple[bytes, Row | None, int]:
         """Return (row key, row, POSIX nanoseconds): all tokens issued at or before it are dead."""

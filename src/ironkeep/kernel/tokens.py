@@ -16,7 +16,7 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash, base62
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.barrier import DueRecord
+from ironkeep.kernel.barrier import PARTS, DueRecord
 from ironkeep.kernel.batch_token import is_batch, open_token, seal_token
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.leases import Lease, Leases
@@ -267,17 +267,22 @@ class Tokens:
         """End every token of the house issued at or before time_ns, root tokens too."""
         self.store.set_epoch(tx, time_ns)
 
-    def tidy(self, tx: Tx, now_ns: int) -> int:
-        """Note for removal the rows of tokens that an epoch or an entity ended; return how many."""
-        count = 0
-        for accessor in self.store.accessors(tx):
-            name = self.store.by_accessor(tx, accessor)
-            record = None if name is None else self.store.load(tx, name)
-            if name is None or record is None:
-                continue
-            if not self._sessions.is_alive(tx, name, record, now_ns):
-                self.store.defer(tx, name, now_ns)
-                count += 1
+    def tidy(self, tx: Tx, now_ns: int, part: int = 0) -> int:
+        """Note for removal the rows of tokens that an epoch or an entity ended; return how many.
+
+        Past `STEP` tokens looked at the tick goes on, and the number is that of this step.
+        """
+        looked_at = count = 0
+        while part < PARTS and looked_at < STEP:
+            for name in self.store.part(tx, part):
+                record = self.store.load(tx, name)
+                looked_at += 1
+                if record is not None and not self._sessions.is_alive(tx, name, record, now_ns):
+                    self.store.defer(tx, name, now_ns)
+                    count += 1
+            part += 1
+        if part < PARTS:
+            self.store.go_on(tx, part, now_ns)
         return count
 
     def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
@@ -285,6 +290,9 @@ class Tokens:
         ended = []
         for record in records:
             kind, _, name = record.path.partition("/")
+            if kind == "tidy":
+                self.store.gone_on(tx, int(name))
+                self.tidy(tx, now_ns, int(name))
             if kind == "reap":
                 self.store.reaped(tx, TokenHash(name))
             if kind in {"id", "reap"}:
@@ -344,12 +352,15 @@ class Tokens:
 
     def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
         """Remove pending and all below them, up to `STEP` rows; leave the rest to the tick."""
-        budget = STEP
+        budget, more = STEP, list[TokenHash]()
         while pending and budget > 0:
             name = pending.pop()
-            pending += self.store.children(tx, name)
+            below = self.store.children(tx, name, STEP)
+            pending += below
+            if len(below) == STEP:
+                more.append(name)
             budget -= 1 + self._end(tx, name, now_ns)
-        for name in pending:
+        for name in (*pending, *more):
             self.store.defer(tx, name, now_ns)
 
     def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:

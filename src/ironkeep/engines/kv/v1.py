@@ -56,7 +56,7 @@ def delete(call: Call) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.store.list(call.path)
+    keys = call.store.names(call.path)
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

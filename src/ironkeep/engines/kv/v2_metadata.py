@@ -111,7 +111,7 @@ def delete(call: Call, given: Key) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.store.list(f"meta/{call.params['path']}")
+    keys = call.store.names(f"meta/{call.params['path']}")
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
