@@ -144,7 +144,8 @@ class Protocol(HttpToolsProtocol):
                 body = wire.parse_body(data[body_at:after], head.content_type)
             except IronkeepError:
                 return False
-        self._unset_keepalive_if_required()
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
         self._held = data[after:]
         self._due_head = False
         self._pending = True

@@ -333,6 +333,7 @@ def _is_empty(response: Response) -> bool:
 
 def _operation(route: Route, call: Call) -> Operation:
     """Return the operation that policy decides on: an update of what is not there is a create."""
-    if call.op is Operation.UPDATE and route.exists is not None and not route.exists(call):
+    op = call.request.op
+    if op is Operation.UPDATE and route.exists is not None and not route.exists(call):
         return Operation.CREATE
-    return call.op
+    return op
