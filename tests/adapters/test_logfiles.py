@@ -261,5 +261,14 @@ def test_the_newest_epoch_of_a_log_is_found_by_its_origin(tmp_path: Path) -> Non
         files = DirectoryLogFiles(log_directory(tmp_path / "audit", origin))
         files.replace("origin", f"{origin}\n".encode())
     (tmp_path / "audit" / "lost+found").mkdir()
+    for name, content in {
+        "copy": b"v.example/audit/a/11\n",
+        log_directory(tmp_path, "v.example/audit/a/012").name: b"v.example/audit/a/012\n",
+        log_directory(tmp_path, "v.example/audit/a/").name: b"v.example/audit/a/\n",
+        log_directory(tmp_path, "v.example/audit/a/x").name: b"v.example/audit/a/x\n",
+        "damaged": b"\xff" * 5_000,
+    }.items():
+        (tmp_path / "audit" / name).mkdir()
+        (tmp_path / "audit" / name / "origin").write_bytes(content)
     assert newest_origin(tmp_path / "audit", "v.example/audit/a") == "v.example/audit/a/10"
     assert newest_origin(tmp_path / "audit", "v.example/audit/b") == "v.example/audit/b/77"

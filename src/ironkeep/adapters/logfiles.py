@@ -18,6 +18,7 @@ _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _LOCK: Final = "lock"
 _ORIGIN: Final = "origin"
+_MAX_ORIGIN: Final = 1_024
 _DIRECTORY_DIGITS: Final = 16
 _TEMPORARY: Final = ".new"
 _ZEROS: Final = bytes(1 << 20)
@@ -30,11 +31,17 @@ def log_directory(audit: Path, origin: str) -> Path:
 
 
 def newest_origin(audit: Path, stem: str) -> str:
-    """Return the origin stem/<epoch> with the highest epoch that has a log; stem/0 if none has."""
+    """Return the origin stem/<epoch> with the highest epoch that has a log; stem/0 if none has.
+
+    A log counts in its own directory only: a copy beside it is not one to be written.
+    """
     epochs = [0]
     for path in audit.glob(f"*/{_ORIGIN}"):
-        head, _, epoch = path.read_text().removesuffix("\n").rpartition("/")
-        if head == stem and epoch.isascii() and epoch.isdigit():
+        with path.open("rb") as file:
+            origin = file.read(_MAX_ORIGIN).decode("utf-8", "replace").removesuffix("\n")
+        epoch = origin.removeprefix(f"{stem}/")
+        is_number = epoch.isascii() and epoch.isdigit() and epoch[0] != "0"
+        if is_number and path.parent == log_directory(audit, f"{stem}/{epoch}"):
             epochs.append(int(epoch))
     return f"{stem}/{max(epochs)}"
 

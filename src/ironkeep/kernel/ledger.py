@@ -14,7 +14,7 @@ are not.
 import hashlib
 import struct
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -115,7 +115,8 @@ class Ledger:
         for key, before, after in writes.changes():
             total = accounts.set_hash.replace(total, key, before, after)
         accounts.standing = standing = Standing(self.seq, total)
-        self._state_rows(accounts, _digests(writes.for_storage().items()), "commit")
+        digests = [digest_of(key, row) for key, row in writes.for_storage().items()]
+        self._state_rows(accounts, _packed(digests), "commit")
         return encode_standing(standing, accounts.ciphers)
 
     def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
@@ -126,9 +127,9 @@ class Ledger:
         """
         if self.accounts is None:
             raise Sealed("no key is there to account for the rows")
-        some = list(islice(rows, MAX_RESTATED + 1))
-        digests = _digests(some) if len(some) <= MAX_RESTATED else iter([""])
-        self._state_rows(self.accounts, digests, "restate")
+        digests = [digest_of(key, row) for key, row in islice(rows, MAX_RESTATED + 1)]
+        few = len(digests) <= MAX_RESTATED
+        self._state_rows(self.accounts, _packed(digests) if few else [""], "restate")
 
     def _state_rows(self, accounts: Accounts, digests: Iterable[str], op: str) -> None:
         """Journal the standing, with digests of rows."""
@@ -193,7 +194,6 @@ def digest_of(key: bytes, row: Row | None) -> bytes:
     return name + hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
-def _digests(rows: Iterable[tuple[bytes, Row | None]]) -> Iterator[str]:
-    digests = [digest_of(key, row) for key, row in rows]
+def _packed(digests: Sequence[bytes]) -> Iterator[str]:
     for start in range(0, len(digests), ROWS_AN_ENTRY):
         yield b64encode(b"".join(digests[start : start + ROWS_AN_ENTRY])).decode()
