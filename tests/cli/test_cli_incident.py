@@ -61,6 +61,8 @@ def test_a_case_from_the_command_line(server: ServerProcess, case: str) -> None:
     assert "person userpass-jo" in contained.out
     by_hand = ("-secret=secret/app@1", "-method=reset", "-receipt=ticket 12")
     assert "revoked" in incident(server, "rotate", case, *by_hand).out
+    root = incident(server, "root", case).out
+    assert "root:policies: 0 changes since the case's start" in root or "sys/policies" in root
     checked = incident(server, "check-root", case, "policies", "-detail=as set up")
     assert "root:policies" in checked.out
     assert incident(server, "residue", case, "seen stays seen").code == 0

@@ -272,6 +272,23 @@ def test_a_case_that_is_not_there(estate: Estate) -> None:
     assert estate.vault.defects == []
 
 
+def test_what_was_changed_of_the_root_is_shown(estate: Estate) -> None:
+    token = stolen(estate)
+    child = estate.request(Operation.UPDATE, "auth/token/create", {"ttl": "1h"}, token)
+    assert child.error is None
+    estate.must("sys/policies/acl/new", {"policy": 'path "x" { capabilities = ["read"] }'})
+    case = estate.open_case("person:engineer", start="5s")
+    found = estate.get(f"incident/cases/{case}/check-root", estate.responder)
+    assert set(found) == set(ev.ROOT_ITEMS)
+    created = found["root:administrators"]["changed"]
+    assert [(one["path"], one["exposed"]) for one in created] == [("auth/token/create", True)]
+    assert found["root:policies"]["now"] == ["new"]
+    assert [one["path"] for one in found["root:policies"]["changed"]] == ["sys/policies/acl/new"]
+    assert len(found["root:administrators"]["now"]) == 1
+    told = estate.on(case, "check-root", item="administrators", sound=False)
+    assert told["detail"] == "1 changes since the case's start, 1 of them by somebody exposed"
+
+
 def test_root_items_are_named(estate: Estate) -> None:
     stolen(estate)
     case = estate.open_case("person:engineer", start="3s")

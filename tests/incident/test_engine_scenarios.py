@@ -9,6 +9,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.verdict import Outcome
 from ironkeep.incident.verifier import verify_pack
 from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
+from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.testing.simulated import Account
 
 APP = "database/static-creds/app version 2"
@@ -206,3 +207,29 @@ def test_a_token_with_more_policies_than_an_entry_names(estate: Estate) -> None:
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
     # What it could read cannot be known: so everything.
     assert KEY in labels(found["could_read"])
+
+
+def test_a_head_that_waits_for_its_quorum_does_not_hide_the_one_before(estate: Estate) -> None:
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+    journal = estate.vault.journal
+    size = journal.durable_size
+    estate.get("incident/trust", estate.responder)
+    journal.checkpoint()
+    head = journal.log.published
+    assert head is not None
+    seconds = estate.vault.clock.now_ns() // 10**9
+    journal.add_cosignatures(
+        head.checkpoint, [sample_cosigner("stranger").cosign(head.checkpoint, seconds)]
+    )
+    assert journal.log.cosigned is not None
+    assert journal.log.cosigned.checkpoint.size > size
+    verdict = estate.get(f"incident/cases/{case}/verdict", estate.responder)
+    assert (verdict["outcome"], verdict["witnessed_size"] <= size) == ("PROVEN", True)
+    # Its own witness comes late: the newest head is kept, with both signatures.
+    journal.add_cosignatures(head.checkpoint, [estate.cosigner.cosign(head.checkpoint, seconds)])
+    verdict = estate.get(f"incident/cases/{case}/verdict", estate.responder)
+    assert verdict["witnessed_size"] == head.checkpoint.size

@@ -188,7 +188,7 @@ def _widening(parser: argparse.ArgumentParser) -> None:
 
 
 def _checking(parser: argparse.ArgumentParser) -> None:
-    _flags("detail", need=("detail",), item="item")(parser)
+    _flags("detail", item="item")(parser)
     parser.add_argument("--unsound", action="store_true", help="it was found wanting")
 
 
@@ -268,7 +268,9 @@ INCIDENT: Final = Group(
                             _flags("reason", "owner", need=("reason",), item="principal"),
                             "CASE PRINCIPAL -reason=…"),
         "check-root": Command("State what came of looking at Ironkeep's own.", _check_root,
-                              "CASE ITEM -detail=…", "", _checking),
+                              "CASE ITEM [-detail=…]", "", _checking),
+        "root": Command("What there is to look at of Ironkeep's own.",
+                        _read("cases/{case}/check-root", (), view.root), "CASE", "", _flags()),
         "residue": _on_case("State what cannot be known or undone.", "cases/{case}/residue",
                             ("words",), render.pairs, _flags(item="words"), "CASE WORDS"),
         "verdict": Command("PROVEN, NOT PROVEN or DISPROVEN; exits with 0, 3 or 4.", _verdict,

@@ -103,3 +103,18 @@ def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
         terminal.say("  nothing was found that you may read")
     if not data["complete"]:
         terminal.say("  it holds more than is searched: hand it in by parts")
+
+
+def root(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print what Ironkeep's own is now, and what was changed of it."""
+    for item, found in data.items():
+        terminal.say(printable(f"{item}: {found['changes']} changes since the case's start"))
+        for line in found["now"]:
+            terminal.say(printable(f"  now: {line}"))
+        if found["changed"]:
+            rows = [
+                (one["item"], one["time"] or "-", one["op"], one["path"], one["by"],
+                 "EXPOSED" if one["exposed"] else "")
+                for one in found["changed"]
+            ]  # fmt: skip
+            render.table(terminal, ("Entry", "Time", "Op", "Path", "By", ""), rows)

@@ -24,8 +24,6 @@ from ironkeep.demo.teller import Teller
 _TICK_SECONDS: Final = 1.1
 """Times in answers are told apart by seconds."""
 
-_ROOT_DETAIL: Final = "compared with the estate as it was set up: nothing else is there"
-
 
 class Replay:
     """Plays the story; each method is a chapter."""
@@ -272,8 +270,16 @@ class Replay:
         """Give the verdict, and let somebody else look at it."""
         tell, estate = self._teller, self._estate
         tell.chapter("The proof")
-        for item in ev.ROOT_ITEMS:
-            estate.write("incident/cases/2/check-root", item=item, sound=True, detail=_ROOT_DETAIL)
+        tell.run("ironkeep incident root 2; ironkeep incident check-root 2 …")
+        details = [
+            estate.write("incident/cases/2/check-root", item=item, sound=True)["detail"]
+            for item in ev.ROOT_ITEMS
+        ]
+        tell.check(
+            "administrators, policies, shares and keys were changed by nobody exposed",
+            all("0 of them by somebody exposed" in detail for detail in details),
+            details,
+        )
         estate.write("incident/cases/2/residue", words="what was read before containment was seen")
         tell.run("ironkeep incident verdict 2")
         verdict = self._stage.await_witnesses("2", estate.responder)

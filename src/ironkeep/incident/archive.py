@@ -89,7 +89,7 @@ class Archive:
 
         Raises NotFound while there is no signed head that reaches the window.
         """
-        head = self._head()
+        head = self._head
         if head is None or head.checkpoint.size <= self.start:
             raise NotFound("no signed checkpoint covers the case yet: ask again in some seconds")
         size = head.checkpoint.size
@@ -112,7 +112,7 @@ class Archive:
         )
 
     def _facts(self, sealed: int) -> LogFacts:
-        shown = self._satisfied(self._head())
+        shown = self._satisfied(self._head)
         return LogFacts(
             origin=self._log.origin,
             size=self._size,
@@ -122,9 +122,18 @@ class Archive:
             cosigned_ns=shown.cosigned_ns if shown else 0,
         )
 
+    @cached_property
     def _head(self) -> SignedHead | None:
-        cosigned = self._log.cosigned
-        return cosigned if self._satisfied(cosigned) else self._log.published
+        """The newest head that a quorum has cosigned; without any, the newest signed one."""
+        good = (head for head in self._log.recent if self._satisfied(head))
+        return next(good, self._log.published)
+
+    @cached_property
+    def witnessed(self) -> int:
+        """Return the size of the newest head that a quorum has cosigned; 0 without any."""
+        head = self._head
+        shown = self._satisfied(head)
+        return head.checkpoint.size if head is not None and shown and shown.cosigners else 0
 
     def _satisfied(self, head: SignedHead | None) -> ShownHead | None:
         """Return what a head says under our policy; None while its quorum is missing."""

@@ -10,6 +10,7 @@ from ironkeep.incident import (
     evicting,
     links,
     proving,
+    root,
     statements,
     sweeping,
     views,
@@ -35,6 +36,7 @@ ROUTES: Final = (
     *sweeping.ROUTES,
     *statements.ROUTES,
     *proving.ROUTES,
+    *root.ROUTES,
     *documents.ROUTES,
     *links.ROUTES,
 )

@@ -6,6 +6,7 @@ from typing import Any, Final
 from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
+from ironkeep.incident import root
 from ironkeep.incident.desk import Desk, on_desk, when, words
 from ironkeep.kernel.fields import Duration
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
@@ -34,7 +35,9 @@ class CheckRoot:
     id: str
     item: str = field(metadata={"help": ", ".join(ev.ROOT_ITEMS)})
     sound: bool
-    detail: str = field(metadata={"help": "what was looked at, and what was seen"})
+    detail: str = field(
+        default="", metadata={"help": "what was looked at; without it, what the journal says"}
+    )
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ def _check_root(desk: Desk, given: CheckRoot) -> Response:
     item = given.item if given.item.startswith("root:") else f"root:{given.item}"
     if item not in ev.ROOT_ITEMS:
         raise InvalidRequest(f"item is one of {', '.join(ev.ROOT_ITEMS)}")
-    desk.note(ev.RootChecked(given.id, item, given.sound, words(given.detail, "detail")))
-    return Response(data={"checked": item, "sound": given.sound})
+    detail = words(given.detail or root.summary(desk, item), "detail")
+    desk.note(ev.RootChecked(given.id, item, given.sound, detail))
+    return Response(data={"checked": item, "sound": given.sound, "detail": detail})
 
 
 def residue(call: Call, given: Words) -> Suspend:

@@ -119,8 +119,7 @@ def _verdict(desk: Desk) -> Response:
     data: dict[str, Any] = msgspec.to_builtins(desk.verdict)
     data["open_items"] = [_item(each) for each in desk.verdict.open_items()]
     data["log_size"] = desk.evidence.log.size
-    head = desk.house.journal.log.cosigned
-    data["witnessed_size"] = head.checkpoint.size if head is not None else 0
+    data["witnessed_size"] = desk.archive.witnessed
     return Response(data=data)
 
 

@@ -15,10 +15,11 @@ The invariants, each of which protects the log from being killed by its own serv
 (6) A run key seals an index once. Forgetting a batch therefore forgets the key.
 """
 
+import hmac
 from binascii import b2a_base64
 from collections import deque
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Final
 
 import msgspec
@@ -53,6 +54,8 @@ SIGNED: Final = "signed"
 PUBLISHED: Final = "checkpoint"
 COSIGNED: Final = "cosigned"
 
+_OUTBOX: Final = b"outbox"
+_MAC_SIZE: Final = 32
 _PREFIX: Final = 2
 _PAYLOAD_ROOM: Final = MAX_FRAME_BYTES - 2 * (MAX_ENTRY + _PREFIX)
 """Below this an entry and the key leaf before it always fit."""
@@ -91,6 +94,7 @@ class Journal:
         self._tree: Final = tree
         self._heads: Final = heads
         self._tag: Final = origin_tag(self.origin)
+        self._outbox_key: Final = signer.secret_for(_OUTBOX)
         self._key: LeafKey | None = None
         self._key_until = 0
         self._parts: list[bytes] = []
@@ -195,6 +199,24 @@ class Journal:
         self.next_index = self._wal.size
         self._digest = self._wal.digest
 
+    def vouch(self, frame: Frame) -> bytes:
+        """Return frame as the database's outbox keeps it: with a MAC under the log's own key.
+
+        Entries are sealed to a public key, and what is drained is signed: without the MAC whoever
+        can write the database could put entries of their own into the log.
+        """
+        return frame.data + self._mac(frame.data)
+
+    def vouched(self, data: bytes) -> bytes:
+        """Return the frame that `vouch` gave data for; raise IntegrityError for any other."""
+        frame, mac = data[:-_MAC_SIZE], data[-_MAC_SIZE:]
+        if not hmac.compare_digest(mac, self._mac(frame)):
+            raise IntegrityError("a frame in the outbox was not put there by this log's writer")
+        return frame
+
+    def _mac(self, frame: bytes) -> bytes:
+        return blake2b(frame, key=self._outbox_key.reveal(), digest_size=_MAC_SIZE).digest()
+
     def drain(self, frames: Iterable[bytes]) -> None:
         """Write the outbox's frames that the log does not hold; compare those that it does.
 
@@ -241,7 +263,7 @@ class Journal:
             raise IntegrityError("cosignatures for another log's checkpoint")
         require_root(checkpoint, self.log.root_at(checkpoint.size), "the cosigned checkpoint")
         lines = {(one.name, one.key_id): one for one in (self._signer.sign(text),)}
-        for head in (self._heads.cosigned, self._heads.published):
+        for head in (*self.log.recent, self._heads.published):
             if head is not None and head.note.text == text:
                 lines |= {(one.name, one.key_id): one for one in head.note.signatures}
         lines |= {(one.name, one.key_id): one for one in signatures}
@@ -336,6 +358,7 @@ class Journal:
             if kept is None or head.checkpoint.size >= kept.checkpoint.size:
                 self._files.replace(COSIGNED, data)
                 self._heads.cosigned = head
+            self._heads.keep(head)
             published = self._heads.published
             if published is not None and published.note.text == head.note.text:
                 self._files.replace(PUBLISHED, data)

@@ -27,6 +27,9 @@ from ironkeep.tlog.proof import LogProof
 from ironkeep.tlog.tile import Tile, encode_entries
 from ironkeep.tlog.wire import HASH_SIZE
 
+RECENT_HEADS: Final = 32
+"""Cosigned heads kept: half a minute of them, for witnesses that are slow."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
@@ -40,11 +43,20 @@ class SignedHead:
 class Heads:
     """The heads of the log. Each is replaced as a whole, so any thread may read them.
 
-    `published` is the newest one signed; `cosigned` the newest one that witnesses have cosigned.
+    `published` is the newest one signed; `cosigned` the newest one that a witness has cosigned, and
+    `recent` the last of those, the newest first: a quorum may not have come to the newest yet.
     """
 
     published: SignedHead | None = None
     cosigned: SignedHead | None = None
+    recent: tuple[SignedHead, ...] = ()
+
+    def keep(self, head: SignedHead) -> None:
+        """Keep a cosigned head among the recent ones, in the place of the same one before."""
+        size = head.checkpoint.size
+        others = [each for each in self.recent if each.checkpoint.size != size]
+        newest = sorted((head, *others), key=lambda each: -each.checkpoint.size)
+        self.recent = tuple(newest[:RECENT_HEADS])
 
 
 class Log:
@@ -70,6 +82,12 @@ class Log:
     def cosigned(self) -> SignedHead | None:
         """The newest head that witnesses have cosigned; None before the first."""
         return self._heads.cosigned
+
+    @property
+    def recent(self) -> tuple[SignedHead, ...]:
+        """The last heads that witnesses have cosigned, the newest first."""
+        cosigned = self._heads.cosigned
+        return self._heads.recent or (() if cosigned is None else (cosigned,))
 
     def leaf(self, index: int) -> bytes:
         """Return the durable leaf at index; raise NotFound past the end."""
