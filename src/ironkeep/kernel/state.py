@@ -71,8 +71,11 @@ class State:
         self._dirty = Overlay()
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
-        # The same number only while every look-up answers the same.
-        self.stamp = 1
+        self._stamp = 1
+
+    def stamp(self) -> int:
+        """Return a number that is the same only while every look-up answers the same."""
+        return self._stamp
 
     def begin(self) -> "Tx":
         """Open a transaction over everything executed so far."""
@@ -101,7 +104,7 @@ class State:
 
     def merge(self, writes: Mapping[bytes, Row]) -> None:
         """Add a request's writes to the open batch."""
-        self.stamp += 1
+        self._stamp += 1
         for key, row in writes.items():
             if key not in self._before:
                 self._before[key] = self.get(key)
@@ -133,7 +136,7 @@ class State:
 
     def reset(self) -> None:
         """Forget all that storage does not say: a commit failed."""
-        self.stamp += 1
+        self._stamp += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
 
 
@@ -174,7 +177,7 @@ class Tx:
         """Return State's stamp; 0, which it never is, when there are writes of this request."""
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
-        return self._state.stamp
+        return self._state.stamp()
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, own writes included."""
