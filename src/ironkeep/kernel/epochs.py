@@ -109,7 +109,8 @@ def drain_outbox(journal: Journal, storage: Storage) -> None:
     """Bring journal into step with storage; raise IntegrityError if they do not belong together."""
     inherited = is_inherited(journal.log, storage)
     try:
-        journal.drain([] if inherited else _frames(storage))
+        frames = [] if inherited else [journal.vouched(frame) for frame in _frames(storage)]
+        journal.drain(frames)
     except IntegrityError as error:
         raise IntegrityError(
             f"the database and the log {journal.origin} do not belong together: {error}"

@@ -102,7 +102,9 @@ class Ledger:
             return None
         if writes is None:
             return Batch(frame, None, None)
-        commit = Commit(self.seq, writes.for_storage(), state, frame.data, self.seq - 1)
+        commit = Commit(
+            self.seq, writes.for_storage(), state, self._journal.vouch(frame), self.seq - 1
+        )
         return Batch(frame, commit, writes)
 
     def _account(self, writes: Writes) -> bytes:
@@ -178,7 +180,7 @@ class Ledger:
         frames = self._storage.outbox()
         if is_inherited(self._journal.log, self._storage):
             return 0
-        return read_leaves(frames[-1][1])[0] if frames else 0
+        return read_leaves(self._journal.vouched(frames[-1][1]))[0] if frames else 0
 
 
 def _nothing() -> None:

@@ -7,7 +7,7 @@ Key strings follow the convention of golang.org/x/mod/sumdb/note.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -30,6 +30,7 @@ MAX_NAME: Final = 255
 """Bytes of a key's name: what the length byte of later cosignature types can say."""
 
 _KEY_SIZE: Final = 32
+_DERIVE: Final = b"ironkeep-derive1"
 _ID_SIZE: Final = 4
 _DASH: Final = "\u2014 "
 _PRIVATE: Final = "PRIVATE+KEY+"
@@ -167,6 +168,11 @@ class Signer:
     def __init__(self, key: SigningKey) -> None:
         self.key: Final = key.verifier_key(KeyType.ED25519)
         self._private: Final = key.private_key()
+
+    def secret_for(self, purpose: bytes) -> Secret:
+        """Return 32 bytes that only the key's owner can derive, for a purpose of its own."""
+        seed = self._private.private_bytes_raw()
+        return Secret(blake2b(purpose, key=seed, digest_size=_KEY_SIZE, person=_DERIVE).digest())
 
     def sign(self, text: bytes) -> Signature:
         """Return the signature over a note's text."""
