@@ -23,7 +23,7 @@ SOURCES: Final = sorted((ROOT / "src").rglob("*.py"))
 TESTS: Final = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_LINES: Final = 400
-MAX_TEST_LINES: Final = 520
+MAX_TEST_LINES: Final = 600
 """Tables of cases may be longer than code."""
 MAX_FUNCTION_LINES: Final = 50
 NO_NAMES: Final = frozenset({"utils", "util", "helpers", "common", "misc", "manager", "base"})

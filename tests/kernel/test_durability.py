@@ -1,7 +1,7 @@
 """Each commit failed both ways: nothing acknowledged is lost, nothing happens without its entry."""
 
 import pytest
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ironkeep.core.event import Entry
@@ -101,3 +101,4 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
+TestModel.settings = settings(stateful_step_count=20)
