@@ -71,7 +71,8 @@ def test_all_inputs_of_an_opening_gate_have_its_target_as_verifier() -> None:
 def test_a_decrypting_gate_has_no_verifier() -> None:
     made = estate(gate(2, EdgeKind.DECRYPTS))
     assert made.verifiers(ONE) == ()
-    assert made.protects(ONE)
+    assert made.protects(ONE, before_ns=101)
+    assert not made.protects(ONE, before_ns=100)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ironkeep.core.checks.table import CHECKS
 from ironkeep.core.claim import ClaimId, Status
 from ironkeep.core.connector import Probe
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.node import NodeId, secret_version
+from ironkeep.core.node import NodeId, secret_family, secret_version
 from ironkeep.core.reach import EdgeKind
 from ironkeep.core.standing import State
 from ironkeep.core.verdict import Outcome, Verdict, decide
@@ -37,6 +37,7 @@ Spoil = Callable[[SampleCase], SampleCase]
 MIRROR = NodeId("system:mirror-database")
 PARTNER = "system:partner"
 OTHER = secret_version(MOUNT, "other", 1)
+FAMILY = secret_family(MOUNT, "orders/password")
 
 
 def drop(name: str) -> Spoil:
@@ -69,7 +70,7 @@ def link(source: str, kind: EdgeKind, *targets: str) -> ev.Linked:
 
 
 def probe(state: Probe, system: str = DATABASE) -> ev.Probed:
-    return ev.Probed(CASE, OLD, system, "db:5432", state, "", "as it answered", at(53), 3)
+    return ev.Probed(CASE, OLD, system, "127.0.0.1:5432", state, "", "as it answered", at(53), 3)
 
 
 def ended_at(system: str) -> Line:
@@ -95,7 +96,30 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "case not opened": (change("opened", subjects=()), f"case:{CASE}"),
     "scope cut": (lambda case: case.placed().without("sourced"), "scope:chain"),
     "no basis": (change("opened", basis=" "), f"case:{CASE}"),
+    "subject unknown": (
+        add(Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("document:typo",), at(20), "lost"))),
+        "document:typo",
+    ),
+    "scope narrowed": (
+        add(Line(44, "gone", ev.Unlinked(*UNPLACED, FAMILY, EdgeKind.OPENS, (DATABASE,)))),
+        "entry:8",
+    ),
     "not surveyed": (drop("surveyed"), ALICE),
+    "hand of nobody": (
+        add(request(44, "unwrapped", "", entity="", accessor="", released=read_of(9))),
+        "entry:8",
+    ),
+    "released again": (
+        both(
+            change("contained", sessions=()),
+            add(
+                request(55, "re-made", "alice", entity="", released=read_of(1)),
+                Line(56, "cut", ev.Contained(CASE, SESSION, (), (), 0)),
+                Line(57, "more", ev.Surveyed(CASE, SESSION, at(20), at(56), ("orders",))),
+            ),
+        ),
+        OLD,
+    ),
     "not revoked": (
         add(
             Line(5, "wrapping key", link(OTHER, EdgeKind.DECRYPTS, OLD)),
@@ -288,6 +312,14 @@ def test_a_dead_answer_after_an_unknown_one_counts() -> None:
     case = sample_case().changed("probed", state=Probe.UNKNOWN)
     verdict = verdict_of(case.with_lines(Line(53, "again", probe(Probe.DEAD))))
     assert verdict.outcome is Outcome.PROVEN
+
+
+def test_one_host_that_said_no_does_not_speak_for_another() -> None:
+    other = ev.Probed(CASE, OLD, DATABASE, "replica:5432", Probe.UNKNOWN, "", "no route", at(51), 3)
+    verdict = verdict_of(sample_case().with_lines(Line(51, "replica", other)))
+    assert verdict.open_items()[0].check == "not answered"
+    assert "replica:5432" in verdict.open_items()[0].words
+    assert verdict.credentials[0].state is State.REVOKED
 
 
 def test_a_dead_second_verifier_is_as_good_as_the_first() -> None:

@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.connector import Probe
-from ironkeep.core.deeds import Deed, Deeds
+from ironkeep.core.deeds import Deed, Deeds, actors_of
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.estate import Estate
 from ironkeep.core.event import Entry
@@ -89,7 +89,7 @@ class CaseFile:
         edges = (*self.estate.edges(), *self.deeds.edges())
         graph = Graph(edges, self.estate.needs, dict(self._closed()))
         seeds = {
-            name: [Seed(each, case.from_ns, self._held_until(each)) for each in case.subjects]
+            name: [self._seed(each, case.from_ns) for each in case.subjects]
             for name, case in self.cases.items()
         }
         return expose(graph, seeds, self.name, self.as_of_ns)
@@ -131,12 +131,17 @@ class CaseFile:
         """Return since when all verifiers are known to refuse a version; 0 if they are not."""
         since = 0
         for system in self.estate.verifiers(version):
-            probes = self.probes(version, system)
-            states = [each.record.state for each in probes]
-            if states[-1:] != [Probe.DEAD] or Probe.ALIVE in states:
+            answers = self.answers(version, system)
+            alive = any(each.record.state is Probe.ALIVE for each in self.probes(version, system))
+            if alive or {each.record.state for each in answers} != {Probe.DEAD}:
                 return 0
-            since = max(since, probes[-1].entry.time_ns)
+            since = max(since, *(each.entry.time_ns for each in answers))
         return since
+
+    def answers(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
+        """Return the last of those probes at each endpoint: each verifies for itself."""
+        last = {each.record.endpoint: each for each in self.probes(version, system)}
+        return list(last.values())
 
     @cached_property
     def last_revocation(self) -> dict[str, int]:
@@ -150,23 +155,38 @@ class CaseFile:
         return max((cut.index for cut in cuts if cut is not None), default=-1)
 
     def containment(self, principal: NodeId) -> Filed[ev.Contained] | None:
-        """Return the record that cut a principal off, or that ended this session."""
-        return self._containments.get(principal)
+        """Return the record that cut a principal off, or that ended this session.
+
+        One from before the case's beginning counts unless the principal was let in again since.
+        """
+        return self._cut(principal, self.case.from_ns)
 
     def readmission(self, principal: NodeId) -> int | None:
         """Return the index of the entry that let a principal in again after its containment."""
-        cut = self.containment(principal)
-        for each in self.filed(ev.Readmitted):
-            if each.record.principal == principal and cut and each.index > cut.index:
-                return each.index
-        return None
+        return self._back_in(principal, self.containment(principal))
 
     def escaped(self, principal: NodeId) -> Deed | None:
         """Return the first deed of a principal that had been cut off and not let in again."""
-        cut = self.containment(principal)
+        return self._act_after(principal, self.containment(principal))
+
+    def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
+        # The first one counts: a later repetition must not excuse what happened in between.
+        last = self._readmissions.get(principal, [-1])[-1]
+        for cut in self._containments.get(principal, ()):
+            if cut.entry.time_ns >= from_ns or cut.index > last:
+                return cut
+        return None
+
+    def _back_in(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> int | None:
         if cut is None:
             return None
-        return self.deeds.acted_in(principal, cut.index, self.readmission(principal))
+        later = self._readmissions.get(principal, ())
+        return next((index for index in later if index > cut.index), None)
+
+    def _act_after(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> Deed | None:
+        if cut is None:
+            return None
+        return self.deeds.acted_in(principal, cut.index, self._back_in(principal, cut))
 
     @cached_property
     def _revocations(self) -> dict[str, list[Filed[ev.Revoked]]]:
@@ -176,19 +196,30 @@ class CaseFile:
         return found
 
     @cached_property
-    def _containments(self) -> dict[str, Filed[ev.Contained]]:
-        # The first one counts: a later repetition must not excuse what happened in between.
-        found: dict[str, Filed[ev.Contained]] = {}
+    def _containments(self) -> dict[str, list[Filed[ev.Contained]]]:
+        found: dict[str, list[Filed[ev.Contained]]] = {}
         for each in self.filed(ev.Contained):
-            found.setdefault(each.record.principal, each)
-            for accessor in (*each.record.sessions, *each.record.gone):
-                found.setdefault(node(NodeKind.SESSION, accessor), each)
+            record = each.record
+            ended = (node(NodeKind.SESSION, one) for one in (*record.sessions, *record.gone))
+            for name in (record.principal, *ended):
+                found.setdefault(name, []).append(each)
         return found
 
-    def _held_until(self, subject: NodeId) -> int:
-        """Return when a subject was out of the attacker's hands; a leak means never."""
-        cut = self.containment(subject)
-        return FOREVER if cut is None or self.escaped(subject) else cut.entry.time_ns
+    @cached_property
+    def _readmissions(self) -> dict[str, list[int]]:
+        """Where principals were let in again; nobody does that for themselves."""
+        found: dict[str, list[int]] = {}
+        for each in self.filed(ev.Readmitted):
+            if each.record.principal not in actors_of(each.entry):
+                found.setdefault(each.record.principal, []).append(each.index)
+        return found
+
+    def _seed(self, subject: NodeId, from_ns: int) -> Seed:
+        """Return a subject with the time during which it was in the attacker's hands."""
+        cut = self._cut(subject, from_ns)
+        # A leak never ends.
+        until = FOREVER if cut is None or self._act_after(subject, cut) else cut.entry.time_ns
+        return Seed(subject, from_ns, until)
 
     def _closed(self) -> Iterable[tuple[NodeId, int]]:
         """Yield since when each dead credential and each ended session is accepted nowhere."""
@@ -196,10 +227,10 @@ class CaseFile:
             dead = self.dead_ns(NodeId(version))
             if dead:
                 yield NodeId(version), dead
-        for name, cut in self._containments.items():
+        for name, cuts in self._containments.items():
             principal = NodeId(name)
-            if kind_of(principal) is NodeKind.SESSION and not self.escaped(principal):
-                yield principal, cut.entry.time_ns
+            if kind_of(principal) is NodeKind.SESSION and not self._act_after(principal, cuts[0]):
+                yield principal, cuts[0].entry.time_ns
 
     def _take(self, index: int, entry: Entry) -> None:
         if not 0 <= entry.time_ns < FOREVER:

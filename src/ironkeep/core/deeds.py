@@ -6,7 +6,10 @@ from typing import Final
 
 from ironkeep.core.event import Entry
 from ironkeep.core.node import NodeId, NodeKind, node, secret_version
+from ironkeep.core.operation import Operation
 from ironkeep.core.reach import FOREVER, Edge, EdgeKind
+
+CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Deeds:
         self._issued: Final[dict[NodeId, int]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Deed]]] = {}
+        self._by_nobody: Final[list[Deed]] = []
 
     def take(self, index: int, entry: Entry) -> list[Read]:
         """Add a request, and return what it read; one that was refused is no deed."""
@@ -47,6 +51,8 @@ class Deeds:
             self._issued.setdefault(node(NodeKind.SESSION, entry.issued), entry.time_ns)
         for actor in deed.actors:
             self._by.setdefault(actor, []).append(deed)
+        if not deed.actors:
+            self._by_nobody.append(deed)
         reads = [
             Read(deed, secret_version(each.mount, each.path, each.version))
             for each in entry.released
@@ -59,6 +65,17 @@ class Deeds:
     def reads_of(self, version: NodeId) -> list[Read]:
         """Return the reads of one version, in order."""
         return self._reads_of.get(version, [])
+
+    def by_nobody(self) -> list[Deed]:
+        """Return what was done in nobody's name: with a batch token of no person, or by strangers.
+
+        A login is not among them: whose session it makes shows when that is used.
+        """
+        return self._by_nobody
+
+    def issued(self, session: NodeId) -> bool:
+        """Return whether a session was made within the log."""
+        return session in self._issued
 
     def by(self, actor: NodeId) -> list[Deed]:
         """Return what somebody did, in order."""

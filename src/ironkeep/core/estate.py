@@ -6,6 +6,7 @@ The records form a chain (core/evidence.py). One that is missing, or stands out 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from ironkeep.core import evidence as ev
@@ -49,10 +50,13 @@ class Estate:
         self.breaks: Final[list[str]] = []
         self.baselines: Final[dict[str, list[Placed[ev.Baselined]]]] = {}
         self.sources: Final[dict[str, Placed[ev.Sourced]]] = {}
+        self.ended: Final[list[Placed[ev.Unlinked]]] = []
+        """Links taken off the record: what they gave must not be lost from sight with them."""
         self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
         self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
         self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
-        self._protecting: Final[set[NodeId]] = set()
+        self._protecting: Final[dict[NodeId, int]] = {}
+        self._linked: Final[set[NodeId]] = set()
         self._mounts: Final[dict[str, str]] = {}
         self._seq = 0
         self._chain = ev.CHAIN_START
@@ -96,9 +100,17 @@ class Estate:
             found.update(self._verifiers.get(family, {}))
         return tuple(found)
 
-    def protects(self, version: NodeId) -> bool:
-        """Return whether a secret serves to open others: it may have no verifier of its own."""
-        return version in self._protecting or family_of(version) in self._protecting
+    def protects(self, version: NodeId, before_ns: int) -> bool:
+        """Return whether a secret was on record to open others: it may have no verifier.
+
+        Only what was told before an instant counts: told later, it could be to save a presentation.
+        """
+        told = (self._protecting.get(each) for each in (version, family_of(version)) if each)
+        return any(since is not None and since < before_ns for since in told)
+
+    def tells_of(self, what: NodeId) -> bool:
+        """Return whether any link has ever led from a node."""
+        return what in self._linked
 
     def label(self, what: str) -> str:
         """Return words for a node."""
@@ -127,11 +139,12 @@ class Estate:
             case ev.Mounted(mount=mount, path=path):
                 self._mounts[mount] = path
             case ev.Linked():
-                self._link(index, record)
+                self._link(index, time_ns, record)
             case ev.Unlinked():
+                self.ended.append(Placed(index, time_ns, record))
                 self._unlink(time_ns, record)
             case ev.Gated():
-                self._gate(index, record)
+                self._gate(index, time_ns, record)
             case ev.Baselined(system=system):
                 placed = Placed(index, time_ns, record)
                 self.baselines.setdefault(parse_node(system), []).append(placed)
@@ -141,7 +154,7 @@ class Estate:
                 # A case: the case file's own.
                 return
 
-    def _link(self, index: int, record: ev.Linked) -> None:
+    def _link(self, index: int, time_ns: int, record: ev.Linked) -> None:
         kind, source = record.kind, parse_node(record.source)
         self.meet(source)
         until = record.until_ns or FOREVER
@@ -149,7 +162,7 @@ class Estate:
             target = parse_node(name)
             self.meet(target)
             evidence = f"entry {index}: {record.basis}"
-            self._put(Edge(source, kind, target, record.from_ns, until, evidence))
+            self._put(Edge(source, kind, target, record.from_ns, until, evidence), time_ns)
             if kind is EdgeKind.OPENS:
                 self._verifiers.setdefault(source, {})[target] = None
 
@@ -168,7 +181,7 @@ class Estate:
                 for edge in self._links.get(key, [])
             ]
 
-    def _gate(self, index: int, record: ev.Gated) -> None:
+    def _gate(self, index: int, time_ns: int, record: ev.Gated) -> None:
         gate = node(NodeKind.ALL_OF, record.gate)
         target, kind = parse_node(record.target), record.kind
         inputs = (*map(parse_node, record.known), *map(parse_node, record.live))
@@ -178,21 +191,23 @@ class Estate:
             raise ValueError("a gate needs some of its inputs, each a single version")
         self.needs[gate] = record.need
         evidence = f"entry {index}: {record.basis}"
+        put = partial(self._put, time_ns=time_ns)
         for name in (*inputs, target):
             self.meet(name)
         for source in map(parse_node, record.known):
-            self._put(Edge(source, EdgeKind.DECRYPTS, gate, record.from_ns, FOREVER, evidence))
+            put(Edge(source, EdgeKind.DECRYPTS, gate, record.from_ns, FOREVER, evidence))
         for source in map(parse_node, record.live):
-            self._put(Edge(source, EdgeKind.OPENS, gate, record.from_ns, FOREVER, evidence))
-        self._put(Edge(gate, kind, target, record.from_ns, FOREVER, evidence))
+            put(Edge(source, EdgeKind.OPENS, gate, record.from_ns, FOREVER, evidence))
+        put(Edge(gate, kind, target, record.from_ns, FOREVER, evidence))
         if kind is EdgeKind.OPENS:
             for source in inputs:
                 self._verifiers.setdefault(source, {})[target] = None
 
-    def _put(self, edge: Edge) -> None:
+    def _put(self, edge: Edge, time_ns: int) -> None:
         self._links.setdefault((edge.source, edge.kind, edge.target), []).append(edge)
+        self._linked.add(edge.source)
         if edge.kind in _PROTECTS:
-            self._protecting.add(edge.source)
+            self._protecting.setdefault(edge.source, time_ns)
 
     def _expand(self, of: NodeId) -> tuple[NodeId, ...]:
         if not is_family(of):

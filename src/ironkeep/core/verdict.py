@@ -167,6 +167,7 @@ def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
         in_force = (
             record.owner.strip()
             and record.reason.strip()
+            and record.case == file.name
             and record.expires_ns > file.as_of_ns
             and not record.item.startswith(_NEVER_EXEMPT)
             and not any(actor in file.rows for actor in actors_of(each.entry))

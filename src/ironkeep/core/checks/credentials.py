@@ -29,11 +29,28 @@ def no_receipt(file: CaseFile) -> Iterator[Finding]:
                 yield Finding(version, "revoked, but without a receipt or the state read back")
 
 
+def released_again(file: CaseFile) -> Iterator[Finding]:
+    """Yield revoked credentials that somebody exposed was given later under the same name.
+
+    A name may come to stand for another value: a key made anew starts again with version 1.
+    """
+    for version in file.credentials:
+        for last in file.revocations(version)[-1:]:
+            for read in file.deeds.reads_of(version):
+                index = read.deed.index
+                if index > last.index and any(
+                    _is_out(file, who, index) for who in read.deed.actors
+                ):
+                    words = f"released at entry {index} to somebody exposed, after it was revoked"
+                    yield Finding(version, words)
+                    break
+
+
 def no_verifier(file: CaseFile) -> Iterator[Finding]:
-    """Yield revoked credentials of which nobody knows what they open."""
+    """Yield credentials of which nobody knew, before the breach, what they open or decrypt."""
     for version in file.credentials:
         estate = file.estate
-        if not estate.verifiers(version) and not estate.protects(version):
+        if not estate.verifiers(version) and not estate.protects(version, file.case.from_ns):
             yield Finding(version, "nobody knows what it opens: link it, or exempt it")
 
 
@@ -47,9 +64,10 @@ def not_presented(file: CaseFile) -> Iterator[Finding]:
 def not_answered(file: CaseFile) -> Iterator[Finding]:
     """Yield verifiers whose last answer was neither yes nor no."""
     for version, system in _revoked_pairs(file):
-        for last in file.probes(version, system)[-1:]:
+        for last in file.answers(version, system):
             if last.record.state is Probe.UNKNOWN:
-                words = f"{file.estate.label(system)} gave no answer: {last.record.reason}"
+                where = f"{file.estate.label(system)} {last.record.endpoint}".rstrip()
+                words = f"{where} gave no answer: {last.record.reason}"
                 yield Finding(version, words, Status.UNKNOWN)
 
 
@@ -79,8 +97,7 @@ def delivered_early(file: CaseFile) -> Iterator[Finding]:
 def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
     """Yield new versions that went to somebody who is exposed and has not been let in again."""
     for revoked, index, consumer in _deliveries(file):
-        readmitted = file.readmission(consumer)
-        if consumer in file.rows and (readmitted is None or index < readmitted):
+        if _is_out(file, consumer, index):
             words = f"delivered at entry {index} to {file.estate.label(consumer)}, who is exposed"
             yield Finding(revoked.record.replacement, words)
 
@@ -114,6 +131,12 @@ def _revoked_pairs(file: CaseFile) -> Iterator[tuple[NodeId, NodeId]]:
     for version in file.credentials:
         if file.revocations(version):
             yield from ((version, system) for system in file.estate.verifiers(version))
+
+
+def _is_out(file: CaseFile, who: NodeId, index: int) -> bool:
+    """Return whether somebody is exposed, and had not been let in again by some entry."""
+    readmitted = file.readmission(who)
+    return who in file.rows and (readmitted is None or index < readmitted)
 
 
 def _alive(file: CaseFile, version: NodeId, system: NodeId) -> bool:

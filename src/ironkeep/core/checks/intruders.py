@@ -6,14 +6,11 @@ from typing import Final
 from ironkeep.core import evidence as ev
 from ironkeep.core.casefile import CaseFile, Filed
 from ironkeep.core.claim import Finding, Status
-from ironkeep.core.deeds import Deed
+from ironkeep.core.deeds import CHANGES, Deed
 from ironkeep.core.node import NodeId, NodeKind, kind_of
-from ironkeep.core.operation import Operation
 
-_CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
-
-_FOOTHOLDS: Final = ("sys/", "auth/", "identity/")
-"""Under these a change can give somebody a way back: policies, mounts, users, tokens, groups."""
+_ACCESS: Final = ("sys/", "auth/", "identity/")
+"""Under these each change may give somebody a way back: policies, mounts, users, tokens, groups."""
 
 _HARMLESS: Final = (
     "sys/capabilities",
@@ -26,8 +23,11 @@ _HARMLESS: Final = (
     "auth/token/lookup",
     "auth/token/renew",
     "auth/token/revoke",
+    "cubbyhole/",
+    "incident/",
 )
-"""Changes by name only: they ask, lengthen or end, and add nobody."""
+"""Changes by name only: they ask, lengthen or end, and add nobody. A cubbyhole dies with its token;
+records of a case by somebody exposed are told by themselves."""
 
 
 def not_contained(file: CaseFile) -> Iterator[Finding]:
@@ -117,17 +117,26 @@ def stranger_acts(file: CaseFile) -> Iterator[Finding]:
 
 
 def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
-    """Yield unexplained changes to Ironkeep's own access by somebody exposed."""
-    explained = {each.record.item for each in file.filed(ev.Explained) if _signed(each)}
-    seen: set[int] = set()
+    """Yield unexplained changes in Ironkeep by somebody exposed: who may do what, and what is kept.
+
+    A connection may lead elsewhere now, a secret may be one that they know. Of a place outside the
+    rules of access only the last change counts, which made it what it is.
+    """
+    explained = {each.record.item for each in file.filed(ev.Explained) if _answered(file, each)}
+    last: dict[str, Deed] = {}
     for principal in file.principals:
         for deed in file.deeds.by(principal):
-            name = f"entry:{deed.index}"
-            if deed.index in seen or name in explained or not _gives_access(file, deed):
+            if not _leaves_something(file, deed):
                 continue
-            seen.add(deed.index)
-            path = deed.entry.path
-            yield Finding(name, f"{deed.entry.op} {path} by somebody exposed, unexplained")
+            entry = deed.entry
+            place = f"entry:{deed.index}" if entry.path.startswith(_ACCESS) else entry.path
+            if place not in last or last[place].index < deed.index:
+                last[place] = deed
+    for deed in sorted(last.values(), key=lambda each: each.index):
+        name = f"entry:{deed.index}"
+        if name not in explained:
+            words = f"{deed.entry.op} {deed.entry.path} by somebody exposed, unexplained"
+            yield Finding(name, words)
 
 
 def _endings(
@@ -181,20 +190,22 @@ def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
 
 def _explained(file: CaseFile, system: str, item: str) -> bool:
     return any(
-        each.record.item == item and _signed(each) for each in file.about(ev.Explained, "", system)
+        each.record.item == item and _answered(file, each)
+        for each in file.about(ev.Explained, "", system)
     )
 
 
-def _signed(each: Filed[ev.Explained]) -> bool:
-    return bool(each.record.owner.strip() and each.record.reason.strip())
+def _answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
+    """Return whether somebody answers for it in this case: what was well once may come back."""
+    record = each.record
+    return bool(record.case == file.name and record.owner.strip() and record.reason.strip())
 
 
-def _gives_access(file: CaseFile, deed: Deed) -> bool:
-    """Return whether a deed changed who may do what, at or after the earliest compromise."""
+def _leaves_something(file: CaseFile, deed: Deed) -> bool:
+    """Return whether a deed may have left something, at or after the earliest compromise."""
     entry = deed.entry
     return (
         entry.time_ns >= file.case.from_ns
-        and entry.op in _CHANGES
-        and entry.path.startswith(_FOOTHOLDS)
+        and entry.op in CHANGES
         and not entry.path.startswith(_HARMLESS)
     )

@@ -7,8 +7,8 @@ from typing import Final
 from ironkeep.core import evidence as ev
 from ironkeep.core.casefile import CaseFile, Filed
 from ironkeep.core.claim import Finding, Status, iso
-from ironkeep.core.deeds import actors_of
-from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of
+from ironkeep.core.deeds import CHANGES, actors_of
+from ironkeep.core.node import CREDENTIALS, PRINCIPALS, NodeId, NodeKind, family_of, kind_of
 from ironkeep.core.reach import FOREVER
 
 CLOCK_SKEW_NS: Final = 300 * 10**9
@@ -16,6 +16,9 @@ CLOCK_SKEW_NS: Final = 300 * 10**9
 
 SILENT_INTERVALS: Final = 2
 """A source may miss one heartbeat, not two."""
+
+_OF_STRANGERS: Final = frozenset({"", "login", "open"})
+"""Rules by which anybody may ask: a change by them is one of the sender's own session, or none."""
 
 _SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
@@ -32,6 +35,45 @@ def scope_cut(file: CaseFile) -> Iterator[Finding]:
     """Yield breaks in the chain of the records of scope."""
     for words in file.estate.breaks:
         yield Finding("scope:chain", words)
+
+
+def subject_unknown(file: CaseFile) -> Iterator[Finding]:
+    """Yield subjects that the log tells nothing of: of a wrong name everything is easily proved."""
+    for subject in file.case.subjects:
+        cut = file.containment(subject)
+        known = (
+            kind_of(subject) in CREDENTIALS
+            or file.deeds.by(subject)
+            or file.deeds.issued(subject)
+            or file.estate.tells_of(subject)
+            or (cut is not None and (cut.record.sessions or cut.record.gone))
+        )
+        if not known:
+            yield Finding(subject, "nothing is on record of it: is it the right one?")
+
+
+def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
+    """Yield links of something exposed that were taken off the record since the beginning."""
+    families = {family_of(each) for each in file.rows}
+    for placed in file.estate.ended:
+        source = NodeId(placed.record.source)
+        if placed.time_ns >= file.case.from_ns and (source in file.rows or source in families):
+            words = f"a link of {file.estate.label(source)} was ended since the breach"
+            yield Finding(f"entry:{placed.index}", words)
+
+
+def hand_of_nobody(file: CaseFile) -> Iterator[Finding]:
+    """Yield what was released or changed since the beginning and is known of nobody.
+
+    A batch token of no person has no name, and a wrapping token is opened by whoever has it.
+    """
+    for deed in file.deeds.by_nobody():
+        entry = deed.entry
+        changed = entry.rule not in _OF_STRANGERS and entry.op in CHANGES
+        if entry.time_ns >= file.case.from_ns and (entry.released or changed):
+            what = "released" if entry.released else "changed"
+            words = f"{what} at {entry.path}, and nobody knows to whom or by whom"
+            yield Finding(f"entry:{deed.index}", words, Status.UNKNOWN)
 
 
 def no_basis(file: CaseFile) -> Iterator[Finding]:
@@ -177,4 +219,8 @@ def _surveyed(file: CaseFile, principal: NodeId) -> bool:
 def _root_checks(file: CaseFile) -> list[Filed[ev.RootChecked]]:
     opening = file.case.opening
     after = opening.index if opening else 0
-    return [each for each in file.filed(ev.RootChecked) if each.index > after]
+    return [
+        each
+        for each in file.filed(ev.RootChecked)
+        if each.index > after and each.record.case == file.name
+    ]
