@@ -24,7 +24,7 @@ from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
 from ironkeep.connectors.postgresql import PostgreSQL
-from ironkeep.core.errors import IronkeepError
+from ironkeep.core.errors import IntegrityError, IronkeepError
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
@@ -172,9 +172,11 @@ class Server:
             log.say("the disk does not take the last entries: they are lost")
         await asyncio.to_thread(committer.close)
         try:
-            await asyncio.to_thread(self._freeze)
+            await asyncio.to_thread(self._show, await asyncio.to_thread(self._freeze))
         except (IronkeepError, OSError) as error:
             log.say(f"the journal's last entries could not be signed: {error}")
+        except Exception as error:  # noqa: BLE001 - the files are to be closed all the same
+            _defect(error)
 
     def _fail(self, error: BaseException) -> None:
         """Seal, once: the journal or the database is not to be trusted until a restart."""
@@ -200,18 +202,33 @@ class Server:
         if self.house.failure:
             return
         try:
-            size = await asyncio.to_thread(self._freeze)
+            note = await asyncio.to_thread(self._freeze)
         except Exception as error:  # noqa: BLE001 - a journal that cannot be signed is not to grow
             self._fail(error)
+            return
+        try:
+            size = await asyncio.to_thread(self._show, note)
+        except IntegrityError as error:  # a witness proves a fork
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - what a witness sends must not close the vault
+            _defect(error)
         else:
             committer.cosigned(size)
 
-    def _freeze(self) -> int:
-        """Sign what is durable, show it to the witnesses; return the size that a quorum signed."""
+    def _freeze(self) -> bytes | None:
+        """Sign what is durable; return the new checkpoint, if there is one."""
         self.journal.check_files()
         note = self.journal.checkpoint()
         self.journal.seal_segments()
-        self.storage.checkpoint()
+        try:
+            self.storage.checkpoint()
+        except OSError as error:
+            # A full disk, as a rule. Nothing is lost, and the next second tries again.
+            log.say(f"the database's write-ahead log could not be emptied, and grows: {error}")
+        return note
+
+    def _show(self, note: bytes | None) -> int:
+        """Show a checkpoint to the witnesses; return the size that a quorum of them signed."""
         return self.witnesses.cosign(self.journal, note, say=log.say)
 
 
@@ -226,6 +243,5 @@ def _settle_memory() -> None:
     What is made for a request is freed by its reference count. A pass over the young objects every
     few hundred requests finds the rest, and no pass over the old ones stops the loop for long.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 100)
