@@ -17,12 +17,17 @@ import stat
 import sys
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import pytest
 
+from ironkeep.app import PLUGINS
+from ironkeep.core.ids import MountAccessor, MountUuid
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.testing.server import ServerProcess
 
 PROGRAM: Final = (str(Path(__file__).with_name("leak_server.py")),)
@@ -218,6 +223,42 @@ def plant_rest(client: Client, words: Words) -> None:
     client.send("POST", "incident/links", {**edge, "targets": [f"store:{name('store')}"]})
 
 
+MOUNTED: Final = {
+    "system": "sys", "kv": "kv1", "cubbyhole": "cubbyhole", "database": "database",
+    "incident": "incident", "token": "auth/token", "userpass": "auth/userpass",
+}  # fmt: skip
+ENDS_THE_TEST: Final = {"seal", "revoke-self"}
+METHODS: Final = {
+    Operation.READ: "GET", Operation.LIST: "LIST", Operation.UPDATE: "POST",
+    Operation.PATCH: "PATCH", Operation.DELETE: "DELETE",
+}  # fmt: skip
+
+
+def plant_through_every_route(client: Client, words: Words) -> None:
+    """Send a word for every part of a path and every field there is, as text and inside objects."""
+    assert set(MOUNTED) == set(PLUGINS)
+    for kind, path in MOUNTED.items():
+        for options in ({}, {"version": "2"}):
+            mount = Mount("", kind, MountUuid(""), MountAccessor(""), options=options)
+            for route in PLUGINS[kind].routes(mount):
+                if route.pattern not in ENDS_THE_TEST:
+                    send_words(client, words, route, f"{path}/{route.pattern}")
+
+
+def send_words(client: Client, words: Words, route: Route, pattern: str) -> None:
+    path = re.sub(r"\{\w+(\.\.\.)?\}", lambda found: words.name(pattern + found[0]), pattern)
+    fields = [item.name for item in fields_of(route.input)] if route.input else ["x"]
+    texts: dict[str, Any] = {name: words.name(f"{pattern} {name}") for name in fields}
+    headers = {"Content-Type": "application/merge-patch+json"}
+    query = "?" + "&".join(f"{name}={word}" for name, word in texts.items())
+    if route.op in (Operation.UPDATE, Operation.PATCH):
+        objects = {name: {word: [word]} for name, word in texts.items()}
+        for data in (texts, objects):
+            assert client.send(METHODS[route.op], path, data, headers)[0] != 500, path
+    else:
+        assert client.send(METHODS[route.op], path + query)[0] != 500, path
+
+
 def send_what_is_refused(client: Client, words: Words) -> None:
     name, value = words.name, words.value
     bad: list[tuple[str, str, Any, dict[str, str]]] = [
@@ -290,6 +331,7 @@ def test_nothing_planted_is_found_outside_the_answers(tmp_path: Path) -> None:
         plant_values(client, words, mount)
         plant_people(client, words)
         plant_rest(client, words)
+        plant_through_every_route(client, words)
         send_what_is_refused(client, words)
 
         login = server.cli("login", "-", given=server.token)
