@@ -17,9 +17,7 @@ class SystemClock:
         """Return POSIX nanoseconds; never less than any value returned before."""
         # Without the lock a thread that was suspended here could put an older value back.
         with self._lock:
-            now = time.time_ns()
-            if now > self._last_ns:
-                self._last_ns = now
+            self._last_ns = max(self._last_ns, time.time_ns())
             return self._last_ns
 
 
