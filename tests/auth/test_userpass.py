@@ -12,7 +12,6 @@ from ironkeep.core.errors import (
     InvalidRequest,
     IronkeepError,
     NotFound,
-    PermissionDenied,
     Unavailable,
 )
 from ironkeep.core.operation import Operation
@@ -224,7 +223,7 @@ def test_a_check_that_broke_counts_for_nobody(s: Bench) -> None:
 def test_a_user_is_bound_to_addresses(s: Bench) -> None:
     s.ask("users/ann", token_bound_cidrs="10.0.0.0/8")
     assert s.ask("login/ann", password=GOOD).issue is not None
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(InvalidCredentials):
         s.ask("login/ann", password=GOOD, remote="11.0.0.1:1")
 
 

@@ -7,10 +7,12 @@ cannot be reached (QUORUM_SECONDS); such a client is told what is known.
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,6 +33,8 @@ MAX_QUORUM: Final = 1_024
 """Answers that wait for witnesses; past it an answer does not wait, and says so."""
 WORKERS: Final = 8
 """Threads for argon2."""
+WORK_NICE: Final = 10
+"""Of those threads (Linux has it by thread): a tenth of the loop's weight."""
 MAX_WORK: Final = 256
 """Logins that wait for a worker: eight take some 0.1 s, so the last one waits 3 s."""
 EFFECTS: Final = 8
@@ -85,7 +89,7 @@ class Committer:
         self._idle: asyncio.Future[None] | None = None
         self.await_quorum = False
         self._queue: Final[queue.SimpleQueue[Batch | None]] = queue.SimpleQueue()
-        self._work: Final = _Work(ThreadPoolExecutor(WORKERS, "work"), MAX_WORK)
+        self._work: Final = _Work(ThreadPoolExecutor(WORKERS, "work", _give_way), MAX_WORK)
         self._effects: Final = _Work(ThreadPoolExecutor(EFFECTS, "effect"))
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
@@ -280,6 +284,15 @@ class Committer:
         self._thread.join(CLOSE_SECONDS)
         self._work.pool.shutdown(wait=False, cancel_futures=True)
         self._effects.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let this thread, and what argon2 starts from it, have what the loop leaves of the processor.
+
+    Strangers can ask for logins: without it some forty a second make everybody else wait.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORK_NICE)
 
 
 def _unsigned(answer: Answer) -> Answer:

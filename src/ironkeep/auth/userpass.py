@@ -23,7 +23,6 @@ from ironkeep.core.errors import (
     InvalidCredentials,
     InvalidRequest,
     NotFound,
-    PermissionDenied,
     Unavailable,
 )
 from ironkeep.core.operation import Operation
@@ -140,15 +139,13 @@ def _verification(expected: str, password: Secret) -> Callable[[], bool]:
 def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Response:
     """Answer a login: the user, its hash and the lock as they are now decide."""
     user = _find(call, name)
-    if user is None or _locked(call, name):
+    if user is None or not _may_come_from(call, user) or _locked(call, name):
+        # From a wrong address a right password is not told from a wrong one, and locks nobody out.
         _count_nothing(call)
         raise _failed()
     if not matched or user.password_hash != expected:
         _count_failure(call, name)
         raise _failed()
-    networks = parse_cidrs(user.params.token_bound_cidrs)
-    if networks and not inside(call.request.remote, networks):
-        raise PermissionDenied("permission denied")
     _forgive(call, name)
     prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
     metadata = {"username": name}
@@ -160,6 +157,11 @@ def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Res
         meta=metadata,
     )
     return Response(issue=spec, audited={"username": name})
+
+
+def _may_come_from(call: Call, user: User) -> bool:
+    networks = parse_cidrs(user.params.token_bound_cidrs)
+    return not networks or inside(call.request.remote, networks)
 
 
 def write_user(call: Call, given: UserInput) -> Response | Suspend:
