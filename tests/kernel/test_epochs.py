@@ -21,8 +21,9 @@ from ironkeep.kernel.epochs import (
     start_of,
 )
 from ironkeep.kernel.log import Log
+from ironkeep.kernel.opening import initialise, open_with_key_file
 from ironkeep.kernel.reading import reading_key_of, stored_origin
-from ironkeep.testing.memory import SeededEntropy
+from ironkeep.testing.memory import Fault, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.sample_journal import READING_KEY, sample_entry
@@ -108,6 +109,38 @@ def test_the_epoch_is_taken_up_once() -> None:
     assert again.unseal().body["sealed"] is False
     assert again.read("secret/data/app/9").data["data"] == {"password": "p9"}
     assert "not here" in str(opened(again).audited["compared"])
+
+
+def test_a_key_file_takes_it_up_too() -> None:
+    vault = Vault(PLUGINS)
+    tx = vault.house.state.begin()
+    made, _ = initialise(vault.house, tx, 1, 1, with_key_file=True)
+    assert made.key_file is not None
+    tx.merge()
+    vault.flush()
+    vault.journal.checkpoint()
+    fresh = in_epoch(vault, begun(vault), older=vault.journal.log)
+    open_with_key_file(fresh.house, made.key_file.reveal())
+    fresh.flush()
+    assert stored_origin(fresh.storage) == EPOCH_2
+    again = fresh.restarted()
+    open_with_key_file(again.house, made.key_file.reveal())
+    assert again.house.barrier is not None
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_an_opening_that_did_not_reach_the_disk_is_made_up_for(fault: Fault) -> None:
+    vault = estate()
+    fresh = in_epoch(vault, begun(vault))
+    fresh.storage.fail(fault)
+    with pytest.raises(OSError, match=r"."):
+        fresh.unseal()
+    fresh.write("secret/data/app/9", {"data": {"password": "p9"}})
+    again = fresh.restarted()
+    assert again.unseal().body["sealed"] is False
+    assert again.read("secret/data/app/9").data["data"] == {"password": "p9"}
+    assert stored_origin(again.storage) == EPOCH_2
+    assert again.restarted().unseal().body["sealed"] is False
 
 
 def test_restarts_before_the_first_opening_are_fine() -> None:
