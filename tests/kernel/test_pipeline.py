@@ -301,3 +301,43 @@ def test_every_entry_can_be_read_again_whatever_its_fields_were() -> None:
     assert last(vault).audited["versions"] == ["1"]
     found = vault.read("sys/audit/log/search", data={"since_ns": str(vault.clock.now_ns())})
     assert found.error is None
+
+
+def test_nothing_to_say_is_no_content_and_anything_is_an_envelope() -> None:
+    vault = Vault.started(PLUGINS)
+    assert vault.write("secret/metadata/app", {"max_versions": 3}).answer.body is None
+    warned = vault.write("secret/metadata/app", {"max_versions": 3, "colour": "blue"})
+    assert warned.body["data"] is None
+    assert warned.body["warnings"]
+
+
+def test_a_route_that_names_nothing_cannot_release() -> None:
+    class Silent:
+        type = "kv"
+
+        def routes(self, _mount: Mount) -> tuple[Route, ...]:
+            return SILENT
+
+    def leak(_call: Call) -> Response:
+        return Response(data={"password": Secret(b"hunter2")})
+
+    SILENT = (Route(Operation.READ, "{path...}", leak, releases=True),)  # noqa: N806 - a table
+    vault = Vault.started({**PLUGINS, "kv": Silent()})
+    answer = vault.read("secret/x")
+    assert answer.error is RuntimeError
+    assert "hunter2" not in json.dumps(answer.body)
+    assert last(vault).outcome == "internal"
+
+
+def test_help_is_for_whoever_holds_a_token() -> None:
+    vault = Vault.started(PLUGINS)
+    token = limited(vault, 'path "nothing" { capabilities = ["deny"] }')
+    asked = vault.request(Operation.HELP, "sys/mounts", token=token)
+    assert asked.body["help"].startswith("Request: sys/mounts\n")
+    assert asked.body["openapi"]["paths"]["/sys/mounts"]["get"]["summary"] == "All mounts."
+    assert vault.request(Operation.HELP, "sys/mounts", token=None).error is PermissionDenied
+    assert vault.request(Operation.HELP, "sys/health", token=None).error is None
+    assert vault.request(Operation.HELP, "nowhere/x", token=token).error is NotFound
+    vault.write("sys/seal")
+    assert vault.request(Operation.HELP, "sys/mounts", token=token).error is Sealed
+    assert vault.request(Operation.HELP, "sys/health", token=None).error is None
