@@ -31,6 +31,7 @@ _ONCE: Final = frozenset(
 )  # fmt: skip
 """Given twice, these could be read in one way by a proxy and in another by us."""
 _HEALTH: Final = "sys/health"
+_OK: Final = 200
 
 
 class _Gone(Exception):
@@ -52,7 +53,7 @@ class App:
             request = await self._request(scope, receive)
             answer = await self._answer(request)
             rendered = self._service.rendered(answer, secure=scope["scheme"] == "https")
-            if request.path == _HEALTH and rendered.status in (200, 501, 503):
+            if request.path == _HEALTH and rendered.status == _OK:
                 rendered = _health(rendered, scope["query_string"])
         except _Gone:
             return

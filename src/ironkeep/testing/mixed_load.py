@@ -144,7 +144,7 @@ class Lane:
             self.ended = repr(error)
             return
         if told.status == _UNAVAILABLE:
-            self.ended = str(told.body)
+            self.ended = "; ".join(told.body["errors"])
             return
         self._settle(step, told)
 

@@ -1,0 +1,127 @@
+"""A real server whose disk fails: nothing is answered well that is lost, nobody waits for ever.
+
+strace makes one call fail, at its n-th time in each thread. What the server then says is 503; it
+goes on, or it seals until a restart. Whatever it does, a crash at any instant since, and a start
+without the fault, have all that was answered.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from ironkeep.testing import strace
+from ironkeep.testing.crashed_server import (
+    PROGRAM,
+    Keys,
+    broken,
+    check_open,
+    check_receipts,
+    start_load,
+    understood,
+)
+from ironkeep.testing.crashfs import CrashImages
+from ironkeep.testing.mixed_load import Gate, Lane, Wire, run_lanes
+from ironkeep.testing.reopened import reopened
+from ironkeep.testing.server import ServerProcess
+
+LANES: Final = 4
+STEPS: Final = 25
+IMAGES: Final = 60
+LOADS: Final = 8
+"""One after another, at most."""
+OK: Final = 200
+REASONS: Final = {
+    "the disk failed while this request was made durable: its outcome is unknown",
+    "the journal failed to reach the disk: restart the server",
+}
+"""Why a request is refused with 503."""
+
+pytestmark = pytest.mark.usefixtures("traced")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What fails, in strace's words, and whether the server can go on without a restart."""
+
+    inject: str
+    recovers: bool
+
+
+FAULTS: Final = {
+    "commit not synced": Fault("fdatasync:error=EIO:when=60", recovers=True),
+    "journal not written": Fault("pwritev2:error=EIO:when=60", recovers=False),
+    "no room for the journal": Fault("pwritev2:error=ENOSPC:when=60+", recovers=False),
+    "no room for the database": Fault("pwrite64:error=ENOSPC:when=400..403", recovers=True),
+    "a file not synced": Fault("fsync:error=EIO:when=60", recovers=False),
+}
+
+
+class Trial:
+    """A server with a fault, a load on it, and what that was told."""
+
+    def __init__(self, folder: Path, fault: Fault) -> None:
+        self.folder = folder
+        self.output = folder / "calls"
+        self.tracer = strace.recorded(self.output, inject=(fault.inject,))
+        self.lanes: list[Lane] = []
+
+    def load(self, server: ServerProcess, keys: Keys) -> list[str]:
+        """Run more lanes to their ends; return why those ended that did before their time."""
+        first = len(self.lanes)
+        lanes = [
+            Lane(number, Wire(server.address, keys.token), Gate())
+            for number in range(first, first + LANES)
+        ]
+        self.lanes += lanes
+        run_lanes(lanes, STEPS, lambda: None)
+        return [lane.ended for lane in lanes if lane.ended]
+
+    def until_it_ends(self, server: ServerProcess, keys: Keys) -> list[list[str]]:
+        """Load until the fault has been seen and is over, or the server has given up."""
+        ended = [self.load(server, keys)]
+        while len(ended) < LOADS and not (any(ended) and (not ended[-1] or health(server) != OK)):
+            ended.append(self.load(server, keys))
+        assert any(ended), "nothing failed"
+        return ended
+
+    def told(self) -> set[str]:
+        return {step.receipt for lane in self.lanes for step in lane.steps if step.receipt}
+
+
+def health(server: ServerProcess) -> int:
+    wire = Wire(server.address)
+    status, _ = wire.ask("GET", "sys/health")
+    wire.close()
+    return status
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_disk_that_fails_costs_no_answer_that_was_given(memory: Path, name: str) -> None:
+    fault = FAULTS[name]
+    folder = memory / name.replace(" ", "-")
+    folder.mkdir()
+    trial = Trial(folder, fault)
+    with ServerProcess.configured(folder, program=PROGRAM, tracer=trial.tracer) as server:
+        keys, wire = start_load(server)
+        wire.close()
+        ended = trial.until_it_ends(server, keys)
+        assert {reason for lanes in ended for reason in lanes} <= REASONS
+        assert (not trial.load(server, keys)) == fault.recovers
+        assert health(server) == (OK if fault.recovers else 503)
+    assert server.process.returncode == 0
+    with ServerProcess.configured(folder, program=PROGRAM) as server:
+        wire = Wire(server.address, keys.token)
+        wire.must("PUT", "sys/unseal", {"key": keys.share})
+        for lane in trial.lanes:
+            assert lane.complaints(trial.told(), wire.ask) == []
+        wire.close()
+    with reopened(folder / "data") as again:
+        check_receipts(again, trial.told())
+        check_open(again, trial.told(), trial.lanes, keys)
+    recording = understood(trial.output, folder, trial.lanes, keys)
+    assert (
+        list(broken(CrashImages(recording.trace, seed=1).images(IMAGES), folder, recording)) == []
+    )
