@@ -7,7 +7,13 @@ import pytest
 from ironkeep.core.errors import NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.verdict import Outcome
+from ironkeep.engines.kv import metadata as meta
+from ironkeep.engines.kv.metadata import KeyMetadata, Version
+from ironkeep.incident.survey import A_TURN
 from ironkeep.incident.verifier import verify_pack
+from ironkeep.kernel.answer import Waiting
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.scope import MAX_TARGETS
 from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
 from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.testing.simulated import Account
@@ -172,6 +178,50 @@ def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
     assert ("not revoked", APP) in opened(estate.verdict(case))
     estate.system.accounts["admin"].may_log_in = True
     assert [each["state"] for each in estate.on(case, "rotate")["rotated"]] == ["revoked"]
+
+
+def test_what_root_could_read_is_worked_out_in_turns(estate: Estate) -> None:
+    """Everything, of a vault with more secrets than a batch of the journal holds links."""
+    number = A_TURN * MAX_TARGETS + 1
+    house = estate.vault.house
+    tx = house.state.begin()
+    table = house.mounts.table(house.store(tx, MOUNTS))
+    store = house.mount_store(tx, table.by_path["secret/"])
+    key = KeyMetadata(1, 1, 1, {1: Version(1)})
+    for each in range(number):
+        meta.save(store, f"many/{each:06d}", key)
+    tx.merge()
+    estate.vault.flush()
+    accessor = estate.get("auth/token/lookup-self")["accessor"]
+    turns = []
+    estate.vault.clock.advance(seconds=1)
+    given = {"title": "t", "subjects": f"token:{accessor}", "start": "1s", "basis": "b"}
+    request = estate.vault.asked(Operation.UPDATE, "incident/cases", given, estate.responder)
+    outcome = estate.vault.pipeline.handle(request)
+    while isinstance(outcome, Waiting):
+        estate.vault.flush()
+        turns.append(estate.vault.journal.durable_size)
+        outcome = outcome.finish(outcome.work())
+    estate.vault.flush()
+    assert outcome.error is None
+    assert len(turns) == 2
+    found = estate.get("incident/cases/1/exposure", estate.responder)
+    assert found["counts"]["could_read"] >= number
+
+
+def test_the_new_secret_in_the_hands_of_somebody_exposed_is_told(estate: Estate) -> None:
+    """S3: whoever is found to be exposed later may have been given it already."""
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    estate.read_password(estate.login("colleague"))
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+    estate.on(case, "widen", subjects="person:colleague", basis="seen on the same machine")
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "NOT PROVEN"
+    new = "database/static-creds/app version 3"
+    assert {("delivered to exposed", new), ("not revoked", new)} <= opened(verdict)
 
 
 def test_the_administering_account_goes_first(estate: Estate) -> None:

@@ -1,6 +1,6 @@
 """Cases: opened, widened, listed, read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from ironkeep.incident.archive import Archive
 from ironkeep.incident.desk import Desk, Stored, instant, on_desk, when, words
 from ironkeep.incident.links import spell_out
 from ironkeep.incident.naming import Names
+from ironkeep.kernel import effects
+from ironkeep.kernel.effects import Steps
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 from ironkeep.kernel.scope import actor_of
@@ -70,7 +72,7 @@ def open_case(call: Call, given: OpenCase) -> Suspend:
     return _as_if(call, stored, opened, lambda later, file: _opened(later, file, stored, opened))
 
 
-def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Response:
+def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Response | Suspend:
     names, by = Names(call), actor_of(call)
     if desks.next_number(call.store) != stored.number:
         raise Conflict("another case was opened at the same time: try again")
@@ -79,8 +81,7 @@ def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Re
         call.house.scope.mounted(mount, call.now_ns)
     spell_out(call, names)
     call.house.scope.write(opened, call.now_ns, by)
-    _survey(call, file, names, file.case.subjects)
-    return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})
+    return _surveyed(call, file, names, stored)
 
 
 def widen(call: Call, given: WidenCase) -> Suspend:
@@ -99,15 +100,14 @@ def widen(call: Call, given: WidenCase) -> Suspend:
     return _as_if(call, stored, widened, lambda later, file: _widened(later, file, stored, widened))
 
 
-def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) -> Response:
+def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) -> Response | Suspend:
     names = Names(call)
     known = desks.load(call.store, widened.case)
     earliest = min(stored.from_ns, known.from_ns)
     desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
     spell_out(call, names)
     call.house.scope.write(widened, call.now_ns, actor_of(call))
-    _survey(call, file, names, file.case.subjects)
-    return Response(data={**_summary(stored), "subjects": _labels(file, file.case.subjects)})
+    return _surveyed(call, file, names, stored)
 
 
 def list_cases(call: Call) -> Response:
@@ -171,7 +171,7 @@ def _as_if(
     call: Call,
     stored: Stored,
     record: ev.Opened | ev.Widened,
-    then: Callable[[Call, CaseFile], Response],
+    then: Callable[[Call, CaseFile], Response | Suspend],
 ) -> Suspend:
     """Go on with the file as it will be once the record is in the log.
 
@@ -188,7 +188,7 @@ def _as_if(
         file.rows  # noqa: B018 - worked out once, and kept
         return file
 
-    def resume(later: Call, file: CaseFile | Exception) -> Response:
+    def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
         if isinstance(file, Exception):
             raise file
         desks.require_clean(file, actor_of(later))
@@ -197,12 +197,19 @@ def _as_if(
     return Suspend(work, resume)
 
 
-def _survey(call: Call, file: CaseFile, names: Names, subjects: Iterable[NodeId]) -> None:
-    for each in subjects:
-        if kind_of(each) in survey.SURVEYED:
-            found = survey.Survey(call, file, names, each, survey.tokens_of(call, file, each))
-            cut = file.containment(each)
-            found.link(cut.entry.time_ns if cut and not file.escaped(each) else 0)
+def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Response | Suspend:
+    """Work out what the subjects could read, and answer."""
+
+    def steps() -> Steps[None]:
+        for each in file.case.subjects:
+            if kind_of(each) in survey.SURVEYED:
+                tokens = survey.tokens_of(call, file, each)
+                cut = file.containment(each)
+                until_ns = cut.entry.time_ns if cut and not file.escaped(each) else 0
+                yield from survey.Survey(call, file, names, each, tokens).link(until_ns)
+
+    data = {**_summary(stored), "subjects": _labels(file, file.case.subjects)}
+    return effects.run(call, steps(), lambda _call, _none: Response(data=data))
 
 
 ROUTES: Final = (

@@ -17,7 +17,9 @@ from ironkeep.core.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident.desk import Desk, on_desk, words
 from ironkeep.incident.links import spell_out
-from ironkeep.incident.survey import SURVEYED, Survey, Tokens, tokens_of
+from ironkeep.incident.survey import SURVEYED, Survey, Tokens, nothing, tokens_of
+from ironkeep.kernel import effects
+from ironkeep.kernel.effects import Steps
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 
@@ -67,7 +69,7 @@ def _contain(desk: Desk, given: Contain) -> Suspend:
     def resume(later: Call, _: object) -> Suspend:
         return on_desk(later, given.id, lambda again: _record(again, cuts))
 
-    return Suspend(_nothing, resume, durable=True)
+    return Suspend(nothing, resume, durable=True)
 
 
 def _chosen(desk: Desk, text: str) -> list[NodeId]:
@@ -108,21 +110,29 @@ def _shut_out(call: Call, person: EntityId) -> None:
     house.identity.update(call.tx, disabled, call.now_ns)
 
 
-def _record(desk: Desk, cuts: list[Cut]) -> Response:
-    """Put on record what is durable by now."""
+def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
+    """Put on record what is durable by now, and work out what they could have read."""
     call = desk.call
     for mount in desk.names.mounts():
         desk.house.scope.mounted(mount, call.now_ns)
     spell_out(call, desk.names)
-    contained = []
     for cut in cuts:
         for each in _records(desk, cut):
             desk.note(each)
+
+    def then(_call: Call, contained: list[dict[str, Any]]) -> Response:
+        return Response(data={"contained": contained})
+
+    return effects.run(call, _surveys(desk, cuts), then)
+
+
+def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
+    contained = []
+    for cut in cuts:
         secrets = 0
         if kind_of(cut.principal) in SURVEYED:
-            secrets = Survey(call, desk.file, desk.names, cut.principal, cut.tokens).link(
-                call.now_ns
-            )
+            survey = Survey(desk.call, desk.file, desk.names, cut.principal, cut.tokens)
+            secrets = yield from survey.link(desk.call.now_ns)
         contained.append(
             {
                 "principal": desk.label(cut.principal),
@@ -132,7 +142,7 @@ def _record(desk: Desk, cuts: list[Cut]) -> Response:
                 "secrets_readable": secrets,
             }
         )
-    return Response(data={"contained": contained})
+    return contained
 
 
 def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
@@ -172,10 +182,6 @@ def require_contained(desk: Desk) -> None:
     if free:
         names: list[Any] = [desk.label(each) for each in free[:5]]
         raise Conflict(f"contain first: {', '.join(names)} can still act")
-
-
-def _nothing() -> None:
-    """Wait for nothing but that what was written is durable."""
 
 
 ROUTES: Final = (

@@ -94,10 +94,10 @@ class Desk:
 
     def named(self, text: str) -> NodeId:
         """Return the node that a text means in this case: one of its rows by label, or any name."""
-        for node in self.file.rows:
-            if text in {node, self.label(node)}:
-                return node
-        return self.names.named(text)
+        found = [node for node in self.file.rows if text in {node, self.label(node)}]
+        if len(found) > 1:
+            raise InvalidRequest(f"{text[:80]!r} is the name of {len(found)} things: write which")
+        return found[0] if found else self.names.named(text)
 
     def prepare(self, *, judged: bool) -> None:
         """Work out what the case file says, and with judged its verdict; for a worker."""

@@ -27,6 +27,7 @@ from ironkeep.core.reach import EdgeKind
 from ironkeep.incident.desk import when, words
 from ironkeep.incident.fingerprints import Found, Prints, search
 from ironkeep.incident.naming import Names, document_path
+from ironkeep.incident.survey import nothing
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 from ironkeep.kernel.record import Codec
@@ -120,7 +121,7 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     rest = next(prints, _DONE)
     if rest is _DONE:
         return then
-    return Suspend(_nothing, lambda _call, _result: _gather(prints, then))
+    return Suspend(nothing, lambda _call, _result: _gather(prints, then))
 
 
 def _prints(call: Call, prints: Prints, readers: dict[NodeId, str]) -> Iterator[None]:
@@ -134,10 +135,6 @@ def _prints(call: Call, prints: Prints, readers: dict[NodeId, str]) -> Iterator[
                 for value in kept.values(served.number):
                     prints.add(version, value)
             yield
-
-
-def _nothing() -> None:
-    """Do nothing: the turn that follows is what is wanted."""
 
 
 def _file(call: Call, name: str, size: int, found: Found, readers: dict[NodeId, str]) -> Response:

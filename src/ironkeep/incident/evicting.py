@@ -17,6 +17,7 @@ from ironkeep.core.node import NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident.containing import require_contained
 from ironkeep.incident.desk import Desk, on_desk, words
+from ironkeep.incident.survey import nothing
 from ironkeep.kernel import effects
 from ironkeep.kernel.credential_store import CredentialId
 from ironkeep.kernel.credentials import Rotated
@@ -119,7 +120,7 @@ def _rotations(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict
     for each in chosen:
         told.append((yield from _rotation(desk, each, turn)))
         # What comes back from work brings the next turn; there is nothing else to do.
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
     return told
 
 
@@ -129,7 +130,7 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     current = house.credentials.store.current(turn.tx, which)
     if current in each.versions or current is None:
         rotated: Rotated = yield from house.credentials.rotate(turn, which)
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
         if not rotated.done:
             state = "lost" if rotated.lost else "waiting"
             return {"secret": label, "state": state, "detail": rotated.reason}
@@ -188,7 +189,7 @@ def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[s
                 "detail": ended.reason,
             }
         )
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
     return told
 
 
@@ -209,15 +210,15 @@ def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[st
             probed: Probed = yield from desk.house.credentials.probe(turn, which, number)
         except NotFound:
             told.append(_unknown(desk, which, number, turn))
-            turn, _ = yield _nothing
+            turn, _ = yield nothing
             continue
         except TooManyRequests as limit:
             told.append(_told(desk, which, number, Probe.UNKNOWN, str(limit)))
             break
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
         _note_probe(desk, probed, turn)
         yield from _watch(desk, which, number, turn)
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
         told.append(_told(desk, which, number, probed.shown.state, probed.shown.reason))
     return told
 
@@ -254,7 +255,7 @@ def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[No
         found = yield from desk.house.credentials.sessions(turn, which)
     except ConnectorError:
         return
-    turn, _ = yield _nothing
+    turn, _ = yield nothing
     given_out = bool(desk.file.deeds.reads_of(NodeId(revoked.replacement)))
     successes = 0 if given_out else len(found)
     attempts = len(desk.file.probes(version, system)) + 1
@@ -269,10 +270,6 @@ def _answered(name: str) -> Callable[[Call, list[dict[str, Any]]], Response]:
         return Response(data={name: told})
 
     return then
-
-
-def _nothing() -> None:
-    """Do nothing: the turn that follows is what is wanted."""
 
 
 ROUTES: Final = (

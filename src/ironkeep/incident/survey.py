@@ -23,6 +23,7 @@ from ironkeep.core.reach import FOREVER, EdgeKind
 from ironkeep.core.template import TemplateContext
 from ironkeep.incident.naming import Names
 from ironkeep.kernel import identity, policies
+from ironkeep.kernel.effects import Steps
 from ironkeep.kernel.history import Interval
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import MORE
@@ -30,6 +31,9 @@ from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.scope import MAX_TARGETS, actor_of
 
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
+
+A_TURN: Final = 32
+"""Records written in one turn: a few hundred kilobytes of the journal."""
 
 _UNPLACED: Final = (0, "")
 
@@ -134,8 +138,11 @@ class Survey:
         self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
         self._policies: Final = tokens.policies
 
-    def link(self, until_ns: int) -> int:
-        """Link every secret version that was readable; return how many. until_ns 0: still."""
+    def link(self, until_ns: int) -> Steps[int]:
+        """Link every secret version that was readable; return how many. until_ns 0: still.
+
+        Done in turns: all that root could read does not fit into one batch of the journal.
+        """
         moments = self._moments()
         spans: dict[tuple[int, int], list[NodeId]] = {}
         acls = [(moment, self._acl(moment)) for moment in moments]
@@ -150,8 +157,13 @@ class Survey:
                         version = secret_version(mount.uuid, kept.path, served.number)
                         if both is not None:
                             spans.setdefault(both, []).append(version)
+        written = 0
         for (start, end), targets in spans.items():
-            self._write(start, end, targets)
+            for at in range(0, len(targets), MAX_TARGETS):
+                self._write(start, end, targets[at : at + MAX_TARGETS])
+                written += 1
+                if written % A_TURN == 0:
+                    yield nothing
         record = ev.Surveyed(
             self._case,
             self._principal,
@@ -164,17 +176,11 @@ class Survey:
 
     def _write(self, start: int, end: int, targets: list[NodeId]) -> None:
         names = ", ".join(sorted(self._policies)[:8])
-        for at in range(0, len(targets), MAX_TARGETS):
-            record = ev.Linked(
-                *_UNPLACED,
-                self._principal,
-                EdgeKind.MAY_READ,
-                tuple(targets[at : at + MAX_TARGETS]),
-                start,
-                f"policies of that time: {names}",
-                end,
-            )
-            self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
+        basis = f"policies of that time: {names}"
+        record = ev.Linked(
+            *_UNPLACED, self._principal, EdgeKind.MAY_READ, tuple(targets), start, basis, end
+        )
+        self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
 
     def _moments(self) -> list[int]:
         """Return the instants since the beginning at which what was allowed may have changed."""
@@ -209,6 +215,10 @@ class Survey:
         except (InvalidRequest, PermissionDenied):
             # A template whose value may not stand in a path: such a token was refused everything.
             return None
+
+
+def nothing() -> None:
+    """Do nothing: what is wanted is that all written so far is durable, and the next turn."""
 
 
 def _reads(acl: Acl, path: str) -> bool:

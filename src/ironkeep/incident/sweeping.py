@@ -12,6 +12,7 @@ from ironkeep.core.inventory import InventoryItem, Kind
 from ironkeep.core.node import NodeId
 from ironkeep.core.operation import Operation
 from ironkeep.incident.desk import Desk, on_desk, words
+from ironkeep.incident.survey import nothing
 from ironkeep.kernel import effects, performing
 from ironkeep.kernel.baselines import Comparison, id_of, text_of
 from ironkeep.kernel.connections import ConnectionId
@@ -83,9 +84,9 @@ def _sweeps(
     for system, which in chosen:
         number = _baseline(desk, which, turn)
         compared = yield from desk.house.baselines.compare(turn, which, number)
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
         acting = yield from _acting(desk, which, compared, turn)
-        turn, _ = yield _nothing
+        turn, _ = yield nothing
         record = _record(desk, system, compared, acting)
         desk.house.scope.note(record, turn.now_ns, desk.by)
         told.append(_told(desk, record))
@@ -199,10 +200,6 @@ def _item(desk: Desk, given: Explain) -> tuple[str, str]:
             }:
                 return record.system, item
     raise NotFound("no sweep of this case found that: read the steps of the case for what there is")
-
-
-def _nothing() -> None:
-    """Do nothing: the turn that follows is what is wanted."""
 
 
 ROUTES: Final = (
