@@ -92,6 +92,17 @@ def test_the_pack_is_written_for_its_owner_and_verified_offline(
     assert server.cli("verify", str(pack), f"-trust={keys}", env=nowhere).code == 6
 
 
+def test_a_case_that_contains_at_once(server: ServerProcess) -> None:
+    server.api("PUT", "auth/userpass/users/kim", {"password": PASSWORD, "token_policies": "app"})
+    server.api("PUT", "auth/userpass/login/kim", {"password": PASSWORD})
+    words = ("open", "-contain", "-title=t", "-start=1s", "-basis=b", "person:kim")
+    done = incident(server, *words)
+    assert done.code == 0, done.err
+    assert "Tokens ended" in done.out
+    number = done.out.split()[done.out.split().index("id") + 1]
+    assert "ironkeep incident contain" not in incident(server, "steps", number).out
+
+
 def test_documents(server: ServerProcess, tmp_path: Path) -> None:
     cipher = tmp_path / "key.enc"
     cipher.write_bytes(b"ciphertext of the key")

@@ -122,3 +122,15 @@ def test_json(tmp_path: Path, trust: Path) -> None:
     assert (report["level"], report["verdict"]["outcome"]) == ("VERIFIED", "PROVEN")
     refused = verify(tmp_path, b"{}", f"-trust={trust}", "-format=json")
     assert json.loads(refused.out)["level"] == "REFUSED"
+
+
+def test_outcomes_are_coloured_where_somebody_watches(tmp_path: Path, trust: Path) -> None:
+    class Watched(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    pack, out = tmp_path / "case.pack", Watched()
+    pack.write_bytes(SAMPLE.pack())
+    words = ["verify", str(pack), f"-trust={trust}"]
+    assert call(words, Terminal(io.BytesIO(), out, io.StringIO())) == 0
+    assert "\x1b[1;32mPROVEN\x1b[0m: case 7" in out.getvalue()

@@ -172,3 +172,21 @@ def _mount(estate: Estate) -> Mount:
 
 def _mount_ids() -> tuple[Any, Any]:
     return "uuid", "accessor"
+
+
+def test_each_record_names_its_author(estate: Estate) -> None:
+    token = estate.login("engineer")
+    estate.read_password(token)
+    size = estate.vault.journal.next_index
+    case = estate.open_case("person:engineer", start="5s")
+    estate.evict(case)
+    estate.state(case)
+    me = estate.get("auth/token/lookup-self", estate.responder)
+    written = 0
+    for _, entry in estate.vault.house.audit_reader().entries(size):
+        record = ev.record_of(entry)
+        # What the house says of itself (its mounts) has no author.
+        if record is not None and not isinstance(record, ev.Mounted):
+            assert (entry.entity, entry.accessor) == (me["entity_id"], me["accessor"]), record
+            written += 1
+    assert written > 12

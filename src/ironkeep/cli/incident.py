@@ -76,8 +76,13 @@ def _open(context: Context) -> int:
     args = context.args
     names = ("title", "start", "basis", "subjects")
     data = {name: getattr(args, name) for name in names}
-    document = connect(context).write("incident/cases", data)
-    return _answer(context.terminal, document, view.case)
+    client = connect(context)
+    document = client.write("incident/cases", data)
+    if document is None or not args.contain:
+        return _answer(context.terminal, document, view.case)
+    _answer(context.terminal, document, view.case)
+    contained = client.write(f"incident/cases/{document['data']['id']}/contain")
+    return _answer(context.terminal, contained, view.rows)
 
 
 def _list(context: Context) -> int:
@@ -179,6 +184,7 @@ def _flags(*names: str, need: tuple[str, ...] = (), item: str = "", case: bool =
 
 def _opening(parser: argparse.ArgumentParser) -> None:
     _flags("title", "start", "basis", need=("title", "start", "basis"), case=False)(parser)
+    parser.add_argument("--contain", action="store_true", help="cut them off at once")
     parser.add_argument("subjects", metavar="SUBJECT", nargs="+")
 
 
@@ -227,7 +233,7 @@ INCIDENT: Final = Group(
     {
         "open": Command(
             "Open a case on people, tokens, documents.", _open,
-            "-title=… -start=… -basis=… SUBJECT...",
+            "-title=… -start=… -basis=… [-contain] SUBJECT...",
             "  $ ironkeep incident open -title='laptop fell' -start=2026-08-12T00:00:00Z \\\n"
             "      -basis='last good image' person:jo document:leak.txt",
             _opening,

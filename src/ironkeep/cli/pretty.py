@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ironkeep.cli.colours import WORDS
+
 WHOLE: Final = 24
 """Characters up to which the cells of a column are kept on one line: an RFC 3339 time."""
 
@@ -20,5 +22,5 @@ def draw(stream: TextIO, headers: Sequence[str], rows: Sequence[Sequence[str]]) 
         # An index or a time cut in two is hard to read; long words give way.
         table.add_column(header, overflow="fold", no_wrap=widest <= WHOLE)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell, WORDS.get(cell, "")) for cell in row))
     Console(file=stream, highlight=False).print(table)

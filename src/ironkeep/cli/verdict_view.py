@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ironkeep.cli import render
+from ironkeep.cli.colours import ansi
 from ironkeep.cli.terminal import Terminal, printable
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.reach import FOREVER
@@ -13,26 +14,10 @@ DISPROVEN: Final = 4
 OUTCOMES: Final = {"PROVEN": 0, "NOT PROVEN": NOT_PROVEN, "DISPROVEN": DISPROVEN}
 """What a command that gives a verdict exits with."""
 
-_COLOURS: Final = {
-    "PROVEN": "32",
-    "closed": "32",
-    "verified-dead": "32",
-    "NOT PROVEN": "33",
-    "open": "33",
-    "unknown": "33",
-    "revoked": "33",
-    "SELF-CONSISTENT": "33",
-    "DISPROVEN": "31",
-    "failed": "31",
-    "exposed": "31",
-    "REFUSED": "31",
-}
-
 
 def coloured(terminal: Terminal, word: str) -> str:
     """Return a word in the colour of what it means, where somebody watches."""
-    code = _COLOURS.get(word)
-    return f"\x1b[1;{code}m{word}\x1b[0m" if code and terminal.interactive else word
+    return ansi(word) if terminal.interactive else word
 
 
 def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:

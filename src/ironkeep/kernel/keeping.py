@@ -59,7 +59,10 @@ def kept_of(
         yield from plugin.kept(mount, store)
     for name in credentials.paths(tx, mount.uuid, STATIC):
         which = CredentialId(mount.uuid, f"{STATIC}/{name}")
-        about, record = credentials.about(tx, which), credentials.record(tx, which)
+        about = credentials.find(tx, which)
+        if about is None:
+            continue
+        record = credentials.record(tx, which)
         current = credentials.current(tx, which) or 0
 
         def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
