@@ -100,13 +100,14 @@ def test_every_sync_is_watched_over() -> None:
     assert repr(PRAGMA).replace("'", '"') in words
 
 
-@pytest.mark.parametrize("site", SITES, ids=lambda site: f"{site.file}:{site.text}")
-def test_with_a_sync_deleted_a_test_fails(tmp_path: Path, site: Site) -> None:
+def outcome(tmp_path: Path, file: str, site: Site | None) -> subprocess.CompletedProcess[str]:
+    """Run what watches over a file on a copy of the package, with a sync deleted or as it is."""
     package = tmp_path / "src" / "ironkeep"
     shutil.copytree(SOURCE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    site.delete_from(package)
-    words = ["-x", "-q", "-p", "no:cacheprovider", str(TESTS / WATCHED_BY[site.file])]
-    done = subprocess.run(
+    if site is not None:
+        site.delete_from(package)
+    words = ["-x", "-q", "-p", "no:cacheprovider", str(TESTS / WATCHED_BY[file])]
+    return subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=TESTS.parent,
         env={**os.environ, "PYTHONPATH": str(package.parent)},
@@ -114,4 +115,19 @@ def test_with_a_sync_deleted_a_test_fails(tmp_path: Path, site: Site) -> None:
         text=True,
         check=False,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("site", SITES, ids=lambda site: f"{site.file}:{site.text}")
+def test_with_a_sync_deleted_a_test_fails(tmp_path: Path, site: Site) -> None:
+    done = outcome(tmp_path, site.file, site)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("file", WATCHED_BY)
+def test_with_nothing_deleted_none_fails(tmp_path: Path, file: str) -> None:
+    done = outcome(tmp_path, file, None)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout

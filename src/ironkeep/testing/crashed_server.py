@@ -113,7 +113,7 @@ def record(folder: Path, steps: int) -> Recording:
 def understood(output: Path, folder: Path, lanes: list[Lane], keys: Keys) -> Recording:
     """Return the recording of a server in folder whose calls are in output."""
     trace = strace.parse(output, folder / "data")
-    leaves, ends = _journalled(trace)
+    leaves, ends = journalled(trace, [])
     told = {
         mark.begin: [found.decode() for found in _RECEIPT.findall(mark.data)]
         for mark in trace.marks
@@ -121,13 +121,19 @@ def understood(output: Path, folder: Path, lanes: list[Lane], keys: Keys) -> Rec
     return Recording(trace, lanes, keys, leaves, ends, told)
 
 
-def _journalled(trace: Trace) -> tuple[list[bytes], set[int]]:
-    """Return the leaves of all frames that were written, and the sizes at which frames ended."""
-    leaves: list[bytes] = []
-    ends = {0}
+def journalled(trace: Trace, before: list[bytes]) -> tuple[list[bytes], set[int]]:
+    """Return the leaves of a log that had some before, and the sizes at which batches ended.
+
+    What a crash took from `before` is written anew.
+    """
+    leaves = list(before)
+    ends: set[int] = set()
     for call in trace.calls:
         if isinstance(call, Write) and call.data.startswith(b"IKWF"):
             first, found = read_leaves(call.data)
+            if not ends:
+                leaves = leaves[:first]
+                ends.add(first)
             require(first == len(leaves), "frames are written in order, each once")
             leaves += found
             ends.add(len(leaves))
