@@ -24,6 +24,8 @@ DEADLINE_SECONDS: Final = 90.0
 """Vault's default request timeout: past it the client is told to look for the outcome itself."""
 MAX_BODIES: Final = 8 * wire.MAX_BODY
 """Bytes of all bodies being received: strangers can send them too."""
+SMALL_BODY: Final = 16 << 10
+"""Bytes that are taken all the same: large bodies of strangers keep out nobody's small ones."""
 
 _ONCE: Final = frozenset(
     {b"authorization", b"content-length", b"content-type", b"x-vault-namespace", b"x-vault-token",
@@ -113,7 +115,7 @@ class App:
                 self._receiving += len(chunk)
                 if size > wire.MAX_BODY:
                     raise TooLarge("http: request body too large")
-                if self._receiving > MAX_BODIES:
+                if self._receiving > MAX_BODIES and size > SMALL_BODY:
                     raise Unavailable("too many large requests at once: try again shortly")
                 chunks.append(chunk)
                 if not message.get("more_body", False):

@@ -112,6 +112,9 @@ def _int(value: object) -> int:
 def _items(value: object) -> list[object]:
     items: list[object]
     if isinstance(value, str):
+        if value.count(",") > MAX_LIST:
+            # Looked at before it is split: the text may be megabytes of commas.
+            raise InvalidRequest(f"a list holds at most {MAX_LIST} items")
         items = [part.strip() for part in value.split(",") if part.strip()]
     else:
         items = value if isinstance(value, list) else [value]

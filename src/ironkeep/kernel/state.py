@@ -15,6 +15,8 @@ from ironkeep.kernel.names import KIND_AT
 
 CACHE_ROWS: Final = 65_536
 """Rows kept in memory, about 1.6 KB each with their objects; the oldest half goes when full."""
+CACHE_BYTES: Final = 256 << 20
+"""What their values may take in all: a row holds up to a mebibyte, and users choose."""
 
 _ABSENT: Final = Row(b"")
 """Stands for "known not to be there" in a mapping where None means "not known"."""
@@ -68,6 +70,7 @@ class State:
     def __init__(self, storage: Storage) -> None:
         self._storage: Final = storage
         self._cache: dict[bytes, Row] = {}
+        self._cached_bytes = 0
         self._dirty = Overlay()
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
@@ -92,11 +95,17 @@ class State:
 
     def _load(self, key: bytes) -> Row:
         row = self._storage.get(key) or _ABSENT
-        if len(self._cache) >= CACHE_ROWS:
-            for old in list(self._cache)[: CACHE_ROWS // 2]:
-                del self._cache[old]
-        self._cache[key] = row
+        self._keep(key, row)
         return row
+
+    def _keep(self, key: bytes, row: Row) -> None:
+        """Put a row into the cache, of which the oldest half goes when it gets full."""
+        before = self._cache.get(key)
+        self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
+        self._cache[key] = row
+        if len(self._cache) > CACHE_ROWS or self._cached_bytes > CACHE_BYTES:
+            for old in list(self._cache)[: (len(self._cache) + 1) // 2]:
+                self._cached_bytes -= len(self._cache.pop(old).value)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix as executed, in key order."""
@@ -130,7 +139,7 @@ class State:
     def committed(self, writes: "Writes") -> None:
         """Move a durable batch into the cache, except where a later batch wrote again."""
         for key, row in writes.rows.items():
-            self._cache[key] = row
+            self._keep(key, row)
             if self._dirty.get(key) is row:
                 self._dirty.drop(key)
 
@@ -138,6 +147,7 @@ class State:
         """Forget all that storage does not say: a commit failed."""
         self._stamp += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
+        self._cached_bytes = 0
 
 
 class Writes:

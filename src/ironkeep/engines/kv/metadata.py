@@ -18,6 +18,8 @@ MAX_CUSTOM_VALUE: Final = 512
 
 _MEMO: Final = 32_768
 """Decoded metadata kept, about 1 KB each; secret values are never among them."""
+_MEMO_BYTES: Final = 4_096
+"""Of stored metadata that is kept decoded: some hundred versions. More is decoded each time."""
 _SECOND_NS: Final = 1_000_000_000
 
 
@@ -134,6 +136,8 @@ def find(store: Store, path: str) -> Known | None:
     if known is not None and known.row is row:
         return known
     known = Known(row, _KEY.decode(store.open_row(key, row)))
+    if len(row.value) > _MEMO_BYTES:
+        return known
     if len(_memo) >= _MEMO:
         for old in list(_memo)[: _MEMO // 2]:
             del _memo[old]
