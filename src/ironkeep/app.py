@@ -29,7 +29,7 @@ from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
-from ironkeep.incident import Incident
+from ironkeep.incident.engine import Incident
 from ironkeep.kernel.epochs import FIRST_EPOCH, split_origin
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal import Journal

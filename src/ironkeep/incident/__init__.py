@@ -1,5 +1,5 @@
-"""Incidents: cases, exposure, eviction, and the proof that somebody else can check."""
+"""Incidents: cases, exposure, eviction, and the proof that somebody else can check.
 
-from ironkeep.incident.engine import Incident
-
-__all__ = ["Incident"]
+The plug-in is engine.Incident. It is not imported here, so that the verifier of packs loads nothing
+of the server.
+"""
