@@ -57,3 +57,14 @@ def test_the_frame_would_be_taken_if_it_were_vouched_for() -> None:
     assert again.unseal().error is None
     found = again.read("sys/audit/log/search", data={"path": "secret/data/a"}).data["entries"]
     assert [entry["name"] for entry in found] == ["innocent"]
+
+
+@pytest.mark.parametrize("other", [b"vault.example/audit/node-1/1+00000000+AAAA\n", None])
+def test_another_verifier_key_beside_the_log_is_noticed(other: bytes | None) -> None:
+    """Gains: whoever copies the key to verify the log with copies the attacker's."""
+    vault = Vault.started(PLUGINS)
+    del vault.disk.files["vkey"]
+    if other is not None:
+        vault.disk.files["vkey"] = bytearray(other)
+    with pytest.raises(IntegrityError, match="vkey is not that of the signing key"):
+        vault.restarted()

@@ -37,7 +37,7 @@ from ironkeep.kernel.wal import (
 )
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.merkle import Frontier
-from ironkeep.tlog.note import MAX_NOTE, KeyType, NoteVerifier, Signer, SigningKey, VerifierKey
+from ironkeep.tlog.note import MAX_NOTE, NoteVerifier, Signer, SigningKey, VerifierKey
 
 ORIGIN: Final = "origin"
 VKEY: Final = "vkey"
@@ -59,7 +59,8 @@ def open_journal(
     that the caller has fetched from witnesses and verified. Raises IntegrityError, RolledBack.
     """
     signer = _open_signer(files, entropy, origin)
-    _prepare(files, origin, segment_bytes)
+    vkey = f"{signer.key.format()}\n".encode()
+    _prepare(files, origin, vkey, segment_bytes)
     heads, promised = _read_heads(files, signer.key)
     for checkpoint in witnessed:
         if checkpoint.origin != origin:
@@ -93,20 +94,21 @@ def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:
     return Signer(key)
 
 
-def _prepare(files: LogFiles, origin: str, segment_bytes: int) -> None:
+def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> None:
     """Make the files of a new log, or check that they are this one's. `origin` comes last."""
     line = f"{origin}\n".encode()
     found = read_small(files, ORIGIN)
     if found is None:
         if any(read_small(files, name) for name in (SIGNED, PUBLISHED, COSIGNED)):
             raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
-        text = read_small(files, SIGNING_KEY) or b""
-        key = SigningKey.parse(Secret(text.removesuffix(b"\n")))
-        files.replace(VKEY, f"{key.verifier_key(KeyType.ED25519).format()}\n".encode())
+        files.replace(VKEY, vkey)
         _create(files, origin, segment_bytes)
         files.replace(ORIGIN, line)
     elif found != line:
         raise IntegrityError(f"{ORIGIN} does not say {origin}")
+    elif read_small(files, VKEY) != vkey:
+        # People copy it to where the log is verified.
+        raise IntegrityError(f"{VKEY} is not that of the signing key. {EVIDENCE}")
     clear_scratch(files)
 
 
