@@ -1,9 +1,9 @@
 -- For every script: prints what was measured as one line of JSON, after wrk's own report.
 function done(summary, latency)
-  local failed = summary.errors.connect + summary.errors.read + summary.errors.write
-    + summary.errors.timeout + summary.errors.status
+  local errors = summary.errors
   print(string.format(
-    '\n{"requests":%d,"us":%d,"p50_us":%d,"p99_us":%d,"failed":%d}',
+    '\n{"requests":%d,"us":%d,"p50_us":%d,"p99_us":%d,"refused":%d,"broken":%d}',
     summary.requests, summary.duration,
-    latency:percentile(50), latency:percentile(99), failed))
+    latency:percentile(50), latency:percentile(99), errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -1,0 +1,50 @@
+"""The figures of a run as a table in docs/performance.md, between its two marks."""
+
+from pathlib import Path
+from typing import Any
+
+BEGIN = "<!-- figures: written by bench/run.py --page -->"
+END = "<!-- end of figures -->"
+HEAD = """| work | transport | connections | a second | p50 ms | p99 ms | CPU us each | to hello |
+|---|---|--:|--:|--:|--:|--:|--:|
+"""
+
+
+def fill(page: Path, found: dict[str, Any]) -> None:
+    """Replace what is between the marks of page."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    figures = f"{BEGIN}\n\n{_where(found)}\n\n{HEAD}{_rows(found)}\n{_other(found)}\n\n{END}"
+    page.write_text(before + figures + after, encoding="utf-8")
+
+
+def _where(found: dict[str, Any]) -> str:
+    machine = found["machine"]
+    return (
+        f"{machine['cpus']} CPUs, Python {machine['python']}, {found['seconds']} s a line; load "
+        f"average when it ended {', '.join(map(str, machine['load']))} (the server and the client "
+        "make about 2; more is other work on the same machine, which costs throughput and latency, "
+        "and about doubles the CPU of a request)."
+    )
+
+
+def _rows(found: dict[str, Any]) -> str:
+    lines = []
+    for one in found["results"]:
+        ratio = f"{one['of_hello']:.2f}" if one["of_hello"] else ""
+        lines.append(
+            f"| {one['work']} | {one['transport']} | {one['connections']} | "
+            f"{one['per_second']:,.0f} | {one['p50_ms']:.2f} | {one['p99_ms']:.2f} | "
+            f"{one['cpu_us']:,.1f} | {ratio} |\n"
+        )
+    return "".join(lines)
+
+
+def _other(found: dict[str, Any]) -> str:
+    boot, verify = found["boot_seconds"], found["verify"]
+    return (
+        f"Start to first answer: {boot['first']:.2f} s with an empty directory, "
+        f"{boot['next']:.2f} s with the data in it. Offline verification: "
+        f"{verify['entries']:,} entries at {verify['per_second']:,} a second of CPU time."
+    )
