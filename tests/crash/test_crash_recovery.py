@@ -23,8 +23,8 @@ from ironkeep.testing.crashfs import CrashImages, Image
 from ironkeep.testing.reopened import reopened
 
 STEPS: Final = 30
-CRASHES: Final = 8
-IMAGES: Final = 40
+CRASHES: Final = 6
+IMAGES: Final = 30
 
 pytestmark = pytest.mark.usefixtures("traced")
 

@@ -5,6 +5,8 @@ goes on, or it seals until a restart. Whatever it does, a crash at any instant s
 without the fault, have all that was answered.
 """
 
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,13 +30,16 @@ from ironkeep.testing.server import ServerProcess
 
 LANES: Final = 4
 STEPS: Final = 25
-IMAGES: Final = 60
+IMAGES: Final = 40
 LOADS: Final = 8
 """One after another, at most."""
 OK: Final = 200
+HANG_SECONDS: Final = 60.0
+"""On a busy machine, from the first refusal to the end of a write that takes 9 s."""
 REASONS: Final = {
     "the disk failed while this request was made durable: its outcome is unknown",
     "the journal failed to reach the disk: restart the server",
+    "the journal does not reach the disk: check the disk, then try again",
 }
 """Why a request is refused with 503."""
 
@@ -95,6 +100,28 @@ def health(server: ServerProcess) -> int:
     status, _ = wire.ask("GET", "sys/health")
     wire.close()
     return status
+
+
+@pytest.mark.timeout(300)
+def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
+    """One write takes longer than the server lets anybody wait, and succeeds in the end."""
+    folder = memory / "hangs"
+    folder.mkdir()
+    trial = Trial(folder, Fault("pwritev2:delay_enter=9000000:when=60", recovers=True))
+    with ServerProcess.configured(folder, program=PROGRAM, tracer=trial.tracer) as server:
+        keys, wire = start_load(server)
+        wire.close()
+        ended = trial.until_it_ends(server, keys)
+        assert {reason for lanes in ended for reason in lanes} <= REASONS
+        assert health(server) == 503
+        until = time.monotonic() + HANG_SECONDS
+        while health(server) != OK:
+            assert time.monotonic() < until
+            threading.Event().wait(0.1)
+        assert trial.load(server, keys) == []
+    with reopened(folder / "data") as again:
+        check_receipts(again, trial.told())
+        check_open(again, trial.told(), trial.lanes, keys)
 
 
 @pytest.mark.timeout(300)
