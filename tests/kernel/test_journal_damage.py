@@ -338,7 +338,8 @@ def test_files_of_the_log_that_are_gone_or_another_s_are_refused() -> None:
     disk.files["signing-key"] = other.files["signing-key"]
     with pytest.raises(IntegrityError, match="vkey is not that of the signing key"):
         open_sample(disk, seed=1)
-    disk.files["vkey"] = other.files["vkey"]
+    disk = SEALED.disk.copy()
+    disk.files |= {name: other.files[name] for name in ("signing-key", "vkey")}
     with pytest.raises(IntegrityError, match="not signed by a trusted key"):
         open_sample(disk, seed=1)
     disk = HISTORY.disk.copy()

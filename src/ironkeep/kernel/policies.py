@@ -33,8 +33,9 @@ from ironkeep.kernel.token import Verdicts
 
 MAX_NAME: Final = 128
 """Characters in a policy's name: it stands in every token that has the policy."""
-MAX_TEXT_BYTES: Final = 2**20 - 2
-"""With its version byte a text fills one record of the barrier."""
+MAX_TEXT_BYTES: Final = 2**18
+"""A text is parsed while nobody else is served, at three seconds a mebibyte, and again when it was
+not used for long."""
 MAX_COMPILED: Final = 4_096
 """Compiled policies, and compiled ACLs, kept in memory; all are dropped when there are more."""
 KIND: Final = "policy"
