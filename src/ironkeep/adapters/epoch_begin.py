@@ -130,7 +130,10 @@ def _examine(logs: NodeLogs, storage: Storage, witnesses: Witnesses, wish: Wish,
                 "end it all the same, say -force"
             )
         # So that the next log vouches for all of this one.
-        witnesses.cosign(journal, journal.checkpoint(), say)
+        try:
+            witnesses.cosign(journal, journal.checkpoint(), say)
+        except IntegrityError as error:
+            return str(error)[:_MAX_TROUBLE]
     return ""
 
 
@@ -147,18 +150,28 @@ def _begin(
     known = max(found, default=None, key=lambda one: one.rank)
     epoch = search.next_epoch(found)
     origin = logs.origin(epoch)
-    note = known.note.serialise() if known else b""
-    start = start_from(storage, note)
+    start = start_from(storage, known.note.serialise() if known else b"")
+    notice = _notice(origin, start.commit, known, wish, trouble)
+    entropy = SystemEntropy()
+    public = reading_key_of(storage, entropy).public
+    files = DirectoryLogFiles(logs.folder(epoch))
+    with closing(files):
+        journal = begin_epoch(files, entropy, origin, public, start, notice)
+        return Begun(origin, journal.key.format(), start.commit, known, trouble)
+
+
+def _notice(origin: str, commit: int, known: Known | None, wish: Wish, trouble: str) -> Entry:
+    """Return the entry that says why the epoch was begun, by whom, and from what."""
     audited: dict[str, Value] = {
         "log": origin,
         "continues": known.checkpoint.origin if known else "",
         "size": known.checkpoint.size if known else 0,
         "source": known.source if known else "",
-        "commit": start.commit,
+        "commit": commit,
         "forced": wish.force,
         "trouble": trouble,
     }
-    notice = Entry(
+    return Entry(
         kind="notice",
         time_ns=SystemClock().now_ns(),
         op=OPENED,
@@ -166,12 +179,6 @@ def _begin(
         reason=wish.reason.strip(),
         audited=audited,
     )
-    entropy = SystemEntropy()
-    public = reading_key_of(storage, entropy).public
-    files = DirectoryLogFiles(logs.folder(epoch))
-    with closing(files):
-        journal = begin_epoch(files, entropy, origin, public, start, notice)
-        return Begun(origin, journal.key.format(), start.commit, known, trouble)
 
 
 class _Search:
