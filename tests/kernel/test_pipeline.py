@@ -341,3 +341,22 @@ def test_help_is_for_whoever_holds_a_token() -> None:
     vault.write("sys/seal")
     assert vault.request(Operation.HELP, "sys/mounts", token=token).error is Sealed
     assert vault.request(Operation.HELP, "sys/health", token=None).error is None
+
+
+def test_every_entry_names_who_asked_from_where_and_what_decided() -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", DATA)
+    token = limited(vault, 'path "secret/data/app" { capabilities = ["read"] }')
+    accessor = vault.read("auth/token/lookup-self", token=token).data["accessor"]
+    read = vault.read("secret/data/app", token=token, remote="192.0.2.7:1234")
+    entry = last(vault)
+    assert read.answer.receipt is not None
+    assert (entry.op, entry.path, entry.outcome) == ("read", "secret/data/app", "ok")
+    assert (entry.accessor, entry.remote) == (accessor, "192.0.2.7:1234")
+    assert entry.request == read.body["request_id"]
+    assert entry.rule.startswith("limited")
+    assert entry.mount == vault.read("sys/mounts/secret").data["uuid"]
+    vault.delete("secret/data/app", token=token)
+    refused = last(vault)
+    assert (refused.accessor, refused.outcome) == (accessor, "permission_denied")
+    assert refused.reason
