@@ -4,6 +4,7 @@ Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount 
 holds.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -153,6 +154,8 @@ class Side:
             raise InvalidRequest(f"mount type of {kind!r} is not mountable")
         if given.external_entropy_access or given.plugin_version:
             raise InvalidRequest("external_entropy_access and plugin_version are not supported")
+        if not self._prefix and _slash(given.path).startswith(AUTH):
+            raise InvalidRequest(f"secrets engines are not mounted below {AUTH}")
         mount = new_mount(
             self._path(given.path), kind, house.entropy,
             description=given.description,
@@ -205,6 +208,8 @@ class Side:
         if len(description) > MAX_DESCRIPTION:
             raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
         options = {**mount.options, **(given.options or {})}
+        if _version(options) != _version(mount.options):
+            _require_empty(call, mount)
         changed = replace(
             mount, config=config, description=description, options=_options(mount.type, options)
         )
@@ -225,6 +230,16 @@ def _config(given: dict[str, Any]) -> dict[str, Any]:
     if longest and config.get("default_lease_ttl", 0) > longest:
         raise InvalidRequest("given default lease TTL greater than system or mount max lease TTL")
     return config
+
+
+def _version(options: Mapping[str, str]) -> str:
+    return options.get("version", "1")
+
+
+def _require_empty(call: Call, mount: Mount) -> None:
+    """Raise InvalidRequest when a mount holds anything: another version would misread it."""
+    if call.house.mount_store(call.tx, mount).list(limit=1):
+        raise InvalidRequest(f"{mount.path} is not empty: copy its secrets to a mount of the other")
 
 
 def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
