@@ -8,6 +8,7 @@ from ironkeep.app import PLUGINS
 from ironkeep.core import evidence as ev
 from ironkeep.core.errors import Conflict, InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
+from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.plugin import Mount
 from ironkeep.testing.incident_estate import Estate, opened
 
@@ -190,3 +191,71 @@ def test_each_record_names_its_author(estate: Estate) -> None:
             assert (entry.entity, entry.accessor) == (me["entity_id"], me["accessor"]), record
             written += 1
     assert written > 12
+
+
+def test_an_orphan_made_with_a_stolen_root_token_ends_with_it(estate: Estate) -> None:
+    made = {"policies": ["root"], "no_default_policy": True}
+    root = estate.request(Operation.UPDATE, "auth/token/create-orphan", made).auth
+    stolen, accessor = root["client_token"], root["accessor"]
+    orphan = estate.request(
+        Operation.UPDATE, "auth/token/create-orphan", {"policies": ["root"]}, stolen
+    ).auth["client_token"]
+    child = estate.request(Operation.UPDATE, "auth/token/create", {}, orphan).auth["client_token"]
+    case = estate.open_case(f"token:{accessor}", start="10s")
+    estate.on(case, "contain")
+    for token in (stolen, orphan, child):
+        reply = estate.request(Operation.READ, "secret/data/backup/key", token=token)
+        assert reply.error is PermissionDenied
+    checks = {check for check, _ in opened(estate.verdict(case))}
+    assert "not contained" not in checks
+    assert "foothold in vault" in checks
+
+
+def test_a_crash_between_the_deed_and_its_record_claims_nothing(estate: Estate) -> None:
+    token = estate.login("engineer")
+    estate.read_password(token)
+    case = estate.open_case("person:engineer", start="5s")
+    vault = estate.vault
+    path = f"incident/cases/{case}/contain"
+    outcome = vault.pipeline.handle(vault.asked(Operation.UPDATE, path, {}, estate.responder))
+    while isinstance(outcome, Waiting) and outcome.receipt is None:
+        vault.flush()
+        outcome = outcome.finish(outcome.work())
+    # The tokens are gone from here on; what says so has not been written.
+    assert isinstance(outcome, Waiting)
+    vault.flush()
+    later = vault.restarted()
+    later.unseal()
+    vars(estate).update(vault=later)
+    reply = estate.request(Operation.READ, "database/static-creds/app", token=token)
+    assert reply.error is PermissionDenied
+    assert "not contained" in {check for check, _ in opened(estate.verdict(case))}
+    estate.evict(case)
+    estate.state(case)
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+
+
+def test_who_is_lost_again_is_contained_again(estate: Estate) -> None:
+    estate.read_password(estate.login("engineer"))
+    first = estate.open_case("person:engineer", start="5s")
+    estate.evict(first)
+    estate.on(first, "readmit", principal="person:engineer", reason="new machine")
+    estate.vault.clock.advance(seconds=60)
+    token = estate.login("engineer")
+    estate.read_password(token)
+    second = estate.open_case("person:engineer", start="5s")
+    assert "not contained" in {check for check, _ in opened(estate.verdict(second))}
+    early = estate.request(
+        Operation.UPDATE, f"incident/cases/{second}/rotate", {}, estate.responder
+    )
+    assert early.error is Conflict
+    estate.evict(second)
+    estate.state(second)
+    reply = estate.request(Operation.READ, "database/static-creds/app", token=token)
+    assert reply.error is PermissionDenied
+    # That they were given what replaced the first one is told, and is for somebody to answer.
+    left = {item["item"] for item in estate.verdict(second)["open_items"]}
+    for item in left:
+        estate.on(second, "exempt", item=item, reason="given when they were back in", ttl="24h")
+    assert len(left) <= 1
+    assert estate.verdict(second)["outcome"] == "PROVEN"
