@@ -24,6 +24,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequ
 from ironkeep.core.node import NodeId, NodeKind, is_family, node, secret_version
 from ironkeep.core.operation import Operation
 from ironkeep.core.reach import EdgeKind
+from ironkeep.core.secret import Secret
 from ironkeep.incident.desk import when, words
 from ironkeep.incident.fingerprints import Found, Prints, search
 from ironkeep.incident.naming import Names, document_path
@@ -77,7 +78,7 @@ class Submit:
     """A leaked text or file."""
 
     name: str = field(metadata={"help": "what to call it; holds no secret"})
-    content: str = field(metadata={"help": "base64"})
+    content: Secret = field(metadata={"help": "base64"})
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,16 @@ def submit(call: Call, given: Submit) -> Suspend:
     """Compare a document with everything kept; the text itself is dropped."""
     _spend(call)
     name = _name(given.name)
+    too_large = TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
+    # Before it is decoded: what is sent may be much larger than what is compared.
+    if len(given.content) > 4 * (MAX_DOCUMENT // 3 + 1):
+        raise too_large
     try:
-        document = b64decode(given.content, validate=True)
+        document = b64decode(given.content.reveal(), validate=True)
     except (Error, ValueError):
         raise InvalidRequest("content is base64") from None
     if len(document) > MAX_DOCUMENT:
-        raise TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
+        raise too_large
     copies = call.store.list("copy")
     prints, readers = Prints(call.entropy.token(32)), dict[NodeId, str]()
 
