@@ -32,7 +32,11 @@ def test_make_demo_and_make_run_are_what_the_command_does() -> None:
         ("run", ".venv/bin/ironkeep server -dev -dev-root-token-id=root"),
     ):
         done = subprocess.run(
-            ["make", "--no-print-directory", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "--dry-run", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip().splitlines()[-1] == command
 
