@@ -36,7 +36,7 @@ from ironkeep.kernel.scope import actor_of
 from ironkeep.kernel.token_store import StoredToken
 
 MAX_DOCUMENT: Final = 1 << 20
-"""Bytes of a document: searching one takes about a second of a worker."""
+"""Bytes of a document: searching one takes one to four seconds of a worker."""
 
 MAX_AN_HOUR: Final = 20
 """Submissions of one person; a case seldom has more documents, and guessing wants millions."""
