@@ -196,3 +196,14 @@ def test_the_chain_is_whole_whatever_happens(steps: list[str]) -> None:
     assert breaks(house) == []
     numbers = [record.seq for _, record in records(house)]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_metadata_cannot_make_a_person_count_as_exposed() -> None:
+    """Whoever may write metadata could else lock a responder out of the case."""
+    vault = Vault.started(PLUGINS)
+    vault.write("secret/data/app", {"data": {"x": "1"}})
+    for target in ("person:responder", "session:accessor", "device:laptop", "all-of:x"):
+        refused = vault.write(
+            "secret/metadata/app", {"custom_metadata": {"ironkeep-opens": target}}
+        )
+        assert refused.error is InvalidRequest, target

@@ -3,13 +3,14 @@
 import argparse
 import hashlib
 import http
+import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ironkeep.cli import incident_view as view, render, verdict_view
-from ironkeep.cli.client import connect
+from ironkeep.cli.client import Reply, connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import NoValue
@@ -38,6 +39,9 @@ _OPTIONS: Final = {
     "ttl": "when it expires: 720h",
     "detail": "what was looked at, and what was seen",
 }
+
+_TRIES: Final = 10
+_WAIT_SECONDS: Final = 0.5
 
 
 def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], int]:
@@ -110,15 +114,34 @@ def _check_root(context: Context) -> int:
 
 def _pack(context: Context) -> int:
     args = context.args
-    query = {"as_of": args.as_of} if args.as_of else {}
-    reply = connect(context).send("GET", f"incident/cases/{args.case}/pack", query=query)
-    raw = reply.body
+    reply = _fetch_pack(context)
     if reply.status != http.HTTPStatus.OK:
-        raise NoValue("; ".join((reply.document or {}).get("errors") or ["there is no such case"]))
+        raise NoValue("; ".join(_errors(reply) or ["there is no such case"]))
     out = Path(args.out or f"case-{args.case}.pack")
-    _keep(out, raw)
-    context.terminal.say(f"{out}: {len(raw)} bytes. Check it with `ironkeep verify {out} -trust=…`")
+    _keep(out, reply.body)
+    size = len(reply.body)
+    context.terminal.say(f"{out}: {size} bytes. Check it with `ironkeep verify {out} -trust=…`")
     return OK
+
+
+def _fetch_pack(context: Context) -> Reply:
+    """Return the answer, once a checkpoint covers the case: the server signs about one a second."""
+    args = context.args
+    query = {"as_of": args.as_of} if args.as_of else {}
+    client = connect(context)
+    reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+    for _ in range(_TRIES):
+        if not any("checkpoint" in error for error in _errors(reply)):
+            break
+        time.sleep(_WAIT_SECONDS)
+        reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+    return reply
+
+
+def _errors(reply: Reply) -> list[str]:
+    if reply.status == http.HTTPStatus.OK:
+        return []
+    return list((reply.document or {}).get("errors") or [])
 
 
 def _trust(context: Context) -> int:

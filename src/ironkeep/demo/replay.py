@@ -1,5 +1,6 @@
 """The breach, replayed: stolen ciphertext first, a stolen session later, and the way out."""
 
+import re
 import time
 from base64 import b64encode
 from http import HTTPStatus
@@ -277,7 +278,7 @@ class Replay:
         ]
         tell.check(
             "administrators, policies, shares and keys were changed by nobody exposed",
-            all("0 of them by somebody exposed" in detail for detail in details),
+            all(re.search(r"\b0 of them by somebody exposed", detail) for detail in details),
             details,
         )
         estate.write("incident/cases/2/residue", words="what was read before containment was seen")

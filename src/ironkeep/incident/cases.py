@@ -164,6 +164,8 @@ def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
                 "a case is about people, tokens, devices, documents and secrets: what those open "
                 "follows from the links"
             )
+        if each.endswith("@*"):
+            raise InvalidRequest("name a version of the secret: mount/path@version")
     return subjects
 
 

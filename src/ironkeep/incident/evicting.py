@@ -29,6 +29,10 @@ _MEANS: Final = (
     "sessions of the account listed at the system while nobody has been given the new credential; "
     "the old one presented again"
 )
+_MEANS_IN_USE: Final = (
+    "the old credential presented again; sessions are not told apart, because the new credential "
+    "has been given out and its sessions look the same"
+)
 
 
 @dataclass(frozen=True)
@@ -258,9 +262,10 @@ def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[No
     turn, _ = yield nothing
     given_out = bool(desk.file.deeds.reads_of(NodeId(revoked.replacement)))
     successes = 0 if given_out else len(found)
+    means = _MEANS_IN_USE if given_out else _MEANS
     attempts = len(desk.file.probes(version, system)) + 1
     record = ev.Watched(
-        desk.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, _MEANS
+        desk.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
     )
     desk.house.scope.note(record, turn.now_ns, desk.by)
 

@@ -20,7 +20,10 @@ def make_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> by
     evidence = evidence_of(case, as_of_ns, log, Policy.parse(log.policy.encode()))
     verdict, exposure = decide(evidence)
     if verdict.opening < 0:
-        raise NotFound(f"the log shows no case {case} at that time")
+        raise NotFound(
+            f"no signed checkpoint shows case {case} at that time: if it was opened just now, ask "
+            "again in a second"
+        )
     pack = Pack(VERSION, case, as_of_ns, log, exposure, verdict)
     payload = state(pack, opening_digest(log, verdict.opening))
     vkey = key.verifier_key(KeyType.ED25519).format()

@@ -24,7 +24,7 @@ from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Entry
 from ironkeep.core.ids import MountUuid
-from ironkeep.core.node import NodeId, parse_node, secret_family
+from ironkeep.core.node import NodeId, NodeKind, kind_of, parse_node, secret_family
 from ironkeep.core.reach import EdgeKind
 from ironkeep.kernel.baselines import Baseline
 from ironkeep.kernel.credential_store import CredentialId
@@ -49,6 +49,18 @@ CUSTOM: Final = {
     "ironkeep-part-of": EdgeKind.WRAPS,
 }
 """Keys of a secret's custom metadata that say what it opens, wraps, or is a share of."""
+
+_THINGS: Final = frozenset(
+    {
+        NodeKind.SECRET,
+        NodeKind.PART,
+        NodeKind.DOCUMENT,
+        NodeKind.SYSTEM,
+        NodeKind.STORE,
+        NodeKind.PIPELINE,
+        NodeKind.BACKUP,
+    }
+)
 
 S = TypeVar("S", bound=ev.Scope)
 
@@ -275,8 +287,15 @@ class Scope:
 
 
 def _target(mount: MountUuid, name: str) -> NodeId:
+    """Return what a key's custom metadata names.
+
+    Whoever may write metadata must not make a person, a session or a device count as exposed.
+    """
     if ":" in name:
-        return parse_node(name)
+        target = parse_node(name)
+        if kind_of(target) not in _THINGS:
+            raise InvalidRequest(f"custom metadata links to things, not to a {kind_of(target)}")
+        return target
     return secret_family(mount, name.strip("/"))
 
 
