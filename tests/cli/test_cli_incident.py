@@ -120,6 +120,7 @@ def test_documents(server: ServerProcess, tmp_path: Path) -> None:
     assert "nothing was found" in incident(server, "document", "-name=other", str(leak)).out
 
 
+@pytest.mark.usefixtures("case")
 def test_what_is_wrong_is_said(server: ServerProcess) -> None:
     missing = incident(server, "verdict", "99")
     assert missing.code == 2
