@@ -118,6 +118,7 @@ def test_a_token_bound_to_addresses(vault: Vault) -> None:
     inside = vault.request(Operation.READ, "secret/data/app", token=token, remote="10.1.1.1:5")
     outside = vault.request(Operation.READ, "secret/data/app", token=token, remote="11.1.1.1:5")
     assert (inside.error, outside.error) == (None, PermissionDenied)
+    vault.request(Operation.DELETE, "auth/token/roles/here")
 
 
 def test_a_wrapped_token_is_opened_once_and_can_be_revoked_unopened(vault: Vault) -> None:
