@@ -98,12 +98,12 @@ def run(folder: Path, seed: int, kills: int) -> None:
 def test_a_server_killed_at_any_moment_comes_back_with_all_it_had_said(
     tmp_path: Path, seed: int
 ) -> None:
-    """Of the 18 ends of each run, 13 are kills under load, 3 while starting, and 2 are polite."""
-    run(tmp_path, seed, 18)
+    """Of the 22 ends of each run 15 are kills under load, 4 come at the start, 3 are polite."""
+    run(tmp_path, seed, 22)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_a_server_killed_hundreds_of_times_comes_back(tmp_path: Path, seed: int) -> None:
-    run(tmp_path, seed, 36)
+    run(tmp_path, seed, 44)
