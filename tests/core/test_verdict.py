@@ -287,6 +287,28 @@ def test_nothing_exempts_from_what_failed(name: str) -> None:
     assert verdict.outcome is Outcome.DISPROVEN
 
 
+def test_an_exemption_does_not_cover_what_happens_after_it() -> None:
+    """Accepting that somebody was not surveyed does not accept what they do next."""
+    spoil, subject = SPOILS["acts again"]
+    spoilt = spoil(sample_case())
+    early, late = (
+        spoilt.with_lines(
+            Line(place, "waiver", ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1)))
+        )
+        for place in (44, 95)
+    )
+    assert "acts again" in {item.check for item in verdict_of(early).open_items()}
+    assert verdict_of(late).outcome is Outcome.PROVEN
+
+
+def test_an_exemption_of_a_first_deed_does_not_hide_a_second() -> None:
+    spoil, subject = SPOILS["acts again"]
+    waiver = ev.Exempted(CASE, subject, "dora", "accepted", at(END_AT + 1))
+    again = request(96, "and again", "alice", accessor="")
+    case = spoil(sample_case()).with_lines(Line(95, "waiver", waiver), again)
+    assert "acts again" in {item.check for item in verdict_of(case).open_items()}
+
+
 @pytest.mark.parametrize("name", ["not witnessed", "scope cut", "case not opened"])
 def test_nothing_exempts_from_the_log_itself(name: str) -> None:
     spoil, subject = SPOILS[name]

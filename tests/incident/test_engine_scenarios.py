@@ -283,3 +283,25 @@ def test_a_head_that_waits_for_its_quorum_does_not_hide_the_one_before(estate: E
     journal.add_cosignatures(head.checkpoint, [estate.cosigner.cosign(head.checkpoint, seconds)])
     verdict = estate.get(f"incident/cases/{case}/verdict", estate.responder)
     assert verdict["witnessed_size"] == head.checkpoint.size
+
+
+@pytest.mark.parametrize(
+    ("open_us", "seen"),
+    [(10**6, None), (3_600 * 10**6, "used later"), (None, "not watched")],
+    ids=["its consumer's", "older than the hand-out", "nobody can tell"],
+)
+def test_a_session_is_told_by_when_it_began(
+    estate: Estate, open_us: int | None, seen: str | None
+) -> None:
+    """Once the new password is given out, only sessions from before that are the old one's."""
+    stolen(estate)
+    case = estate.open_case("person:engineer", start="3s")
+    for step in ("contain", "rotate", "kill"):
+        estate.on(case, step)
+    estate.read_password(estate.vault.root)
+    estate.vault.clock.advance(seconds=60)
+    account = estate.system.accounts["app"]
+    account.sessions, account.open_us = 1, open_us
+    estate.on(case, "probe")
+    found = {check for check, label in opened(estate.verdict(case)) if label == APP}
+    assert found & {"used later", "not watched"} == ({seen} if seen else set())

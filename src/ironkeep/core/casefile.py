@@ -166,7 +166,7 @@ class CaseFile:
         return self._back_in(principal, self.containment(principal))
 
     def escaped(self, principal: NodeId) -> Deed | None:
-        """Return the first deed of a principal that had been cut off and not let in again."""
+        """Return the last deed of a principal that had been cut off and not let in again."""
         return self._act_after(principal, self.containment(principal))
 
     def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:

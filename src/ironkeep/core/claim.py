@@ -54,11 +54,16 @@ class Status(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check has against a claim: about whom or what, in words."""
+    """What one check has against a claim: about whom or what, in words.
+
+    `entry` is the deed that it is about, where it is about one: an exemption given before that deed
+    does not cover it, for nobody accepts what has not happened yet.
+    """
 
     subject: str
     words: str
     status: Status = Status.OPEN
+    entry: int = -1
 
 
 @dataclass(frozen=True, slots=True)

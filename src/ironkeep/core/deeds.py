@@ -82,8 +82,8 @@ class Deeds:
         return self._by.get(actor, [])
 
     def acted_in(self, actor: NodeId, after: int, before: int | None) -> Deed | None:
-        """Return somebody's first deed between two entries of the log (None: its end)."""
-        for deed in self.by(actor):
+        """Return somebody's last deed between two entries of the log (None: its end)."""
+        for deed in reversed(self.by(actor)):
             if deed.index > after and (before is None or deed.index < before):
                 return deed
         return None

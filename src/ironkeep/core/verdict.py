@@ -112,8 +112,8 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
     found: dict[ClaimId, list[Item]] = {claim: [] for claim in ClaimId}
     for check in checks:
         for finding in check.find(file):
-            waiver = None if finding.status is Status.FAILED else granted.get(finding.subject)
-            if waiver is None:
+            waiver = granted.get(finding.subject)
+            if waiver is None or not _covers(waiver, finding):
                 found[check.claim].append(_item(file, check, finding))
             else:
                 used.append(_exemption(file, waiver, finding))
@@ -157,6 +157,10 @@ def _exemption(file: CaseFile, waiver: Filed[ev.Exempted], finding: Finding) -> 
     return Exemption(
         record.item, label, record.owner, record.reason, record.expires_ns, finding.words
     )
+
+
+def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
+    return finding.status is not Status.FAILED and finding.entry < waiver.index
 
 
 def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:

@@ -13,6 +13,7 @@ from ironkeep.core import evidence as ev
 from ironkeep.core.connector import ConnectorError, Probe
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests
 from ironkeep.core.ids import MountUuid
+from ironkeep.core.inventory import InventoryItem
 from ironkeep.core.node import NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.operation import Operation
 from ironkeep.incident.containing import require_contained
@@ -30,9 +31,12 @@ _MEANS: Final = (
     "the old one presented again"
 )
 _MEANS_IN_USE: Final = (
-    "the old credential presented again; sessions are not told apart, because the new credential "
-    "has been given out and its sessions look the same"
+    "sessions of the account listed at the system that began before the new credential was first "
+    "given out; the old one presented again"
 )
+_SLACK_NS: Final = 1_000_000_000
+"""A session that began so shortly before the new credential was given out may be its consumer's:
+asking the system how long sessions are open takes time, and the old one is refused by then."""
 
 
 @dataclass(frozen=True)
@@ -251,23 +255,41 @@ def _told(desk: Desk, which: CredentialId, number: int, state: Probe, why: str) 
 
 
 def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[None]:
-    """Record what is seen of a revoked credential's use: see _MEANS."""
+    """Record what is seen of a revoked credential's use: see _MEANS.
+
+    Where it cannot be told whose a session is, nothing is recorded, and the claim stays open.
+    """
     version = which.version(number)
     revoked = desk.file.revocations(version)[-1].record
     system = desk.house.credentials.system_of(turn.tx, which)
+    asked_ns = turn.now_ns
     try:
         found = yield from desk.house.credentials.sessions(turn, which)
     except ConnectorError:
         return
     turn, _ = yield nothing
-    given_out = bool(desk.file.deeds.reads_of(NodeId(revoked.replacement)))
-    successes = 0 if given_out else len(found)
-    means = _MEANS_IN_USE if given_out else _MEANS
+    reads = desk.file.deeds.reads_of(NodeId(revoked.replacement))
+    sessions = [session for _, session in found]
+    if reads:
+        successes = _begun_before(sessions, asked_ns, reads[0].deed.entry.time_ns - _SLACK_NS)
+    else:
+        successes = len(sessions)
+    if successes is None:
+        return
+    means = _MEANS_IN_USE if reads else _MEANS
     attempts = len(desk.file.probes(version, system)) + 1
     record = ev.Watched(
         desk.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
     )
     desk.house.scope.note(record, turn.now_ns, desk.by)
+
+
+def _begun_before(sessions: list[InventoryItem], asked_ns: int, until_ns: int) -> int | None:
+    """Return how many sessions began before until_ns; None when one does not tell."""
+    ages = [dict(session.attributes).get("open_us") for session in sessions]
+    if not all(age is not None and age.isdigit() for age in ages):
+        return None
+    return sum(asked_ns - int(age or 0) * 1_000 < until_ns for age in ages)
 
 
 def _answered(name: str) -> Callable[[Call, list[dict[str, Any]]], Response]:

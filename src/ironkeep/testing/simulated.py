@@ -37,11 +37,12 @@ class Fault(Enum):
 
 @dataclass
 class Account:
-    """One login."""
+    """One login; `open_us` is how long its sessions are open, None where the system cannot tell."""
 
     password: bytes
     may_log_in: bool = True
     sessions: int = 0
+    open_us: int | None = None
 
 
 @dataclass
@@ -117,8 +118,9 @@ class SimulatedSystem:
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
         """Return the open sessions."""
         self._as_admin("sessions", target, lambda: None)
-        count = self.accounts[username].sessions if username in self.accounts else 0
-        return tuple(item(Kind.SESSION, "session", str(n), {}) for n in range(count))
+        account = self.accounts.get(username) or Account(b"")
+        age = {} if account.open_us is None else {"open_us": str(account.open_us)}
+        return tuple(item(Kind.SESSION, "session", str(n), age) for n in range(account.sessions))
 
     def inventory(self, target: Target) -> Inventory:
         """Return the accounts and whatever a test put in."""

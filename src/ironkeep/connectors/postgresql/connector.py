@@ -38,7 +38,8 @@ _SESSIONS: Final[LiteralString] = (
     """
     SELECT s.pid::text || ' since ' || s.backend_start::text, s.usesysid::text AS role_number,
         s.backend_type, s.datname AS database, host(s.client_addr) AS client_address,
-        s.application_name, s.state, t.client_serial::text AS client_certificate
+        s.application_name, s.state, t.client_serial::text AS client_certificate,
+        (extract(epoch FROM clock_timestamp() - s.backend_start) * 1000000)::bigint::text AS open_us
     """
     + _THEIRS
 )

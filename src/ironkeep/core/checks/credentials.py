@@ -36,13 +36,13 @@ def released_again(file: CaseFile) -> Iterator[Finding]:
     """
     for version in file.credentials:
         for last in file.revocations(version)[-1:]:
-            for read in file.deeds.reads_of(version):
+            for read in reversed(file.deeds.reads_of(version)):
                 index = read.deed.index
                 if index > last.index and any(
                     _is_out(file, who, index) for who in read.deed.actors
                 ):
                     words = f"released at entry {index} to somebody exposed, after it was revoked"
-                    yield Finding(version, words)
+                    yield Finding(version, words, entry=index)
                     break
 
 
@@ -91,7 +91,7 @@ def delivered_early(file: CaseFile) -> Iterator[Finding]:
     for revoked, index, _ in _deliveries(file):
         if index < revoked.index:
             words = f"delivered at entry {index}, before the old one was revoked"
-            yield Finding(revoked.record.replacement, words)
+            yield Finding(revoked.record.replacement, words, entry=index)
 
 
 def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
@@ -99,7 +99,7 @@ def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
     for revoked, index, consumer in _deliveries(file):
         if _is_out(file, consumer, index):
             words = f"delivered at entry {index} to {file.estate.label(consumer)}, who is exposed"
-            yield Finding(revoked.record.replacement, words)
+            yield Finding(revoked.record.replacement, words, entry=index)
 
 
 def issued_from_exposed(file: CaseFile) -> Iterator[Finding]:

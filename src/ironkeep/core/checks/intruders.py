@@ -42,7 +42,8 @@ def acts_again(file: CaseFile) -> Iterator[Finding]:
     for principal in file.principals:
         deed = file.escaped(principal)
         if deed is not None and kind_of(principal) is not NodeKind.SESSION:
-            yield Finding(principal, f"acted at entry {deed.index}, after it was cut off")
+            words = f"acted at entry {deed.index}, after it was cut off"
+            yield Finding(principal, words, entry=deed.index)
 
 
 def ended_session_worked(file: CaseFile) -> Iterator[Finding]:
