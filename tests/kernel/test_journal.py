@@ -465,8 +465,7 @@ def test_segments_stay_until_their_leaves_are_signed_and_fill_bundles() -> None:
     assert 256 < kept <= 512, "leaves from 512 on have no full bundle yet"
 
 
-def test_bundles_are_written_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wals, "BUNDLES_PER_CALL", 1)
+def test_bundles_are_written_a_few_at_a_time() -> None:
     files = MemoryLogFiles(LogDisk())
     journal = open_sample(files)
     while journal.next_index < 1_100:

@@ -18,7 +18,7 @@ The invariants, each of which protects the log from being killed by its own serv
 import hmac
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from hashlib import blake2b, sha256
 from typing import Final
 
@@ -102,7 +102,6 @@ class Journal:
         self._room = _PAYLOAD_ROOM
         self._digest = wal.digest
         self._closed: deque[Frame] = deque()
-        self._grown: deque[Sequence[bytes]] = deque()
 
     @property
     def key(self) -> VerifierKey:
@@ -183,7 +182,7 @@ class Journal:
         if frame.end > self._wal.size:
             raise IntegrityError(f"frame {frame.first} was not written")
         while self._closed and self._closed[0].end <= self._wal.size:
-            self._grown.append(self._closed.popleft().leaf_hashes)
+            self._tree.add(self._closed.popleft().leaf_hashes)
 
     def discard(self) -> None:
         """Forget everything that is not durable; call only while `write` is not running.
@@ -192,7 +191,7 @@ class Journal:
         forgotten leaf may have reached a disk or an outbox.
         """
         while self._closed and self._closed[0].end <= self._wal.size:
-            self._grown.append(self._closed.popleft().leaf_hashes)
+            self._tree.add(self._closed.popleft().leaf_hashes)
         self._closed.clear()
         self._reset()
         self._key = None
@@ -233,7 +232,7 @@ class Journal:
             frame = read_frame(data, 0, self._wal.digest)
             assert frame is not None
             self.write(frame)
-            self._grown.append(frame.leaf_hashes)
+            self._tree.add(frame.leaf_hashes)
         self._key = None
         self.next_index = self._wal.size
         self._digest = self._wal.digest
@@ -335,15 +334,11 @@ class Journal:
             )
 
     def _checkpoint(self) -> bytes | None:
-        hashes: list[bytes] = []
-        while self._grown:
-            hashes += self._grown.popleft()
-        self._tree.grow(hashes)
-        size = self._tree.size
+        size, root = self._tree.save()
         head = self._heads.published
         if size <= (head.checkpoint.size if head else 0):
             return None
-        checkpoint = Checkpoint(self.origin, size, self._tree.root())
+        checkpoint = Checkpoint(self.origin, size, root)
         note = checkpoint.sign(self._signer)
         self._files.replace(SIGNED, note.serialise())
         self._files.replace(PUBLISHED, note.serialise())

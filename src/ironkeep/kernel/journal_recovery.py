@@ -164,7 +164,8 @@ def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -
     """Return the tree over all leaves; made from the leaves if the hash files do not fit."""
     try:
         tree = HashTree(files, Frontier.from_tiles(replayed.start, hash_reader(files)))
-        tree.grow(replayed.leaf_hashes())
+        tree.add(replayed.leaf_hashes())
+        tree.save()
         if all(tree.root_at(one.size) == one.root for one in promised):
             return tree
     except IntegrityError:
@@ -172,8 +173,10 @@ def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -
         pass
     tree = HashTree(files, Frontier())
     for hashes in sealed_hashes(files, replayed.start):
-        tree.grow(hashes)
-    tree.grow(replayed.leaf_hashes())
+        tree.add(hashes)
+        tree.save()
+    tree.add(replayed.leaf_hashes())
+    tree.save()
     return tree
 
 
