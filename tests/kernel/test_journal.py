@@ -7,7 +7,7 @@ import pytest
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, TooLarge, Unavailable
 from ironkeep.core.event import Entry
 from ironkeep.core.leaf import is_key
-from ironkeep.kernel import frame as frames, journal as journals, wal as wals
+from ironkeep.kernel import frame as frames, journal as journals
 from ironkeep.kernel.journal import ENTRIES_PER_KEY, Journal
 from ironkeep.kernel.log_reader import Reader
 from ironkeep.kernel.wal import RESERVE
