@@ -459,7 +459,8 @@ def test_segments_stay_until_their_leaves_are_signed_and_fill_bundles() -> None:
     assert not journal.seal_segments()
     assert "tile/entries/000" not in disk.files, "nothing is signed yet"
     journal.checkpoint()
-    journal.seal_segments()
+    while journal.seal_segments():
+        pass
     first = min(name for name in disk.files if name.endswith(".wal"))
     kept = int(first.removeprefix("wal/").removesuffix(".wal"))
     assert 256 < kept <= 512, "leaves from 512 on have no full bundle yet"

@@ -5,8 +5,8 @@ so a tile of any width, at any size, is a slice. The files are derived: they can
 the leaves.
 """
 
+from collections import deque
 from collections.abc import Sequence
-from threading import Lock
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
@@ -22,9 +22,8 @@ class HashTree:
     def __init__(self, files: LogFiles, frontier: Frontier) -> None:
         self._files: Final = files
         self._frontier: Final = frontier
-        self._lock: Final = Lock()
-        self._saved = frontier.size
-        self._fresh: list[list[bytes]] = []
+        self._saved = frontier.copy()
+        self._fresh: Final[deque[tuple[list[list[bytes]], Frontier]]] = deque()
 
     def add(self, leaf_hashes: Sequence[bytes]) -> None:
         """Append leaves by their hashes; no file holds them yet.
@@ -32,21 +31,24 @@ class HashTree:
         Batch by batch this costs the loop a microsecond a leaf. A second's leaves at once, on
         another thread, would hold the interpreter lock for many batches.
         """
-        with self._lock:
-            self._frontier.append(leaf_hashes, self._fresh)
+        levels: list[list[bytes]] = []
+        self._frontier.append(leaf_hashes, levels)
+        self._fresh.append((levels, self._frontier.copy()))
 
     def save(self) -> tuple[int, bytes]:
-        """Make the files hold all leaves durably; return the size and the root hash of these."""
-        with self._lock:
-            size, root = self._frontier.size, self._frontier.root()
-            before, levels = self._saved, self._fresh
-            self._saved, self._fresh = size, []
-        for level, hashes in enumerate(levels):
+        """Make the files hold what was added durably; return the size and the root hash of that."""
+        before, whole = self._saved.size, list[list[bytes]]()
+        while self._fresh:
+            levels, self._saved = self._fresh.popleft()
+            whole.extend([] for _ in range(len(levels) - len(whole)))
+            for level, hashes in enumerate(levels):
+                whole[level] += hashes
+        for level, hashes in enumerate(whole):
             if hashes:
                 at = (before >> (TILE_HEIGHT * level)) * HASH_SIZE
                 self._files.write(_name(level), at, b"".join(hashes))
                 self._files.sync(_name(level))
-        return size, root
+        return self._saved.size, self._saved.root()
 
     def root_at(self, size: int) -> bytes:
         """Return the root hash of the first size leaves."""
