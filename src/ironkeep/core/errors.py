@@ -7,6 +7,9 @@
     │   ├── TooLarge            past a named limit on size
     │   └── UnsupportedMedia    a PATCH that is not application/merge-patch+json
     ├── PermissionDenied        unknown token, or no policy grants the operation
+    │   ├── DeviceRefused       the token, or its device, may not be used from there
+    │   ├── StepUpNeeded        a touch of the caller's authenticator is needed first
+    │   └── OverBudget          the caller read as many secrets as it may for now
     ├── NotFound                nothing at that path, and the caller may know it
     ├── UnsupportedOperation    the path exists, this operation on it does not
     ├── TooManyRequests         a limit on rate or count; says when to come back
@@ -65,6 +68,28 @@ class PermissionDenied(IronkeepError):
     """Unknown token, or no policy grants the operation."""
 
     code = "permission_denied"
+
+
+class DeviceRefused(PermissionDenied):
+    """The token, or its device, may not be used from where the request came."""
+
+    code = "device_refused"
+
+
+class StepUpNeeded(PermissionDenied):
+    """A touch of the caller's authenticator is needed first; `link` is where it is given."""
+
+    code = "step_up_needed"
+
+    def __init__(self, message: str, link: str = "") -> None:
+        super().__init__(message)
+        self.link = link
+
+
+class OverBudget(PermissionDenied):
+    """The caller read as many different secrets as it may for now."""
+
+    code = "over_budget"
 
 
 class NotFound(IronkeepError):

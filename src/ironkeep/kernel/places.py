@@ -22,6 +22,9 @@ MOUNTS: Final = "sys/mounts"
 JOURNAL: Final = "sys/journal"
 UPKEEP: Final = "sys/upkeep"
 CUBBYHOLE: Final = "sys/cubbyhole"
+DEVICES: Final = "sys/devices"
+CLASSES: Final = "sys/classes"
+ALERTS: Final = "sys/alerts"
 
 
 def segment(name: str) -> str:

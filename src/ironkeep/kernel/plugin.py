@@ -21,6 +21,7 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.names import Place
+from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenSpec
 
@@ -51,6 +52,7 @@ class Request(msgspec.Struct):
     wrap_ttl_seconds: int | None = None
     namespace: str = ""
     parent: str = ""
+    peer: Peer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ class Route:
     and a list pattern is written that way. `input` is a frozen dataclass from which fields are
     parsed with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`.
     `exists` turns update into create when it answers False. `audited` names the input fields fit to
-    record. `plain` returns the one spelling of a path below the mount, where the handler takes
+    record. `secret` says that the answer holds a secret that is kept here: its class and the
+    caller's budget are asked first, and no other route of an engine may release one. `plain` returns the one spelling of a path below the mount, where the handler takes
     several for the same thing: policy is asked about that one too.
     """
 
@@ -194,6 +197,7 @@ class Route:
     exists: Callable[[Call], bool] | None = None
     audited: tuple[str, ...] = ()
     releases: bool = False
+    secret: bool = False
     sudo: bool = False
     login: bool = False
     open: bool = False

@@ -58,6 +58,8 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     mount: MountAccessor = MountAccessor("")
     wraps: bool = False
     creation_path: str = ""
+    peer: str = ""
+    """Hex SHA-256 of the public key of the client certificate that it is bound to, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class TokenSpec:
     role: str = ""
     id: str = ""
     warnings: tuple[str, ...] = ()
+    device: DeviceId = DeviceId("")
+    peer: str = ""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,114 @@
+"""Which class each secret has: a table of prefixes, of which the strictest match holds.
+
+    sys/classes : table -> every rule
+
+A rule speaks of a mount by its uuid and of a prefix of the path below it, by whole segments, so a
+remount moves nothing and `prod` says nothing of `production`. One record holds all rules: they are
+asked on every read, and a few hundred are a lot.
+"""
+
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import MountUuid
+from ironkeep.core.ports import Row
+from ironkeep.core.secret_class import BY_TEXT, SecretClass
+from ironkeep.kernel.history import History
+from ironkeep.kernel.places import CLASSES, StoreOf
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.state import Tx
+
+MAX_RULES: Final = 1_024
+"""Rules in the table: one record, read with every change of anything."""
+MAX_PREFIX: Final = 1_024
+KIND: Final = "classes"
+
+_TABLE: Final = "table"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One prefix below one mount; "" is the whole mount."""
+
+    mount: MountUuid
+    prefix: str
+    guard: str
+
+
+class Table(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All rules."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+_CODEC: Final = Codec(Table)
+
+
+class Classes:
+    """Keeps the table."""
+
+    def __init__(self, stores: StoreOf, history: History) -> None:
+        self._stores: Final = stores
+        self._history: Final = history
+        self._row: Row | None = None
+        self._table = Table()
+
+    def table(self, tx: Tx) -> Table:
+        """Return the table; the same object while its row is the same."""
+        store = self._stores(tx, CLASSES)
+        row = store.row(_TABLE)
+        if row is not self._row:
+            self._table = (
+                Table() if row is None else _CODEC.decode(store.open_row(store.key_of(_TABLE), row))
+            )
+            self._row = row
+        return self._table
+
+    def of(self, tx: Tx, mount: MountUuid, path: str) -> SecretClass:
+        """Return the class of a secret at path below a mount."""
+        rules = self.table(tx).rules
+        if not rules:
+            return SecretClass.OPEN
+        return max(
+            (BY_TEXT[rule.guard] for rule in rules if _matches(rule, mount, path)),
+            default=SecretClass.OPEN,
+        )
+
+    def rule(self, tx: Tx, mount: MountUuid, prefix: str) -> Rule | None:
+        """Return the rule for exactly that prefix, or None."""
+        for rule in self.table(tx).rules:
+            if (rule.mount, rule.prefix) == (mount, prefix):
+                return rule
+        return None
+
+    def put(self, tx: Tx, rule: Rule, now_ns: int) -> None:
+        """Add a rule, or replace the one for its prefix; raise InvalidRequest past the limits."""
+        if rule.guard not in BY_TEXT:
+            raise InvalidRequest(f"a class is one of {', '.join(BY_TEXT)}")
+        if len(rule.prefix) > MAX_PREFIX:
+            raise InvalidRequest(f"a prefix has at most {MAX_PREFIX} characters")
+        others = self._without(tx, rule.mount, rule.prefix)
+        if len(others) >= MAX_RULES:
+            raise InvalidRequest(f"there are at most {MAX_RULES} rules: put them higher up")
+        self._save(tx, (*others, rule), now_ns)
+
+    def delete(self, tx: Tx, mount: MountUuid, prefix: str, now_ns: int) -> None:
+        """Remove a rule; one that is not there is fine."""
+        self._save(tx, self._without(tx, mount, prefix), now_ns)
+
+    def _without(self, tx: Tx, mount: MountUuid, prefix: str) -> tuple[Rule, ...]:
+        rules = self.table(tx).rules
+        return tuple(rule for rule in rules if (rule.mount, rule.prefix) != (mount, prefix))
+
+    def _save(self, tx: Tx, rules: tuple[Rule, ...], now_ns: int) -> None:
+        raw = _CODEC.encode(Table(tuple(sorted(rules, key=lambda r: (r.mount, r.prefix)))))
+        self._stores(tx, CLASSES).put(_TABLE, raw)
+        self._history.record(tx, KIND, _TABLE, raw, now_ns)
+
+
+def _matches(rule: Rule, mount: MountUuid, path: str) -> bool:
+    if rule.mount != mount:
+        return False
+    prefix = rule.prefix
+    return not prefix or path == prefix or path.startswith(prefix + "/")

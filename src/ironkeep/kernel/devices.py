@@ -1,0 +1,180 @@
+"""Enrolled devices, and whether a token may be used from where it is used.
+
+    sys/devices : device / id -> the record
+                  owner / entity / id -> b""
+                  authority -> the certificate of the device authority (DER)
+
+A token that is bound to a device, or to a key, is good over a connection that proves it and nowhere
+else. Theft of a token, of a cookie or of a file full of them is therefore worth nothing; what runs
+on the device itself is for step-up, budgets and other people to bound.
+"""
+
+from typing import Final, Literal
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.kernel.peer import Peer
+from ironkeep.kernel.places import DEVICES, StoreOf
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import TokenRecord
+
+KeyKind = Literal["tpm", "pkcs11", "file"]
+"""Where the device's key is, the strongest first; a file can be copied."""
+Ownership = Literal["corporate", "personal"]
+DeviceState = Literal["pending", "active", "revoked"]
+
+AUTHORITY: Final = "authority"
+
+_MAX_REMEMBERED: Final = 4_096
+
+
+class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One device. Times are POSIX nanoseconds; `key` is K_dev as SubjectPublicKeyInfo (DER).
+
+    `decided_by`, `reason` and `expires_ns` are the decision that let it in. `posture_until_ns` is
+    how long its last report is believed; `findings` say in plain words what was wrong with it.
+    `segments` are those that it may ask, none meaning the house alone.
+    """
+
+    id: DeviceId
+    owner: EntityId
+    name: str
+    ownership: Ownership
+    key_kind: KeyKind
+    key: bytes
+    created_ns: int
+    state: DeviceState = "pending"
+    decided_by: EntityId = EntityId("")
+    reason: str = ""
+    decided_ns: int = 0
+    expires_ns: int = 0
+    posture_ok: bool = False
+    posture_until_ns: int = 0
+    findings: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+
+
+_DEVICE: Final = Codec(DeviceRecord)
+
+
+class Devices:
+    """Keeps devices, and judges the ends of connections."""
+
+    def __init__(self, stores: StoreOf) -> None:
+        self._stores: Final = stores
+        self._issued: dict[bytes, tuple[bytes, bool]] = {}
+
+    def get(self, tx: Tx, device: DeviceId) -> DeviceRecord | None:
+        """Return a device, or None."""
+        raw = self._stores(tx, DEVICES).get(_path(device)) if _is_name(device) else None
+        return None if raw is None else _DEVICE.decode(raw)
+
+    def put(self, tx: Tx, record: DeviceRecord) -> None:
+        """Store a device, new or changed."""
+        if not _is_name(record.id):
+            raise InvalidRequest("no such device id")
+        store = self._stores(tx, DEVICES)
+        store.put(_path(record.id), _DEVICE.encode(record))
+        store.put(f"owner/{record.owner}/{record.id}", b"")
+
+    def ids(self, tx: Tx) -> list[DeviceId]:
+        """Return the ids of all devices, sorted."""
+        return [DeviceId(name) for name in self._stores(tx, DEVICES).names("device")]
+
+    def owned(self, tx: Tx, owner: EntityId) -> list[DeviceId]:
+        """Return the ids of a person's devices, sorted."""
+        return [DeviceId(name) for name in self._stores(tx, DEVICES).names(f"owner/{owner}")]
+
+    def authority(self, tx: Tx) -> bytes | None:
+        """Return the certificate (DER) of the authority that names devices; None before the first.
+        """
+        return self._stores(tx, DEVICES).get(AUTHORITY)
+
+    def set_authority(self, tx: Tx, certificate: bytes) -> None:
+        """Name devices by certificates of this authority (DER) from now on."""
+        self._stores(tx, DEVICES).put(AUTHORITY, certificate)
+
+    def device_of(self, tx: Tx, peer: Peer | None, now_ns: int) -> DeviceRecord | None:
+        """Return the active device at the other end, None when there is none to be believed.
+
+        Its posture is not asked here: a device reports it over the same kind of connection.
+        """
+        if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
+            return None
+        record = self.get(tx, peer.device)
+        if record is None or self._standing(record, now_ns):
+            return None
+        return record
+
+    def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> str:
+        """Return why a token may not be used from there; "" when it may.
+
+        A token bound to neither a device nor a key may be used from anywhere.
+        """
+        if token.peer:
+            if peer is None:
+                return "the token is bound to a client certificate, and none was shown"
+            if peer.key != token.peer or not peer.from_ns <= now_ns < peer.until_ns:
+                return "the token is bound to the key of another client certificate"
+        if not token.device:
+            return ""
+        if peer is None or not peer.device:
+            return f"the token is bound to device {token.device}, and came from none"
+        if peer.device != token.device or not self._is_named(tx, peer, now_ns):
+            return f"the token is bound to device {token.device}, and came from another"
+        record = self.get(tx, token.device)
+        if record is None:
+            return f"device {token.device} is not enrolled"
+        return self._standing(record, now_ns) or _posture(record, now_ns)
+
+    def _standing(self, record: DeviceRecord, now_ns: int) -> str:
+        if record.state != "active":
+            return f"device {record.id} is {record.state}"
+        if record.expires_ns and now_ns >= record.expires_ns:
+            return f"the decision to let device {record.id} in has ended: ask for a new one"
+        return ""
+
+    def _is_named(self, tx: Tx, peer: Peer, now_ns: int) -> bool:
+        """Return whether a certificate is valid now and was issued by the device authority."""
+        if not peer.from_ns <= now_ns < peer.until_ns:
+            return False
+        authority = self.authority(tx)
+        if authority is None:
+            return False
+        known = self._issued.get(peer.certificate)
+        if known is None or known[0] != authority:
+            if len(self._issued) >= _MAX_REMEMBERED:
+                self._issued.clear()
+            known = authority, _is_issued(peer.certificate, authority)
+            self._issued[peer.certificate] = known
+        return known[1]
+
+
+def _is_issued(certificate: bytes, authority: bytes) -> bool:
+    try:
+        issuer = x509.load_der_x509_certificate(authority)
+        x509.load_der_x509_certificate(certificate).verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _posture(record: DeviceRecord, now_ns: int) -> str:
+    if not record.posture_ok:
+        return "; ".join(record.findings) or f"device {record.id} has not reported its state yet"
+    if now_ns >= record.posture_until_ns:
+        return f"device {record.id} has fallen silent: start its agent, which reports at once"
+    return ""
+
+
+def _is_name(device: DeviceId) -> bool:
+    return bool(device) and "/" not in device
+
+
+def _path(device: DeviceId) -> str:
+    return f"device/{device}"
