@@ -66,11 +66,11 @@ class Barrier:
 
     __slots__ = ("_aad", "_ciphers", "_names", "_open_sealed", "segment")
 
-    def __init__(self, keyring: Keyring, entropy: Entropy) -> None:
+    def __init__(self, keyring: Keyring, entropy: Entropy, space: bytes = BARRIER_SPACE) -> None:
         self.segment: Final[SegmentId] = keyring.segment
         self._ciphers: Final = Ciphers(keyring, entropy)
         self._open_sealed: Final = self._ciphers.open_sealed
-        self._names: Final = Names(keyring.segment, keyring.name_key)
+        self._names: Final = Names(keyring.segment, keyring.name_key, space)
         self._aad: Final = _PURPOSE + bytes([len(keyring.segment)]) + keyring.segment.encode()
 
     @property
@@ -229,7 +229,7 @@ class Store:
         """Yield the keys of all rows below, what is inside a folder before the folder."""
         for key, _ in self._view.scan(children):
             if key[KIND_AT : KIND_AT + 1] != RECORD:
-                yield from self._rows(BARRIER_SPACE + key[KIND_AT + 1 :])
+                yield from self._rows(key[:1] + key[KIND_AT + 1 :])
             yield key
 
     def _is_empty(self, children: bytes) -> bool:

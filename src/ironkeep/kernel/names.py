@@ -2,12 +2,15 @@
 
     node of a place   = BLAKE2b-16(name key, segment ‖ namespace ‖ mount uuid)
     node of a child   = BLAKE2b-16(name key, parent node ‖ name)
-    row key           = 0x01 ‖ parent node ‖ kind ‖ node      kind 0x00 folder, 0x01 record
+    row key           = space ‖ parent node ‖ kind ‖ node     kind 0x00 folder, 0x01 record
+
+The space is one byte: 0x01 for the house, one of its own for each further segment, so that rows can
+be told apart by segment without any key (kernel/segments.py).
 
 Spec: keyed BLAKE2b, RFC 7693, used as a PRF. The children of one folder share a prefix, so they can
 be listed; that is also what leaks to a reader of the database: the shape of the tree, how many
-children a node has, and which row changes when. Equal names under different parents have unrelated
-nodes.
+children a node has, which segment a row is of, and which row changes when. Equal names under
+different parents have unrelated nodes.
 
 A place is a namespace and a mount's UUID, never the mount's path, so a remount moves no row.
 """
@@ -59,11 +62,12 @@ class Folder(NamedTuple):
 class PlaceNames:
     """The blind keys of one place."""
 
-    __slots__ = ("_memo", "_names", "_root", "place")
+    __slots__ = ("_memo", "_names", "_root", "_space", "place")
 
     def __init__(self, names: "Names", place: Place, root: bytes) -> None:
         self.place: Final = place
         self._names: Final = names
+        self._space: Final = names.space
         self._root: Final = root
         self._memo: Final[dict[str, bytes]] = {}
 
@@ -88,7 +92,7 @@ class PlaceNames:
         "" is the place itself; "a/" and "a" are the same folder, "a//" is the nameless one in it.
         """
         if not prefix:
-            return BARRIER_SPACE + self._root
+            return self._space + self._root
         return self._descend(_split(prefix.removesuffix("/")))[-1].children
 
     def forget(self) -> None:
@@ -100,7 +104,7 @@ class PlaceNames:
         parent = self._root
         for folder in folders:
             parent = self._names.child(parent, folder)
-        key = BARRIER_SPACE + parent + RECORD + self._names.child(parent, name)
+        key = self._space + parent + RECORD + self._names.child(parent, name)
         self._names.charge(len(path))
         self._memo[path] = key
         return key
@@ -110,8 +114,8 @@ class PlaceNames:
         parent = self._root
         for name in names:
             node = self._names.child(parent, name)
-            row_key = BARRIER_SPACE + parent + FOLDER + node
-            folders.append(Folder(name, row_key, BARRIER_SPACE + node))
+            row_key = self._space + parent + FOLDER + node
+            folders.append(Folder(name, row_key, self._space + node))
             parent = node
         return folders
 
@@ -123,9 +127,10 @@ class Names:
     starts anew, which costs a few microseconds a path; keeping an order would cost on every hit.
     """
 
-    __slots__ = ("_charged", "_places", "_prf", "_segment")
+    __slots__ = ("_charged", "_places", "_prf", "_segment", "space")
 
-    def __init__(self, segment: SegmentId, name_key: Secret) -> None:
+    def __init__(self, segment: SegmentId, name_key: Secret, space: bytes = BARRIER_SPACE) -> None:
+        self.space: Final = space
         self._segment: Final = segment
         self._prf: Final = hashlib.blake2b(
             digest_size=NODE_BYTES, key=name_key.reveal(), person=b"ironkeep-name-v1"
