@@ -106,6 +106,8 @@ class Server:
             {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
+        self.client_cas: list[bytes] = []
+        self.house.on_client_ca = self.client_cas.append
         self.house.older_log = self.logs.older
         self.house.start(__version__)
 
@@ -147,6 +149,9 @@ class Server:
         committer.await_quorum = self.config.quorum > 0
         service = Service(Pipeline(self.house), committer, _defect)
         servers = Servers(service, self.config.listeners)
+        for certificate in self.client_cas:
+            servers.trust(certificate)
+        self.house.on_client_ca = servers.trust
         committer.nudge()
         serving = asyncio.create_task(servers.run())
         ticking = asyncio.create_task(self._tick(committer, stop))

@@ -32,6 +32,8 @@ _ONCE: Final = frozenset(
      b"x-vault-wrap-ttl"}
 )  # fmt: skip
 """Given twice, these could be read in one way by a proxy and in another by us."""
+PEER: Final = "ironkeep.peer"
+"""The scope's extension that holds who is at the other end: see api/protocol.py."""
 _HEALTH: Final = "sys/health"
 _OK: Final = 200
 
@@ -76,9 +78,11 @@ class App:
         body = await self._read(receive, headers)
         client = scope["client"]
         remote = f"{client[0]}:{client[1]}" if client else ""
-        return wire.parse(
+        request = wire.parse(
             scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
         )
+        request.peer = scope.get("extensions", {}).get(PEER)
+        return request
 
     async def _answer(self, request: Request) -> Answer | None:
         loop = asyncio.get_running_loop()

@@ -16,11 +16,13 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ironkeep.api import wire
+from ironkeep.api.asgi import PEER
 from ironkeep.api.head import Heads
 from ironkeep.api.service import Service, refusal
-from ironkeep.core.errors import IronkeepError
+from ironkeep.core.errors import InvalidRequest, IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.plugin import Request
 
 HEAD_SECONDS: Final = 10.0
@@ -62,6 +64,7 @@ class Protocol(HttpToolsProtocol):
         self._heads: Final = heads
         self._remote = ""
         self._secure = False
+        self._peer: Peer | None = None
         self._held = b""
         self._pending = False
         self._ending = False
@@ -79,6 +82,8 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._remote = f"{self.client[0]}:{self.client[1]}" if self.client else ""
         self._secure = self.scheme == "https"
+        if self._secure:
+            self._peer = _peer_of(transport)
         self._began = self._heard = self.loop.time()
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(503, "too many connections: try again shortly")
@@ -150,8 +155,9 @@ class Protocol(HttpToolsProtocol):
         self._due_head = False
         self._pending = True
         request = Request(
-            op, path, body, head.token, self._remote, head.wrap_ttl_seconds, head.namespace
-        )
+            op, path, body, head.token, self._remote, head.wrap_ttl_seconds, head.namespace,
+            "", self._peer,
+        )  # fmt: skip
         self._service.submit(request, self._reply)
         return True
 
@@ -221,6 +227,8 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Give LIST its name back."""
         super().on_headers_complete()
+        if self._peer is not None:
+            self.scope["extensions"] = {PEER: self._peer}  # type: ignore[dict-item]
         if self._listing:
             # The task that reads the scope has not run yet.
             self._listing = False
@@ -279,3 +287,15 @@ class Protocol(HttpToolsProtocol):
             self._ending = True
         else:
             super().shutdown()
+
+
+def _peer_of(transport: asyncio.BaseTransport) -> Peer | None:
+    """Return who proved to hold a client certificate in the handshake; None for everybody else."""
+    tls = transport.get_extra_info("ssl_object")
+    certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+    if not certificate:
+        return None
+    try:
+        return Peer.of(certificate)
+    except InvalidRequest:
+        return None  # verified, and yet not to be read: nobody we know

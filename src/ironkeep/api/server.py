@@ -64,6 +64,12 @@ class Servers:
             for server, sock in self._servers
         ]
 
+    def trust(self, certificate: bytes) -> None:
+        """Accept client certificates of this CA (DER) in handshakes from now on."""
+        for server, _ in self._servers:
+            if server.config.ssl is not None:
+                server.config.ssl.load_verify_locations(cadata=certificate)
+
     async def run(self) -> None:
         """Serve until `stop`."""
         sweeping = asyncio.create_task(self._sweep())
@@ -159,8 +165,9 @@ def tls_context(listener: Listener) -> ssl.SSLContext:
         context.load_cert_chain(str(listener.cert_file), str(listener.key_file))
         if listener.client_ca_file is not None:
             context.load_verify_locations(str(listener.client_ca_file))
-            required = listener.require_client_cert
-            context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+        # Without a CA, nobody's certificate is accepted; the vault adds those that it makes itself.
+        required = listener.require_client_cert
+        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         raise InvalidRequest(f"cannot load the listener's certificate or key: {error}") from None
     return context

@@ -84,6 +84,8 @@ class Service:
             headers.append((b"content-type", answer.content_type.encode()))
             if answer.receipt is not None:
                 headers.append((b"x-ironkeep-audit", answer.receipt.header.encode()))
+        if answer is not None and answer.step_up:
+            headers.append((b"www-authenticate", _step_up(answer.step_up)))
         if status in (429, 503):
             headers.append((b"retry-after", b"1"))
         return Rendered(status, headers, body)
@@ -121,6 +123,15 @@ def refusal(status: int, text: str) -> bytes:
 def errors_body(text: str) -> bytes:
     """Return Vault's body of an error; one without a text has an empty list."""
     return json.dumps({"errors": [text] if text else []}, separators=(",", ":")).encode()
+
+
+def _step_up(link: str) -> bytes:
+    """Return the challenge of RFC 9470, with where the touch is given."""
+    text = (
+        'Bearer error="insufficient_user_authentication", '
+        f'error_description="{link}", acr_values="phr", max_age="60"'
+    )
+    return text.encode("latin-1", "replace")
 
 
 _LOST: Final = errors_body(

@@ -1,12 +1,13 @@
 """The one place that says yes: a pure function from facts to a decision.
 
-Whatever weighs in (policy, and later segment, device posture, budget, step-up and approval) arrives
-here as a fact. Everything is denied that is not allowed by name.
+Whatever weighs in (policy, the token's binding, segments, a secret's class, step-up, approval,
+budget) arrives here as a fact. Everything is denied that is not allowed by name.
 """
 
 from dataclasses import dataclass
 
 from ironkeep.core.acl import Decision
+from ironkeep.core.secret_class import SecretClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Facts:
 
     `login` routes need no token by their nature; `open` ones answer strangers the same as anybody;
     `any_token` ones need a token, and show each caller only what it may see.
-    `policy` is None when nobody is authenticated.
+    `policy` is None when nobody is authenticated. `flow` is why the caller's segment may not ask
+    the mount's, "" when it may.
     """
 
     login: bool
@@ -23,6 +25,24 @@ class Facts:
     any_token: bool
     needs_sudo: bool
     policy: Decision | None
+    flow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What is known of a read of a secret that policy allows.
+
+    `touched` and `approved`: a step-up, or an approval, for exactly this request was given and
+    is used up by it. `over` is why the budget is spent, "" when it is not; `near` that its soft
+    limit is passed. `known` is whether a person is behind the token, who can be asked for a touch.
+    """
+
+    guard: SecretClass
+    touched: bool
+    approved: bool
+    over: str = ""
+    near: bool = False
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +54,33 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """Refuse; `reason` is for the journal, the caller learns only that permission is denied."""
+    """Refuse; `reason` is for the journal. The caller learns `say`, or only that it is denied."""
+
+    reason: str
+    rule: str = ""
+    say: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Ask for one touch of the caller's authenticator, for exactly this request."""
+
+    reason: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedApproval:
+    """Keep the request until other people have approved it."""
 
     reason: str
     rule: str = ""
 
 
 def decide(facts: Facts) -> Allow | Deny:
-    """Return whether the request may be handled, and by which rule."""
+    """Return whether policy lets the request be handled, and by which rule."""
+    if facts.flow:
+        return Deny(facts.flow, say=facts.flow)
     if facts.login:
         return Allow("login")
     if facts.open:
@@ -56,3 +95,30 @@ def decide(facts: Facts) -> Allow | Deny:
     if facts.needs_sudo and not facts.policy.sudo:
         return Deny("the path needs the sudo capability", rule)
     return Allow("root" if facts.policy.root else rule)
+
+
+def guard(allowed: Allow, facts: Guard) -> Allow | Deny | StepUp | NeedApproval:
+    """Return what a read of a secret takes beyond the policy that allowed it.
+
+    A budget that is spent refuses whatever else was given. An approval covers one person's read
+    with others' eyes, so it needs no touch beside it.
+    """
+    rule = allowed.rule
+    if facts.guard is SecretClass.CUSTODY:
+        text = "the secret is of class custody, which no server can open: ask its custodians"
+        return Deny(text, rule, text)
+    if facts.over:
+        return Deny(facts.over, rule, facts.over)
+    if not facts.known and (facts.guard is not SecretClass.OPEN or facts.near):
+        text = (
+            f"the secret is of class {facts.guard.text}: read it with a token of a person, who can "
+            "be asked for a touch or for approval"
+        )
+        return Deny(text, rule, text)
+    if facts.guard is SecretClass.TWO_PERSON:
+        return allowed if facts.approved else NeedApproval("the class is two-person", rule)
+    if facts.guard is SecretClass.GUARDED and not (facts.touched or facts.approved):
+        return StepUp("the class is guarded", rule)
+    if facts.near and not (facts.touched or facts.approved):
+        return StepUp("the soft limit of the budget is passed", rule)
+    return allowed

@@ -15,7 +15,8 @@ class Answer(msgspec.Struct, frozen=True):
     """What may be sent once the batch that holds `receipt` is durable.
 
     `error` is None when it went well; the edge owns the table from error class to status. `body`
-    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202.
+    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202. `step_up` is
+    where the touch is given that the request lacks.
     """
 
     receipt: Receipt | None
@@ -25,6 +26,7 @@ class Answer(msgspec.Struct, frozen=True):
     accepted: bool = False
     content_type: str = JSON
     quorum: bool = False
+    step_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)

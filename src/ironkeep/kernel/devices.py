@@ -3,12 +3,14 @@
     sys/devices : device / id -> the record
                   owner / entity / id -> b""
                   authority -> the certificate of the device authority (DER)
+                  ca / hex sha256 -> a CA (DER) whose certificates listeners accept
 
 A token that is bound to a device, or to a key, is good over a connection that proves it and nowhere
 else. Theft of a token, of a cookie or of a file full of them is therefore worth nothing; what runs
 on the device itself is for step-up, budgets and other people to bound.
 """
 
+from hashlib import sha256
 from typing import Final, Literal
 
 import msgspec
@@ -91,13 +93,22 @@ class Devices:
         return [DeviceId(name) for name in self._stores(tx, DEVICES).names(f"owner/{owner}")]
 
     def authority(self, tx: Tx) -> bytes | None:
-        """Return the certificate (DER) of the authority that names devices; None before the first.
-        """
+        """Return the certificate (DER) of the authority that names devices, or None."""
         return self._stores(tx, DEVICES).get(AUTHORITY)
 
     def set_authority(self, tx: Tx, certificate: bytes) -> None:
         """Name devices by certificates of this authority (DER) from now on."""
         self._stores(tx, DEVICES).put(AUTHORITY, certificate)
+
+    def trust(self, tx: Tx, certificate: bytes) -> None:
+        """Let listeners accept handshakes by certificates of a CA (DER), after restarts too."""
+        self._stores(tx, DEVICES).put(f"ca/{sha256(certificate).hexdigest()}", certificate)
+
+    def trusted(self, tx: Tx) -> list[bytes]:
+        """Return the certificates (DER) of all CAs that listeners are to accept."""
+        store = self._stores(tx, DEVICES)
+        found = (store.get(f"ca/{name}") for name in store.list("ca"))
+        return [each for each in found if each is not None]
 
     def device_of(self, tx: Tx, peer: Peer | None, now_ns: int) -> DeviceRecord | None:
         """Return the active device at the other end, None when there is none to be believed.

@@ -5,11 +5,12 @@ answer.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ironkeep.core.connector import Connector
 from ironkeep.core.errors import (
+    DeviceRefused,
     IntegrityError,
     Sealed,
     Unavailable,
@@ -20,14 +21,18 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
+from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
+from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.connections import Connections
 from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
 from ironkeep.kernel.credentials import Credentials
 from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
+from ironkeep.kernel.devices import Devices
 from ironkeep.kernel.effects import Effects
+from ironkeep.kernel.guards import Guards
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
@@ -37,6 +42,7 @@ from ironkeep.kernel.lifetimes import Limits
 from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
+from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.places import CUBBYHOLE, LEASES, TOKENS, UPKEEP
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Mount, Plugin
@@ -57,6 +63,10 @@ from ironkeep.kernel.wrapping import Wrapping
 
 EXPIRE_AT_ONCE: Final = 500
 """Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
+
+TOKEN_DEVICE: Final = "token_device"  # noqa: S105  # the name of an option
+REQUIRED: Final = "required"
+"""An auth mount's option: nobody logs in there but from an enrolled device."""
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one call for entropy: a call each costs more than the id."""
@@ -115,6 +125,11 @@ class House:
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
+        self.devices: Final = Devices(self.store)
+        self.classes: Final = Classes(self.store, self.history)
+        self.alerts: Final = Alerts(self.store, journal.append)
+        self.guards: Final = Guards(self.classes, self.alerts)
+        self.on_client_ca: Callable[[bytes], None] = _unheard
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _ignore
@@ -238,11 +253,40 @@ class House:
         return None
 
     def issue(
-        self, tx: Tx, mount: Mount, spec: TokenSpec, creator: Session | None, now_ns: int
+        self,
+        tx: Tx,
+        mount: Mount,
+        spec: TokenSpec,
+        creator: Session | None,
+        now_ns: int,
+        peer: Peer | None = None,
     ) -> tuple[Mapping[str, Any], list[str]]:
-        """Issue the token that a response asks for; return its auth field and warnings."""
+        """Issue the token that a response asks for; return its auth field and warnings.
+
+        A login over a device's connection binds the token to the device, and what a token asks for
+        is bound as it is. Raise DeviceRefused when the device is another person's, or is missing.
+        """
+        if creator is not None:
+            spec = replace(spec, device=creator.record.device, peer=creator.record.peer)
+            device = None
+        else:
+            device = self.devices.device_of(tx, peer, now_ns)
+            if device is not None:
+                spec = replace(spec, device=device.id)
+            elif mount.options.get(TOKEN_DEVICE) == REQUIRED:
+                raise DeviceRefused(
+                    f"logins at {mount.path} need an enrolled device: use the vault through its "
+                    "agent, or enrol it with `ironkeep agent enrol`"
+                )
         issued = self.tokens.issue(tx, mount, spec, now_ns, self.entropy, creator)
+        if device is not None and issued.record.entity != device.owner:
+            raise DeviceRefused("this device is enrolled by somebody else: use your own")
         return issued.auth(), list(issued.warnings)
+
+    def trust(self, tx: Tx, certificate: bytes) -> None:
+        """Accept client certificates of a CA (DER) on every listener, now and after a restart."""
+        self.devices.trust(tx, certificate)
+        self.on_client_ca(certificate)
 
     def tick(self, now_ns: int) -> list[Waiting]:
         """Do the kernel's work that is driven by time; called about once a second.
@@ -313,6 +357,10 @@ class House:
 
 def _ignore(request_id: RequestId, error: Exception) -> None:
     """Nobody listens for defects."""
+
+
+def _unheard(_certificate: bytes) -> None:
+    """No listener takes client certificates."""
 
 
 def _not_here(_origin: str) -> None:

@@ -96,6 +96,8 @@ def open_house(house: House, tx: Tx) -> None:
         standing = _take_keys(house)
         _check(house, tx, standing)
         adopt_log(house, tx, standing)
+        for certificate in house.devices.trusted(tx):
+            house.on_client_ca(certificate)
     except BaseException:
         house.seal_up()
         raise

@@ -15,9 +15,23 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.access import Allow, Deny, Facts, decide
+from ironkeep.core.access import (
+    Allow,
+    Deny,
+    Facts,
+    NeedApproval,
+    StepUp,
+    decide,
+    guard,
+)
 from ironkeep.core.acl import Decision
-from ironkeep.core.errors import IronkeepError, PermissionDenied, Unavailable
+from ironkeep.core.errors import (
+    DeviceRefused,
+    IronkeepError,
+    PermissionDenied,
+    StepUpNeeded,
+    Unavailable,
+)
 from ironkeep.core.event import VERSION, Entry, Released, Value
 from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
 from ironkeep.core.operation import Operation
@@ -28,10 +42,11 @@ from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
 from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
 from ironkeep.kernel.routing import MAX_PATH, SYS
 from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session
+from ironkeep.kernel.token import Session, TokenRecord
 
 MAX_POLICIES: Final = 128
 """Names of policies recorded of a token that is issued; the longest names fit into an entry."""
+DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
 MORE: Final = "…"
 """Stands for the names past the limit."""
 
@@ -76,7 +91,10 @@ class Pipeline:
         inner = account.nested()
         try:
             call, plan = self._admit(request, trace, account, inner, count_use=resume is None)
-            response = resume(call) if resume else self._invoke(call, plan, trace)
+            if resume:
+                response = resume(call)
+            else:
+                response = self._guard(call, plan, trace) or self._invoke(call, plan, trace)
             if isinstance(response, Suspend):
                 return self._suspend(request, trace, account, inner, response)
             trace.handled = True
@@ -121,8 +139,30 @@ class Pipeline:
         trace.rule = verdict.rule
         if not isinstance(verdict, Allow):
             trace.reason = verdict.reason
-            raise PermissionDenied("1 error occurred:\n\t* permission denied\n\n")
+            raise PermissionDenied(verdict.say or DENIED)
         return call, plan
+
+    def _guard(self, call: Call, plan: Plan, trace: _Trace) -> Response | None:
+        """Ask for what a secret's class and the caller's budget take beyond policy; or raise.
+
+        What is returned answers instead of the handler: the request is kept until it is approved.
+        """
+        if not plan.route.secret or call.session is None:
+            return None
+        house = self._house
+        facts, evidence = house.guards.facts(call, plan)
+        verdict = guard(Allow(trace.rule), facts)
+        if isinstance(verdict, Allow):
+            trace.audited.update(evidence)
+            return None
+        trace.reason = verdict.reason
+        if isinstance(verdict, StepUp):
+            demand = house.guards.demand(call)
+            raise StepUpNeeded(demand.text, demand.link)
+        if isinstance(verdict, NeedApproval):
+            return house.guards.ask(call)
+        house.guards.refused(call, verdict)
+        raise PermissionDenied(verdict.say or DENIED)
 
     def _authenticate(
         self, request: Request, trace: _Trace, account: Tx, *, count_use: bool
@@ -134,9 +174,25 @@ class Pipeline:
             account, request.token, trace.now_ns, request.remote, resuming=not count_use
         )
         trace.session = session
+        record = session.record
+        if record.device or record.peer:
+            self._bind(request, trace, account, record)
         if count_use and session.record.num_uses:
             tokens.use(account, session, trace.now_ns)
         return session
+
+    def _bind(self, request: Request, trace: _Trace, account: Tx, record: TokenRecord) -> None:
+        """Refuse a bound token that comes from anywhere else, and say so to who watches."""
+        house = self._house
+        reason = house.devices.refusal(account, record, request.peer, trace.now_ns)
+        if not reason:
+            return
+        trace.reason = reason
+        house.alerts.raise_(
+            account, "bound-token", reason, trace.now_ns,
+            entity=record.entity, device=record.device, path=request.path,
+        )  # fmt: skip
+        raise DeviceRefused(reason)
 
     def _decide(
         self, request: Request, op: Operation, session: Session | None, plan: Plan
@@ -201,10 +257,14 @@ class Pipeline:
         assert route is not None
         assert mount is not None
         if response.issue is not None:
-            auth, warnings = house.issue(inner, mount, response.issue, trace.session, trace.now_ns)
+            auth, warnings = house.issue(
+                inner, mount, response.issue, trace.session, trace.now_ns, request.peer
+            )
             response.auth = auth
             response.warnings += warnings
         released = tuple(response.released)
+        if released and not (route.secret or mount is SYS):
+            raise RuntimeError(f"{route.pattern} releases a secret and does not say so")
         # What the entry does not name does not leave: no route can release without a trace.
         named = bool(released) or bool(response.issued) or response.auth is not None
         releases = route.releases and (named or response.wrap_info is not None)
@@ -253,7 +313,8 @@ class Pipeline:
             body = reply.encode({"errors": [str(full)]}, releases=False)
             return Answer(None, body, error=Unavailable)
         account.merge()
-        return Answer(receipt, body, error=type(error))
+        step_up = error.link if isinstance(error, StepUpNeeded) else ""
+        return Answer(receipt, body, error=type(error), step_up=step_up)
 
     def _entry(
         self,

@@ -186,8 +186,9 @@ class Route:
     parsed with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`.
     `exists` turns update into create when it answers False. `audited` names the input fields fit to
     record. `secret` says that the answer holds a secret that is kept here: its class and the
-    caller's budget are asked first, and no other route of an engine may release one. `plain` returns the one spelling of a path below the mount, where the handler takes
-    several for the same thing: policy is asked about that one too.
+    caller's budget are asked first, and no other route of an engine may release one. `plain`
+    returns the one spelling of a path below the mount, where the handler takes several for the same
+    thing: policy is asked about that one too.
     """
 
     op: Operation

@@ -131,6 +131,8 @@ class Tokens:
             bound_cidrs=spec.bound_cidrs if seconds else (),
             role=spec.role,
             mount=mount.accessor,
+            device=spec.device,
+            peer=spec.peer,
             # The mount's limit goes along: whatever renews the token need not know the mount.
             max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
             creator=creator_of(creator),

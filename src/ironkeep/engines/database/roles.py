@@ -254,7 +254,7 @@ ROUTES: Final = (
     Route(Operation.DELETE, "static-roles/{name}", delete, RoleName, help="Forget a role."),
     Route(Operation.LIST, "static-roles/", list_names, help="The names of the static roles."),
     Route(
-        Operation.READ, "static-creds/{name}", read_password, RoleName, releases=True,
+        Operation.READ, "static-creds/{name}", read_password, RoleName, releases=True, secret=True,
         help="The current password.",
     ),
     Route(Operation.UPDATE, "rotate-role/{name}", rotate, RoleName, help="Rotate now."),

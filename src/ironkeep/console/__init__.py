@@ -1,0 +1,1 @@
+"""The pages for what only a browser can do: passkeys, step-up, approvals."""
