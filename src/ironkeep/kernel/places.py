@@ -25,6 +25,15 @@ CUBBYHOLE: Final = "sys/cubbyhole"
 DEVICES: Final = "sys/devices"
 CLASSES: Final = "sys/classes"
 ALERTS: Final = "sys/alerts"
+SEGMENTS: Final = "sys/segments"
+
+_RESERVED: Final = "sys"
+"""How every reserved place begins; a mount's is named by a UUID, in hexadecimal."""
+
+
+def is_reserved(place: str) -> bool:
+    """Return whether a place is the house's own, and not a mount's."""
+    return place.startswith(_RESERVED)
 
 
 def segment(name: str) -> str:

@@ -12,6 +12,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Entropy
 from ironkeep.kernel.barrier import Barrier, Store
 from ironkeep.kernel.keyring import MAX_OPERATIONS, Keyring
+from ironkeep.kernel.names import BARRIER_SPACE
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.state import Tx
 
@@ -36,11 +37,12 @@ _DECODER: Final = msgspec.json.Decoder(RotateConfig)
 
 
 class Upkeep:
-    """Rotates keyrings and saves their counts."""
+    """Rotates the keyring of one seal and saves its counts."""
 
-    def __init__(self, seal: Seal, entropy: Entropy) -> None:
+    def __init__(self, seal: Seal, entropy: Entropy, space: bytes = BARRIER_SPACE) -> None:
         self._seal: Final = seal
         self._entropy: Final = entropy
+        self._space: Final = space
 
     def config(self, store: Store) -> RotateConfig:
         """Return the settings."""
@@ -73,4 +75,4 @@ class Upkeep:
 
     def _store(self, tx: Tx, keyring: Keyring) -> Barrier:
         self._seal.store_keyring(tx, keyring)
-        return Barrier(keyring, self._entropy)
+        return Barrier(keyring, self._entropy, self._space)
