@@ -43,7 +43,7 @@ from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.places import CUBBYHOLE, LEASES, TOKENS, UPKEEP
+from ironkeep.kernel.places import CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
@@ -54,6 +54,7 @@ from ironkeep.kernel.root_generation import RootGeneration
 from ironkeep.kernel.routing import SYS, Routing
 from ironkeep.kernel.scope import Scope
 from ironkeep.kernel.seal import Seal
+from ironkeep.kernel.segments import OPTION as SEGMENT, Segments
 from ironkeep.kernel.state import State, Tx
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
 from ironkeep.kernel.token_store import StoredToken
@@ -83,6 +84,8 @@ class Settings:
     witnesses: tuple[tuple[str, str], ...] = ()
     """The name and verifier key of each witness of the journal."""
     quorum: int = 0
+    segments: frozenset[str] | None = None
+    """Those that this server may open, beside the house; None is all of them."""
 
 
 class House:
@@ -117,6 +120,7 @@ class House:
         self.reader: AuditReader | None = None
         self.older_log: Callable[[str], Leaves | None] = _not_here
         self.history: Final = History(self.store)
+        self.segments: Final = Segments(self.store, self.history, entropy, settings.segments)
         self.mounts: Final = Mounts(self.history)
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
@@ -180,6 +184,7 @@ class House:
         """Drop the keys. What was executed before is still made durable."""
         self.barrier = None
         self.reader = None
+        self.segments.forget()
         self.seal.close()
         self.tokens.forget()
         self.policies.forget()
@@ -200,14 +205,24 @@ class House:
             self.seal_up()
         elif self.barrier is not None:
             self._take(Barrier(self.seal.opened.keyring, self.entropy))
+            self.segments.resync(self.state.begin())
 
     def store(self, tx: Tx, place: str) -> Store:
-        """Return the records of one of the house's own places; raise Sealed without keys."""
-        return Store(self.keys(), Place(ROOT_NAMESPACE, MountUuid(place)), tx)
+        """Return the records of one of the house's own places, or of a mount by its uuid.
+
+        Raise Sealed without keys, its segment's for a mount.
+        """
+        barrier = self.keys()
+        if not is_reserved(place):
+            barrier = self.segments.barrier_of(tx, place) or barrier
+        return Store(barrier, Place(ROOT_NAMESPACE, MountUuid(place)), tx)
 
     def mount_store(self, tx: Tx, mount: Mount) -> Store:
-        """Return a mount's records; raise Sealed without keys."""
-        return Store(self.barrier or self.keys(), mount.place, tx)
+        """Return a mount's records; raise Sealed without keys, its segment's among them."""
+        barrier = self.barrier or self.keys()
+        if SEGMENT in mount.options:
+            barrier = self.segments.barrier_of_mount(tx, mount.uuid, mount.options[SEGMENT])
+        return Store(barrier, mount.place, tx)
 
     def cubbyhole(self, tx: Tx) -> Store:
         """Return all tokens' private records, each token's in a folder named by its hash."""
@@ -298,16 +313,20 @@ class House:
         if self.barrier is None:
             return []
         self._keep_keys(now_ns)
+        self._keep_segments(now_ns)
         return self._expire(now_ns)
 
     def _expire(self, now_ns: int) -> list[Waiting]:
         """Take up what is past its time: tokens, leases, wrapped responses, effects."""
-        keys = self.storage.due(now_ns, EXPIRE_AT_ONCE)
+        # Past the rows of sealed segments, which stay due until their keys come back.
+        keys = self.storage.due(now_ns, EXPIRE_AT_ONCE + self.segments.asleep)
         if not keys:
             return []
         tx = self.state.begin()
         try:
-            records = self.keys().records_due(tx, keys, now_ns)
+            records = self.segments.records_due(tx, self.keys(), keys, now_ns)
+            if not records:
+                return []
             started = self._take_up(tx, records, now_ns)
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
@@ -343,6 +362,20 @@ class House:
             self.note("tick", "keys", {"term": fresh.ciphers.keyring.current.number})
             tx.merge()
             self._take(fresh)
+
+    def _keep_segments(self, now_ns: int) -> None:
+        """Do for the keys of segments what is done for the house's; destroy what is left of some.
+
+        Without keys there is nothing to rotate, and rows are removed by their keys alone.
+        """
+        tx = self.state.begin()
+        take = self.segments.keep_keys(tx, now_ns)
+        razed = self.segments.raze(tx, now_ns)
+        if take is not None or razed:
+            self.note("tick", "segments", {"keys": take is not None, "razed": razed})
+            tx.merge()
+        if take is not None:
+            take()
 
     def _take(self, barrier: Barrier) -> None:
         self.barrier = barrier

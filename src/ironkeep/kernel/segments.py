@@ -1,13 +1,13 @@
 """Segments: parts of the house with keys of their own, that the house's root key cannot open.
 
-    create ──▶ sealed ◀── seal, cut, restart, the house seals ──▶ open      destroy: nothing opens it
+    create ──▶ sealed ◀── seal, cut, restart, the house seals ──▶ open     destroy: none opens it
                   └────────── its own shares, or its own key file ──┘
 
 The mounts of a segment keep every record under the segment's keyring: blind names and bodies both,
 bound to the segment by additional data. The house still accounts for the rows, which are ciphertext
-to it, so that removal and replay are found while a segment is sealed. `seal` drops the keys and what
-was derived with them; `cut` does so for good for whoever logged in through the segment; `destroy`
-removes the wraps, after which the shares open nothing.
+to it, so that removal and replay are found while a segment is sealed. `seal` drops the keys and
+what was derived with them; `cut` does so for good for whoever logged in through the segment;
+`destroy` removes the wraps, after which the shares open nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping

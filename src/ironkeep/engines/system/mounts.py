@@ -16,6 +16,7 @@ from ironkeep.kernel.house import House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route
+from ironkeep.kernel.segments import OPTION as SEGMENT
 
 AUTH: Final = "auth/"
 AUTH_TYPES: Final = frozenset({"token", "userpass"})
@@ -163,7 +164,11 @@ class Side:
             config=_config(given.config or {}), local=given.local, seal_wrap=given.seal_wrap,
         )  # fmt: skip
         house.mounts.add(call.tx, house.store(call.tx, MOUNTS), mount, call.now_ns)
-        return Response(audited={"mount_uuid": mount.uuid})
+        if SEGMENT in mount.options:
+            house.segments.place(call.tx, mount.options[SEGMENT], mount.uuid, mount.accessor)
+        return Response(
+            audited={"mount_uuid": mount.uuid, "segment": mount.options.get(SEGMENT, "")}
+        )
 
     def disable(self, call: Call, given: Path) -> Response:
         """Unmount and destroy what it held; absent is fine."""
@@ -208,6 +213,10 @@ class Side:
         if len(description) > MAX_DESCRIPTION:
             raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
         options = {**mount.options, **(given.options or {})}
+        if options.get(SEGMENT) != mount.options.get(SEGMENT):
+            raise InvalidRequest(
+                "a mount stays in its segment: make one in the other, and copy what it holds"
+            )
         if _version(options) != _version(mount.options):
             _require_empty(call, mount)
         changed = replace(
