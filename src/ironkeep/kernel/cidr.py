@@ -5,6 +5,7 @@ import ipaddress
 from ironkeep.core.errors import InvalidRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def parse_cidrs(texts: tuple[str, ...]) -> tuple[Network, ...]:
@@ -24,7 +25,7 @@ def inside(remote: str, networks: tuple[Network, ...]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
-def parse_address(remote: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def parse_address(remote: str) -> Address | None:
     """Return the address in "1.2.3.4", "1.2.3.4:5", "::1" or "[::1]:5"; None when there is none.
 
     An IPv4 address mapped into IPv6 is the IPv4 address: a dual-stack socket shows it so.

@@ -32,6 +32,7 @@ from ironkeep.kernel.credentials import Credentials
 from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
 from ironkeep.kernel.devices import Devices
 from ironkeep.kernel.effects import Effects
+from ironkeep.kernel.flow_table import FlowTable
 from ironkeep.kernel.guards import Guards
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
@@ -133,6 +134,9 @@ class House:
         self.classes: Final = Classes(self.store, self.history)
         self.alerts: Final = Alerts(self.store, journal.append)
         self.guards: Final = Guards(self.classes, self.alerts)
+        self.flows: Final = FlowTable(
+            self.store, self.history, self.segments, self.devices, self.tokens.store
+        )
         self.on_client_ca: Callable[[bytes], None] = _unheard
         self.wrapping: Final = Wrapping(self.store, self.tokens)
         self.refusals: Final = Refusals()
@@ -313,7 +317,7 @@ class House:
         if self.barrier is None:
             return []
         self._keep_keys(now_ns)
-        self._keep_segments(now_ns)
+        self.segments.tick(self.state.begin(), self.note, now_ns)
         return self._expire(now_ns)
 
     def _expire(self, now_ns: int) -> list[Waiting]:
@@ -362,20 +366,6 @@ class House:
             self.note("tick", "keys", {"term": fresh.ciphers.keyring.current.number})
             tx.merge()
             self._take(fresh)
-
-    def _keep_segments(self, now_ns: int) -> None:
-        """Do for the keys of segments what is done for the house's; destroy what is left of some.
-
-        Without keys there is nothing to rotate, and rows are removed by their keys alone.
-        """
-        tx = self.state.begin()
-        take = self.segments.keep_keys(tx, now_ns)
-        razed = self.segments.raze(tx, now_ns)
-        if take is not None or razed:
-            self.note("tick", "segments", {"keys": take is not None, "razed": razed})
-            tx.merge()
-        if take is not None:
-            take()
 
     def _take(self, barrier: Barrier) -> None:
         self.barrier = barrier

@@ -17,7 +17,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.flows import HOUSE
 from ironkeep.core.ids import MountAccessor, MountUuid
-from ironkeep.kernel.cidr import Network, parse_cidrs
+from ironkeep.kernel.cidr import Address, Network, parse_cidrs
 from ironkeep.kernel.keyring import SegmentId
 
 FIRST_NUMBER: Final = 2
@@ -85,7 +85,7 @@ class Table:
     by_place: Mapping[str, Segment]
     by_accessor: Mapping[str, Segment]
     networks: tuple[tuple[str, tuple[Network, ...]], ...]
-    located: dict[str, frozenset[str]] = field(default_factory=dict)
+    located: dict[Address, frozenset[str]] = field(default_factory=dict)
     """Segments by address, remembered."""
 
 

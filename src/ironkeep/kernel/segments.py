@@ -25,6 +25,7 @@ from ironkeep.core.errors import (
     Sealed,
     TooLarge,
 )
+from ironkeep.core.event import Value
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import MountAccessor, MountUuid, uuid
 from ironkeep.core.ports import Entropy, Row
@@ -269,23 +270,23 @@ class Segments:
         self.asleep = min(asleep, MAX_ASLEEP)
         return found
 
-    def raze(self, tx: Tx, now_ns: int) -> bool:
-        """Remove rows of destroyed segments, `RAZE_STEP` at most; return whether there were any."""
-        doomed = [each for each in self.table(tx).by_name.values() if each.state == "destroying"]
-        for segment in doomed[:1]:
-            keys = [key for key, _ in islice(tx.scan(segment.space), RAZE_STEP)]
-            for key in keys:
-                tx.delete(key)
-            if len(keys) < RAZE_STEP:
-                gone = msgspec.structs.replace(segment, state="destroyed", mounts=())
-                self._save(tx, gone, now_ns)
-        return bool(doomed)
+    def tick(
+        self, tx: Tx, note: Callable[[str, str, dict[str, Value]], object], now_ns: int
+    ) -> None:
+        """Rotate what is due in open segments, and go on removing the rows of destroyed ones.
 
-    def keep_keys(self, tx: Tx, now_ns: int) -> Callable[[], None] | None:
-        """Rotate what is due in open segments, or save its count, in tx.
-
-        Return what takes the new keys into use once tx is merged; None when nothing was due.
+        `note` journals it, before tx is merged here. Rows are removed by their keys alone.
         """
+        fresh = self._rotated(tx, now_ns)
+        razed = self._raze(tx, now_ns)
+        if not fresh and not razed:
+            return
+        note("tick", "segments", {"keys": len(fresh), "razed": razed})
+        tx.merge()
+        for held, barrier in fresh:
+            held.barrier = barrier
+
+    def _rotated(self, tx: Tx, now_ns: int) -> list[tuple[_Open, Barrier]]:
         fresh: list[tuple[_Open, Barrier]] = []
         for held in self._held.values():
             if held.barrier is not None:
@@ -293,14 +294,20 @@ class Segments:
                 changed = upkeep.check(tx, held.barrier, self._stores(tx, UPKEEP), now_ns)
                 if changed is not None:
                     fresh.append((held, changed))
-        if not fresh:
-            return None
+        return fresh
 
-        def take() -> None:
-            for held, barrier in fresh:
-                held.barrier = barrier
-
-        return take
+    def _raze(self, tx: Tx, now_ns: int) -> str:
+        """Remove rows of one destroyed segment, `RAZE_STEP` at most; return its name, or ""."""
+        doomed = [each for each in self.table(tx).by_name.values() if each.state == "destroying"]
+        if not doomed:
+            return ""
+        segment = doomed[0]
+        keys = [key for key, _ in islice(tx.scan(segment.space), RAZE_STEP)]
+        for key in keys:
+            tx.delete(key)
+        if len(keys) < RAZE_STEP:
+            self._save(tx, msgspec.structs.replace(segment, state="destroyed"), now_ns)
+        return segment.name
 
     def forget(self) -> None:
         """Drop all keys: the house is being sealed."""
