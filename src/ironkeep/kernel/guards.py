@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.core.access import Deny, Guard
-from ironkeep.core.errors import PermissionDenied
+from ironkeep.core.errors import OverBudget, PermissionDenied
 from ironkeep.core.event import Value
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.alerts import Alerts
+from ironkeep.kernel.budgets import FREE, Assessment, Budgets
 from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Response
@@ -25,22 +26,58 @@ class Ask:
     link: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The facts for a decision, the evidence for the entry, and what the read costs."""
+
+    facts: Guard
+    evidence: dict[str, Value]
+    cost: Assessment
+
+
+_PLAIN: Final = Gathered(Guard(SecretClass.OPEN, touched=False, approved=False), {}, FREE)
+"""Of a secret that is open, and was read within the hour: most reads."""
+
+
 class Guards:
     """Gathers facts, and asks for what is missing."""
 
-    def __init__(self, classes: Classes, alerts: Alerts) -> None:
+    def __init__(self, classes: Classes, alerts: Alerts, budgets: Budgets) -> None:
         self._classes: Final = classes
         self._alerts: Final = alerts
+        self._budgets: Final = budgets
 
-    def facts(self, call: Call, plan: Plan) -> tuple[Guard, dict[str, Value]]:
-        """Return what `guard` is to decide on, and the evidence of what was given for it."""
-        guard = self._classes.of(call.account, plan.mount.uuid, _secret_of(plan))
+    def gather(self, call: Call, plan: Plan) -> Gathered:
+        """Return what `core.access.guard` is to decide on."""
+        path, session = _secret_of(plan), call.actor()
+        guard = self._classes.of(call.account, plan.mount.uuid, path)
+        secret = f"{plan.mount.uuid}/{path}"
+        cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns)
+        if guard is SecretClass.OPEN and cost is FREE:
+            return _PLAIN
         evidence: dict[str, Value] = {}
         if guard is not SecretClass.OPEN:
             evidence["class"] = guard.text
-        session = call.actor()
-        known = bool(session.record.entity)
-        return Guard(guard, touched=False, approved=False, known=known), evidence
+        facts = Guard(
+            guard,
+            touched=False,
+            approved=False,
+            over=cost.over,
+            near=cost.near,
+            known=bool(session.record.entity),
+        )
+        return Gathered(facts, evidence, cost)
+
+    def let(self, call: Call, gathered: Gathered) -> None:
+        """Charge a read that is let through; its entry holds the evidence."""
+        if gathered.cost.moves:
+            self._budgets.charge(call.account, gathered.cost)
+        if gathered.cost.near:
+            record = call.actor().record
+            self._alerts.raise_(
+                call.account, "budget", "the soft limit of a budget is passed", call.now_ns,
+                entity=record.entity, device=record.device, path=call.request.path,
+            )  # fmt: skip
 
     def demand(self, call: Call) -> Ask:
         """Ask for a touch for exactly this request; raise PermissionDenied if none can be given."""
@@ -52,13 +89,14 @@ class Guards:
         del call
         raise PermissionDenied("the approval of other people is needed, and nobody can give it")
 
-    def refused(self, call: Call, verdict: Deny) -> None:
-        """Tell who watches that a read was refused beyond policy."""
+    def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
+        """Tell who watches that a read was refused beyond policy; return what tells the caller."""
         record = call.actor().record
         self._alerts.raise_(
             call.account, "guard", verdict.reason, call.now_ns,
             entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
+        return OverBudget(verdict.say) if gathered.facts.over else PermissionDenied(verdict.say)
 
 
 def _secret_of(plan: Plan) -> str:

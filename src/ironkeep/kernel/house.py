@@ -25,6 +25,7 @@ from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
+from ironkeep.kernel.budgets import Budgets
 from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.connections import Connections
 from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
@@ -44,7 +45,7 @@ from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.places import CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
+from ironkeep.kernel.places import BUDGETS, CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.policies import Policies
@@ -92,7 +93,7 @@ class Settings:
 class House:
     """The kernel's services and state."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915  # the wiring is one list
         self,
         storage: Storage,
         journal: Journal,
@@ -133,7 +134,8 @@ class House:
         self.devices: Final = Devices(self.store)
         self.classes: Final = Classes(self.store, self.history)
         self.alerts: Final = Alerts(self.store, journal.append)
-        self.guards: Final = Guards(self.classes, self.alerts)
+        self.budgets: Final = Budgets(self.store, self.identity)
+        self.guards: Final = Guards(self.classes, self.alerts, self.budgets)
         self.flows: Final = FlowTable(
             self.store, self.history, self.segments, self.devices, self.tokens.store
         )
@@ -347,6 +349,7 @@ class House:
             by_place.setdefault(record.place.mount, []).append(record)
         self.tokens.expire(tx, by_place.pop(TOKENS, []), now_ns)
         self.leases.due(tx, by_place.pop(LEASES, []), now_ns)
+        self.budgets.expire(tx, by_place.pop(BUDGETS, []))
         self.demolition.tick(tx, by_place.pop(DEMOLITION, []))
         # What the system engine keeps for a time, and what is only waiting to be destroyed.
         self.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])

@@ -150,10 +150,12 @@ class Pipeline:
         if not plan.route.secret or call.session is None:
             return None
         house = self._house
-        facts, evidence = house.guards.facts(call, plan)
-        verdict = guard(Allow(trace.rule), facts)
+        gathered = house.guards.gather(call, plan)
+        verdict = guard(Allow(trace.rule), gathered.facts)
         if isinstance(verdict, Allow):
-            trace.audited.update(evidence)
+            house.guards.let(call, gathered)
+            if gathered.evidence:
+                trace.audited = gathered.evidence
             return None
         trace.reason = verdict.reason
         if isinstance(verdict, StepUp):
@@ -161,8 +163,7 @@ class Pipeline:
             raise StepUpNeeded(demand.text, demand.link)
         if isinstance(verdict, NeedApproval):
             return house.guards.ask(call)
-        house.guards.refused(call, verdict)
-        raise PermissionDenied(verdict.say or DENIED)
+        raise house.guards.refused(call, gathered, verdict)
 
     def _authenticate(
         self, request: Request, trace: _Trace, account: Tx, *, count_use: bool

@@ -25,6 +25,7 @@ CUBBYHOLE: Final = "sys/cubbyhole"
 DEVICES: Final = "sys/devices"
 CLASSES: Final = "sys/classes"
 ALERTS: Final = "sys/alerts"
+BUDGETS: Final = "sys/budgets"
 SEGMENTS: Final = "sys/segments"
 
 _RESERVED: Final = "sys"

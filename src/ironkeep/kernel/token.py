@@ -110,3 +110,5 @@ class Session:
     acl: Acl
     root: bool
     verdicts: Verdicts
+    free: dict[str, int] = field(default_factory=dict)
+    """Secrets that cost no budget, until when: they were read within the hour (kernel/budgets)."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from ironkeep.engines.system import (
     audit,
+    budgets,
     capabilities,
     internal,
     keys,
@@ -36,6 +37,7 @@ ROUTES: Final = (
     *leases.ROUTES,
     *wrapping.ROUTES,
     *audit.ROUTES,
+    *budgets.ROUTES,
     *keys.ROUTES,
     *internal.ROUTES,
     *tools.ROUTES,

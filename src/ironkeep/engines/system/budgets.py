@@ -1,0 +1,235 @@
+"""Breadth budgets: `sys/budgets`: what each may read, what it has used, and a raise for a time.
+
+Nobody raises their own: whoever asks is somebody else, and every change is an alert.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.budgets import (
+    DEVICE,
+    KINDS,
+    MAX_RAISE_SECONDS,
+    PERSON,
+    TEAM,
+    Budgets,
+    Limits,
+    Subject,
+    check_limits,
+)
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Response, Route
+
+
+@dataclass(frozen=True)
+class SetDefaults:
+    """Limits of one kind of subject; a value that is left out stays. 0 is no limit."""
+
+    kind: str
+    hour: int | None = None
+    day: int | None = None
+    month: int | None = None
+
+
+@dataclass(frozen=True)
+class Who:
+    """One subject."""
+
+    kind: str
+    who: str
+
+
+@dataclass(frozen=True)
+class SetSubject:
+    """Limits of one subject, or with a ttl a raise of them, or the manifest of a machine.
+
+    A manifest holds API paths of secrets, as they are read.
+    """
+
+    kind: str
+    who: str
+    hour: int | None = None
+    day: int | None = None
+    month: int | None = None
+    ttl: Duration = 0
+    reason: str = ""
+    manifest: CommaList | None = None
+
+
+def read_defaults(call: Call) -> Response:
+    """Return the limits of each kind."""
+    defaults = _budgets(call).defaults(call.tx)
+    return Response(data={kind: msgspec.to_builtins(defaults.of(kind)) for kind in KINDS})
+
+
+def write_defaults(call: Call, given: SetDefaults) -> Response:
+    """Set the limits of one kind."""
+    _check_kind(given.kind)
+    budgets = _budgets(call)
+    defaults = budgets.defaults(call.tx)
+    limits = _changed(defaults.of(given.kind), given)
+    budgets.set_defaults(call.tx, msgspec.structs.replace(defaults, **{given.kind: limits}))
+    _tell(call, f"the limits of every {given.kind} were set to {_shown(limits)}")
+    return Response()
+
+
+def read_subject(call: Call, given: Who) -> Response:
+    """Return what is set for a subject, and what it has used."""
+    _check_kind(given.kind)
+    return Response(data=_view(call, given.kind, given.who))
+
+
+def read_own(call: Call) -> Response:
+    """Return what the caller has used, and may."""
+    record = call.actor().record
+    data: dict[str, Any] = {}
+    if record.entity:
+        data[PERSON] = _view(call, PERSON, record.entity)
+    if record.device:
+        data[DEVICE] = _view(call, DEVICE, record.device)
+    return Response(data=data)
+
+
+def write_subject(call: Call, given: SetSubject) -> Response:
+    """Set limits, raise them for a time, or give a machine its manifest."""
+    _check_kind(given.kind)
+    _check_other(call, given.kind, given.who)
+    budgets = _budgets(call)
+    subject = budgets.subject(call.tx, given.kind, given.who)
+    if given.manifest is not None:
+        paths = tuple(sorted({_secret(call, path) for path in given.manifest}))
+        subject = msgspec.structs.replace(subject, manifest=paths)
+    if (given.hour, given.day, given.month) != (None, None, None):
+        base = subject.limits or budgets.defaults(call.tx).of(given.kind)
+        limits = _changed(base, given)
+        subject = _raised(call, given, subject, limits)
+        _tell(call, f"the budget of {given.kind} {given.who} was set to {_shown(limits)}")
+    budgets.set_subject(call.tx, given.kind, given.who, subject)
+    return Response()
+
+
+def delete_subject(call: Call, given: Who) -> Response:
+    """Give a subject the limits of its kind again."""
+    _check_kind(given.kind)
+    _check_other(call, given.kind, given.who)
+    _budgets(call).forget_subject(call.tx, given.kind, given.who)
+    _tell(call, f"the budget of {given.kind} {given.who} is that of its kind again")
+    return Response()
+
+
+def _raised(call: Call, given: SetSubject, subject: Subject, limits: Limits) -> Subject:
+    if not given.ttl:
+        return msgspec.structs.replace(subject, limits=limits)
+    if not 0 < given.ttl <= MAX_RAISE_SECONDS:
+        raise InvalidRequest(f"a raise lasts at most {MAX_RAISE_SECONDS} seconds")
+    if not given.reason:
+        raise InvalidRequest("a raise has a reason")
+    until_ns = call.now_ns + given.ttl * SECOND_NS
+    return msgspec.structs.replace(
+        subject, raised=limits, raised_until_ns=until_ns, reason=given.reason
+    )
+
+
+def _changed(limits: Limits, given: SetDefaults | SetSubject) -> Limits:
+    asked = {"hour": given.hour, "day": given.day, "month": given.month}
+    changed = {name: value for name, value in asked.items() if value is not None}
+    limits = msgspec.structs.replace(limits, **changed)
+    check_limits(limits)
+    return limits
+
+
+def _view(call: Call, kind: str, who: str) -> dict[str, Any]:
+    budgets = _budgets(call)
+    subject = budgets.subject(call.tx, kind, who)
+    used = budgets.usage(call.tx, kind, who, call.now_ns)
+    raised = subject.raised is not None and call.now_ns < subject.raised_until_ns
+    return {
+        "windows": [{"window": u.window, "used": u.used, "limit": u.limit} for u in used],
+        "raised_until": rfc3339(subject.raised_until_ns) if raised else None,
+        "reason": subject.reason if raised else "",
+        "manifest": len(subject.manifest),
+    }
+
+
+def _secret(call: Call, path: str) -> str:
+    """Return the name by which budgets know the secret at an API path; raise NotFound."""
+    mount = call.house.mounts.table(call.house.store(call.tx, MOUNTS)).find(path)
+    if mount is None:
+        raise NotFound(f"no mount at {path}")
+    relative = path[len(mount.path) :]
+    if mount.type == "kv" and mount.options.get("version") == "2":
+        relative = relative.removeprefix("data/")
+    return f"{mount.uuid}/{relative}"
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise InvalidRequest(f"a budget is of {', '.join(KINDS)}")
+
+
+def _check_other(call: Call, kind: str, who: str) -> None:
+    """Raise PermissionDenied for who would change what bounds themselves."""
+    record = call.actor().record
+    own = {PERSON: record.entity, DEVICE: record.device}.get(kind, "")
+    if who and own == who:
+        raise PermissionDenied("nobody changes their own budget: ask somebody else who may")
+    if kind == TEAM and record.entity:
+        entity = call.house.identity.get(call.tx, record.entity)
+        if entity is not None and entity.metadata.get(TEAM) == who:
+            raise PermissionDenied("nobody changes their own team's budget: ask somebody else")
+
+
+def _tell(call: Call, text: str) -> None:
+    record = call.actor().record
+    call.house.alerts.raise_(
+        call.tx, "budget-change", text, call.now_ns, entity=record.entity, path=call.request.path
+    )
+
+
+def _shown(limits: Limits) -> str:
+    hour, day, month = (each or "any" for each in (limits.hour, limits.day, limits.month))
+    return f"{hour} an hour, {day} a day, {month} in 30 days"
+
+
+def _budgets(call: Call) -> Budgets:
+    found: Budgets = call.house.budgets
+    return found
+
+
+_SUBJECT_FIELDS: Final = ("hour", "day", "month", "reason")
+
+ROUTES: Final = (
+    Route(
+        Operation.READ, "budgets/defaults", read_defaults, sudo=True,
+        help="What may each kind of subject read?",
+    ),
+    Route(
+        Operation.UPDATE, "budgets/defaults/{kind}", write_defaults, SetDefaults, sudo=True,
+        audited=("kind", "hour", "day", "month"), quorum=True,
+        help="Set what each subject of a kind may read.",
+    ),
+    Route(
+        Operation.READ, "budgets/self", read_own, any_token=True,
+        help="What have I used of my budget?",
+    ),
+    Route(
+        Operation.READ, "budgets/{kind}/{who}", read_subject, Who, sudo=True,
+        help="What may a subject read, and what has it used?",
+    ),
+    Route(
+        Operation.UPDATE, "budgets/{kind}/{who}", write_subject, SetSubject, sudo=True,
+        audited=("kind", "who", *_SUBJECT_FIELDS), quorum=True,
+        help="Set a subject's limits, raise them for a time, or set a machine's manifest.",
+    ),
+    Route(
+        Operation.DELETE, "budgets/{kind}/{who}", delete_subject, Who, sudo=True, quorum=True,
+        audited=("kind", "who"), help="Give a subject the limits of its kind.",
+    ),
+)  # fmt: skip

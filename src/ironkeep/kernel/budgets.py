@@ -1,0 +1,368 @@
+"""Breadth budgets: how many different secrets a person, a device, a team and the house may read.
+
+    sys/budgets : limits -> what each kind of subject may read by default
+                  subject / kind / id -> its own limits, a raise of them, a machine's manifest
+                  sum / kind / id -> weights charged, by time
+                  charge / kind / id / secret -> when that secret was last charged, and its weight
+
+What is counted is breadth: a secret read again within the hour is free, and within a longer window
+it counts once in that window. Whoever owns a device can read what its user may read, but not all of
+it; that is what an export needs.
+
+A charge is written in the transaction that a refusal keeps, in the batch of the answer, so no
+answer leaves before its charge is durable. Requests execute one after another: two cannot both take
+the last place. Time is the later of the clock and the last charge, so a clock that is put back
+opens nothing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final, TypeVar
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import EntityId
+from ironkeep.core.ports import Row
+from ironkeep.core.secret_class import SecretClass
+from ironkeep.kernel.barrier import DueRecord, Store
+from ironkeep.kernel.identity import Identity
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import BUDGETS, StoreOf, segment
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Session
+
+PERSON: Final = "entity"
+DEVICE: Final = "device"
+TEAM: Final = "team"
+HOUSE: Final = "house"
+KINDS: Final = (PERSON, DEVICE, TEAM, HOUSE)
+ALL: Final = "all"
+"""The id of the one subject of kind house."""
+
+HOUR: Final = 3_600
+DAY: Final = 24 * HOUR
+MONTH: Final = 30 * DAY
+WEIGHTS: Final[Mapping[SecretClass, int]] = {
+    SecretClass.OPEN: 1,
+    SecretClass.GUARDED: 3,
+    SecretClass.TWO_PERSON: 10,
+    SecretClass.CUSTODY: 10,
+}
+SOFT: Final = 70
+"""Percent of a limit past which a read takes a touch."""
+SLOT: Final = 600
+"""Seconds in which charges are summed: a window reaches back this much further at the most."""
+MAX_MANIFEST: Final = 1_000
+MAX_LIMIT: Final = 1_000_000
+MAX_RAISE_SECONDS: Final = 7 * DAY
+
+UNLISTED: Final = "the path is not in its manifest, which whoever set it can extend"
+
+_SLOT_NS: Final = SLOT * SECOND_NS
+_LIMITS: Final = "limits"
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Weights that may be charged in an hour, a day and 30 days; 0 is no limit."""
+
+    hour: int = 0
+    day: int = 0
+    month: int = 0
+
+    def windows(self) -> tuple[tuple[str, int, int], ...]:
+        """Return (name, seconds, limit) of each window that has a limit."""
+        every = (("hour", HOUR, self.hour), ("day", DAY, self.day), ("30 days", MONTH, self.month))
+        return tuple(each for each in every if each[2])
+
+
+class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The limits of each kind of subject that has none of its own."""
+
+    entity: Limits = Limits(10, 25, 60)
+    device: Limits = Limits(10, 25, 60)
+    team: Limits = Limits()
+    house: Limits = Limits()
+
+    def of(self, kind: str) -> Limits:
+        """Return those of a kind."""
+        limits: Limits = getattr(self, kind)
+        return limits
+
+
+class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is set for one subject. `raised` holds until `raised_until_ns`.
+
+    With a `manifest` (API paths below their mounts, as `mount uuid/path`) it is a machine: it may
+    read these as often as it likes, and nothing else.
+    """
+
+    limits: Limits | None = None
+    raised: Limits | None = None
+    raised_until_ns: int = 0
+    reason: str = ""
+    manifest: tuple[str, ...] = ()
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """The last time that a secret was charged to a subject."""
+
+    time_ns: int
+    weight: int
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """Weights by slot of time, in order of time; `time_ns` is the latest charge."""
+
+    time_ns: int
+    slots: tuple[tuple[int, int], ...] = ()
+
+    def within(self, now_ns: int, seconds: int) -> int:
+        """Return the weights charged in the last seconds, and in the slot where they begin."""
+        first = (now_ns - seconds * SECOND_NS) // _SLOT_NS
+        return sum(weight for slot, weight in self.slots if slot >= first)
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_DEFAULTS: Final = Codec(Defaults)
+_SUBJECT: Final = Codec(Subject)
+_CHARGE: Final = Codec(Charge)
+_SUMS: Final = Codec(Sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What one subject's rows become when a read is let through."""
+
+    where: str
+    secret: str
+    sums: Sums
+    charge: Charge
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a read would cost; `over` says why it is too much, `near`: a soft limit is passed."""
+
+    over: str = ""
+    near: bool = False
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One read: of which secret, its name in rows, its weight, when."""
+
+    secret: str
+    name: str
+    weight: int
+    now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a read costs one subject: nothing until a time, or a move of its rows."""
+
+    free_until_ns: int = 0
+    over: str = ""
+    near: bool = False
+    move: Move | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a subject has used of one window."""
+
+    window: str
+    used: int
+    limit: int
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was read of the limits, while their row is the same."""
+
+    row: Row | None = None
+    defaults: Defaults = field(default_factory=Defaults)
+
+
+FREE: Final = Assessment()
+
+
+class Budgets:
+    """Charges reads, and keeps who may read how much."""
+
+    def __init__(self, stores: StoreOf, identity: Identity) -> None:
+        self._stores: Final = stores
+        self._identity: Final = identity
+        self._known: Final = _Known()
+
+    def assess(
+        self,
+        tx: Tx,
+        session: Session,
+        secret: str,
+        guard: SecretClass,
+        now_ns: int,
+    ) -> Assessment:
+        """Return what reading a secret (`mount uuid/path`) costs who asks; nothing is charged yet.
+
+        Reading it again within the hour is free, and costs one look into memory.
+        """
+        if now_ns < session.free.get(secret, 0):
+            return FREE
+        read = _Read(secret, _digest(secret), WEIGHTS[guard], now_ns)
+        costs = [self._cost(tx, *subject, read) for subject in self._subjects(tx, session)]
+        if all(cost.free_until_ns for cost in costs):
+            session.free[secret] = min(cost.free_until_ns for cost in costs)
+        over = next((cost.over for cost in costs if cost.over), "")
+        near = any(cost.near for cost in costs)
+        return Assessment(over, near, tuple(cost.move for cost in costs if cost.move is not None))
+
+    def _cost(self, tx: Tx, kind: str, who: str, read: "_Read") -> "_Cost":
+        """Return what a read costs one subject."""
+        store, now_ns = self._stores(tx, BUDGETS), read.now_ns
+        subject = self.subject(tx, kind, who)
+        if subject.manifest:
+            listed = read.secret in subject.manifest
+            return _Cost(over="" if listed else f"{kind} {who} is a machine: {UNLISTED}")
+        windows = _limits(subject, self._defaults(store).of(kind), now_ns).windows()
+        if not windows:
+            return _Cost(now_ns + HOUR * SECOND_NS)
+        where = _where(kind, who)
+        sums = _read(store, f"sum/{where}", _SUMS) or Sums(0)
+        time_ns = max(now_ns, sums.time_ns)
+        last = _read(store, f"charge/{where}/{read.name}", _CHARGE)
+        if last is not None and time_ns - last.time_ns < HOUR * SECOND_NS:
+            return _Cost(last.time_ns + HOUR * SECOND_NS)
+        after = _moved(sums, last, read.weight, time_ns)
+        used = [(after.within(time_ns, seconds), name, limit) for name, seconds, limit in windows]
+        over = next(
+            (_over(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), ""
+        )
+        near = any(sum_ * 100 > limit * SOFT for sum_, _, limit in used)
+        return _Cost(0, over, near, Move(where, read.name, after, Charge(time_ns, read.weight)))
+
+    def charge(self, tx: Tx, assessment: Assessment) -> None:
+        """Write what was assessed, in the transaction that a refusal keeps."""
+        store = self._stores(tx, BUDGETS)
+        for move in assessment.moves:
+            store.put(f"sum/{move.where}", _SUMS.encode(move.sums))
+            due_ns = move.charge.time_ns + (MONTH + SLOT) * SECOND_NS
+            path = f"charge/{move.where}/{move.secret}"
+            store.put(path, _CHARGE.encode(move.charge), due_ns)
+
+    def usage(self, tx: Tx, kind: str, who: str, now_ns: int) -> list[Usage]:
+        """Return what a subject has used of each window that has a limit."""
+        store = self._stores(tx, BUDGETS)
+        limits = _limits(self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns)
+        sums = _read(store, f"sum/{_where(kind, who)}", _SUMS) or Sums(0)
+        time_ns = max(now_ns, sums.time_ns)
+        return [
+            Usage(window, sums.within(time_ns, seconds), limit)
+            for window, seconds, limit in limits.windows()
+        ]
+
+    def subject(self, tx: Tx, kind: str, who: str) -> Subject:
+        """Return what is set for a subject."""
+        return (
+            _read(self._stores(tx, BUDGETS), f"subject/{_where(kind, who)}", _SUBJECT) or Subject()
+        )
+
+    def set_subject(self, tx: Tx, kind: str, who: str, subject: Subject) -> None:
+        """Set it; raise InvalidRequest past the limits."""
+        if len(subject.manifest) > MAX_MANIFEST:
+            raise InvalidRequest(f"a manifest holds at most {MAX_MANIFEST} paths")
+        self._stores(tx, BUDGETS).put(f"subject/{_where(kind, who)}", _SUBJECT.encode(subject))
+
+    def forget_subject(self, tx: Tx, kind: str, who: str) -> None:
+        """Give a subject the default limits of its kind again; what it was charged stays."""
+        self._stores(tx, BUDGETS).delete(f"subject/{_where(kind, who)}")
+
+    def defaults(self, tx: Tx) -> Defaults:
+        """Return the limits by default."""
+        return self._defaults(self._stores(tx, BUDGETS))
+
+    def set_defaults(self, tx: Tx, defaults: Defaults) -> None:
+        """Set the limits by default."""
+        self._stores(tx, BUDGETS).put(_LIMITS, _DEFAULTS.encode(defaults))
+
+    def expire(self, tx: Tx, records: Iterable[DueRecord]) -> None:
+        """Remove charges that no window reaches any more."""
+        paths = [record.path for record in records]
+        if paths:
+            self._stores(tx, BUDGETS).delete_all(paths)
+
+    def _defaults(self, store: Store) -> Defaults:
+        row = store.row(_LIMITS)
+        if row is not self._known.row:
+            raw = None if row is None else store.open_row(store.key_of(_LIMITS), row)
+            self._known.defaults = Defaults() if raw is None else _DEFAULTS.decode(raw)
+            self._known.row = row
+        return self._known.defaults
+
+    def _subjects(self, tx: Tx, session: Session) -> list[tuple[str, str]]:
+        """Return who is charged: the house always, and who and what is behind the token."""
+        record = session.record
+        found = [(HOUSE, ALL)]
+        if record.entity:
+            found.append((PERSON, record.entity))
+            team = self._team(tx, record.entity)
+            if team:
+                found.append((TEAM, team))
+        if record.device:
+            found.append((DEVICE, record.device))
+        return found
+
+    def _team(self, tx: Tx, entity: EntityId) -> str:
+        known = self._identity.get(tx, entity)
+        return known.metadata.get(TEAM, "") if known is not None else ""
+
+
+def check_limits(limits: Limits) -> None:
+    """Raise InvalidRequest for limits that are none."""
+    if any(not 0 <= value <= MAX_LIMIT for value in (limits.hour, limits.day, limits.month)):
+        raise InvalidRequest(f"a limit is 0 (none) to {MAX_LIMIT}")
+
+
+def _limits(subject: Subject, default: Limits, now_ns: int) -> Limits:
+    if subject.raised is not None and now_ns < subject.raised_until_ns:
+        return subject.raised
+    return default if subject.limits is None else subject.limits
+
+
+def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:
+    """Return the sums with a secret charged now, and no more where it was charged before."""
+    slots = dict(sums.slots)
+    if last is not None:
+        at = last.time_ns // _SLOT_NS
+        slots[at] = max(0, slots.get(at, 0) - last.weight)
+    now = time_ns // _SLOT_NS
+    slots[now] = slots.get(now, 0) + weight
+    first = (time_ns - MONTH * SECOND_NS) // _SLOT_NS
+    return Sums(time_ns, tuple(sorted((k, v) for k, v in slots.items() if v and k >= first)))
+
+
+def _over(kind: str, who: str, window: str, limit: int) -> str:
+    name = "the house" if kind == HOUSE else f"{kind} {who}"
+    place = f"sys/budgets/{kind}/{who}"
+    return (
+        f"the budget of {name} is spent: {limit} in one {window}. It frees itself as time passes; "
+        f"whoever may update {place}, and is somebody else, can raise it for a time"
+    )
+
+
+def _digest(secret: str) -> str:
+    return blake2b(secret.encode(), digest_size=16).hexdigest()
+
+
+def _where(kind: str, who: str) -> str:
+    return f"{kind}/{segment(who)}"
+
+
+def _read(store: Store, path: str, codec: Codec[T]) -> T | None:
+    raw = store.get(path)
+    return None if raw is None else codec.decode(raw)

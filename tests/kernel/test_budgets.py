@@ -1,0 +1,192 @@
+"""Breadth budgets: what they let through, to whom, in which time."""
+
+from typing import Final
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from ironkeep.app import PLUGINS
+from ironkeep.core.errors import OverBudget, PermissionDenied
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret_class import SecretClass
+from ironkeep.kernel.budgets import MONTH, SLOT, Charge, Sums, _moved
+from ironkeep.kernel.places import BUDGETS
+from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Session
+from ironkeep.testing.vault import Vault
+
+PASSWORD: Final = "correct horse battery staple"
+POLICY: Final = """
+path "secret/data/*" { capabilities = ["read"] }
+path "sys/budgets/*" { capabilities = ["read", "update", "delete", "sudo"] }
+"""
+
+
+@pytest.fixture
+def vault() -> Vault:
+    vault = Vault.started(PLUGINS)
+    for number in range(40):
+        vault.write(f"secret/data/app/{number}", {"data": {"password": f"p{number}"}})
+    vault.write("sys/policies/acl/reader", {"policy": POLICY})
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    for name in ("alice", "bob"):
+        user = {"password": PASSWORD, "token_policies": ["reader"]}
+        vault.write(f"auth/userpass/users/{name}", user)
+    vault.write("sys/budgets/defaults/entity", {"hour": 10, "day": 15, "month": 20})
+    return vault
+
+
+def login(vault: Vault, name: str) -> tuple[str, str]:
+    auth = vault.write(f"auth/userpass/login/{name}", {"password": PASSWORD}, token=None).auth
+    return auth["client_token"], auth["entity_id"]
+
+
+def read(vault: Vault, number: int, token: str) -> type[Exception] | None:
+    return vault.read(f"secret/data/app/{number}", token=token).error
+
+
+def session_of(vault: Vault, token: str) -> tuple[Tx, Session]:
+    request = vault.asked(Operation.READ, "x", None, token)
+    assert request.token is not None
+    tx = vault.house.state.begin()
+    return tx, vault.house.tokens.authenticate(tx, request.token, vault.clock.now_ns(), "")
+
+
+def test_the_hard_limit_refuses_and_says_who_can_raise_it(vault: Vault) -> None:
+    vault.write("sys/budgets/defaults/entity", {"hour": 10, "day": 0, "month": 0})
+    token, entity = login(vault, "alice")
+    # Seven are below the soft limit of 70 %; an eighth takes a touch, which nobody here can give.
+    assert [read(vault, n, token) for n in range(7)] == [None] * 7
+    assert read(vault, 7, token) is not None
+    vault.write(f"sys/budgets/entity/{entity}", {"hour": 7})
+    reply = vault.read("secret/data/app/8", token=token)
+    assert reply.error is OverBudget
+    assert f"sys/budgets/entity/{entity}" in reply.errors[0]
+    assert "7 in one hour" in reply.errors[0]
+
+
+def test_reading_again_is_free_and_another_token_is_no_other_person(vault: Vault) -> None:
+    first, _ = login(vault, "alice")
+    for _ in range(3):
+        assert [read(vault, n, first) for n in range(7)] == [None] * 7
+    second, _ = login(vault, "alice")
+    assert [read(vault, n, second) for n in range(7)] == [None] * 7
+    assert read(vault, 8, second) is not None
+    assert read(vault, 8, login(vault, "bob")[0]) is None
+
+
+def test_time_frees_the_hour_and_not_the_day(vault: Vault) -> None:
+    vault.write("sys/budgets/defaults/entity", {"hour": 10, "day": 14, "month": 0})
+    token, _ = login(vault, "alice")
+    assert [read(vault, n, token) for n in range(7)] == [None] * 7
+    vault.clock.advance(seconds=3_600 + SLOT)
+    # The day's soft limit is 9.8: two more, then a touch.
+    assert [read(vault, n, token) for n in (10, 11)] == [None] * 2
+    assert read(vault, 12, token) is not None
+    vault.clock.advance(seconds=86_400 + SLOT)
+    assert read(vault, 12, token) is None
+
+
+def test_a_clock_that_is_put_back_opens_nothing(vault: Vault) -> None:
+    token, _ = login(vault, "alice")
+    assert [read(vault, n, token) for n in range(7)] == [None] * 7
+    tx, session = session_of(vault, token)
+    earlier = vault.clock.now_ns() - 90 * 86_400 * 10**9
+    assert vault.house.budgets.assess(tx, session, "m/new", SecretClass.OPEN, earlier).near
+
+
+def test_it_survives_a_restart(vault: Vault) -> None:
+    token, _ = login(vault, "alice")
+    assert [read(vault, n, token) for n in range(7)] == [None] * 7
+    again = vault.restarted()
+    again.unseal()
+    assert read(again, 8, token) is not None
+    assert read(again, 3, token) is None
+
+
+def test_a_refused_read_costs_nothing(vault: Vault) -> None:
+    token, entity = login(vault, "alice")
+    assert [read(vault, n, token) for n in range(6)] == [None] * 6
+    for _ in range(9):
+        assert vault.read("secret/data/other", token="hvs.no").error is not None
+    used = vault.read(f"sys/budgets/entity/{entity}").data["windows"][0]
+    assert (used["window"], used["used"], used["limit"]) == ("hour", 6, 10)
+
+
+def test_classes_weigh(vault: Vault) -> None:
+    token, entity = login(vault, "alice")
+    tx, session = session_of(vault, token)
+    weights = {SecretClass.OPEN: 1, SecretClass.GUARDED: 3, SecretClass.TWO_PERSON: 10}
+    for guard, weight in weights.items():
+        cost = vault.house.budgets.assess(tx, session, f"m/{weight}", guard, vault.clock.now_ns())
+        assert {(move.where, move.charge.weight) for move in cost.moves} == {
+            (f"entity/{entity}", weight)
+        }
+
+
+def test_a_raise_ends_by_itself_and_nobody_raises_their_own(vault: Vault) -> None:
+    token, entity = login(vault, "alice")
+    path = f"sys/budgets/entity/{entity}"
+    raised = {"hour": 100, "day": 100, "month": 100, "ttl": "1h", "reason": "migration"}
+    assert vault.write(path, raised, token=token).error is PermissionDenied
+    assert vault.delete(path, token=token).error is PermissionDenied
+    other, _ = login(vault, "bob")
+    assert vault.write(path, raised, token=other).error is None
+    assert [read(vault, n, token) for n in range(30)] == [None] * 30
+    vault.clock.advance(seconds=2 * 3_600)
+    assert read(vault, 31, token) is not None
+
+
+def test_a_machine_reads_its_manifest_and_nothing_else(vault: Vault) -> None:
+    token, entity = login(vault, "alice")
+    paths = [f"secret/data/app/{n}" for n in range(20)]
+    vault.write(f"sys/budgets/entity/{entity}", {"manifest": paths})
+    assert [read(vault, n, token) for n in range(20)] == [None] * 20
+    reply = vault.read("secret/data/app/20", token=token)
+    assert reply.error is not None
+    assert "manifest" in reply.errors[0]
+
+
+def test_the_house_has_a_fuse_for_tokens_without_a_person(vault: Vault) -> None:
+    vault.write("sys/budgets/defaults/house", {"hour": 5})
+    tokens = [
+        vault.write("auth/token/create", {"policies": ["reader"], "no_parent": True}).auth[
+            "client_token"
+        ]
+        for _ in range(3)
+    ]
+    answers = [read(vault, n, tokens[n % 3]) for n in range(12)]
+    assert answers.count(None) <= 5
+
+
+def test_charges_go_when_no_window_reaches_them(vault: Vault) -> None:
+    token, _ = login(vault, "alice")
+    read(vault, 1, token)
+
+    def charged() -> int:
+        house = vault.house
+        return sum(1 for path in house.store(house.state.begin(), BUDGETS).walk("charge"))
+
+    assert charged() == 1
+    vault.tick(MONTH + 2 * SLOT)
+    vault.tick()
+    assert charged() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 4_000), st.integers(1, 10)), max_size=40)
+)
+def test_sums_are_those_of_distinct_secrets(steps: list[tuple[int, int, int]]) -> None:
+    """Against a model that keeps only when each secret was last charged."""
+    now, sums = 10**18, Sums(0)
+    model: dict[int, Charge] = {}
+    for secret, seconds, weight in steps:
+        now += seconds * 10**9
+        sums = _moved(sums, model.get(secret), weight, now)
+        model[secret] = Charge(now, weight)
+        slot = SLOT * 10**9
+        for window in (3_600, 86_400, MONTH):
+            first = (now - window * 10**9) // slot
+            expected = sum(c.weight for c in model.values() if c.time_ns // slot >= first)
+            assert sums.within(now, window) == expected
