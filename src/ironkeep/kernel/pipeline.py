@@ -130,6 +130,7 @@ class Pipeline:
         session = None
         if not (route.login or route.open):
             session = self._authenticate(request, trace, account, count_use=count_use)
+        self._flow(request, trace, account, plan, session)
         call = Call(
             request, trace.request_id, plan.relative, plan.params, plan.mount, inner, account,
             trace.now_ns, house.entropy, session, house,
@@ -194,6 +195,27 @@ class Pipeline:
             entity=record.entity, device=record.device, path=request.path,
         )  # fmt: skip
         raise DeviceRefused(reason)
+
+    def _flow(
+        self, request: Request, trace: _Trace, account: Tx, plan: Plan, session: Session | None
+    ) -> None:
+        """Refuse who may not ask the segment of the mount, and say so to who watches."""
+        house, now_ns = self._house, trace.now_ns
+        if house.barrier is None:
+            return
+        flow = house.flows.refusal(account, plan.mount, session, request.remote, now_ns)
+        if not flow:
+            return
+        route = plan.route
+        verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, None, flow))
+        assert isinstance(verdict, Deny)
+        trace.reason = verdict.reason
+        who = session.record if session is not None else None
+        house.alerts.raise_(
+            account, "flow", flow, now_ns, path=request.path,
+            entity=who.entity if who else "", device=who.device if who else "",
+        )  # fmt: skip
+        raise PermissionDenied(verdict.say)
 
     def _decide(
         self, request: Request, op: Operation, session: Session | None, plan: Plan
