@@ -52,7 +52,7 @@ WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.CUSTODY: 10,
 }
 SOFT: Final = 70
-"""Percent of a limit past which a read takes a touch."""
+"""Percent of a limit past which a read takes a touch, by default; 100 is never."""
 SLOT: Final = 600
 """Seconds in which charges are summed: a window reaches back this much further at the most."""
 MAX_MANIFEST: Final = 1_000
@@ -79,12 +79,13 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The limits of each kind of subject that has none of its own."""
+    """The limits of each kind of subject that has none of its own; `soft` in percent of each."""
 
     entity: Limits = Limits(10, 25, 60)
     device: Limits = Limits(10, 25, 60)
     team: Limits = Limits()
     house: Limits = Limits()
+    soft: int = SOFT
 
     def of(self, kind: str) -> Limits:
         """Return those of a kind."""
@@ -225,11 +226,12 @@ class Budgets:
     def _cost(self, tx: Tx, kind: str, who: str, read: "_Read") -> "_Cost":
         """Return what a read costs one subject."""
         store, now_ns = self._stores(tx, BUDGETS), read.now_ns
+        defaults = self._defaults(store)
         subject = self.subject(tx, kind, who)
         if subject.manifest:
             listed = read.secret in subject.manifest
             return _Cost(over="" if listed else f"{kind} {who} is a machine: {UNLISTED}")
-        windows = _limits(subject, self._defaults(store).of(kind), now_ns).windows()
+        windows = _limits(subject, defaults.of(kind), now_ns).windows()
         if not windows:
             return _Cost(now_ns + HOUR * SECOND_NS)
         where = _where(kind, who)
@@ -243,7 +245,7 @@ class Budgets:
         over = next(
             (_over(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), ""
         )
-        near = any(sum_ * 100 > limit * SOFT for sum_, _, limit in used)
+        near = any(sum_ * 100 > limit * defaults.soft for sum_, _, limit in used)
         return _Cost(0, over, near, Move(where, read.name, after, Charge(time_ns, read.weight)))
 
     def charge(self, tx: Tx, assessment: Assessment) -> None:
@@ -320,6 +322,12 @@ class Budgets:
     def _team(self, tx: Tx, entity: EntityId) -> str:
         known = self._identity.get(tx, entity)
         return known.metadata.get(TEAM, "") if known is not None else ""
+
+
+def check_soft(percent: int) -> None:
+    """Raise InvalidRequest for what is no part of a limit."""
+    if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+        raise InvalidRequest("the soft limit is 0 to 100 percent of the hard one")
 
 
 def check_limits(limits: Limits) -> None:

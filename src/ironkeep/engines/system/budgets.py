@@ -21,6 +21,7 @@ from ironkeep.kernel.budgets import (
     Limits,
     Subject,
     check_limits,
+    check_soft,
 )
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.lifetimes import SECOND_NS
@@ -36,6 +37,13 @@ class SetDefaults:
     hour: int | None = None
     day: int | None = None
     month: int | None = None
+
+
+@dataclass(frozen=True)
+class SetSoft:
+    """Percent of a limit past which each further secret takes a touch; 100 is never."""
+
+    soft: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,18 @@ class SetSubject:
 def read_defaults(call: Call) -> Response:
     """Return the limits of each kind."""
     defaults = _budgets(call).defaults(call.tx)
-    return Response(data={kind: msgspec.to_builtins(defaults.of(kind)) for kind in KINDS})
+    data: dict[str, Any] = {kind: msgspec.structs.asdict(defaults.of(kind)) for kind in KINDS}
+    return Response(data=data | {"soft": defaults.soft})
+
+
+def write_soft(call: Call, given: SetSoft) -> Response:
+    """Set from which part of any limit on a read takes a touch."""
+    check_soft(given.soft)
+    budgets = _budgets(call)
+    defaults = msgspec.structs.replace(budgets.defaults(call.tx), soft=given.soft)
+    budgets.set_defaults(call.tx, defaults)
+    _tell(call, f"the soft limit of all budgets was set to {given.soft} percent")
+    return Response()
 
 
 def write_defaults(call: Call, given: SetDefaults) -> Response:
@@ -209,6 +228,10 @@ ROUTES: Final = (
     Route(
         Operation.READ, "budgets/defaults", read_defaults, sudo=True,
         help="What may each kind of subject read?",
+    ),
+    Route(
+        Operation.UPDATE, "budgets/defaults", write_soft, SetSoft, sudo=True, audited=("soft",),
+        quorum=True, help="Set the soft limit, in percent of the hard one.",
     ),
     Route(
         Operation.UPDATE, "budgets/defaults/{kind}", write_defaults, SetDefaults, sudo=True,
