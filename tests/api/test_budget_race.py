@@ -62,7 +62,8 @@ def test_many_processes_share_one_budget(tmp_path: Path) -> None:
                 )
                 for n in range(PROCESSES)
             ]
-            codes = [code for asker in askers for code in json.loads(asker.communicate(timeout=60)[0])]
+            answers = [json.loads(asker.communicate(timeout=60)[0]) for asker in askers]
+            codes = [code for answer in answers for code in answer]
             assert sorted(set(codes)) == [200, 403]
             assert (len(codes), codes.count(200)) == (READS, BUDGET)
             used = client.get(f"/v1/sys/budgets/entity/{entity}").json()["data"]["windows"]
