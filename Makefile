@@ -1,6 +1,6 @@
 # The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run check lint test format bench slow compat lock clean
+.PHONY: help demo run check lint test format bench slow compat hardware lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -57,8 +57,12 @@ slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
 compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its lists into docs/api.md
 	$(BIN)/python tests/compat/hvac_suite.py
 
+hardware: $(VENV)/.ready  ## libraries for keys in a TPM or an HSM (needs libtss2-dev and a C compiler)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-hardware.lock
+
 lock: $(VENV)/.ready  ## resolve the dependencies again
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --group dev --no-emit-index-url --no-header -o requirements.lock pyproject.toml
+	$(UV) pip compile -q --upgrade --generate-hashes --universal --extra tpm --extra hsm --no-emit-index-url --no-header -c requirements.lock -o requirements-hardware.lock pyproject.toml
 
 clean:  ## remove what make made
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis
