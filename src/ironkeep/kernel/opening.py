@@ -26,6 +26,7 @@ STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
     ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
     ("incident/", "incident", "exposure, eviction and proof"),
+    ("segment/", "segment", "segments with keys of their own, and who may ask whom"),
     ("auth/token/", "token", "token based credentials"),
 )
 """What a fresh house serves; everything else is mounted by its owner."""
