@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from ironkeep import __version__
+from ironkeep.access.segments import SegmentEngine
 from ironkeep.adapters import log
 from ironkeep.adapters.node_logs import NodeLogs
 from ironkeep.adapters.sqlite import SqliteStorage
@@ -55,6 +56,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         Cubbyhole(),
         Database(),
         Incident(),
+        SegmentEngine(),
         TokenMethod(),
         Userpass(),
     )
