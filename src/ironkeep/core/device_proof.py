@@ -1,0 +1,72 @@
+"""What a device signs with its key K_dev, and the check of such a signature.
+
+    enrol       "ironkeep/device/enrol/v1" NUL id nonce
+    certificate "ironkeep/device/certificate/v1" NUL id NUL nonce NUL
+                SHA-256(csr) SHA-256(report)
+
+Ids and nonces are their text as the server sent it, csr and report the UTF-8 bytes as they are sent
+to the server. Signatures are ECDSA on P-256 with SHA-256, DER (FIPS 186-5). The domain keeps what
+was signed for one purpose from being used for the other.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePublicKey,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+)
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+
+ENROL: Final = b"ironkeep/device/enrol/v1\0"
+CERTIFICATE: Final = b"ironkeep/device/certificate/v1\0"
+
+MAX_KEY: Final = 256
+"""Bytes of a public key (SPKI, DER): one on P-256 has 91."""
+MAX_SIGNATURE: Final = 128
+"""Bytes of a signature (DER) looked at: one on P-256 has at most 72."""
+
+
+def enrol_message(device: str, nonce: str) -> bytes:
+    """Return what a device signs to prove, when it is enrolled, that it holds its key."""
+    return ENROL + device.encode() + nonce.encode()
+
+
+def certificate_message(device: str, nonce: str, csr: str, report: str) -> bytes:
+    """Return what a device signs to ask for a certificate; csr is PEM, report its posture."""
+    hashes = sha256(csr.encode()).digest() + sha256(report.encode()).digest()
+    return CERTIFICATE + device.encode() + b"\0" + nonce.encode() + b"\0" + hashes
+
+
+def device_key(spki: bytes) -> EllipticCurvePublicKey:
+    """Return the key in spki (DER); raise InvalidRequest unless it is on P-256, in this spelling.
+
+    One spelling alone, so that the same key is seen to be the same.
+    """
+    try:
+        key = load_der_public_key(spki) if len(spki) <= MAX_KEY else None
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        raise InvalidRequest("a device key is ECDSA on P-256: its SubjectPublicKeyInfo in DER")
+    if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
+        raise InvalidRequest("the device key is not in the usual spelling: DER, point in full")
+    return key
+
+
+def verify(spki: bytes, message: bytes, signature: bytes) -> None:
+    """Raise PermissionDenied unless signature is K_dev's (spki) over message."""
+    key = device_key(spki)
+    try:
+        key.verify(signature[:MAX_SIGNATURE], message, ECDSA(SHA256()))
+    except InvalidSignature:
+        raise PermissionDenied("the signature is not that of the device's key") from None
