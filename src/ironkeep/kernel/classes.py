@@ -51,11 +51,15 @@ class Classes:
     def __init__(self, stores: StoreOf, history: History) -> None:
         self._stores: Final = stores
         self._history: Final = history
+        self._stamp = 0
         self._row: Row | None = None
         self._table = Table()
 
     def table(self, tx: Tx) -> Table:
         """Return the table; the same object while its row is the same."""
+        stamp = tx.stamp()
+        if stamp and stamp == self._stamp:
+            return self._table
         store = self._stores(tx, CLASSES)
         row = store.row(_TABLE)
         if row is not self._row:
@@ -63,6 +67,7 @@ class Classes:
                 Table() if row is None else _CODEC.decode(store.open_row(store.key_of(_TABLE), row))
             )
             self._row = row
+        self._stamp = stamp
         return self._table
 
     def of(self, tx: Tx, mount: MountUuid, path: str) -> SecretClass:

@@ -94,14 +94,19 @@ class Segments:
         self._served: Final = served
         self._held: Final[dict[SegmentId, _Open]] = {}
         self._derived: tuple[Row | None, Table] = (None, EMPTY)
+        self._stamp = 0
         self.asleep = 0
         self.on_sealed: Final[list[Callable[[Segment], None]]] = []
 
     def table(self, tx: Tx) -> Table:
         """Return the segments in force."""
+        stamp = tx.stamp()
+        if stamp and stamp == self._stamp:
+            return self._derived[1]
         row = self._stores(tx, SEGMENTS).row(_TABLE)
         if row is not self._derived[0]:
             self._derived = (row, EMPTY if row is None else table_of(self._stored(tx)))
+        self._stamp = stamp
         return self._derived[1]
 
     def find(self, tx: Tx, name: str) -> Segment:
@@ -313,7 +318,7 @@ class Segments:
         """Drop all keys: the house is being sealed."""
         for held in list(self._held.values()):
             self._drop(held.segment)
-        self._derived = (None, EMPTY)
+        self._derived, self._stamp = (None, EMPTY), 0
         self.asleep = 0
 
     def resync(self, tx: Tx) -> None:
