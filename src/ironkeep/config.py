@@ -9,6 +9,8 @@ effect. Keys of Vault that change nothing here are accepted by name (`disable_ml
     audit { path = "/var/lib/ironkeep/audit"  name = "node-1"  mirror = "/srv/mirror" }
     witness "tower" { address = "https://…"  vkey = "…" }
     seal "file" { path = "/etc/ironkeep/seal.key" }
+    segments = ["prod"]
+    segment "prod" { key_file = "/etc/ironkeep/prod.key" }
 """
 
 import os
@@ -24,6 +26,7 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
 DEFAULT_TTL_SECONDS: Final = 768 * 3600
 MAX_LISTENERS: Final = 8
 MAX_WITNESSES: Final = 16
+MAX_SEGMENTS: Final = 200
 
 _WITHOUT_EFFECT: Final = frozenset(
     {"disable_mlock", "ui", "log_level", "log_format", "pid_file", "cluster_addr", "disable_cache",
@@ -31,7 +34,7 @@ _WITHOUT_EFFECT: Final = frozenset(
 )  # fmt: skip
 _TOP: Final = frozenset(
     {"listener", "storage", "backend", "audit", "witness", "quorum", "seal", "default_lease_ttl",
-     "max_lease_ttl", "api_addr", "cluster_name"}
+     "max_lease_ttl", "api_addr", "cluster_name", "segments", "segment"}
 )  # fmt: skip
 _LISTENER: Final = frozenset(
     {"address", "cluster_address", "tls_cert_file", "tls_key_file", "tls_disable",
@@ -87,6 +90,9 @@ class Config:
     witnesses: tuple[Witness, ...] = ()
     quorum: int = 0
     seal_key_file: Path | None = None
+    segments: tuple[str, ...] | None = None
+    """Those whose keys this server may hold, beside the house's; None is all of them."""
+    segment_key_files: tuple[tuple[str, Path], ...] = ()
     ignored: tuple[str, ...] = field(default=())
 
 
@@ -129,6 +135,8 @@ def parse(text: str) -> Config:
         witnesses=witnesses,
         quorum=_quorum(body, len(witnesses)),
         seal_key_file=_seal(body),
+        segments=_segments(body),
+        segment_key_files=_segment_key_files(body),
         ignored=_ignored(body),
     )
 
@@ -216,6 +224,34 @@ def _seal(body: hcl.Body) -> Path | None:
     if not path:
         raise blocks[0].error("the file seal needs a path")
     return Path(path)
+
+
+def _segments(body: hcl.Body) -> tuple[str, ...] | None:
+    """Return the segments that this server is started for; None when it does not say."""
+    item = body.get("segments")
+    if item is None:
+        return None
+    names = item.value
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise item.error('segments is a list of names: segments = ["prod"], or [] for none')
+    if len(names) > MAX_SEGMENTS:
+        raise item.error(f"segments names at most {MAX_SEGMENTS}")
+    return tuple(dict.fromkeys(str(each) for each in names))
+
+
+def _segment_key_files(body: hcl.Body) -> tuple[tuple[str, Path], ...]:
+    """Return the key file of each segment that a block names; raise InvalidRequest."""
+    served = _segments(body)
+    found: dict[str, Path] = {}
+    for block in body.blocks("segment", 1):
+        name = block.labels[0]
+        path = _text(block, _known(block, frozenset({"key_file"})), "key_file")
+        if not path or name in found:
+            raise block.error(f"give one segment block for {name!r}, with its key_file")
+        if served is not None and name not in served:
+            raise block.error(f"segments does not name {name!r}, and its key would not be used")
+        found[name] = Path(path)
+    return tuple(found.items())
 
 
 def _audit(body: hcl.Body) -> Mapping[str, str]:

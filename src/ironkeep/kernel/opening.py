@@ -99,6 +99,7 @@ def open_house(house: House, tx: Tx) -> None:
         adopt_log(house, tx, standing)
         for certificate in house.devices.trusted(tx):
             house.on_client_ca(certificate)
+        house.segments.on_house_open(tx)
     except BaseException:
         house.seal_up()
         raise
