@@ -38,6 +38,7 @@ from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin
 from ironkeep.kernel.reading import reading_key_of
+from ironkeep.kernel.state import Tx
 
 TICK_SECONDS: Final = 1.0
 """Witnesses of the public network accept about one checkpoint a second; all else fits that."""
@@ -96,6 +97,7 @@ class Server:
             max_ttl_seconds=config.max_lease_ttl_seconds,
             witnesses=tuple((each.name, each.vkey) for each in config.witnesses),
             quorum=config.quorum,
+            segments=None if config.segments is None else frozenset(config.segments),
         )
         self.house = House(
             self.storage,
@@ -108,6 +110,7 @@ class Server:
             {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
+        self.house.segments.on_house_open = self._open_segments
         self.client_cas: list[bytes] = []
         self.house.on_client_ca = self.client_cas.append
         self.house.older_log = self.logs.older
@@ -129,6 +132,16 @@ class Server:
         path = self.config.seal_key_file
         if path is not None:
             open_with_key_file(self.house, path.read_bytes())
+
+    def _open_segments(self, tx: Tx) -> None:
+        """Open the segments that have a key file here; the house goes on without one that fails."""
+        for name, path in self.config.segment_key_files:
+            try:
+                self.house.segments.unseal_with_file(tx, name, path.read_bytes())
+            except (IronkeepError, OSError) as error:
+                log.say(f"segment {name!r} stays sealed: {error}")
+            else:
+                self.house.note("notice", "segment-open", {"name": name})
 
     def close(self) -> None:
         """Let go of all files: for a server that never served."""
