@@ -96,7 +96,7 @@ class Segments:
         self._derived: tuple[Row | None, Table] = (None, EMPTY)
         self._stamp = 0
         self.asleep = 0
-        self.on_sealed: Final[list[Callable[[Segment], None]]] = []
+        self.on_house_open: Callable[[Tx], None] = _nothing
 
     def table(self, tx: Tx) -> Table:
         """Return the segments in force."""
@@ -370,8 +370,6 @@ class Segments:
         if held is not None:
             held.seal.close()
             held.barrier = None
-            for listener in self.on_sealed:
-                listener(segment)
 
     def _stored(self, tx: Tx) -> Stored:
         raw = self._stores(tx, SEGMENTS).get(_TABLE)
@@ -385,3 +383,7 @@ class Segments:
         others = [each for each in self._stored(tx).segments if each.name != segment.name]
         ordered = tuple(sorted((*others, segment), key=lambda each: each.number))
         self._stores(tx, SEGMENTS).put(_TABLE, _STORED.encode(Stored(ordered)))
+
+
+def _nothing(_tx: Tx) -> None:
+    """No segment has a key file here."""
