@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.auth.token.roles import matches
 from ironkeep.core.errors import PermissionDenied
+from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import plans
 from ironkeep.testing.vault import Vault

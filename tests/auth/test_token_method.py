@@ -6,6 +6,7 @@ import pytest
 
 from ironkeep.auth.token import ROUTES, TokenMethod, roles
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields
 from ironkeep.kernel.plugin import Response
@@ -400,7 +401,7 @@ def test_an_unknown_role(s: Services, root: Issued) -> None:
     ],
 )
 def test_globs(pattern: str, text: str, *, does: bool) -> None:
-    assert roles.matches([pattern], text) is does
+    assert matches([pattern], text) is does
 
 
 def test_only_what_must_not_be_shown_is_missing_from_the_audited_fields() -> None:

@@ -44,6 +44,8 @@ from ironkeep.kernel.lifetimes import Limits
 from ironkeep.kernel.log_reader import Leaves
 from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
+from ironkeep.kernel.outbound import Nowhere, Outbound
+from ironkeep.kernel.passing import FOLDER as PASSING, Passing
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.places import BUDGETS, CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
 from ironkeep.kernel.plans import Plan
@@ -150,6 +152,8 @@ class House:
         secrets = CredentialStore(self.store, entropy)
         self.credentials: Final = Credentials(secrets, connections, self.effects)
         self.effects.register(CREDENTIALS, self.credentials.resume)
+        self.effects.register(PASSING, Passing(self.store).remove)
+        self.outbound: Outbound = Nowhere()
         self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
         self.scope: Final = Scope(self.store, self.state.begin, journal.append)
         self.credentials.on_linked.append(self.scope.credential_linked)

@@ -20,6 +20,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal_recovery import open_journal
+from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin, Request
 from ironkeep.kernel.reading import reading_key_of
@@ -154,9 +155,10 @@ class Vault:
         token: str | None = "root",
         wrap: int | None = None,
         remote: str = "127.0.0.1:50000",
+        peer: Peer | None = None,
     ) -> Reply:
         """Execute one request and wait for its answer; token "root" stands for the root token."""
-        request = self.asked(op, path, data, token, wrap=wrap, remote=remote)
+        request = self.asked(op, path, data, token, wrap=wrap, remote=remote, peer=peer)
         answer = self.settle(self.pipeline.handle(request))
         return Reply(answer, None if answer.body is None else json.loads(answer.body))
 
@@ -169,11 +171,12 @@ class Vault:
         *,
         wrap: int | None = None,
         remote: str = "127.0.0.1:50000",
+        peer: Peer | None = None,
     ) -> Request:
         """Return a request to be executed, for an answer that is not JSON."""
         text = self.root if token == "root" else token
         secret = Secret(text.encode()) if text is not None else None
-        return Request(op, path, dict(data or {}), secret, remote, wrap)
+        return Request(op, path, dict(data or {}), secret, remote, wrap, peer=peer)
 
     def settle(self, outcome: Answer | Waiting) -> Answer:
         """Make durable and run what waits, until there is an answer."""

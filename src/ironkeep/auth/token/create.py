@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.auth.token.roles import TokenRole, find_role, matches
+from ironkeep.auth.token.roles import TokenRole, find_role
 from ironkeep.core.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.glob import matches
 from ironkeep.core.ids import EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret

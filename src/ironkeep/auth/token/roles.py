@@ -6,13 +6,13 @@ Source: the Vault HTTP API, auth/token/roles.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.places import segment, unsegment
@@ -102,31 +102,6 @@ def find_role(call: Call, name: str) -> TokenRole | None:
     """Return the role of that name, or None."""
     raw = call.store.get(f"roles/{segment(name)}")
     return None if raw is None else _ROLE.decode(raw)
-
-
-def matches(patterns: Iterable[str], text: str) -> bool:
-    """Return whether text is one of patterns, in which * stands for any text."""
-    return any(_matches(pattern, text) for pattern in patterns)
-
-
-def _matches(pattern: str, text: str) -> bool:
-    """Match without going back: each part is taken where it comes first, so time is linear.
-
-    As a regular expression a pattern of many stars takes time without bound.
-    """
-    first, *parts = pattern.split("*")
-    if not parts:
-        return text == first
-    last = parts.pop()
-    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for part in parts:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
 
 
 def read_role(call: Call) -> Response:

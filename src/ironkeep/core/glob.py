@@ -1,0 +1,28 @@
+"""Text patterns in which `*` stands for any text, the empty one too; all else is literal."""
+
+from collections.abc import Iterable
+
+
+def matches(patterns: Iterable[str], text: str) -> bool:
+    """Return whether text is one of patterns."""
+    return any(_matches(pattern, text) for pattern in patterns)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Match without going back: each part is taken where it comes first, so time is linear.
+
+    As a regular expression a pattern of many stars takes time without bound.
+    """
+    first, *parts = pattern.split("*")
+    if not parts:
+        return text == first
+    last = parts.pop()
+    if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for part in parts:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
