@@ -25,6 +25,7 @@ from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
 from ironkeep.connectors.postgresql import PostgreSQL
+from ironkeep.console.pages import Pages
 from ironkeep.core.errors import IntegrityError, IronkeepError
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
@@ -163,7 +164,7 @@ class Server:
         committer = Committer(self.house.ledger, loop, Owner(self._fail, _defect))
         committer.await_quorum = self.config.quorum > 0
         service = Service(Pipeline(self.house), committer, _defect)
-        servers = Servers(service, self.config.listeners)
+        servers = Servers(service, self.config.listeners, Pages())
         for certificate in self.client_cas:
             servers.trust(certificate)
         self.house.on_client_ca = servers.trust

@@ -1,6 +1,7 @@
 """The ASGI application: bodies, verbs and everything else that is not the short way.
 
-It has no routes of its own: `/v1/` is the pipeline's, and nothing else exists.
+It has no routes of its own: `/v1/` is the pipeline's, `/ui/` a table of packaged files, and nothing
+else exists.
 """
 
 import asyncio
@@ -11,14 +12,32 @@ from urllib.parse import parse_qs
 
 from ironkeep.api import wire
 from ironkeep.api.errors import DEFECT, status_of
-from ironkeep.api.service import BODILESS, NO_STORE, Rendered, Service, errors_body, length_of
-from ironkeep.core.errors import InvalidRequest, IronkeepError, TooLarge, Unavailable
+from ironkeep.api.service import (
+    BODILESS,
+    NO_STORE,
+    STRICT,
+    Header,
+    Rendered,
+    Service,
+    errors_body,
+    length_of,
+)
+from ironkeep.core.errors import (
+    InvalidRequest,
+    IronkeepError,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedOperation,
+)
 from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.plugin import Request
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Pages = Callable[[str], tuple[list[Header], bytes] | None]
+"""From a path under /ui/, as it stands in the URL, to headers and body of a file; None: no file."""
 
 DEADLINE_SECONDS: Final = 90.0
 """Vault's default request timeout: past it the client is told to look for the outcome itself."""
@@ -34,6 +53,7 @@ _ONCE: Final = frozenset(
 """Given twice, these could be read in one way by a proxy and in another by us."""
 PEER: Final = "ironkeep.peer"
 """The scope's extension that holds who is at the other end: see api/protocol.py."""
+_UI: Final = b"/ui/"
 _HEALTH: Final = "sys/health"
 _OK: Final = 200
 
@@ -45,8 +65,9 @@ class _Gone(Exception):
 class App:
     """Callable as ASGI 3."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, pages: Pages | None = None) -> None:
         self._service: Final = service
+        self._pages: Final = pages
         self._receiving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,11 +75,10 @@ class App:
         if scope["type"] != "http":
             return
         try:
-            request = await self._request(scope, receive)
-            answer = await self._answer(request)
-            rendered = self._service.rendered(answer, secure=scope["scheme"] == "https")
-            if request.path == _HEALTH and rendered.status == _OK:
-                rendered = _health(rendered, scope["query_string"])
+            if self._pages is not None and scope["raw_path"].startswith(_UI):
+                rendered = _page(self._pages, scope)
+            else:
+                rendered = await self._executed(scope, receive)
         except _Gone:
             return
         except asyncio.CancelledError:
@@ -72,6 +92,14 @@ class App:
             self._service.defect(error)
             rendered = _refusal(DEFECT, "internal error")
         await _send(send, rendered, head=scope["method"] == "HEAD")
+
+    async def _executed(self, scope: Scope, receive: Receive) -> Rendered:
+        request = await self._request(scope, receive)
+        answer = await self._answer(request)
+        rendered = self._service.rendered(answer, secure=scope["scheme"] == "https")
+        if request.path == _HEALTH and rendered.status == _OK:
+            return _health(rendered, scope["query_string"])
+        return rendered
 
     async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers = _headers(scope["headers"])
@@ -126,6 +154,17 @@ class App:
                     return b"".join(chunks)
         finally:
             self._receiving -= size
+
+
+def _page(pages: Pages, scope: Scope) -> Rendered:
+    """Return a file of the console; raise UnsupportedOperation or NotFound."""
+    if scope["method"] not in ("GET", "HEAD"):
+        raise UnsupportedOperation("")
+    found = pages(scope["raw_path"].decode("latin-1"))
+    if found is None:
+        raise NotFound("")
+    headers, body = found
+    return Rendered(_OK, [*headers, STRICT] if scope["scheme"] == "https" else headers, body)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from ironkeep.api.asgi import App
+from ironkeep.api.asgi import App, Pages
 from ironkeep.api.head import Heads
 from ironkeep.api.protocol import MAX_CONNECTIONS, Protocol
 from ironkeep.api.service import Service
@@ -47,9 +47,11 @@ class _Server(uvicorn.Server):
 class Servers:
     """All listeners of one process."""
 
-    def __init__(self, service: Service, listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, service: Service, listeners: Sequence[Listener], pages: Pages | None = None
+    ) -> None:
         self._servers: Final[list[tuple[_Server, socket.socket]]] = []
-        app, protocol = App(service), protocol_of(service)
+        app, protocol = App(service, pages), protocol_of(service)
         for listener in listeners:
             config = configure(app, protocol)
             if listener.tls:

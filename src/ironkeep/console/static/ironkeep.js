@@ -1,0 +1,132 @@
+// What all pages share: asking the API, building elements from text alone, and the authenticator.
+//
+// No text becomes markup anywhere: elements are made one by one, and texts are set as texts.
+
+const NEWS = document.getElementById("news");
+
+/** A refusal of the server, in its own words. */
+export class Refused extends Error {
+  constructor(status, texts) {
+    super(texts.filter(Boolean).join("\n") || `The server refused this (status ${status}).`);
+    this.name = "Refused";
+    this.status = status;
+  }
+}
+
+/** Ask the API; return the answer's document, an empty object without one; throw Refused. */
+export async function ask(method, path, data, token) {
+  const headers = { "X-Vault-Request": "true" };
+  if (data !== undefined) headers["Content-Type"] = "application/json";
+  if (token !== undefined) headers["X-Vault-Token"] = token;
+  const answer = await fetch(`/v1/${path}`, {
+    method,
+    headers,
+    body: data === undefined ? undefined : JSON.stringify(data),
+    cache: "no-store",
+    credentials: "omit",
+    redirect: "error",
+    referrerPolicy: "no-referrer",
+  });
+  const text = await answer.text();
+  const document_ = text ? JSON.parse(text) : {};
+  if (!answer.ok) throw new Refused(answer.status, document_.errors ?? []);
+  return document_;
+}
+
+/** Return one segment of an API path. */
+export function segment(text) {
+  return encodeURIComponent(text);
+}
+
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+
+/** Return text with every character shown that would hide, reorder or break what is beside it. */
+export function visible(text) {
+  return String(text).replace(
+    UNSEEN,
+    (each) => `⟨U+${each.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+  );
+}
+
+/** Return an element with attributes and children; a child that is no element is shown as text. */
+export function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children.map((child) => (child instanceof Node ? child : visible(child))));
+  return made;
+}
+
+/** Fill a definition list with pairs of name and value; pairs without a value are left out. */
+export function fill(list, pairs) {
+  const rows = pairs.filter(([, value]) => value !== undefined && value !== "" && value !== null);
+  list.replaceChildren(
+    ...rows.flatMap(([name, value]) => [
+      element("dt", {}, name),
+      element("dd", {}, value instanceof Node ? value : element("bdi", {}, value)),
+    ]),
+  );
+}
+
+/** Return the element with an id. */
+export function by(id) {
+  return document.getElementById(id);
+}
+
+/** Say something to the person, and to their screen reader. Kinds: good, bad, plain. */
+export function say(text, kind = "plain") {
+  NEWS.dataset.kind = kind;
+  NEWS.textContent = visible(text).replaceAll("⟨U+000A⟩", "\n");
+}
+
+/** Do work with the button disabled; say why it failed. */
+export async function busy(button, work) {
+  if (button.disabled) return;
+  button.disabled = true;
+  say("");
+  try {
+    await work();
+  } catch (error) {
+    say(reason(error), "bad");
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function reason(error) {
+  if (error instanceof Refused) return error.message;
+  if (error.name === "NotAllowedError")
+    return "Your authenticator gave no answer: it was cancelled, timed out, or holds no passkey for this vault.";
+  if (error.name === "InvalidStateError") return "This authenticator is registered already.";
+  if (error.name === "SecurityError")
+    return "Your browser refuses: this page is not at the address that your passkeys belong to.";
+  if (error instanceof TypeError) return "The server cannot be reached.";
+  return `This did not work (${error.name}).`;
+}
+
+function capable() {
+  if (window.PublicKeyCredential?.parseRequestOptionsFromJSON === undefined) {
+    throw new Refused(0, ["This browser is too old for passkeys as this page needs them."]);
+  }
+}
+
+/** Make a passkey; return the registration as JSON. */
+export async function create(options) {
+  capable();
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey ?? options);
+  return (await navigator.credentials.create({ publicKey })).toJSON();
+}
+
+/** Have a challenge signed with a touch; return the assertion as JSON. */
+export async function sign(options) {
+  capable();
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey ?? options);
+  return (await navigator.credentials.get({ publicKey })).toJSON();
+}
+
+/** Return a point in time, given in RFC 3339, in words of this place. */
+export function when(text) {
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? String(text) : date.toLocaleString();
+}
+
+by("here").textContent = location.host;

@@ -1,0 +1,46 @@
+// Signs in: to see that a passkey works, or for the command that waits on this machine (?cli=<id>).
+
+import { busy, by, fill, say } from "./ironkeep.js";
+import { signIn, signOut } from "./session.js";
+
+const cli = new URLSearchParams(location.search).get("cli");
+
+const LOOPBACK = /^http:\/\/127\.0\.0\.1:[1-9][0-9]{0,4}\/cb\?/;
+
+if (cli !== null) {
+  say("A command on this machine asked for this. If you did not start one, close this page.");
+}
+
+signIn(
+  ({ auth, data }) => {
+    if (cli !== null) handBack(data?.redirect ?? "");
+    else show(auth);
+  },
+  cli === null ? {} : { cli },
+);
+
+/** Go to the command, with a code that only it can turn into a token. */
+function handBack(address) {
+  if (!LOOPBACK.test(address)) throw new TypeError("not a loopback address");
+  say("Signed in. Going back to your command.", "good");
+  location.replace(address);
+}
+
+function show(auth) {
+  const minutes = Math.round(auth.lease_duration / 60);
+  fill(by("facts"), [
+    ["As", auth.metadata?.username],
+    ["Policies", (auth.policies ?? []).join(", ")],
+    ["For", `${minutes} minutes, as long as this page stays open`],
+  ]);
+  by("signed-in").hidden = false;
+  by("sign-out").focus();
+}
+
+by("sign-out").addEventListener("click", () =>
+  busy(by("sign-out"), async () => {
+    await signOut();
+    by("signed-in").hidden = true;
+    say("You are signed out.", "good");
+  }),
+);

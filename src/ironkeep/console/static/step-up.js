@@ -1,0 +1,1 @@
+import { by } from "./ironkeep.js";
