@@ -24,9 +24,9 @@ from ironkeep.core.template import TemplateContext
 from ironkeep.incident.naming import Names
 from ironkeep.kernel import identity, policies
 from ironkeep.kernel.effects import Steps
+from ironkeep.kernel.entries import MORE
 from ironkeep.kernel.history import Interval
 from ironkeep.kernel.house import House
-from ironkeep.kernel.pipeline import MORE
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.scope import MAX_TARGETS, actor_of
 

@@ -9,11 +9,9 @@ Moving the decision behind the handler would let a refusal leak by its effects; 
 behind the reply would release a secret without a trace.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-
-import msgspec
 
 from ironkeep.core.access import (
     Allow,
@@ -32,41 +30,22 @@ from ironkeep.core.errors import (
     StepUpNeeded,
     Unavailable,
 )
-from ironkeep.core.event import VERSION, Entry, Released, Value
-from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
+from ironkeep.core.event import Released
+from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
 from ironkeep.kernel.answer import JSON, Answer, Waiting
+from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
-from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route, Suspend
-from ironkeep.kernel.routing import MAX_PATH, SYS
+from ironkeep.kernel.plugin import Call, Request, Response, Route, Suspend
+from ironkeep.kernel.routing import SYS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenRecord
 
-MAX_POLICIES: Final = 128
-"""Names of policies recorded of a token that is issued; the longest names fit into an entry."""
 DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
-MORE: Final = "…"
-"""Stands for the names past the limit."""
-
 MAX_VERDICTS: Final = 16_384
 """Verdicts remembered for one ACL, about 200 bytes each; when full they are worked out anew."""
-
-
-class _Trace(msgspec.Struct):
-    """What is learnt of a request on its way, for its entry."""
-
-    request_id: RequestId
-    now_ns: int
-    mount: Mount | None = None
-    route: Route | None = None
-    session: Session | None = None
-    rule: str = ""
-    reason: str = ""
-    op: Operation | None = None
-    audited: dict[str, Value] = {}
-    handled: bool = False
 
 
 class Pipeline:
@@ -86,7 +65,7 @@ class Pipeline:
         resume: Callable[[Call], Response | Suspend] | None,
     ) -> Answer | Waiting:
         house = self._house
-        trace = _Trace(request_id, house.clock.now_ns())
+        trace = Trace(request_id, house.clock.now_ns())
         account = house.state.begin()
         inner = account.nested()
         try:
@@ -100,7 +79,7 @@ class Pipeline:
             trace.handled = True
             body, released, wrapped = self._finish(request, trace, inner, response)
             # The entry goes first: if the journal cannot take it, nothing has happened.
-            entry = self._entry(request, trace, "ok", released, response, wrapped=wrapped)
+            entry = entry_of(request, trace, "ok", released, response, wrapped=wrapped)
             # A stranger's entry may only be counted while it releases and changes nothing.
             matters = bool(released or inner.writes or account.writes) or not plan.route.open
             receipt = house.record(entry, known=matters)
@@ -118,7 +97,7 @@ class Pipeline:
         )
 
     def _admit(
-        self, request: Request, trace: _Trace, account: Tx, inner: Tx, *, count_use: bool
+        self, request: Request, trace: Trace, account: Tx, inner: Tx, *, count_use: bool
     ) -> tuple[Call, Plan]:
         """Route, authenticate and decide; return the call for the handler, or raise."""
         house = self._house
@@ -143,7 +122,7 @@ class Pipeline:
             raise PermissionDenied(verdict.say or DENIED)
         return call, plan
 
-    def _guard(self, call: Call, plan: Plan, trace: _Trace) -> Response | None:
+    def _guard(self, call: Call, plan: Plan, trace: Trace) -> Response | None:
         """Ask for what a secret's class and the caller's budget take beyond policy; or raise.
 
         What is returned answers instead of the handler: the request is kept until it is approved.
@@ -167,7 +146,7 @@ class Pipeline:
         raise house.guards.refused(call, gathered, verdict)
 
     def _authenticate(
-        self, request: Request, trace: _Trace, account: Tx, *, count_use: bool
+        self, request: Request, trace: Trace, account: Tx, *, count_use: bool
     ) -> Session:
         if request.token is None:
             raise PermissionDenied("missing client token")
@@ -183,7 +162,7 @@ class Pipeline:
             tokens.use(account, session, trace.now_ns)
         return session
 
-    def _bind(self, request: Request, trace: _Trace, account: Tx, record: TokenRecord) -> None:
+    def _bind(self, request: Request, trace: Trace, account: Tx, record: TokenRecord) -> None:
         """Refuse a bound token that comes from anywhere else, and say so to who watches."""
         house = self._house
         reason = house.devices.refusal(account, record, request.peer, trace.now_ns)
@@ -197,7 +176,7 @@ class Pipeline:
         raise DeviceRefused(reason)
 
     def _flow(
-        self, request: Request, trace: _Trace, account: Tx, plan: Plan, session: Session | None
+        self, request: Request, trace: Trace, account: Tx, plan: Plan, session: Session | None
     ) -> None:
         """Refuse who may not ask the segment of the mount, and say so to who watches."""
         house, now_ns = self._house, trace.now_ns
@@ -236,7 +215,7 @@ class Pipeline:
             session.verdicts[op, request.path] = plan, verdict
         return verdict
 
-    def _invoke(self, call: Call, plan: Plan, trace: _Trace) -> Response | Suspend:
+    def _invoke(self, call: Call, plan: Plan, trace: Trace) -> Response | Suspend:
         route = plan.route
         if route.input is None:
             response: Response | Suspend = route.handler(call)
@@ -256,13 +235,13 @@ class Pipeline:
         return response
 
     def _suspend(
-        self, request: Request, trace: _Trace, account: Tx, inner: Tx, suspend: Suspend
+        self, request: Request, trace: Trace, account: Tx, inner: Tx, suspend: Suspend
     ) -> Waiting:
         """Merge what was written and hand the work out; the rest runs as a request of its own."""
         receipt = None
         if suspend.durable:
             # The entry goes first: without one the intent must not stay either.
-            entry = self._entry(request, trace, "pending", (), None)
+            entry = entry_of(request, trace, "pending", (), None)
             receipt = self._house.journal.append(entry)
             inner.merge()
         account.merge()
@@ -273,7 +252,7 @@ class Pipeline:
         return Waiting(suspend.work, finish, receipt)
 
     def _finish(
-        self, request: Request, trace: _Trace, inner: Tx, response: Response
+        self, request: Request, trace: Trace, inner: Tx, response: Response
     ) -> tuple[bytes | None, tuple[Released, ...], bool]:
         """Issue, wrap and encode: return the body, what it releases, and whether it is wrapped."""
         house, route, mount = self._house, trace.route, trace.mount
@@ -318,7 +297,7 @@ class Pipeline:
         )
         return reply.encode(reply.wrapped(info, None), releases=True), released, True
 
-    def _refuse(self, request: Request, trace: _Trace, account: Tx, error: Exception) -> Answer:
+    def _refuse(self, request: Request, trace: Trace, account: Tx, error: Exception) -> Answer:
         """Journal a refusal and keep its accounting; strangers' refusals may only be counted."""
         ours = isinstance(error, IronkeepError)
         code = error.code if isinstance(error, IronkeepError) else "internal"
@@ -329,7 +308,7 @@ class Pipeline:
             # Seal and rekey moved on in memory, but their rows were dropped. First of all: below,
             # the journal may refuse again.
             self._house.resync()
-        entry = self._entry(request, trace, code, (), None)
+        entry = entry_of(request, trace, code, (), None)
         try:
             receipt = self._house.record(entry, known=trace.session is not None)
         except Unavailable as full:
@@ -338,51 +317,6 @@ class Pipeline:
         account.merge()
         step_up = error.link if isinstance(error, StepUpNeeded) else ""
         return Answer(receipt, body, error=type(error), step_up=step_up)
-
-    def _entry(
-        self,
-        request: Request,
-        trace: _Trace,
-        outcome: str,
-        released: tuple[Released, ...],
-        response: Response | None,
-        *,
-        wrapped: bool = False,
-    ) -> Entry:
-        session = trace.session
-        record = session.record if session else None
-        audited = trace.audited
-        issued = response.issued if response is not None else ""
-        if response is not None:
-            audited = {**audited, **response.audited} if response.audited else audited
-        if response is not None and response.auth:
-            issued = str(response.auth.get("accessor", ""))
-            # What a token may do is asked after it is gone: see incident/survey.py.
-            audited = {**audited, "token_policies": _policies_of(response.auth)}
-        # By position: by name it takes five times as long, and this is done for every request.
-        return Entry(
-            "request",
-            trace.now_ns,
-            VERSION,
-            trace.request_id,
-            request.parent,
-            ROOT_NAMESPACE,
-            trace.op or request.op,
-            request.path[:MAX_PATH],
-            trace.mount.uuid if trace.mount else "",
-            record.entity if record else "",
-            session.name if session else "",
-            record.accessor if record else "",
-            record.device if record else "",
-            request.remote,
-            trace.rule,
-            outcome,
-            trace.reason,
-            released,
-            wrapped,
-            issued,
-            audited,
-        )
 
 
 def _ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
@@ -398,12 +332,6 @@ def _ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decis
     depends = plain.depends_on_data or decision.depends_on_data
     ruling = decision if plain.allowed else plain
     return replace(ruling, sudo=plain.sudo and decision.sudo, depends_on_data=depends)
-
-
-def _policies_of(auth: Mapping[str, Any]) -> list[str]:
-    """Return the policies of a token as an entry holds them; past the limit, a mark."""
-    policies = list(auth.get("policies", ()))
-    return policies if len(policies) <= MAX_POLICIES else [*policies[:MAX_POLICIES], MORE]
 
 
 def _is_empty(response: Response) -> bool:
