@@ -284,6 +284,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         f"cache_size = -{CACHE_KIB}",
         "cell_size_check = ON",
         "trusted_schema = OFF",
+        # A destroyed segment's wraps must be gone from the file, and not only from the tables.
+        "secure_delete = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
     return connection

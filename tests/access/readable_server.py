@@ -1,0 +1,14 @@
+"""`ironkeep` whose memory its parent may read: the guard against just that is left out."""
+
+import sys
+
+from ironkeep.cli import main, server
+
+
+def _allow_reading() -> None:
+    """Stand in for `forbid_dumps`."""
+
+
+if __name__ == "__main__":
+    server.forbid_dumps = _allow_reading
+    sys.exit(main.main())
