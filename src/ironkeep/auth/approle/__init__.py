@@ -1,0 +1,101 @@
+"""The auth method `approle`: role ids and secret ids, in Vault's wire form, for compatibility only.
+
+Both are copyable; a machine whose platform can speak for it logs in by `jwt` or `cert` instead.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ironkeep.auth.approle import issuing, login, role, settings
+from ironkeep.auth.approle.issuing import NewSecretId, WhichAccessor, WhichSecretId
+from ironkeep.auth.approle.login import LoginInput
+from ironkeep.auth.approle.role import OWN, RoleInput
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Handler, Mount, Route
+
+_PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
+_AT: Final = "role/{role_name}"
+
+
+def _secret_id(end: str, given: type, look: Handler, destroy: Handler) -> tuple[Route, ...]:
+    """Return the routes that look up and destroy a secret id; both destroy by POST and DELETE."""
+    at = f"{_AT}/{end}"
+    return (
+        Route(
+            Operation.UPDATE,
+            f"{at}/lookup",
+            look,
+            given,
+            plain=str.lower,
+            help="Look up a secret id.",
+        ),
+        Route(
+            Operation.UPDATE,
+            f"{at}/destroy",
+            destroy,
+            given,
+            plain=str.lower,
+            help="Destroy a secret id.",
+        ),
+        Route(
+            Operation.DELETE,
+            f"{at}/destroy",
+            destroy,
+            given,
+            plain=str.lower,
+            help="Destroy a secret id.",
+        ),
+    )
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
+        help="Log in with role id and secret id.",
+    ),
+    Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
+    Route(Operation.READ, _AT, role.read_role, plain=str.lower, help="A role."),
+    Route(
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists,
+        audited=(*OWN, *_PARAMS), plain=str.lower, help="Make or change a role.",
+    ),
+    Route(Operation.DELETE, _AT, issuing.delete_role, plain=str.lower, help="Remove a role."),
+    Route(
+        Operation.READ, f"{_AT}/role-id", role.read_role_id, plain=str.lower, help="A role's id."
+    ),
+    Route(
+        Operation.UPDATE, f"{_AT}/role-id", role.write_role_id, RoleInput, audited=("role_id",),
+        plain=str.lower, help="Give a role another id.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_AT}/secret-id", issuing.generate, NewSecretId, releases=True,
+        secret=True, audited=("num_uses", "ttl", "cidr_list"), plain=str.lower,
+        help="Make a secret id.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_AT}/custom-secret-id", issuing.take_custom, NewSecretId,
+        releases=True, secret=True, audited=("num_uses", "ttl", "cidr_list"),
+        plain=str.lower, help="Take a secret id of the caller's choice.",
+    ),
+    Route(
+        Operation.LIST, f"{_AT}/secret-id/", issuing.list_accessors,
+        plain=str.lower, help="Accessors of a role's secret ids.",
+    ),
+    *_secret_id("secret-id", WhichSecretId, issuing.lookup, issuing.destroy),
+    *_secret_id(
+        "secret-id-accessor", WhichAccessor, issuing.lookup_accessor, issuing.destroy_accessor
+    ),
+    Route(Operation.UPDATE, "tidy/secret-id", issuing.tidy, help="Accepted; nothing to do."),
+    *settings.ROUTES,
+)  # fmt: skip
+
+
+class AppRole:
+    """The auth method `approle`."""
+
+    type: Final = "approle"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES

@@ -1,0 +1,232 @@
+"""AppRole's routes for secret ids: issue, look up, destroy, by value or by accessor."""
+
+import ipaddress
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.auth.approle import secret_ids
+from ironkeep.auth.approle.role import Role, forget_role_id, name_of, role_path, the_role
+from ironkeep.auth.approle.secret_ids import SecretId
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Released
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import parse_cidrs
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.identity import check_metadata
+from ironkeep.kernel.machine import REQUIRED
+from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.token_rules import MAX_CIDRS
+
+NEVER: Final = "0001-01-01T00:00:00Z"
+"""Go's zero time: what Vault shows of a secret id that does not expire."""
+
+
+@dataclass(frozen=True)
+class NewSecretId:
+    """A secret id to be made; what is left out is the role's."""
+
+    role_name: str = field(default="", metadata={"help": "The role, in the path."})
+    secret_id: Secret | None = field(default=None, metadata={"help": "Chosen by the caller."})
+    metadata: str = field(default="", metadata={"help": "JSON object of strings, for the tokens."})
+    cidr_list: CommaList = field(default=(), metadata={"help": "Addresses from which to log in."})
+    token_bound_cidrs: CommaList = field(
+        default=(), metadata={"help": "Addresses from which to use tokens."}
+    )
+    num_uses: int | None = field(default=None, metadata={"help": "Logins, 0 for any number."})
+    ttl: Duration | None = field(default=None, metadata={"help": "How long it is good for."})
+
+
+@dataclass(frozen=True)
+class WhichSecretId:
+    """A secret id."""
+
+    role_name: str = field(default="", metadata={"help": "The role, in the path."})
+    secret_id: Secret | None = field(default=None, metadata={"help": "The secret id."})
+
+
+@dataclass(frozen=True)
+class WhichAccessor:
+    """A secret id by its accessor."""
+
+    role_name: str = field(default="", metadata={"help": "The role, in the path."})
+    secret_id_accessor: str = field(default="", metadata={"help": "The accessor."})
+
+
+def generate(call: Call, given: NewSecretId) -> Response:
+    """Make a random secret id."""
+    return _issue(call, given, secret_ids.new_secret_id(call))
+
+
+def take_custom(call: Call, given: NewSecretId) -> Response:
+    """Take a secret id that the caller has chosen."""
+    chosen = given.secret_id
+    if chosen is None or not len(chosen):
+        raise InvalidRequest("missing secret_id")
+    if not secret_ids.MIN_CUSTOM <= len(chosen) <= secret_ids.MAX_SECRET_ID:
+        raise InvalidRequest(
+            f"a secret id has {secret_ids.MIN_CUSTOM} to {secret_ids.MAX_SECRET_ID} bytes"
+        )
+    return _issue(call, given, chosen)
+
+
+def _issue(call: Call, given: NewSecretId, secret_id: Secret) -> Response:
+    name, role = the_role(call)
+    if not role.bind_secret_id:
+        raise InvalidRequest("bind_secret_id is not set on the role")
+    if role.secret_id_wrapping == REQUIRED and call.request.wrap_ttl_seconds is None:
+        raise InvalidRequest(
+            "secret ids of this role are handed out wrapped: send X-Vault-Wrap-TTL "
+            "(-wrap-ttl=60s), or set secret_id_wrapping=optional on the role"
+        )
+    record = _record(call, role, given)
+    secret_ids.add(call, name, secret_id, record)
+    return Response(
+        data={
+            "secret_id": secret_id,
+            "secret_id_accessor": record.accessor,
+            "secret_id_ttl": record.ttl_seconds,
+            "secret_id_num_uses": record.uses,
+        },
+        released=(Released(call.mount.uuid, f"role/{name}/secret-id/{record.accessor}"),),
+        audited={"secret_id_accessor": record.accessor},
+    )
+
+
+def _record(call: Call, role: Role, given: NewSecretId) -> SecretId:
+    uses = role.secret_id_num_uses if given.num_uses is None else given.num_uses
+    seconds = role.secret_id_ttl if given.ttl is None else given.ttl
+    if uses < 0:
+        raise InvalidRequest("num_uses cannot be negative")
+    # No more than the role allows, where it sets a bound.
+    if role.secret_id_num_uses and (uses == 0 or uses > role.secret_id_num_uses):
+        raise InvalidRequest("num_uses cannot be higher than the role's secret_id_num_uses")
+    if role.secret_id_ttl and (seconds == 0 or seconds > role.secret_id_ttl):
+        raise InvalidRequest("ttl cannot be longer than the role's secret_id_ttl")
+    _check_within(given.cidr_list, role.secret_id_bound_cidrs)
+    _check_within(given.token_bound_cidrs, role.params.token_bound_cidrs)
+    return SecretId(
+        accessor=secret_ids.new_accessor(call),
+        created_ns=call.now_ns,
+        updated_ns=call.now_ns,
+        expires_ns=secret_ids.expiry(call, seconds),
+        ttl_seconds=seconds,
+        uses=uses,
+        metadata=_metadata(given.metadata),
+        cidr_list=given.cidr_list,
+        token_bound_cidrs=given.token_bound_cidrs,
+    )
+
+
+def _metadata(text: str) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
+        raise InvalidRequest("metadata is a JSON object of strings, as text")
+    check_metadata(parsed)
+    return parsed
+
+
+def _check_within(narrow: tuple[str, ...], wide: tuple[str, ...]) -> None:
+    """Raise InvalidRequest unless each range of narrow lies inside one of wide."""
+    if len(narrow) > MAX_CIDRS:
+        raise InvalidRequest(f"at most {MAX_CIDRS} address ranges")
+    outer = parse_cidrs(wide)
+    for inner in parse_cidrs(narrow):
+        if outer and not any(_inside(inner, each) for each in outer):
+            raise InvalidRequest("an address range of the secret id is outside the role's")
+
+
+def _inside(inner: Any, outer: Any) -> bool:
+    v4 = ipaddress.IPv4Network
+    return isinstance(inner, v4) is isinstance(outer, v4) and bool(inner.subnet_of(outer))
+
+
+def list_accessors(call: Call) -> Response:
+    """List the accessors of a role's secret ids."""
+    name, _ = the_role(call)
+    keys = secret_ids.accessors(call, name)
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def lookup(call: Call, given: WhichSecretId) -> Response:
+    """Return what is kept of a secret id; nothing at all when it is not there, as in Vault."""
+    name, _ = the_role(call)
+    if given.secret_id is None:
+        raise InvalidRequest("missing secret_id")
+    record = secret_ids.find(call, name, secret_ids.hash_of(call, name, given.secret_id))
+    return Response() if record is None else Response(data=_view(record))
+
+
+def destroy(call: Call, given: WhichSecretId) -> Response:
+    """Remove a secret id; absent is fine."""
+    name, _ = the_role(call)
+    if given.secret_id is None:
+        raise InvalidRequest("missing secret_id")
+    digest = secret_ids.hash_of(call, name, given.secret_id)
+    record = secret_ids.find(call, name, digest)
+    if record is not None:
+        secret_ids.destroy(call, name, digest, record)
+    return Response()
+
+
+def lookup_accessor(call: Call, given: WhichAccessor) -> Response:
+    """Return what is kept of the secret id with that accessor."""
+    _, _, record = _by_accessor(call, given)
+    return Response(data=_view(record))
+
+
+def destroy_accessor(call: Call, given: WhichAccessor) -> Response:
+    """Remove the secret id with that accessor."""
+    name, digest, record = _by_accessor(call, given)
+    secret_ids.destroy(call, name, digest, record)
+    return Response()
+
+
+def _by_accessor(call: Call, given: WhichAccessor) -> tuple[str, str, SecretId]:
+    name, _ = the_role(call)
+    found = secret_ids.find_accessor(call, name, given.secret_id_accessor)
+    if found is None:
+        raise NotFound("failed to find accessor entry for secret_id_accessor")
+    return name, *found
+
+
+def _view(record: SecretId) -> dict[str, Any]:
+    return {
+        "secret_id_accessor": record.accessor,
+        "secret_id_num_uses": record.uses,
+        "secret_id_ttl": record.ttl_seconds,
+        "creation_time": rfc3339(record.created_ns),
+        "last_updated_time": rfc3339(record.updated_ns),
+        "expiration_time": rfc3339(record.expires_ns) if record.expires_ns else NEVER,
+        "metadata": record.metadata,
+        "cidr_list": record.cidr_list,
+        "token_bound_cidrs": record.token_bound_cidrs,
+    }
+
+
+def delete_role(call: Call) -> Response:
+    """Remove a role with its secret ids; absent is fine. Its tokens stay."""
+    name = name_of(call)
+    raw = call.store.get(role_path(name))
+    if raw is not None:
+        forget_role_id(call, the_role(call)[1])
+        secret_ids.destroy_all(call, name)
+        call.store.delete(role_path(name))
+    return Response()
+
+
+def tidy(call: Call) -> Response:
+    """Answer as Vault does: what has expired is removed by the tick."""
+    del call
+    return Response(
+        accepted=True,
+        warnings=["Secret ids are removed when they expire: there is nothing to tidy."],
+    )

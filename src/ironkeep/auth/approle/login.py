@@ -1,0 +1,84 @@
+"""AppRole's login: a role id and a secret id become a token.
+
+Whatever is wrong, the answer is the same, nothing is written, and the same rows are looked for.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ironkeep.auth.approle import secret_ids
+from ironkeep.auth.approle.role import MAX_ROLE_ID, ROLE, Role, find_by_role_id, role_path
+from ironkeep.auth.approle.secret_ids import MAX_SECRET_ID, SecretId
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.machine import bound
+from ironkeep.kernel.plugin import Call, Response
+
+USE_NOTED_NS: Final = 3_600 * SECOND_NS
+"""A role's last use is noted at most once an hour: it is for people to read."""
+
+
+@dataclass(frozen=True)
+class LoginInput:
+    """What a machine logs in with."""
+
+    role_id: str = field(default="", metadata={"help": "The role id."})
+    secret_id: Secret | None = field(default=None, metadata={"help": "The secret id."})
+
+
+def login(call: Call, given: LoginInput) -> Response:
+    """Log in; of a secret id with one use left, only the first login has it."""
+    if not given.role_id:
+        raise InvalidRequest("missing role_id")
+    if len(given.role_id) > MAX_ROLE_ID:
+        raise _failed()
+    name, role = find_by_role_id(call, given.role_id)
+    secret_id = given.secret_id or Secret(b"")
+    if len(secret_id) > MAX_SECRET_ID:
+        raise _failed()
+    digest = secret_ids.hash_of(call, name, secret_id)
+    record = secret_ids.find(call, name or "-", digest)
+    if role is None or not _is_allowed(call, role, record):
+        raise _failed()
+    if role.bind_secret_id and record is not None:
+        secret_ids.use(call, name, digest, record)
+    elif role.bind_secret_id:
+        raise _failed()
+    return _token(call, name, role, record if role.bind_secret_id else None)
+
+
+def _is_allowed(call: Call, role: Role, record: SecretId | None) -> bool:
+    """Return whether the caller's address is in every list that speaks of it."""
+    lists = [role.secret_id_bound_cidrs, role.params.token_bound_cidrs]
+    if role.bind_secret_id and record is not None:
+        lists += [record.cidr_list, record.token_bound_cidrs]
+    return all(not each or inside(call.request.remote, parse_cidrs(each)) for each in lists)
+
+
+def _token(call: Call, name: str, role: Role, record: SecretId | None) -> Response:
+    metadata = {"role_name": name} | ({} if record is None else record.metadata)
+    # The role's name is ours to give, whatever the secret id's metadata says.
+    metadata["role_name"] = name
+    params = role.params
+    if record is not None and record.token_bound_cidrs:
+        params = msgspec.structs.replace(params, token_bound_cidrs=record.token_bound_cidrs)
+    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    spec = params.spec(
+        call.mount, prefix, call.request.path, role.role_id, meta=metadata, role=name
+    )
+    spec = bound(call, spec, role.token_bound_peer)
+    if call.now_ns - role.used_ns > USE_NOTED_NS:
+        used = msgspec.structs.replace(role, used_ns=call.now_ns)
+        call.store.put(role_path(name), ROLE.encode(used))
+    audited = {"role_name": name}
+    if record is not None:
+        audited["secret_id_accessor"] = record.accessor
+    return Response(issue=spec, audited={**audited})
+
+
+def _failed() -> InvalidCredentials:
+    return InvalidCredentials("invalid role or secret ID")

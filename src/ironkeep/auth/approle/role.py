@@ -1,0 +1,222 @@
+"""AppRole's roles: what a role id and a secret id together may become.
+
+    role / name        -> the role
+    role-id / digest   -> the name of the role with that role id (SHA-256)
+
+Source: the Vault HTTP API, auth/approle. Deviations, each to the safe side: a secret id is good for
+one login within ten minutes unless the role says otherwise, and it is handed out only in a wrapped
+response unless the role says `secret_id_wrapping=optional`.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.ids import uuid
+from ironkeep.kernel.cidr import parse_cidrs
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+from ironkeep.kernel.token_rules import MAX_CIDRS
+
+MAX_NAME: Final = 256
+MAX_ROLE_ID: Final = 4_096
+SECRET_ID_SECONDS: Final = 10 * 60
+"""How long a secret id is good for unless the role says otherwise: it is fetched to be used."""
+SECRET_ID_USES: Final = 1
+OPTIONAL: Final = "optional"
+
+
+@dataclass(frozen=True)
+class RoleInput(TokenParamsInput):
+    """What a request may say of a role; None leaves the setting as it is."""
+
+    role_name: str = field(default="", metadata={"help": "The role, in the path."})
+    role_id: str | None = field(default=None, metadata={"help": "The role id, made if not given."})
+    bind_secret_id: bool | None = field(
+        default=None, metadata={"help": "A login needs a secret id."}
+    )
+    secret_id_bound_cidrs: CommaList | None = field(
+        default=None,
+        metadata={"alias": ("bound_cidr_list",), "help": "Addresses from which to log in."},
+    )
+    secret_id_num_uses: int | None = field(
+        default=None, metadata={"help": "Logins by one secret id, 0 for any number."}
+    )
+    secret_id_ttl: Duration | None = field(
+        default=None, metadata={"help": "How long a secret id is good for."}
+    )
+    secret_id_wrapping: str | None = field(
+        default=None,
+        metadata={"help": "required: secret ids are handed out wrapped; or optional."},
+    )
+    token_bound_peer: str | None = field(
+        default=None,
+        metadata={"help": "required: log in over a client certificate; or offered."},
+    )
+    local_secret_ids: bool | None = field(default=None, metadata={"help": "Must be false."})
+
+
+class Role(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A role as stored; `created_ns` and `used_ns` are POSIX nanoseconds."""
+
+    role_id: str
+    created_ns: int
+    params: TokenParams = TokenParams()
+    bind_secret_id: bool = True
+    secret_id_bound_cidrs: tuple[str, ...] = ()
+    secret_id_num_uses: int = SECRET_ID_USES
+    secret_id_ttl: int = SECRET_ID_SECONDS
+    secret_id_wrapping: str = REQUIRED
+    token_bound_peer: str = OFFERED
+    used_ns: int = 0
+
+
+ROLE: Final = Codec(Role)
+OWN: Final = (
+    "bind_secret_id",
+    "secret_id_bound_cidrs",
+    "secret_id_num_uses",
+    "secret_id_ttl",
+    "secret_id_wrapping",
+    "token_bound_peer",
+)
+
+
+def name_of(call: Call) -> str:
+    """Return the name of the role in the path, in lower case as Vault keeps it."""
+    name = call.params["role_name"].lower()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
+    return name
+
+
+def find_role(call: Call, name: str) -> Role | None:
+    """Return the role of that name, or None."""
+    raw = call.store.get(role_path(name))
+    return None if raw is None else ROLE.decode(raw)
+
+
+def the_role(call: Call) -> tuple[str, Role]:
+    """Return name and role in the path; raise NotFound when there is none."""
+    name = name_of(call)
+    role = find_role(call, name)
+    if role is None:
+        raise NotFound("")
+    return name, role
+
+
+def find_by_role_id(call: Call, role_id: str) -> tuple[str, Role | None]:
+    """Return name and role with that role id; a role that is not there takes as long."""
+    raw = call.store.get(_id_path(role_id))
+    name = "" if raw is None else raw.decode()
+    role = find_role(call, name or "-")
+    return name, None if raw is None else role
+
+
+def write_role(call: Call, given: RoleInput) -> Response:
+    """Make a role, or change the settings that are given."""
+    name = name_of(call)
+    known = find_role(call, name)
+    if given.local_secret_ids:
+        raise InvalidRequest("local_secret_ids is not supported")
+    fresh = Role(role_id=_new_id(call), created_ns=call.now_ns)
+    return change(call, name, known or fresh, given, is_new=known is None)
+
+
+def change(
+    call: Call, name: str, role: Role, given: RoleInput, *, is_new: bool = False
+) -> Response:
+    """Write role with what is given."""
+    changes: dict[str, Any] = {
+        key: value for key in OWN if (value := getattr(given, key)) is not None
+    }
+    params = role.params.changed(given, call.raw)
+    role_id = role.role_id if given.role_id is None else given.role_id
+    changed = msgspec.structs.replace(role, params=params, role_id=role_id, **changes)
+    _check(changed)
+    if is_new or role_id != role.role_id:
+        _take_id(call, name, role, role_id)
+    call.store.put(role_path(name), ROLE.encode(changed))
+    return Response()
+
+
+def read_role(call: Call) -> Response:
+    """Return a role, without its role id."""
+    _, role = the_role(call)
+    data = role.params.view() | {key: getattr(role, key) for key in OWN}
+    return Response(data=data | {"local_secret_ids": False})
+
+
+def list_roles(call: Call) -> Response:
+    """List the names of all roles."""
+    keys = [unsegment(name) for name in call.store.names("role")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def read_role_id(call: Call) -> Response:
+    """Return a role's id: a name, not a secret."""
+    return Response(data={"role_id": the_role(call)[1].role_id})
+
+
+def write_role_id(call: Call, given: RoleInput) -> Response:
+    """Give a role another id."""
+    name, role = the_role(call)
+    if not given.role_id:
+        raise InvalidRequest("missing role_id")
+    return change(call, name, role, RoleInput(role_id=given.role_id))
+
+
+def role_exists(call: Call) -> bool:
+    """Return whether the role in the path is there."""
+    return find_role(call, name_of(call)) is not None
+
+
+def role_path(name: str) -> str:
+    """Return where a role is kept."""
+    return f"role/{segment(name)}"
+
+
+def forget_role_id(call: Call, role: Role) -> None:
+    """Strike the index of a role that is removed."""
+    call.store.delete(_id_path(role.role_id))
+
+
+def _take_id(call: Call, name: str, role: Role, role_id: str) -> None:
+    """Move the index to role_id; no two roles have one."""
+    if not 1 <= len(role_id) <= MAX_ROLE_ID or not role_id.isprintable():
+        raise InvalidRequest(f"a role id has 1 to {MAX_ROLE_ID} printable characters")
+    taken = call.store.get(_id_path(role_id))
+    if taken is not None and taken.decode() != name:
+        raise InvalidRequest("role_id already in use")
+    call.store.delete(_id_path(role.role_id))
+    call.store.put(_id_path(role_id), name.encode())
+
+
+def _check(role: Role) -> None:
+    check_bound_peer(role.token_bound_peer)
+    if role.secret_id_wrapping not in {REQUIRED, OPTIONAL}:
+        raise InvalidRequest(f"secret_id_wrapping is {REQUIRED!r} or {OPTIONAL!r}")
+    if role.secret_id_num_uses < 0:
+        raise InvalidRequest("secret_id_num_uses cannot be negative")
+    if len(role.secret_id_bound_cidrs) > MAX_CIDRS:
+        raise InvalidRequest(f"at most {MAX_CIDRS} address ranges")
+    parse_cidrs(role.secret_id_bound_cidrs)
+    if not (role.bind_secret_id or role.secret_id_bound_cidrs or role.params.token_bound_cidrs):
+        raise InvalidRequest("at least one constraint should be enabled on the role")
+
+
+def _id_path(role_id: str) -> str:
+    return f"role-id/{sha256(role_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _new_id(call: Call) -> str:
+    return uuid(call.entropy.token(16))
