@@ -8,6 +8,7 @@
 | 3    | stored bytes, a log, a proof or a pack do not verify |
 | 4    | they verify, and are older than what has already been seen |
 | 5    | a directory, an address or a disk cannot be used now |
+| 6    | `segment reach`: yes, somebody does, or it cannot be told |
 | 130  | interrupted from the keyboard |
 
 The first three are Vault's.
@@ -25,6 +26,7 @@ SERVER: Final = 2
 INTEGRITY: Final = 3
 ROLLED_BACK: Final = 4
 UNAVAILABLE: Final = 5
+REACHES: Final = 6
 INTERRUPTED: Final = 130
 
 EXITS: Final[Mapping[type[Exception], int]] = {

@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "secrets": Line("ironkeep.cli.mounts", "SECRETS", "Secrets engines"),
     "auth": Line("ironkeep.cli.mounts", "AUTH", "Auth methods"),
     "lease": Line("ironkeep.cli.lease", "LEASE", "Leases"),
+    "segment": Line("ironkeep.cli.segment", "SEGMENT", "Segments with keys of their own"),
     "operator": Line("ironkeep.cli.operator", "OPERATOR", "Initialise, unseal, seal, change keys"),
     "audit": Line("ironkeep.cli.audit", "AUDIT", "Read, prove and verify the audit journal"),
     "incident": Line("ironkeep.cli.incident", "INCIDENT", "Cases: exposure, eviction, proof"),
