@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from ironkeep import __version__
+from ironkeep.access.devices import DeviceEngine
 from ironkeep.access.segments import SegmentEngine
 from ironkeep.adapters import log
 from ironkeep.adapters.node_logs import NodeLogs
@@ -57,6 +58,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         Kv(),
         Cubbyhole(),
         Database(),
+        DeviceEngine(),
         Incident(),
         SegmentEngine(),
         TokenMethod(),

@@ -3,6 +3,7 @@
     sys/devices : device / id -> the record
                   owner / entity / id -> b""
                   authority -> the certificate of the device authority (DER)
+                  rules -> what a device's key must be, and for whom
                   ca / hex sha256 -> a CA (DER) whose certificates listeners accept
 
 A token that is bound to a device, or to a key, is good over a connection that proves it and nowhere
@@ -10,6 +11,7 @@ else. Theft of a token, of a cookie or of a file full of them is therefore worth
 on the device itself is for step-up, budgets and other people to bound.
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -17,7 +19,7 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import DeviceRefused, InvalidRequest
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.places import DEVICES, StoreOf
@@ -30,7 +32,10 @@ KeyKind = Literal["tpm", "pkcs11", "file"]
 Ownership = Literal["corporate", "personal"]
 DeviceState = Literal["pending", "active", "revoked"]
 
+KEY_KINDS: Final[tuple[KeyKind, ...]] = ("tpm", "pkcs11", "file")
+"""The strongest first."""
 AUTHORITY: Final = "authority"
+RULES: Final = "rules"
 
 _MAX_REMEMBERED: Final = 4_096
 
@@ -61,7 +66,15 @@ class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     segments: tuple[str, ...] = ()
 
 
+class DeviceRules(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a device's key must be to be enrolled, and to hold a token with privileged policies."""
+
+    min_key_kind: KeyKind = "file"
+    privileged_policies: tuple[str, ...] = ()
+
+
 _DEVICE: Final = Codec(DeviceRecord)
+_RULES: Final = Codec(DeviceRules)
 
 
 class Devices:
@@ -92,6 +105,28 @@ class Devices:
         """Return the ids of a person's devices, sorted."""
         return [DeviceId(name) for name in self._stores(tx, DEVICES).names(f"owner/{owner}")]
 
+    def rules(self, tx: Tx) -> DeviceRules:
+        """Return what devices' keys must be."""
+        raw = self._stores(tx, DEVICES).get(RULES)
+        return DeviceRules() if raw is None else _RULES.decode(raw)
+
+    def set_rules(self, tx: Tx, rules: DeviceRules) -> None:
+        """Ask this of devices from now on; what is enrolled stays."""
+        self._stores(tx, DEVICES).put(RULES, _RULES.encode(rules))
+
+    def require_fit(self, tx: Tx, device: DeviceId, policies: Sequence[str]) -> None:
+        """Raise DeviceRefused unless a token with these policies may be issued over a device.
+
+        Privileged policies need a key that cannot be copied. `device` is "" for none.
+        """
+        privileged = set(self.rules(tx).privileged_policies).intersection(policies)
+        record = self.get(tx, device) if privileged else None
+        if privileged and (record is None or ranks_below(record.key_kind, "pkcs11")):
+            raise DeviceRefused(
+                f"the policy {min(privileged)} is given only over an enrolled device whose key is "
+                "in a TPM or a PKCS#11 token, where it cannot be copied"
+            )
+
     def authority(self, tx: Tx) -> bytes | None:
         """Return the certificate (DER) of the authority that names devices, or None."""
         return self._stores(tx, DEVICES).get(AUTHORITY)
@@ -118,7 +153,7 @@ class Devices:
         if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
             return None
         record = self.get(tx, peer.device)
-        if record is None or self._standing(record, now_ns):
+        if record is None or self.standing(record, now_ns):
             return None
         return record
 
@@ -141,9 +176,10 @@ class Devices:
         record = self.get(tx, token.device)
         if record is None:
             return f"device {token.device} is not enrolled"
-        return self._standing(record, now_ns) or _posture(record, now_ns)
+        return self.standing(record, now_ns) or _posture(record, now_ns)
 
-    def _standing(self, record: DeviceRecord, now_ns: int) -> str:
+    def standing(self, record: DeviceRecord, now_ns: int) -> str:
+        """Return why a device is not welcome, its posture aside; "" when it is."""
         if record.state != "active":
             return f"device {record.id} is {record.state}"
         if record.expires_ns and now_ns >= record.expires_ns:
@@ -164,6 +200,11 @@ class Devices:
             known = authority, _is_issued(peer.certificate, authority)
             self._issued[peer.certificate] = known
         return known[1]
+
+
+def ranks_below(kind: KeyKind, least: KeyKind) -> bool:
+    """Return whether a key of this kind is weaker than the least that is asked for."""
+    return KEY_KINDS.index(kind) > KEY_KINDS.index(least)
 
 
 def _is_issued(certificate: bytes, authority: bytes) -> bool:

@@ -23,6 +23,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.answer import Waiting
+from ironkeep.kernel.approvals import Approvals
 from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
 from ironkeep.kernel.budgets import Budgets
@@ -306,6 +307,8 @@ class House:
         issued = self.tokens.issue(tx, mount, spec, now_ns, self.entropy, creator)
         if device is not None and issued.record.entity != device.owner:
             raise DeviceRefused("this device is enrolled by somebody else: use your own")
+        names = (*issued.record.policies, *issued.identity_policies)
+        self.devices.require_fit(tx, issued.record.device, names)
         return issued.auth(), list(issued.warnings)
 
     def trust(self, tx: Tx, certificate: bytes) -> None:

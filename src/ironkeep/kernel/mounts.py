@@ -29,7 +29,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Mount, ...])
 
 SINGLETONS: Final = frozenset(
-    {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "segment"}
+    {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "device", "segment"}
 )
 """Types that are mounted once by the house itself, and neither made, moved nor removed by API."""
 

@@ -26,6 +26,7 @@ STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
     ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
     ("incident/", "incident", "exposure, eviction and proof"),
+    ("device/", "device", "which machines may speak for people"),
     ("segment/", "segment", "segments with keys of their own, and who may ask whom"),
     ("auth/token/", "token", "token based credentials"),
 )
