@@ -53,8 +53,8 @@ class House:
         probe = f"{self.urls['plain']}/v1/sys/health"
         return start(["-m", "ironkeep", "server", f"-config={self.config}"], self.urls, probe)
 
-    def fill(self) -> None:
-        """Initialise, unseal, and write keys, tokens and users."""
+    def fill(self) -> str:
+        """Initialise, unseal, and write keys, tokens and users; return the root token."""
         with httpx.Client(base_url=f"{self.urls['plain']}/v1/") as client:
             made = _put(client, "sys/init", {"secret_shares": 1, "secret_threshold": 1})
             self.unseal_key = made["keys"][0]
@@ -74,6 +74,8 @@ class House:
             for number in range(1, USERS + 1):
                 user = {"password": PASSWORD, "token_policies": ["bench"]}
                 _put(client, f"auth/userpass/users/user{number}", user)
+            root: str = made["root_token"]
+            return root
 
     def login(self) -> None:
         """Log in once, behind all logins that wait; while too many do, it is refused."""
