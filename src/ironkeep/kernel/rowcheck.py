@@ -14,7 +14,9 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Row
 from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.ledger import DIGEST_BYTES, digest_of
+from ironkeep.kernel.names import BARRIER_SPACE
 from ironkeep.kernel.reading import AuditReader
+from ironkeep.kernel.segment_record import FIRST_NUMBER
 
 MAX_NAMED: Final = 20
 """Rows named in one refusal; the count of the rest is given."""
@@ -82,8 +84,13 @@ def _journalled(
 
 
 def _path_of(barrier: Barrier | None, key: bytes, row: Row) -> str:
-    """Return the row's name in quotes where it still opens."""
-    if barrier is None or key[:1] != b"\x01":
+    """Return the row's name in quotes where it still opens; of a segment's row, the segment.
+
+    Segments are sealed while rows are checked: their rows are named by number alone.
+    """
+    if key[0] >= FIRST_NUMBER:
+        return f" (of the segment with number {key[0]})"
+    if barrier is None or key[:1] != BARRIER_SPACE:
         return ""
     try:
         return f" ({barrier.open_name(key, row)!r})"
