@@ -173,3 +173,24 @@ def test_routes_that_hold_keys_need_sudo(vault: Vault) -> None:
                  "segments/prod/rebuild", "flows/house/prod"):  # fmt: skip
         assert vault.write(f"segment/{path}", {}, token=token).error is PermissionDenied
     assert vault.read("segment/segments/prod", token=token).error is None
+
+
+def test_a_wrapped_secret_of_a_segment_is_sealed_and_gone_with_it(vault: Vault) -> None:
+    keys = make(vault, "prod")
+    allow(vault, "house", "prod")
+    unseal(vault, "prod", keys)
+    vault.write("prod/data/db", VALUE)
+    one, two, three = (
+        vault.read("prod/data/db", wrap=600).body["wrap_info"]["token"] for _ in range(3)
+    )
+    moved = vault.write("sys/wrapping/rewrap", {"token": three})
+    vault.write("segment/segments/prod/seal")
+    assert vault.write("sys/wrapping/unwrap", {"token": one}).error is Sealed
+    unseal(vault, "prod", keys)
+    for token in (one, moved.body["wrap_info"]["token"]):
+        opened = vault.write("sys/wrapping/unwrap", {"token": token})
+        assert opened.data["data"] == VALUE["data"]
+    assert vault.write("sys/wrapping/unwrap", {"token": one}).error is InvalidRequest
+    vault.write("segment/segments/prod/destroy", {"confirm": "prod"})
+    assert vault.write("sys/wrapping/unwrap", {"token": two}).error is InvalidRequest
+    assert vault.defects == []

@@ -143,7 +143,7 @@ class House:
             self.store, self.history, self.segments, self.devices, self.tokens.store
         )
         self.on_client_ca: Callable[[bytes], None] = _unheard
-        self.wrapping: Final = Wrapping(self.store, self.tokens)
+        self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _ignore
         self.effects: Final = Effects(

@@ -2,6 +2,9 @@
 
     sys/wrapping : hash of the wrapping token -> the answer, removed with the token
 
+An answer that releases a secret of a segment is kept under the keys of the segment: sealed with it,
+and gone with it.
+
 The wrapping token is a token like others, with the fixed policy `response-wrapping`, so it has an
 accessor, expires, can be revoked, and dies with everything of the person who had the response
 wrapped. Opening removes it in the same transaction: of two that race in one batch the second finds
@@ -24,6 +27,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import WRAPPING, StoreOf
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.segments import Segments
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session
 from ironkeep.kernel.token_store import StoredToken
@@ -32,12 +36,16 @@ from ironkeep.kernel.tokens import Tokens, creator_of
 MAX_TTL_SECONDS: Final = DEFAULT_TTL_SECONDS
 """A wrapped answer is a secret on its way; nothing travels longer than a token lives."""
 
+_AAD: Final = b"ironkeep/wrapped/v1"
 _SYS: Final = MountUuid("sys")
 _INVALID: Final = "wrapping token is not valid or does not exist"
 
 
 class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A kept answer and what it releases when it is opened; times are POSIX nanoseconds."""
+    """A kept answer and what it releases when it is opened; times are POSIX nanoseconds.
+
+    With a `segment` the body is encrypted under its keys.
+    """
 
     body: bytes
     creation_path: str
@@ -45,6 +53,7 @@ class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
     ttl_seconds: int
     released: tuple[Released, ...] = ()
     wrapped_accessor: str = ""
+    segment: str = ""
 
     def __repr__(self) -> str:
         return f"Wrapped({self.creation_path!r})"
@@ -56,8 +65,9 @@ _WRAPPED: Final = Codec(Wrapped)
 class Wrapping:
     """Wraps answers and opens them once."""
 
-    def __init__(self, stores: StoreOf, tokens: Tokens) -> None:
+    def __init__(self, stores: StoreOf, tokens: Tokens, segments: Segments) -> None:
         self._stores: Final = stores
+        self._segments: Final = segments
         self._tokens: Final = tokens
         tokens.on_ended.append(self._ended)
 
@@ -84,8 +94,12 @@ class Wrapping:
         return self._keep(tx, wrapped, now_ns, entropy, session)
 
     def unwrap(self, tx: Tx, token: Secret, now_ns: int) -> Wrapped:
-        """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing."""
-        name, wrapped = self._find(tx, token, now_ns)
+        """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing.
+
+        Raise Sealed while the answer is of a segment that is; it stays then.
+        """
+        name, found = self._find(tx, token, now_ns)
+        wrapped = self._opened(tx, found)
         self._tokens.revoke(tx, name, now_ns)
         return wrapped
 
@@ -125,7 +139,7 @@ class Wrapping:
             creator=creator_of(session),
         )
         token, name, stored = self._tokens.write(tx, record, _SYS, entropy)
-        self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(wrapped))
+        self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(self._sealed(tx, wrapped)))
         info = {
             "token": token,
             "accessor": stored.accessor,
@@ -136,6 +150,23 @@ class Wrapping:
         if wrapped.wrapped_accessor:
             info["wrapped_accessor"] = wrapped.wrapped_accessor
         return info
+
+    def _sealed(self, tx: Tx, wrapped: Wrapped) -> Wrapped:
+        """Return what is stored of an answer: one of a segment is not readable by the house."""
+        places = self._segments.table(tx).by_place
+        for each in wrapped.released:
+            segment = places.get(each.mount)
+            if segment is not None:
+                body = self._segments.barrier(segment).ciphers.seal(wrapped.body, _AAD)
+                return msgspec.structs.replace(wrapped, body=body, segment=segment.name)
+        return wrapped
+
+    def _opened(self, tx: Tx, wrapped: Wrapped) -> Wrapped:
+        if not wrapped.segment:
+            return wrapped
+        ciphers = self._segments.barrier(self._segments.find(tx, wrapped.segment)).ciphers
+        body = ciphers.open_sealed(wrapped.body, _AAD)
+        return msgspec.structs.replace(wrapped, body=body, segment="")
 
     def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, Wrapped]:
         try:

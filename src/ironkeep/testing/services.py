@@ -15,6 +15,7 @@ from ironkeep.kernel.mounts import Mounts
 from ironkeep.kernel.names import Place
 from ironkeep.kernel.plugin import Call, Mount, Request
 from ironkeep.kernel.policies import Policies
+from ironkeep.kernel.segments import Segments
 from ironkeep.kernel.state import State, Tx
 from ironkeep.kernel.token import Session
 from ironkeep.kernel.tokens import Tokens
@@ -38,12 +39,13 @@ class Services:
             new_keyring(HOUSE, self.entropy, self.clock.now_ns()), self.entropy
         )
         self.history: Final = History(self.store)
+        self.segments: Final = Segments(self.store, self.history, self.entropy)
         self.mounts: Final = Mounts(self.history)
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases)
-        self.wrapping: Final = Wrapping(self.store, self.tokens)
+        self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.tx = self.state.begin()
 
     @property
