@@ -16,13 +16,17 @@ from typing import Final
 
 from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.ids import DeviceId
+from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.plugin import Call
 
 LIFE_NS: Final = 5 * 60 * 1_000_000_000
 """A device signs and sends within seconds; a slow token and a slow line get minutes."""
+AHEAD_NS: Final = 1_000_000_000
+"""How far the nonces of one device may run ahead of the clock."""
 
 _VERSION: Final = b"\x01"
 _KEY: Final = "nonces/key"
+_USED: Final = "nonces/used"
 _KEY_BYTES: Final = 32
 _TIME_BYTES: Final = 8
 _MAC_BYTES: Final = 32
@@ -37,7 +41,8 @@ def give(call: Call, device: DeviceId) -> str:
     if key is None:
         key = call.entropy.token(_KEY_BYTES)
         call.store.put(_KEY, key)
-    return _spell(key, device, call.now_ns)
+    # A device that asks twice in one instant still gets two.
+    return _spell(key, device, max(call.now_ns, _used_until(call.store, device) + 1))
 
 
 def take(call: Call, device: DeviceId, nonce: str) -> None:
@@ -50,13 +55,15 @@ def take(call: Call, device: DeviceId, nonce: str) -> None:
     known = key is not None and compare_digest(
         _spell(key, device, time_ns).encode(), nonce.encode("utf-8", "replace")
     )
-    if not known or not 0 <= call.now_ns - time_ns < LIFE_NS:
+    if not known or not -AHEAD_NS <= call.now_ns - time_ns < LIFE_NS:
         raise PermissionDenied("the nonce is not fresh: ask for a new one")
-    path = f"nonces/used/{device}"
-    used = store.get(path)
-    if used is not None and time_ns <= int.from_bytes(used, "big"):
+    if time_ns <= _used_until(store, device):
         raise PermissionDenied("the nonce was used: ask for a new one")
-    store.put(path, time_ns.to_bytes(_TIME_BYTES, "big"))
+    store.put(f"{_USED}/{device}", time_ns.to_bytes(_TIME_BYTES, "big"))
+
+
+def _used_until(store: Store, device: DeviceId) -> int:
+    return int.from_bytes(store.get(f"{_USED}/{device}") or b"", "big")
 
 
 def _spell(key: bytes, device: DeviceId, time_ns: int) -> str:
