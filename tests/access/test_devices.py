@@ -491,3 +491,37 @@ def test_privileged_policies_need_a_key_that_cannot_be_copied(estate: DeviceEsta
         assert "TPM" in reply.errors[0]
     reply = estate.vault.write("auth/token/create", {"policies": ["user"]}, token=admin)
     assert reply.error is DeviceRefused
+
+
+# -- wrapped answers
+
+
+def test_what_a_device_wrapped_opens_on_an_enrolled_device_alone(estate: DeviceEstate) -> None:
+    device, other = estate.active("ann"), estate.active("bob")
+    peer, elsewhere = estate.peer(device), estate.peer(other)
+    token = estate.login("ann", peer)
+    estate.write("secret/data/x", {"data": {"a": "b"}}, token=token, peer=peer)
+
+    def wrapped() -> str:
+        reply = estate.vault.read("secret/data/x", token=token, peer=peer, wrap=60)
+        found: str = reply.body["wrap_info"]["token"]
+        return found
+
+    stolen = wrapped()
+    for verb in ("unwrap", "rewrap", "lookup"):
+        for data, own in (({"token": stolen}, None), ({}, stolen)):
+            for wrong in (None, forge(peer)):
+                refused = estate.refused(f"sys/wrapping/{verb}", data, token=own, peer=wrong)
+                assert refused.error is DeviceRefused, verb
+    assert estate.vault.read("auth/token/lookup-self", token=stolen).error is DeviceRefused
+    moved = estate.vault.write(
+        "sys/wrapping/rewrap", {"token": stolen}, token=None, peer=elsewhere
+    ).body["wrap_info"]["token"]
+    again = {"token": moved}
+    assert estate.refused("sys/wrapping/unwrap", again, token=None).error is DeviceRefused
+    opened = estate.vault.write("sys/wrapping/unwrap", again, token=None, peer=elsewhere)
+    assert opened.data["data"] == {"a": "b"}
+    late = {"token": wrapped()}
+    estate.decide("revoke", other)
+    refused = estate.refused("sys/wrapping/unwrap", late, token=None, peer=elsewhere)
+    assert refused.error is DeviceRefused

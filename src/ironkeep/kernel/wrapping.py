@@ -10,7 +10,8 @@ accessor, expires, can be revoked, and dies with everything of the person who ha
 wrapped. Opening removes it in the same transaction: of two that race in one batch the second finds
 nothing. Source: Vault, "Response wrapping". Whoever unwraps should check `creation_path` first: it
 tells where the token came from, and a token that was opened on the way and wrapped anew comes from
-sys/wrapping/wrap.
+sys/wrapping/wrap. What a device's session had wrapped opens over an enrolled device's connection
+alone, any person's: a token on its way can be stolen like every other.
 """
 
 from typing import Any, Final
@@ -21,7 +22,7 @@ from ironkeep.core.builtin import RESPONSE_WRAPPING_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.event import Released
 from ironkeep.core.goformat import rfc3339
-from ironkeep.core.ids import MountUuid, TokenAccessor, TokenHash
+from ironkeep.core.ids import DeviceId, MountUuid, TokenAccessor, TokenHash
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.lifetimes import SECOND_NS
@@ -91,14 +92,15 @@ class Wrapping:
         if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
             raise InvalidRequest(f"a wrapping TTL is 1 to {MAX_TTL_SECONDS} seconds")
         wrapped = Wrapped(body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor)
-        return self._keep(tx, wrapped, now_ns, entropy, session)
+        device = session.record.device if session is not None else DeviceId("")
+        return self._keep(tx, wrapped, now_ns, entropy, session, device)
 
     def unwrap(self, tx: Tx, token: Secret, now_ns: int) -> Wrapped:
         """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing.
 
         Raise Sealed while the answer is of a segment that is; it stays then.
         """
-        name, found = self._find(tx, token, now_ns)
+        name, _, found = self._find(tx, token, now_ns)
         wrapped = self._opened(tx, found)
         self._tokens.revoke(tx, name, now_ns)
         return wrapped
@@ -107,21 +109,32 @@ class Wrapping:
         self, tx: Tx, token: Secret, now_ns: int, entropy: Entropy, session: Session | None = None
     ) -> dict[str, Any]:
         """Move what token keeps behind a new token of the same length; errors as `unwrap`."""
+        device = self.device(tx, token, now_ns)
         wrapped = self.unwrap(tx, token, now_ns)
         fresh = msgspec.structs.replace(wrapped, created_ns=now_ns)
-        return self._keep(tx, fresh, now_ns, entropy, session)
+        return self._keep(tx, fresh, now_ns, entropy, session, device)
 
     def lookup(self, tx: Tx, token: Secret, now_ns: int) -> dict[str, Any]:
         """Return where a wrapping token came from, without opening it; errors as `unwrap`."""
-        _, wrapped = self._find(tx, token, now_ns)
+        _, _, wrapped = self._find(tx, token, now_ns)
         return {
             "creation_path": wrapped.creation_path,
             "creation_time": rfc3339(wrapped.created_ns),
             "creation_ttl": wrapped.ttl_seconds,
         }
 
+    def device(self, tx: Tx, token: Secret, now_ns: int) -> DeviceId:
+        """Return the device whose session had it wrapped, "" for none; errors as `unwrap`."""
+        return self._find(tx, token, now_ns)[1].device
+
     def _keep(
-        self, tx: Tx, wrapped: Wrapped, now_ns: int, entropy: Entropy, session: Session | None
+        self,
+        tx: Tx,
+        wrapped: Wrapped,
+        now_ns: int,
+        entropy: Entropy,
+        session: Session | None,
+        device: DeviceId,
     ) -> dict[str, Any]:
         expires_ns = now_ns + wrapped.ttl_seconds * SECOND_NS
         record = StoredToken(
@@ -137,6 +150,7 @@ class Wrapping:
             wraps=True,
             creation_path=wrapped.creation_path,
             creator=creator_of(session),
+            device=device,
         )
         token, name, stored = self._tokens.write(tx, record, _SYS, entropy)
         self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(self._sealed(tx, wrapped)))
@@ -168,15 +182,15 @@ class Wrapping:
         body = ciphers.open_sealed(wrapped.body, _AAD)
         return msgspec.structs.replace(wrapped, body=body, segment="")
 
-    def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, Wrapped]:
+    def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, StoredToken, Wrapped]:
         try:
-            name, _ = self._tokens.find(tx, token, now_ns)
+            name, record = self._tokens.find(tx, token, now_ns)
         except PermissionDenied:
             raise InvalidRequest(_INVALID) from None
         raw = self._stores(tx, WRAPPING).get(name)
         if raw is None:
             raise InvalidRequest(_INVALID)
-        return name, _WRAPPED.decode(raw)
+        return name, record, _WRAPPED.decode(raw)
 
     def _ended(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
         if record.wraps:

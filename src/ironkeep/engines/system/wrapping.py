@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import DeviceRefused, InvalidRequest
 from ironkeep.core.event import Released, Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route, SecretJson
 
 
@@ -27,7 +28,21 @@ def _token(call: Call, given: Token) -> Secret:
     token = given.token if given.token is not None and len(given.token) else call.request.token
     if token is None:
         raise InvalidRequest("missing token in input")
+    _require_device(call, token)
     return token
+
+
+def _require_device(call: Call, token: Secret) -> None:
+    """Raise DeviceRefused when an enrolled device is needed and none is there, and say so."""
+    house: House = call.house
+    device = house.wrapping.device(call.tx, token, call.now_ns)
+    if not device or house.devices.device_of(call.tx, call.request.peer, call.now_ns) is not None:
+        return
+    text = f"an answer that device {device} had wrapped was to be opened from no enrolled device"
+    house.alerts.raise_(
+        call.account, "bound-token", text, call.now_ns, device=device, path=call.request.path
+    )
+    raise DeviceRefused("this answer opens on an enrolled device alone: use its agent")
 
 
 def wrap(call: Call) -> Response:
