@@ -33,9 +33,17 @@ export async function ask(method, path, data, token) {
   return document_;
 }
 
-/** Return one segment of an API path. */
+/** Return one segment of an API path; throw for what leads somewhere else however it is written. */
 export function segment(text) {
+  if (/^\.{1,2}$/.test(text)) throw new TypeError("no segment of a path");
   return encodeURIComponent(text);
+}
+
+const LOOPBACK = /^http:\/\/127\.0\.0\.1:[1-9][0-9]{0,4}\/cb\?[A-Za-z0-9_.~%&=-]+$/;
+
+/** Return whether an address is that of a command which waits on this machine. */
+export function isLoopback(address) {
+  return LOOPBACK.test(address);
 }
 
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;

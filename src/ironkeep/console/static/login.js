@@ -1,11 +1,9 @@
 // Signs in: to see that a passkey works, or for the command that waits on this machine (?cli=<id>).
 
-import { busy, by, fill, say } from "./ironkeep.js";
+import { busy, by, fill, isLoopback, say } from "./ironkeep.js";
 import { signIn, signOut } from "./session.js";
 
 const cli = new URLSearchParams(location.search).get("cli");
-
-const LOOPBACK = /^http:\/\/127\.0\.0\.1:[1-9][0-9]{0,4}\/cb\?/;
 
 if (cli !== null) {
   say("A command on this machine asked for this. If you did not start one, close this page.");
@@ -21,7 +19,7 @@ signIn(
 
 /** Go to the command, with a code that only it can turn into a token. */
 function handBack(address) {
-  if (!LOOPBACK.test(address)) throw new TypeError("not a loopback address");
+  if (!isLoopback(address)) throw new TypeError("not a loopback address");
   say("Signed in. Going back to your command.", "good");
   location.replace(address);
 }
