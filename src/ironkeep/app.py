@@ -12,6 +12,7 @@ from typing import Final
 import uvloop
 
 from ironkeep import __version__
+from ironkeep.access.approvals import ApprovalEngine
 from ironkeep.access.devices import DeviceEngine
 from ironkeep.access.segments import SegmentEngine
 from ironkeep.adapters import log
@@ -60,6 +61,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         Database(),
         DeviceEngine(),
         Incident(),
+        ApprovalEngine(),
         SegmentEngine(),
         TokenMethod(),
         Userpass(),

@@ -23,17 +23,24 @@ from ironkeep.kernel.state import Tx
 MAX_RULES: Final = 1_024
 """Rules in the table: one record, read with every change of anything."""
 MAX_PREFIX: Final = 1_024
+MAX_APPROVALS: Final = 10
+"""People that one read may take: more do not come together in a quarter of an hour."""
 KIND: Final = "classes"
 
 _TABLE: Final = "table"
 
 
-class Rule(msgspec.Struct, frozen=True):
-    """One prefix below one mount; "" is the whole mount."""
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One prefix below one mount; "" is the whole mount.
+
+    Where the class takes approval, `approvals` other people give it, who hold the policy `group`.
+    """
 
     mount: MountUuid
     prefix: str
     guard: str
+    approvals: int = 1
+    group: str = ""
 
 
 class Table(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -80,6 +87,12 @@ class Classes:
             default=SecretClass.OPEN,
         )
 
+    def approvers(self, tx: Tx, mount: MountUuid, path: str) -> tuple[int, tuple[str, ...]]:
+        """Return how many others approve a read, and the policies they hold: all rules' demands."""
+        rules = [rule for rule in self.table(tx).rules if _matches(rule, mount, path)]
+        groups = sorted({rule.group for rule in rules} - {""})
+        return max((rule.approvals for rule in rules), default=1), tuple(groups)
+
     def rule(self, tx: Tx, mount: MountUuid, prefix: str) -> Rule | None:
         """Return the rule for exactly that prefix, or None."""
         for rule in self.table(tx).rules:
@@ -93,6 +106,8 @@ class Classes:
             raise InvalidRequest(f"a class is one of {', '.join(BY_TEXT)}")
         if len(rule.prefix) > MAX_PREFIX:
             raise InvalidRequest(f"a prefix has at most {MAX_PREFIX} characters")
+        if not 1 <= rule.approvals <= MAX_APPROVALS:
+            raise InvalidRequest(f"approvals is 1 to {MAX_APPROVALS}")
         others = self._without(tx, rule.mount, rule.prefix)
         if len(others) >= MAX_RULES:
             raise InvalidRequest(f"there are at most {MAX_RULES} rules: put them higher up")

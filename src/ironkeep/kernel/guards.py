@@ -12,6 +12,8 @@ from ironkeep.core.errors import OverBudget, PermissionDenied
 from ironkeep.core.event import Value
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.alerts import Alerts
+from ironkeep.kernel.approval_record import Kept
+from ironkeep.kernel.approvals import Approvals
 from ironkeep.kernel.budgets import FREE, Assessment, Budgets
 from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.plans import Plan
@@ -33,6 +35,7 @@ class Gathered:
     facts: Guard
     evidence: dict[str, Value]
     cost: Assessment
+    grant: Kept | None = None
 
 
 _PLAIN: Final = Gathered(Guard(SecretClass.OPEN, touched=False, approved=False), {}, FREE)
@@ -42,10 +45,13 @@ _PLAIN: Final = Gathered(Guard(SecretClass.OPEN, touched=False, approved=False),
 class Guards:
     """Gathers facts, and asks for what is missing."""
 
-    def __init__(self, classes: Classes, alerts: Alerts, budgets: Budgets) -> None:
+    def __init__(
+        self, classes: Classes, alerts: Alerts, budgets: Budgets, approvals: Approvals
+    ) -> None:
         self._classes: Final = classes
         self._alerts: Final = alerts
         self._budgets: Final = budgets
+        self._approvals: Final = approvals
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
         """Return what `core.access.guard` is to decide on."""
@@ -53,23 +59,28 @@ class Guards:
         guard = self._classes.of(call.account, plan.mount.uuid, path)
         secret = f"{plan.mount.uuid}/{path}"
         cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns)
-        if guard is SecretClass.OPEN and cost is FREE:
+        if guard is SecretClass.OPEN and cost is FREE and not call.request.grant:
             return _PLAIN
         evidence: dict[str, Value] = {}
         if guard is not SecretClass.OPEN:
             evidence["class"] = guard.text
+        grant = self._approvals.granted(call)
+        if grant is not None:
+            evidence |= self._approvals.evidence(grant)
         facts = Guard(
             guard,
             touched=False,
-            approved=False,
+            approved=grant is not None,
             over=cost.over,
             near=cost.near,
             known=bool(session.record.entity),
         )
-        return Gathered(facts, evidence, cost)
+        return Gathered(facts, evidence, cost, grant)
 
     def let(self, call: Call, gathered: Gathered) -> None:
-        """Charge a read that is let through; its entry holds the evidence."""
+        """Charge a read that is let through and use its approval up; its entry has the evidence."""
+        if gathered.grant is not None:
+            self._approvals.spend(call.account, gathered.grant, call.now_ns)
         if gathered.cost.moves:
             self._budgets.charge(call.account, gathered.cost)
         if gathered.cost.near:
@@ -84,10 +95,11 @@ class Guards:
         del call
         raise PermissionDenied("a touch is needed, and you have no authenticator: register one")
 
-    def ask(self, call: Call) -> Response:
+    def ask(self, call: Call, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
-        del call
-        raise PermissionDenied("the approval of other people is needed, and nobody can give it")
+        path = call.params.get("path", call.path)
+        need, groups = self._classes.approvers(call.account, call.mount.uuid, path)
+        return self._approvals.ask(call, gathered.facts.guard.text, need, groups)
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
         """Tell who watches that a read was refused beyond policy; return what tells the caller."""

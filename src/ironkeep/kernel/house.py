@@ -138,7 +138,8 @@ class House:
         self.classes: Final = Classes(self.store, self.history)
         self.alerts: Final = Alerts(self.store, journal.append)
         self.budgets: Final = Budgets(self.store, self.identity)
-        self.guards: Final = Guards(self.classes, self.alerts, self.budgets)
+        self.approvals: Final = Approvals(self.store, self.tokens, self.devices, self.alerts)
+        self.guards: Final = Guards(self.classes, self.alerts, self.budgets, self.approvals)
         self.flows: Final = FlowTable(
             self.store, self.history, self.segments, self.devices, self.tokens.store
         )
@@ -344,8 +345,7 @@ class House:
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
             return []
-        audited: dict[str, Value] = {"due": len(records)}
-        self.note("tick", "expire", audited)
+        self.note("tick", "expire", {"due": len(records)})
         tx.merge()
         return started
 

@@ -35,6 +35,7 @@ from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import fields, reply
 from ironkeep.kernel.answer import JSON, Answer, Waiting
+from ironkeep.kernel.approvals import UNWRAP
 from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
@@ -69,6 +70,8 @@ class Pipeline:
         account = house.state.begin()
         inner = account.nested()
         try:
+            if request.path == UNWRAP and request.op is Operation.UPDATE:
+                request = self._opened(request, trace, account)
             call, plan = self._admit(request, trace, account, inner, count_use=resume is None)
             if resume:
                 response = resume(call)
@@ -95,6 +98,13 @@ class Pipeline:
         return Answer(
             receipt, body, None, response.absent, response.accepted, kind, plan.route.quorum
         )
+
+    def _opened(self, request: Request, trace: Trace, account: Tx) -> Request:
+        """Return the approved request that an unwrapping opens; it goes the whole way anew."""
+        house = self._house
+        if house.barrier is None:
+            return request
+        return house.approvals.opened(account, request, trace.now_ns)
 
     def _admit(
         self, request: Request, trace: Trace, account: Tx, inner: Tx, *, count_use: bool
@@ -142,7 +152,7 @@ class Pipeline:
             demand = house.guards.demand(call)
             raise StepUpNeeded(demand.text, demand.link)
         if isinstance(verdict, NeedApproval):
-            return house.guards.ask(call)
+            return house.guards.ask(call, gathered)
         raise house.guards.refused(call, gathered, verdict)
 
     def _authenticate(

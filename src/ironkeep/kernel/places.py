@@ -26,6 +26,8 @@ DEVICES: Final = "sys/devices"
 CLASSES: Final = "sys/classes"
 ALERTS: Final = "sys/alerts"
 BUDGETS: Final = "sys/budgets"
+APPROVALS: Final = "sys/approvals"
+BREAK_GLASS: Final = "sys/break-glass"
 SEGMENTS: Final = "sys/segments"
 
 _RESERVED: Final = "sys"

@@ -42,7 +42,10 @@ class Unkept(Secret):
 
 
 class Request(msgspec.Struct):
-    """One API request as it came in; `path` is what follows /v1/, decoded."""
+    """One API request as it came in; `path` is what follows /v1/, decoded.
+
+    `grant` is the accessor of the approval that opened it: the pipeline alone sets it.
+    """
 
     op: Operation
     path: str
@@ -53,6 +56,7 @@ class Request(msgspec.Struct):
     namespace: str = ""
     parent: str = ""
     peer: Peer | None = None
+    grant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from ironkeep.engines.system import (
+    alerts,
     audit,
     budgets,
     capabilities,
+    classes,
+    control_group,
     internal,
     keys,
     leases,
@@ -41,4 +44,7 @@ ROUTES: Final = (
     *keys.ROUTES,
     *internal.ROUTES,
     *tools.ROUTES,
+    *classes.ROUTES,
+    *control_group.ROUTES,
+    *alerts.ROUTES,
 )

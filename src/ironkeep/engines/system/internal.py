@@ -8,7 +8,9 @@ that is not there.
 from typing import Any, Final
 
 from ironkeep.core.errors import PermissionDenied
+from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
+from ironkeep.engines.system.classes import find_secret
 from ironkeep.engines.system.mounts import AUTH, shape
 from ironkeep.engines.system.sealing import WIRE_VERSION
 from ironkeep.kernel.house import House
@@ -66,7 +68,14 @@ def ui_mount(call: Call) -> Response:
             "preflight capability check returned 403, please ensure client's policies grant "
             f'access to path "{path.rstrip("/")}/"'
         )
-    return Response(data={**shape(mount), "path": mount.path})
+    # Clients of Vault pass over a field that they do not know.
+    guard = call.house.classes.of(call.tx, *_secret_at(call, path)).text
+    return Response(data={**shape(mount), "path": mount.path, "secret_class": guard})
+
+
+def _secret_at(call: Call, path: str) -> tuple[MountUuid, str]:
+    mount, relative = find_secret(call, path)
+    return mount.uuid, relative
 
 
 def version_history(call: Call) -> Response:

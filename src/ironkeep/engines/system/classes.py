@@ -1,0 +1,169 @@
+"""Secret classes: `sys/classes/<API path>`: what reading below a path takes, beyond policy.
+
+A rule names its mount by the path at which that is mounted now, and is kept by the mount's uuid, so
+it follows a remount. Of a KV version 2 mount `secret/data/prod` and `secret/prod` are the same.
+Making a rule of two persons weaker takes, itself, the approval that the rule demands.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret_class import BY_TEXT, SecretClass
+from ironkeep.kernel.classes import Rule
+from ironkeep.kernel.house import House
+from ironkeep.kernel.places import MOUNTS
+from ironkeep.kernel.plugin import Call, Mount, Response, Route
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """An API path: a mount, or what is below a path in it."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class SetClass:
+    """The class below a path; approvals and group say who approves where it takes approval."""
+
+    path: str
+    guard: str = field(default="", metadata={"alias": ("class",), "help": "its class"})
+    approvals: int = 1
+    group: str = ""
+
+
+def read(call: Call, given: Prefix) -> Response:
+    """Return the rule at a path, and the class that holds there by all rules."""
+    mount, prefix = find_secret(call, given.path)
+    rule = _house(call).classes.rule(call.tx, mount.uuid, prefix)
+    if rule is None:
+        raise NotFound("")
+    effective = _house(call).classes.of(call.tx, mount.uuid, prefix)
+    return Response(data={**_shown(rule), "effective": effective.text})
+
+
+def write(call: Call, given: SetClass) -> Response:
+    """Set the rule at a path."""
+    mount, prefix = find_secret(call, given.path)
+    if given.guard not in BY_TEXT:
+        raise InvalidRequest(f"class is one of {', '.join(BY_TEXT)}")
+    rule = Rule(mount.uuid, prefix, given.guard, given.approvals, given.group)
+    waiting = _weaken(call, mount, prefix, rule)
+    if waiting is not None:
+        return waiting
+    _house(call).classes.put(call.tx, rule, call.now_ns)
+    return Response()
+
+
+def delete(call: Call, given: Prefix) -> Response:
+    """Remove the rule at a path."""
+    mount, prefix = find_secret(call, given.path)
+    waiting = _weaken(call, mount, prefix, None)
+    if waiting is not None:
+        return waiting
+    _house(call).classes.delete(call.tx, mount.uuid, prefix, call.now_ns)
+    return Response()
+
+
+def list_rules(call: Call) -> Response:
+    """Return every rule, by its path."""
+    house = _house(call)
+    table = house.mounts.table(house.store(call.tx, MOUNTS))
+    paths = {mount.uuid: mount for mount in table.by_path.values()}
+    found = {
+        _path_of(paths[rule.mount], rule.prefix): _shown(rule)
+        for rule in house.classes.table(call.tx).rules
+        if rule.mount in paths
+    }
+    if not found:
+        raise NotFound("")
+    return Response(data={"keys": sorted(found), "key_info": found})
+
+
+def find_secret(call: Call, path: str) -> tuple[Mount, str]:
+    """Return the mount that serves an API path, and the path below it as rules know it."""
+    house = _house(call)
+    plain = _plain(path)
+    mount = house.mounts.table(house.store(call.tx, MOUNTS)).find(plain + "/")
+    if mount is None:
+        raise NotFound(f"no mount serves {path}")
+    relative = f"{plain}/"[len(mount.path) :].rstrip("/")
+    if _is_kv2(mount):
+        kind, _, below = relative.partition("/")
+        relative = below if kind in {"data", "metadata"} else relative
+    return mount, relative
+
+
+def _weaken(call: Call, mount: Mount, prefix: str, after: Rule | None) -> Response | None:
+    """Raise an alert when a rule gets weaker; return what asks for approval when it takes one."""
+    house = _house(call)
+    before = house.classes.rule(call.tx, mount.uuid, prefix)
+    if before is None or not _is_weaker(before, after):
+        return None
+    if BY_TEXT[before.guard] >= SecretClass.TWO_PERSON:
+        groups = (before.group,) if before.group else ()
+        waiting = house.approvals.require(call, before.guard, before.approvals, groups)
+        if waiting is not None:
+            return waiting
+    record = call.actor().record
+    now = "no rule" if after is None else after.guard
+    house.alerts.raise_(
+        call.tx, "class", f"{_path_of(mount, prefix)} went from class {before.guard} to {now}",
+        call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
+    )  # fmt: skip
+    return None
+
+
+def _is_weaker(before: Rule, after: Rule | None) -> bool:
+    if after is None:
+        return BY_TEXT[before.guard] > SecretClass.OPEN
+    if BY_TEXT[after.guard] != BY_TEXT[before.guard]:
+        return BY_TEXT[after.guard] < BY_TEXT[before.guard]
+    return after.approvals < before.approvals or (
+        bool(before.group) and after.group != before.group
+    )
+
+
+def _shown(rule: Rule) -> dict[str, Any]:
+    return {"class": rule.guard, "approvals": rule.approvals, "group": rule.group}
+
+
+def _path_of(mount: Mount, prefix: str) -> str:
+    if not prefix:
+        return mount.path
+    return f"{mount.path}{'data/' if _is_kv2(mount) else ''}{prefix}"
+
+
+def _plain(path: str) -> str:
+    """Return the one spelling of a path: no slash at its end, and none twice."""
+    return "/".join(part for part in path.split("/") if part)
+
+
+def _is_kv2(mount: Mount) -> bool:
+    return mount.type == "kv" and mount.options.get("version") == "2"
+
+
+def _house(call: Call) -> House:
+    found: House = call.house
+    return found
+
+
+_AUDITED: Final = ("path", "guard", "approvals", "group")
+
+ROUTES: Final = (
+    Route(Operation.LIST, "classes/", list_rules, sudo=True, help="Which rules are there?"),
+    Route(
+        Operation.READ, "classes/{path...}", read, Prefix, sudo=True, plain=_plain,
+        help="What does reading below a path take?",
+    ),
+    Route(
+        Operation.UPDATE, "classes/{path...}", write, SetClass, sudo=True, quorum=True,
+        audited=_AUDITED, plain=_plain, help="Set what reading below a path takes.",
+    ),
+    Route(
+        Operation.DELETE, "classes/{path...}", delete, Prefix, sudo=True, quorum=True,
+        audited=("path",), plain=_plain, help="Remove a rule.",
+    ),
+)  # fmt: skip
