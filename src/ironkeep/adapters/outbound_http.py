@@ -1,0 +1,53 @@
+"""HTTP to other systems, for the port kernel/outbound.py: answers are bounded, nothing followed."""
+
+import ssl
+import time
+from typing import Final
+
+import httpx
+
+from ironkeep.core.errors import UpstreamFailed
+
+OPERATION_SECONDS: Final = 3.0
+"""Of connecting, of writing, and of each wait for more of an answer."""
+
+ANSWER_SECONDS: Final = 10.0
+"""Of a whole answer: no single wait is too long if it comes byte by byte."""
+
+
+class HttpOutbound:
+    """Fetches documents. No proxy and no certificate is taken from the environment."""
+
+    def get(self, url: str, ca_pem: str, limit: int) -> bytes:
+        """Return the body at url; see kernel.outbound.Outbound."""
+        headers = {"Accept-Encoding": "identity", "User-Agent": "ironkeep"}
+        try:
+            with httpx.Client(
+                timeout=OPERATION_SECONDS,
+                verify=_context(ca_pem),
+                trust_env=False,
+                follow_redirects=False,
+                headers=headers,
+            ) as client:
+                return _read(client, url, limit)
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
+
+
+def _context(ca_pem: str) -> ssl.SSLContext:
+    """Return what verifies the other end: only the given authorities, or the system's."""
+    return ssl.create_default_context(cadata=ca_pem or None)
+
+
+def _read(client: httpx.Client, url: str, limit: int) -> bytes:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    body = b""
+    with client.stream("GET", url) as response:
+        if response.status_code != httpx.codes.OK:
+            raise UpstreamFailed(f"answered {response.status_code}")
+        # Raw: what is not asked to be compressed is not unpacked either.
+        for chunk in response.iter_raw():
+            body += chunk
+            if len(body) > limit or time.monotonic() > deadline:
+                raise UpstreamFailed("the answer is too long or too slow")
+    return body

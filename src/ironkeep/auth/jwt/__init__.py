@@ -1,0 +1,55 @@
+"""The auth method `jwt`: tokens that a platform signs for its machines become short, bound ones.
+
+Source: the Vault HTTP API, auth/jwt, without its logins through a browser.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ironkeep.auth.jwt import config, login, role
+from ironkeep.auth.jwt.config import ConfigInput
+from ironkeep.auth.jwt.login import LoginInput
+from ironkeep.auth.jwt.role import RoleInput
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Mount, Route
+
+_AT: Final = "role/{name}"
+_PARAMS: Final = (
+    "token_policies", "token_ttl", "token_max_ttl", "token_type", "bound_audiences",
+    "bound_issuer", "bound_subject", "user_claim", "jti_single_use", "token_bound_peer",
+)  # fmt: skip
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
+        help="Log in by a signed token.",
+    ),
+    Route(Operation.READ, "config", config.read_config, help="Whose signatures are believed."),
+    Route(
+        Operation.UPDATE, "config", config.write_config, ConfigInput,
+        audited=("jwks_url", "bound_issuer", "jwt_supported_algs", "default_role"),
+        help="Say whose signatures are believed.",
+    ),
+    Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
+    Route(Operation.READ, _AT, role.read_role, plain=str.lower, help="A role."),
+    Route(
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists,
+        audited=_PARAMS, plain=str.lower, help="Make or change a role.",
+    ),
+    Route(Operation.DELETE, _AT, role.delete_role, plain=str.lower, help="Remove a role."),
+    Route(
+        Operation.UPDATE, f"{_AT}/explain", login.explain, LoginInput, plain=str.lower,
+        help="Would this token log in, and why not?",
+    ),
+)  # fmt: skip
+
+
+class Jwt:
+    """The auth method `jwt`."""
+
+    type: Final = "jwt"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES

@@ -1,0 +1,112 @@
+"""What a verified token says, held against what a role demands: pure functions.
+
+Spec: RFC 7519, section 4.1, and Vault's auth/jwt for bound claims. Stricter than both: `exp` and
+`aud` must be there, and a token may not be made for more than a day.
+"""
+
+import math
+from typing import Any, Final
+
+from ironkeep.auth.jwt.role import Role
+from ironkeep.core.errors import InvalidCredentials
+from ironkeep.core.glob import matches
+from ironkeep.kernel.lifetimes import SECOND_NS
+
+MAX_LIFE_SECONDS: Final = 24 * 3600
+"""A token that is good for longer is a password; and its `jti` would have to be remembered."""
+MAX_VALUE: Final = 512
+"""Characters of a claim that becomes a name or metadata."""
+
+
+def check(claims: dict[str, Any], role: Role, issuer: str, now_ns: int) -> None:
+    """Raise InvalidCredentials, saying why, unless claims are what role demands now.
+
+    (1) Not expired, not early, not from the future. (2) The issuer is the configured one. (3) An
+    audience is the role's. (4) The subject and (5) every bound claim match.
+    """
+    _check_times(claims, role, now_ns // SECOND_NS)
+    for expected in (issuer, role.bound_issuer):
+        if expected and claims.get("iss") != expected:
+            raise InvalidCredentials("claim iss is not the bound issuer")
+    audiences = claims.get("aud")
+    given = audiences if isinstance(audiences, list) else [audiences]
+    if not any(isinstance(each, str) and each in role.bound_audiences for each in given):
+        raise InvalidCredentials("claim aud has no bound audience")
+    if role.bound_subject and claims.get("sub") != role.bound_subject:
+        raise InvalidCredentials("claim sub is not the bound subject")
+    for name, wanted in role.bound_claims.items():
+        if not _is_bound(find(claims, name), wanted, globs=role.bound_claims_type == "glob"):
+            raise InvalidCredentials(f"claim {name} does not match")
+
+
+def expires(claims: dict[str, Any], role: Role) -> int:
+    """Return the POSIX second after which the claims are worth nothing."""
+    return _second(claims, "exp", 0) + role.clock_skew() + role.expiration_leeway
+
+
+def _check_times(claims: dict[str, Any], role: Role, now: int) -> None:
+    skew = role.clock_skew()
+    if "exp" not in claims:
+        raise InvalidCredentials("claim exp is missing")
+    if now >= expires(claims, role):
+        raise InvalidCredentials("the token has expired")
+    issued = _second(claims, "iat", now)
+    if _second(claims, "exp", 0) - min(issued, now) > MAX_LIFE_SECONDS:
+        raise InvalidCredentials(f"the token is good for more than {MAX_LIFE_SECONDS} seconds")
+    if issued > now + skew:
+        raise InvalidCredentials("claim iat is in the future")
+    if _second(claims, "nbf", now) > now + skew + role.not_before_leeway:
+        raise InvalidCredentials("the token is not good yet")
+
+
+def _second(claims: dict[str, Any], name: str, absent: int) -> int:
+    value = claims.get(name, absent)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidCredentials(f"claim {name} is no time")
+    return int(value)
+
+
+def find(claims: dict[str, Any], name: str) -> Any:
+    """Return a claim by its name, or by a JSON pointer (RFC 6901); None when it is not there."""
+    if name in claims or not name.startswith("/"):
+        return claims.get(name)
+    value: Any = claims
+    for part in name[1:].split("/"):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part.replace("~1", "/").replace("~0", "~"))
+    return value
+
+
+def _is_bound(value: Any, wanted: tuple[str, ...], *, globs: bool) -> bool:
+    texts = [text_of(each) for each in (value if isinstance(value, list) else [value])]
+    return any(
+        text is not None and (matches(wanted, text) if globs else text in wanted) for text in texts
+    )
+
+
+def text_of(value: Any) -> str | None:
+    """Return a claim's value as a role spells it, or None for what has no spelling."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int) else None
+
+
+def user_of(claims: dict[str, Any], role: Role) -> str:
+    """Return who the token speaks of; raise InvalidCredentials when it does not say."""
+    by_pointer = role.user_claim_json_pointer
+    value = find(claims, role.user_claim) if by_pointer else claims.get(role.user_claim)
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_VALUE or not value.isprintable():
+        raise InvalidCredentials(f"claim {role.user_claim} is no name")
+    return value
+
+
+def metadata_of(claims: dict[str, Any], role: Role) -> dict[str, str]:
+    """Return what of the claims goes along with the token."""
+    found: dict[str, str] = {}
+    for name, key in role.claim_mappings.items():
+        text = text_of(find(claims, name))
+        if text is None or len(text) > MAX_VALUE:
+            raise InvalidCredentials(f"claim {name} is not there to be mapped")
+        found[key] = text
+    return found

@@ -1,0 +1,169 @@
+"""Logins of the auth method `jwt`.
+
+A stranger learns nothing: whatever is wrong with role or token, the words are the same. Who may
+write roles asks `role/<name>/explain` instead.
+
+    passing / jti / hash -> a token that logged in, until it has expired
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, Final
+
+from ironkeep.auth.jwt import claims as facts, config as configs
+from ironkeep.auth.jwt.config import FRESH_NS, Config, find_config, static_keys
+from ironkeep.auth.jwt.keys import MAX_DOCUMENT, Key, UnknownKey, keys_of_jwks, verify
+from ironkeep.auth.jwt.role import ROLE_KEY, Role, clean_name, find_role, name_of
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.machine import bound, shortened
+from ironkeep.kernel.passing import FOLDER
+from ironkeep.kernel.plugin import Call, Response, Suspend
+
+REFUSED: Final = "the role does not take this token"
+
+
+@dataclass(frozen=True)
+class LoginInput:
+    """A token of somebody else, and the role that it is for."""
+
+    role: str = field(default="", metadata={"help": "The role; the default one if not given."})
+    jwt: Secret | None = field(default=None, metadata={"help": "The signed token."})
+
+
+def login(call: Call, given: LoginInput) -> Response | Suspend:
+    """Log in by a signed token; published keys are fetched first when they are needed."""
+    token = _token(given)
+    config = find_config(call)
+    if config is None:
+        raise InvalidCredentials(REFUSED)
+    if not config.jwks_url:
+        return _login(call, given, config, static_keys(config))
+    known = configs.fetched(call, config)
+    keys = () if known is None else keys_of_jwks(known.document)
+    old = known is None or call.now_ns - known.fetched_ns >= FRESH_NS
+    if not old and not _is_unknown(token, keys, config):
+        return _login(call, given, config, keys)
+    if configs.may_fetch(call, config):
+        return Suspend(
+            _fetching(call, config), lambda later, body: _fetched(later, given, config, body)
+        )
+    return _with(call, given, config, keys)
+
+
+def _is_unknown(token: str, keys: tuple[Key, ...], config: Config) -> bool:
+    try:
+        verify(token, keys, config.algorithms)
+    except UnknownKey:
+        return True
+    except InvalidCredentials:
+        return False
+    return False
+
+
+def _fetching(call: Call, config: Config) -> Callable[[], bytes]:
+    outbound = call.house.outbound
+    return lambda: bytes(outbound.get(config.jwks_url, config.jwks_ca_pem, MAX_DOCUMENT))
+
+
+def _fetched(call: Call, given: LoginInput, before: Config, body: Any) -> Response:
+    """Go on with what was fetched, under the configuration as it is now."""
+    config = find_config(call)
+    if config is None or config.source != before.source:
+        raise InvalidCredentials(REFUSED)
+    if isinstance(body, Exception) or not configs.keep(call, config, body):
+        call.house.alerts.raise_(
+            call.account, "jwks", "an issuer's keys could not be fetched", call.now_ns,
+            path=call.mount.path,
+        )  # fmt: skip
+    known = configs.fetched(call, config)
+    return _with(call, given, config, () if known is None else keys_of_jwks(known.document))
+
+
+def _with(call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...]) -> Response:
+    if not keys:
+        raise Unavailable("the issuer's keys cannot be fetched now: try again in half a minute")
+    return _login(call, given, config, keys)
+
+
+def _login(call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...]) -> Response:
+    try:
+        name, role, said = _judge(call, given, config, keys)
+    except InvalidCredentials:
+        raise InvalidCredentials(REFUSED) from None
+    return _issue(call, name, role, said)
+
+
+def _judge(
+    call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...]
+) -> tuple[str, Role, dict[str, Any]]:
+    """Return role and claims of a token that may log in; raise InvalidCredentials saying why not.
+
+    The signature comes first: until it verifies, nothing that the token says is looked at.
+    """
+    said = verify(_token(given), keys, config.algorithms)
+    name = (given.role or config.default_role).lower()
+    role = find_role(call, clean_name(name)) if name else None
+    if role is None:
+        raise InvalidCredentials("there is no such role")
+    facts.check(said, role, config.bound_issuer, call.now_ns)
+    networks = parse_cidrs(role.params.token_bound_cidrs)
+    if networks and not inside(call.request.remote, networks):
+        raise InvalidCredentials("the role does not take logins from this address")
+    if _is_single(said, role) and call.store.get(_jti_path(said)) is not None:
+        raise InvalidCredentials("a token with this jti has logged in already")
+    facts.user_of(said, role)
+    facts.metadata_of(said, role)
+    return name, role, said
+
+
+def _issue(call: Call, name: str, role: Role, said: dict[str, Any]) -> Response:
+    if _is_single(said, role):
+        due_ns = facts.expires(said, role) * SECOND_NS
+        call.store.put(_jti_path(said), b"\x01", due_ns)
+    user = facts.user_of(said, role)
+    metadata = {**facts.metadata_of(said, role), ROLE_KEY: name}
+    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    spec = role.params.spec(
+        call.mount, f"{prefix}-{user}", call.request.path, user, meta=metadata, role=name
+    )
+    issuer, subject = facts.text_of(said.get("iss")) or "", facts.text_of(said.get("sub")) or ""
+    return Response(
+        issue=bound(call, shortened(spec), role.token_bound_peer),
+        audited={"role": name, "iss": issuer[: facts.MAX_VALUE], "sub": subject[: facts.MAX_VALUE]},
+    )
+
+
+def _is_single(said: dict[str, Any], role: Role) -> bool:
+    return role.jti_single_use and said.get("jti") is not None
+
+
+def _jti_path(said: dict[str, Any]) -> str:
+    """Return where a token's use is noted; of an issuer's ids there is one of each."""
+    text = f"{said.get('iss')!r}\0{said.get('jti')!r}"
+    return f"{FOLDER}/jti/{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _token(given: LoginInput) -> str:
+    if given.jwt is None or not len(given.jwt):
+        raise InvalidRequest("missing token")
+    return given.jwt.reveal().decode("utf-8", "replace")
+
+
+def explain(call: Call, given: LoginInput) -> Response:
+    """Say whether a role takes a token, and why not; nobody is logged in, nothing is fetched."""
+    config = find_config(call)
+    if config is None:
+        raise NotFound("the method is not configured")
+    known = configs.fetched(call, config) if config.jwks_url else None
+    keys = () if config.jwks_url else static_keys(config)
+    if known is not None:
+        keys = keys_of_jwks(known.document)
+    try:
+        _judge(call, LoginInput(name_of(call), given.jwt), config, keys)
+    except InvalidCredentials as refusal:
+        return Response(data={"accepted": False, "reason": str(refusal)})
+    return Response(data={"accepted": True, "reason": ""})

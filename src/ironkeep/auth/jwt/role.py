@@ -1,0 +1,207 @@
+"""Roles of the auth method `jwt`: which tokens of others are taken, and for what.
+
+    role / name -> the role
+
+Source: the Vault HTTP API, auth/jwt. Audiences are required: a token made for somebody else must
+not open this vault.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.kernel.fields import CommaList, Duration, KvPairs
+from ironkeep.kernel.identity import check_metadata
+from ironkeep.kernel.machine import OFFERED, check_bound_peer, check_machine
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+
+MAX_NAME: Final = 256
+MAX_LEEWAY: Final = 300
+"""Seconds; clocks that differ by more are broken, and a leeway is time for a stolen token."""
+CLOCK_SKEW: Final = 60
+MAX_BOUND: Final = 64
+"""Claims of a role, and values of a claim."""
+ROLE_KEY: Final = "role"
+"""Metadata of every token of this method; no claim may be mapped to it."""
+
+
+@dataclass(frozen=True)
+class RoleInput(TokenParamsInput):
+    """What a request may say of a role; None leaves the setting as it is."""
+
+    name: str = field(default="", metadata={"help": "The role, in the path."})
+    role_type: str | None = field(default=None, metadata={"help": "jwt."})
+    bound_audiences: CommaList | None = field(
+        default=None, metadata={"help": "Audiences, one of which the token must have; required."}
+    )
+    bound_issuer: str | None = field(default=None, metadata={"help": "What iss must be."})
+    bound_subject: str | None = field(default=None, metadata={"help": "What sub must be."})
+    bound_claims: dict[str, Any] | None = field(
+        default=None, metadata={"help": "Claims and the values that they must have."}
+    )
+    bound_claims_type: str | None = field(default=None, metadata={"help": "string or glob."})
+    claim_mappings: KvPairs | None = field(
+        default=None, metadata={"help": "Claims that go into the token's metadata, and as what."}
+    )
+    user_claim: str | None = field(default=None, metadata={"help": "The claim that names who."})
+    user_claim_json_pointer: bool | None = field(
+        default=None, metadata={"help": "user_claim is a JSON pointer."}
+    )
+    clock_skew_leeway: Duration | None = field(
+        default=None, metadata={"help": "For clocks that differ; 0 is a minute."}
+    )
+    expiration_leeway: Duration | None = field(default=None, metadata={"help": "After exp."})
+    not_before_leeway: Duration | None = field(default=None, metadata={"help": "Before nbf."})
+    jti_single_use: bool | None = field(
+        default=None, metadata={"help": "A token with a jti logs in once."}
+    )
+    token_bound_peer: str | None = field(
+        default=None, metadata={"help": "required: log in over a client certificate; or offered."}
+    )
+    groups_claim: str = field(default="", metadata={"help": "Not supported."})
+    allowed_redirect_uris: CommaList = field(default=(), metadata={"help": "Of OIDC; not used."})
+    verbose_oidc_logging: bool = field(default=False, metadata={"help": "Of OIDC; not used."})
+    oidc_scopes: CommaList = field(default=(), metadata={"help": "Of OIDC; not used."})
+
+
+class Role(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A role as stored; `created_ns` is POSIX nanoseconds."""
+
+    created_ns: int
+    params: TokenParams = TokenParams()
+    bound_audiences: tuple[str, ...] = ()
+    bound_issuer: str = ""
+    bound_subject: str = ""
+    bound_claims: dict[str, tuple[str, ...]] = {}
+    bound_claims_type: str = "string"
+    claim_mappings: dict[str, str] = {}
+    user_claim: str = ""
+    user_claim_json_pointer: bool = False
+    clock_skew_leeway: int = 0
+    expiration_leeway: int = 0
+    not_before_leeway: int = 0
+    jti_single_use: bool = True
+    token_bound_peer: str = OFFERED
+
+    def clock_skew(self) -> int:
+        """Return the seconds by which clocks may differ."""
+        return self.clock_skew_leeway or CLOCK_SKEW
+
+
+ROLE: Final = Codec(Role)
+OWN: Final = tuple(name for name in Role.__struct_fields__ if name not in {"created_ns", "params"})
+
+
+def role_path(name: str) -> str:
+    """Return where a role is kept."""
+    return f"role/{segment(name)}"
+
+
+def name_of(call: Call) -> str:
+    """Return the name of the role in the path, in lower case."""
+    return clean_name(call.params["name"])
+
+
+def clean_name(name: str) -> str:
+    """Return the one spelling of a role's name."""
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
+    return name.lower()
+
+
+def find_role(call: Call, name: str) -> Role | None:
+    """Return the role of that name, or None."""
+    raw = call.store.get(role_path(name))
+    return None if raw is None else ROLE.decode(raw)
+
+
+def write_role(call: Call, given: RoleInput) -> Response:
+    """Make a role, or change the settings that are given."""
+    name = name_of(call)
+    role = find_role(call, name) or Role(created_ns=call.now_ns)
+    if given.role_type not in {None, "", "jwt"}:
+        raise InvalidRequest("role_type is jwt: logins through a browser are auth/passkey's")
+    if given.groups_claim:
+        raise InvalidRequest("groups_claim is not supported: give policies by role")
+    if given.token_type == "":
+        given = replace(given, token_type="default")  # noqa: S106 - a kind
+    changes: dict[str, Any] = {
+        key: value for key in OWN if (value := getattr(given, key)) is not None
+    }
+    if given.bound_claims is not None:
+        changes["bound_claims"] = _bound_claims(given.bound_claims)
+    params = role.params.changed(given, call.raw)
+    changed = msgspec.structs.replace(role, params=params, **changes)
+    _check(changed)
+    call.store.put(role_path(name), ROLE.encode(changed))
+    return Response()
+
+
+def read_role(call: Call) -> Response:
+    """Return a role."""
+    role = find_role(call, name_of(call))
+    if role is None:
+        raise NotFound("")
+    data = role.params.view() | {key: getattr(role, key) for key in OWN}
+    return Response(data=data | {"role_type": "jwt"})
+
+
+def list_roles(call: Call) -> Response:
+    """List the names of all roles."""
+    keys = [unsegment(name) for name in call.store.names("role")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def delete_role(call: Call) -> Response:
+    """Remove a role; absent is fine. Its tokens stay until they end."""
+    call.store.delete(role_path(name_of(call)))
+    return Response()
+
+
+def role_exists(call: Call) -> bool:
+    """Return whether the role in the path is there."""
+    return find_role(call, name_of(call)) is not None
+
+
+def _bound_claims(given: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    if len(given) > MAX_BOUND:
+        raise InvalidRequest(f"at most {MAX_BOUND} bound claims")
+    return {name: _values(name, wanted) for name, wanted in given.items()}
+
+
+def _values(name: str, wanted: Any) -> tuple[str, ...]:
+    values = wanted if isinstance(wanted, list) else [wanted]
+    texts = [
+        ("true" if each else "false") if isinstance(each, bool) else str(each)
+        for each in values
+        if isinstance(each, str | int)
+    ]
+    if not 1 <= len(values) <= MAX_BOUND or len(texts) != len(values):
+        raise InvalidRequest(f"bound claim {name[:64]!r} is a text or a list of texts")
+    return tuple(texts)
+
+
+def _check(role: Role) -> None:
+    check_machine(role.params)
+    check_bound_peer(role.token_bound_peer)
+    if not role.bound_audiences or not all(role.bound_audiences):
+        raise InvalidRequest(
+            "bound_audiences is required: a token made for another service must not log in here"
+        )
+    if not role.user_claim:
+        raise InvalidRequest("a user claim must be defined on the role")
+    if role.bound_claims_type not in {"string", "glob"}:
+        raise InvalidRequest("bound_claims_type is string or glob")
+    if len(role.claim_mappings) > MAX_BOUND or ROLE_KEY in role.claim_mappings.values():
+        raise InvalidRequest(f"at most {MAX_BOUND} claims are mapped, and none to {ROLE_KEY!r}")
+    check_metadata(dict.fromkeys(role.claim_mappings.values(), ""))
+    leeways = (role.clock_skew_leeway, role.expiration_leeway, role.not_before_leeway)
+    if max(leeways) > MAX_LEEWAY:
+        raise InvalidRequest(f"a leeway is at most {MAX_LEEWAY} seconds")
