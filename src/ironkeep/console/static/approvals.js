@@ -1,93 +1,112 @@
 // The inbox: who asks for what and why. To approve takes the number from the requester's screen and
-// a touch; to refuse takes a click.
+// a touch; one refusal is enough to end a request.
 
-import { busy, by, element, fill, say, segment, sign, when } from "./ironkeep.js";
+import { busy, by, element, fill, say, segment, when } from "./ironkeep.js";
 import { askAs, signIn, signOut } from "./session.js";
 
 const BASE = "approval/requests";
+const VERBS = { read: "read", list: "list", delete: "delete" };
 const list = by("requests");
 
 async function look() {
   const found = await askAs("GET", `${BASE}?list=true`).catch((error) => {
-    if (error.status === 404) return { data: { keys: [] } };
+    if (error.status === 404) return { data: { keys: [], key_info: {} } };
     throw error;
   });
+  const { keys, key_info: known } = found.data;
+  const theirs = keys.filter((id) => !known[id].mine && !known[id].approved);
   const requests = await Promise.all(
-    found.data.keys.map(async (id) => {
-      const { data } = await askAs("GET", `${BASE}/${segment(id)}`);
-      return card(id, data);
-    }),
+    theirs.map(async (id) => (await askAs("GET", `${BASE}/${segment(id)}`)).data),
   );
-  list.replaceChildren(...requests);
-  if (requests.length === 0) {
+  list.replaceChildren(...requests.map((request, at) => card(theirs[at], request, at)));
+  if (theirs.length === 0) {
     list.append(element("li", { class: "sheet quiet" }, "Nothing waits for you."));
   }
   by("inbox").hidden = false;
 }
 
-let count = 0;
+function card(id, request, at) {
+  const title = element(
+    "h2",
+    { id: `title-${at}` },
+    element("bdi", {}, request.requester || request.entity_id),
+    ` asks to ${VERBS[request.operation] ?? "change"}`,
+  );
+  return element(
+    "li",
+    { class: "sheet", "aria-labelledby": title.id },
+    title,
+    facts(request),
+    decision(id, request, at),
+  );
+}
 
-function card(id, request) {
-  count += 1;
-  const title = element("h2", { id: `title-${count}` });
-  title.append(element("bdi", {}, request.name), " asks to ", request.operation);
-  const facts = element("dl", {});
-  fill(facts, [
-    ["What", element("code", {}, request.path)],
-    ["Why", request.reason],
+function facts(request) {
+  const made = element("dl", {});
+  const data = Object.keys(request.data ?? {}).length > 0 ? JSON.stringify(request.data) : "";
+  fill(made, [
+    ["What", element("code", {}, element("bdi", {}, request.path))],
+    ["With", data],
+    ["Why", request.reason || "no reason was given"],
+    ["Ticket", request.ticket],
+    ["Secret class", request.class],
     ["From device", request.device],
-    ["Asked", when(request.created)],
-    ["Lapses", when(request.expires)],
-    ["Approved by", (request.approved_by ?? []).join(", ")],
-    ["Still needed", request.needed],
+    ["Asked", when(request.asked)],
+    ["Approved by", request.approvals.map((each) => each.name).join(", ")],
+    ["Still needed", `${request.needed - request.given} of ${request.needed}`],
+    ["Also today", today(request.today)],
   ]);
+  return made;
+}
+
+function today(others) {
+  if (others.length === 0) return "nothing else";
+  const rows = others.map((each) => {
+    const outcome = each.outcome ? `, ${each.outcome}` : "";
+    return element("li", {}, element("bdi", {}, `${each.operation} ${each.path}${outcome}`));
+  });
+  return element("ul", { class: "list" }, ...rows);
+}
+
+function decision(id, request, at) {
   const number = element("input", {
-    id: `number-${count}`,
+    id: `number-${at}`,
     class: "number",
     inputmode: "numeric",
     autocomplete: "off",
-    pattern: "[0-9]*",
-    maxlength: "8",
+    pattern: "[0-9]{3}",
+    maxlength: "3",
     required: "",
-    "aria-describedby": `hint-${count}`,
+    "aria-describedby": `hint-${at}`,
   });
+  const hint = "Ask the person, face to face or by voice. Never take it from a message.";
   const approve = element("button", { type: "submit" }, "Approve with a touch");
   const refuse = element("button", { type: "button", class: "refuse" }, "Refuse");
   const form = element(
     "form",
-    { "aria-labelledby": title.id },
+    {},
     element(
       "div",
       { class: "field" },
-      element("label", { for: number.id }, "Number on the requester's screen"),
+      element("label", { for: number.id }, "Number on the requester’s screen"),
       number,
-      element(
-        "p",
-        { class: "hint", id: `hint-${count}` },
-        "Ask the person, face to face or by voice. Never take it from a message.",
-      ),
+      element("p", { class: "hint", id: `hint-${at}` }, hint),
     ),
     element("div", { class: "row" }, approve, refuse),
   );
+  const decide = (button, verb, data, word) =>
+    busy(button, async () => {
+      await askAs("POST", `${BASE}/${segment(id)}/${verb}`, data);
+      await look();
+      say(`${word}: ${request.path}`, "good");
+      by("again").focus();
+    });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    busy(approve, async () => {
-      const number_ = number.value.trim();
-      const begun = await askAs("POST", `${BASE}/${segment(id)}/begin`, {});
-      const credential = await sign(begun.data.options);
-      await askAs("POST", `${BASE}/${segment(id)}/approve`, { number: number_, credential });
-      await look();
-      say(`Approved: ${request.path}`, "good");
-    });
+    decide(approve, "approve", { number: Number(number.value) }, "Approved");
   });
-  refuse.addEventListener("click", () =>
-    busy(refuse, async () => {
-      await askAs("POST", `${BASE}/${segment(id)}/refuse`, {});
-      await look();
-      say(`Refused: ${request.path}`, "good");
-    }),
-  );
-  return element("li", { class: "sheet", "aria-labelledby": title.id }, title, facts, form);
+  refuse.addEventListener("click", () => decide(refuse, "deny", {}, "Refused"));
+  return form;
 }
 
 signIn(look);
