@@ -129,10 +129,11 @@ def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
 def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
     contained = []
     for cut in cuts:
-        secrets = 0
+        secrets, unknown = 0, list[str]()
         if kind_of(cut.principal) in SURVEYED:
             survey = Survey(desk.call, desk.file, desk.names, cut.principal, cut.tokens)
             secrets = yield from survey.link(desk.call.now_ns)
+            unknown = survey.unknown
         contained.append(
             {
                 "principal": desk.label(cut.principal),
@@ -140,6 +141,7 @@ def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
                 "tokens_gone": len(cut.tokens.accessors) - len(cut.tokens.live),
                 "leases": cut.leases,
                 "secrets_readable": secrets,
+                "not_known_of": unknown,
             }
         )
     return contained

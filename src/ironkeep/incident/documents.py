@@ -107,6 +107,7 @@ def submit(call: Call, given: Submit) -> Suspend:
         raise too_large
     copies = call.store.list("copy")
     prints, readers = Prints(call.entropy.token(32)), dict[NodeId, str]()
+    unknown: list[str] = []
 
     def work() -> Found:
         return search(document, prints, copies)
@@ -114,9 +115,9 @@ def submit(call: Call, given: Submit) -> Suspend:
     def resume(later: Call, found: Found | Exception) -> Response:
         if isinstance(found, Exception):
             raise found
-        return _file(later, name, len(document), found, readers)
+        return _file(later, name, len(document), found, readers, unknown)
 
-    return _gather(_prints(call, prints, readers), Suspend(work, resume))
+    return _gather(_prints(call, prints, readers, unknown), Suspend(work, resume))
 
 
 def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
@@ -129,10 +130,18 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     return Suspend(nothing, lambda _call, _result: _gather(prints, then))
 
 
-def _prints(call: Call, prints: Prints, readers: dict[NodeId, str]) -> Iterator[None]:
-    """Fingerprint everything kept, and note the API path that reads each version."""
+def _prints(
+    call: Call, prints: Prints, readers: dict[NodeId, str], unknown: list[str]
+) -> Iterator[None]:
+    """Fingerprint everything kept, and note the API path that reads each version.
+
+    What a sealed segment keeps is unknown: its mounts are only counted.
+    """
     names = Names(call)
     for mount in names.mounts():
+        if names.unknown(mount):
+            unknown.append(mount.path)
+            continue
         for kept in names.kept(mount):
             for served in kept.versions:
                 version = secret_version(mount.uuid, kept.path, served.number)
@@ -142,7 +151,14 @@ def _prints(call: Call, prints: Prints, readers: dict[NodeId, str]) -> Iterator[
             yield
 
 
-def _file(call: Call, name: str, size: int, found: Found, readers: dict[NodeId, str]) -> Response:
+def _file(
+    call: Call,
+    name: str,
+    size: int,
+    found: Found,
+    readers: dict[NodeId, str],
+    unknown: list[str],
+) -> Response:
     """Put on record what a document holds, and answer with what the caller may know."""
     document = node(NodeKind.DOCUMENT, name)
     _keep(call, name, size)
@@ -158,7 +174,8 @@ def _file(call: Call, name: str, size: int, found: Found, readers: dict[NodeId, 
         "document": str(document),
         "found": [_readable(each, paths) for each in shown],
         "copies": [str(each) for each in copies],
-        "complete": found.complete,
+        "complete": found.complete and not unknown,
+        "mounts_not_known": len(unknown),
     }
     return Response(data=data)
 

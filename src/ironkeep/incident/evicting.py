@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.connector import ConnectorError, Probe
-from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, Sealed, TooManyRequests
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.inventory import InventoryItem
 from ironkeep.core.node import NodeId, NodeKind, kind_of, name_of
@@ -76,11 +76,26 @@ def managed(desk: Desk, secret: str = "") -> list[Exposed]:
     only = desk.named(secret) if secret else None
     for version in desk.file.credentials:
         which, number = _split(version)
-        known = number >= 0 and desk.house.credentials.store.find(desk.call.tx, which) is not None
+        known = number >= 0 and _is_managed(desk, which, named=only == version)
         if known and only in (None, version):
             found.setdefault(which, []).append(number)
     ordered = sorted(found, key=lambda which: (not which.path.startswith("config/"), which))
     return [Exposed(which, tuple(found[which])) for which in ordered]
+
+
+def _is_managed(desk: Desk, which: CredentialId, *, named: bool) -> bool:
+    """Return whether a credential is managed here; one of a sealed segment cannot be handled.
+
+    It stays open in the case. Raise Sealed when it is the one that was named.
+    """
+    try:
+        return desk.house.credentials.store.find(desk.call.tx, which) is not None
+    except Sealed:
+        if named:
+            raise
+    except NotFound:  # its segment is destroyed
+        pass
+    return False
 
 
 def _split(version: NodeId) -> tuple[CredentialId, int]:

@@ -47,6 +47,12 @@ class Names:
         """Return every mount, by path."""
         return list(self.table.by_path.values())
 
+    def unknown(self, mount: Mount) -> str:
+        """Return why it cannot be told now what a mount keeps: its segment is sealed; else ""."""
+        segments = self._house.segments
+        segment = segments.table(self._call.tx).by_place.get(mount.uuid)
+        return "" if segment is None else str(segments.closed(segment))
+
     def kept(self, mount: Mount) -> Iterator[Kept]:
         """Yield the secrets that a mount keeps."""
         house, tx = self._house, self._call.tx

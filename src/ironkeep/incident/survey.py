@@ -27,7 +27,7 @@ from ironkeep.kernel.effects import Steps
 from ironkeep.kernel.entries import MORE
 from ironkeep.kernel.history import Interval
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call
+from ironkeep.kernel.plugin import Call, Mount
 from ironkeep.kernel.scope import MAX_TARGETS, actor_of
 
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
@@ -52,6 +52,10 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
     house: House = call.house
     live = _stored(call, principal)
     seen = dict.fromkeys(live)
+    for filed in file.filed(ev.Contained):
+        # What an earlier containment ended is surveyed again when that survey was not complete.
+        if filed.record.principal == principal:
+            seen.update(dict.fromkeys((*filed.record.sessions, *filed.record.gone)))
     if kind_of(principal) is NodeKind.SESSION:
         seen[name_of(principal)] = None
     names: set[str] = set()
@@ -137,6 +141,8 @@ class Survey:
         person = kind_of(principal) is NodeKind.PERSON
         self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
         self._policies: Final = tokens.policies
+        self.unknown: Final[list[str]] = []
+        """Mounts of sealed segments: what could be read there is not known."""
 
     def link(self, until_ns: int) -> Steps[int]:
         """Link every secret version that was readable; return how many. until_ns 0: still.
@@ -147,7 +153,7 @@ class Survey:
         spans: dict[tuple[int, int], list[NodeId]] = {}
         acls = [(moment, self._acl(moment)) for moment in moments]
         ends = [*moments[1:], until_ns]
-        for mount in self._names.mounts():
+        for mount in self._known_mounts():
             for kept in self._names.kept(mount):
                 path = mount.path + kept.read
                 allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
@@ -164,6 +170,21 @@ class Survey:
                 written += 1
                 if written % A_TURN == 0:
                     yield nothing
+        self._conclude(until_ns)
+        return len({target for targets in spans.values() for target in targets})
+
+    def _known_mounts(self) -> Iterable[Mount]:
+        """Yield the mounts whose secrets can be told, and note the others."""
+        for mount in self._names.mounts():
+            if self._names.unknown(mount):
+                self.unknown.append(mount.path)
+            else:
+                yield mount
+
+    def _conclude(self, until_ns: int) -> None:
+        """Put on record that all is linked; not while something is unknown: that stays open."""
+        if self.unknown:
+            return
         record = ev.Surveyed(
             self._case,
             self._principal,
@@ -172,7 +193,6 @@ class Survey:
             tuple(sorted(self._policies)),
         )
         self._house.scope.note(record, self._call.now_ns, actor_of(self._call))
-        return len({target for targets in spans.values() for target in targets})
 
     def _write(self, start: int, end: int, targets: list[NodeId]) -> None:
         names = ", ".join(sorted(self._policies)[:8])

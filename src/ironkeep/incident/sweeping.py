@@ -70,6 +70,8 @@ def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
     """Yield one connection that leads to a system: the first."""
     connections = desk.house.credentials.connections
     for mount in desk.names.mounts():
+        if desk.names.unknown(mount):
+            continue
         for name in connections.names(desk.call.tx, mount.uuid):
             which = ConnectionId(mount.uuid, name)
             if connections.get(desk.call.tx, which).system == system:
