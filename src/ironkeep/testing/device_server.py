@@ -1,0 +1,68 @@
+"""A real server over TLS with people and their devices, for tests of what a thief can do there."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ironkeep.testing.device_estate import ADMIN, PASSWORD
+from ironkeep.testing.server import ServerProcess
+from ironkeep.testing.soft_device import SoftDevice
+from ironkeep.testing.tls_client import TlsClient
+
+
+class DeviceServer:
+    """People log in from devices whose files are in a folder of their own."""
+
+    def __init__(self, server: ServerProcess, folder: Path) -> None:
+        assert server.tls is not None
+        self.server: Final = server
+        self.folder: Final = folder
+        self.ca: Final = server.tls.ca
+        self.plain: Final = TlsClient(server.address, self.ca)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.plain.close()
+
+    def prepare(self, policies: Mapping[str, str], people: Mapping[str, Sequence[str]]) -> None:
+        """Make policies and people, an administrator `eve` among them."""
+        root = self.server.token
+        self.plain.post("sys/auth/userpass", {"type": "userpass"}, root)
+        for name, text in {"admin": ADMIN, **policies}.items():
+            self.plain.post(f"sys/policies/acl/{name}", {"policy": text}, root)
+        for name, held in {"eve": ["admin"], **people}.items():
+            user = {"password": PASSWORD, "token_policies": list(held)}
+            self.plain.post(f"auth/userpass/users/{name}", user, root)
+
+    def login(self, name: str, client: TlsClient | None = None) -> str:
+        """Return a fresh token of a person, over client's connection or from nowhere."""
+        path = f"auth/userpass/login/{name}"
+        made = (client or self.plain).post(path, {"password": PASSWORD})
+        token: str = made["auth"]["client_token"]
+        return token
+
+    def enrol(self, name: str) -> SoftDevice:
+        """Return a device of a person's that the administrator let in."""
+        token, device = self.login(name), SoftDevice()
+        device.enrol(lambda path, data: self.data(path, data, token), f"laptop of {name}")
+        decision = {"reason": "works here", "until": "30d"}
+        self.plain.post(f"device/approve/{device.id}", decision, self.login("eve"))
+        return device
+
+    def data(self, path: str, data: Mapping[str, Any], token: str = "") -> Any:
+        """Send what must succeed; return the answer's data."""
+        return self.plain.post(path, data, token)["data"]
+
+    def certify(self, device: SoftDevice) -> tuple[Path, Path]:
+        """Return the files of a fresh certificate of a device, and of its key."""
+        certificate, key = device.certificate(self.data)
+        paths = self.folder / f"{device.id}.pem", self.folder / f"{device.id}.key"
+        for path, pem in zip(paths, (certificate, key), strict=True):
+            path.write_bytes(pem)
+        return paths
+
+    def client(self, device: SoftDevice) -> TlsClient:
+        """Return a connection of a device."""
+        return TlsClient(self.server.address, self.ca, *self.certify(device))

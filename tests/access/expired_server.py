@@ -1,0 +1,10 @@
+"""`ironkeep` for tests/access/test_bound_tokens.py: its certificates have ended when made."""
+
+import sys
+
+from ironkeep.access import device_certificates
+from ironkeep.cli.main import main
+
+if __name__ == "__main__":
+    device_certificates.LIFE_SECONDS = -1  # type: ignore[misc]
+    sys.exit(main())
