@@ -1,0 +1,190 @@
+"""The rules that a device is held to: a file that people read, change and review.
+
+JSON, version 1. `data_as_of` is the day of the data behind it, shown beside every answer. Each
+severity has a grace period, counted from the report that first showed the fault; "critical" has
+none unless the file says so.
+"""
+
+import re
+import unicodedata
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.posture_report import Family, Source
+from ironkeep.core.software_version import MAX_VERSION, Scheme, Unparsable, compare
+
+MAX_RULES_BYTES: Final = 512 * 1024
+MIN_AGE_S: Final = 15 * 60
+MAX_AGE_S: Final = 60 * 60
+"""A report is believed for 15 to 60 minutes: shorter, and a slow night locks everybody out."""
+MAX_GRACE_S: Final = 30 * 86_400
+
+Severity = Literal["critical", "high", "medium"]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+Grace = Annotated[int, msgspec.Meta(ge=0, le=MAX_GRACE_S)]
+Pattern = Annotated[str, msgspec.Meta(min_length=3, max_length=128)]
+Cve = Annotated[str, msgspec.Meta(pattern=r"^CVE-\d{4}-\d{4,7}$")]
+
+
+class GracePeriods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Seconds for which a fault of each severity is told, but not yet refused."""
+
+    critical: Grace = 0
+    high: Grace = 86_400
+    medium: Grace = 7 * 86_400
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that is to be switched on; `remedy` says how, to the device's owner."""
+
+    severity: Severity
+    remedy: Text
+
+
+class ScreenLock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The screen locks by itself after at most `max_s` seconds."""
+
+    severity: Severity
+    remedy: Text
+    max_s: Annotated[int, msgspec.Meta(ge=30, le=86_400)]
+
+
+class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of releases of an operating system, and the last day of its security updates.
+
+    `ends` is null while no day is announced. `latest` is the newest release known, of day
+    `latest_on`; "" when releases have no numbers.
+    """
+
+    version: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VERSION)]
+    name: Text
+    ends: Day | None = None
+    latest: Annotated[str, msgspec.Meta(max_length=MAX_VERSION)] = ""
+    latest_on: Day = "1970-01-01"
+
+
+class OperatingSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The releases of one system that are supported; a release not listed is refused."""
+
+    os: Family
+    severity: Severity
+    remedy: Text
+    source: Text
+    max_days_behind: Annotated[int, msgspec.Meta(ge=1, le=365)]
+    cycles: Annotated[tuple[Cycle, ...], msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Affected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Versions from `introduced` ("" is the first of all) up to, not including, `fixed`."""
+
+    fixed: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VERSION)]
+    introduced: Annotated[str, msgspec.Meta(max_length=MAX_VERSION)] = ""
+
+
+class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Programs with a hole that is known to be used, or that are not wanted at all.
+
+    `names` are matched without regard to case; one that ends in "*" matches what begins so.
+    `affected` empty means that every version is forbidden. `cve` with `kev_added` is an entry of
+    CISA's catalogue; `source` is where the versions come from.
+    """
+
+    id: Id
+    title: Text
+    os: Annotated[tuple[Family, ...], msgspec.Meta(max_length=8)]
+    tables: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1, max_length=8)]
+    names: Annotated[tuple[Pattern, ...], msgspec.Meta(min_length=1, max_length=32)]
+    severity: Severity
+    harm: Text
+    remedy: Text
+    source: Text
+    affected: Annotated[tuple[Affected, ...], msgspec.Meta(max_length=16)] = ()
+    scheme: Scheme = "dotted"
+    cve: Cve | None = None
+    kev_vendor: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    kev_product: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    kev_added: Day | None = None
+
+
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of it. `sources` are whose reports count: our agent's, osquery's."""
+
+    v: Literal[1]
+    data_as_of: Day
+    max_age_s: Annotated[int, msgspec.Meta(ge=MIN_AGE_S, le=MAX_AGE_S)]
+    grace_s: GracePeriods
+    sources: Annotated[tuple[Literal["agent", "osquery"], ...], msgspec.Meta(max_length=2)]
+    disk_encryption: Setting | None
+    firewall: Setting | None
+    secure_boot: Setting | None
+    screen_lock: ScreenLock | None
+    systems: Annotated[tuple[OperatingSystem, ...], msgspec.Meta(max_length=16)]
+    software: Annotated[tuple[SoftwareRule, ...], msgspec.Meta(max_length=2_048)]
+
+
+_DECODER: Final = msgspec.json.Decoder(Rules)
+
+
+def decode(raw: bytes) -> Rules:
+    """Return the rules in a file; raise InvalidRequest that says where it is wrong, or TooLarge."""
+    if len(raw) > MAX_RULES_BYTES:
+        raise TooLarge(f"a rules file has at most {MAX_RULES_BYTES} bytes")
+    try:
+        rules = _DECODER.decode(raw)
+        raw.decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidRequest(f"not a posture rules file of version 1: {error}") from None
+    _check(rules)
+    return rules
+
+
+def encode(rules: Rules) -> bytes:
+    """Return rules as a file that people read."""
+    return msgspec.json.format(msgspec.json.encode(rules), indent=2) + b"\n"
+
+
+def _check(rules: Rules) -> None:
+    """Raise InvalidRequest for what could never be judged: two rules of one id, no version."""
+    ids = [rule.id for rule in rules.software]
+    if len(set(ids)) != len(ids):
+        raise InvalidRequest("two software rules have the same id")
+    systems = [system.os for system in rules.systems]
+    if len(set(systems)) != len(systems):
+        raise InvalidRequest("an operating system is listed twice")
+    for rule in rules.software:
+        for each in rule.affected:
+            _readable(rule.scheme, each.fixed, rule.id)
+            _readable(rule.scheme, each.introduced or each.fixed, rule.id)
+    for system in rules.systems:
+        for cycle in system.cycles:
+            _readable("dotted", cycle.version, system.os)
+            _readable("dotted", cycle.latest or cycle.version, system.os)
+
+
+def _readable(scheme: Scheme, version: str, rule: str) -> None:
+    try:
+        compare(scheme, version, version)
+    except Unparsable as error:
+        raise InvalidRequest(f"rule {rule}: {error}") from None
+
+
+_STAR: Final = "*"
+_SPACES: Final = re.compile(r"\s+")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Return whether a rule's pattern names a program; `name` is as `plain` returns it."""
+    wanted = plain(pattern.removesuffix(_STAR))
+    return name.startswith(wanted) if pattern.endswith(_STAR) else name == wanted
+
+
+def plain(name: str) -> str:
+    """Return a program's name as it is compared: without case, odd spaces and invisible signs."""
+    shown = "".join(
+        char for char in unicodedata.normalize("NFKC", name) if char.isprintable() or char.isspace()
+    )
+    return _SPACES.sub(" ", shown).strip().casefold()
