@@ -24,6 +24,7 @@ from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.approvals import Approvals
+from ironkeep.kernel.authenticators import Authenticators
 from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
 from ironkeep.kernel.budgets import Budgets
@@ -61,6 +62,7 @@ from ironkeep.kernel.scope import Scope
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.segments import OPTION as SEGMENT, Segments
 from ironkeep.kernel.state import State, Tx
+from ironkeep.kernel.step_ups import StepUps
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
 from ironkeep.kernel.token_store import StoredToken
 from ironkeep.kernel.tokens import Tokens
@@ -123,7 +125,7 @@ class House:
         self.root_generation: Final = RootGeneration(self.seal, entropy)
         self.barrier: Barrier | None = None
         self.reader: AuditReader | None = None
-        self.older_log: Callable[[str], Leaves | None] = _not_here
+        self.older_log: Callable[[str], Leaves | None] = _unheard
         self.history: Final = History(self.store)
         self.segments: Final = Segments(self.store, self.history, entropy, settings.segments)
         self.mounts: Final = Mounts(self.history)
@@ -137,16 +139,22 @@ class House:
         self.devices: Final = Devices(self.store)
         self.classes: Final = Classes(self.store, self.history)
         self.alerts: Final = Alerts(self.store, journal.append)
+        self.authenticators: Final = Authenticators(self.store, self.alerts)
+        self.step_ups: Final = StepUps(self.store, self.authenticators)
+        self.tokens.on_ended.append(self.step_ups.ended)
         self.budgets: Final = Budgets(self.store, self.identity)
         self.approvals: Final = Approvals(self.store, self.tokens, self.devices, self.alerts)
-        self.guards: Final = Guards(self.classes, self.alerts, self.budgets, self.approvals)
+        self.guards: Final = Guards(
+            self.classes, self.alerts, self.budgets, self.approvals, self.step_ups,
+            settings.api_addr,
+        )  # fmt: skip
         self.flows: Final = FlowTable(
             self.store, self.history, self.segments, self.devices, self.tokens.store
         )
         self.on_client_ca: Callable[[bytes], None] = _unheard
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
-        self.on_defect: Callable[[RequestId, Exception], None] = _ignore
+        self.on_defect: Callable[[RequestId, Exception], None] = _unheard
         self.effects: Final = Effects(
             self.store, self.state.begin, journal.append, clock.now_ns, self._defect
         )  # fmt: skip
@@ -388,13 +396,5 @@ class House:
         self.demolition.raze(tx, CUBBYHOLE, token, self.clock.now_ns())
 
 
-def _ignore(request_id: RequestId, error: Exception) -> None:
-    """Nobody listens for defects."""
-
-
-def _unheard(_certificate: bytes) -> None:
-    """No listener takes client certificates."""
-
-
-def _not_here(_origin: str) -> None:
-    """No log of an earlier epoch is at hand."""
+def _unheard(*_said: object) -> None:
+    """Nobody listens, and nothing is at hand."""
