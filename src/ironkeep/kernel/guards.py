@@ -7,6 +7,8 @@ used up here, in the transaction that a refusal keeps: a touch opens one read, o
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from ironkeep.core.access import Deny, Guard
 from ironkeep.core.errors import OverBudget, PermissionDenied
 from ironkeep.core.event import Value
@@ -18,6 +20,7 @@ from ironkeep.kernel.budgets import FREE, Assessment, Budgets
 from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.plans import Plan
 from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.step_ups import StepUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,20 @@ class Guards:
     """Gathers facts, and asks for what is missing."""
 
     def __init__(
-        self, classes: Classes, alerts: Alerts, budgets: Budgets, approvals: Approvals
+        self,
+        classes: Classes,
+        alerts: Alerts,
+        budgets: Budgets,
+        approvals: Approvals,
+        step_ups: StepUps,
+        address: str,
     ) -> None:
         self._classes: Final = classes
         self._alerts: Final = alerts
         self._budgets: Final = budgets
         self._approvals: Final = approvals
+        self._step_ups: Final = step_ups
+        self._address: Final = address
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
         """Return what `core.access.guard` is to decide on."""
@@ -67,9 +78,13 @@ class Guards:
         grant = self._approvals.granted(call)
         if grant is not None:
             evidence |= self._approvals.evidence(grant)
+        touched = None
+        if grant is None and (guard is SecretClass.GUARDED or cost.near) and not cost.over:
+            touched = self._step_ups.take(call.account, session, call.op, _exact(call), call.now_ns)
+            evidence |= touched or {}
         facts = Guard(
             guard,
-            touched=False,
+            touched=touched is not None,
             approved=grant is not None,
             over=cost.over,
             near=cost.near,
@@ -92,8 +107,22 @@ class Guards:
 
     def demand(self, call: Call) -> Ask:
         """Ask for a touch for exactly this request; raise PermissionDenied if none can be given."""
-        del call
-        raise PermissionDenied("a touch is needed, and you have no authenticator: register one")
+        session = call.actor()
+        demand = self._step_ups.demand(
+            call.account,
+            session,
+            call.op,
+            _exact(call),
+            session.record.device,
+            call.now_ns,
+            call.entropy,
+        )
+        link = f"{self._address}/ui/step-up/{demand.id}"
+        text = (
+            f"reading this takes one touch of your authenticator: open {link} within a minute, "
+            "touch, then ask again"
+        )
+        return Ask(text, link)
 
     def ask(self, call: Call, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
@@ -109,6 +138,14 @@ class Guards:
             entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
         return OverBudget(verdict.say) if gathered.facts.over else PermissionDenied(verdict.say)
+
+
+def _exact(call: Call) -> str:
+    """Return what a touch is for: the path, and the request's data when there is any."""
+    if not call.raw:
+        return call.request.path
+    data = msgspec.json.encode(call.raw, order="deterministic").decode()
+    return f"{call.request.path} {data}"
 
 
 def _secret_of(plan: Plan) -> str:
