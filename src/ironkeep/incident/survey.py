@@ -51,11 +51,7 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
     """Return every token that a person, session or device has or had, and all issued with them."""
     house: House = call.house
     live = _stored(call, principal)
-    seen = dict.fromkeys(live)
-    for filed in file.filed(ev.Contained):
-        # What an earlier containment ended is surveyed again when that survey was not complete.
-        if filed.record.principal == principal:
-            seen.update(dict.fromkeys((*filed.record.sessions, *filed.record.gone)))
+    seen = dict.fromkeys((*live, *_contained(file, principal)))
     if kind_of(principal) is NodeKind.SESSION:
         seen[name_of(principal)] = None
     names: set[str] = set()
@@ -72,6 +68,13 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
         if entry.issued in seen and entry.issued:
             names.update(_issued(entry.audited.get("token_policies")))
     return Tokens(live, tuple(seen), frozenset(names))
+
+
+def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
+    """Yield what earlier containments ended: surveyed again when that survey was not complete."""
+    for filed in file.filed(ev.Contained):
+        if filed.record.principal == principal:
+            yield from (*filed.record.sessions, *filed.record.gone)
 
 
 def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
