@@ -17,12 +17,15 @@ from ironkeep.access.devices import DeviceEngine
 from ironkeep.access.segments import SegmentEngine
 from ironkeep.adapters import log
 from ironkeep.adapters.node_logs import NodeLogs
+from ironkeep.adapters.outbound_http import HttpOutbound
 from ironkeep.adapters.sqlite import SqliteStorage
 from ironkeep.adapters.system import SystemClock, SystemEntropy
 from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.api.committer import Committer, Owner
 from ironkeep.api.server import Servers, raise_file_limit
 from ironkeep.api.service import Service
+from ironkeep.auth.approle import AppRole
+from ironkeep.auth.jwt import Jwt
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
@@ -64,6 +67,8 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         ApprovalEngine(),
         SegmentEngine(),
         TokenMethod(),
+        AppRole(),
+        Jwt(),
         Userpass(),
     )
 }
@@ -119,6 +124,7 @@ class Server:
         self.client_cas: list[bytes] = []
         self.house.on_client_ca = self.client_cas.append
         self.house.older_log = self.logs.older
+        self.house.outbound = HttpOutbound()
         self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:
