@@ -1,0 +1,72 @@
+"""The auth method `cert`: client certificates, SPIFFE ids among them, become short, bound tokens.
+
+Source: the Vault HTTP API, auth/cert, without CRLs and OCSP: certificates of workloads live for
+minutes, and a role is taken away at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ironkeep.auth.cert import login, role
+from ironkeep.auth.cert.login import LoginInput
+from ironkeep.auth.cert.role import PATTERNS, CertInput
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.plugin import Call, Mount, Response, Route
+
+_AT: Final = "certs/{name}"
+
+
+@dataclass(frozen=True)
+class ConfigInput:
+    """What may be configured of the method."""
+
+    disable_binding: bool = field(
+        default=False, metadata={"help": "Must be false: tokens are always bound to their key."}
+    )
+
+
+def write_config(call: Call, given: ConfigInput) -> Response:
+    """Take what Vault's clients send, and refuse to unbind tokens."""
+    del call
+    if given.disable_binding:
+        raise InvalidRequest("tokens are bound to their certificate's key; this cannot be disabled")
+    return Response()
+
+
+def read_config(call: Call) -> Response:
+    """Return the configuration, which cannot be changed."""
+    del call
+    return Response(data={"disable_binding": False})
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
+        help="Log in by the client certificate of the connection.",
+    ),
+    Route(Operation.LIST, "certs/", role.list_certs, help="List the roles."),
+    Route(Operation.READ, _AT, role.read_cert, plain=str.lower, help="A role."),
+    Route(
+        Operation.UPDATE, _AT, role.write_cert, CertInput, exists=role.cert_exists,
+        audited=("token_policies", "token_ttl", "token_max_ttl", "token_type", *PATTERNS),
+        plain=str.lower, help="Make or change a role.",
+    ),
+    Route(Operation.DELETE, _AT, role.delete_cert, plain=str.lower, help="Remove a role."),
+    Route(Operation.READ, "config", read_config, help="That tokens are bound."),
+    Route(
+        Operation.UPDATE, "config", write_config, ConfigInput, help="Accepted; nothing to set."
+    ),
+)  # fmt: skip
+
+
+class CertMethod:
+    """The auth method `cert`."""
+
+    type: Final = "cert"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES

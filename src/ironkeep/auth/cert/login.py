@@ -1,0 +1,132 @@
+"""Logins of the auth method `cert`: the certificate of the connection becomes a token bound to it.
+
+The token is good only over a connection that proves the same key, on every request and not only
+when it is renewed: another certificate of the same CA is refused, whatever it says.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from ironkeep.auth.cert.chain import authorities_of, check, read_leaf
+from ironkeep.auth.cert.role import Cert, clean_name, find_cert, names_of
+from ironkeep.core.errors import InvalidCredentials
+from ironkeep.core.glob import matches
+from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.machine import shortened
+from ironkeep.kernel.plugin import Call, Response
+
+REFUSED: Final = "invalid certificate or no client certificate supplied"
+MAX_SUBJECT: Final = 256
+"""Characters of a name that becomes an alias and metadata."""
+
+
+@dataclass(frozen=True)
+class LoginInput:
+    """The role; the first that takes the certificate if not given."""
+
+    name: str = field(default="", metadata={"help": "The role, or all are tried."})
+
+
+def login(call: Call, given: LoginInput) -> Response:
+    """Log in by the client certificate of this connection."""
+    peer = call.request.peer
+    if peer is None:
+        raise InvalidCredentials(REFUSED)
+    try:
+        leaf = read_leaf(peer.certificate)
+        name, role = _first(call, leaf, given.name)
+        subject = _subject(leaf)
+    except InvalidCredentials:
+        raise InvalidCredentials(REFUSED) from None
+    serial = f"{leaf.serial_number:x}"
+    metadata = {"cert_name": name, "common_name": _common_name(leaf), "serial_number": serial}
+    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    # By role and name: two CAs may both sign for "web", and those are not one machine.
+    spec = role.params.spec(
+        call.mount, f"{prefix}-{role.display_name or name}", call.request.path,
+        f"{name}:{subject}", meta=metadata, role=name,
+    )  # fmt: skip
+    return Response(
+        issue=replace(shortened(spec), peer=peer.key),
+        audited={"cert_name": name, "subject": subject, "serial_number": serial},
+    )
+
+
+def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
+    """Return the first role that takes a certificate; raise InvalidCredentials."""
+    for name in [clean_name(wanted)] if wanted else names_of(call):
+        role = find_cert(call, name)
+        if role is None:
+            continue
+        try:
+            _check_role(call, leaf, role)
+        except InvalidCredentials:
+            continue
+        return name, role
+    raise InvalidCredentials("no role takes this certificate")
+
+
+def _check_role(call: Call, leaf: x509.Certificate, role: Cert) -> None:
+    """Raise InvalidCredentials unless role takes leaf, from this address."""
+    check(leaf, authorities_of(role.certificate), call.now_ns)
+    networks = parse_cidrs(role.params.token_bound_cidrs)
+    if networks and not inside(call.request.remote, networks):
+        raise InvalidCredentials("the role does not take logins from this address")
+    _check_names(leaf, role)
+
+
+def _check_names(leaf: x509.Certificate, role: Cert) -> None:
+    """Raise InvalidCredentials unless, for each list of the role, one name of leaf is on it."""
+    common, (dns, emails, uris) = [_common_name(leaf)], _alternatives(leaf)
+    for patterns, names in (
+        (role.allowed_names, [*common, *dns, *emails, *uris]),
+        (role.allowed_common_names, common),
+        (role.allowed_dns_sans, dns),
+        (role.allowed_email_sans, emails),
+        (role.allowed_uri_sans, uris),
+        (role.allowed_organizational_units, _units(leaf)),
+    ):
+        if patterns and not any(matches(patterns, name) for name in names):
+            raise InvalidCredentials("the certificate has no name that the role takes")
+    if role.allowed_uri_sans and len(uris) != 1:
+        raise InvalidCredentials("an SVID has exactly one URI")
+
+
+def _alternatives(leaf: x509.Certificate) -> tuple[list[str], list[str], list[str]]:
+    """Return the DNS names, mail addresses and URIs of a certificate."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return [], [], []
+    return (
+        names.get_values_for_type(x509.DNSName),
+        names.get_values_for_type(x509.RFC822Name),
+        names.get_values_for_type(x509.UniformResourceIdentifier),
+    )
+
+
+def _common_name(leaf: x509.Certificate) -> str:
+    """Return the one common name, "" for none; raise InvalidCredentials for several."""
+    found = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if len(found) > 1:
+        raise InvalidCredentials("the certificate has several common names")
+    return str(found[0].value) if found else ""
+
+
+def _units(leaf: x509.Certificate) -> list[str]:
+    found = leaf.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return [str(each.value) for each in found]
+
+
+def _subject(leaf: x509.Certificate) -> str:
+    """Return who it is: the SPIFFE id or other URI, else the common name, else the DNS name."""
+    dns, _, uris = _alternatives(leaf)
+    for names in (uris, [_common_name(leaf)], dns):
+        if len(names) == 1 and names[0]:
+            if len(names[0]) > MAX_SUBJECT or not names[0].isprintable():
+                break
+            return names[0]
+    raise InvalidCredentials("the certificate does not say whose it is")
