@@ -25,6 +25,7 @@ from ironkeep.api.committer import Committer, Owner
 from ironkeep.api.server import Servers, raise_file_limit
 from ironkeep.api.service import Service
 from ironkeep.auth.approle import AppRole
+from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.jwt import Jwt
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
@@ -69,6 +70,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         TokenMethod(),
         AppRole(),
         Jwt(),
+        CertMethod(),
         Userpass(),
     )
 }
