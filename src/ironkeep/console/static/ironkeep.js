@@ -4,12 +4,13 @@
 
 const NEWS = document.getElementById("news");
 
-/** A refusal of the server, in its own words. */
+/** A refusal of the server, in its own words; `touch` is the id of the touch that would lift it. */
 export class Refused extends Error {
-  constructor(status, texts) {
+  constructor(status, texts, challenge = "") {
     super(texts.filter(Boolean).join("\n") || `The server refused this (status ${status}).`);
     this.name = "Refused";
     this.status = status;
+    this.touch = /\/ui\/step-up\/([A-Za-z0-9_-]+)/.exec(challenge)?.[1];
   }
 }
 
@@ -29,7 +30,10 @@ export async function ask(method, path, data, token) {
   });
   const text = await answer.text();
   const document_ = text ? JSON.parse(text) : {};
-  if (!answer.ok) throw new Refused(answer.status, document_.errors ?? []);
+  if (!answer.ok) {
+    const challenge = answer.headers.get("WWW-Authenticate") ?? "";
+    throw new Refused(answer.status, document_.errors ?? [], challenge);
+  }
   return document_;
 }
 
