@@ -69,11 +69,14 @@ def _delete(context: Context) -> int:
 def _unwrap(context: Context) -> int:
     terminal = context.terminal
     client = connect(context)
-    token = None
+    token, data = None, {}
     if context.args.token:
         token = terminal.secret(context.args.token, "Wrapping token")
         require_token(token)
-    reply = client.send("PUT", "sys/wrapping/unwrap", data={}, token=token)
+        if client.connection.token is not None:
+            # What was approved is opened by who asked: their own token goes along.
+            data, token = {"token": token.reveal().decode()}, None
+    reply = client.send("PUT", "sys/wrapping/unwrap", data=data, token=token)
     if reply.document is None:
         terminal.note("Nothing was wrapped: the answer had no content.")
         return OK

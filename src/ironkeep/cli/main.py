@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "secrets": Line("ironkeep.cli.mounts", "SECRETS", "Secrets engines"),
     "auth": Line("ironkeep.cli.mounts", "AUTH", "Auth methods"),
     "lease": Line("ironkeep.cli.lease", "LEASE", "Leases"),
+    "approval": Line("ironkeep.cli.approval", "APPROVAL", "Decide on what others ask for"),
     "segment": Line("ironkeep.cli.segment", "SEGMENT", "Segments with keys of their own"),
     "operator": Line("ironkeep.cli.operator", "OPERATOR", "Initialise, unseal, seal, change keys"),
     "audit": Line("ironkeep.cli.audit", "AUDIT", "Read, prove and verify the audit journal"),

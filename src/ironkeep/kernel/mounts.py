@@ -29,8 +29,9 @@ _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Mount, ...])
 
 SINGLETONS: Final = frozenset(
-    {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "device", "segment"}
-)
+    {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "device", "segment",
+     "approval"}
+)  # fmt: skip
 """Types that are mounted once by the house itself, and neither made, moved nor removed by API."""
 
 

@@ -27,6 +27,7 @@ STANDARD_MOUNTS: Final = (
     ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
     ("incident/", "incident", "exposure, eviction and proof"),
     ("device/", "device", "which machines may speak for people"),
+    ("approval/", "approval", "requests that wait for other people"),
     ("segment/", "segment", "segments with keys of their own, and who may ask whom"),
     ("auth/token/", "token", "token based credentials"),
 )

@@ -39,7 +39,6 @@ def estate(**rule: object) -> Estate:
     """Return the estate; rule is more of the class rule: approvals, group."""
     vault = Vault.started(PLUGINS)
     vault.write("sys/auth/userpass", {"type": "userpass"})
-    vault.write("sys/mounts/approval", {"type": "approval"})
     for path in (SECRET, OTHER):
         vault.write(path, {"data": {"password": VALUE}})
     vault.write("sys/policies/acl/reader", {"policy": READER})
