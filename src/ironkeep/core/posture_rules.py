@@ -111,13 +111,13 @@ class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of it. `sources` are whose reports count: our agent's, osquery's."""
+    """All of it. With `osquery`, what a device's osqueryd answers counts as its report too."""
 
     v: Literal[1]
     data_as_of: Day
     max_age_s: Annotated[int, msgspec.Meta(ge=MIN_AGE_S, le=MAX_AGE_S)]
     grace_s: GracePeriods
-    sources: Annotated[tuple[Literal["agent", "osquery"], ...], msgspec.Meta(max_length=2)]
+    osquery: bool
     disk_encryption: Setting | None
     firewall: Setting | None
     secure_boot: Setting | None

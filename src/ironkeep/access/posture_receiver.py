@@ -1,0 +1,357 @@
+"""CAEP in: signed events by which an MDM or an identity provider acts on a device or a person.
+
+    ssf / issuer / name         -> a pinned issuer: iss, keys, our audience, powers
+    ssf / taken / hour / digest -> a SET that was taken
+
+Specs: Security Event Token (RFC 8417), push-based delivery (RFC 8935), subject identifiers
+(RFC 9493), CAEP 1.0. A push is a POST of application/secevent+jwt; it is answered 202, or refused
+in the form of every other error, whose text begins with RFC 8935's code.
+
+A block by one issuer is lifted by the same issuer alone, and lifting it makes no device compliant:
+its next report does.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from ironkeep.access.device_enrolment import device_id
+from ironkeep.access.posture_events import CAEP, COMPLIANCE, TYPE
+from ironkeep.access.posture_state import Block, conclude, keep_state, state_of, store_of
+from ironkeep.core.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    TooLarge,
+    TooManyRequests,
+)
+from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.operation import Operation
+from ironkeep.core.posture import Verdict
+from ironkeep.kernel.devices import DeviceRecord
+from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.house import House
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.record import Codec
+
+MAX_SET: Final = 16 * 1024
+"""Characters of an event; those in use have some 700."""
+MAX_JWKS: Final = 32 * 1024
+MAX_KEYS: Final = 16
+MAX_ISSUERS: Final = 16
+MAX_AGE_S: Final = 24 * 3600
+"""A transmitter retries for a while; an older event is no news."""
+MAX_SKEW_S: Final = 60
+MAX_AN_HOUR: Final = 10_000
+"""Events taken of one hour: what is remembered against replay stays bounded."""
+ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
+POWERS: Final = ("compliance", "sessions")
+REVOKED: Final = f"{CAEP}session-revoked"
+
+_MAX_TEXT: Final = 256
+_MIN_RSA: Final = 2_048
+_HOUR_S: Final = 3_600
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """Whose events are taken: verified by `jwks` (JSON text), addressed to `audience`."""
+
+    iss: str
+    audience: str
+    jwks: str
+    may: tuple[str, ...]
+
+
+_ISSUER: Final = Codec(Issuer)
+
+
+@dataclass(frozen=True)
+class IssuerInput:
+    """A pinned issuer."""
+
+    name: str
+    iss: str = ""
+    audience: str = ""
+    jwks: str = ""
+    may: CommaList = POWERS
+
+
+@dataclass(frozen=True)
+class Push:
+    """A Security Event Token, compact."""
+
+    set: str
+
+
+def write_issuer(call: Call, given: IssuerInput) -> Response:
+    """Pin an issuer: from now on its events are believed."""
+    for text in (given.name, given.iss, given.audience):
+        if not 0 < len(text) <= _MAX_TEXT or not text.isprintable():
+            raise InvalidRequest(f"name, iss and audience: 1 to {_MAX_TEXT} printable characters")
+    if not given.may or not set(given.may) <= set(POWERS):
+        raise InvalidRequest(f"may is some of {', '.join(POWERS)}")
+    _keys(given.jwks)
+    others = {name: each for name, each in _issuers(call).items() if name != given.name}
+    if len(others) >= MAX_ISSUERS or any(each.iss == given.iss for each in others.values()):
+        raise InvalidRequest(f"at most {MAX_ISSUERS} issuers, each pinned once")
+    issuer = Issuer(given.iss, given.audience, given.jwks, tuple(given.may))
+    store_of(call).put(f"ssf/issuer/{segment(given.name)}", _ISSUER.encode(issuer))
+    return Response()
+
+
+def read_issuer(call: Call, given: IssuerInput) -> Response:
+    """Return a pinned issuer."""
+    issuer = _issuers(call).get(given.name)
+    if issuer is None:
+        raise NotFound("")
+    return Response(data=msgspec.structs.asdict(issuer) | {"may": list(issuer.may)})
+
+
+def delete_issuer(call: Call, given: IssuerInput) -> Response:
+    """Believe an issuer no longer, and lift its blocks: devices are back with their next report."""
+    store = store_of(call)
+    store.delete(f"ssf/issuer/{segment(given.name)}")
+    for name in store.names("posture/state"):
+        state = state_of(call, DeviceId(name))
+        if given.name in state.blocks:
+            rest = {who: each for who, each in state.blocks.items() if who != given.name}
+            keep_state(call, DeviceId(name), msgspec.structs.replace(state, blocks=rest))
+    return Response()
+
+
+def list_issuers(call: Call) -> Response:
+    """Return the names of the pinned issuers."""
+    names = sorted(_issuers(call))
+    if not names:
+        raise NotFound("")
+    return Response(data={"keys": names})
+
+
+def receive(call: Call, given: Push) -> Response:
+    """Take one event, once.
+
+    (1) its issuer is pinned, (2) the signature is by a key pinned for it, of an algorithm for
+    signatures alone, (3) it is a SET and says so, (4) it is addressed to us, (5) it is of the last
+    day, (6) it was not taken before. Only then is it looked at.
+    """
+    if len(given.set) > MAX_SET:
+        raise TooLarge(f"invalid_request: an event has at most {MAX_SET} characters")
+    name, issuer = _issuer_of(call, given.set)
+    claims = _verified(issuer, given.set)
+    audience = claims.get("aud")
+    if issuer.audience not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidRequest("invalid_audience: the event is not addressed to this server")
+    issued = claims.get("iat")
+    now_s = call.now_ns // SECOND_NS
+    if type(issued) is not int or not now_s - MAX_AGE_S <= issued <= now_s + MAX_SKEW_S:
+        raise InvalidRequest("invalid_request: iat is not of the last 24 hours")
+    identity = claims.get("jti")
+    if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_TEXT:
+        raise InvalidRequest("invalid_request: jti is missing")
+    _take(call, name, identity, issued)
+    done = _act(call, name, issuer, claims, issued * SECOND_NS)
+    return Response(accepted=True, audited={"issuer": name, "jti": identity, "done": done})
+
+
+def _issuers(call: Call) -> dict[str, Issuer]:
+    store = store_of(call)
+    found = {}
+    for name in store.list("ssf/issuer"):
+        raw = store.get(f"ssf/issuer/{name}")
+        if raw is not None:
+            found[unsegment(name)] = _ISSUER.decode(raw)
+    return found
+
+
+def _issuer_of(call: Call, token: str) -> tuple[str, Issuer]:
+    """Return the pinned issuer that a token names, which nothing has verified yet."""
+    claims = _json(_unverified(token))
+    for name, issuer in _issuers(call).items():
+        if issuer.iss == claims.get("iss"):
+            return name, issuer
+    raise PermissionDenied("invalid_issuer: no such issuer is pinned")
+
+
+def _unverified(token: str) -> bytes:
+    try:
+        return jws.extract_compact(token.encode()).payload
+    except (JoseError, ValueError, TypeError):
+        raise InvalidRequest("invalid_request: not a signed event") from None
+
+
+def _verified(issuer: Issuer, token: str) -> dict[str, Any]:
+    try:
+        found = jws.deserialize_compact(token, _keys(issuer.jwks), algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError, TypeError):
+        raise PermissionDenied("invalid_key: no pinned key has signed the event") from None
+    if str(found.headers().get("typ", "")).lower().removeprefix("application/") != TYPE:
+        raise InvalidRequest(f"invalid_request: typ is not {TYPE}")
+    return _json(found.payload)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidRequest("invalid_request: not a JSON object")
+    return document
+
+
+def _keys(text: str) -> KeySet:
+    """Return a JWK set of public keys, each with its id; raise InvalidRequest for anything else."""
+    if len(text) > MAX_JWKS:
+        raise TooLarge(f"jwks: at most {MAX_JWKS} characters")
+    try:
+        document = json.loads(text)
+        keys = KeySet.import_key_set(document)
+        weak = any(not _is_fit(key) for key in keys.keys)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise InvalidRequest("jwks is not a JWK set") from None
+    ids = {each.get("kid") for each in document["keys"]}
+    if weak or not 0 < len(keys.keys) <= MAX_KEYS or None in ids or len(ids) != len(keys.keys):
+        raise InvalidRequest(
+            f"jwks: 1 to {MAX_KEYS} public keys, EC, OKP or RSA of {_MIN_RSA} bits, "
+            "each with a kid of its own"
+        )
+    return keys
+
+
+def _is_fit(key: Any) -> bool:
+    if key.key_type not in ("EC", "OKP", "RSA") or key.is_private:
+        return False
+    return bool(key.key_type != "RSA" or key.raw_value.key_size >= _MIN_RSA)
+
+
+def _take(call: Call, name: str, identity: str, issued: int) -> None:
+    """Remember an event as taken; raise InvalidRequest when it was."""
+    store, hour = store_of(call), issued // _HOUR_S
+    digest = sha256(f"{name}\0{identity}".encode("utf-8", "surrogatepass")).hexdigest()
+    path = f"ssf/taken/{hour}/{digest}"
+    if store.get(path) is not None:
+        raise InvalidRequest("invalid_request: this event was taken already")
+    known = store.list("ssf/taken")
+    oldest = (call.now_ns // SECOND_NS - MAX_AGE_S) // _HOUR_S
+    for folder in known:
+        if int(folder.removesuffix("/")) < oldest:
+            store.clear(f"ssf/taken/{folder}", MAX_AN_HOUR)
+    if len(store.list(f"ssf/taken/{hour}", MAX_AN_HOUR)) >= MAX_AN_HOUR:
+        raise TooManyRequests("too many events of one hour: try again in the next")
+    store.put(path, b"\x01")
+
+
+def _act(call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int) -> list[str]:
+    """Do what the events ask, as far as the issuer may; return what was done."""
+    subject, events = claims.get("sub_id"), claims.get("events")
+    if not isinstance(subject, dict) or not isinstance(events, dict) or not events:
+        raise InvalidRequest("invalid_request: sub_id or events are missing")
+    done = []
+    for uri, event in events.items():
+        if not isinstance(event, dict):
+            raise InvalidRequest("invalid_request: an event is an object")
+        if uri == COMPLIANCE and "compliance" in issuer.may:
+            done.append(_comply(call, name, _device(call, subject), event, at_ns))
+        elif uri == REVOKED and "sessions" in issuer.may:
+            done.append(_revoke(call, subject, at_ns))
+    return done
+
+
+def _comply(
+    call: Call, name: str, record: DeviceRecord | None, event: dict[str, Any], at_ns: int
+) -> str:
+    status = event.get("current_status")
+    if status not in ("compliant", "not-compliant") or record is None:
+        raise InvalidRequest("invalid_request: a compliance change names a device and its status")
+    state = state_of(call, record.id)
+    known = state.blocks.get(name)
+    bad = status == "not-compliant"
+    if known is not None and (at_ns < known.at_ns or (at_ns == known.at_ns and not bad)):
+        return f"{record.id}: an older event, passed over"
+    block = Block(_reason(event), at_ns, bad)
+    state = msgspec.structs.replace(state, blocks={**state.blocks, name: block})
+    keep_state(call, record.id, state)
+    if bad or not record.posture_ok:
+        # Never compliant by somebody's word: the next report decides.
+        conclude(call, record, state, Verdict(False, (), record.posture_until_ns))
+    return f"{record.id}: {status}"
+
+
+def _revoke(call: Call, subject: dict[str, Any], at_ns: int) -> str:
+    house: House = call.house
+    record = _device(call, subject)
+    entity = record.owner if record is not None else _person(call, subject)
+    if not entity:
+        raise InvalidRequest("invalid_request: no such person or device")
+    # Up to now, not up to the event: between the two, whoever has the session could renew it.
+    house.tokens.revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
+    house.alerts.raise_(
+        call.account, "sessions-revoked", "another system ended the sessions of a person",
+        call.now_ns, entity=entity, path=call.request.path,
+    )  # fmt: skip
+    return f"sessions of {entity} ended"
+
+
+def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
+    """Return the device that a subject names by our id (opaque, iss_sub, or complex's device)."""
+    text = _named(subject.get("device"))
+    if not text:
+        return None
+    house: House = call.house
+    record: DeviceRecord | None = house.devices.get(call.account, device_id(text))
+    if record is None:
+        raise InvalidRequest("invalid_request: no such device")
+    return record
+
+
+def _person(call: Call, subject: dict[str, Any]) -> EntityId:
+    """Return whom a subject names by our entity id, or by the entity's name; "" when nobody."""
+    house: House = call.house
+    text = _named(subject.get("user") or subject)
+    if not text:
+        return EntityId("")
+    entity = house.identity.get(call.tx, EntityId(text)) or house.identity.by_name(call.tx, text)
+    return EntityId("") if entity is None else entity.id
+
+
+def _named(subject: object) -> str:
+    if not isinstance(subject, dict):
+        return ""
+    text = subject.get({"opaque": "id", "iss_sub": "sub"}.get(str(subject.get("format")), ""))
+    fit = isinstance(text, str) and len(text) <= _MAX_TEXT and "/" not in text
+    return str(text) if fit and str(text).isprintable() else ""
+
+
+def _reason(event: dict[str, Any]) -> str:
+    """Return the event's reason for people, as it may stand in a sentence."""
+    reasons = event.get("reason_user") or event.get("reason_admin")
+    text = ""
+    if isinstance(reasons, dict):
+        text = str(reasons.get("en") or next(iter(reasons.values()), ""))
+    shown = "".join(char for char in text if char.isprintable())[:_MAX_TEXT]
+    return shown or "this device is not compliant; ask who runs that system what is wrong."
+
+
+ROUTES: Final = (
+    Route(Operation.UPDATE, "ssf/events", receive, Push, open=True, help="Take an event."),
+    Route(Operation.LIST, "ssf/issuers/", list_issuers, help="Whose events are taken."),
+    Route(
+        Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."
+    ),
+    Route(
+        Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True,
+        audited=("name", "iss", "audience", "may"), help="Pin an issuer.",
+    ),
+    Route(
+        Operation.DELETE, "ssf/issuers/{name}", delete_issuer, IssuerInput, sudo=True,
+        audited=("name",), help="Believe an issuer no longer.",
+    ),
+)  # fmt: skip
