@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ironkeep.access.device_certificates import LIFE_SECONDS, MAX_REPORT
+from ironkeep.access.device_certificates import LIFE_SECONDS
 from ironkeep.access.device_enrolment import FRESH_SECONDS, MAX_OPEN, PROVE_SECONDS
 from ironkeep.core.device_proof import enrol_message
 from ironkeep.core.errors import (
@@ -24,6 +24,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
+from ironkeep.core.posture_report import MAX_REPORT, Software
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.token import TokenSpec
 from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
@@ -278,6 +279,28 @@ def test_a_login_over_a_device_binds_the_token_and_its_children(estate: DeviceEs
     assert estate.vault.read("secret/data/x", token=token, peer=estate.peer(device)).error is None
 
 
+def test_a_copied_key_file_and_token_are_worth_nothing_together(estate: DeviceEstate) -> None:
+    device = estate.active("ann")
+    token = estate.login("ann", estate.peer(device))
+    device.connection_key = ec.generate_private_key(ec.SECP256R1())  # not in any file
+    thief = estate.peer(device)
+    assert thief.device == device.id
+    refused = estate.vault.read("secret/metadata/x", token=token, peer=thief)
+    assert refused.error is DeviceRefused
+    assert "another client certificate" in refused.errors[0]
+
+
+def test_a_key_in_hardware_keeps_its_sessions_over_a_restart(estate: DeviceEstate) -> None:
+    device, ann = SoftDevice(), estate.login("ann")
+    device.kind = "tpm"
+    device.enrol(lambda path, data: estate.write(path, data, token=ann), "laptop")
+    estate.decide("approve", device)
+    token = estate.login("ann", estate.peer(device))
+    device.connection_key = ec.generate_private_key(ec.SECP256R1())
+    again = estate.peer(device)
+    assert estate.vault.read("secret/metadata/x", token=token, peer=again).error is NotFound
+
+
 def test_somebody_elses_device_logs_nobody_in(estate: DeviceEstate) -> None:
     peer = estate.peer(estate.active("ann"))
     estate.login("bob")
@@ -398,6 +421,37 @@ def test_who_is_not_welcome_gets_no_certificate(estate: DeviceEstate) -> None:
     assert "has ended" in refused(personal)
     estate.decide("approve", personal, until="1d")
     assert estate.peer(personal).device == personal.id
+
+
+def test_a_device_in_bad_state_is_told_what_is_wrong(estate: DeviceEstate) -> None:
+    device = estate.active("ann")
+    peer = estate.peer(device)
+    token = estate.login("ann", peer)
+    device.software = (
+        Software(src="programs", name="Plex Media Server", version="1.18.8.2527", publisher="Plex",
+                 running=True),
+    )  # fmt: skip
+    asked = device.asked(nonce_for(estate, device.id), fresh_csr())
+    refused = estate.refused("device/certificate", asked, token=None)
+    assert refused.error is DeviceRefused
+    assert "Plex Media Server" in refused.errors[0]
+    assert estate.vault.read("secret/metadata/x", token=token, peer=peer).error is DeviceRefused
+    device.software = ()
+    again = estate.peer(device)
+    assert estate.vault.read("secret/metadata/x", token=token, peer=again).error is NotFound
+
+
+@pytest.mark.parametrize("other", [{"id": "x"}, {"nonce": "A" * 56}, {"report": "{}"}], ids=str)
+def test_a_report_speaks_of_this_device_and_this_nonce(
+    estate: DeviceEstate, other: dict[str, str]
+) -> None:
+    device = estate.active("ann")
+    nonce = nonce_for(estate, device.id)
+    report = other.get("report") or device.report(other.get("nonce", nonce))
+    report = report.replace(device.id, other.get("id", device.id))
+    asked = device.asked(nonce, fresh_csr(), report)
+    refused = estate.refused("device/certificate", asked, token=None)
+    assert refused.error in (PermissionDenied, InvalidRequest)
 
 
 # -- what a session meets

@@ -8,7 +8,6 @@ answer can be joined with a part of another.
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ironkeep.access import device_nonces as nonces
@@ -21,10 +20,12 @@ from ironkeep.access.device_authority import (
     requested_key,
 )
 from ironkeep.access.device_enrolment import base64_of, device_id
+from ironkeep.access.posture import judged
 from ironkeep.core.device_proof import certificate_message, verify
 from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied, TooLarge
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
+from ironkeep.core.posture_report import MAX_REPORT
 from ironkeep.kernel.devices import DeviceRecord
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
@@ -32,11 +33,6 @@ from ironkeep.kernel.plugin import Call, Response, Route
 
 LIFE_SECONDS: Final = 20 * 60
 """What a copied certificate with its key is worth, at most; an agent renews it at half its life."""
-BELIEVED_SECONDS: Final = 30 * 60
-"""How long a report is believed: an agent that falls silent loses its device's trust."""
-MAX_REPORT: Final = 256 * 1024
-"""Characters of a posture report: some thousand programs with their versions."""
-
 _UNKNOWN: Final = "no such device, or it is not its signature"
 
 
@@ -71,10 +67,9 @@ def certificate(call: Call, given: Ask) -> Response:
     if refusal:
         raise DeviceRefused(refusal)
     key = requested_key(given.csr)
-    judged = _judged(record, call.now_ns)
-    house.devices.put(call.account, judged)
-    if not judged.posture_ok:
-        raise DeviceRefused("; ".join(judged.findings))
+    after = judged(call, record, given.report, given.nonce)
+    if not after.posture_ok:
+        raise DeviceRefused("; ".join(after.findings))
     authority = authority_of(call)
     made = issue(authority, name_of(house, record.id), key, call.now_ns, LIFE_SECONDS, call.entropy)
     return Response(
@@ -113,12 +108,6 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
         )  # fmt: skip
         raise
     return record
-
-
-def _judged(record: DeviceRecord, now_ns: int) -> DeviceRecord:
-    """Return the device as its report shows it."""
-    until = now_ns + BELIEVED_SECONDS * SECOND_NS
-    return msgspec.structs.replace(record, posture_ok=True, posture_until_ns=until, findings=())
 
 
 ROUTES: Final = (

@@ -18,6 +18,7 @@ import msgspec
 from ironkeep.access import device_certificates, device_enrolment
 from ironkeep.access.device_authority import authority_of, pem
 from ironkeep.access.device_enrolment import found
+from ironkeep.access.posture import POSTURE_ROUTES
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
@@ -143,4 +144,9 @@ ROUTES: Final = (
     ),
 )  # fmt: skip
 
-ALL_ROUTES: Final = (*ROUTES, *device_enrolment.ROUTES, *device_certificates.ROUTES)
+ALL_ROUTES: Final = (
+    *ROUTES,
+    *device_enrolment.ROUTES,
+    *device_certificates.ROUTES,
+    *POSTURE_ROUTES,
+)

@@ -207,6 +207,16 @@ def ranks_below(kind: KeyKind, least: KeyKind) -> bool:
     return KEY_KINDS.index(kind) > KEY_KINDS.index(least)
 
 
+def held_key(record: DeviceRecord, peer: Peer) -> str:
+    """Return the hex SHA-256 of the TLS key that a token of this device is bound to, "" for none.
+
+    Who copied a device key out of a file can ask for certificates elsewhere. So such a device's
+    tokens hold only with the key of the connection that they were issued over, which an agent has
+    in memory and keeps from one certificate to the next. A key in hardware is there to be asked.
+    """
+    return peer.key if record.key_kind == "file" else ""
+
+
 def _is_issued(certificate: bytes, authority: bytes) -> bool:
     try:
         issuer = x509.load_der_x509_certificate(authority)

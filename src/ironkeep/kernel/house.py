@@ -33,7 +33,7 @@ from ironkeep.kernel.connections import Connections
 from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
 from ironkeep.kernel.credentials import Credentials
 from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
-from ironkeep.kernel.devices import Devices
+from ironkeep.kernel.devices import Devices, held_key
 from ironkeep.kernel.effects import Effects
 from ironkeep.kernel.flow_table import FlowTable
 from ironkeep.kernel.guards import Guards
@@ -306,8 +306,8 @@ class House:
             device = None
         else:
             device = self.devices.device_of(tx, peer, now_ns)
-            if device is not None:
-                spec = replace(spec, device=device.id)
+            if device is not None and peer is not None:
+                spec = replace(spec, device=device.id, peer=held_key(device, peer) or spec.peer)
             elif mount.options.get(TOKEN_DEVICE) == REQUIRED:
                 raise DeviceRefused(
                     f"logins at {mount.path} need an enrolled device: use the vault through its "

@@ -1,7 +1,7 @@
 """A device in software: its key, its enrolment and its certificates, over whatever carries a call.
 
 `Send` is (method-like path, data) -> the data of the answer; an in-memory vault and a real server
-both have one. The key kind is always "file": what is written to disk can be stolen.
+both have one.
 """
 
 from base64 import b64encode
@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ironkeep.core.device_proof import certificate_message, enrol_message
+from ironkeep.core.posture_report import Report, Software, System, encode
 
 Send = Callable[[str, Mapping[str, Any]], Any]
-REPORT: Final = "{}"
+WINDOWS: Final = System(name="windows", version="10.0.26100", build="26100", arch="64-bit")
 
 
 class SoftDevice:
@@ -34,7 +35,11 @@ class SoftDevice:
 
     def __init__(self) -> None:
         self.key: Final = generate_private_key(SECP256R1())
+        self.connection_key = generate_private_key(SECP256R1())
+        """Of its certificates; an agent has it in memory, and a new one when it starts again."""
         self.id = ""
+        self.kind = "file"
+        self.software: tuple[Software, ...] = ()
 
     @property
     def spki(self) -> str:
@@ -57,7 +62,7 @@ class SoftDevice:
         wish = {
             "name": name,
             "ownership": ownership,
-            "key_kind": "file",
+            "key_kind": self.kind,
             "key_spki": self.spki,
         }
         begun = send("device/enrol/start", wish)
@@ -66,9 +71,19 @@ class SoftDevice:
         send("device/enrol/prove", {"id": self.id, "signature": signature})
         return self.id
 
-    def asked(self, nonce: str, csr: str, report: str = REPORT, device: str = "") -> dict[str, str]:
+    def report(self, nonce: str) -> str:
+        """Return the report of a device in good order, or with what is in `software` beside."""
+        report = Report(
+            v=1, device_id=self.id, nonce=nonce, ts=0, os=WINDOWS, disk_encrypted=True,
+            screen_lock_s=300, firewall=True, secure_boot=True, os_auto_update=True,
+            admin_user=False, edr=("Defender",), software=self.software, listening=(),
+            agent_version="test",
+        )  # fmt: skip
+        return encode(report).decode()
+
+    def asked(self, nonce: str, csr: str, report: str = "", device: str = "") -> dict[str, str]:
         """Return the request for a certificate, signed."""
-        device = device or self.id
+        device, report = device or self.id, report or self.report(nonce)
         return {
             "id": device,
             "csr": csr,
@@ -77,11 +92,11 @@ class SoftDevice:
             "signature": self.sign(certificate_message(device, nonce, csr, report)),
         }
 
-    def certificate(self, send: Send, report: str = REPORT) -> tuple[bytes, bytes]:
-        """Return a fresh certificate and its key (PEM)."""
+    def certificate(self, send: Send) -> tuple[bytes, bytes]:
+        """Return a fresh certificate of the connection's key, and that key (PEM)."""
         nonce = send("device/nonce", {"id": self.id})["nonce"]
-        key = generate_private_key(SECP256R1())
-        made = send("device/certificate", self.asked(nonce, csr_of(key), report))
+        key = self.connection_key
+        made = send("device/certificate", self.asked(nonce, csr_of(key)))
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return made["certificate"].encode(), pem
 
