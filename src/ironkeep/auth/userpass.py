@@ -12,7 +12,7 @@ one after another. Only known names have a lockout record: strangers cannot fill
 names.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.copyable import Copyable
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import segment, unsegment
@@ -336,53 +337,30 @@ _PARAMS: Final = (
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        Operation.UPDATE,
-        "login/{username}",
-        login,
-        input=PasswordInput,
-        login=True,
-        releases=True,
-        help="Log in with a password.",
+        Operation.UPDATE, "login/{username}", login, input=PasswordInput, login=True,
+        releases=True, help="Log in with a password.",
     ),
     Route(Operation.LIST, "users/", list_users, help="List the users."),
     Route(
-        Operation.READ,
-        "users/{username}",
-        read_user,
-        plain=str.lower,
+        Operation.READ, "users/{username}", read_user, plain=str.lower,
         help="A user, without the password.",
     ),
     Route(
-        Operation.UPDATE,
-        "users/{username}",
-        write_user,
-        input=UserInput,
-        exists=_exists,
-        audited=_PARAMS,
-        plain=str.lower,
-        help="Make or change a user.",
+        Operation.UPDATE, "users/{username}", write_user, input=UserInput, exists=_exists,
+        audited=_PARAMS, plain=str.lower, help="Make or change a user.",
     ),
     Route(
         Operation.DELETE, "users/{username}", delete_user, plain=str.lower, help="Remove a user."
     ),
     Route(
-        Operation.UPDATE,
-        "users/{username}/password",
-        write_password,
-        input=PasswordInput,
-        plain=str.lower,
-        help="Change a password.",
+        Operation.UPDATE, "users/{username}/password", write_password, input=PasswordInput,
+        plain=str.lower, help="Change a password.",
     ),
     Route(
-        Operation.UPDATE,
-        "users/{username}/policies",
-        write_policies,
-        input=PoliciesInput,
-        audited=("token_policies",),
-        plain=str.lower,
-        help="Change a user's policies.",
+        Operation.UPDATE, "users/{username}/policies", write_policies, input=PoliciesInput,
+        audited=("token_policies",), plain=str.lower, help="Change a user's policies.",
     ),
-)
+)  # fmt: skip
 
 
 class Userpass:
@@ -394,3 +372,16 @@ class Userpass:
         """Return the routes, the same for each mount."""
         del mount
         return ROUTES
+
+    def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
+        """Yield the users: a password is typed, and who sees it typed has it."""
+        store = call.house.mount_store(call.tx, mount)
+        for name in map(unsegment, store.names("user")):
+            known = call.house.history.intervals(call.tx, LOGIN, login_name(mount, name))
+            yield Copyable(
+                "userpass",
+                name,
+                "a password logs in from anywhere",
+                "register a passkey, and demand a device: tune the mount to token_device=required",
+                created_ns=known[0].start_ns if known else 0,
+            )

@@ -53,6 +53,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "policy": Line("ironkeep.cli.policy", "POLICY", "ACL policies"),
     "secrets": Line("ironkeep.cli.mounts", "SECRETS", "Secrets engines"),
     "auth": Line("ironkeep.cli.mounts", "AUTH", "Auth methods"),
+    "identity": Line("ironkeep.cli.identity", "IDENTITY", "Who can log in, and with what"),
     "lease": Line("ironkeep.cli.lease", "LEASE", "Leases"),
     "approval": Line("ironkeep.cli.approval", "APPROVAL", "Decide on what others ask for"),
     "segment": Line("ironkeep.cli.segment", "SEGMENT", "Segments with keys of their own"),

@@ -3,7 +3,7 @@
 Both are copyable; a machine whose platform can speak for it logs in by `jwt` or `cert` instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ironkeep.auth.approle import issuing, login, role, settings
@@ -11,7 +11,10 @@ from ironkeep.auth.approle.issuing import NewSecretId, WhichAccessor, WhichSecre
 from ironkeep.auth.approle.login import LoginInput
 from ironkeep.auth.approle.role import OWN, RoleInput
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Handler, Mount, Route
+from ironkeep.kernel.copyable import Copyable
+from ironkeep.kernel.machine import REQUIRED
+from ironkeep.kernel.places import unsegment
+from ironkeep.kernel.plugin import Call, Handler, Mount, Route
 
 _PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
 _AT: Final = "role/{role_name}"
@@ -99,3 +102,20 @@ class AppRole:
         """Return the routes, the same for each mount."""
         del mount
         return ROUTES
+
+    def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
+        """Yield the roles: role id and secret id are texts."""
+        store = call.house.mount_store(call.tx, mount)
+        for name in store.names("role"):
+            found = role.ROLE.decode(store.get(f"role/{name}") or b"")
+            where = "anywhere"
+            if found.token_bound_peer == REQUIRED:
+                where = "any machine with a certificate that a listener accepts"
+            yield Copyable(
+                "approle",
+                unsegment(name),
+                f"a role id and a secret id log in from {where}",
+                "let the platform speak for the machine: auth/jwt or auth/cert",
+                created_ns=found.created_ns,
+                used_ns=found.used_ns,
+            )

@@ -3,7 +3,7 @@
 Source: the Vault HTTP API, auth/jwt, without its logins through a browser.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ironkeep.auth.jwt import config, login, role
@@ -11,7 +11,10 @@ from ironkeep.auth.jwt.config import ConfigInput
 from ironkeep.auth.jwt.login import LoginInput
 from ironkeep.auth.jwt.role import RoleInput
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.kernel.copyable import Copyable
+from ironkeep.kernel.machine import REQUIRED
+from ironkeep.kernel.places import unsegment
+from ironkeep.kernel.plugin import Call, Mount, Route
 
 _AT: Final = "role/{name}"
 _PARAMS: Final = (
@@ -53,3 +56,19 @@ class Jwt:
         """Return the routes, the same for each mount."""
         del mount
         return ROUTES
+
+    def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
+        """Yield the roles that ask for no certificate: a signed token is enough there."""
+        store = call.house.mount_store(call.tx, mount)
+        for name in store.names("role"):
+            found = role.ROLE.decode(store.get(f"role/{name}") or b"")
+            if found.token_bound_peer == REQUIRED:
+                continue
+            often = "once" if found.jti_single_use else "any number of times"
+            yield Copyable(
+                "jwt",
+                unsegment(name),
+                f"a signed token logs in from anywhere until it expires, {often}",
+                "give the workload a certificate, and set token_bound_peer=required",
+                created_ns=found.created_ns,
+            )
