@@ -108,10 +108,3 @@ def test_a_refusal_is_shown_in_the_server_s_words(loaded: Visitor, origin: str) 
 def test_a_text_is_said_to_screen_readers_too(loaded: Visitor) -> None:
     call(loaded, "ironkeep", "say", "Enough <b>of</b> this\nand that", "bad")
     expect(loaded.page.get_by_role("status")).to_have_text("Enough <b>of</b> this\nand that")
-
-
-def test_pages_are_worked_by_keyboard_alone(loaded: Visitor) -> None:
-    page = loaded.page
-    expect(page.get_by_label("Your name")).to_be_focused()
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Sign in with your passkey")).to_be_focused()

@@ -88,7 +88,7 @@ function decision(id, request, at) {
     element(
       "div",
       { class: "field" },
-      element("label", { for: number.id }, "Number on the requester’s screen"),
+      element("label", { for: number.id }, "Number on the screen of who asks"),
       number,
       element("p", { class: "hint", id: `hint-${at}` }, hint),
     ),

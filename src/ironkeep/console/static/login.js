@@ -1,6 +1,6 @@
 // Signs in: to see that a passkey works, or for the command that waits on this machine (?cli=<id>).
 
-import { busy, by, fill, isLoopback, say } from "./ironkeep.js";
+import { busy, by, fill, isLoopback, Refused, say } from "./ironkeep.js";
 import { signIn, signOut } from "./session.js";
 
 const cli = new URLSearchParams(location.search).get("cli");
@@ -19,7 +19,7 @@ signIn(
 
 /** Go to the command, with a code that only it can turn into a token. */
 function handBack(address) {
-  if (!isLoopback(address)) throw new TypeError("not a loopback address");
+  if (!isLoopback(address)) throw new Refused(0, ["That is no command on this machine."]);
   say("Signed in. Going back to your command.", "good");
   location.replace(address);
 }

@@ -1,19 +1,22 @@
-// Registers a passkey for the person whom a ticket was made for.
+// Registers a passkey for the person whom a ticket was made for, and then the second one.
 
 import { ask, busy, by, create, element, fill, say } from "./ironkeep.js";
 
-const ticket = new URLSearchParams(location.search).get("ticket") ?? "";
+const form = by("register");
+const label = by("label");
+
+let ticket = new URLSearchParams(location.search).get("ticket") ?? "";
 // Out of the address bar and the history: a ticket is a secret until it is used.
 history.replaceState(null, "", location.pathname);
 
-const form = by("register");
-
-if (ticket === "") {
-  say("This page needs a link with a ticket. Ask who runs this vault for one.", "bad");
-} else {
-  fill(by("facts"), [["Vault", location.host]]);
+async function show() {
+  const begun = await ask("POST", "auth/passkey/register/begin", { ticket });
+  fill(by("facts"), [
+    ["For", begun.data.username],
+    ["At", location.host],
+  ]);
   form.hidden = false;
-  by("label").focus();
+  label.focus();
 }
 
 form.addEventListener("submit", (event) => {
@@ -22,23 +25,38 @@ form.addEventListener("submit", (event) => {
 });
 
 async function register() {
-  const label = by("label").value.trim();
-  const begun = await ask("POST", "auth/passkey/register/begin", { ticket });
-  const credential = await create(begun.data.options);
-  await ask("POST", "auth/passkey/register/finish", {
-    id: begun.data.id,
-    credential,
-    label,
-  });
+  const { data } = await ask("POST", "auth/passkey/register/begin", { ticket });
+  const credential = await create(data.options);
+  const given = { id: data.id, credential, label: label.value.trim() };
+  const made = await ask("POST", "auth/passkey/register/finish", given);
   form.hidden = true;
-  show(label);
+  if (made.data.ticket === undefined) finish(made.data);
+  else await another(made.data);
 }
 
-function show(label) {
+async function another(made) {
+  ticket = made.ticket;
+  label.value = "";
+  by("register-title").textContent = "Now a second one";
+  by("second").hidden = false;
+  await show();
+  say("Your authenticator is registered. Register another one now.", "good");
+}
+
+function finish(made) {
+  ticket = "";
+  const have = `You have ${made.authenticators} authenticators; ${made.needed} are needed.`;
   by("done-text").replaceChildren(
-    element("p", {}, "“", element("bdi", {}, label), "” is registered."),
-    element("p", {}, "You need two: when one is lost, the other still lets you in."),
+    element("p", {}, have),
+    element("p", {}, "Keep one of them at another place than the other."),
+    element("p", {}, element("a", { href: "/ui/login" }, "Sign in to try one")),
   );
   by("done").hidden = false;
   say("Your authenticator is registered.", "good");
+}
+
+if (ticket === "") {
+  say("This page needs a link with a ticket. Ask who runs this vault for one.", "bad");
+} else {
+  show().catch((error) => say(error.message, "bad"));
 }
