@@ -122,7 +122,6 @@ def bound(house: House, root: str, folder: Path, cert: Path) -> Side:
             answer.raise_for_status()
             return answer.json() if answer.content else {}
 
-        put("sys/mounts/device", {"type": "device"})
         put("sys/policies/acl/person", {"policy": DEVICE_POLICY})
         put("sys/policies/acl/admin", {"policy": ADMIN})
         for name, policy in (("ann", "person"), ("zoe", "admin")):
