@@ -236,6 +236,23 @@ def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys
     assert not house.failure
 
 
+def test_work_under_way_reads_nothing_more_once_the_segment_is_sealed(vault: Vault) -> None:
+    """Gains: who started to go through all secrets before a cut goes on reading after it."""
+    make(vault, "prod")
+    house, tx = vault.house, vault.house.state.begin()
+    mount = house.mounts.table(house.store(tx, "sys/mounts")).by_path["prod/"]
+    held = house.mount_store(tx, mount)
+    walk = held.walk("")
+    assert next(walk)
+    vault.write("segment/segments/prod/cut")
+    with pytest.raises(Sealed):
+        list(walk)
+    with pytest.raises(Sealed):
+        held.put("x", b"y")
+    with pytest.raises(Sealed):
+        held.list("")
+
+
 def test_a_mount_that_claims_another_s_segment_gets_no_keys(vault: Vault) -> None:
     """Gains: the mount table is changed on disk by who has the house's keys, not the segment's."""
     make(vault, "prod")

@@ -128,6 +128,9 @@ class FlowTable:
         target = mount.options.get(OPTION, HOUSE)
         if target == HOUSE and (mount.type in SINGLETONS or mount.path.startswith("auth/")):
             return ""
+        device = session.record.device if session is not None else ""
+        if target == HOUSE and not (device or issuers or table.networks):
+            return ""
         policies = frozenset(session.policies) if session is not None else frozenset[str]()
         origins = self._origins(tx, table, session, remote, issuers, target)
         refused = flow_refusal(origins, target, self.rules(tx), policies)

@@ -289,7 +289,7 @@ class Segments:
         note("tick", "segments", {"keys": len(fresh), "razed": razed})
         tx.merge()
         for held, barrier in fresh:
-            held.barrier = barrier
+            _change(held, barrier)
 
     def _rotated(self, tx: Tx, now_ns: int) -> list[tuple[_Open, Barrier]]:
         fresh: list[tuple[_Open, Barrier]] = []
@@ -328,7 +328,7 @@ class Segments:
             if held.seal.sealed:
                 self._drop(held.segment)
             else:
-                held.barrier = self._barrier(held)
+                _change(held, self._barrier(held))
 
     def closed(self, segment: Segment) -> str:
         """Return why a segment does not answer, and what opens it; "" while it is open."""
@@ -369,7 +369,7 @@ class Segments:
         held = self._held.pop(segment.id, None)
         if held is not None:
             held.seal.close()
-            held.barrier = None
+            _change(held, None)
 
     def _stored(self, tx: Tx) -> Stored:
         raw = self._stores(tx, SEGMENTS).get(_TABLE)
@@ -383,6 +383,13 @@ class Segments:
         others = [each for each in self._stored(tx).segments if each.name != segment.name]
         ordered = tuple(sorted((*others, segment), key=lambda each: each.number))
         self._stores(tx, SEGMENTS).put(_TABLE, _STORED.encode(Stored(ordered)))
+
+
+def _change(held: _Open, barrier: Barrier | None) -> None:
+    """Put barrier in the place of the one before, which work under way may still hold."""
+    if held.barrier is not None:
+        held.barrier.ciphers.close()
+    held.barrier = barrier
 
 
 def _nothing(_tx: Tx) -> None:
