@@ -60,14 +60,15 @@ class Alerts:
         entity: str = "",
         device: str = "",
         path: str = "",
+        always: bool = False,
     ) -> None:
-        """Raise an alert, unless the same was raised within a minute.
+        """Raise an alert, unless the same was raised within a minute and it need not be always.
 
         Pass the transaction that outlives a refusal.
         """
         same = (kind, entity, device)
         last = self._raised.get(same)
-        if last is not None and 0 <= now_ns - last < REPEAT_NS:
+        if not always and last is not None and 0 <= now_ns - last < REPEAT_NS:
             return
         if len(self._raised) >= MAX_KEPT:
             self._raised.clear()

@@ -6,6 +6,7 @@ from typing import Final
 from ironkeep.engines.system import (
     alerts,
     audit,
+    break_glass,
     budgets,
     capabilities,
     classes,
@@ -49,4 +50,5 @@ ROUTES: Final = (
     *classes.ROUTES,
     *control_group.ROUTES,
     *alerts.ROUTES,
+    *break_glass.ROUTES,
 )
