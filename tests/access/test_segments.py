@@ -1,5 +1,6 @@
 """Segments: keys of their own, and what a sealed, cut or destroyed one answers."""
 
+import gc
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,8 @@ from ironkeep.core.errors import (
     PermissionDenied,
     Sealed,
 )
+from ironkeep.kernel.barrier import Barrier
+from ironkeep.kernel.keyring import Keyring
 from ironkeep.kernel.plugin import Plugin
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
@@ -194,3 +197,52 @@ def test_a_wrapped_secret_of_a_segment_is_sealed_and_gone_with_it(vault: Vault) 
     vault.write("segment/segments/prod/destroy", {"confirm": "prod"})
     assert vault.write("sys/wrapping/unwrap", {"token": two}).error is InvalidRequest
     assert vault.defects == []
+
+
+@pytest.mark.parametrize("deed", ["seal", "cut", "destroy"])
+def test_no_object_with_the_keys_of_a_sealed_segment_is_left(vault: Vault, deed: str) -> None:
+    keys = make(vault, "prod")
+    allow(vault, "house", "prod")
+    unseal(vault, "prod", keys)
+    vault.write("prod/data/db", VALUE)
+    vault.read("prod/data/db")
+    id_ = vault.house.segments.find(vault.house.state.begin(), "prod").id
+
+    def held() -> list[object]:
+        gc.collect()
+        return [
+            each
+            for each in gc.get_objects()
+            if isinstance(each, Barrier | Keyring) and each.segment == id_
+        ]
+
+    assert held()
+    assert vault.write(f"segment/segments/prod/{deed}", {"confirm": "prod"}).error is None
+    assert held() == []
+
+
+def test_a_creation_that_is_refused_leaves_nothing(vault: Vault) -> None:
+    before = dict(vault.storage.scan(b""))
+    refused: list[dict[str, Any]] = [
+        {"secret_shares": 2, "secret_threshold": 3},
+        {"secret_shares": -1},
+        {"secret_shares": 10**9},
+        {"networks": "10.0.0.0/99"},
+        {"devices": "toaster"},
+    ]
+    for bad in refused:
+        assert vault.write("segment/segments/prod", bad).error is InvalidRequest
+    assert vault.list("segment/segments/").data["keys"] == []
+    assert dict(vault.storage.scan(b"\x00")) == {
+        key: row for key, row in before.items() if key[:1] == b"\x00"
+    }
+
+
+def test_shares_are_in_no_entry_row_or_later_answer(vault: Vault) -> None:
+    keys = make(vault, "prod", 3, 2)
+    entries = "".join(str(entry) for _, entry in vault.house.audit_reader().entries())
+    shown = str(vault.read("segment/segments/prod").body)
+    stored = b"".join(row.value for _, row in vault.storage.scan(b""))
+    for key in keys:
+        assert key not in entries + shown
+        assert bytes.fromhex(key)[:16] not in stored
