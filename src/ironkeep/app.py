@@ -27,6 +27,7 @@ from ironkeep.api.service import Service
 from ironkeep.auth.approle import AppRole
 from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.jwt import Jwt
+from ironkeep.auth.passkey import Passkey
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.config import Config
@@ -66,6 +67,7 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         DeviceEngine(),
         Incident(),
         ApprovalEngine(),
+        Passkey(),
         SegmentEngine(),
         TokenMethod(),
         AppRole(),

@@ -19,7 +19,7 @@ from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route
 from ironkeep.kernel.segments import OPTION as SEGMENT
 
 AUTH: Final = "auth/"
-AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "token", "userpass"})
+AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "passkey", "token", "userpass"})
 _ALIASES: Final = {"kv-v2": ("kv", {"version": "2"}), "kv-v1": ("kv", {"version": "1"}),
                    "generic": ("kv", {"version": "1"})}  # fmt: skip
 _SECONDS: Final = ("default_lease_ttl", "max_lease_ttl")

@@ -1,0 +1,106 @@
+"""Challenges: made here, bound to a purpose and a subject, good for a minute and for one use.
+
+    used / minute / hash of the id -> b""
+
+A challenge is an HMAC over its id, and the id says what it is for: version, purpose, expiry, a
+random number, the subject's hash. So nothing is stored when one is asked for, however many
+strangers ask, and any worker can judge any of them. What was signed once is remembered until it
+would have expired; that mark is made in the transaction that outlives a refusal.
+"""
+
+import hmac
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from hashlib import sha256
+from typing import Final
+
+from ironkeep.auth.passkey.settings import challenge_key
+from ironkeep.core import webauthn
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest
+from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.plugin import Call
+
+LIFE_NS: Final = 120 * SECOND_NS
+"""Time to find the security key; the page gives up after a minute."""
+NONCE_BYTES: Final = 16
+PRUNE: Final = 256
+"""Marks of past minutes removed at one login, so that they never pile up."""
+
+_FORM: Final = struct.Struct(">BBQ16s32s")
+_VERSION: Final = 1
+_BUCKET_NS: Final = 60 * SECOND_NS
+
+
+class Purpose(IntEnum):
+    """What a challenge is for."""
+
+    LOGIN = 1
+    ADD = 2
+    REGISTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """A challenge that is out; `subject` is the hash of whom or what it is bound to."""
+
+    id: str
+    challenge: bytes
+    subject: bytes
+    expires_ns: int
+
+
+def subject_of(*parts: str) -> bytes:
+    """Return the hash of what a challenge is bound to."""
+    return sha256(b"".join(struct.pack(">I", len(p.encode())) + p.encode() for p in parts)).digest()
+
+
+def begin(call: Call, purpose: Purpose, subject: bytes) -> Ceremony:
+    """Make a challenge; raise InvalidRequest before the mount is configured."""
+    expires_ns = call.now_ns + LIFE_NS
+    nonce = call.entropy.token(NONCE_BYTES)
+    raw = _FORM.pack(_VERSION, purpose, expires_ns, nonce, subject)
+    return Ceremony(webauthn.encode(raw), _challenge(call, raw), subject, expires_ns)
+
+
+def resume(call: Call, purpose: Purpose, text: str) -> Ceremony:
+    """Return the challenge of an id; raise InvalidCredentials when it is past or was used.
+
+    Whether the id is of our making shows when the signature is held against the challenge.
+    """
+    raw = webauthn.decode(text, _FORM.size)
+    if len(raw) != _FORM.size:
+        raise InvalidRequest("no such challenge")
+    version, kind, expires_ns, _, subject = _FORM.unpack(raw)
+    if version != _VERSION or kind != purpose:
+        raise InvalidRequest("that challenge is for something else")
+    if not call.now_ns < expires_ns <= call.now_ns + LIFE_NS:
+        raise InvalidCredentials("the challenge has expired: begin again")
+    found = Ceremony(text, _challenge(call, raw), subject, expires_ns)
+    if _marks(call).get(_mark(found)) is not None:
+        raise InvalidCredentials("the challenge was used already: begin again")
+    return found
+
+
+def use_up(call: Call, ceremony: Ceremony) -> None:
+    """Mark a challenge as used: only what was verified is, so strangers cannot fill the disk."""
+    store = _marks(call)
+    for minute in store.list("used", PRUNE):
+        if (int(minute.rstrip("/")) + 1) * _BUCKET_NS <= call.now_ns:
+            store.clear(f"used/{minute}", PRUNE)
+    store.put(_mark(ceremony), b"")
+
+
+def _challenge(call: Call, raw: bytes) -> bytes:
+    return hmac.digest(challenge_key(call), b"ironkeep passkey challenge\n" + raw, "sha256")
+
+
+def _mark(ceremony: Ceremony) -> str:
+    name = sha256(ceremony.id.encode()).hexdigest()
+    return f"used/{ceremony.expires_ns // _BUCKET_NS}/{name}"
+
+
+def _marks(call: Call) -> Store:
+    store: Store = call.house.mount_store(call.account, call.mount)
+    return store

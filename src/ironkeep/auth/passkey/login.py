@@ -1,0 +1,148 @@
+"""Logging in with a touch, and the ticket for one more authenticator that a touch yields.
+
+What is asked for is the same for every name, known or not: passkeys are discoverable, so the answer
+names none, and a name only binds the challenge. Every failure of an assertion has the same words. A
+privileged person gets no token before two authenticators count.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.auth.passkey import recovery
+from ironkeep.auth.passkey.ceremony import Purpose, begin, resume, subject_of, use_up
+from ironkeep.auth.passkey.loopback import FetchInput, fetch, hand_over, parse
+from ironkeep.auth.passkey.people import (
+    User,
+    by_entity,
+    check_name,
+    counted,
+    find,
+    issue_ticket,
+    ticket_response,
+)
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest, PermissionDenied
+from ironkeep.kernel.authenticators import NEEDED
+from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.plugin import Call, Response
+
+_FAILED: Final = "the passkey was not accepted"
+
+
+@dataclass(frozen=True)
+class BeginInput:
+    """Who wants to log in, if they say so."""
+
+    username: str = field(default="", metadata={"help": "Bind the challenge to this name."})
+    cli: str = field(default="", metadata={"help": "The id that cli/start gave."})
+
+
+@dataclass(frozen=True)
+class FinishInput:
+    """An assertion."""
+
+    id: str = field(metadata={"help": "The id that begin gave."})
+    credential: dict[str, Any] = field(
+        metadata={"help": "The assertion in JSON, as browsers' toJSON writes it."}
+    )
+    cli: str = field(default="", metadata={"help": "The id that cli/start gave."})
+
+
+def begin_login(call: Call, given: BeginInput) -> Response:
+    """Return what a browser needs to log somebody in."""
+    if given.cli:
+        parse(given.cli)
+    return _begin(call, Purpose.LOGIN, given)
+
+
+def finish_login(call: Call, given: FinishInput) -> Response:
+    """Log in by an assertion; with `cli`, return where to take the code instead of a token."""
+    user, credential = _verified(call, Purpose.LOGIN, given)
+    _require_two(call, user)
+    if given.cli:
+        return hand_over(call, user.name, given.cli)
+    return _issue(call, user, {"username": user.name, "credential": credential})
+
+
+def fetch_login(call: Call, given: FetchInput) -> Response:
+    """Log in by a code from the browser; the token belongs to who fetches it."""
+    user = find(call, fetch(call, given))
+    if user is None or not _may_come_from(call, user):
+        raise InvalidCredentials(_FAILED)
+    _require_two(call, user)
+    return _issue(call, user, {"username": user.name})
+
+
+def begin_add(call: Call, given: BeginInput) -> Response:
+    """Return what a browser needs to let somebody add an authenticator."""
+    return _begin(call, Purpose.ADD, given)
+
+
+def finish_add(call: Call, given: FinishInput) -> Response:
+    """Return a ticket for one more authenticator, by an assertion of one that is there."""
+    user, credential = _verified(call, Purpose.ADD, given)
+    response = ticket_response(call, user, issue_ticket(call, user, "touch"))
+    response.audited["credential"] = credential
+    return response
+
+
+def _begin(call: Call, purpose: Purpose, given: BeginInput) -> Response:
+    made = begin(call, purpose, subject_of(check_name(given.username), given.cli))
+    options = call.house.authenticators.options(call.tx, made.challenge)
+    return Response(data={"id": made.id, "options": {"publicKey": options}})
+
+
+def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, str]:
+    """Return who signed, and the credential's id; the challenge is used up.
+
+    (1) The challenge is ours, for this purpose, fresh and unused. (2) The assertion verifies by an
+    authenticator that says whose it is. (3) Its person is known here, is whom the challenge was
+    made for, and may come from there.
+    """
+    ceremony = resume(call, purpose, given.id)
+    try:
+        used, signed = call.house.authenticators.verify(
+            call.account, None, ceremony.challenge, given.credential, call.now_ns
+        )
+    except (InvalidCredentials, InvalidRequest):
+        raise InvalidCredentials(_FAILED) from None
+    use_up(call, ceremony)
+    user = by_entity(call, used.entity)
+    if user is None or not signed.user_handle or not _may_come_from(call, user):
+        raise InvalidCredentials(_FAILED)
+    names = ("", user.name)
+    if ceremony.subject not in {subject_of(name, given.cli) for name in names}:
+        raise InvalidCredentials(_FAILED)
+    recovery.end_by_login(call, user)
+    return user, str(given.credential.get("id", ""))
+
+
+def _require_two(call: Call, user: User) -> None:
+    have = len(counted(call, user))
+    if user.privileged and have < NEEDED:
+        raise PermissionDenied(
+            f"you have {have} of the {NEEDED} authenticators that a privileged person needs, of a "
+            "kind that cannot be copied: register another with a ticket from add/begin, then log in"
+        )
+
+
+def _may_come_from(call: Call, user: User) -> bool:
+    networks = parse_cidrs(user.params.token_bound_cidrs)
+    return not networks or inside(call.request.remote, networks)
+
+
+def _issue(call: Call, user: User, audited: dict[str, Any]) -> Response:
+    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    spec = user.params.spec(
+        call.mount,
+        f"{prefix}-{user.name}",
+        call.request.path,
+        user.name,
+        meta={"username": user.name},
+        alias_metadata={"username": user.name},
+    )
+    response = Response(issue=spec, audited=audited)
+    if len(counted(call, user)) < NEEDED:
+        response.warnings = [
+            "register a second authenticator: when you lose the one, nobody can let you in at once"
+        ]
+    return response

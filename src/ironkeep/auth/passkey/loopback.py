@@ -1,0 +1,145 @@
+"""Handing a login in a browser to the command that waits on the same machine: RFC 8252 and PKCE.
+
+    code / minute / hash -> for whom, and the hash of the verifier that fetches it
+
+The command listens on 127.0.0.1 and opens the login page with an id that says where and holds the
+hash of a secret of its own (RFC 7636, S256). The browser gets a code and no token; it goes there at
+the top level, because pages that fetch from loopback are stopped by browsers. A code is good once,
+within a minute, and only with the secret; a wrong one burns it.
+"""
+
+import hmac
+import re
+import struct
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from ironkeep.core import webauthn
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.barrier import Store
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.plugin import Call, Response, Unkept
+from ironkeep.kernel.record import Codec
+
+CODE_NS: Final = 60 * SECOND_NS
+CODE_BYTES: Final = 32
+PRUNE: Final = 256
+"""Codes of past minutes removed when one is made: those that nobody fetched."""
+LOWEST_PORT: Final = 1_024
+HIGHEST_PORT: Final = 65_535
+
+_FORM: Final = struct.Struct(">BH32s32s")
+_VERSION: Final = 1
+_STATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER: Final = re.compile(rb"[A-Za-z0-9._~-]{43,128}")
+"""RFC 7636, 4.1."""
+
+
+@dataclass(frozen=True)
+class StartInput:
+    """Where a command waits."""
+
+    port: int = field(metadata={"help": "The port on 127.0.0.1 that it listens on."})
+    state: str = field(metadata={"help": "32 random bytes in base64url; they come back."})
+    code_challenge: str = field(
+        metadata={"help": "SHA-256 of the verifier in base64url (RFC 7636, S256)."}
+    )
+
+
+@dataclass(frozen=True)
+class FetchInput:
+    """A code, and the secret of who asked for it."""
+
+    code: Secret = field(metadata={"help": "The code that came to the loopback address."})
+    code_verifier: Secret = field(metadata={"help": "What code_challenge is the hash of."})
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A command that waits."""
+
+    port: int
+    state: bytes
+    challenge: bytes
+
+
+class Code(msgspec.Struct, frozen=True):
+    """A login that waits to be fetched."""
+
+    name: str
+    challenge: bytes
+    expires_ns: int
+
+
+_CODE: Final = Codec(Code)
+
+
+def start(call: Call, given: StartInput) -> Response:
+    """Return the id to open the login page with; nothing is kept of it."""
+    del call
+    if not LOWEST_PORT <= given.port <= HIGHEST_PORT:
+        raise InvalidRequest(f"port is {LOWEST_PORT} to {HIGHEST_PORT}")
+    if _STATE.fullmatch(given.state) is None:
+        raise InvalidRequest("state is 32 random bytes in base64url")
+    state, challenge = webauthn.decode(given.state, 32), webauthn.decode(given.code_challenge, 32)
+    if len(challenge) != sha256().digest_size:
+        raise InvalidRequest("code_challenge is a SHA-256 in base64url")
+    cli = webauthn.encode(_FORM.pack(_VERSION, given.port, state, challenge))
+    return Response(data={"cli": cli, "page": f"/ui/login?cli={cli}"})
+
+
+def parse(cli: str) -> Waiting:
+    """Return who waits; raise InvalidRequest for what `start` did not write."""
+    raw = webauthn.decode(cli, _FORM.size)
+    if len(raw) != _FORM.size:
+        raise InvalidRequest("cli is not an id that cli/start gave")
+    version, port, state, challenge = _FORM.unpack(raw)
+    if version != _VERSION or port < LOWEST_PORT:
+        raise InvalidRequest("cli is not an id that cli/start gave")
+    return Waiting(port, state, challenge)
+
+
+def hand_over(call: Call, name: str, cli: str) -> Response:
+    """Keep a login to be fetched; return where the browser takes its code."""
+    waiting = parse(cli)
+    text = webauthn.encode(call.entropy.token(CODE_BYTES))
+    expires_ns = call.now_ns + CODE_NS
+    _prune(call)
+    call.store.put(
+        _path(text.encode(), expires_ns), _CODE.encode(Code(name, waiting.challenge, expires_ns))
+    )
+    state = webauthn.encode(waiting.state)
+    address = f"http://127.0.0.1:{waiting.port}/cb?code={text}&state={state}"
+    return Response(data={"redirect": Unkept(address.encode())}, audited={"username": name})
+
+
+def fetch(call: Call, given: FetchInput) -> str:
+    """Use a code up; return who logged in. Raise InvalidCredentials, with the code gone."""
+    store: Store = call.house.mount_store(call.account, call.mount)
+    code = given.code.reveal()
+    for expires_ns in (call.now_ns, call.now_ns + CODE_NS):
+        path = _path(code, expires_ns)
+        raw = store.get(path)
+        if raw is None:
+            continue
+        store.delete(path)
+        kept = _CODE.decode(raw)
+        verifier = given.code_verifier.reveal()
+        right = hmac.compare_digest(sha256(verifier).digest(), kept.challenge)
+        if right and _VERIFIER.fullmatch(verifier) and call.now_ns < kept.expires_ns:
+            return kept.name
+    raise InvalidCredentials("the code is not valid: it was used, it expired, or is not for you")
+
+
+def _path(code: bytes, expires_ns: int) -> str:
+    return f"code/{expires_ns // CODE_NS}/{sha256(code).hexdigest()}"
+
+
+def _prune(call: Call) -> None:
+    for minute in call.store.list("code", PRUNE):
+        if (int(minute.rstrip("/")) + 1) * CODE_NS <= call.now_ns:
+            call.store.clear(f"code/{minute}", PRUNE)

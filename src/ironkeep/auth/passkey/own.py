@@ -1,0 +1,98 @@
+"""Looking at authenticators and letting go of them: one's own, and, for who may, other people's."""
+
+from typing import Any
+
+from ironkeep.auth.passkey.people import User, by_entity, counted, found
+from ironkeep.core import webauthn
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.ids import EntityId
+from ironkeep.kernel.authenticators import NEEDED, Authenticator
+from ironkeep.kernel.plugin import Call, Response
+
+
+def list_own(call: Call) -> Response:
+    """List the caller's authenticators that may be used."""
+    return _listing(call.house.authenticators.of(call.tx, _caller(call)))
+
+
+def read_own(call: Call) -> Response:
+    """Return one of the caller's authenticators, removed ones too."""
+    return Response(data=_view(_find(call, _caller(call))))
+
+
+def remove_own(call: Call) -> Response:
+    """Remove one of the caller's authenticators, not the last one that counts."""
+    entity = _caller(call)
+    gone = call.house.authenticators.owned(call.tx, entity, _id(call))
+    user = by_entity(call, entity)
+    if user is None:
+        raise NotFound("you have no passkeys at this mount")
+    left = [each for each in counted(call, user) if each.id != gone.id]
+    if len(left) < (NEEDED if user.privileged else 1):
+        raise InvalidRequest("register another authenticator first: this would lock you out")
+    return _remove(call, user, gone, "removed by its person")
+
+
+def list_of(call: Call) -> Response:
+    """List every authenticator that a person ever had."""
+    return _listing(call.house.authenticators.ever(call.tx, found(call).entity))
+
+
+def read_of(call: Call) -> Response:
+    """Return one authenticator that a person ever had."""
+    return Response(data=_view(_find(call, found(call).entity)))
+
+
+def remove_of(call: Call) -> Response:
+    """Remove a person's authenticator, because it was lost."""
+    user = found(call)
+    gone = call.house.authenticators.owned(call.tx, user.entity, _id(call))
+    return _remove(call, user, gone, "removed by an administrator")
+
+
+def _remove(call: Call, user: User, gone: Authenticator, why: str) -> Response:
+    call.house.authenticators.remove(call.tx, gone, why, call.now_ns)
+    return Response(audited={"username": user.name, "credential": webauthn.encode(gone.id)})
+
+
+def _caller(call: Call) -> EntityId:
+    entity = call.actor().record.entity
+    if not entity:
+        raise PermissionDenied("this takes a token of a person")
+    return entity
+
+
+def _id(call: Call) -> bytes:
+    return webauthn.decode(call.params["id"], webauthn.MAX_CREDENTIAL_ID)
+
+
+def _find(call: Call, entity: EntityId) -> Authenticator:
+    known: Authenticator | None = call.house.authenticators.find(call.tx, _id(call))
+    if known is None or known.entity != entity:
+        raise NotFound("there is no such authenticator")
+    return known
+
+
+def _listing(known: list[Authenticator]) -> Response:
+    if not known:
+        raise NotFound("")
+    views = {webauthn.encode(each.id): _view(each) for each in known}
+    return Response(data={"keys": list(views), "key_info": views})
+
+
+def _view(each: Authenticator) -> dict[str, Any]:
+    return {
+        "id": webauthn.encode(each.id),
+        "label": each.label,
+        "model": each.aaguid,
+        "state": each.state,
+        "bound_by": each.bound_by,
+        "created": rfc3339(each.created_ns),
+        "last_used": rfc3339(each.used_ns) if each.used_ns else "",
+        "removed": rfc3339(each.removed_ns) if each.removed_ns else "",
+        "why_removed": each.why,
+        "can_be_copied": each.eligible,
+        "backed_up": each.backed_up,
+        "public_key": webauthn.encode(each.key),
+    }

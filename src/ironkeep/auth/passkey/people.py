@@ -1,0 +1,260 @@
+"""People who may have passkeys, and tickets: the only things that an authenticator is bound by.
+
+    user / name -> token parameters, whether privileged, the entity, and the ticket that is out
+    ticket / hash -> whom it is for, how it came, until when
+
+A ticket is a random text, shown once, kept as a hash, good for one registration within minutes. It
+logs nobody in. One is out per person: a new one ends the one before.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, Literal
+
+import msgspec
+
+from ironkeep.core import webauthn
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.ids import EntityId
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.authenticators import Authenticator
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response, Unkept
+from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token_params import (
+    LOGIN,
+    LOGINS,
+    TokenParams,
+    TokenParamsInput,
+    login_name,
+)
+
+MAX_NAME: Final = 256
+TICKET_BYTES: Final = 32
+TICKET_NS: Final = 15 * 60 * SECOND_NS
+"""Long enough to be handed over and used; a link that waits in a mailbox is somebody else's."""
+
+Origin = Literal["invitation", "touch", "recovery"]
+
+
+@dataclass(frozen=True)
+class UserInput(TokenParamsInput):
+    """What a request may say of a person; None leaves it as it is."""
+
+    username: str = field(default="", metadata={"help": "The name, in the path."})
+    privileged: bool | None = field(
+        default=None,
+        metadata={"help": "Needs two authenticators that cannot be copied, of accepted models."},
+    )
+
+
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person as stored; `ticket` is the hash of the one that is out."""
+
+    name: str
+    entity: EntityId
+    params: TokenParams = TokenParams()
+    privileged: bool = False
+    ticket: str = ""
+
+
+class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a ticket is good for. `expires_ns` is POSIX."""
+
+    name: str
+    origin: Origin
+    expires_ns: int
+
+
+_USER: Final = Codec(User)
+_TICKET: Final = Codec(Ticket)
+_GONE: Final = "the ticket is not valid: it was used, it expired, or another took its place"
+
+
+def write_user(call: Call, given: UserInput) -> Response:
+    """Make a person, or change what is given."""
+    name = name_of(call)
+    user = find(call, name)
+    if user is None:
+        metadata = {"username": name}
+        entity = call.house.identity.login(
+            call.tx, call.mount.accessor, name, metadata, call.now_ns, call.entropy
+        )
+        user = User(name, entity.id)
+        before = None
+    else:
+        before = user.params
+    params = user.params.changed(given, call.raw)
+    privileged = user.privileged if given.privileged is None else given.privileged
+    save(call, msgspec.structs.replace(user, params=params, privileged=privileged))
+    if params != before:
+        call.house.history.record(
+            call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
+        )
+    return Response()
+
+
+def read_user(call: Call) -> Response:
+    """Return a person: token parameters, and how many authenticators there are."""
+    user = found(call)
+    active = call.house.authenticators.of(call.tx, user.entity)
+    data = {
+        **user.params.view(),
+        "privileged": user.privileged,
+        "entity_id": user.entity,
+        "authenticators": len(active),
+        "ticket_pending": bool(user.ticket) and _ticket(call, user.ticket) is not None,
+    }
+    return Response(data=data)
+
+
+def delete_user(call: Call) -> Response:
+    """Remove a person's way in; entity, history and authenticators stay on record."""
+    name = name_of(call)
+    user = find(call, name)
+    if user is None:
+        return Response()
+    _end_ticket(call, user)
+    for each in call.house.authenticators.of(call.tx, user.entity):
+        call.house.authenticators.remove(call.tx, each, "the person was removed", call.now_ns)
+    call.store.delete(_path(name))
+    call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+    return Response()
+
+
+def list_users(call: Call) -> Response:
+    """List the names of all people."""
+    keys = [unsegment(name) for name in call.store.names("user")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def write_ticket(call: Call) -> Response:
+    """Invite a person who never had an authenticator; everybody else adds by touch, or recovers.
+
+    An administrator who could make a ticket for anybody could become anybody.
+    """
+    user = found(call)
+    if call.house.authenticators.ever(call.tx, user.entity):
+        raise InvalidRequest(
+            "this person has, or had, authenticators: they add one by a touch of another, or "
+            "other people recover them"
+        )
+    return ticket_response(call, user, issue_ticket(call, user, "invitation"))
+
+
+def issue_ticket(call: Call, user: User, origin: Origin) -> str:
+    """Make the one ticket that is out for a person; return it."""
+    _end_ticket(call, user)
+    text = webauthn.encode(call.entropy.token(TICKET_BYTES))
+    name = sha256(text.encode()).hexdigest()
+    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS)
+    call.store.put(f"ticket/{name}", _TICKET.encode(ticket))
+    save(call, msgspec.structs.replace(user, ticket=name))
+    return text
+
+
+def ticket_response(call: Call, user: User, text: str) -> Response:
+    """Return the answer that shows a ticket, once."""
+    api = call.house.settings.api_addr.rstrip("/")
+    data = {
+        "ticket": Unkept(text.encode()),
+        "url": Unkept(f"{api}/ui/register?ticket={text}".encode()),
+        "username": user.name,
+        "expires": rfc3339(call.now_ns + TICKET_NS),
+    }
+    return Response(data=data, audited={"ticket_for": user.name})
+
+
+def redeem(call: Call, name: str) -> tuple[User, Ticket]:
+    """Return whom the ticket of a hash is for; raise InvalidCredentials when it is good no more."""
+    ticket = _ticket(call, name)
+    user = None if ticket is None else find(call, ticket.name)
+    if ticket is None or user is None or user.ticket != name:
+        raise InvalidCredentials(_GONE)
+    return user, ticket
+
+
+def use_ticket(call: Call, user: User) -> User:
+    """Use a person's ticket up; return the person without it."""
+    _end_ticket(call, user)
+    fresh = msgspec.structs.replace(user, ticket="")
+    save(call, fresh)
+    return fresh
+
+
+def counted(call: Call, user: User) -> list[Authenticator]:
+    """Return the authenticators that count for a person: for privileged ones, none that copies."""
+    active = call.house.authenticators.of(call.tx, user.entity)
+    return [each for each in active if not (user.privileged and each.eligible)]
+
+
+def find(call: Call, name: str) -> User | None:
+    """Return a person, or None."""
+    raw = call.store.get(_path(name))
+    return None if raw is None else _USER.decode(raw)
+
+
+def found(call: Call) -> User:
+    """Return the person in the path; raise NotFound."""
+    user = find(call, name_of(call))
+    if user is None:
+        raise NotFound("nobody of that name is known here")
+    return user
+
+
+def by_entity(call: Call, entity: EntityId) -> User | None:
+    """Return the person of an entity; None when disabled, or without a name at this mount."""
+    known = call.house.identity.get(call.tx, entity)
+    aliases = () if known is None or known.disabled else known.aliases
+    for alias in aliases:
+        user = find(call, alias.name) if alias.mount == call.mount.accessor else None
+        if user is not None and user.entity == entity:
+            return user
+    return None
+
+
+def save(call: Call, user: User) -> None:
+    """Write a person."""
+    call.store.put(_path(user.name), _USER.encode(user))
+
+
+def name_of(call: Call) -> str:
+    """Return the name in the path; raise InvalidRequest."""
+    return check_name(call.params["username"])
+
+
+def check_name(text: str) -> str:
+    """Return a name as it is kept; raise InvalidRequest."""
+    name = text.lower()
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise InvalidRequest(f"a name has at most {MAX_NAME} printable characters")
+    return name
+
+
+def secret_hash(ticket: Secret) -> str:
+    """Return the hash that a ticket is kept under."""
+    return sha256(ticket.reveal()).hexdigest()
+
+
+def exists(call: Call) -> bool:
+    """Return whether the person in the path is known."""
+    return find(call, name_of(call)) is not None
+
+
+def _ticket(call: Call, name: str) -> Ticket | None:
+    raw = call.store.get(f"ticket/{name}")
+    ticket = None if raw is None else _TICKET.decode(raw)
+    return ticket if ticket is not None and call.now_ns < ticket.expires_ns else None
+
+
+def _end_ticket(call: Call, user: User) -> None:
+    if user.ticket:
+        call.store.delete(f"ticket/{user.ticket}")
+
+
+def _path(name: str) -> str:
+    return f"user/{segment(name)}"

@@ -1,0 +1,185 @@
+"""Letting somebody back in who lost every authenticator: other people, and time.
+
+    recovery / name -> who approved, when, and when it may be used
+
+Several distinct other people approve, each with authenticators of their own from before; then a
+delay runs, in which the person is told, and ends it by logging in. What comes out is a ticket: it
+registers one authenticator, and logs nobody in. Nobody alone, and no answer to a question, opens an
+account.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.auth.passkey.people import User, found, issue_ticket, ticket_response
+from ironkeep.auth.passkey.settings import settings
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.goformat import rfc3339
+from ironkeep.core.ids import EntityId
+from ironkeep.kernel.approval_record import people_of
+from ironkeep.kernel.authenticators import NEEDED
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import segment, unsegment
+from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.record import Codec
+
+LIFE_NS: Final = 7 * 24 * 3600 * SECOND_NS
+"""A recovery that is not approved, or not used, in this time lapses."""
+MAX_REASON: Final = 512
+
+
+@dataclass(frozen=True)
+class ApproveInput:
+    """Why."""
+
+    username: str = field(default="", metadata={"help": "Who is to be recovered, in the path."})
+    reason: str = field(default="", metadata={"help": "Why, and how you know that it is them."})
+
+
+class Word(msgspec.Struct, frozen=True):
+    """One person's approval; `people` are all who stand behind the token that gave it."""
+
+    entity: EntityId
+    name: str
+    reason: str
+    time_ns: int
+    people: tuple[str, ...]
+
+
+class Recovery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recovery that runs; `ready_ns` is 0 until enough people approved."""
+
+    entity: EntityId
+    started_ns: int
+    words: tuple[Word, ...] = ()
+    ready_ns: int = 0
+
+
+_RECOVERY: Final = Codec(Recovery)
+
+
+def approve(call: Call, given: ApproveInput) -> Response:
+    """Approve the recovery of somebody else; the first approval begins it."""
+    user = found(call)
+    if not 1 <= len(given.reason) <= MAX_REASON:
+        raise InvalidRequest(f"say why, in 1 to {MAX_REASON} characters")
+    before = _find(call, user) or Recovery(user.entity, call.now_ns)
+    if before.ready_ns:
+        raise InvalidRequest("enough people have approved already")
+    session = call.actor()
+    people = tuple(people_of(session.record))
+    _require_peer(call, user, before, people)
+    word = Word(session.record.entity, session.name, given.reason, call.now_ns, people)
+    words = (*before.words, word)
+    wanted = settings(call)
+    enough = len(words) >= wanted.recovery_quorum
+    ready_ns = call.now_ns + wanted.delay_ns if enough else 0
+    after = Recovery(user.entity, before.started_ns, words, ready_ns)
+    call.store.put(_path(user.name), _RECOVERY.encode(after))
+    _tell(
+        call, user, f"recovery {'approved' if enough else 'asked'} {len(words)}",
+        f"{session.name} approved that you be given a new authenticator: if you can log in, do, "
+        "and it ends; if it was not you who asked, tell who runs this vault",
+    )  # fmt: skip
+    return Response(data=_view(call, user, after))
+
+
+def read(call: Call) -> Response:
+    """Return the state of a recovery."""
+    user = found(call)
+    return Response(data=_view(call, user, _running(call, user)))
+
+
+def cancel(call: Call) -> Response:
+    """End a recovery."""
+    user = found(call)
+    if _find(call, user) is not None:
+        call.store.delete(_path(user.name))
+        _tell(call, user, "recovery ended", f"{call.actor().name} ended your recovery")
+    return Response()
+
+
+def names(call: Call) -> Response:
+    """List who is being recovered."""
+    keys = [unsegment(name) for name in call.store.names("recovery")]
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def ticket(call: Call) -> Response:
+    """Return the ticket to one of those who approved, once the delay has passed; this ends it."""
+    user = found(call)
+    running = _running(call, user)
+    if not running.ready_ns:
+        raise PermissionDenied("not enough people have approved this recovery")
+    if call.now_ns < running.ready_ns:
+        raise PermissionDenied(f"this recovery waits until {rfc3339(running.ready_ns)}")
+    if call.actor().record.entity not in {word.entity for word in running.words}:
+        raise PermissionDenied("one of those who approved hands the ticket over, nobody else")
+    call.store.delete(_path(user.name))
+    _tell(call, user, "recovery ticket", "a ticket for a new authenticator of yours was made")
+    return ticket_response(call, user, issue_ticket(call, user, "recovery"))
+
+
+def end_by_login(call: Call, user: User) -> None:
+    """End a recovery because its person is here; pass what is called with their own assertion."""
+    if _find(call, user) is not None:
+        call.store.delete(_path(user.name))
+        _tell(call, user, "recovery ended", "you logged in, which ended your recovery")
+
+
+def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, ...]) -> None:
+    """Raise PermissionDenied unless the caller is another person, known from before."""
+    entity = call.actor().record.entity
+    if not entity:
+        raise PermissionDenied("approving takes a token of a person")
+    if user.entity in people:
+        raise PermissionDenied("nobody approves their own recovery")
+    if any(set(people) & set(word.people) for word in running.words):
+        raise PermissionDenied("you have approved this recovery already")
+    own = call.house.authenticators.of(call.tx, entity)
+    if sum(each.created_ns < running.started_ns for each in own) < NEEDED:
+        # Else an administrator makes the people up who approve.
+        raise PermissionDenied(
+            f"who approves has {NEEDED} authenticators from before the recovery began"
+        )
+
+
+def _running(call: Call, user: User) -> Recovery:
+    running = _find(call, user)
+    if running is None:
+        raise NotFound("nobody asked for this person to be recovered, or it has lapsed")
+    return running
+
+
+def _find(call: Call, user: User) -> Recovery | None:
+    raw = call.store.get(_path(user.name))
+    running = None if raw is None else _RECOVERY.decode(raw)
+    if running is None or running.entity != user.entity:
+        return None
+    ends_ns = (running.ready_ns or running.started_ns) + LIFE_NS
+    return running if call.now_ns < ends_ns else None
+
+
+def _tell(call: Call, user: User, kind: str, text: str) -> None:
+    call.house.alerts.raise_(
+        call.tx, kind, text, call.now_ns, entity=user.entity, path=call.request.path
+    )
+
+
+def _view(call: Call, user: User, running: Recovery) -> dict[str, Any]:
+    return {
+        "username": user.name,
+        "started": rfc3339(running.started_ns),
+        "approved_by": [word.name for word in running.words],
+        "reasons": [word.reason for word in running.words],
+        "needed": max(settings(call).recovery_quorum - len(running.words), 0),
+        "ready": rfc3339(running.ready_ns) if running.ready_ns else "",
+    }
+
+
+def _path(name: str) -> str:
+    return f"recovery/{segment(name)}"

@@ -1,0 +1,142 @@
+"""Binding an authenticator: with a ticket, within minutes, once.
+
+A ticket says how its holder came by it. An invitation and a recovery yield, with the first
+authenticator, the ticket for the second; a recovery also ends every authenticator and every token
+that its person had before.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.auth.passkey.ceremony import Purpose, begin, resume
+from ironkeep.auth.passkey.people import (
+    Ticket,
+    User,
+    counted,
+    issue_ticket,
+    redeem,
+    secret_hash,
+    ticket_response,
+    use_ticket,
+)
+from ironkeep.auth.passkey.settings import handle_of, settings
+from ironkeep.core import webauthn
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.authenticators import NEEDED, TIMEOUT_MS, Authenticator
+from ironkeep.kernel.plugin import Call, Response
+
+MAX_LABEL: Final = 64
+PARTY_NAME: Final = "Ironkeep"
+
+
+@dataclass(frozen=True)
+class BeginInput:
+    """A ticket."""
+
+    ticket: Secret = field(metadata={"help": "The ticket, as it was handed over."})
+
+
+@dataclass(frozen=True)
+class FinishInput:
+    """A new credential."""
+
+    id: str = field(metadata={"help": "The id that register/begin gave."})
+    credential: dict[str, Any] = field(
+        metadata={"help": "The credential in JSON, as browsers' toJSON writes it."}
+    )
+    label: str = field(metadata={"help": "What its person calls the authenticator."})
+
+
+def begin_registration(call: Call, given: BeginInput) -> Response:
+    """Return what a browser needs to make a credential for whom the ticket is for."""
+    name = secret_hash(given.ticket)
+    user, _ = redeem(call, name)
+    made = begin(call, Purpose.REGISTER, bytes.fromhex(name))
+    demands = settings(call).demands(privileged=user.privileged)
+    house = call.house
+    options = {
+        "rp": {"id": house.authenticators.party(call.tx).rp_id, "name": PARTY_NAME},
+        "user": {
+            "id": webauthn.encode(handle_of(user.entity)),
+            "name": user.name,
+            "displayName": user.name,
+        },
+        "challenge": webauthn.encode(made.challenge),
+        "pubKeyCredParams": [
+            {"type": "public-key", "alg": algorithm} for algorithm in webauthn.ALGORITHMS
+        ],
+        "timeout": TIMEOUT_MS,
+        "excludeCredentials": [
+            {"type": "public-key", "id": webauthn.encode(each.id)}
+            for each in house.authenticators.of(call.tx, user.entity)
+        ],
+        "authenticatorSelection": {
+            "residentKey": "required",
+            "requireResidentKey": True,
+            "userVerification": "required",
+        },
+        "attestation": "direct" if demands.attestation == "packed" else "none",
+    }
+    return Response(data={"id": made.id, "username": user.name, "options": {"publicKey": options}})
+
+
+def finish_registration(call: Call, given: FinishInput) -> Response:
+    """Bind the new credential and use the ticket up."""
+    label = given.label.strip()
+    if not 1 <= len(label) <= MAX_LABEL or not label.isprintable():
+        raise InvalidRequest(f"a label has 1 to {MAX_LABEL} printable characters")
+    ceremony = resume(call, Purpose.REGISTER, given.id)
+    user, ticket = redeem(call, ceremony.subject.hex())
+    house = call.house
+    made = webauthn.verify_registration(
+        house.authenticators.party(call.tx),
+        ceremony.challenge,
+        settings(call).demands(privileged=user.privileged),
+        given.credential,
+    )
+    user = use_ticket(call, user)
+    if ticket.origin == "recovery":
+        _end_everything(call, user)
+    house.authenticators.bind(
+        call.tx,
+        Authenticator(
+            id=made.credential,
+            entity=user.entity,
+            key=made.key,
+            label=label,
+            aaguid=made.aaguid,
+            created_ns=call.now_ns,
+            bound_by=ticket.origin,
+            counter=made.counter,
+            eligible=made.eligible,
+            backed_up=made.backed_up,
+        ),
+    )
+    return _answer(call, user, ticket, made)
+
+
+def _answer(call: Call, user: User, ticket: Ticket, made: webauthn.Registered) -> Response:
+    have = len(counted(call, user))
+    response = Response(data={"username": user.name})
+    if have < NEEDED and ticket.origin != "touch":
+        response = ticket_response(call, user, issue_ticket(call, user, "touch"))
+    assert isinstance(response.data, dict)
+    response.data |= {"authenticators": have, "needed": NEEDED}
+    response.audited = {
+        "username": user.name,
+        "bound_by": ticket.origin,
+        "credential": webauthn.encode(made.credential),
+        "key": webauthn.encode(made.key),
+        "aaguid": made.aaguid,
+        "can_be_copied": made.eligible,
+    }
+    return response
+
+
+def _end_everything(call: Call, user: User) -> None:
+    """Remove all authenticators and tokens from before: what was lost may be in other hands."""
+    house = call.house
+    for each in house.authenticators.of(call.tx, user.entity):
+        house.authenticators.remove(call.tx, each, "its person was recovered", call.now_ns)
+    house.identity.revoke_before(call.tx, user.entity, call.now_ns)

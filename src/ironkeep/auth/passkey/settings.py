@@ -1,0 +1,231 @@
+"""What a mount of passkeys is told: who asks, what authenticators must be, how recovery goes.
+
+    config -> the settings
+    challenges -> the key that challenges are made with
+
+The relying party is the house's: the same authenticators sign step-ups and approvals. Changing
+`rp_id` makes every authenticator useless, so it is set once and then refused.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import EntityId
+from ironkeep.core.webauthn import Demands, Party
+from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.record import Codec
+
+MAX_ORIGINS: Final = 16
+MAX_MODELS: Final = 256
+MAX_ROOTS: Final = 32
+MAX_HOST: Final = 253
+MIN_QUORUM: Final = 2
+"""One other person could be the attacker."""
+MIN_DELAY: Final = 60 * 60
+"""Seconds; so long the person and their team have to say that this is not them."""
+DEFAULT_DELAY: Final = 24 * 60 * 60
+MAX_DELAY: Final = 30 * 24 * 60 * 60
+KEY_BYTES: Final = 32
+
+_ORIGIN: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?", re.ASCII
+)
+"""As browsers write it; so a default port is left out."""
+
+
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The settings; `for_all` is demanded of every authenticator, `privileged` of some people's."""
+
+    for_all: Demands = Demands()
+    privileged: Demands = Demands(device_bound=True)
+    recovery_quorum: int = MIN_QUORUM
+    recovery_delay_seconds: int = DEFAULT_DELAY
+
+    def demands(self, *, privileged: bool) -> Demands:
+        """Return what a person's authenticators must be."""
+        return self.privileged if privileged else self.for_all
+
+    @property
+    def delay_ns(self) -> int:
+        """How long a recovery waits after the last word that it needed."""
+        return self.recovery_delay_seconds * SECOND_NS
+
+
+_SETTINGS: Final = Codec(Settings)
+
+
+@dataclass(frozen=True)
+class ConfigInput:
+    """What a request may say of the settings; None leaves it as it is."""
+
+    rp_id: str | None = field(
+        default=None, metadata={"help": "The host name that passkeys belong to; set once."}
+    )
+    origins: CommaList | None = field(
+        default=None, metadata={"help": "The exact origins of the pages, https://host[:port]."}
+    )
+    attestation: str | None = field(
+        default=None, metadata={"help": "none or packed, for everybody's authenticators."}
+    )
+    privileged_attestation: str | None = field(
+        default=None, metadata={"help": "none or packed, for privileged people's authenticators."}
+    )
+    aaguids: CommaList | None = field(
+        default=None, metadata={"help": "Models that privileged people may use; empty for all."}
+    )
+    roots: str | None = field(
+        default=None, metadata={"help": "PEM of the manufacturers' roots, for packed."}
+    )
+    recovery_quorum: int | None = field(
+        default=None, metadata={"help": "Other people who must approve a recovery, at least 2."}
+    )
+    recovery_delay: Duration | None = field(
+        default=None, metadata={"help": "How long a recovery waits after that, at least 1h."}
+    )
+
+
+def settings(call: Call) -> Settings:
+    """Return the settings."""
+    raw = call.store.get("config")
+    return Settings() if raw is None else _SETTINGS.decode(raw)
+
+
+def write_config(call: Call, given: ConfigInput) -> Response:
+    """Change the settings that are given."""
+    _write_party(call, given)
+    before = settings(call)
+    roots = before.privileged.roots if given.roots is None else _roots(given.roots)
+    after = Settings(
+        _demands(before.for_all, given.attestation, None, roots),
+        _demands(before.privileged, given.privileged_attestation, given.aaguids, roots),
+        _within(given.recovery_quorum, before.recovery_quorum, MIN_QUORUM, 16, "recovery_quorum"),
+        _within(
+            given.recovery_delay,
+            before.recovery_delay_seconds,
+            MIN_DELAY,
+            MAX_DELAY,
+            "recovery_delay",
+        ),
+    )
+    call.store.put("config", _SETTINGS.encode(after))
+    if call.store.get("challenges") is None:
+        call.store.put("challenges", call.entropy.token(KEY_BYTES))
+    return Response()
+
+
+def read_config(call: Call) -> Response:
+    """Return the settings."""
+    found = settings(call)
+    party = call.house.authenticators.party(call.tx)
+    return Response(
+        data={
+            "rp_id": party.rp_id,
+            "origins": list(party.origins),
+            "attestation": found.for_all.attestation,
+            "privileged_attestation": found.privileged.attestation,
+            "aaguids": list(found.privileged.aaguids),
+            "roots": len(found.privileged.roots),
+            "recovery_quorum": found.recovery_quorum,
+            "recovery_delay": found.recovery_delay_seconds,
+        }
+    )
+
+
+def challenge_key(call: Call) -> bytes:
+    """Return the key that challenges are made with; raise InvalidRequest before configuration."""
+    raw: bytes | None = call.store.get("challenges")
+    if raw is None:
+        raise InvalidRequest("passkeys are not configured here: write config first")
+    return raw
+
+
+def handle_of(entity: EntityId) -> bytes:
+    """Return what an authenticator knows its person by: nothing that says who it is."""
+    return entity.encode()
+
+
+def _write_party(call: Call, given: ConfigInput) -> None:
+    try:
+        before = call.house.authenticators.party(call.tx)
+    except InvalidRequest:
+        before = Party("", ())
+    party = Party(
+        before.rp_id if given.rp_id is None else given.rp_id,
+        before.origins if given.origins is None else given.origins,
+    )
+    if before.rp_id and party.rp_id != before.rp_id:
+        raise InvalidRequest("rp_id is set already: another would make every passkey useless")
+    _check_party(party)
+    if party != before:
+        call.house.authenticators.set_party(call.tx, party)
+
+
+def _check_party(party: Party) -> None:
+    host = party.rp_id
+    if len(host) > MAX_HOST or _ORIGIN.fullmatch(f"https://{host}") is None:
+        raise InvalidRequest("rp_id is a host name in lower case, like vault.example.com")
+    if not 1 <= len(party.origins) <= MAX_ORIGINS:
+        raise InvalidRequest(f"origins are 1 to {MAX_ORIGINS}, like https://vault.example.com:8200")
+    for origin in party.origins:
+        _check_origin(origin, host)
+
+
+def _check_origin(origin: str, rp_id: str) -> None:
+    parts = _ORIGIN.fullmatch(origin)
+    local = parts is not None and parts["scheme"] == "http" and parts["host"] == "localhost"
+    if parts is None or not (parts["scheme"] == "https" or local):
+        raise InvalidRequest(f"{origin!r} is no origin like https://host[:port]")
+    host = parts["host"]
+    if host != rp_id and not host.endswith(f".{rp_id}"):
+        raise InvalidRequest(f"{origin!r} is not at the host {rp_id}")
+
+
+def _demands(
+    before: Demands, attestation: str | None, aaguids: CommaList | None, roots: tuple[bytes, ...]
+) -> Demands:
+    chosen = before.attestation if attestation is None else attestation
+    models = before.aaguids if aaguids is None else tuple(each.lower() for each in aaguids)
+    if chosen not in {"none", "packed"}:
+        raise InvalidRequest("an attestation is none or packed")
+    if chosen == "packed" and not roots:
+        raise InvalidRequest("packed attestation proves nothing without the manufacturers' roots")
+    if models and chosen != "packed":
+        raise InvalidRequest("aaguids are only claims without packed attestation: demand that too")
+    if len(models) > MAX_MODELS:
+        raise InvalidRequest(f"at most {MAX_MODELS} models")
+    packed = chosen == "packed"
+    return msgspec.structs.replace(
+        before, attestation="packed" if packed else "none", aaguids=models, roots=roots
+    )
+
+
+def _roots(pem: str) -> tuple[bytes, ...]:
+    if not pem.strip():
+        return ()
+    try:
+        found = x509.load_pem_x509_certificates(pem.encode())
+    except (ValueError, UnicodeError):
+        raise InvalidRequest("roots are certificates in PEM") from None
+    if len(found) > MAX_ROOTS:
+        raise InvalidRequest(f"at most {MAX_ROOTS} roots")
+    return tuple(sorted(_der(each) for each in found))
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _within(given: int | None, before: int, least: int, most: int, name: str) -> int:
+    if given is None:
+        return before
+    if not least <= given <= most:
+        raise InvalidRequest(f"{name} is {least} to {most}")
+    return given

@@ -1,0 +1,85 @@
+"""A vault with passkeys, and people who have some: what tests of people start from."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.auth.passkey import Passkey
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.token import Session
+from ironkeep.testing.plugins import PLUGINS
+from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
+from ironkeep.testing.vault import Reply, Vault
+
+RP_ID: Final = "vault.example"
+MOUNT: Final = "auth/passkey"
+
+
+@dataclass(slots=True)
+class Person:
+    """A person, and what is in their drawer."""
+
+    name: str
+    keys: list[SoftAuthenticator] = field(default_factory=list)
+
+
+class PasskeyVault:
+    """A vault in memory with passkeys mounted at auth/passkey/."""
+
+    def __init__(self, **config: Any) -> None:
+        method = Passkey()
+        self.vault: Final = Vault.started({**PLUGINS, method.type: method})
+        self.write("sys/auth/passkey", token="root", type="passkey")
+        self.write(f"{MOUNT}/config", token="root", rp_id=RP_ID, origins=[ORIGIN], **config)
+
+    def write(self, path: str, *, token: str | None = None, **data: Any) -> Reply:
+        """Write as a stranger, unless a token is given."""
+        return self.vault.write(path, data, token=token)
+
+    def ask(self, path: str, **data: Any) -> Reply:
+        """Write below the mount as a stranger."""
+        return self.write(f"{MOUNT}/{path}", **data)
+
+    def invite(self, name: str, **params: Any) -> str:
+        """Make a person; return the ticket."""
+        self.write(f"{MOUNT}/users/{name}", token="root", **params)
+        ticket: str = self.write(f"{MOUNT}/users/{name}/ticket", token="root").data["ticket"]
+        return ticket
+
+    def register(self, ticket: str, key: SoftAuthenticator, label: str = "key") -> Reply:
+        """Bind an authenticator with a ticket."""
+        begun = self.ask("register/begin", ticket=ticket)
+        if begun.error:
+            return begun
+        made = key.create(begun.data["options"])
+        return self.ask("register/finish", id=begun.data["id"], credential=made, label=label)
+
+    def person(self, name: str, authenticators: int = 2, **params: Any) -> Person:
+        """Make a person with authenticators."""
+        person = Person(name)
+        ticket = self.invite(name, **params)
+        for number in range(authenticators):
+            key = SoftAuthenticator()
+            reply = self.register(ticket, key, f"{name} {number}")
+            assert reply.error is None, reply.body
+            ticket = reply.data.get("ticket", "")
+            person.keys.append(key)
+        return person
+
+    def login(self, person: Person, key: int = 0) -> Reply:
+        """Log somebody in by name."""
+        begun = self.ask("login/begin", username=person.name)
+        signed = person.keys[key].get(begun.data["options"])
+        return self.ask("login/finish", id=begun.data["id"], credential=signed)
+
+    def token(self, person: Person) -> str:
+        """Log somebody in; return the token."""
+        token: str = self.login(person).auth["client_token"]
+        return token
+
+    def session(self, token: str) -> Session:
+        """Return the session of a token."""
+        house = self.vault.house
+        now_ns = self.vault.clock.now_ns()
+        return house.tokens.authenticate(
+            house.state.begin(), Secret(token.encode()), now_ns, "127.0.0.1:1"
+        )
