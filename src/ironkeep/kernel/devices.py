@@ -11,9 +11,9 @@ else. Theft of a token, of a cookie or of a file full of them is therefore worth
 on the device itself is for step-up, budgets and other people to bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from cryptography import x509
@@ -21,11 +21,14 @@ from cryptography.exceptions import InvalidSignature
 
 from ironkeep.core.errors import DeviceRefused, InvalidRequest
 from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.ports import Row
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.places import DEVICES, StoreOf
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import TokenRecord
+
+T = TypeVar("T")
 
 KeyKind = Literal["tpm", "pkcs11", "file"]
 """Where the device's key is, the strongest first; a file can be copied."""
@@ -83,11 +86,11 @@ class Devices:
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
         self._issued: dict[bytes, tuple[bytes, bool]] = {}
+        self._read: dict[str, tuple[int, Row | None, Any]] = {}
 
     def get(self, tx: Tx, device: DeviceId) -> DeviceRecord | None:
         """Return a device, or None."""
-        raw = self._stores(tx, DEVICES).get(_path(device)) if _is_name(device) else None
-        return None if raw is None else _DEVICE.decode(raw)
+        return self._recall(tx, _path(device), _DEVICE.decode) if _is_name(device) else None
 
     def put(self, tx: Tx, record: DeviceRecord) -> None:
         """Store a device, new or changed."""
@@ -129,7 +132,7 @@ class Devices:
 
     def authority(self, tx: Tx) -> bytes | None:
         """Return the certificate (DER) of the authority that names devices, or None."""
-        return self._stores(tx, DEVICES).get(AUTHORITY)
+        return self._recall(tx, AUTHORITY, bytes)
 
     def set_authority(self, tx: Tx, certificate: bytes) -> None:
         """Name devices by certificates of this authority (DER) from now on."""
@@ -185,6 +188,23 @@ class Devices:
         if record.expires_ns and now_ns >= record.expires_ns:
             return f"the decision to let device {record.id} in has ended: ask for a new one"
         return ""
+
+    def _recall(self, tx: Tx, path: str, decode: Callable[[bytes], T]) -> T | None:
+        """Return what is at path; read again when anything changed, decoded when its row did."""
+        stamp = tx.stamp()
+        known = self._read.get(path)
+        if known is None or not stamp or known[0] != stamp:
+            store = self._stores(tx, DEVICES)
+            row = store.row(path)
+            if known is None or known[1] is not row:
+                opened = None if row is None else decode(store.open_row(store.key_of(path), row))
+            else:
+                opened = known[2]
+            if len(self._read) >= _MAX_REMEMBERED:
+                self._read.clear()
+            known = self._read[path] = stamp, row, opened
+        found: T | None = known[2]
+        return found
 
     def _is_named(self, tx: Tx, peer: Peer, now_ns: int) -> bool:
         """Return whether a certificate is valid now and was issued by the device authority."""
