@@ -33,8 +33,8 @@ WINDOWS: Final = System(name="windows", version="10.0.26100", build="26100", arc
 class SoftDevice:
     """A device key, and what it signs."""
 
-    def __init__(self) -> None:
-        self.key: Final = generate_private_key(SECP256R1())
+    def __init__(self, key: EllipticCurvePrivateKey | None = None) -> None:
+        self.key: Final = key or generate_private_key(SECP256R1())
         self.connection_key = generate_private_key(SECP256R1())
         """Of its certificates; an agent has it in memory, and a new one when it starts again."""
         self.id = ""

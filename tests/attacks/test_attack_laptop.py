@@ -1,0 +1,217 @@
+"""What a keylogger, an infostealer and a live shell on an enrolled laptop get: attacker.py tries.
+
+The estate is a real server over TLS. Each secret holds a word of its own, looked for in everything
+that the attacker was answered. The device key is in a file, the weakest kind there is.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ironkeep.testing.device_estate import PASSWORD
+from ironkeep.testing.device_server import DeviceServer
+from ironkeep.testing.server import ServerProcess
+from ironkeep.testing.soft_device import SoftDevice
+from ironkeep.testing.tls import make_tls
+
+ATTACKER: Final = Path(__file__).with_name("attacker.py")
+SECONDS: Final = 120
+ALERT_SECONDS: Final = 5.0
+BUDGET: Final = 6
+OPEN: Final = 40
+READS: Final = """
+path "secret/*" { capabilities = ["create", "read", "update", "list"] }
+path "device/*" { capabilities = ["create", "read", "update", "list"] }
+"""
+CLASSES: Final = {"open": OPEN, "guarded": 4, "two-person": 4}
+
+
+class Estate:
+    """A server, ann's laptop with its files, and the secrets that she may read."""
+
+    def __init__(self, process: ServerProcess, folder: Path) -> None:
+        self.server: Final = DeviceServer(process, folder)
+        self.folder: Final = folder
+        self.laptop: SoftDevice
+        self.token = ""
+
+    def prepare(self) -> None:
+        """Enrol the laptop, log in on it, and put secrets of every class into the vault."""
+        server, root = self.server, self.server.server.token
+        server.prepare({"reader": READS}, {"ann": ["reader"]})
+        server.plain.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
+        for guard, count in CLASSES.items():
+            for number in range(count):
+                value = {"data": {"word": word(guard, number)}}
+                server.plain.post(f"secret/data/{guard}/{number}", value, root)
+            if guard != "open":
+                server.plain.post(f"sys/classes/secret/{guard}", {"class": guard}, root)
+        limits = {"hour": BUDGET, "day": BUDGET, "month": BUDGET}
+        server.plain.post("sys/budgets/defaults/entity", limits, root)
+        self.laptop = server.enrol("ann")
+        required = {"options": {"token_device": "required"}}
+        server.plain.post("sys/auth/userpass/tune", required, root)
+        with server.client(self.laptop) as client:
+            self.token = server.login("ann", client)
+
+    def loot(self, *kinds: str) -> Path:
+        """Return a folder with what a theft of these kinds brings in."""
+        loot = self.folder / "-".join(kinds)
+        home, agent = loot / "home", loot / "agent"
+        for folder in (loot, home, agent, loot / "typed"):
+            folder.mkdir()
+        (loot / "target.json").write_text(json.dumps(self.target()))
+        if "keylogger" in kinds:
+            typed = ["ann", PASSWORD, "ironkeep login -method=userpass username=ann", "246813"]
+            (loot / "typed" / "typed.txt").write_text("\n".join(typed))
+        if "infostealer" in kinds or "shell" in kinds:
+            (home / ".vault-token").write_text(self.token)
+            (home / "device.key").write_bytes(self.laptop.key_pem())
+            (home / "Cookies").write_text(f"vault_token={self.token}; path=/")
+            certificate, _ = self.server.certify(self.laptop)
+            (home / "certificate.pem").write_bytes(certificate.read_bytes())
+        if "shell" in kinds:
+            # What the agent does for whoever is the user: its connections, while it runs.
+            certificate, key = self.server.certify(self.laptop)
+            (agent / "now.pem").write_bytes(certificate.read_bytes())
+            (agent / "now.key").write_bytes(key.read_bytes())
+        return loot
+
+    def target(self) -> dict[str, Any]:
+        """Return what anybody can know: where the server is, and what is mounted."""
+        mounts = []
+        for table, before in (("sys/mounts", ""), ("sys/auth", "auth/")):
+            _, body = self.server.plain.send("GET", table, token=self.server.server.token)
+            mounts += [
+                (before + path, each["type"], each["options"])
+                for path, each in body["data"].items()
+            ]
+        return {
+            "address": self.server.server.address, "ca": str(self.server.ca), "mounts": mounts,
+            "logins": ["auth/userpass/"], "secrets": ["secret/"], "devices": [self.laptop.id],
+            "name": "open/1",
+        }  # fmt: skip
+
+    def entries(self, since_ns: int, **wanted: str) -> list[dict[str, Any]]:
+        """Return the journal's entries since an instant, the oldest first."""
+        query = "&".join(f"{name}={value}" for name, value in wanted.items())
+        path = f"sys/audit/log/search?since_ns={since_ns}&limit=1000&{query}"
+        _, body = self.server.plain.send("GET", path, token=self.server.server.token)
+        found: list[dict[str, Any]] = body["data"]["entries"]
+        return found
+
+    def alerts(self) -> list[dict[str, str]]:
+        """Return all alerts."""
+        root = self.server.server.token
+        _, body = self.server.plain.send("LIST", "sys/alerts", token=root)
+        return list(body["data"]["key_info"].values()) if "data" in body else []
+
+
+@pytest.fixture
+def estate(tmp_path: Path) -> Iterator[Estate]:
+    with ServerProcess.configured(tmp_path, tls=make_tls(tmp_path)) as process:
+        process.initialise()
+        made = Estate(process, tmp_path)
+        with made.server:
+            made.prepare()
+            yield made
+
+
+def word(guard: str, number: int) -> str:
+    return f"canary-{guard}-{number:03}-lighthouse"
+
+
+def attack(loot: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Run the attacker; return its table, and how many secrets of each class it got."""
+    done = subprocess.run(
+        [sys.executable, str(ATTACKER), str(loot)],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (loot / "report.json").write_text(done.stdout)
+    report = json.loads(done.stdout)
+    everything = "\n".join(report["answers"])
+    got = {
+        guard: sum(word(guard, number) in everything for number in range(count))
+        for guard, count in CLASSES.items()
+    }
+    return report["rows"], got
+
+
+NOTHING: Final = dict.fromkeys(CLASSES, 0)
+
+
+def tried(rows: list[dict[str, Any]], step: str) -> int:
+    return sum(row["tried"] for row in rows if row["step"] == step)
+
+
+@pytest.mark.timeout(SECONDS)
+def test_a_keylogger_gets_nothing(estate: Estate) -> None:
+    rows, got = attack(estate.loot("keylogger"))
+    assert got == NOTHING, rows
+    assert tried(rows, "K7") > 100
+    assert tried(rows, "K8") > 10
+    assert sum(row["let_in"] for row in rows if row["step"] == "K8") == 0
+
+
+@pytest.mark.timeout(SECONDS)
+def test_an_infostealer_gets_nothing_and_is_reported(estate: Estate) -> None:
+    began_ns = time.time_ns()
+    rows, got = attack(estate.loot("infostealer"))
+    assert got == NOTHING, rows
+    assert tried(rows, "K9") > 100
+    assert [row for row in rows if row["step"] == "K11" and row["let_in"]] == []
+    refused = estate.entries(began_ns, outcome="device_refused")
+    assert alerted_after(estate, refused[0]["time_ns"], "bound-token") <= ALERT_SECONDS
+
+
+@pytest.mark.timeout(SECONDS)
+def test_a_live_shell_gets_its_budget_and_is_reported_at_once(estate: Estate) -> None:
+    began_ns = time.time_ns()
+    rows, got = attack(estate.loot("shell"))
+    assert 0 < got["open"] <= BUDGET, rows
+    assert (got["guarded"], got["two-person"]) == (0, 0), rows
+    reads = [each for each in estate.entries(began_ns, outcome="ok") if each.get("released")]
+    assert alerted_after(estate, reads[0]["time_ns"], "budget", "guard") <= ALERT_SECONDS
+
+
+@pytest.mark.timeout(SECONDS)
+def test_all_that_was_typed_and_every_file_are_worth_no_more_than_the_shell(
+    estate: Estate,
+) -> None:
+    """The one theft that opens something: a password is enough here, and the key is in a file.
+
+    Either a login that cannot be typed or a device key that cannot be copied takes that away too.
+    """
+    rows, got = attack(estate.loot("keylogger", "infostealer"))
+    assert got["open"] <= BUDGET, rows
+    assert (got["guarded"], got["two-person"]) == (0, 0), rows
+    assert estate.alerts()
+
+
+@pytest.mark.timeout(SECONDS)
+def test_the_attacker_takes_everything_where_nothing_is_bound(estate: Estate) -> None:
+    """Without the defences the same program works: what it does not get, it was kept from."""
+    root = estate.server.server.token
+    loose = {"options": {"token_device": "no"}}
+    estate.server.plain.post("sys/auth/userpass/tune", loose, root)
+    unlimited = {"hour": 0, "day": 0, "month": 0}
+    for kind in ("entity", "device", "house"):
+        estate.server.plain.post(f"sys/budgets/defaults/{kind}", unlimited, root)
+    assert estate.server.plain.send("DELETE", "sys/classes/secret/guarded", token=root)[0] == 204
+    rows, got = attack(estate.loot("keylogger"))
+    assert got == {**CLASSES, "two-person": 0}, rows
+
+
+def alerted_after(estate: Estate, time_ns: int, *kinds: str) -> float:
+    """Return how many seconds after an instant the first alert of these kinds was raised."""
+    alerts = estate.entries(time_ns, op="alert")
+    times = [each["time_ns"] for each in alerts if each["audited"]["alert"] in kinds]
+    assert times, alerts
+    return (min(times) - time_ns) / 1e9
