@@ -77,6 +77,8 @@ def _describe(terminal: Terminal, config: Config, addresses: list[str]) -> None:
         "Storage": str(config.path) if config.path else "a temporary directory",
         "Witnesses": f"{len(config.witnesses)}, quorum {config.quorum}",
     }
+    if config.segments is not None:
+        rows["Segments"] = ", ".join(config.segments) or "the house alone"
     if config.ignored:
         rows["Without effect here"] = ", ".join(config.ignored)
     lines = [f"{name:>20}: {value}" for name, value in rows.items()]

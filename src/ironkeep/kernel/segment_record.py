@@ -26,7 +26,7 @@ MAX_SEGMENTS: Final = 200
 MAX_NETWORKS: Final = 64
 MAX_CLASSES: Final = 16
 MAX_MOUNTS: Final = 1_000
-"""In one segment: all stand in the one record of the table."""
+"""Ever in one segment, those that are gone included: batch tokens that they issued may live on."""
 
 State = Literal["live", "destroying", "destroyed"]
 

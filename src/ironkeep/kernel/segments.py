@@ -219,7 +219,7 @@ class Segments:
         """Put a mount, which holds nothing yet, into a segment; errors as `find`."""
         segment = self.find(tx, name)
         if len(segment.mounts) >= MAX_MOUNTS:
-            raise TooLarge(f"segment {name!r} has {MAX_MOUNTS} mounts already")
+            raise TooLarge(f"segment {name!r} has had {MAX_MOUNTS} mounts already")
         self._write(
             tx,
             msgspec.structs.replace(segment, mounts=(*segment.mounts, Placed(uuid_, accessor))),
