@@ -15,11 +15,10 @@ from statistics import median
 from typing import Any, Final
 
 from ironkeep.core.errors import NotFound, PermissionDenied
-from ironkeep.core.event import Value
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.approval_record import Kept, shown_data
+from ironkeep.kernel.approval_record import Kept, decision_of, shown_data
 from ironkeep.kernel.approval_standing import WEEK_NS, week_of
 from ironkeep.kernel.approvals import Approvals
 from ironkeep.kernel.house import House
@@ -107,21 +106,21 @@ def read(call: Call, given: Waiting) -> Response:
 
 def approve(call: Call, given: Approve) -> Response:
     """Approve a request of somebody else."""
-    kept = _approvals(call).authorize(call, given.accessor, given.number)
+    kept, audited = _approvals(call).authorize(call, given.accessor, given.number)
     data = {"approved": kept.approved, "given": len(kept.approvals), "needed": kept.need}
-    return Response(data=data, audited=_audited(kept))
+    return Response(data=data, audited=audited)
 
 
 def deny(call: Call, given: Deny) -> Response:
     """Drop a request of somebody else: one no is enough."""
     kept = _approvals(call).deny(call, given.accessor)
-    return Response(audited=_audited(kept))
+    return Response(audited=decision_of(kept))
 
 
 def withdraw(call: Call, given: Waiting) -> Response:
     """Drop a request of one's own."""
     kept = _approvals(call).withdraw(call, given.accessor)
-    return Response(audited=_audited(kept))
+    return Response(audited=decision_of(kept))
 
 
 def report(call: Call) -> Response:
@@ -185,10 +184,6 @@ def _name(call: Call, entity: EntityId) -> str:
     if found is None:
         return ""
     return found.aliases[0].name if found.aliases else found.name
-
-
-def _audited(kept: Kept) -> dict[str, Value]:
-    return {"approval_digest": kept.digest, "requester": kept.entity, "of": kept.path}
 
 
 def _approvals(call: Call) -> Approvals:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.event import Value
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Request
@@ -122,6 +123,11 @@ def data_of(data: dict[str, Any]) -> bytes:
             f"the data of a request that waits for approval is JSON of at most {MAX_DATA} bytes"
         )
     return raw
+
+
+def decision_of(kept: Kept) -> dict[str, Value]:
+    """Return what the entry of a decision says of the request that it is on."""
+    return {"approval_digest": kept.digest, "requester": kept.entity, "of": kept.path}
 
 
 def shown_data(kept: Kept) -> dict[str, Any]:

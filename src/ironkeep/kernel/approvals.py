@@ -31,16 +31,19 @@ from ironkeep.core.event import Value
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash
 from ironkeep.core.secret import Secret
+from ironkeep.core.step_up import STATEMENT
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.approval_record import (
     KEPT,
     Authorization,
     Kept,
     data_of,
+    decision_of,
     people_of,
     without_words,
 )
 from ironkeep.kernel.approval_standing import Asked, Standings
+from ironkeep.kernel.approver_touch import take_touch
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.devices import Devices
 from ironkeep.kernel.lifetimes import SECOND_NS
@@ -223,11 +226,12 @@ class Approvals:
                 call.tx, msgspec.structs.replace(kept, seen={**kept.seen, entity: call.now_ns})
             )
 
-    def authorize(self, call: Call, accessor: str, number: int, touch: str = "") -> Kept:
-        """Add the caller's approval; return the request.
+    def authorize(self, call: Call, accessor: str, number: int) -> tuple[Kept, dict[str, Value]]:
+        """Add the caller's approval; return the request, and what the entry says of it.
 
         (1) The request waits. (2) The caller is another person, on another device. (3) The number
-        is that on the screen of who asked; wrong ones are counted although this is refused.
+        is that on the screen of who asked; wrong ones are counted although this is refused. (4) Who
+        has an authenticator touches it for this; raise StepUpNeeded before.
         """
         kept = self.find_for(call, accessor)
         if kept.approved:
@@ -235,16 +239,19 @@ class Approvals:
         if number != kept.number:
             self._miss(call, kept)
             raise PermissionDenied("that is not the number on the screen of who asked")
-        record = call.actor().record
+        evidence = take_touch(call, kept)
+        session = call.actor()
+        record = session.record
         given = Authorization(
-            record.entity, call.actor().name, call.now_ns, people_of(record), record.device, touch
-        )
+            record.entity, session.name, call.now_ns, people_of(record), record.device,
+            evidence.get(STATEMENT, ""),
+        )  # fmt: skip
         fresh = msgspec.structs.replace(kept, approvals=(*kept.approvals, given))
         self._save(call.tx, fresh)
         if fresh.approved:
             self._extend(call, fresh)
         self.standings.decided(call.tx, kept, record.entity, call.now_ns, approved=True)
-        return fresh
+        return fresh, {**decision_of(kept), **evidence}
 
     def deny(self, call: Call, accessor: str) -> Kept:
         """Drop a request because one person says no; return it."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.event import Value
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.approval_record import Kept, shown_data
 from ironkeep.kernel.approvals import Approvals
@@ -37,8 +36,7 @@ def authorize(call: Call, given: Authorize) -> Response:
         raise InvalidRequest("missing accessor")
     if given.number is None:
         raise InvalidRequest("missing number: ask who asked for the number on their screen")
-    kept = _approvals(call).authorize(call, given.accessor, given.number)
-    audited: dict[str, Value] = {"approval_digest": kept.digest, "requester": kept.entity}
+    kept, audited = _approvals(call).authorize(call, given.accessor, given.number)
     return Response(data={"approved": kept.approved}, audited=audited)
 
 
