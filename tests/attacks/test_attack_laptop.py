@@ -212,6 +212,6 @@ def test_the_attacker_takes_everything_where_nothing_is_bound(estate: Estate) ->
 def alerted_after(estate: Estate, time_ns: int, *kinds: str) -> float:
     """Return how many seconds after an instant the first alert of these kinds was raised."""
     alerts = estate.entries(time_ns, op="alert")
-    times = [each["time_ns"] for each in alerts if each["audited"]["alert"] in kinds]
+    times: list[int] = [each["time_ns"] for each in alerts if each["audited"]["alert"] in kinds]
     assert times, alerts
     return (min(times) - time_ns) / 1e9
