@@ -67,10 +67,17 @@ class Servers:
         ]
 
     def trust(self, certificate: bytes) -> None:
-        """Accept client certificates of this CA (DER) in handshakes from now on."""
+        """Accept client certificates of this CA (DER) in handshakes from now on.
+
+        Before the first one none is asked for, so a client that shows one all the same gets in, as
+        with Vault. From then on OpenSSL ends the handshake of one that it cannot verify.
+        """
         for server, _ in self._servers:
-            if server.config.ssl is not None:
-                server.config.ssl.load_verify_locations(cadata=certificate)
+            context = server.config.ssl
+            if context is not None:
+                context.load_verify_locations(cadata=certificate)
+                if context.verify_mode is ssl.CERT_NONE:
+                    context.verify_mode = ssl.CERT_OPTIONAL
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -167,9 +174,8 @@ def tls_context(listener: Listener) -> ssl.SSLContext:
         context.load_cert_chain(str(listener.cert_file), str(listener.key_file))
         if listener.client_ca_file is not None:
             context.load_verify_locations(str(listener.client_ca_file))
-        # Without a CA, nobody's certificate is accepted; the vault adds those that it makes itself.
-        required = listener.require_client_cert
-        context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+            required = listener.require_client_cert
+            context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as error:
         raise InvalidRequest(f"cannot load the listener's certificate or key: {error}") from None
     return context
