@@ -2,7 +2,7 @@
 // a touch; one refusal is enough to end a request.
 
 import { busy, by, element, fill, say, segment, when } from "./ironkeep.js";
-import { askAs, signIn, signOut } from "./session.js";
+import { askAs, askWithTouch, signIn, signOut } from "./session.js";
 
 const BASE = "approval/requests";
 const VERBS = { read: "read", list: "list", delete: "delete" };
@@ -96,7 +96,8 @@ function decision(id, request, at) {
   );
   const decide = (button, verb, data, word) =>
     busy(button, async () => {
-      await askAs("POST", `${BASE}/${segment(id)}/${verb}`, data);
+      const what = `${BASE}/${id} ${request.digest}`;
+      await askWithTouch("POST", `${BASE}/${segment(id)}/${verb}`, data, what);
       await look();
       say(`${word}: ${request.path}`, "good");
       by("again").focus();

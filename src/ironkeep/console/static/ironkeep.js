@@ -135,6 +135,18 @@ export async function sign(options) {
   return (await navigator.credentials.get({ publicKey })).toJSON();
 }
 
+/** Return what a demanded touch stands for; throw unless its challenge is the hash of that. */
+export async function statementOf({ statement, options }) {
+  capable();
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(statement));
+  const { challenge } = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey);
+  const [one, other] = [new Uint8Array(hash), new Uint8Array(challenge)];
+  if (one.length !== other.length || one.some((byte, at) => byte !== other[at])) {
+    throw new Refused(0, ["The server asks to sign something else than it shows: do not touch."]);
+  }
+  return JSON.parse(statement);
+}
+
 /** Return a point in time, given in RFC 3339, in words of this place. */
 export function when(text) {
   const date = new Date(text);

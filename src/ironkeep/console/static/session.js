@@ -1,7 +1,7 @@
 // Signing in. The token lives in a variable of this module: a reload forgets it, and no other page
 // has it. Nothing is ever written to a cookie or a storage of the browser.
 
-import { ask, busy, by, sign } from "./ironkeep.js";
+import { ask, busy, by, Refused, sign, statementOf } from "./ironkeep.js";
 
 let token;
 
@@ -28,16 +28,24 @@ async function login(more) {
   return ask("POST", "auth/passkey/login/finish", { id: begun.data.id, credential, ...more });
 }
 
-/** Ask the API as who signed in; a touch that it takes is given on the way, for this alone. */
-export async function askAs(method, path, data) {
+/** Ask the API as who signed in. */
+export function askAs(method, path, data) {
+  return ask(method, path, data, token);
+}
+
+/** Ask like askAs; where that takes a touch, give it, but only one that stands for `what`. */
+export async function askWithTouch(method, path, data, what) {
   try {
-    return await ask(method, path, data, token);
+    return await askAs(method, path, data);
   } catch (error) {
     if (error.touch === undefined) throw error;
-    const demand = await ask("GET", `auth/passkey/step-up/${error.touch}`);
-    const credential = await sign(demand.data.options);
-    await ask("POST", `auth/passkey/step-up/${error.touch}`, { credential });
-    return ask(method, path, data, token);
+    const route = `auth/passkey/step-up/${error.touch}`;
+    const demand = (await ask("GET", route)).data;
+    if ((await statementOf(demand)).path !== what) {
+      throw new Refused(0, ["The server asks to sign something else: nothing was touched."]);
+    }
+    await ask("POST", route, { credential: await sign(demand.options) });
+    return askAs(method, path, data);
   }
 }
 

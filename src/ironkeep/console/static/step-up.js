@@ -1,7 +1,7 @@
 // One touch for one request: shows what was asked for, and has its challenge signed. What is shown
 // is the very text whose hash is the challenge.
 
-import { ask, busy, by, fill, Refused, say, segment, sign, when } from "./ironkeep.js";
+import { ask, busy, by, fill, say, segment, sign, statementOf, when } from "./ironkeep.js";
 
 const id = location.pathname.split("/").pop();
 const route = `auth/passkey/step-up/${segment(id)}`;
@@ -12,9 +12,8 @@ let options;
 
 async function show() {
   const { data } = await ask("GET", route);
+  const statement = await statementOf(data);
   options = data.options;
-  await requireHash(data.statement, options.publicKey);
-  const statement = JSON.parse(data.statement);
   fill(by("facts"), [
     [WORDS[statement.op] ?? "Change", statement.path],
     ["As", data.name],
@@ -23,16 +22,6 @@ async function show() {
   ]);
   form.hidden = false;
   form.querySelector("button").focus();
-}
-
-/** Throw unless the challenge is the hash of the statement. */
-async function requireHash(statement, publicKey) {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(statement));
-  const { challenge } = PublicKeyCredential.parseRequestOptionsFromJSON(publicKey);
-  const [one, other] = [new Uint8Array(hash), new Uint8Array(challenge)];
-  if (one.length !== other.length || one.some((byte, at) => byte !== other[at])) {
-    throw new Refused(0, ["The server asks to sign something else than it shows: do not touch."]);
-  }
 }
 
 form.addEventListener("submit", (event) => {

@@ -1,0 +1,111 @@
+"""People of a house with passkeys, each with a browser and an authenticator of their own."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+from playwright.sync_api import expect
+
+from ironkeep.testing.chromium import Visitor
+from ironkeep.testing.server import ServerProcess
+
+GUARDED: Final = "secret/data/guarded/key"
+SHARED: Final = "secret/data/shared/key"
+POLICY: Final = """
+path "secret/data/*" { capabilities = ["create", "read", "update"] }
+path "approval/*" { capabilities = ["read", "list", "update"] }
+"""
+
+
+@dataclass
+class Asked:
+    """What somebody who asked for an approval has: their token, what opens it, the number."""
+
+    token: str
+    wrapping: str
+    number: int
+
+
+def set_up(server: ServerProcess, origin: str) -> None:
+    """Configure passkeys for the pages' origin, and keep two secrets that take more than policy."""
+    server.api("POST", "sys/auth/passkey", {"type": "passkey"})
+    party = {"rp_id": urlsplit(origin).hostname, "origins": [origin]}
+    server.api("POST", "auth/passkey/config", party)
+    server.api("PUT", "sys/policies/acl/team", {"policy": POLICY})
+    for path in (GUARDED, SHARED):
+        server.api("POST", path, {"data": {"key": "kept"}})
+    limits = {"hour": 1_000, "day": 1_000, "month": 1_000}
+    server.api("POST", "sys/budgets/defaults/entity", limits)
+    server.api("POST", "sys/classes/secret/data/guarded", {"class": "guarded"})
+    server.api("POST", "sys/classes/secret/data/shared", {"class": "two-person"})
+
+
+@dataclass
+class Person:
+    """Somebody with a name, a browser, and what is plugged into it."""
+
+    name: str
+    visitor: Visitor
+    server: ServerProcess
+    origin: str
+    authenticator: str = ""
+
+    def invite(self) -> str:
+        """Have an administrator make this person known, and return a ticket for them."""
+        path = f"auth/passkey/users/{self.name}"
+        self.server.api("POST", path, {"token_policies": "team"})
+        return str(self.server.api("POST", f"{path}/ticket", {})["data"]["ticket"])
+
+    def open_ticket(self, ticket: str) -> None:
+        """Open the page that a ticket leads to."""
+        self.visitor.page.goto(f"{self.origin}/ui/register?ticket={ticket}")
+
+    def touch(self, label: str) -> None:
+        """Plug in a new authenticator, and register it on the open page."""
+        page = self.visitor.page
+        self.authenticator = self.visitor.add_authenticator()
+        page.get_by_label("A name for this authenticator").fill(label)
+        page.get_by_role("button", name="Register with a touch").click()
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("Your authenticator is registered.")
+
+    def register(self, ticket: str = "") -> None:
+        """Register a first authenticator."""
+        self.open_ticket(ticket or self.invite())
+        self.touch("blue key")
+
+    def credentials(self) -> list[dict[str, Any]]:
+        """Return what is registered in this person's authenticator."""
+        return self.visitor.credentials(self.authenticator)
+
+    def sign_in(self, page: str = "login") -> None:
+        """Open a page and sign in on it."""
+        self.visitor.page.goto(f"{self.origin}/ui/{page}")
+        self.visitor.page.get_by_role("button", name="Sign in with your passkey").click()
+
+    def token(self) -> str:
+        """Sign in, and return the token that the page got: as its own script, nobody else can."""
+        with self.visitor.page.expect_response("**/login/finish") as answered:
+            self.sign_in()
+        return str(answered.value.json()["auth"]["client_token"])
+
+    def read(self, path: str, token: str, **parameters: str) -> httpx.Response:
+        """Read at the API with a token."""
+        given = {name: value for name, value in parameters.items() if value}
+        url = f"{self.server.address}/v1/{quote(path)}"
+        headers = {"X-Vault-Token": token}
+        return httpx.get(url, params=given, headers=headers, trust_env=False)
+
+    def lookup(self, token: str) -> int:
+        """Return the status of asking who a token is."""
+        return self.read("auth/token/lookup-self", token).status_code
+
+    def unwrap(self, asked: Asked) -> httpx.Response:
+        """Open what was asked for, as who asked."""
+        return httpx.post(
+            f"{self.server.address}/v1/sys/wrapping/unwrap",
+            json={"token": asked.wrapping},
+            headers={"X-Vault-Token": asked.token},
+            trust_env=False,
+        )

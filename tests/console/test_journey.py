@@ -1,0 +1,199 @@
+"""What people do on the pages, in the real browser against the real server."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+from tests.console.team import GUARDED, SHARED, Asked, Person, set_up
+
+from ironkeep.testing.chromium import NOTHING, visitor
+from ironkeep.testing.server import ServerProcess
+
+
+@pytest.fixture(scope="module")
+def team(server: ServerProcess, origin: str, browser: Browser) -> Iterator[tuple[Person, Person]]:
+    """Return ann and bob, each with a registered authenticator in a browser of their own."""
+    set_up(server, origin)
+    with ExitStack() as stack:
+        people = [
+            Person(name, stack.enter_context(visitor(browser)), server, origin)
+            for name in ("ann", "bob")
+        ]
+        for person in people:
+            person.register()
+        yield people[0], people[1]
+
+
+@pytest.fixture
+def ann(team: tuple[Person, Person]) -> Person:
+    return team[0]
+
+
+@pytest.fixture
+def bob(team: tuple[Person, Person]) -> Person:
+    return team[1]
+
+
+def test_a_person_registers_and_signs_in(ann: Person, tmp_path: Path) -> None:
+    assert [each["isResidentCredential"] for each in ann.credentials()] == [True]
+    ann.sign_in()
+    page = ann.visitor.page
+    expect(page.get_by_role("heading", name="You are signed in")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("team")
+    page.screenshot(path=tmp_path / "signed-in.png")
+    assert ann.visitor.kept() == NOTHING
+    page.reload()
+    expect(page.get_by_role("heading", name="You are signed in")).to_be_hidden()
+
+
+def test_signing_out_ends_the_token(ann: Person) -> None:
+    token = ann.token()
+    assert ann.lookup(token) == 200
+    ann.visitor.page.get_by_role("button", name="Sign out").click()
+    expect(ann.visitor.page.get_by_role("status")).to_have_text("You are signed out.")
+    assert ann.lookup(token) == 403
+
+
+def test_a_ticket_registers_once(server: ServerProcess, origin: str, browser: Browser) -> None:
+    with visitor(browser) as first, visitor(browser) as second:
+        person = Person("carl", first, server, origin)
+        ticket = person.invite()
+        person.register(ticket=ticket)
+        thief = Person("carl", second, server, origin)
+        thief.open_ticket(ticket)
+        expect(second.page.get_by_role("status")).to_contain_text("the ticket is not valid")
+        expect(second.page.get_by_role("button")).to_have_count(0)
+
+
+def test_the_second_authenticator_follows_the_first(
+    server: ServerProcess, origin: str, browser: Browser, tmp_path: Path
+) -> None:
+    with visitor(browser) as profile:
+        person = Person("dora", profile, server, origin)
+        person.register()
+        page = profile.page
+        expect(page.get_by_role("heading", name="Now a second one")).to_be_visible()
+        page.screenshot(path=tmp_path / "second.png")
+        profile.remove_authenticator(person.authenticator)
+        person.touch("red key in the safe")
+        expect(page.get_by_text("You have 2 authenticators; 2 are needed.")).to_be_visible()
+        page.screenshot(path=tmp_path / "registered.png")
+        person.sign_in()
+        expect(page.locator("#facts")).to_contain_text("dora")
+
+
+def test_an_authenticator_that_does_not_know_its_owner_signs_nobody_in(ann: Person) -> None:
+    ann.visitor.set_verified(ann.authenticator, verified=False)
+    try:
+        ann.sign_in()
+        status = ann.visitor.page.get_by_role("status")
+        expect(status).to_contain_text("Your authenticator gave no answer")
+    finally:
+        ann.visitor.set_verified(ann.authenticator, verified=True)
+    expect(ann.visitor.page.get_by_role("button", name="Sign in")).to_be_enabled()
+
+
+def test_one_touch_opens_one_read(ann: Person, tmp_path: Path) -> None:
+    token = ann.token()
+    refused = ann.read(GUARDED, token)
+    assert refused.status_code == 403
+    assert "insufficient_user_authentication" in refused.headers["www-authenticate"]
+    link = re.search(r"/ui/step-up/[\w-]+", refused.json()["errors"][0])
+    assert link is not None
+    page = ann.visitor.page
+    page.goto(ann.origin + link[0])
+    expect(page.locator("#facts")).to_contain_text(GUARDED)
+    expect(page.locator("#facts")).to_contain_text("ann")
+    page.screenshot(path=tmp_path / "step-up.png")
+    page.get_by_role("button", name="Allow it with a touch").click()
+    expect(page.get_by_role("status")).to_contain_text("Allowed, once")
+    assert ann.read(GUARDED, token).json()["data"]["data"] == {"key": "kept"}
+    assert ann.read(GUARDED, token).status_code == 403
+    page.goto(ann.origin + link[0])
+    expect(page.get_by_role("status")).to_contain_text("nothing waits for a touch here")
+
+
+def test_the_touch_of_somebody_else_allows_nothing(ann: Person, bob: Person) -> None:
+    token = ann.token()
+    link = re.search(r"/ui/step-up/[\w-]+", ann.read(GUARDED, token).json()["errors"][0])
+    assert link is not None
+    page = bob.visitor.page
+    page.goto(ann.origin + link[0])
+    page.get_by_role("button", name="Allow it with a touch").click()
+    expect(page.get_by_role("status")).to_have_attribute("data-kind", "bad")
+    assert ann.read(GUARDED, token).status_code == 403
+
+
+def test_another_person_approves_with_the_number(ann: Person, bob: Person, tmp_path: Path) -> None:
+    asked = ask(ann, reason="Rotate the key: incident 4711")
+    card = inbox(bob)
+    for text in ("ann", SHARED, "Rotate the key: incident 4711", "two-person"):
+        expect(card).to_contain_text(text)
+    bob.visitor.page.screenshot(path=tmp_path / "approvals.png", full_page=True)
+    wrong = str(asked.number % 900 + 100 if asked.number % 900 + 100 != asked.number else 555)
+    number = card.get_by_label("Number on the screen of who asks")
+    number.fill(wrong)
+    card.get_by_role("button", name="Approve with a touch").click()
+    status = bob.visitor.page.get_by_role("status")
+    expect(status).to_contain_text("not the number on the screen")
+    assert ann.unwrap(asked).status_code == 400
+    number.fill(str(asked.number))
+    card.get_by_role("button", name="Approve with a touch").click()
+    expect(status).to_have_text(f"Approved: {SHARED}")
+    assert ann.unwrap(asked).json()["data"]["data"] == {"key": "kept"}
+    assert ann.unwrap(asked).status_code == 400
+
+
+def test_hostile_words_of_a_requester_are_text(ann: Person, bob: Person, tmp_path: Path) -> None:
+    """What is in a path comes from whoever asks, and is read by who decides."""
+    path = f"{SHARED}<img src=x onerror=alert(1)>'\"&lt;/code>"
+    reason = "<script>fetch('//evil')</script><b>approve me</b>"
+    asked = ask(ann, path=path, reason=reason)
+    card = inbox(bob)
+    expect(card).to_contain_text(path)
+    expect(card).to_contain_text(reason)
+    assert card.locator("img, script, b").count() == 0
+    bob.visitor.page.screenshot(path=tmp_path / "hostile.png", full_page=True)
+    assert bob.visitor.violations() == []
+    assert bob.visitor.origins == {bob.origin}
+    card.get_by_role("button", name="Refuse").click()
+    expect(bob.visitor.page.get_by_role("status")).to_contain_text("Refused")
+    expect(bob.visitor.page.locator("#requests")).to_have_text("Nothing waits for you.")
+    assert ann.unwrap(asked).status_code == 400
+
+
+def test_nobody_sees_their_own_request_in_the_inbox(ann: Person) -> None:
+    """A refusal makes its requester wait, so this one comes from somebody new."""
+    ann.sign_in("approvals")
+    expect(ann.visitor.page.locator("#requests")).to_have_text("Nothing waits for you.")
+
+
+def test_nothing_was_asked_of_anybody_else_and_nothing_was_forbidden(
+    ann: Person, bob: Person
+) -> None:
+    for person in (ann, bob):
+        person.sign_in()
+        expect(person.visitor.page.get_by_role("button", name="Sign out")).to_be_visible()
+        assert person.visitor.origins == {person.origin}
+        assert person.visitor.violations() == []
+        assert person.visitor.errors == []
+        assert person.visitor.kept() == NOTHING
+
+
+def ask(person: Person, path: str = SHARED, reason: str = "") -> Asked:
+    token = person.token()
+    answer = person.read(path, token, reason=reason).json()
+    assert "wrap_info" in answer, answer
+    number = re.search(r"number (\d{3})\b", " ".join(answer["warnings"]))
+    assert number is not None
+    return Asked(token, answer["wrap_info"]["token"], int(number[1]))
+
+
+def inbox(person: Person) -> Locator:
+    person.sign_in("approvals")
+    card = person.visitor.page.locator("#requests > li")
+    expect(card).to_have_count(1)
+    return card
