@@ -136,10 +136,15 @@ def _reading(parameters: Mapping[str, list[str]]) -> Operation:
 
 
 def parse_body(body: bytes, content_type: bytes) -> dict[str, Any]:
-    """Return the fields in a body: a form if it says so and does not look like JSON, else JSON."""
+    """Return the fields in a body: a form if it says so and does not look like JSON, else JSON.
+
+    A pushed Security Event Token (RFC 8935) is the field `set`.
+    """
     text = body.lstrip(b" \t\r\n")
     if not text:
         return {}
+    if _media_type(content_type) == b"application/secevent+jwt":
+        return {"set": text.rstrip(b" \t\r\n").decode("ascii", "replace")}
     if text[:1] not in b"{[" and _media_type(content_type) == b"application/x-www-form-urlencoded":
         return {k: v[0] if len(v) == 1 else v for k, v in _query(text).items()}
     return parse_json(body)
