@@ -21,22 +21,16 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
-from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.approvals import Approvals
-from ironkeep.kernel.authenticators import Authenticators
 from ironkeep.kernel.barrier import Barrier, DueRecord, Store
 from ironkeep.kernel.baselines import Baselines
-from ironkeep.kernel.budgets import Budgets
-from ironkeep.kernel.classes import Classes
 from ironkeep.kernel.connections import Connections
 from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
 from ironkeep.kernel.credentials import Credentials
 from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
-from ironkeep.kernel.devices import Devices, held_key
+from ironkeep.kernel.devices import held_key
 from ironkeep.kernel.effects import Effects
-from ironkeep.kernel.flow_table import FlowTable
-from ironkeep.kernel.guards import Guards
+from ironkeep.kernel.gate import Gate
 from ironkeep.kernel.history import History
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.journal import Journal, Receipt
@@ -62,7 +56,6 @@ from ironkeep.kernel.scope import Scope
 from ironkeep.kernel.seal import Seal
 from ironkeep.kernel.segments import OPTION as SEGMENT, Segments
 from ironkeep.kernel.state import State, Tx
-from ironkeep.kernel.step_ups import StepUps
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
 from ironkeep.kernel.token_store import StoredToken
 from ironkeep.kernel.tokens import Tokens
@@ -95,10 +88,10 @@ class Settings:
     """Those that this server may open, beside the house; None is all of them."""
 
 
-class House:
-    """The kernel's services and state."""
+class House(Gate):
+    """The kernel's services and state; those that are asked beyond policy are the Gate's."""
 
-    def __init__(  # noqa: PLR0915  # the wiring is one list
+    def __init__(
         self,
         storage: Storage,
         journal: Journal,
@@ -136,22 +129,10 @@ class House:
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
-        self.devices: Final = Devices(self.store)
-        self.classes: Final = Classes(self.store, self.history)
-        self.alerts: Final = Alerts(self.store, journal.append)
-        self.authenticators: Final = Authenticators(self.store, self.alerts)
-        self.step_ups: Final = StepUps(self.store, self.authenticators)
-        self.tokens.on_ended.append(self.step_ups.ended)
-        self.budgets: Final = Budgets(self.store, self.identity)
-        self.approvals: Final = Approvals(self.store, self.tokens, self.devices, self.alerts)
-        self.guards: Final = Guards(
-            self.classes, self.alerts, self.budgets, self.approvals, self.step_ups,
+        super().__init__(
+            self.store, self.history, self.identity, self.tokens, self.segments, journal.append,
             settings.api_addr,
         )  # fmt: skip
-        self.flows: Final = FlowTable(
-            self.store, self.history, self.segments, self.devices, self.tokens.store
-        )
-        self.on_client_ca: Callable[[bytes], None] = _unheard
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
