@@ -6,6 +6,7 @@ works as in Vault (`password=…`), and is seen by whoever sees the process list
 
 import argparse
 import getpass
+import importlib
 from typing import Any, Final
 
 from ironkeep.cli import render, tokenfile
@@ -18,7 +19,7 @@ from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 
-_METHODS: Final = ("token", "userpass")
+_METHODS: Final = ("token", "userpass", "passkey")
 
 
 def _login(context: Context) -> int:
@@ -28,6 +29,8 @@ def _login(context: Context) -> int:
     client = connect(context)
     if args.method == "token":
         document = _with_token(client, terminal, args.arguments)
+    elif args.method == "passkey":
+        document = _with_passkey(client, terminal, args)
     else:
         document = _with_password(client, terminal, args)
     return _finish(context, document)
@@ -69,6 +72,19 @@ def _with_password(client: Client, terminal: Terminal, args: argparse.Namespace)
     return client.write(f"auth/{path}/login/{name}", data) or {}
 
 
+def _with_passkey(client: Client, terminal: Terminal, args: argparse.Namespace) -> dict[str, Any]:
+    data = data_of(args.arguments, terminal)
+    username = str(data.pop("username", ""))
+    if data:
+        raise InvalidRequest("a login with a passkey takes username=NAME, or nothing")
+    path = (args.path or args.method).strip("/")
+    # Loaded when it is needed: what speaks to security keys takes longer than other commands do.
+    found: dict[str, Any] = importlib.import_module("ironkeep.cli.passkey").log_in(
+        client, terminal, path, username
+    )
+    return found
+
+
 def _finish(context: Context, document: dict[str, Any]) -> int:
     args, terminal = context.args, context.terminal
     auth = document.get("auth")
@@ -89,7 +105,7 @@ def _finish(context: Context, document: dict[str, Any]) -> int:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("arguments", metavar="TOKEN | key=value", nargs="*", default=[])
-    add("--method", metavar="NAME", default="token", help="token (the default) or userpass")
+    add("--method", metavar="NAME", default="token", help="token (the default), passkey, userpass")
     add("--path", metavar="PATH", help="where the method is mounted, if not at its name")
     add("--no-store", action="store_true", help="do not keep the token")
     add("--no-print", action="store_true", help="do not print the token")
@@ -101,6 +117,7 @@ LOGIN: Final = Command(
     "[TOKEN | key=value...]",
     "  $ ironkeep login                                  (asks for a token)\n"
     "  $ ironkeep login - < token.txt\n"
-    "  $ ironkeep login -method=userpass username=ada    (asks for the password)",
+    "  $ ironkeep login -method=userpass username=ada    (asks for the password)\n"
+    "  $ ironkeep login -method=passkey                  (a touch, here or in the browser)",
     _arguments,
 )
