@@ -27,6 +27,7 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
+from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.testing.server import ServerProcess
 
@@ -137,7 +138,8 @@ def plant_mounts(client: Client, words: Words) -> str:
     client.post(f"sys/mounts/{mount}/tune", {"description": value("tuned description")})
     client.post("sys/mounts/kv1", {"type": "kv"})
     client.post(f"sys/auth/{name('method')}", {"type": "userpass"})
-    client.post("sys/auth/userpass", {"type": "userpass", "description": value("method text")})
+    for kind in AUTH_TYPES - {"token"}:
+        client.post(f"sys/auth/{kind}", {"type": kind, "description": value("method text")})
     client.post(f"sys/mounts/{name('before')}", {"type": "kv"})
     client.post("sys/remount", {"from": name("before"), "to": name("after")})
     client.send("DELETE", f"sys/mounts/{name('after')}")
@@ -225,7 +227,8 @@ def plant_rest(client: Client, words: Words) -> None:
 
 MOUNTED: Final = {
     "system": "sys", "kv": "kv1", "cubbyhole": "cubbyhole", "database": "database",
-    "incident": "incident", "token": "auth/token", "userpass": "auth/userpass",
+    "incident": "incident", "approval": "approval", "device": "device", "segment": "segment",
+    **{kind: f"auth/{kind}" for kind in AUTH_TYPES},
 }  # fmt: skip
 ENDS_THE_TEST: Final = {"seal", "revoke-self"}
 METHODS: Final = {

@@ -13,6 +13,7 @@ from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.core.errors import IntegrityError, IronkeepError, PermissionDenied
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
+from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.mounts import TABLE
 from ironkeep.kernel.places import MOUNTS
@@ -24,7 +25,7 @@ from ironkeep.testing.vault import Vault
 EXTRA: Final = (
     ("sys/mounts/kv1", {"type": "kv"}),
     ("sys/mounts/database", {"type": "database"}),
-    ("sys/auth/userpass", {"type": "userpass"}),
+    *((f"sys/auth/{kind}", {"type": kind}) for kind in AUTH_TYPES if kind != "token"),
 )
 PARAMETER: Final = re.compile(r"\{\w+(\.\.\.)?\}")
 USER: Final = {"password": "correct horse", "token_policies": ["default"]}
@@ -229,6 +230,17 @@ RELEASING: Final = [case for case in CASES if case.route.releases]
 ELSEWHERE: Final = {
     # Need a database: tests/engines/test_database.py asks for each of them.
     "read database/static-creds/{name}",
+    # Need a role, a certificate, a signed token or an authenticator: the tests of each in
+    # tests/auth ask for them.
+    "update auth/approle/login",
+    "update auth/approle/role/{role_name}/secret-id",
+    "update auth/approle/role/{role_name}/custom-secret-id",
+    "update auth/cert/login",
+    "update auth/jwt/login",
+    "update auth/passkey/login/finish",
+    "update auth/passkey/cli/finish",
+    # Needs people with authenticators who agree.
+    "update sys/break-glass/open",
     # Needs a vault without keys, see below.
     "update sys/init",
 }
