@@ -17,6 +17,7 @@ from ironkeep.access.devices import DeviceEngine
 from ironkeep.access.segments import SegmentEngine
 from ironkeep.adapters import log
 from ironkeep.adapters.node_logs import NodeLogs
+from ironkeep.adapters.notify import notifiers_of
 from ironkeep.adapters.outbound_http import HttpOutbound
 from ironkeep.adapters.sqlite import SqliteStorage
 from ironkeep.adapters.system import SystemClock, SystemEntropy
@@ -42,6 +43,7 @@ from ironkeep.incident.engine import Incident
 from ironkeep.kernel.epochs import FIRST_EPOCH, split_origin
 from ironkeep.kernel.house import House, Settings
 from ironkeep.kernel.journal import Journal
+from ironkeep.kernel.notices import Notices
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Plugin
@@ -129,6 +131,7 @@ class Server:
         self.house.on_client_ca = self.client_cas.append
         self.house.older_log = self.logs.older
         self.house.outbound = HttpOutbound()
+        Notices(self.house, notifiers_of(config.mails, config.webhooks))
         self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:

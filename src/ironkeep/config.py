@@ -9,6 +9,8 @@ effect. Keys of Vault that change nothing here are accepted by name (`disable_ml
     audit { path = "/var/lib/ironkeep/audit"  name = "node-1"  mirror = "/srv/mirror" }
     witness "tower" { address = "https://…"  vkey = "…" }
     seal "file" { path = "/etc/ironkeep/seal.key" }
+    mail "security" { address = "mx:587"  from = "…"  to = ["…"] }
+    webhook "chat" { url = "https://…"  secret_file = "…" }
     segments = ["prod"]
     segment "prod" { key_file = "/etc/ironkeep/prod.key" }
 """
@@ -34,7 +36,8 @@ _WITHOUT_EFFECT: Final = frozenset(
 )  # fmt: skip
 _TOP: Final = frozenset(
     {"listener", "storage", "backend", "audit", "witness", "quorum", "seal", "default_lease_ttl",
-     "max_lease_ttl", "api_addr", "cluster_name", "segments", "segment"}
+     "max_lease_ttl", "api_addr", "cluster_name", "segments", "segment",
+     "mail", "webhook"}
 )  # fmt: skip
 _LISTENER: Final = frozenset(
     {"address", "cluster_address", "tls_cert_file", "tls_key_file", "tls_disable",
@@ -75,6 +78,30 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail server, and whom it tells of alerts and of requests that wait for approval."""
+
+    name: str
+    host: str
+    port: int
+    sender: str
+    to: tuple[str, ...]
+    starttls: bool = True
+    username: str = ""
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that is told the same, in documents signed with a shared secret."""
+
+    name: str
+    url: str
+    secret_file: Path
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that a server is told from outside. `path` None means: keep nothing."""
 
@@ -93,6 +120,8 @@ class Config:
     segments: tuple[str, ...] | None = None
     """Those whose keys this server may hold, beside the house's; None is all of them."""
     segment_key_files: tuple[tuple[str, Path], ...] = ()
+    mails: tuple[Mail, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     ignored: tuple[str, ...] = field(default=())
 
 
@@ -137,6 +166,8 @@ def parse(text: str) -> Config:
         seal_key_file=_seal(body),
         segments=_segments(body),
         segment_key_files=_segment_key_files(body),
+        mails=tuple(_mail(block) for block in body.blocks("mail", 1)),
+        webhooks=tuple(_webhook(block) for block in body.blocks("webhook", 1)),
         ignored=_ignored(body),
     )
 
@@ -210,6 +241,45 @@ def _witness(block: hcl.Item) -> Witness:
     if not (address and vkey):
         raise block.error("a witness needs address and vkey")
     return Witness(block.labels[0], address, vkey)
+
+
+def _mail(block: hcl.Item) -> Mail:
+    names = frozenset({"address", "from", "to", "tls_disable", "username", "password_file"})
+    given = _known(block, names)
+    host, _, port = _text(block, given, "address").rpartition(":")
+    if not host or not _is_number(port) or int(port) >= 1 << 16:
+        raise block.error("address of a mail server is host:port")
+    sender, to = _text(block, given, "from"), given.get("to")
+    if not isinstance(to, list | tuple) or not all(isinstance(each, str) for each in to):
+        raise block.error('to is a list of addresses: to = ["security@example.com"]')
+    addresses = (sender, *(str(each) for each in to))
+    if len(addresses) < 2 or not all("@" in each and each.isprintable() for each in addresses):  # noqa: PLR2004 - from, and somebody
+        raise block.error("mail needs the addresses from and to")
+    username, password = (_text(block, given, name) for name in ("username", "password_file"))
+    plain = _flag(block, given.get("tls_disable", False))
+    if bool(username) != bool(password) or (plain and password):
+        raise block.error("give username and password_file together, and never without TLS")
+    return Mail(
+        block.labels[0],
+        host.strip("[]"),
+        int(port),
+        sender,
+        addresses[1:],
+        starttls=not plain,
+        username=username,
+        password_file=Path(password) if password else None,
+    )
+
+
+def _webhook(block: hcl.Item) -> Webhook:
+    given = _known(block, frozenset({"url", "secret_file", "ca_file"}))
+    url, secret, ca = (_text(block, given, name) for name in ("url", "secret_file", "ca_file"))
+    local = url.startswith(("http://127.0.0.1:", "http://[::1]:"))
+    if not (url.startswith("https://") or local) or not url.isprintable():
+        raise block.error("url of a webhook is https://…, or http:// to this machine")
+    if not secret:
+        raise block.error("a webhook needs a secret_file")
+    return Webhook(block.labels[0], url, Path(secret), Path(ca) if ca else None)
 
 
 def _seal(body: hcl.Body) -> Path | None:

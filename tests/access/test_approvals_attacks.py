@@ -374,7 +374,7 @@ def test_weakening_a_rule_of_two_persons_takes_another_person() -> None:
     approve(e.vault, e.ann, asked)
     assert unwrap(e.vault, e.reader, asked).error is None
     assert e.vault.read("sys/classes/secret/data/prod").error is NotFound
-    assert alerts(e.vault) == ["secret/data/prod went from class two-person to no rule"]
+    assert alerts(e.vault) == ["a rule went from class two-person to no rule"]
     assert unwrap(e.vault, e.reader, asked).error is InvalidRequest
 
 

@@ -15,7 +15,7 @@ What is kept lives as long as its wrapping token: it lapses, is revoked, and die
 that its requester issued, as that does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -82,6 +82,7 @@ class Approvals:
         self._devices: Final = devices
         self._alerts: Final = alerts
         self.standings: Final = Standings(stores)
+        self.on_ask: Final[list[Callable[[Tx, Kept], None]]] = []
         tokens.on_ended.append(self._ended)
 
     def ask(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response:
@@ -100,6 +101,8 @@ class Approvals:
         self.standings.asked(
             call.tx, kept.entity, Asked(kept.accessor, kept.op, kept.path, call.now_ns)
         )
+        for listener in self.on_ask:
+            listener(call.tx, kept)
         info = {
             "token": token,
             "accessor": kept.accessor,

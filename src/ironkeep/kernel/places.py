@@ -27,6 +27,7 @@ CLASSES: Final = "sys/classes"
 ALERTS: Final = "sys/alerts"
 BUDGETS: Final = "sys/budgets"
 APPROVALS: Final = "sys/approvals"
+NOTICES: Final = "sys/notices"
 BREAK_GLASS: Final = "sys/break-glass"
 SEGMENTS: Final = "sys/segments"
 

@@ -110,7 +110,7 @@ def _weaken(call: Call, mount: Mount, prefix: str, after: Rule | None) -> Respon
     record = call.actor().record
     now = "no rule" if after is None else after.guard
     house.alerts.raise_(
-        call.tx, "class", f"{_path_of(mount, prefix)} went from class {before.guard} to {now}",
+        call.tx, "class", f"a rule went from class {before.guard} to {now}",
         call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
     )  # fmt: skip
     return None
