@@ -129,24 +129,23 @@ class House(Gate):
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
+        begin, append = self.state.begin, journal.append
         super().__init__(
-            self.store, self.history, self.identity, self.tokens, self.segments, journal.append,
+            self.store, self.history, self.identity, self.tokens, self.segments, append,
             settings.api_addr,
         )  # fmt: skip
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
-        self.effects: Final = Effects(
-            self.store, self.state.begin, journal.append, clock.now_ns, self._defect
-        )  # fmt: skip
+        self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
         connections = Connections(self.store, connectors or {})
-        secrets = CredentialStore(self.store, entropy)
-        self.credentials: Final = Credentials(secrets, connections, self.effects)
+        kept = CredentialStore(self.store, entropy)
+        self.credentials: Final = Credentials(kept, connections, self.effects)
         self.effects.register(CREDENTIALS, self.credentials.resume)
         self.effects.register(PASSING, Passing(self.store).remove)
         self.outbound: Outbound = Nowhere()
         self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
-        self.scope: Final = Scope(self.store, self.state.begin, journal.append)
+        self.scope: Final = Scope(self.store, begin, append)
         self.credentials.on_linked.append(self.scope.credential_linked)
         self.baselines.on_baseline.append(self.scope.baselined)
         self.failure = ""
