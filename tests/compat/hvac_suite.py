@@ -21,7 +21,7 @@ _API = "tests/integration_tests/api"
 FILES = (
     f"{_API}/secrets_engines/test_kv_v1.py",
     f"{_API}/secrets_engines/test_kv_v2.py",
-    f"{_API}/auth_methods/test_token.py",
+    *(f"{_API}/auth_methods/test_{name}.py" for name in ("approle", "cert", "jwt", "token")),
     *(
         f"{_API}/system_backend/test_{name}.py"
         for name in (
@@ -29,6 +29,7 @@ FILES = (
             "policies", "policy", "seal", "wrapping",
         )
     ),
+    "tests/integration_tests/v1/test_approle.py",
     "tests/integration_tests/v1/test_integration.py",
     "tests/integration_tests/v1/test_system_backend.py",
 )  # fmt: skip
