@@ -87,9 +87,18 @@ class Settings:
     segments: frozenset[str] | None = None
     """Those that this server may open, beside the house; None is all of them."""
 
+    @property
+    def limits(self) -> Limits:
+        """How long tokens and leases live where nothing else says so."""
+        return Limits(self.default_ttl_seconds, self.max_ttl_seconds)
+
 
 class House(Gate):
     """The kernel's services and state; those that are asked beyond policy are the Gate's."""
+
+    barrier: Barrier | None = None
+    reader: AuditReader | None = None
+    failure = ""
 
     def __init__(
         self,
@@ -116,8 +125,6 @@ class House(Gate):
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
-        self.barrier: Barrier | None = None
-        self.reader: AuditReader | None = None
         self.older_log: Callable[[str], Leaves | None] = _unheard
         self.history: Final = History(self.store)
         self.segments: Final = Segments(self.store, self.history, entropy, settings.segments)
@@ -125,8 +132,9 @@ class House(Gate):
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
-        limits = Limits(settings.default_ttl_seconds, settings.max_ttl_seconds)
-        self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
+        self.tokens: Final = Tokens(
+            self.store, self.policies, self.identity, self.leases, settings.limits
+        )
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
         begin, append = self.state.begin, journal.append
@@ -148,7 +156,6 @@ class House(Gate):
         self.scope: Final = Scope(self.store, begin, append)
         self.credentials.on_linked.append(self.scope.credential_linked)
         self.baselines.on_baseline.append(self.scope.baselined)
-        self.failure = ""
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)
         self._routing: Final = Routing(plugins, self.mounts, self.store)
