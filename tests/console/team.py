@@ -1,5 +1,6 @@
 """People of a house with passkeys, each with a browser and an authenticator of their own."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -24,6 +25,7 @@ class Asked:
 
     token: str
     wrapping: str
+    accessor: str
     number: int
 
 
@@ -79,6 +81,16 @@ class Person:
         """Return what is registered in this person's authenticator."""
         return self.visitor.credentials(self.authenticator)
 
+    def touches(self) -> int:
+        """Return how often this person's authenticator has signed."""
+        return int(self.credentials()[0]["signCount"])
+
+    def step_up_link(self, path: str, token: str) -> str:
+        """Read what takes a touch; return where that is given, without the origin."""
+        link = re.search(r"/ui/step-up/[\w-]+", self.read(path, token).json()["errors"][0])
+        assert link is not None
+        return link[0]
+
     def sign_in(self, page: str = "login") -> None:
         """Open a page and sign in on it."""
         self.visitor.page.goto(f"{self.origin}/ui/{page}")
@@ -101,11 +113,12 @@ class Person:
         """Return the status of asking who a token is."""
         return self.read("auth/token/lookup-self", token).status_code
 
+    def post(self, path: str, data: dict[str, str], token: str = "") -> httpx.Response:
+        """Write to the API."""
+        url = f"{self.server.address}/v1/{path}"
+        headers = {"X-Vault-Token": token} if token else {}
+        return httpx.post(url, json=data, headers=headers, trust_env=False)
+
     def unwrap(self, asked: Asked) -> httpx.Response:
         """Open what was asked for, as who asked."""
-        return httpx.post(
-            f"{self.server.address}/v1/sys/wrapping/unwrap",
-            json={"token": asked.wrapping},
-            headers={"X-Vault-Token": asked.token},
-            trust_env=False,
-        )
+        return self.post("sys/wrapping/unwrap", {"token": asked.wrapping}, asked.token)

@@ -1,16 +1,21 @@
 """What people do on the pages, in the real browser against the real server."""
 
 import re
-from collections.abc import Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 from tests.console.team import GUARDED, SHARED, Asked, Person, set_up
 
 from ironkeep.testing.chromium import NOTHING, visitor
 from ironkeep.testing.server import ServerProcess
+
+NUMBERS = count(1)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +40,18 @@ def ann(team: tuple[Person, Person]) -> Person:
 @pytest.fixture
 def bob(team: tuple[Person, Person]) -> Person:
     return team[1]
+
+
+@pytest.fixture
+def eve(
+    server: ServerProcess, origin: str, browser: Browser, team: tuple[Person, Person]
+) -> Iterator[Person]:
+    """Return somebody new: whose request was refused has to wait before the next."""
+    del team
+    with visitor(browser) as profile:
+        person = Person(f"eve-{next(NUMBERS)}", profile, server, origin)
+        person.register()
+        yield person
 
 
 def test_a_person_registers_and_signs_in(ann: Person, tmp_path: Path) -> None:
@@ -116,42 +133,66 @@ def test_one_touch_opens_one_read(ann: Person, tmp_path: Path) -> None:
     expect(page.get_by_role("status")).to_contain_text("nothing waits for a touch here")
 
 
+@pytest.mark.parametrize("consistent", [False, True], ids=["text alone", "text and challenge"])
+def test_a_page_signs_only_what_it_shows(ann: Person, consistent: bool) -> None:
+    """Whoever alters the answer on its way gets no signature over something else."""
+    token = ann.token()
+    link = ann.step_up_link(GUARDED, token)
+    page, touches = ann.visitor.page, ann.touches()
+    page.route(
+        "**/v1/auth/passkey/step-up/*", altering("guarded", "harmless", consistent=consistent)
+    )
+    try:
+        page.goto(ann.origin + link)
+        if consistent:
+            page.get_by_role("button", name="Allow it with a touch").click()
+            expect(page.get_by_role("status")).to_contain_text("another challenge was signed")
+        else:
+            status = page.get_by_role("status")
+            expect(status).to_contain_text("something else than it shows")
+            expect(page.get_by_role("button")).to_have_count(0)
+            assert ann.touches() == touches
+    finally:
+        page.unroute_all()
+    assert ann.read(GUARDED, token).status_code == 403
+
+
 def test_the_touch_of_somebody_else_allows_nothing(ann: Person, bob: Person) -> None:
     token = ann.token()
-    link = re.search(r"/ui/step-up/[\w-]+", ann.read(GUARDED, token).json()["errors"][0])
-    assert link is not None
     page = bob.visitor.page
-    page.goto(ann.origin + link[0])
+    page.goto(ann.origin + ann.step_up_link(GUARDED, token))
     page.get_by_role("button", name="Allow it with a touch").click()
     expect(page.get_by_role("status")).to_have_attribute("data-kind", "bad")
     assert ann.read(GUARDED, token).status_code == 403
 
 
-def test_another_person_approves_with_the_number(ann: Person, bob: Person, tmp_path: Path) -> None:
-    asked = ask(ann, reason="Rotate the key: incident 4711")
+def test_another_person_approves_with_the_number(eve: Person, bob: Person, tmp_path: Path) -> None:
+    asked = ask(eve, reason="Rotate the key: incident 4711")
     card = inbox(bob)
-    for text in ("ann", SHARED, "Rotate the key: incident 4711", "two-person"):
+    for text in (eve.name, SHARED, "Rotate the key: incident 4711", "two-person"):
         expect(card).to_contain_text(text)
     bob.visitor.page.screenshot(path=tmp_path / "approvals.png", full_page=True)
-    wrong = str(asked.number % 900 + 100 if asked.number % 900 + 100 != asked.number else 555)
+    wrong = str(200 if asked.number == 100 else 100)
     number = card.get_by_label("Number on the screen of who asks")
     number.fill(wrong)
     card.get_by_role("button", name="Approve with a touch").click()
     status = bob.visitor.page.get_by_role("status")
     expect(status).to_contain_text("not the number on the screen")
-    assert ann.unwrap(asked).status_code == 400
+    assert eve.unwrap(asked).status_code == 400
     number.fill(str(asked.number))
+    touches = bob.touches()
     card.get_by_role("button", name="Approve with a touch").click()
     expect(status).to_have_text(f"Approved: {SHARED}")
-    assert ann.unwrap(asked).json()["data"]["data"] == {"key": "kept"}
-    assert ann.unwrap(asked).status_code == 400
+    assert bob.touches() == touches + 1
+    assert eve.unwrap(asked).json()["data"]["data"] == {"key": "kept"}
+    assert eve.unwrap(asked).status_code == 400
 
 
-def test_hostile_words_of_a_requester_are_text(ann: Person, bob: Person, tmp_path: Path) -> None:
+def test_hostile_words_of_a_requester_are_text(eve: Person, bob: Person, tmp_path: Path) -> None:
     """What is in a path comes from whoever asks, and is read by who decides."""
     path = f"{SHARED}<img src=x onerror=alert(1)>'\"&lt;/code>"
     reason = "<script>fetch('//evil')</script><b>approve me</b>"
-    asked = ask(ann, path=path, reason=reason)
+    asked = ask(eve, path=path, reason=reason)
     card = inbox(bob)
     expect(card).to_contain_text(path)
     expect(card).to_contain_text(reason)
@@ -162,13 +203,33 @@ def test_hostile_words_of_a_requester_are_text(ann: Person, bob: Person, tmp_pat
     card.get_by_role("button", name="Refuse").click()
     expect(bob.visitor.page.get_by_role("status")).to_contain_text("Refused")
     expect(bob.visitor.page.locator("#requests")).to_have_text("Nothing waits for you.")
-    assert ann.unwrap(asked).status_code == 400
+    assert eve.unwrap(asked).status_code == 400
 
 
-def test_nobody_sees_their_own_request_in_the_inbox(ann: Person) -> None:
-    """A refusal makes its requester wait, so this one comes from somebody new."""
-    ann.sign_in("approvals")
-    expect(ann.visitor.page.locator("#requests")).to_have_text("Nothing waits for you.")
+def test_nobody_decides_on_their_own_request(eve: Person) -> None:
+    asked = ask(eve)
+    eve.sign_in("approvals")
+    expect(eve.visitor.page.locator("#requests")).to_have_text("Nothing waits for you.")
+    assert eve.unwrap(asked).status_code == 400
+    withdraw(eve, asked)
+
+
+def test_an_approver_signs_for_this_approval_alone(eve: Person, bob: Person) -> None:
+    """A server, or who sits before it, that asks to sign another statement gets nothing."""
+    asked = ask(eve)
+    card = inbox(bob)
+    page, touches = bob.visitor.page, bob.touches()
+    page.route("**/v1/auth/passkey/step-up/*", altering(asked.accessor, "other", consistent=True))
+    try:
+        card.get_by_label("Number on the screen of who asks").fill(str(asked.number))
+        card.get_by_role("button", name="Approve with a touch").click()
+        status = page.get_by_role("status")
+        expect(status).to_contain_text("something else: nothing was touched")
+    finally:
+        page.unroute_all()
+    assert bob.touches() == touches
+    assert eve.unwrap(asked).status_code == 400
+    withdraw(eve, asked)
 
 
 def test_nothing_was_asked_of_anybody_else_and_nothing_was_forbidden(
@@ -183,13 +244,38 @@ def test_nothing_was_asked_of_anybody_else_and_nothing_was_forbidden(
         assert person.visitor.kept() == NOTHING
 
 
+def altering(old: str, new: str, *, consistent: bool) -> Callable[[Route], None]:
+    """Return what puts another text into a demand on its way to the page, and maybe its hash."""
+
+    def alter(route: Route) -> None:
+        if route.request.method != "GET":
+            route.continue_()
+            return
+        answer = route.fetch()
+        document = answer.json()
+        text = document["data"]["statement"].replace(old, new)
+        document["data"]["statement"] = text
+        if consistent:
+            challenge = urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()
+            document["data"]["options"]["publicKey"]["challenge"] = challenge
+        route.fulfill(response=answer, json=document)
+
+    return alter
+
+
+def withdraw(person: Person, asked: Asked) -> None:
+    path = f"approval/requests/{asked.accessor}/withdraw"
+    assert person.post(path, {}, asked.token).status_code == 204
+
+
 def ask(person: Person, path: str = SHARED, reason: str = "") -> Asked:
     token = person.token()
     answer = person.read(path, token, reason=reason).json()
     assert "wrap_info" in answer, answer
     number = re.search(r"number (\d{3})\b", " ".join(answer["warnings"]))
     assert number is not None
-    return Asked(token, answer["wrap_info"]["token"], int(number[1]))
+    info = answer["wrap_info"]
+    return Asked(token, info["token"], info["accessor"], int(number[1]))
 
 
 def inbox(person: Person) -> Locator:
