@@ -26,7 +26,7 @@ from ironkeep.access.posture_state import (
     AGENT,
     RULES,
     SHIPPED,
-    Exception_,
+    Exemption,
     catalogue_of,
     judge,
     keep_catalogue,
@@ -226,7 +226,7 @@ def write_exception(call: Call, given: Excuse) -> Response:
     state = state_of(call, record.id)
     until_ns = call.now_ns + given.ttl * SECOND_NS
     live = {rule: each for rule, each in state.excused.items() if each.until_ns > call.now_ns}
-    live[given.rule] = Exception_(session.name[:128], given.reason, until_ns)
+    live[given.rule] = Exemption(session.name[:128], given.reason, until_ns)
     if len(live) > MAX_EXCEPTIONS or len(given.rule) > MAX_REASON:
         raise TooLarge(f"a device has at most {MAX_EXCEPTIONS} exceptions")
     keep_state(call, record.id, msgspec.structs.replace(state, excused=live))

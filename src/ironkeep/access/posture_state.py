@@ -36,6 +36,9 @@ MAX_NEEDED: Final = 100
 AGENT: Final = "agent"
 OSQUERY: Final = "osquery"
 
+MAX_TOLD: Final = 8
+"""Reasons in one refusal: who has mended these is told the next. All are in the device's state."""
+
 RULES: Final = "posture/rules"
 KEV: Final = "posture/kev"
 SHIPPED: Final = files("ironkeep.access").joinpath("posture_rules.json").read_bytes()
@@ -48,7 +51,7 @@ class Seen(msgspec.Struct, frozen=True):
     last_ns: int
 
 
-class Exception_(msgspec.Struct, frozen=True):  # noqa: N801 - the word is taken
+class Exemption(msgspec.Struct, frozen=True):
     """Somebody decided that a device need not meet a rule for a while."""
 
     by: str
@@ -73,7 +76,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     data_as_of: str = ""
     findings: tuple[Finding, ...] = ()
     seen: dict[str, Seen] = {}
-    excused: dict[str, Exception_] = {}
+    excused: dict[str, Exemption] = {}
     blocks: dict[str, Block] = {}
     needs_rule: tuple[str, ...] = ()
 
@@ -150,7 +153,7 @@ def conclude(call: Call, record: DeviceRecord, state: State, verdict: Verdict) -
     blocks = [f"{name} says: {each.reason}" for name, each in state.blocks.items() if each.active]
     compliant = verdict.compliant and not blocks
     faults = [each.text for each in verdict.findings if each.rule in verdict.refusing]
-    findings = tuple(blocks + faults)
+    findings = tuple((blocks + faults)[:MAX_TOLD])
     after = msgspec.structs.replace(
         record, posture_ok=compliant, posture_until_ns=verdict.until_ns, findings=findings
     )

@@ -214,7 +214,7 @@ def _cycle(system: OperatingSystem, version: str) -> Cycle | None:
 def _program(named: Sequence[tuple[str, Software]], rule: SoftwareRule) -> Iterator[_Fault]:
     """Yield at most one fault: a rule is broken once, by whichever programs break it."""
     for name, program in named:
-        if program.src in rule.tables and any(matches(each, name) for each in rule.names):
+        if program.src in rule.tables and matches(rule.names, name):
             problem = _program_problem(program, rule)
             if problem:
                 yield _Fault(

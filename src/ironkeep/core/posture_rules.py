@@ -7,6 +7,7 @@ none unless the file says so.
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ from ironkeep.core.posture_report import Family, Source
 from ironkeep.core.software_version import MAX_VERSION, Scheme, Unparsable, compare
 
 MAX_RULES_BYTES: Final = 512 * 1024
+MAX_SOFTWARE_RULES: Final = 256
+"""Each is asked of each program of a report: with the most of both, some 0.2 s."""
 MIN_AGE_S: Final = 15 * 60
 MAX_AGE_S: Final = 60 * 60
 """A report is believed for 15 to 60 minutes: shorter, and a slow night locks everybody out."""
@@ -97,7 +100,7 @@ class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: Text
     os: Annotated[tuple[Family, ...], msgspec.Meta(max_length=8)]
     tables: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1, max_length=8)]
-    names: Annotated[tuple[Pattern, ...], msgspec.Meta(min_length=1, max_length=32)]
+    names: Annotated[tuple[Pattern, ...], msgspec.Meta(min_length=1, max_length=8)]
     severity: Severity
     harm: Text
     remedy: Text
@@ -123,7 +126,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     secure_boot: Setting | None
     screen_lock: ScreenLock | None
     systems: Annotated[tuple[OperatingSystem, ...], msgspec.Meta(max_length=16)]
-    software: Annotated[tuple[SoftwareRule, ...], msgspec.Meta(max_length=2_048)]
+    software: Annotated[tuple[SoftwareRule, ...], msgspec.Meta(max_length=MAX_SOFTWARE_RULES)]
 
 
 _DECODER: Final = msgspec.json.Decoder(Rules)
@@ -176,15 +179,21 @@ _STAR: Final = "*"
 _SPACES: Final = re.compile(r"\s+")
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Return whether a rule's pattern names a program; `name` is as `plain` returns it."""
-    wanted = plain(pattern.removesuffix(_STAR))
-    return name.startswith(wanted) if pattern.endswith(_STAR) else name == wanted
+def matches(patterns: tuple[str, ...], name: str) -> bool:
+    """Return whether a rule's patterns name a program; `name` is as `plain` returns it."""
+    whole, beginnings = _wanted(patterns)
+    return name in whole or name.startswith(beginnings)
+
+
+@lru_cache(maxsize=1_024)
+def _wanted(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    whole = frozenset(plain(each) for each in patterns if not each.endswith(_STAR))
+    return whole, tuple(plain(each[:-1]) for each in patterns if each.endswith(_STAR))
 
 
 def plain(name: str) -> str:
     """Return a program's name as it is compared: without case, odd spaces and invisible signs."""
-    shown = "".join(
-        char for char in unicodedata.normalize("NFKC", name) if char.isprintable() or char.isspace()
-    )
-    return _SPACES.sub(" ", shown).strip().casefold()
+    if not (name.isascii() and name.isprintable()):
+        name = unicodedata.normalize("NFKC", name)
+        name = "".join(char for char in name if char.isprintable() or char.isspace())
+    return _SPACES.sub(" ", name).strip().casefold()
