@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import NotFound, PermissionDenied
+from ironkeep.core.errors import NotFound, PermissionDenied, TooLarge
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Entropy
@@ -33,6 +33,8 @@ REUSE_NS: Final = 30 * SECOND_NS
 """Who asks again for the same gets the same link while so much of its life is left."""
 MAX_PENDING: Final = 3
 """Of one session; the oldest is dropped. Nobody touches for more at a time."""
+MAX_ASKED: Final = 4_096
+"""Characters of what is asked for: it is shown to the person, and kept in the entry."""
 NONCE_BYTES: Final = 16
 
 _KEY_LENGTH: Final = 32
@@ -84,8 +86,11 @@ class StepUps:
     ) -> Demand:
         """Ask a session's person for a touch for one request; pass what outlives the refusal.
 
-        Raise PermissionDenied when it has no person, or that one no authenticator.
+        Raise PermissionDenied when it has no person, or that one no authenticator; TooLarge for
+        what nobody could read before they touch.
         """
+        if len(path) > MAX_ASKED:
+            raise TooLarge(f"a touch is asked for at most {MAX_ASKED} characters")
         record = session.record
         if not record.entity or not record.accessor:
             raise PermissionDenied("a touch is needed: use a service token of a person")
