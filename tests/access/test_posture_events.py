@@ -17,6 +17,7 @@ from ironkeep.api.wire import parse_body
 from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied, TooLarge
 from ironkeep.core.operation import Operation
 from ironkeep.testing.device_estate import DeviceEstate
+from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Reply
 
 MDM: Final = "https://mdm.example"
@@ -283,6 +284,24 @@ def test_an_issuer_that_goes_takes_its_blocks_along(mdm: Mdm) -> None:
 def test_a_push_is_taken_from_the_wire_as_it_comes() -> None:
     assert parse_body(b"a.b.c\r\n", b"application/secevent+jwt; charset=x") == {"set": "a.b.c"}
     assert parse_body(b"\xff.b", b"application/secevent+jwt") == {"set": "\ufffd.b"}
+
+
+def test_a_push_over_http_is_answered_as_rfc_8935_says(mdm: Mdm) -> None:
+    token = mdm.signed(mdm.claims()).encode()
+
+    async def scenario(edge: Edge) -> None:
+        client = edge.connect()
+        kind = "Content-Type: application/secevent+jwt"
+        asked = request("POST", "device/ssf/events", "", kind, body=token)
+        taken = await client.ask(asked)
+        assert (taken.status, taken.body) == (202, b"")
+        again = await client.ask(asked)
+        assert again.status == 400
+        assert again.errors == ["invalid_request: this event was taken already"]
+
+    edge = run(scenario, mdm.estate.vault)
+    assert not edge.defects
+    assert not mdm.serves()
 
 
 # -- out
