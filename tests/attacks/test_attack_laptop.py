@@ -44,7 +44,7 @@ class Estate:
     def prepare(self) -> None:
         """Enrol the laptop, log in on it, and put secrets of every class into the vault."""
         server, root = self.server, self.server.server.token
-        server.prepare({"reader": READS}, {"ann": ["reader"]})
+        server.prepare({"reader": READS}, {})
         server.plain.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
         for guard, count in CLASSES.items():
             for number in range(count):
@@ -54,11 +54,23 @@ class Estate:
                 server.plain.post(f"sys/classes/secret/{guard}", {"class": guard}, root)
         limits = {"hour": BUDGET, "day": BUDGET, "month": BUDGET}
         server.plain.post("sys/budgets/defaults/entity", limits, root)
+        ann = server.person("ann", ["reader"])
+        self.laptop = server.enrol("ann", server.touch(ann))
+        required = {"options": {"token_device": "required"}}
+        for method in ("passkey", "userpass"):
+            server.plain.post(f"sys/auth/{method}/tune", required, root)
+        with server.client(self.laptop) as client:
+            self.token = server.touch(ann, client)
+
+    def allow_a_password(self) -> None:
+        """Let ann log in with a password too, on a device of her own."""
+        server, root = self.server, self.server.server.token
+        server.plain.post("sys/auth/userpass/tune", {"options": {"token_device": "no"}}, root)
+        user = {"password": PASSWORD, "token_policies": ["reader"]}
+        server.plain.post("auth/userpass/users/ann", user, root)
         self.laptop = server.enrol("ann")
         required = {"options": {"token_device": "required"}}
         server.plain.post("sys/auth/userpass/tune", required, root)
-        with server.client(self.laptop) as client:
-            self.token = server.login("ann", client)
 
     def loot(self, *kinds: str) -> Path:
         """Return a folder with what a theft of these kinds brings in."""
@@ -94,8 +106,8 @@ class Estate:
             ]
         return {
             "address": self.server.server.address, "ca": str(self.server.ca), "mounts": mounts,
-            "logins": ["auth/userpass/"], "secrets": ["secret/"], "devices": [self.laptop.id],
-            "name": "open/1",
+            "logins": ["auth/passkey/", "auth/userpass/"], "secrets": ["secret/"],
+            "devices": [self.laptop.id], "name": "open/1",
         }  # fmt: skip
 
     def entries(self, since_ns: int, **wanted: str) -> list[dict[str, Any]]:
@@ -182,28 +194,33 @@ def test_a_live_shell_gets_its_budget_and_is_reported_at_once(estate: Estate) ->
 
 
 @pytest.mark.timeout(SECONDS)
-def test_all_that_was_typed_and_every_file_are_worth_no_more_than_the_shell(
+def test_all_that_was_typed_and_every_file_together_get_nothing(estate: Estate) -> None:
+    rows, got = attack(estate.loot("keylogger", "infostealer"))
+    assert got == NOTHING, rows
+    certified = [row["let_in"] for row in rows if row["what"].startswith("stolen device keys")]
+    assert certified[0] > 0, "a key in a file can be copied: the certificate is not the wall"
+
+
+@pytest.mark.timeout(SECONDS)
+def test_where_a_password_is_enough_a_copied_key_file_gets_what_the_shell_gets(
     estate: Estate,
 ) -> None:
-    """The one theft that opens something: a password is enough here, and the key is in a file.
-
-    Either a login that cannot be typed or a device key that cannot be copied takes that away too.
-    """
+    """What a login without a passkey costs: the same theft opens as much as the live shell."""
+    estate.allow_a_password()
     rows, got = attack(estate.loot("keylogger", "infostealer"))
-    assert got["open"] <= BUDGET, rows
+    assert 0 < got["open"] <= BUDGET, rows
     assert (got["guarded"], got["two-person"]) == (0, 0), rows
-    assert estate.alerts()
 
 
 @pytest.mark.timeout(SECONDS)
 def test_the_attacker_takes_everything_where_nothing_is_bound(estate: Estate) -> None:
     """Without the defences the same program works: what it does not get, it was kept from."""
+    estate.allow_a_password()
     root = estate.server.server.token
     loose = {"options": {"token_device": "no"}}
     estate.server.plain.post("sys/auth/userpass/tune", loose, root)
     unlimited = {"hour": 0, "day": 0, "month": 0}
-    for kind in ("entity", "device", "house"):
-        estate.server.plain.post(f"sys/budgets/defaults/{kind}", unlimited, root)
+    estate.server.plain.post("sys/budgets/defaults/entity", unlimited, root)
     assert estate.server.plain.send("DELETE", "sys/classes/secret/guarded", token=root)[0] == 204
     rows, got = attack(estate.loot("keylogger"))
     assert got == {**CLASSES, "two-person": 0}, rows

@@ -23,12 +23,13 @@ from ironkeep.core.errors import (
     PermissionDenied,
     TooManyRequests,
 )
-from ironkeep.core.ids import DeviceId, EntityId, uuid
+from ironkeep.core.ids import DeviceId, EntityId, MountAccessor, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord, Ownership, ranks_below
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.token import Session
@@ -45,6 +46,8 @@ MAX_NAME: Final = 128
 MAX_REASON: Final = 1_024
 
 OWNERSHIPS: Final[tuple[Ownership, ...]] = ("corporate", "personal")
+PASSKEY: Final = "passkey"
+"""The type of the auth method at which nothing is typed."""
 _NONCE_BYTES: Final = 32
 _AUTH: Final = "auth/"
 
@@ -229,7 +232,11 @@ def base64_of(text: str, what: str) -> bytes:
 
 
 def _fresh_person(call: Call) -> EntityId:
-    """Return the person who has just logged in; raise PermissionDenied for every other token."""
+    """Return the person who has just logged in; raise PermissionDenied for every other token.
+
+    Who has an authenticator logs in with it for this: no password of theirs enrols a device.
+    """
+    house: House = call.house
     record = call.actor().record
     fresh = call.now_ns - record.issued_ns <= FRESH_SECONDS * SECOND_NS
     login = record.path.startswith(_AUTH) and not record.parent
@@ -237,7 +244,15 @@ def _fresh_person(call: Call) -> EntityId:
         raise PermissionDenied(
             "a device is enrolled by a person who has just logged in: log in again, then enrol"
         )
+    if house.authenticators.of(call.tx, record.entity) and not _by_passkey(call, record.mount):
+        raise PermissionDenied("you have a passkey: log in with it, then enrol the device")
     return record.entity
+
+
+def _by_passkey(call: Call, accessor: MountAccessor) -> bool:
+    house: House = call.house
+    mounts = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    return any(each.accessor == accessor and each.type == PASSKEY for each in mounts)
 
 
 def _another(call: Call, record: DeviceRecord) -> EntityId:

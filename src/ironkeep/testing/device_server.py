@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ironkeep.testing.device_estate import ADMIN, PASSWORD
+from ironkeep.testing.passkeys import RP_ID, Person
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.soft_device import SoftDevice
+from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 from ironkeep.testing.tls_client import TlsClient
 
 
@@ -19,6 +21,7 @@ class DeviceServer:
         self.folder: Final = folder
         self.ca: Final = server.tls.ca
         self.plain: Final = TlsClient(server.address, self.ca)
+        self.mounted = False
 
     def __enter__(self) -> Self:
         return self
@@ -43,9 +46,34 @@ class DeviceServer:
         token: str = made["auth"]["client_token"]
         return token
 
-    def enrol(self, name: str) -> SoftDevice:
-        """Return a device of a person's that the administrator let in."""
-        token, device = self.login(name), SoftDevice()
+    def person(self, name: str, policies: Sequence[str]) -> Person:
+        """Return a person with two authenticators, who logs in with nothing else."""
+        root, at = self.server.token, "auth/passkey"
+        if not self.mounted:
+            self.mounted = True
+            self.plain.post(f"sys/{at}", {"type": "passkey"}, root)
+            self.plain.post(f"{at}/config", {"rp_id": RP_ID, "origins": [ORIGIN]}, root)
+        self.plain.post(f"{at}/users/{name}", {"token_policies": list(policies)}, root)
+        ticket = self.data(f"{at}/users/{name}/ticket", {}, root)["ticket"]
+        person = Person(name, [SoftAuthenticator(), SoftAuthenticator()])
+        for number, key in enumerate(person.keys):
+            begun = self.data(f"{at}/register/begin", {"ticket": ticket})
+            made = {"id": begun["id"], "credential": key.create(begun["options"])}
+            done = self.data(f"{at}/register/finish", {**made, "label": f"key {number}"})
+            ticket = done.get("ticket", "")
+        return person
+
+    def touch(self, person: Person, client: TlsClient | None = None) -> str:
+        """Return a fresh token of a person with authenticators, as `login` does."""
+        client, at = client or self.plain, "auth/passkey/login"
+        begun = client.post(f"{at}/begin", {"username": person.name})["data"]
+        signed = {"id": begun["id"], "credential": person.keys[0].get(begun["options"])}
+        token: str = client.post(f"{at}/finish", signed)["auth"]["client_token"]
+        return token
+
+    def enrol(self, name: str, token: str = "") -> SoftDevice:
+        """Return a device of a person's that the administrator let in; token is of the person."""
+        token, device = token or self.login(name), SoftDevice()
         device.enrol(lambda path, data: self.data(path, data, token), f"laptop of {name}")
         decision = {"reason": "works here", "until": "30d"}
         self.plain.post(f"device/approve/{device.id}", decision, self.login("eve"))
