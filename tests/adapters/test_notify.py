@@ -18,6 +18,8 @@ from ironkeep.testing.mail_server import MailServer
 
 NOTICE = Notice("x", "class", "secret/prod went\r\nBcc: eve@example.com", 0, "entity-1", "dev-1")
 KEY = "k" * 32
+PLAIN_WITH_PASSWORD = """mail "x" { address = "mx:25" from = "a@x" to = ["b@x"]
+username = "u" password_file = "/p" tls_disable = true }"""
 BASE = 'listener "tcp" { tls_disable = true }\nstorage "inmem" {}\n'
 
 
@@ -134,8 +136,7 @@ def test_what_is_configured_is_made(tmp_path: Path) -> None:
         'mail "x" { address = "mx:25" from = "a@x" to = "b@x" }',
         'mail "x" { address = "mx:25" from = "a@x" to = ["b@x"] host = "y" }',
         'mail "x" { address = "mx:25" from = "a@x" to = ["b@x"] username = "u" }',
-        'mail "x" { address = "mx:25" from = "a@x" to = ["b@x"] username = "u"\n'
-        + 'password_file = "/p" tls_disable = true }',
+        PLAIN_WITH_PASSWORD,
         'webhook "x" { url = "http://chat.example/" secret_file = "/s" }',
         'webhook "x" { url = "http://127.0.0.1.evil.example/" secret_file = "/s" }',
         'webhook "x" { url = "https://chat.example/" }',
