@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from ironkeep.app import PLUGINS
 from ironkeep.auth.cert import CertMethod
@@ -68,6 +68,43 @@ def test_a_workload_logs_in(vault: Vault, authority: Authority) -> None:
         assert auth["metadata"]["common_name"] == "shop"
         assert auth["lease_duration"] == 900
         assert vault.read("auth/token/lookup-self", token=auth["client_token"], peer=mine).data
+
+
+def test_a_device_that_is_not_enrolled_does_not_come_in_as_a_machine(
+    vault: Vault, authority: Authority
+) -> None:
+    name = vault.house.settings.cluster_name
+    for uri, error in (
+        (f"spiffe://{name}/device/gone", DeviceRefused),
+        ("spiffe://elsewhere/device/gone", None),
+        (f"spiffe://{name}/ns/gone", None),
+    ):
+        assert login(vault, peer(authority, uris=(uri,))).error is error
+
+
+def test_a_certificate_with_names_that_cannot_be_read(vault: Vault, authority: Authority) -> None:
+    x400 = bytes.fromhex("3004a3023000")
+    der = odd(authority, x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, x400))
+    known = peer(authority)
+    fails(login(vault, Peer(der, known.key, known.from_ns, known.until_ns)))
+    fails(login(vault, Peer(b"no certificate", known.key, known.from_ns, known.until_ns)))
+    assert vault.defects == []
+
+
+def odd(authority: Authority, extension: x509.ExtensionType) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")]))
+        .issuer_name(authority.name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(BEGINS)
+        .not_valid_after(ENDS)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(extension, critical=False)
+    )
+    return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 def test_without_a_certificate(vault: Vault) -> None:

@@ -8,7 +8,8 @@ key of a client certificate.
 from dataclasses import replace
 from typing import Final
 
-from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
+from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.token import TokenSpec
 from ironkeep.kernel.token_params import TokenParams
@@ -53,7 +54,7 @@ def bound(call: Call, spec: TokenSpec, rule: str) -> TokenSpec:
     """Return spec bound to the key of the caller's client certificate, if there is one.
 
     A device's token is bound to the device instead (House.issue): its certificates' keys change.
-    Raise PermissionDenied when rule is `REQUIRED` and there is none.
+    Raise PermissionDenied when rule is `REQUIRED` and there is none, or as `is_device`.
     """
     peer = call.request.peer
     if peer is None:
@@ -62,5 +63,17 @@ def bound(call: Call, spec: TokenSpec, rule: str) -> TokenSpec:
                 "this role gives tokens only over a connection with a client certificate"
             )
         return spec
-    device = call.house.devices.device_of(call.account, peer, call.now_ns)
-    return spec if device is not None else replace(spec, peer=peer.key)
+    return spec if is_device(call, peer) else replace(spec, peer=peer.key)
+
+
+def is_device(call: Call, peer: Peer) -> bool:
+    """Return whether the other end is an enrolled device.
+
+    Raise DeviceRefused when its certificate names one of this house that is not, or no longer: a
+    machine that was shut out does not come back in by another login.
+    """
+    if call.house.devices.device_of(call.account, peer, call.now_ns) is not None:
+        return True
+    if peer.device and peer.domain == call.house.settings.cluster_name:
+        raise DeviceRefused("the certificate names a device that may not log in")
+    return False

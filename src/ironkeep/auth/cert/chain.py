@@ -35,6 +35,8 @@ _KNOWN: Final = frozenset(
 )
 """Extensions that are looked at; a critical one beside them is refused (RFC 5280, 4.2)."""
 
+_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
 
 def parse_authorities(pem: str) -> tuple[x509.Certificate, ...]:
     """Return the certificates of a role; raise InvalidRequest for what cannot be one.
@@ -49,7 +51,7 @@ def parse_authorities(pem: str) -> tuple[x509.Certificate, ...]:
             extensions = {extension.oid for extension in each.extensions}
             if ExtensionOID.NAME_CONSTRAINTS in extensions:
                 raise InvalidRequest("a CA with name constraints is not supported")
-    except (ValueError, x509.DuplicateExtension):
+    except _UNREADABLE:
         raise InvalidRequest("failed to parse certificate: PEM is needed") from None
     if not 1 <= len(found) <= MAX_CERTIFICATES:
         raise InvalidRequest(f"a role has 1 to {MAX_CERTIFICATES} certificates")
@@ -67,7 +69,9 @@ def read_leaf(der: bytes) -> x509.Certificate:
     try:
         leaf = x509.load_der_x509_certificate(der)
         extensions = leaf.extensions
-    except (ValueError, x509.DuplicateExtension):
+        # Read here what is read later: some of it is parsed only when it is looked at.
+        _ = leaf.subject, leaf.issuer, leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    except _UNREADABLE:
         raise InvalidCredentials("the certificate cannot be read") from None
     if any(each.critical and each.oid not in _KNOWN for each in extensions):
         raise InvalidCredentials("the certificate has a critical extension that is not known")

@@ -15,7 +15,7 @@ from ironkeep.auth.cert.role import Cert, clean_name, find_cert, names_of
 from ironkeep.core.errors import InvalidCredentials
 from ironkeep.core.glob import matches
 from ironkeep.kernel.cidr import inside, parse_cidrs
-from ironkeep.kernel.machine import shortened
+from ironkeep.kernel.machine import is_device, shortened
 from ironkeep.kernel.plugin import Call, Response
 
 REFUSED: Final = "invalid certificate or no client certificate supplied"
@@ -41,6 +41,7 @@ def login(call: Call, given: LoginInput) -> Response:
         subject = _subject(leaf)
     except InvalidCredentials:
         raise InvalidCredentials(REFUSED) from None
+    is_device(call, peer)
     serial = f"{leaf.serial_number:x}"
     metadata = {"cert_name": name, "common_name": _common_name(leaf), "serial_number": serial}
     prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
