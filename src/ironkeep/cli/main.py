@@ -64,6 +64,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "demo": Line("ironkeep.demo.command", "DEMO", "Replay a breach, from the leak to the proof"),
     "server": Line("ironkeep.cli.server", "SERVER", "Start a server"),
     "witness": Line("ironkeep.cli.witness", "WITNESS", "Cosign logs, or mirror them, elsewhere"),
+    "agent": Line("ironkeep.cli.agent", "AGENT", "Enrol this device, and run its agent"),
     "version": Line("ironkeep.cli.version", "VERSION", "Print the version"),
 }
 

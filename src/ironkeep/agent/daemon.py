@@ -1,0 +1,111 @@
+"""The agent as it runs: one certificate that is always fresh, and its listeners."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ironkeep.agent.certificates import SECOND_NS, Certificates
+from ironkeep.agent.enrolment import Enrolment
+from ironkeep.agent.listening import server
+from ironkeep.agent.proxy import Proxy
+from ironkeep.agent.upstream import Upstream
+from ironkeep.core.errors import IronkeepError
+from ironkeep.core.ports import Clock
+
+RETRY_SECONDS: Final = 10.0
+"""After a failure: soon enough to be back before anybody asks why."""
+LOOK_SECONDS: Final = 15.0
+"""Between looks at the clock: a laptop that slept wakes up with a certificate that has ended."""
+
+
+class Agent:
+    """Keeps the certificate fresh and forwards what comes."""
+
+    def __init__(
+        self,
+        enrolment: Enrolment,
+        certificates: Certificates,
+        clock: Clock,
+        say: Callable[[str], None],
+        prompt: Callable[[str], None],
+    ) -> None:
+        self._enrolment: Final = enrolment
+        self._certificates: Final = certificates
+        self._clock: Final = clock
+        self._say: Final = say
+        self._prompt: Final = prompt
+        self._upstream: Final = Upstream(enrolment.address)
+
+    async def run(
+        self, unix: socket.socket, loopback: socket.socket | None, ready: Callable[[], None]
+    ) -> None:
+        """Serve until SIGTERM or SIGINT; call ready when the first certificate is there."""
+        servers = [(server(self._proxy(guarded=False)), unix)]
+        if loopback is not None:
+            servers.append((server(self._proxy(guarded=True)), loopback))
+
+        def stop() -> None:
+            for each, _ in servers:
+                each.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+        renewing = asyncio.create_task(self._renew(ready))
+        try:
+            await asyncio.gather(*(each.serve(sockets=[sock]) for each, sock in servers))
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            await self._upstream.close()
+
+    def status(self) -> Mapping[str, Any]:
+        """Return what people ask: which device, which key, and how long the certificate lasts."""
+        credential = self._upstream.credential
+        good = credential is not None and self._clock.now_ns() < credential.until_ns
+        return {
+            "device": self._enrolment.device,
+            "name": self._enrolment.name,
+            "key_kind": self._enrolment.place.kind.value,
+            "server": self._enrolment.address,
+            "certificate": "valid" if good else "none",
+            "until": "" if credential is None else _rfc3339(credential.until_ns),
+            "problem": self._upstream.problem,
+        }
+
+    def _proxy(self, *, guarded: bool) -> Proxy:
+        return Proxy(self._upstream, self._clock, self.status, self._prompt, guarded=guarded)
+
+    async def _renew(self, ready: Callable[[], None]) -> None:
+        """Ask for a certificate at two thirds of the life of the last, for ever."""
+        while True:
+            credential = self._upstream.credential
+            if credential is None or self._clock.now_ns() >= credential.renew_ns:
+                if not await self._obtain():
+                    await asyncio.sleep(RETRY_SECONDS)
+                elif credential is None:
+                    ready()
+            else:
+                left = (credential.renew_ns - self._clock.now_ns()) / SECOND_NS
+                await asyncio.sleep(min(LOOK_SECONDS, max(left, 0)))
+
+    async def _obtain(self) -> bool:
+        """Try once; return whether there is a new certificate. Say each new problem once."""
+        try:
+            now_ns = self._clock.now_ns()
+            credential = await asyncio.to_thread(self._certificates.obtain, now_ns)
+        except (IronkeepError, OSError) as error:
+            if str(error) != self._upstream.problem:
+                self._say(f"no new certificate: {error}")
+            self._upstream.problem = str(error)
+            return False
+        await self._upstream.adopt(credential)
+        self._say(f"certificate until {_rfc3339(credential.until_ns)}")
+        return True
+
+
+def _rfc3339(moment_ns: int) -> str:
+    return datetime.fromtimestamp(moment_ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

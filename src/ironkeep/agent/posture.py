@@ -1,0 +1,147 @@
+"""What a Linux device can say of itself, small and honest: what cannot be seen is null.
+
+Nobody looks at the screen lock or the firewall here, since each desktop has its own; those stay
+unknown. Of the installed packages those named below are told, and no other.
+
+Sources: os-release(5); lsblk(8); dpkg-query(1); UEFI 2.10, 3.3 (SecureBoot).
+"""
+
+import grp
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep import __version__
+from ironkeep.core.posture_report import Family, Report, Software, System, encode
+
+PACKAGES: Final = (
+    "7zip", "chromium", "firefox", "firefox-esr", "google-chrome-stable", "openssh-server",
+    "openssl", "p7zip", "plexmediaserver", "sudo", "thunderbird",
+)  # fmt: skip
+"""Programs that posture rules speak of, by their Debian names, and what guards a login."""
+
+COMMAND_SECONDS: Final = 10
+MAX_OUTPUT: Final = 1 << 20
+
+_SECURE_BOOT: Final = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+_FAMILIES: Final[dict[str, Family]] = {
+    "debian": "debian", "ubuntu": "ubuntu", "fedora": "fedora",
+}  # fmt: skip
+_MAX_WORD: Final = 64
+
+
+def report_text(device: str, nonce: str, now_ns: int, root: Path = Path("/")) -> str:
+    """Return the report of this machine in its one spelling."""
+    release = os_release(_text(root / "etc/os-release"))
+    system = System(
+        name=_FAMILIES.get(release.get("ID", ""), "linux"),
+        version=release.get("VERSION_ID", "")[:_MAX_WORD],
+        build=platform.release()[:_MAX_WORD],
+        arch=platform.machine()[:_MAX_WORD],
+    )
+    upgrades = _text(root / "etc/apt/apt.conf.d/20auto-upgrades")
+    report = Report(
+        v=1,
+        device_id=device,
+        nonce=nonce,
+        ts=now_ns // 1_000_000_000,
+        os=system,
+        disk_encrypted=encrypted(_output("lsblk", "--json", "-o", "NAME,TYPE,MOUNTPOINTS")),
+        screen_lock_s=None,
+        firewall=None,
+        secure_boot=_secure_boot(root / "sys/firmware/efi/efivars" / _SECURE_BOOT),
+        os_auto_update='Unattended-Upgrade "1"' in upgrades if upgrades else None,
+        admin_user=_is_admin(),
+        edr=(),
+        software=packages(
+            _output("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\\n")
+        ),
+        listening=(),
+        agent_version=__version__,
+    )
+    return encode(report).decode()
+
+
+def os_release(text: str) -> dict[str, str]:
+    """Return the assignments of an os-release file."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {name.strip(): value.strip().strip("\"'") for name, _, value in pairs}
+
+
+def encrypted(lsblk: str) -> bool | None:
+    """Return whether the root file system is on dm-crypt, None when lsblk does not tell."""
+    try:
+        devices = msgspec.json.decode(lsblk).get("blockdevices", [])
+    except (msgspec.DecodeError, AttributeError):
+        return None
+    return _on_crypt(devices, within=False)
+
+
+def packages(listed: str) -> tuple[Software, ...]:
+    """Return those of PACKAGES that dpkg-query listed as installed."""
+    found = []
+    for line in listed.splitlines():
+        name, _, rest = line.partition(" ")
+        version, _, state = rest.partition(" ")
+        if name in PACKAGES and state == "installed" and len(version) <= _MAX_WORD:
+            found.append(
+                Software(src="deb_packages", name=name, version=version, publisher="", running=None)
+            )
+    return tuple(found)
+
+
+def _on_crypt(devices: Any, *, within: bool) -> bool | None:
+    """Return whether `/` is mounted from below a crypt device, None when it is not among them."""
+    for device in devices if isinstance(devices, list) else ():
+        if not isinstance(device, dict):
+            return None
+        inside = within or device.get("type") == "crypt"
+        if "/" in (device.get("mountpoints") or ()):
+            return inside
+        below = _on_crypt(device.get("children"), within=inside)
+        if below is not None:
+            return below
+    return None
+
+
+def _secure_boot(variable: Path) -> bool | None:
+    try:
+        return variable.read_bytes()[4:5] == b"\1"
+    except OSError:
+        return None
+
+
+def _is_admin() -> bool:
+    names = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
+    return os.geteuid() == 0 or bool(names & {"sudo", "wheel", "admin"})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:MAX_OUTPUT]
+    except OSError:
+        return ""
+
+
+def _output(program: str, *words: str) -> str:
+    """Return what a program says; "" when it is missing, fails or takes too long."""
+    # Not of the caller's PATH: whoever sets it would write the report.
+    found = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if found is None:
+        return ""
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed program and fixed words
+            [found, *words],
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=True,
+            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout[:MAX_OUTPUT].decode("utf-8", "replace")

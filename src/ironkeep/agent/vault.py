@@ -1,0 +1,86 @@
+"""The agent's own few calls to its server: https only, no proxy, no redirect, answers bounded."""
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied, UpstreamFailed
+from ironkeep.core.secret import Secret
+
+TIMEOUT_SECONDS: Final = 30.0
+MAX_ANSWER: Final = 1 << 18
+"""Bytes: a certificate and its authority have about 2 KiB."""
+
+_ERROR: Final = 300
+_FORBIDDEN: Final = 403
+_SERVER: Final = 500
+
+
+class Vault:
+    """A server at an https address, trusted by the CA in a file (by the system's when "")."""
+
+    def __init__(self, address: str, ca_cert: str = "") -> None:
+        url = httpx.URL(address)
+        if url.scheme != "https" or not url.host or url.userinfo or url.query or url.fragment:
+            raise InvalidRequest(
+                f"{address!r}: an agent needs https://host:port, since its certificate is what "
+                "the server knows the device by"
+            )
+        self.address: Final = address.rstrip("/")
+        self.ca_cert: Final = str(Path(ca_cert).absolute()) if ca_cert else ""
+
+    def context(self) -> ssl.SSLContext:
+        """Return a fresh TLS context that verifies the server."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_cert or None)
+        except OSError as error:
+            raise InvalidRequest(f"{self.ca_cert}: {error.strerror or 'no CA file'}") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    def post(
+        self, path: str, data: Mapping[str, Any], token: Secret | None = None
+    ) -> dict[str, Any]:
+        """Write data to path; return the answer's data, or raise what the server said."""
+        headers = {"X-Vault-Request": "true"}
+        if token is not None:
+            headers["X-Vault-Token"] = token.reveal().decode("ascii")
+        try:
+            with (
+                httpx.Client(
+                    verify=self.context(), trust_env=False, timeout=TIMEOUT_SECONDS
+                ) as client,
+                client.stream(
+                    "POST", f"{self.address}/v1/{path}", json=dict(data), headers=headers
+                ) as response,
+            ):
+                body = b""
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise UpstreamFailed("the server's answer is too large")
+        except httpx.HTTPError as error:
+            said = f"cannot reach {self.address}: {type(error).__name__}: {error}"
+            raise UpstreamFailed(said) from None
+        return _data(response.status_code, body)
+
+
+def _data(status: int, body: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(body) if body else {}
+    except msgspec.DecodeError:
+        raise UpstreamFailed(f"the server answered {status}, and no JSON") from None
+    document = document if isinstance(document, dict) else {}
+    if status < _ERROR:
+        data = document.get("data")
+        return data if isinstance(data, dict) else {}
+    errors = document.get("errors")
+    said = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+    said = said or f"the server answered {status}"
+    if status == _FORBIDDEN:
+        raise PermissionDenied(said)
+    raise UpstreamFailed(said) if status >= _SERVER else InvalidRequest(said)
