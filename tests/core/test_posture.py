@@ -155,6 +155,15 @@ def test_an_old_or_unknown_system_is_refused(name: Any, version: str, words: str
     assert words in verdict.findings[0].problem
 
 
+def test_a_setting_is_asked_on_its_systems_alone() -> None:
+    linux = System(name="debian", version="12", build="", arch="x86_64")
+    unseen = report(os=linux, firewall=None, screen_lock_s=None)
+    assert broken(judged(unseen)) == []
+    assert broken(judged(msgspec.structs.replace(unseen, disk_encrypted=None))) == [
+        "disk-encryption"
+    ]
+
+
 def test_grace_is_told_and_ends_when_it_was_said() -> None:
     off = report(firewall=False)
     first = judged(off)

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.core.posture_report import Report, Software
+from ironkeep.core.posture_report import Family, Report, Software
 from ironkeep.core.posture_rules import (
     Cycle,
     OperatingSystem,
@@ -128,24 +128,31 @@ def _grace_s(rules: Rules, severity: Severity) -> int:
 
 
 def _faults(report: Report, rules: Rules, now_ns: int) -> Iterator[_Fault]:
-    yield from _switched_off("disk-encryption", "The disk", report.disk_encrypted, "encrypted",
-                             rules.disk_encryption)  # fmt: skip
-    yield from _switched_off("firewall", "The firewall", report.firewall, "switched on",
-                             rules.firewall)  # fmt: skip
-    yield from _switched_off("secure-boot", "Secure boot (system integrity protection)",
-                             report.secure_boot, "switched on", rules.secure_boot)  # fmt: skip
-    yield from _unlocked(report.screen_lock_s, rules.screen_lock)
+    for name, what, state, wanted, setting in (
+        ("disk-encryption", "The disk", report.disk_encrypted, "encrypted", rules.disk_encryption),
+        ("firewall", "The firewall", report.firewall, "switched on", rules.firewall),
+        ("secure-boot", "Secure boot", report.secure_boot, "switched on", rules.secure_boot),
+    ):
+        if setting is not None and _is_asked(setting.os, report):
+            yield from _switched_off(name, what, state, wanted, setting)
+    lock = rules.screen_lock
+    if lock is not None and _is_asked(lock.os, report):
+        yield from _unlocked(report.screen_lock_s, lock)
     yield from _system(report, rules, now_ns)
     named = [(plain(each.name), each) for each in report.software]
     for rule in rules.software:
-        if not rule.os or report.os.name in rule.os:
+        if _is_asked(rule.os, report):
             yield from _program(named, rule)
 
 
+def _is_asked(systems: tuple[Family, ...], report: Report) -> bool:
+    return not systems or report.os.name in systems
+
+
 def _switched_off(
-    rule: str, what: str, state: bool | None, wanted: str, setting: Setting | None
+    rule: str, what: str, state: bool | None, wanted: str, setting: Setting
 ) -> Iterator[_Fault]:
-    if setting is None or state:
+    if state:
         return
     if state is None:
         problem = (
@@ -156,8 +163,8 @@ def _switched_off(
     yield _Fault(rule, setting.severity, problem, setting.remedy)
 
 
-def _unlocked(seconds: int | None, lock: ScreenLock | None) -> Iterator[_Fault]:
-    if lock is None or (seconds is not None and 0 < seconds <= lock.max_s):
+def _unlocked(seconds: int | None, lock: ScreenLock) -> Iterator[_Fault]:
+    if seconds is not None and 0 < seconds <= lock.max_s:
         return
     if seconds is None:
         problem = "It is not known when the screen of this computer locks."

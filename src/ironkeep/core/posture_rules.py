@@ -30,6 +30,7 @@ Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Day = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 Grace = Annotated[int, msgspec.Meta(ge=0, le=MAX_GRACE_S)]
 Pattern = Annotated[str, msgspec.Meta(min_length=3, max_length=128)]
+Systems = Annotated[tuple[Family, ...], msgspec.Meta(max_length=8)]
 Cve = Annotated[str, msgspec.Meta(pattern=r"^CVE-\d{4}-\d{4,7}$")]
 
 
@@ -42,10 +43,14 @@ class GracePeriods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that is to be switched on; `remedy` says how, to the device's owner."""
+    """Something that is to be switched on; `remedy` says how, to the device's owner.
+
+    `os` says on which systems it is asked; empty is all.
+    """
 
     severity: Severity
     remedy: Text
+    os: Systems = ()
 
 
 class ScreenLock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,6 +59,7 @@ class ScreenLock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     severity: Severity
     remedy: Text
     max_s: Annotated[int, msgspec.Meta(ge=30, le=86_400)]
+    os: Systems = ()
 
 
 class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -98,7 +104,7 @@ class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: Id
     title: Text
-    os: Annotated[tuple[Family, ...], msgspec.Meta(max_length=8)]
+    os: Systems
     tables: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1, max_length=8)]
     names: Annotated[tuple[Pattern, ...], msgspec.Meta(min_length=1, max_length=8)]
     severity: Severity
