@@ -17,6 +17,7 @@ from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.identity import check_metadata
 from ironkeep.kernel.machine import REQUIRED
 from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.token_params import LOGIN, login_name
 from ironkeep.kernel.token_rules import MAX_CIDRS
 
 NEVER: Final = "0001-01-01T00:00:00Z"
@@ -220,6 +221,7 @@ def delete_role(call: Call) -> Response:
         forget_role_id(call, the_role(call)[1])
         secret_ids.destroy_all(call, name)
         call.store.delete(role_path(name))
+        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 

@@ -22,7 +22,13 @@ from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+from ironkeep.kernel.token_params import (
+    LOGIN,
+    LOGINS,
+    TokenParams,
+    TokenParamsInput,
+    login_name,
+)
 from ironkeep.kernel.token_rules import MAX_CIDRS
 
 MAX_NAME: Final = 256
@@ -144,6 +150,9 @@ def change(
     if is_new or role_id != role.role_id:
         _take_id(call, name, role, role_id)
     call.store.put(role_path(name), ROLE.encode(changed))
+    call.house.history.record(
+        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
+    )
     return Response()
 
 

@@ -18,7 +18,13 @@ from ironkeep.kernel.machine import check_machine
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+from ironkeep.kernel.token_params import (
+    LOGIN,
+    LOGINS,
+    TokenParams,
+    TokenParamsInput,
+    login_name,
+)
 
 MAX_NAME: Final = 256
 MAX_PATTERNS: Final = 256
@@ -122,6 +128,9 @@ def write_cert(call: Call, given: CertInput) -> Response:
     for authority in parse_authorities(changed.certificate):
         call.house.trust(call.tx, authority.public_bytes(Encoding.DER))
     call.store.put(cert_path(name), CERT.encode(changed))
+    call.house.history.record(
+        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
+    )
     return Response()
 
 
@@ -145,7 +154,10 @@ def list_certs(call: Call) -> Response:
 
 def delete_cert(call: Call) -> Response:
     """Remove a role; absent is fine. Its tokens stay until they end."""
-    call.store.delete(cert_path(clean_name(call.params["name"])))
+    name = clean_name(call.params["name"])
+    if find_cert(call, name) is not None:
+        call.store.delete(cert_path(name))
+        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 

@@ -18,7 +18,13 @@ from ironkeep.kernel.machine import OFFERED, check_bound_peer, check_machine
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+from ironkeep.kernel.token_params import (
+    LOGIN,
+    LOGINS,
+    TokenParams,
+    TokenParamsInput,
+    login_name,
+)
 
 MAX_NAME: Final = 256
 MAX_LEEWAY: Final = 300
@@ -139,6 +145,9 @@ def write_role(call: Call, given: RoleInput) -> Response:
     changed = msgspec.structs.replace(role, params=params, **changes)
     _check(changed)
     call.store.put(role_path(name), ROLE.encode(changed))
+    call.house.history.record(
+        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
+    )
     return Response()
 
 
@@ -161,7 +170,10 @@ def list_roles(call: Call) -> Response:
 
 def delete_role(call: Call) -> Response:
     """Remove a role; absent is fine. Its tokens stay until they end."""
-    call.store.delete(role_path(name_of(call)))
+    name = name_of(call)
+    if find_role(call, name) is not None:
+        call.store.delete(role_path(name))
+        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 
