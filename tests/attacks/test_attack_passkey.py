@@ -13,7 +13,6 @@ from ironkeep.core.errors import (
     PermissionDenied,
     StepUpNeeded,
 )
-from ironkeep.core.ids import EntityId
 from ironkeep.core.step_up import verify_evidence
 from ironkeep.core.webauthn import decode, encode
 from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
@@ -66,11 +65,14 @@ def test_a_touch_opens_one_read_and_its_entry_proves_it(v: PasskeyVault) -> None
     assert give(v, demand, ada) is None
     assert v.vault.read(SECRET, token=token).data["data"] == {"password": CANARY}
     house = v.vault.house
-    *_, entry = (each for _, each in house.audit_reader().entries() if each.path == SECRET)
-    tx = house.state.begin()
-    known = house.authenticators.of(tx, EntityId(entry.entity))[0]
+    entries = [each for _, each in house.audit_reader().entries()]
+    *_, entry = (each for each in entries if each.path == SECRET)
+    bound = {e.audited["credential"]: e.audited for e in entries if "bound_by" in e.audited}
     evidence = {name: str(value) for name, value in entry.audited.items()}
-    statement = verify_evidence(house.authenticators.party(tx), known.id, known.key, evidence)
+    credential = evidence["step_up_credential"]
+    key = str(bound[credential]["key"])
+    party = house.authenticators.party(house.state.begin())
+    statement = verify_evidence(party, decode(credential, 999), decode(key, 999), evidence)
     assert (statement.op, statement.path) == (entry.op, entry.path)
     assert (statement.session, statement.entity) == (entry.accessor, entry.entity)
     assert v.vault.read(SECRET, token=token).error is StepUpNeeded
