@@ -66,8 +66,22 @@ def test_a_person_registers_and_signs_in(ann: Person, tmp_path: Path) -> None:
     expect(page.get_by_role("heading", name="You are signed in")).to_be_hidden()
 
 
+@pytest.mark.parametrize("leave", ["reload", "another page", "close"])
+def test_whoever_leaves_a_page_ends_its_token(eve: Person, leave: str) -> None:
+    token, page = eve.page_token(), eve.visitor.page
+    assert eve.lookup(token) == 200
+    if leave == "reload":
+        page.reload()
+    elif leave == "close":
+        page.close()
+    else:
+        page.goto(f"{eve.origin}/ui/approvals")
+    # The page does not wait for its last request, so neither is there anything to wait for here.
+    assert any(eve.lookup(token) == 403 for _ in range(200))
+
+
 def test_signing_out_ends_the_token(ann: Person) -> None:
-    token = ann.token()
+    token = ann.page_token()
     assert ann.lookup(token) == 200
     ann.visitor.page.get_by_role("button", name="Sign out").click()
     expect(ann.visitor.page.get_by_role("status")).to_have_text("You are signed out.")

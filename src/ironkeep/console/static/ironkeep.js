@@ -14,8 +14,11 @@ export class Refused extends Error {
   }
 }
 
-/** Ask the API; return the answer's document, an empty object without one; throw Refused. */
-export async function ask(method, path, data, token) {
+/**
+ * Ask the API; return the answer's document, an empty object without one; throw Refused.
+ * With `last` the request goes out even when the page is left.
+ */
+export async function ask(method, path, data, token, last = false) {
   const headers = { "X-Vault-Request": "true" };
   if (data !== undefined) headers["Content-Type"] = "application/json";
   if (token !== undefined) headers["X-Vault-Token"] = token;
@@ -25,6 +28,7 @@ export async function ask(method, path, data, token) {
     body: data === undefined ? undefined : JSON.stringify(data),
     cache: "no-store",
     credentials: "omit",
+    keepalive: last,
     redirect: "error",
     referrerPolicy: "no-referrer",
   });
@@ -147,7 +151,7 @@ export async function statementOf({ statement, options }) {
   return JSON.parse(statement);
 }
 
-/** Return a point in time, given in RFC 3339, in words of this place. */
+/** Return a point in time, in RFC 3339 or in milliseconds, as it is written in this place. */
 export function when(text) {
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? String(text) : date.toLocaleString();

@@ -1,6 +1,6 @@
 // Signs in: to see that a passkey works, or for the command that waits on this machine (?cli=<id>).
 
-import { busy, by, fill, isLoopback, Refused, say } from "./ironkeep.js";
+import { busy, by, fill, isLoopback, Refused, say, when } from "./ironkeep.js";
 import { signIn, signOut } from "./session.js";
 
 const cli = new URLSearchParams(location.search).get("cli");
@@ -25,11 +25,11 @@ function handBack(address) {
 }
 
 function show(auth) {
-  const minutes = Math.round(auth.lease_duration / 60);
+  const until = Date.now() + 1000 * auth.lease_duration;
   fill(by("facts"), [
     ["As", auth.metadata?.username],
     ["Policies", (auth.policies ?? []).join(", ")],
-    ["For", `${minutes} minutes, as long as this page stays open`],
+    ["Until", `you leave this page; ${when(until)} at the latest`],
   ]);
   by("signed-in").hidden = false;
   by("sign-out").focus();

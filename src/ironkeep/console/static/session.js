@@ -1,5 +1,5 @@
-// Signing in. The token lives in a variable of this module: a reload forgets it, and no other page
-// has it. Nothing is ever written to a cookie or a storage of the browser.
+// Signing in. The token lives in a variable of this module, and no other page has it; whoever leaves
+// the page ends it. Nothing is ever written to a cookie or a storage of the browser.
 
 import { ask, busy, by, Refused, sign, statementOf } from "./ironkeep.js";
 
@@ -53,5 +53,9 @@ export async function askWithTouch(method, path, data, what) {
 export async function signOut() {
   const last = token;
   token = undefined;
-  if (last !== undefined) await ask("POST", "auth/token/revoke-self", {}, last);
+  if (last !== undefined) await ask("POST", "auth/token/revoke-self", {}, last, true);
 }
+
+// A page that is shown again from the browser's memory starts signed out.
+addEventListener("pagehide", () => signOut().catch(() => undefined));
+addEventListener("pageshow", (event) => event.persisted && location.reload());
