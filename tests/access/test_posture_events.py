@@ -10,12 +10,19 @@ from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey
 from tests.access.test_posture import PLEX_2022, alerts, tell
 
-from ironkeep.access import posture_events
+from ironkeep.access import posture_events, posture_receiver
 from ironkeep.access.posture_events import CAEP, COMPLIANCE, TYPE
 from ironkeep.access.posture_receiver import MAX_ISSUERS, MAX_SET, REVOKED
 from ironkeep.api.wire import parse_body
-from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied, TooLarge
+from ironkeep.core.errors import (
+    DeviceRefused,
+    InvalidRequest,
+    PermissionDenied,
+    TooLarge,
+    TooManyRequests,
+)
 from ironkeep.core.operation import Operation
+from ironkeep.kernel.places import MOUNTS
 from ironkeep.testing.device_estate import DeviceEstate
 from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Reply
@@ -141,6 +148,27 @@ def test_an_event_counts_once_and_an_older_one_not_after_a_newer(mdm: Mdm) -> No
     held = mdm.signed(mdm.claims(event=GOOD, iat=mdm.now_s() - 5))
     assert mdm.push(held).error is None
     assert tell(mdm.estate, mdm.device)["compliant"] is False
+
+
+def test_what_is_remembered_against_replay_is_bounded_and_goes(
+    mdm: Mdm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posture_receiver, "MAX_AN_HOUR", 2)
+    for _ in range(2):
+        assert mdm.push(mdm.signed(mdm.claims(event=GOOD))).error is None
+    assert mdm.push(mdm.signed(mdm.claims(event=GOOD))).error is TooManyRequests
+    house = mdm.estate.vault.house
+    mount = next(
+        each
+        for each in house.mounts.table(house.store(house.state.begin(), MOUNTS)).by_path.values()
+        if each.type == "device"
+    )
+    first = mdm.now_s() // 3_600
+    assert house.mount_store(house.state.begin(), mount).list("ssf/taken") == [f"{first}/"]
+    mdm.estate.vault.clock.advance(seconds=26 * 3_600)
+    assert mdm.push(mdm.signed(mdm.claims(event=GOOD))).error is None
+    kept = house.mount_store(house.state.begin(), mount).list("ssf/taken")
+    assert kept == [f"{first + 26}/"]
 
 
 def test_sessions_are_ended_of_a_person_or_of_a_devices_owner(mdm: Mdm) -> None:

@@ -227,13 +227,27 @@ def test_what_is_no_report_is_refused(raw: bytes) -> None:
         posture_report.decode(raw)
 
 
+@given(st.integers(0), st.binary(max_size=3))
+def test_what_is_read_is_spelled_as_it_was_sent(at: int, piece: bytes) -> None:
+    good = posture_report.encode(GOOD)
+    at %= len(good)
+    sent = good[:at] + piece + good[at + 1 :]
+    try:
+        read = posture_report.decode(sent)
+    except InvalidRequest:
+        return
+    assert posture_report.encode(read) == sent
+
+
 def test_reports_are_bounded() -> None:
     with pytest.raises(TooLarge):
         posture_report.decode(b" " * (posture_report.MAX_REPORT + 1))
-    many = report(software=(PLEX_NOW,) * (posture_report.MAX_SOFTWARE + 1))
-    raw = posture_report.encode(many)
-    with pytest.raises(InvalidRequest):
-        posture_report.decode(raw[: posture_report.MAX_REPORT] if len(raw) > 196_608 else raw)
+    short = Software(src="apps", name="", version="", publisher="", running=None)
+    most = report(software=(short,) * posture_report.MAX_SOFTWARE)
+    assert posture_report.decode(posture_report.encode(most)) == most
+    more = report(software=(short,) * (posture_report.MAX_SOFTWARE + 1))
+    with pytest.raises(InvalidRequest, match="software"):
+        posture_report.decode(posture_report.encode(more))
 
 
 def test_a_refusal_shows_nothing_of_what_was_sent() -> None:

@@ -52,6 +52,8 @@ MAX_AGE_S: Final = 24 * 3600
 MAX_SKEW_S: Final = 60
 MAX_AN_HOUR: Final = 10_000
 """Events taken of one hour: what is remembered against replay stays bounded."""
+CLEARED_AT_ONCE: Final = 1_000
+"""What one event clears away of an hour that is over; the next goes on."""
 ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
 POWERS: Final = ("compliance", "sessions")
 REVOKED: Final = f"{CAEP}session-revoked"
@@ -244,7 +246,7 @@ def _take(call: Call, name: str, identity: str, issued: int) -> None:
     oldest = (call.now_ns // SECOND_NS - MAX_AGE_S) // _HOUR_S
     for folder in known:
         if int(folder.removesuffix("/")) < oldest:
-            store.clear(f"ssf/taken/{folder}", MAX_AN_HOUR)
+            store.clear(f"ssf/taken/{folder}", CLEARED_AT_ONCE)
     if len(store.list(f"ssf/taken/{hour}", MAX_AN_HOUR)) >= MAX_AN_HOUR:
         raise TooManyRequests("too many events of one hour: try again in the next")
     store.put(path, b"\x01")
