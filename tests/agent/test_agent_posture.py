@@ -1,0 +1,59 @@
+"""What a Linux device says of itself: only what can be seen, and null for the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironkeep.agent.posture import encrypted, os_release, packages, report_text
+from ironkeep.core.posture_report import decode
+
+
+def lsblk(*devices: dict[str, Any]) -> str:
+    return json.dumps({"blockdevices": devices})
+
+
+ROOT: dict[str, Any] = {"name": "root", "type": "lvm", "mountpoints": ["/"]}
+CRYPT: dict[str, Any] = {"name": "luks", "type": "crypt", "mountpoints": [None], "children": [ROOT]}
+BOOT: dict[str, Any] = {"name": "sda1", "type": "part", "mountpoints": ["/boot"]}
+
+
+@pytest.mark.parametrize(
+    ("listed", "wanted"),
+    [
+        (lsblk({"name": "sda", "type": "disk", "children": [BOOT, CRYPT]}), True),
+        (lsblk({"name": "sda", "type": "disk", "children": [BOOT, ROOT]}), False),
+        (lsblk(CRYPT | {"children": []}, ROOT), False),
+        (lsblk(BOOT), None),
+        ("", None),
+        ("[]", None),
+        ('{"blockdevices": 7}', None),
+        ('{"blockdevices": [7]}', None),
+    ],
+)
+def test_the_disk_counts_as_encrypted_when_root_is_below_dm_crypt(
+    listed: str, wanted: bool | None
+) -> None:
+    assert encrypted(listed) is wanted
+
+
+def test_only_named_packages_that_are_installed_are_told() -> None:
+    listed = "sudo 1.9.13p3-1 installed\nopenssl 3.0.1 config-files\ndiary 1 installed\nsudo\n"
+    assert [(one.name, one.version) for one in packages(listed)] == [("sudo", "1.9.13p3-1")]
+
+
+def test_os_release() -> None:
+    text = "# a comment\nID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME='Debian = 12'\n"
+    assert os_release(text)["ID"] == "debian"
+    assert os_release(text)["VERSION_ID"] == "12"
+    assert os_release(text)["PRETTY_NAME"] == "Debian = 12"
+
+
+def test_this_machine_makes_a_report_that_the_server_reads(tmp_path: Path) -> None:
+    """Whatever is missing below root is unknown, never good news."""
+    report = decode(report_text("a-device", "a-nonce", 5_000_000_000, tmp_path).encode())
+    assert (report.device_id, report.nonce, report.ts) == ("a-device", "a-nonce", 5)
+    assert report.os.name == "linux"
+    unknown = (report.screen_lock_s, report.firewall, report.secure_boot, report.os_auto_update)
+    assert unknown == (None,) * 4
