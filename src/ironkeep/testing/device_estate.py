@@ -80,6 +80,11 @@ class DeviceEstate:
         data = {"reason": "works here", **more}
         return self.write(f"device/{verb}/{device.id}", data, token=self.login(by))
 
+    def nonce(self, device: str) -> str:
+        """Return a nonce for a device to sign."""
+        nonce: str = self.write("device/nonce", {"id": device}, token=None)["nonce"]
+        return nonce
+
     def peer(self, device: SoftDevice) -> Peer:
         """Return what a connection of a device looks like, by a fresh certificate."""
         pem, _ = device.certificate(lambda path, data: self.write(path, data, token=None))

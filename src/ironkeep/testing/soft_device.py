@@ -107,3 +107,8 @@ def csr_of(key: EllipticCurvePrivateKey, *names: x509.GeneralName) -> str:
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def fresh_csr(*names: x509.GeneralName) -> str:
+    """Return a signing request for a key of its own; names as in `csr_of`."""
+    return csr_of(generate_private_key(SECP256R1()), *names)
