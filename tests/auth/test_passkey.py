@@ -333,6 +333,30 @@ def test_who_logs_in_ends_their_recovery(v: PasskeyVault) -> None:
     assert any("ended your recovery" in text for text in _alerts(v))
 
 
+def test_who_logs_in_ends_the_ticket_of_a_recovery(v: PasskeyVault) -> None:
+    v.write("sys/policies/acl/peer", token="root", policy=_PEER)
+    ada = v.person("ada")
+    bob, cy = (v.person(name, token_policies=["peer"]) for name in ("bob", "cy"))
+    v.vault.clock.advance(seconds=60)
+    path = f"{MOUNT}/recovery/ada"
+    for peer in (bob, cy):
+        assert v.write(path, token=v.token(peer), reason="she says").error is None
+    v.vault.clock.advance(seconds=24 * HOUR)
+    ticket = v.write(f"{path}/ticket", token=v.token(cy)).data["ticket"]
+    assert v.login(ada).error is None
+    assert v.register(ticket, SoftAuthenticator()).error is InvalidCredentials
+    assert v.login(ada).error is None
+
+
+def test_each_authenticator_that_is_bound_is_told(v: PasskeyVault) -> None:
+    v.person("ada")
+    told = [text for text in _alerts(v) if "was registered" in text]
+    assert [text.partition(" was")[0] for text in told] == [
+        "your authenticator 'ada 0'",
+        "your authenticator 'ada 1'",
+    ]
+
+
 _PEER = f'path "{MOUNT}/recovery/*" {{ capabilities = ["create", "read", "update"] }}'
 
 

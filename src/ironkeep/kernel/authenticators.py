@@ -34,6 +34,11 @@ NEEDED: Final = 2
 TIMEOUT_MS: Final = 60_000
 
 _PARTY: Final = "party"
+_TEXTS: Final = {
+    "bound": "was registered: if it is not yours, remove it and tell who runs this vault",
+    "removed": "was removed",
+    "copied": "may have been copied: its counter went back",
+}
 
 
 class Authenticator(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,13 +124,13 @@ class Authenticators:
         name = _name(authenticator.id)
         self._stores(tx, PLACE).put(f"credential/{name}", authenticator.entity.encode())
         self._save(tx, authenticator)
-        self._alert(tx, authenticator, "bound", authenticator.created_ns)
+        self._alert(tx, authenticator, "bound", authenticator.created_ns, always=True)
 
     def remove(self, tx: Tx, authenticator: Authenticator, why: str, now_ns: int) -> None:
         """Let an authenticator be used no more; its record stays."""
         gone = msgspec.structs.replace(authenticator, state="removed", removed_ns=now_ns, why=why)
         self._save(tx, gone)
-        self._alert(tx, gone, "removed", now_ns)
+        self._alert(tx, gone, "removed", now_ns, always=True)
 
     def owned(self, tx: Tx, entity: EntityId, credential: bytes) -> Authenticator:
         """Return a person's own authenticator; raise NotFound when it is not there or removed."""
@@ -178,7 +183,7 @@ class Authenticators:
         try:
             webauthn.require_progress(known.counter, asserted.counter)
         except InvalidCredentials:
-            self._alert(tx, known, "may have been copied: its counter went back", now_ns)
+            self._alert(tx, known, "copied", now_ns)
             raise
         used = msgspec.structs.replace(
             known, counter=asserted.counter, backed_up=asserted.backed_up, used_ns=now_ns
@@ -190,10 +195,13 @@ class Authenticators:
         path = f"person/{authenticator.entity}/{_name(authenticator.id)}"
         self._stores(tx, PLACE).put(path, _AUTHENTICATOR.encode(authenticator))
 
-    def _alert(self, tx: Tx, authenticator: Authenticator, what: str, now_ns: int) -> None:
-        name, kind = authenticator.label, f"authenticator {what.partition(' ')[0]}"
-        text = f"your authenticator {name!r} {'was ' if ' ' not in what else ''}{what}"
-        self._alerts.raise_(tx, kind, text, now_ns, entity=authenticator.entity)
+    def _alert(
+        self, tx: Tx, about: Authenticator, what: str, now_ns: int, *, always: bool = False
+    ) -> None:
+        """Tell the person; `always` where a second one within the minute may be the attacker's."""
+        kind = f"authenticator {what}"
+        text = f"your authenticator {about.label!r} {_TEXTS[what]}"
+        self._alerts.raise_(tx, kind, text, now_ns, entity=about.entity, always=always)
 
 
 def _name(credential: bytes) -> str:

@@ -112,8 +112,7 @@ def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, s
     names = ("", user.name)
     if ceremony.subject not in {subject_of(name, given.cli) for name in names}:
         raise InvalidCredentials(_FAILED)
-    recovery.end_by_login(call, user)
-    return user, str(given.credential.get("id", ""))
+    return recovery.end_by_login(call, user), str(given.credential.get("id", ""))
 
 
 def _require_two(call: Call, user: User) -> None:

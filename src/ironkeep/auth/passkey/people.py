@@ -186,6 +186,12 @@ def use_ticket(call: Call, user: User) -> User:
     return fresh
 
 
+def end_recovery(call: Call, user: User) -> User:
+    """End a ticket that came from a recovery, because its person is here."""
+    ticket = _ticket(call, user.ticket) if user.ticket else None
+    return use_ticket(call, user) if ticket and ticket.origin == "recovery" else user
+
+
 def counted(call: Call, user: User) -> list[Authenticator]:
     """Return the authenticators that count for a person: for privileged ones, none that copies."""
     active = call.house.authenticators.of(call.tx, user.entity)

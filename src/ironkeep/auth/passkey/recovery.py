@@ -13,7 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.auth.passkey.people import User, found, issue_ticket, ticket_response
+from ironkeep.auth.passkey.people import (
+    User,
+    end_recovery,
+    found,
+    issue_ticket,
+    ticket_response,
+)
 from ironkeep.auth.passkey.settings import settings
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.goformat import rfc3339
@@ -124,11 +130,12 @@ def ticket(call: Call) -> Response:
     return ticket_response(call, user, issue_ticket(call, user, "recovery"))
 
 
-def end_by_login(call: Call, user: User) -> None:
-    """End a recovery because its person is here; pass what is called with their own assertion."""
+def end_by_login(call: Call, user: User) -> User:
+    """End a recovery, and its ticket, because the person is here; return them as they are then."""
     if _find(call, user) is not None:
         call.store.delete(_path(user.name))
         _tell(call, user, "recovery ended", "you logged in, which ended your recovery")
+    return end_recovery(call, user)
 
 
 def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, ...]) -> None:
