@@ -10,6 +10,7 @@ from typing import Final, Self
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ironkeep.core.errors import InvalidRequest
@@ -21,6 +22,14 @@ SCHEME: Final = "spiffe://"
 DEVICE: Final = "device"
 
 _PARTS: Final = 3
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -49,7 +58,7 @@ class Peer(msgspec.Struct, frozen=True):
             )
             domain, device = _device_of(parsed)
             begins, ends = parsed.not_valid_before_utc, parsed.not_valid_after_utc
-        except (ValueError, TypeError, x509.DuplicateExtension):
+        except _UNREADABLE:
             raise InvalidRequest("the client certificate cannot be read") from None
         second = 1_000_000_000
         return cls(

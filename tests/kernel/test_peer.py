@@ -1,0 +1,81 @@
+"""Who is at the other end: what a certificate is taken to say, and hostile ones."""
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
+from hypothesis import given, strategies as st
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.kernel.peer import MAX_CERTIFICATE, Peer
+
+KEY = generate_private_key(SECP256R1())
+
+
+def certificate(*extensions: x509.ExtensionType) -> bytes:
+    name = x509.Name([])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(KEY.public_key())
+        .serial_number(7)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(minutes=20))
+    )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def uris(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.UniformResourceIdentifier(name) for name in names])
+
+
+def test_a_device_is_named_by_its_one_spiffe_id() -> None:
+    peer = Peer.of(certificate(uris("spiffe://ironkeep/device/d-1")))
+    assert (peer.domain, peer.device) == ("ironkeep", "d-1")
+    assert (peer.until_ns - peer.from_ns) == 20 * 60 * 10**9
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (),
+        ("spiffe://ironkeep/device/d-1", "spiffe://ironkeep/device/d-2"),
+        ("https://ironkeep/device/d-1",),
+        ("spiffe://ironkeep/device/",),
+        ("spiffe:///device/d-1",),
+        ("spiffe://ironkeep/device/d-1/more",),
+        ("spiffe://ironkeep/ns/d-1",),
+    ],
+)
+def test_other_names_are_no_device(names: tuple[str, ...]) -> None:
+    extensions = (uris(*names),) if names else ()
+    assert Peer.of(certificate(*extensions)).device == ""
+
+
+def test_a_name_of_a_kind_that_nobody_uses_is_refused() -> None:
+    # An x400Address: [3] IMPLICIT SEQUENCE, empty.
+    oid = ExtensionOID.SUBJECT_ALTERNATIVE_NAME
+    with pytest.raises(InvalidRequest):
+        Peer.of(certificate(x509.UnrecognizedExtension(oid, bytes.fromhex("3002a300"))))
+
+
+def test_a_huge_certificate_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        Peer.of(b"0" * (MAX_CERTIFICATE + 1))
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_a_byte_changed_is_read_or_refused(at: int, value: int) -> None:
+    raw = bytearray(certificate(uris("spiffe://ironkeep/device/d-1")))
+    raw[at % len(raw)] = value
+    with contextlib.suppress(InvalidRequest):
+        Peer.of(bytes(raw))
