@@ -120,7 +120,7 @@ def flags_of(route: Route) -> str:
     return ", ".join(name for name, is_set in flags.items() if is_set)
 
 
-@pytest.mark.parametrize("kind", ["cubbyhole", "kv", "system", "token", "userpass"])
+@pytest.mark.parametrize("kind", ["cubbyhole", "device", "kv", "system", "token", "userpass"])
 def test_the_page_lists_the_routes_that_are_there(kind: str) -> None:
     page = page_of(kind).read_text(encoding="utf-8")
     table = [line for line in page.splitlines() if re.match(r"\| [A-Z]+ \| `", line)]
