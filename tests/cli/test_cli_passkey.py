@@ -11,8 +11,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fido2 import cbor
+from fido2.ctap import CtapDevice
+from fido2.ctap2.base import Ctap2
+from fido2.hid import CAPABILITY, CTAPHID
 
-from ironkeep.cli import main
+from ironkeep.cli import main, passkey
 from ironkeep.cli.terminal import Terminal
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.softauth import SoftAuthenticator
@@ -81,19 +85,62 @@ class Browser:
         return connection.getresponse().status
 
 
+class SecurityKey(CtapDevice):
+    """A security key as the USB side of CTAP 2 shows it: it verifies its user by itself."""
+
+    def __init__(self, inside: SoftAuthenticator) -> None:
+        self.inside = inside
+
+    @property
+    def capabilities(self) -> int:
+        return CAPABILITY.CBOR
+
+    def call(
+        self, cmd: int, data: bytes = b"", event: Any = None, on_keepalive: Any = None
+    ) -> bytes:
+        del event, on_keepalive
+        assert cmd == CTAPHID.CBOR
+        if data[0] == Ctap2.CMD.GET_INFO:
+            options = {"rk": True, "up": True, "uv": True}
+            return b"\0" + cbor.encode({1: ["FIDO_2_0"], 3: self.inside.model, 4: options, 6: [1]})
+        assert data[0] == Ctap2.CMD.GET_ASSERTION
+        asked: Any = cbor.decode(data[1:])
+        used = self.inside.credentials[-1]
+        assert (asked[1], asked[5]) == (used.rp_id, {"uv": True})
+        authenticator_data, signature = self.inside.sign(used, asked[2])
+        credential = {"type": "public-key", "id": used.id}
+        answer = {1: credential, 2: authenticator_data, 3: signature, 4: {"id": used.handle}}
+        return b"\0" + cbor.encode(answer)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @classmethod
+    def list_devices(cls) -> Iterator["SecurityKey"]:
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="session")
+def drawer() -> list[Browser]:
+    """What was registered at the one server of these tests."""
+    return []
+
+
 @pytest.fixture
-def browser(run: Any, dev: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    browser = Browser(dev.address)
-    origin = browser.key.origin
-    assert run("auth", "enable", f"-path={PATH}", "passkey").code == 0
-    config = run("write", f"{BASE}/config", "rp_id=localhost", f"origins={origin}")
-    assert config.code == 0, config.err
-    run("write", f"{BASE}/users/ada", "token_policies=default")
-    browser.register(run("write", "-f", "-field=ticket", f"{BASE}/users/ada/ticket").out)
+def browser(
+    run: Any, dev: ServerProcess, drawer: list[Browser], monkeypatch: pytest.MonkeyPatch
+) -> Browser:
+    if not drawer:
+        drawer.append(Browser(dev.address))
+        origin = drawer[0].key.origin
+        assert run("auth", "enable", f"-path={PATH}", "passkey").code == 0
+        config = run("write", f"{BASE}/config", "rp_id=localhost", f"origins={origin}")
+        assert config.code == 0, config.err
+        run("write", f"{BASE}/users/ada", "token_policies=default")
+        drawer[0].register(run("write", "-f", "-field=ticket", f"{BASE}/users/ada/ticket").out)
     monkeypatch.delenv("VAULT_TOKEN")
     monkeypatch.setenv("BROWSER", "true")  # the program that does nothing
-    yield browser
-    monkeypatch.undo()
+    return drawer[0]
 
 
 def log_in(out: Lines, *words: str) -> tuple[threading.Thread, list[int]]:
@@ -123,3 +170,26 @@ def test_the_browser_signs_in_and_the_command_gets_the_token(
     assert code not in out.text
     again = browser.ask("cli/finish", code=code, code_verifier="a" * 43)
     assert "not valid" in again["errors"][0]
+
+
+def test_a_security_key_that_is_plugged_in_signs_here(
+    browser: Browser, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passkey, "list_devices", lambda: iter([SecurityKey(browser.key)]))
+    monkeypatch.setenv("VAULT_ADDR", browser.key.origin)
+    done = run("login", "-method=passkey", f"-path={PATH}")
+    assert done.code == 0, done.err
+    assert "token_meta_username    ada" in done.out
+    assert (tmp_path / ".vault-token").read_text().startswith("hvs.")
+
+
+def test_a_server_at_another_address_gets_no_signature(
+    browser: Browser, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passkey, "list_devices", lambda: iter([SecurityKey(browser.key)]))
+    before = browser.key.credentials[-1].counter
+    done = run("login", "-method=passkey", f"-path={PATH}")  # at 127.0.0.1, which is not localhost
+    assert done.code == 1
+    assert "the security key gave no answer" in done.err
+    assert browser.key.credentials[-1].counter == before
+    assert not (tmp_path / ".vault-token").exists()

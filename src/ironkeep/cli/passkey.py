@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client, UserInteraction
-from fido2.ctap import CtapError
+from fido2.ctap import CtapDevice, CtapError
 from fido2.ctap2.pin import ClientPin
-from fido2.hid import CtapHidDevice, list_devices
+from fido2.hid import list_devices
 from fido2.webauthn import PublicKeyCredentialRequestOptions
 
 from ironkeep.cli.client import Client
@@ -57,7 +57,7 @@ def log_in(client: Client, terminal: Terminal, path: str, username: str) -> Docu
     return _by_key(client, terminal, path, username, device)
 
 
-def _device() -> CtapHidDevice | None:
+def _device() -> CtapDevice | None:
     """Return a security key that is plugged in and may be used, or None."""
     try:
         return next(list_devices(), None)
@@ -80,7 +80,7 @@ class _Asking(UserInteraction):
 
 
 def _by_key(
-    client: Client, terminal: Terminal, path: str, username: str, device: CtapHidDevice
+    client: Client, terminal: Terminal, path: str, username: str, device: CtapDevice
 ) -> Document:
     begun = _data(client.write(f"auth/{path}/login/begin", {"username": username}))
     options = PublicKeyCredentialRequestOptions.from_dict(begun["options"]["publicKey"])
@@ -88,9 +88,10 @@ def _by_key(
     try:
         signer = Fido2Client(device, collector, _Asking(terminal))
         signed = signer.get_assertion(options).get_response(0)
-    except (ClientError, CtapError, OSError) as error:
+    except (ClientError, CtapError, OSError, ValueError) as error:
+        why = error.code.name if isinstance(error, ClientError | CtapError) else str(error)
         raise InvalidCredentials(
-            f"the security key gave no answer ({error}): unplug it to use the browser instead"
+            f"the security key gave no answer ({why}): unplug it to use the browser instead"
         ) from None
     given = {"id": begun["id"], "credential": dict(signed)}
     return client.write(f"auth/{path}/login/finish", given) or {}

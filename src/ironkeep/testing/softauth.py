@@ -128,11 +128,8 @@ class SoftAuthenticator:
         """Sign a challenge; return the assertion in JSON."""
         asked = options.get("publicKey", options)
         used = credential or self.credentials[-1]
-        if self.counts:
-            used.counter += 1
-        data = self._data(used)
         client_data = self._client_data("webauthn.get", asked["challenge"])
-        signature = used.key.sign(data + sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
+        data, signature = self.sign(used, sha256(client_data).digest())
         return _public_key(
             used,
             {
@@ -142,6 +139,13 @@ class SoftAuthenticator:
                 "userHandle": encode(used.handle),
             },
         )
+
+    def sign(self, credential: Credential, client_data_hash: bytes) -> tuple[bytes, bytes]:
+        """Return the authenticator data and the signature over it: what a security key does."""
+        if self.counts:
+            credential.counter += 1
+        data = self._data(credential)
+        return data, credential.key.sign(data + client_data_hash, ec.ECDSA(hashes.SHA256()))
 
     def _data(self, credential: Credential, flags: int = 0, more: bytes = b"") -> bytes:
         return (
