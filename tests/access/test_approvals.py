@@ -3,6 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
+from ironkeep.kernel.places import APPROVALS
 from ironkeep.testing.approval_estate import (
     OTHER,
     SECRET,
@@ -140,6 +141,8 @@ def test_what_waits_lapses(seconds: int, waits: bool) -> None:
     e.vault.tick(1)
     found = e.vault.list("approval/requests/", token=e.ben.token)
     assert (found.error is None) is waits
+    rows = e.vault.house.store(e.vault.house.state.begin(), APPROVALS)
+    assert len(rows.list("request")) == waits
 
 
 def test_the_report_tells_who_approves_without_looking() -> None:

@@ -194,6 +194,25 @@ def test_a_class_that_got_stricter_meanwhile_holds() -> None:
     assert released(e.vault) == 0
 
 
+@pytest.mark.parametrize("rule", [{"approvals": 2}, {"group": "security"}], ids=str)
+def test_a_rule_that_demands_more_meanwhile_holds(rule: dict[str, Any]) -> None:
+    e = estate()
+    asked = approved(e)
+    e.vault.write("sys/classes/secret/data/prod/db", {"class": "two-person", **rule})
+    assert unwrap(e.vault, e.reader, asked).error is PermissionDenied
+    assert released(e.vault) == 0
+
+
+@pytest.mark.parametrize(
+    "path", [SECRET + "/", "secret/data//prod/db", "secret/data/prod//db", "secret/Data/prod/db"]
+)
+def test_no_spelling_of_a_path_goes_round_its_class(path: str) -> None:
+    e = estate()
+    e.vault.write("sys/policies/acl/reader", {"policy": 'path "*" { capabilities = ["read"] }'})
+    reply = e.vault.read(path, token=e.reader.token)
+    assert VALUE.encode() not in (reply.answer.body or b"")
+
+
 # -- approving: other people, each once
 
 

@@ -92,7 +92,7 @@ class Approvals:
         what one person asks.
         """
         if call.request.grant:
-            raise PermissionDenied("what was approved is another request")
+            raise PermissionDenied("what was approved is another request, or takes more by now")
         session = call.actor()
         if not session.record.entity:
             raise PermissionDenied("ask for approval with a token of a person")

@@ -79,7 +79,7 @@ class Guards:
         evidence: dict[str, Value] = {}
         if guard is not SecretClass.OPEN:
             evidence["class"] = guard.text
-        grant = self._approvals.granted(call)
+        grant = self._granted(call)
         if grant is not None:
             evidence |= self._approvals.evidence(grant)
         touched = None
@@ -135,9 +135,20 @@ class Guards:
 
     def ask(self, call: Call, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
-        path = call.params.get("path", call.path)
-        need, groups = self._classes.approvers(call.account, call.mount.uuid, path)
+        need, groups = self._demanded(call)
         return self._approvals.ask(call, gathered.facts.guard.text, need, groups)
+
+    def _granted(self, call: Call) -> Kept | None:
+        """Return the approval of this request, while it is all that the rules demand by now."""
+        grant = self._approvals.granted(call)
+        if grant is None:
+            return None
+        need, groups = self._demanded(call)
+        return grant if grant.need >= need and set(groups) <= set(grant.groups) else None
+
+    def _demanded(self, call: Call) -> tuple[int, tuple[str, ...]]:
+        path = call.params.get("path", call.path)
+        return self._classes.approvers(call.account, call.mount.uuid, path)
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
         """Tell who watches that a read was refused beyond policy; return what tells the caller."""
