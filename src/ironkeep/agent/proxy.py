@@ -42,7 +42,9 @@ _HOP_BY_HOP: Final = frozenset({
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
 })  # fmt: skip
 _CHALLENGE: Final = 'error="insufficient_user_authentication"'
-_LINK: Final = re.compile(r'error_description="(https?://[^"\s]{1,512}/ui/step-up/([0-9a-f]+))"')
+_LINK: Final = re.compile(
+    r'error_description="((?:https?://[^"\s]{1,256})?/ui/step-up/([\w-]{1,128}))"', re.ASCII
+)
 _FORBIDDEN: Final = 403
 _OK: Final = 200
 
@@ -105,7 +107,8 @@ class Proxy:
         finally:
             await response.aclose()
         url, demand = link
-        self._prompt(url)
+        # A server that was not told its own address says where on it.
+        self._prompt(self._upstream.address + url if url.startswith("/") else url)
         if not await self._touched(exchange, demand, body):
             await _answer(send, _FORBIDDEN, refusal, _end_to_end(response))
             return
