@@ -3,6 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
+from ironkeep.kernel.approval_standing import MAX_AN_HOUR
 from ironkeep.kernel.places import APPROVALS
 from ironkeep.testing.approval_estate import (
     OTHER,
@@ -121,6 +122,18 @@ def test_three_requests_of_one_person_wait_at_once() -> None:
     gone = e.vault.write(f"approval/requests/{asked[0].accessor}/withdraw", token=e.reader.token)
     assert gone.error is None
     ask(e.vault, e.reader, OTHER)
+
+
+def test_asking_and_withdrawing_floods_nobody() -> None:
+    e = estate()
+    for _ in range(MAX_AN_HOUR):
+        asked = ask(e.vault, e.reader)
+        e.vault.write(f"approval/requests/{asked.accessor}/withdraw", token=e.reader.token)
+    assert e.vault.read(SECRET, token=e.reader.token).error is TooManyRequests
+    e.vault.clock.advance(seconds=3_599)
+    assert e.vault.read(SECRET, token=e.reader.token).error is TooManyRequests
+    e.vault.clock.advance(seconds=1)
+    ask(e.vault, e.reader)
 
 
 @pytest.mark.parametrize(("seconds", "opens"), [(299, True), (300, False)])

@@ -22,6 +22,9 @@ from ironkeep.kernel.state import Tx
 COOL_SECONDS: Final = 600
 """Before a person who was denied may ask again: who floods an approver gets slower, not through."""
 ALERT_DENIALS: Final = 2
+MAX_AN_HOUR: Final = 12
+"""Requests of one person, withdrawn ones too."""
+HOUR_NS: Final = 3_600 * SECOND_NS
 DAY_NS: Final = 86_400 * SECOND_NS
 WEEK_NS: Final = 7 * DAY_NS
 MAX_ASKED: Final = 64
@@ -77,9 +80,12 @@ class Standings:
 
     def wait_seconds(self, tx: Tx, entity: EntityId, now_ns: int) -> int:
         """Return for how long a person may not ask, 0 when they may."""
-        denied = self.of(tx, entity, now_ns).denied_ns
-        left_ns = denied[-1] + COOL_SECONDS * SECOND_NS - now_ns if denied else 0
-        return max(0, -(-left_ns // SECOND_NS))
+        known = self.of(tx, entity, now_ns)
+        until_ns = known.denied_ns[-1] + COOL_SECONDS * SECOND_NS if known.denied_ns else 0
+        if len(known.asked) >= MAX_AN_HOUR:
+            # Withdrawing and asking again reaches the approvers' mail as often as asking does.
+            until_ns = max(until_ns, known.asked[-MAX_AN_HOUR].time_ns + HOUR_NS)
+        return max(0, -((now_ns - until_ns) // SECOND_NS))
 
     def asked(self, tx: Tx, entity: EntityId, one: Asked) -> None:
         """Remember a request."""

@@ -335,7 +335,7 @@ class Approvals:
     def _check_room(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
         wait = self.standings.wait_seconds(tx, entity, now_ns)
         if wait:
-            raise TooManyRequests(f"your last request was denied: ask again in {wait} seconds")
+            raise TooManyRequests(f"you were denied, or ask too often: ask again in {wait} s")
         names = self._store(tx).list(f"mine/{entity}", MAX_WAITING)
         if sum(self.find(tx, name, now_ns) is not None for name in names) >= MAX_PENDING:
             raise TooManyRequests(
