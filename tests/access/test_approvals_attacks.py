@@ -88,7 +88,7 @@ def test_only_the_session_that_asked_opens_it(who: str) -> None:
     asked = approved(e)
     tokens = {
         "approver": e.ann.token,
-        "second session of the reader": log_in(e.vault, "reader").token,
+        "second session of the reader": log_in(e.vault, e.reader).token,
         "root": e.vault.root,
     }
     data = {"token": asked.token}
@@ -161,7 +161,7 @@ def test_a_grant_is_good_for_the_hashed_request_alone(
 def test_a_grant_is_good_for_the_session_alone() -> None:
     e = estate()
     asked = approved(e)
-    token = Secret(log_in(e.vault, "reader").token.encode())
+    token = Secret(log_in(e.vault, e.reader).token.encode())
     request = Request(Operation.READ, SECRET, {}, token, grant=asked.accessor)
     assert e.vault.settle(e.vault.pipeline.handle(request)).error is PermissionDenied
     assert released(e.vault) == 0
@@ -219,7 +219,7 @@ def test_no_spelling_of_a_path_goes_round_its_class(path: str) -> None:
 def test_nobody_approves_their_own_request_by_any_session() -> None:
     e = estate()
     asked = ask(e.vault, e.reader)
-    for token in (e.reader.token, log_in(e.vault, "reader").token):
+    for token in (e.reader.token, log_in(e.vault, e.reader).token):
         assert approve(e.vault, token, asked).errors == ["nobody approves their own request"]
         path = f"approval/requests/{asked.accessor}/approve"
         other = e.vault.write(path, {"number": asked.number}, token=token)
@@ -237,7 +237,7 @@ def test_one_person_with_two_sessions_is_one() -> None:
     e = estate(approvals=2)
     asked = ask(e.vault, e.reader)
     approve(e.vault, e.ann, asked)
-    again = approve(e.vault, log_in(e.vault, "ann").token, asked)
+    again = approve(e.vault, log_in(e.vault, e.ann).token, asked)
     assert again.errors == ["you have approved this request already"]
     assert unwrap(e.vault, e.reader, asked).error is InvalidRequest
 

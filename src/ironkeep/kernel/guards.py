@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.access import Deny, Guard
-from ironkeep.core.errors import OverBudget, PermissionDenied
+from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
 from ironkeep.core.event import Value
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.alerts import Alerts
@@ -164,7 +164,10 @@ def _exact(call: Call) -> str:
     """Return what a touch is for: the path, and the request's data when there is any."""
     if not call.raw:
         return call.request.path
-    data = msgspec.json.encode(call.raw, order="deterministic").decode()
+    try:
+        data = msgspec.json.encode(call.raw, order="deterministic").decode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("the request's data holds half a character") from None
     return f"{call.request.path} {data}"
 
 
