@@ -221,3 +221,38 @@ def test_a_revoked_device_is_cut_off_at_once(server: DeviceServer, tmp_path: Pat
         revoke = {"reason": "stolen"}
         server.plain.post(f"device/revoke/{device}", revoke, server.login("eve"))
         assert not client.is_authenticated()
+
+
+def test_many_parts_and_odd_paths_arrive_as_they_were_sent(agent: AgentProcess, token: str) -> None:
+    """A path is the server's to judge: the agent does not tidy it up."""
+    at = ("--unix-socket", str(agent.socket), "--path-as-is", *header("X-Vault-Token", token))
+    here, _ = curl(*at, "http://x/v1/secret/../secret/db")
+    plain = ("--path-as-is", "--cacert", str(server.ca))
+    there, _ = curl(*plain, f"{server.server.address}/v1/secret/../secret/db")
+    assert here == there == 400
+    chunked = header("Transfer-Encoding", "chunked")
+    status, _ = curl(*at, *chunked, "-d", '{"a": "b"}', "http://x/v1/secret/odd%20name")
+    assert status == 204
+    status, body = curl(*at, "http://x/v1/secret/odd%20name")
+    assert (status, body["data"]) == (200, {"a": "b"})
+
+
+def test_a_body_past_the_limit_is_refused(agent: AgentProcess, token: str, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    big.write_bytes(b'{"a": "' + b"x" * (33 << 20) + b'"}')
+    at = ("--unix-socket", str(agent.socket), *header("X-Vault-Token", token))
+    chunked = (*header("Transfer-Encoding", "chunked"), *header("Expect", ""))
+    assert curl(*at, *chunked, "--data-binary", f"@{big}", "http://x/v1/secret/big")[0] == 413
+    assert curl(*at, "http://x/v1/secret/db")[0] == 200
+
+
+def test_other_places_of_the_agent_are_not_forwarded(agent: AgentProcess) -> None:
+    assert curl("--unix-socket", str(agent.socket), "http://x/ui/login")[0] == 404
+
+
+def test_a_second_agent_does_not_take_the_first_ones_socket(
+    server: DeviceServer, agent: AgentProcess
+) -> None:
+    done = server.server.cli("agent", "run", f"-dir={agent.folder}")
+    assert (done.code, "already" in done.err) == (5, True)
+    assert agent.socket.exists()
