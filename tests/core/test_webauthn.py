@@ -1,6 +1,7 @@
 """Passkeys verified: what fido2 leaves out, hostile bytes, the verdict of another library."""
 
 import base64
+import warnings
 from contextlib import suppress
 from typing import Any
 
@@ -200,14 +201,17 @@ def test_hostile_bytes_are_refused_and_never_crash(raw: bytes) -> None:
 
 
 @given(st.data())
-def test_a_damaged_attestation_is_refused_and_never_crashes(data: st.DataObject) -> None:
+def test_a_damaged_attestation_proves_nothing_else_and_never_crashes(data: st.DataObject) -> None:
+    """A few bits say nothing (a length past the end, the name of the same algorithm)."""
     raw = bytearray(decode(_PACKED["response"]["attestationObject"], 9_999))
     at = data.draw(st.integers(0, len(raw) - 1))
     raw[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != raw[at]))
     made = {**_PACKED, "response": {**_PACKED["response"], "attestationObject": encode(bytes(raw))}}
     demands = Demands(attestation="packed", roots=(_MAKER.root,))
-    with pytest.raises((InvalidRequest, InvalidCredentials)):
-        verify_registration(PARTY, CHALLENGE, demands, made)
+    whole = verify_registration(PARTY, CHALLENGE, demands, _PACKED)
+    with suppress(InvalidRequest, InvalidCredentials), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of cryptography, about names in damaged certificates
+        assert verify_registration(PARTY, CHALLENGE, demands, made) == whole
 
 
 @pytest.mark.parametrize(

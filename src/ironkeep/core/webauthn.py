@@ -43,6 +43,7 @@ ALGORITHMS: Final = (-7, -8, -257)
 _MALFORMED: Final = (
     ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError, RecursionError,
     NotImplementedError, struct.error, UnsupportedAlgorithm, x509.ExtensionNotFound,
+    x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
 """What parsers of hostile bytes raise beside their own errors."""
 
