@@ -223,7 +223,9 @@ def test_a_revoked_device_is_cut_off_at_once(server: DeviceServer, tmp_path: Pat
         assert not client.is_authenticated()
 
 
-def test_many_parts_and_odd_paths_arrive_as_they_were_sent(agent: AgentProcess, token: str) -> None:
+def test_many_parts_and_odd_paths_arrive_as_they_were_sent(
+    server: DeviceServer, agent: AgentProcess, token: str
+) -> None:
     """A path is the server's to judge: the agent does not tidy it up."""
     at = ("--unix-socket", str(agent.socket), "--path-as-is", *header("X-Vault-Token", token))
     here, _ = curl(*at, "http://x/v1/secret/../secret/db")

@@ -33,7 +33,7 @@ def ansible() -> Path:
     program = FOLDER / "bin" / "ansible"
     if not program.exists():
         made = subprocess.run([sys.executable, "-m", "venv", FOLDER], check=False)
-        install = [FOLDER / "bin" / "pip", "install", "--quiet", *PACKAGES]
+        install = [str(FOLDER / "bin" / "pip"), "install", "--quiet", *PACKAGES]
         done = made.returncode or subprocess.run(install, check=False).returncode
         if done and "CI" not in os.environ:
             pytest.skip("Ansible cannot be installed here")

@@ -21,14 +21,20 @@ def test_the_kernel_is_asked_whose_a_connection_is() -> None:
 def test_another_user_is_not_ours(tmp_path: Path) -> None:
     """The mode of the socket was changed by hand, and another user connects."""
     with bind_socket(tmp_path / "agent.sock") as listener:
+        tmp_path.chmod(0o755)
+        (tmp_path / "agent.sock").chmod(0o666)
         child = os.fork()
         if child == 0:
-            with socket.socket(socket.AF_UNIX) as client:
+            code = 1
+            try:
                 os.chdir(tmp_path)
-                os.chmod("agent.sock", 0o666)
                 os.setuid(65_534)
-                client.connect("agent.sock")
-            os._exit(0)
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.connect("agent.sock")
+                code = 0
+            finally:
+                os._exit(code)
+        listener.settimeout(10)
         connection, _ = listener.accept()
         with connection:
             assert not is_ours(connection)
