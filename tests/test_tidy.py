@@ -94,9 +94,9 @@ def test_every_engine_and_auth_method_has_its_page(kind: str) -> None:
 
 
 def page_of(kind: str) -> Path:
-    """Return where the page of an engine or a method is; devices and approvals have one for all."""
-    if kind in {"approval", "device"}:
-        return ROOT / "docs" / "access" / f"{kind}s.md"
+    """Return where the page of an engine or a method is; approvals have one for all."""
+    if kind == "approval":
+        return ROOT / "docs" / "access" / "approvals.md"
     return ROOT / "docs" / ("auth" if kind in AUTH_TYPES else "engines") / f"{kind}.md"
 
 
