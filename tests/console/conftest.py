@@ -12,8 +12,9 @@ from ironkeep.testing.chromium import Visitor, chromium, missing, visitor
 from ironkeep.testing.server import ServerProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Run a browser for one module: while there is one, this thread can run no other event loop."""
     if why := missing():
         pytest.skip(why)
     with chromium() as browser:

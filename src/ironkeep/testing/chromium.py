@@ -40,7 +40,10 @@ def missing() -> str:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Run a browser; a process that is root needs it without a sandbox of its own."""
+    """Run a browser; a process that is root needs it without a sandbox of its own.
+
+    Playwright's event loop counts as running in this thread until the block ends.
+    """
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
