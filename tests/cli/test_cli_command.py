@@ -4,7 +4,7 @@ import importlib
 import io
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -53,6 +53,9 @@ def leaves(first: str) -> Iterator[tuple[str, Command]]:
     yield from below(first, getattr(importlib.import_module(line.module), line.name))
 
 
+AGENT: Final = frozenset({"agent enrol", "agent run"})
+
+
 def verbs() -> set[str]:
     first, *rest = VERBS.strip().splitlines()
     return {*first.split(), *(verb.strip() for line in rest for verb in line.split(","))}
@@ -76,7 +79,8 @@ def check_help(name: str, command: Command) -> None:
     assert command.summary.endswith(".")
     if name in verbs():
         assert f"\n  $ ironkeep {name}" in done.out
-    assert ("\n  -address=" in done.out) == command.remote
+    # The agent reaches a server by itself, and is reached itself by others.
+    assert ("\n  -address=" in done.out) == (command.remote or name in AGENT)
     # Flags are shown as Vault shows them.
     assert "\n  --" not in done.out
     assert max(map(len, done.out.splitlines())) <= 110
@@ -163,7 +167,7 @@ def test_every_error_has_an_exit_code() -> None:
 
 def test_the_table_in_words_names_every_code() -> None:
     assert exits.__doc__ is not None
-    codes = {*exits.EXITS.values(), exits.OK, exits.INTERRUPTED}
+    codes = {*exits.EXITS.values(), exits.OK, exits.REACHES, exits.INTERRUPTED}
     rows = re.findall(r"^\| (\d+) ", exits.__doc__, re.MULTILINE)
     assert codes == set(map(int, rows))
 

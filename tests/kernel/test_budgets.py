@@ -116,7 +116,7 @@ def test_a_refused_read_costs_nothing(vault: Vault) -> None:
 def test_classes_weigh(vault: Vault) -> None:
     token, entity = login(vault, "alice")
     tx, session = session_of(vault, token)
-    weights = {SecretClass.OPEN: 1, SecretClass.GUARDED: 3, SecretClass.TWO_PERSON: 10}
+    weights = {SecretClass.OPEN: 1, SecretClass.GUARDED: 3, SecretClass.TWO_PERSON: 5}
     for guard, weight in weights.items():
         cost = vault.house.budgets.assess(tx, session, f"m/{weight}", guard, vault.clock.now_ns())
         assert {(move.where, move.charge.weight) for move in cost.moves} == {

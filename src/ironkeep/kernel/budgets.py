@@ -48,8 +48,8 @@ MONTH: Final = 30 * DAY
 WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.OPEN: 1,
     SecretClass.GUARDED: 3,
-    SecretClass.TWO_PERSON: 10,
-    SecretClass.CUSTODY: 10,
+    SecretClass.TWO_PERSON: 5,
+    SecretClass.CUSTODY: 5,
 }
 SOFT: Final = 70
 """Percent of a limit past which a read takes a touch, by default; 100 is never."""
