@@ -53,7 +53,7 @@ def leaves(first: str) -> Iterator[tuple[str, Command]]:
     yield from below(first, getattr(importlib.import_module(line.module), line.name))
 
 
-AGENT: Final = frozenset({"agent enrol", "agent run"})
+AGENT: Final = frozenset({"agent enrol"})
 
 
 def verbs() -> set[str]:

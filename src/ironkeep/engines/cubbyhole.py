@@ -67,7 +67,14 @@ class Cubbyhole:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "{path...}", read, releases=True, secret=True, help="Read this token's object."),
+    Route(
+        Operation.READ,
+        "{path...}",
+        read,
+        releases=True,
+        secret=True,
+        help="Read this token's object.",
+    ),
     Route(Operation.UPDATE, "{path...}", write, help="Store this token's object."),
     Route(Operation.DELETE, "{path...}", delete, help="Remove this token's object."),
     Route(Operation.LIST, "{path...}", list_keys, help="List this token's names."),

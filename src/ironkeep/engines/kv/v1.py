@@ -63,7 +63,14 @@ def list_keys(call: Call) -> Response:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "{path...}", read, releases=True, secret=True, help="Read the object at the path."),
+    Route(
+        Operation.READ,
+        "{path...}",
+        read,
+        releases=True,
+        secret=True,
+        help="Read the object at the path.",
+    ),
     Route(Operation.UPDATE, "{path...}", write, help="Store the request's fields at the path."),
     Route(Operation.DELETE, "{path...}", delete, help="Remove the object at the path."),
     Route(Operation.LIST, "{path...}", list_keys, help="List the names below the path."),

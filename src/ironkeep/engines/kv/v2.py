@@ -246,7 +246,10 @@ def wrong_path(_call: Call) -> Response:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "data/{path...}", read, Which, releases=True, secret=True, help="Read a version."),
+    Route(
+        Operation.READ, "data/{path...}", read, Which, releases=True, secret=True,
+        help="Read a version.",
+    ),
     Route(
         Operation.UPDATE, "data/{path...}", write, Put, exists=exists, help="Write a new version."
     ),
