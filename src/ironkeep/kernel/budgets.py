@@ -56,6 +56,8 @@ SOFT: Final = 70
 SLOT: Final = 600
 """Seconds in which charges are summed: a window reaches back this much further at the most."""
 MAX_MANIFEST: Final = 1_000
+MAX_FREE: Final = 4_096
+"""Secrets of one session that are known to be free; past it they are looked up anew."""
 MAX_LIMIT: Final = 1_000_000
 MAX_RAISE_SECONDS: Final = 7 * DAY
 
@@ -188,6 +190,8 @@ class _Known:
 
     row: Row | None = None
     defaults: Defaults = field(default_factory=Defaults)
+    fuse: bool = False
+    stamp: int = 0
 
 
 FREE: Final = Assessment()
@@ -213,15 +217,30 @@ class Budgets:
 
         Reading it again within the hour is free, and costs one look into memory.
         """
+        record = session.record
+        if not (record.entity or record.device) and not self._has_fuse(tx):
+            return FREE
         if now_ns < session.free.get(secret, 0):
             return FREE
         read = _Read(secret, _digest(secret), WEIGHTS[guard], now_ns)
         costs = [self._cost(tx, *subject, read) for subject in self._subjects(tx, session)]
         if all(cost.free_until_ns for cost in costs):
+            if len(session.free) >= MAX_FREE:
+                session.free.clear()
             session.free[secret] = min(cost.free_until_ns for cost in costs)
         over = next((cost.over for cost in costs if cost.over), "")
         near = any(cost.near for cost in costs)
         return Assessment(over, near, tuple(cost.move for cost in costs if cost.move is not None))
+
+    def _has_fuse(self, tx: Tx) -> bool:
+        """Return whether the house has a limit of its own; looked up when anything changed."""
+        stamp = tx.stamp()
+        if not stamp or stamp != self._known.stamp:
+            defaults = self._defaults(self._stores(tx, BUDGETS))
+            own = self.subject(tx, HOUSE, ALL) != Subject()
+            self._known.fuse = own or bool(defaults.house.windows())
+            self._known.stamp = stamp
+        return self._known.fuse
 
     def _cost(self, tx: Tx, kind: str, who: str, read: "_Read") -> "_Cost":
         """Return what a read costs one subject."""
