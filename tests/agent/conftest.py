@@ -12,16 +12,19 @@ from ironkeep.core.secret import Secret
 from ironkeep.testing import hardware
 
 
-def need(program: str) -> None:
-    """Skip without program, unless these are the tests that count."""
-    if shutil.which(program) is None and "CI" not in os.environ:
+def need(program: str, library: str) -> None:
+    """Skip without program or library, unless these are the tests that count."""
+    if "CI" in os.environ:
+        return
+    if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
+    pytest.importorskip(library, reason=f"{library} is not installed: make hardware")
 
 
 @pytest.fixture
 def tcti(tmp_path: Path) -> Iterator[str]:
     """The TCTI of a fresh TPM."""
-    need("swtpm")
+    need("swtpm", "tpm2_pytss")
     with hardware.swtpm(tmp_path / "tpm") as found:
         yield found
 
@@ -29,7 +32,7 @@ def tcti(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def softhsm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all tokens of this process: SoftHSM reads its configuration once."""
-    need("softhsm2-util")
+    need("softhsm2-util", "pkcs11")
     folder = tmp_path_factory.mktemp("softhsm")
     os.environ.update(hardware.softhsm_environment(folder))
     for number in range(4):

@@ -8,17 +8,6 @@ whether to believe it.
 from enum import StrEnum
 from typing import Final, Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import (
-    ECDSA,
-    SECP256R1,
-    EllipticCurvePublicKey,
-)
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-from ironkeep.core.errors import IntegrityError
-
 
 class KeyKind(StrEnum):
     """Where a device key is kept."""
@@ -65,17 +54,3 @@ class KeyStore(Protocol):
     def load(self) -> DeviceKey:
         """Return the key; raise NotFound when there is none, Unavailable without the place."""
         ...
-
-
-def verify_signature(spki: bytes, message: bytes, signature: bytes) -> None:
-    """Raise IntegrityError unless signature is that of the key spki over message."""
-    try:
-        public = load_der_public_key(spki)
-    except ValueError:
-        raise IntegrityError("that is no public key") from None
-    if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
-        raise IntegrityError("a device key is on P-256")
-    try:
-        public.verify(signature, message, ECDSA(SHA256()))
-    except InvalidSignature:
-        raise IntegrityError("the signature is not that of the device key") from None
