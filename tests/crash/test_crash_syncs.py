@@ -28,6 +28,7 @@ FLAG: Final = "_DSYNC"
 PRAGMA: Final = "synchronous = FULL"
 
 WATCHED_BY: Final = {
+    "agent/private_files.py": "crash/test_crash_private_files.py",
     "adapters/logfiles.py": "crash/test_crash_logfiles.py",
     "adapters/sqlite.py": "crash/test_crash_sqlite.py",
     "cli/tokenfile.py": "crash/test_crash_tokenfile.py",

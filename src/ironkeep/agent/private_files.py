@@ -21,16 +21,13 @@ def make_folder(path: Path) -> None:
 
 
 def create(path: Path, data: bytes) -> None:
-    """Write a new file, durable when this returns; raise Conflict when there is one already."""
-    staged = _stage(path, data)
-    try:
-        # A link, unlike a rename, fails when the name is taken.
-        os.link(staged, path, follow_symlinks=False)
-    except FileExistsError:
-        raise Conflict(f"{path} exists already") from None
-    finally:
-        staged.unlink()
-    _sync(path.parent)
+    """Write a new file, durable when this returns; raise Conflict when there is one already.
+
+    Of two who create it at the same moment the later one stays: both are the same person.
+    """
+    if os.path.lexists(path):
+        raise Conflict(f"{path} exists already")
+    replace(path, data)
 
 
 def replace(path: Path, data: bytes) -> None:
