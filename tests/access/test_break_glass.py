@@ -142,6 +142,16 @@ def test_codes_are_kept_nowhere_in_clear() -> None:
         assert code not in journal
 
 
+def test_its_token_makes_no_other_that_would_outlive_it() -> None:
+    vault, codes = ready()
+    every = 'path "*" { capabilities = ["create", "read", "update", "sudo"] }'
+    vault.write("sys/policies/acl/rescue", {"policy": every})
+    token = opened(vault, codes)
+    for path in ("auth/token/create", "auth/token/create-orphan"):
+        made = vault.write(path, {"policies": ["rescue"]}, token=token)
+        assert made.error is InvalidRequest, path
+
+
 def test_new_codes_void_the_old_ones() -> None:
     vault, codes = ready()
     vault.write("sys/break-glass/people/ada")

@@ -139,6 +139,14 @@ def test_every_route_explains_itself() -> None:
     assert [str(case) for case in CASES if not case.route.help.strip()] == []
 
 
+def test_a_secret_is_released_to_somebody() -> None:
+    """Class, budget and binding are asked of a session: a route without one would pass them by."""
+    guarded = [case for case in CASES if case.route.secret]
+    assert len(guarded) >= 5
+    assert [case for case in guarded if case.route.open or case.route.login] == []
+    assert [case for case in guarded if not case.route.releases] == []
+
+
 def test_audited_fields_are_never_secrets() -> None:
     """A field that is held as a Secret must not be declared fit to record."""
     for case in CASES:

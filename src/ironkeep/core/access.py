@@ -110,9 +110,13 @@ def guard(allowed: Allow, facts: Guard) -> Allow | Deny | StepUp | NeedApproval:
     if facts.over:
         return Deny(facts.over, rule, facts.over)
     if not facts.known and (facts.guard is not SecretClass.OPEN or facts.near):
+        why = (
+            "the soft limit of the budget is passed"
+            if facts.guard is SecretClass.OPEN
+            else f"the secret is of class {facts.guard.text}"
+        )
         text = (
-            f"the secret is of class {facts.guard.text}: read it with a token of a person, who can "
-            "be asked for a touch or for approval"
+            f"{why}: read it with a token of a person, who can be asked for a touch or for approval"
         )
         return Deny(text, rule, text)
     if facts.guard is SecretClass.TWO_PERSON:

@@ -70,9 +70,6 @@ class Alerts:
         last = self._raised.get(same)
         if not always and last is not None and 0 <= now_ns - last < REPEAT_NS:
             return
-        if len(self._raised) >= MAX_KEPT:
-            self._raised.clear()
-        self._raised[same] = now_ns
         alert = Alert(kind, text[:MAX_TEXT], now_ns, entity, device, path[:MAX_TEXT])
         audited: dict[str, Value] = {"alert": kind, "text": alert.text}
         self._append(
@@ -86,6 +83,10 @@ class Alerts:
                 audited=audited,
             )
         )
+        # Only now: one that the journal could not take is raised again by the next that asks.
+        if len(self._raised) >= MAX_KEPT:
+            self._raised.clear()
+        self._raised[same] = now_ns
         self._keep(tx, alert)
         for listener in self.on_alert:
             listener(tx, alert)

@@ -15,6 +15,7 @@ from ironkeep.core.ids import EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import batch_token, tokens
+from ironkeep.kernel.break_glass import is_break_glass
 from ironkeep.kernel.fields import CommaList, Duration, KvPairs
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.policies import normalise_names
@@ -120,6 +121,9 @@ def _has_sudo(call: Call, parent: Session) -> bool:
 def _check_parent(parent: Session) -> None:
     if parent.record.type == "batch":
         raise InvalidRequest("batch tokens cannot create more tokens")
+    if is_break_glass(parent):
+        # An orphan of it would outlive the hour that it was opened for.
+        raise InvalidRequest("a token of break-glass creates no other")
     if parent.record.num_uses:
         raise InvalidRequest("restricted use token cannot generate child tokens")
 
