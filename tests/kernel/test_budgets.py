@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import OverBudget, PermissionDenied
+from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.budgets import MONTH, SLOT, Charge, Sums, _moved
@@ -112,6 +112,15 @@ def test_a_refused_read_costs_nothing(vault: Vault) -> None:
         assert vault.read(f"private/data/{number}", token=token).error is PermissionDenied
     used = vault.read(f"sys/budgets/entity/{entity}").data["windows"][0]
     assert (used["window"], used["used"], used["limit"]) == ("hour", 6, 10)
+
+
+def test_a_read_that_was_let_through_costs_though_nothing_was_there(vault: Vault) -> None:
+    """Or whoever makes the handler fail would search for names without a limit."""
+    token, entity = login(vault, "alice")
+    for number in range(6):
+        assert vault.read(f"secret/data/none/{number}", token=token).error is NotFound
+    used = vault.read(f"sys/budgets/entity/{entity}").data["windows"][0]
+    assert used["used"] == 6
 
 
 def test_classes_weigh(vault: Vault) -> None:

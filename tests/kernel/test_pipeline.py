@@ -13,7 +13,7 @@ from ironkeep.core.errors import (
     Uninitialised,
     UnsupportedOperation,
 )
-from ironkeep.core.event import Entry
+from ironkeep.core.event import Entry, Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import reply
@@ -224,6 +224,26 @@ def test_a_route_that_releases_nothing_cannot_release() -> None:
 
     LEAKS = (Route(Operation.READ, "{path...}", leak),)  # noqa: N806 - a table, as engines have
     vault = Vault.started({**PLUGINS, "kv": Leaky()})
+    answer = vault.read("secret/x")
+    assert answer.error is RuntimeError
+    assert "hunter2" not in json.dumps(answer.body)
+
+
+def test_a_route_that_asks_no_guard_releases_nothing_kept() -> None:
+    class Unguarded:
+        type = "kv"
+
+        def routes(self, _mount: Mount) -> tuple[Route, ...]:
+            return ROUTES
+
+    def release(call: Call) -> Response:
+        released = (Released(call.mount.uuid, "x"),)
+        return Response(data={"password": Secret(b"hunter2")}, released=released)
+
+    ROUTES = (  # noqa: N806 - a table, as engines have
+        Route(Operation.READ, "{path...}", release, releases=True),
+    )
+    vault = Vault.started({**PLUGINS, "kv": Unguarded()})
     answer = vault.read("secret/x")
     assert answer.error is RuntimeError
     assert "hunter2" not in json.dumps(answer.body)
