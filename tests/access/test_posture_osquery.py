@@ -125,6 +125,54 @@ def test_what_a_query_did_not_answer_is_unknown(daemon: Daemon) -> None:
     assert "not known whether the disk" in shown["findings"][0]["text"]
 
 
+@pytest.mark.parametrize("lost", ["failed", "left out", "empty", "nameless"])
+def test_a_list_of_programs_that_was_not_learnt_is_no_empty_list(daemon: Daemon, lost: str) -> None:
+    body = daemon.answer(daemon.asked(), WINDOWS)
+    (query,) = (each for each in body["queries"] if ".programs." in each)
+    if lost == "failed":
+        body["statuses"][query] = 1
+    elif lost == "left out":
+        del body["queries"][query], body["statuses"][query]
+    else:
+        body["queries"][query] = [] if lost == "empty" else [{"version": "1"}]
+    daemon.write(body)
+    shown = daemon.shown()
+    assert shown["compliant"] is False
+    assert [each["rule"] for each in shown["findings"]] == ["software-unknown"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "answered", "unseen"),
+    [
+        ("windows", {"programs"}, set()),
+        ("windows", {"apps", "deb"}, {"programs"}),
+        ("darwin", {"apps", "homebrew"}, set()),
+        ("darwin", {"apps"}, {"homebrew_packages"}),
+        ("darwin", {"homebrew"}, {"apps"}),
+        ("debian", {"deb"}, set()),
+        ("ubuntu", {"rpm"}, {"deb_packages"}),
+        ("fedora", {"rpm"}, set()),
+        ("fedora", {"deb"}, {"rpm_packages"}),
+        ("arch", {"deb"}, set()),
+        ("arch", {"rpm"}, set()),
+        ("arch", set(), {"deb_packages", "rpm_packages"}),
+    ],
+)
+def test_a_report_names_the_tables_of_its_system_that_were_not_read(
+    platform: str, answered: set[str], unseen: set[str]
+) -> None:
+    answers = {name: [{"name": "x", "version": "1"}] for name in answered}
+    answers["os"] = [{"platform": platform, "version": "1"}]
+    # Browser extensions are asked of nobody.
+    assert set(translate("d", "n", 0, answers).unseen) == unseen | {"chrome_extensions"}
+
+
+def test_blanks_before_a_name_push_nothing_of_it_out(daemon: Daemon) -> None:
+    hidden = {"name": " " * 128 + "WinRAR", "version": "1.0"}
+    daemon.write(daemon.answer(daemon.asked(), {**WINDOWS, "programs": [hidden]}))
+    assert [each["rule"] for each in daemon.shown()["findings"]] == ["winrar"]
+
+
 def test_without_a_devices_certificate_there_is_no_node(daemon: Daemon) -> None:
     asked = daemon.asked()
     body = daemon.answer(asked, WINDOWS)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.agent.posture import encrypted, os_release, packages, report_text
+from ironkeep.agent.posture import MAX_OUTPUT, encrypted, os_release, packages, report_text
 from ironkeep.core.posture_report import decode
 
 
@@ -40,7 +40,48 @@ def test_the_disk_counts_as_encrypted_when_root_is_below_dm_crypt(
 
 def test_only_named_packages_that_are_installed_are_told() -> None:
     listed = "sudo 1.9.13p3-1 installed\nopenssl 3.0.1 config-files\ndiary 1 installed\nsudo\n"
-    assert [(one.name, one.version) for one in packages(listed)] == [("sudo", "1.9.13p3-1")]
+    found = packages(listed)
+    assert found is not None
+    assert [(one.name, one.version) for one in found] == [("sudo", "1.9.13p3-1")]
+
+
+@pytest.mark.parametrize("listed", ["", "dpkg-query: error\n", "sudo 1 config-files\n", "\n"])
+def test_a_list_without_an_installed_package_is_not_known(listed: str) -> None:
+    assert packages(listed) is None
+
+
+def test_a_version_that_is_too_long_is_told_as_one_that_cannot_be_read() -> None:
+    (found,) = packages(f"sudo {'9' * 65} installed\n") or ()
+    assert (found.name, found.version) == ("sudo", "")
+
+
+PROGRAMS: dict[str, str | None] = {
+    "missing": None,
+    "fails": "#!/bin/sh\necho 'sudo 1.9 installed'\nexit 1\n",
+    "says too much": f"#!/bin/sh\nyes 'x 1 installed' | head -c {MAX_OUTPUT + 1}\n",
+    "is cut off": "#!/bin/sh\necho 'sudo 1.9 installed'\nkill -9 $$\n",
+    "answers": "#!/bin/sh\necho 'sudo 1.9 installed'\n",
+}
+
+
+@pytest.mark.parametrize("how", PROGRAMS)
+def test_packages_that_could_not_be_listed_are_unknown_and_not_absent(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = PROGRAMS[how]
+    if script is not None:
+        program = tmp_path / "dpkg-query"
+        program.write_text(script)
+        program.chmod(0o755)
+    monkeypatch.setattr("ironkeep.agent.posture.PATH", f"{tmp_path}:/usr/bin:/bin")
+    if script is None:
+        monkeypatch.setattr("ironkeep.agent.posture.PATH", str(tmp_path))
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "os-release").write_text("ID=debian\nVERSION_ID=12\n")
+    report = decode(report_text("d", "n", 0, tmp_path).encode())
+    assert ("deb_packages" in report.unseen) is (how != "answers")
+    assert bool(report.software) is (how == "answers")
 
 
 def test_os_release() -> None:

@@ -64,6 +64,35 @@ def test_the_plex_machine_of_2022_is_refused_in_words_that_its_owner_understands
     )
 
 
+@pytest.mark.parametrize(
+    ("family", "unseen", "broken_by"),
+    [
+        ("windows", ("programs",), ["software-unknown"]),
+        # No rule for Windows speaks of these.
+        ("windows", ("deb_packages", "chrome_extensions"), []),
+        ("macos", ("homebrew_packages",), ["software-unknown"]),
+        ("debian", ("deb_packages",), []),
+    ],
+)
+def test_programs_that_nobody_could_list_are_not_compliant_where_a_rule_asks(
+    family: Any, unseen: Any, broken_by: list[str]
+) -> None:
+    system = msgspec.structs.replace(GOOD.os, name=family)
+    verdict = judged(report(os=system, software=(), unseen=unseen))
+    found = [each for each in broken(verdict) if each.startswith("software")]
+    assert found == broken_by
+    assert ("software-unknown" in verdict.refusing) is bool(broken_by)
+
+
+def test_a_report_of_before_keeps_its_one_spelling() -> None:
+    """An agent that does not know of tables that were not read writes none."""
+    raw = posture_report.encode(GOOD)
+    assert b"unseen" not in raw
+    assert posture_report.decode(raw) == GOOD
+    told = report(unseen=("programs",))
+    assert posture_report.decode(posture_report.encode(told)) == told
+
+
 def test_a_current_plex_passes() -> None:
     assert judged(GOOD) == Verdict(True, (), NOW + 1_800 * SECOND, ())
 

@@ -10,7 +10,7 @@ a question of the last minutes are judged, once. A query that failed leaves what
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 import msgspec
@@ -29,6 +29,7 @@ from ironkeep.core.posture_report import (
     Source,
     System,
     encode,
+    unseen,
 )
 from ironkeep.kernel.devices import DeviceRecord
 from ironkeep.kernel.house import House
@@ -76,6 +77,15 @@ _FAMILIES: Final[Mapping[str, Family]] = {
     "ubuntu": "ubuntu",
     "fedora": "fedora",
 }
+_NEVER_EMPTY: Final[Mapping[Family, frozenset[Source]]] = {
+    "windows": frozenset({"programs"}),
+    "macos": frozenset({"apps"}),
+    "debian": frozenset({"deb_packages"}),
+    "ubuntu": frozenset({"deb_packages"}),
+    "fedora": frozenset({"rpm_packages"}),
+    "linux": frozenset({"deb_packages", "rpm_packages"}),
+}
+"""Each system has packages or programs of its own, the package manager first of all."""
 _PROTOCOLS: Final = {"6": "tcp", "17": "udp"}
 _NUMBERS: Final = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 _DIGITS: Final = re.compile(r"\d{1,8}", re.ASCII)
@@ -166,6 +176,7 @@ def translate(device: str, nonce: str, ts: int, answers: Mapping[str, Rows]) -> 
         software=_software(answers),
         listening=_listening(answers.get("listening", [])),
         agent_version="osquery",
+        unseen=unseen(system.name, _read(system.name, answers)),
     )
     try:
         # What a table says is held to the same limits as what an agent signs.
@@ -236,10 +247,30 @@ def _seconds(answers: Mapping[str, Rows], query: str) -> int | None:
     return 0 if "0" in values else max(int(value) for value in values)
 
 
+def _read(family: Family, answers: Mapping[str, Rows]) -> Iterator[Source]:
+    """Yield the tables of programs that were read.
+
+    One that never is empty on its system was not read when it shows nothing, and none was whose
+    rows have no names.
+    """
+    named = {query: rows for query, rows in answers.items() if all(row.get("name") for row in rows)}
+    for query, source in _SOFTWARE.items():
+        if named.get(query) or (query in named and source not in _NEVER_EMPTY[family]):
+            yield source
+    if family == "linux" and (named.get("deb") or named.get("rpm")):
+        # One of the two is the system's.
+        yield from ("deb_packages", "rpm_packages")
+
+
 def _software(answers: Mapping[str, Rows]) -> tuple[Software, ...]:
     listed = [
         Software(
-            source, row.get("name", "")[:128], _version(row), row.get("publisher", "")[:128], None
+            source,
+            # Blanks first: they would push the name out of what is kept.
+            " ".join(row.get("name", "").split())[:128],
+            _version(row),
+            row.get("publisher", "")[:128],
+            None,
         )
         for query, source in _SOFTWARE.items()
         for row in answers.get(query, [])

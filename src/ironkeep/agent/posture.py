@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep import __version__
-from ironkeep.core.posture_report import Family, Report, Software, System, encode
+from ironkeep.core.posture_report import Family, Report, Software, Source, System, encode, unseen
 
 PACKAGES: Final = (
     "7zip", "chromium", "firefox", "firefox-esr", "google-chrome-stable", "openssh-server",
@@ -25,6 +25,7 @@ PACKAGES: Final = (
 )  # fmt: skip
 """Programs that posture rules speak of, by their Debian names, and what guards a login."""
 
+PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 COMMAND_SECONDS: Final = 10
 MAX_OUTPUT: Final = 1 << 20
 
@@ -44,6 +45,9 @@ def report_text(device: str, nonce: str, now_ns: int, root: Path = Path("/")) ->
         build=platform.release()[:_MAX_WORD],
         arch=platform.machine()[:_MAX_WORD],
     )
+    programs = packages(
+        _output("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\\n")
+    )
     upgrades = _text(root / "etc/apt/apt.conf.d/20auto-upgrades")
     report = Report(
         v=1,
@@ -58,11 +62,10 @@ def report_text(device: str, nonce: str, now_ns: int, root: Path = Path("/")) ->
         os_auto_update='Unattended-Upgrade "1"' in upgrades if upgrades else None,
         admin_user=_is_admin(),
         edr=(),
-        software=packages(
-            _output("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\\n")
-        ),
+        software=programs or (),
         listening=(),
         agent_version=__version__,
+        unseen=_unseen(system.name, known=programs is not None),
     )
     return encode(report).decode()
 
@@ -82,17 +85,37 @@ def encrypted(lsblk: str) -> bool | None:
     return _on_crypt(devices, within=False)
 
 
-def packages(listed: str) -> tuple[Software, ...]:
-    """Return those of PACKAGES that dpkg-query listed as installed."""
+def packages(listed: str) -> tuple[Software, ...] | None:
+    """Return those of PACKAGES that dpkg-query listed as installed, None when it did not tell.
+
+    A system with no package at all is none of Debian's. A version that is too long is left out of
+    its package, which then has a version that cannot be read.
+    """
     found = []
+    installed = 0
     for line in listed.splitlines():
         name, _, rest = line.partition(" ")
         version, _, state = rest.partition(" ")
-        if name in PACKAGES and state == "installed" and len(version) <= _MAX_WORD:
+        if state != "installed":
+            continue
+        installed += 1
+        if name in PACKAGES:
+            version = version if len(version) <= _MAX_WORD else ""
             found.append(
                 Software(src="deb_packages", name=name, version=version, publisher="", running=None)
             )
-    return tuple(found)
+    return tuple(found) if installed else None
+
+
+def _unseen(family: Family, *, known: bool) -> tuple[Source, ...]:
+    """Return what nobody here could look at; `known` says whether dpkg-query told its packages.
+
+    rpm is not asked. On a system of another family dpkg's list, where there is one, is the whole.
+    """
+    read: tuple[Source, ...] = ("deb_packages",) if known else ()
+    if known and family == "linux":
+        read += ("rpm_packages",)
+    return unseen(family, read)
 
 
 def _on_crypt(devices: Any, *, within: bool) -> bool | None:
@@ -129,9 +152,9 @@ def _text(path: Path) -> str:
 
 
 def _output(program: str, *words: str) -> str:
-    """Return what a program says; "" when it is missing, fails or takes too long."""
+    """Return what a program says; "" when it is missing, fails, takes or says too much."""
     # Not of the caller's PATH: whoever sets it would write the report.
-    found = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    found = shutil.which(program, path=PATH)
     if found is None:
         return ""
     try:
@@ -140,8 +163,9 @@ def _output(program: str, *words: str) -> str:
             capture_output=True,
             timeout=COMMAND_SECONDS,
             check=True,
-            env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+            env={"LC_ALL": "C", "PATH": PATH},
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout[:MAX_OUTPUT].decode("utf-8", "replace")
+    # Half a list would say that the other half is not installed.
+    return "" if len(done.stdout) > MAX_OUTPUT else done.stdout.decode("utf-8", "replace")

@@ -4,7 +4,8 @@
 
 A finding says what is wrong, how to mend it and when access returns, in words for the device's
 owner. One that is within its grace period is told and does not refuse yet. What cannot be judged is
-not compliant: an unknown setting, a version that cannot be read, a system that no rule knows.
+not compliant: an unknown setting, a list of programs that could not be read, a version that cannot
+be read, a system that no rule knows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set as AbstractSet
@@ -13,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.core.posture_report import Family, Report, Software
+from ironkeep.core.posture_report import TABLES, Family, Report, Software
 from ironkeep.core.posture_rules import (
     Cycle,
     OperatingSystem,
@@ -30,7 +31,11 @@ from ironkeep.core.software_version import Unparsable, begins_with, is_older
 MAX_FINDINGS: Final = 64
 """Shown to a person; past it the device is refused all the same."""
 
+SOFTWARE_UNKNOWN: Final = "software-unknown"
+"""The rule that is broken when the list of programs could not be learnt."""
+
 _SECOND_NS: Final = 1_000_000_000
+_SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "medium")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -139,6 +144,7 @@ def _faults(report: Report, rules: Rules, now_ns: int) -> Iterator[_Fault]:
     if lock is not None and _is_asked(lock.os, report):
         yield from _unlocked(report.screen_lock_s, lock)
     yield from _system(report, rules, now_ns)
+    yield from _unread(report, rules)
     named = [(plain(each.name), each) for each in report.software]
     for rule in rules.software:
         if _is_asked(rule.os, report):
@@ -216,6 +222,26 @@ def _system_problem(system: OperatingSystem, version: str, now_ns: int) -> str:
 def _cycle(system: OperatingSystem, version: str) -> Cycle | None:
     found = [each for each in system.cycles if begins_with(version, each.version)]
     return max(found, key=lambda each: len(each.version), default=None)
+
+
+def _unread(report: Report, rules: Rules) -> Iterator[_Fault]:
+    """Yield one fault when programs that a rule speaks of may be where nobody could look."""
+    unseen = TABLES[report.os.name].intersection(report.unseen)
+    asked = [
+        rule
+        for rule in rules.software
+        if _is_asked(rule.os, report) and not unseen.isdisjoint(rule.tables)
+    ]
+    if not asked:
+        return
+    worst = min(asked, key=lambda rule: _SEVERITIES.index(rule.severity))
+    tables = sorted({table for rule in asked for table in rule.tables if table in unseen})
+    yield _Fault(
+        SOFTWARE_UNKNOWN, worst.severity,
+        f"It is not known which programs are installed on this computer: {', '.join(tables)} could "
+        "not be read.",
+        "Repair the package database, or osquery's table, and see that what reports may read it.",
+    )  # fmt: skip
 
 
 def _program(named: Sequence[tuple[str, Software]], rule: SoftwareRule) -> Iterator[_Fault]:

@@ -7,6 +7,7 @@ report says what the device believes; it keeps honest devices in order, and does
 that lies.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -28,6 +29,16 @@ Source = Literal[
 ]
 """The osquery table that a program was found in, whoever looked."""
 Family = Literal["windows", "macos", "debian", "ubuntu", "fedora", "linux"]
+
+TABLES: Final[Mapping[Family, frozenset[Source]]] = {
+    "windows": frozenset({"programs", "chrome_extensions"}),
+    "macos": frozenset({"apps", "homebrew_packages", "chrome_extensions"}),
+    "debian": frozenset({"deb_packages", "chrome_extensions"}),
+    "ubuntu": frozenset({"deb_packages", "chrome_extensions"}),
+    "fedora": frozenset({"rpm_packages", "chrome_extensions"}),
+    "linux": frozenset({"deb_packages", "rpm_packages", "chrome_extensions"}),
+}
+"""Where programs of each system are found. What was not read of these is unknown."""
 
 
 class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,11 +68,13 @@ class Listening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
 
 
-class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A device's state at `ts` (POSIX seconds, its own clock, for people to read).
 
     What is fresh is decided by `nonce`. `screen_lock_s` is how long until it locks, 0 when never.
-    `secure_boot` is system integrity protection on macOS.
+    `secure_boot` is system integrity protection on macOS. `unseen` names the tables of the system
+    that could not be read, so that `software` says nothing of them; it is left out when empty,
+    and agents of before did not know it.
     """
 
     v: Literal[1]
@@ -79,9 +92,15 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     software: Annotated[tuple[Software, ...], msgspec.Meta(max_length=MAX_SOFTWARE)]
     listening: Annotated[tuple[Listening, ...], msgspec.Meta(max_length=MAX_LISTENING)]
     agent_version: Word
+    unseen: Annotated[tuple[Source, ...], msgspec.Meta(max_length=8)] = ()
 
 
 _DECODER: Final = msgspec.json.Decoder(Report)
+
+
+def unseen(family: Family, read: Iterable[Source]) -> tuple[Source, ...]:
+    """Return the tables of a system that were not read, in order."""
+    return tuple(sorted(TABLES[family].difference(read)))
 
 
 def encode(report: Report) -> bytes:
