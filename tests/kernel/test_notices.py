@@ -29,7 +29,7 @@ def ready() -> tuple[Estate, Letters]:
 
 def raise_alert(vault: Vault, text: str) -> None:
     tx = vault.house.state.begin()
-    vault.house.alerts.raise_(tx, "test", text, vault.clock.now_ns(), always=True)
+    vault.house.alerts.raise_(tx, "test", text, vault.clock.now_ns())
     tx.merge()
     vault.flush()
 
@@ -93,7 +93,7 @@ def test_what_waits_has_a_limit() -> None:
     e, letters = ready()
     tx = e.vault.house.state.begin()
     for number in range(MAX_WAITING + 1):
-        e.vault.house.alerts.raise_(tx, "test", f"{number}", e.vault.clock.now_ns(), always=True)
+        e.vault.house.alerts.raise_(tx, "test", f"{number}", e.vault.clock.now_ns())
     tx.merge()
     e.vault.flush()
     pass_time(e.vault, 3)

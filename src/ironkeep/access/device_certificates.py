@@ -102,9 +102,9 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
         verify(record.key, message, base64_of(given.signature, "signature"))
         nonces.take(call, record.id, given.nonce)
     except PermissionDenied as error:
-        house.alerts.raise_(
+        house.alerts.repeated(
             call.account, "device-proof", f"a certificate was asked for in vain: {error}",
-            call.now_ns, device=record.id, path=call.request.path,
+            call.now_ns, subject="certificate", device=record.id, path=call.request.path,
         )  # fmt: skip
         raise
     return record

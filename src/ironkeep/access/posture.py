@@ -315,8 +315,8 @@ def _bytes(text: str, most: int) -> bytes:
 
 def _alarm(call: Call, record: DeviceRecord, text: str) -> None:
     house: House = call.house
-    house.alerts.raise_(
-        call.account, "posture-forged", text, call.now_ns,
+    house.alerts.repeated(
+        call.account, "posture-forged", text, call.now_ns, subject="report",
         entity=record.owner, device=record.id, path=call.request.path,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ The strictest of all rules that match a path holds: a class is in a table of its
 priorities of policies, so that no policy can weaken it.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -35,3 +36,29 @@ _TEXTS: Final = {
 
 BY_TEXT: Final = {text: each for each, text in _TEXTS.items()}
 """The classes by the names that people write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What all rules together ask of a read: a class, and who approves where that takes approval.
+
+    Approvers hold every policy in `groups`.
+    """
+
+    guard: SecretClass = SecretClass.OPEN
+    approvals: int = 1
+    groups: frozenset[str] = frozenset()
+
+    def is_weaker_than(self, before: "Demand") -> bool:
+        """Return whether anything that before asked for is no longer asked for.
+
+        One dimension is enough: a stricter class with fewer approvals is weaker, because the class
+        can then be lowered with those fewer approvals.
+        """
+        if before.guard is SecretClass.OPEN:
+            return False
+        return (
+            self.guard < before.guard
+            or self.approvals < before.approvals
+            or not before.groups <= self.groups
+        )

@@ -4,9 +4,14 @@
 
 An alert is written in the same batch as what it speaks of. Its entry is the record; what is kept
 here is the newest few, for `sys/alerts`, and `on_alert` hears of each for mail and webhooks.
+
+A change is an alert each time. Refusals of one subject (a token, a secret, a person) are one alert
+a minute: the others are counted, and when the minute is over one more alert says how many there
+were and names some of their paths.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -21,7 +26,11 @@ MAX_KEPT: Final = 1_000
 """Alerts kept to be listed; the journal has them all."""
 MAX_TEXT: Final = 1_024
 REPEAT_NS: Final = 60 * 1_000_000_000
-"""The same alert is raised once in this time: who tries a stolen token in a loop fills no disk."""
+"""Refusals of one subject are one alert in this time: a stolen token in a loop fills no disk."""
+MAX_SUBJECTS: Final = 1_000
+"""Subjects whose refusals are counted at once; further ones are alerts of their own."""
+NAMED: Final = 8
+"""Paths that are named of all that were counted."""
 
 _NEXT: Final = "next"
 _DIGITS: Final = 12
@@ -36,9 +45,23 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     entity: str = ""
     device: str = ""
     path: str = ""
+    repeats: int = 0
+    """How often the same happened in a minute beyond the alert that was raised first."""
+    paths: tuple[str, ...] = ()
+    """Some of the paths of those."""
 
 
 _ALERT: Final = Codec(Alert)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Refusals of one subject since an alert was raised; `last` is the newest."""
+
+    since_ns: int
+    last: Alert
+    count: int = 0
+    paths: list[str] = field(default_factory=list)
 
 
 class Alerts:
@@ -47,7 +70,7 @@ class Alerts:
     def __init__(self, stores: StoreOf, append: Callable[[Entry], Receipt]) -> None:
         self._stores: Final = stores
         self._append: Final = append
-        self._raised: dict[tuple[str, str, str], int] = {}
+        self._repeated: dict[tuple[str, str, str, str], _Counted] = {}
         self.on_alert: Final[list[Callable[[Tx, Alert], None]]] = []
 
     def raise_(
@@ -60,33 +83,83 @@ class Alerts:
         entity: str = "",
         device: str = "",
         path: str = "",
-        always: bool = False,
     ) -> None:
-        """Raise an alert, unless the same was raised within a minute and it need not be always.
+        """Raise an alert, each time; pass the transaction that outlives a refusal."""
+        self._raise(tx, Alert(kind, text[:MAX_TEXT], now_ns, entity, device, path[:MAX_TEXT]))
 
-        Pass the transaction that outlives a refusal.
+    def repeated(
+        self,
+        tx: Tx,
+        kind: str,
+        text: str,
+        now_ns: int,
+        *,
+        subject: str,
+        entity: str = "",
+        device: str = "",
+        path: str = "",
+    ) -> None:
+        """Raise an alert about a refusal or a failure, once a minute for the same subject.
+
+        `subject` is what was tried: nothing that whoever tries can vary at will. Further ones are
+        counted (see `flush`). Never for what was done: a change is an alert each time.
         """
-        same = (kind, entity, device)
-        last = self._raised.get(same)
-        if not always and last is not None and 0 <= now_ns - last < REPEAT_NS:
-            return
         alert = Alert(kind, text[:MAX_TEXT], now_ns, entity, device, path[:MAX_TEXT])
-        audited: dict[str, Value] = {"alert": kind, "text": alert.text}
+        same = (kind, entity, device, subject)
+        known = self._repeated.get(same)
+        if known is not None and 0 <= now_ns - known.since_ns < REPEAT_NS:
+            known.count += 1
+            known.last = alert
+            if alert.path not in known.paths and len(known.paths) < NAMED:
+                known.paths.append(alert.path)
+            return
+        if known is not None:
+            self._account(tx, known, now_ns)
+            del self._repeated[same]
+        self._raise(tx, alert)
+        # Only now: one that the journal could not take is raised again by the next that asks.
+        if len(self._repeated) < MAX_SUBJECTS:
+            self._repeated[same] = _Counted(now_ns, alert)
+
+    def over(self, now_ns: int) -> bool:
+        """Return whether the minute of any subject is over, so that `flush` has something to do."""
+        return any(now_ns - each.since_ns >= REPEAT_NS for each in self._repeated.values())
+
+    def flush(self, tx: Tx, now_ns: int) -> None:
+        """Account for the refusals that were counted in a minute which is over."""
+        for same, known in list(self._repeated.items()):
+            if now_ns - known.since_ns >= REPEAT_NS:
+                self._account(tx, known, now_ns)
+                del self._repeated[same]
+
+    def _account(self, tx: Tx, known: _Counted, now_ns: int) -> None:
+        if not known.count:
+            return
+        times = "once more" if known.count == 1 else f"{known.count} more times"
+        alert = msgspec.structs.replace(
+            known.last,
+            text=f"{known.last.text} ({times} in a minute)",
+            time_ns=now_ns,
+            repeats=known.count,
+            paths=tuple(known.paths),
+        )
+        self._raise(tx, alert)
+
+    def _raise(self, tx: Tx, alert: Alert) -> None:
+        audited: dict[str, Value] = {"alert": alert.kind, "text": alert.text}
+        if alert.repeats:
+            audited |= {"repeats": alert.repeats, "paths": list(alert.paths)}
         self._append(
             Entry(
                 kind="notice",
-                time_ns=now_ns,
+                time_ns=alert.time_ns,
                 op="alert",
                 path=alert.path,
-                entity=entity,
-                device=device,
+                entity=alert.entity,
+                device=alert.device,
                 audited=audited,
             )
         )
-        # Only now: one that the journal could not take is raised again by the next that asks.
-        if len(self._raised) >= MAX_KEPT:
-            self._raised.clear()
-        self._raised[same] = now_ns
         self._keep(tx, alert)
         for listener in self.on_alert:
             listener(tx, alert)

@@ -152,9 +152,9 @@ class Approvals:
                 "send the token that asked in X-Vault-Token, and this one in the body as `token`"
             )
         if own != kept.session:
-            self._alerts.raise_(
+            self._alerts.repeated(
                 tx, "approval", "somebody else tried to open an approved request", now_ns,
-                entity=kept.entity, device=kept.device, path=kept.path,
+                subject=kept.accessor, entity=kept.entity, device=kept.device, path=kept.path,
             )  # fmt: skip
             raise PermissionDenied("only the token that asked opens what was approved")
         if not kept.approved:

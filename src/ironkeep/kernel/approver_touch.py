@@ -4,9 +4,9 @@ Who has an authenticator gives one touch for each approval; the statement that i
 accessor and the digest of the request, so it stands for nothing else (core/step_up.py).
 """
 
-from ironkeep.core.errors import StepUpNeeded
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.approval_record import Kept
+from ironkeep.kernel.fresh_touch import take_fresh_touch
 from ironkeep.kernel.plugin import Call
 
 
@@ -20,23 +20,4 @@ def take_touch(call: Call, kept: Kept) -> dict[str, str]:
 
     It is empty for somebody without any authenticator. Raise StepUpNeeded before it is given.
     """
-    session, house = call.actor(), call.house
-    entity = session.record.entity
-    if not house.authenticators.of(call.account, entity):
-        return {}
-    what = statement_path(kept)
-    evidence: dict[str, str] | None = house.step_ups.take(
-        call.account, session, Operation.UPDATE, what, call.now_ns
-    )
-    if evidence is not None:
-        return evidence
-    demand = house.step_ups.demand(
-        call.account, session, Operation.UPDATE, what, session.record.device, call.now_ns,
-        call.entropy,
-    )  # fmt: skip
-    link = f"{house.settings.api_addr}/ui/step-up/{demand.id}"
-    raise StepUpNeeded(
-        f"approving this takes one touch of your authenticator: open {link} within a minute, "
-        "touch, then approve again",
-        link,
-    )
+    return take_fresh_touch(call, Operation.UPDATE, statement_path(kept), "approving this")

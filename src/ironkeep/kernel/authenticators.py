@@ -124,13 +124,13 @@ class Authenticators:
         name = _name(authenticator.id)
         self._stores(tx, PLACE).put(f"credential/{name}", authenticator.entity.encode())
         self._save(tx, authenticator)
-        self._alert(tx, authenticator, "bound", authenticator.created_ns, always=True)
+        self._alert(tx, authenticator, "bound", authenticator.created_ns)
 
     def remove(self, tx: Tx, authenticator: Authenticator, why: str, now_ns: int) -> None:
         """Let an authenticator be used no more; its record stays."""
         gone = msgspec.structs.replace(authenticator, state="removed", removed_ns=now_ns, why=why)
         self._save(tx, gone)
-        self._alert(tx, gone, "removed", now_ns, always=True)
+        self._alert(tx, gone, "removed", now_ns)
 
     def owned(self, tx: Tx, entity: EntityId, credential: bytes) -> Authenticator:
         """Return a person's own authenticator; raise NotFound when it is not there or removed."""
@@ -183,7 +183,10 @@ class Authenticators:
         try:
             webauthn.require_progress(known.counter, asserted.counter)
         except InvalidCredentials:
-            self._alert(tx, known, "copied", now_ns)
+            self._alerts.repeated(
+                tx, "authenticator copied", _text(known, "copied"), now_ns,
+                subject=_name(known.id), entity=known.entity,
+            )  # fmt: skip
             raise
         used = msgspec.structs.replace(
             known, counter=asserted.counter, backed_up=asserted.backed_up, used_ns=now_ns
@@ -195,13 +198,14 @@ class Authenticators:
         path = f"person/{authenticator.entity}/{_name(authenticator.id)}"
         self._stores(tx, PLACE).put(path, _AUTHENTICATOR.encode(authenticator))
 
-    def _alert(
-        self, tx: Tx, about: Authenticator, what: str, now_ns: int, *, always: bool = False
-    ) -> None:
-        """Tell the person; `always` where a second one within the minute may be the attacker's."""
+    def _alert(self, tx: Tx, about: Authenticator, what: str, now_ns: int) -> None:
+        """Tell the person."""
         kind = f"authenticator {what}"
-        text = f"your authenticator {about.label!r} {_TEXTS[what]}"
-        self._alerts.raise_(tx, kind, text, now_ns, entity=about.entity, always=always)
+        self._alerts.raise_(tx, kind, _text(about, what), now_ns, entity=about.entity)
+
+
+def _text(about: Authenticator, what: str) -> str:
+    return f"your authenticator {about.label!r} {_TEXTS[what]}"
 
 
 def _name(credential: bytes) -> str:

@@ -7,6 +7,7 @@ remount moves nothing and `prod` says nothing of `production`. One record holds 
 asked on every read, and a few hundred are a lot.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.ports import Row
-from ironkeep.core.secret_class import BY_TEXT, SecretClass
+from ironkeep.core.secret_class import BY_TEXT, Demand, SecretClass
 from ironkeep.kernel.history import History
 from ironkeep.kernel.places import CLASSES, StoreOf
 from ironkeep.kernel.record import Codec
@@ -87,11 +88,13 @@ class Classes:
             default=SecretClass.OPEN,
         )
 
-    def approvers(self, tx: Tx, mount: MountUuid, path: str) -> tuple[int, tuple[str, ...]]:
-        """Return how many others approve a read, and the policies they hold: all rules' demands."""
-        rules = [rule for rule in self.table(tx).rules if _matches(rule, mount, path)]
-        groups = sorted({rule.group for rule in rules} - {""})
-        return max((rule.approvals for rule in rules), default=1), tuple(groups)
+    def demand(self, tx: Tx, mount: MountUuid, path: str) -> Demand:
+        """Return what reading a secret takes by all rules."""
+        return demand_of(self.table(tx).rules, mount, path)
+
+    def below(self, tx: Tx, mount: MountUuid) -> Demand:
+        """Return the most that any rule of a mount demands, in each dimension."""
+        return _all_of(rule for rule in self.table(tx).rules if rule.mount == mount)
 
     def rule(self, tx: Tx, mount: MountUuid, prefix: str) -> Rule | None:
         """Return the rule for exactly that prefix, or None."""
@@ -102,22 +105,34 @@ class Classes:
 
     def put(self, tx: Tx, rule: Rule, now_ns: int) -> None:
         """Add a rule, or replace the one for its prefix; raise InvalidRequest past the limits."""
+        self._save(tx, self.with_rule(tx, rule), now_ns)
+
+    def delete(self, tx: Tx, mount: MountUuid, prefix: str, now_ns: int) -> None:
+        """Remove a rule; one that is not there is fine."""
+        self._save(tx, self.without(tx, mount, prefix), now_ns)
+
+    def forget(self, tx: Tx, mount: MountUuid, now_ns: int) -> None:
+        """Remove all rules of a mount, because what they guarded is destroyed."""
+        rules = self.table(tx).rules
+        left = tuple(rule for rule in rules if rule.mount != mount)
+        if left != rules:
+            self._save(tx, left, now_ns)
+
+    def with_rule(self, tx: Tx, rule: Rule) -> tuple[Rule, ...]:
+        """Return the rules as they would be with one put; raise InvalidRequest past the limits."""
         if rule.guard not in BY_TEXT:
             raise InvalidRequest(f"a class is one of {', '.join(BY_TEXT)}")
         if len(rule.prefix) > MAX_PREFIX:
             raise InvalidRequest(f"a prefix has at most {MAX_PREFIX} characters")
         if not 1 <= rule.approvals <= MAX_APPROVALS:
             raise InvalidRequest(f"approvals is 1 to {MAX_APPROVALS}")
-        others = self._without(tx, rule.mount, rule.prefix)
+        others = self.without(tx, rule.mount, rule.prefix)
         if len(others) >= MAX_RULES:
             raise InvalidRequest(f"there are at most {MAX_RULES} rules: put them higher up")
-        self._save(tx, (*others, rule), now_ns)
+        return (*others, rule)
 
-    def delete(self, tx: Tx, mount: MountUuid, prefix: str, now_ns: int) -> None:
-        """Remove a rule; one that is not there is fine."""
-        self._save(tx, self._without(tx, mount, prefix), now_ns)
-
-    def _without(self, tx: Tx, mount: MountUuid, prefix: str) -> tuple[Rule, ...]:
+    def without(self, tx: Tx, mount: MountUuid, prefix: str) -> tuple[Rule, ...]:
+        """Return the rules as they would be without the one for exactly that prefix."""
         rules = self.table(tx).rules
         return tuple(rule for rule in rules if (rule.mount, rule.prefix) != (mount, prefix))
 
@@ -127,8 +142,54 @@ class Classes:
         self._history.record(tx, KIND, _TABLE, raw, now_ns)
 
 
+def demand_of(rules: Iterable[Rule], mount: MountUuid, path: str) -> Demand:
+    """Return what reading a secret takes by those of the rules that match it."""
+    return _all_of(rule for rule in rules if _matches(rule, mount, path))
+
+
+def weakened(
+    before: Iterable[Rule], after: Iterable[Rule], mount: MountUuid, prefix: str
+) -> Demand | None:
+    """Return what was demanded where changing the one rule for a prefix makes anything weaker.
+
+    The rules that match a path are those of the deepest prefix that matches it and of those above,
+    so it is enough to look at every prefix from the changed one down.
+    """
+    was, now = tuple(before), tuple(after)
+    below = {
+        rule.prefix
+        for rule in (*was, *now)
+        if rule.mount == mount and _is_below(prefix, rule.prefix)
+    }
+    lost = [
+        demand
+        for place in {prefix, *below}
+        if demand_of(now, mount, place).is_weaker_than(demand := demand_of(was, mount, place))
+    ]
+    return _most(lost) if lost else None
+
+
+def _most(demands: Sequence[Demand]) -> Demand:
+    return Demand(
+        max(each.guard for each in demands),
+        max(each.approvals for each in demands),
+        frozenset().union(*(each.groups for each in demands)),
+    )
+
+
+def _all_of(rules: Iterable[Rule]) -> Demand:
+    guard, approvals, groups = SecretClass.OPEN, 1, set[str]()
+    for rule in rules:
+        guard = max(guard, BY_TEXT[rule.guard])
+        approvals = max(approvals, rule.approvals)
+        groups.add(rule.group)
+    return Demand(guard, approvals, frozenset(groups - {""}))
+
+
 def _matches(rule: Rule, mount: MountUuid, path: str) -> bool:
-    if rule.mount != mount:
-        return False
-    prefix = rule.prefix
+    return rule.mount == mount and _is_below(rule.prefix, path)
+
+
+def _is_below(prefix: str, path: str) -> bool:
+    """Return whether a path is at or below a prefix, by whole segments."""
     return not prefix or path == prefix or path.startswith(prefix + "/")

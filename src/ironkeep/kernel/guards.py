@@ -106,12 +106,12 @@ class Guards:
         if BROKEN in gathered.evidence:
             self._alerts.raise_(
                 call.account, "break-glass-read", "a secret was read by break-glass", call.now_ns,
-                path=call.request.path, always=True,
+                path=call.request.path,
             )  # fmt: skip
         if gathered.cost.near:
-            self._alerts.raise_(
+            self._alerts.repeated(
                 call.account, "budget", "the soft limit of a budget is passed", call.now_ns,
-                entity=record.entity, device=record.device, path=call.request.path,
+                subject="near", entity=record.entity, device=record.device, path=call.request.path,
             )  # fmt: skip
 
     def demand(self, call: Call) -> Ask:
@@ -148,13 +148,15 @@ class Guards:
 
     def _demanded(self, call: Call) -> tuple[int, tuple[str, ...]]:
         path = call.params.get("path", call.path)
-        return self._classes.approvers(call.account, call.mount.uuid, path)
+        demand = self._classes.demand(call.account, call.mount.uuid, path)
+        return demand.approvals, tuple(sorted(demand.groups))
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
         """Tell who watches that a read was refused beyond policy; return what tells the caller."""
         record = call.actor().record
-        self._alerts.raise_(
+        self._alerts.repeated(
             call.account, "guard", verdict.reason, call.now_ns,
+            subject="budget" if gathered.facts.over else call.request.path,
             entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
         return OverBudget(verdict.say) if gathered.facts.over else PermissionDenied(verdict.say)

@@ -321,6 +321,10 @@ class House(Gate):
             self.journal.append(entry)
         if self.barrier is None:
             return []
+        if self.alerts.over(now_ns):
+            tx = self.state.begin()
+            self.alerts.flush(tx, now_ns)
+            tx.merge()
         self._keep_keys(now_ns)
         self.segments.tick(self.state.begin(), self.note, now_ns)
         return self._expire(now_ns)

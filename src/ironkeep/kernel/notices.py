@@ -109,9 +109,8 @@ class Notices:
             store.delete(record.path)
             return
         tries = notice.tries + 1
-        self._house.alerts.raise_(
-            turn.tx, FAILED, f"{notice.notifier} did not take a notice: {failure}", turn.now_ns
-        )
+        text = f"{notice.notifier} did not take a notice: {failure}"
+        self._house.alerts.repeated(turn.tx, FAILED, text, turn.now_ns, subject=notice.notifier)
         if tries >= MAX_TRIES:
             store.delete(record.path)
             return

@@ -179,8 +179,8 @@ class Pipeline:
         if not reason:
             return
         trace.reason = reason
-        house.alerts.raise_(
-            account, "bound-token", reason, trace.now_ns,
+        house.alerts.repeated(
+            account, "bound-token", reason, trace.now_ns, subject=record.accessor,
             entity=record.entity, device=record.device, path=request.path,
         )  # fmt: skip
         raise DeviceRefused(reason)
@@ -200,8 +200,8 @@ class Pipeline:
         assert isinstance(verdict, Deny)
         trace.reason = verdict.reason
         who = session.record if session is not None else None
-        house.alerts.raise_(
-            account, "flow", flow, now_ns, path=request.path,
+        house.alerts.repeated(
+            account, "flow", flow, now_ns, path=request.path, subject=plan.mount.uuid,
             entity=who.entity if who else "", device=who.device if who else "",
         )  # fmt: skip
         raise PermissionDenied(verdict.say)

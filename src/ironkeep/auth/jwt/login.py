@@ -75,9 +75,9 @@ def _fetched(call: Call, given: LoginInput, before: Config, body: Any) -> Respon
     if config is None or config.source != before.source:
         raise InvalidCredentials(REFUSED)
     if isinstance(body, Exception) or not configs.keep(call, config, body):
-        call.house.alerts.raise_(
+        call.house.alerts.repeated(
             call.account, "jwks", "an issuer's keys could not be fetched", call.now_ns,
-            path=call.mount.path,
+            subject=call.mount.uuid, path=call.mount.path,
         )  # fmt: skip
     known = configs.fetched(call, config)
     return _with(call, given, config, () if known is None else keys_of_jwks(known.document))

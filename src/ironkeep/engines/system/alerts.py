@@ -46,6 +46,8 @@ def _shown(alert: Alert) -> dict[str, Any]:
         "entity": alert.entity,
         "device": alert.device,
         "path": alert.path,
+        "repeats": alert.repeats,
+        "paths": list(alert.paths),
     }
 
 

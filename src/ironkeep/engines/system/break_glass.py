@@ -139,9 +139,10 @@ def give(call: Call, given: Give) -> Response:
         raise InvalidRequest("break-glass is not set up: see sys/break-glass/config")
     attempt = _attempt(call, given)
     if not glass.use(call.account, given.name, given.code):
-        house.alerts.raise_(
+        holder = given.name if glass.left(call.tx, given.name) is not None else ""
+        house.alerts.repeated(
             call.account, "break-glass", "a wrong break-glass code was given", call.now_ns,
-            path=call.request.path,
+            subject=holder, path=call.request.path,
         )  # fmt: skip
         raise PermissionDenied("that is no unused code of a holder of that name")
     if given.name in attempt.people:
@@ -223,9 +224,7 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
     _glass(call).put_case(call.tx, case)
     who = ", ".join(attempt.people)
     text = f"break-glass was opened by {who} until {rfc3339(until_ns)}: {attempt.reason}"
-    house.alerts.raise_(
-        call.tx, "break-glass-open", text, call.now_ns, path=call.request.path, always=True
-    )
+    house.alerts.raise_(call.tx, "break-glass-open", text, call.now_ns, path=call.request.path)
     audited: dict[str, Value] = {"case": name, "people": list(attempt.people)}
     return Response(auth=issued.auth(), warnings=list(issued.warnings), audited=audited)
 
@@ -276,7 +275,7 @@ def _alert(call: Call, text: str) -> None:
     record = call.session.record if call.session is not None else None
     _house(call).alerts.raise_(
         call.tx, "break-glass-set", text, call.now_ns,
-        entity=record.entity if record else "", path=call.request.path, always=True,
+        entity=record.entity if record else "", path=call.request.path,
     )  # fmt: skip
 
 

@@ -2,19 +2,21 @@
 
 A rule names its mount by the path at which that is mounted now, and is kept by the mount's uuid, so
 it follows a remount. Of a KV version 2 mount `secret/data/prod` and `secret/prod` are the same.
-Making a rule of two persons weaker takes, itself, the approval that the rule demands.
+A change that makes what holds there weaker in any dimension takes, itself, what held there before.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.core.secret_class import BY_TEXT, SecretClass
-from ironkeep.kernel.classes import Rule
+from ironkeep.core.secret_class import BY_TEXT
+from ironkeep.kernel.classes import Rule, weakened
 from ironkeep.kernel.house import House
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount, Response, Route
+from ironkeep.kernel.second_person import require_another, waits
 
 
 @dataclass(frozen=True)
@@ -50,21 +52,21 @@ def write(call: Call, given: SetClass) -> Response:
     if given.guard not in BY_TEXT:
         raise InvalidRequest(f"class is one of {', '.join(BY_TEXT)}")
     rule = Rule(mount.uuid, prefix, given.guard, given.approvals, given.group)
-    waiting = _weaken(call, mount, prefix, rule)
-    if waiting is not None:
-        return waiting
-    _house(call).classes.put(call.tx, rule, call.now_ns)
-    return Response()
+    classes = _house(call).classes
+    answer = _weaken(call, mount, prefix, classes.with_rule(call.tx, rule))
+    if not waits(answer):
+        classes.put(call.tx, rule, call.now_ns)
+    return answer
 
 
 def delete(call: Call, given: Prefix) -> Response:
     """Remove the rule at a path."""
     mount, prefix = find_secret(call, given.path)
-    waiting = _weaken(call, mount, prefix, None)
-    if waiting is not None:
-        return waiting
-    _house(call).classes.delete(call.tx, mount.uuid, prefix, call.now_ns)
-    return Response()
+    classes = _house(call).classes
+    answer = _weaken(call, mount, prefix, classes.without(call.tx, mount.uuid, prefix))
+    if not waits(answer):
+        classes.delete(call.tx, mount.uuid, prefix, call.now_ns)
+    return answer
 
 
 def list_rules(call: Call) -> Response:
@@ -96,34 +98,37 @@ def find_secret(call: Call, path: str) -> tuple[Mount, str]:
     return mount, relative
 
 
-def _weaken(call: Call, mount: Mount, prefix: str, after: Rule | None) -> Response | None:
-    """Raise an alert when a rule gets weaker; return what asks for approval when it takes one."""
+def _weaken(call: Call, mount: Mount, prefix: str, after: tuple[Rule, ...]) -> Response:
+    """Take what the rules demanded when a change makes them weaker, and raise an alert."""
     house = _house(call)
-    before = house.classes.rule(call.tx, mount.uuid, prefix)
-    if before is None or not _is_weaker(before, after):
-        return None
-    if BY_TEXT[before.guard] >= SecretClass.TWO_PERSON:
-        groups = (before.group,) if before.group else ()
-        waiting = house.approvals.require(call, before.guard, before.approvals, groups)
-        if waiting is not None:
-            return waiting
-    record = call.actor().record
-    now = "no rule" if after is None else after.guard
-    house.alerts.raise_(
-        call.tx, "class", f"a rule went from class {before.guard} to {now}",
-        call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
-    )  # fmt: skip
-    return None
+    rules = house.classes.table(call.tx).rules
+    before = weakened(rules, after, mount.uuid, prefix)
+    if before is None:
+        return Response()
+    answer = require_another(call, before)
+    if not waits(answer):
+        record = call.actor().record
+        house.alerts.raise_(
+            call.tx, "class", _text(_at(rules, mount, prefix), _at(after, mount, prefix)),
+            call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
+        )  # fmt: skip
+    return answer
 
 
-def _is_weaker(before: Rule, after: Rule | None) -> bool:
-    if after is None:
-        return BY_TEXT[before.guard] > SecretClass.OPEN
-    if BY_TEXT[after.guard] != BY_TEXT[before.guard]:
-        return BY_TEXT[after.guard] < BY_TEXT[before.guard]
-    return after.approvals < before.approvals or (
-        bool(before.group) and after.group != before.group
-    )
+def _at(rules: Iterable[Rule], mount: Mount, prefix: str) -> Rule | None:
+    return next((r for r in rules if (r.mount, r.prefix) == (mount.uuid, prefix)), None)
+
+
+def _text(before: Rule | None, after: Rule | None) -> str:
+    was, now = ("no rule" if each is None else each.guard for each in (before, after))
+    text = f"a rule went from class {was} to {now}"
+    if before is None or after is None:
+        return text
+    if after.approvals < before.approvals:
+        text += f", from {before.approvals} approvals to {after.approvals}"
+    if before.group and after.group != before.group:
+        text += f", from group {before.group} to {after.group or 'none'}"
+    return text
 
 
 def _shown(rule: Rule) -> dict[str, Any]:

@@ -39,9 +39,10 @@ def _require_device(call: Call, token: Secret) -> None:
     if not device or house.devices.device_of(call.tx, call.request.peer, call.now_ns) is not None:
         return
     text = f"an answer that device {device} had wrapped was to be opened from no enrolled device"
-    house.alerts.raise_(
-        call.account, "bound-token", text, call.now_ns, device=device, path=call.request.path
-    )
+    house.alerts.repeated(
+        call.account, "bound-token", text, call.now_ns,
+        subject="wrapped", device=device, path=call.request.path,
+    )  # fmt: skip
     raise DeviceRefused("this answer opens on an enrolled device alone: use its agent")
 
 

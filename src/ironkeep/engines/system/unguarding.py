@@ -1,0 +1,39 @@
+"""Mounts that lose what guards them: removed, moved, or read as another version.
+
+Rules are kept by a mount's uuid. When that mount leaves a path, or its paths change their meaning,
+a mount that is made there next has no rules, and clients go on writing secrets to the same path.
+So this is as weak as removing each rule, and takes what all of them together demand.
+"""
+
+from ironkeep.core.secret_class import SecretClass
+from ironkeep.kernel.house import House
+from ironkeep.kernel.plugin import Call, Mount, Response
+from ironkeep.kernel.second_person import require_another_than_root, waits
+
+
+def unguard(call: Call, mount: Mount, what: str) -> Response:
+    """Take what a mount's rules demand, for letting it leave them; see require_another."""
+    house: House = call.house
+    before = house.classes.below(call.tx, mount.uuid)
+    if before.guard is SecretClass.OPEN:
+        return Response()
+    answer = require_another_than_root(call, before)
+    if not waits(answer):
+        _tell(call, f"a mount with rules up to class {before.guard.text} was {what}: {mount.path}")
+    return answer
+
+
+def admit_any_device(call: Call, mount: Mount) -> Response:
+    """Take another person's approval for logins without an enrolled device at a mount."""
+    answer = require_another_than_root(call)
+    if not waits(answer):
+        _tell(call, f"logins at {mount.path} take no enrolled device from now on")
+    return answer
+
+
+def _tell(call: Call, text: str) -> None:
+    record = call.actor().record
+    call.house.alerts.raise_(
+        call.tx, "class", text, call.now_ns,
+        entity=record.entity, device=record.device, path=call.request.path,
+    )  # fmt: skip
