@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from ironkeep.adapters.outbound_http import HttpOutbound
 from ironkeep.adapters.sqlite import SqliteStorage
 from ironkeep.adapters.system import SystemClock, SystemEntropy
 from ironkeep.adapters.witnesses import Witnesses
+from ironkeep.api.callers import Callers, names_in
 from ironkeep.api.committer import Committer, Owner
 from ironkeep.api.server import Servers, raise_file_limit
 from ironkeep.api.service import Service
@@ -180,7 +182,7 @@ class Server:
             loop.add_signal_handler(number, stop.set)
         committer = Committer(self.house.ledger, loop, Owner(self._fail, _defect))
         committer.await_quorum = self.config.quorum > 0
-        service = Service(Pipeline(self.house), committer, _defect)
+        service = Service(Pipeline(self.house), committer, _defect, callers_of(self.config))
         servers = Servers(service, self.config.listeners, Pages())
         for certificate in self.client_cas:
             servers.trust(certificate)
@@ -268,6 +270,17 @@ class Server:
     def _show(self, note: bytes | None) -> int:
         """Show a checkpoint to the witnesses; return the size that a quorum of them signed."""
         return self.witnesses.cosign(self.journal, note, say=log.say)
+
+
+def callers_of(config: Config) -> Callers:
+    """Return who may call: at the names in the configuration, in certificates and of the machine.
+
+    Raise InvalidRequest for a certificate that cannot be read.
+    """
+    certificates = [each.cert_file for each in config.listeners if each.cert_file is not None]
+    names = [socket.gethostname(), *(each.host for each in config.listeners)]
+    names += [name for path in certificates for name in names_in(path)]
+    return Callers(config.api_addr, names, everywhere=config.development)
 
 
 def _defect(error: BaseException) -> None:

@@ -122,6 +122,8 @@ class Config:
     segment_key_files: tuple[tuple[str, Path], ...] = ()
     mails: tuple[Mail, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    development: bool = False
+    """A server to try things out, whose root token may be well known."""
     ignored: tuple[str, ...] = field(default=())
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer, Owner
 from ironkeep.api.server import Servers, bind, tls_context
 from ironkeep.api.service import Service
@@ -46,7 +47,8 @@ def serve(
         errors: list[BaseException] = []
         loop = asyncio.get_running_loop()
         committer = Committer(vault.house.ledger, loop, Owner(errors.append, errors.append))
-        service = Service(Pipeline(vault.house), committer, errors.append)
+        callers = Callers(names=["vault.example", "x", "localhost"])
+        service = Service(Pipeline(vault.house), committer, errors.append, callers)
         servers = Servers(service, (listener,))
         running = asyncio.create_task(servers.run())
         port = int(servers.addresses[0].rpartition(":")[2])

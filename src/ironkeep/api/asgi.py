@@ -75,7 +75,11 @@ class App:
         if scope["type"] != "http":
             return
         try:
-            if self._pages is not None and scope["raw_path"].startswith(_UI):
+            page = self._pages is not None and scope["raw_path"].startswith(_UI)
+            refused = self._refused(scope, page=page)
+            if refused is not None:
+                rendered = refused
+            elif self._pages is not None and page:
                 rendered = _page(self._pages, scope)
             else:
                 rendered = await self._executed(scope, receive)
@@ -92,6 +96,14 @@ class App:
             self._service.defect(error)
             rendered = _refusal(DEFECT, "internal error")
         await _send(send, rendered, head=scope["method"] == "HEAD")
+
+    def _refused(self, scope: Scope, *, page: bool) -> Rendered | None:
+        """Return the refusal of what a page that is not ours sent, before its body is read."""
+        local = scope["server"]
+        refusal = self._service.callers.refusal(
+            dict(reversed(scope["headers"])), local[0] if local else "", page=page
+        )
+        return None if refusal is None else _refusal(*refusal)
 
     async def _executed(self, scope: Scope, receive: Receive) -> Rendered:
         request = await self._request(scope, receive)

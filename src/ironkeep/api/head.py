@@ -2,7 +2,7 @@
 
 Clients send the same lines with every request, so most blocks are known. Only plain ones are taken:
 a block with a header twice, folded, empty of a host, or with a header that changes how the message
-is framed, is left to the parser.
+is framed, is left to the parser; so is what a page in a browser sends.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.api import wire
+from ironkeep.api.callers import PAGES_ONLY, Callers
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.secret import Secret
 
@@ -26,26 +27,31 @@ _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trai
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What the headers of one request say. `length` is the body's, in bytes."""
+    """What the headers of one request say. `length` is the body's, in bytes.
+
+    `known_host` says whether the Host is one of ours, where that is asked for.
+    """
 
     token: Secret | None
     wrap_ttl_seconds: int | None
     namespace: str
     content_type: bytes
     length: int
+    known_host: bool
 
 
 class Heads:
     """The blocks met so far. They hold tokens, as the requests did, and so are never shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, callers: Callers) -> None:
+        self._callers: Final = callers
         self._known: Final[dict[bytes, Head]] = {}
 
     def find(self, block: bytes) -> Head | None:
         """Return what block says, its lines each ended by CRLF; None leaves it to the parser."""
         head = self._known.get(block)
         if head is None and len(block) <= MAX_BLOCK:
-            head = _parse(block)
+            head = _parse(block, self._callers)
             if head is not None:
                 self._keep(block, head)
         return head
@@ -57,7 +63,7 @@ class Heads:
         self._known[block] = head
 
 
-def _parse(block: bytes) -> Head | None:
+def _parse(block: bytes, callers: Callers) -> Head | None:
     headers: dict[bytes, bytes] = {}
     end = 0
     for found in _HEADER.finditer(block):
@@ -70,8 +76,15 @@ def _parse(block: bytes) -> Head | None:
     keeps = headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
     if end != len(block) or b"host" not in headers or not keeps or not length.isdigit():
         return None
+    if not PAGES_ONLY.isdisjoint(headers):
+        return None
     try:
         fields = wire.from_headers(headers)
     except IronkeepError:
         return None
-    return Head(**fields, content_type=headers.get(b"content-type", b""), length=int(length))
+    return Head(
+        **fields,
+        content_type=headers.get(b"content-type", b""),
+        length=int(length),
+        known_host=callers.knows(headers[b"host"]),
+    )

@@ -65,6 +65,7 @@ class Protocol(HttpToolsProtocol):
         self._remote = ""
         self._secure = False
         self._peer: Peer | None = None
+        self._guarded = True
         self._held = b""
         self._pending = False
         self._ending = False
@@ -81,6 +82,7 @@ class Protocol(HttpToolsProtocol):
         """Start a connection; its first head is due soon."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._remote = f"{self.client[0]}:{self.client[1]}" if self.client else ""
+        self._guarded = self._service.callers.guards(self.server[0] if self.server else "")
         self._secure = self.scheme == "https"
         if self._secure:
             self._peer = _peer_of(transport)
@@ -136,6 +138,8 @@ class Protocol(HttpToolsProtocol):
         head = self._heads.find(data[target.end() : end + 2])
         body_at = end + len(_END)
         if head is None or len(data) < body_at + head.length:
+            return False
+        if self._guarded and not head.known_host:
             return False
         method, raw = target.groups()
         op = _OPERATIONS[method]

@@ -127,7 +127,7 @@ def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
 
 def protocol_of(service: Service) -> type[Protocol]:
     """Return the protocol with what uvicorn, which makes the connections, does not know."""
-    heads = Heads()
+    heads = Heads(service.callers)
 
     class Connection(Protocol):
         """A connection to one service."""

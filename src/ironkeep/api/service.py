@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError
@@ -52,7 +53,9 @@ class Service:
         pipeline: Pipeline,
         committer: Committer,
         on_defect: Callable[[Exception], None],
+        callers: Callers | None = None,
     ) -> None:
+        self.callers: Final = callers or Callers()
         self._pipeline: Final = pipeline
         self._committer: Final = committer
         self.defect: Final = on_defect

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.config import Config, Listener
+from ironkeep.config import Config, Listener, environment
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -33,7 +33,8 @@ def config_for(address: str) -> Config:
     host, _, port = address.rpartition(":")
     if not port.isdigit() or int(port) >= 1 << 16:
         raise InvalidRequest(f"-dev-listen-address is host:port, not {address!r}")
-    return Config(listeners=(Listener(host.strip("[]") or "127.0.0.1", int(port)),))
+    listener = Listener(host.strip("[]") or "127.0.0.1", int(port))
+    return Config(listeners=(listener,), api_addr=environment("VAULT_API_ADDR"), development=True)
 
 
 def prepare(house: House, root_token_id: str) -> DevKeys:

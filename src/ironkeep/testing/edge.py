@@ -19,6 +19,7 @@ from typing import Any, Final
 from uvicorn.server import ServerState
 
 from ironkeep.api.asgi import App
+from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer, Owner
 from ironkeep.api.protocol import Protocol
 from ironkeep.api.server import configure, protocol_of
@@ -231,7 +232,8 @@ def run(scenario: Callable[[Edge], Awaitable[None]], vault: Vault) -> Edge:
             vault.house.fail(f"the journal or the database failed: {error}")
 
         committer = Committer(vault.house.ledger, loop, Owner(fail, defects.append))
-        service = Service(Pipeline(vault.house), committer, defects.append)
+        callers = Callers("https://vault.example", ("x", "twice"))
+        service = Service(Pipeline(vault.house), committer, defects.append, callers)
         protocol = protocol_of(service)
         config = configure(App(service), protocol)
         edge = Edge(vault, loop, committer, protocol, config, ServerState(), failures, defects)
