@@ -180,7 +180,9 @@ def test_an_orphan_has_no_entity_and_dies_with_the_person_all_the_same(s: Servic
             s.tokens.authenticate(s.tx, issued.token, s.now, HERE)
 
 
-@pytest.mark.parametrize("custom", ["hvs.x", "hvb.x", "s.x", "a b", "a\nb", "é", "x" * 513])
+@pytest.mark.parametrize(
+    "custom", ["hvs.x", "hvb.x", "s.x", "my.token", "x.", "a b", "a\nb", "é", "x" * 513]
+)
 def test_custom_tokens_that_are_refused(s: Services, root: Issued, custom: str) -> None:
     with pytest.raises(InvalidRequest):
         make(s, root, id=custom)
@@ -206,6 +208,24 @@ def test_a_use_is_seen_by_the_request_that_makes_it(s: Services) -> None:
 def test_an_unknown_accessor(s: Services, admin: Issued, path: str) -> None:
     with pytest.raises(InvalidRequest, match="invalid accessor"):
         ask(s, admin, path, accessor="nothing")
+
+
+def test_an_unknown_token_is_no_fault_of_the_caller_s(s: Services, admin: Issued) -> None:
+    """Clients take 403 for "my token has ended" and log in anew."""
+    for unknown in ("hvs.x", "x", "hvb.x"):
+        with pytest.raises(InvalidRequest, match="token not found"):
+            ask(s, admin, "renew", token=unknown)
+
+
+def test_a_root_token_is_looked_up_with_all_the_fields(
+    s: Services, root: Issued, dev: Issued
+) -> None:
+    of_root, of_dev = (
+        data_of(ask(s, token, "lookup-self", Operation.READ)) for token in (root, dev)
+    )
+    assert set(of_dev) <= set(of_root)
+    assert (of_root["renewable"], of_root["expire_time"], of_root["ttl"]) == (False, None, 0)
+    assert of_root["issue_time"].endswith("Z")
 
 
 def test_an_accessor_is_no_token_and_a_token_no_accessor(s: Services, admin: Issued) -> None:
@@ -357,7 +377,7 @@ def test_policies_by_role(
         ({}, {"policies": ["other"]}),
         ({"allowed_policies": "a"}, {"entity_alias": "ann"}),
         ({"allowed_policies": "a"}, {"period": "1h"}),
-        ({"token_type": "batch"}, {"num_uses": 1}),
+        ({"token_type": "batch", "orphan": True, "renewable": False}, {"num_uses": 1}),
     ],
 )
 def test_what_a_role_refuses(
@@ -366,6 +386,29 @@ def test_what_a_role_refuses(
     ask(s, root, "roles/r", **role)
     with pytest.raises(InvalidRequest):
         make(s, dev, "create/r", **asked)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"orphan": False}, "non-orphan"),
+        ({"renewable": True}, "renewable"),
+        ({"token_period": "1h"}, "token_period"),
+        ({"token_explicit_max_ttl": "1h"}, "token_explicit_max_ttl"),
+    ],
+)
+def test_a_role_of_batch_tokens_gives_what_a_batch_token_can_be(
+    s: Services, root: Issued, wrong: dict[str, Any], kind: str
+) -> None:
+    right: dict[str, Any] = {"token_type": "batch", "orphan": True, "renewable": False}
+    ask(s, root, "roles/r", **right)
+    before = data_of(ask(s, root, "roles/r", Operation.READ))
+    for path in ("roles/r", "roles/new"):
+        with pytest.raises(InvalidRequest, match=kind):
+            ask(s, root, path, **{**right, **wrong})
+    assert data_of(ask(s, root, "roles/r", Operation.READ)) == before
+    with pytest.raises(NotFound):
+        ask(s, root, "roles/new", Operation.READ)
 
 
 def test_what_a_role_gives(s: Services, root: Issued, dev: Issued) -> None:

@@ -36,7 +36,7 @@ def test_every_file_comes_with_every_header(server: ServerProcess, path: str) ->
     assert "access-control-allow-origin" not in answer.headers
     bare = httpx.head(server.address + path, trust_env=False)
     assert bare.content == b""
-    assert bare.headers == answer.headers
+    assert {**bare.headers, "date": ""} == {**answer.headers, "date": ""}
 
 
 @pytest.mark.parametrize(

@@ -239,8 +239,24 @@ def test_random_bytes_are_bounded(vault: Vault) -> None:
     assert len(bytes.fromhex(spelt)) == 8
     for size, fine in ((0, False), (1, True), (MAX_RANDOM, True), (MAX_RANDOM + 1, False)):
         assert (vault.write("sys/tools/random", {"bytes": size}).error is None) is fine
-    for wrong in ({"format": "octal"}, {"source": "seal"}):
+    for wrong in ({"format": "octal"}, {"source": "dice"}):
         assert vault.write("sys/tools/random", wrong).error is InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("end", "count"),
+    [("/1", 1), ("/16", 16), ("/platform/7", 7), ("/seal/5", 5), ("/all", 32), ("", 32)],
+)
+def test_the_path_says_how_many_random_bytes(vault: Vault, end: str, count: int) -> None:
+    assert len(b64decode(vault.write(f"sys/tools/random{end}").data["random_bytes"])) == count
+
+
+@pytest.mark.parametrize(
+    "end", ["0", "131073", "9" * 4_000, "-1", "1e3", "\u0661", "platform/0", "dice/3"]
+)
+def test_a_path_that_says_no_number_of_random_bytes(vault: Vault, end: str) -> None:
+    assert vault.write(f"sys/tools/random/{end}").error is InvalidRequest
+    assert vault.defects == []
 
 
 def test_hashes(vault: Vault) -> None:

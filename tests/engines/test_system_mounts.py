@@ -160,6 +160,66 @@ def test_tuning_changes_what_is_given(vault: Vault) -> None:
     assert vault.read(tune).data == read
 
 
+TUNES = ("sys/mounts/secret/tune", "sys/auth/userpass/tune", "sys/mounts/auth/userpass/tune")
+
+
+@pytest.mark.parametrize("path", TUNES)
+def test_an_empty_length_changes_nothing(vault: Vault, path: str) -> None:
+    """Vault's command sends both lengths with every tune, empty when nobody named them."""
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    vault.write(path, {"default_lease_ttl": "1h", "max_lease_ttl": "2h"})
+    before = vault.read(path).data
+    sent = {"default_lease_ttl": "", "max_lease_ttl": "", "options": None, "force_no_cache": False}
+    answered = vault.write(path, {**sent, "description": "of a team"})
+    assert answered.error is None
+    assert answered.body is None, "no warning of a field that every client sends"
+    assert vault.read(path).data == {**before, "description": "of a team"}
+    for name in ("default_lease_ttl", "max_lease_ttl"):
+        vault.write(path, {name: "system"})
+    standard = vault.settings
+    after = vault.read(path).data
+    assert after["default_lease_ttl"] == standard.default_ttl_seconds
+    assert after["max_lease_ttl"] == standard.max_ttl_seconds
+
+
+def test_an_auth_method_is_tuned_under_both_names(vault: Vault) -> None:
+    vault.write("sys/auth/team/userpass", {"type": "userpass"})
+    names = ("sys/auth/team/userpass/tune", "sys/mounts/auth/team/userpass/tune")
+    for path, seconds in zip(names, (60, 120), strict=True):
+        vault.write(path, {"default_lease_ttl": seconds})
+        assert [vault.read(each).data["default_lease_ttl"] for each in names] == [seconds] * 2
+    assert vault.write("sys/mounts/auth/none/tune", {}).error is InvalidRequest
+
+
+@pytest.mark.parametrize(
+    "path", ["sys/mounts/auth/userpass/tune", "sys/mounts//auth/userpass/tune"]
+)
+def test_a_rule_on_an_auth_method_binds_its_other_name(vault: Vault, path: str) -> None:
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    wide = 'path "sys/mounts/*" { capabilities = ["read", "update"] }\n'
+    token = limited(vault, wide)
+    assert vault.read("sys/mounts/auth/userpass/tune", token=token).error is None
+    token = limited(vault, wide + 'path "sys/auth/userpass/tune" { capabilities = ["deny"] }')
+    for refused in (vault.read(path, token=token), vault.write(path, {}, token=token)):
+        assert refused.error in (PermissionDenied, NotFound, InvalidRequest)
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("sys/mounts/secret/tune", {"token_type": "batch"}),
+        ("sys/auth/token/tune", {"token_type": "batch"}),
+        ("sys/auth/userpass/tune", {"token_type": "nonsense"}),
+        ("sys/mounts/secret/tune", {"listing_visibility": "all"}),
+    ],
+)
+def test_tunes_that_mean_nothing_are_refused(vault: Vault, path: str, data: dict[str, Any]) -> None:
+    vault.write("sys/auth/userpass", {"type": "userpass"})
+    before = vault.read(path).data
+    assert vault.write(path, data).error is InvalidRequest
+    assert vault.read(path).data == before
+
+
 def test_a_key_value_mount_is_upgraded_by_tuning(vault: Vault) -> None:
     vault.write("sys/mounts/kv", {"type": "kv"})
     vault.write("sys/mounts/kv/tune", {"options": {"version": "2"}})

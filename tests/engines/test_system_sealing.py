@@ -2,7 +2,7 @@
 
 import pytest
 
-from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, Sealed, Uninitialised
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, Sealed
 from ironkeep.engines.system.sealing import WIRE_VERSION
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
@@ -104,14 +104,20 @@ def test_sealing_needs_sudo_and_takes_the_keys_away() -> None:
 
 
 def test_leader_and_nodes(empty: Vault) -> None:
-    assert empty.read("sys/leader", token=None).error is Uninitialised
-    empty.initialise()
-    assert empty.read("sys/leader", token=None).error is Sealed
-    empty.unseal()
-    assert empty.read("sys/leader", token=None).body["ha_enabled"] is False
+    for step in (empty.initialise, empty.unseal, lambda: None):
+        # Vault's `status` asks who leads whatever the seal is, and fails when it is refused.
+        asked = empty.read("sys/leader", token=None)
+        assert (asked.error, asked.body["ha_enabled"], asked.body["is_self"]) == (
+            None,
+            False,
+            False,
+        )
+        step()
     (node,) = empty.read("sys/ha-status").data["nodes"]
     assert node["active_node"] is True
-    assert empty.write("sys/step-down").error is InvalidRequest
+    stepped = empty.write("sys/step-down")
+    assert (stepped.error, stepped.body) == (None, None), "204, as in Vault without standbys"
+    assert empty.house.barrier is not None
 
 
 def test_while_sealed_every_attempt_is_journalled(empty: Vault) -> None:

@@ -11,12 +11,12 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from ironkeep.api import wire
+from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import DEFECT, status_of
 from ironkeep.api.service import (
     BODILESS,
     NO_STORE,
     STRICT,
-    Header,
     Rendered,
     Service,
     errors_body,
@@ -215,6 +215,8 @@ def _health(rendered: Rendered, query: bytes) -> Rendered:
 
 async def _send(send: Send, rendered: Rendered, *, head: bool) -> None:
     bare = rendered.status in BODILESS
-    headers = rendered.headers if bare else [*rendered.headers, length_of(rendered)]
+    headers = [DATE.header(), *rendered.headers]
+    if not bare:
+        headers.append(length_of(rendered))
     await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head or bare else rendered.body})

@@ -12,13 +12,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer
+from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError
 from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Request
-
-Header = tuple[bytes, bytes]
 
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 STRICT: Final[Header] = (
@@ -30,7 +29,8 @@ BODILESS: Final = frozenset({204, 304})
 """Statuses after which a body, or its length, would be taken for the next answer (RFC 9110)."""
 
 _COMMON: Final = (
-    b"HTTP/1.1 200 OK\r\ncache-control: no-store\r\n%bcontent-type: application/json\r\n"
+    b"HTTP/1.1 200 OK\r\ndate: %b\r\ncache-control: no-store\r\n%b"
+    b"content-type: application/json\r\n"
     b"x-ironkeep-audit: %b\r\ncontent-length: %d\r\n\r\n%b"
 )
 """The head of most answers, as `_render_any` would put it together."""
@@ -101,13 +101,16 @@ class Service:
         if answer.error is not None or answer.absent or answer.accepted or body is None:
             return message(self.rendered(answer, secure=secure))
         strict = _STRICT_LINE if secure else b""
-        return _COMMON % (strict, answer.receipt.header.encode(), len(body), body)
+        receipt = answer.receipt.header.encode()
+        return _COMMON % (DATE.value(), strict, receipt, len(body), body)
 
 
 def message(rendered: Rendered) -> bytes:
     """Return rendered as one HTTP/1.1 message."""
     bare = rendered.status in BODILESS
-    headers = rendered.headers if bare else [*rendered.headers, length_of(rendered)]
+    headers = [DATE.header(), *rendered.headers]
+    if not bare:
+        headers.append(length_of(rendered))
     lines = [b"%b: %b\r\n" % header for header in headers]
     return b"".join((STATUS_LINE[rendered.status], *lines, b"\r\n", b"" if bare else rendered.body))
 

@@ -55,12 +55,12 @@ def lookup_of(
         "explicit_max_ttl": record.explicit_max_ttl_seconds,
         "entity_id": record.entity,
         "type": record.type,
+        "issue_time": rfc3339(record.issued_ns),
+        "renewable": record.renewable and bool(record.expires_ns),
     }
     if record.expires_ns:
         data["expire_time"] = rfc3339(record.expires_ns)
         data["ttl"] = max(record.expires_ns - now_ns, 0) // SECOND_NS
-        data["issue_time"] = rfc3339(record.issued_ns)
-        data["renewable"] = record.renewable
     if record.renewed_ns:
         data["last_renewal"] = rfc3339(record.renewed_ns)
         data["last_renewal_time"] = record.renewed_ns // SECOND_NS

@@ -14,7 +14,6 @@ from ironkeep.core.glob import matches
 from ironkeep.core.ids import EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import batch_token, tokens
 from ironkeep.kernel.break_glass import is_break_glass
 from ironkeep.kernel.fields import CommaList, Duration, KvPairs
 from ironkeep.kernel.plugin import Call, Response, Route
@@ -27,7 +26,6 @@ MAX_CUSTOM: Final = 512
 """Characters of a token chosen by the caller."""
 
 _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9-]")
-_RESERVED: Final = (tokens.PREFIX, batch_token.PREFIX, "hvr.", "s.", "b.", "r.")
 
 
 @dataclass(frozen=True)
@@ -225,8 +223,9 @@ def _custom(token: Secret | None) -> str:
     text = token.reveal().decode("utf-8", "replace")
     if not 1 <= len(text) <= MAX_CUSTOM or not text.isascii() or not text.isprintable():
         raise InvalidRequest(f"a custom token has 1 to {MAX_CUSTOM} printable ASCII characters")
-    if " " in text or text.startswith(_RESERVED):
-        raise InvalidRequest("a custom token has no space and none of the prefixes of our own")
+    if " " in text or "." in text:
+        # A dot separates a token from its namespace, or is of a prefix of our own: "hvs.", "s.".
+        raise InvalidRequest("a custom token ID may contain neither a space nor a '.' character")
     return text
 
 

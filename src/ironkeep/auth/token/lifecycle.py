@@ -6,7 +6,7 @@ Source: the Vault HTTP API, auth/token.
 from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -86,7 +86,11 @@ def lookup_accessor(call: Call, given: ByAccessor) -> Response:
 
 def renew(call: Call, given: RenewToken) -> Response:
     """Extend a token."""
-    name, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+    try:
+        name, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+    except PermissionDenied:
+        # 403 would say that the caller's own token was refused, and clients log in anew.
+        raise InvalidRequest("token not found") from None
     return _renew(call, name, record, given.token, given.increment)
 
 

@@ -144,10 +144,25 @@ def write_role(call: Call, given: RoleInput) -> Response:
         )
     params = role.params.changed(given, call.raw)
     saved = msgspec.structs.replace(role, params=params, **changes)
+    _check_batch(saved)
     raw = _ROLE.encode(saved)
     call.store.put(f"roles/{segment(name)}", raw)
     call.house.history.record(call.tx, HISTORY, name, raw, call.now_ns)
     return Response()
+
+
+def _check_batch(role: TokenRole) -> None:
+    """Raise InvalidRequest for batch tokens that are children or can be renewed: none can be.
+
+    A role that was written before this check stays as it is until it is written again.
+    """
+    if role.params.token_type != "batch":  # noqa: S105 - a kind
+        return
+    for wrong, kind in ((not role.orphan, "non-orphan"), (role.renewable, "renewable")):
+        if wrong:
+            raise InvalidRequest(
+                f"'token_type' cannot be 'batch' when role is set to generate {kind} tokens"
+            )
 
 
 def delete_role(call: Call) -> Response:

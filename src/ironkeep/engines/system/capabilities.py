@@ -6,7 +6,7 @@ Source: the Vault HTTP API, sys/capabilities*.
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.fields import CommaList
@@ -58,7 +58,10 @@ def of_token(call: Call, given: OfToken) -> Response:
     if not given.token.reveal():
         raise InvalidRequest("token must be supplied")
     tokens = call.house.tokens
-    name, record = tokens.find(call.tx, given.token, call.now_ns)
+    try:
+        name, record = tokens.find(call.tx, given.token, call.now_ns)
+    except PermissionDenied:
+        raise InvalidRequest("invalid token") from None
     return _answer(tokens.session(call.tx, name, record, call.now_ns), given.paths)
 
 

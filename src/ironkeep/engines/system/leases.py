@@ -79,12 +79,8 @@ def renew(call: Call, given: LeaseId) -> Response:
         raise InvalidRequest("lease not found")
     limits = Limits(house.settings.default_ttl_seconds, house.settings.max_ttl_seconds)
     if lease.of_token:
-        record, warnings = house.tokens.renew(
-            call.tx, lease.token, given.increment, limits, call.now_ns
-        )
-        seconds = (record.expires_ns - call.now_ns) // SECOND_NS
-        info = LeaseInfo(lease.id, record.renewable, seconds)
-        return Response(lease=info, warnings=warnings)
+        # Who may renew tokens is said by policies on auth/token/.
+        raise InvalidRequest("tokens cannot be renewed through this endpoint")
     renewed, warnings = house.leases.renew(call.tx, given.id, given.increment, limits, call.now_ns)
     seconds = (renewed.expires_ns - call.now_ns) // SECOND_NS
     return Response(lease=LeaseInfo(renewed.id, True, seconds), warnings=warnings)

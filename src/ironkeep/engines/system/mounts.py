@@ -5,7 +5,7 @@ holds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
@@ -25,6 +25,9 @@ AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "passkey", "token", "us
 _ALIASES: Final = {"kv-v2": ("kv", {"version": "2"}), "kv-v1": ("kv", {"version": "1"}),
                    "generic": ("kv", {"version": "1"})}  # fmt: skip
 _SECONDS: Final = ("default_lease_ttl", "max_lease_ttl")
+_OF_SYSTEM: Final = "system"
+_VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
+_TOKEN_TYPES: Final = frozenset({"", "default-service", "default-batch", "service", "batch"})
 _TUNABLE: Final = (
     *_SECONDS, "audit_non_hmac_request_keys", "audit_non_hmac_response_keys",
     "listing_visibility", "passthrough_request_headers", "allowed_response_headers",
@@ -55,7 +58,12 @@ class Tune:
     path: str
     description: str | None = None
     options: KvPairs | None = None
-    default_lease_ttl: str | None = None
+    force_no_cache: bool | None = field(
+        default=None, metadata={"help": "Taken and without effect: nothing here is cached."}
+    )
+    default_lease_ttl: str | None = field(
+        default=None, metadata={"help": 'A length; "system" is the server\'s own, "" changes none.'}
+    )
     max_lease_ttl: str | None = None
     listing_visibility: str | None = None
     token_type: str | None = None
@@ -214,7 +222,7 @@ class Side:
         mount = self.find(call, given.path)
         changes = {name: getattr(given, name) for name in _TUNABLE}
         given_only = {name: value for name, value in changes.items() if value is not None}
-        config = _config({**mount.config, **given_only})
+        config = _config({**mount.config, **_tuned(mount, given_only)})
         description = mount.description if given.description is None else given.description
         if len(description) > MAX_DESCRIPTION:
             raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
@@ -245,13 +253,38 @@ def _config(given: dict[str, Any]) -> dict[str, Any]:
     for name in _TUNABLE:
         if given.get(name) is not None:
             value = given[name]
-            config[name] = duration(value) if name in _SECONDS else value
+            config[name] = _length(value) if name in _SECONDS else value
             if isinstance(config[name], tuple):
                 config[name] = list(config[name])
     longest = config.get("max_lease_ttl")
     if longest and config.get("default_lease_ttl", 0) > longest:
         raise InvalidRequest("given default lease TTL greater than system or mount max lease TTL")
     return config
+
+
+def _length(value: Any) -> int:
+    """Return a length in seconds; "system" is the server's own, which is kept as 0."""
+    return 0 if value == _OF_SYSTEM else duration(value)
+
+
+def _tuned(mount: Mount, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a tune changes; an empty length leaves the mount's as it is.
+
+    Vault's command sends both lengths with every tune, empty when nobody named them. Raise
+    InvalidRequest for a word that Vault does not know either.
+    """
+    if given.get("listing_visibility", "") not in _VISIBILITIES:
+        raise InvalidRequest("invalid value for 'listing_visibility': it is hidden or unauth")
+    kind = given.get("token_type")
+    if kind is not None:
+        if not mount.path.startswith(AUTH):
+            raise InvalidRequest("'token_type' can only be modified on auth mounts")
+        if mount.type == "token":
+            raise InvalidRequest("'token_type' cannot be set for 'token' auth mounts")
+        if kind not in _TOKEN_TYPES:
+            raise InvalidRequest(f"invalid value for 'token_type': {kind[:32]!r}")
+        given = {**given, "token_type": kind or "default-service"}
+    return {name: value for name, value in given.items() if value != "" or name not in _SECONDS}
 
 
 def _version(options: Mapping[str, str]) -> str:
@@ -329,9 +362,20 @@ def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
+def _as_auth(path: str) -> str:
+    """Return the path below `sys/auth/` of what is named below `sys/mounts/auth/`."""
+    return _plain(path).removeprefix("mounts/")
+
+
 ROUTES: Final = (
     *_side("mounts", ENGINES, sudo=False),
     *_side("auth", METHODS, sudo=True),
+    # The clients of Vault tune auth methods here, where Vault asks for no sudo. What policy says
+    # of sys/auth/<path>/tune holds as well.
+    Route(Operation.READ, "mounts/auth/{path...}/tune", METHODS.read_tune, Path, flat=True,
+          plain=_as_auth, help="Settings in force of an auth method."),
+    Route(Operation.UPDATE, "mounts/auth/{path...}/tune", METHODS.tune, Tune, audited=("path",),
+          quorum=True, plain=_as_auth, help="Change settings of an auth method."),
     Route(Operation.UPDATE, "remount", remount, sudo=True, quorum=True, help="Move a mount."),
     Route(Operation.READ, "remount/status/{id}", remount_status, help="A move's outcome."),
-)
+)  # fmt: skip

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ironkeep import __version__
-from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import opening
@@ -147,9 +146,7 @@ def health(call: Call) -> Response:
 
 
 def leader(call: Call) -> Response:
-    """Say who leads: a single node leads itself."""
-    if call.house.seal.sealed:
-        call.house.require_unsealed()
+    """Say who leads: without standbys nobody, sealed or not; clients ask before they unseal."""
     return Response(
         body={
             "ha_enabled": False,
@@ -182,8 +179,8 @@ def ha_status(call: Call) -> Response:
 
 
 def step_down(_call: Call) -> Response:
-    """Do nothing: there is no standby to take over."""
-    raise InvalidRequest("this node has no standby to step down for")
+    """Do nothing, as Vault does where there is no standby to take over."""
+    return Response()
 
 
 ROUTES: Final = (

@@ -5,6 +5,7 @@ Source: the Vault HTTP API, sys/tools.
 
 import binascii
 import hashlib
+import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,10 @@ from ironkeep.kernel.plugin import Call, Response, Route, Unkept
 MAX_RANDOM: Final = 128 * 1024
 """Vault's own limit on one call."""
 DEFAULT_RANDOM: Final = 32
+SOURCES: Final = frozenset({"platform", "seal", "all"})
+"""Vault's names of sources; without a seal that makes randomness all of them are the platform."""
 
+_NUMBER: Final = re.compile(r"\d+", re.ASCII)
 _ALGORITHMS: Final = {
     "sha2-224": "sha224", "sha2-256": "sha256", "sha2-384": "sha384", "sha2-512": "sha512",
     "sha3-224": "sha3_224", "sha3-256": "sha3_256", "sha3-384": "sha3_384",
@@ -53,11 +57,19 @@ def _spelt(raw: bytes, spelling: str) -> Unkept:
 
 def random(call: Call, given: Random) -> Response:
     """Return random bytes."""
-    if not 1 <= given.bytes <= MAX_RANDOM:
+    count, source = given.bytes, given.source
+    if _NUMBER.fullmatch(source) and "source" in call.params and "bytes" not in call.params:
+        count, source = _count(source), "platform"
+    if not 1 <= count <= MAX_RANDOM:
         raise InvalidRequest(f"bytes is between 1 and {MAX_RANDOM}")
-    if given.source not in ("platform", "all"):
-        raise InvalidRequest("the only source of randomness is the platform")
-    return Response(data={"random_bytes": _spelt(call.entropy.token(given.bytes), given.format)})
+    if source not in SOURCES:
+        raise InvalidRequest(f"unsupported entropy source {source[:16]!r}; it is platform")
+    return Response(data={"random_bytes": _spelt(call.entropy.token(count), given.format)})
+
+
+def _count(text: str) -> int:
+    """Return the number that a path ends in; one that is too long is past the limit."""
+    return int(text) if len(text) <= len(str(MAX_RANDOM)) else MAX_RANDOM + 1
 
 
 def sum_of(_call: Call, given: Hash) -> Response:
