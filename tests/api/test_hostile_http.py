@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from ironkeep.api import asgi, protocol, wire
+from ironkeep.api import bodies, strict, wire
 from ironkeep.app import PLUGINS
 from ironkeep.testing.edge import Client, Edge, Raw, request, run
 from ironkeep.testing.vault import Vault
@@ -67,7 +67,7 @@ HOST = b"Host: x\r\n"
         b"POST /v1/x HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /v1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
         b"POST /v1/x HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-        b"POST /v1/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"POST /v1/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
     ],
 )
 def test_what_is_no_request_is_refused_in_json_and_closed(vault: Vault, data: bytes) -> None:
@@ -119,11 +119,11 @@ def test_what_follows_a_body_is_a_request_of_its_own(vault: Vault) -> None:
     run(scenario, vault)
 
 
-@pytest.mark.parametrize("cut", [1, 3, 30, protocol.MAX_HEAD - 1])
+@pytest.mark.parametrize("cut", [1, 3, 30, strict.MAX_HEAD - 1])
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_head_may_have_so_many_bytes_and_no_more(vault: Vault, excess: int, cut: int) -> None:
     front = GET + HOST + b"X-Vault-Token: " + vault.root.encode() + b"\r\nX: "
-    data = front + b"a" * (protocol.MAX_HEAD + excess - len(front)) + b"\r\n\r\n"
+    data = front + b"a" * (strict.MAX_HEAD + excess - len(front)) + b"\r\n\r\n"
     raw, client = ask(vault, data[:cut], data[cut:])
     assert raw.status == (431 if excess else 200)
     assert client.transport.closed == bool(excess)
@@ -140,7 +140,7 @@ def test_a_head_that_never_ends_is_refused_early(vault: Vault) -> None:
             sent += len(piece)
             if client.transport.closed:
                 break
-        assert sent <= protocol.MAX_HEAD + 1_002
+        assert sent <= strict.MAX_HEAD + 1_002
         assert (await client.answer()).status == 431
 
     run(scenario, vault)
@@ -190,9 +190,11 @@ def test_a_length_past_the_limit_is_refused_before_the_body(vault: Vault) -> Non
     assert raw.status == 413
 
 
-def test_all_bodies_together_have_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "MAX_BODIES", 150_000)
-    head = b"POST /v1/secret/data/x HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+def test_all_bodies_of_strangers_together_have_a_limit(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_STRANGERS_BODIES", 150_000)
+    head = request("POST", "secret/data/x", "", "Content-Length: 100000")
 
     async def scenario(edge: Edge) -> None:
         first, second = edge.connect(), edge.connect()

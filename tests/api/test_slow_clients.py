@@ -52,7 +52,7 @@ class TestSlowClients:
         assert self.after(vault, GET, seconds + 1, drip=b"a") == "aborted"
 
     def test_one_whose_body_drips(self, vault: Vault) -> None:
-        head = b"POST /v1/secret/data/x HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
+        head = request("POST", "secret/data/x", "", "Content-Length: 1000")
         seconds = protocol.READ_SECONDS
         assert self.after(vault, head, seconds - 1, drip=b"a") == "open"
         assert self.after(vault, head, seconds + 1, drip=b"a") == "aborted"
@@ -77,8 +77,13 @@ class TestSlowClients:
 def test_connections_have_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 3)
 
+    head = request("POST", "secret/data/x", vault.root, "Content-Length: 100")
+
     async def scenario(edge: Edge) -> None:
-        clients = [edge.connect() for _ in range(4)]
+        clients = [edge.connect() for _ in range(3)]
+        for client in clients:
+            client.send(head)  # one that is being served makes room for nobody
+        clients.append(edge.connect())
         raw = await clients[3].answer()
         assert raw.status == 503
         assert raw.errors == ["too many connections: try again shortly"]

@@ -14,8 +14,8 @@ import pytest
 
 from ironkeep.api import witness as app
 from ironkeep.api.mirror import Mirror
+from ironkeep.api.strict import MAX_HEAD
 from ironkeep.api.witness import WitnessApp
-from ironkeep.api.witness_server import MAX_HEAD
 from ironkeep.api.witness_state import Witness
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from ironkeep.api import asgi
-from ironkeep.api.asgi import App
+from ironkeep.api import bodies
+from ironkeep.api.bodies import Bodies
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import InvalidRequest, Unavailable
+from ironkeep.core.errors import InvalidRequest, TooLarge, Unavailable
 from ironkeep.core.ports import Row
 from ironkeep.kernel import fields, state
 from ironkeep.kernel.state import State
@@ -42,18 +42,44 @@ def test_the_cache_of_rows_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) 
     assert not rows.is_dirty()
 
 
-@pytest.mark.parametrize(("size", "taken"), [(asgi.SMALL_BODY, True), (asgi.SMALL_BODY + 1, False)])
-def test_small_bodies_are_taken_while_large_ones_take_the_room(size: int, *, taken: bool) -> None:
-    """Gains: eight connections of a stranger, each with half a body, keep all others' out."""
-    app = App.__new__(App)
-    app._receiving = asgi.MAX_BODIES
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("excess", [0, 1])
+def test_small_bodies_are_taken_while_large_ones_take_the_room(excess: int, *, known: bool) -> None:
+    """Gains: some connections, each with half a body, keep all others' out."""
+    size = bodies.SMALL_BODY + excess
+    room = Bodies()
+    share = room._known if known else room._strangers
+    share.held = full = share._most
 
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": b"x" * size, "more_body": False}
 
-    if taken:
-        assert len(asyncio.run(app._read(receive, {}))) == size
-    else:
+    if excess:
         with pytest.raises(Unavailable):
-            asyncio.run(app._read(receive, {}))
-    assert app._receiving == asgi.MAX_BODIES
+            asyncio.run(room.read(receive, {}, lambda: known))
+    else:
+        assert len(asyncio.run(room.read(receive, {}, lambda: known))) == size
+    assert share.held == full
+
+
+@pytest.mark.parametrize("announced", [{}, {b"content-length": b"1048577"}])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_stranger_s_body_is_small(announced: dict[bytes, bytes], *, known: bool) -> None:
+    """Gains: without a token, 32 MiB are held and parsed while nobody else is served."""
+    room = Bodies()
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        sent.append(1 << 16)
+        more = sum(sent) <= bodies.MAX_STRANGERS_BODY
+        return {"type": "http.request", "body": b"x" * sent[-1], "more_body": more}
+
+    if known:
+        body = asyncio.run(room.read(receive, announced, lambda: known))
+        assert len(body) > bodies.MAX_STRANGERS_BODY
+    else:
+        with pytest.raises(TooLarge, match="without a valid token"):
+            asyncio.run(room.read(receive, announced, lambda: known))
+        if announced:
+            assert len(sent) == 1  # refused before it has all come
+    assert room._known.held == room._strangers.held == 0

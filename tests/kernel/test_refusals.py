@@ -45,7 +45,7 @@ def test_the_busiest_are_named_and_outcomes_told_apart() -> None:
     busiest = counted.audited["busiest"]
     assert isinstance(busiest, list)
     assert len(busiest) == NAMED
-    assert busiest[0] == f"[2001:db8::{NAMED + 2}] {NAMED + 3}"
+    assert busiest[0] == f"2001:db8::{NAMED + 2} {NAMED + 3}"
     assert counted.audited["outcomes"] == ["not_found 66", "permission_denied 1"]
 
 

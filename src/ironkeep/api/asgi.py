@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from ironkeep.api import wire
+from ironkeep.api.bodies import Bodies, Gone, Receive
 from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import DEFECT, status_of
 from ironkeep.api.service import (
@@ -26,26 +27,19 @@ from ironkeep.core.errors import (
     InvalidRequest,
     IronkeepError,
     NotFound,
-    TooLarge,
-    Unavailable,
     UnsupportedOperation,
 )
 from ironkeep.kernel.answer import JSON, Answer
+from ironkeep.kernel.cidr import remote_of
 from ironkeep.kernel.plugin import Request
 
 Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Pages = Callable[[str], tuple[list[Header], bytes] | None]
 """From a path under /ui/, as it stands in the URL, to headers and body of a file; None: no file."""
 
 DEADLINE_SECONDS: Final = 90.0
 """Vault's default request timeout: past it the client is told to look for the outcome itself."""
-MAX_BODIES: Final = 8 * wire.MAX_BODY
-"""Bytes of all bodies being received: strangers can send them too."""
-SMALL_BODY: Final = 16 << 10
-"""Bytes that are taken all the same: large bodies of strangers keep out nobody's small ones."""
-
 _ONCE: Final = frozenset(
     {b"authorization", b"content-length", b"content-type", b"x-vault-namespace", b"x-vault-token",
      b"x-vault-wrap-ttl"}
@@ -58,17 +52,13 @@ _HEALTH: Final = "sys/health"
 _OK: Final = 200
 
 
-class _Gone(Exception):
-    """The client left before its request was complete."""
-
-
 class App:
     """Callable as ASGI 3."""
 
     def __init__(self, service: Service, pages: Pages | None = None) -> None:
         self._service: Final = service
         self._pages: Final = pages
-        self._receiving = 0
+        self._bodies: Final = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; HTTP is all that is spoken."""
@@ -83,7 +73,7 @@ class App:
                 rendered = _page(self._pages, scope)
             else:
                 rendered = await self._executed(scope, receive)
-        except _Gone:
+        except Gone:
             return
         except asyncio.CancelledError:
             # The server stops, and this took longer than it waits.
@@ -115,13 +105,18 @@ class App:
 
     async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers = _headers(scope["headers"])
-        body = await self._read(receive, headers)
-        client = scope["client"]
-        remote = f"{client[0]}:{client[1]}" if client else ""
+        remote = remote_of(scope["client"])
+        peer = scope.get("extensions", {}).get(PEER)
+
+        def is_known() -> bool:
+            token = wire.from_headers(headers)["token"]
+            return peer is not None or self._service.recognises(token, remote)
+
+        body = await self._bodies.read(receive, headers, is_known)
         request = wire.parse(
             scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
         )
-        request.peer = scope.get("extensions", {}).get(PEER)
+        request.peer = peer
         return request
 
     async def _answer(self, request: Request) -> Answer | None:
@@ -138,34 +133,6 @@ class App:
             return await future
         finally:
             timer.cancel()
-
-    async def _read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        """Return the whole body; raise TooLarge as soon as it is known to be past the limit.
-
-        Raise Unavailable while other bodies take all the room, _Gone when the rest never comes.
-        """
-        announced = headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > wire.MAX_BODY:
-            raise TooLarge("http: request body too large")
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise _Gone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                self._receiving += len(chunk)
-                if size > wire.MAX_BODY:
-                    raise TooLarge("http: request body too large")
-                if self._receiving > MAX_BODIES and size > SMALL_BODY:
-                    raise Unavailable("too many large requests at once: try again shortly")
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
-        finally:
-            self._receiving -= size
 
 
 def _page(pages: Pages, scope: Scope) -> Rendered:

@@ -12,6 +12,7 @@ import msgspec
 
 from ironkeep.api import wire
 from ironkeep.api.callers import PAGES_ONLY, Callers
+from ironkeep.api.strict import MAX_HEADERS, MAX_LENGTH, is_host
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.secret import Secret
 
@@ -20,9 +21,10 @@ MAX_BLOCK: Final = 2_048
 MAX_BLOCKS: Final = 4_096
 """Blocks remembered, at most some 10 MB; the older half goes when full."""
 
-_HEADER: Final = re.compile(
-    rb"([A-Za-z0-9\-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*\r\n"
-)
+_HEADER: Final = re.compile(rb"([A-Za-z0-9\-]++):[ \t]*+([\x20-\x7e]*+)[ \t]*+\r\n")
+"""A line. Nothing in it is tried twice (possessive), and it is matched where the last one ended
+and never searched for, so that a block costs time linear in its bytes."""
+_NO_HOST: Final = b" "
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"})
 
 
@@ -43,8 +45,8 @@ class Head(msgspec.Struct, frozen=True):
 class Heads:
     """The blocks met so far. They hold tokens, as the requests did, and so are never shown."""
 
-    def __init__(self, callers: Callers) -> None:
-        self._callers: Final = callers
+    def __init__(self, callers: Callers | None = None) -> None:
+        self._callers: Final = callers or Callers()
         self._known: Final[dict[bytes, Head]] = {}
 
     def find(self, block: bytes) -> Head | None:
@@ -66,15 +68,17 @@ class Heads:
 def _parse(block: bytes, callers: Callers) -> Head | None:
     headers: dict[bytes, bytes] = {}
     end = 0
-    for found in _HEADER.finditer(block):
+    while found := _HEADER.match(block, end):
         name = found[1].lower()
-        if found.start() != end or name in _FRAMING or name in headers:
+        if name in _FRAMING or name in headers:
             return None
-        headers[name] = found[2] or b""
+        headers[name] = found[2].rstrip(b" ")
         end = found.end()
     length = headers.get(b"content-length", b"0")
     keeps = headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
-    if end != len(block) or b"host" not in headers or not keeps or not length.isdigit():
+    known = len(headers) <= MAX_HEADERS and is_host(headers.get(b"host", _NO_HOST))
+    whole = len(length) <= MAX_LENGTH and length.isdigit()
+    if end != len(block) or not known or not keeps or not whole:
         return None
     if not PAGES_ONLY.isdisjoint(headers):
         return None

@@ -13,15 +13,15 @@ import asyncio
 import re
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from ironkeep.api import wire
 from ironkeep.api.asgi import PEER
 from ironkeep.api.head import Heads
-from ironkeep.api.service import Service, refusal
+from ironkeep.api.service import Service
+from ironkeep.api.strict import MAX_HEAD, Strict
 from ironkeep.core.errors import InvalidRequest, IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.cidr import remote_of
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.plugin import Request
 
@@ -32,10 +32,9 @@ WRITE_SECONDS: Final = 30.0
 """How long a client may leave what we sent unread."""
 IDLE_SECONDS: Final = 120.0
 """Between two requests on a connection that is kept alive."""
-MAX_HEAD: Final = 16_384
-"""Bytes of a request head, as in Go's servers within a factor of a few."""
 MAX_CONNECTIONS: Final = 10_000
-"""Beyond it a connection gets 503: each costs about 20 KiB."""
+"""Beyond it a new connection takes the place of one that only waits, or gets 503 when none does:
+each costs about 20 KiB."""
 
 _TARGET: Final = re.compile(
     rb"(GET|LIST|POST|PUT) /v1/((?!/*sys/health)[A-Za-z0-9_\-./~]+) HTTP/1\.1\r\n"
@@ -55,7 +54,7 @@ _LINK: Final = b"LINK "
 """A verb that the parser knows and nobody uses: it does not know LIST."""
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(Strict):
     """One connection. Its clock is read when bytes arrive; `sweep` closes what takes too long."""
 
     def __init__(self, service: Service, heads: Heads, **rest: Any) -> None:
@@ -69,6 +68,7 @@ class Protocol(HttpToolsProtocol):
         self._held = b""
         self._pending = False
         self._ending = False
+        self._finished = False
         # Of the request that is being received: since when; whether it is in the parser; the bytes
         # of it that are still to come, None when only the parser knows.
         self._due_head = True
@@ -81,13 +81,13 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start a connection; its first head is due soon."""
         super().connection_made(cast("asyncio.Transport", transport))
-        self._remote = f"{self.client[0]}:{self.client[1]}" if self.client else ""
+        self._remote = remote_of(self.client)
         self._guarded = self._service.callers.guards(self.server[0] if self.server else "")
         self._secure = self.scheme == "https"
         if self._secure:
             self._peer = _peer_of(transport)
         self._began = self._heard = self.loop.time()
-        if len(self.connections) > MAX_CONNECTIONS:
+        if not self.admitted(MAX_CONNECTIONS):
             self._refuse(503, "too many connections: try again shortly")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -104,6 +104,15 @@ class Protocol(HttpToolsProtocol):
             self._hold(data)
         else:
             self._start(self._held + data if self._held else data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Note that the client sends no more; keep our half open for the answers that are due.
+
+        Source: RFC 9112, 9.6. TLS has no half: there the connection ends.
+        """
+        self._finished = True
+        due = self._pending or self._in_cycle() or (bool(self._held) and not self._due_head)
+        return due and not self._parsing and not self._secure
 
     def _in_cycle(self) -> bool:
         cycle: Any = self.cycle
@@ -175,6 +184,8 @@ class Protocol(HttpToolsProtocol):
             transport.close()
         elif self._held:
             self.loop.call_soon(self._take_up)
+        elif self._finished:
+            transport.close()
 
     def _parse(self, data: bytes, end: int) -> None:
         """Hand the request whose head ends at end to the parser."""
@@ -216,12 +227,13 @@ class Protocol(HttpToolsProtocol):
 
     def _take_up(self) -> None:
         """Go on with what was held, if it is its turn."""
-        waits = self._pending or self._parsing or self._choked_at is not None or self._in_cycle()
-        if waits or not self._held or self.transport.is_closing():
+        if self.waits_since() is None or not self._held or self.transport.is_closing():
             return
         held, self._held = self._held, b""
         self.flow.resume_reading()
         self._start(held)
+        if self._finished and (self._parsing or self._due_head):
+            self.transport.close()  # the rest of this request will not come
 
     def on_message_begin(self) -> None:
         """Note that the parser is in a request."""
@@ -248,19 +260,8 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._held:
             self.loop.call_soon(self._take_up)
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, in the form of every other error."""
-        del msg
-        self._refuse(400, "not a valid HTTP request")
-
-    def _refuse(self, status: int, message: str) -> None:
-        """Refuse and close; where an answer is due, this would be taken for it: only close."""
-        cycle: Any = self.cycle
-        due = cycle is not None and not cycle.response_complete and not cycle.more_body
-        if not (due or self.pipeline or self.transport.is_closing()):
-            self.transport.write(refusal(status, message))
-        self.transport.close()
+        elif self._finished:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Stop taking requests from a client that does not read its answers."""
@@ -273,6 +274,12 @@ class Protocol(HttpToolsProtocol):
         self._choked_at = None
         if self._held:
             self.loop.call_soon(self._take_up)
+
+    def waits_since(self) -> tuple[bool, float] | None:
+        """Return whether a first request is still to come, and since when; None while one runs."""
+        if self._pending or self._parsing or self._choked_at is not None or self._in_cycle():
+            return None
+        return self._due_head, self._began if self._due_head else self._heard
 
     def sweep(self, now: float) -> None:
         """Close the connection when its client is too slow, or idle for too long."""

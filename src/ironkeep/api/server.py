@@ -61,10 +61,7 @@ class Servers:
     @property
     def addresses(self) -> list[str]:
         """The addresses as bound, with the real port where 0 was asked for."""
-        return [
-            "{}://{}:{}".format("https" if server.config.ssl else "http", *sock.getsockname()[:2])
-            for server, sock in self._servers
-        ]
+        return [url_of(sock, tls=server.config.ssl is not None) for server, sock in self._servers]
 
     def trust(self, certificate: bytes) -> None:
         """Accept client certificates of this CA (DER) in handshakes from now on.
@@ -138,6 +135,17 @@ def protocol_of(service: Service) -> type[Protocol]:
     return Connection
 
 
+def url_of(sock: socket.socket, *, tls: bool) -> str:
+    """Return the address of a listening socket as a client gives it."""
+    host, port = sock.getsockname()[:2]
+    return f"{'https' if tls else 'http'}://{host_and_port(host, port)}"
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return host:port, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def raise_file_limit() -> None:
     """Let this process have as many connections as we allow, if the system lets it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -158,7 +166,8 @@ def bind(listener: Listener) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
-        raise InvalidRequest(f"cannot listen on {listener.host}:{listener.port}: {error}") from None
+        where = host_and_port(listener.host, listener.port)
+        raise InvalidRequest(f"cannot listen on {where}: {error}") from None
     return sock
 
 

@@ -15,6 +15,7 @@ from ironkeep.api.committer import Committer
 from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError
+from ironkeep.core.secret import Secret
 from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Request
@@ -59,6 +60,10 @@ class Service:
         self._pipeline: Final = pipeline
         self._committer: Final = committer
         self.defect: Final = on_defect
+
+    def recognises(self, token: Secret | None, remote: str) -> bool:
+        """Return whether token is good from this address, for a caller who sends a large body."""
+        return token is not None and self._pipeline.recognises(token, remote)
 
     def submit(self, request: Request, send: Callable[[Answer | None], None]) -> None:
         """Execute request now; call send when its answer may leave, with None when it is lost."""

@@ -5,41 +5,42 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ironkeep.api.server import bind, tls_context
+from ironkeep.api.server import bind, tls_context, url_of
+from ironkeep.api.service import Rendered, message as response
+from ironkeep.api.strict import MAX_HEAD, Strict
 from ironkeep.api.witness import WitnessApp
 from ironkeep.config import Listener
 
 MAX_CONNECTIONS: Final = 256
-"""Beyond it a connection gets 503: a witness serves some logs and their auditors."""
+"""Beyond it a new connection takes the place of one that only waits, or gets 503 when none does: a
+witness serves some logs and their auditors."""
 
 HEAD_SECONDS: Final = 10.0
 """From a connection, or an answer on it, to the end of the next request's head."""
-
-MAX_HEAD: Final = 16_384
-"""Bytes of a request's head."""
 
 GRACE_SECONDS: Final = 5
 """What requests under way get to finish when the server is told to stop."""
 
 
-class _Protocol(HttpToolsProtocol):
+class _Protocol(Strict):
     """A connection that ends when a request's head takes too long or is too big.
 
-    uvicorn bounds neither.
+    uvicorn bounds neither. The application bounds bodies, in bytes and time.
     """
 
     _timer: asyncio.TimerHandle | None = None
     _unread: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for a head."""
+        """Start to wait for a head; take the place of a connection that only waits."""
         super().connection_made(transport)
         self._wait()
+        if not self.admitted(MAX_CONNECTIONS):
+            self._refuse(503, "too many connections: try again shortly")
 
     def data_received(self, data: bytes) -> None:
         """Parse data; close when a head that is too big is still not whole."""
@@ -48,13 +49,20 @@ class _Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
             self._unread += len(data)
-        if self.parser is not None:
-            super().data_received(data)
+        super().data_received(data)
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was sent whole before the client closed its half (RFC 9112, 9.6)."""
+        cycle: Any = self.cycle
+        due = cycle is not None and not cycle.response_complete and not cycle.more_body
+        if due:
+            cycle.keep_alive = False
+        return due and self.scheme == "http"
 
     def on_headers_complete(self) -> None:
         """Stop waiting for a head."""
-        self._stop()
         super().on_headers_complete()
+        self._stop_waiting()
 
     def on_response_complete(self) -> None:
         """Wait for the next head, unless it came already."""
@@ -64,14 +72,23 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop everything."""
-        self._stop()
+        self._stop_waiting()
         super().connection_lost(exc)
 
+    def waits_since(self) -> tuple[bool, float] | None:
+        """Return whether a first request is still to come, and since when; None while one runs."""
+        return None if self._timer is None else (self.cycle is None, self._timer.when())
+
+    def _refusal(self, status: int, message: str) -> bytes:
+        text = f"{message}\n".encode()
+        kind = (b"content-type", b"text/plain; charset=utf-8")
+        return response(Rendered(status, [kind, (b"connection", b"close")], text))
+
     def _wait(self) -> None:
-        self._stop()
+        self._stop_waiting()
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
-    def _stop(self) -> None:
+    def _stop_waiting(self) -> None:
         self._unread = 0
         if self._timer is not None:
             self._timer.cancel()
@@ -107,9 +124,7 @@ async def _serve(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    scheme = "https" if listener.tls else "http"
-    host, port = sock.getsockname()[:2]
-    ready(f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}")
+    ready(url_of(sock, tls=listener.tls))
     await server.serve(sockets=[sock])
 
 
@@ -126,7 +141,6 @@ def _configure(app: WitnessApp, listener: Listener) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=int(HEAD_SECONDS),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -1,11 +1,38 @@
-"""Address ranges that tokens are bound to (RFC 4632, RFC 4291)."""
+"""Addresses of callers, and the ranges that tokens are bound to (RFC 4632, RFC 4291, RFC 5952).
+
+A caller is written `1.2.3.4:5` or `[2001:db8::1]:5`, everywhere: without the brackets nobody could
+tell an address from its port. An IPv4 address mapped into IPv6 (`::ffff:1.2.3.4`), which is what a
+dual-stack socket shows, is the IPv4 address; a range of such addresses is the IPv4 range.
+"""
 
 import ipaddress
+from typing import Final
 
 from ironkeep.core.errors import InvalidRequest
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+_MAPPED_BITS: Final = 96
+"""The length of ::ffff:0:0/96, where the mapped addresses are (RFC 4291, 2.5.5.2)."""
+
+
+def remote_of(client: tuple[str, int] | None) -> str:
+    """Return how a caller is written, from a socket's peer name; "" for a unix socket's."""
+    if client is None:
+        return ""
+    host, port = client
+    address = parse_address(host)
+    if address is None:
+        return f"{host}:{port}"
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"  # noqa: PLR2004
+
+
+def address_of(remote: str) -> str:
+    """Return the address of a caller as text, without its port."""
+    address = parse_address(remote)
+    return str(address) if address is not None else remote
 
 
 def parse_cidrs(texts: tuple[str, ...]) -> tuple[Network, ...]:
@@ -14,9 +41,19 @@ def parse_cidrs(texts: tuple[str, ...]) -> tuple[Network, ...]:
     Raise InvalidRequest for text that is none.
     """
     try:
-        return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+        return tuple(_unmapped(ipaddress.ip_network(text, strict=False)) for text in texts)
     except ValueError:
         raise InvalidRequest("an address range is written like 10.0.0.0/8 or fd00::/8") from None
+
+
+def _unmapped(network: Network) -> Network:
+    """Return the IPv4 range that a range of mapped addresses stands for, else network."""
+    if isinstance(network, ipaddress.IPv4Network) or network.prefixlen < _MAPPED_BITS:
+        return network
+    mapped = network.network_address.ipv4_mapped
+    if mapped is None:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def inside(remote: str, networks: tuple[Network, ...]) -> bool:
@@ -28,14 +65,14 @@ def inside(remote: str, networks: tuple[Network, ...]) -> bool:
 def parse_address(remote: str) -> Address | None:
     """Return the address in "1.2.3.4", "1.2.3.4:5", "::1" or "[::1]:5"; None when there is none.
 
-    An IPv4 address mapped into IPv6 is the IPv4 address: a dual-stack socket shows it so.
+    The zone of a link-local address (RFC 4007) names an interface of ours, and is left out.
     """
     if remote.startswith("["):
         remote = remote[1:].partition("]")[0]
     elif remote.count(":") == 1:
         remote = remote.partition(":")[0]
     try:
-        address = ipaddress.ip_address(remote)
+        address = ipaddress.ip_address(remote.partition("%")[0])
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:

@@ -33,6 +33,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.event import Released
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
 from ironkeep.kernel import fields, reply
 from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.approvals import UNWRAP
@@ -58,6 +59,17 @@ class Pipeline:
     def handle(self, request: Request) -> Answer | Waiting:
         """Execute request and journal it; never raises for what a caller sent."""
         return self._run(request, self._house.new_request_id(), None)
+
+    def recognises(self, token: Secret, remote: str) -> bool:
+        """Return whether token is good from this address. Nothing is used up or journalled."""
+        house = self._house
+        if house.barrier is None:
+            return False
+        try:
+            house.tokens.authenticate(house.state.begin(), token, house.clock.now_ns(), remote)
+        except PermissionDenied:
+            return False
+        return True
 
     def _run(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ironkeep.core.event import Entry
+from ironkeep.kernel.cidr import address_of
 
 WHOLE_A_SECOND: Final = 50
 """Entries a second for strangers: 4 million a day, some 1.5 GB at the very worst."""
@@ -38,7 +39,7 @@ class Refusals:
         if self._whole < WHOLE_A_SECOND:
             self._whole += 1
             return True
-        remote = entry.remote.rpartition(":")[0]
+        remote = address_of(entry.remote)
         if remote in self._counted or len(self._counted) < MAX_ADDRESSES:
             self._counted[remote] += 1
         else:

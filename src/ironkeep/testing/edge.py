@@ -135,6 +135,11 @@ class Client:
         for piece in pieces:
             self.protocol.data_received(piece)
 
+    def finish(self) -> None:
+        """Close the sending half, as `nc -N` does."""
+        if not self.protocol.eof_received():
+            self.transport.close()
+
     def leave(self) -> None:
         """Be gone."""
         self.transport.closed = True
