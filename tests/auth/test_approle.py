@@ -260,3 +260,19 @@ def test_another_spelling_of_a_roles_name_gets_no_more(vault: Vault) -> None:
     for name in ("web", "WEB", "Web"):
         reply = vault.read(f"auth/approle/role/{name}/role-id", token=token)
         assert reply.error is PermissionDenied
+
+
+@pytest.mark.parametrize("path", ["secret-id", "custom-secret-id"])
+def test_a_wrapping_names_the_accessor_of_the_secret_id(vault: Vault, path: str) -> None:
+    """Whoever hands the wrapping token on can destroy what is inside without opening it."""
+    made = vault.write(f"{ROLE}/{path}", {"secret_id": "chosen by the caller"}, wrap=60)
+    info = made.body["wrap_info"]
+    again = vault.write("sys/wrapping/rewrap", {"token": info["token"]}).body["wrap_info"]
+    assert again["wrapped_accessor"] == info["wrapped_accessor"]
+    inside = vault.write("sys/wrapping/unwrap", token=again["token"]).data
+    assert inside["secret_id_accessor"] == info["wrapped_accessor"]
+    token = vault.write("auth/token/create", {}, wrap=60).body["wrap_info"]
+    of_token = vault.write("auth/token/lookup-accessor", {"accessor": token["wrapped_accessor"]})
+    assert of_token.error is None
+    plain = vault.read("secret/data/app", wrap=60).body["wrap_info"]
+    assert "wrapped_accessor" not in plain

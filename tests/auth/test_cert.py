@@ -66,6 +66,10 @@ def test_a_workload_logs_in(vault: Vault, authority: Authority) -> None:
         assert auth["policies"] == ["default", "web"]
         assert auth["metadata"]["cert_name"] == "web"
         assert auth["metadata"]["common_name"] == "shop"
+        assert set(auth["metadata"]) == {
+            "cert_name", "common_name", "serial_number", "subject_key_id", "authority_key_id",
+        }  # fmt: skip
+        assert auth["metadata"]["serial_number"].isdecimal()
         assert auth["lease_duration"] == 900
         assert vault.read("auth/token/lookup-self", token=auth["client_token"], peer=mine).data
 

@@ -92,8 +92,8 @@ def test_a_connection_is_shown_without_its_password(vault: Vault, postgres: Post
         ({"host": "db"}, "not both"),
         ({"host": "d b", "connection_url": None}, "host:port"),
         ({"host": "db", "port": 0, "connection_url": None}, "host:port"),
-        ({"root_rotation_statements": "ALTER"}, "statements"),
-        ({"password_policy": "short"}, "statements"),
+        ({"root_rotation_statements": "ALTER"}, "root_rotation_statements"),
+        ({"password_policy": "short"}, "password_policy"),
     ],
 )
 def test_a_connection_that_cannot_be_is_refused(
@@ -128,9 +128,10 @@ def test_a_kept_password_is_not_shown_to_another_host(
     assert "takes its password again" in reply.errors[0]
     downgraded = {"connection_url": url(postgres).replace("disable", "verify-full")}
     assert vault.write("database/config/main", downgraded).error is InvalidRequest
-    for change in ({"username": "app"}, {"plugin_name": ""}):
-        reply = vault.write("database/config/main", change)
-        assert (reply.error is InvalidRequest) is ("username" in change)
+    for change in ({"username": "app"}, {"plugin_name": "mysql-database-plugin"}):
+        assert vault.write("database/config/main", change).error is InvalidRequest
+    for same in ({"plugin_name": ""}, {"plugin_name": "postgresql-database-plugin"}):
+        assert vault.write("database/config/main", same).error is None
     assert vault.read("database/config/main").data["connection_details"]["username"] == "keeper"
 
 
@@ -203,6 +204,17 @@ def test_a_role_that_cannot_be_is_refused(vault: Vault, fields: dict[str, Any], 
     assert reply.error is InvalidRequest
     assert words in reply.errors[0]
     assert vault.read("database/static-roles/app").error is NotFound
+
+
+def test_statements_of_a_client_of_vault_are_read_back(vault: Vault) -> None:
+    statement = "ALTER USER \"{{name}}\" WITH PASSWORD '{{password}}';"
+    assert role(vault, rotation_statements=[statement]).error is None
+    read = vault.read("database/static-roles/app").data
+    assert read["rotation_statements"] == [statement]
+    assert role(vault, rotation_period="1h").error is None
+    assert vault.read("database/static-roles/app").data["rotation_statements"] == [statement]
+    assert role(vault, rotation_statements="").error is None
+    assert vault.read("database/static-roles/app").data["rotation_statements"] == []
 
 
 def test_a_role_has_to_be_allowed(vault: Vault) -> None:

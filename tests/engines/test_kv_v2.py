@@ -317,3 +317,17 @@ def test_the_configuration_starts_empty(vault: Vault) -> None:
         "delete_version_after": "0s",
         "max_versions": 0,
     }
+
+
+@pytest.mark.parametrize("empty", [{}, {"custom_metadata": None}, {"unknown": 1}])
+def test_metadata_that_says_nothing_makes_nothing(vault: Vault, empty: dict[str, Any]) -> None:
+    assert vault.write("secret/metadata/none", empty).error is None
+    assert vault.read("secret/metadata/none").error is NotFound
+    assert vault.list("secret/metadata/").error is NotFound
+    vault.write("secret/data/app", {"data": {}})
+    before = vault.read("secret/metadata/app").data
+    vault.clock.advance(seconds=5)
+    assert vault.write("secret/metadata/app", empty).error is None
+    assert vault.read("secret/metadata/app").data == before
+    vault.write("secret/metadata/none", {"custom_metadata": {}})
+    assert vault.read("secret/metadata/none").data["current_version"] == 0

@@ -215,3 +215,11 @@ def test_revoking_twice_or_nothing_is_fine() -> None:
     s.leases.revoke(s.tx, made.id, s.now)
     s.leases.revoke(s.tx, "no/such/lease", s.now)
     assert s.leases.count(s.tx) == 1
+
+
+def test_a_renewal_that_says_nothing_goes_on_as_the_last_that_did() -> None:
+    s = Services()
+    made = lease(s, ttl_seconds=60, renewable=True)
+    for increment, seconds in ((0, 60), (3_600, 3_600), (0, 3_600), (120, 120), (0, 120)):
+        renewed, _ = s.leases.renew(s.tx, made.id, increment, Limits(), s.now)
+        assert renewed.expires_ns == s.now + seconds * SECOND_NS

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ironkeep import app
 from ironkeep.core.errors import (
     InvalidRequest,
     NotFound,
@@ -16,6 +17,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.event import Entry, Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.kernel import reply
 from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.frame import MAX_FRAME_ENTRIES
@@ -361,6 +363,24 @@ def test_help_is_for_whoever_holds_a_token() -> None:
     vault.write("sys/seal")
     assert vault.request(Operation.HELP, "sys/mounts", token=token).error is Sealed
     assert vault.request(Operation.HELP, "sys/health", token=None).error is None
+
+
+def test_help_of_every_mount_s_root_lists_its_paths() -> None:
+    vault = Vault.started(app.PLUGINS)
+    for kind in sorted(AUTH_TYPES - {"token"}):
+        vault.write(f"sys/auth/{kind}", {"type": kind})
+    vault.write("sys/mounts/kv", {"type": "kv"})
+    token = limited(vault, 'path "nothing" { capabilities = ["deny"] }')
+    roots = ["sys/", *vault.read("sys/mounts").data]
+    roots += [f"auth/{path}" for path in vault.read("sys/auth").data]
+    assert len(roots) > len(AUTH_TYPES)
+    for root in roots:
+        for path in (root, root.rstrip("/")):
+            asked = vault.request(Operation.HELP, path, token=token)
+            assert asked.error is None, path
+            assert root in asked.body["help"]
+            assert asked.body["openapi"]["paths"]
+            assert vault.request(Operation.HELP, path, token=None).error is PermissionDenied
 
 
 def test_every_entry_names_who_asked_from_where_and_what_decided() -> None:

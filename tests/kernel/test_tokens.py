@@ -398,3 +398,19 @@ def test_a_batch_token_fits_into_a_header() -> None:
 def test_an_accessor_names_only_service_tokens() -> None:
     s = Services()
     assert issue(s, type="batch").record.accessor == TokenAccessor("")
+
+
+def test_a_renewal_that_says_nothing_goes_on_as_the_last_that_did() -> None:
+    """A client that renews without an increment must not fall back to a shorter life."""
+    s = Services()
+    token = issue(s, ttl_seconds=60)
+    for increment, seconds in ((0, 60), (3_600, 3_600), (0, 3_600), (120, 120), (0, 120)):
+        record, _ = s.tokens.renew(s.tx, token.hash, increment, Limits(), s.now)
+        assert record.expires_ns == s.now + seconds * SECOND_NS
+    stored = s.tokens.store.load(s.tx, token.hash)
+    assert stored is not None
+    assert s.tokens.describe(s.tx, stored, None, s.now)["creation_ttl"] == 60
+    periodic = issue(s, period_seconds=600)
+    for increment in (60, 0):
+        record, _ = s.tokens.renew(s.tx, periodic.hash, increment, Limits(), s.now)
+        assert record.expires_ns == s.now + 600 * SECOND_NS

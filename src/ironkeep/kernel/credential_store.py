@@ -53,7 +53,8 @@ class CredentialId(NamedTuple):
 class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whose password it is. Times are POSIX nanoseconds; `period_seconds` 0 rotates by hand only.
 
-    `rotated_ns` is when the current version became current.
+    `rotated_ns` is when the current version became current. `statements` are what a client of Vault
+    sent along, for it to read back; they say what the connector does anyway.
     """
 
     connection: str
@@ -61,6 +62,7 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
     period_seconds: int = 0
     created_ns: int = 0
     rotated_ns: int = 0
+    statements: tuple[str, ...] = ()
 
     @property
     def due_ns(self) -> int | None:

@@ -4,7 +4,7 @@ Source: the Vault HTTP API, "help": any valid token may ask it of any path, and 
 The OpenAPI document that Vault puts beside the text describes the operations and their fields.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from ironkeep.core.operation import Operation
@@ -46,6 +46,27 @@ def _explain(pattern: str, routes: tuple[Route, ...]) -> Callable[[Call], Respon
         return Response(body=body)
 
     return explain
+
+
+def root_help_route(routes: Sequence[Route]) -> Route:
+    """Return the route that explains a mount as a whole: which paths there are below its root."""
+
+    def explain(call: Call) -> Response:
+        paths: dict[str, dict[str, Any]] = {}
+        lines: dict[str, str] = {}
+        for each in routes:
+            path = f"{call.mount.path}{each.pattern}"
+            paths.setdefault(f"/{path}", {})[_METHODS[each.op]] = _operation(each)
+            lines.setdefault(path, each.help)
+        listing = [f"    {path}\n        {text}" for path, text in lines.items()]
+        body = {
+            "help": "\n\n".join([f"## {call.mount.type} at {call.mount.path}", *listing]),
+            "see_also": [],
+            "openapi": {"openapi": "3.0.2", "paths": paths},
+        }
+        return Response(body=body)
+
+    return Route(Operation.HELP, "", explain, any_token=True, help="Explain this mount.")
 
 
 def _paragraph(route: Route) -> str:

@@ -49,6 +49,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     max_ttl_seconds: int = 0
     renewable: bool = False
     renewed_ns: int = 0
+    renewed_seconds: int = 0
     payload: bytes = b""
     revoking: bool = False
     attempts: int = 0
@@ -139,10 +140,10 @@ class Leases:
     def renew(
         self, tx: Tx, lease_id: str, increment: int, limits: Limits, now_ns: int
     ) -> tuple[Lease, list[str]]:
-        """Extend a lease by increment seconds, 0 for its own length; return it with warnings.
+        """Extend a lease by increment seconds, 0 for what the last increment gave, else its length.
 
-        A token's lease is renewed by Tokens.renew. Raise InvalidRequest when it is not there, not
-        renewable or past its maximum.
+        Return it with warnings. A token's lease is renewed by Tokens.renew. Raise InvalidRequest
+        when it is not there, not renewable or past its maximum.
         """
         lease = self.get(tx, lease_id, now_ns)
         if lease is None:
@@ -154,11 +155,13 @@ class Leases:
             issued_ns=lease.issued_ns,
             now_ns=now_ns,
             increment=increment,
-            ttl=lease.ttl_seconds,
+            ttl=lease.renewed_seconds or lease.ttl_seconds,
             longest=lease.max_ttl_seconds,
         )
-        expires = now_ns + seconds * SECOND_NS
-        renewed = msgspec.structs.replace(lease, expires_ns=expires, renewed_ns=now_ns)
+        renewed = msgspec.structs.replace(
+            lease, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns,
+            renewed_seconds=seconds if increment else lease.renewed_seconds,
+        )  # fmt: skip
         self._save(tx, renewed)
         return renewed, warnings
 

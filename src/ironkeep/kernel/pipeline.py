@@ -316,6 +316,7 @@ class Pipeline:
             session=trace.session,
             released=released,
             wrapped_accessor=str(response.auth.get("accessor", "")) if response.auth else "",
+            named_accessor=response.wrapped_accessor,
         )
         return reply.encode(reply.wrapped(info, None), releases=True), released, True
 

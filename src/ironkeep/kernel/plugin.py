@@ -10,7 +10,7 @@ What is made for every request is a msgspec Struct: it takes a third of the time
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -142,8 +142,9 @@ class Response(msgspec.Struct):
     and only when the route releases secrets and `released`, `issued` or `auth` says which. `body`
     is bare JSON instead of an envelope. Neither means 204. `issue` asks the pipeline to issue a
     token as this response's auth; `issued` is the accessor of a token that the answer holds
-    otherwise. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are further
-    facts for the entry, beside the route's audited fields.
+    otherwise. `wrapped_accessor` is that of a credential in the answer which is no token: a
+    wrapping names it. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are
+    further facts for the entry, beside the route's audited fields.
     """
 
     data: Mapping[str, Any] | SecretJson | None = None
@@ -157,6 +158,7 @@ class Response(msgspec.Struct):
     released: Sequence[Released] = ()
     issued: str = ""
     audited: dict[str, Value] = {}
+    wrapped_accessor: str = ""
     absent: bool = False
     accepted: bool = False
 
@@ -212,6 +214,15 @@ class Route:
     flat: bool = False
     help: str = ""
     plain: Callable[[str], str] | None = None
+
+
+@runtime_checkable
+class Upgrader(Protocol):
+    """A plugin whose mounts change their option `version` while they hold something."""
+
+    def upgrade(self, store: Store, before: Mount, after: Mount, now_ns: int) -> None:
+        """Rewrite what a mount holds for its other version; raise InvalidRequest."""
+        ...
 
 
 class Plugin(Protocol):

@@ -11,7 +11,7 @@ from typing import Final
 
 from ironkeep.core.errors import NotFound, UnsupportedOperation
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.helping import help_route
+from ironkeep.kernel.helping import help_route, root_help_route
 from ironkeep.kernel.plugin import Route
 
 _PARAMETER: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
@@ -31,6 +31,7 @@ class Router:
             operations[route.op] = route
         for pattern, by_op in patterns.items():
             by_op[Operation.HELP] = help_route(pattern, by_op)
+        self._root: Final = root_help_route(routes)
         ordered = sorted(patterns.items(), key=lambda item: _rank(item[0]))
         self._table: Final = [(_compile(pattern), by_op) for pattern, by_op in ordered]
 
@@ -40,6 +41,8 @@ class Router:
         Raise UnsupportedOperation when the path exists for other operations only, NotFound when no
         pattern covers it.
         """
+        if op is Operation.HELP and not path:
+            return self._root, {}
         seen = False
         for pattern, by_op in self._table:
             found = pattern.fullmatch(path)

@@ -67,7 +67,7 @@ class Routing:
         return self._row
 
     def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
-        if path.startswith(SYS.path):
+        if f"{path}/".startswith(SYS.path):
             return SYS, path[len(SYS.path) :]
         mount = self._mounts.table(self._stores(tx, MOUNTS)).find(path)
         if mount is None:

@@ -45,10 +45,12 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
 
     `max_ttl_seconds` is the role's limit on renewals. `creator` is who asked for the token: an
     orphan has no entity of its own, and yet dies with everything that its creator issued.
+    `renewed_seconds` is what the last renewal with an increment gave, 0 for none.
     """
 
     max_ttl_seconds: int = 0
     creator: EntityId = EntityId("")
+    renewed_seconds: int = 0
 
 
 class Keys(msgspec.Struct, frozen=True):

@@ -209,8 +209,9 @@ class Tokens:
     def renew(
         self, tx: Tx, token: TokenHash, increment: int, limits: Limits, now_ns: int
     ) -> tuple[StoredToken, list[str]]:
-        """Extend a token by increment seconds, 0 for its own length; return it with warnings.
+        """Extend a token by increment seconds, 0 for what the last increment gave, else its length.
 
+        Return it with warnings.
         The limits of the role and mount that issued it hold, and `limits` beside them. Raise
         InvalidRequest when it cannot be renewed.
         """
@@ -222,14 +223,15 @@ class Tokens:
             issued_ns=record.issued_ns,
             now_ns=now_ns,
             increment=increment,
-            ttl=record.ttl_seconds,
+            ttl=record.renewed_seconds or record.ttl_seconds,
             longest=record.max_ttl_seconds,
             explicit=record.explicit_max_ttl_seconds,
             period=record.period_seconds,
         )
         renewed = msgspec.structs.replace(
-            record, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns
-        )
+            record, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns,
+            renewed_seconds=seconds if increment else record.renewed_seconds,
+        )  # fmt: skip
         self.store.save(tx, token, renewed, renewed.expires_ns)
         return renewed, warnings
 

@@ -55,6 +55,8 @@ class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
     released: tuple[Released, ...] = ()
     wrapped_accessor: str = ""
     segment: str = ""
+    named_accessor: str = ""
+    """Of a credential inside that is no token, such as a secret id."""
 
     def __repr__(self) -> str:
         return f"Wrapped({self.creation_path!r})"
@@ -84,6 +86,7 @@ class Wrapping:
         session: Session | None = None,
         released: tuple[Released, ...] = (),
         wrapped_accessor: str = "",
+        named_accessor: str = "",
     ) -> dict[str, Any]:
         """Keep body (JSON, or b"" for an answer without content) and return its wrap_info.
 
@@ -91,7 +94,10 @@ class Wrapping:
         """
         if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
             raise InvalidRequest(f"a wrapping TTL is 1 to {MAX_TTL_SECONDS} seconds")
-        wrapped = Wrapped(body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor)
+        wrapped = Wrapped(
+            body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor,
+            named_accessor=named_accessor,
+        )  # fmt: skip
         device = session.record.device if session is not None else DeviceId("")
         return self._keep(tx, wrapped, now_ns, entropy, session, device)
 
@@ -161,8 +167,8 @@ class Wrapping:
             "creation_time": rfc3339(now_ns),
             "creation_path": wrapped.creation_path,
         }
-        if wrapped.wrapped_accessor:
-            info["wrapped_accessor"] = wrapped.wrapped_accessor
+        if accessor := wrapped.wrapped_accessor or wrapped.named_accessor:
+            info["wrapped_accessor"] = accessor
         return info
 
     def _sealed(self, tx: Tx, wrapped: Wrapped) -> Wrapped:

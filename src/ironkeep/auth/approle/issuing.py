@@ -92,6 +92,7 @@ def _issue(call: Call, given: NewSecretId, secret_id: Secret) -> Response:
         },
         released=(Released(call.mount.uuid, f"role/{name}/secret-id/{record.accessor}"),),
         audited={"secret_id_accessor": record.accessor},
+        wrapped_accessor=record.accessor,
     )
 
 

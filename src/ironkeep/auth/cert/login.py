@@ -42,8 +42,7 @@ def login(call: Call, given: LoginInput) -> Response:
     except InvalidCredentials:
         raise InvalidCredentials(REFUSED) from None
     is_device(call, peer)
-    serial = f"{leaf.serial_number:x}"
-    metadata = {"cert_name": name, "common_name": _common_name(leaf), "serial_number": serial}
+    metadata = _metadata(leaf, name)
     prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
     # By role and name: two CAs may both sign for "web", and those are not one machine.
     spec = role.params.spec(
@@ -52,8 +51,29 @@ def login(call: Call, given: LoginInput) -> Response:
     )  # fmt: skip
     return Response(
         issue=replace(shortened(spec), peer=peer.key),
-        audited={"cert_name": name, "subject": subject, "serial_number": serial},
+        audited={
+            "cert_name": name,
+            "subject": subject,
+            "serial_number": f"{leaf.serial_number:x}",
+        },
     )
+
+
+def _metadata(leaf: x509.Certificate, role: str) -> dict[str, str]:
+    """Return what Vault keeps with the token; policies' templates and people's scripts read it."""
+    subject_key = authority_key = b""
+    for extension in leaf.extensions:
+        if isinstance(extension.value, x509.SubjectKeyIdentifier):
+            subject_key = extension.value.digest
+        elif isinstance(extension.value, x509.AuthorityKeyIdentifier):
+            authority_key = extension.value.key_identifier or b""
+    return {
+        "cert_name": role,
+        "common_name": _common_name(leaf),
+        "serial_number": str(leaf.serial_number),
+        "subject_key_id": subject_key.hex(":") if subject_key else "",
+        "authority_key_id": authority_key.hex(":") if authority_key else "",
+    }
 
 
 def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:

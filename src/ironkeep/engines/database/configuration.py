@@ -17,6 +17,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFai
 from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
+from ironkeep.engines.database.statements import check_statements
 from ironkeep.engines.database.url import (
     DEFAULT_PORT,
     Whereabouts,
@@ -76,11 +77,9 @@ def id_of(call: Call, name: str) -> ConnectionId:
 
 def configure(call: Call, given: Configure) -> Response | Suspend:
     """Try a connection, keep it, and take the baseline of its system."""
-    if given.root_rotation_statements or given.password_policy:
-        raise InvalidRequest(
-            "statements and password policies are not taken: the connector knows how to set a "
-            "password, and makes random ones"
-        )
+    check_statements("root_rotation_statements", given.root_rotation_statements)
+    if given.password_policy:
+        raise InvalidRequest("password_policy is not taken: passwords here are random ones")
     steps = _configure(call.house, turn_of(call), id_of(call, given.name), given)
     return run(call, steps, _configured)
 
@@ -148,7 +147,7 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
         return _new(given, where, now_ns)
     if given.username not in {"", before.username}:
         raise InvalidRequest("the username of a connection does not change: make another one")
-    if CONNECTORS.get(given.plugin_name, before.connector) != before.connector:
+    if given.plugin_name and _connector(given.plugin_name) != before.connector:
         raise InvalidRequest("the plugin of a connection does not change: make another one")
     changes: dict[str, Any] = {"verify": given.verify_connection}
     if given.allowed_roles is not None:
@@ -169,9 +168,7 @@ def _of(connection: Connection) -> Whereabouts:
 
 
 def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection:
-    connector = CONNECTORS.get(given.plugin_name)
-    if connector is None:
-        raise InvalidRequest(f"plugin_name is one of: {', '.join(CONNECTORS)}")
+    connector = _connector(given.plugin_name)
     if where is None or not given.username or given.password is None:
         raise InvalidRequest("a connection takes connection_url (or host), username and password")
     check_username(given.username)
@@ -186,6 +183,13 @@ def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection
         verify=given.verify_connection,
         created_ns=now_ns,
     )
+
+
+def _connector(plugin: str) -> str:
+    """Return the connector that Vault's name of a plugin stands for; raise InvalidRequest."""
+    if plugin not in CONNECTORS:
+        raise InvalidRequest(f"plugin_name is one of: {', '.join(CONNECTORS)}")
+    return CONNECTORS[plugin]
 
 
 def _where(given: Configure) -> Whereabouts | None:

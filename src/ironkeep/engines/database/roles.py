@@ -16,6 +16,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Stage, State, Strategy
 from ironkeep.core.secret import Secret
 from ironkeep.engines.database.configuration import check_username, rotated
+from ironkeep.engines.database.statements import check_statements
 from ironkeep.kernel.connections import ConnectionId, check_name
 from ironkeep.kernel.credential_store import Credential, CredentialId
 from ironkeep.kernel.effects import run, turn_of
@@ -51,7 +52,7 @@ class StaticRole:
         default=False, metadata={"help": "the account sets its own password, not the administrator"}
     )
     credential_type: str = "password"
-    rotation_statements: CommaList = ()
+    rotation_statements: CommaList | None = None
     rotation_schedule: str = ""
 
 
@@ -69,11 +70,9 @@ def id_of(call: Call, name: str) -> CredentialId:
 
 def write(call: Call, given: StaticRole) -> Response | Suspend:
     """Take an account in and rotate its password; or change an existing role's period."""
-    if given.rotation_statements or given.rotation_schedule:
-        raise InvalidRequest(
-            "rotation_statements and rotation_schedule are not taken: the connector knows how to "
-            "set a password; give rotation_period"
-        )
+    check_statements("rotation_statements", given.rotation_statements or ())
+    if given.rotation_schedule:
+        raise InvalidRequest("rotation_schedule is not taken: give rotation_period")
     if given.credential_type != "password":
         raise InvalidRequest("credential_type is password")
     _check_period(given.rotation_period)
@@ -106,6 +105,7 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
         period_seconds=given.rotation_period or 0,
         created_ns=call.now_ns,
         rotated_ns=call.now_ns,
+        statements=given.rotation_statements or (),
     )
     strategy = Strategy.SELF if given.self_managed else Strategy.ADMIN
     turn = turn_of(call)
@@ -123,10 +123,14 @@ def _change(call: Call, given: StaticRole, which: CredentialId, about: Credentia
         )
     if given.password is not None:
         raise InvalidRequest("the password of an existing role is rotated, not given")
+    changes: dict[str, Any] = {}
     if given.rotation_period is not None:
-        changed = msgspec.structs.replace(about, period_seconds=given.rotation_period)
+        changes["period_seconds"] = given.rotation_period
+    if given.rotation_statements is not None:
+        changes["statements"] = given.rotation_statements
+    if changes:
         store = house.credentials.store
-        store.write_about(call.tx, which, changed)
+        store.write_about(call.tx, which, msgspec.structs.replace(about, **changes))
         store.write_record(call.tx, which, store.record(call.tx, which), call.now_ns)
     return Response()
 
@@ -157,7 +161,7 @@ def read(call: Call, given: RoleName) -> Response:
         "username": about.username,
         "credential_type": "password",
         "rotation_period": about.period_seconds,
-        "rotation_statements": [],
+        "rotation_statements": list(about.statements),
         "last_vault_rotation": rfc3339(about.rotated_ns),
         "self_managed": record.strategy is Strategy.SELF,
         "state": str(record.state),

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ironkeep.engines.kv import kept, v1, v2
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.engines.kv import kept, upgrade, v1, v2
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.keeping import Kept
 from ironkeep.kernel.plugin import Mount, Route
@@ -17,6 +18,15 @@ class Kv:
     def routes(self, mount: Mount) -> Sequence[Route]:
         """Return version 2's routes for a mount with the option version "2", else version 1's."""
         return v2.ROUTES if mount.options.get("version") == "2" else v1.ROUTES
+
+    def upgrade(self, store: Store, before: Mount, after: Mount, now_ns: int) -> None:
+        """Rewrite what a mount holds for its other version; raise InvalidRequest."""
+        if after.options.get("version") == "2":
+            upgrade.to_second(store, now_ns)
+        elif store.list(limit=1):
+            raise InvalidRequest(
+                f"{before.path} keeps versions, which version 1 cannot: copy its secrets elsewhere"
+            )
 
     def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
         """Yield every secret of a mount."""

@@ -22,7 +22,10 @@ def second(store: Store) -> Iterator[Kept]:
         path = name.removeprefix("meta/")
         key = meta.load(store, path)
         if key is not None:
-            versions = tuple(Served(n, v.created_ns) for n, v in sorted(key.versions.items()))
+            versions = tuple(
+                Served(number, 0 if key.older and number == 1 else version.created_ns)
+                for number, version in sorted(key.versions.items())
+            )
             values = partial(_version, store, path)
             yield Kept(path, f"data/{path}", versions, key.current, values)
 

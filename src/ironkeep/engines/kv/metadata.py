@@ -54,6 +54,8 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     cas_required: bool = False
     delete_after_seconds: int = 0
     custom: dict[str, str] | None = None
+    older: bool = False
+    """Version 1 was there, and readable, for longer than is known: the mount was upgraded."""
 
     @property
     def oldest(self) -> int:

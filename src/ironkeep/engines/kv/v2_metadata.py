@@ -60,7 +60,10 @@ def read(call: Call, given: Key) -> Response:
 
 
 def write(call: Call, given: KeySettings) -> Response:
-    """Change a key's limits and custom metadata, making the key when it is not there."""
+    """Change a key's limits and custom metadata, making the key when it is not there.
+
+    A write that says nothing makes and changes nothing.
+    """
     if not given.path:
         raise InvalidRequest("missing path")
     now = call.now_ns
@@ -68,6 +71,8 @@ def write(call: Call, given: KeySettings) -> Response:
     changes = _changes(given)
     if given.custom_metadata is not None:
         changes["custom"] = meta.check_custom(given.custom_metadata)
+    if not changes:
+        return Response()
     call.house.scope.custom(call, given.path, changes.get("custom"))
     meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()

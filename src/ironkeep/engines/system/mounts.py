@@ -16,7 +16,7 @@ from ironkeep.kernel.fields import CommaList, KvPairs, duration
 from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
 from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route
+from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route, Upgrader
 from ironkeep.kernel.second_person import waits
 from ironkeep.kernel.segments import OPTION as SEGMENT
 
@@ -233,7 +233,6 @@ class Side:
             )
         answer = Response()
         if _version(options) != _version(mount.options):
-            _require_empty(call, mount)
             # The same API path is another secret to the rules then.
             answer = unguard(call, mount, "given another version")
         elif mount.options.get(TOKEN_DEVICE) == REQUIRED != options.get(TOKEN_DEVICE):
@@ -243,6 +242,8 @@ class Side:
         changed = replace(
             mount, config=config, description=description, options=_options(mount.type, options)
         )
+        if _version(options) != _version(mount.options):
+            _upgrade(call, mount, changed)
         house.mounts.change(call.tx, house.store(call.tx, MOUNTS), changed, call.now_ns)
         return answer
 
@@ -291,10 +292,12 @@ def _version(options: Mapping[str, str]) -> str:
     return options.get("version", "1")
 
 
-def _require_empty(call: Call, mount: Mount) -> None:
-    """Raise InvalidRequest when a mount holds anything: another version would misread it."""
-    if call.house.mount_store(call.tx, mount).list(limit=1):
-        raise InvalidRequest(f"{mount.path} is not empty: copy its secrets to a mount of the other")
+def _upgrade(call: Call, before: Mount, after: Mount) -> None:
+    """Have a mount's engine rewrite what it holds: another version would misread it."""
+    plugin = call.house.plugins[before.type]
+    if not isinstance(plugin, Upgrader):
+        raise InvalidRequest(f"a mount of {before.type} has no versions")
+    plugin.upgrade(call.house.mount_store(call.tx, before), before, after, call.now_ns)
 
 
 def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
