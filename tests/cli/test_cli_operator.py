@@ -35,10 +35,13 @@ def shares(server: ServerProcess) -> list[str]:
     shares: list[str] = made["unseal_keys_b64"]
     assert "Sealed          true" in server.cli("status").out
 
-    done = server.cli("operator", "unseal", "-", given=shares[0] + "\n")
-    assert "progress" in done.out
+    nonce = server.cli("operator", "unseal", "-field=nonce", "-", given=shares[0] + "\n").out
+    again = server.cli("operator", "unseal", "-", given=shares[0] + "\n")
+    assert "progress" in again.out
     assert "Unseal Progress    1/2" in server.cli("status").out
-    assert server.cli("operator", "unseal", "-reset", "-field=progress").out == "0"
+    assert server.cli("operator", "unseal", "-reset").code == 1
+    reset = ("operator", "unseal", "-reset", f"-nonce={nonce.strip()}", "-field=progress")
+    assert server.cli(*reset).out == "0"
     for share in shares[:2]:
         done = server.cli("operator", "unseal", "-format=json", "-", given=share)
     assert done.json()["sealed"] is False

@@ -7,7 +7,14 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, TooLarge, TooManyRequests
 from ironkeep.core.operation import Operation
-from ironkeep.incident.documents import AT_ONCE, HOUR_NS, MAX_AN_HOUR, MAX_DOCUMENT
+from ironkeep.incident.documents import (
+    AT_ONCE,
+    DAY_NS,
+    HOUR_NS,
+    MAX_AN_HOUR,
+    MAX_DOCUMENT,
+    MAX_HITS,
+)
 from ironkeep.testing.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document
 from ironkeep.testing.vault import Reply
 
@@ -132,3 +139,44 @@ def test_all_of_a_large_vault_is_searched(estate: Estate) -> None:
     text = "\n".join(f"password number {number:04d}" for number in (0, AT_ONCE, 2 * AT_ONCE))
     found = submit(estate, text, "root").data["found"]
     assert found == [f"secret/many/{number}@1" for number in (0, AT_ONCE, 2 * AT_ONCE)]
+
+
+@pytest.mark.parametrize("guard", ["guarded", "two-person", "custody"])
+def test_a_match_is_not_told_for_what_takes_more_than_policy(estate: Estate, guard: str) -> None:
+    estate.must("sys/classes/secret/data/app", {"class": guard})
+    reader = estate.login("colleague")
+    for token in (reader, "root"):
+        guessed = submit(estate, f"mail={PASSWORD_OF_MAIL}", token, "guess").data
+        wrong = submit(estate, "mail=mail-secret-91b3", token, "guess").data
+        assert guessed == wrong
+    alerts = [e for _, e in estate.vault.house.audit_reader().entries() if e.op == "alert"]
+    told = [e for e in alerts if e.audited["alert"] == "documents"]
+    assert len(told) == 2
+    assert {e.audited["text"] for e in told} == {f"a document holds a secret of class {guard}"}
+
+
+def test_who_hits_secrets_of_two_persons_is_stopped_soon(estate: Estate) -> None:
+    estate.must("sys/classes/secret/data/app", {"class": "two-person"})
+    reader = estate.login("colleague")
+    for number in range(MAX_HITS):
+        assert submit(estate, f"{number} {PASSWORD_OF_MAIL}", reader).error is None
+    for again in (reader, estate.login("colleague")):
+        assert submit(estate, "one more", again).error is TooManyRequests
+    assert submit(estate, PASSWORD_OF_MAIL, estate.responder).error is None
+    estate.vault.clock.advance(ns=DAY_NS)
+    assert submit(estate, "a day later", estate.login("colleague")).error is None
+
+
+def test_a_match_is_charged_as_a_read(estate: Estate) -> None:
+    estate.must("sys/budgets/defaults/entity", {"hour": 1, "day": 1, "month": 1})
+    estate.must("sys/budgets/defaults", {"soft": 100})
+    reader = estate.login("colleague")
+    text = f"mail={PASSWORD_OF_MAIL}"
+    assert submit(estate, text, reader).data["found"] == ["secret/app/mail@1"]
+    estate.must("secret/data/app/mail", {"data": {"password": "another value of mail"}})
+    estate.must("secret/data/app/more", {"data": {"password": "another value of more"}})
+    estate.must(
+        "sys/policies/acl/mail", {"policy": 'path "*" { capabilities = ["update", "read"] }'}
+    )
+    again = submit(estate, "another value of more", estate.login("colleague")).data
+    assert again["found"] == []

@@ -145,3 +145,21 @@ def test_nothing_is_found_that_is_not_there(document: bytes, value: bytes) -> No
     plain = fingerprints.normal(value)
     inside = any(plain in fingerprints.normal(part) for part in fingerprints.layers(document))
     assert bool(found) == (inside and len(plain) >= ANCHOR)
+
+
+def test_what_is_hidden_changes_nothing_that_is_shown() -> None:
+    """A document of one beginning, repeated, spends the budget only where a secret begins so."""
+    hidden = Prints(KEY)
+    for length in range(ANCHOR, 5_000):
+        hidden.add(VERSION, Secret(b"A" * length + b"!"))
+    guessed = search(b"A" * (1 << 20), prints_of(VALUE), (), hidden)
+    wrong = search(b"B" * (1 << 20), prints_of(VALUE), (), hidden)
+    assert (guessed.versions, guessed.complete) == (wrong.versions, wrong.complete)
+    assert guessed.complete
+    assert (guessed.thorough, wrong.thorough) == (False, True)
+
+
+def test_what_is_hidden_is_found_apart() -> None:
+    found = search(VALUE, Prints(KEY), (), prints_of(VALUE))
+    assert not found.versions
+    assert found.hidden == {VERSION}

@@ -1,9 +1,13 @@
 import base64
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ironkeep.core import envelope, shamir
+from ironkeep.core.envelope import NONCE_BYTES
 from ironkeep.core.errors import (
     IntegrityError,
     InvalidRequest,
@@ -13,9 +17,11 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.secret import Secret
+from ironkeep.kernel import seal_config
 from ironkeep.kernel.keyring import HOUSE, SegmentId
 from ironkeep.kernel.seal import Initialised, Seal, SealStatus, check_applicable
-from ironkeep.kernel.seal_config import config_key, keyring_key
+from ironkeep.kernel.seal_config import ShamirWrap, config_key, keyring_key
+from ironkeep.kernel.shares import MAX_SPARE
 from ironkeep.kernel.view import View
 from ironkeep.kernel.wraps import encode_file_key
 
@@ -137,43 +143,82 @@ def test_a_duplicate_share_counts_once(seal: Seal, view: View, keys: list[str]) 
     assert seal.unseal(view, keys[1]).progress == 2
 
 
-def test_reset_forgets_and_renames_the_attempt(seal: Seal, view: View, keys: list[str]) -> None:
+def test_a_reset_takes_the_nonce_and_renames_the_attempt(
+    seal: Seal, view: View, keys: list[str]
+) -> None:
     before = seal.unseal(view, keys[0])
-    assert seal.unseal(view, keys[1], reset=True) == SealStatus(True, True, 3, 5)
+    for nonce in ("", "x", "\ud800", before.nonce[:-1]):
+        with pytest.raises(InvalidRequest, match="takes the nonce"):
+            seal.unseal(view, "", reset=True, nonce=nonce)
+    assert seal.status().progress == 1
+    assert seal.unseal(view, "", reset=True, nonce=before.nonce) == SealStatus(True, True, 3, 5)
     after = seal.unseal(view, keys[1])
     assert after.progress == 1
     assert after.nonce not in {"", before.nonce}
+    seal.close()
+    with pytest.raises(InvalidRequest, match="takes the nonce"):
+        seal.unseal(view, "", reset=True, nonce=after.nonce)
 
 
-def test_one_wrong_share_starts_the_attempt_over(seal: Seal, view: View, keys: list[str]) -> None:
-    nonce = seal.unseal(view, keys[0]).nonce
-    seal.unseal(view, WRONG)
-    with pytest.raises(InvalidRequest, match="do not open the seal"):
+def unchecked(seal: Seal, view: View, keys: list[str]) -> None:
+    """Store the seal as it was before shares had checks, and take that."""
+    _unseal(seal, view, keys[:3])
+    wrapping = AESGCM(shamir.combine([bytes.fromhex(key) for key in keys[:3]]))
+    root_key = seal.opened.root_key.reveal()
+    seal.close()
+    aad = b"ironkeep/seal/v1\0shamir\0house\0" + bytes([5, 3])
+    wrap = ShamirWrap(5, 3, envelope.seal(wrapping, 1, bytes(NONCE_BYTES), root_key, aad))
+    old = msgspec.structs.replace(seal.config, shamir=wrap, checks=())
+    assert old.encode()[:1] == seal_config.UNCHECKED
+    view.put(config_key(HOUSE), Row(old.encode()))
+    seal.load(view)
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_wrong_shares_take_nothing_from_the_right_ones(
+    seal: Seal, view: View, keys: list[str], entropy: Entropy, view_over: type, checked: bool
+) -> None:
+    """A stranger gives other bytes, a forged coordinate, and a share of another vault."""
+    other = _hex(Seal(HOUSE, entropy).initialise(view_over({}), 1, 5, 3))[3]
+    forged = "ab" * 32 + keys[2][-2:]
+    if not checked:
+        unchecked(seal, view, keys)
+    for wrong in (WRONG, forged, other):
+        seal.unseal(view, keys[0])
         seal.unseal(view, keys[1])
-    assert seal.status() == SealStatus(True, True, 3, 5)
-    assert _unseal(seal, view, keys[:2]).nonce != nonce
-    assert seal.unseal(view, keys[2]).sealed is False
+        with pytest.raises(InvalidRequest, match=r"do not open the seal.*kept"):
+            seal.unseal(view, wrong)
+        assert seal.status().progress == 2
+        assert seal.unseal(view, keys[2]).sealed is False
+        seal.close()
 
 
-def test_two_shares_with_one_coordinate_start_the_attempt_over(
+@pytest.mark.parametrize("checked", [True, False])
+def test_wrong_shares_before_the_right_ones_do_no_harm(
+    seal: Seal, view: View, keys: list[str], checked: bool
+) -> None:
+    if not checked:
+        unchecked(seal, view, keys)
+    for number in range(2):
+        with suppress(InvalidRequest):
+            seal.unseal(view, "cd" * 32 + f"{number + 8:02x}")
+    for key in keys[:3]:
+        with suppress(InvalidRequest):
+            seal.unseal(view, key)
+    assert not seal.sealed
+
+
+def test_without_checks_no_more_than_a_few_are_kept(
     seal: Seal, view: View, keys: list[str]
 ) -> None:
-    forged = "ab" * 32 + keys[0][-2:]
-    seal.unseal(view, keys[0])
-    seal.unseal(view, forged)
-    with pytest.raises(InvalidRequest, match="do not open the seal"):
-        seal.unseal(view, keys[1])
-    assert _unseal(seal, view, keys[:3]).sealed is False
-
-
-def test_shares_of_another_vault_do_not_open(
-    seal: Seal, view: View, keys: list[str], entropy: Entropy, view_over: type
-) -> None:
-    others = _hex(Seal(HOUSE, entropy).initialise(view_over({}), 1, 5, 3))
-    seal.unseal(view, others[0])
-    seal.unseal(view, others[1])
-    with pytest.raises(InvalidRequest, match="do not open the seal"):
-        seal.unseal(view, others[2])
+    unchecked(seal, view, keys)
+    for number in range(3 + MAX_SPARE):
+        with suppress(InvalidRequest):
+            seal.unseal(view, "cd" * 32 + f"{number + 8:02x}")
+    nonce = seal.status().nonce
+    with pytest.raises(InvalidRequest, match="start again"):
+        seal.unseal(view, keys[0])
+    assert (seal.status().progress, bool(nonce)) == (0, True)
     assert _unseal(seal, view, keys[:3]).sealed is False
 
 
@@ -209,7 +254,7 @@ def test_migration_is_refused(seal: Seal, view: View, keys: list[str]) -> None:
 def test_shares_given_while_open_change_nothing(seal: Seal, view: View, keys: list[str]) -> None:
     _unseal(seal, view, keys[:3])
     opened = seal.opened
-    assert _unseal(seal, view, [WRONG, keys[0], keys[1], keys[2]]).progress == 0
+    assert _unseal(seal, view, keys[:4]).progress == 0
     assert seal.opened is opened
 
 
@@ -334,9 +379,9 @@ def test_segments_do_not_open_one_another(
     other = Seal(finance, entropy)
     other.initialise(view, 1, 5, 3)
     assert len(rows) == 4
-    _unseal(other, view, keys[:2])
-    with pytest.raises(InvalidRequest):
-        other.unseal(view, keys[2])
+    for key in keys[:3]:
+        with pytest.raises(InvalidRequest):
+            other.unseal(view, key)
     rows[config_key(finance)] = rows[config_key(HOUSE)]
     with pytest.raises(IntegrityError, match="another segment"):
         other.load(view)

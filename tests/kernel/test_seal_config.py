@@ -6,7 +6,7 @@ from ironkeep.core import envelope
 from ironkeep.core.errors import IntegrityError
 from ironkeep.kernel import seal_config
 from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.seal_config import WRAP_BYTES, FileWrap, SealConfig, ShamirWrap
+from ironkeep.kernel.seal_config import CHECK_BYTES, WRAP_BYTES, FileWrap, SealConfig, ShamirWrap
 
 
 def _sealed(term: int) -> bytes:
@@ -17,9 +17,13 @@ CONFIG = SealConfig("house", 3, ShamirWrap(5, 3, _sealed(3)))
 WITH_FILE = msgspec.structs.replace(CONFIG, file=FileWrap(_sealed(3)))
 
 
-@pytest.mark.parametrize("config", [CONFIG, WITH_FILE])
-def test_encoded_and_back(config: SealConfig) -> None:
-    assert config.encode()[0] == 1
+WITH_CHECKS = msgspec.structs.replace(WITH_FILE, checks=(bytes(CHECK_BYTES),) * 5)
+
+
+@pytest.mark.parametrize(("config", "version"), [(CONFIG, 1), (WITH_FILE, 1), (WITH_CHECKS, 2)])
+def test_encoded_and_back(config: SealConfig, version: int) -> None:
+    """Version 1 is what was written before shares had checks, byte for byte."""
+    assert config.encode()[0] == version
     assert seal_config.decode(config.encode()) == config
 
 
@@ -47,6 +51,8 @@ def test_row_keys_are_plain_of_one_size_and_of_their_segment() -> None:
         msgspec.structs.replace(CONFIG, shamir=ShamirWrap(5, 3, b"\x02" + _sealed(3)[1:])),
         msgspec.structs.replace(CONFIG, file=FileWrap(_sealed(2))),
         msgspec.structs.replace(CONFIG, file=FileWrap(b"")),
+        msgspec.structs.replace(CONFIG, checks=(bytes(CHECK_BYTES),) * 4),
+        msgspec.structs.replace(CONFIG, checks=(bytes(CHECK_BYTES - 1),) * 5),
     ],
 )
 def test_unsound_configurations_are_refused(config: SealConfig) -> None:

@@ -10,7 +10,7 @@ brings them back.
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.access import segment_flows, segment_rebuild
@@ -62,6 +62,7 @@ class Share:
     name: str
     key: Secret = Secret(b"")
     reset: bool = False
+    nonce: str = field(default="", metadata={"help": "of the attempt that a reset is to end"})
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,10 @@ def unseal(call: Call, given: Share) -> Response:
     """Take one share; with enough of them, open the segment."""
     house: House = call.house
     key = given.key.reveal().decode("utf-8", "replace")
-    house.segments.unseal(call.tx, given.name, key, reset=given.reset)
+    now = house.segments.unseal(call.tx, given.name, key, reset=given.reset, nonce=given.nonce)
     status = shape(call, house.segments.find(call.tx, given.name))
     audited = {"progress": status["progress"], "sealed": status["sealed"]}
-    return Response(data=status, audited=audited)
+    return Response(data={**status, "nonce": now.nonce}, audited=audited)
 
 
 def seal(call: Call, given: Name) -> Response:

@@ -55,7 +55,7 @@ def _unseal(context: Context) -> int:
     args, terminal = context.args, context.terminal
     client = connect(context)
     if args.reset:
-        data: dict[str, Any] = {"reset": True}
+        data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
     else:
         key = terminal.secret(args.key, "Unseal Key (one share)")
         data = {"key": key.reveal().decode("utf-8", "replace")}
@@ -91,6 +91,7 @@ def _initial(parser: argparse.ArgumentParser) -> None:
 def _one_share(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
     parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
+    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
 
 
 OPERATOR: Final = Group(

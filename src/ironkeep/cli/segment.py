@@ -45,7 +45,7 @@ def _row(about: Mapping[str, Any]) -> list[str]:
 def _unseal(context: Context) -> int:
     args, terminal, client = context.args, context.terminal, connect(context)
     if args.reset:
-        data: dict[str, Any] = {"reset": True}
+        data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
     else:
         key = terminal.secret(args.key, f"Key of segment {args.name} (one share)")
         data = {"key": key.reveal().decode("utf-8", "replace")}
@@ -102,6 +102,7 @@ def _share(parser: argparse.ArgumentParser) -> None:
     _name(parser)
     parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
     parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
+    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
 
 
 def _question(parser: argparse.ArgumentParser) -> None:

@@ -3,10 +3,11 @@
     document / id            -> name, size, when: never the text
     copy / SHA-256 (hex)     -> the document that stands for an encrypted copy
     budget / who             -> the times of somebody's last submissions
+    hits / who               -> the times of those that held a secret of class two-person
 
 Comparing is a guessing oracle: whoever hands in a list of guesses learns which of them are right.
-So submissions are counted, and a match is told only to those who may read the secret anyway. On
-record it is in every case.
+So submissions are counted, and a match is told only to those who may read the secret anyway, with
+neither a touch nor anybody's approval, and is charged as a read. On record it is in every case.
 """
 
 import re
@@ -21,19 +22,21 @@ import msgspec
 
 from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequests
+from ironkeep.core.ids import MountUuid
 from ironkeep.core.node import NodeId, NodeKind, is_family, node, secret_version
 from ironkeep.core.operation import Operation
 from ironkeep.core.reach import EdgeKind
 from ironkeep.core.secret import Secret
+from ironkeep.core.secret_class import SecretClass
 from ironkeep.incident.desk import when, words
 from ironkeep.incident.fingerprints import Found, Prints, search
 from ironkeep.incident.naming import Names, document_path
 from ironkeep.incident.survey import nothing
+from ironkeep.kernel.approval_record import people_of
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.scope import actor_of
-from ironkeep.kernel.token_store import StoredToken
 
 MAX_DOCUMENT: Final = 1 << 20
 """Bytes of a document: searching one takes one to four seconds of a worker."""
@@ -48,7 +51,12 @@ MAX_NAME: Final = 256
 MAX_PARTS: Final = 64
 """Digests of one registered copy: of it as a whole, and of its parts."""
 
+MAX_HITS: Final = 3
+"""Documents of one person in a day that hold a secret of class two-person: then somebody else hands
+the next one in. Whoever can read the record could take it for the answer to a guess."""
+
 HOUR_NS: Final = 3_600 * 10**9
+DAY_NS: Final = 24 * HOUR_NS
 
 _DONE: Final = object()
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -71,6 +79,25 @@ class Spent(msgspec.Struct, frozen=True):
 
 _REGISTERED: Final = Codec(Registered)
 _SPENT: Final = Codec(Spent)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a secret is: its mount, its path to rules and budgets, and the API path of a read."""
+
+    mount: MountUuid
+    path: str
+    read: str
+
+
+@dataclass(slots=True)
+class Seen:
+    """The fingerprints of everything, apart by whether the caller may hear of a match."""
+
+    shown: Prints
+    hidden: Prints
+    kept: dict[NodeId, Kept] = field(default_factory=dict)
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,18 +133,18 @@ def submit(call: Call, given: Submit) -> Suspend:
     if len(document) > MAX_DOCUMENT:
         raise too_large
     copies = call.store.list("copy")
-    prints, readers = Prints(call.entropy.token(32)), dict[NodeId, str]()
-    unknown: list[str] = []
+    key = call.entropy.token(32)
+    seen = Seen(Prints(key), Prints(key))
 
     def work() -> Found:
-        return search(document, prints, copies)
+        return search(document, seen.shown, copies, seen.hidden)
 
     def resume(later: Call, found: Found | Exception) -> Response:
         if isinstance(found, Exception):
             raise found
-        return _file(later, name, len(document), found, readers, unknown)
+        return _file(later, name, len(document), found, seen)
 
-    return _gather(_prints(call, prints, readers, unknown), Suspend(work, resume))
+    return _gather(_prints(call, seen), Suspend(work, resume))
 
 
 def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
@@ -130,77 +157,138 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     return Suspend(nothing, lambda _call, _result: _gather(prints, then))
 
 
-def _prints(
-    call: Call, prints: Prints, readers: dict[NodeId, str], unknown: list[str]
-) -> Iterator[None]:
-    """Fingerprint everything kept, and note the API path that reads each version.
+def _prints(call: Call, seen: Seen) -> Iterator[None]:
+    """Fingerprint everything kept, apart by whether the caller may hear of it.
 
     What a sealed segment keeps is unknown: its mounts are only counted.
     """
     names = Names(call)
     for mount in names.mounts():
         if names.unknown(mount):
-            unknown.append(mount.path)
+            seen.unknown += 1
             continue
         for kept in names.kept(mount):
+            secret = Kept(mount.uuid, kept.path, mount.path + kept.read)
+            prints = seen.shown if _may_hear(call, secret) else seen.hidden
             for served in kept.versions:
                 version = secret_version(mount.uuid, kept.path, served.number)
-                readers[version] = mount.path + kept.read
+                seen.kept[version] = secret
                 for value in kept.values(served.number):
                     prints.add(version, value)
             yield
 
 
-def _file(
-    call: Call,
-    name: str,
-    size: int,
-    found: Found,
-    readers: dict[NodeId, str],
-    unknown: list[str],
-) -> Response:
+def _may_hear(call: Call, secret: Kept) -> bool:
+    """Return whether the caller could read a secret by policy alone.
+
+    A match confirms a value as reading it does. What takes a touch or other people's approval is
+    not told for a guess.
+    """
+    guard = call.house.classes.of(call.tx, secret.mount, secret.path)
+    if guard is not SecretClass.OPEN:
+        return False
+    return bool(call.actor().acl.decide(secret.read, Operation.READ).allowed)
+
+
+def _charged(call: Call, secret: Kept) -> bool:
+    """Charge a match to the caller's budget as a read; return whether the budget has room."""
+    cost = call.house.budgets.assess(
+        call.account, call.actor(), f"{secret.mount}/{secret.path}", SecretClass.OPEN, call.now_ns
+    )
+    if cost.over or cost.near:
+        return False
+    call.house.budgets.charge(call.account, cost)
+    return True
+
+
+def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Response:
     """Put on record what a document holds, and answer with what the caller may know."""
     document = node(NodeKind.DOCUMENT, name)
     _keep(call, name, size)
     by, scope = actor_of(call), call.house.scope
-    holds = sorted(found.versions)
+    holds = sorted(found.versions | found.hidden)
     copies = [node(NodeKind.DOCUMENT, _copy_name(call, each)) for each in sorted(found.copies)]
     scope.linked(document, EdgeKind.HOLDS, (*holds, *copies), "found in it", call.now_ns, by)
-    acl = call.actor().acl
-    shown = [each for each in holds if acl.decide(readers[each], Operation.READ).allowed]
-    names = Names(call)
-    paths = {mount.uuid: mount.path for mount in names.mounts()}
+    shown = [
+        each
+        for each in sorted(found.versions)
+        if _may_hear(call, seen.kept[each]) and _charged(call, seen.kept[each])
+    ]
+    _watch(call, found, seen)
     data: dict[str, Any] = {
         "document": str(document),
-        "found": [_readable(each, paths) for each in shown],
+        "found": [_readable(each, seen.kept[each]) for each in shown],
         "copies": [str(each) for each in copies],
-        "complete": found.complete and not unknown,
-        "mounts_not_known": len(unknown),
+        "complete": found.complete and not seen.unknown,
+        "mounts_not_known": seen.unknown,
     }
     return Response(data=data)
 
 
-def _readable(version: NodeId, paths: dict[Any, str]) -> str:
-    mount, _, rest = version.removeprefix("secret:").partition("/")
-    return paths.get(mount, f"{mount}/") + rest
+def _watch(call: Call, found: Found, seen: Seen) -> None:
+    """Count a document that holds what takes a touch or other people, and raise an alert.
+
+    The answer is the same as without: whoever guesses learns nothing, and is stopped soon.
+    """
+    house = call.house
+    guards = {
+        house.classes.of(call.tx, seen.kept[each].mount, seen.kept[each].path)
+        for each in found.hidden
+    } - {SecretClass.OPEN}
+    if found.thorough and not guards:
+        return
+    text = "a document was not compared whole with the secrets that its sender may not see"
+    if guards:
+        text = f"a document holds a secret of class {max(guards).text}"
+    record = call.actor().record
+    house.alerts.raise_(
+        call.tx, "documents", text, call.now_ns,
+        entity=record.entity, device=record.device, path=call.request.path,
+    )  # fmt: skip
+    if guards and max(guards) >= SecretClass.TWO_PERSON:
+        for who in _submitters(call):
+            _count(call, f"hits/{who}", DAY_NS)
+
+
+def _readable(version: NodeId, secret: Kept) -> str:
+    paths = secret.read.removesuffix(secret.path).removesuffix("data/")
+    return paths + version.removeprefix(f"secret:{secret.mount}/")
 
 
 def _spend(call: Call) -> None:
-    """Count a submission, refused or not; raise TooManyRequests past the budget."""
-    record = call.actor().record
-    # A token without a person behind it shares the budget of all such tokens.
-    creator = record.creator if isinstance(record, StoredToken) else ""
-    who = record.entity or creator or "nobody"
-    store = call.house.mount_store(call.account, call.mount)
-    raw = store.get(f"budget/{who}")
+    """Count a submission, refused or not; raise TooManyRequests past a limit."""
+    for who in _submitters(call):
+        hits = _recent(call, f"hits/{who}", DAY_NS)
+        if len(hits) >= MAX_HITS:
+            raise TooManyRequests(
+                "documents are compared for you again at "
+                f"{when(hits[0] + DAY_NS)}: have somebody else hand this one in"
+            )
+        recent = _recent(call, f"budget/{who}", HOUR_NS)
+        if len(recent) >= MAX_AN_HOUR:
+            raise TooManyRequests(
+                f"{MAX_AN_HOUR} documents an hour are compared for one person: try again at "
+                f"{when(recent[0] + HOUR_NS)}"
+            )
+        _count(call, f"budget/{who}", HOUR_NS)
+
+
+def _submitters(call: Call) -> tuple[str, ...]:
+    """Return who is charged: all people behind the token, or all tokens without any, as one."""
+    return people_of(call.actor().record) or ("nobody",)
+
+
+def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
+    raw = call.house.mount_store(call.account, call.mount).get(path)
     times = () if raw is None else _SPENT.decode(raw).times_ns
-    recent = tuple(each for each in times if each > call.now_ns - HOUR_NS)
-    if len(recent) >= MAX_AN_HOUR:
-        raise TooManyRequests(
-            f"{MAX_AN_HOUR} documents an hour are compared for one person: try again at "
-            f"{when(recent[0] + HOUR_NS)}"
-        )
-    store.put(f"budget/{who}", _SPENT.encode(Spent((*recent, call.now_ns))))
+    return tuple(each for each in times if each > call.now_ns - within_ns)
+
+
+def _count(call: Call, path: str, within_ns: int) -> None:
+    """Remember one more, in the transaction that a refusal keeps."""
+    recent = _recent(call, path, within_ns)
+    store = call.house.mount_store(call.account, call.mount)
+    store.put(path, _SPENT.encode(Spent((*recent, call.now_ns))))
 
 
 def register_copy(call: Call, given: Copy) -> Response:

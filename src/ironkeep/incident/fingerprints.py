@@ -91,28 +91,44 @@ class Budget:
 class Found:
     """What a document holds: secret versions, and registered copies by their SHA-256 (hex).
 
-    `complete` is false when there was more inside it than is searched.
+    `hidden` are the versions that the submitter is not to hear of. `complete` is false when there
+    was more inside it than is searched; it says nothing of what is hidden, whose own is `thorough`.
     """
 
     versions: frozenset[NodeId]
     copies: frozenset[str]
     complete: bool
+    hidden: frozenset[NodeId] = frozenset()
+    thorough: bool = True
 
 
-def search(document: bytes, prints: Prints, copies: Iterable[str]) -> Found:
-    """Search a document, and all that is encoded in it."""
+def search(
+    document: bytes, prints: Prints, copies: Iterable[str], hidden: Prints | None = None
+) -> Found:
+    """Search a document, and all that is encoded in it.
+
+    What is hidden has a budget of its own: whether one is spent tells how a secret begins.
+    """
     known = frozenset(copies)
     versions: set[NodeId] = set()
+    others: set[NodeId] = set()
     seen: set[str] = set()
-    left, complete, budget = MAX_SEARCHED, True, Budget(MAX_COMPARED)
+    left, complete = MAX_SEARCHED, True
+    budget, hidden_budget = Budget(MAX_COMPARED), Budget(MAX_COMPARED)
     for part in layers(document):
         if len(part) > left:
             complete = False
             continue
         left -= len(part)
         seen.add(sha256(part).hexdigest())
-        versions |= prints.found_in(normal(part), budget)
-    return Found(frozenset(versions), known & seen, complete and not budget.spent)
+        plain = normal(part)
+        versions |= prints.found_in(plain, budget)
+        if hidden is not None and hidden.by_anchor:
+            others |= hidden.found_in(plain, hidden_budget)
+    return Found(
+        frozenset(versions), known & seen, complete and not budget.spent,
+        frozenset(others), complete and not hidden_budget.spent,
+    )  # fmt: skip
 
 
 def layers(document: bytes) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ An attempt belongs to the keys that were open when it started: sealing, or anoth
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ironkeep.core.envelope import KEY_BYTES, MAX_TERM
@@ -23,7 +24,7 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.core.shamir import check_scheme
 from ironkeep.kernel.keyring import SegmentId
-from ironkeep.kernel.seal import Seal
+from ironkeep.kernel.seal import Seal, shares_of
 from ironkeep.kernel.seal_config import SealConfig
 from ironkeep.kernel.shares import ALREADY_GIVEN, Shares, decode_share, new_nonce
 from ironkeep.kernel.view import View
@@ -136,7 +137,7 @@ class Rekey:
             (shares, threshold),
             verify,
             opened.root_key,
-            Shares(opened.config.shamir.threshold),
+            shares_of(opened.config),
         )
         return self.status()
 
@@ -149,8 +150,8 @@ class Rekey:
         """Take one old share; with the last one needed, make the new shares.
 
         Their seal is stored in view at once unless verification was asked for. Raise InvalidRequest
-        on a wrong nonce, a share given before, or shares that do not open the seal: gathering then
-        starts over. The caller makes the rows durable before it shows the shares.
+        on a wrong nonce, a share given before, or one that is not of the seal: those given before
+        stay. The caller makes the rows durable before it shows the shares.
         """
         attempt = self._in_progress()
         if attempt.pending is not None:
@@ -164,10 +165,8 @@ class Rekey:
             )
         if not attempt.given.add(decode_share(key)):
             raise InvalidRequest(ALREADY_GIVEN)
-        given = attempt.given.take()
-        if given is None:
+        if attempt.given.open(partial(open_shamir, self._seal.config)) is None:
             return self.status()
-        open_shamir(self._seal.config, given)
         return self._make(view, attempt)
 
     def verify_status(self) -> VerifyStatus:
@@ -178,16 +177,16 @@ class Rekey:
 
     def restart_verification(self) -> VerifyStatus:
         """Forget the new shares given back so far, and change the nonce."""
-        attempt, pending = self._verification()
+        _, pending = self._verification()
         pending.nonce = new_nonce(self._entropy)
-        pending.given = Shares(attempt.scheme[1])
+        pending.given = shares_of(pending.config)
         return self.verify_status()
 
     def verify(self, view: View, key: str, nonce: str) -> VerifyStatus:
         """Take back one new share; with the last one needed, put the new seal in force.
 
-        Raise InvalidRequest on a wrong nonce, a share given before, or shares that do not open the
-        new wrap: giving back then starts over.
+        Raise InvalidRequest on a wrong nonce, a share given before, or one that is not of the new
+        wrap: those given back before stay.
         """
         attempt, pending = self._verification()
         if nonce != pending.nonce:
@@ -196,10 +195,8 @@ class Rekey:
             )
         if not pending.given.add(decode_share(key)):
             raise InvalidRequest(ALREADY_GIVEN)
-        given = pending.given.take()
-        if given is None:
+        if pending.given.open(partial(open_shamir, pending.config)) is None:
             return self.verify_status()
-        open_shamir(pending.config, given)
         self._seal.adopt(view, pending.config, pending.root_key)
         self._attempt = None
         shares, threshold = attempt.scheme
@@ -221,7 +218,7 @@ class Rekey:
         verification_nonce = ""
         if attempt.verify:
             verification_nonce = new_nonce(self._entropy)
-            given = Shares(attempt.scheme[1])
+            given = shares_of(config)
             attempt.pending = _Pending(config, root_key, verification_nonce, given)
         else:
             self._seal.adopt(view, config, root_key)

@@ -10,13 +10,14 @@ An attempt belongs to the keys that were open when it started: sealing, or a rek
 
 import base64
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import base62
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.seal import Seal
+from ironkeep.kernel.seal import Seal, shares_of
 from ironkeep.kernel.shares import ALREADY_GIVEN, Shares, decode_share, new_nonce
 from ironkeep.kernel.wraps import open_shamir
 
@@ -95,7 +96,7 @@ class RootGeneration:
             new_nonce(self._entropy),
             Secret((made or otp).encode()),
             opened.root_key,
-            Shares(opened.config.shamir.threshold),
+            shares_of(opened.config),
         )
         return self.status(), Secret(made.encode()) if made else None
 
@@ -107,8 +108,8 @@ class RootGeneration:
     def update(self, key: str, nonce: str) -> RootStatus | RootGrant:
         """Take one share; with the last one needed, grant a root token and end the attempt.
 
-        Raise InvalidRequest on a wrong nonce, a share given before, or shares that do not open the
-        seal: gathering then starts over.
+        Raise InvalidRequest on a wrong nonce, a share given before, or one that is not of the seal:
+        those given before stay.
         """
         attempt = self._current()
         if attempt is None:
@@ -120,10 +121,8 @@ class RootGeneration:
             )
         if not attempt.given.add(decode_share(key)):
             raise InvalidRequest(ALREADY_GIVEN)
-        given = attempt.given.take()
-        if given is None:
+        if attempt.given.open(partial(open_shamir, self._seal.config)) is None:
             return self.status()
-        open_shamir(self._seal.config, given)
         self._attempt = None
         required = attempt.given.threshold
         status = RootStatus(attempt.nonce, True, required, required, complete=True)

@@ -9,8 +9,10 @@ executed: after a commit whose outcome is unknown the kernel calls `load` on the
 check the store against its set-hash, after unsealing and before serving, is the kernel's part.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from ironkeep.core.envelope import KEY_BYTES
@@ -77,6 +79,11 @@ def check_applicable(parameters: Mapping[str, object]) -> None:
         raise InvalidRequest(
             f"parameters {','.join(named)} not applicable to seal type {SEAL_TYPE}"
         )
+
+
+def shares_of(config: SealConfig) -> Shares:
+    """Return an attempt to gather the shares of a seal."""
+    return Shares(config.shamir.threshold, config.checks)
 
 
 class Seal:
@@ -169,18 +176,25 @@ class Seal:
         return Initialised(keys, Secret(encode_file_key(file_key)) if file_key else None)
 
     def unseal(
-        self, view: View, key: str, *, reset: bool = False, migrate: bool = False
+        self, view: View, key: str, *, reset: bool = False, nonce: str = "", migrate: bool = False
     ) -> SealStatus:
         """Take one share, in hexadecimal or base64; open the seal when it completes the threshold.
 
         A share given twice counts once; one given while open changes nothing. Raise InvalidRequest
-        on text that is no share, and when the shares do not open the seal: the attempt then starts
-        over, under a new nonce. Raise IntegrityError when the keyring under them is damaged.
+        on text that is no share and on one that is not of this seal: those given before stay. A
+        reset forgets them, and takes the nonce of the attempt, which only the answer to a share
+        shows. Raise IntegrityError when the keyring under them is damaged.
         """
         config = self.config
         if migrate:
             raise InvalidRequest("can't perform a seal migration, no migration seal found")
         if reset:
+            held = self._nonce.encode()
+            if not held or not hmac.compare_digest(nonce.encode("utf-8", "replace"), held):
+                raise InvalidRequest(
+                    "a reset takes the nonce of the attempt in progress, which the answer to each "
+                    "share shows"
+                )
             self._restart()
             return self.status()
         if not key:
@@ -190,10 +204,10 @@ class Seal:
         share = decode_share(key)
         if self.sealed and self._shares.add(share):
             self._nonce = self._nonce or new_nonce(self._entropy)
-            given = self._shares.take()
-            if given is not None:
+            root_key = self._shares.open(partial(open_shamir, config))
+            if root_key is not None:
                 self._restart()
-                self._open_with(view, open_shamir(config, given), None)
+                self._open_with(view, root_key, None)
         return self.status()
 
     def unseal_with_file(self, view: View, content: bytes) -> SealStatus:
@@ -237,5 +251,6 @@ class Seal:
             view.put(key, row)
 
     def _restart(self) -> None:
-        self._shares = Shares(0 if self._config is None else self._config.shamir.threshold)
+        config = self._config
+        self._shares = Shares(0) if config is None else shares_of(config)
         self._nonce = ""

@@ -19,7 +19,10 @@ from ironkeep.core.shamir import check_scheme
 from ironkeep.kernel.keyring import MAX_SEGMENT_CHARS, SegmentId
 
 PLAIN_SPACE: Final = b"\x00"
-VERSION: Final = b"\x01"
+VERSION: Final = b"\x02"
+UNCHECKED: Final = b"\x01"
+"""The version of seals that were made before shares had checks; a rekey makes them."""
+CHECK_BYTES: Final = hashlib.sha256().digest_size
 WRAP_BYTES: Final = KEY_BYTES + OVERHEAD_BYTES
 
 
@@ -38,16 +41,23 @@ class FileWrap(msgspec.Struct, tag="file", array_like=True, frozen=True):
 
 
 class SealConfig(msgspec.Struct, array_like=True, frozen=True):
-    """The wraps of one root key: Shamir's always, the file's perhaps."""
+    """The wraps of one root key: Shamir's always, the file's perhaps.
+
+    `checks` tell a genuine share from another one, in the order of their coordinates; empty in
+    seals of before.
+    """
 
     segment: str
     generation: int
     shamir: ShamirWrap
     file: FileWrap | None = None
+    checks: tuple[bytes, ...] = ()
 
     def encode(self) -> bytes:
         """Return the bytes that `decode` reads."""
-        return VERSION + msgspec.msgpack.encode(self)
+        if self.checks:
+            return VERSION + msgspec.msgpack.encode(self)
+        return UNCHECKED + msgspec.msgpack.encode(msgspec.structs.astuple(self)[:-1])
 
 
 def decode(data: bytes) -> SealConfig:
@@ -55,7 +65,7 @@ def decode(data: bytes) -> SealConfig:
 
     Raise IntegrityError on any other bytes.
     """
-    if data[:1] != VERSION:
+    if data[:1] not in {VERSION, UNCHECKED}:
         raise IntegrityError("the seal is of an unknown version: use the release that wrote it")
     try:
         config = msgspec.msgpack.decode(memoryview(data)[1:], type=SealConfig)
@@ -69,10 +79,17 @@ def decode(data: bytes) -> SealConfig:
         and 0 < config.generation <= MAX_TERM
         and all(len(sealed) == WRAP_BYTES for sealed in wraps)
         and all(term_of(sealed) == config.generation for sealed in wraps)
+        and len(config.checks) in {0, config.shamir.shares}
+        and all(len(check) == CHECK_BYTES for check in config.checks)
     )
     if not sound or config.encode() != data:
         raise IntegrityError("the seal configuration is damaged")
     return config
+
+
+def check_of(share: bytes) -> bytes:
+    """Return what is kept of a share, to know it again: 256 random bits are not guessed from it."""
+    return hashlib.sha256(b"ironkeep/share/v1\0" + share).digest()
 
 
 def config_key(segment: SegmentId) -> bytes:

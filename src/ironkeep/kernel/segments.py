@@ -171,13 +171,15 @@ class Segments:
         held = self._held.get(segment.id)
         return held is not None and held.barrier is not None
 
-    def unseal(self, tx: Tx, name: str, key: str, *, reset: bool = False) -> SealStatus:
+    def unseal(
+        self, tx: Tx, name: str, key: str, *, reset: bool = False, nonce: str = ""
+    ) -> SealStatus:
         """Take one share of a segment; open it when that completes the threshold.
 
         Errors as `find` and Seal.unseal; InvalidRequest when this server does not serve it.
         """
         held = self._to_open(tx, name)
-        held.seal.unseal(tx, key, reset=reset)
+        held.seal.unseal(tx, key, reset=reset, nonce=nonce)
         self._take(held)
         return held.seal.status()
 

@@ -11,6 +11,7 @@ the process to be rid of them.
 import base64
 import binascii
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,13 +27,14 @@ from ironkeep.kernel.seal_config import (
     FileWrap,
     SealConfig,
     ShamirWrap,
+    check_of,
     config_key,
     keyring_key,
 )
 
 FILE_KEY_PREFIX: Final = b"ironkeep-seal-key-1:"
 
-WRONG_SHARES: Final = "invalid key: the given key shares do not open the seal; start again"
+WRONG_SHARES: Final = "invalid key: the given key shares do not open the seal"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,7 @@ def wrap_root_key(
     key = entropy.token(KEY_BYTES)
     random = entropy.token(shamir.random_bytes_needed(KEY_BYTES, threshold))
     parts = shamir.split(key, shares, threshold, random)
+    checks = tuple(check_of(part) for part in parts)
 
     def wrap(wrapping_key: bytes, aad: bytes) -> bytes:
         nonce = entropy.token(NONCE_BYTES)
@@ -91,8 +94,9 @@ def wrap_root_key(
     config = SealConfig(
         segment,
         generation,
-        ShamirWrap(shares, threshold, wrap(key, _shamir_aad(segment, shares, threshold))),
+        ShamirWrap(shares, threshold, wrap(key, _shamir_aad(segment, shares, threshold, checks))),
         FileWrap(wrap(file_key.reveal(), _aad(b"file", segment))) if file_key else None,
+        checks,
     )
     return config, tuple(Secret(part) for part in parts)
 
@@ -100,7 +104,8 @@ def wrap_root_key(
 def open_shamir(config: SealConfig, shares: list[bytes]) -> Secret:
     """Return the root key that shares open; raise InvalidRequest when they do not."""
     wrap = config.shamir
-    aad = _shamir_aad(SegmentId(config.segment), wrap.shares, wrap.threshold)
+    segment = SegmentId(config.segment)
+    aad = _shamir_aad(segment, wrap.shares, wrap.threshold, config.checks)
     try:
         cipher = AESGCM(shamir.combine(shares))
         return Secret(envelope.open_sealed(cipher, wrap.sealed, aad))
@@ -152,8 +157,12 @@ def decode_file_key(content: bytes) -> Secret:
     return key
 
 
-def _shamir_aad(segment: SegmentId, shares: int, threshold: int) -> bytes:
-    return _aad(b"shamir", segment) + bytes([shares, threshold])
+def _shamir_aad(
+    segment: SegmentId, shares: int, threshold: int, checks: tuple[bytes, ...]
+) -> bytes:
+    # Seals from before shares had checks are bound to none.
+    bound = sha256(b"".join(checks)).digest() if checks else b""
+    return _aad(b"shamir", segment) + bytes([shares, threshold]) + bound
 
 
 def _aad(kind: bytes, segment: SegmentId) -> bytes:

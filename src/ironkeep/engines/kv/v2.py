@@ -255,7 +255,10 @@ ROUTES: Final = (
     ),
     Route(Operation.PATCH, "data/{path...}", patch, Put, help="Merge into the current version."),
     Route(Operation.DELETE, "data/{path...}", delete, Put, help="Delete the current version."),
-    Route(Operation.READ, "subkeys/{path...}", subkeys, Shape, help="The shape of a version."),
+    Route(
+        Operation.READ, "subkeys/{path...}", subkeys, Shape, releases=True,
+        secret=True, help="The shape of a version.",
+    ),
     Route(
         Operation.UPDATE, "delete/{path...}", delete_versions, Versions, audited=("versions",),
         help="Delete versions.",

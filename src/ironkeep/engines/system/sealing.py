@@ -5,7 +5,7 @@ Unlike Vault, all of them are journalled.
 """
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep import __version__
@@ -42,6 +42,7 @@ class Unseal:
 
     key: Secret = Secret(b"")
     reset: bool = False
+    nonce: str = field(default="", metadata={"help": "of the attempt that a reset is to end"})
     migrate: bool = False
 
 
@@ -96,8 +97,8 @@ def cluster_id(house: House) -> str:
 
 
 def read_seal_status(call: Call) -> Response:
-    """Say how far the seal is open."""
-    return Response(body=status_of(call.house))
+    """Say how far the seal is open; the nonce, by which an attempt is ended, is for its holders."""
+    return Response(body={**status_of(call.house), "nonce": ""})
 
 
 def unseal(call: Call, given: Unseal) -> Response:
@@ -105,7 +106,7 @@ def unseal(call: Call, given: Unseal) -> Response:
     house: House = call.house
     was_sealed = house.seal.sealed
     key = given.key.reveal().decode("utf-8", "replace")
-    house.seal.unseal(call.tx, key, reset=given.reset, migrate=given.migrate)
+    house.seal.unseal(call.tx, key, reset=given.reset, nonce=given.nonce, migrate=given.migrate)
     if was_sealed and not house.seal.sealed:
         opening.open_house(house, call.tx)
     status = status_of(house)
