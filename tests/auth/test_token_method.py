@@ -456,7 +456,7 @@ def test_only_what_must_not_be_shown_is_missing_from_the_audited_fields() -> Non
 
 def test_paths_of_root_are_marked() -> None:
     marked = {route.pattern for route in ROUTES if route.sudo}
-    assert marked == {"accessors/", "revoke-orphan"}
+    assert marked == {"accessors/", "create-orphan", "revoke-orphan"}
 
 
 def test_tidy(s: Services, admin: Issued) -> None:

@@ -9,7 +9,8 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret_class import SecretClass
-from ironkeep.kernel.budgets import MONTH, SLOT, Charge, Sums, _moved
+from ironkeep.kernel.budget_record import MONTH, SLOT, Charge, Sums
+from ironkeep.kernel.budgets import _moved
 from ironkeep.kernel.places import BUDGETS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session

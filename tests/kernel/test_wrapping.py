@@ -95,17 +95,20 @@ def test_a_lookup_opens_nothing() -> None:
     assert s.wrapping.unwrap(s.tx, info["token"], s.now).body == BODY
 
 
-def test_rewrapping_ends_the_old_token_and_keeps_where_it_came_from() -> None:
+def test_rewrapping_ends_the_old_token_and_keeps_where_it_came_from_and_its_end() -> None:
     s = Services()
     old = wrap(s)
     s.clock.advance(seconds=30)
     new = s.wrapping.rewrap(s.tx, old["token"], s.now, s.entropy)
     assert new["creation_path"] == "secret/data/a"
-    assert new["ttl"] == 60
+    assert new["ttl"] == 30
     with pytest.raises(InvalidRequest, match=WORDS):
         s.wrapping.unwrap(s.tx, old["token"], s.now)
-    s.clock.advance(seconds=59)
-    assert s.wrapping.unwrap(s.tx, new["token"], s.now).body == BODY
+    s.clock.advance(seconds=29)
+    again = s.wrapping.rewrap(s.tx, new["token"], s.now, s.entropy)
+    s.clock.advance(seconds=1)
+    with pytest.raises(InvalidRequest, match=WORDS):
+        s.wrapping.unwrap(s.tx, again["token"], s.now)
 
 
 def test_only_a_wrapping_token_unwraps() -> None:

@@ -29,11 +29,11 @@ from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord, Ownership, ranks_be
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import creator_of, is_same_person
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.token import Session
-from ironkeep.kernel.tokens import creator_of
 
 FRESH_SECONDS: Final = 10 * 60
 """How old a login may be that enrols a device: it is done in one sitting."""
@@ -261,7 +261,7 @@ def _another(call: Call, record: DeviceRecord) -> EntityId:
     by = creator_of(session)
     if not by:
         raise PermissionDenied("a decision is a person's: log in as one, with the sudo capability")
-    if by == record.owner:
+    if is_same_person(call.house.identity, call.tx, session, record.owner):
         raise PermissionDenied("another person decides on your device")
     if session.record.device == record.id:
         raise PermissionDenied("nobody decides on a device from that device")

@@ -46,6 +46,7 @@ from ironkeep.kernel.devices import DeviceRecord
 from ironkeep.kernel.fields import Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import is_same_person
 from ironkeep.kernel.plugin import Call, Response, Route
 
 MAX_EXCEPTION_S: Final = 30 * 86_400
@@ -221,7 +222,7 @@ def write_exception(call: Call, given: Excuse) -> Response:
         raise InvalidRequest(f"ttl: more than 0, at most {MAX_EXCEPTION_S} seconds")
     record = found(call, given.id)
     session = call.actor()
-    if session.record.entity and session.record.entity == record.owner:
+    if is_same_person(call.house.identity, call.tx, session, record.owner):
         raise PermissionDenied("nobody excepts a device of their own: ask another administrator")
     state = state_of(call, record.id)
     until_ns = call.now_ns + given.ttl * SECOND_NS

@@ -31,6 +31,7 @@ from ironkeep.kernel.cidr import inside, parse_cidrs
 from ironkeep.kernel.copyable import Copyable
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import made_by
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Mount, Response, Route, Suspend
 from ironkeep.kernel.record import Codec
@@ -254,10 +255,13 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     before = user.params if user else TokenParams()
     params = before.changed(given, call.raw)
     kept = user.password_hash if user else ""
+    if hashed:
+        # Only who knows the password can be this user: those behind the last one know it no more.
+        params = msgspec.structs.replace(params, made=made_by(call.session, call.now_ns))
     call.store.put(_path(name), _USER.encode(User(hashed or kept, params)))
     if hashed:
         call.store.delete(_lockout_path(name))
-    if user is None or params != before:
+    if user is None or params.view() != before.view():
         call.house.history.record(
             call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
         )

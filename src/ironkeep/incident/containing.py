@@ -88,7 +88,8 @@ def _cut(desk: Desk, principal: NodeId) -> Cut:
     """End what a principal holds."""
     call, house = desk.call, desk.house
     tokens = tokens_of(call, desk.file, principal)
-    if desk.by.accessor in tokens.live:
+    person = EntityId(name_of(principal)) if kind_of(principal) is NodeKind.PERSON else ""
+    if desk.by.accessor in tokens.live or person in call.actor().people:
         raise Conflict("that would end your own session: use one that is not in the case")
     leases = sum(house.leases.count_of(call.tx, hash_) for hash_ in tokens.live.values())
     for hash_ in tokens.live.values():
@@ -106,7 +107,8 @@ def _shut_out(call: Call, person: EntityId) -> None:
         return
     house.tokens.revoke_entity_before(call.tx, person, call.now_ns, call.now_ns)
     entity = house.identity.get(call.tx, person) or entity
-    disabled = msgspec.structs.replace(entity, disabled=True)
+    # From now on, what they had set up lets nobody in before another person wrote it again.
+    disabled = msgspec.structs.replace(entity, disabled=True, contained_ns=call.now_ns)
     house.identity.update(call.tx, disabled, call.now_ns)
 
 

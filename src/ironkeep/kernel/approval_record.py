@@ -19,8 +19,7 @@ from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Request
 from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token import Session, TokenRecord
-from ironkeep.kernel.token_store import StoredToken
+from ironkeep.kernel.token import Session
 
 MAX_DATA: Final = 65_536
 """Bytes of a request's data that are kept: a person is to read what they approve."""
@@ -31,7 +30,10 @@ _PARSE: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One person's approval. `people` are all that stand behind the token that gave it."""
+    """One person's approval. `people` are all that stand behind the token that gave it.
+
+    `key` is the authenticator that was touched for it.
+    """
 
     entity: EntityId
     name: str
@@ -39,6 +41,7 @@ class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
     people: tuple[str, ...]
     device: DeviceId = DeviceId("")
     touch: str = ""
+    key: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -68,6 +71,12 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     tries: int = 0
     approvals: tuple[Authorization, ...] = ()
     seen: dict[str, int] = {}
+    holders: tuple[str, ...] = ()
+
+    @property
+    def askers(self) -> tuple[str, ...]:
+        """The people whose limits on asking this counts for, its own person first."""
+        return self.holders or (self.entity,)
 
     @property
     def approved(self) -> bool:
@@ -133,12 +142,6 @@ def decision_of(kept: Kept) -> dict[str, Value]:
 def shown_data(kept: Kept) -> dict[str, Any]:
     """Return the data of a kept request, parsed."""
     return _PARSE.decode(kept.data)
-
-
-def people_of(record: TokenRecord) -> tuple[str, ...]:
-    """Return who stands behind a token: its entity, and who had it made."""
-    creator = record.creator if isinstance(record, StoredToken) else ""
-    return tuple(sorted({record.entity, creator} - {""}))
 
 
 def without_words(request: Request) -> tuple[dict[str, object], str, str]:

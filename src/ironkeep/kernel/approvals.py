@@ -8,8 +8,9 @@
 
 The wire shape is Vault's control groups: a read that needs approval answers with a wrapping token
 and its accessor; others authorise the accessor; unwrapping executes what was kept, once. Beyond
-Vault: people are told apart over the whole request, who asked never counts, nor who shares a device
-with them; approving takes the number on the screen of who asked, and the opener's own token.
+Vault: people are told apart over the whole request (kernel/approvers.py), who asked never counts,
+nor who shares a device with them; approving takes the number on the screen of who asked, and the
+opener's own token.
 
 What is kept lives as long as its wrapping token: it lapses, is revoked, and dies with everything
 that its requester issued, as that does.
@@ -31,7 +32,7 @@ from ironkeep.core.event import Value
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash
 from ironkeep.core.secret import Secret
-from ironkeep.core.step_up import STATEMENT
+from ironkeep.core.step_up import KEY, STATEMENT
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.approval_record import (
     KEPT,
@@ -39,20 +40,20 @@ from ironkeep.kernel.approval_record import (
     Kept,
     data_of,
     decision_of,
-    people_of,
     without_words,
 )
 from ironkeep.kernel.approval_standing import Asked, Standings
 from ironkeep.kernel.approver_touch import take_touch
+from ironkeep.kernel.approvers import Approvers
 from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.devices import Devices
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import with_chain
 from ironkeep.kernel.places import APPROVALS, StoreOf
 from ironkeep.kernel.plugin import Call, Request, Response, Unkept
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 from ironkeep.kernel.token_store import StoredToken
-from ironkeep.kernel.tokens import Tokens, creator_of
+from ironkeep.kernel.tokens import Tokens
 
 TTL_SECONDS: Final = 900
 """A request waits so long: who asked is still at the screen that shows the number."""
@@ -76,10 +77,13 @@ _GONE: Final = "no request waits under that accessor: it lapsed, was denied, or 
 class Approvals:
     """Keeps requests until enough people have approved them, and opens each once."""
 
-    def __init__(self, stores: StoreOf, tokens: Tokens, devices: Devices, alerts: Alerts) -> None:
+    def __init__(
+        self, stores: StoreOf, tokens: Tokens, approvers: Approvers, alerts: Alerts
+    ) -> None:
         self._stores: Final = stores
         self._tokens: Final = tokens
-        self._devices: Final = devices
+        self._approvers: Final = approvers
+        self.refusal: Final = approvers.refusal
         self._alerts: Final = alerts
         self.standings: Final = Standings(stores)
         self.on_ask: Final[list[Callable[[Tx, Kept], None]]] = []
@@ -96,11 +100,12 @@ class Approvals:
         session = call.actor()
         if not session.record.entity:
             raise PermissionDenied("ask for approval with a token of a person")
-        self._check_room(call.tx, session.record.entity, call.now_ns)
+        for person in session.payers:
+            self._check_room(call.tx, person, call.now_ns)
         token, kept = self._keep(call, session, guard, need, groups)
-        self.standings.asked(
-            call.tx, kept.entity, Asked(kept.accessor, kept.op, kept.path, call.now_ns)
-        )
+        asked = Asked(kept.accessor, kept.op, kept.path, call.now_ns)
+        for each in kept.askers:
+            self.standings.asked(call.tx, EntityId(each), asked)
         for listener in self.on_ask:
             listener(call.tx, kept)
         info = {
@@ -182,34 +187,13 @@ class Approvals:
         if not accessor.isalnum() or self._tokens.find_accessor(tx, accessor, now_ns) is None:
             return None
         raw = self._store(tx).get(f"request/{accessor}")
-        return None if raw is None else KEPT.decode(raw)
+        return None if raw is None else self._approvers.standing(tx, KEPT.decode(raw), now_ns)
 
     def waiting(self, tx: Tx, now_ns: int) -> list[Kept]:
         """Return every request that waits or is approved, the oldest first."""
         names = self._store(tx).list("request", MAX_WAITING)
         found = (self.find(tx, name, now_ns) for name in names)
         return sorted((each for each in found if each), key=lambda each: each.created_ns)
-
-    def refusal(self, tx: Tx, kept: Kept, session: Session) -> str:
-        """Return why a session may not decide on a request; "" when it may."""
-        record, people = session.record, set(people_of(session.record))
-        if not record.entity:
-            return "approving takes a token of a person"
-        if people & set(kept.people):
-            return "nobody approves their own request"
-        missing = [name for name in kept.groups if name not in session.policies]
-        if missing:
-            return f"approvers of this hold the policy {missing[0]!r}"
-        owner = self._owner(tx, record.device)
-        on_theirs = bool(record.device) and record.device == kept.device
-        if on_theirs or owner in kept.people or kept.owner in people:
-            return "nobody approves from a device of who asked: use your own"
-        for given in kept.approvals:
-            if people & set(given.people):
-                return "you have approved this request already"
-            if record.device and given.device == record.device:
-                return "somebody has approved this request from this device"
-        return ""
 
     def find_for(self, call: Call, accessor: str) -> Kept:
         """Return the request that the caller may decide on; raise NotFound or PermissionDenied."""
@@ -246,8 +230,8 @@ class Approvals:
         session = call.actor()
         record = session.record
         given = Authorization(
-            record.entity, session.name, call.now_ns, people_of(record), record.device,
-            evidence.get(STATEMENT, ""),
+            record.entity, session.name, call.now_ns, tuple(sorted(session.people)),
+            record.device, evidence.get(STATEMENT, ""), evidence.get(KEY, ""),
         )  # fmt: skip
         fresh = msgspec.structs.replace(kept, approvals=(*kept.approvals, given))
         self._save(call.tx, fresh)
@@ -263,7 +247,11 @@ class Approvals:
         self.standings.decided(
             call.tx, kept, call.actor().record.entity, call.now_ns, approved=False
         )
-        if self.standings.denied(call.tx, kept.entity, kept.accessor, call.now_ns):
+        often = [
+            self.standings.denied(call.tx, EntityId(person), kept.accessor, call.now_ns)
+            for person in kept.askers
+        ]
+        if any(often):
             self._alerts.raise_(
                 call.tx, "approval", "requests of one person were denied more than once",
                 call.now_ns, entity=kept.entity, device=kept.device, path=kept.path,
@@ -302,8 +290,8 @@ class Approvals:
             ttl_seconds=TTL_SECONDS,
             wraps=True,
             creation_path=request.path,
-            creator=creator_of(session),
         )
+        token = with_chain(token, session)
         # It opens nothing without the token that asked, so the answer releases nothing.
         secret, name, stored = self._tokens.write(call.tx, token, _SYS, call.entropy)
         data, reason, ticket = without_words(request)
@@ -314,13 +302,14 @@ class Approvals:
             data=data_of(data),
             session=session.hash,
             entity=record.entity,
-            people=people_of(record),
+            people=tuple(sorted(session.people)),
+            holders=session.payers,
             created_ns=call.now_ns,
             number=_LOWEST + int.from_bytes(call.entropy.token(8), "big") % _NUMBERS,
             need=need,
             guard=guard,
             device=record.device,
-            owner=self._owner(call.tx, record.device),
+            owner=self._approvers.owner(call.tx, record.device),
             wrap=request.wrap_ttl_seconds or 0,
             groups=tuple(groups),
             reason=reason,
@@ -329,7 +318,8 @@ class Approvals:
         self._save(call.tx, kept)
         store = self._store(call.tx)
         store.put(f"token/{name}", kept.accessor.encode())
-        store.put(f"mine/{kept.entity}/{kept.accessor}", b"")
+        for person in kept.askers:
+            store.put(f"mine/{person}/{kept.accessor}", b"")
         return Unkept(secret.reveal()), kept
 
     def _check_room(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
@@ -381,13 +371,9 @@ class Approvals:
                 (
                     f"request/{kept.accessor}",
                     f"token/{token}",
-                    f"mine/{kept.entity}/{kept.accessor}",
+                    *(f"mine/{person}/{kept.accessor}" for person in kept.askers),
                 )
             )
-
-    def _owner(self, tx: Tx, device: str) -> str:
-        found = self._devices.get(tx, device) if device else None  # type: ignore[arg-type]
-        return "" if found is None else found.owner
 
     def _save(self, tx: Tx, kept: Kept) -> None:
         self._store(tx).put(f"request/{kept.accessor}", KEPT.encode(kept))

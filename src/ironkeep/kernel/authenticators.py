@@ -23,6 +23,7 @@ from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.places import StoreOf
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Made
 
 PLACE: Final = "sys/authenticators"
 MAX_ACTIVE: Final = 16
@@ -45,7 +46,7 @@ class Authenticator(msgspec.Struct, frozen=True, omit_defaults=True):
     """One authenticator. `key` is a COSE key; times are POSIX nanoseconds.
 
     `eligible` says that it can be copied to a cloud account, `backed_up` that it was.
-    `bound_by` is how it came: an invitation, a touch of another one, a recovery.
+    `bound_by` is how it came: an invitation, a touch of another one, a recovery; `made` by whom.
     """
 
     id: bytes
@@ -62,6 +63,7 @@ class Authenticator(msgspec.Struct, frozen=True, omit_defaults=True):
     state: Literal["active", "removed"] = "active"
     removed_ns: int = 0
     why: str = ""
+    made: Made = Made()
 
     @property
     def active(self) -> bool:
@@ -110,6 +112,10 @@ class Authenticators:
     def of(self, tx: Tx, entity: EntityId) -> list[Authenticator]:
         """Return a person's authenticators that may be used, the oldest first."""
         return [each for each in self.ever(tx, entity) if each.active]
+
+    def made(self, tx: Tx, entity: EntityId) -> tuple[Made, ...]:
+        """Return by whom a person's authenticators came, for the chain of what they log in to."""
+        return tuple(each.made for each in self.of(tx, entity))
 
     def bind(self, tx: Tx, authenticator: Authenticator) -> None:
         """Add an authenticator; raise Conflict when its credential was ever bound to anybody.

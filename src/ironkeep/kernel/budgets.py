@@ -15,7 +15,7 @@ the last place. Time is the later of the clock and the last charge, so a clock t
 opens nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -27,6 +27,23 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.ports import Row
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.barrier import DueRecord, Store
+from ironkeep.kernel.budget_record import (
+    ALL,
+    DAY,
+    DEVICE,
+    HOUR,
+    HOUSE,
+    MONTH,
+    PERSON,
+    SLOT,
+    TEAM,
+    WEIGHTS,
+    Charge,
+    Defaults,
+    Subject,
+    Sums,
+    limits_in_force,
+)
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import BUDGETS, StoreOf, segment
@@ -34,99 +51,15 @@ from ironkeep.kernel.record import Codec
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 
-PERSON: Final = "entity"
-DEVICE: Final = "device"
-TEAM: Final = "team"
-HOUSE: Final = "house"
-KINDS: Final = (PERSON, DEVICE, TEAM, HOUSE)
-ALL: Final = "all"
-"""The id of the one subject of kind house."""
-
-HOUR: Final = 3_600
-DAY: Final = 24 * HOUR
-MONTH: Final = 30 * DAY
-WEIGHTS: Final[Mapping[SecretClass, int]] = {
-    SecretClass.OPEN: 1,
-    SecretClass.GUARDED: 3,
-    SecretClass.TWO_PERSON: 5,
-    SecretClass.CUSTODY: 5,
-}
-SOFT: Final = 70
-"""Percent of a limit past which a read takes a touch, by default; 100 is never."""
-SLOT: Final = 600
-"""Seconds in which charges are summed: a window reaches back this much further at the most."""
 MAX_MANIFEST: Final = 1_000
 MAX_FREE: Final = 4_096
 """Secrets of one session that are known to be free; past it they are looked up anew."""
-MAX_LIMIT: Final = 1_000_000
 MAX_RAISE_SECONDS: Final = 7 * DAY
 
 UNLISTED: Final = "the path is not in its manifest, which whoever set it can extend"
 
 _SLOT_NS: Final = SLOT * SECOND_NS
 _LIMITS: Final = "limits"
-
-
-class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Weights that may be charged in an hour, a day and 30 days; 0 is no limit."""
-
-    hour: int = 0
-    day: int = 0
-    month: int = 0
-
-    def windows(self) -> tuple[tuple[str, int, int], ...]:
-        """Return (name, seconds, limit) of each window that has a limit."""
-        every = (("hour", HOUR, self.hour), ("day", DAY, self.day), ("30 days", MONTH, self.month))
-        return tuple(each for each in every if each[2])
-
-
-class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The limits of each kind of subject that has none of its own; `soft` in percent of each."""
-
-    entity: Limits = Limits(10, 25, 60)
-    device: Limits = Limits(10, 25, 60)
-    team: Limits = Limits()
-    house: Limits = Limits()
-    soft: int = SOFT
-
-    def of(self, kind: str) -> Limits:
-        """Return those of a kind."""
-        limits: Limits = getattr(self, kind)
-        return limits
-
-
-class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is set for one subject. `raised` holds until `raised_until_ns`.
-
-    With a `manifest` (API paths below their mounts, as `mount uuid/path`) it is a machine: it may
-    read these as often as it likes, and nothing else.
-    """
-
-    limits: Limits | None = None
-    raised: Limits | None = None
-    raised_until_ns: int = 0
-    reason: str = ""
-    manifest: tuple[str, ...] = ()
-
-
-class Charge(msgspec.Struct, frozen=True):
-    """The last time that a secret was charged to a subject."""
-
-    time_ns: int
-    weight: int
-
-
-class Sums(msgspec.Struct, frozen=True):
-    """Weights by slot of time, in order of time; `time_ns` is the latest charge."""
-
-    time_ns: int
-    slots: tuple[tuple[int, int], ...] = ()
-
-    def within(self, now_ns: int, seconds: int) -> int:
-        """Return the weights charged in the last seconds, and in the slot where they begin."""
-        first = (now_ns - seconds * SECOND_NS) // _SLOT_NS
-        return sum(weight for slot, weight in self.slots if slot >= first)
-
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -157,12 +90,20 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One read: of which secret, its name in rows, its weight, when."""
+    """One read: of which secret, its weight, when."""
 
     secret: str
-    name: str
     weight: int
     now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """A subject to be charged, and `by` what else than its own tokens, "" for these."""
+
+    kind: str
+    who: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +159,12 @@ class Budgets:
         Reading it again within the hour is free, and costs one look into memory.
         """
         record = session.record
-        if not (record.entity or record.device) and not self._has_fuse(tx):
+        if not (session.payers or record.device) and not self._has_fuse(tx):
             return FREE
         if now_ns < session.free.get(secret, 0):
             return FREE
-        read = _Read(secret, _digest(secret), WEIGHTS[guard], now_ns)
-        costs = [self._cost(tx, *subject, read) for subject in self._subjects(tx, session)]
+        read = _Read(secret, WEIGHTS[guard], now_ns)
+        costs = [self._cost(tx, each, read) for each in self._subjects(tx, session)]
         if all(cost.free_until_ns for cost in costs):
             if len(session.free) >= MAX_FREE:
                 session.free.clear()
@@ -242,21 +183,22 @@ class Budgets:
             self._known.stamp = stamp
         return self._known.fuse
 
-    def _cost(self, tx: Tx, kind: str, who: str, read: "_Read") -> "_Cost":
+    def _cost(self, tx: Tx, charged: "_Charged", read: "_Read") -> "_Cost":
         """Return what a read costs one subject."""
         store, now_ns = self._stores(tx, BUDGETS), read.now_ns
+        kind, who, name = charged.kind, charged.who, _digest(read.secret + charged.by)
         defaults = self._defaults(store)
         subject = self.subject(tx, kind, who)
         if subject.manifest:
             listed = read.secret in subject.manifest
             return _Cost(over="" if listed else f"{kind} {who} is a machine: {UNLISTED}")
-        windows = _limits(subject, defaults.of(kind), now_ns).windows()
+        windows = limits_in_force(subject, defaults.of(kind), now_ns).windows()
         if not windows:
             return _Cost(now_ns + HOUR * SECOND_NS)
         where = _where(kind, who)
         sums = _read(store, f"sum/{where}", _SUMS) or Sums(0)
         time_ns = max(now_ns, sums.time_ns)
-        last = _read(store, f"charge/{where}/{read.name}", _CHARGE)
+        last = _read(store, f"charge/{where}/{name}", _CHARGE)
         if last is not None and time_ns - last.time_ns < HOUR * SECOND_NS:
             return _Cost(last.time_ns + HOUR * SECOND_NS)
         after = _moved(sums, last, read.weight, time_ns)
@@ -265,7 +207,7 @@ class Budgets:
             (_over(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), ""
         )
         near = any(sum_ * 100 > limit * defaults.soft for sum_, _, limit in used)
-        return _Cost(0, over, near, Move(where, read.name, after, Charge(time_ns, read.weight)))
+        return _Cost(0, over, near, Move(where, name, after, Charge(time_ns, read.weight)))
 
     def charge(self, tx: Tx, assessment: Assessment) -> None:
         """Write what was assessed, in the transaction that a refusal keeps."""
@@ -279,7 +221,9 @@ class Budgets:
     def usage(self, tx: Tx, kind: str, who: str, now_ns: int) -> list[Usage]:
         """Return what a subject has used of each window that has a limit."""
         store = self._stores(tx, BUDGETS)
-        limits = _limits(self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns)
+        limits = limits_in_force(
+            self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns
+        )
         sums = _read(store, f"sum/{_where(kind, who)}", _SUMS) or Sums(0)
         time_ns = max(now_ns, sums.time_ns)
         return [
@@ -325,40 +269,30 @@ class Budgets:
             self._known.row = row
         return self._known.defaults
 
-    def _subjects(self, tx: Tx, session: Session) -> list[tuple[str, str]]:
-        """Return who is charged: the house always, and who and what is behind the token."""
+    def _subjects(self, tx: Tx, session: Session) -> list["_Charged"]:
+        """Return who is charged: the house, the people who had the token, and its device.
+
+        Of these people the nearest comes first; past one with limits or a manifest of its own
+        nobody is asked: somebody has made it a subject, and what it reads is not its maker's.
+        """
         record = session.record
-        found = [(HOUSE, ALL)]
-        if record.entity:
-            found.append((PERSON, record.entity))
-            team = self._team(tx, record.entity)
+        found = {_Charged(HOUSE, ALL): None}
+        for person in session.payers:
+            # Whoever holds a token that was handed out may be anybody: it reads a secret anew.
+            by = "" if person == record.entity else f"\0{record.entity or session.hash}"
+            found[_Charged(PERSON, person, by)] = None
+            team = self._team(tx, person)
             if team:
-                found.append((TEAM, team))
+                found[_Charged(TEAM, team)] = None
+            if self.subject(tx, PERSON, person) != Subject():
+                break
         if record.device:
-            found.append((DEVICE, record.device))
-        return found
+            found[_Charged(DEVICE, record.device)] = None
+        return list(found)
 
     def _team(self, tx: Tx, entity: EntityId) -> str:
         known = self._identity.get(tx, entity)
         return known.metadata.get(TEAM, "") if known is not None else ""
-
-
-def check_soft(percent: int) -> None:
-    """Raise InvalidRequest for what is no part of a limit."""
-    if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
-        raise InvalidRequest("the soft limit is 0 to 100 percent of the hard one")
-
-
-def check_limits(limits: Limits) -> None:
-    """Raise InvalidRequest for limits that are none."""
-    if any(not 0 <= value <= MAX_LIMIT for value in (limits.hour, limits.day, limits.month)):
-        raise InvalidRequest(f"a limit is 0 (none) to {MAX_LIMIT}")
-
-
-def _limits(subject: Subject, default: Limits, now_ns: int) -> Limits:
-    if subject.raised is not None and now_ns < subject.raised_until_ns:
-        return subject.raised
-    return default if subject.limits is None else subject.limits
 
 
 def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:

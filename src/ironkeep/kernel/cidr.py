@@ -62,6 +62,46 @@ def inside(remote: str, networks: tuple[Network, ...]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ranges that lie in both lists; an empty list is every address.
+
+    Raise InvalidRequest when they have no address in common: a token bound so is of no use. Two
+    ranges are apart, or one lies in the other, so one walk over both lists in order finds all.
+    """
+    if not some or not others:
+        return some or others
+    found: list[Network] = []
+    for version in (4, 6):
+        ours, theirs = (_collapsed(each, version) for each in (some, others))
+        while ours and theirs:
+            narrow, wide = sorted((ours[-1], theirs[-1]), key=_size)
+            if _holds(wide, narrow):
+                found.append(narrow)
+            # Both lists are worked off from their ends: what begins later is done with.
+            (ours if _first(ours[-1]) >= _first(theirs[-1]) else theirs).pop()
+    if not found:
+        raise InvalidRequest("the addresses asked for lie outside those of your own token")
+    return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, _first(each))))
+
+
+def _collapsed(texts: tuple[str, ...], version: int) -> list[Network]:
+    """Return the ranges of one IP version in order of address, none within another."""
+    of_it = [each for each in parse_cidrs(texts) if each.version == version]
+    return list(ipaddress.collapse_addresses(of_it))  # type: ignore[type-var]
+
+
+def _holds(wide: Network, narrow: Network) -> bool:
+    return _first(wide) <= _first(narrow) < _first(wide) + _size(wide)
+
+
+def _first(network: Network) -> int:
+    return int(network.network_address)
+
+
+def _size(network: Network) -> int:
+    return int(network.num_addresses)
+
+
 def parse_address(remote: str) -> Address | None:
     """Return the address in "1.2.3.4", "1.2.3.4:5", "::1" or "[::1]:5"; None when there is none.
 

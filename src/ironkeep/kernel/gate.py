@@ -6,6 +6,7 @@ from typing import Final
 from ironkeep.core.event import Entry
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.approvals import Approvals
+from ironkeep.kernel.approvers import Approvers
 from ironkeep.kernel.authenticators import Authenticators
 from ironkeep.kernel.budgets import Budgets
 from ironkeep.kernel.classes import Classes
@@ -44,7 +45,8 @@ class Gate:
         self.step_ups: Final = StepUps(stores, self.authenticators)
         tokens.on_ended.append(self.step_ups.ended)
         self.budgets: Final = Budgets(stores, identity)
-        self.approvals: Final = Approvals(stores, tokens, self.devices, self.alerts)
+        approvers = Approvers(identity, self.devices, self.authenticators)
+        self.approvals: Final = Approvals(stores, tokens, approvers, self.alerts)
         self.guards: Final = Guards(
             self.classes, self.alerts, self.budgets, self.approvals, self.step_ups, address
         )

@@ -9,7 +9,7 @@ record as a tombstone, because its revocation epoch must outlive it: tokens that
 exist. Source: Vault, "Identity: entities and aliases"; the limits on metadata are Vault's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -31,6 +31,8 @@ MAX_METADATA_KEY: Final = 128
 MAX_METADATA_VALUE: Final = 512
 MAX_NAME: Final = 512
 """Characters of an entity's or an alias's name: mail addresses and subject names fit."""
+MAX_HANDS: Final = 256
+"""Of one entity: the latest; they are in its one record, and read with it."""
 MAX_ALIASES: Final = 256
 """Of one entity: all are in its one record."""
 KIND: Final = "entity"
@@ -51,7 +53,11 @@ class Alias(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person or machine. Tokens issued at or before `revoked_ns` are dead. Times as in Alias."""
+    """A person or machine. Tokens issued at or before `revoked_ns` are dead. Times as in Alias.
+
+    At or before `contained_ns`, so are those that only came through what this person had set up.
+    `hands` are the other people who ever stood behind a token of it (kernel/people.py).
+    """
 
     id: EntityId
     name: str
@@ -63,6 +69,8 @@ class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
     disabled: bool = False
     revoked_ns: int = 0
     deleted_ns: int = 0
+    contained_ns: int = 0
+    hands: tuple[EntityId, ...] = ()
 
     @property
     def templates(self) -> TemplateContext:
@@ -91,23 +99,30 @@ class Identity:
         metadata: Mapping[str, str],
         now_ns: int,
         entropy: Entropy,
+        people: Collection[EntityId] = (),
     ) -> Entity:
         """Return the entity that alias at mount belongs to, made when this is its first login.
 
-        Raise PermissionDenied when it is disabled.
+        `people` are the others who stand behind the login: the entity remembers them. Raise
+        PermissionDenied when it is disabled.
         """
         entity = self.by_alias(tx, mount, alias)
         if entity is None:
             made = Alias(uuid(entropy.token(16)), mount, alias, now_ns, now_ns, dict(metadata))
-            return self.create(tx, now_ns, entropy, aliases=(made,))
+            entity = self.create(tx, now_ns, entropy, aliases=(made,))
         if entity.disabled:
             raise PermissionDenied("permission denied")
         known = next(item for item in entity.aliases if (item.mount, item.name) == (mount, alias))
-        if known.metadata == metadata:
+        hands = tuple(dict.fromkeys((*entity.hands, *sorted(set(people) - {entity.id}))))
+        hands = hands[-MAX_HANDS:]
+        if known.metadata == metadata and hands == entity.hands:
             return entity
-        fresh = msgspec.structs.replace(known, metadata=dict(metadata), updated_ns=now_ns)
+        fresh = known
+        if known.metadata != metadata:
+            fresh = msgspec.structs.replace(known, metadata=dict(metadata), updated_ns=now_ns)
         aliases = tuple(fresh if item is known else item for item in entity.aliases)
-        return self._save(tx, msgspec.structs.replace(entity, aliases=aliases), now_ns)
+        changed = msgspec.structs.replace(entity, aliases=aliases, hands=hands)
+        return self._save(tx, changed, now_ns)
 
     def create(
         self,
@@ -144,7 +159,8 @@ class Identity:
     def update(self, tx: Tx, entity: Entity, now_ns: int) -> Entity:
         """Replace an entity's name, metadata, policies, aliases and whether it is disabled.
 
-        `revoked_ns` never goes back. Raise NotFound when it is gone, Conflict on a taken name.
+        `revoked_ns` and `contained_ns` never go back. Raise NotFound when it is gone, Conflict on a
+        taken name.
         """
         before = self.get(tx, entity.id)
         if before is None:
@@ -163,7 +179,10 @@ class Identity:
             self._claim(store, alias, entity.id)
         revoked = max(entity.revoked_ns, before.revoked_ns)
         policies = normalise_names(entity.policies, add_default=False)
-        changed = msgspec.structs.replace(entity, revoked_ns=revoked, policies=policies)
+        contained = max(entity.contained_ns, before.contained_ns)
+        changed = msgspec.structs.replace(
+            entity, revoked_ns=revoked, contained_ns=contained, policies=policies
+        )
         return self._save(tx, changed, now_ns)
 
     def delete(self, tx: Tx, entity: EntityId, now_ns: int) -> None:

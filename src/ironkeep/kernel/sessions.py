@@ -6,12 +6,13 @@ is still the same object. They are looked up again whenever anything has changed
 time and address are checked on every call.
 
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
-key; (2) is before its expiry; (3) was issued after the epochs of the house, of its entity and of
-whoever asked for it; (4) has an entity that is there and not disabled, if it names one; (5) is not
-spent.
+key; (2) is before its expiry; (3) was issued after the epochs of the house and of its holders, the
+people who had it in their hands; (4) has holders who are there and not disabled; (5) was issued
+after everybody else who stands behind it was last contained; (6) is not spent. Where it may be used
+from is bound by its own addresses and by those of each parent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.builtin import ROOT_POLICY_NAME
@@ -46,7 +47,7 @@ class _Derived:
     session: Session
     expires_ns: int
     rows: tuple[tuple[bytes, Row | None], ...]
-    networks: tuple[Network, ...]
+    networks: tuple[tuple[Network, ...], ...]
     stamp: int = 0
 
     def holds(self, tx: Tx) -> bool:
@@ -61,14 +62,21 @@ class _Derived:
         self.stamp = stamp
         return True
 
+    def is_inside(self, remote: str) -> bool:
+        """Return whether an address is in every list of ranges that binds the session."""
+        return all(inside(remote, each) for each in self.networks)
+
 
 @dataclass(slots=True)
 class _Life:
-    """What is learnt while walking up from a token."""
+    """What is learnt while walking up from a token; people and holders in the order met."""
 
     rows: dict[bytes, Row | None]
     expires_ns: int
     epoch_ns: int
+    networks: dict[tuple[str, ...], None] = field(default_factory=dict)
+    holders: dict[EntityId, None] = field(default_factory=dict)
+    people: set[EntityId] = field(default_factory=set)
 
 
 class Sessions:
@@ -99,7 +107,7 @@ class Sessions:
                 known is not None
                 and known.holds(tx)
                 and now_ns < known.expires_ns
-                and (not known.networks or inside(remote, known.networks))
+                and (not known.networks or known.is_inside(remote))
             ):
                 return known.session
         return self._derive(tx, token, now_ns, remote, resuming=resuming)
@@ -152,7 +160,7 @@ class Sessions:
             known = self._build(tx, name, record, life)
         if now_ns >= known.expires_ns:
             raise _refused()
-        if known.networks and not inside(remote, known.networks):
+        if not known.is_inside(remote):
             raise _refused()
         if known.session.record.num_uses != SPENT:
             self._keep(digest, known)
@@ -204,18 +212,24 @@ class Sessions:
             raise _refused()
         if record.expires_ns:
             life.expires_ns = min(life.expires_ns, record.expires_ns)
-        if record.entity:
-            entity = self._owner(tx, record.entity, record, life)
+        if record.bound_cidrs:
+            life.networks[record.bound_cidrs] = None
+        for holder in record.holders:
+            entity = self._look_up(tx, holder, life)
             if entity is None or entity.disabled or entity.deleted_ns:
                 raise _refused()
-        if record.creator and record.creator != record.entity:
-            self._owner(tx, record.creator, record, life)
+            if record.issued_ns <= entity.revoked_ns:
+                raise _refused()
+        for person in record.set_up:
+            entity = self._look_up(tx, person, life)
+            if entity is not None and record.issued_ns <= entity.contained_ns:
+                raise _refused()
+        life.holders.update(dict.fromkeys(record.holders))
+        life.people.update(record.people)
 
-    def _owner(self, tx: Tx, owner: EntityId, record: StoredToken, life: _Life) -> Entity | None:
-        key, row, entity = self._identity.stored(tx, owner)
+    def _look_up(self, tx: Tx, person: EntityId, life: _Life) -> Entity | None:
+        key, row, entity = self._identity.stored(tx, person)
         life.rows[key] = row
-        if entity is not None and record.issued_ns <= entity.revoked_ns:
-            raise _refused()
         return entity
 
     def _build(self, tx: Tx, name: TokenHash, record: StoredToken, life: _Life) -> _Derived:
@@ -231,10 +245,12 @@ class Sessions:
         names = tuple(sorted({*record.policies, *extra}))
         compiled = self._policies.acl(tx, names, templates, holder)
         session = Session(
-            name, record, record.display_name, names, extra, compiled.acl, root, compiled.verdicts
-        )
+            name, record, record.display_name, names, extra, compiled.acl, root, compiled.verdicts,
+            frozenset(life.people), tuple(life.holders),
+        )  # fmt: skip
         rows = (*life.rows.items(), *compiled.rows)
-        return _Derived(session, life.expires_ns, rows, parse_cidrs(record.bound_cidrs))
+        networks = tuple(parse_cidrs(each) for each in life.networks)
+        return _Derived(session, life.expires_ns, rows, networks)
 
 
 def _refused() -> PermissionDenied:

@@ -28,6 +28,18 @@ DEFAULT_TTL_SECONDS: Final = 768 * 3600
 """Vault's own default for lease durations: 32 days."""
 
 
+class Made(msgspec.Struct, frozen=True, omit_defaults=True):
+    """By which people something was made that gives tokens, and when it was written last.
+
+    A role, a secret id, a password or an invitation. `at_ns` is POSIX nanoseconds; `holders` are
+    those of the people who wrote it with their own hands, and so know it.
+    """
+
+    people: tuple[EntityId, ...] = ()
+    at_ns: int = 0
+    holders: tuple[EntityId, ...] = ()
+
+
 class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is stored of a service token, and what a batch token carries. Never the token itself.
 
@@ -93,6 +105,10 @@ class TokenSpec:
     warnings: tuple[str, ...] = ()
     device: DeviceId = DeviceId("")
     peer: str = ""
+    made: tuple[Made, ...] = ()
+    """Everything that the login stands on and somebody made: each a reason to count as them."""
+    makers: tuple[EntityId, ...] = ()
+    """People who handed this very token out, or what it is had for: the reads are theirs too."""
 
 
 @dataclass(slots=True)
@@ -110,5 +126,9 @@ class Session:
     acl: Acl
     root: bool
     verdicts: Verdicts
+    people: frozenset[EntityId] = frozenset()
+    """Everybody who stands behind the token (kernel/people.py); empty when it names nobody."""
+    payers: tuple[EntityId, ...] = ()
+    """Of these, its own person and those who handed it out: their budgets are charged."""
     free: dict[str, int] = field(default_factory=dict)
     """Secrets that cost no budget, until when: they were read within the hour (kernel/budgets)."""

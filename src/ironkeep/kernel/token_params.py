@@ -13,10 +13,11 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.kernel.cidr import parse_cidrs
 from ironkeep.kernel.fields import CommaList, Duration
-from ironkeep.kernel.plugin import Mount
+from ironkeep.kernel.people import made_again, made_by
+from ironkeep.kernel.plugin import Call, Mount
 from ironkeep.kernel.policies import normalise_names
 from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token import TokenSpec, TokenType
+from ironkeep.kernel.token import Made, TokenSpec, TokenType
 from ironkeep.kernel.token_rules import MAX_CIDRS, MAX_POLICIES
 
 TYPES: Final = frozenset({"default", "service", "batch", "default-service", "default-batch"})
@@ -65,7 +66,10 @@ class TokenParamsInput:
 
 
 class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept; lengths are seconds, 0 the mount's default. `old` names the aliases used."""
+    """What is kept; lengths are seconds, 0 the mount's default. `old` names the aliases used.
+
+    `made` says by whom: of a role, everybody who wrote it; of a user, who set the password.
+    """
 
     token_ttl: int = 0
     token_max_ttl: int = 0
@@ -77,6 +81,16 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
     token_period: int = 0
     token_type: str = "default"  # noqa: S105 - a kind, not a token
     old: tuple[str, ...] = ()
+    made: Made = Made()
+
+    def of_role(self, given: TokenParamsInput, call: Call) -> "TokenParams":
+        """Return a role's parameters as the call changes them; errors as `changed`.
+
+        A role may be written to let anybody in, so whoever wrote it stands behind its tokens.
+        """
+        changed = self.changed(given, call.raw)
+        by = made_by(call.session, call.now_ns)
+        return msgspec.structs.replace(changed, made=made_again(self.made, by))
 
     def changed(self, given: TokenParamsInput, raw: Mapping[str, Any]) -> "TokenParams":
         """Return these parameters with what was given; raw tells which names were used.
@@ -133,6 +147,7 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
             num_uses=self.token_num_uses,
             bound_cidrs=self.token_bound_cidrs,
             no_default_policy=self.token_no_default_policy,
+            made=(self.made,),
             **who,
         )
 
@@ -148,7 +163,7 @@ def login_name(mount: Mount, alias: str) -> str:
     return f"{mount.accessor}/{alias}"
 
 
-_NAMES: Final = tuple(name for name in TokenParams.__struct_fields__ if name != "old")
+_NAMES: Final = tuple(name for name in TokenParams.__struct_fields__ if name not in {"old", "made"})
 _NEW: Final = {
     "ttl": "token_ttl",
     "max_ttl": "token_max_ttl",

@@ -43,14 +43,30 @@ _PERSON: Final = b"ironkeep-tokn-v1"
 class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     """A token's record with what only its keeper needs.
 
-    `max_ttl_seconds` is the role's limit on renewals. `creator` is who asked for the token: an
-    orphan has no entity of its own, and yet dies with everything that its creator issued.
-    `renewed_seconds` is what the last renewal with an increment gave, 0 for none.
+    `max_ttl_seconds` is the role's limit on renewals. `creator` is the person who asked for the
+    token: an orphan has no entity of its own, and yet dies with everything that its creator issued.
+    `makers` are the creator's creators and whoever handed out what it was logged in with; `set_up`
+    wrote the roles that it came through (kernel/people.py). Rows from before these were kept have
+    neither. `renewed_seconds` is what the last renewal with an increment gave, 0 for none.
     """
 
     max_ttl_seconds: int = 0
     creator: EntityId = EntityId("")
     renewed_seconds: int = 0
+    makers: tuple[EntityId, ...] = ()
+    set_up: tuple[EntityId, ...] = ()
+
+    @property
+    def holders(self) -> tuple[EntityId, ...]:
+        """The people who have had the token in their hands: its own first, then its makers."""
+        found = dict.fromkeys((self.entity, self.creator, *self.makers))
+        found.pop(EntityId(""), None)
+        return tuple(found)
+
+    @property
+    def people(self) -> tuple[EntityId, ...]:
+        """Everybody who stands behind the token, as far as its own row says."""
+        return tuple(dict.fromkeys((*self.holders, *self.set_up)))
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -144,7 +160,7 @@ class TokenStore:
         store.put(f"accessor/{record.accessor}", token.encode())
         if record.parent:
             store.put(f"child/{record.parent}/{token}", b"")
-        for owner in {record.entity, record.creator} - {""}:
+        for owner in record.holders:
             store.put(f"owner/{segment(owner)}/{token}", b"")
 
     def save(self, tx: Tx, token: TokenHash, record: StoredToken, due_ns: int) -> None:
@@ -158,7 +174,7 @@ class TokenStore:
         store.delete(f"accessor/{record.accessor}")
         if record.parent:
             store.delete(f"child/{record.parent}/{token}")
-        for owner in {record.entity, record.creator} - {""}:
+        for owner in record.holders:
             store.delete(f"owner/{segment(owner)}/{token}")
 
     def adopt(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
@@ -176,7 +192,10 @@ class TokenStore:
         return [TokenHash(name) for name in self._of(tx).part("id", number)]
 
     def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
-        """Return the hashes of the service tokens that are an entity's, or were asked for by it."""
+        """Return the hashes of the service tokens that are an entity's, or that it handed out.
+
+        Those of creators' creators are among them: an index entry is kept for each holder.
+        """
         return [TokenHash(name) for name in self._of(tx).list(f"owner/{segment(entity)}")]
 
     def accessors(self, tx: Tx) -> list[TokenAccessor]:

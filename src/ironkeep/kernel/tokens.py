@@ -18,9 +18,11 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import PARTS, DueRecord
 from ironkeep.kernel.batch_token import is_batch, open_token, seal_token
+from ironkeep.kernel.cidr import narrowed
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.leases import Lease, Leases
 from ironkeep.kernel.lifetimes import SECOND_NS, SYSTEM, Limits, lifetime, limits_of
+from ironkeep.kernel.people import people_of_spec, require_uncontained, with_chain
 from ironkeep.kernel.places import StoreOf
 from ironkeep.kernel.plugin import Mount
 from ironkeep.kernel.policies import Policies, normalise_names
@@ -102,9 +104,11 @@ class Tokens:
         entity, identity_policies = spec.entity, tuple[str, ...]()
         if spec.alias:
             known = self._identity.login(
-                tx, mount.accessor, spec.alias, spec.alias_metadata, now_ns, entropy
-            )
+                tx, mount.accessor, spec.alias, spec.alias_metadata, now_ns, entropy,
+                people_of_spec(spec, creator),
+            )  # fmt: skip
             entity, identity_policies = known.id, known.policies
+        require_uncontained(self._identity, tx, spec.made, entity)
         policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
         check_policies(policies, mount)
         limits = limits_of(mount.config, self.limits)
@@ -128,15 +132,15 @@ class Tokens:
             explicit_max_ttl_seconds=spec.explicit_max_ttl_seconds,
             period_seconds=spec.period_seconds,
             # A root token without expiry is not bound to addresses: it is the way back in.
-            bound_cidrs=spec.bound_cidrs if seconds else (),
+            bound_cidrs=_bounds(spec, creator) if seconds else (),
             role=spec.role,
             mount=mount.accessor,
             device=spec.device,
             peer=spec.peer,
             # The mount's limit goes along: whatever renews the token need not know the mount.
             max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
-            creator=creator_of(creator),
         )
+        record = with_chain(record, creator, spec.made, spec.makers)
         if self._sessions.depth(tx, record) > MAX_ANCESTORS:
             raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
         unknown = [name for name in policies if not self._policies.exists(tx, name)]
@@ -380,10 +384,7 @@ class Tokens:
         return self._leases.end_token(tx, name, now_ns)
 
 
-def creator_of(session: Session | None) -> EntityId:
-    """Return the entity to be held to account for what session asks for, "" for none."""
-    if session is None:
-        return EntityId("")
-    record = session.record
-    own = record.entity
-    return own or (record.creator if isinstance(record, StoredToken) else own)
+def _bounds(spec: TokenSpec, creator: Session | None) -> tuple[str, ...]:
+    """Return the address ranges of a new token: it is bound at least as what asked for it is."""
+    own = creator.record.bound_cidrs if creator is not None else ()
+    return narrowed(own, spec.bound_cidrs)

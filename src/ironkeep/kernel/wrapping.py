@@ -6,10 +6,11 @@ An answer that releases a secret of a segment is kept under the keys of the segm
 and gone with it.
 
 The wrapping token is a token like others, with the fixed policy `response-wrapping`, so it has an
-accessor, expires, can be revoked, and dies with everything of the person who had the response
-wrapped. Opening removes it in the same transaction: of two that race in one batch the second finds
-nothing. Source: Vault, "Response wrapping". Whoever unwraps should check `creation_path` first: it
-tells where the token came from, and a token that was opened on the way and wrapped anew comes from
+accessor, expires, can be revoked, and dies with everything of the people who had the response
+wrapped or moved it since. Opening removes it in the same transaction: of two that race in one batch
+the second finds nothing. Source: Vault, "Response wrapping". Whoever unwraps should check
+`creation_path` first: it tells where the token came from, and a token that was opened on the way
+and wrapped anew comes from
 sys/wrapping/wrap. What a device's session had wrapped opens over an enrolled device's connection
 alone, any person's: a token on its way can be stolen like every other.
 """
@@ -25,14 +26,16 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import DeviceId, MountUuid, TokenAccessor, TokenHash
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import inside, parse_cidrs
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import with_chain
 from ironkeep.kernel.places import WRAPPING, StoreOf
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.segments import Segments
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session
 from ironkeep.kernel.token_store import StoredToken
-from ironkeep.kernel.tokens import Tokens, creator_of
+from ironkeep.kernel.tokens import Tokens
 
 MAX_TTL_SECONDS: Final = DEFAULT_TTL_SECONDS
 """A wrapped answer is a secret on its way; nothing travels longer than a token lives."""
@@ -98,27 +101,52 @@ class Wrapping:
             body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor,
             named_accessor=named_accessor,
         )  # fmt: skip
-        device = session.record.device if session is not None else DeviceId("")
-        return self._keep(tx, wrapped, now_ns, entropy, session, device)
+        own = session.record if session is not None else None
+        record = StoredToken(
+            accessor=TokenAccessor(""),
+            policies=(RESPONSE_WRAPPING_POLICY_NAME,),
+            path=creation_path,
+            issued_ns=now_ns,
+            expires_ns=now_ns + ttl_seconds * SECOND_NS,
+            orphan=True,
+            renewable=False,
+            ttl_seconds=ttl_seconds,
+            explicit_max_ttl_seconds=ttl_seconds,
+            wraps=True,
+            creation_path=creation_path,
+            device=own.device if own is not None else DeviceId(""),
+            bound_cidrs=own.bound_cidrs if own is not None else (),
+        )
+        return self._keep(tx, wrapped, with_chain(record, session), now_ns, entropy)
 
-    def unwrap(self, tx: Tx, token: Secret, now_ns: int) -> Wrapped:
+    def unwrap(self, tx: Tx, token: Secret, now_ns: int, remote: str = "") -> Wrapped:
         """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing.
 
-        Raise Sealed while the answer is of a segment that is; it stays then.
+        That is also so from an address outside the ranges of the token that had it wrapped. Raise
+        Sealed while the answer is of a segment that is; it stays then.
         """
-        name, _, found = self._find(tx, token, now_ns)
-        wrapped = self._opened(tx, found)
-        self._tokens.revoke(tx, name, now_ns)
-        return wrapped
+        return self._take(tx, token, now_ns, remote)[1]
 
     def rewrap(
-        self, tx: Tx, token: Secret, now_ns: int, entropy: Entropy, session: Session | None = None
+        self,
+        tx: Tx,
+        token: Secret,
+        now_ns: int,
+        entropy: Entropy,
+        session: Session | None = None,
+        remote: str = "",
     ) -> dict[str, Any]:
-        """Move what token keeps behind a new token of the same length; errors as `unwrap`."""
-        device = self.device(tx, token, now_ns)
-        wrapped = self.unwrap(tx, token, now_ns)
-        fresh = msgspec.structs.replace(wrapped, created_ns=now_ns)
-        return self._keep(tx, fresh, now_ns, entropy, session, device)
+        """Move what token keeps behind a new token; errors as `unwrap`.
+
+        It ends when the old one would have, with every person whom that one ended with, and with
+        whoever moves it: they know the new token.
+        """
+        record, wrapped = self._take(tx, token, now_ns, remote)
+        left = max(1, (record.expires_ns - now_ns) // SECOND_NS)
+        moved = msgspec.structs.replace(record, issued_ns=now_ns, ttl_seconds=left)
+        moved = with_chain(moved, session, makers=record.holders, set_up=record.set_up)
+        fresh = msgspec.structs.replace(wrapped, created_ns=now_ns, ttl_seconds=left)
+        return self._keep(tx, fresh, moved, now_ns, entropy)
 
     def lookup(self, tx: Tx, token: Secret, now_ns: int) -> dict[str, Any]:
         """Return where a wrapping token came from, without opening it; errors as `unwrap`."""
@@ -133,31 +161,19 @@ class Wrapping:
         """Return the device whose session had it wrapped, "" for none; errors as `unwrap`."""
         return self._find(tx, token, now_ns)[1].device
 
+    def _take(self, tx: Tx, token: Secret, now_ns: int, remote: str) -> tuple[StoredToken, Wrapped]:
+        """Return the record of a token with what it keeps, and remove both."""
+        name, record, found = self._find(tx, token, now_ns)
+        if record.bound_cidrs and not inside(remote, parse_cidrs(record.bound_cidrs)):
+            raise InvalidRequest(_INVALID)
+        wrapped = self._opened(tx, found)
+        self._tokens.revoke(tx, name, now_ns)
+        return record, wrapped
+
     def _keep(
-        self,
-        tx: Tx,
-        wrapped: Wrapped,
-        now_ns: int,
-        entropy: Entropy,
-        session: Session | None,
-        device: DeviceId,
+        self, tx: Tx, wrapped: Wrapped, record: StoredToken, now_ns: int, entropy: Entropy
     ) -> dict[str, Any]:
-        expires_ns = now_ns + wrapped.ttl_seconds * SECOND_NS
-        record = StoredToken(
-            accessor=TokenAccessor(""),
-            policies=(RESPONSE_WRAPPING_POLICY_NAME,),
-            path=wrapped.creation_path,
-            issued_ns=now_ns,
-            expires_ns=expires_ns,
-            orphan=True,
-            renewable=False,
-            ttl_seconds=wrapped.ttl_seconds,
-            explicit_max_ttl_seconds=wrapped.ttl_seconds,
-            wraps=True,
-            creation_path=wrapped.creation_path,
-            creator=creator_of(session),
-            device=device,
-        )
+        """Store an answer behind a new token of that record; return its wrap_info."""
         token, name, stored = self._tokens.write(tx, record, _SYS, entropy)
         self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(self._sealed(tx, wrapped)))
         info = {

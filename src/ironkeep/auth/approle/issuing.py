@@ -12,10 +12,11 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.cidr import parse_cidrs
+from ironkeep.kernel.cidr import narrowed, parse_cidrs
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.identity import check_metadata
 from ironkeep.kernel.machine import REQUIRED
+from ironkeep.kernel.people import made_by
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.token_params import LOGIN, login_name
 from ironkeep.kernel.token_rules import MAX_CIDRS
@@ -108,6 +109,8 @@ def _record(call: Call, role: Role, given: NewSecretId) -> SecretId:
         raise InvalidRequest("ttl cannot be longer than the role's secret_id_ttl")
     _check_within(given.cidr_list, role.secret_id_bound_cidrs)
     _check_within(given.token_bound_cidrs, role.params.token_bound_cidrs)
+    session = call.actor()
+    own = session.record.bound_cidrs
     return SecretId(
         accessor=secret_ids.new_accessor(call),
         created_ns=call.now_ns,
@@ -116,8 +119,10 @@ def _record(call: Call, role: Role, given: NewSecretId) -> SecretId:
         ttl_seconds=seconds,
         uses=uses,
         metadata=_metadata(given.metadata),
-        cidr_list=given.cidr_list,
-        token_bound_cidrs=given.token_bound_cidrs,
+        # What a bound token hands out is used from no other addresses than the token itself.
+        cidr_list=narrowed(own, given.cidr_list),
+        token_bound_cidrs=narrowed(own, given.token_bound_cidrs),
+        made=made_by(session, call.now_ns),
     )
 
 

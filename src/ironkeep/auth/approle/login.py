@@ -3,7 +3,7 @@
 Whatever is wrong, the answer is the same, nothing is written, and the same rows are looked for.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from ironkeep.auth.approle.role import MAX_ROLE_ID, ROLE, Role, find_by_role_id,
 from ironkeep.auth.approle.secret_ids import MAX_SECRET_ID, SecretId
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.cidr import inside, parse_cidrs
+from ironkeep.kernel.cidr import inside, narrowed, parse_cidrs
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.machine import bound
 from ironkeep.kernel.plugin import Call, Response
@@ -64,13 +64,16 @@ def _token(call: Call, name: str, role: Role, record: SecretId | None) -> Respon
     # The role's name is ours to give, whatever the secret id's metadata says.
     metadata["role_name"] = name
     params = role.params
-    if record is not None and record.token_bound_cidrs:
-        params = msgspec.structs.replace(params, token_bound_cidrs=record.token_bound_cidrs)
+    if record is not None:
+        both = narrowed(params.token_bound_cidrs, record.token_bound_cidrs)
+        params = msgspec.structs.replace(params, token_bound_cidrs=both)
     prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
     spec = params.spec(
         call.mount, prefix, call.request.path, role.role_id, meta=metadata, role=name
     )
     spec = bound(call, spec, role.token_bound_peer)
+    if record is not None:
+        spec = replace(spec, made=(*spec.made, record.made), makers=record.made.holders)
     if call.now_ns - role.used_ns > USE_NOTED_NS:
         used = msgspec.structs.replace(role, used_ns=call.now_ns)
         call.store.put(role_path(name), ROLE.encode(used))

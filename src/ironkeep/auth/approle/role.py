@@ -143,7 +143,7 @@ def change(
     changes: dict[str, Any] = {
         key: value for key in OWN if (value := getattr(given, key)) is not None
     }
-    params = role.params.changed(given, call.raw)
+    params = role.params.of_role(given, call)
     role_id = role.role_id if given.role_id is None else given.role_id
     changed = msgspec.structs.replace(role, params=params, role_id=role_id, **changes)
     _check(changed)

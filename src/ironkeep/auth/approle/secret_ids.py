@@ -20,9 +20,11 @@ from ironkeep.core.ids import uuid
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.passing import FOLDER
+from ironkeep.kernel.people import are_standing
 from ironkeep.kernel.places import segment
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token import Made
 
 KEY_BYTES: Final = 32
 MAX_SECRET_ID: Final = 4_096
@@ -36,7 +38,10 @@ _VERSION: Final = b"\x01"
 
 
 class SecretId(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a secret id; times are POSIX nanoseconds, `uses` 0 is any number."""
+    """What is kept of a secret id; times are POSIX nanoseconds, `uses` 0 is any number.
+
+    `made` is by whom: it ends with any of those who had it in their hands.
+    """
 
     accessor: str
     created_ns: int
@@ -47,6 +52,7 @@ class SecretId(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
     cidr_list: tuple[str, ...] = ()
     token_bound_cidrs: tuple[str, ...] = ()
+    made: Made = Made()
 
 
 _SECRET_ID: Final = Codec(SecretId)
@@ -96,7 +102,9 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
     record = None if raw is None else _SECRET_ID.decode(raw)
     if record is None or (record.expires_ns and call.now_ns >= record.expires_ns):
         return None
-    return record
+    identity = call.house.identity
+    good = are_standing(identity, call.tx, record.made.holders, record.created_ns)
+    return record if good else None
 
 
 def find_accessor(call: Call, role: str, accessor: str) -> tuple[str, SecretId] | None:

@@ -120,7 +120,7 @@ def write_cert(call: Call, given: CertInput) -> Response:
     changes: dict[str, Any] = {
         key: value for key in OWN if (value := getattr(given, key)) is not None
     }
-    params = role.params.changed(given, call.raw)
+    params = role.params.of_role(given, call)
     changed = msgspec.structs.replace(role, params=params, **changes)
     check_machine(params)
     if any(len(getattr(changed, key)) > MAX_PATTERNS for key in PATTERNS):

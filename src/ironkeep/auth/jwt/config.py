@@ -28,8 +28,10 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import made_by
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token import Made
 
 FRESH_NS: Final = 3_600 * SECOND_NS
 """Keys older than this are fetched again: one that the issuer withdrew is out of force by then."""
@@ -74,6 +76,7 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     bound_issuer: str = ""
     jwt_supported_algs: tuple[str, ...] = ()
     default_role: str = ""
+    made: Made = Made()
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -132,6 +135,8 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         bound_issuer=given.bound_issuer,
         jwt_supported_algs=given.jwt_supported_algs,
         default_role=given.default_role.lower(),
+        # Whose keys are believed decides who may log in as anybody.
+        made=made_by(call.session, call.now_ns),
     )
     if config.jwks_url:
         _check_url(config.jwks_url)
@@ -147,7 +152,9 @@ def read_config(call: Call) -> Response:
     config = find_config(call)
     if config is None:
         raise NotFound("")
-    return Response(data=msgspec.structs.asdict(config))
+    data = msgspec.structs.asdict(config)
+    del data["made"]
+    return Response(data=data)
 
 
 def static_keys(config: Config) -> tuple[Key, ...]:

@@ -7,7 +7,7 @@ write roles asks `role/<name>/explain` instead.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -94,7 +94,7 @@ def _login(call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...])
         name, role, said = _judge(call, given, config, keys)
     except InvalidCredentials:
         raise InvalidCredentials(REFUSED) from None
-    return _issue(call, name, role, said)
+    return _issue(call, name, role, said, config)
 
 
 def _judge(
@@ -120,7 +120,7 @@ def _judge(
     return name, role, said
 
 
-def _issue(call: Call, name: str, role: Role, said: dict[str, Any]) -> Response:
+def _issue(call: Call, name: str, role: Role, said: dict[str, Any], config: Config) -> Response:
     if _is_single(said, role):
         due_ns = facts.expires(said, role) * SECOND_NS
         call.store.put(_jti_path(said), b"\x01", due_ns)
@@ -130,6 +130,7 @@ def _issue(call: Call, name: str, role: Role, said: dict[str, Any]) -> Response:
     spec = role.params.spec(
         call.mount, f"{prefix}-{user}", call.request.path, user, meta=metadata, role=name
     )
+    spec = replace(spec, made=(*spec.made, config.made))
     issuer, subject = facts.text_of(said.get("iss")) or "", facts.text_of(said.get("sub")) or ""
     return Response(
         issue=bound(call, shortened(spec), role.token_bound_peer),

@@ -141,7 +141,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
     }
     if given.bound_claims is not None:
         changes["bound_claims"] = _bound_claims(given.bound_claims)
-    params = role.params.changed(given, call.raw)
+    params = role.params.of_role(given, call)
     changed = msgspec.structs.replace(role, params=params, **changes)
     _check(changed)
     call.store.put(role_path(name), ROLE.encode(changed))

@@ -5,7 +5,7 @@ names none, and a name only binds the challenge. Every failure of an assertion h
 privileged person gets no token before two authenticators count.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ironkeep.auth.passkey import recovery
@@ -139,7 +139,8 @@ def _issue(call: Call, user: User, audited: dict[str, Any]) -> Response:
         meta={"username": user.name},
         alias_metadata={"username": user.name},
     )
-    response = Response(issue=spec, audited=audited)
+    made = call.house.authenticators.made(call.tx, user.entity)
+    response = Response(issue=replace(spec, made=made), audited=audited)
     if len(counted(call, user)) < NEEDED:
         response.warnings = [
             "register a second authenticator: when you lose the one, nobody can let you in at once"

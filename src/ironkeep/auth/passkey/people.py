@@ -20,9 +20,11 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.authenticators import Authenticator
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import made_again, made_by
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response, Unkept
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.token import Made
 from ironkeep.kernel.token_params import (
     LOGIN,
     LOGINS,
@@ -61,11 +63,12 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a ticket is good for. `expires_ns` is POSIX."""
+    """What a ticket is good for. `expires_ns` is POSIX, `made` by whom it was had."""
 
     name: str
     origin: Origin
     expires_ns: int
+    made: Made = Made()
 
 
 _USER: Final = Codec(User)
@@ -151,7 +154,12 @@ def issue_ticket(call: Call, user: User, origin: Origin) -> str:
     _end_ticket(call, user)
     text = webauthn.encode(call.entropy.token(TICKET_BYTES))
     name = sha256(text.encode()).hexdigest()
-    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS)
+    # One authenticator leads to the next: the people behind those that are there come along. The
+    # key itself is in the hands of its person alone.
+    made = msgspec.structs.replace(made_by(call.session, call.now_ns), holders=())
+    for each in call.house.authenticators.made(call.tx, user.entity):
+        made = made_again(each, made)
+    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS, made)
     call.store.put(f"ticket/{name}", _TICKET.encode(ticket))
     save(call, msgspec.structs.replace(user, ticket=name))
     return text

@@ -24,7 +24,6 @@ from ironkeep.auth.passkey.settings import settings
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
-from ironkeep.kernel.approval_record import people_of
 from ironkeep.kernel.authenticators import NEEDED
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import segment, unsegment
@@ -75,7 +74,7 @@ def approve(call: Call, given: ApproveInput) -> Response:
     if before.ready_ns:
         raise InvalidRequest("enough people have approved already")
     session = call.actor()
-    people = tuple(people_of(session.record))
+    people = tuple(sorted(session.people))
     _require_peer(call, user, before, people)
     word = Word(session.record.entity, session.name, given.reason, call.now_ns, people)
     words = (*before.words, word)

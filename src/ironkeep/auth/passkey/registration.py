@@ -111,6 +111,7 @@ def finish_registration(call: Call, given: FinishInput) -> Response:
             counter=made.counter,
             eligible=made.eligible,
             backed_up=made.backed_up,
+            made=ticket.made,
         ),
     )
     return _answer(call, user, ticket, made)

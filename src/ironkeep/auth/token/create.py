@@ -60,7 +60,7 @@ def create(call: Call, given: CreateToken) -> Response:
 
 
 def create_orphan(call: Call, given: CreateToken) -> Response:
-    """Make a token without parent; who may call this path may do that."""
+    """Make a token without parent, which outlives the caller's."""
     return _create(call, given, orphan=True, role=None)
 
 
@@ -102,6 +102,7 @@ def _create(call: Call, given: CreateToken, *, orphan: bool, role: TokenRole | N
         num_uses=_lesser(given.num_uses, params.token_num_uses if params else 0),
         renewable=given.renewable and (role is None or role.renewable),
         bound_cidrs=params.token_bound_cidrs if params else (),
+        made=(params.made,) if params else (),
         no_default_policy=True,
         role=call.params.get("role_name", "") if role else "",
         id=_custom(given.id),
@@ -257,6 +258,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "create-orphan",
         create_orphan,
         input=CreateToken,
+        sudo=True,
         audited=_AUDITED,
         releases=True,
         help="Make a token without a parent.",

@@ -142,7 +142,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
         raise InvalidRequest(
             f"given role path suffix contains invalid characters; must match {_SUFFIX.pattern}"
         )
-    params = role.params.changed(given, call.raw)
+    params = role.params.of_role(given, call)
     saved = msgspec.structs.replace(role, params=params, **changes)
     _check_batch(saved)
     raw = _ROLE.encode(saved)

@@ -1,6 +1,8 @@
 """Breadth budgets: `sys/budgets`: what each may read, what it has used, and a raise for a time.
 
-Nobody raises their own: whoever asks is somebody else, and every change is an alert.
+Nobody raises their own, nor a default that binds them: whoever asks is somebody else, as far as
+everybody goes who stands behind their token (kernel/people.py), and every change is an alert. A
+root token names nobody and is bound by none of it.
 """
 
 from dataclasses import dataclass
@@ -10,23 +12,30 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.goformat import rfc3339
+from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.budgets import (
+from ironkeep.kernel.budget_record import (
     DEVICE,
+    HOUSE,
     KINDS,
-    MAX_RAISE_SECONDS,
     PERSON,
     TEAM,
-    Budgets,
     Limits,
     Subject,
     check_limits,
     check_soft,
 )
+from ironkeep.kernel.budgets import MAX_RAISE_SECONDS, Budgets
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import is_same_person
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
+
+_BOUND: Final = (
+    "that would raise a limit of your own: ask somebody with limits of their own, or use a root "
+    "token"
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,11 @@ def write_soft(call: Call, given: SetSoft) -> Response:
     """Set from which part of any limit on a read takes a touch."""
     check_soft(given.soft)
     budgets = _budgets(call)
-    defaults = msgspec.structs.replace(budgets.defaults(call.tx), soft=given.soft)
-    budgets.set_defaults(call.tx, defaults)
+    before = budgets.defaults(call.tx)
+    # The soft limit is a part of every limit: it binds everybody.
+    if call.actor().people and given.soft > before.soft:
+        raise PermissionDenied(_BOUND)
+    budgets.set_defaults(call.tx, msgspec.structs.replace(before, soft=given.soft))
     _tell(call, f"the soft limit of all budgets was set to {given.soft} percent")
     return Response()
 
@@ -94,6 +106,8 @@ def write_defaults(call: Call, given: SetDefaults) -> Response:
     budgets = _budgets(call)
     defaults = budgets.defaults(call.tx)
     limits = _changed(defaults.of(given.kind), given)
+    if limits.allows_more_than(defaults.of(given.kind)) and _is_bound(call, given.kind):
+        raise PermissionDenied(_BOUND)
     budgets.set_defaults(call.tx, msgspec.structs.replace(defaults, **{given.kind: limits}))
     _tell(call, f"the limits of every {given.kind} were set to {_shown(limits)}")
     return Response()
@@ -195,14 +209,47 @@ def _check_kind(kind: str) -> None:
 
 def _check_other(call: Call, kind: str, who: str) -> None:
     """Raise PermissionDenied for who would change what bounds themselves."""
-    record = call.actor().record
-    own = {PERSON: record.entity, DEVICE: record.device}.get(kind, "")
-    if who and own == who:
+    session = call.actor()
+    if kind == PERSON and _is_own(call, who):
         raise PermissionDenied("nobody changes their own budget: ask somebody else who may")
-    if kind == TEAM and record.entity:
-        entity = call.house.identity.get(call.tx, record.entity)
-        if entity is not None and entity.metadata.get(TEAM) == who:
-            raise PermissionDenied("nobody changes their own team's budget: ask somebody else")
+    if kind == DEVICE and _is_own_device(call, who):
+        raise PermissionDenied("nobody changes the budget of their own device: ask somebody else")
+    if kind == TEAM and who in _teams(call):
+        raise PermissionDenied("nobody changes their own team's budget: ask somebody else")
+    if kind == HOUSE and session.people:
+        raise PermissionDenied("the house's budget binds you too: it takes a root token")
+
+
+def _is_bound(call: Call, kind: str) -> bool:
+    """Return whether a default of that kind is a limit of the caller's."""
+    budgets, session = _budgets(call), call.actor()
+    if kind == PERSON:
+        own = (budgets.subject(call.tx, PERSON, each) for each in session.people)
+        return any(each.limits is None for each in own)
+    if kind == DEVICE:
+        owned = (call.house.devices.owned(call.tx, each) for each in session.people)
+        return bool(session.record.device) or any(owned)
+    if kind == TEAM:
+        teams = (budgets.subject(call.tx, TEAM, each) for each in _teams(call))
+        return any(each.limits is None for each in teams)
+    return bool(session.people)
+
+
+def _is_own(call: Call, person: str) -> bool:
+    return bool(is_same_person(call.house.identity, call.tx, call.actor(), person))
+
+
+def _is_own_device(call: Call, who: str) -> bool:
+    if call.actor().record.device == who:
+        return True
+    found = call.house.devices.get(call.tx, DeviceId(who))
+    return found is not None and _is_own(call, found.owner)
+
+
+def _teams(call: Call) -> set[str]:
+    """Return the teams of everybody who stands behind the caller's token."""
+    found = (call.house.identity.get(call.tx, each) for each in call.actor().people)
+    return {each.metadata.get(TEAM, "") for each in found if each is not None} - {""}
 
 
 def _tell(call: Call, text: str) -> None:

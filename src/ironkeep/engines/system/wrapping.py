@@ -9,12 +9,13 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.core.errors import DeviceRefused, InvalidRequest
+from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
 from ironkeep.core.event import Released, Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route, SecretJson
+from ironkeep.kernel.token import Session
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,19 @@ def _require_device(call: Call, token: Secret) -> None:
     raise DeviceRefused("this answer opens on an enrolled device alone: use its agent")
 
 
+def _session(call: Call) -> Session | None:
+    """Return who moves an answer, when the request has a token beside the wrapping token's."""
+    token = call.request.token
+    if token is None:
+        return None
+    tokens = call.house.tokens
+    try:
+        found: Session = tokens.authenticate(call.tx, token, call.now_ns, call.request.remote)
+    except PermissionDenied:
+        return None
+    return found
+
+
 def wrap(call: Call) -> Response:
     """Return what came in; the header X-Vault-Wrap-TTL makes the pipeline wrap it."""
     if call.request.wrap_ttl_seconds is None:
@@ -57,7 +71,8 @@ def wrap(call: Call) -> Response:
 
 def unwrap(call: Call, given: Token) -> Response:
     """Return the wrapped answer and use the token up."""
-    wrapped = call.house.wrapping.unwrap(call.tx, _token(call, given), call.now_ns)
+    token, remote = _token(call, given), call.request.remote
+    wrapped = call.house.wrapping.unwrap(call.tx, token, call.now_ns, remote)
     audited: dict[str, Value] = {"creation_path": wrapped.creation_path}
     if not wrapped.body:
         return Response(audited=audited)
@@ -78,8 +93,9 @@ def lookup(call: Call, given: Token) -> Response:
 def rewrap(call: Call, given: Token) -> Response:
     """Move a wrapped answer behind a fresh token."""
     info = call.house.wrapping.rewrap(
-        call.tx, _token(call, given), call.now_ns, call.entropy, call.session
-    )
+        call.tx, _token(call, given), call.now_ns, call.entropy, _session(call),
+        call.request.remote,
+    )  # fmt: skip
     return Response(wrap_info=info)
 
 
