@@ -32,7 +32,6 @@ from ironkeep.incident.desk import when, words
 from ironkeep.incident.fingerprints import Found, Prints, search
 from ironkeep.incident.naming import Names, document_path
 from ironkeep.incident.survey import nothing
-from ironkeep.kernel.approval_record import people_of
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
 from ironkeep.kernel.record import Codec
@@ -275,7 +274,7 @@ def _spend(call: Call) -> None:
 
 def _submitters(call: Call) -> tuple[str, ...]:
     """Return who is charged: all people behind the token, or all tokens without any, as one."""
-    return people_of(call.actor().record) or ("nobody",)
+    return call.actor().payers or ("nobody",)
 
 
 def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
