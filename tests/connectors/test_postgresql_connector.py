@@ -6,7 +6,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,7 +16,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ironkeep.adapters.system import SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL, probe as probes
+from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import connect
 from ironkeep.core.connector import (
     Ambiguous,
@@ -81,23 +82,37 @@ def test_an_unknown_role_cannot_be_told_from_a_wrong_password(
     assert refused.value.upstream_code == "42704"
 
 
-def test_a_locked_role_is_dead_until_unlocked_and_its_password_stays(
+def test_the_password_of_a_locked_role_is_right_and_the_lock_is_told(
     postgres: PostgresServer, connector: PostgreSQL, role: str
 ) -> None:
     target = postgres.target()
     connector.lock(target, role)
     found = connector.probe(target, role, FIRST)
-    assert (found.state, found.code) == (Probe.DEAD, "28000")
+    assert (found.state, found.code, found.blocked) == (Probe.ALIVE, "28000", True)
     assert connector.probe(target, role, SECOND).code == "28P01"
     connector.unlock(target, role)
     assert connector.probe(target, role, FIRST).state is Probe.ALIVE
 
 
-def test_an_expired_role_is_dead(
+def test_a_refusal_for_the_sake_of_the_role_says_nothing_of_the_password(
     postgres: PostgresServer, connector: PostgreSQL, role: str
 ) -> None:
     postgres.execute(f"ALTER ROLE \"{role}\" VALID UNTIL '2001-01-01'")
-    assert connector.probe(postgres.target(), role, FIRST).state is Probe.DEAD
+    for password in (FIRST, SECOND):
+        found = connector.probe(postgres.target(), role, password)
+        assert (found.state, found.code) == (Probe.UNKNOWN, "28P01")
+        assert "VALID UNTIL" in found.reason
+    postgres.execute(f"ALTER ROLE \"{role}\" VALID UNTIL 'infinity'")
+    assert connector.probe(postgres.target(), role, SECOND).state is Probe.DEAD
+
+
+def test_a_refusal_that_nobody_could_look_into_is_unknown(
+    postgres: PostgresServer, connector: PostgreSQL, role: str
+) -> None:
+    blind = replace(postgres.target(), admin_password=SECOND)
+    assert connector.probe(blind, role, SECOND).state is Probe.UNKNOWN
+    admin = connector.probe(blind, blind.admin_username, SECOND)
+    assert admin.state is Probe.DEAD
 
 
 def test_a_password_that_may_not_use_the_database_is_alive(
@@ -105,30 +120,34 @@ def test_a_password_that_may_not_use_the_database_is_alive(
 ) -> None:
     postgres.execute(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
     found = connector.probe(postgres.target(database), role, FIRST)
-    assert (found.state, found.code) == (Probe.ALIVE, "42501")
+    assert (found.state, found.code, found.blocked) == (Probe.ALIVE, "42501", True)
     gone = connector.probe(postgres.target("no such database"), role, FIRST)
     assert (gone.state, gone.code) == (Probe.ALIVE, "3D000")
 
 
-def test_no_room_is_unknown(postgres: PostgresServer, connector: PostgreSQL, role: str) -> None:
+def test_no_room_for_the_role_is_told_after_its_password_is_right(
+    postgres: PostgresServer, connector: PostgreSQL, role: str
+) -> None:
     postgres.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 1')
     with postgres.connect(role, "first"):
         found = connector.probe(postgres.target(), role, FIRST)
-        assert (found.state, found.code) == (Probe.UNKNOWN, "53300")
+        assert (found.state, found.code) == (Probe.ALIVE, "53300")
+        assert found.blocked
+        assert found.full
+        assert connector.probe(postgres.target(), role, SECOND).state is Probe.DEAD
 
 
-def test_a_full_server_is_unknown(
+def test_a_full_server_never_makes_a_right_password_dead(
     postgres: PostgresServer, connector: PostgreSQL, role: str
 ) -> None:
     with ExitStack() as sessions:
         with suppress(psycopg.OperationalError):
             while True:
                 sessions.enter_context(postgres.connect(role, "first"))
-        for password in (FIRST, SECOND):
-            found = connector.probe(postgres.target(), role, password)
-            assert found.state in {Probe.UNKNOWN, Probe.DEAD}
-            # Superuser slots stay free, so a wrong password is still refused as such.
-            assert (found.code == "53300") == (password is FIRST)
+        found = connector.probe(postgres.target(), role, FIRST)
+        assert found.state is not Probe.DEAD
+        assert (found.code, found.full) == ("53300", True)
+        assert connector.probe(postgres.target(), role, SECOND).state is not Probe.ALIVE
 
 
 @contextmanager
@@ -143,6 +162,34 @@ def rules(postgres: PostgresServer, text: str) -> Iterator[None]:
     finally:
         path.write_text(before)
         postgres.execute("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("line", "unknown"),
+    [
+        ('host other "{role}" 127.0.0.1/32 trust', True),
+        ("host other all 127.0.0.0 255.0.0.0 trust", True),
+        ("hostnossl all,other +everybody samehost trust", True),
+        ('host other all 127.0.0.1/32 scram-sha-256\nhost other "{role}" all trust', False),
+        ('host other "{role}" 10.0.0.0/8 trust', False),
+        ("host other somebody all trust", False),
+        ("host replication all all trust", False),
+    ],
+)
+def test_a_refusal_where_another_database_asks_for_no_password_is_unknown(
+    postgres: PostgresServer, connector: PostgreSQL, role: str, line: str, *, unknown: bool
+) -> None:
+    postgres.execute("CREATE ROLE everybody", f'GRANT everybody TO "{role}"')
+    if "+" in line:
+        line = "host postgres all all scram-sha-256\n" + line.replace("all,other", "other")
+    try:
+        with rules(postgres, line.format(role=role) + "\n"):
+            assert connector.probe(postgres.target(), role, FIRST).state is Probe.ALIVE
+            found = connector.probe(postgres.target(), role, SECOND)
+            assert found.state is (Probe.UNKNOWN if unknown else Probe.DEAD)
+            assert ("pg_hba.conf lets the role into other" in found.reason) == unknown
+    finally:
+        postgres.execute("DROP ROLE everybody")
 
 
 @pytest.mark.parametrize("method", ["trust", "reject", "password", "md5"])
@@ -230,7 +277,10 @@ def test_a_server_that_is_down_is_unknown_and_unreachable(connector: PostgreSQL)
 
 def test_a_server_that_stops_answering_is_let_go(postgres: PostgresServer) -> None:
     target = postgres.target()
-    with connect(target, target.admin_username, target.admin_password, seconds=0.5) as link:
+    with connect(
+        target, target.admin_username, target.admin_password, SystemEntropy(),
+        budget=Budget(0.5, 1 << 20),
+    ) as link:  # fmt: skip
         pid = link.rows("SELECT pg_backend_pid()")[0][0]
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -370,9 +420,6 @@ def test_no_error_shows_a_password_or_its_verifier(
 
 
 def test_a_probe_result_is_evidence_without_secrets() -> None:
-    assert ProbeResult.__struct_fields__ == ("state", "reason", "endpoint", "code", "took_ms")
-
-
-def test_the_driver_is_not_loaded_before_it_is_used() -> None:
-    code = "import sys, ironkeep.connectors.postgresql; sys.exit('psycopg' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert ProbeResult.__struct_fields__ == (
+        "state", "reason", "endpoint", "code", "took_ms", "blocked", "full",
+    )  # fmt: skip

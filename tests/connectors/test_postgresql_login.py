@@ -3,6 +3,7 @@
 import struct
 from base64 import b64encode
 from collections.abc import Iterable
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, strategies as st
@@ -57,36 +58,54 @@ def test_a_login_that_works_is_alive_only_after_its_action() -> None:
     assert state(*proved(), READY, row, READY) is Probe.ALIVE
 
 
-BEFORE = {
-    "28P01": Probe.DEAD,
-    "28000": Probe.UNKNOWN,
-    "53300": Probe.UNKNOWN,
-    "57P03": Probe.UNKNOWN,
-    "08P01": Probe.UNKNOWN,
-    "42501": Probe.UNKNOWN,
-    "": Probe.UNKNOWN,
-}
-AFTER = {
-    "28P01": Probe.DEAD,
-    "28000": Probe.DEAD,
-    "42501": Probe.ALIVE,
-    "3D000": Probe.ALIVE,
-    "53300": Probe.UNKNOWN,
-    "57P03": Probe.UNKNOWN,
-    "58030": Probe.UNKNOWN,
-    "XX000": Probe.UNKNOWN,
+CODES = (
+    "28P01", "28000", "42501", "3D000", "53300", "57P03", "57P01", "58030", "58P01", "08P01",
+    "XX000", "25006", "",
+)  # fmt: skip
+STAGES = {
+    "before anything was asked": [],
+    "asked, not answered": [SASL],
+    "our proof was sent": [SASL, challenge()],
+    "the server proved itself": [SASL, challenge(), signature()],
+    "let in": proved(),
+    "ready": [*proved(), READY],
+    "the server let us in without a password": [OK],
 }
 
 
-@pytest.mark.parametrize(("code", "expected"), BEFORE.items())
-def test_a_refusal_before_the_server_proved_itself(code: str, expected: Probe) -> None:
-    assert state(SASL, challenge(), error(code)) is expected
-    assert state(error(code)) is expected
+def expected(stage: str, code: str) -> tuple[Probe, bool]:
+    """Return what a refusal says of the password, and whether it was right and the rest refused."""
+    if stage in {"the server proved itself", "let in", "ready"}:
+        return Probe.ALIVE, True
+    if stage == "our proof was sent" and code == "28P01":
+        return Probe.DEAD, False
+    return Probe.UNKNOWN, False
 
 
-@pytest.mark.parametrize(("code", "expected"), AFTER.items())
-def test_a_refusal_after_the_password_was_accepted(code: str, expected: Probe) -> None:
-    assert state(*proved(), error(code)) is expected
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("code", CODES)
+def test_what_a_refusal_says_is_decided_by_what_was_proven(stage: str, code: str) -> None:
+    outcome = login(
+        [*STAGES[stage], *([] if stage.endswith("password") else [error(code)])]
+    ).outcome
+    assert outcome is not None
+    assert (outcome.state, outcome.blocked) == expected(stage, code)
+    if not stage.endswith("password"):
+        assert outcome.code == code
+        assert code in outcome.reason
+        assert outcome.full == (code == "53300")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_connection_that_breaks_decides_nothing_that_was_not_proven(stage: str) -> None:
+    outcome = login(STAGES[stage]).broken_off("it broke")
+    assert (outcome.state, outcome.blocked) == expected(stage, "")
+
+
+def test_a_code_that_is_none_is_not_shown() -> None:
+    outcome = login([SASL, challenge(), error("\x1b[0m")]).outcome
+    assert outcome is not None
+    assert "\x1b" not in outcome.reason
 
 
 @pytest.mark.parametrize("messages", [[OK], [SASL, OK], [SASL, challenge(), OK]])
@@ -129,6 +148,11 @@ def test_ready_too_early_is_refused() -> None:
         login([*proved(), READY, READY])
     with pytest.raises(IntegrityError):
         login([*proved(), wire.Message(b"D", b"\0\1"), READY, READY])
+    made = Login("app", Secret(b"right"), "db", NONCE, action="")
+    for message in [*proved(), READY]:
+        made.receive(message)
+    assert made.outcome is not None
+    assert (made.outcome.state, made.outcome.blocked) == (Probe.ALIVE, False)
 
 
 @given(st.lists(st.builds(wire.Message, st.sampled_from([b"R", b"E", b"D", b"Z"]), st.binary())))
@@ -138,6 +162,32 @@ def test_hostile_messages_never_make_a_credential_live(messages: list[wire.Messa
     except IntegrityError:
         return
     assert outcome is None or outcome.state is not Probe.ALIVE
+
+
+@given(st.lists(st.integers(0, 3 * wire.MAX_MESSAGE_BYTES), max_size=3), st.integers(1, 200_000))
+def test_rows_of_any_length_pass_and_little_of_them_is_kept(sizes: list[int], step: int) -> None:
+    long = wire.MAX_ROW_BYTES
+    bodies = [bytes([65 + at]) * (size + long * (at % 2)) for at, size in enumerate(sizes)]
+    stream = b"".join(b"D" + struct.pack("!i", 4 + len(body)) + body for body in bodies)
+    reader = wire.Reader(long_rows=True)
+    found = [m for at in range(0, len(stream), step) for m in reader.feed(stream[at : at + step])]
+    assert len(found) == len(bodies)
+    for message, body in zip(found, bodies, strict=True):
+        assert body.startswith(message.body)
+        if len(body) + 4 <= wire.MAX_ROW_BYTES:
+            assert (message.body, message.size) == (body, 0)
+        else:
+            assert message.size == len(body)
+            assert len(message.body) <= wire.MAX_MESSAGE_BYTES
+            assert message.digest == sha256(body).digest()
+
+
+def test_only_a_row_may_be_long() -> None:
+    for kind in (b"E", b"N", b"S", b"T", b"R"):
+        with pytest.raises(IntegrityError):
+            list(wire.Reader(long_rows=True).feed(kind + struct.pack("!i", 2**20)))
+    with pytest.raises(IntegrityError):
+        list(wire.Reader().feed(b"D" + struct.pack("!i", 2**20)))
 
 
 @given(st.lists(st.binary(min_size=1, max_size=9)))

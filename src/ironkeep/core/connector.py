@@ -25,9 +25,9 @@ class Probe(StrEnum):
     """What presenting a credential to a system showed."""
 
     ALIVE = "alive"
-    """The system accepted it."""
+    """The system accepted it, whatever it then refused."""
     DEAD = "dead"
-    """The system itself refused it, for a reason that lies in the credential or its account."""
+    """The system itself refused it, and would refuse it whatever becomes of the account."""
     UNKNOWN = "unknown"
     """Anything else: no answer, no room, a refusal of our address. Never taken for DEAD."""
 
@@ -36,7 +36,8 @@ class ProbeResult(msgspec.Struct, frozen=True):
     """The outcome of one probe, fit to be kept as evidence.
 
     `reason` is one sentence without secrets; `code` is the system's own (an SQLSTATE), or empty;
-    `endpoint` is the host:port that answered or did not.
+    `endpoint` is the host:port that answered or did not. `blocked`: ALIVE, but the login then
+    failed for another reason. `full`: the system had no connection left for it.
     """
 
     state: Probe
@@ -44,6 +45,8 @@ class ProbeResult(msgspec.Struct, frozen=True):
     endpoint: str
     code: str
     took_ms: int
+    blocked: bool = False
+    full: bool = False
 
 
 class Tls(StrEnum):
@@ -60,6 +63,8 @@ class Target:
     """Where a system is and the account by which Ironkeep administers it.
 
     `ca_file` is a PEM file of the CAs to trust instead of the operating system's; only with TLS.
+    `digest_key` is what an inventory digests secrets with, so that a change of one shows; without
+    it they are left out.
     """
 
     host: str
@@ -69,6 +74,7 @@ class Target:
     admin_password: Secret
     tls: Tls = Tls.VERIFY_FULL
     ca_file: str = ""
+    digest_key: Secret | None = None
 
     @property
     def endpoint(self) -> str:
@@ -77,11 +83,18 @@ class Target:
 
 
 class ConnectorError(UpstreamFailed):
-    """Base of what a connector raises; `upstream_code` is the system's own code, or empty."""
+    """Base of what a connector raises; `upstream_code` is the system's own code, or empty.
 
-    def __init__(self, message: str, upstream_code: str = "") -> None:
+    `full`: the system had no connection left. `final`: it would refuse the same again.
+    """
+
+    def __init__(
+        self, message: str, upstream_code: str = "", *, full: bool = False, final: bool = False
+    ) -> None:
         super().__init__(message)
         self.upstream_code = upstream_code
+        self.full = full
+        self.final = final
 
 
 class Rejected(ConnectorError):

@@ -1,28 +1,38 @@
 """Where in PostgreSQL's catalogues (15 to 18) somebody could get in, act, or come back from.
 
 Each source is a query whose first column names a thing uniquely within the source; the others are
-its attributes, under their column names. Rules for the queries: code and definitions are shown as
-SHA-256 digests; of a password's verifier only the salt, which the server tells everybody who
-tries to log in, and which is new at every change; nothing that changes by itself (counters,
-times, activity).
+its attributes, under their column names. Rules for the queries: a name that is put together quotes
+each of its parts, so that no two things are spelt alike; code and definitions are shown as SHA-256
+digests; of a password's verifier only the salt, which the server tells everybody who tries to log
+in, and which is new at every change; a column that may hold a secret has a shape (redaction.py);
+nothing that changes by itself (counters, times, activity).
 """
 # ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, LiteralString
 
 import msgspec
 
+from ironkeep.connectors.postgresql.redaction import Shape
 from ironkeep.core.inventory import Kind
+
+_AS_IT_IS: Final[Mapping[str, Shape]] = MappingProxyType({})
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One query; skipped where table `needs` does not exist; rows are hidden without `role`."""
+    """One query; skipped where table `needs` does not exist; rows are hidden without `role`.
+
+    `shapes` says of columns that may hold a secret how they are shown.
+    """
 
     name: str
     kind: Kind
     query: LiteralString
     needs: str = ""
     role: str = ""
+    shapes: Mapping[str, Shape] = _AS_IT_IS
 
 
 _OUTSIDE: Final[LiteralString] = (
@@ -60,8 +70,9 @@ CLUSTER: Final = (
         "membership",
         Kind.GRANT,
         """
-        SELECT pg_get_userbyid(member) || ' in ' || pg_get_userbyid(roleid)
-                || ' by ' || pg_get_userbyid(grantor),
+        SELECT quote_ident(pg_get_userbyid(member)) || ' in '
+                || quote_ident(pg_get_userbyid(roleid))
+                || ' by ' || quote_ident(pg_get_userbyid(grantor)),
             admin_option, to_jsonb(m) ->> 'inherit_option' AS inherit_option,
             to_jsonb(m) ->> 'set_option' AS set_option
         FROM pg_auth_members m""",
@@ -91,11 +102,13 @@ CLUSTER: Final = (
         "role_setting",
         Kind.HOOK,
         """
-        SELECT coalesce(r.rolname, 'every role') || ' in ' || coalesce(d.datname, 'every database'),
-            array_to_string(setconfig, '; ') AS settings
+        SELECT coalesce(quote_ident(r.rolname), 'every role') || ' in '
+                || coalesce(quote_ident(d.datname), 'every database'),
+            array_to_json(setconfig)::text AS settings
         FROM pg_db_role_setting s
             LEFT JOIN pg_roles r ON r.oid = s.setrole
             LEFT JOIN pg_database d ON d.oid = s.setdatabase""",
+        shapes={"settings": Shape.SETTINGS},
     ),
     Source(
         "setting",
@@ -110,18 +123,20 @@ CLUSTER: Final = (
                 'data_directory', 'dynamic_library_path', 'allow_system_table_mods', 'ssl',
                 'ssl_ca_file', 'ssl_cert_file', 'ssl_crl_file', 'primary_conninfo')""",
         role="pg_read_all_settings",
+        shapes={"value": Shape.SETTING},
     ),
     Source(
         "hba",
         Kind.SETTING,
         """
-        SELECT rule || ' #' || row_number() OVER (PARTITION BY rule ORDER BY place), place, error
+        SELECT rule || ' #' || row_number() OVER (PARTITION BY rule ORDER BY place), place, error,
+            options
         FROM (
             SELECT concat_ws(' ', type, array_to_string(database, ','),
-                    array_to_string(user_name, ','), address, netmask, auth_method,
-                    array_to_string(options, ' ')) AS rule,
-                row_number() OVER () AS place, error
+                    array_to_string(user_name, ','), address, netmask, auth_method) AS rule,
+                row_number() OVER () AS place, error, array_to_json(options)::text AS options
             FROM pg_hba_file_rules) r""",
+        shapes={"options": Shape.OPTIONS, "error": Shape.FREE},
     ),
     Source(
         "ident",
@@ -144,10 +159,12 @@ CLUSTER: Final = (
         "subscription",
         Kind.HOOK,
         """
-        SELECT d.datname || '.' || subname, pg_get_userbyid(subowner) AS owner,
+        SELECT quote_ident(d.datname) || '.' || quote_ident(subname),
+            pg_get_userbyid(subowner) AS owner,
             subenabled AS enabled, subconninfo AS connection,
             array_to_string(subpublications, ', ') AS publications
         FROM pg_subscription JOIN pg_database d ON d.oid = subdbid""",
+        shapes={"connection": Shape.CONNECTION},
     ),
     Source(
         "prepared_transaction",
@@ -162,17 +179,18 @@ DATABASE: Final = (
         "function",
         Kind.HOOK,
         """
-        SELECT n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid)
-                || ')',
+        SELECT quote_ident(n.nspname) || '.' || quote_ident(p.proname)
+                || '(' || pg_get_function_identity_arguments(p.oid) || ')',
             pg_get_userbyid(proowner) AS owner, l.lanname AS language,
             prosecdef AS security_definer, l.lanpltrusted AS trusted,
-            proacl::text AS acl, array_to_string(proconfig, '; ') AS settings, probin AS library,
+            proacl::text AS acl, array_to_json(proconfig)::text AS settings, probin AS library,
             """
         + _digest("prosrc || coalesce(pg_get_function_sqlbody(p.oid), '')")
         + """ AS sha256
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
             JOIN pg_language l ON l.oid = p.prolang
         WHERE p.oid >= 16384 OR p.prosecdef OR p.proacl IS NOT NULL""",
+        shapes={"settings": Shape.SETTINGS},
     ),
     Source(
         "builtin_functions",
@@ -187,8 +205,8 @@ DATABASE: Final = (
     Source(
         "trigger",
         Kind.HOOK,
-        "SELECT tgrelid::regclass || '.' || tgname, tgfoid::regprocedure::text AS function,"
-        " tgenabled::text AS enabled, "
+        "SELECT tgrelid::regclass || '.' || quote_ident(tgname),"
+        " tgfoid::regprocedure::text AS function, tgenabled::text AS enabled, "
         + _digest("pg_get_triggerdef(oid)")
         + " AS sha256 FROM pg_trigger WHERE NOT tgisinternal",
     ),
@@ -204,7 +222,7 @@ DATABASE: Final = (
     Source(
         "rule",
         Kind.HOOK,
-        "SELECT ev_class::regclass || '.' || rulename, ev_enabled::text AS enabled, "
+        "SELECT ev_class::regclass || '.' || quote_ident(rulename), ev_enabled::text AS enabled, "
         + _digest("pg_get_ruledef(r.oid)")
         + " AS sha256 FROM pg_rewrite r WHERE r.oid >= 16384",
     ),
@@ -212,13 +230,15 @@ DATABASE: Final = (
         "policy",
         Kind.GRANT,
         """
-        SELECT polrelid::regclass || '.' || polname, polcmd::text AS command,
+        SELECT polrelid::regclass || '.' || quote_ident(polname), polcmd::text AS command,
             polpermissive AS permissive,
-            (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END, ', ')
-                FROM unnest(polroles) r) AS roles,
-            pg_get_expr(polqual, polrelid) AS visible,
-            pg_get_expr(polwithcheck, polrelid) AS allowed
-        FROM pg_policy""",
+            (SELECT string_agg(CASE r WHEN 0 THEN 'PUBLIC'
+                    ELSE quote_ident(pg_get_userbyid(r)) END, ', ')
+                FROM unnest(polroles) r) AS roles, """
+        + _digest("pg_get_expr(polqual, polrelid)")
+        + " AS visible_sha256, "
+        + _digest("pg_get_expr(polwithcheck, polrelid)")
+        + " AS allowed_sha256 FROM pg_policy",
     ),
     Source(
         "relation",
@@ -237,7 +257,7 @@ DATABASE: Final = (
         "column",
         Kind.GRANT,
         """
-        SELECT attrelid::regclass || '.' || attname, attacl::text AS acl
+        SELECT attrelid::regclass || '.' || quote_ident(attname), attacl::text AS acl
         FROM pg_attribute WHERE attacl IS NOT NULL""",
     ),
     Source(
@@ -251,7 +271,7 @@ DATABASE: Final = (
         "default_acl",
         Kind.GRANT,
         """
-        SELECT pg_get_userbyid(defaclrole) || ' in '
+        SELECT quote_ident(pg_get_userbyid(defaclrole)) || ' in '
                 || coalesce(nullif(defaclnamespace, 0)::regnamespace::text, 'every schema')
                 || ' for ' || defaclobjtype::text,
             defaclacl::text AS acl
@@ -284,24 +304,27 @@ DATABASE: Final = (
         Kind.HOOK,
         """
         SELECT fdwname, pg_get_userbyid(fdwowner) AS owner, fdwacl::text AS acl,
-            fdwhandler::regproc::text AS handler, array_to_string(fdwoptions, '; ') AS options
+            fdwhandler::regproc::text AS handler, array_to_json(fdwoptions)::text AS options
         FROM pg_foreign_data_wrapper""",
+        shapes={"options": Shape.OPTIONS},
     ),
     Source(
         "foreign_server",
         Kind.HOOK,
         """
         SELECT srvname, pg_get_userbyid(srvowner) AS owner, srvacl::text AS acl,
-            array_to_string(srvoptions, '; ') AS options
+            array_to_json(srvoptions)::text AS options
         FROM pg_foreign_server""",
+        shapes={"options": Shape.OPTIONS},
     ),
     Source(
         "user_mapping",
         Kind.KEY,
         """
-        SELECT coalesce(usename, 'PUBLIC') || ' at ' || srvname,
-            array_to_string(umoptions, '; ') AS options
+        SELECT coalesce(quote_ident(usename), 'PUBLIC') || ' at ' || quote_ident(srvname),
+            array_to_json(umoptions)::text AS options
         FROM pg_user_mappings""",
+        shapes={"options": Shape.OPTIONS},
     ),
     Source(
         "publication",

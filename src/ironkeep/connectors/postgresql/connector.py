@@ -9,9 +9,12 @@ long name and would then change another role.
 from contextlib import AbstractContextManager
 from typing import Final, LiteralString
 
-from ironkeep.connectors.postgresql import probe, scram, stock
-from ironkeep.connectors.postgresql.link import Link, connect
-from ironkeep.core.connector import Ambiguous, ProbeResult, Target
+import msgspec
+
+from ironkeep.connectors.postgresql import probe, refusal, scram, stock
+from ironkeep.connectors.postgresql.link import Link, Value, connect
+from ironkeep.connectors.postgresql.redaction import Redaction
+from ironkeep.core.connector import Ambiguous, ConnectorError, Probe, ProbeResult, Target
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.inventory import Inventory, InventoryItem, Kind, item
 from ironkeep.core.ports import Clock, Entropy
@@ -61,6 +64,8 @@ _TERMINATE: Final[LiteralString] = (
 _AWAIT: Final[LiteralString] = "SELECT pg_terminate_backend(s.pid, 200)" + _THEIRS + " LIMIT 20"
 """Waits up to 200 ms for each to be gone; twenty of them stay within the statement's time."""
 
+_SHOWN: Final = Redaction(None)
+
 
 class PostgreSQL:
     """The connector; core.connector.Connector says what each method promises."""
@@ -82,26 +87,46 @@ class PostgreSQL:
         """
         _check_name(username)
         verifier = scram.verifier(new, self._entropy.token(scram.SALT_BYTES))
-        way = _admin(target) if current is None else connect(target, username, current)
+        way = (
+            self._admin(target)
+            if current is None
+            else connect(target, username, current, self._entropy)
+        )
         with way as link:
             link.alter_role(username, "PASSWORD", verifier)
 
     def probe(self, target: Target, username: str, password: Secret) -> ProbeResult:
-        """Log in as username with password and run SELECT now(); see login.py for the answers."""
+        """Log in as username with password and run SELECT now(); see outcome.py for the answers.
+
+        A refusal is DEAD only when nothing else is found that explains it, as administrator.
+        """
         _check_name(username)
         scram.saslprep(password.reveal())
-        return probe.present(target, username, password, self._clock, self._entropy)
+        shown = probe.present(target, username, password, self._clock, self._entropy)
+        if shown.state is not Probe.DEAD:
+            return shown
+        try:
+            with self._admin(target) as link:
+                doubt = refusal.doubt(link, username)
+        except ConnectorError as failure:
+            if username == target.admin_username:
+                return shown  # its own password is refused: nobody is left to ask, but a person
+            doubt = f"what else explains it could not be asked: {failure}"
+        if not doubt:
+            return shown
+        reason = f"the server refused the password ({shown.code}), but {doubt}"
+        return msgspec.structs.replace(shown, state=Probe.UNKNOWN, reason=reason)
 
     def lock(self, target: Target, username: str) -> None:
         """Take the right to log in from username."""
         _check_name(username)
-        with _admin(target) as link:
+        with self._admin(target) as link:
             link.alter_role(username, "NOLOGIN")
 
     def unlock(self, target: Target, username: str) -> None:
         """Give the right to log in back to username."""
         _check_name(username)
-        with _admin(target) as link:
+        with self._admin(target) as link:
             link.alter_role(username, "LOGIN")
 
     def kill_sessions(self, target: Target, username: str) -> int:
@@ -110,8 +135,8 @@ class PostgreSQL:
         Prepared transactions and replication slots outlive them: `sessions` lists those.
         """
         _check_name(username)
-        ended: set[str] = set()
-        with _admin(target) as link:
+        ended: set[Value] = set()
+        with self._admin(target) as link:
             for _ in range(KILL_TRIES):
                 seen = link.effects(_TERMINATE, username, username)
                 if not seen:
@@ -125,7 +150,7 @@ class PostgreSQL:
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
         """Return username's sessions, its prepared transactions, the replication slots it uses."""
         _check_name(username)
-        with _admin(target) as link:
+        with self._admin(target) as link:
             found = [
                 *_items(link, "session", _SESSIONS, username, username),
                 *_items(link, "prepared_transaction", _PREPARED, username),
@@ -135,18 +160,18 @@ class PostgreSQL:
 
     def inventory(self, target: Target) -> Inventory:
         """Return who can get into every database of the cluster; see catalogue.py for the list."""
-        return stock.take(target)
+        return stock.take(target, self._entropy)
 
-
-def _admin(target: Target) -> AbstractContextManager[Link]:
-    return connect(target, target.admin_username, target.admin_password)
+    def _admin(self, target: Target) -> AbstractContextManager[Link]:
+        return connect(target, target.admin_username, target.admin_password, self._entropy)
 
 
 def _items(link: Link, source: str, query: LiteralString, *values: str) -> list[InventoryItem]:
     """Return the rows of query as items: the first column is the name."""
     columns, rows = link.table(query, *values)
     return [
-        item(Kind.SESSION, source, row[0], stock.attributes(columns[1:], row[1:])) for row in rows
+        item(Kind.SESSION, source, str(row[0]), stock.attributes(columns[1:], row[1:], _SHOWN))
+        for row in rows
     ]
 
 

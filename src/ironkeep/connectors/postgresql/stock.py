@@ -1,88 +1,164 @@
-"""Take stock of a PostgreSQL cluster: run the catalogue's queries in every database."""
+"""Take stock of a PostgreSQL cluster: run the catalogue's queries in every database.
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+One odd thing never fails the whole: what is too long, not valid in its encoding, or spelt like
+another is an item with a digest, and is named in the gaps. So is all that lies past a limit.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, Source
-from ironkeep.connectors.postgresql.link import Link, connect
+from ironkeep.connectors.postgresql.channel import Budget
+from ironkeep.connectors.postgresql.link import Link, Row, Value, connect
+from ironkeep.connectors.postgresql.redaction import Redaction, Shape
 from ironkeep.core.connector import ConnectorError, Rejected, Target
 from ironkeep.core.inventory import Inventory, InventoryItem, collect, item
+from ironkeep.core.ports import Entropy
 
 MAX_DATABASES: Final = 256
 """Each takes a login and a second or so; past this the rest are named as gaps."""
 
+STOCK_SECONDS: Final = 300
+"""For all databases together, on one worker."""
+
+STOCK_BYTES: Final = 128 * 1024 * 1024
+"""For everything that is received; a cluster of 100,000 relations sends some 20 MB."""
+
+MAX_ITEMS: Final = 200_000
+MAX_KEPT: Final = 32 * 1024 * 1024
+"""Characters of all items together; core.inventory encodes no more than twice that."""
+
+MAX_GAPS: Final = 1_000
+MAX_NAME: Final = 1_024
+"""Characters of a gap's own name; role names are at most 63 bytes, signatures some hundreds."""
+
 SYSTEM: Final = "postgresql"
 
-_PASSWORD: Final = re.compile(
-    r"(?P<key>\b\w*pass(?:word|wd|phrase)?\w*\s*=\s*|://[^:/@\s]*:)"
-    r"(?:'(?:[^']|'')*'|[^\s@;,\"]+)",
-    re.IGNORECASE,
-)
-"""A password in a connection string, a URI or an option list."""
+
+class _Stock:
+    """What has been found so far."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self.redaction: Final = redaction
+        self.found: Final[dict[tuple[str, str, str], InventoryItem]] = {}
+        self.gaps: Final[list[str]] = []
+        self._room = MAX_KEPT
+
+    def gap(self, words: str) -> None:
+        """Name something that could not be looked at."""
+        if len(self.gaps) < MAX_GAPS:
+            self.gaps.append(words)
+        elif len(self.gaps) == MAX_GAPS:
+            self.gaps.append("more could not be looked at than is named here")
+
+    def add(self, each: InventoryItem) -> bool:
+        """Keep an item; return whether there was room for it."""
+        size = len(each.name) + sum(len(name) + len(value) for name, value in each.attributes)
+        if len(self.found) >= MAX_ITEMS or size > self._room:
+            return False
+        if each.identity in self.found:
+            self.gap(f"{each.source} {each.name[:MAX_NAME]}: two are called so")
+            return True
+        self._room -= size
+        self.found[each.identity] = each
+        return True
 
 
-def take(target: Target) -> Inventory:
+def take(target: Target, entropy: Entropy) -> Inventory:
     """Return everything the catalogue's queries find; what could not be seen is in its gaps."""
-    items: list[InventoryItem] = []
-    gaps: list[str] = []
-    with connect(target, target.admin_username, target.admin_password) as link:
+    budget = Budget(STOCK_SECONDS, STOCK_BYTES)
+    stock = _Stock(Redaction(target.digest_key))
+
+    def enter(database: str = "") -> AbstractContextManager[Link]:
+        return connect(
+            target,
+            target.admin_username,
+            target.admin_password,
+            entropy,
+            database=database,
+            budget=budget,
+        )
+
+    with enter() as link:
         release = link.release
-        _visit(link, CLUSTER, "", items, gaps)
-        databases = _databases(link, gaps)
-    for database in databases:
+        _visit(link, CLUSTER, "", stock)
+        databases = _databases(link, stock.gap)
+    for database, shown in databases:
         try:
-            with connect(target, target.admin_username, target.admin_password, database) as link:
-                _visit(link, DATABASE, f"{database}: ", items, gaps)
+            with enter(database) as link:
+                _visit(link, DATABASE, f"{shown}: ", stock)
         except ConnectorError:
-            gaps.append(f"database {database}: cannot log in to it, or it did not answer")
-    return collect(SYSTEM, target.endpoint, release, items, gaps)
+            stock.gap(f"database {shown}: cannot log in to it, or it did not answer")
+    return collect(SYSTEM, target.endpoint, release, stock.found.values(), stock.gaps)
 
 
-def attributes(names: Sequence[str], values: Sequence[object]) -> dict[str, str]:
-    """Return the values that are not null as text, by name, with passwords cut out."""
+def attributes(
+    names: Iterable[str],
+    values: Iterable[Value],
+    redaction: Redaction,
+    source: Source | None = None,
+    name: str = "",
+) -> dict[str, str]:
+    """Return the values that are not null as text, by name, each in the shape that source says."""
+    shapes = {} if source is None else source.shapes
     return {
-        name: _redacted(value)
-        for name, value in zip(names, values, strict=True)
+        column: redaction.shown(shapes.get(column, Shape.TEXT), text_of(value), name)
+        for column, value in zip(names, values, strict=False)
         if value is not None
     }
 
 
-def _databases(link: Link, gaps: list[str]) -> list[str]:
-    """Return the databases that take connections; add those that do not to gaps."""
-    rows = link.rows("SELECT datname, datallowconn FROM pg_database ORDER BY datname")
+def text_of(value: Value) -> str:
+    """Return value as text, truth values as SQL spells them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
+    """Return the databases that take connections, and how each is shown; name the others."""
+    rows = link.rows(
+        "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname"
+    )
     # template0 takes none, so that nothing can be in it that initdb did not put there.
-    closed = [name for name, takes in rows if not takes and name != "template0"]
-    names = [name for name, takes in rows if takes]
-    gaps += [f"database {name}: takes no connections" for name in closed]
-    gaps += [f"database {name}: past the limit" for name in names[MAX_DATABASES:]]
+    for name, shown, takes in rows:
+        if not takes and name != "template0":
+            gap(f"database {shown}: takes no connections")
+    names = [(str(name), str(shown)) for name, shown, takes in rows if takes]
+    for _, shown in names[MAX_DATABASES:]:
+        gap(f"database {shown}: past the limit")
     return names[:MAX_DATABASES]
 
 
-def _visit(
-    link: Link, sources: Iterable[Source], prefix: str, items: list[InventoryItem], gaps: list[str]
-) -> None:
+def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) -> None:
     """Run the queries of sources that this server has the tables for."""
     for source in sources:
         if source.needs and not link.rows("SELECT to_regclass(%s)::oid", source.needs)[0][0]:
             continue
         try:
             if source.role and not link.rows("SELECT pg_has_role(%s, 'USAGE')", source.role)[0][0]:
-                gaps.append(f"{prefix}{source.name}: needs membership of {source.role}")
+                stock.gap(f"{prefix}{source.name}: needs membership of {source.role}")
                 continue
-            items += _found(link, source, prefix)
+            for each, flaw in _found(link, source, prefix, stock.redaction):
+                if flaw:
+                    stock.gap(f"{prefix}{source.name}: {each.name[:MAX_NAME]}: {flaw}")
+                if not stock.add(each):
+                    stock.gap(f"{prefix}{source.name}: there are more than can be kept")
+                    return
         except Rejected as refusal:
-            gaps.append(f"{prefix}{source.name}: refused ({refusal.upstream_code})")
+            stock.gap(f"{prefix}{source.name}: refused ({refusal.upstream_code})")
 
 
-def _found(link: Link, source: Source, prefix: str) -> Iterator[InventoryItem]:
-    columns, rows = link.table(source.query)
-    for row in rows:
-        name = prefix + _redacted(row[0])
-        yield item(source.kind, source.name, name, attributes(columns[1:], row[1:]))
+def _found(
+    link: Link, source: Source, prefix: str, redaction: Redaction
+) -> Iterator[tuple[InventoryItem, str]]:
+    """Yield the items of a source, each with what is odd about it."""
+    for row in link.stream(source.query):
+        name = _name(row)
+        given = attributes(link.columns[1:], row.values[1:], redaction, source, name)
+        if row.digest:
+            given = {"row": redaction.digest(row.digest)}
+        yield item(source.kind, source.name, prefix + name[:MAX_NAME], given), row.flaw
 
 
-def _redacted(value: object) -> str:
-    """Return value as text, booleans as SQL spells them, passwords cut out."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return _PASSWORD.sub(r"\g<key>…", text)
+def _name(row: Row) -> str:
+    return text_of(row.values[0]) if row.values else "a thing without a name that can be read"

@@ -1,11 +1,13 @@
-"""The few messages of the PostgreSQL frontend/backend protocol 3.0 that a login needs.
+"""The messages of the PostgreSQL frontend/backend protocol 3.0 for a login and plain statements.
 
 "PostgreSQL documentation, Message Formats". Parsing raises IntegrityError on anything malformed
-or past a limit: what is on the other end may be hostile.
+or past a limit: what is on the other end may be hostile. Only the body of a row may be longer than
+a message may be: it is hashed as it passes, and its beginning alone is kept.
 """
 
+import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -16,32 +18,64 @@ SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
 TERMINATE: Final = b"X\x00\x00\x00\x04"
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""Nothing in a login comes near; an error message with its context takes a few kilobytes."""
+"""Nothing in a login comes near; an error message with its context takes a few kilobytes, and so
+does the longest list of privileges that somebody still reads."""
+
+MAX_ROW_BYTES: Final = 1024 * 1024
+"""Of a row of an inventory that is looked at: the tables of a publication may be thousands."""
 
 _PROTOCOL_3_0: Final = 196608
 _HEADER: Final = struct.Struct("!ci")
 _INT: Final = struct.Struct("!i")
+_SHORT: Final = struct.Struct("!h")
+_COLUMN: Final = struct.Struct("!ihihih")
+"""Of a column: table, number in it, type, size, modifier, format."""
 
 
 class Message(msgspec.Struct, frozen=True):
-    """One message from the server: its type byte and its body."""
+    """One message from the server: its type byte and its body.
+
+    Of a row that was too long, `body` is the beginning, `size` its whole length in bytes, and
+    `digest` the SHA-256 of all of it; else size is 0 and digest empty.
+    """
 
     kind: bytes
     body: bytes
+    size: int = 0
+    digest: bytes = b""
+
+
+ROW: Final = b"D"
 
 
 class Reader:
-    """Cuts a stream of bytes into messages."""
+    """Cuts a stream of bytes into messages; what it keeps of them is bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, long_rows: bool = False) -> None:
         self._buffer = bytearray()
+        self._long_rows = long_rows
+        self._head = b""
+        self._size = self._missing = 0
+        self._hash = hashlib.sha256()
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Take data and yield the messages that are now complete."""
         self._buffer += data
-        while len(self._buffer) >= _HEADER.size:
+        while True:
+            if self._missing:
+                if not self._pass_over():
+                    return
+                yield Message(ROW, self._head, self._size, self._hash.digest())
+            if len(self._buffer) < _HEADER.size:
+                return
             kind, length = _HEADER.unpack_from(self._buffer)
-            if not _INT.size <= length <= MAX_MESSAGE_BYTES:
+            long_row = kind == ROW and self._long_rows
+            if long_row and length > MAX_ROW_BYTES:
+                if len(self._buffer) < 1 + MAX_MESSAGE_BYTES:
+                    return
+                self._begin_long(length - _INT.size)
+                continue
+            if not _INT.size <= length <= (MAX_ROW_BYTES if long_row else MAX_MESSAGE_BYTES):
                 raise IntegrityError("the server sent a message of an impossible length")
             if len(self._buffer) < 1 + length:
                 return
@@ -49,13 +83,27 @@ class Reader:
             del self._buffer[: 1 + length]
             yield Message(kind, body)
 
+    def _begin_long(self, size: int) -> None:
+        self._head = bytes(self._buffer[_HEADER.size : 1 + MAX_MESSAGE_BYTES])
+        self._hash = hashlib.sha256(self._head)
+        self._size, self._missing = size, size - len(self._head)
+        del self._buffer[: 1 + MAX_MESSAGE_BYTES]
 
-def startup(username: str, database: str) -> bytes:
+    def _pass_over(self) -> bool:
+        """Hash what has come of a long row; return whether that was all of it."""
+        part = bytes(self._buffer[: self._missing])
+        self._hash.update(part)
+        self._missing -= len(part)
+        del self._buffer[: len(part)]
+        return not self._missing
+
+
+def startup(username: str, database: str, program: str = "ironkeep probe") -> bytes:
     """Return the start-up message; neither name may hold a zero byte."""
     pairs = {
         "user": username,
         "database": database,
-        "application_name": "ironkeep probe",
+        "application_name": program,
         "client_encoding": "UTF8",
     }
     body = b"".join(_text(part) for pair in pairs.items() for part in pair) + b"\0"
@@ -75,6 +123,59 @@ def sasl_response(response: bytes) -> bytes:
 def query(statement: str) -> bytes:
     """Return the simple Query message."""
     return _message(b"Q", _text(statement))
+
+
+def statement(text: str, values: Sequence[str]) -> bytes:
+    """Return the messages that run text, which has a $1 for each of values, as one statement."""
+    bound = b"".join(_INT.pack(len(raw)) + raw for raw in (value.encode() for value in values))
+    return b"".join(
+        (
+            _message(b"P", b"\0" + _text(text) + _SHORT.pack(0)),
+            _message(b"B", b"\0\0" + _SHORT.pack(0) + _SHORT.pack(len(values)) + bound + b"\0\0"),
+            _message(b"D", b"P\0"),
+            _message(b"E", b"\0" + _INT.pack(0)),
+            _message(b"S", b""),
+        )
+    )
+
+
+def columns(body: bytes) -> list[tuple[str, int]]:
+    """Return the name and the number of the type of each column in a RowDescription message."""
+    found = []
+    try:
+        (count,), at = _SHORT.unpack_from(body), _SHORT.size
+        for _ in range(count):
+            end = body.index(b"\0", at)
+            found.append((body[at:end].decode(), _COLUMN.unpack_from(body, end + 1)[2]))
+            at = end + 1 + _COLUMN.size
+    except (ValueError, struct.error) as failure:
+        raise IntegrityError("the server sent a malformed row description") from failure
+    return found
+
+
+def cells(body: bytes, *, cut: bool = False) -> list[bytes | None]:
+    """Return the values in a DataRow message; when it was cut, those that are there whole."""
+    found: list[bytes | None] = []
+    count = -1
+    try:
+        (count,), at = _SHORT.unpack_from(body), _SHORT.size
+        for _ in range(count):
+            (size,) = _INT.unpack_from(body, at)
+            at += _INT.size + max(size, 0)
+            if size < -1 or at > len(body):
+                break
+            found.append(None if size < 0 else body[at - size : at])
+    except struct.error:
+        count = -1
+    if len(found) != count and not cut:
+        raise IntegrityError("the server sent a malformed row")
+    return found
+
+
+def parameter(body: bytes) -> tuple[str, str]:
+    """Return the name and value in a ParameterStatus message."""
+    name, _, value = body.rstrip(b"\0").partition(b"\0")
+    return name.decode(errors="replace"), value.decode(errors="replace")
 
 
 def authentication(body: bytes) -> tuple[int, bytes]:

@@ -1,0 +1,103 @@
+"""The way to one server: a socket, TLS when it is asked for, and what it may cost.
+
+Every operation has one budget of time and of bytes, which all its connections share: a server that
+was taken over sends without end, or one byte now and then.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from ironkeep.connectors.postgresql import trust, wire
+from ironkeep.core.connector import Target, Tls
+from ironkeep.core.errors import IntegrityError
+
+CONNECT_SECONDS: Final = 5
+"""For each address of the host; a server that takes longer is of no use to its application."""
+
+_CHUNK: Final = 64 * 1024
+
+
+def _now() -> float:
+    """Return seconds that only bound a wait: the Clock stands still while it is set back."""
+    return time.monotonic()  # noqa: TID251 - see above
+
+
+class Flooded(IntegrityError):
+    """The server sent more than the operation may take."""
+
+
+class Budget:
+    """The time and the bytes that are left to one operation."""
+
+    def __init__(self, seconds: float, limit: int) -> None:
+        self._until: Final = _now() + seconds
+        self._limit: Final = limit
+        self._left = limit
+
+    def seconds(self) -> float:
+        """Return the seconds left, more than zero; raise TimeoutError when there are none."""
+        left = self._until - _now()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def spend(self, received: int) -> None:
+        """Count received bytes; raise Flooded when they are more than were left."""
+        self._left -= received
+        if self._left < 0:
+            raise Flooded(f"the server sent more than {self._limit} bytes")
+
+
+class Channel:
+    """An open connection that carries messages."""
+
+    def __init__(self, stream: socket.socket, budget: Budget, *, long_rows: bool = False) -> None:
+        self._stream: Final = stream
+        self._budget: Final = budget
+        self._reader: Final = wire.Reader(long_rows=long_rows)
+        self._pending: Iterator[wire.Message] = iter(())
+
+    def send(self, data: bytes) -> None:
+        """Send all of data."""
+        if data:
+            self._stream.settimeout(self._budget.seconds())
+            self._stream.sendall(data)
+
+    def next(self) -> wire.Message:
+        """Return the next message; raise ConnectionError at the end of the stream."""
+        while True:
+            for message in self._pending:
+                return message
+            self._stream.settimeout(self._budget.seconds())
+            data = self._stream.recv(_CHUNK)
+            if not data:
+                raise ConnectionResetError(None, "the server closed the connection")
+            self._budget.spend(len(data))
+            self._pending = self._reader.feed(data)
+
+
+@contextmanager
+def opened(target: Target, budget: Budget, *, long_rows: bool = False) -> Iterator[Channel]:
+    """Connect to target and secure the way; raise OSError or IntegrityError when that fails."""
+    patience = min(CONNECT_SECONDS, budget.seconds())
+    with (
+        socket.create_connection((target.host, target.port), patience) as raw,
+        _secured(raw, target, budget) as stream,
+    ):
+        yield Channel(stream, budget, long_rows=long_rows)
+
+
+def _secured(raw: socket.socket, target: Target, budget: Budget) -> socket.socket:
+    """Return raw, or raw under TLS when target asks for it; raise IntegrityError when refused."""
+    raw.settimeout(budget.seconds())
+    if target.tls is Tls.DISABLE:
+        return raw
+    context = trust.context(target.ca_file)
+    raw.sendall(wire.SSL_REQUEST)
+    # Exactly one byte: what else came in the clear must reach TLS, and fail there, not be believed.
+    if raw.recv(1) != b"S":
+        raise IntegrityError("the server does not offer TLS")
+    return context.wrap_socket(raw, server_hostname=target.host)
