@@ -123,8 +123,7 @@ def test_an_inventory_of_a_real_server_shows_none(
         database=database,
     )
     file.write_text(
-        f"{before}\nhost all x 10.0.0.1/32 radius radiusservers=10.0.0.1 "
-        f"radiussecrets={leaks[7]}\n"
+        f"{before}\nhost all x 10.0.0.1/32 radius radiusservers=10.0.0.1 radiussecrets={leaks[7]}\n"
     )
     try:
         found = encode(connector.inventory(postgres.target()))
