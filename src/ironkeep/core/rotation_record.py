@@ -4,6 +4,7 @@ core/rotation.py moves it. Secret material is not in it, only version numbers. T
 header line and one JSON object (RFC 8259).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -90,6 +91,45 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             for each in reversed(self.versions)
             if each.stage is stage
         ]
+
+    @property
+    def serving(self) -> int | None:
+        """Return the version to hand out: the one that the target said it took, else current."""
+        stage = Stage.PENDING if self.state is State.APPLIED else Stage.CURRENT
+        return next(iter(self.at(stage)), None)
+
+    def but(self, **changes: object) -> "Record":
+        """Return this record with other values in the fields that are named."""
+        return msgspec.structs.replace(self, **changes)
+
+    def others(self) -> list[int]:
+        """Return every version but pending that might still work, the likeliest first."""
+        return self.at(Stage.CURRENT, Stage.PREVIOUS, Stage.RETIRED)
+
+    def next_number(self) -> int:
+        """Return the number of the next version."""
+        return max((each.number for each in self.versions), default=self.burnt) + 1
+
+    def unproven(self) -> list[int]:
+        """Return the versions that must be refused, and were not yet, newest first."""
+        dead = {each.number for each in self.versions if each.dead}
+        return [each for each in self.at(Stage.PREVIOUS, Stage.RETIRED) if each not in dead]
+
+    def marked(self, numbers: set[int], *, dead: bool) -> "Record":
+        """Return this record with the versions of numbers marked as proved dead, or not."""
+        versions = tuple(
+            Version(each.number, each.stage, dead if each.number in numbers else each.dead)
+            for each in self.versions
+        )
+        return self.but(versions=versions)
+
+    def staged(self, moves: Mapping[int, Stage]) -> "Record":
+        """Return this record with the versions in moves at new stages."""
+        versions = tuple(
+            Version(each.number, moves.get(each.number, each.stage), each.dead)
+            for each in self.versions
+        )
+        return self.but(versions=versions)
 
 
 def adopt(

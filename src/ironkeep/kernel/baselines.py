@@ -3,6 +3,7 @@
     <mount> : baseline / connection / number (6 digits) / about     -> when, digest, blind spots
               baseline / connection / number / chunk (4 digits)      -> the inventory, compressed
               explained / connection / id of an item                 -> who answers for it
+              digest-key / connection                                -> what digests secrets in it
 
 A baseline is taken when a connection is configured. Its SHA-256 stands in the journal, whose heads
 are signed and witnessed: that is what makes it a signed baseline, which nobody chose afterwards. A
@@ -13,12 +14,13 @@ that it was given for, attributes and all, and expires.
 import hashlib
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from ironkeep.core.connector import Connector, Target
+from ironkeep.core.connector import Connector, ConnectorError, Target
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound
 from ironkeep.core.event import Value
 from ironkeep.core.inventory import (
@@ -31,6 +33,7 @@ from ironkeep.core.inventory import (
     encode,
 )
 from ironkeep.core.node import NodeId
+from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import MAX_BODY_BYTES, Store
 from ironkeep.kernel.connections import ConnectionId, Connections
 from ironkeep.kernel.credentials import Credentials
@@ -86,6 +89,12 @@ class Stock(msgspec.Struct, frozen=True):
         return f"Stock({self.digest!r})"
 
 
+class NotTaken(msgspec.Struct, frozen=True):
+    """Why a system could not be taken stock of."""
+
+    reason: str
+
+
 class Comparison(msgspec.Struct, frozen=True):
     """What a system shows against a baseline; `explained` by the text of the item."""
 
@@ -120,30 +129,42 @@ class Baselines:
     def inventory(self, turn: Turn, which: ConnectionId) -> Steps[Stock]:
         """Return everything that can get into the system now."""
         system = self._connections.get(turn.tx, which).system
-        turn, stock = yield self._look(turn.tx, which)
+        turn, stock = yield self._look(turn, which)
         self._note(turn, which, "inventory", system, stock)
         return stock  # type: ignore[no-any-return]
 
     def baseline(self, turn: Turn, which: ConnectionId) -> Steps[Baseline]:
         """Take stock and keep it as the next baseline."""
         with self._effects.claimed(key_of(which.mount, f"baseline/{which.name}")):
-            system = self._connections.get(turn.tx, which).system
-            taken = self.numbers(turn.tx, which)
-            if len(taken) >= MAX_BASELINES:
+            if len(self.numbers(turn.tx, which)) >= MAX_BASELINES:
                 raise InvalidRequest(f"a connection keeps at most {MAX_BASELINES} baselines")
-            turn, stock = yield self._look(turn.tx, which)
-            number = max(taken, default=0) + 1
-            kept = self._keep(turn, which, number, system, stock)
-            self._note(turn, which, "baseline", system, stock)
-            for listener in self.on_baseline:
-                listener(turn, kept)
-            return kept
+            turn, stock = yield self._look(turn, which)
+            return self.add(turn, which, stock)
+
+    def add(self, turn: Turn, which: ConnectionId, stock: Stock) -> Baseline:
+        """Keep stock that was taken of a connection as its next baseline."""
+        system = self._connections.get(turn.tx, which).system
+        number = max(self.numbers(turn.tx, which), default=0) + 1
+        kept = self._keep(turn, which, number, system, stock)
+        self._note(turn, which, "baseline", system, stock)
+        for listener in self.on_baseline:
+            listener(turn, kept)
+        return kept
+
+    def key(self, turn: Turn, which: ConnectionId) -> Secret:
+        """Return what secrets are digested with in all inventories of a connection, made once."""
+        store = self._stores(turn.tx, which.mount)
+        raw = store.get(f"digest-key/{which.name}")
+        if raw is None:
+            raw = self._credentials.store.new_secret().reveal()
+            store.put(f"digest-key/{which.name}", raw)
+        return Secret(raw)
 
     def compare(self, turn: Turn, which: ConnectionId, number: int = 0) -> Steps[Comparison]:
         """Take stock and compare it with a baseline, 0 for the last one."""
         baseline = self.get(turn.tx, which, number)
         packed = self._packed(turn.tx, which, baseline)
-        look = self._look(turn.tx, which)
+        look = self._look(turn, which)
         turn, (stock, difference) = yield partial(_against, look, packed, baseline.digest)
         self._note(turn, which, "inventory", baseline.system, stock)
         explained = self.explanations(turn.tx, which, turn.now_ns)
@@ -207,10 +228,12 @@ class Baselines:
         for folder in ("baseline", "explained"):
             for path in list(store.walk(f"{folder}/{which.name}")):
                 store.delete(path)
+        store.delete(f"digest-key/{which.name}")
 
-    def _look(self, tx: Tx, which: ConnectionId) -> Work:
-        connection = self._connections.get(tx, which)
-        target = connection.targets(self._credentials.admin_secret(tx, which))[0]
+    def _look(self, turn: Turn, which: ConnectionId) -> Work:
+        connection = self._connections.get(turn.tx, which)
+        target = connection.targets(self._credentials.admin_secret(turn.tx, which))[0]
+        target = replace(target, digest_key=self.key(turn, which))
         return partial(_take, self._connections.connector(connection), target)
 
     def _keep(
@@ -281,6 +304,14 @@ def _take(connector: Connector, target: Target) -> Stock:
     inventory = connector.inventory(target)
     raw = encode(inventory)
     return Stock(inventory, hashlib.sha256(raw).hexdigest(), zlib.compress(raw))
+
+
+def attempt(connector: Connector, target: Target) -> Stock | NotTaken:
+    """Take stock, or return why the system could not be asked; runs on a worker."""
+    try:
+        return _take(connector, target)
+    except ConnectorError as failure:
+        return NotTaken(str(failure))
 
 
 def _against(look: Callable[[], Stock], packed: bytes, digest: str) -> tuple[Stock, Difference]:

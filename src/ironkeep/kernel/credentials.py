@@ -62,7 +62,8 @@ class Rotated(msgspec.Struct, frozen=True):
     """Where a rotation stands when it was driven as far as it goes now.
 
     `done`: `current` works everywhere and every earlier version is refused. `lost`: no version
-    works, and only a person can go on. Otherwise it waits until_ns and goes on by itself.
+    works, and only a person can go on. `refused`: the system will never take its first version, and
+    the credential is not kept. Otherwise it waits until_ns and goes on by itself.
     """
 
     done: bool
@@ -70,6 +71,10 @@ class Rotated(msgspec.Struct, frozen=True):
     current: int
     reason: str
     until_ns: int
+    refused: bool = False
+
+
+_EVER_CURRENT: Final = (Stage.CURRENT, Stage.PREVIOUS)
 
 
 class Credentials:
@@ -88,11 +93,11 @@ class Credentials:
         return CredentialId(which.mount, f"config/{which.name}")
 
     def admin_secret(self, tx: Tx, which: ConnectionId) -> Secret:
-        """Return the current password of a connection's administering account; raise NotFound."""
+        """Return the password that a connection's administering account has; raise NotFound."""
         admin = self.admin(which)
-        current = self.store.current(tx, admin)
-        assert current is not None, "an account that sets its own password has a current version"
-        return self.store.secret(tx, admin, current)
+        serving = self.store.record(tx, admin).serving
+        assert serving is not None, "an account that sets its own password has a current version"
+        return self.store.secret(tx, admin, serving)
 
     def system_of(self, tx: Tx, which: CredentialId) -> NodeId:
         """Return the node of the system that a credential opens."""
@@ -169,11 +174,7 @@ class Credentials:
     def remove(self, turn: Turn, which: CredentialId) -> None:
         """Forget a credential; its password stays what it is at the system."""
         self._require_free(which)
-        about = self.store.about(turn.tx, which)
-        self.connections.leave_account(
-            turn.tx, ConnectionId(which.mount, about.connection), about.username
-        )
-        self.store.remove(turn.tx, which)
+        self._forget(turn, which)
 
     def rotate(self, turn: Turn, which: CredentialId, *, glass: bool = False) -> Steps[Rotated]:
         """Begin a rotation, or go on with the one under way, and drive it as far as it goes now.
@@ -271,10 +272,20 @@ class Credentials:
             # What is stored may have moved while the work was out; `observe` refuses it then.
             before = self.store.record(turn.tx, which)
             record = observe(before, seen, turn.now_ns, epoch)
+            if isinstance(seen, Refused) and seen.final and not record.at(*_EVER_CURRENT):
+                self._forget(turn, which)
+                return Rotated(False, False, 0, seen.reason, 0, refused=True)
             self.store.write_record(turn.tx, which, record, turn.now_ns)
             if record.state is not before.state:
                 self._outcomes.moved(turn, which, record)
         raise Conflict(f"the rotation of {which.path} does not come to an end")
+
+    def _forget(self, turn: Turn, which: CredentialId) -> None:
+        """Remove a credential and give its account free."""
+        about = self.store.about(turn.tx, which)
+        connection = ConnectionId(which.mount, about.connection)
+        self.connections.leave_account(turn.tx, connection, about.username)
+        self.store.remove(turn.tx, which)
 
     def _work(
         self, tx: Tx, which: CredentialId, account: Account, action: Present | Set | KillSessions
@@ -303,7 +314,7 @@ class Credentials:
             case Present(version):
                 shown: Shown = result
                 self._outcomes.presented(turn, which, account, version, began_ns, shown)
-                return Presented(version, shown.state)
+                return Presented(version, shown.state, shown.reason, shown.full)
             case Set():
                 answer: Applied | Refused | Unsure = result
                 self._outcomes.set(turn, which, account, action, answer)

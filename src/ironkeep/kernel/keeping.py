@@ -68,10 +68,11 @@ def kept_of(
         def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
             return (credentials.secret(tx, which, number),)
 
-        # Only the current version is served; of an earlier one, no more is known than that.
+        # Only these are served; of an earlier one, no more is known than that.
+        served = {current, record.serving}
         versions = tuple(
             Served(each.number, about.rotated_ns)
-            if each.number == current
+            if each.number in served
             else Served(each.number, about.created_ns, about.rotated_ns)
             for each in record.versions
         )

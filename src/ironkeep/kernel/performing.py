@@ -43,6 +43,16 @@ class Shown(msgspec.Struct, frozen=True):
         return any(each.state is Probe.DEAD for each in self.answers)
 
     @property
+    def full(self) -> bool:
+        """Return whether some host had no connection left for it."""
+        return any(each.full for each in self.answers)
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether some host took the password and then refused the login."""
+        return any(each.blocked for each in self.answers)
+
+    @property
     def reason(self) -> str:
         """Return the hosts' reasons as one sentence."""
         reasons = list(dict.fromkeys(each.reason for each in self.answers))
@@ -92,9 +102,10 @@ def apply(
     try:
         account.connector.set_password(account.targets[0], account.username, new, current)
     except (Rejected, InvalidRequest) as failure:
-        return Refused(action.version, str(failure))
+        final = isinstance(failure, Rejected) and failure.final
+        return Refused(action.version, str(failure), final)
     except ConnectorError as failure:
-        return Unsure(action.version, str(failure))
+        return Unsure(action.version, str(failure), failure.full)
     return Applied(action.version)
 
 

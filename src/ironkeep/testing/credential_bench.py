@@ -29,6 +29,7 @@ class Bench:
     """A vault, and a simulated system with an administrator and an application's account."""
 
     def __init__(self, *, self_managed: bool = False, url: str = TARGET) -> None:
+        self.self_managed = self_managed
         self.system = SimulatedSystem(
             accounts={
                 ADMIN: Account(b"admin-password"),

@@ -6,13 +6,13 @@ what it is called is not changed afterwards, since versions of its password belo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.connector import ConnectorError, Probe
+from ironkeep.core.connector import Probe
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Strategy
@@ -25,7 +25,7 @@ from ironkeep.engines.database.url import (
     parse_url,
     whereabouts,
 )
-from ironkeep.kernel import performing
+from ironkeep.kernel import baselines, performing
 from ironkeep.kernel.connections import Connection, ConnectionId
 from ironkeep.kernel.credential_store import Credential
 from ironkeep.kernel.credentials import Rotated
@@ -102,15 +102,20 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
     )  # fmt: skip
     if given.verify_connection:
         turn, shown = yield partial(performing.present, account, password)
-        if shown.state is not Probe.ALIVE:
+        if shown.state is not Probe.ALIVE or shown.blocked:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
-    moved = _keep(house, turn, which, (before, connection), given.password)
-    if house.baselines.numbers(turn.tx, which) and not moved:
+    moved = before is None or before.system != connection.system
+    if not moved and house.baselines.numbers(turn.tx, which):
+        _keep(house, turn, which, (before, connection), given.password)
         return []
-    try:
-        yield from house.baselines.baseline(turn, which)
-    except ConnectorError as failure:
-        return [f"no baseline was taken ({failure}): write to baseline/{which.name} when it can be"]
+    # Before anything is kept: of what cannot be taken stock of, nothing stays.
+    target = replace(account.targets[0], digest_key=house.baselines.key(turn, which))
+    turn, stock = yield partial(baselines.attempt, account.connector, target)
+    _keep(house, turn, which, (before, connection), given.password)
+    if isinstance(stock, baselines.NotTaken):
+        advice = f"write to baseline/{which.name} when it can be"
+        return [f"no baseline was taken ({stock.reason}): {advice}"]
+    house.baselines.add(turn, which, stock)
     return []
 
 
@@ -120,8 +125,8 @@ def _keep(
     which: ConnectionId,
     change: tuple[Connection | None, Connection],
     password: Secret | None,
-) -> bool:
-    """Store a connection that was tried; return whether it is to another system than before."""
+) -> None:
+    """Store a connection that was tried."""
     before, connection = change
     credentials = house.credentials
     if credentials.connections.find(turn.tx, which) != before:
@@ -131,13 +136,11 @@ def _keep(
     if before is None:
         about = Credential(which.name, connection.username, created_ns=turn.now_ns)
         credentials.create(turn, admin, about, Strategy.SELF, password)
-        return False
+        return
     if password is not None:
         credentials.replace(turn, admin, password)
-    if before.system == connection.system:
-        return False
-    credentials.relink(turn, which)
-    return True
+    if before.system != connection.system:
+        credentials.relink(turn, which)
 
 
 def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connection:
@@ -301,6 +304,8 @@ def rotated(_call: Call, result: Rotated) -> Response:
             "A role is set anew by break-glass/<name>, an administering account by writing its "
             "password to config/<name>"
         )
+    if result.refused:
+        raise InvalidRequest(f"nothing was kept: {result.reason}")
     if not result.done:
         raise UpstreamFailed(f"the rotation is not finished and goes on by itself: {result.reason}")
     return Response(audited={"version": result.current})

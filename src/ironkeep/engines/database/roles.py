@@ -15,10 +15,12 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.rotation_record import Stage, State, Strategy
 from ironkeep.core.secret import Secret
+from ironkeep.engines.database.admission import Admission, admit
 from ironkeep.engines.database.configuration import check_username, rotated
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.kernel.connections import ConnectionId, check_name
 from ironkeep.kernel.credential_store import Credential, CredentialId
+from ironkeep.kernel.credentials import Rotated
 from ironkeep.kernel.effects import run, turn_of
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
@@ -108,11 +110,12 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
         statements=given.rotation_statements or (),
     )
     strategy = Strategy.SELF if given.self_managed else Strategy.ADMIN
-    turn = turn_of(call)
-    house.credentials.create(turn, which, about, strategy, given.password)
-    if given.skip_import_rotation:
-        return Response()
-    return run(call, house.credentials.rotate(turn, which), rotated)
+    admission = Admission(which, about, strategy, given.password, given.skip_import_rotation)
+    return run(call, admit(house, turn_of(call), admission), _admitted)
+
+
+def _admitted(call: Call, outcome: Rotated | list[str]) -> Response:
+    return Response(warnings=outcome) if isinstance(outcome, list) else rotated(call, outcome)
 
 
 def _change(call: Call, given: StaticRole, which: CredentialId, about: Credential) -> Response:
@@ -201,28 +204,31 @@ def read_password(call: Call, given: RoleName) -> Response:
     if about is None:
         raise InvalidRequest(f"unknown role: {given.name}")
     record = store.record(call.tx, which)
-    current = next(iter(record.at(Stage.CURRENT)), None)
-    if record.state is State.LOST or current is None:
+    serving = record.serving
+    if record.state is State.LOST or serving is None:
         raise UpstreamFailed(
             f"no password of this role works ({record.reason or 'none was set yet'}): see "
             f"static-roles/{given.name}"
         )
     warnings = []
     if record.at(Stage.PENDING):
-        warnings.append("a rotation is under way: this password may be replaced at any moment")
+        warnings.append(
+            "a rotation is under way: this password may be replaced at any moment"
+            + (f" ({record.reason})" if record.reason else "")
+        )
     due_ns = about.due_ns
     data = {
         "username": about.username,
-        "password": store.secret(call.tx, which, current),
+        "password": store.secret(call.tx, which, serving),
         "last_vault_rotation": rfc3339(about.rotated_ns),
         "rotation_period": about.period_seconds,
         "ttl": 0 if due_ns is None else max(0, (due_ns - call.now_ns) // SECOND_NS),
-        "version": current,
+        "version": serving,
     }
     return Response(
         data=data,
         warnings=warnings,
-        released=(Released(call.mount.uuid, which.path, current, ("password",)),),
+        released=(Released(call.mount.uuid, which.path, serving, ("password",)),),
     )
 
 
