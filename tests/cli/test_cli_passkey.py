@@ -172,6 +172,77 @@ def test_the_browser_signs_in_and_the_command_gets_the_token(
     assert "not valid" in again["errors"][0]
 
 
+@pytest.mark.parametrize("more", [[], ["-no-print"], ["-no-store"]])
+def test_who_signs_in_instead_of_who_was_named_gets_nowhere(
+    browser: Browser, tmp_path: Path, more: list[str]
+) -> None:
+    """Somebody who learnt the address signs in there as themselves, and brings the code."""
+    out = Lines()
+    thread, codes = log_in(out, "username=grace", *more)
+    assert browser.visit(browser.sign_in(out.page.get(timeout=20))) == 200
+    thread.join(timeout=20)
+    assert codes == [1]
+    assert "'ada' signed in, and not 'grace'" in out.text
+    assert "hvs." not in out.text
+    assert not (tmp_path / ".vault-token").exists()
+
+
+def test_who_signed_in_is_said_whatever_is_not_printed(browser: Browser) -> None:
+    out = Lines()
+    thread, codes = log_in(out, "-no-print")
+    assert browser.visit(browser.sign_in(out.page.get(timeout=20))) == 200
+    thread.join(timeout=20)
+    assert codes == [0]
+    assert "Signed in as ada." in out.text
+
+
+def test_the_address_stands_in_no_command_line(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser is given a file of this user alone, which leads to the page and then is gone."""
+    asked = tmp_path / "asked"
+    program = tmp_path / "browser"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {asked}\np="${{1#file://}}"\ncat "$p" >> {asked}\n'
+        f'stat -c "%a %n" "$p" "${{p%/*}}" >> {asked}\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{program} %s")
+    monkeypatch.setattr("webbrowser._tryorder", None)  # it reads the variable once
+    out = Lines()
+    thread, codes = log_in(out)
+    address = out.page.get(timeout=20)
+    assert browser.visit(browser.sign_in(address)) == 200
+    thread.join(timeout=20)
+    assert codes == [0], out.text
+    line, page, *modes = asked.read_text().splitlines()
+    assert line.startswith("file:///")
+    assert "cli=" not in line
+    assert f"url={address}" in page
+    assert [each.split()[0] for each in modes] == ["600", "700"]
+    assert not Path(line.removeprefix("file://")).exists()
+
+
+def test_a_login_with_a_name_is_not_wrapped(browser: Browser, run: Any) -> None:
+    del browser
+    done = run("login", "-method=passkey", f"-path={PATH}", "-wrap-ttl=5m", "username=ada")
+    assert done.code == 1
+    assert "does not say who" in done.err
+
+
+def test_the_waiting_address_is_called_by_its_own_name_alone(browser: Browser) -> None:
+    out = Lines()
+    thread, codes = log_in(out)
+    redirect = browser.sign_in(out.page.get(timeout=20))
+    parts = urlsplit(redirect)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection.request("GET", f"{parts.path}?{parts.query}", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 404
+    assert browser.visit(redirect) == 200
+    thread.join(timeout=20)
+    assert codes == [0], out.text
+
+
 def test_a_security_key_that_is_plugged_in_signs_here(
     browser: Browser, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

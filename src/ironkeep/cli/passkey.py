@@ -3,17 +3,25 @@
 A key that is plugged in signs here; its PIN is typed without echo and goes to the key alone. Else
 the login page opens in the browser, which hands a code to 127.0.0.1 by a redirect (RFC 8252), and
 only this process has the secret that turns it into a token (RFC 7636). The address is printed too,
-for a browser that does not open by itself; it gives nothing to who reads it.
+for a browser that does not open by itself.
+
+Whoever knows the address can sign in there as themselves, and this command would be theirs. So it
+stands in no command line, which every user of the machine can read: the browser is given a private
+file that leads there. And who came back is held against who was named, and always said.
 """
 
 import base64
-import getpass
 import hmac
+import html
 import secrets
 import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,8 +33,11 @@ from fido2.webauthn import PublicKeyCredentialRequestOptions
 
 from ironkeep.cli.client import Client
 from ironkeep.cli.connection import Connection
+from ironkeep.cli.failures import Refused, Unreachable
 from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.tokenfile import home
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
+from ironkeep.core.secret import Secret
 
 WAIT_SECONDS: Final = 180
 """For the person in the browser."""
@@ -38,6 +49,12 @@ _PORTS: Final = {"http": 80, "https": 443}
 _PAGE: Final = (
     b"<!doctype html><meta charset=utf-8><title>Ironkeep</title>"
     b"<p>You are signed in at the command. Close this page."
+)
+_LEADING: Final = (
+    "<!doctype html><meta charset=utf-8><title>Ironkeep</title>"
+    '<meta name="referrer" content="no-referrer">'
+    '<meta http-equiv="refresh" content="0;url={address}">'
+    '<p><a href="{address}">Sign in</a></p>\n'
 )
 _HEADERS: Final = (
     ("Content-Type", "text/html; charset=utf-8"),
@@ -76,7 +93,7 @@ class _Asking(UserInteraction):
 
     def request_pin(self, permissions: ClientPin.PERMISSION, rp_id: str | None) -> str | None:
         del permissions, rp_id
-        return getpass.getpass("PIN of the security key (will be hidden): ") or None
+        return self._terminal.secret(None, "PIN of the security key").reveal().decode() or None
 
 
 def _by_key(
@@ -98,6 +115,8 @@ def _by_key(
 
 
 def _by_browser(client: Client, terminal: Terminal, path: str, username: str) -> Document:
+    if username and client.connection.wrap_ttl:
+        raise InvalidRequest("a wrapped login does not say who signed in: give no username")
     verifier, state = (_text(secrets.token_bytes(SECRET_BYTES)) for _ in range(2))
     with _Loopback(state) as loopback:
         waiting = {
@@ -108,10 +127,46 @@ def _by_browser(client: Client, terminal: Terminal, path: str, username: str) ->
         started = _data(client.write(f"auth/{path}/cli/start", waiting))
         address = f"{client.connection.address}{started['page']}"
         terminal.note(f"Sign in in your browser{f' as {username}' if username else ''}:\n{address}")
-        webbrowser.open(address)
-        code = loopback.wait()
+        with _private_page(address) as page:
+            webbrowser.open(page)
+            code = loopback.wait()
     fetched = {"code": code, "code_verifier": verifier}
-    return client.write(f"auth/{path}/cli/finish", fetched) or {}
+    document = client.write(f"auth/{path}/cli/finish", fetched) or {}
+    _require_person(client, terminal, username, document.get("auth") or {})
+    return document
+
+
+@contextmanager
+def _private_page(address: str) -> Iterator[str]:
+    """Yield the URL of a file of this user alone that leads to address; it is gone afterwards.
+
+    In the home folder: browsers that are confined see no other. Without one the address is shown
+    all the same, and is opened by hand.
+    """
+    try:
+        folder = TemporaryDirectory(prefix="ironkeep-login-", dir=home())
+    except (OSError, InvalidRequest):
+        yield "about:blank"
+        return
+    with folder as name:
+        page = Path(name) / "login.html"
+        page.touch(mode=0o600)
+        page.write_text(_LEADING.format(address=html.escape(address)), encoding="utf-8")
+        yield page.as_uri()
+
+
+def _require_person(client: Client, terminal: Terminal, named: str, auth: Document) -> None:
+    """Say who signed in; end the session and raise InvalidCredentials when another was named."""
+    token, who = auth.get("client_token"), (auth.get("metadata") or {}).get("username", "")
+    terminal.note(f"Signed in as {who or 'somebody without a name'}.")
+    if not named or not token or named.lower() == str(who).lower():
+        return
+    with suppress(Refused, Unreachable):
+        client.send("PUT", "auth/token/revoke-self", data={}, token=Secret(token.encode()))
+    raise InvalidCredentials(
+        f"{who!r} signed in, and not {named!r}: nothing is kept. If you did not do this yourself, "
+        "somebody else knew the address: tell who runs this vault"
+    )
 
 
 class _Loopback(HTTPServer):
@@ -145,8 +200,9 @@ class _Callback(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         given = parse_qs(parts.query)
         state, code = given.get("state", [""])[0], given.get("code", [""])[0]
+        here = f"127.0.0.1:{self.server.server_port}"
         ours = hmac.compare_digest(state.encode(), self.server.state.encode())
-        if parts.path != "/cb" or not ours or not code:
+        if self.headers.get("host") != here or parts.path != "/cb" or not ours or not code:
             self.send_error(404)
             return
         self.server.code = code
