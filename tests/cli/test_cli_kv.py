@@ -8,15 +8,15 @@ from ironkeep.testing.server import Done
 
 
 def test_put_get_and_one_field(run: Any) -> None:
-    done = run("kv", "put", "secret/kv/a", "user=ada", "password=-", given="line\n")
+    done = run("kv", "put", "secret/kv/a", "user=ada", "password=-", given="line\n\n")
     assert done.code == 0
     assert "version            1" in done.out
     shown = run("kv", "get", "secret/kv/a").out
     assert shown.startswith("====== Secret Path ======\nsecret/data/kv/a\n")
     assert "user        ada" in shown
     # A newline in a value does not break a table's lines.
-    assert "password    line\\n" in shown
-    assert run("kv", "get", "-field=password", "secret/kv/a").out == "line\n"
+    assert "password    line\\n\\n" in shown
+    assert run("kv", "get", "-field=password", "secret/kv/a").out == "line\n\n"
     assert run("kv", "get", "-mount=secret", "-field=user", "kv/a").out == "ada"
     assert (
         run("kv", "get", "-format=json", "secret/kv/a").json()["data"]["metadata"]["version"] == 1

@@ -68,7 +68,7 @@ def test_a_file_and_standard_input_give_data(run: Any, tmp_path: Path) -> None:
     run("write", "plain/x", "@more.json", "v=@value.txt", "s=-", "at=\\@home", given="typed")
     data = run("read", "plain/x", "-format=json").json()["data"]
     assert data == {
-        "n": 5, "deep": {"k": [1, None]}, "v": "from a file\n", "s": "typed", "at": "@home",
+        "n": 5, "deep": {"k": [1, None]}, "v": "from a file", "s": "typed", "at": "@home",
     }  # fmt: skip
 
 
@@ -128,6 +128,8 @@ def test_the_format_comes_from_the_environment_too(
     monkeypatch.setenv("VAULT_FORMAT", "json")
     assert json.loads(run("status").out)["initialized"] is True
     monkeypatch.setenv("VAULT_FORMAT", "yaml")
+    assert "\ninitialized: true\n" in run("status").out
+    monkeypatch.setenv("VAULT_FORMAT", "toml")
     assert run("status").code == 1
     assert run("status", "-format=table").code == 0
 

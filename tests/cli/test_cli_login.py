@@ -2,7 +2,10 @@
 
 import argparse
 import io
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from ironkeep.cli.command import Context
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
+from ironkeep.testing.server import Done
 
 NAME = ".vault-token"
 
@@ -160,3 +164,74 @@ def test_a_login_without_a_token_is_not_kept() -> None:
     waiting = {"auth": {"client_token": "", "mfa_requirement": {"mfa_request_id": "x"}}}
     with pytest.raises(InvalidRequest, match="second factor"):
         login._finish(context, waiting)
+
+
+def wrapped(run: Any, *words: str) -> str:
+    run("kv", "put", "secret/once", "v=привет", "other=o")
+    token: str = run(*words, "-wrap-ttl=5m", "-field=wrapping_token").out
+    return token
+
+
+def test_a_field_of_a_wrapped_secret_is_found_where_kv_get_finds_it(run: Any) -> None:
+    token = wrapped(run, "kv", "get", "secret/once")
+    assert run("unwrap", "-field=v", token) == Done(0, "привет", "")
+
+
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_a_field_that_is_not_there_costs_no_one_time_answer(run: Any, kind: str) -> None:
+    token = wrapped(run, "kv", "get", "secret/once")
+    done = run("unwrap", "-field=nothing", f"-format={kind}", token)
+    assert done.code == 1
+    assert done.json()["data"]["data"] == {"v": "привет", "other": "o"}
+    made = run("token", "create", "-policy=default", "-field=nothing")
+    assert made.code == 1
+    assert made.json()["auth"]["client_token"]
+    spent = run("kv", "get", "-wrap-ttl=5m", "-field=v", "secret/once")
+    assert spent.code == 1
+    assert spent.json()["wrap_info"]["token"]
+
+
+def test_nothing_is_asked_for_when_nobody_reads_the_answer(
+    run: Any, dev: Any, tmp_path: Path
+) -> None:
+    token = wrapped(run, "kv", "get", "secret/once")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as gone:  # noqa: PTH123 - a descriptor
+        done = subprocess.run(
+            [sys.executable, "-m", "ironkeep", "unwrap", token],
+            env={**dev.environment(), "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL, stdout=gone,
+            stderr=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 5
+    assert b"nobody reads standard output" in done.stderr
+    assert run("unwrap", "-field=v", token).out == "привет"
+
+
+def test_a_login_that_could_not_be_kept_is_not_begun(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = run("token", "create", "-policy=default", "-use-limit=2", "-field=token").out
+    home = tmp_path / "open"
+    home.mkdir()
+    home.chmod(0o777)
+    for place in (home, tmp_path / "missing"):
+        monkeypatch.setenv("HOME", str(place))
+        assert run("login", made).code == 1
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("token", "lookup", made, "-format=json").json()["data"]["num_uses"] == 2
+
+
+def test_a_password_is_the_same_however_it_comes(run: Any, tmp_path: Path) -> None:
+    run("auth", "enable", "-path=alike", "userpass")
+    (tmp_path / "pw").write_text("pa ss \n")
+    ways: list[tuple[str, str]] = [
+        ("password=-", "pa ss \n"), ("password=-", "pa ss "), ("password=@pw", ""),
+        ("password=pa ss ", ""),
+    ]  # fmt: skip
+    for number, (word, given) in enumerate(ways):
+        user = f"auth/alike/users/u{number}"
+        assert run("write", user, word, given=given).code == 0
+        for other, typed in ways:
+            login = ["login", "-method=userpass", "-path=alike", "-no-store", f"username=u{number}"]
+            assert run(*login, other, given=typed).code == 0

@@ -3,6 +3,7 @@
 import io
 import json
 import pty
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.cli import inputs, render, terminal as module
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.terminal import Painted, Terminal
 from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.visible import is_drawn, is_visible
 
 
 class Watched(io.StringIO):
@@ -83,9 +85,9 @@ def test_any_pair_is_taken_as_it_is(data: dict[str, str]) -> None:
 
 @given(st.text())
 def test_what_is_printed_drives_no_terminal(text: str) -> None:
-    shown = printable(text)
-    assert all(char.isprintable() or char in "\n\t" for char in shown)
-    if text.isprintable():
+    shown = piped().shown(text)
+    assert all(is_drawn(char) or char in "\n\t" for char in shown)
+    if is_visible(text):
         assert shown == text
 
 
@@ -151,14 +153,138 @@ def test_a_secret_is_typed_without_echo(monkeypatch: pytest.MonkeyPatch) -> None
 
     def typed(prompt: str, stream: Any) -> str:
         asked.append((prompt, stream))
-        return " typed\n"
+        return " typed "
 
     monkeypatch.setattr("getpass.getpass", typed)
     with open(leader, "rb", 0), open(follower, "rb", 0) as stdin:  # noqa: PTH123 - descriptors
         terminal = Terminal(stdin, io.StringIO(), io.StringIO())
-        assert terminal.secret(None, "Token").equals(b"typed")
-    assert asked == [("Token (will be hidden): ", terminal.stderr)]
-    assert piped(b" x\n").secret("-", "Token").equals(b"x")
+        assert terminal.secret(None, "Token").equals(b" typed ")
+        assert terminal.key(None, "Token").equals(b"typed")
+        # What is named to be read is not shown either where somebody types it.
+        assert inputs.data_of(["password=-"], terminal) == {"password": " typed "}
+    words = ("Token", "Token", "password")
+    assert asked == [(f"{what} (will be hidden): ", terminal.stderr) for what in words]
+    assert piped(b" x\n").secret("-", "Password").equals(b" x")
+    assert piped(b" x\n").key("-", "Token").equals(b"x")
     assert piped().secret("given", "Token").equals(b"given")
     with pytest.raises(InvalidRequest, match="no terminal"):
         piped(b"x").secret(None, "Token")
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b2J\u202e\u2066\u200b\ufe0f\u3164\U000e0041 здесь"
+
+
+class Ascii(io.TextIOWrapper):
+    """A terminal of `LC_ALL=POSIX`: its encoding has 128 characters."""
+
+    def __init__(self, *, watched: bool) -> None:
+        super().__init__(io.BytesIO(), encoding="ascii", errors="strict")
+        self.watched = watched
+
+    def isatty(self) -> bool:
+        return self.watched
+
+    def text(self) -> str:
+        self.flush()
+        found: bytes = self.buffer.getvalue()  # type: ignore[attr-defined]
+        return found.decode("utf-8")
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("kind", ["table", "json", "yaml", "raw"])
+def test_hostile_text_drives_no_terminal_and_breaks_none_of_ascii(kind: str, watched: bool) -> None:
+    stdout, stderr = Ascii(watched=watched), Ascii(watched=watched)
+    terminal = Terminal(io.BytesIO(), stdout, stderr)
+    terminal.format = kind
+    document = {HOSTILE: HOSTILE, "list": [HOSTILE, {"a": HOSTILE}]}
+    render.answer(terminal, {"data": document, "request_id": "x", "warnings": [HOSTILE]}, "")
+    terminal.say(HOSTILE, Painted(HOSTILE, "1"))
+    terminal.note(HOSTILE)
+    terminal.redraw(HOSTILE)
+    shown = stdout.text() + stderr.text()
+    for ours in ("\x1b[1m", "\x1b[0m", "\r", "\x1b[K"):
+        shown = shown.replace(ours, "")
+    # rich styles what it draws; those are SGR alone.
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert shown.isascii()
+    assert all(char.isprintable() or char in "\n\t" for char in shown)
+
+
+@pytest.mark.parametrize("kind", ["json", "raw", "yaml"])
+def test_documents_mean_what_was_answered(kind: str) -> None:
+    """YAML is read here as what it is a superset of: its scalars are JSON's, or plain words."""
+    terminal = piped()
+    terminal.format = kind
+    document = {"a": HOSTILE, "many": [1, None, True, 1.5], "empty": {}, "none": [], "yes": "no"}
+    render.as_json(terminal, document)
+    if kind != "yaml":
+        assert json.loads(out(terminal)) == document
+        return
+    assert out(terminal).splitlines()[1:] == [
+        "many:", "  - 1", "  - null", "  - true", "  - 1.5", "empty: {}", "none: []", '"yes": "no"',
+    ]  # fmt: skip
+    key, _, spelt = out(terminal).splitlines()[0].partition(": ")
+    wide = re.sub(r"\\U([0-9A-F]{8})", lambda each: chr(int(each[1], 16)), spelt)
+    assert (key, json.loads(wide)) == ("a", HOSTILE)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (b"pw\n", "pw"), (b"pw\r\n", "pw"), (b"pw", "pw"), (b" pw \n", " pw "), (b"", ""),
+        (b"\n", ""), (b"a\nb\n", "a\nb\n"), (b"a\nb", "a\nb"), (b"pw\n\n", "pw\n\n"),
+    ],
+)  # fmt: skip
+def test_a_value_is_the_same_from_standard_input_and_from_a_file(
+    given: bytes, kept: str, tmp_path: Path
+) -> None:
+    (tmp_path / "value").write_bytes(given)
+    assert inputs.data_of(["v=-"], piped(given)) == {"v": kept}
+    assert inputs.data_of([f"v=@{tmp_path / 'value'}"], piped()) == {"v": kept}
+    assert piped(given).secret("-", "Password").reveal().decode() == kept
+
+
+def test_the_end_of_input_at_a_prompt_is_an_answer_that_was_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ended(prompt: str, stream: Any) -> str:
+        del prompt, stream
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(InvalidRequest, match="nothing was given"):
+        piped().hidden("Token")
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_left_out_where_nobody_wants_them(
+    environment: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    terminal = Terminal(io.BytesIO(), Watched(), io.StringIO())
+    terminal.say(Painted("PROVEN", "1;32"))
+    assert ("\x1b" in out(terminal)) is coloured
+
+
+def test_nothing_but_the_terminal_writes_to_the_streams() -> None:
+    """One place, so that no text of others gets round it; `render` has rich draw tables."""
+    folder = Path(module.__file__).parent
+    places = [
+        *folder.glob("*.py"),
+        *folder.parent.glob("demo/*.py"),
+        *folder.parent.glob("agent/*.py"),
+    ]
+    found = {
+        path.name
+        for path in places
+        if re.search(
+            r"\bprint\(|sys\.std|\.stdout\b(?! \+)|\.stderr\b|getpass\.getpass\(", path.read_text()
+        )
+    }
+    assert found <= {"terminal.py", "render.py", "main.py", "pretty.py", "estate.py", "posture.py"}

@@ -1,5 +1,8 @@
 """Operator messages: one line each on standard error, with a time, and never a secret.
 
+What others wrote is part of some of them: an upstream's errors, names. It is spelt out, so that it
+neither drives the terminal nor begins a line of its own.
+
 What happened belongs in the journal. These lines tell whoever starts a server what it is doing, and
 the place of a defect, without the values involved.
 """
@@ -8,11 +11,13 @@ import sys
 import traceback
 from datetime import UTC, datetime
 
+from ironkeep.core.visible import visible
+
 
 def say(message: str) -> None:
     """Print one line."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    print(f"{now} {message}", file=sys.stderr, flush=True)  # noqa: T201 - this is what it is for
+    print(f"{now} {visible(message)}", file=sys.stderr, flush=True)  # noqa: T201 - this is what it is for
 
 
 def defect(request_id: str, error: BaseException) -> None:

@@ -23,7 +23,7 @@ from ironkeep.agent.posture import report_text
 from ironkeep.agent.proxy import STATUS
 from ironkeep.agent.tpm_key import RESOURCE_MANAGER
 from ironkeep.agent.vault import Vault
-from ironkeep.cli import tokenfile
+from ironkeep.cli import render, tokenfile
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.connection import DEFAULT_ADDRESS, current_token
 from ironkeep.cli.exits import OK
@@ -105,8 +105,8 @@ def run_status(context: Context) -> int:
         raise Unreachable(f"no agent answers at {path}: start `ironkeep agent run`") from None
     if answer.status != _OK or not isinstance(found, dict):
         raise Unreachable(f"what answers at {path} is no agent")
-    if context.terminal.format == "json":
-        context.terminal.say(json.dumps(found, indent=2))
+    if context.terminal.structured:
+        render.as_json(context.terminal, found)
     else:
         width = max(map(len, found), default=0)
         for name, value in found.items():

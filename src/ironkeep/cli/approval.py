@@ -26,7 +26,7 @@ def _list(context: Context) -> int:
     document = connect(context).list(REQUESTS)
     if document is None:
         raise NoValue("nothing waits for your decision")
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     info = document["data"]["key_info"]
     render.table(terminal, _COLUMNS, [_row(name, info[name]) for name in document["data"]["keys"]])
@@ -51,7 +51,7 @@ def _approve(context: Context) -> int:
     args, terminal, client = context.args, context.terminal, connect(context)
     number = args.number
     if not number:
-        number = terminal.secret("", "Number on the screen of who asked").reveal().decode()
+        number = terminal.key("", "Number on the screen of who asked").reveal().decode()
     document = client.write(_path(args.accessor, "/approve"), {"number": number})
     return render.answer(terminal, document, "Approved.")
 
@@ -69,7 +69,7 @@ def _decide(deed: str, done: str) -> Callable[[Context], int]:
 def _report(context: Context) -> int:
     terminal = context.terminal
     document = connect(context).read("approval/report")
-    if document is None or terminal.format == "json" or terminal.field:
+    if document is None or terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     rows = [
         [

@@ -1,7 +1,6 @@
 """`ironkeep audit`: the journal, read through the API, and proved and verified without it."""
 
 import argparse
-import json
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from ironkeep.cli import audit_proof, audit_verify, render
 from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.kernel.fields import duration
 
@@ -44,7 +43,7 @@ def _search(context: Context) -> int:
         "newest": "true" if args.newest else None,
     }
     found = _gather(connect(context), {key: value for key, value in query.items() if value})
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, found)
     render.table(terminal, _HEADERS, [_row(entry) for entry in found if _tells(entry)])
     return OK
@@ -91,10 +90,10 @@ def _ask(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], i
 
 def _print(terminal: Terminal, entries: Iterable[dict[str, Any]]) -> None:
     for entry in entries:
-        if terminal.format == "json":
-            terminal.say(json.dumps(entry))
+        if terminal.structured:
+            render.line(terminal, entry)
         elif _tells(entry):
-            terminal.say(printable("  ".join(cell or "-" for cell in _row(entry))))
+            terminal.say("  ".join(cell or "-" for cell in _row(entry)))
 
 
 def _tells(entry: dict[str, Any]) -> bool:

@@ -55,7 +55,7 @@ def _make(context: Context, index: str) -> int:
     proof.write_text(data["proof"], encoding="utf-8")
     entry.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     document = {"index": int(index), "proof": str(proof), "entry": str(entry)}
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, document)
     render.pairs(terminal, document)
     return OK
@@ -106,7 +106,7 @@ def _check(context: Context, path: Path) -> int:
     }
     if terminal.field:
         return render.field(terminal, document)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, document)
     render.pairs(terminal, document)
     return OK

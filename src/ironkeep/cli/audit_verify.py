@@ -41,7 +41,7 @@ def _verify(context: Context) -> int:
     document = _document(verified, verdict)
     if terminal.field:
         return render.field(terminal, document)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, document)
     render.pairs(terminal, document)
     if not trust.keys:

@@ -19,8 +19,6 @@ from ironkeep.cli.connection import Connection, connection_of
 from ironkeep.cli.failures import CurlString, Refused, Unreachable
 from ironkeep.core.secret import Secret
 
-TIMEOUT_SECONDS: Final = 60
-"""Vault's own for a client."""
 MAX_ANSWER: Final = 64 << 20
 """Bytes of an answer: twice the largest request."""
 
@@ -167,10 +165,10 @@ def connect(context: Context, connection: Connection | None = None) -> Client:
 
 
 def _open(connection: Connection) -> http.client.HTTPConnection:
-    where = (connection.host, connection.port)
+    where, seconds = (connection.host, connection.port), connection.timeout_seconds
     if connection.tls is None:
-        return http.client.HTTPConnection(*where, timeout=TIMEOUT_SECONDS)
-    return http.client.HTTPSConnection(*where, timeout=TIMEOUT_SECONDS, context=connection.tls)
+        return http.client.HTTPConnection(*where, timeout=seconds)
+    return http.client.HTTPSConnection(*where, timeout=seconds, context=connection.tls)
 
 
 def _document(raw: bytes) -> Document | None:
@@ -199,7 +197,7 @@ def explain(connection: Connection, error: Exception) -> str:
     elif isinstance(error, http.client.HTTPException | ConnectionResetError):
         hint = "no HTTP answer. If it speaks TLS, its address starts with https://"
     elif isinstance(error, TimeoutError):
-        hint = f"no answer within {TIMEOUT_SECONDS} seconds"
+        hint = f"no answer within {connection.timeout_seconds or 0:g} seconds"
     else:
         hint = f"{reason}. Is the server running there?"
     return (

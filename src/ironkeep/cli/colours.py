@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ironkeep.cli.terminal import Painted
+
 GOOD: Final = "green"
 NOT_YET: Final = "yellow"
 BAD: Final = "red"
@@ -30,10 +32,11 @@ WORDS: Final[Mapping[str, str]] = {
     "EXPOSED": BAD,
 }
 
-_ANSI: Final = {GOOD: "32", NOT_YET: "33", BAD: "31"}
+_ANSI: Final = {GOOD: "1;32", NOT_YET: "1;33", BAD: "1;31"}
 
 
-def ansi(word: str) -> str:
-    """Return word in its colour, as a terminal takes it; as it is when it has none."""
+def painted(word: str, width: int = 0) -> str | Painted:
+    """Return word in its colour, filled up to width; as it is when it has none."""
     colour = WORDS.get(word)
-    return f"\x1b[1;{_ANSI[colour]}m{word}\x1b[0m" if colour else word
+    filled = f"{word:<{width}}"
+    return Painted(filled, _ANSI[colour]) if colour else filled

@@ -12,11 +12,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
+from ironkeep.cli.documents import JSON, RAW, YAML
 from ironkeep.cli.terminal import Terminal
 from ironkeep.config import environment
 from ironkeep.core.errors import InvalidRequest
 
-FORMATS: Final = ("table", "json")
+FORMATS: Final = ("table", JSON, YAML, RAW)
 HELP: Final = frozenset({"--help", "--h"})
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -118,7 +119,7 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--format", metavar="table|json", help="[VAULT_FORMAT]")
+    group.add_argument("--format", metavar="table|json|yaml|raw", help="[VAULT_FORMAT]")
     group.add_argument("--field", metavar="NAME", help="print this field alone")
 
 
@@ -152,10 +153,22 @@ def _settle_booleans(parser: argparse.ArgumentParser, argv: Sequence[str]) -> li
     return result
 
 
+def wished_format(words: Sequence[str]) -> str:
+    """Return the format that words or the environment ask for, before they are looked at."""
+    wished = environment("VAULT_FORMAT")
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name == "--format":
+            wished = value if equals else after
+    return wished if wished in FORMATS else FORMATS[0]
+
+
 def choose_output(args: argparse.Namespace, terminal: Terminal) -> None:
     """Set how terminal prints from -format, VAULT_FORMAT and -field; raise InvalidRequest."""
-    chosen = getattr(args, "format", None) or environment("VAULT_FORMAT") or FORMATS[0]
+    if not hasattr(args, "format"):
+        return
+    chosen = args.format or environment("VAULT_FORMAT") or FORMATS[0]
     if chosen not in FORMATS:
         raise InvalidRequest(f"-format (or VAULT_FORMAT) is one of {', '.join(FORMATS)}")
-    terminal.format = chosen
+    terminal.format = str(chosen)
     terminal.field = getattr(args, "field", None) or ""

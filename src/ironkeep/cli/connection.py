@@ -13,9 +13,21 @@ from ironkeep.config import environment
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 
+TIMEOUT_SECONDS: Final = 60.0
+"""Vault's own for a client."""
 DEFAULT_ADDRESS: Final = "https://127.0.0.1:8200"
 """Vault's own. A development server speaks plain HTTP and prints its address."""
 
+MAX_TIMEOUT_SECONDS: Final = 86_400.0
+"""A day: beyond what a socket's timeout can hold nothing waits anyway."""
+MAX_CA_BYTES: Final = 1 << 22
+"""Of one file: ten times all the CAs that systems ship in one."""
+
+_UNITS: Final = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART: Final = re.compile(r"([0-9.]+)(ns|us|ms|s|m|h|)")
+_DURATION: Final = re.compile(
+    r"[0-9]{1,12}|(?:[0-9]{1,12}(?:\.[0-9]{1,9})?(?:ns|us|ms|s|m|h)){1,8}"
+)
 _PORTS: Final = {"http": 80, "https": 443}
 _TOKEN: Final = re.compile(rb"[\x21-\x7e]{1,8192}")
 _TRUE: Final = frozenset({"1", "t", "true", "T", "TRUE", "True"})
@@ -33,6 +45,7 @@ class Connection:
     namespace: str = ""
     wrap_ttl: str = ""
     only_print: bool = False
+    timeout_seconds: float | None = 60.0
 
     @property
     def address(self) -> str:
@@ -55,7 +68,18 @@ def connection_of(args: argparse.Namespace) -> Connection:
         namespace=args.namespace or environment("VAULT_NAMESPACE"),
         wrap_ttl=args.wrap_ttl or environment("VAULT_WRAP_TTL"),
         only_print=args.output_curl_string,
+        timeout_seconds=timeout_of(environment("VAULT_CLIENT_TIMEOUT")),
     )
+
+
+def timeout_of(text: str) -> float | None:
+    """Return what VAULT_CLIENT_TIMEOUT says, `90`, `90s`, `1m30s`; None, without end, for 0."""
+    if not text:
+        return TIMEOUT_SECONDS
+    if _DURATION.fullmatch(text) is None:
+        raise InvalidRequest("VAULT_CLIENT_TIMEOUT is a length of time such as 60s or 1m30s")
+    seconds = sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text))
+    return min(seconds, MAX_TIMEOUT_SECONDS) or None
 
 
 def current_token() -> Secret | None:
@@ -91,6 +115,28 @@ def _split(address: str) -> SplitResult:
     return parts
 
 
+def _trusting_none() -> ssl.SSLContext:
+    """Return a client's context that trusts what it is given, and not the system's CAs."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _load_folder(context: ssl.SSLContext, folder: Path) -> None:
+    """Trust the certificates of all PEM files in folder, whatever their names are.
+
+    OpenSSL itself looks only for names that are hashes of subjects (c_rehash). Raise InvalidRequest
+    when there is no certificate.
+    """
+    found = 0
+    for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
+        if not path.is_file() or path.stat().st_size > MAX_CA_BYTES:
+            continue
+        if b"-----BEGIN CERTIFICATE-----" in path.read_bytes():
+            context.load_verify_locations(cafile=path)
+            found += 1
+    if not found:
+        raise InvalidRequest(f"{folder} holds no certificate in PEM: look at VAULT_CAPATH")
+
+
 def _tls(args: argparse.Namespace) -> ssl.SSLContext:
     ca = args.ca_cert or environment("VAULT_CACERT") or None
     folder = args.ca_path or environment("VAULT_CAPATH") or None
@@ -100,7 +146,9 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext:
         if name and not Path(name).exists():
             raise InvalidRequest(f"{name}: there is no such file (CA, client certificate or key)")
     try:
-        context = ssl.create_default_context(cafile=ca, capath=folder)
+        context = ssl.create_default_context(cafile=ca) if ca or not folder else _trusting_none()
+        if folder:
+            _load_folder(context, Path(folder))
         if cert:
             context.load_cert_chain(cert, key or None)
     except (OSError, ssl.SSLError) as error:

@@ -17,7 +17,7 @@ def _report(context: Context) -> int:
     terminal, data = context.terminal, (document or {}).get("data") or {}
     if terminal.field:
         return render.field(terminal, data)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, data)
     _show(terminal, data)
     return OK

@@ -69,7 +69,7 @@ def _read(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], 
 def _answer(terminal: Terminal, document: Mapping[str, Any] | None, show: Show) -> int:
     if document is None:
         raise NoValue("there is no such case")
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     render.warn(terminal, document)
     show(terminal, document["data"])
@@ -120,6 +120,8 @@ def _pack(context: Context) -> int:
     out = Path(args.out or f"case-{args.case}.pack")
     _keep(out, reply.body)
     size = len(reply.body)
+    if context.terminal.structured:
+        return render.as_json(context.terminal, {"file": str(out), "bytes": size})
     context.terminal.say(f"{out}: {size} bytes. Check it with `ironkeep verify {out} -trust=…`")
     return OK
 
@@ -151,7 +153,7 @@ def _trust(context: Context) -> int:
     if context.args.out:
         _keep(Path(context.args.out), text.encode())
     else:
-        context.terminal.stdout.write(text)
+        render.value(context.terminal, text)
     return OK
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ironkeep.cli import render
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.terminal import Terminal
 
 
 def case(terminal: Terminal, data: Mapping[str, Any]) -> None:
@@ -81,7 +81,7 @@ def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
     """Print what differs from the baselines."""
     for each in data["swept"]:
         differences = each["differences"]
-        terminal.say(printable(f"{each['system']}: {len(differences)} differences"))
+        terminal.say(f"{each['system']}: {len(differences)} differences")
         if differences:
             found = [
                 (one["id"], one["what"], one["item"], "ACTING" if one["acting"] else "")
@@ -89,16 +89,16 @@ def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
             ]
             render.table(terminal, ("Id", "What", "Item", ""), found)
         for gap in each["gaps"]:
-            terminal.say(printable(f"  not looked at: {gap}"))
+            terminal.say(f"  not looked at: {gap}")
 
 
 def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
     """Print what was found in a document, as far as the caller may know."""
-    terminal.say(printable(f"{data['document']} is on record."))
+    terminal.say(f"{data['document']} is on record.")
     for name in data["found"]:
-        terminal.say(printable(f"  holds {name}"))
+        terminal.say(f"  holds {name}")
     for name in data["copies"]:
-        terminal.say(printable(f"  holds the registered copy {name}"))
+        terminal.say(f"  holds the registered copy {name}")
     if not (data["found"] or data["copies"]):
         terminal.say("  nothing was found that you may read")
     if not data["complete"]:
@@ -108,9 +108,9 @@ def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
 def root(terminal: Terminal, data: Mapping[str, Any]) -> None:
     """Print what Ironkeep's own is now, and what was changed of it."""
     for item, found in data.items():
-        terminal.say(printable(f"{item}: {found['changes']} changes since the case's start"))
+        terminal.say(f"{item}: {found['changes']} changes since the case's start")
         for line in found["now"]:
-            terminal.say(printable(f"  now: {line}"))
+            terminal.say(f"  now: {line}")
         if found["changed"]:
             rows = [
                 (one["item"], one["time"] or "-", one["op"], one["path"], one["by"],

@@ -1,8 +1,9 @@
 r"""Data from arguments, as Vault's CLI builds it: `key=value`, `key=@file`, `key=-`, `-`, `@file`.
 
 A value that starts with `@` comes from that file and `-` from standard input, so that a secret
-need not stand in the process list; `\@` is a plain `@`. A word without `=` is a whole JSON object.
-A key given twice makes a list.
+need not stand in the process list; `\@` is a plain `@`. The end of the line is no part of a value
+that is one line: so it is the same typed, piped or from a file. `-` and `@file` alone are a whole
+JSON object. A key given twice makes a list.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ironkeep.cli.terminal import MAX_INPUT, Terminal
+from ironkeep.cli.terminal import MAX_INPUT, Terminal, line_of
 from ironkeep.core.errors import InvalidRequest, TooLarge
 
 
@@ -26,7 +27,7 @@ def data_of(words: Sequence[str], terminal: Terminal) -> dict[str, Any]:
             raise InvalidRequest(
                 f"argument {number} of the data is not key=value, @file or - (standard input)"
             )
-        _add(data, key, _value(value, terminal))
+        _add(data, key, _value(key, value, terminal))
     return data
 
 
@@ -55,15 +56,22 @@ def content_of(word: str, terminal: Terminal) -> bytes:
 
 def text_of(word: str, terminal: Terminal) -> str:
     """Return what `-` or `@file` stands for as text; raise InvalidRequest unless it is UTF-8."""
+    return text_of_value(content_of(word, terminal))
+
+
+def text_of_value(value: bytes) -> str:
+    """Return value as text; raise InvalidRequest, quoting nothing, unless it is UTF-8."""
     try:
-        return content_of(word, terminal).decode("utf-8")
+        return value.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("a value is not UTF-8: encode binary values, as base64 say") from None
 
 
-def _value(word: str, terminal: Terminal) -> str:
-    if word == "-" or word.startswith("@"):
-        return text_of(word, terminal)
+def _value(key: str, word: str, terminal: Terminal) -> str:
+    if word == "-":
+        return text_of_value(terminal.value(key))
+    if word.startswith("@"):
+        return text_of_value(line_of(content_of(word, terminal)))
     return "@" + word[2:] if word.startswith("\\@") else word
 
 

@@ -20,6 +20,7 @@ _NO_PATCH: Final = frozenset({403, 405})
 
 def _get(context: Context) -> int:
     terminal = context.terminal
+    terminal.require_reader()
     client, key = open_key(context)
     query = _version_query(key, context.args.version)
     path = key.at("data")
@@ -29,12 +30,12 @@ def _get(context: Context) -> int:
     render.warn(terminal, document)
     data = document.get("data") or {}
     if document.get("wrap_info") or not key.is_v2 or not {"data", "metadata"} & data.keys():
-        if terminal.format == "table" and not data and not document.get("wrap_info"):
+        if not terminal.structured and not data and not document.get("wrap_info"):
             raise NoValue(f"No value found at {path}")
         return render.answer(terminal, {**document, "warnings": None}, "")
     if terminal.field:
         return render.field(terminal, data.get("data") or {})
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, document)
     return _show(terminal, path, data)
 

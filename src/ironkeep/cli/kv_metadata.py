@@ -28,7 +28,7 @@ def _get(context: Context) -> int:
     data = (document or {}).get("data")
     if document is None or not data:
         raise NoValue(f"No value found at {path}")
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     terminal.say(f"========== Metadata Path ==========\n{path}\n")
     render.pairs(terminal, {name: value for name, value in data.items() if name != "versions"})

@@ -41,8 +41,9 @@ def _write(context: Context) -> int:
     data = data_of(context.args.data, terminal)
     if not data and not context.args.force:
         raise InvalidRequest("give data as key=value, @file or -; or -force to write without any")
+    terminal.require_reader()
     document = connect(context).write(path, data)
-    return render.answer(terminal, document, f"Data written to: {path}")
+    return render.answer(terminal, document, f"Data written to: {path}", once=True)
 
 
 def _patch(context: Context) -> int:
@@ -68,10 +69,11 @@ def _delete(context: Context) -> int:
 
 def _unwrap(context: Context) -> int:
     terminal = context.terminal
+    terminal.require_reader()
     client = connect(context)
     token, data = None, {}
     if context.args.token:
-        token = terminal.secret(context.args.token, "Wrapping token")
+        token = terminal.key(context.args.token, "Wrapping token")
         require_token(token)
         if client.connection.token is not None:
             # What was approved is opened by who asked: their own token goes along.
@@ -79,8 +81,8 @@ def _unwrap(context: Context) -> int:
     reply = client.send("PUT", "sys/wrapping/unwrap", data=data, token=token)
     if reply.document is None:
         terminal.note("Nothing was wrapped: the answer had no content.")
-        return OK
-    return render.answer(terminal, reply.document, "")
+        return render.as_json(terminal, {}) if terminal.structured else OK
+    return render.answer(terminal, reply.document, "", once=True)
 
 
 def _path_argument(parser: argparse.ArgumentParser) -> None:

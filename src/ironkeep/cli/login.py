@@ -13,12 +13,13 @@ from ironkeep.cli import render, tokenfile
 from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.connection import require_token
-from ironkeep.cli.exits import OK
-from ironkeep.cli.inputs import data_of
+from ironkeep.cli.exits import LOCAL, OK
+from ironkeep.cli.inputs import data_of, text_of_value
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 
+_PLACE: Final = f"~/{tokenfile.NAME}"
 _METHODS: Final = ("token", "userpass", "passkey")
 
 
@@ -27,6 +28,10 @@ def _login(context: Context) -> int:
     if args.method not in _METHODS:
         raise InvalidRequest(f"-method is one of {', '.join(_METHODS)}")
     client = connect(context)
+    if not args.no_store:
+        tokenfile.require_place(tokenfile.home())
+    if not args.no_print:
+        terminal.require_reader()
     if args.method == "token":
         document = _with_token(client, terminal, args.arguments)
     elif args.method == "passkey":
@@ -41,7 +46,7 @@ def _with_token(client: Client, terminal: Terminal, words: list[str]) -> dict[st
     given = words[0].removeprefix("token=") if words else None
     if len(words) > 1:
         raise InvalidRequest("login with a token takes one argument: the token, or -")
-    token = terminal.secret(given, "Token")
+    token = terminal.key(given, "Token")
     require_token(token)
     reply = client.send("GET", "auth/token/lookup-self", token=token)
     if reply.document is None or reply.document.get("wrap_info"):
@@ -64,10 +69,7 @@ def _with_password(client: Client, terminal: Terminal, args: argparse.Namespace)
     data = data_of(args.arguments, terminal)
     name = data.pop("username", None) or getpass.getuser()
     if data.get("password") in (None, ""):
-        data["password"] = terminal.secret(None, "Password").reveal().decode()
-    elif "password=-" in args.arguments:
-        # The end of the line that was typed is no part of the password.
-        data["password"] = data["password"].rstrip("\r\n")
+        data["password"] = text_of_value(terminal.secret(None, "Password").reveal())
     path = (args.path or args.method).strip("/")
     return client.write(f"auth/{path}/login/{name}", data) or {}
 
@@ -92,14 +94,25 @@ def _finish(context: Context, document: dict[str, Any]) -> int:
         raise InvalidRequest("a second factor is needed, which this command cannot ask for")
     if not auth:
         return render.answer(terminal, document, "Logged in.")
-    if not args.no_store:
-        tokenfile.store(tokenfile.home(), Secret(auth["client_token"].encode()))
+    failed = None if args.no_store else _keep(auth["client_token"])
+    if failed is not None:
+        terminal.note(f"WARNING! The token could not be kept in {_PLACE}: {failed}")
     if args.no_print:
-        return OK
-    if terminal.format == "table" and not terminal.field:
-        kept = "It is not kept." if args.no_store else f"It is kept in ~/{tokenfile.NAME}."
+        return OK if failed is None else LOCAL
+    if not (terminal.structured or terminal.field):
+        kept = "It is not kept." if args.no_store or failed else f"It is kept in {_PLACE}."
         terminal.note(f"Success! You are now authenticated. The token is shown below. {kept}")
-    return render.answer(terminal, document, "")
+    code = render.answer(terminal, document, "")
+    return code if failed is None else LOCAL
+
+
+def _keep(token: str) -> str | None:
+    """Keep token; return why it could not be kept: it is here, and would be lost by an error."""
+    try:
+        tokenfile.store(tokenfile.home(), Secret(token.encode()))
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

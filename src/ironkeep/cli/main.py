@@ -4,15 +4,16 @@
 module is loaded only when its command is called, so that no command pays for another's imports.
 """
 
+import difflib
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.adapters import log
-from ironkeep.cli import exits
+from ironkeep.cli import exits, render
 from ironkeep.cli.command import (
     HELP,
     Command,
@@ -22,6 +23,7 @@ from ironkeep.cli.command import (
     normalise,
     parse,
     parser_of,
+    wished_format,
 )
 from ironkeep.cli.failures import CurlString
 from ironkeep.cli.terminal import Terminal
@@ -87,30 +89,63 @@ def call(argv: Sequence[str], terminal: Terminal) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.LOCAL
     except IronkeepError as error:
-        terminal.note(str(error))
+        render.refused(terminal, error)
         return exits.exit_code(type(error))
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
-        terminal.note(f"{error.strerror or type(error).__name__}{place}")
+        render.failed(terminal, f"{error.strerror or type(error).__name__}{place}")
         return exits.LOCAL
     except Exception as error:  # noqa: BLE001 - its message and values may hold a secret
+        render.fail_document(terminal, "the command failed: a line on standard error says where")
         log.defect("of the command itself", error)
         return exits.LOCAL
 
 
 def run(argv: Sequence[str], terminal: Terminal) -> int:
     """Find and run the command in argv; return its exit code or raise what went wrong."""
-    words = normalise(argv)
+    for number, word in enumerate(argv, start=1):
+        if not word.isascii():
+            _require_text(number, word)
+    words = _with_help_last(normalise(argv))
     if words and words[0] in _TOP_VERSION:
         words[0] = "version"
     if not words or words[0] in HELP:
         terminal.say(_overview(PROGRAM, {name: line.summary for name, line in COMMANDS.items()}))
         return exits.OK if words else exits.LOCAL
-    line = COMMANDS.get(words[0])
-    if line is None:
-        raise InvalidRequest(f"there is no command {words[0]!r}. See `{PROGRAM} -help`.")
-    found: Command | Group = getattr(importlib.import_module(line.module), line.name)
+    found = load(words[0])
+    if found is None:
+        raise _no_command(PROGRAM, words[0], COMMANDS)
     return _descend(f"{PROGRAM} {words[0]}", found, words[1:], terminal)
+
+
+def _require_text(number: int, word: str) -> None:
+    """Raise InvalidRequest for an argument that is not text in the locale's encoding."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"argument {number} is not text in this locale: use UTF-8") from None
+
+
+def _with_help_last(words: list[str]) -> list[str]:
+    """Return words with a `help` that stands for a command, `kv help put`, as `kv put -help`."""
+    if words[:1] == ["help"]:
+        return [*words[1:], "--help"]
+    if words[1:2] == ["help"] and isinstance(load(words[0]), Group):
+        return [words[0], *words[2:], "--help"]
+    return words
+
+
+def load(name: str) -> Command | Group | None:
+    """Return a command of the table; None when there is none of that name."""
+    line = COMMANDS.get(name)
+    return getattr(importlib.import_module(line.module), line.name) if line else None
+
+
+def _no_command(name: str, word: str, known: Iterable[str]) -> InvalidRequest:
+    """Return the refusal of a word that is no command, with the one that was meant, if it shows."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1)
+    meant = f" Did you mean `{name} {close[0]}`?" if close else ""
+    return InvalidRequest(f"there is no command `{name} {word}`.{meant} See `{name} -help`.")
 
 
 def _descend(name: str, found: Command | Group, words: Sequence[str], terminal: Terminal) -> int:
@@ -121,12 +156,14 @@ def _descend(name: str, found: Command | Group, words: Sequence[str], terminal: 
             return exits.OK if words else exits.LOCAL
         below = found.commands.get(words[0])
         if below is None:
-            raise InvalidRequest(f"there is no command `{name} {words[0]}`. See `{name} -help`.")
+            raise _no_command(name, words[0], found.commands)
         name, found, words = f"{name} {words[0]}", below, words[1:]
     parser = parser_of(name, found)
     if HELP.intersection(words):
         terminal.say(parser.format_help().rstrip())
         return exits.OK
+    # Wrong use is said in the format that was asked for, too.
+    terminal.format = wished_format(words) if found.output else terminal.format
     args = parse(parser, words)
     choose_output(args, terminal)
     context = Context(args, terminal)

@@ -26,7 +26,7 @@ class _Side:
         terminal = context.terminal
         document = connect(context).read(self.base)
         mounts: dict[str, Any] = (document or {}).get("data") or {}
-        if terminal.format == "json":
+        if terminal.structured:
             return render.as_json(terminal, mounts)
         headers = ["Path", "Type", "Accessor", "Description"]
         names = ["type", "accessor", "description"]
@@ -98,7 +98,7 @@ class _Side:
         source, target = (self._below(path) for path in (context.args.source, context.args.target))
         data = {"from": self.prefix + source, "to": self.prefix + target}
         document = connect(context).write("sys/remount", data)
-        if context.terminal.format == "json" or context.terminal.field:
+        if context.terminal.structured or context.terminal.field:
             return render.answer(context.terminal, document, "")
         done = f"Moved the {self.noun} {source}/ to: {target}/"
         return render.answer(context.terminal, None, done)

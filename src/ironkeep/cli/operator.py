@@ -27,7 +27,7 @@ def _init(context: Context) -> int:
     document = client.write("sys/init", data) or {}
     if terminal.field:
         return render.field(terminal, document)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, _as_vault(document, args))
     for number, share in enumerate(document["keys_base64"], start=1):
         terminal.say(f"Unseal Key {number}: {share}")
@@ -57,7 +57,7 @@ def _unseal(context: Context) -> int:
     if args.reset:
         data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
     else:
-        key = terminal.secret(args.key, "Unseal Key (one share)")
+        key = terminal.key(args.key, "Unseal Key (one share)")
         data = {"key": key.reveal().decode("utf-8", "replace")}
     return show(terminal, client.write("sys/unseal", data) or {})
 
@@ -76,7 +76,7 @@ def _rotate(context: Context) -> int:
     client = connect(context)
     client.write("sys/rotate")
     document = client.read("sys/key-status")
-    if context.terminal.format == "table" and not context.terminal.field:
+    if not (context.terminal.structured or context.terminal.field):
         context.terminal.say("Success! Rotated key\n")
     return render.answer(context.terminal, document, "")
 

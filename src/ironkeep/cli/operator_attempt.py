@@ -17,7 +17,7 @@ def show(terminal: Terminal, status: dict[str, Any]) -> int:
     """Print how far an attempt is."""
     if terminal.field:
         return render.field(terminal, status)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, status)
     render.pairs(terminal, {key: value for key, value in status.items() if value not in ("", None)})
     return OK
@@ -38,7 +38,7 @@ def give_share(context: Context, client: Client, path: str) -> dict[str, Any]:
         raise InvalidRequest(f"the attempt in progress has another nonce: {nonce}")
     if not args.nonce:
         context.terminal.note(f"Operation nonce: {nonce}")
-    share = context.terminal.secret(args.key, "Unseal Key (one share)")
+    share = context.terminal.key(args.key, "Unseal Key (one share)")
     data = {"key": share.reveal().decode("utf-8", "replace"), "nonce": nonce}
     return client.write(update_path(path), data) or {}
 

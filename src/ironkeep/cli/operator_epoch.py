@@ -49,7 +49,7 @@ def _new_epoch(context: Context) -> int:
     document = _document(begun)
     if terminal.field:
         return render.field(terminal, document)
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, document)
     render.pairs(terminal, document)
     return OK

@@ -38,7 +38,7 @@ def _rekey(context: Context) -> int:
 
 def _done(context: Context, status: dict[str, Any]) -> int:
     terminal = context.terminal
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         return show(terminal, status)
     for number, share in enumerate(status["keys_base64"], start=1):
         terminal.say(f"Key {number}: {share}")

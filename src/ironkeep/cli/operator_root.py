@@ -38,7 +38,7 @@ def _generate_root(context: Context) -> int:
     if args.init:
         given = {}
         if args.otp:
-            given["otp"] = terminal.secret(args.otp, "One-time password").reveal().decode()
+            given["otp"] = terminal.key(args.otp, "One-time password").reveal().decode()
         return show(terminal, client.write(_ATTEMPT, given) or {})
     if args.status:
         return show(terminal, client.read(_ATTEMPT) or {})
@@ -48,7 +48,7 @@ def _generate_root(context: Context) -> int:
 
 
 def _structured(context: Context) -> bool:
-    return context.terminal.format == "json" or bool(context.terminal.field)
+    return context.terminal.structured or bool(context.terminal.field)
 
 
 def _say(context: Context, text: str) -> int:
@@ -58,8 +58,8 @@ def _say(context: Context, text: str) -> int:
 
 def _decode(context: Context) -> int:
     args, terminal = context.args, context.terminal
-    otp = terminal.secret(args.otp, "One-time password").reveal()
-    encoded = terminal.secret(args.decode, "Encoded token").reveal()
+    otp = terminal.key(args.otp, "One-time password").reveal()
+    encoded = terminal.key(args.decode, "Encoded token").reveal()
     token = decode(encoded, otp)
     if _structured(context):
         return render.answer(terminal, {"token": token}, "")

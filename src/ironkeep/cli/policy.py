@@ -23,7 +23,7 @@ def _read(context: Context) -> int:
     data: dict[str, Any] = (document or {}).get("data") or {}
     if "policy" not in data:
         raise NoValue(f"No policy named: {name}")
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, {"policy": data["policy"]})
     terminal.field = terminal.field or "policy"
     return render.field(terminal, data)

@@ -29,12 +29,11 @@ class WatchedLogFiles(DirectoryLogFiles):
         if self._terminal.watched and time.monotonic() >= self._next:
             self._next = time.monotonic() + EVERY_SECONDS
             self._drawn = True
-            self._terminal.stderr.write(f"\r{self._bytes >> 20} MiB read ({name})\033[K")
-            self._terminal.stderr.flush()
+            self._terminal.redraw(f"{self._bytes >> 20} MiB read ({name})")
         return data
 
     def close(self) -> None:
         """Close, and take the line back; see LogFiles."""
         if self._drawn:
-            self._terminal.stderr.write("\r\033[K")
+            self._terminal.redraw("")
         super().close()

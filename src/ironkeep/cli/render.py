@@ -1,8 +1,8 @@
 """Answers as people and programs read them: tables, JSON, or one field.
 
 On a terminal tables are drawn by rich; piped, they are plain aligned columns as Vault prints them,
-so that scripts written for it go on working. Control characters from the server never reach a
-terminal as they are.
+so that scripts written for it go on working. What the server says never drives a terminal, and an
+answer that is given once is shown whole rather than lost.
 """
 
 import importlib
@@ -10,10 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ironkeep.cli.exits import OK
-from ironkeep.cli.failures import NoValue
-from ironkeep.cli.terminal import Terminal, printable
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.cli.documents import JSON, RAW, YAML, written
+from ironkeep.cli.exits import LOCAL, OK
+from ironkeep.cli.failures import NoValue, Refused
+from ironkeep.cli.terminal import Terminal
+from ironkeep.core.errors import InvalidRequest, IronkeepError
 
 Rows = Sequence[Sequence[str]]
 
@@ -26,6 +27,8 @@ _AUTH: Final = {
     "identity_policies": "identity_policies",
     "policies": "policies",
 }
+_ONCE: Final = ("auth", "wrap_info", "lease_id")
+"""An answer with one of these was made for this request, and is not given again."""
 _WRAP: Final = {
     "token": "wrapping_token",
     "accessor": "wrapping_accessor",
@@ -37,7 +40,7 @@ _WRAP: Final = {
 
 def table(terminal: Terminal, headers: Sequence[str], rows: Rows) -> None:
     """Print rows under headers."""
-    shown = [[printable(cell) for cell in row] for row in rows]
+    shown = [[terminal.shown(cell) for cell in row] for row in rows]
     if terminal.interactive:
         importlib.import_module("ironkeep.cli.pretty").draw(terminal.stdout, headers, shown)
         return
@@ -66,41 +69,96 @@ def text(value: object) -> str:
 
 
 def as_json(terminal: Terminal, document: object) -> int:
-    """Print document as JSON; return success."""
-    terminal.say(json.dumps(document, indent=2, ensure_ascii=not terminal.interactive))
+    """Print document for a program: JSON, or what else -format asks for; return success."""
+    kind = terminal.format if terminal.structured else JSON
+    terminal.say(written(document, kind, terminal.can_show))
     return OK
+
+
+def line(terminal: Terminal, document: object) -> None:
+    """Print one of many documents: JSON on a line of its own, or one of a stream of YAML."""
+    kind = RAW if terminal.format != YAML else YAML
+    text = written(document, kind, terminal.can_show)
+    terminal.say(f"---\n{text}" if kind == YAML else text)
+
+
+def value(terminal: Terminal, text: str) -> None:
+    """Print a value alone: as it is for a program, with a newline where somebody watches."""
+    if terminal.interactive:
+        terminal.say(text)
+    else:
+        terminal.exact(text)
 
 
 def field(terminal: Terminal, data: Mapping[str, Any]) -> int:
     """Print the field that was asked for, without a newline when nobody watches."""
     if terminal.field not in data:
         raise InvalidRequest(f'Field "{terminal.field}" not present in secret')
-    value = data[terminal.field]
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if terminal.interactive:
-        terminal.say(printable(shown))
-    else:
-        terminal.stdout.write(shown)
-        terminal.stdout.flush()
+    found = data[terminal.field]
+    value(terminal, found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
     return OK
 
 
-def answer(terminal: Terminal, document: Mapping[str, Any] | None, done: str) -> int:
-    """Print an answer with its warnings; done is what to say when it has no content."""
+def answer(
+    terminal: Terminal, document: Mapping[str, Any] | None, done: str, *, once: bool = False
+) -> int:
+    """Print an answer with its warnings; done is what to say when it has no content.
+
+    `once` says that it cannot be asked for again.
+    """
     if document is None:
         if terminal.field:
             raise NoValue("the answer has no content, so it has no fields")
-        if terminal.format == "json":
-            return OK
+        if terminal.structured:
+            return as_json(terminal, {})
         terminal.say(f"Success! {done}")
         return OK
     warn(terminal, document)
     if terminal.field:
-        return field(terminal, fields_of(document))
-    if terminal.format == "json":
+        data = _fields_once(terminal, document) if once else fields_of(document)
+        if terminal.field not in data and (once or any(document.get(part) for part in _ONCE)):
+            return _whole(terminal, document)
+        return field(terminal, data)
+    if terminal.structured:
         return as_json(terminal, document)
     pairs(terminal, fields_of(document))
     return OK
+
+
+def _fields_once(terminal: Terminal, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of an answer, or those of the KV secret in it where the field is there."""
+    data = fields_of(document)
+    inner = data.get("data")
+    if terminal.field in data or not isinstance(inner, dict) or terminal.field not in inner:
+        return data
+    return inner
+
+
+def _whole(terminal: Terminal, document: Mapping[str, Any]) -> int:
+    """Print an answer without the field that was asked for: what it holds is given once."""
+    terminal.note(
+        f'Field "{terminal.field}" is not in the answer. It is given once, so all of it is shown.'
+    )
+    as_json(terminal, document)
+    return LOCAL
+
+
+def refused(terminal: Terminal, error: IronkeepError) -> None:
+    """Say what went wrong; a program that reads documents gets one, in Vault's form of errors."""
+    fail_document(terminal, *(error.errors if isinstance(error, Refused) else ()) or (str(error),))
+    terminal.note(str(error))
+
+
+def failed(terminal: Terminal, text: str) -> None:
+    """Say what went wrong on this machine, as `refused` does."""
+    fail_document(terminal, text)
+    terminal.note(text)
+
+
+def fail_document(terminal: Terminal, *errors: str) -> None:
+    """Print errors for a program that reads documents, unless it has got one already."""
+    if terminal.structured and not terminal.answered:
+        as_json(terminal, {"errors": list(errors)})
 
 
 def warn(terminal: Terminal, document: Mapping[str, Any]) -> None:
@@ -137,9 +195,11 @@ def keys(terminal: Terminal, document: Mapping[str, Any] | None, path: str) -> i
     """Print the keys of a list; raise NoValue when there is none."""
     found = ((document or {}).get("data") or {}).get("keys")
     if not found:
+        if terminal.structured:
+            as_json(terminal, [])
         raise NoValue(f"No value found at {path}")
     warn(terminal, document or {})
-    if terminal.format == "json":
+    if terminal.structured:
         return as_json(terminal, found)
     table(terminal, ("Keys",), [(str(key),) for key in found])
     return OK
@@ -148,8 +208,8 @@ def keys(terminal: Terminal, document: Mapping[str, Any] | None, path: str) -> i
 def lines(terminal: Terminal, found: Iterable[str]) -> int:
     """Print one word a line, or a JSON list."""
     words = list(found)
-    if terminal.format == "json":
+    if terminal.structured:
         return as_json(terminal, words)
     for word in words:
-        terminal.say(printable(word))
+        terminal.say(word)
     return OK

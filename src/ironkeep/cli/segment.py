@@ -26,7 +26,7 @@ def _status(context: Context) -> int:
     document = client.list("segment/segments")
     if document is None:
         raise NoValue("there are no segments")
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     render.table(terminal, _COLUMNS, [_row(each) for each in _about(document)])
     return OK
@@ -47,7 +47,7 @@ def _unseal(context: Context) -> int:
     if args.reset:
         data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
     else:
-        key = terminal.secret(args.key, f"Key of segment {args.name} (one share)")
+        key = terminal.key(args.key, f"Key of segment {args.name} (one share)")
         data = {"key": key.reveal().decode("utf-8", "replace")}
     return render.answer(terminal, client.write(_path(args.name, "/unseal"), data), "")
 
@@ -68,7 +68,7 @@ def _reach(context: Context) -> int:
     document = connect(context).read("segment/reach", query)
     if document is None:
         raise NoValue("the server gave no answer")
-    if terminal.format == "json" or terminal.field:
+    if terminal.structured or terminal.field:
         render.answer(terminal, document, "")
     else:
         for pair in document["data"]["pairs"]:

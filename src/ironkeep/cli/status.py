@@ -17,11 +17,11 @@ def _status(context: Context) -> int:
         status = connect(context).read("sys/seal-status") or {}
     except (Refused, Unreachable) as error:
         # 2 would say "sealed" to a script.
-        terminal.note(str(error))
+        render.refused(terminal, error)
         return LOCAL
     if terminal.field:
         render.field(terminal, status)
-    elif terminal.format == "json":
+    elif terminal.structured:
         render.as_json(terminal, status)
     else:
         render.pairs(terminal, _shown(status))

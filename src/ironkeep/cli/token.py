@@ -30,10 +30,12 @@ def _create(context: Context) -> int:
         "renewable": args.renewable,
     }
     if args.id:
-        data["id"] = context.terminal.secret(args.id, "Token").reveal().decode()
+        data["id"] = context.terminal.key(args.id, "Token").reveal().decode()
     path = f"{_OWN}/create/{args.role}" if args.role else f"{_OWN}/create"
     given = {name: value for name, value in data.items() if value is not None}
-    return render.answer(context.terminal, connect(context).write(path, given), "Token created.")
+    context.terminal.require_reader()
+    document = connect(context).write(path, given)
+    return render.answer(context.terminal, document, "Token created.", once=True)
 
 
 def _lookup(context: Context) -> int:
@@ -77,7 +79,7 @@ def _target(context: Context) -> tuple[str, dict[str, str]] | None:
         return "-accessor", {"accessor": given}
     if not given:
         return None
-    return "", {"token": context.terminal.secret(given, "Token").reveal().decode()}
+    return "", {"token": context.terminal.key(given, "Token").reveal().decode()}
 
 
 def _capabilities(context: Context) -> int:
@@ -87,12 +89,12 @@ def _capabilities(context: Context) -> int:
         raise InvalidRequest("give [TOKEN] PATH")
     client = connect(context)
     if tokens:
-        token = terminal.secret(tokens[0], "Token").reveal().decode()
+        token = terminal.key(tokens[0], "Token").reveal().decode()
         document = client.write("sys/capabilities", {"token": token, "path": path})
     else:
         document = client.write("sys/capabilities-self", {"path": path})
     found = sorted(((document or {}).get("data") or {}).get("capabilities") or [])
-    if terminal.format == "json":
+    if terminal.structured:
         return render.as_json(terminal, found)
     terminal.say(", ".join(found))
     return OK

@@ -41,6 +41,23 @@ def _folder(path: Path) -> Iterator[int]:
         os.close(fd)
 
 
+def require_place(folder: Path) -> None:
+    """Raise InvalidRequest when no token can be kept in folder: before it is asked for."""
+    wanted = os.W_OK | os.X_OK
+    if not folder.is_dir() or not os.access(folder, wanted):
+        raise InvalidRequest(
+            f"{folder} is no folder that you can write to: no token can be kept there. Set HOME, "
+            "or give -no-store"
+        )
+    _require_closed(folder, folder.stat())
+
+
+def _require_closed(folder: Path, found: os.stat_result) -> None:
+    """Raise InvalidRequest when everybody may put another file in the token's place."""
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise InvalidRequest(f"{folder} is open to others: run `chmod o-w {folder}`")
+
+
 def store(folder: Path, token: Secret) -> None:
     """Make the file hold token, mode 0600, durable when this returns."""
     with _folder(folder) as at:
@@ -64,6 +81,7 @@ def load(folder: Path) -> Secret | None:
     path = folder / NAME
     try:
         with _folder(folder) as at:
+            around = os.fstat(at)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             fd = os.open(NAME, flags, dir_fd=at)
     except FileNotFoundError:
@@ -76,6 +94,9 @@ def load(folder: Path) -> Secret | None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise InvalidRequest(f"{path} is not a plain file")
+        _require_closed(folder, around)
+        if found.st_uid not in (os.geteuid(), around.st_uid):
+            raise InvalidRequest(f"{path} belongs to somebody else: remove it, and log in again")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise InvalidRequest(f"{path} is open to others: run `chmod 600 {path}`")
         token = os.read(fd, MAX_TOKEN + 1).strip()

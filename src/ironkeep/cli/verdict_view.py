@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ironkeep.cli import render
-from ironkeep.cli.colours import ansi
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.colours import painted
+from ironkeep.cli.terminal import Terminal
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.reach import FOREVER
 
@@ -15,25 +15,20 @@ OUTCOMES: Final = {"PROVEN": 0, "NOT PROVEN": NOT_PROVEN, "DISPROVEN": DISPROVEN
 """What a command that gives a verdict exits with."""
 
 
-def coloured(terminal: Terminal, word: str) -> str:
-    """Return a word in the colour of what it means, where somebody watches."""
-    return ansi(word) if terminal.interactive else word
-
-
 def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
     """Print a verdict, as the API and the verifier give it."""
-    terminal.say(f"{coloured(terminal, verdict['outcome'])}: {printable(verdict['scope'])}")
+    terminal.say(painted(verdict["outcome"]), f": {verdict['scope']}")
     for claim in verdict["claims"]:
-        status = coloured(terminal, claim["status"])
-        terminal.say(f"  {claim['id']:<4} {status:<8} {claim['title']}")
+        status = painted(claim["status"], 8)
+        terminal.say(f"  {claim['id']:<4} ", status, f" {claim['title']}")
         for item in claim["items"]:
-            terminal.say(f"         - {printable(item['label'])}: {printable(item['words'])}")
+            terminal.say(f"         - {item['label']}: {item['words']}")
     _exemptions(terminal, verdict)
     credentials(terminal, verdict)
     if verdict["residue"]:
         terminal.say("\nWhat this does not say:")
         for words in verdict["residue"]:
-            terminal.say(f"  - {printable(words)}")
+            terminal.say(f"  - {words}")
 
 
 def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
@@ -65,4 +60,4 @@ def _exemptions(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
             f"  exempt until {moment(each['expires_ns'])}: {each['label']}: {each['words']} "
             f"({each['owner']}: {each['reason']})"
         )
-        terminal.say(printable(text))
+        terminal.say(text)

@@ -16,8 +16,9 @@ from typing import Final
 import msgspec
 
 from ironkeep.cli import render, verdict_view
+from ironkeep.cli.colours import painted
 from ironkeep.cli.command import Command, Context
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.terminal import Terminal
 from ironkeep.core.dsse import MAX_ENVELOPE
 from ironkeep.core.errors import IntegrityError
 from ironkeep.incident.trust import TrustedKeys
@@ -42,7 +43,7 @@ def _verify(context: Context) -> int:
         report = verify_pack(_read(args.pack, MAX_ENVELOPE), trust)
     except IntegrityError as error:
         return _refused(terminal, error)
-    if terminal.format == "json":
+    if terminal.structured:
         render.as_json(terminal, msgspec.to_builtins(report))
     else:
         _show(terminal, report)
@@ -53,25 +54,23 @@ def _verify(context: Context) -> int:
 
 
 def _refused(terminal: Terminal, error: IntegrityError) -> int:
-    if terminal.format == "json":
+    if terminal.structured:
         render.as_json(terminal, {"level": "REFUSED", "reason": str(error)})
     else:
-        word = verdict_view.coloured(terminal, "REFUSED")
-        terminal.say(f"{word}: {printable(str(error))}")
+        terminal.say(painted("REFUSED"), f": {error}")
     return REFUSED
 
 
 def _show(terminal: Terminal, report: Report) -> None:
-    level = verdict_view.coloured(terminal, report.level)
     witnesses = ", ".join(report.cosigners) or "nobody"
     lines = {
-        "Pack": f"{level}, signed by {report.signer}",
         "Log": f"{report.origin}, {report.size} entries, cosigned by {witnesses}",
         "Shown": (
             f"{report.disclosed} entries of the window, {report.earlier} earlier ones, "
             f"{report.withheld} withheld, {report.later} after the verdict's time"
         ),
     }
+    terminal.say("Pack:   ", painted(report.level), f", signed by {report.signer}")
     for name, words in lines.items():
         terminal.say(f"{name + ':':<7} {words}")
     terminal.say("")

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-from ironkeep.cli.terminal import Terminal, printable
+from ironkeep.cli.terminal import Painted, Terminal
 
-_BOLD: Final = "\x1b[1m"
-_DIM: Final = "\x1b[2m"
-_GREEN: Final = "\x1b[32m"
-_RED: Final = "\x1b[31m"
-_END: Final = "\x1b[0m"
+_BOLD: Final = "1"
+_DIM: Final = "2"
+_GREEN: Final = "32"
+_RED: Final = "31"
 
 
 class StoryBroken(Exception):
@@ -28,28 +27,25 @@ class Teller:
         """Begin a chapter."""
         self._chapter += 1
         self._terminal.say("")
-        self._terminal.say(self._styled(_BOLD, f"{self._chapter}. {title}"))
+        self._terminal.say(Painted(f"{self._chapter}. {title}", _BOLD))
 
     def tell(self, text: str) -> None:
         """Say what happens."""
-        self._terminal.say(f"   {printable(text)}")
+        self._terminal.say(f"   {text}")
 
     def run(self, command: str) -> None:
         """Show a command that is being run."""
-        self._terminal.say(self._styled(_DIM, f"   $ {command}"))
+        self._terminal.say(Painted(f"   $ {command}", _DIM))
 
     def show(self, lines: Iterable[str]) -> None:
         """Show what an answer says."""
         for line in lines:
-            self._terminal.say(f"       {printable(line)}")
+            self._terminal.say(f"       {line}")
 
     def check(self, what: str, holds: bool, found: object = "") -> None:
         """Say that something holds; raise StoryBroken, with what was found, when it does not."""
         if not holds:
-            self._terminal.say(self._styled(_RED, f"   ✗ {what}"))
+            self._terminal.say(Painted(f"   ✗ {what}", _RED))
             raise StoryBroken(f"not as told: {what}" + (f"; found: {found}" if found else ""))
         self.checks += 1
-        self._terminal.say(f"   {self._styled(_GREEN, '✓')} {printable(what)}")
-
-    def _styled(self, style: str, text: str) -> str:
-        return f"{style}{printable(text)}{_END}" if self._terminal.interactive else printable(text)
+        self._terminal.say("   ", Painted("✓", _GREEN), f" {what}")
