@@ -1,6 +1,6 @@
 # The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run check lint test format bench slow compat hardware lock clean
+.PHONY: help demo run check lint test format bench slow alone seeds pythons compat hardware lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +8,15 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 T ?= tests
 JOBS ?= 2
+SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 # uv lives inside .venv, so nothing is installed outside this directory.
 $(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) tools/check_python.py
+	@echo "Setting up $(VENV): some 90 packages from the lock file, about a minute, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip --quiet --disable-pip-version-check install 'uv>=0.5'
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements.lock
@@ -53,6 +56,18 @@ bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs
 
 slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m slow $(T)
+
+alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own (two hours)
+	$(BIN)/python tools/alone.py $(JOBS) $(T)
+
+seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check)
+	@set -e; for seed in $(SEEDS); do \
+	    echo "== seed $$seed"; \
+	    $(BIN)/pytest -q -n $(JOBS) -m 'not slow' -p randomly --randomly-seed=$$seed $(T); \
+	done
+
+pythons:  ## the demo on every Python from 3.11 on that is found here
+	VENV=$(VENV) tools/pythons.sh
 
 compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its lists into docs/api.md
 	$(BIN)/python tests/compat/hvac_suite.py

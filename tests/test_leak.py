@@ -120,7 +120,7 @@ class Client:
         return body
 
     def garble(self, raw: bytes) -> None:
-        with socket.create_connection(self._at, timeout=10) as connection:
+        with socket.create_connection(self._at, timeout=60) as connection:
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65_536):

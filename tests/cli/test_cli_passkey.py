@@ -56,7 +56,7 @@ class Browser:
         self.key = SoftAuthenticator(origin=f"http://localhost:{port}")
 
     def ask(self, path: str, **data: Any) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(self.host, timeout=10)
+        connection = http.client.HTTPConnection(self.host, timeout=60)
         connection.request("POST", f"/v1/{BASE}/{path}", json.dumps(data))
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
@@ -80,7 +80,7 @@ class Browser:
 
     def visit(self, address: str) -> int:
         parts = urlsplit(address)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         connection.request("GET", f"{parts.path}?{parts.query}")
         return connection.getresponse().status
 
@@ -157,12 +157,12 @@ def test_the_browser_signs_in_and_the_command_gets_the_token(
 ) -> None:
     out = Lines()
     thread, codes = log_in(out, "username=ada")
-    redirect = browser.sign_in(out.page.get(timeout=20))
+    redirect = browser.sign_in(out.page.get(timeout=120))
     foreign = redirect.replace("state=", "state=x")
     assert browser.visit(foreign) == 404
     assert browser.visit(redirect.replace("/cb?", "/other?")) == 404
     assert browser.visit(redirect) == 200
-    thread.join(timeout=20)
+    thread.join(timeout=120)
     assert codes == [0], out.text
     assert "token_meta_username    ada" in out.text
     assert (tmp_path / ".vault-token").read_text().startswith("hvs.")

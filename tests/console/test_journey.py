@@ -18,10 +18,15 @@ from ironkeep.testing.server import ServerProcess
 NUMBERS = count(1)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def passkeys(server: ServerProcess, origin: str) -> None:
+    """Configure the server for every test of this file, whichever runs first."""
+    set_up(server, origin)
+
+
 @pytest.fixture(scope="module")
 def team(server: ServerProcess, origin: str, browser: Browser) -> Iterator[tuple[Person, Person]]:
     """Return ann and bob, each with a registered authenticator in a browser of their own."""
-    set_up(server, origin)
     with ExitStack() as stack:
         people = [
             Person(name, stack.enter_context(visitor(browser)), server, origin)
@@ -43,11 +48,8 @@ def bob(team: tuple[Person, Person]) -> Person:
 
 
 @pytest.fixture
-def eve(
-    server: ServerProcess, origin: str, browser: Browser, team: tuple[Person, Person]
-) -> Iterator[Person]:
+def eve(server: ServerProcess, origin: str, browser: Browser) -> Iterator[Person]:
     """Return somebody new: whose request was refused has to wait before the next."""
-    del team
     with visitor(browser) as profile:
         person = Person(f"eve-{next(NUMBERS)}", profile, server, origin)
         person.register()

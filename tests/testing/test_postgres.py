@@ -9,7 +9,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ironkeep.testing.postgres import SUPERUSER, PostgresServer
+from ironkeep.testing import postgres
+from ironkeep.testing.postgres import (
+    SUPERUSER,
+    WHEEL,
+    PostgresServer,
+    debian_binaries,
+    default_binaries,
+)
 
 
 def test_it_runs_unprivileged_on_loopback_with_scram_and_leaves_nothing() -> None:
@@ -73,14 +80,36 @@ def test_a_taken_port_is_exchanged_for_another() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives its rights away")
 def test_programs_that_the_unprivileged_user_cannot_reach_are_copied(tmp_path: Path) -> None:
-    spec = find_spec("pgserver")
-    assert spec is not None
-    assert spec.origin is not None
+    spec = find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        pytest.skip("PostgreSQL is not from a wheel here")
     package = Path(spec.origin).parent
-    for name in ("pgserver", "pgserver.libs"):
+    for name in (WHEEL, f"{WHEEL}.libs"):
         shutil.copytree(package.with_name(name), tmp_path / name)
     tmp_path.chmod(0o700)
-    with PostgresServer(binaries=tmp_path / "pgserver" / "pginstall" / "bin") as server:
+    with PostgresServer(binaries=tmp_path / WHEEL / "pginstall" / "bin") as server:
         assert server.execute("SELECT 1") == [(1,)]
         program = Path(f"/proc/{server.pid}/exe").readlink()
         assert program.is_relative_to(server.data.parent)
+
+
+def test_the_newest_version_is_the_last_by_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("9", "15", "18"):
+        (tmp_path / version / "bin").mkdir(parents=True)
+        (tmp_path / version / "bin" / "initdb").touch()
+    monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
+    assert [path.parent.name for path in debian_binaries()] == ["9", "15", "18"]
+
+
+def test_without_a_wheel_the_newest_of_debian_serves_or_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "WHEEL", "no_such_wheel")
+    monkeypatch.setattr(postgres, "DEBIAN", tmp_path)
+    with pytest.raises(RuntimeError, match="Debian package `postgresql`"):
+        default_binaries()
+    (tmp_path / "17" / "bin").mkdir(parents=True)
+    (tmp_path / "17" / "bin" / "initdb").touch()
+    assert default_binaries() == tmp_path / "17" / "bin"

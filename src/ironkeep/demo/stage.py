@@ -17,11 +17,11 @@ from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.note import VerifierKey
 
-WITNESS_SECONDS: Final = 20.0
+WITNESS_SECONDS: Final = 60.0
 """What the witnesses may take to cosign; they need one or two seconds."""
 
 _POLL_SECONDS: Final = 0.1
-_ANSWER_SECONDS: Final = 60
+_ANSWER_SECONDS: Final = 180
 
 
 class Answer:

@@ -11,7 +11,7 @@ from typing import Final
 
 from ironkeep.testing.server import stop
 
-READY_SECONDS: Final = 40
+READY_SECONDS: Final = 150
 """On a busy machine; an idle one needs one."""
 
 

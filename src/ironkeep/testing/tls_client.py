@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
 
-TIMEOUT_SECONDS: Final = 60
+TIMEOUT_SECONDS: Final = 180
 
 
 class TlsClient:

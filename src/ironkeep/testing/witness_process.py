@@ -10,7 +10,7 @@ from typing import Final
 from ironkeep.config import Witness
 from ironkeep.tlog.note import VerifierKey
 
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 60.0
 
 _MAIN: Final = "import sys; from ironkeep.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
