@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, cast
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -21,26 +22,114 @@ from ironkeep.agent.proxy import Proxy, is_loopback
 from ironkeep.core.errors import InvalidRequest, Unavailable
 
 MAX_CLIENTS: Final = 128
-"""Beyond it a connection gets 503: this is one person's machine."""
+"""Beyond it a new connection takes the place of one that only waits: it is one person's machine."""
+HEAD_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 60.0
+"""From a connection, or the first byte of a request, to the end of its head; and on to its last."""
+WRITE_SECONDS: Final = 30.0
+"""How long a client may leave what we sent unread."""
 MAX_HEAD: Final = 16_384
 IDLE_SECONDS: Final = 60
 GRACE_SECONDS: Final = 5
+_SECONDS: Final = {"head": HEAD_SECONDS, "body": BODY_SECONDS}
 _UCRED: Final = struct.Struct("3i")
 
 
 class Protocol(H11Protocol):
-    """One connection; over the socket, of this user or of nobody."""
+    """One connection; over the socket, of this user or of nobody. Nothing on it waits for ever.
+
+    uvicorn bounds no head, no body, and no client that reads nothing.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
+    _choked: asyncio.TimerHandle | None = None
+    _phase = ""
+    _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start it; close at once when it is somebody else's."""
-        if not is_ours(transport.get_extra_info("socket")):
-            transport.abort()
+        """Start it; close at once when it is somebody else's, or when there is no place."""
         super().connection_made(transport)
+        if not is_ours(transport.get_extra_info("socket")) or not self._admitted():
+            transport.abort()
+            return
+        self._enter("head")
 
     def data_received(self, data: bytes) -> None:
         """Parse data, unless the connection was refused."""
         if not self.transport.is_closing():
             super().data_received(data)
+            self._watch()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was sent whole before the client closed its half (RFC 9112, 9.6)."""
+        cycle: Any = self.cycle
+        due = cycle is not None and not cycle.response_complete and not cycle.more_body
+        if due:
+            cycle.keep_alive = False
+        return due
+
+    def on_response_complete(self) -> None:
+        """Turn to the next request, which may have come in part."""
+        super().on_response_complete()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """Give a client that reads nothing some time."""
+        super().pause_writing()
+        self._choked = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        if self._choked is not None:
+            self._choked.cancel()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop everything."""
+        self._enter("")
+        super().connection_lost(exc)
+        if self._choked is not None:
+            self._choked.cancel()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the client has no request under way."""
+        cycle: Any = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _watch(self) -> None:
+        state = self.conn.their_state
+        if state is h11.SEND_BODY:
+            self._enter("body")
+        else:
+            begun = state is h11.IDLE and bool(self.conn.trailing_data[0])
+            self._enter("head" if begun else "")
+
+    def _enter(self, phase: str) -> None:
+        """Note what is waited for, and for how long at most in all."""
+        if phase == self._phase:
+            return
+        self._phase, self._since = phase, self.loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if phase:
+            self._timer = self.loop.call_later(_SECONDS[phase], self.transport.abort)
+
+    def _admitted(self) -> bool:
+        """Return whether there is a place; the connection that only waits the longest makes it."""
+        others: list[Any] = [
+            each
+            for each in self.connections
+            if each is not self and not each.transport.is_closing()
+        ]
+        if len(others) < MAX_CLIENTS:
+            return True
+        waiting = [each for each in others if each.waits]
+        if not waiting:
+            return False
+        min(waiting, key=lambda each: (each.cycle is not None, each._since)).transport.abort()  # noqa: SLF001 - one of its own kind
+        return True
 
 
 class Server(uvicorn.Server):
@@ -74,7 +163,6 @@ def server(proxy: Proxy) -> Server:
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CLIENTS,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
         h11_max_incomplete_event_size=MAX_HEAD,

@@ -28,6 +28,8 @@ MAX_REFUSAL: Final = 1 << 16
 """Bytes of an answer that asks for a touch."""
 TOUCH_SECONDS: Final = 25.0
 """How long a client waits for a touch: hvac gives up after 30 seconds, and then shows nothing."""
+FORWARD_SECONDS: Final = 300.0
+"""For a whole exchange, the touch included: a server that drips holds no place for ever."""
 POLL_SECONDS: Final = 1.0
 
 STATUS: Final = "/agent/v1/status"
@@ -88,11 +90,14 @@ class Proxy:
             await body.begin()
             async with self._upstream.client(self._clock.now_ns()) as client:
                 exchange = _Exchange(client, self._upstream.address, scope, headers)
-                await self._exchange(exchange, body, started)
+                async with asyncio.timeout(FORWARD_SECONDS):
+                    await self._exchange(exchange, body, started)
         except TooLarge as error:
             await started.fail(413, str(error))
         except Unavailable as error:
             await started.fail(503, str(error))
+        except TimeoutError:
+            await started.fail(504, f"the server took longer than {FORWARD_SECONDS:.0f} seconds")
         except httpx.HTTPError as error:
             await started.fail(502, f"the agent cannot reach the server: {type(error).__name__}")
 

@@ -1,5 +1,6 @@
 """The agent's own few calls to its server: https only, no proxy, no redirect, answers bounded."""
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied, UpstreamFaile
 from ironkeep.core.secret import Secret
 
 TIMEOUT_SECONDS: Final = 30.0
+TOTAL_SECONDS: Final = 60.0
+"""For each part of an exchange, and for the whole."""
 MAX_ANSWER: Final = 1 << 18
 """Bytes: a certificate and its authority have about 2 KiB."""
 
@@ -46,27 +49,36 @@ class Vault:
         self, path: str, data: Mapping[str, Any], token: Secret | None = None
     ) -> dict[str, Any]:
         """Write data to path; return the answer's data, or raise what the server said."""
-        headers = {"X-Vault-Request": "true"}
+        headers = {"X-Vault-Request": "true", "Accept-Encoding": "identity"}
         if token is not None:
             headers["X-Vault-Token"] = token.reveal().decode("ascii")
         try:
-            with (
-                httpx.Client(
-                    verify=self.context(), trust_env=False, timeout=TIMEOUT_SECONDS
-                ) as client,
-                client.stream(
-                    "POST", f"{self.address}/v1/{path}", json=dict(data), headers=headers
-                ) as response,
-            ):
-                body = b""
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER:
-                        raise UpstreamFailed("the server's answer is too large")
+            return _data(*asyncio.run(self._asked(f"{self.address}/v1/{path}", data, headers)))
+        except TimeoutError:
+            said = f"{self.address} took longer than {TOTAL_SECONDS:.0f} seconds"
+            raise UpstreamFailed(said) from None
         except httpx.HTTPError as error:
             said = f"cannot reach {self.address}: {type(error).__name__}: {error}"
             raise UpstreamFailed(said) from None
-        return _data(response.status_code, body)
+
+    async def _asked(
+        self, url: str, data: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Return status and body, bounded in bytes and in time, whatever drips from the server.
+
+        The body is read as it comes: unpacking is what a few bytes could make hundreds of MB with.
+        """
+        client = httpx.AsyncClient(verify=self.context(), trust_env=False, timeout=TIMEOUT_SECONDS)
+        asking = client.stream("POST", url, json=dict(data), headers=headers)
+        async with asyncio.timeout(TOTAL_SECONDS), client, asking as response:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise UpstreamFailed("the server's answer is packed, which was not asked for")
+            body = b""
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER:
+                    raise UpstreamFailed("the server's answer is too large")
+        return response.status_code, body
 
 
 def _data(status: int, body: bytes) -> dict[str, Any]:

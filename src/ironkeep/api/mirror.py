@@ -87,7 +87,12 @@ class Session:
         self._pending: SignedCheckpoint | None = None
         self._spans: Iterator[tuple[int, int]] = iter(())
         self._span: tuple[int, int] | None = None
-        self._packages = 0
+        self.packages = 0
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of the package that has not all come."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> Answer | None:
         """Take more of the body; return an answer as soon as there is one to give early.
@@ -113,7 +118,7 @@ class Session:
         if copy is None or pending is None:
             return _say(400, "the head of an upload is cut short")
         if self._span is not None:
-            if not self._packages:
+            if not self.packages:
                 return _say(400, "the first package is cut short")
             return self._progress(202, copy)
         with copy.lock:
@@ -155,7 +160,7 @@ class Session:
             with copy.lock:
                 self._store(copy, first, entries, proof)
             del self._buffer[:used]
-            self._packages += 1
+            self.packages += 1
             self._span = next(self._spans, None)
         # Nothing belongs after the last package; what comes is dropped.
         self._buffer.clear()

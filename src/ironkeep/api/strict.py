@@ -131,7 +131,9 @@ class Strict(HttpToolsProtocol):
         waiting = [
             (not since[0], since[1], id(other), other)
             for other in others
-            if other is not self and (since := other.waits_since()) is not None
+            if other is not self
+            and not other.transport.is_closing()
+            and (since := other.waits_since()) is not None
         ]
         if not waiting:
             return False

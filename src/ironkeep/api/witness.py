@@ -14,9 +14,10 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from ironkeep.api.mirror import Mirror, Session
+from ironkeep.api.mirror import Mirror
+from ironkeep.api.uploads import Slot, Uploads
 from ironkeep.api.witness_state import Witness
-from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge, Unavailable
 from ironkeep.tlog.mirror import ENTRIES
 from ironkeep.tlog.tile import Tile
 from ironkeep.tlog.witness import MAX_REQUEST, Answer
@@ -30,6 +31,10 @@ BODY_SECONDS: Final = 30.0
 
 MAX_UPLOAD: Final = 1 << 26
 """Bytes of an upload that are read; the client goes on in the next request."""
+
+MAX_RATIO: Final = 64
+"""How many times its size a gzip body may unpack to, beyond the first chunk: sealed entries do not
+shrink, and those of other logs shrink to a third."""
 
 _CHUNK: Final = 1 << 20
 """Bytes of an upload that are handed on together."""
@@ -49,6 +54,7 @@ class WitnessApp:
     def __init__(self, witness: Witness, mirror: Mirror | None = None) -> None:
         self._witness: Final = witness
         self._mirror: Final = mirror
+        self._uploads: Final = Uploads(lambda: asyncio.get_running_loop().time())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; HTTP is all that is spoken."""
@@ -58,6 +64,8 @@ class WitnessApp:
             answer = await self._answer(scope, receive)
         except TimeoutError:
             answer = Answer(408, b"the request took too long\n")
+        except Unavailable as error:
+            answer = Answer(503, f"{error}\n".encode())
         except OSError:
             answer = Answer(503, b"the disk failed; nothing was promised\n")
         await _send(send, answer, scope["method"])
@@ -70,7 +78,11 @@ class WitnessApp:
                 return Answer(413, b"longer than any add-checkpoint request\n")
             return await asyncio.to_thread(self._witness.add_checkpoint, body)
         if method == "POST" and path == "/add-entries" and self._mirror is not None:
-            return await _upload(self._mirror.upload(), scope["headers"], receive)
+            slot = self._uploads.enter(self._mirror.upload())
+            try:
+                return await _upload(self._uploads, slot, scope["headers"], receive)
+            finally:
+                self._uploads.leave(slot)
         if method in {"GET", "HEAD"}:
             found = _READ.fullmatch(path)
             if found is not None:
@@ -118,47 +130,67 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-async def _upload(session: Session, headers: list[tuple[bytes, bytes]], receive: Receive) -> Answer:
+async def _upload(
+    uploads: Uploads, slot: Slot, headers: list[tuple[bytes, bytes]], receive: Receive
+) -> Answer:
     """Feed a body to a session; return its answer to all of it, or to what came in time."""
     encoding = dict(headers).get(b"content-encoding", b"identity").lower()
     if encoding not in {b"identity", b"gzip"}:
         return Answer(415, b"the encodings are identity and gzip\n")
     try:
-        early = await _feed(session, _unpacked(receive, gzip=encoding == b"gzip"))
+        early = await _feed(uploads, slot, _unpacked(receive, gzip=encoding == b"gzip"))
     except TimeoutError:
         early = None
     except zlib.error:
         return Answer(400, b"not gzip\n")
+    except TooLarge as error:
+        return Answer(413, f"{error}\n".encode())
     if early is not None:
         return early
-    return await asyncio.to_thread(session.finish)
+    return await asyncio.to_thread(slot.require().finish)
 
 
-async def _feed(session: Session, chunks: AsyncIterator[bytes]) -> Answer | None:
+async def _feed(uploads: Uploads, slot: Slot, chunks: AsyncIterator[bytes]) -> Answer | None:
     """Hand chunks on in larger ones, up to MAX_UPLOAD; return an answer that comes early."""
-    held = bytearray()
     total = 0
     async for chunk in chunks:
-        held += chunk
+        uploads.take(slot, chunk)
         total += len(chunk)
-        if len(held) >= _CHUNK:
-            early = await asyncio.to_thread(session.feed, bytes(held))
-            held.clear()
+        if len(slot.pending) >= _CHUNK:
+            early = await _hand_on(uploads, slot)
             if early is not None or total >= MAX_UPLOAD:
                 return early
-    return await asyncio.to_thread(session.feed, bytes(held))
+    return await _hand_on(uploads, slot)
+
+
+async def _hand_on(uploads: Uploads, slot: Slot) -> Answer | None:
+    session, pending = slot.require(), bytes(slot.pending)
+    slot.pending.clear()
+    packages = session.packages
+    early = await asyncio.to_thread(session.feed, pending)
+    uploads.fed(slot, session, packages)
+    return early
 
 
 async def _unpacked(receive: Receive, *, gzip: bool) -> AsyncIterator[bytes]:
-    """Yield a body, unpacked piece by piece if it is gzip; raise zlib.error if it is not."""
+    """Yield a body, unpacked piece by piece if it is gzip.
+
+    Raise zlib.error if it is not, TooLarge when it unpacks to more than any log's entries would.
+    """
     unpack = zlib.decompressobj(wbits=_GZIP)
+    packed = unpacked = 0
     async for chunk in _chunks(receive):
         if not gzip:
             yield chunk
             continue
         rest = chunk
+        packed += len(chunk)
         while rest:
-            yield unpack.decompress(rest, _CHUNK)
+            piece = unpack.decompress(rest, _CHUNK)
+            unpacked += len(piece)
+            if unpacked > _CHUNK + MAX_RATIO * packed:
+                raise TooLarge(f"an upload unpacks to at most {MAX_RATIO} times its size")
+            yield piece
             rest = unpack.unconsumed_tail
 
 

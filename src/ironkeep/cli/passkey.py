@@ -11,19 +11,16 @@ file that leads there. And who came back is held against who was named, and alwa
 """
 
 import base64
-import hmac
 import html
 import secrets
-import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client, UserInteraction
 from fido2.ctap import CtapDevice, CtapError
@@ -34,33 +31,20 @@ from fido2.webauthn import PublicKeyCredentialRequestOptions
 from ironkeep.cli.client import Client
 from ironkeep.cli.connection import Connection
 from ironkeep.cli.failures import Refused, Unreachable
+from ironkeep.cli.loopback import Loopback
 from ironkeep.cli.terminal import Terminal
 from ironkeep.cli.tokenfile import home
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.secret import Secret
 
-WAIT_SECONDS: Final = 180
-"""For the person in the browser."""
-READ_SECONDS: Final = 5
-"""For one request at the loopback address: who connects and says nothing holds nobody up."""
 SECRET_BYTES: Final = 32
 
 _PORTS: Final = {"http": 80, "https": 443}
-_PAGE: Final = (
-    b"<!doctype html><meta charset=utf-8><title>Ironkeep</title>"
-    b"<p>You are signed in at the command. Close this page."
-)
 _LEADING: Final = (
     "<!doctype html><meta charset=utf-8><title>Ironkeep</title>"
     '<meta name="referrer" content="no-referrer">'
     '<meta http-equiv="refresh" content="0;url={address}">'
     '<p><a href="{address}">Sign in</a></p>\n'
-)
-_HEADERS: Final = (
-    ("Content-Type", "text/html; charset=utf-8"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
-    ("Referrer-Policy", "no-referrer"),
 )
 
 Document = dict[str, Any]
@@ -118,9 +102,9 @@ def _by_browser(client: Client, terminal: Terminal, path: str, username: str) ->
     if username and client.connection.wrap_ttl:
         raise InvalidRequest("a wrapped login does not say who signed in: give no username")
     verifier, state = (_text(secrets.token_bytes(SECRET_BYTES)) for _ in range(2))
-    with _Loopback(state) as loopback:
+    with Loopback(state) as loopback:
         waiting = {
-            "port": loopback.server_port,
+            "port": loopback.port,
             "state": state,
             "code_challenge": _text(sha256(verifier.encode()).digest()),
         }
@@ -167,53 +151,6 @@ def _require_person(client: Client, terminal: Terminal, named: str, auth: Docume
         f"{who!r} signed in, and not {named!r}: nothing is kept. If you did not do this yourself, "
         "somebody else knew the address: tell who runs this vault"
     )
-
-
-class _Loopback(HTTPServer):
-    """Waits on 127.0.0.1 for the one request that brings the code."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Callback)
-        self.state: Final = state
-        self.code = ""
-
-    def wait(self) -> str:
-        """Return the code; raise InvalidRequest when nobody brings it in time."""
-        until = time.monotonic() + WAIT_SECONDS
-        while not self.code:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise InvalidRequest("nobody signed in in the browser in time: run this again")
-            self.timeout = left
-            self.handle_request()
-        return self.code
-
-
-class _Callback(BaseHTTPRequestHandler):
-    """Takes the code from a request with our state, and nothing from any other."""
-
-    timeout: ClassVar[float | None] = READ_SECONDS
-
-    def do_GET(self) -> None:
-        """Answer the browser."""
-        assert isinstance(self.server, _Loopback)
-        parts = urlsplit(self.path)
-        given = parse_qs(parts.query)
-        state, code = given.get("state", [""])[0], given.get("code", [""])[0]
-        here = f"127.0.0.1:{self.server.server_port}"
-        ours = hmac.compare_digest(state.encode(), self.server.state.encode())
-        if self.headers.get("host") != here or parts.path != "/cb" or not ours or not code:
-            self.send_error(404)
-            return
-        self.server.code = code
-        self.send_response(200)
-        for name, value in _HEADERS:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(_PAGE)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-        """Say nothing: the line would hold the code."""
 
 
 def _origin(connection: Connection) -> str:
