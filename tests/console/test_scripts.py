@@ -20,6 +20,13 @@ def call(person: Visitor, module: str, name: str, *given: Any) -> Any:
     return person.page.evaluate(CALL, [module, name, *given])
 
 
+UNSEEN = (
+    "\xa0\u034f\u115f\u17b4\u180b\u2003\u2028\u2065\u2800\u3164\ufe0f\uffa0\x85\x9b"
+    "\U000e0080\U000e0100"
+)
+"""Drawn as nothing, or as a blank that is not the plain one."""
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
@@ -33,6 +40,7 @@ def call(person: Visitor, module: str, name: str, *given: Any) -> Any:
         ("line\u2028and\u2029paragraph", "line⟨U+2028⟩and⟨U+2029⟩paragraph"),
         ("private\ue000use", "private⟨U+E000⟩use"),
         ("tags\U000e0041", "tags⟨U+E0041⟩"),
+        *((f"a{char}b", f"a⟨U+{ord(char):04X}⟩b") for char in UNSEEN),
     ],
 )
 def test_what_would_hide_or_reorder_a_text_is_shown(

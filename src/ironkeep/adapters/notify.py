@@ -22,6 +22,7 @@ from ironkeep.config import Mail, Webhook
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
+from ironkeep.core.visible import visible
 from ironkeep.kernel.notices import Notice, Notifier
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -124,8 +125,8 @@ def _facts(notice: Notice) -> dict[str, str]:
 
 
 def _line(text: str) -> str:
-    """Return text without what could begin a header or drive a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    """Return text on one line, with what would begin a header, reorder or draw nothing spelt."""
+    return visible(text)
 
 
 def _contents(path: Path) -> bytes:

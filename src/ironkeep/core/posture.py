@@ -27,6 +27,7 @@ from ironkeep.core.posture_rules import (
     plain,
 )
 from ironkeep.core.software_version import Unparsable, begins_with, is_older
+from ironkeep.core.visible import visible
 
 MAX_FINDINGS: Final = 64
 """Shown to a person; past it the device is refused all the same."""
@@ -283,6 +284,6 @@ def _program_problem(program: Software, rule: SoftwareRule) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return what a device sent as it may stand in a sentence: without control signs, and short."""
-    shown = "".join(char for char in text if char.isprintable())[:64]
+    """Return what a device sent as it may stand in a sentence: nothing unseen in it, and short."""
+    shown = visible(text)[:64]
     return shown or "(no version)"

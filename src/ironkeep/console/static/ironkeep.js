@@ -54,9 +54,11 @@ export function isLoopback(address) {
   return LOOPBACK.test(address);
 }
 
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}]/gu;
+// Controls, formats, separators, unassigned, and what is a letter or a mark and drawn as nothing: two
+// paths that differ by one of these would look alike. The same as core/visible.py.
+const UNSEEN = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
-/** Return text with every character shown that would hide, reorder or break what is beside it. */
+/** Return text with every character shown that draws nothing, reorders or breaks what is beside it. */
 export function visible(text) {
   return String(text).replace(
     UNSEEN,
@@ -67,7 +69,7 @@ export function visible(text) {
 /** Return an element with attributes and children; a child that is no element is shown as text. */
 export function element(name, attributes, ...children) {
   const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, visible(value));
   made.append(...children.map((child) => (child instanceof Node ? child : visible(child))));
   return made;
 }
