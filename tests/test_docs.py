@@ -36,9 +36,10 @@ def _threat_model() -> str:
     return (ROOT / "docs" / "threat-model.md").read_text()
 
 
-def test_decisions_are_numbered_without_a_gap() -> None:
+def test_decisions_are_numbered_and_none_twice() -> None:
+    """A number that is missing was taken for a decision on another branch."""
     numbers = [int(page.name[:4]) for page in sorted((ROOT / "docs" / "adr").glob("*.md"))]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

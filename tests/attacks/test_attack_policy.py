@@ -76,7 +76,7 @@ def test_the_lease_in_the_body_is_the_one_that_policy_saw(vault: Vault) -> None:
 
 def test_strangers_do_not_fill_the_memory_with_paths(vault: Vault) -> None:
     """Gains: a stranger has the server remember gigabytes of paths that it made up."""
-    routing = vault.house._routing
+    routing = vault.house.routing
     long = "secret/data/" + "x" * plans.MAX_KNOWN_PATH
     vault.read(long, token=None)
     vault.read(long)

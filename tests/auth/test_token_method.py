@@ -35,7 +35,7 @@ def ask(
     **data: Any,
 ) -> Response:
     """Call the handler that the route table has for path, as the pipeline does."""
-    route, params = ROUTER.match(op, path)
+    route, params, *_ = ROUTER.match(op, path)
     session = s.tokens.authenticate(s.tx, caller.token, s.now, HERE)
     call = s.call(TOKEN, path, data, params=params, session=session, token=caller.token, op=op)
     given = () if route.input is None else (fields.parse(route.input, {**data, **params}),)
@@ -319,7 +319,7 @@ def test_a_role_is_read_back_as_written(s: Services, root: Issued) -> None:
 
 
 def test_the_role_in_the_path_counts_and_not_one_in_the_body(s: Services, root: Issued) -> None:
-    route, params = ROUTER.match(Operation.UPDATE, "roles/mine")
+    route, params, *_ = ROUTER.match(Operation.UPDATE, "roles/mine")
     session = s.tokens.authenticate(s.tx, root.token, s.now, HERE)
     data = {"role_name": "theirs", "orphan": True}
     call = s.call(TOKEN, "roles/mine", data, params=params, session=session)

@@ -32,7 +32,7 @@ class Bench(Services):
     def start(
         self, path: str, op: Operation = Operation.UPDATE, remote: str = "10.0.0.1:1", **data: Any
     ) -> tuple[Response | Suspend, Call]:
-        route, params = ROUTER.match(op, path)
+        route, params, *_ = ROUTER.match(op, path)
         call = self.call(USERPASS, path, data, params=params, remote=remote, op=op)
         given = () if route.input is None else (fields.parse(route.input, {**data, **params}),)
         return route.handler(call, *given), call
@@ -295,7 +295,7 @@ def test_at_the_limits(s: Bench) -> None:
 
 
 def test_the_name_in_the_path_counts_and_not_one_in_the_body(s: Bench) -> None:
-    route, params = ROUTER.match(Operation.UPDATE, "users/mine")
+    route, params, *_ = ROUTER.match(Operation.UPDATE, "users/mine")
     call = s.call(USERPASS, "users/mine", {"username": "ann", "password": "x"}, params=params)
     assert route.input is not None
     response = route.handler(call, fields.parse(route.input, {**params, **call.raw}))

@@ -26,7 +26,7 @@ def value(vault: Vault, path: str) -> Any:
     return vault.read(f"secret/data/{path}").data["data"]
 
 
-NAMES = ("app", "a b", "ключ", "🔑", "a%2Fb", "a//b", "%", "a+b", "*", "data", "metadata", "config")
+NAMES = ("app", "a b", "ключ", "🔑", "a%2Fb", "%", "a+b", "*", "data", "metadata", "config")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,7 +35,7 @@ def test_any_printable_name_is_a_key_of_its_own(vault: Vault, name: str) -> None
     assert value(vault, name) == {"name": name}
     others = [other for other in NAMES if other != name]
     assert all(vault.read(f"secret/data/{other}").error is NotFound for other in others)
-    assert vault.list("secret/metadata/").data["keys"] == [name if "//" not in name else "a/"]
+    assert vault.list("secret/metadata/").data["keys"] == [name]
 
 
 def test_a_name_that_ends_like_a_version_s_row(vault: Vault) -> None:

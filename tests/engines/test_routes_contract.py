@@ -16,6 +16,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.mounts import TABLE
+from ironkeep.kernel.pipeline import DENIED
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.kernel.routing import SYS
@@ -105,6 +106,16 @@ def powerless(shared: Vault) -> str:
     return token
 
 
+@pytest.fixture(scope="module")
+def reaching(shared: Vault) -> str:
+    """A token that may ask something of every mount, by a path that nothing else is at."""
+    rules = [f'path "{m.path}none" {{ capabilities = ["read"] }}' for m in mounts(shared)]
+    shared.write("sys/policies/acl/reaching", {"policy": "\n".join(rules)})
+    made = shared.write("auth/token/create", {"policies": ["reaching"], "no_default_policy": True})
+    token: str = made.auth["client_token"]
+    return token
+
+
 @pytest.mark.parametrize("case", GUARDED, ids=str)
 def test_strangers_are_refused(shared: Vault, case: Case) -> None:
     assert ask(shared, case, case.path(), {}, None).error is PermissionDenied
@@ -126,8 +137,13 @@ def test_a_sudo_route_refuses_who_has_every_other_capability(shared: Vault, case
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_help_needs_no_policy(shared: Vault, powerless: str, case: Case) -> None:
+def test_help_needs_a_policy_that_reaches_the_mount_and_no_more(
+    shared: Vault, powerless: str, reaching: str, case: Case
+) -> None:
     asked = shared.request(Operation.HELP, case.path(), token=powerless)
+    if case.guarded and case.mount is not SYS:
+        assert (asked.error, asked.errors) == (PermissionDenied, [DENIED])
+        asked = shared.request(Operation.HELP, case.path(), token=reaching)
     assert asked.error is None
     assert case.route.help in asked.body["help"]
     assert asked.body["openapi"]["paths"]

@@ -87,6 +87,6 @@ def test_remembered_plans_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     vault = Vault.started(PLUGINS)
     for number in range(50):
         assert vault.read(f"secret/data/{number}").error is NotFound
-    assert len(vault.house._routing._plans._known) <= 8
+    assert len(vault.house.routing._plans._known) <= 8
     vault.delete("sys/mounts/secret")
     assert "no handler for route" in vault.read("secret/data/1").errors[0]

@@ -350,7 +350,7 @@ ROUTES: Final = (
         Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."
     ),
     Route(
-        Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True,
+        Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True, makes=True,
         audited=("name", "iss", "audience", "may"), help="Pin an issuer.",
     ),
     Route(

@@ -202,6 +202,7 @@ ROUTES: Final = (
     Route(Operation.READ, _NAMED, read, Name, help="A segment and how far its seal is open."),
     Route(
         Operation.UPDATE, _NAMED, write, Settings, exists=exists, sudo=True, quorum=True,
+        makes=True,
         audited=("name", "networks", "devices"), help="Make a segment, or change one.",
     ),
     Route(

@@ -274,7 +274,7 @@ def _find(call: Call, name: str) -> User | None:
 
 
 def _name(call: Call) -> str:
-    name = call.params["username"].lower()
+    name = call.params["username"]
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a name has at most {MAX_NAME} printable characters")
     return name
@@ -342,27 +342,27 @@ _PARAMS: Final = (
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         Operation.UPDATE, "login/{username}", login, input=PasswordInput, login=True,
-        releases=True, help="Log in with a password.",
+        folds="username", releases=True, help="Log in with a password.",
     ),
     Route(Operation.LIST, "users/", list_users, help="List the users."),
     Route(
-        Operation.READ, "users/{username}", read_user, plain=str.lower,
+        Operation.READ, "users/{username}", read_user, folds="username",
         help="A user, without the password.",
     ),
     Route(
         Operation.UPDATE, "users/{username}", write_user, input=UserInput, exists=_exists,
-        audited=_PARAMS, plain=str.lower, help="Make or change a user.",
+        makes=True, audited=_PARAMS, folds="username", help="Make or change a user.",
     ),
     Route(
-        Operation.DELETE, "users/{username}", delete_user, plain=str.lower, help="Remove a user."
+        Operation.DELETE, "users/{username}", delete_user, folds="username", help="Remove a user."
     ),
     Route(
         Operation.UPDATE, "users/{username}/password", write_password, input=PasswordInput,
-        plain=str.lower, help="Change a password.",
+        folds="username", help="Change a password.",
     ),
     Route(
         Operation.UPDATE, "users/{username}/policies", write_policies, input=PoliciesInput,
-        audited=("token_policies",), plain=str.lower, help="Change a user's policies.",
+        audited=("token_policies",), folds="username", help="Change a user's policies.",
     ),
 )  # fmt: skip
 

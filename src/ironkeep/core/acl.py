@@ -20,7 +20,11 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.pattern import Pattern, PatternIndex, parse_pattern
 from ironkeep.core.policy import Capability, Policy, Rule, RuleRef
+from ironkeep.core.spelling import Spelling
 from ironkeep.core.template import TemplateContext
+
+MAX_SPELLED: Final = 64
+"""Forms of one ACL that are kept: one for each shape of path with names of several spellings."""
 
 _NEEDED: Final = {
     Operation.READ: Capability.READ,
@@ -67,13 +71,41 @@ _ROOT: Final = Decision(
 class Acl:
     """The compiled policies of one token; immutable but for its memory of decisions."""
 
-    __slots__ = ("_exact", "_index", "_is_root", "_rules")
+    __slots__ = ("_exact", "_folder", "_index", "_is_root", "_rules", "_spelled", "_written")
 
-    def __init__(self, rules: Mapping[Pattern, "_MergedRule"], *, is_root: bool) -> None:
-        self._rules = rules
-        self._index = PatternIndex(rules)
+    def __init__(
+        self, written: Sequence[tuple[Pattern, Rule]], *, is_root: bool, folder: bool = False
+    ) -> None:
+        self._written = written
+        self._rules = _merged(written)
+        self._index = PatternIndex(self._rules)
         self._exact = self._index.exact
         self._is_root = is_root
+        self._folder = folder
+        self._spelled: dict[Spelling, Acl] = {}
+
+    def spelled(self, spelling: Spelling) -> "Acl":
+        """Return the ACL that decides on paths of that spelling, in their one form.
+
+        Rules count whichever way they were written, and those that become the same add up, so a
+        deny in any spelling denies.
+        """
+        known = self._spelled.get(spelling)
+        if known is None:
+            known = self._respelled(spelling)
+            if len(self._spelled) >= MAX_SPELLED:
+                self._spelled.clear()
+            self._spelled[spelling] = known
+        return known
+
+    def _respelled(self, spelling: Spelling) -> "Acl":
+        written = [(_respell(pattern, spelling), rule) for pattern, rule in self._written]
+        same = all(
+            one is other for (one, _), (other, _) in zip(written, self._written, strict=True)
+        )
+        if self._is_root or (same and not spelling.has_folder):
+            return self
+        return Acl(written, is_root=False, folder=spelling.has_folder)
 
     def decide(
         self,
@@ -117,7 +149,12 @@ class Acl:
 
     def _find(self, path: str, operation: Operation) -> "_MergedRule | None":
         if operation is not Operation.LIST or not path.endswith("/"):
-            return self._index.most_specific(path)
+            found = self._index.most_specific(path)
+            if self._folder and (found is None or not found.denies):
+                # What is below a folder may have been denied to keep off the folder itself.
+                below = self._index.most_specific(path + "/")
+                return below if below is not None and below.denies else found
+            return found
         bare = path[:-1]
         return (
             self._exact.get(bare)
@@ -221,19 +258,28 @@ def compile_acl(policies: Sequence[Policy], templates: TemplateContext) -> Acl:
     if any(policy.name == ROOT_POLICY_NAME for policy in policies):
         if len(policies) > 1:
             raise InvalidRequest("the root policy cannot stand beside other policies")
-        return Acl({}, is_root=True)
+        return Acl((), is_root=True)
+    texts = ((_render(rule, templates), rule) for rule in _rules(policies))
+    written = [(parse_pattern(text), rule) for text, rule in texts if text is not None]
+    return Acl(written, is_root=False)
+
+
+def _merged(written: Iterable[tuple[Pattern, Rule]]) -> dict[Pattern, _MergedRule]:
     merged: dict[Pattern, _MergedRule] = {}
-    for rule in _rules(policies):
-        text = _render(rule, templates)
-        if text is None:
-            continue
-        pattern = parse_pattern(text)
+    for pattern, rule in written:
         known = merged.get(pattern)
         if known is None or (Capability.DENY in rule.capabilities and not known.denies):
             merged[pattern] = _MergedRule(rule)
         elif not known.denies:
             known.add(rule)
-    return Acl(merged, is_root=False)
+    return merged
+
+
+def _respell(pattern: Pattern, spelling: Spelling) -> Pattern:
+    text = spelling.respell(pattern.text, is_prefix=pattern.is_prefix)
+    if text == pattern.text:
+        return pattern
+    return Pattern(text, pattern.is_prefix, has_wildcards="+" in text.split("/"))
 
 
 def _rules(policies: Sequence[Policy]) -> Iterable[Rule]:

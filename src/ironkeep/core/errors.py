@@ -99,9 +99,11 @@ class NotFound(IronkeepError):
 
 
 class UnsupportedOperation(IronkeepError):
-    """The path exists, this operation on it does not."""
+    """The path exists, this operation on it does not; `open`: strangers may know that path."""
 
     code = "unsupported_operation"
+
+    open = False
 
 
 class TooManyRequests(IronkeepError):

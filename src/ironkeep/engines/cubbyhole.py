@@ -75,7 +75,7 @@ ROUTES: Final = (
         secret=True,
         help="Read this token's object.",
     ),
-    Route(Operation.UPDATE, "{path...}", write, help="Store this token's object."),
+    Route(Operation.UPDATE, "{path...}", write, makes=True, help="Store this token's object."),
     Route(Operation.DELETE, "{path...}", delete, help="Remove this token's object."),
     Route(Operation.LIST, "{path...}", list_keys, help="List this token's names."),
 )

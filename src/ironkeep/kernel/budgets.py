@@ -26,6 +26,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId
 from ironkeep.core.ports import Row
 from ironkeep.core.secret_class import SecretClass
+from ironkeep.core.spelling import Spelling
 from ironkeep.kernel.barrier import DueRecord, Store
 from ironkeep.kernel.budget_record import (
     ALL,
@@ -46,6 +47,7 @@ from ironkeep.kernel.budget_record import (
 )
 from ironkeep.kernel.identity import Identity
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.manifests import lists
 from ironkeep.kernel.places import BUDGETS, StoreOf, segment
 from ironkeep.kernel.record import Codec
 from ironkeep.kernel.state import Tx
@@ -90,11 +92,12 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One read: of which secret, its weight, when."""
+    """One read: of which secret, its weight, when, and the spelling of its path."""
 
     secret: str
     weight: int
     now_ns: int
+    spelling: Spelling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +156,19 @@ class Budgets:
         secret: str,
         guard: SecretClass,
         now_ns: int,
+        spelling: Spelling | None = None,
     ) -> Assessment:
         """Return what reading a secret (`mount uuid/path`) costs who asks; nothing is charged yet.
 
-        Reading it again within the hour is free, and costs one look into memory.
+        `spelling` is that of paths below the mount. Reading it again within the hour is free, and
+        costs one look into memory.
         """
         record = session.record
         if not (session.payers or record.device) and not self._has_fuse(tx):
             return FREE
         if now_ns < session.free.get(secret, 0):
             return FREE
-        read = _Read(secret, WEIGHTS[guard], now_ns)
+        read = _Read(secret, WEIGHTS[guard], now_ns, spelling)
         costs = [self._cost(tx, each, read) for each in self._subjects(tx, session)]
         if all(cost.free_until_ns for cost in costs):
             if len(session.free) >= MAX_FREE:
@@ -190,7 +195,7 @@ class Budgets:
         defaults = self._defaults(store)
         subject = self.subject(tx, kind, who)
         if subject.manifest:
-            listed = read.secret in subject.manifest
+            listed = lists(subject.manifest, read.secret, read.spelling)
             return _Cost(over="" if listed else f"{kind} {who} is a machine: {UNLISTED}")
         windows = limits_in_force(subject, defaults.of(kind), now_ns).windows()
         if not windows:

@@ -7,7 +7,7 @@ remount moves nothing and `prod` says nothing of `production`. One record holds 
 asked on every read, and a few hundred are a lot.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.ports import Row
 from ironkeep.core.secret_class import BY_TEXT, Demand, SecretClass
+from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
 from ironkeep.kernel.places import CLASSES, StoreOf
 from ironkeep.kernel.record import Codec
@@ -62,6 +63,8 @@ class Classes:
         self._stamp = 0
         self._row: Row | None = None
         self._table = Table()
+        self.one_form: Callable[[Tx, MountUuid, str], str] = _as_written
+        """Returns the one form of a path below a mount: rules of older versions have others."""
 
     def table(self, tx: Tx) -> Table:
         """Return the table; the same object while its row is the same."""
@@ -71,12 +74,16 @@ class Classes:
         store = self._stores(tx, CLASSES)
         row = store.row(_TABLE)
         if row is not self._row:
-            self._table = (
-                Table() if row is None else _CODEC.decode(store.open_row(store.key_of(_TABLE), row))
-            )
+            self._table = Table() if row is None else self._opened(tx, store, row)
             self._row = row
         self._stamp = stamp
         return self._table
+
+    def _opened(self, tx: Tx, store: Store, row: Row) -> Table:
+        table = _CODEC.decode(store.open_row(store.key_of(_TABLE), row))
+        replace = msgspec.structs.replace
+        forms = [(rule, self.one_form(tx, rule.mount, rule.prefix)) for rule in table.rules]
+        return Table(tuple(replace(rule, prefix=prefix) for rule, prefix in forms))
 
     def of(self, tx: Tx, mount: MountUuid, path: str) -> SecretClass:
         """Return the class of a secret at path below a mount."""
@@ -193,3 +200,7 @@ def _matches(rule: Rule, mount: MountUuid, path: str) -> bool:
 def _is_below(prefix: str, path: str) -> bool:
     """Return whether a path is at or below a prefix, by whole segments."""
     return not prefix or path == prefix or path.startswith(prefix + "/")
+
+
+def _as_written(_tx: Tx, _mount: MountUuid, path: str) -> str:
+    return path

@@ -174,6 +174,11 @@ class Field:
     help: str
     aliases: tuple[str, ...]
 
+    @property
+    def is_int(self) -> bool:
+        """Return whether it is a whole number."""
+        return self.parse is _int
+
 
 @cache
 def fields_of(declaration: Hashable) -> tuple[Field, ...]:

@@ -68,10 +68,10 @@ class Guards:
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
         """Return what `core.access.guard` is to decide on."""
-        path, session = _secret_of(plan), call.actor()
-        guard = self._classes.of(call.account, plan.mount.uuid, path)
-        secret = f"{plan.mount.uuid}/{path}"
-        cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns)
+        session = call.actor()
+        guard = self._classes.of(call.account, plan.mount.uuid, plan.secret)
+        secret = f"{plan.mount.uuid}/{plan.secret}"
+        cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns, plan.below)
         if is_break_glass(session):
             return _broken(session, guard, cost)
         if guard is SecretClass.OPEN and cost is FREE and not call.request.grant:
@@ -79,7 +79,7 @@ class Guards:
         evidence: dict[str, Value] = {}
         if guard is not SecretClass.OPEN:
             evidence["class"] = guard.text
-        grant = self._granted(call)
+        grant = self._granted(call, plan)
         if grant is not None:
             evidence |= self._approvals.evidence(grant)
         touched = None
@@ -133,22 +133,21 @@ class Guards:
         )
         return Ask(text, link)
 
-    def ask(self, call: Call, gathered: Gathered) -> Response:
+    def ask(self, call: Call, plan: Plan, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
-        need, groups = self._demanded(call)
+        need, groups = self._demanded(call, plan)
         return self._approvals.ask(call, gathered.facts.guard.text, need, groups)
 
-    def _granted(self, call: Call) -> Kept | None:
+    def _granted(self, call: Call, plan: Plan) -> Kept | None:
         """Return the approval of this request, while it is all that the rules demand by now."""
         grant = self._approvals.granted(call)
         if grant is None:
             return None
-        need, groups = self._demanded(call)
+        need, groups = self._demanded(call, plan)
         return grant if grant.need >= need and set(groups) <= set(grant.groups) else None
 
-    def _demanded(self, call: Call) -> tuple[int, tuple[str, ...]]:
-        path = call.params.get("path", call.path)
-        demand = self._classes.demand(call.account, call.mount.uuid, path)
+    def _demanded(self, call: Call, plan: Plan) -> tuple[int, tuple[str, ...]]:
+        demand = self._classes.demand(call.account, plan.mount.uuid, plan.secret)
         return demand.approvals, tuple(sorted(demand.groups))
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
@@ -181,8 +180,3 @@ def _broken(session: Session, guard: SecretClass, cost: Assessment) -> Gathered:
         BROKEN: session.record.meta.get(BROKEN, ""),
     }
     return Gathered(facts, evidence, cost)
-
-
-def _secret_of(plan: Plan) -> str:
-    """Return the path below the mount by which rules and budgets know a secret."""
-    return plan.params.get("path", plan.relative)

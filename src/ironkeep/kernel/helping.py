@@ -1,6 +1,7 @@
 """What `?help=1` answers for a path: the routes there, made from the table that serves them.
 
-Source: the Vault HTTP API, "help": any valid token may ask it of any path, and no policy is needed.
+Source: the Vault HTTP API, "help". In Vault any valid token may ask it of any path; here also, in a
+mount of which its policies reach anything, since help would tell which mounts there are.
 The OpenAPI document that Vault puts beside the text describes the operations and their fields.
 """
 

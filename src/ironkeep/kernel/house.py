@@ -158,7 +158,8 @@ class House(Gate):
         self.baselines.on_baseline.append(self.scope.baselined)
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)
-        self._routing: Final = Routing(plugins, self.mounts, self.store)
+        self.routing: Final = Routing(plugins, self.mounts, self.store)
+        self.classes.one_form = self.routing.one_form
         self._ids: list[str] = []
 
     def start(self, version: str) -> None:
@@ -259,7 +260,7 @@ class House(Gate):
 
     def find_plan(self, tx: Tx, op: Operation, path: str, namespace: str) -> Plan:
         """Return what answers op on path; errors as Routing.find."""
-        return self._routing.find(tx, self.barrier, op, path, namespace)
+        return self.routing.find(tx, self.barrier, op, path, namespace)
 
     def new_request_id(self) -> RequestId:
         """Return a fresh random UUID."""

@@ -10,7 +10,6 @@ behind the reply would release a secret without a trace.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from ironkeep.core.access import (
@@ -22,25 +21,27 @@ from ironkeep.core.access import (
     decide,
     guard,
 )
-from ironkeep.core.acl import Decision
 from ironkeep.core.errors import (
     DeviceRefused,
     IronkeepError,
+    NotFound,
     PermissionDenied,
     StepUpNeeded,
     Unavailable,
+    UnsupportedOperation,
 )
 from ironkeep.core.event import Released
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import fields, reply
+from ironkeep.kernel.admission import ask, check_names, operation_of, sees
 from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.approvals import UNWRAP
 from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
-from ironkeep.kernel.plugin import Call, Request, Response, Route, Suspend
+from ironkeep.kernel.plugin import Call, Request, Response, Suspend
 from ironkeep.kernel.routing import SYS
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenRecord
@@ -118,12 +119,38 @@ class Pipeline:
             return request
         return house.approvals.opened(account, request, trace.now_ns)
 
+    def _route(self, request: Request, trace: Trace, account: Tx, *, count_use: bool) -> Plan:
+        """Return the plan of a request; only its caller may learn that there is none.
+
+        For everybody else what is not there answers as what is: authentication and policy are
+        asked before NotFound or UnsupportedOperation is raised.
+        """
+        house = self._house
+        try:
+            return house.find_plan(account, request.op, request.path, request.namespace)
+        except (NotFound, UnsupportedOperation) as error:
+            if isinstance(error, UnsupportedOperation) and error.open:
+                raise
+            house.require_unsealed()
+            session = self._authenticate(request, trace, account, count_use=count_use)
+            decision = session.acl.decide(
+                request.path, request.op, request.data, request.wrap_ttl_seconds
+            )
+            trace.rule = str(decision.rule) if decision.rule is not None else ""
+            helps = request.op is not Operation.HELP or sees(session.acl, request.path)
+            if not (decision.allowed and helps):
+                trace.reason = decision.reason
+                raise PermissionDenied(DENIED) from None
+            raise
+
     def _admit(
         self, request: Request, trace: Trace, account: Tx, inner: Tx, *, count_use: bool
     ) -> tuple[Call, Plan]:
         """Route, authenticate and decide; return the call for the handler, or raise."""
         house = self._house
-        plan = house.find_plan(account, request.op, request.path, request.namespace)
+        plan = self._route(request, trace, account, count_use=count_use)
+        # From here on the request is known by the one form of its path, whatever was typed.
+        typed, request.path = request.path, plan.path
         route = plan.route
         trace.mount, trace.route = plan.mount, route
         if house.barrier is None and not route.sealed_ok:
@@ -136,13 +163,22 @@ class Pipeline:
             request, trace.request_id, plan.relative, plan.params, plan.mount, inner, account,
             trace.now_ns, house.entropy, session, house,
         )  # fmt: skip
-        trace.op = _operation(route, call)
+        trace.op = operation_of(route, call)
         verdict = self._decide(request, trace.op, session, plan)
         trace.rule = verdict.rule
         if not isinstance(verdict, Allow):
             trace.reason = verdict.reason
             raise PermissionDenied(verdict.say or DENIED)
+        if request.op is Operation.HELP and session is not None:
+            self._help(session, plan, trace)
+        check_names(trace.op, plan, typed)
         return call, plan
+
+    def _help(self, session: Session, plan: Plan, trace: Trace) -> None:
+        """Refuse to explain a mount in which the caller may do nothing: it is as if not there."""
+        if plan.mount is not SYS and not session.acl.reaches(plan.mount.path):
+            trace.reason = "no rule reaches the mount"
+            raise PermissionDenied(DENIED)
 
     def _guard(self, call: Call, plan: Plan, trace: Trace) -> Response | None:
         """Ask for what a secret's class and the caller's budget take beyond policy; or raise.
@@ -164,7 +200,7 @@ class Pipeline:
             demand = house.guards.demand(call)
             raise StepUpNeeded(demand.text, demand.link)
         if isinstance(verdict, NeedApproval):
-            return house.guards.ask(call, gathered)
+            return house.guards.ask(call, plan, gathered)
         raise house.guards.refused(call, gathered, verdict)
 
     def _authenticate(
@@ -227,7 +263,7 @@ class Pipeline:
             known = session.verdicts.get((op, request.path))
             if known is not None and known[0] is plan:
                 return known[1]
-            policy = _ask(session, op, request, plan)
+            policy = ask(session, op, request, plan)
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
         # A plan that is not remembered would not be found to be the same again.
         lasting = policy is not None and not policy.depends_on_data
@@ -342,21 +378,6 @@ class Pipeline:
         return Answer(receipt, body, error=type(error), step_up=step_up)
 
 
-def _ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
-    """Return what policy says: another spelling of a path gets no more than the plain one."""
-    data, wrap = request.data, request.wrap_ttl_seconds
-    decision = session.acl.decide(request.path, op, data, wrap)
-    relative = plan.relative if plan.route.plain is None else plan.route.plain(plan.relative)
-    if relative == plan.relative or not decision.allowed:
-        return decision
-    plain = session.acl.decide(plan.mount.path + relative, op, data, wrap)
-    if plain.rule is None:
-        return decision
-    depends = plain.depends_on_data or decision.depends_on_data
-    ruling = decision if plain.allowed else plain
-    return replace(ruling, sudo=plain.sudo and decision.sudo, depends_on_data=depends)
-
-
 def _is_empty(response: Response) -> bool:
     return (
         response.data is None
@@ -364,11 +385,3 @@ def _is_empty(response: Response) -> bool:
         and response.lease is None
         and not response.warnings
     )
-
-
-def _operation(route: Route, call: Call) -> Operation:
-    """Return the operation that policy decides on: an update of what is not there is a create."""
-    op = call.request.op
-    if op is Operation.UPDATE and route.exists is not None and not route.exists(call):
-        return Operation.CREATE
-    return op

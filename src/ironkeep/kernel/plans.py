@@ -6,13 +6,15 @@ remembered too.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ironkeep.core.naming import fault_of
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
+from ironkeep.core.spelling import Spelling, tidied
 from ironkeep.kernel import fields
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.kernel.plugin import Mount, Route, filled
 
 MAX_PLANS: Final = 65_536
 """Plans remembered, about 600 bytes each; the older half goes when full."""
@@ -23,14 +25,40 @@ MAX_KNOWN_PATH: Final = 256
 
 @dataclass(slots=True)
 class Plan:
-    """What answers one operation on one path. `given` is the input when the data is empty."""
+    """What answers one operation on one path, which stands here in its one form.
+
+    `path` is whole, `relative` is what is below the mount. `below` says which segments of that have
+    other spellings, and `spelling` which of the whole; None that there are none. `secret` is how
+    rules about secrets call what the path names. `same` is another path to the same thing, "" when
+    there is none. `fault` is why what the path names may not be
+    made, `ends_nothing` that this would end or destroy something, and nothing is named.
+    `given` is the input when the data is empty.
+    """
 
     table: Row | None
     mount: Mount
+    path: str
     relative: str
     route: Route
     params: Mapping[str, str]
+    below: Spelling | None = None
+    spelling: Spelling | None = field(init=False)
+    secret: str = field(init=False)
+    same: str = field(init=False)
+    fault: str | None = field(init=False)
+    ends_nothing: bool = field(init=False)
     given: Any = None
+
+    def __post_init__(self) -> None:
+        self.spelling = None if self.below is None else self.below.below(self.mount.path)
+        self.secret = tidied(self.params.get("path", self.relative))
+        same = self.route.same_as
+        self.same = self.mount.path + filled(same, self.params) if same else ""
+        names = self.params.values()
+        faults = (fault_of(name) for name in names) if self.route.makes else ()
+        self.fault = next((fault for fault in faults if fault), None)
+        ends = self.route.ends or self.route.op is Operation.DELETE
+        self.ends_nothing = ends and not all(name.replace("/", "").strip() for name in names)
 
     def input(self, data: Mapping[str, Any]) -> Any:
         """Return the route's input made of the path's parameters and data; raise InvalidRequest."""

@@ -8,9 +8,10 @@ outside must happen first.
 What is made for every request is a msgspec Struct: it takes a third of the time of a dataclass.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -24,6 +25,9 @@ from ironkeep.kernel.names import Place
 from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenSpec
+
+CAPTURED: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
+"""A captured name in a pattern."""
 
 
 class SecretJson(Secret):
@@ -192,9 +196,15 @@ class Route:
     parsed with Vault's weak typing (kernel.fields); None hands over no input: read `call.raw`.
     `exists` turns update into create when it answers False. `audited` names the input fields fit to
     record. `secret` says that the answer holds a secret that is kept here: its class and the
-    caller's budget are asked first, and no other route of an engine may release one. `plain`
-    returns the one spelling of a path below the mount, where the handler takes several for the same
-    thing: policy is asked about that one too.
+    caller's budget are asked first, and no other route of an engine may release one.
+
+    `folds` names the captured name whose capitals say nothing, `folder` the one in which slashes at
+    the ends do not. That holds for every route of the table with the same beginning, and a handler
+    sees the one form alone: see core/spelling.py. A captured name that is an int in `input` has one
+    form too. `same_as` is the pattern of another route of the table, with the same names, that does
+    the same: what is denied there is denied here. `makes` says that what the path names may be made
+    by this: see core/naming.py. `ends` says that it ends or destroys what the path names, as every
+    DELETE does: an empty name is refused.
     """
 
     op: Operation
@@ -213,7 +223,11 @@ class Route:
     quorum: bool = False
     flat: bool = False
     help: str = ""
-    plain: Callable[[str], str] | None = None
+    folds: str = ""
+    folder: str = ""
+    same_as: str = ""
+    makes: bool = False
+    ends: bool = False
 
 
 @runtime_checkable
@@ -223,6 +237,11 @@ class Upgrader(Protocol):
     def upgrade(self, store: Store, before: Mount, after: Mount, now_ns: int) -> None:
         """Rewrite what a mount holds for its other version; raise InvalidRequest."""
         ...
+
+
+def filled(pattern: str, params: Mapping[str, str]) -> str:
+    """Return the path that a pattern captured params of."""
+    return CAPTURED.sub(lambda found: params[found[1]], pattern)
 
 
 class Plugin(Protocol):

@@ -6,17 +6,50 @@ order of the table.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
 
 from ironkeep.core.errors import NotFound, UnsupportedOperation
 from ironkeep.core.operation import Operation
+from ironkeep.core.spelling import Form, Spelling, formed
+from ironkeep.kernel import fields
 from ironkeep.kernel.helping import help_route, root_help_route
-from ironkeep.kernel.plugin import Route
+from ironkeep.kernel.plugin import CAPTURED, Route
 
-_PARAMETER: Final = re.compile(r"\{(\w+)(\.\.\.)?\}")
 
-Match = tuple[Route, Mapping[str, str]]
+class Match(NamedTuple):
+    """The route that answers, and the path in its one form, below the mount, with its names."""
+
+    route: Route
+    params: Mapping[str, str]
+    path: str
+    spelling: Spelling | None
+
+
+class Shape(NamedTuple):
+    """A path in its one form; `name` is what its pattern captures of it as `path`, or all of it."""
+
+    path: str
+    name: str
+    spelling: Spelling | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A compiled pattern; `forms` are of the captured names that have several spellings."""
+
+    regex: re.Pattern[str]
+    forms: Mapping[str, Form]
+    spelling: Spelling | None
+
+    def formed(self, path: str, found: re.Match[str]) -> str:
+        """Return path with its captured names in their one form."""
+        parts, end = [], 0
+        for name, form in self.forms.items():
+            parts += [path[end : found.start(name)], formed(form, found[name])]
+            end = found.end(name)
+        return "".join([*parts, path[end:]])
 
 
 class Router:
@@ -33,44 +66,89 @@ class Router:
             by_op[Operation.HELP] = help_route(pattern, by_op)
         self._root: Final = root_help_route(routes)
         ordered = sorted(patterns.items(), key=lambda item: _rank(item[0]))
-        self._table: Final = [(_compile(pattern), by_op) for pattern, by_op in ordered]
+        forms = _forms(routes)
+        self._table: Final = [(_compile(pattern, forms), by_op) for pattern, by_op in ordered]
 
     def match(self, op: Operation, path: str) -> Match:
-        """Return the route for op on path and what its pattern captured.
+        """Return the route for op on path and what its pattern captured, in the path's one form.
 
         Raise UnsupportedOperation when the path exists for other operations only, NotFound when no
         pattern covers it.
         """
         if op is Operation.HELP and not path:
-            return self._root, {}
-        seen = False
+            return Match(self._root, {}, path, None)
+        seen: list[Route] = []
         for pattern, by_op in self._table:
-            found = pattern.fullmatch(path)
+            found = pattern.regex.fullmatch(path)
             if found is None:
                 continue
             route = by_op.get(op)
             if op is Operation.CREATE and route is None:
                 route = by_op.get(Operation.UPDATE)
             if route is not None:
-                return route, found.groupdict()
-            seen = True
+                one = pattern.formed(path, found) if pattern.forms else path
+                if one != path:
+                    # It may be that of another route, which is then the one that is meant.
+                    return self.match(op, one)
+                return Match(route, found.groupdict(), path, pattern.spelling)
+            seen += by_op.values()
         if seen:
-            raise UnsupportedOperation("unsupported operation")
+            error = UnsupportedOperation("unsupported operation")
+            error.open = any(route.open or route.login for route in seen)
+            raise error
         if op is Operation.HELP and not path.endswith("/"):
             # Who asks for help does not know which paths are listed with a slash.
             return self.match(op, path + "/")
         raise NotFound("unsupported path")
 
+    def shape(self, path: str) -> Shape | None:
+        """Return the one form of path for whatever operation; None when no pattern covers it."""
+        for pattern, _ in self._table:
+            found = pattern.regex.fullmatch(path)
+            if found is not None:
+                one = pattern.formed(path, found)
+                if one != path:
+                    return self.shape(one)
+                return Shape(path, found.groupdict().get("path", path), pattern.spelling)
+        return None
 
-def _compile(pattern: str) -> re.Pattern[str]:
+
+def _forms(routes: Sequence[Route]) -> dict[str, Form]:
+    """Return the forms that routes declare, by the part of the pattern that ends in the name."""
+    forms: dict[str, Form] = {}
+    for route in routes:
+        numbers = () if route.input is None else _numbers(cast("Hashable", route.input))
+        for found in CAPTURED.finditer(route.pattern):
+            declared = {route.folds: Form.FOLDED, route.folder: Form.FOLDER}
+            form = declared.get(found[1]) or (Form.NUMBER if found[1] in numbers else None)
+            at = route.pattern[: found.end()]
+            if form is not None and forms.setdefault(at, form) is not form:
+                raise ValueError(f"two forms of one name: {at}")
+    return forms
+
+
+def _numbers(declaration: Hashable) -> frozenset[str]:
+    return frozenset(item.name for item in fields.fields_of(declaration) if item.is_int)
+
+
+def _compile(pattern: str, forms: Mapping[str, Form]) -> _Pattern:
     parts: list[str] = []
     end = 0
-    for found in _PARAMETER.finditer(pattern):
+    mine: dict[str, Form] = {}
+    segments: list[tuple[int, Form]] = []
+    rests: list[tuple[int, Form]] = []
+    for found in CAPTURED.finditer(pattern):
         parts.append(re.escape(pattern[end : found.start()]))
         parts.append(f"(?P<{found[1]}>{'.*' if found[2] else '[^/]+'})")
         end = found.end()
+        form = forms.get(pattern[:end])
+        if form is not None:
+            mine[found[1]] = form
+            at = pattern[: found.start()].count("/")
+            (rests if found[2] else segments).append((at, form))
     parts.append(re.escape(pattern[end:]))
-    return re.compile("".join(parts), re.DOTALL)
+    spelling = Spelling(tuple(segments), tuple(rests)) if mine else None
+    return _Pattern(re.compile("".join(parts), re.DOTALL), mine, spelling)
 
 
 def _rank(pattern: str) -> list[tuple[int, str]]:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ironkeep.core.acl import Acl
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
+from ironkeep.core.spelling import tidied
 from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.mounts import TABLE, Mounts
 from ironkeep.kernel.names import Place
@@ -15,6 +17,7 @@ from ironkeep.kernel.plans import Plan, Plans
 from ironkeep.kernel.plugin import Mount, Plugin
 from ironkeep.kernel.router import Router
 from ironkeep.kernel.state import Tx
+from ironkeep.kernel.token import Session
 
 MAX_PATH: Final = 4_096
 """Characters in a request path; Vault's clients stay far below."""
@@ -52,10 +55,51 @@ class Routing:
         if plan is None:
             check_request_path(path)
             mount, relative = self._find_mount(tx, path)
-            route, params = self._router(mount).match(op, relative)
-            plan = Plan(table, mount, relative, route, params)
-            self._plans.put(op, path, plan)
+            found = self._router(mount).match(op, relative)
+            one = path if found.path == relative else mount.path + found.path
+            # Other spellings share the plan of the one form, and with it what was decided.
+            plan = self._plans.get(op, one, table) or Plan(
+                table, mount, one, found.path, found.route, found.params, found.spelling
+            )
+            for each in {one, path}:
+                self._plans.put(op, each, plan)
         return plan
+
+    def secret_at(self, tx: Tx, path: str) -> tuple[Mount, str]:
+        """Return the mount that serves an API path, and how rules call the secrets there.
+
+        A rule may be written with any of the paths that reach the same: of a KV version 2 mount
+        those of data, metadata, versions, and the bare one. Raise NotFound when no mount serves it.
+        """
+        plain = tidied(path)
+        mount = self._mounts.table(self._stores(tx, MOUNTS)).find(plain + "/")
+        if mount is None:
+            raise NotFound(f"no mount serves {path}")
+        router, relative = self._router(mount), f"{plain}/"[len(mount.path) :]
+        shape = router.shape(relative) or router.shape(relative.removesuffix("/"))
+        return mount, tidied(relative if shape is None else shape.name)
+
+    def one_form(self, tx: Tx, mount: MountUuid, path: str) -> str:
+        """Return the one form of a path below the mount with that uuid, where it has several."""
+        mounts = self._mounts.table(self._stores(tx, MOUNTS)).by_path.values()
+        served = next((each for each in mounts if each.uuid == mount), None)
+        if served is None or served.type not in self._plugins:
+            return path
+        router = self._router(served)
+        shape = router.shape(path + "/") or router.shape(path)
+        return path if shape is None or shape.spelling is None else tidied(shape.path)
+
+    def acl_at(self, tx: Tx, session: Session, path: str) -> tuple[Acl, str]:
+        """Return the ACL that decides on an API path for a session, and the path's one form."""
+        try:
+            mount, relative = self._find_mount(tx, path)
+            shape = self._router(mount).shape(relative)
+        except NotFound:
+            return session.acl, path
+        if shape is None or shape.spelling is None:
+            return session.acl, path
+        acl = session.acl.spelled(shape.spelling.below(mount.path))
+        return acl, mount.path + shape.path
 
     def _table(self, tx: Tx, barrier: Barrier | None) -> Row | None:
         """Return the mount table's row; it is looked up again when anything has changed."""

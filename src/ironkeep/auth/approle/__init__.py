@@ -29,7 +29,7 @@ def _secret_id(end: str, given: type, look: Handler, destroy: Handler) -> tuple[
             f"{at}/lookup",
             look,
             given,
-            plain=str.lower,
+            folds="role_name",
             help="Look up a secret id.",
         ),
         Route(
@@ -37,7 +37,7 @@ def _secret_id(end: str, given: type, look: Handler, destroy: Handler) -> tuple[
             f"{at}/destroy",
             destroy,
             given,
-            plain=str.lower,
+            folds="role_name",
             help="Destroy a secret id.",
         ),
         Route(
@@ -45,7 +45,7 @@ def _secret_id(end: str, given: type, look: Handler, destroy: Handler) -> tuple[
             f"{at}/destroy",
             destroy,
             given,
-            plain=str.lower,
+            folds="role_name",
             help="Destroy a secret id.",
         ),
     )
@@ -57,32 +57,32 @@ ROUTES: Final[tuple[Route, ...]] = (
         help="Log in with role id and secret id.",
     ),
     Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
-    Route(Operation.READ, _AT, role.read_role, plain=str.lower, help="A role."),
+    Route(Operation.READ, _AT, role.read_role, folds="role_name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists,
-        audited=(*OWN, *_PARAMS), plain=str.lower, help="Make or change a role.",
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
+        audited=(*OWN, *_PARAMS), folds="role_name", help="Make or change a role.",
     ),
-    Route(Operation.DELETE, _AT, issuing.delete_role, plain=str.lower, help="Remove a role."),
+    Route(Operation.DELETE, _AT, issuing.delete_role, folds="role_name", help="Remove a role."),
     Route(
-        Operation.READ, f"{_AT}/role-id", role.read_role_id, plain=str.lower, help="A role's id."
+        Operation.READ, f"{_AT}/role-id", role.read_role_id, folds="role_name", help="A role's id."
     ),
     Route(
         Operation.UPDATE, f"{_AT}/role-id", role.write_role_id, RoleInput, audited=("role_id",),
-        plain=str.lower, help="Give a role another id.",
+        folds="role_name", help="Give a role another id.",
     ),
     Route(
         Operation.UPDATE, f"{_AT}/secret-id", issuing.generate, NewSecretId, releases=True,
-        secret=True, audited=("num_uses", "ttl", "cidr_list"), plain=str.lower,
+        secret=True, audited=("num_uses", "ttl", "cidr_list"), folds="role_name",
         help="Make a secret id.",
     ),
     Route(
         Operation.UPDATE, f"{_AT}/custom-secret-id", issuing.take_custom, NewSecretId,
         releases=True, secret=True, audited=("num_uses", "ttl", "cidr_list"),
-        plain=str.lower, help="Take a secret id of the caller's choice.",
+        folds="role_name", help="Take a secret id of the caller's choice.",
     ),
     Route(
         Operation.LIST, f"{_AT}/secret-id/", issuing.list_accessors,
-        plain=str.lower, help="Accessors of a role's secret ids.",
+        folds="role_name", help="Accessors of a role's secret ids.",
     ),
     *_secret_id("secret-id", WhichSecretId, issuing.lookup, issuing.destroy),
     *_secret_id(

@@ -96,8 +96,8 @@ OWN: Final = (
 
 
 def name_of(call: Call) -> str:
-    """Return the name of the role in the path, in lower case as Vault keeps it."""
-    name = call.params["role_name"].lower()
+    """Return the name of the role in the path."""
+    name = call.params["role_name"]
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
     return name

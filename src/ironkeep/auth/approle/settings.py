@@ -73,7 +73,11 @@ def _routes_of(below: str, setting: str, shown: str) -> tuple[Route, ...]:
     assert any(each.name == setting and each.default is not MISSING for each in fields(RoleInput))
     return (
         Route(
-            Operation.READ, pattern, _reader(setting, shown), plain=str.lower, help=f"Read: {text}."
+            Operation.READ,
+            pattern,
+            _reader(setting, shown),
+            folds="role_name",
+            help=f"Read: {text}.",
         ),
         Route(
             Operation.UPDATE,
@@ -81,11 +85,11 @@ def _routes_of(below: str, setting: str, shown: str) -> tuple[Route, ...]:
             _writer(setting),
             input=RoleInput,
             audited=(setting,),
-            plain=str.lower,
+            folds="role_name",
             help=f"Set: {text}.",
         ),
         Route(
-            Operation.DELETE, pattern, _resetter(setting), plain=str.lower, help=f"Reset: {text}."
+            Operation.DELETE, pattern, _resetter(setting), folds="role_name", help=f"Reset: {text}."
         ),
     )
 

@@ -47,13 +47,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         help="Log in by the client certificate of the connection.",
     ),
     Route(Operation.LIST, "certs/", role.list_certs, help="List the roles."),
-    Route(Operation.READ, _AT, role.read_cert, plain=str.lower, help="A role."),
+    Route(Operation.READ, _AT, role.read_cert, folds="name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_cert, CertInput, exists=role.cert_exists,
+        Operation.UPDATE, _AT, role.write_cert, CertInput, exists=role.cert_exists, makes=True,
         audited=("token_policies", "token_ttl", "token_max_ttl", "token_type", *PATTERNS),
-        plain=str.lower, help="Make or change a role.",
+        folds="name", help="Make or change a role.",
     ),
-    Route(Operation.DELETE, _AT, role.delete_cert, plain=str.lower, help="Remove a role."),
+    Route(Operation.DELETE, _AT, role.delete_cert, folds="name", help="Remove a role."),
     Route(Operation.READ, "config", read_config, help="That tokens are bound."),
     Route(
         Operation.UPDATE, "config", write_config, ConfigInput, help="Accepted; nothing to set."

@@ -34,14 +34,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         help="Say whose signatures are believed.",
     ),
     Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
-    Route(Operation.READ, _AT, role.read_role, plain=str.lower, help="A role."),
+    Route(Operation.READ, _AT, role.read_role, folds="name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists,
-        audited=_PARAMS, plain=str.lower, help="Make or change a role.",
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
+        audited=_PARAMS, folds="name", help="Make or change a role.",
     ),
-    Route(Operation.DELETE, _AT, role.delete_role, plain=str.lower, help="Remove a role."),
+    Route(Operation.DELETE, _AT, role.delete_role, folds="name", help="Remove a role."),
     Route(
-        Operation.UPDATE, f"{_AT}/explain", login.explain, LoginInput, plain=str.lower,
+        Operation.UPDATE, f"{_AT}/explain", login.explain, LoginInput, folds="name",
         help="Would this token log in, and why not?",
     ),
 )  # fmt: skip

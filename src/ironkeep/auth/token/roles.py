@@ -195,6 +195,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         write_role,
         input=RoleInput,
         exists=_exists,
+        makes=True,
         audited=(
             "allowed_policies",
             "disallowed_policies",

@@ -313,7 +313,7 @@ def rotated(_call: Call, result: Rotated) -> Response:
 
 ROUTES: Final = (
     Route(
-        Operation.UPDATE, "config/{name}", configure, Configure,
+        Operation.UPDATE, "config/{name}", configure, Configure, makes=True,
         audited=("plugin_name", "allowed_roles", "verify_connection"),
         help="Configure a connection; its password is never returned.",
     ),

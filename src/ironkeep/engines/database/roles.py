@@ -256,7 +256,7 @@ def exists(call: Call) -> bool:
 
 ROUTES: Final = (
     Route(
-        Operation.UPDATE, "static-roles/{name}", write, StaticRole, exists=exists,
+        Operation.UPDATE, "static-roles/{name}", write, StaticRole, exists=exists, makes=True,
         audited=("db_name", "rotation_period", "self_managed", "skip_import_rotation"),
         help="Take an account in, and rotate its password.",
     ),

@@ -71,7 +71,13 @@ ROUTES: Final = (
         secret=True,
         help="Read the object at the path.",
     ),
-    Route(Operation.UPDATE, "{path...}", write, help="Store the request's fields at the path."),
+    Route(
+        Operation.UPDATE,
+        "{path...}",
+        write,
+        makes=True,
+        help="Store the request's fields at the path.",
+    ),
     Route(Operation.DELETE, "{path...}", delete, help="Remove the object at the path."),
     Route(Operation.LIST, "{path...}", list_keys, help="List the names below the path."),
 )

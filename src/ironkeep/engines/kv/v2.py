@@ -251,7 +251,8 @@ ROUTES: Final = (
         help="Read a version.",
     ),
     Route(
-        Operation.UPDATE, "data/{path...}", write, Put, exists=exists, help="Write a new version."
+        Operation.UPDATE, "data/{path...}", write, Put, exists=exists, makes=True,
+        help="Write a new version.",
     ),
     Route(Operation.PATCH, "data/{path...}", patch, Put, help="Merge into the current version."),
     Route(Operation.DELETE, "data/{path...}", delete, Put, help="Delete the current version."),
@@ -261,14 +262,14 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "delete/{path...}", delete_versions, Versions, audited=("versions",),
-        help="Delete versions.",
+        ends=True, help="Delete versions.",
     ),
     Route(
         Operation.UPDATE, "undelete/{path...}", undelete, Versions, audited=("versions",),
         help="Take a delete back.",
     ),
     Route(
-        Operation.UPDATE, "destroy/{path...}", destroy, Versions, audited=("versions",),
+        Operation.UPDATE, "destroy/{path...}", destroy, Versions, audited=("versions",), ends=True,
         help="Remove versions for good.",
     ),
     *v2_metadata.ROUTES,

@@ -149,7 +149,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "metadata/{path...}", list_keys, help="List keys."),
     Route(Operation.READ, "metadata/{path...}", read, Key, help="A key's metadata."),
     Route(
-        Operation.UPDATE, "metadata/{path...}", write, KeySettings, exists=exists,
+        Operation.UPDATE, "metadata/{path...}", write, KeySettings, exists=exists, makes=True,
         audited=("max_versions", "cas_required"), help="Change a key's metadata.",
     ),
     Route(

@@ -84,7 +84,7 @@ def refuse(_call: Call) -> Response:
 
 def disable(call: Call) -> Response:
     """Refuse for the journal; a device that is not there is disabled already."""
-    if call.path.removeprefix("audit/").strip("/") == "journal":
+    if call.params["path"] == "journal":
         raise InvalidRequest(REFUSED)
     return Response()
 
@@ -188,7 +188,7 @@ def tile(call: Call) -> Response:
 ROUTES: Final = (
     Route(Operation.READ, "audit", devices, sudo=True, flat=True, help="The audit devices."),
     Route(Operation.UPDATE, "audit/{path...}", refuse, sudo=True, help="Refused."),
-    Route(Operation.DELETE, "audit/{path...}", disable, sudo=True, help="Refused."),
+    Route(Operation.DELETE, "audit/{path...}", disable, sudo=True, folder="path", help="Refused."),
     Route(Operation.UPDATE, "audit-hash/{path...}", no_hash, sudo=True, help="Refused."),
     Route(
         Operation.READ, "audit/log/search", search, Search, sudo=True,

@@ -299,7 +299,7 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "break-glass/people/{name}", issue_codes, Who, sudo=True, quorum=True,
-        releases=True, audited=("name",), help="Make codes for a person; shown once.",
+        makes=True, releases=True, audited=("name",), help="Make codes for a person; shown once.",
     ),
     Route(
         Operation.DELETE, "break-glass/people/{name}", remove_person, Who, sudo=True,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
@@ -27,9 +27,9 @@ from ironkeep.kernel.budget_record import (
 )
 from ironkeep.kernel.budgets import MAX_RAISE_SECONDS, Budgets
 from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import is_same_person
-from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 
 _BOUND: Final = (
@@ -67,7 +67,7 @@ class Who:
 class SetSubject:
     """Limits of one subject, or with a ttl a raise of them, or the manifest of a machine.
 
-    A manifest holds API paths of secrets, as they are read.
+    A manifest holds API paths of secrets, by any of the paths that reach them.
     """
 
     kind: str
@@ -193,13 +193,9 @@ def _view(call: Call, kind: str, who: str) -> dict[str, Any]:
 
 def _secret(call: Call, path: str) -> str:
     """Return the name by which budgets know the secret at an API path; raise NotFound."""
-    mount = call.house.mounts.table(call.house.store(call.tx, MOUNTS)).find(path)
-    if mount is None:
-        raise NotFound(f"no mount at {path}")
-    relative = path[len(mount.path) :]
-    if mount.type == "kv" and mount.options.get("version") == "2":
-        relative = relative.removeprefix("data/")
-    return f"{mount.uuid}/{relative}"
+    house: House = call.house
+    mount, name = house.routing.secret_at(call.tx, path)
+    return f"{mount.uuid}/{name}"
 
 
 def _check_kind(kind: str) -> None:

@@ -10,6 +10,7 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.token import Session
 
@@ -37,20 +38,26 @@ class OfAccessor(Paths):
     accessor: str = ""
 
 
-def _answer(session: Session, paths: tuple[str, ...]) -> Response:
+def _answer(call: Call, session: Session, paths: tuple[str, ...]) -> Response:
     if not paths:
         raise InvalidRequest("paths must be supplied")
     if len(paths) > MAX_PATHS:
         raise InvalidRequest(f"at most {MAX_PATHS} paths in one call")
-    data: dict[str, Any] = {path: sorted(session.acl.capabilities(path)) for path in paths}
+    data: dict[str, Any] = {path: _capabilities(call, session, path) for path in paths}
     if len(paths) == 1:
         data["capabilities"] = data[paths[0]]
     return Response(data=data)
 
 
+def _capabilities(call: Call, session: Session, path: str) -> list[str]:
+    house: House = call.house
+    acl, one = house.routing.acl_at(call.tx, session, path.lstrip("/"))
+    return sorted(acl.capabilities(one))
+
+
 def of_self(call: Call, given: Paths) -> Response:
     """Answer for the calling token."""
-    return _answer(call.actor(), given.paths)
+    return _answer(call, call.actor(), given.paths)
 
 
 def of_token(call: Call, given: OfToken) -> Response:
@@ -62,7 +69,7 @@ def of_token(call: Call, given: OfToken) -> Response:
         name, record = tokens.find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
         raise InvalidRequest("invalid token") from None
-    return _answer(tokens.session(call.tx, name, record, call.now_ns), given.paths)
+    return _answer(call, tokens.session(call.tx, name, record, call.now_ns), given.paths)
 
 
 def of_accessor(call: Call, given: OfAccessor) -> Response:
@@ -71,7 +78,7 @@ def of_accessor(call: Call, given: OfAccessor) -> Response:
     found = tokens.find_accessor(call.tx, given.accessor, call.now_ns)
     if found is None:
         raise InvalidRequest("invalid accessor")
-    return _answer(tokens.session(call.tx, *found, call.now_ns), given.paths)
+    return _answer(call, tokens.session(call.tx, *found, call.now_ns), given.paths)
 
 
 ROUTES: Final = (

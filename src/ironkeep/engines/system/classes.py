@@ -1,7 +1,9 @@
 """Secret classes: `sys/classes/<API path>`: what reading below a path takes, beyond policy.
 
 A rule names its mount by the path at which that is mounted now, and is kept by the mount's uuid, so
-it follows a remount. Of a KV version 2 mount `secret/data/prod` and `secret/prod` are the same.
+it follows a remount. Every path that reaches a secret names it: of a KV version 2 mount
+`secret/prod` and `secret/data/prod` are the same, and so are `metadata/`, `subkeys/`, `delete/`,
+`undelete/` and `destroy/`; of an AppRole role so is its name in capitals.
 A change that makes what holds there weaker in any dimension takes, itself, what held there before.
 """
 
@@ -86,16 +88,7 @@ def list_rules(call: Call) -> Response:
 
 def find_secret(call: Call, path: str) -> tuple[Mount, str]:
     """Return the mount that serves an API path, and the path below it as rules know it."""
-    house = _house(call)
-    plain = _plain(path)
-    mount = house.mounts.table(house.store(call.tx, MOUNTS)).find(plain + "/")
-    if mount is None:
-        raise NotFound(f"no mount serves {path}")
-    relative = f"{plain}/"[len(mount.path) :].rstrip("/")
-    if _is_kv2(mount):
-        kind, _, below = relative.partition("/")
-        relative = below if kind in {"data", "metadata"} else relative
-    return mount, relative
+    return _house(call).routing.secret_at(call.tx, path)
 
 
 def _weaken(call: Call, mount: Mount, prefix: str, after: tuple[Rule, ...]) -> Response:
@@ -141,11 +134,6 @@ def _path_of(mount: Mount, prefix: str) -> str:
     return f"{mount.path}{'data/' if _is_kv2(mount) else ''}{prefix}"
 
 
-def _plain(path: str) -> str:
-    """Return the one spelling of a path: no slash at its end, and none twice."""
-    return "/".join(part for part in path.split("/") if part)
-
-
 def _is_kv2(mount: Mount) -> bool:
     return mount.type == "kv" and mount.options.get("version") == "2"
 
@@ -160,15 +148,15 @@ _AUDITED: Final = ("path", "guard", "approvals", "group")
 ROUTES: Final = (
     Route(Operation.LIST, "classes/", list_rules, sudo=True, help="Which rules are there?"),
     Route(
-        Operation.READ, "classes/{path...}", read, Prefix, sudo=True, plain=_plain,
+        Operation.READ, "classes/{path...}", read, Prefix, sudo=True, folder="path",
         help="What does reading below a path take?",
     ),
     Route(
         Operation.UPDATE, "classes/{path...}", write, SetClass, sudo=True, quorum=True,
-        audited=_AUDITED, plain=_plain, help="Set what reading below a path takes.",
+        audited=_AUDITED, folder="path", help="Set what reading below a path takes.",
     ),
     Route(
         Operation.DELETE, "classes/{path...}", delete, Prefix, sudo=True, quorum=True,
-        audited=("path",), plain=_plain, help="Remove a rule.",
+        audited=("path",), folder="path", help="Remove a rule.",
     ),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.kernel.fields import Duration
 from ironkeep.kernel.leases import Lease
 from ironkeep.kernel.lifetimes import SECOND_NS, Limits
-from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route
+from ironkeep.kernel.plugin import Call, Handler, LeaseInfo, Response, Route
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,11 @@ def revoke_force(call: Call, given: Prefix) -> Response:
     return Response(audited={"forgotten": count})
 
 
-def _both(old: str, new: str, *rest: Any, **flags: Any) -> tuple[Route, ...]:
-    return tuple(Route(Operation.UPDATE, pattern, *rest, **flags) for pattern in (old, new))
-
-
-def _bare(path: str) -> str:
-    """Return the one spelling of a prefix."""
-    return path.removesuffix("/")
+def _both(old: str, new: str, handler: Handler, given: type, **flags: Any) -> tuple[Route, ...]:
+    return (
+        Route(Operation.UPDATE, old, handler, given, same_as=new, **flags),
+        Route(Operation.UPDATE, new, handler, given, same_as=old, **flags),
+    )
 
 
 _ID: Final = ("lease_id", "url_lease_id")
@@ -132,10 +130,12 @@ ROUTES: Final = (
     ),
     *_both(
         "revoke-prefix/{prefix...}", "leases/revoke-prefix/{prefix...}", revoke_prefix, Prefix,
-        sudo=True, audited=("prefix",), plain=_bare, help="End all leases below a prefix.",
+        sudo=True, audited=("prefix",), folder="prefix", ends=True,
+        help="End all leases below a prefix.",
     ),
     *_both(
         "revoke-force/{prefix...}", "leases/revoke-force/{prefix...}", revoke_force, Prefix,
-        sudo=True, audited=("prefix",), plain=_bare, help="Forget all leases below a prefix.",
+        sudo=True, audited=("prefix",), folder="prefix", ends=True,
+        help="Forget all leases below a prefix.",
     ),
 )  # fmt: skip

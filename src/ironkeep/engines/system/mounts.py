@@ -85,11 +85,6 @@ def _slash(path: str) -> str:
     return path.strip("/") + "/"
 
 
-def _plain(path: str) -> str:
-    """Return the one spelling of a path: no slash at its end, and none twice."""
-    return "/".join(part for part in path.split("/") if part)
-
-
 def shape(mount: Mount) -> dict[str, Any]:
     """Return a mount as listings show it; option values are strings, which Go clients require."""
     config: dict[str, Any] = {
@@ -349,7 +344,7 @@ def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
     audited = ("path", "type")
 
     def route(op: Operation, pattern: str, handler: Handler, given: type, **flags: Any) -> Route:
-        return Route(op, pattern, handler, given, sudo=sudo, plain=_plain, **flags)
+        return Route(op, pattern, handler, given, sudo=sudo, folder="path", **flags)
 
     return (
         Route(Operation.READ, name, side.list, flat=True, help="All mounts."),
@@ -359,15 +354,10 @@ def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
               quorum=True, help="Change settings."),
         route(Operation.READ, f"{name}/{{path...}}", side.read, Path, flat=True, help="A mount."),
         route(Operation.UPDATE, f"{name}/{{path...}}", side.enable, Enable, audited=audited,
-              quorum=True, help="Mount."),
+              quorum=True, makes=True, help="Mount."),
         route(Operation.DELETE, f"{name}/{{path...}}", side.disable, Path, audited=("path",),
               quorum=True, help="Unmount, destroying what it held."),
     )  # fmt: skip
-
-
-def _as_auth(path: str) -> str:
-    """Return the path below `sys/auth/` of what is named below `sys/mounts/auth/`."""
-    return _plain(path).removeprefix("mounts/")
 
 
 ROUTES: Final = (
@@ -376,9 +366,11 @@ ROUTES: Final = (
     # The clients of Vault tune auth methods here, where Vault asks for no sudo. What policy says
     # of sys/auth/<path>/tune holds as well.
     Route(Operation.READ, "mounts/auth/{path...}/tune", METHODS.read_tune, Path, flat=True,
-          plain=_as_auth, help="Settings in force of an auth method."),
+          folder="path", same_as="auth/{path...}/tune",
+          help="Settings in force of an auth method."),
     Route(Operation.UPDATE, "mounts/auth/{path...}/tune", METHODS.tune, Tune, audited=("path",),
-          quorum=True, plain=_as_auth, help="Change settings of an auth method."),
+          quorum=True, folder="path", same_as="auth/{path...}/tune",
+          help="Change settings of an auth method."),
     Route(Operation.UPDATE, "remount", remount, sudo=True, quorum=True, help="Move a mount."),
     Route(Operation.READ, "remount/status/{id}", remount_status, help="A move's outcome."),
 )  # fmt: skip

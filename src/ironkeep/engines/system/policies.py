@@ -40,21 +40,21 @@ def list_old(call: Call) -> Response:
 
 
 def _text(call: Call, name: str) -> str:
-    text: str | None = call.house.policies.text(call.tx, name.lower())
+    text: str | None = call.house.policies.text(call.tx, name)
     if text is None:
-        raise NotFound(f"No policy named: {name.lower()}")
+        raise NotFound(f"No policy named: {name}")
     return text
 
 
 def read(call: Call, given: Name) -> Response:
     """Return a policy's text."""
     text = _text(call, given.name)
-    return Response(data={"name": given.name.lower(), "policy": text})
+    return Response(data={"name": given.name, "policy": text})
 
 
 def read_old(call: Call, given: Name) -> Response:
     """Return a policy's text in the old shape."""
-    return Response(data={"name": given.name.lower(), "rules": _text(call, given.name)})
+    return Response(data={"name": given.name, "rules": _text(call, given.name)})
 
 
 def write(call: Call, given: Write) -> Response:
@@ -66,7 +66,7 @@ def write(call: Call, given: Write) -> Response:
         raise InvalidRequest("'policy' parameter not supplied or empty")
     if "{" not in text:
         text = _decoded(text)
-    call.house.policies.put(call.tx, given.name.lower(), text, call.now_ns)
+    call.house.policies.put(call.tx, given.name, text, call.now_ns)
     # The text is in the history; the entry names it by its hash.
     return Response(audited={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
@@ -80,36 +80,39 @@ def _decoded(text: str) -> str:
 
 def delete(call: Call, given: Name) -> Response:
     """Remove a policy; absent is fine."""
-    call.house.policies.delete(call.tx, given.name.lower(), call.now_ns)
+    call.house.policies.delete(call.tx, given.name, call.now_ns)
     return Response()
 
 
 ROUTES: Final = (
     Route(Operation.LIST, "policies/acl/", list_policies, help="List policies."),
     Route(
-        Operation.READ, "policies/acl/{name...}", read, Name, plain=str.lower,
+        Operation.READ, "policies/acl/{name...}", read, Name, folds="name",
+        same_as="policy/{name...}",
         help="Read a policy.",
     ),
     Route(
-        Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name",),
-        quorum=True, plain=str.lower, help="Write a policy.",
+        Operation.UPDATE, "policies/acl/{name...}", write, Write, audited=("name",), makes=True,
+        quorum=True, folds="name", same_as="policy/{name...}", help="Write a policy.",
     ),
     Route(
         Operation.DELETE, "policies/acl/{name...}", delete, Name, quorum=True,
-        plain=str.lower, help="Remove a policy.",
+        folds="name", same_as="policy/{name...}", help="Remove a policy.",
     ),
     Route(Operation.READ, "policy", list_old, flat=True, help="List policies."),
     Route(Operation.LIST, "policy/", list_old, flat=True, help="List policies."),
     Route(
-        Operation.READ, "policy/{name...}", read_old, Name, flat=True, plain=str.lower,
+        Operation.READ, "policy/{name...}", read_old, Name, flat=True, folds="name",
+        same_as="policies/acl/{name...}",
         help="Read a policy.",
     ),
     Route(
-        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name",),
-        quorum=True, plain=str.lower, help="Write a policy.",
+        Operation.UPDATE, "policy/{name...}", write, Write, audited=("name",), makes=True,
+        quorum=True, folds="name", same_as="policies/acl/{name...}", help="Write a policy.",
     ),
     Route(
-        Operation.DELETE, "policy/{name...}", delete, Name, quorum=True, plain=str.lower,
+        Operation.DELETE, "policy/{name...}", delete, Name, quorum=True, folds="name",
+        same_as="policies/acl/{name...}",
         help="Remove a policy.",
     ),
 )  # fmt: skip

@@ -1,0 +1,47 @@
+"""What the pipeline asks of policy, and of the names in a path, before a handler runs."""
+
+from ironkeep.core.acl import Acl, Decision
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.naming import EMPTY_SEGMENT
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy import Capability
+from ironkeep.kernel.plans import Plan
+from ironkeep.kernel.plugin import Call, Request, Route
+from ironkeep.kernel.token import Session
+
+
+def check_names(op: Operation, plan: Plan, typed: str) -> None:
+    """Raise InvalidRequest for a new name that could not be addressed again, and for none to end.
+
+    A variable of a script that was not set must not end everything. `typed` is the path as it came.
+    """
+    if plan.ends_nothing:
+        raise InvalidRequest("name what is to be removed: the name in the path is empty or blank")
+    fault = plan.fault or (EMPTY_SEGMENT if plan.route.makes and "//" in typed else None)
+    if fault is not None and (op is Operation.CREATE or plan.route.exists is None):
+        raise InvalidRequest(f"this name cannot be made: {fault}")
+
+
+def sees(acl: Acl, path: str) -> bool:
+    """Return whether any rule grants anything at a path, or below it."""
+    return acl.capabilities(path) != [Capability.DENY] or acl.reaches(path.rstrip("/") + "/")
+
+
+def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
+    """Return what policy says of a path in its one form, whichever way its rules are written."""
+    acl = session.acl if plan.spelling is None else session.acl.spelled(plan.spelling)
+    data, wrap = request.data, request.wrap_ttl_seconds
+    decision = acl.decide(plan.path, op, data, wrap)
+    if not plan.same or not decision.allowed:
+        return decision
+    there = acl.decide(plan.same, op, data, wrap)
+    denied = there.rule is not None and acl.capabilities(plan.same) == [Capability.DENY]
+    return there if denied else decision
+
+
+def operation_of(route: Route, call: Call) -> Operation:
+    """Return the operation that policy decides on: an update of what is not there is a create."""
+    op = call.request.op
+    if op is Operation.UPDATE and route.exists is not None and not route.exists(call):
+        return Operation.CREATE
+    return op
