@@ -1,5 +1,6 @@
 """Operations in turns: claims, limits, pauses after failures, and what a request keeps of them."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,10 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.barrier import DueRecord
 from ironkeep.kernel.effects import (
+    GROUP_AT_ONCE,
     MAX_AT_ONCE,
     MAX_PAUSE_NS,
-    TICK_AT_ONCE,
+    MAX_URGENT,
     Effects,
     Steps,
     Turn,
@@ -148,20 +150,74 @@ def test_claims_are_limited(bench: Bench) -> None:
 
 
 def test_time_drives_few_at_once_and_puts_the_rest_off_in_order(bench: Bench) -> None:
-    paths = [f"jobs/{number:02d}" for number in range(TICK_AT_ONCE * 3)]
-    for path in paths:
-        bench.put(path, bench.services.now + len(bench.driven))
+    paths = [f"jobs/{number:02d}" for number in range(GROUP_AT_ONCE * 3)]
+    for number, path in enumerate(paths):
+        bench.put(path, bench.services.now + number)
     started = bench.tick()
-    assert len(started) == TICK_AT_ONCE
-    late = [path for path in paths if path not in bench.driven]
-    dues = sorted(bench.due_of(path) or 0 for path in late)
-    assert [(due - bench.services.now) // SECOND_NS for due in dues] == [1, 1, 1, 2, 2, 2, 2, 3]
-    for waiting in started:
-        bench.finish(waiting)
-    for _ in range(4):
+    assert len(started) == GROUP_AT_ONCE
+    dues = [bench.due_of(path) or 0 for path in paths[GROUP_AT_ONCE:]]
+    assert dues == sorted(set(dues)), "a restart would find them in their order"
+    assert bench.effects.late == len(paths) - GROUP_AT_ONCE
+    for _ in range(3):
+        for waiting in started:
+            bench.finish(waiting)
+        started = bench.tick()
+    assert bench.driven == paths
+    assert bench.effects.late == 0
+
+
+def test_the_one_that_waited_longest_goes_first_for_ever(bench: Bench) -> None:
+    """Sixty jobs that are due again as soon as they are done, and room for four a second."""
+
+    def again(turn: Turn, record: DueRecord) -> None:
+        bench.services.store(turn.tx, PLACE).put(record.path, b"", turn.now_ns + SECOND_NS)
+
+    bench.done = again
+    for number in range(60):
+        bench.put(f"jobs/{number:02d}")
+    for _ in range(150):
         for waiting in bench.tick():
             bench.finish(waiting)
-    assert sorted(bench.driven) == paths
+    times = Counter(bench.driven)
+    assert len(times) == 60
+    assert max(times.values()) - min(times.values()) <= 1
+
+
+def test_a_system_that_hangs_holds_up_nobody_elses_turn(bench: Bench) -> None:
+    bench.effects.register("jobs", bench.drive, lambda _tx, row: (row.path[:6], row.due_ns))
+    for number in range(20):
+        bench.put(f"jobs/a{number:02d}", 1 + number)
+    hung = bench.tick()
+    assert len(hung) == GROUP_AT_ONCE
+    bench.put("jobs/b")
+    started = bench.tick()
+    assert bench.driven[-1] == "jobs/b"
+    for waiting in (*hung, *started):
+        bench.finish(waiting)
+
+
+def test_what_was_changed_while_it_waited_is_left_alone(bench: Bench) -> None:
+    for number in range(GROUP_AT_ONCE + 2):
+        bench.put(f"jobs/{number:02d}", bench.services.now + number)
+    started = bench.tick()
+    bench.put(f"jobs/{GROUP_AT_ONCE:02d}", bench.services.now + 3600 * SECOND_NS)
+    for waiting in started:
+        bench.finish(waiting)
+    bench.tick()
+    assert bench.driven[GROUP_AT_ONCE:] == [f"jobs/{GROUP_AT_ONCE + 1:02d}"]
+
+
+def test_a_responder_waits_for_no_claim_of_others(bench: Bench) -> None:
+    claims = [bench.effects.claimed(f"key {number}") for number in range(MAX_AT_ONCE)]
+    for claim in claims:
+        claim.__enter__()
+    with bench.effects.claimed("key 0", urgent=True):
+        pass
+    more = [bench.effects.claimed(f"urgent {number}", urgent=True) for number in range(MAX_URGENT)]
+    for claim in more:
+        claim.__enter__()
+    with pytest.raises(TooManyRequests), bench.effects.claimed("last", urgent=True):
+        pass
 
 
 @pytest.mark.parametrize(

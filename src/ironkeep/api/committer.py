@@ -14,8 +14,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from ironkeep.api.lanes import Lanes
 from ironkeep.core.errors import Unavailable
 from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.ledger import Batch, Ledger
@@ -43,8 +45,6 @@ WORK_NICE: Final = 10
 """Of those threads (Linux has it by thread): a tenth of the loop's weight."""
 MAX_WORK: Final = 256
 """Logins that wait for a worker: eight take some 0.1 s, so the last one waits 3 s."""
-EFFECTS: Final = 8
-"""Threads for connectors' calls: apart, so that targets that do not answer delay no login."""
 CLOSE_SECONDS: Final = 10.0
 
 UNSIGNED: Final = (
@@ -131,7 +131,8 @@ class Committer:
         self.await_quorum = False
         self._queue: Final[queue.SimpleQueue[_Sync | None]] = queue.SimpleQueue()
         self._work: Final = _Work(ThreadPoolExecutor(WORKERS, "work", _give_way), MAX_WORK)
-        self._effects: Final = _Work(ThreadPoolExecutor(EFFECTS, "effect"))
+        # Connectors' calls apart, so that systems that do not answer delay no login.
+        self._effects: Final = Lanes(self._begin)
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
@@ -296,7 +297,10 @@ class Committer:
             self._deliver(None, send)
 
     def _start(self, waiting: Waiting, send: Send) -> None:
-        work = self._work if waiting.receipt is None else self._effects
+        if waiting.receipt is not None:
+            self._effects.submit(waiting, partial(self._ended, waiting, send))
+            return
+        work = self._work
         if work.limit is not None and work.count >= work.limit:
             busy = Unavailable("too many requests wait for a worker: try again shortly")
             self._loop.call_soon(self._resume, waiting, busy, send)
@@ -316,6 +320,21 @@ class Committer:
             work.count -= 1
             error = Unavailable("no worker could be started: try again shortly")
             self._loop.call_soon(self._resume, waiting, error, send)
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
+    ) -> None:
+        """Run an effect in pool, and call done with its result on the loop."""
+        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
+
+        def ended(it: "asyncio.Future[object]") -> None:
+            done(Unavailable("the server is stopping") if it.cancelled() else it.result())
+
+        future.add_done_callback(ended)
+
+    def _ended(self, waiting: Waiting, send: Send, result: object) -> None:
+        # Not from inside `submit`: a refusal is answered in a turn of the loop of its own.
+        self._loop.call_soon(self._resume, waiting, result, send)
 
     def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
         try:

@@ -30,6 +30,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """Work at an outside system, which may hang: `urgent` is what a responder waits for."""
+
+    work: Callable[[], Any]
+    system: str
+    urgent: bool = False
+
+    def __call__(self) -> Any:
+        """Do it."""
+        return self.work()
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Something that waits for `work`: run it on a worker, then call `finish` with what came of it.
 

@@ -34,6 +34,7 @@ from ironkeep.core.inventory import (
 )
 from ironkeep.core.node import NodeId
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.answer import Outside
 from ironkeep.kernel.barrier import MAX_BODY_BYTES, Store
 from ironkeep.kernel.connections import ConnectionId, Connections
 from ironkeep.kernel.credentials import Credentials
@@ -165,7 +166,8 @@ class Baselines:
         baseline = self.get(turn.tx, which, number)
         packed = self._packed(turn.tx, which, baseline)
         look = self._look(turn, which)
-        turn, (stock, difference) = yield partial(_against, look, packed, baseline.digest)
+        against = partial(_against, look, packed, baseline.digest)
+        turn, (stock, difference) = yield Outside(against, baseline.system)
         self._note(turn, which, "inventory", baseline.system, stock)
         explained = self.explanations(turn.tx, which, turn.now_ns)
         return Comparison(baseline, stock, turn.now_ns, difference, explained)
@@ -234,7 +236,8 @@ class Baselines:
         connection = self._connections.get(turn.tx, which)
         target = connection.targets(self._credentials.admin_secret(turn.tx, which))[0]
         target = replace(target, digest_key=self.key(turn, which))
-        return partial(_take, self._connections.connector(connection), target)
+        work = partial(_take, self._connections.connector(connection), target)
+        return Outside(work, connection.system)
 
     def _keep(
         self, turn: Turn, which: ConnectionId, number: int, system: NodeId, stock: Stock

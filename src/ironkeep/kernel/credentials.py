@@ -46,6 +46,7 @@ from ironkeep.core.rotation import (
 from ironkeep.core.rotation_record import Record, Stage, State, Strategy, Version, adopt
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import performing
+from ironkeep.kernel.answer import Outside
 from ironkeep.kernel.barrier import DueRecord
 from ironkeep.kernel.connections import ConnectionId, Connections
 from ironkeep.kernel.credential_store import Credential, CredentialId, CredentialStore
@@ -201,6 +202,13 @@ class Credentials:
                 record = start(record, record.epoch)
             return (yield from self._drive(turn, which, record))
 
+    def turns(self, tx: Tx, row: DueRecord) -> tuple[str, int]:
+        """Return the connection of a due record, and since when it waits: see Effects.register."""
+        about = self.store.find(tx, CredentialId(row.place.mount, row.path.split("/", 2)[2]))
+        if about is None:
+            return row.place.mount, row.due_ns
+        return f"{row.place.mount}/{about.connection}", min(row.due_ns, about.due_ns or row.due_ns)
+
     def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
         """Present one version to every host; refused beyond what the account bears a minute."""
         with self._effects.claimed(self._key(which)):
@@ -213,16 +221,19 @@ class Credentials:
             account = self._account(turn.tx, which)
             secret = self.store.secret(turn.tx, which, version)
             began_ns = turn.now_ns
-            turn, shown = yield partial(performing.present, account, secret)
+            turn, shown = yield Outside(
+                partial(performing.present, account, secret), account.system
+            )
             if shown.refused:
                 self._count_refusal(turn, which)
             return self._outcomes.presented(turn, which, account, version, began_ns, shown)
 
     def kill(self, turn: Turn, which: CredentialId) -> Steps[Ended]:
         """End every session of the account at every host, and count what is left."""
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(f"sessions of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            turn, hosts = yield partial(performing.end_sessions, account)
+            work = partial(performing.end_sessions, account)
+            turn, hosts = yield Outside(work, account.system, urgent=True)
             return self._outcomes.ended(turn, which, account, hosts)
 
     def sessions(
@@ -230,21 +241,24 @@ class Credentials:
     ) -> Steps[tuple[tuple[str, InventoryItem], ...]]:
         """Return (endpoint, session) of all that the account has open."""
         account = self._account(turn.tx, which)
-        _, found = yield partial(performing.sessions, account)
+        work = partial(performing.sessions, account)
+        _, found = yield Outside(work, account.system, urgent=True)
         return found  # type: ignore[no-any-return]
 
     def lock(self, turn: Turn, which: CredentialId) -> Steps[None]:
         """Forbid new logins of the account; open sessions go on."""
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            turn, _ = yield partial(performing.lock, account)
+            work = partial(performing.lock, account)
+            turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "lock")
 
     def unlock(self, turn: Turn, which: CredentialId) -> Steps[None]:
         """Allow logins of the account again."""
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            turn, _ = yield partial(performing.unlock, account)
+            work = partial(performing.unlock, account)
+            turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "unlock")
 
     def _taken_over(self, turn: Turn, which: CredentialId) -> Record:
@@ -267,7 +281,7 @@ class Credentials:
                 account = self._account(turn.tx, which)
                 work = self._work(turn.tx, which, account, action)
                 began_ns = turn.now_ns
-                turn, result = yield work
+                turn, result = yield Outside(work, account.system)
                 seen = self._seen(turn, which, account, action, result, began_ns)
             # What is stored may have moved while the work was out; `observe` refuses it then.
             before = self.store.record(turn.tx, which)

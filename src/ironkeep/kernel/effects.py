@@ -12,17 +12,20 @@ time has passed and whose path starts with a driver's name is handed to that dri
 work is out forgets the generator, so what was stored before is all there is: a driver leaves the
 row due while work is out, and goes on from what the row says.
 
-One key is worked on by one operation at a time; a limited number of operations run at once, and
-fewer of those that time drives, so that a target that does not answer holds up nobody else. One
-that fails is tried again after a growing pause, for ever.
+One key is worked on by one operation at a time; a limited number of operations run at once, fewer
+of those that time drives, and of these few in one group (a connection), so that a target that does
+not answer holds up nobody else. There is always room for what a responder does. Of what is due, the
+one that has waited longest goes first. One that fails is tried again after a growing pause, for
+ever.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
-from ironkeep.core.errors import Conflict, IronkeepError, TooManyRequests
+from ironkeep.core.errors import Conflict, IntegrityError, IronkeepError, TooManyRequests
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ids import MountUuid, RequestId
 from ironkeep.kernel.answer import Answer, Waiting
@@ -36,8 +39,20 @@ from ironkeep.kernel.state import Tx
 MAX_AT_ONCE: Final = 64
 """Operations under way; each may hold a worker for some ten seconds when its target is down."""
 
-TICK_AT_ONCE: Final = 4
-"""Of those, the ones that time drives."""
+MAX_URGENT: Final = 32
+"""Operations of responders beside those."""
+
+TICK_AT_ONCE: Final = 12
+"""Of the operations under way, the ones that time drives."""
+
+GROUP_AT_ONCE: Final = 4
+"""Of those, the ones of one group."""
+
+MAX_LATE: Final = 2_000
+"""Records that wait for their turn in memory, in order; past it they only come again later."""
+
+LATE_NS: Final = 120 * SECOND_NS
+"""When a record that waits comes due again, so that a restart forgets nobody for longer."""
 
 MAX_PAUSE_NS: Final = 3_600 * SECOND_NS
 """Between attempts at an operation that fails: an hour, never given up."""
@@ -62,6 +77,8 @@ Work = Callable[[], Any]
 
 Steps = Generator[Work, tuple[Turn, Any], T]
 Driver = Callable[[Turn, DueRecord], Steps[object]]
+Turns = Callable[[Tx, DueRecord], tuple[str, int]]
+"""Says of a due record which group it is of, the same outside system's, and since when it waits."""
 
 
 def turn_of(call: Call) -> Turn:
@@ -105,6 +122,15 @@ def _send(steps: Steps[Any], turn: Turn, result: Any) -> Work:
     return steps.send((turn, result))
 
 
+class _Late(NamedTuple):
+    """A due record that waits for its turn: since when, and until when its row is put off."""
+
+    since_ns: int
+    group: str
+    until_ns: int | None
+    record: DueRecord
+
+
 class Effects:
     """Knows what is under way, and takes up what is due."""
 
@@ -121,14 +147,17 @@ class Effects:
         self._append: Final = append
         self._now_ns: Final = now_ns
         self._on_defect: Final = on_defect
-        self._drivers: Final[dict[str, Driver]] = {}
+        self._drivers: Final[dict[str, tuple[Driver, Turns]]] = {}
+        self._late: Final[dict[str, _Late]] = {}
+        self._groups: Final[Counter[str]] = Counter()
+        self._urgent: Final[set[str]] = set()
         self._claims: Final[set[str]] = set()
         self._failures: Final[dict[str, int]] = {}
         self._ticking = 0
 
-    def register(self, name: str, driver: Driver) -> None:
+    def register(self, name: str, driver: Driver, turns: Turns | None = None) -> None:
         """Hand due records whose path starts with the segment name to driver."""
-        self._drivers[name] = driver
+        self._drivers[name] = driver, turns or _as_they_come
 
     @property
     def busy(self) -> frozenset[str]:
@@ -136,22 +165,26 @@ class Effects:
         return frozenset(self._claims)
 
     @contextmanager
-    def claimed(self, key: str) -> Iterator[None]:
+    def claimed(self, key: str, *, urgent: bool = False) -> Iterator[None]:
         """Hold key for one operation; raise Conflict when another holds it.
+
+        What is urgent stands aside of the rest: it waits for no key of theirs, and has room of its
+        own.
 
         The claim ends with the generator that holds it, also when the request is given up and the
         generator dropped. It only keeps operations apart; what must hold if it failed to is stored
         with the record (a rotation's fence epoch).
         """
-        if key in self._claims:
+        claims, limit = (self._urgent, MAX_URGENT) if urgent else (self._claims, MAX_AT_ONCE)
+        if key in claims:
             raise Conflict("another operation on it is under way: try again when that has finished")
-        if len(self._claims) >= MAX_AT_ONCE:
-            raise TooManyRequests(f"{MAX_AT_ONCE} operations are under way: try again shortly")
-        self._claims.add(key)
+        if len(claims) >= limit:
+            raise TooManyRequests(f"{limit} operations are under way: try again shortly")
+        claims.add(key)
         try:
             yield
         finally:
-            self._claims.discard(key)
+            claims.discard(key)
 
     def note(
         self,
@@ -175,22 +208,74 @@ class Effects:
         )
         self._append(entry)
 
+    @property
+    def late(self) -> int:
+        """Return how many records wait here for their turn."""
+        return len(self._late)
+
     def tick(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> list[Waiting]:
-        """Begin what is due, as far as there is room, and postpone the rest in tx, in its order."""
-        started, late = [], 0
-        for record in records:
-            driver = self._drivers.get(record.path.partition("/")[0])
-            if driver is None or key_of(record.place.mount, record.path) in self._claims:
-                continue
-            if self._ticking >= TICK_AT_ONCE or len(self._claims) >= MAX_AT_ONCE:
-                late += 1
-                pause = SECOND_NS * (1 + late // TICK_AT_ONCE)
-                self._put_off(tx, record, now_ns + pause)
-                continue
-            waiting = self._start(driver, record, now_ns)
-            if waiting is not None:
-                started.append(waiting)
+        """Begin what is due, as far as there is room: the record that waited longest goes first.
+
+        The others are put off in tx, and wait here with the time since when they are due.
+        """
+        due = self._take_late()
+        for key, each in self._judged(tx, records).items():
+            since_ns = min(each.since_ns, due[key].since_ns) if key in due else each.since_ns
+            due[key] = each._replace(since_ns=since_ns)
+        started: list[Waiting] = []
+        order = sorted(due, key=lambda key: (due[key].since_ns, key))
+        for position, key in enumerate(order):
+            each = due[key]
+            if self._is_full(each.group):
+                self._wait_here(tx, key, each, now_ns + LATE_NS + position)
+            elif self._still_due(tx, each):
+                waiting = self._start(self._drivers[_room(each.record)][0], each, now_ns)
+                started += [] if waiting is None else [waiting]
         return started
+
+    def _judged(self, tx: Tx, records: Iterable[DueRecord]) -> dict[str, _Late]:
+        """Return what of records has a driver and is not under way, with its group and age."""
+        found = {}
+        for record in records:
+            key = key_of(record.place.mount, record.path)
+            driver = self._drivers.get(_room(record))
+            if driver is not None and key not in self._claims:
+                group, since_ns = driver[1](tx, record)
+                found[key] = _Late(since_ns, group, None, record)
+        return found
+
+    def _take_late(self) -> dict[str, _Late]:
+        """Return what waited here, but for what is under way now."""
+        late = {key: each for key, each in self._late.items() if key not in self._claims}
+        self._late.clear()
+        return late
+
+    def _is_full(self, group: str) -> bool:
+        return (
+            self._ticking >= TICK_AT_ONCE
+            or len(self._claims) >= MAX_AT_ONCE
+            or self._groups[group] >= GROUP_AT_ONCE
+        )
+
+    def _wait_here(self, tx: Tx, key: str, each: _Late, until_ns: int) -> None:
+        """Remember since when a record waits; its row is put off, once in LATE_NS."""
+        if each.until_ns is None:
+            self._put_off(tx, each.record, until_ns)
+            each = each._replace(until_ns=until_ns)
+        if len(self._late) < MAX_LATE:
+            self._late[key] = each
+
+    def _still_due(self, tx: Tx, each: _Late) -> bool:
+        """Return whether a record that waited here is as it was put off, not changed meanwhile."""
+        if each.until_ns is None:
+            return True
+        try:
+            row = self._stores(tx, each.record.place.mount).row(each.record.path)
+        except IntegrityError:
+            raise
+        except IronkeepError:
+            return False  # its segment was sealed: it comes due again when the keys are back
+        return row is not None and row.due_ns == each.until_ns
 
     def _put_off(self, tx: Tx, record: DueRecord, until_ns: int) -> None:
         """Move a due time back; a record that is no longer due stays so."""
@@ -199,18 +284,22 @@ class Effects:
         if row is not None and row.due_ns is not None and row.due_ns < until_ns:
             store.put(record.path, store.open_row(store.key_of(record.path), row), until_ns)
 
-    def _start(self, driver: Driver, record: DueRecord, now_ns: int) -> Waiting | None:
-        turn = Turn(self._begin(), now_ns)
-        steps = self._counted(driver(turn, record))
+    def _start(self, driver: Driver, each: _Late, now_ns: int) -> Waiting | None:
+        turn, record = Turn(self._begin(), now_ns), each.record
+        steps = self._counted(driver(turn, record), each.group)
         outcome = self._advance(record, steps, turn, lambda: next(steps))
         return outcome if isinstance(outcome, Waiting) else None
 
-    def _counted(self, steps: Steps[object]) -> Steps[object]:
+    def _counted(self, steps: Steps[object], group: str) -> Steps[object]:
         self._ticking += 1
+        self._groups[group] += 1
         try:
             return (yield from steps)
         finally:
             self._ticking -= 1
+            self._groups[group] -= 1
+            if not self._groups[group]:
+                del self._groups[group]
 
     def _advance(
         self, record: DueRecord, steps: Steps[object], turn: Turn, step: Callable[[], Work]
@@ -259,6 +348,14 @@ class Effects:
             self.note(turn, "failed", record.place.mount, record.path, audited, code)
             tx.merge()
         return Answer(None)
+
+
+def _as_they_come(_tx: Tx, record: DueRecord) -> tuple[str, int]:
+    return record.place.mount, record.due_ns
+
+
+def _room(record: DueRecord) -> str:
+    return record.path.partition("/")[0]
 
 
 def key_of(mount: MountUuid, path: str) -> str:

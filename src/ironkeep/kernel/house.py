@@ -149,7 +149,7 @@ class House(Gate):
         connections = Connections(self.store, connectors or {})
         kept = CredentialStore(self.store, entropy)
         self.credentials: Final = Credentials(kept, connections, self.effects)
-        self.effects.register(CREDENTIALS, self.credentials.resume)
+        self.effects.register(CREDENTIALS, self.credentials.resume, self.credentials.turns)
         self.effects.register(PASSING, Passing(self.store).remove)
         self.outbound: Outbound = Nowhere()
         self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
@@ -334,18 +334,19 @@ class House(Gate):
         """Take up what is past its time: tokens, leases, wrapped responses, effects."""
         # Past the rows of sealed segments, which stay due until their keys come back.
         keys = self.storage.due(now_ns, EXPIRE_AT_ONCE + self.segments.asleep)
-        if not keys:
+        if not keys and not self.effects.late:
             return []
         tx = self.state.begin()
         try:
             records = self.segments.records_due(tx, self.keys(), keys, now_ns)
-            if not records:
+            if not records and not self.effects.late:
                 return []
             started = self._take_up(tx, records, now_ns)
         except IntegrityError as error:
             self.fail(f"a stored row does not verify: {error}")
             return []
-        self.note("tick", "expire", {"due": len(records)})
+        if records:
+            self.note("tick", "expire", {"due": len(records)})
         tx.merge()
         return started
 

@@ -13,7 +13,7 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret
 
-PROBE_SECONDS: Final = 15
+PROBE_SECONDS: Final = 10
 """For all of it: the connection, TLS, login, one statement."""
 
 PROBE_BYTES: Final = 1024 * 1024

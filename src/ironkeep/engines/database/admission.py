@@ -8,6 +8,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
 from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import performing
+from ironkeep.kernel.answer import Outside
 from ironkeep.kernel.connections import Connection, ConnectionId
 from ironkeep.kernel.credential_store import Credential, CredentialId
 from ironkeep.kernel.credentials import Rotated
@@ -43,7 +44,8 @@ def admit(house: House, turn: Turn, given: Admission) -> Steps[Rotated | list[st
             connection.system,
             given.about.username,
         )
-        turn, shown = yield partial(performing.present, account, given.known)
+        presented = partial(performing.present, account, given.known)
+        turn, shown = yield Outside(presented, account.system)
         # It was out for a while: another request may have made the role, or moved the connection.
         if credentials.store.find(turn.tx, given.which) is not None:
             raise Conflict("the role was made by somebody else meanwhile: read it first")

@@ -26,6 +26,7 @@ from ironkeep.engines.database.url import (
     whereabouts,
 )
 from ironkeep.kernel import baselines, performing
+from ironkeep.kernel.answer import Outside
 from ironkeep.kernel.connections import Connection, ConnectionId
 from ironkeep.kernel.credential_store import Credential
 from ironkeep.kernel.credentials import Rotated
@@ -101,7 +102,8 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         connection.username,
     )  # fmt: skip
     if given.verify_connection:
-        turn, shown = yield partial(performing.present, account, password)
+        presented = partial(performing.present, account, password)
+        turn, shown = yield Outside(presented, account.system)
         if shown.state is not Probe.ALIVE or shown.blocked:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
     moved = before is None or before.system != connection.system
@@ -110,7 +112,8 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         return []
     # Before anything is kept: of what cannot be taken stock of, nothing stays.
     target = replace(account.targets[0], digest_key=house.baselines.key(turn, which))
-    turn, stock = yield partial(baselines.attempt, account.connector, target)
+    taken = partial(baselines.attempt, account.connector, target)
+    turn, stock = yield Outside(taken, account.system)
     _keep(house, turn, which, (before, connection), given.password)
     if isinstance(stock, baselines.NotTaken):
         advice = f"write to baseline/{which.name} when it can be"
