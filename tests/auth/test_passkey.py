@@ -174,6 +174,21 @@ def test_a_ticket_binds_one_authenticator_once(v: PasskeyVault) -> None:
     assert v.ask("register/begin", ticket=ticket).error is InvalidCredentials
 
 
+def test_a_ticket_is_good_for_who_opened_it_first_alone(v: PasskeyVault) -> None:
+    ticket = v.invite("ada")
+    holder = v.ask("register/begin", ticket=ticket).data["holder"]
+    for other in (None, "", "x", ticket, holder[:-1], "\xfc"):
+        given = {} if other is None else {"holder": other}
+        reply = v.ask("register/begin", ticket=ticket, **given)
+        assert reply.error is InvalidCredentials
+        assert "opened in another page" in reply.body["errors"][0]
+    again = v.ask("register/begin", ticket=ticket, holder=holder)
+    assert again.data["holder"] == holder
+    made = SoftAuthenticator().create(again.data["options"])
+    done = v.ask("register/finish", id=again.data["id"], credential=made, label="k")
+    assert done.error is None
+
+
 def test_a_ticket_expires_and_a_new_one_ends_it(v: PasskeyVault) -> None:
     old = v.invite("ada")
     new = v.write(f"{MOUNT}/users/ada/ticket", token="root").data["ticket"]

@@ -69,7 +69,10 @@ class Person:
 
     def open_ticket(self, ticket: str) -> None:
         """Open the page that a ticket leads to."""
-        self.visitor.page.goto(f"{self.origin}/ui/register?ticket={ticket}")
+        page = self.visitor.page
+        page.goto(f"{self.origin}/ui/register")
+        page.get_by_label("Your ticket").fill(ticket)
+        page.get_by_role("button", name="Open").click()
 
     def touch(self, label: str) -> None:
         """Plug in a new authenticator, and register it on the open page."""

@@ -98,7 +98,30 @@ def test_a_ticket_registers_once(server: ServerProcess, origin: str, browser: Br
         thief = Person("carl", second, server, origin)
         thief.open_ticket(ticket)
         expect(second.page.get_by_role("status")).to_contain_text("the ticket is not valid")
-        expect(second.page.get_by_role("button")).to_have_count(0)
+        expect(second.page.get_by_role("button", name="Register with a touch")).to_have_count(0)
+
+
+def test_a_ticket_works_in_the_page_alone_that_opened_it(
+    server: ServerProcess, origin: str, browser: Browser
+) -> None:
+    """What a history, a session file or a mailbox keeps of it binds nothing."""
+    with visitor(browser) as first, visitor(browser) as second:
+        person = Person("cleo", first, server, origin)
+        ticket = person.invite()
+        person.open_ticket(ticket)
+        expect(first.page.get_by_label("A name for this authenticator")).to_be_visible()
+        thief = Person("cleo", second, server, origin)
+        thief.open_ticket(ticket)
+        expect(second.page.get_by_role("status")).to_contain_text("opened in another page")
+        assert thief.post("auth/passkey/register/begin", {"ticket": ticket}).status_code == 400
+        person.touch("blue key")
+
+
+def test_no_address_holds_a_ticket(server: ServerProcess) -> None:
+    server.api("POST", "auth/passkey/users/clio", {"token_policies": "team"})
+    made = server.api("POST", "auth/passkey/users/clio/ticket", {})["data"]
+    assert made["ticket"] not in made["url"]
+    assert made["url"].endswith("/ui/register")
 
 
 def test_the_second_authenticator_follows_the_first(

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from ironkeep.adapters.closed_folder import require_closed
 from ironkeep.core.errors import Unavailable
 
 _FILE_MODE: Final = 0o600
@@ -70,6 +71,7 @@ class DirectoryLogFiles:
         self._lock: _Handle | None = None
         if not readonly:
             self._make_folder(root)
+            require_closed(root)
             # A process that was killed may have left either folder's names unsynced.
             _sync_folder(root.parent)
             _sync_folder(root)

@@ -18,6 +18,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from ironkeep.adapters.closed_folder import require_closed
 from ironkeep.adapters.sqlite_schema import migrate, require_head, require_ours
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
 from ironkeep.core.ports import Change, Commit, Head, Row
@@ -70,6 +71,7 @@ class SqliteStorage:
         self._broken = False
         with ExitStack() as stack:
             _make_folder(path.parent)
+            require_closed(path.parent)
             # A process that was killed may have made the folder and not synced its name.
             _sync(path.parent.parent)
             stack.callback(os.close, _take_lock(path))

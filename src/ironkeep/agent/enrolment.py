@@ -64,7 +64,11 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def load(cls, folder: Path) -> "Enrolment":
-        """Return what folder keeps; raise NotFound, or InvalidRequest when it is no such file."""
+        """Return what folder keeps; raise NotFound, or InvalidRequest when it is no such file.
+
+        A folder that others may write to is refused too: they could have put another file there.
+        """
+        private_files.require_own_folder(folder)
         try:
             found = msgspec.json.decode(private_files.read(folder / NAME, MAX_FILE), type=cls)
         except msgspec.MsgspecError:

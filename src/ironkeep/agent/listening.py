@@ -175,6 +175,9 @@ def bind_socket(path: Path) -> socket.socket:
 
     A socket that nobody listens at is one that an agent left behind, and is replaced.
     """
+    around = path.parent.stat().st_mode
+    if around & stat.S_IWOTH and not around & stat.S_ISVTX:
+        raise InvalidRequest(f"{path.parent} is open to others: run `chmod o-w {path.parent}`")
     if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):
         raise InvalidRequest(f"{path} is there, and no socket")
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:

@@ -15,7 +15,15 @@ _FOLDER_MODE: Final = 0o700
 def make_folder(path: Path) -> None:
     """Make path a folder of this user alone; raise InvalidRequest when it is open to others."""
     path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-    found = path.stat()
+    require_own_folder(path)
+
+
+def require_own_folder(path: Path) -> None:
+    """Raise NotFound, or InvalidRequest when others may write to the folder: on every start."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise NotFound(f"there is no {path}") from None
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
         raise InvalidRequest(f"{path} is not yours alone to write: run `chmod 700 {path}`")
 

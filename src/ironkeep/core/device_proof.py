@@ -1,11 +1,13 @@
 """What a device signs with its key K_dev, and the check of such a signature.
 
-    enrol       "ironkeep/device/enrol/v1" NUL id nonce
-    certificate "ironkeep/device/certificate/v1" NUL id NUL nonce NUL
-                SHA-256(csr) SHA-256(report)
+    enrol       "ironkeep/device/enrol/v2" NUL fields(id, nonce)
+    certificate "ironkeep/device/certificate/v2" NUL
+                fields(id, nonce, SHA-256(csr), SHA-256(report))
 
-Ids and nonces are their text as the server sent it, csr and report the UTF-8 bytes as they are sent
-to the server. Signatures are ECDSA on P-256 with SHA-256, DER (FIPS 186-5). The domain keeps what
+`fields` puts the length of each (u32, big-endian) before it, so that no end of one can be read as
+the beginning of the next: version 1 joined them as they were. Ids and nonces are their text as the
+server sent it, csr and report the UTF-8 bytes as they are sent to the server. Signatures are ECDSA
+on P-256 with SHA-256, DER (FIPS 186-5). The domain keeps what
 was signed for one purpose from being used for the other.
 """
 
@@ -27,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 
-ENROL: Final = b"ironkeep/device/enrol/v1\0"
-CERTIFICATE: Final = b"ironkeep/device/certificate/v1\0"
+ENROL: Final = b"ironkeep/device/enrol/v2\0"
+CERTIFICATE: Final = b"ironkeep/device/certificate/v2\0"
 
 MAX_KEY: Final = 256
 """Bytes of a public key (SPKI, DER): one on P-256 has 91."""
@@ -38,13 +40,17 @@ MAX_SIGNATURE: Final = 128
 
 def enrol_message(device: str, nonce: str) -> bytes:
     """Return what a device signs to prove, when it is enrolled, that it holds its key."""
-    return ENROL + device.encode() + nonce.encode()
+    return ENROL + _fields(device.encode(), nonce.encode())
 
 
 def certificate_message(device: str, nonce: str, csr: str, report: str) -> bytes:
     """Return what a device signs to ask for a certificate; csr is PEM, report its posture."""
-    hashes = sha256(csr.encode()).digest() + sha256(report.encode()).digest()
-    return CERTIFICATE + device.encode() + b"\0" + nonce.encode() + b"\0" + hashes
+    hashes = (sha256(each.encode()).digest() for each in (csr, report))
+    return CERTIFICATE + _fields(device.encode(), nonce.encode(), *hashes)
+
+
+def _fields(*parts: bytes) -> bytes:
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
 
 
 def device_key(spki: bytes) -> EllipticCurvePublicKey:

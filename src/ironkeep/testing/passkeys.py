@@ -28,6 +28,7 @@ class PasskeyVault:
     def __init__(self, **config: Any) -> None:
         method = Passkey()
         self.vault: Final = Vault.started({**PLUGINS, method.type: method})
+        self._holders: Final[dict[str, str]] = {}
         self.write("sys/auth/passkey", token="root", type="passkey")
         self.write(f"{MOUNT}/config", token="root", rp_id=RP_ID, origins=[ORIGIN], **config)
 
@@ -47,9 +48,12 @@ class PasskeyVault:
 
     def register(self, ticket: str, key: SoftAuthenticator, label: str = "key") -> Reply:
         """Bind an authenticator with a ticket."""
-        begun = self.ask("register/begin", ticket=ticket)
+        # As a page does, which a ticket works in from the moment it was opened there.
+        held = {"holder": self._holders[ticket]} if ticket in self._holders else {}
+        begun = self.ask("register/begin", ticket=ticket, **held)
         if begun.error:
             return begun
+        self._holders[ticket] = begun.data["holder"]
         made = key.create(begun.data["options"])
         return self.ask("register/finish", id=begun.data["id"], credential=made, label=label)
 

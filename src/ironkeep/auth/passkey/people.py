@@ -4,9 +4,12 @@
     ticket / hash -> whom it is for, how it came, until when
 
 A ticket is a random text, shown once, kept as a hash, good for one registration within minutes. It
-logs nobody in. One is out per person: a new one ends the one before.
+logs nobody in. One is out per person: a new one ends the one before. It stands in no address, and
+whoever opens it first gets a second secret that it is no good without from then on: what is left of
+it in a history or a mailbox binds nothing.
 """
 
+import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Literal
@@ -63,16 +66,24 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a ticket is good for. `expires_ns` is POSIX, `made` by whom it was had."""
+    """What a ticket is good for. `expires_ns` is POSIX, `made` by whom it was had.
+
+    `holder` is the hash of the secret of who opened it; empty until somebody did.
+    """
 
     name: str
     origin: Origin
     expires_ns: int
     made: Made = Made()
+    holder: str = ""
 
 
 _USER: Final = Codec(User)
 _TICKET: Final = Codec(Ticket)
+_OPENED: Final = (
+    "the ticket is not valid here: it was opened in another page or program already, and works "
+    "there alone. If that was not you, tell who runs this vault; else ask for another one"
+)
 _GONE: Final = "the ticket is not valid: it was used, it expired, or another took its place"
 
 
@@ -170,7 +181,7 @@ def ticket_response(call: Call, user: User, text: str) -> Response:
     api = call.house.settings.api_addr.rstrip("/")
     data = {
         "ticket": Unkept(text.encode()),
-        "url": Unkept(f"{api}/ui/register?ticket={text}".encode()),
+        "url": f"{api}/ui/register",
         "username": user.name,
         "expires": rfc3339(call.now_ns + TICKET_NS),
     }
@@ -184,6 +195,22 @@ def redeem(call: Call, name: str) -> tuple[User, Ticket]:
     if ticket is None or user is None or user.ticket != name:
         raise InvalidCredentials(_GONE)
     return user, ticket
+
+
+def hold(call: Call, name: str, ticket: Ticket, given: Secret | None) -> str:
+    """Return the secret of who opened the ticket of a hash, made the first time.
+
+    Raise InvalidCredentials for everybody else: one who saw the ticket later, or earlier than the
+    person whom it is for, who then learns of it here.
+    """
+    if ticket.holder:
+        if given is None or not hmac.compare_digest(secret_hash(given), ticket.holder):
+            raise InvalidCredentials(_OPENED)
+        return given.reveal().decode("ascii")
+    text = webauthn.encode(call.entropy.token(TICKET_BYTES))
+    opened = msgspec.structs.replace(ticket, holder=sha256(text.encode()).hexdigest())
+    call.store.put(f"ticket/{name}", _TICKET.encode(opened))
+    return text
 
 
 def use_ticket(call: Call, user: User) -> User:

@@ -13,6 +13,7 @@ from ironkeep.auth.passkey.people import (
     Ticket,
     User,
     counted,
+    hold,
     issue_ticket,
     redeem,
     secret_hash,
@@ -24,7 +25,7 @@ from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.authenticators import NEEDED, TIMEOUT_MS, Authenticator
-from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.plugin import Call, Response, Unkept
 
 MAX_LABEL: Final = 64
 PARTY_NAME: Final = "Ironkeep"
@@ -35,6 +36,9 @@ class BeginInput:
     """A ticket."""
 
     ticket: Secret = field(metadata={"help": "The ticket, as it was handed over."})
+    holder: Secret | None = field(
+        default=None, metadata={"help": "What the first call for this ticket gave; from then on."}
+    )
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class FinishInput:
 def begin_registration(call: Call, given: BeginInput) -> Response:
     """Return what a browser needs to make a credential for whom the ticket is for."""
     name = secret_hash(given.ticket)
-    user, _ = redeem(call, name)
+    user, ticket = redeem(call, name)
+    holder = hold(call, name, ticket, given.holder)
     made = begin(call, Purpose.REGISTER, bytes.fromhex(name))
     demands = settings(call).demands(privileged=user.privileged)
     house = call.house
@@ -78,7 +83,8 @@ def begin_registration(call: Call, given: BeginInput) -> Response:
         },
         "attestation": "direct" if demands.attestation == "packed" else "none",
     }
-    return Response(data={"id": made.id, "username": user.name, "options": {"publicKey": options}})
+    data = {"id": made.id, "username": user.name, "options": {"publicKey": options}}
+    return Response(data=data | {"holder": Unkept(holder.encode())})
 
 
 def finish_registration(call: Call, given: FinishInput) -> Response:

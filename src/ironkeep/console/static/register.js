@@ -1,16 +1,29 @@
-// Registers a passkey for the person whom a ticket was made for, and then the second one.
+// Registers a passkey for the person whom a ticket was made for, and then the second one. The ticket is
+// pasted; from the moment it is opened it works in this page alone.
 
 import { ask, busy, by, create, element, fill, say } from "./ironkeep.js";
 
 const form = by("register");
 const label = by("label");
+const open = by("open");
+const pasted = by("ticket");
 
+// No link of ours holds a ticket. One that somebody made by hand is opened here at once, so that what
+// the browser remembers of it is worth nothing.
 let ticket = new URLSearchParams(location.search).get("ticket") ?? "";
-// Out of the address bar and the history: a ticket is a secret until it is used.
 history.replaceState(null, "", location.pathname);
+let holder;
+
+async function begin() {
+  const begun = await ask("POST", "auth/passkey/register/begin", { ticket, holder });
+  holder = begun.data.holder;
+  return begun;
+}
 
 async function show() {
-  const begun = await ask("POST", "auth/passkey/register/begin", { ticket });
+  const begun = await begin();
+  open.hidden = true;
+  pasted.value = "";
   fill(by("facts"), [
     ["For", begun.data.username],
     ["At", location.host],
@@ -19,13 +32,19 @@ async function show() {
   label.focus();
 }
 
+open.addEventListener("submit", (event) => {
+  event.preventDefault();
+  ticket = pasted.value.trim();
+  busy(open.querySelector("button"), show);
+});
+
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   busy(form.querySelector("button"), register);
 });
 
 async function register() {
-  const { data } = await ask("POST", "auth/passkey/register/begin", { ticket });
+  const { data } = await begin();
   const credential = await create(data.options);
   const given = { id: data.id, credential, label: label.value.trim() };
   const made = await ask("POST", "auth/passkey/register/finish", given);
@@ -36,6 +55,7 @@ async function register() {
 
 async function another(made) {
   ticket = made.ticket;
+  holder = undefined;
   label.value = "";
   by("register-title").textContent = "Now a second one";
   by("second").hidden = false;
@@ -56,7 +76,8 @@ function finish(made) {
 }
 
 if (ticket === "") {
-  say("This page needs a link with a ticket. Ask who runs this vault for one.", "bad");
+  open.hidden = false;
+  pasted.focus();
 } else {
   show().catch((error) => say(error.message, "bad"));
 }
