@@ -2,11 +2,10 @@
 
 import asyncio
 import gc
-import signal
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,8 @@ from ironkeep import __version__
 from ironkeep.access.approvals import ApprovalEngine
 from ironkeep.access.devices import DeviceEngine
 from ironkeep.access.segments import SegmentEngine
-from ironkeep.adapters import log
+from ironkeep.adapters import log, machine, signals
+from ironkeep.adapters.disks import Disks
 from ironkeep.adapters.node_logs import NodeLogs
 from ironkeep.adapters.notify import notifiers_of
 from ironkeep.adapters.outbound_http import HttpOutbound
@@ -25,18 +25,22 @@ from ironkeep.adapters.system import SystemClock, SystemEntropy
 from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.api.callers import Callers, names_in
 from ironkeep.api.committer import Committer, Owner
-from ironkeep.api.server import Servers, raise_file_limit
+from ironkeep.api.protocol import MAX_CONNECTIONS
+from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
+from ironkeep.api.tls import client_cas
+from ironkeep.api.trouble import reason_of
 from ironkeep.auth.approle import AppRole
 from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.jwt import Jwt
 from ironkeep.auth.passkey import Passkey
 from ironkeep.auth.token import TokenMethod
-from ironkeep.auth.userpass import Userpass
+from ironkeep.auth.userpass import HASHER, Userpass
 from ironkeep.config import Config
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.console.pages import Pages
-from ironkeep.core.errors import IntegrityError, IronkeepError
+from ironkeep.core.errors import IntegrityError, InvalidRequest, IronkeepError
+from ironkeep.core.logport import is_passing
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
@@ -57,6 +61,14 @@ TICK_SECONDS: Final = 1.0
 
 CLOSE_SECONDS: Final = 10.0
 """What the last batch gets to reach the disk when the server is told to stop."""
+STOP_SECONDS: Final = 30
+"""From SIGTERM to the end, whatever hangs: below the 90 that systemd waits before it kills."""
+UNWRITTEN: Final = 5
+"""The exit code for a disk that cannot be used: see cli/exits.py."""
+TICK_THREADS: Final = 2
+HASH_BYTES: Final = HASHER.memory_cost << 10
+HASH_STACKS: Final = HASHER.parallelism * (8 << 20)
+"""What one password check takes: its memory, and address space for its own threads."""
 
 YOUNG_OBJECTS: Final = 10_000
 """Objects made between two passes of the collector over the young ones: some 400 requests."""
@@ -88,6 +100,10 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._stack: Final = ExitStack()
+        self.fitted: Final = machine.fit(MAX_CONNECTIONS, HASH_BYTES, HASH_STACKS)
+        for note in self.fitted.notes:
+            log.say(note)
+        self.unwritten: list[str] = []
         try:
             self._open(config)
         except BaseException:
@@ -101,12 +117,14 @@ class Server:
         self.config = config
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
+        self.data, self.audit = root, config.audit_path or root / "audit"
+        self._disks = Disks({"database": self.data, "journal": self.audit}, log.say)
         self.storage = SqliteStorage(root / "ironkeep.db")
         self._stack.callback(self.storage.close)
         self.reading_key = reading_key_of(self.storage, self.entropy)
         self.witnesses = Witnesses(config.witnesses, config.quorum)
         self._stack.callback(self.witnesses.close)
-        self.journal = self._open_journal(config.audit_path or root / "audit")
+        self.journal = self._open_journal(self.audit)
         self._stack.callback(self.journal.close)
         settings = Settings(
             cluster_name=config.cluster_name,
@@ -133,6 +151,11 @@ class Server:
         self.house.on_client_ca = self.client_cas.append
         self.house.older_log = self.logs.older
         self.house.outbound = HttpOutbound()
+        if self.fitted.cache_bytes is not None:
+            self.house.state.cache_bytes = min(
+                self.house.state.cache_bytes, self.fitted.cache_bytes
+            )
+        self.house.client_cas = client_cas(config.listeners)
         Notices(self.house, notifiers_of(config.mails, config.webhooks))
         self.house.start(__version__)
 
@@ -168,25 +191,33 @@ class Server:
         self._stack.close()
 
     def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
-        """Serve until SIGTERM or SIGINT; call ready once with the addresses."""
-        raise_file_limit()
+        """Serve until SIGTERM or SIGINT; call ready once with the addresses.
+
+        What could not be written then stands in `unwritten`, in words; a disk that hangs for longer
+        than the stop may take ends the process from in here.
+        """
         try:
             uvloop.run(self._serve(ready))
         finally:
             self._stack.close()
+            signals.done()
 
     async def _serve(self, ready: Callable[["Server", list[str]], None]) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(machine.threads(TICK_THREADS))
         stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        committer = Committer(self.house.ledger, loop, Owner(self._fail, _defect))
+        owner = Owner(self._fail, _defect, self._trouble)
+        committer = Committer(self.house.ledger, loop, owner, self.fitted.hashers)
         committer.await_quorum = self.config.quorum > 0
         service = Service(Pipeline(self.house), committer, _defect, callers_of(self.config))
-        servers = Servers(service, self.config.listeners, Pages())
+        servers = Servers(service, self.config.listeners, Pages(), self.fitted.connections)
         for certificate in self.client_cas:
             servers.trust(certificate)
         self.house.on_client_ca = servers.trust
+
+        signals.watch(
+            lambda: self._stop(loop, stop), lambda: self._reload(servers), STOP_SECONDS + 5
+        )
         committer.nudge()
         serving = asyncio.create_task(servers.run())
         ticking = asyncio.create_task(self._tick(committer, stop))
@@ -204,19 +235,55 @@ class Server:
             if isinstance(end, BaseException):
                 raise end
 
+    def _stop(self, loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+        loop.call_later(STOP_SECONDS, self._give_up)
+        stop.set()
+
+    def _reload(self, servers: Servers) -> None:
+        """Take the files of TLS as they are now; what is broken stays as it was, and is said."""
+        servers.reload(log.say)
+        try:
+            self.house.client_cas = client_cas(self.config.listeners)
+        except InvalidRequest as error:
+            log.say(f"the CAs of clients stay as they were: {error}")
+
     async def _close(self, committer: Committer) -> None:
         """Make durable and sign what there is; a disk that hangs must not keep us for ever."""
         try:
             await asyncio.wait_for(committer.drain(), CLOSE_SECONDS)
         except TimeoutError:
-            log.say("the disk does not take the last entries: they are lost")
+            self._note_unwritten()
+            self._give_up()
         await asyncio.to_thread(committer.close)
+        if self.house.failure or committer.trouble:
+            self._note_unwritten()
+            return
         try:
             await asyncio.to_thread(self._show, await asyncio.to_thread(self._freeze))
         except (IronkeepError, OSError) as error:
             log.say(f"the journal's last entries could not be signed: {error}")
         except Exception as error:  # noqa: BLE001 - the files are to be closed all the same
             _defect(error)
+
+    def _note_unwritten(self) -> None:
+        """Keep in words what of the journal is not known to be on the disk."""
+        first, end = self.journal.durable_size, self.journal.next_index
+        why = self.house.failure or self.house.trouble or "the disk does not take them"
+        self.unwritten.append(f"entries {first} to {end} are not known to be written: {why}")
+
+    def _give_up(self) -> None:
+        """End the process: something hangs for longer than a stop may take."""
+        if not self.unwritten:
+            size = self.journal.durable_size
+            self.unwritten.append(f"all {size} entries are written, but not all of them signed")
+        for text in self.unwritten:
+            log.say(f"stopped without waiting any longer: {text}")
+        signals.end(UNWRITTEN)
+
+    def _trouble(self, error: BaseException | None) -> None:
+        """Say, once each, that nothing can be written for now, and that it can again."""
+        self.house.trouble = "" if error is None else reason_of(error)
+        log.say(self.house.trouble or "the disk takes what is written again")
 
     def _fail(self, error: BaseException) -> None:
         """Seal, once: the journal or the database is not to be trusted until a restart."""
@@ -233,19 +300,32 @@ class Server:
                 await self._tick_once(committer)
 
     async def _tick_once(self, committer: Committer) -> None:
+        if committer.trouble:
+            with suppress(OSError, IronkeepError):
+                await asyncio.to_thread(self.journal.seal_segments)
+            committer.try_again()
+            return
         try:
             for effect in self.house.tick(self.clock.now_ns()):
                 committer.submit(effect, lambda _answer: committer.nudge())
         except Exception as error:  # noqa: BLE001 - a defect of ours; the next tick tries again
             _defect(error)
         committer.nudge()
-        if self.house.failure:
-            return
+        if not self.house.failure:
+            await self._sign(committer)
+
+    async def _sign(self, committer: Committer) -> None:
+        """Sign what is durable, and show it to the witnesses."""
         try:
             note = await asyncio.to_thread(self._freeze)
         except Exception as error:  # noqa: BLE001 - a journal that cannot be signed is not to grow
-            self._fail(error)
+            passing = isinstance(error, OSError) and is_passing(error)
+            if passing or isinstance(error, MemoryError):
+                self._disks.once.say("sign", f"the journal cannot be signed for now: {error}")
+            else:
+                self._fail(error)
             return
+        self._disks.once.over("sign")
         try:
             size = await asyncio.to_thread(self._show, note)
         except IntegrityError as error:  # a witness proves a fork
@@ -260,11 +340,15 @@ class Server:
         self.journal.check_files()
         note = self.journal.checkpoint()
         self.journal.seal_segments()
+        self.house.warnings = self._disks.look()
         try:
             self.storage.checkpoint()
         except OSError as error:
             # A full disk, as a rule. Nothing is lost, and the next second tries again.
-            log.say(f"the database's write-ahead log could not be emptied, and grows: {error}")
+            text = f"the database's write-ahead log could not be emptied, and grows: {error}"
+            self._disks.once.say("checkpoint", text)
+        else:
+            self._disks.once.over("checkpoint")
         return note
 
     def _show(self, note: bytes | None) -> int:

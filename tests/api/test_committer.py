@@ -3,12 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from ironkeep.api import committer
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import InvalidRequest, Unavailable
+from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
 from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.kernel.journal import Receipt
 from ironkeep.testing.edge import Edge, request, run
@@ -298,22 +299,35 @@ class TestWork:
 
         run(scenario, vault)
 
-    def test_a_crowd_is_turned_away_and_its_first_are_served(self, vault: Vault) -> None:
-        release = threading.Event()
+    def test_a_crowd_is_turned_away_and_its_first_are_served(
+        self, vault: Vault, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(committer, "MAX_WORK", 2)
+        begun, release = threading.Event(), threading.Event()
+
+        def work() -> bool:
+            begun.set()
+            return release.wait()
 
         async def scenario(edge: Edge) -> None:
-            edge.committer._work.limit = 2
             results: list[object] = []
             done: list[asyncio.Future[Answer | None]] = []
-            for _ in range(3):
+
+            def submit() -> None:
                 future: asyncio.Future[Answer | None] = edge.loop.create_future()
                 done.append(future)
-                edge.committer.submit(self.waiting(release.wait, results), future.set_result)
-            await done[2]
-            assert [type(result) for result in results] == [Unavailable]
+                waiting = replace(self.waiting(work, results), hashing=True)
+                edge.committer.submit(waiting, future.set_result)
+
+            submit()
+            await asyncio.to_thread(begun.wait)
+            for _ in range(3):
+                submit()
+            await done[3]
+            assert [type(result) for result in results] == [TooManyRequests]
             release.set()
             await asyncio.gather(*done)
-            assert results[1:] == [True, True]
+            assert results[1:] == [True, True, True]
 
         run(scenario, vault)
 

@@ -13,11 +13,12 @@ import uvloop
 
 from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer, Owner
-from ironkeep.api.server import Servers, bind, tls_context
+from ironkeep.api.server import Servers, bind
 from ironkeep.api.service import Service
+from ironkeep.api.tls import load, tls_context
 from ironkeep.app import PLUGINS
 from ironkeep.config import Listener
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import InvalidRequest, Unavailable
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.testing.edge import request
 from ironkeep.testing.tls import Tls, make_tls
@@ -160,12 +161,39 @@ def test_client_certificates(tls: Tls, *, required: bool, given: bool) -> None:
     assert refused_by(context, server) == (required and not given)
 
 
-def test_a_client_certificate_of_somebody_else_is_refused(tls: Tls, tmp_path: Path) -> None:
+@pytest.mark.parametrize("required", [False, True])
+def test_a_client_certificate_of_somebody_else_is_refused_only_where_one_is_required(
+    tls: Tls, tmp_path: Path, required: bool
+) -> None:
+    """A browser or a library sends the certificate that it has, whoever it talks to."""
     other = make_tls(tmp_path)
-    server = tls_context(listener(tls, client_ca_file=tls.ca))
+    server = tls_context(listener(tls, client_ca_file=tls.ca, require_client_cert=required))
     context = trusting(tls)
     context.load_cert_chain(other.client_cert, other.client_key)
-    assert refused_by(context, server)
+    assert refused_by(context, server) == required
+
+
+def test_a_renewed_certificate_is_shown_and_a_broken_one_changes_nothing(
+    tls: Tls, tmp_path: Path
+) -> None:
+    renewed = make_tls(tmp_path)
+    cert, key = tmp_path / "shown.pem", tmp_path / "shown.key"
+    cert.write_bytes(tls.cert.read_bytes())
+    key.write_bytes(tls.key.read_bytes())
+    given = Listener("127.0.0.1", 0, cert, key)
+    server = tls_context(given)
+    assert not refused_by(trusting(tls), server)
+    cert.write_bytes(renewed.cert.read_bytes())
+    for broken in (tls.key.read_bytes(), b"", b"-----BEGIN PRIVATE KEY-----\n"):
+        # The key has not been copied yet, or only in part.
+        key.write_bytes(broken)
+        with pytest.raises(InvalidRequest, match="cannot load the listener's certificate"):
+            load(server, given)
+        assert not refused_by(trusting(tls), server)
+    key.write_bytes(renewed.key.read_bytes())
+    load(server, given)
+    assert not refused_by(trusting(renewed), server)
+    assert refused_by(trusting(tls), server)
 
 
 def test_a_missing_certificate_is_said(tls: Tls, tmp_path: Path) -> None:
@@ -176,7 +204,7 @@ def test_a_missing_certificate_is_said(tls: Tls, tmp_path: Path) -> None:
 def test_an_address_in_use_is_said() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InvalidRequest, match=f"cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}"):
             bind(Listener("127.0.0.1", port))
 
 

@@ -7,6 +7,7 @@ import threading
 from ironkeep.api.committer import WORK_NICE, Committer, Owner
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidCredentials
+from ironkeep.kernel.answer import Answer, Waiting
 from ironkeep.testing.vault import Vault
 
 
@@ -26,7 +27,14 @@ def test_hashing_gives_way_to_the_loop() -> None:
         loop = asyncio.get_running_loop()
         committer = Committer(vault.house.ledger, loop, Owner(failed, failed))
         try:
-            return await asyncio.wrap_future(committer._work.pool.submit(nice))
+            done: asyncio.Future[int] = loop.create_future()
+
+            def finish(result: int) -> Answer:
+                done.set_result(result)
+                return Answer(None)
+
+            committer.submit(Waiting(nice, finish, hashing=True), lambda _answer: None)
+            return await done
         finally:
             committer.close()
 

@@ -36,11 +36,13 @@ LOADS: Final = 8
 OK: Final = 200
 HANG_SECONDS: Final = 300.0
 """On a busy machine, from the first refusal to the end of a write that takes 9 s."""
-REASONS: Final = {
+REASONS: Final = (
     "the disk failed while this request was made durable: its outcome is unknown",
     "the journal failed to reach the disk: restart the server",
     "the journal does not reach the disk: check the disk, then try again",
-}
+    "the journal or the database failed: ",
+    "nothing can be written for now: ",
+)
 """Why a request is refused with 503."""
 
 pytestmark = pytest.mark.usefixtures("traced")
@@ -111,7 +113,7 @@ def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
         keys, wire = start_load(server)
         wire.close()
         ended = trial.until_it_ends(server, keys)
-        assert {reason for lanes in ended for reason in lanes} <= REASONS
+        assert all(reason.startswith(REASONS) for lanes in ended for reason in lanes)
         assert health(server) == 503
         until = time.monotonic() + HANG_SECONDS
         while health(server) != OK:
@@ -133,10 +135,10 @@ def test_a_disk_that_fails_costs_no_answer_that_was_given(memory: Path, name: st
         keys, wire = start_load(server)
         wire.close()
         ended = trial.until_it_ends(server, keys)
-        assert {reason for lanes in ended for reason in lanes} <= REASONS
+        assert all(reason.startswith(REASONS) for lanes in ended for reason in lanes)
         assert (not trial.load(server, keys)) == fault.recovers
         assert health(server) == (OK if fault.recovers else 503)
-    assert server.process.returncode == 0
+    assert server.process.returncode == (0 if fault.recovers else 5)
     with ServerProcess.configured(folder, program=PROGRAM) as server:
         wire = Wire(server.address, keys.token)
         wire.must("PUT", "sys/unseal", {"key": keys.share})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack, Unavailable
+from ironkeep.core.logport import PASSING
 from ironkeep.kernel.journal import Journal
 from ironkeep.kernel.log_verify import verify_log
 from ironkeep.kernel.wal import RESERVE
@@ -128,6 +129,39 @@ def test_every_call_fails_in_every_way(*, keep_unsynced: bool) -> None:
         assert verify_log(MemoryLogFiles(disk, readonly=True), key).size == len(outside.handed)
 
 
+def test_what_a_disk_may_have_lost_does_not_pass() -> None:
+    assert not {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOENT} & PASSING
+
+
+def test_a_refusal_that_passes_costs_a_batch_and_nothing_else() -> None:
+    """Whichever call it hits, and whether that call had its effect or not, the journal goes on."""
+    for call, fault, torn in faults():
+        disk = LogDisk()
+        files = MemoryLogFiles(disk)
+        journal = open_sample(files)
+        number = sorted(PASSING)[call % len(PASSING)]
+        files.fail(call - len(files.calls), fault, torn=torn, number=number)
+        outside = Outside()
+        if not does_all(journal, outside):
+            assert journal.failed is None
+            journal.discard()
+            journal.seal_segments()
+            journal.require_room()
+            work(journal, outside)
+        disk.crash()
+        check_promises(disk, outside).close()
+        key = VerifierKey.parse(bytes(disk.files["vkey"]).decode().strip())
+        assert verify_log(MemoryLogFiles(disk, readonly=True), key).size >= len(outside.handed)
+
+
+def does_all(journal: Journal, outside: Outside) -> bool:
+    try:
+        work(journal, outside)
+    except OSError:
+        return False
+    return True
+
+
 def live(files: MemoryLogFiles, outside: Outside, journals: list[Journal]) -> None:
     """Open a journal, which is put into journals, and let it work."""
     journals.append(open_sample(files))
@@ -226,6 +260,12 @@ def require_full(journal: Journal) -> None:
     assert journal.failed is None
 
 
+def write_for_a_while(journal: Journal) -> None:
+    """Write more than a segment."""
+    for _ in range(40):
+        write_batch(journal, 5)
+
+
 def write_for_ever(journal: Journal) -> None:
     """Write until the disk refuses."""
     while True:
@@ -244,13 +284,26 @@ def test_a_full_disk_costs_the_reserve_and_the_last_entries_are_kept() -> None:
         write_for_ever(journal)
     assert caught.value.errno == errno.ENOSPC
     kept = journal.durable_size
-    require_dead(journal)
-    disk.crash()
+    with pytest.raises(OSError, match=r"No space"):
+        journal.require_room()
+    twin = disk.copy()
     disk.capacity = None
-    again = open_sample(disk, seed=1)
+    # The disk is freed: the same journal goes on, and takes its reserve back.
+    journal.discard()
+    journal.seal_segments()
+    journal.require_room()
+    write_for_a_while(journal)
+    assert journal.durable_size > kept
+    journal.seal_segments()
+    assert not journal.disk_full
+    assert RESERVE in disk.files
+    # Or the machine was restarted before that.
+    twin.crash()
+    twin.capacity = None
+    again = open_sample(twin, seed=1)
     assert again.durable_size == kept
     again.seal_segments()
-    assert RESERVE in disk.files
+    assert RESERVE in twin.files
 
 
 def test_the_worker_gives_up_the_reserve_too() -> None:

@@ -2,7 +2,7 @@
 
 Directories are 0700 and files 0600. Names are durable because the folder is synced after each
 change of it. A failed sync is not tried again: the kernel may have dropped the pages (the journal
-stops for good).
+stops for good). `core.logport.PASSING` lists the failures that are not of that kind.
 """
 
 import errno
@@ -193,6 +193,11 @@ class DirectoryLogFiles:
     def sync(self, name: str) -> None:
         """Make a file's data durable; see LogFiles."""
         os.fdatasync(self._writable(name).fd)
+
+    def free(self) -> int:
+        """Return the bytes that this user may still write; see LogFiles."""
+        disk = os.statvfs(self._root)
+        return disk.f_bavail * disk.f_frsize
 
     def require_linked(self, name: str) -> None:
         """Compare device, inode and link count of the open file and the path; see LogFiles."""

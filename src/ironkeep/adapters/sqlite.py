@@ -5,7 +5,7 @@ loop's, calls everything that reads; a worker calls `checkpoint`. A reader never
 writer and sees finished commits only. `checkpoint` alone empties the WAL: no commit pays for it.
 
 A commit that fails leaves nothing behind, not even bytes that a later start could take for a
-finished one; where that cannot be had, commits and the head fail until a restart.
+finished one; until that can be had, commits and the head fail.
 """
 
 import errno
@@ -42,6 +42,15 @@ _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
+_NUMBERS: Final = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_READONLY: errno.EACCES,
+    # No descriptor, or no right to the file: SQLite does not say which.
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+}
+"""Results of SQLite that have a better number than EIO."""
 
 _PUT: Final = (
     "INSERT INTO row (key, value, due, seq) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
@@ -68,7 +77,8 @@ class SqliteStorage:
         self._path: Final = path
         self._max_tombs: Final = max_tombs
         self._checkpointing: Final = threading.Lock()
-        self._broken = False
+        self._unwritable = False
+        self._unrepaired = False
         with ExitStack() as stack:
             _make_folder(path.parent)
             require_closed(path.parent)
@@ -157,7 +167,7 @@ class SqliteStorage:
             self._writer.execute("BEGIN IMMEDIATE")
             self._require_next(commit.seq)
             tombs = self._apply(commit)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             self._reopen_writer()
             _raise(error)
         except BaseException:
@@ -165,12 +175,12 @@ class SqliteStorage:
             raise
         try:
             self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._reopen_writer()
+        except (sqlite3.Error, MemoryError) as error:
             # A full disk failed a write, so that the last frame, which would count, is not there;
             # and there may be no room to repair in.
-            if _code(error) != sqlite3.SQLITE_FULL:
-                self._repair()
+            self._unrepaired = _code(error) != sqlite3.SQLITE_FULL
+            self._reopen_writer()
+            self._repair()
             _raise(error)
         self._tombs = tombs
 
@@ -221,8 +231,10 @@ class SqliteStorage:
                 self._writer.close()
             self._writer = _connect(self._path)
             self._tombs = _count_tombs(self._writer)
-        except sqlite3.Error:
-            self._broken = True
+        except (sqlite3.Error, MemoryError):
+            self._unwritable = True
+        else:
+            self._unwritable = False
 
     def _repair(self) -> None:
         """Make sure that a commit whose sync failed does not come back.
@@ -231,12 +243,14 @@ class SqliteStorage:
         commit, although this process has said otherwise since. So what is before them goes to the
         database file, and the WAL is cut to nothing, durably.
         """
+        if not self._unrepaired or self._unwritable:
+            return
         try:
             (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             _sync(self._path.with_name(self._path.name + "-wal"))
-        except (sqlite3.Error, OSError):
+        except (sqlite3.Error, MemoryError, OSError):
             busy = True
-        self._broken = self._broken or bool(busy)
+        self._unrepaired = bool(busy)
 
     def checkpoint(self) -> None:
         """Move what the WAL holds to the database file; for a worker thread, each second or so.
@@ -252,7 +266,7 @@ class SqliteStorage:
                         if pages <= RESTART_PAGES:
                             return
                     own.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, MemoryError) as error:
                 _raise(error)
 
     def close(self) -> None:
@@ -261,14 +275,23 @@ class SqliteStorage:
             self._open.close()
 
     def _require_sound(self) -> None:
-        if self._broken:
-            raise OSError(errno.EIO, "a failed commit could not be undone: restart the server")
+        """Finish what a failed commit left undone; raise OSError while that cannot be had.
+
+        No commit runs meanwhile: after a failed one the caller asks for the head first.
+        """
+        if self._unwritable:
+            self._reopen_writer()
+        self._repair()
+        if self._unwritable or self._unrepaired:
+            raise OSError(
+                errno.EIO, "the database cannot be opened again after a failed commit", self._path
+            )
 
     def _read(self, sql: str, *parameters: bytes | int) -> list[Any]:
         """Run a query to its end, so that no read transaction stays open."""
         try:
             return self._reader.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             _raise(error)
 
 
@@ -277,8 +300,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
     Threads: the module's connections are used by one thread at a time, not always by their maker.
     """
+    # A file that is gone is not made anew: `_make_file` does that, once.
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=BUSY_SECONDS,
     )
     for pragma in (
         "synchronous = FULL",
@@ -317,15 +345,17 @@ def _row(value: object, due: object) -> Row:
     raise IntegrityError("the database holds a value that no commit wrote: restore a backup")
 
 
-def _raise(error: sqlite3.Error) -> NoReturn:
+def _raise(error: sqlite3.Error | MemoryError) -> NoReturn:
     """Raise error in the port's terms."""
+    if isinstance(error, MemoryError):
+        raise OSError(errno.ENOMEM, "no memory for the database") from error
     code = _code(error)
     if code in _DAMAGED:
         raise IntegrityError(f"the database is damaged ({error}): restore a backup") from error
-    raise OSError(errno.ENOSPC if code == sqlite3.SQLITE_FULL else errno.EIO, str(error)) from error
+    raise OSError(_NUMBERS.get(code, errno.EIO), f"the database: {error}") from error
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: sqlite3.Error | MemoryError) -> int:
     """Return SQLite's primary result code; 0 for an error of the module's own."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
 

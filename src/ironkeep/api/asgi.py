@@ -170,7 +170,7 @@ def _health(rendered: Rendered, query: bytes) -> Rendered:
     wanted = parse_qs(query.decode("latin-1"), max_num_fields=wire.MAX_PARAMETERS)
     if not health.get("initialized"):
         name, status = "uninitcode", 501
-    elif health.get("sealed"):
+    elif health.get("sealed") or health.get("failure"):
         name, status = "sealedcode", 503
     else:
         name, status = "activecode", 200

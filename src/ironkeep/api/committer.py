@@ -4,6 +4,11 @@ The loop thread executes; one long-lived writer thread makes batches durable. Th
 whatever was executed while the last one synced, so batches form by themselves and no timer delays
 anybody. Nobody waits for ever: not on a disk that hangs (STALL_SECONDS), nor on witnesses that
 cannot be reached (QUORUM_SECONDS); such a client is told what is known.
+
+A failure that may pass (a full disk, no free descriptor, no memory, a permission taken away) is not
+the end: nothing of the batch is answered, nothing more is executed, and `try_again` looks every
+second whether it is over. Only a journal that may have lost a write is final, and bytes that do not
+verify.
 """
 
 import asyncio
@@ -13,38 +18,38 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ironkeep.api.lanes import Lanes
-from ironkeep.core.errors import Unavailable
+from ironkeep.api.sync import Sync
+from ironkeep.api.trouble import lost, reason_of
+from ironkeep.api.workers import Job, Workers
+from ironkeep.core.errors import TooManyRequests, Unavailable
 from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.ledger import Batch, Ledger
+from ironkeep.kernel.ledger import Ledger
 
 Send = Callable[[Answer | None], None]
 """Called once: with the answer when it may leave; with None when its fate is unknown."""
 
 MAX_WAITING: Final = 8_192
 """Requests that may wait for one sync; past it new ones are refused before they are executed."""
-PATIENCE_SECONDS: Final = 0.001
-"""How long the loop itself waits for a batch of reads, which a good disk takes in 0.1 ms.
-
-Meanwhile nobody wants the interpreter lock of the writer, and the answers leave at once, before
-more requests are executed. A disk that is slower, or hangs, costs the loop no more than this.
-"""
 STALL_SECONDS: Final = 5.0
 """Past this a sync is stalled: who waits is told so, and new requests are refused."""
 QUORUM_SECONDS: Final = 10.0
 """How long an answer waits for the witnesses, of whom a healthy one is asked every second."""
 MAX_QUORUM: Final = 1_024
 """Answers that wait for witnesses; past it an answer does not wait, and says so."""
+HASHERS: Final = 1
+"""Threads for argon2, where nobody has looked how many the machine has room for."""
 WORKERS: Final = 8
-"""Threads for argon2."""
+"""Threads for other slow work: documents that are fetched or searched."""
 WORK_NICE: Final = 10
-"""Of those threads (Linux has it by thread): a tenth of the loop's weight."""
-MAX_WORK: Final = 256
-"""Logins that wait for a worker: eight take some 0.1 s, so the last one waits 3 s."""
+"""Of both (Linux has it by thread): a tenth of the loop's weight."""
+MAX_WORK: Final = 128
+"""Requests that wait for one of either: logins take 0.1 s of a core or two, the last one waits
+some ten seconds, and turns are fair."""
 CLOSE_SECONDS: Final = 10.0
 
 UNSIGNED: Final = (
@@ -55,10 +60,15 @@ UNSIGNED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who hears of what is not an answer: a failure that only a restart mends, and a defect."""
+    """Who hears of what is not an answer: a failure that only a restart mends, a defect, trouble.
+
+    `trouble` is called with the cause when nothing can be made durable for now, and with None when
+    that is over.
+    """
 
     failed: Callable[[BaseException], None]
     defect: Callable[[Exception], None]
+    trouble: Callable[[BaseException | None], None] = lambda _error: None
 
 
 @dataclass(slots=True)
@@ -70,54 +80,16 @@ class _Unsigned:
     until: float
 
 
-class _Sync:
-    """One batch on its way to the disk, for which the loop waits: itself, or to be called back."""
-
-    __slots__ = ("_done", "_loop", "_turn", "_waited", "batch", "error")
-
-    def __init__(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
-        self.batch: Final = batch
-        self.error: BaseException | None = None
-        self._loop: Final = loop
-        self._turn: Final = threading.Lock()
-        # A commit takes the disk longer: the loop goes on with the next batch.
-        self._waited = batch.commit is None
-        self._done: Final = threading.Lock()
-        self._done.acquire()
-
-    def wait(self) -> bool:
-        """Wait a moment, on the loop; False: it is called back."""
-        if not self._waited:
-            return False
-        if self._done.acquire(timeout=PATIENCE_SECONDS):
-            return True
-        with self._turn:
-            self._waited = False
-            return self._done.acquire(blocking=False)
-
-    def finish(self, callback: Callable[["_Sync"], None], error: BaseException | None) -> None:
-        """Say, on the writer thread, what became of the batch."""
-        self.error = error
-        with self._turn:
-            if self._waited:
-                self._done.release()
-            else:
-                self._loop.call_soon_threadsafe(callback, self)
-
-
-@dataclass(slots=True)
-class _Work:
-    """A pool of threads and how much it was given."""
-
-    pool: ThreadPoolExecutor
-    limit: int | None = None
-    count: int = field(default=0)
-
-
 class Committer:
     """Joins the loop, the ledger and the writer thread."""
 
-    def __init__(self, ledger: Ledger, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
+        hashers: int = HASHERS,
+    ) -> None:
         self._ledger: Final = ledger
         self._loop: Final = loop
         self._owner: Final = owner
@@ -129,8 +101,11 @@ class Committer:
         self._unsigned: list[_Unsigned] = []
         self._idle: asyncio.Future[None] | None = None
         self.await_quorum = False
-        self._queue: Final[queue.SimpleQueue[_Sync | None]] = queue.SimpleQueue()
-        self._work: Final = _Work(ThreadPoolExecutor(WORKERS, "work", _give_way), MAX_WORK)
+        self._queue: Final[queue.SimpleQueue[Sync | None]] = queue.SimpleQueue()
+        self._trouble: BaseException | None = None
+        self._parked: list[tuple[Waiting, Any, Send]] = []
+        self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
+        self._work: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
         # Connectors' calls apart, so that systems that do not answer delay no login.
         self._effects: Final = Lanes(self._begin)
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
@@ -138,6 +113,8 @@ class Committer:
 
     def require_room(self) -> None:
         """Raise Unavailable when a request should not even be executed now."""
+        if self._trouble is not None:
+            raise Unavailable(reason_of(self._trouble))
         if self._stalled:
             raise Unavailable("the journal does not reach the disk: check the disk, then try again")
         if len(self._waiting) >= MAX_WAITING:
@@ -176,7 +153,7 @@ class Committer:
             self._release()
             self._rest()
             return
-        sync = _Sync(batch, self._loop)
+        sync = Sync(batch, self._loop)
         self._queue.put(sync)
         if sync.wait():
             self._done(sync)
@@ -200,19 +177,21 @@ class Committer:
             except RuntimeError:  # the loop is closed: nobody is left to be told
                 return
 
-    def _called_back(self, sync: _Sync) -> None:
+    def _called_back(self, sync: Sync) -> None:
         self._done(sync)
         if self._waiting:
             self._flush()
         else:
             self._rest()
 
-    def _done(self, sync: _Sync) -> None:
+    def _done(self, sync: Sync) -> None:
         """Answer who waited for a batch that is durable, or is known to have failed."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._stalled = False
+        if self._stalled:
+            self._stalled = False
+            self._owner.trouble(None)
         error = sync.error
         if error is None:
             try:
@@ -233,7 +212,9 @@ class Committer:
 
     def _stall(self) -> None:
         """Tell those who wait for a sync that hangs; what they asked for may still happen."""
+        self._alarm = None
         self._stalled = True
+        self._owner.trouble(TimeoutError(f"a write has not ended for {STALL_SECONDS:.0f} seconds"))
         self._lose()
 
     def _release(self) -> None:
@@ -279,47 +260,75 @@ class Committer:
         for item in late:
             self._deliver(_unsigned(item.answer), item.send)
 
+    @property
+    def trouble(self) -> str:
+        """Return why nothing can be made durable for now; "" when it can."""
+        return "" if self._trouble is None else reason_of(self._trouble)
+
+    def try_again(self) -> None:
+        """Look whether what kept batches from the disk is over; call about once a second."""
+        if self._trouble is None or self._busy:
+            return
+        self._recover(self._trouble)
+        if not self.trouble:
+            self._owner.trouble(None)
+            parked, self._parked = self._parked, []
+            for waiting, result, send in parked:
+                self._resume(waiting, result, send)
+
     def _fail(self, error: BaseException) -> None:
         """Withhold every answer of the batch and of what was executed on top of it."""
-        if isinstance(error, OSError):
-            try:
-                self._ledger.recover()
-            except Exception as fatal:  # noqa: BLE001 - what cannot be recovered is fatal
-                self._owner.failed(fatal)
+        if isinstance(error, OSError | MemoryError):
+            self._recover(error)
+            if self._trouble is not None:
+                self._owner.trouble(self._trouble)
         else:
             self._owner.failed(error)
-        self._lose()
+        self._lose(lost(error))
 
-    def _lose(self) -> None:
+    def _recover(self, error: BaseException) -> None:
+        """Bring journal and database into step, now or later; say when that can never be."""
+        try:
+            self._ledger.recover()
+        except (OSError, MemoryError) as again:
+            if self._ledger.failure is None:
+                self._trouble = again
+                return
+            error = again
+        except Exception as fatal:  # noqa: BLE001 - what cannot be recovered is fatal
+            error = self._ledger.failure or fatal
+        else:
+            self._trouble = None
+            return
+        self._trouble = None
+        self._owner.failed(self._ledger.failure or error)
+
+    def _lose(self, answer: Answer | None = None) -> None:
+        """Tell those who wait that nobody knows, with an answer that says why, if there is one."""
         lost = [*self._flying, *self._waiting]
         self._flying, self._waiting = [], []
         for _, send in lost:
-            self._deliver(None, send)
+            self._deliver(answer, send)
 
     def _start(self, waiting: Waiting, send: Send) -> None:
         if waiting.receipt is not None:
             self._effects.submit(waiting, partial(self._ended, waiting, send))
             return
-        work = self._work
-        if work.limit is not None and work.count >= work.limit:
-            busy = Unavailable("too many requests wait for a worker: try again shortly")
-            self._loop.call_soon(self._resume, waiting, busy, send)
-            return
-        work.count += 1
+        pool = self._hashers if waiting.hashing else self._work
+        call = self._loop.call_soon_threadsafe
 
-        def done(future: "asyncio.Future[object]") -> None:
-            work.count -= 1
-            if future.cancelled():
-                self._deliver(None, send)
-            else:
-                self._resume(waiting, future.result(), send)
+        def done(result: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                call(self._resume, waiting, result, send)
 
-        try:
-            self._loop.run_in_executor(work.pool, _outcome_of, waiting).add_done_callback(done)
-        except RuntimeError:  # no thread to be had, or the pool was shut down
-            work.count -= 1
-            error = Unavailable("no worker could be started: try again shortly")
+        def crowded() -> None:
+            error = TooManyRequests("too many logins and other slow requests wait: try again later")
             self._loop.call_soon(self._resume, waiting, error, send)
+
+        job = Job(waiting.work, done, crowded)
+        gone = pool.submit(job, waiting.caller, waiting.name)
+        if gone is not None:
+            gone.drop()
 
     def _begin(
         self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
@@ -337,12 +346,19 @@ class Committer:
         self._loop.call_soon(self._resume, waiting, result, send)
 
     def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
+        if self._trouble is not None:
+            # What has happened outside must be written down: it waits for the disk.
+            self._parked.append((waiting, result, send))
+            return
         try:
             outcome = waiting.finish(result)
         except Exception as error:  # noqa: BLE001 - the client is told that nobody knows
             self._owner.defect(error)
             self._deliver(None, send)
             return
+        if waiting.hashing and isinstance(outcome, Answer):
+            right = outcome.error is None
+            self._hashers.learn(waiting.caller, waiting.name, right=right)
         self.submit(outcome, send)
 
     async def drain(self) -> None:
@@ -356,7 +372,8 @@ class Committer:
         """Let the writer finish what it has and stop; call after the last answer."""
         self._queue.put(None)
         self._thread.join(CLOSE_SECONDS)
-        self._work.pool.shutdown(wait=False, cancel_futures=True)
+        self._hashers.close()
+        self._work.close()
         self._effects.pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -9,8 +9,10 @@ reads nothing is read no further. Where a request ends is the parser's to say: b
 back from it, and rewritten only where it is about to begin a request.
 """
 
+import _ssl
 import asyncio
 import re
+from itertools import islice
 from typing import Any, Final, cast
 
 from ironkeep.api import wire
@@ -22,7 +24,7 @@ from ironkeep.core.errors import InvalidRequest, IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.cidr import remote_of
-from ironkeep.kernel.peer import Peer
+from ironkeep.kernel.peer import MAX_CHAIN, Peer
 from ironkeep.kernel.plugin import Request
 
 HEAD_SECONDS: Final = 10.0
@@ -48,6 +50,7 @@ _OPERATIONS: Final = {
 _VERB: Final = re.compile(rb"[A-Z]{1,16}(?:$| )")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED: Final = re.compile(rb"\r\ntransfer-encoding", re.IGNORECASE)
+_DER: Final = _ssl.ENCODING_DER
 _END: Final = b"\r\n\r\n"
 _LIST: Final = b"LIST "
 _LINK: Final = b"LINK "
@@ -56,6 +59,8 @@ _LINK: Final = b"LINK "
 
 class Protocol(Strict):
     """One connection. Its clock is read when bytes arrive; `sweep` closes what takes too long."""
+
+    most = MAX_CONNECTIONS
 
     def __init__(self, service: Service, heads: Heads, **rest: Any) -> None:
         super().__init__(**rest)
@@ -87,7 +92,7 @@ class Protocol(Strict):
         if self._secure:
             self._peer = _peer_of(transport)
         self._began = self._heard = self.loop.time()
-        if not self.admitted(MAX_CONNECTIONS):
+        if not self.admitted(self.most):
             self._refuse(503, "too many connections: try again shortly")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -307,6 +312,20 @@ def _peer_of(transport: asyncio.BaseTransport) -> Peer | None:
     if not certificate:
         return None
     try:
-        return Peer.of(certificate)
+        return Peer.of(certificate, _chain_of(tls))
     except InvalidRequest:
         return None  # verified, and yet not to be read: nobody we know
+
+
+def _chain_of(tls: Any) -> tuple[bytes, ...]:
+    """Return the unverified certificates that were sent after the client's own, some `MAX_CHAIN`.
+
+    Python 3.13 has a method for it, the versions before have it on the inner object.
+    """
+    if hasattr(tls, "get_unverified_chain"):
+        chain = tls.get_unverified_chain()
+    else:
+        inner = getattr(tls, "_sslobj", None)
+        chain = inner.get_unverified_chain() if inner is not None else None
+    found = (each if isinstance(each, bytes) else each.public_bytes(_DER) for each in chain or ())
+    return tuple(islice(found, 1, 1 + MAX_CHAIN))

@@ -2,25 +2,23 @@
 
 import asyncio
 import contextlib
-import resource
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
 
+from ironkeep.api import tls
 from ironkeep.api.asgi import App, Pages
 from ironkeep.api.head import Heads
-from ironkeep.api.protocol import MAX_CONNECTIONS, Protocol
+from ironkeep.api.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
 from ironkeep.api.service import Service
 from ironkeep.config import Listener
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import InvalidRequest, Unavailable
 
 BACKLOG: Final = 2_048
 """Connections that may wait for accept."""
-SPARE_FILES: Final = 256
-"""Descriptors for everything that is no connection: the database, the journal, connectors."""
 GRACE_SECONDS: Final = 5
 """What requests under way get to finish when the server is told to stop."""
 KEEP_ALIVE_SECONDS: Final = 120
@@ -36,7 +34,32 @@ _SILENT: Final[dict[str, Any]] = {
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to its owner: there may be several in one process."""
+    """A server that leaves signals to its owner: there may be several in one process.
+
+    A handshake has its own deadline, that of a request's head: a connection that never ends one
+    takes a descriptor and is not counted among the others.
+    """
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on the one socket that there is."""
+        assert sockets is not None
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def connect() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+                config=config, server_state=self.server_state, app_state={}, _loop=loop
+            )
+            return protocol
+
+        server = await loop.create_server(
+            connect,
+            sock=sockets[0],
+            ssl=config.ssl,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=HEAD_SECONDS if config.ssl else None,
+        )
+        self.servers = [server]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -48,15 +71,23 @@ class Servers:
     """All listeners of one process."""
 
     def __init__(
-        self, service: Service, listeners: Sequence[Listener], pages: Pages | None = None
+        self,
+        service: Service,
+        listeners: Sequence[Listener],
+        pages: Pages | None = None,
+        connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._servers: Final[list[tuple[_Server, socket.socket]]] = []
-        app, protocol = App(service, pages), protocol_of(service)
+        self._listeners: Final[list[Listener]] = []
+        app = App(service, pages)
+        # Each listener counts its own.
+        protocol = protocol_of(service, max(1, connections // max(1, len(listeners))))
         for listener in listeners:
             config = configure(app, protocol)
             if listener.tls:
-                config.ssl = tls_context(listener)
+                config.ssl = tls.tls_context(listener)
             self._servers.append((_Server(config), bind(listener)))
+            self._listeners.append(listener)
 
     @property
     def addresses(self) -> list[str]:
@@ -64,17 +95,33 @@ class Servers:
         return [url_of(sock, tls=server.config.ssl is not None) for server, sock in self._servers]
 
     def trust(self, certificate: bytes) -> None:
-        """Accept client certificates of this CA (DER) in handshakes from now on.
+        """Ask for client certificates from now on; where only some are taken, take this CA's (DER).
 
-        Before the first one none is asked for, so a client that shows one all the same gets in, as
-        with Vault. From then on OpenSSL ends the handshake of one that it cannot verify.
+        Before the first one none is asked for: a browser shows its people a choice of theirs.
         """
         for server, _ in self._servers:
             context = server.config.ssl
             if context is not None:
                 context.load_verify_locations(cadata=certificate)
                 if context.verify_mode is ssl.CERT_NONE:
-                    context.verify_mode = ssl.CERT_OPTIONAL
+                    tls.ask_for_any_certificate(context)
+
+    def reload(self, say: Callable[[str], None]) -> None:
+        """Show the certificates that are in the listeners' files now; what is broken is said.
+
+        Connections go on as they are, and a listener whose files are broken goes on with the old.
+        """
+        for listener, (server, sock) in zip(self._listeners, self._servers, strict=True):
+            context = server.config.ssl
+            if context is None:
+                continue
+            host, port = sock.getsockname()[:2]
+            try:
+                tls.load(context, listener)
+            except InvalidRequest as error:
+                say(f"{host}:{port} goes on with the certificate that it has: {error}")
+            else:
+                say(f"{host}:{port} shows the certificate of {listener.cert_file}")
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -122,12 +169,14 @@ def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
     return config
 
 
-def protocol_of(service: Service) -> type[Protocol]:
+def protocol_of(service: Service, connections: int = MAX_CONNECTIONS) -> type[Protocol]:
     """Return the protocol with what uvicorn, which makes the connections, does not know."""
     heads = Heads(service.callers)
 
     class Connection(Protocol):
         """A connection to one service."""
+
+        most = connections
 
         def __init__(self, **rest: Any) -> None:
             super().__init__(service, heads, **rest)
@@ -146,18 +195,8 @@ def host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def raise_file_limit() -> None:
-    """Let this process have as many connections as we allow, if the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + SPARE_FILES
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def bind(listener: Listener) -> socket.socket:
-    """Return a listening socket; raise InvalidRequest saying why the address cannot be had."""
+    """Return a listening socket; raise Unavailable saying why the address cannot be had."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -167,24 +206,5 @@ def bind(listener: Listener) -> socket.socket:
     except OSError as error:
         sock.close()
         where = host_and_port(listener.host, listener.port)
-        raise InvalidRequest(f"cannot listen on {where}: {error}") from None
+        raise Unavailable(f"cannot listen on {where}: {error}") from None
     return sock
-
-
-def tls_context(listener: Listener) -> ssl.SSLContext:
-    """Return the server side of TLS 1.3 and, unless forbidden, 1.2 with forward secrecy."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = (
-        ssl.TLSVersion.TLSv1_3 if listener.min_version == "tls13" else ssl.TLSVersion.TLSv1_2
-    )
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    try:
-        context.load_cert_chain(str(listener.cert_file), str(listener.key_file))
-        if listener.client_ca_file is not None:
-            context.load_verify_locations(str(listener.client_ca_file))
-            required = listener.require_client_cert
-            context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"cannot load the listener's certificate or key: {error}") from None
-    return context

@@ -14,11 +14,12 @@ from ironkeep.api.callers import Callers
 from ironkeep.api.committer import Committer
 from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
-from ironkeep.core.errors import IronkeepError
+from ironkeep.core.errors import IronkeepError, Unavailable
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.plugin import Request
+from ironkeep.kernel.standing import STANDING
 
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 STRICT: Final[Header] = (
@@ -67,6 +68,8 @@ class Service:
 
     def submit(self, request: Request, send: Callable[[Answer | None], None]) -> None:
         """Execute request now; call send when its answer may leave, with None when it is lost."""
+        if request.path in STANDING:
+            send = self._or_standing(request, send)
         try:
             self._committer.require_room()
             outcome = self._pipeline.handle(request)
@@ -74,6 +77,21 @@ class Service:
             send(self._failed(error))
             return
         self._committer.submit(outcome, send)
+
+    def _or_standing(
+        self, request: Request, send: Callable[[Answer | None], None]
+    ) -> Callable[[Answer | None], None]:
+        """Return send for a question about the server's state, answered also without the disk."""
+
+        def answer(usual: Answer | None) -> None:
+            if usual is None or usual.error is Unavailable:
+                try:
+                    usual = self._pipeline.standing(request) or usual
+                except Exception as error:  # noqa: BLE001 - then the usual answer has to do
+                    self.defect(error)
+            send(usual)
+
+        return answer
 
     def _failed(self, error: Exception) -> Answer:
         """Return the answer to a request that the pipeline did not take or could not journal."""

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import uvicorn
 
-from ironkeep.api.server import bind, tls_context, url_of
+from ironkeep.api import tls
+from ironkeep.api.server import bind, url_of
 from ironkeep.api.service import Rendered, message as response
 from ironkeep.api.strict import MAX_HEAD, Strict
 from ironkeep.api.witness import WitnessApp
@@ -146,5 +147,5 @@ def _configure(app: WitnessApp, listener: Listener) -> uvicorn.Config:
     )
     config.load()
     if listener.tls:
-        config.ssl = tls_context(listener)
+        config.ssl = tls.tls_context(listener)
     return config

@@ -22,6 +22,7 @@ import msgspec
 from ironkeep.core.errors import (
     InvalidCredentials,
     InvalidRequest,
+    IronkeepError,
     NotFound,
     Unavailable,
 )
@@ -122,17 +123,18 @@ def login(call: Call, given: PasswordInput) -> Suspend:
 
     def resume(later: Call, matched: Any) -> Response:
         if isinstance(matched, Exception):
-            raise _overloaded()
+            raise _overloaded(matched)
         return _finish_login(later, name, expected, matched=matched is True)
 
-    return Suspend(_verification(expected, password), resume)
+    return Suspend(_verification(expected, password), resume, hashing=True)
 
 
 def _verification(expected: str, password: Secret) -> Callable[[], bool]:
     def matches() -> bool:
         try:
             return HASHER.verify(expected, password.reveal())
-        except argon2.exceptions.VerificationError:
+        except argon2.exceptions.VerifyMismatchError:
+            # Any other error is no answer: without memory a right password fails too.
             return False
 
     return matches
@@ -180,7 +182,7 @@ def write_user(call: Call, given: UserInput) -> Response | Suspend:
     def resume(later: Call, hashed: Any) -> Response:
         return _save(later, name, given, _hash_of(hashed))
 
-    return Suspend(_hashing(call, given.password), resume)
+    return Suspend(_hashing(call, given.password), resume, hashing=True)
 
 
 def write_password(call: Call, given: PasswordInput) -> Suspend:
@@ -196,7 +198,7 @@ def write_password(call: Call, given: PasswordInput) -> Suspend:
             raise InvalidRequest("username does not exist")
         return _save(later, name, TokenParamsInput(), _hash_of(hashed))
 
-    return Suspend(_hashing(call, given.password), resume)
+    return Suspend(_hashing(call, given.password), resume, hashing=True)
 
 
 def write_policies(call: Call, given: PoliciesInput) -> Response:
@@ -243,7 +245,7 @@ def _hashing(call: Call, password: Secret) -> Callable[[], str]:
 
 def _hash_of(hashed: Any) -> str:
     if isinstance(hashed, Exception):
-        raise _overloaded()
+        raise _overloaded(hashed)
     return str(hashed)
 
 
@@ -322,7 +324,10 @@ def _failed() -> InvalidCredentials:
     return InvalidCredentials("invalid username or password")
 
 
-def _overloaded() -> Unavailable:
+def _overloaded(error: Exception) -> IronkeepError:
+    """Return why a password was not looked at: it is neither right nor wrong."""
+    if isinstance(error, IronkeepError):
+        return error
     return Unavailable("the password could not be hashed: try again, and check the free memory")
 
 

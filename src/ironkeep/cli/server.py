@@ -5,11 +5,12 @@ import ipaddress
 from pathlib import Path
 from typing import Final
 
+from ironkeep.adapters import log
 from ironkeep.adapters.memory_guard import forbid_dumps
 from ironkeep.app import Server
 from ironkeep.cli import dev
 from ironkeep.cli.command import Command, Context
-from ironkeep.cli.exits import OK
+from ironkeep.cli.exits import OK, UNAVAILABLE
 from ironkeep.cli.terminal import Terminal
 from ironkeep.cli.version import version_text
 from ironkeep.config import Config, environment, load
@@ -40,7 +41,14 @@ def _server(context: Context) -> int:
             terminal.say("It is sealed: run `ironkeep operator unseal`.")
 
     server.serve(ready)
-    return OK
+    return _ended(server)
+
+
+def _ended(server: Server) -> int:
+    """Return the exit code of a server that was stopped, and say what it could not write."""
+    for text in server.unwritten:
+        log.say(text)
+    return UNAVAILABLE if server.unwritten else OK
 
 
 def _develop(args: argparse.Namespace, terminal: Terminal) -> int:
@@ -66,7 +74,7 @@ def _develop(args: argparse.Namespace, terminal: Terminal) -> int:
         )
 
     server.serve(ready)
-    return OK
+    return _ended(server)
 
 
 def _describe(terminal: Terminal, config: Config, addresses: list[str]) -> None:

@@ -25,7 +25,7 @@ def _status(context: Context) -> int:
         render.as_json(terminal, status)
     else:
         render.pairs(terminal, _shown(status))
-    return SEALED if status.get("sealed") else OK
+    return SEALED if status.get("sealed") or status.get("failure") else OK
 
 
 def _shown(status: dict[str, Any]) -> dict[str, Any]:
@@ -44,12 +44,15 @@ def _shown(status: dict[str, Any]) -> dict[str, Any]:
         "cluster_name": "Cluster Name",
         "cluster_id": "Cluster ID",
         "audit_epoch": "Audit Epoch",
+        "failure": "Failure",
     }
-    return rows | {label: status[key] for key, label in names.items() if key in status}
+    rows |= {label: status[key] for key, label in names.items() if key in status}
+    problems = status.get("problems") or []
+    return rows | ({"Problems": "; ".join(map(str, problems))} if problems else {})
 
 
 STATUS: Final = Command(
-    "Print whether the server is sealed. Exit code: 0 unsealed, 2 sealed, 1 not known.",
+    "Print whether the server serves. Exit code: 0 unsealed, 2 sealed or failed, 1 not known.",
     _status,
     examples="  $ ironkeep status\n  $ ironkeep status -format=json",
 )

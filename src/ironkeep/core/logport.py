@@ -5,7 +5,25 @@ open LogFiles is the one writer of its directory: a second one is refused. Every
 OSError; what it was to do may then have happened or not, in whole or in part.
 """
 
-from typing import Protocol
+import errno
+from typing import Final, Protocol
+
+PASSING: Final = frozenset(
+    {
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR,
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
+    }
+)  # fmt: skip
+"""Refusals that say why, and end when that is mended: no descriptor, no memory, no right, no room.
+
+The kernel has not lost anything that it had taken. What was to be written is written again whole,
+over what there may be of it. Any other failure, EIO above all, may have dropped what came before.
+"""
+
+
+def is_passing(error: OSError) -> bool:
+    """Return whether the same call may be made again when its cause is mended."""
+    return error.errno in PASSING
 
 
 class LogFiles(Protocol):
@@ -53,6 +71,10 @@ class LogFiles(Protocol):
 
     def sync(self, name: str) -> None:
         """Make what was written to a file durable."""
+        ...
+
+    def free(self) -> int:
+        """Return the bytes that the disk still has room for."""
         ...
 
     def require_linked(self, name: str) -> None:

@@ -47,8 +47,13 @@ class Waiting:
     """Something that waits for `work`: run it on a worker, then call `finish` with what came of it.
 
     With a receipt the work is an effect: it starts only when the batch of that receipt is durable.
+    `hashing` work takes argon2's memory. Turns are given fairly by `caller`, the network that it
+    comes from, and by `name`, what it asks for.
     """
 
     work: Callable[[], Any]
     finish: Callable[[Any], "Answer | Waiting"]
     receipt: Receipt | None = None
+    hashing: bool = False
+    caller: str = ""
+    name: str = ""

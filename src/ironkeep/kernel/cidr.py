@@ -13,6 +13,9 @@ from ironkeep.core.errors import InvalidRequest
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+SITE_BITS: Final = 64
+"""Of an IPv6 address: one site has at least so many (RFC 6177), and changes the rest at will."""
+
 
 _MAPPED_BITS: Final = 96
 """The length of ::ffff:0:0/96, where the mapped addresses are (RFC 4291, 2.5.5.2)."""
@@ -118,3 +121,13 @@ def parse_address(remote: str) -> Address | None:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def network_of(remote: str) -> str:
+    """Return what counts as one place that remote comes from: an IPv4 address, an IPv6 /64."""
+    address = parse_address(remote)
+    if address is None:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((int(address), SITE_BITS), strict=False))
+    return str(address)

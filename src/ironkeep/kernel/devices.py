@@ -160,6 +160,12 @@ class Devices:
             return None
         return record
 
+    def named(self, tx: Tx, peer: Peer | None, now_ns: int) -> DeviceId:
+        """Return the device that a certificate of the device authority names; "" for none."""
+        if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
+            return DeviceId("")
+        return peer.device
+
     def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> str:
         """Return why a token may not be used from there; "" when it may.
 

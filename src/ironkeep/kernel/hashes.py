@@ -37,9 +37,9 @@ class HashTree:
 
     def save(self) -> tuple[int, bytes]:
         """Make the files hold what was added durably; return the size and the root hash of that."""
-        before, whole = self._saved.size, list[list[bytes]]()
-        while self._fresh:
-            levels, self._saved = self._fresh.popleft()
+        # Nothing is forgotten before it is durable: a save that failed is made again whole.
+        before, whole, fresh = self._saved.size, list[list[bytes]](), tuple(self._fresh)
+        for levels, _ in fresh:
             whole.extend([] for _ in range(len(levels) - len(whole)))
             for level, hashes in enumerate(levels):
                 whole[level] += hashes
@@ -48,6 +48,10 @@ class HashTree:
                 at = (before >> (TILE_HEIGHT * level)) * HASH_SIZE
                 self._files.write(_name(level), at, b"".join(hashes))
                 self._files.sync(_name(level))
+        if fresh:
+            self._saved = fresh[-1][1]
+            for _ in fresh:
+                self._fresh.popleft()
         return self._saved.size, self._saved.root()
 
     def root_at(self, size: int) -> bytes:

@@ -99,6 +99,9 @@ class House(Gate):
     barrier: Barrier | None = None
     reader: AuditReader | None = None
     failure = ""
+    trouble = ""
+    warnings: tuple[str, ...] = ()
+    client_cas: tuple[bytes, ...] = ()
 
     def __init__(
         self,

@@ -12,6 +12,8 @@ The invariants, each of which protects the log from being killed by its own serv
 (4) One writer: the files are locked, frames go to disk strictly in order.
 (5) A failed write or sync is final. The kernel may have dropped the pages, so a second sync that
     succeeds would mean nothing: the journal refuses everything until a restart has read the disk.
+    Only what the kernel refused to begin (`core.logport.PASSING`: no room, no descriptor, no right)
+    may be tried again, whole, once the caller has forgotten or drained what was open.
 (6) A run key seals an index once. Forgetting a batch therefore forgets the key.
 """
 
@@ -27,7 +29,7 @@ import msgspec
 from ironkeep.core.errors import IntegrityError, TooLarge, Unavailable
 from ironkeep.core.event import Entry, encode
 from ironkeep.core.leaf import KEY_SIZE, MAX_BODY, LeafKey, wrap_key
-from ironkeep.core.logport import LogFiles
+from ironkeep.core.logport import LogFiles, is_passing
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.frame import (
@@ -86,6 +88,7 @@ class Journal:
         self.log: Final = Log(self.origin, wal, tree, heads)
         self.next_index = wal.size
         self.failed: OSError | None = None
+        self._refused = False
         self._files: Final = files
         self._entropy: Final = entropy
         self._signer: Final = signer
@@ -164,8 +167,8 @@ class Journal:
     def write(self, frame: Frame) -> None:
         """Make frame durable; frames come strictly in order. Called on the writer thread.
 
-        An OSError is final: `failed` is set, and whether the frame is on the disk is for the next
-        start to find out.
+        An OSError that is not passing is final: `failed` is set, and whether the frame is on the
+        disk is for the next start to find out. After a passing one, `discard`.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
@@ -174,7 +177,7 @@ class Journal:
         try:
             self._wal.append(frame)
         except OSError as error:
-            self.failed = error
+            self._failed_by(error)
             raise
 
     def written(self, frame: Frame) -> None:
@@ -241,14 +244,14 @@ class Journal:
         """Sign the durable size; return the note, or None if nothing came since the last one.
 
         The order is the safety: hashes durable, then `signed` durable, then published. A failure on
-        the way is final, like that of a write.
+        the way is as that of a write; after a passing one the next call does all of it again.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
         try:
             return self._checkpoint()
         except OSError as error:
-            self.failed = error
+            self._failed_by(error)
             raise
 
     def add_cosignatures(self, checkpoint: Checkpoint, signatures: Iterable[Signature]) -> bytes:
@@ -273,15 +276,30 @@ class Journal:
     def seal_segments(self) -> bool:
         """Take space ahead and move finished segments into bundles; return whether more is waiting.
 
-        A full disk first costs the reserve (`disk_full` turns true). Any other failure is final.
+        A full disk first costs the reserve (`disk_full` turns true). Failures are as in `write`.
         """
         head = self._heads.published
         try:
             self._wal.prepare()
             return self._wal.seal(head.checkpoint.size if head else 0)
         except OSError as error:
-            self.failed = error
+            self._failed_by(error)
             raise
+
+    def require_room(self) -> None:
+        """After a write that was refused, raise OSError until the largest frame has a place.
+
+        `seal_segments` takes one when it can be had.
+        """
+        if self._refused:
+            self._wal.require_room()
+            self._refused = False
+
+    def _failed_by(self, error: OSError) -> None:
+        """Fail for good, unless the cause of error can pass."""
+        self._refused = True
+        if not is_passing(error):
+            self.failed = error
 
     @property
     def disk_full(self) -> bool:
@@ -289,12 +307,18 @@ class Journal:
         return self._wal.disk_full
 
     def check_files(self) -> None:
-        """Fail the journal if its open file was moved or deleted; call about once a second."""
+        """Fail the journal if its open file was moved or deleted; call about once a second.
+
+        Raise OSError when that cannot be seen now; a passing cause is not final.
+        """
         try:
             self._wal.require_linked()
-        except OSError as error:
+        except FileNotFoundError as error:
             self.failed = error
             raise Unavailable("the journal's file was moved or deleted while in use") from error
+        except OSError as error:
+            self._failed_by(error)
+            raise
 
     def close(self) -> None:
         """Let go of the files; what is durable stays."""
@@ -359,6 +383,6 @@ class Journal:
                 self._files.replace(PUBLISHED, data)
                 self._heads.published = head
         except OSError as error:
-            self.failed = error
+            self._failed_by(error)
             raise
         return data

@@ -86,6 +86,11 @@ class Ledger:
         """Forget the keys once the batch that is open now, the last to need them, is closed."""
         self._dropping = True
 
+    @property
+    def failure(self) -> OSError | None:
+        """Return why the journal can never be written again before a restart, if so."""
+        return self._journal.failed
+
     def has_open_batch(self) -> bool:
         """Whether something was executed that no closed batch holds."""
         return self._journal.has_open_batch() or self._state.has_open_batch()
@@ -156,13 +161,15 @@ class Ledger:
         """After a failed persist: learn what became of it and bring both sides into step.
 
         What was not answered is forgotten, or turns out to have happened. Raise Unavailable when
-        the journal itself failed: then only a restart helps.
+        the journal itself failed: then only a restart helps. Raise OSError or MemoryError while
+        the cause lasts: nothing may be executed until another call succeeds.
         """
         self._state.reset()
         self._journal.discard()
         if self._journal.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
         self.catch_up()
+        self._journal.require_room()
         if self.accounts is not None:
             self.open(self.accounts.set_hash, self.accounts.ciphers)
         self.on_recovered()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
-from ironkeep.kernel.peer import Peer
+from ironkeep.kernel.peer import Peer, vouched
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.token import TokenSpec
 from ironkeep.kernel.token_params import TokenParams
@@ -57,13 +57,23 @@ def bound(call: Call, spec: TokenSpec, rule: str) -> TokenSpec:
     Raise PermissionDenied when rule is `REQUIRED` and there is none, or as `is_device`.
     """
     peer = call.request.peer
+    if rule == REQUIRED and (peer is None or not _is_vouched(call, peer)):
+        raise PermissionDenied(
+            "this role gives tokens only over a connection with a client certificate of a CA that "
+            "the vault trusts"
+        )
     if peer is None:
-        if rule == REQUIRED:
-            raise PermissionDenied(
-                "this role gives tokens only over a connection with a client certificate"
-            )
         return spec
     return spec if is_device(call, peer) else replace(spec, peer=peer.key)
+
+
+def _is_vouched(call: Call, peer: Peer) -> bool:
+    """Return whether a CA of a listener, of a role or of devices vouches for a certificate.
+
+    Anybody has a certificate of their own making: that the key is held says nothing of who it is.
+    """
+    authorities = (*call.house.client_cas, *call.house.devices.trusted(call.account))
+    return vouched(peer, authorities, call.now_ns)
 
 
 def is_device(call: Call, peer: Peer) -> bool:

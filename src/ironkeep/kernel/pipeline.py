@@ -38,11 +38,13 @@ from ironkeep.kernel import fields, reply
 from ironkeep.kernel.admission import ask, check_names, operation_of, sees
 from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.approvals import UNWRAP
+from ironkeep.kernel.cidr import network_of
 from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
 from ironkeep.kernel.plugin import Call, Request, Response, Suspend
 from ironkeep.kernel.routing import SYS
+from ironkeep.kernel.standing import refused_by_machine, standing
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session, TokenRecord
 
@@ -71,6 +73,10 @@ class Pipeline:
         except PermissionDenied:
             return False
         return True
+
+    def standing(self, request: Request) -> Answer | None:
+        """Answer a question about the server's own state without an entry: see its module."""
+        return standing(self._house, request)
 
     def _run(
         self,
@@ -101,6 +107,9 @@ class Pipeline:
             receipt = house.record(entry, known=matters)
         except IronkeepError as error:
             return self._refuse(request, trace, account, error)
+        except (OSError, MemoryError) as error:
+            # The machine, not the caller and not the code: the database could not be read, say.
+            return self._refuse(request, trace, account, refused_by_machine(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours
             # The caller learns nothing, the journal the class of the error; the writes are dropped.
             house.on_defect(trace.request_id, error)
@@ -307,7 +316,8 @@ class Pipeline:
         def finish(result: Any) -> Answer | Waiting:
             return self._run(request, trace.request_id, lambda call: suspend.resume(call, result))
 
-        return Waiting(suspend.work, finish, receipt)
+        at, name = network_of(request.remote), request.path.casefold()
+        return Waiting(suspend.work, finish, receipt, suspend.hashing, at, name)
 
     def _finish(
         self, request: Request, trace: Trace, inner: Tx, response: Response

@@ -174,12 +174,14 @@ class Suspend:
     `work` runs on a worker thread and touches nothing of the kernel. `resume` runs in a transaction
     of its own with work's result, or with the exception that it raised. With `durable`, work starts
     only when this request's writes and entry are durable: that is how an intent precedes its
-    effect. A crash in between leaves the intent, for the tick to reconcile.
+    effect. A crash in between leaves the intent, for the tick to reconcile. `hashing` is work that
+    takes argon2's memory: no more of it runs at once than the machine has room for.
     """
 
     work: Callable[[], Any]
     resume: Callable[["Call", Any], "Response | Suspend"]
     durable: bool = False
+    hashing: bool = False
 
 
 Handler = Callable[..., Response | Suspend]

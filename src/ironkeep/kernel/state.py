@@ -71,6 +71,7 @@ class State:
         self._storage: Final = storage
         self._cache: dict[bytes, Row] = {}
         self._cached_bytes = 0
+        self.cache_bytes = CACHE_BYTES
         self._dirty = Overlay()
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
@@ -103,7 +104,7 @@ class State:
         before = self._cache.get(key)
         self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
         self._cache[key] = row
-        if len(self._cache) > CACHE_ROWS or self._cached_bytes > CACHE_BYTES:
+        if len(self._cache) > CACHE_ROWS or self._cached_bytes > self.cache_bytes:
             for old in list(self._cache)[: (len(self._cache) + 1) // 2]:
                 self._cached_bytes -= len(self._cache.pop(old).value)
 

@@ -12,10 +12,11 @@ Leaves below the first segment's first index are read from bundles, the others f
 import errno
 from array import array
 from bisect import bisect_right
+from contextlib import suppress
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.logport import LogFiles
+from ironkeep.core.logport import LogFiles, is_passing
 from ironkeep.kernel.frame import (
     FRAME_HEADER,
     GENESIS,
@@ -103,6 +104,9 @@ class Wal:
         self._sealed = -(-segments[0].first // TILE_WIDTH)
         self.digest = digest
         self.disk_full = False
+        self._rotating = False
+        self._torn = 0
+        self._sealed_files: Final[list[str]] = []
 
     @property
     def size(self) -> int:
@@ -117,9 +121,15 @@ class Wal:
     def append(self, frame: Frame) -> None:
         """Make frame durable, next in order; OSError leaves it unknown whether it is."""
         current = self._segments[-1]
-        if current.offset + len(frame.data) > current.capacity:
+        if self._torn:
+            # The frame before was given up, and may lie there whole: a start would believe it.
+            self._files.write_through(current.name, current.offset, bytes(self._torn))
+            self._torn = 0
+        if self._rotating or current.offset + len(frame.data) > current.capacity:
             current = self._rotate(len(frame.data))
+        self._torn = len(frame.data)
         self._files.write_through(current.name, current.offset, frame.data)
+        self._torn = 0
         # The chain first: `size` tells other threads that the frame is there.
         self.digest = frame.digest
         current.add(frame)
@@ -133,7 +143,10 @@ class Wal:
         else:
             self._allocate(_TAKEN, capacity)
         self._files.write_through(_TAKEN, 0, segment_header(first, self.digest, self._origin))
+        # If this fails the file may be there all the same: nothing may follow in the one before.
+        self._rotating = True
         self._files.rename(_TAKEN, segment_name(first))
+        self._rotating = False
         segment = Segment(first, capacity)
         # Changed in place, for `seal` takes from the other end of the list at the same time.
         if self._segments[-1].first == first:
@@ -149,26 +162,49 @@ class Wal:
     def prepare(self) -> None:
         """Take the next segment's space ahead, so that the writer need not wait for it.
 
-        Takes the reserve's space first, and gives it up again when the disk is full: `disk_full`
-        then stays true until a restart, and what is left is for the last entries.
+        Then the reserve's, which is given up again when the disk is full: `disk_full` is true from
+        then on, and what is left is for the last entries, until there is room for both again.
         """
-        if not self.disk_full and RESERVE not in self._files.names(""):
-            self._allocate(_DRAFT, _RESERVE_SEGMENTS * self._segment_bytes)
-            self._files.rename(_DRAFT, RESERVE)
         if not self._has_spare():
             self._allocate(_DRAFT, self._segment_bytes)
             self._files.rename(_DRAFT, _SPARE)
+        reserve = _RESERVE_SEGMENTS * self._segment_bytes
+        if RESERVE in self._files.names(""):
+            return
+        # As much again stays free: a reserve that fills the disk would be given up at once.
+        self.disk_full = self._files.free() < 2 * reserve
+        if not self.disk_full:
+            self._take(_DRAFT, reserve)
+            self._files.rename(_DRAFT, RESERVE)
+
+    def require_room(self) -> None:
+        """Raise OSError unless the largest frame has a place, here or in the spare segment."""
+        current = self._segments[-1]
+        if current.offset + MAX_FRAME_BYTES > current.capacity and not self._has_spare():
+            raise OSError(errno.ENOSPC, "No space left on the disk of the journal")
 
     def _allocate(self, name: str, length: int) -> None:
-        """Allocate a file; when the disk is full, give up the reserve for it, once."""
+        """Allocate a file; when the disk is full, give up the reserve for it."""
+        try:
+            self._take(name, length)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            self.disk_full = True
+            if RESERVE not in self._files.names(""):
+                raise
+            self._files.remove(RESERVE)
+            self._take(name, length)
+
+    def _take(self, name: str, length: int) -> None:
+        """Allocate a file, or leave no part of it: a half one would take the last room there is."""
         try:
             self._files.allocate(name, length)
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or self.disk_full:
-                raise
-            self.disk_full = True
-            self._files.remove(RESERVE)
-            self._files.allocate(name, length)
+            if is_passing(error):
+                with suppress(OSError):
+                    self._files.remove(name)
+            raise
 
     def seal(self, signed: int) -> bool:
         """Move leaves of finished segments into bundles; return whether more is waiting.
@@ -176,6 +212,7 @@ class Wal:
         A segment goes when all its leaves are below signed, the size of the last signed checkpoint,
         and every bundle that holds one of them is full and durable.
         """
+        self._remove_sealed()
         written = 0
         waiting = self._segments[-1].first // TILE_WIDTH - self._sealed
         while len(self._segments) > 1:
@@ -191,8 +228,15 @@ class Wal:
                 self._sealed += 1
                 written += 1
             del self._segments[0]
-            self._files.remove(segment.name)
+            self._sealed_files.append(segment.name)
+            self._remove_sealed()
         return False
+
+    def _remove_sealed(self) -> None:
+        """Delete sealed segments in order: one that stayed would leave a gap before the next."""
+        while self._sealed_files:
+            self._files.remove(self._sealed_files[0])
+            del self._sealed_files[0]
 
     def leaves(self, first: int, last: int) -> list[bytes]:
         """Return the leaves [first, last), which must be durable."""

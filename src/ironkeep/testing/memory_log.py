@@ -52,12 +52,16 @@ class MemoryLogFiles:
         self._fail_at = -1
         self._fault = Fault.NOT_PERSISTED
         self._torn: int | None = None
+        self._errno = errno.EIO
 
-    def fail(self, call: int, fault: Fault, *, torn: int | None = None) -> None:
-        """Let the changing call number `call` (0 is the next one) raise EIO.
+    def fail(
+        self, call: int, fault: Fault, *, torn: int | None = None, number: int = errno.EIO
+    ) -> None:
+        """Let the changing call number `call` (0 is the next one) raise an OSError, EIO by default.
 
         With torn, a write_through leaves that many bytes of its data on the disk.
         """
+        self._errno = number
         self._fail_at = len(self.calls) + call
         self._fault = fault
         self._torn = torn
@@ -136,6 +140,13 @@ class MemoryLogFiles:
             self._disk.synced.pop(name, None)
         self._end()
 
+    def free(self) -> int:
+        """Return what is left of the capacity; see LogFiles."""
+        capacity = self._disk.capacity
+        if capacity is None:
+            return 1 << 60
+        return capacity - sum(map(len, self._disk.files.values()))
+
     def require_linked(self, name: str) -> None:
         """Raise OSError unless the open file is still at its name; see LogFiles."""
         if self._open.get(name) is not self._file(name):
@@ -155,7 +166,7 @@ class MemoryLogFiles:
     def _end(self) -> None:
         """Raise if this is the call that was to fail."""
         if self._failing:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
+            raise OSError(self._errno, os.strerror(self._errno))
 
     @property
     def _failing(self) -> bool:

@@ -88,6 +88,16 @@ def status_of(house: House) -> dict[str, Any]:
         "recovery_seal": status.recovery_seal,
         "storage_type": "sqlite",
         "audit_epoch": split_origin(house.journal.origin)[1],
+        **_complaints(house),
+    }
+
+
+def _complaints(house: House) -> dict[str, Any]:
+    """Return why the vault does not serve, and what an operator should see to; {} as a rule."""
+    why = house.failure or house.trouble
+    return {
+        **({"failure": why} if why else {}),
+        **({"problems": list(house.warnings)} if house.warnings else {}),
     }
 
 
@@ -142,6 +152,7 @@ def health(call: Call) -> Response:
             "audit_epoch": split_origin(house.journal.origin)[1],
             **({"cluster_name": house.settings.cluster_name} if serving else {}),
             **({"cluster_id": cluster_id(house)} if serving else {}),
+            **_complaints(house),
         }
     )
 

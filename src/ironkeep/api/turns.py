@@ -1,0 +1,127 @@
+"""Whose turn it is: a bounded queue that is fair by address and by name.
+
+Each waiting item has two keys, where it comes from and what it is about. Every other turn goes to
+the next address, the ones between to the next name. So one address that guesses for many names, and
+many addresses that guess for one name, both cost everybody else no more than one more turn: an
+address, or a name, gets one item done a round, however many it has waiting.
+
+Who was here before, and was found right, does not stand behind strangers who look the same from
+outside: a pair of address and name that succeeded gets every other turn, until it fails once.
+
+When the queue is full, the newest item of the longest line gives way to one of a shorter line.
+"""
+
+from typing import Final, Generic, TypeVar
+
+MAX_KNOWN: Final = 4_096
+"""Pairs of address and name that are remembered, about 200 bytes each; the oldest goes first."""
+
+T = TypeVar("T")
+
+_Line = dict[int, None]
+
+
+class _Lines:
+    """Items by one key, and within it by the other; the next one is of the key that waited most."""
+
+    def __init__(self) -> None:
+        self._lines: Final[dict[str, dict[str, _Line]]] = {}
+        self.counts: Final[dict[str, int]] = {}
+
+    def add(self, outer: str, inner: str, number: int) -> None:
+        self._lines.setdefault(outer, {}).setdefault(inner, {})[number] = None
+        self.counts[outer] = self.counts.get(outer, 0) + 1
+
+    def remove(self, outer: str, inner: str, number: int) -> None:
+        lines = self._lines[outer]
+        del lines[inner][number]
+        if not lines[inner]:
+            del lines[inner]
+        self.counts[outer] -= 1
+        if not lines:
+            del self._lines[outer], self.counts[outer]
+
+    def next(self) -> int:
+        """Return the number whose turn it is; its keys go to the end of their lines."""
+        outer = next(iter(self._lines))
+        lines = self._lines[outer] = self._lines.pop(outer)
+        inner = next(iter(lines))
+        line = lines[inner] = lines.pop(inner)
+        return next(iter(line))
+
+    def longest(self) -> tuple[str, int]:
+        """Return the key that has most items waiting, and how many."""
+        return max(self.counts.items(), key=lambda pair: pair[1])
+
+    def newest_of(self, outer: str) -> int:
+        """Return the newest item of a key: it has waited least."""
+        return max(next(reversed(line)) for line in self._lines[outer].values())
+
+
+class Turns(Generic[T]):
+    """The queue. It is not locked: one thread calls, or its caller holds a lock."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit: Final = limit
+        self._items: Final[dict[int, tuple[T, str, str]]] = {}
+        self._by_address: Final = _Lines()
+        self._by_name: Final = _Lines()
+        self._known: Final[dict[tuple[str, str], None]] = {}
+        self._waiting_known: Final[dict[int, None]] = {}
+        self._last = 0
+        self._turn = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: T, address: str = "", name: str = "") -> T | None:
+        """Let item wait; return what has to give way for it: None, an older item, or item."""
+        gone: T | None = None
+        if self._limit is not None and len(self._items) >= self._limit:
+            number = self._longest(address, name)
+            if number is None:
+                return item
+            gone = self._remove(number)
+        self._last += 1
+        self._items[self._last] = item, address, name
+        self._by_address.add(address, name, self._last)
+        self._by_name.add(name, address, self._last)
+        if (address, name) in self._known:
+            self._waiting_known[self._last] = None
+        return gone
+
+    def take(self) -> T | None:
+        """Return the item whose turn it is, None when nothing waits."""
+        if not self._items:
+            return None
+        self._turn += 1
+        if self._turn % 2 and self._waiting_known:
+            return self._remove(next(iter(self._waiting_known)))
+        return self._remove((self._by_address if self._turn & 2 else self._by_name).next())
+
+    def learn(self, address: str, name: str, *, right: bool) -> None:
+        """Remember whether what came from address about name was right, the last time."""
+        self._known.pop((address, name), None)
+        if right:
+            self._known[address, name] = None
+            if len(self._known) > MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+
+    def _remove(self, number: int) -> T:
+        item, address, name = self._items.pop(number)
+        self._by_address.remove(address, name, number)
+        self._by_name.remove(name, address, number)
+        self._waiting_known.pop(number, None)
+        return item
+
+    def _longest(self, address: str, name: str) -> int | None:
+        """Return the newest item of the longest line that is longer than the newcomer's own.
+
+        With one more in its line the newcomer must not be in the longest line itself, or two
+        equals would push each other out for ever.
+        """
+        for lines, key in ((self._by_address, address), (self._by_name, name)):
+            longest, count = lines.longest()
+            if count > lines.counts.get(key, 0) + 1:
+                return lines.newest_of(longest)
+        return None

@@ -1,0 +1,37 @@
+"""What is answered even while the journal takes nothing: how the server itself stands.
+
+Nothing else is answered without an entry. These questions are open to everybody, and they change
+and release nothing; without them an operator could not learn why all others are refused.
+"""
+
+from typing import Final
+
+from ironkeep.core.errors import Unavailable
+from ironkeep.core.operation import Operation
+from ironkeep.kernel import reply
+from ironkeep.kernel.answer import Answer
+from ironkeep.kernel.house import House
+from ironkeep.kernel.plugin import Call, Request, Response
+
+STANDING: Final = frozenset({"sys/health", "sys/seal-status"})
+
+
+def standing(house: House, request: Request) -> Answer | None:
+    """Answer from memory, without an entry; None for any other request."""
+    if request.op is not Operation.READ or request.path not in STANDING:
+        return None
+    tx, now_ns = house.state.begin(), house.clock.now_ns()
+    plan = house.find_plan(tx, request.op, request.path, request.namespace)
+    call = Call(
+        request, house.new_request_id(), plan.relative, plan.params, plan.mount, tx, tx, now_ns,
+        house.entropy, None, house,
+    )  # fmt: skip
+    response = plan.route.handler(call)
+    assert isinstance(response, Response)
+    return Answer(None, reply.encode(response.body, releases=False))
+
+
+def refused_by_machine(error: OSError | MemoryError) -> Unavailable:
+    """Return the refusal of a request that the machine, not its sender, is in the way of."""
+    cause = "out of memory" if isinstance(error, MemoryError) else error.strerror or str(error)
+    return Unavailable(f"the server could not do this now: {cause}. Try again")
