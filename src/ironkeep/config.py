@@ -75,6 +75,7 @@ class Witness:
     name: str
     address: str
     vkey: str
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +239,12 @@ def _storage(body: hcl.Body) -> Path | None:
 
 
 def _witness(block: hcl.Item) -> Witness:
-    given = _known(block, frozenset({"address", "vkey"}))
+    given = _known(block, frozenset({"address", "vkey", "ca_file"}))
     address, vkey = (_text(block, given, name) for name in ("address", "vkey"))
     if not (address and vkey):
         raise block.error("a witness needs address and vkey")
-    return Witness(block.labels[0], address, vkey)
+    ca = _text(block, given, "ca_file")
+    return Witness(block.labels[0], address, vkey, Path(ca) if ca else None)
 
 
 def _mail(block: hcl.Item) -> Mail:

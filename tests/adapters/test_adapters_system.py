@@ -1,11 +1,12 @@
 """The clock never runs backwards, whoever asks; entropy does not repeat."""
 
+import os
 import threading
 import time
 
 import pytest
 
-from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.system import SystemClock, SystemEntropy, forget_steering
 
 
 def test_the_clock_holds_still_while_the_machines_clock_is_behind(
@@ -46,3 +47,18 @@ def test_entropy_has_the_size_asked_for(size: int) -> None:
 def test_entropy_does_not_repeat() -> None:
     entropy = SystemEntropy()
     assert len({entropy.token(16) for _ in range(1_000)}) == 1_000
+
+
+def test_what_would_steer_connections_is_forgotten_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    steering = ["PGHOSTADDR", "PGSERVICE", "PGPASSFILE", "https_proxy", "ALL_PROXY", "no_proxy"]
+    steering += ["SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HOSTALIASES", "RES_OPTIONS"]
+    for name in steering:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("VAULT_ADDR", "kept")
+    before = set(os.environ)
+    forget_steering()
+    assert before - set(os.environ) >= set(steering)
+    assert os.environ["VAULT_ADDR"] == "kept"
+    assert "PATH" in os.environ

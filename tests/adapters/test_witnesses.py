@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -319,13 +320,16 @@ def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(
     # Nobody vouches for its certificate: it is not spoken to.
     assert client(closing, 1, one.config).cosign(journal, note, said.append) == 0
     assert "unreachable: ConnectError" in said[0]
+    # Nor does a variable of the process say who does.
     monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca))
-    trusting = client(closing, 1, one.config)
+    assert client(closing, 1, one.config).cosign(journal, note, said.append) == 0
+    trusting = client(closing, 1, replace(one.config, ca_file=tls.ca))
     assert trusting.cosign(journal, note, said.append) == journal.durable_size
     # A name that is not in it.
-    other = Witness("w", one.address.replace("127.0.0.1", "127.0.0.2"), one.key.format())
+    elsewhere = one.address.replace("127.0.0.1", "127.0.0.2")
+    other = Witness("w", elsewhere, one.key.format(), tls.ca)
     assert client(closing, 1, other).cosign(journal, note, said.append) == 0
-    assert len(said) == 2
+    assert len(said) == 3
 
 
 def test_witnesses_that_are_one_are_not_counted_twice() -> None:

@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from ironkeep.adapters.tls import context
 from ironkeep.config import Mail, Webhook
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.core.goformat import rfc3339
@@ -44,7 +45,7 @@ class MailNotifier:
 
     def __init__(self, mail: Mail, tls: ssl.SSLContext | None = None) -> None:
         self._mail: Final = mail
-        self._tls: Final = tls or ssl.create_default_context()
+        self._tls: Final = tls or context()
         path = mail.password_file
         self._password: Final = None if path is None else Secret(_contents(path))
 
@@ -84,8 +85,7 @@ class WebhookNotifier:
         if len(secret) < MIN_SECRET:
             raise InvalidRequest(f"{hook.secret_file} holds fewer than {MIN_SECRET} bytes")
         self._secret: Final = Secret(secret)
-        ca = None if hook.ca_file is None else str(hook.ca_file)
-        self._tls: Final = ssl.create_default_context(cafile=ca)
+        self._tls: Final = context(hook.ca_file)
 
     def send(self, notice: Notice) -> None:
         """Post it; see kernel.notices.Notifier."""

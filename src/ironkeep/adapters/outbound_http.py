@@ -1,12 +1,12 @@
 """HTTP to other systems, for the port kernel/outbound.py: answers are bounded, nothing followed."""
 
-import ssl
 import time
 from typing import Final
 
 import httpx
 
-from ironkeep.core.errors import UpstreamFailed
+from ironkeep.adapters import tls
+from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 
 OPERATION_SECONDS: Final = 3.0
 """Of connecting, of writing, and of each wait for more of an answer."""
@@ -24,19 +24,14 @@ class HttpOutbound:
         try:
             with httpx.Client(
                 timeout=OPERATION_SECONDS,
-                verify=_context(ca_pem),
+                verify=tls.context(ca_pem=ca_pem),
                 trust_env=False,
                 follow_redirects=False,
                 headers=headers,
             ) as client:
                 return _read(client, url, limit)
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, InvalidRequest, OSError) as error:
             raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
-
-
-def _context(ca_pem: str) -> ssl.SSLContext:
-    """Return what verifies the other end: only the given authorities, or the system's."""
-    return ssl.create_default_context(cadata=ca_pem or None)
 
 
 def _read(client: httpx.Client, url: str, limit: int) -> bytes:

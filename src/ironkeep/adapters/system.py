@@ -1,4 +1,4 @@
-"""The machine's clock and its source of randomness."""
+"""The machine's clock, its source of randomness, and what its environment may not decide."""
 
 import os
 import threading
@@ -27,3 +27,24 @@ class SystemEntropy:
     def token(self, size: int) -> bytes:
         """Return size unpredictable bytes."""
         return os.urandom(size)
+
+
+def forget_steering() -> None:
+    """Forget what would steer this process's connections: names, routes, authorities, drivers.
+
+    A server connects where and how its configuration says. Whatever is begun later, in a library or
+    in the C library's resolver, finds none of these variables.
+    """
+    for name in list(os.environ):
+        if name.startswith("PG") or name.upper() in _STEERING:
+            del os.environ[name]
+
+
+_STEERING: Final = frozenset(
+    {
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "NO_PROXY", "SSL_CERT_FILE",
+        "SSL_CERT_DIR", "SSLKEYLOGFILE", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS",
+        "RESOLV_HOST_CONF", "RESOLV_MULTI", "RESOLV_ADD_TRIM_DOMAINS",
+        "RESOLV_OVERRIDE_TRIM_DOMAINS",
+    }
+)  # fmt: skip

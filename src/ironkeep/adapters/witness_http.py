@@ -1,13 +1,14 @@
 """HTTP to one witness: to its configured address only, with every answer bounded."""
 
 import ipaddress
-import ssl
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
 
+from ironkeep.adapters import tls
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.tlog.note import MAX_NOTE
 
@@ -29,11 +30,11 @@ class Reply:
 class WitnessHttp:
     """A client of one address. Redirects are not followed, and no proxy is taken from outside."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ca_file: Path | None = None) -> None:
         self._base: Final = require_address(address)
         self._client: Final = httpx.Client(
             timeout=OPERATION_SECONDS,
-            verify=ssl.create_default_context(),
+            verify=tls.context(ca_file),
             trust_env=False,
             follow_redirects=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "ironkeep"},

@@ -33,7 +33,7 @@ class WitnessPeer:
     def __init__(self, witness: Witness) -> None:
         self.name: Final = witness.name
         self.verifier: Final = CosignatureVerifier(VerifierKey.parse(witness.vkey))
-        self._http: Final = WitnessHttp(witness.address)
+        self._http: Final = WitnessHttp(witness.address, witness.ca_file)
         self._upload: Final = MirrorUpload(self._http)
         self._size = 0
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from ironkeep.adapters import log
 from ironkeep.adapters.memory_guard import forbid_dumps
+from ironkeep.adapters.system import forget_steering
 from ironkeep.app import Server
 from ironkeep.cli import dev
 from ironkeep.cli.command import Command, Context
@@ -22,6 +23,7 @@ _STARTED: Final = "==> Ironkeep server started!"
 def _server(context: Context) -> int:
     args, terminal = context.args, context.terminal
     forbid_dumps()
+    forget_steering()
     if args.dev:
         if args.config:
             raise InvalidRequest("-dev takes no -config: it keeps nothing")

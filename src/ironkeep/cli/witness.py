@@ -11,7 +11,7 @@ from typing import Final
 
 from ironkeep.adapters import log
 from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.system import SystemClock, SystemEntropy, forget_steering
 from ironkeep.api.mirror import Mirror
 from ironkeep.api.witness import WitnessApp
 from ironkeep.api.witness_server import serve
@@ -67,6 +67,7 @@ def run(context: Context) -> int:
 
 
 def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigner) -> int:
+    forget_steering()
     listener = _listener(args)
     keys = _log_keys(args)
     mirrors = args.mirror is not None

@@ -17,6 +17,9 @@ from ironkeep.core.errors import IntegrityError
 CONNECT_SECONDS: Final = 5
 """For each address of the host; a server that takes longer is of no use to its application."""
 
+SILENCE_SECONDS: Final = 20
+"""Without a byte: the server itself ends a statement after half of that."""
+
 _CHUNK: Final = 64 * 1024
 
 
@@ -71,7 +74,7 @@ class Channel:
         while True:
             for message in self._pending:
                 return message
-            self._stream.settimeout(self._budget.seconds())
+            self._stream.settimeout(min(SILENCE_SECONDS, self._budget.seconds()))
             data = self._stream.recv(_CHUNK)
             if not data:
                 raise ConnectionResetError(None, "the server closed the connection")

@@ -162,7 +162,7 @@ class Link:
         """Run one statement and yield its rows; raise _Refused once the server is ready again."""
         numbers = iter(range(1, len(values) + 1))
         text = _PLACE.sub(lambda _: f"${next(numbers)}", query) if values else query
-        self._way.send(wire.statement(text, values))
+        self._way.send(wire.statement(text, values) if values else wire.query(text))
         refusal = ""
         types: list[int] = []
         while True:
