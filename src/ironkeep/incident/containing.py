@@ -110,6 +110,8 @@ def _shut_out(call: Call, person: EntityId) -> None:
     # From now on, what they had set up lets nobody in before another person wrote it again.
     disabled = msgspec.structs.replace(entity, disabled=True, contained_ns=call.now_ns)
     house.identity.update(call.tx, disabled, call.now_ns)
+    # Tokens that came through their roles are dead by that; leases and the rest of them follow.
+    house.tokens.tidy(call.tx, call.now_ns)
 
 
 def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:

@@ -121,10 +121,10 @@ def read_subject(call: Call, given: Who) -> Response:
 
 def read_own(call: Call) -> Response:
     """Return what the caller has used, and may."""
-    record = call.actor().record
-    data: dict[str, Any] = {}
-    if record.entity:
-        data[PERSON] = _view(call, PERSON, record.entity)
+    session = call.actor()
+    record, data = session.record, dict[str, Any]()
+    if session.payers:
+        data[PERSON] = _view(call, PERSON, session.payers[0])
     if record.device:
         data[DEVICE] = _view(call, DEVICE, record.device)
     return Response(data=data)
