@@ -54,10 +54,14 @@ def test_parameters(operation: Operation, data: dict[str, object] | None, allowe
 
 
 @pytest.mark.parametrize("operation", [LIST, DELETE])
-def test_lists_and_deletes_have_no_parameter_rules(operation: Operation) -> None:
-    decision = acl(PARAMETERS).decide("kv/a", operation, {"other": 1})
-    assert decision.allowed
-    assert not decision.depends_on_data
+def test_lists_and_deletes_need_no_field_and_are_judged_by_those_they_have(
+    operation: Operation,
+) -> None:
+    rules = acl(PARAMETERS)
+    assert rules.decide("kv/a", operation, {}).allowed
+    assert rules.decide("kv/a", operation, {"note": "x"}).allowed
+    assert not rules.decide("kv/a", operation, {"other": 1}).allowed
+    assert not rules.decide("kv/a", operation, {"note": "my secret"}).allowed
 
 
 def test_a_decision_without_conditions_holds_for_every_request() -> None:

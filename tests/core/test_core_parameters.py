@@ -1,8 +1,21 @@
 """Parameter clauses: names, values, globs, merging; the kinds of cases of OpenBao's ACL tests."""
 
+from dataclasses import dataclass, field
+from decimal import Decimal
+
 import pytest
 
 from ironkeep.core.parameters import ParameterRules, Values
+from ironkeep.core.secret import Secret
+from ironkeep.kernel.fields import (
+    CommaList,
+    Duration,
+    FoldedText,
+    FolderText,
+    KvPairs,
+    PolicyNames,
+    readers_of,
+)
 
 ANYTHING: Values = ()
 
@@ -57,7 +70,8 @@ def test_required_names_are_wanted_even_without_data() -> None:
     rules = ParameterRules(required=frozenset({"foo", "bar"}))
     assert rules.refusal({}) == "the parameter bar is required"
     assert rules.refusal({"bar": 1}) == "the parameter foo is required"
-    assert rules.refusal({"foo": None, "bar": 1, "more": 2}) is None
+    assert rules.refusal({"foo": 0, "bar": 1, "more": 2}) is None
+    assert rules.refusal({"foo": None, "bar": 1}) == "the parameter foo is required"
     # The engine knows the field by its lower-case name only.
     assert rules.refusal({"FOO": 1, "bar": 1}) == "the parameter foo is required"
 
@@ -172,3 +186,104 @@ def test_a_refusal_quotes_the_policy_and_never_the_request(rules: ParameterRules
     assert reason is not None
     assert "CANARY" not in reason
     assert "canary-value" not in reason
+
+
+# -- declared fields: judged as the handler will see them
+
+
+@dataclass(frozen=True)
+class Declared:
+    token_policies: PolicyNames | None = field(default=None, metadata={"alias": ("policies",)})
+    hosts: CommaList = ()
+    ttl: Duration = 0
+    uses: int = 0
+    orphan: bool = False
+    meta: KvPairs | None = None
+    role: FoldedText = ""
+    place: FolderText = ""
+    word: Secret | None = None
+
+
+READERS = readers_of(Declared)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "given"),
+    [
+        ("token_policies", "admin", ["admin", "web,admin", " admin ", "ADMIN", "Admin,,web"]),
+        ("token_policies", "admin", [["admin"], ["web", "admin"], ["web", " ADMIN\t"]]),
+        ("token_policies", "ADM*", ["administrator", ["web", "Admin"]]),
+        ("token_policies", "web,admin", ["admin,web", ["x", "admin", "web"]]),
+        ("policies", "admin", ["admin", ["web", "Admin"]]),
+        ("hosts", "a.example", ["a.example", "b.example , a.example", ["a.example"]]),
+        ("ttl", "1h", ["1h", "60m", 3600, "3600", "1h0m", Decimal("3600.0")]),
+        ("ttl", 3600, ["1h", 3600]),
+        ("uses", "5", [5, "5", "005", 5.0]),
+        ("uses", "1*", [12, "12", "1"]),
+        ("orphan", True, [True, "true", "1", "T", 1]),
+        ("orphan", "true", [True, "TRUE"]),
+        ("meta", "a=b", ["a=b", {"a": "b", "c": "d"}, ["c=d", "a=b"]]),
+        ("role", "Admin", ["admin", "ADMIN"]),
+        ("place", "secret/", ["secret", "/secret", "secret//"]),
+        ("word", "letmein", ["letmein"]),
+    ],
+)
+def test_a_denied_value_is_denied_however_it_is_written(
+    name: str, value: object, given: list[object]
+) -> None:
+    rules = ParameterRules(denied={name: (value,)})
+    only = ParameterRules(allowed={name: (value,)})
+    for each in given:
+        for alias in {name, "policies", "token_policies"} if "policies" in name else {name}:
+            assert rules.refusal({alias: each}, READERS) is not None, each
+    assert only.refusal({name: given[0]}, READERS) is None
+    assert rules.refusal({name: None}, READERS) is None
+    assert rules.refusal({name: None}, READERS, nulls=True) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "passes"),
+    [
+        ("test-a", True),
+        (["test-a", "TEST-b"], True),
+        ("test-a, other", True),
+        ("test-a,admin", False),
+        (["test-a", "admin"], False),
+        ("one", False),
+        ("two,one", True),
+        ("", False),
+        ([], False),
+    ],
+)
+def test_each_part_of_a_list_has_to_be_allowed(given: object, passes: bool) -> None:
+    rules = ParameterRules(allowed={"token_policies": ("test-*", "other", "one,two")})
+    for name in ("token_policies", "policies"):
+        assert (rules.refusal({name: given}, READERS) is None) == passes
+
+
+def test_a_null_is_no_value_of_a_declared_field() -> None:
+    rules = ParameterRules(required=frozenset({"ttl"}))
+    assert rules.refusal({"ttl": None}, READERS) == "the parameter ttl is required"
+    assert rules.refusal({"ttl": 0}, READERS) is None
+    assert (
+        ParameterRules(required=frozenset({"policies"})).refusal({"token_policies": "a"}, READERS)
+        is None
+    )
+    assert ParameterRules(denied={"ttl": ANYTHING}).refusal({"ttl": None}, READERS) is None
+    # In a merge patch it changes the field.
+    assert ParameterRules(denied={"ttl": ANYTHING}).refusal({"ttl": None}, READERS, nulls=True)
+    # What nobody declares is judged as it came.
+    assert ParameterRules(allowed={"x": ANYTHING}).refusal({"y": None}, READERS)
+
+
+def test_rules_of_both_names_of_a_field_add_up() -> None:
+    rules = ParameterRules(denied={"policies": ("a",), "token_policies": ("b",)})
+    assert rules.refusal({"policies": "b"}, READERS)
+    assert rules.refusal({"token_policies": "a"}, READERS)
+    assert rules.refusal({"token_policies": "c"}, READERS) is None
+
+
+def test_what_the_field_cannot_read_is_compared_as_it_came() -> None:
+    assert ParameterRules(denied={"uses": ("x",)}).refusal({"uses": "x"}, READERS)
+    assert ParameterRules(denied={"uses": ("x",)}).refusal({"uses": "y"}, READERS) is None
+    assert ParameterRules(allowed={"uses": (5,)}).refusal({"uses": [5]}, READERS)

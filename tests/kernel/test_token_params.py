@@ -39,7 +39,7 @@ def test_old_names_are_taken_and_read_back_where_they_were_used() -> None:
         "ttl": 10,
     }
     assert "policies" not in changed(params, token_policies="x").view()
-    assert changed(params, token_ttl=5, ttl=6).token_ttl == 5
+    assert changed(params, token_ttl=5, ttl="5s").token_ttl == 5
 
 
 def test_params_survive_storage() -> None:

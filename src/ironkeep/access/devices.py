@@ -24,7 +24,7 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord
-from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.fields import PolicyNames
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Mount, Response, Route
 from ironkeep.kernel.policies import normalise_names
@@ -55,7 +55,7 @@ class Rules:
     """What to ask of devices; what is left out stays."""
 
     min_key_kind: str | None = None
-    privileged_policies: CommaList | None = None
+    privileged_policies: PolicyNames | None = None
 
 
 def list_devices(call: Call) -> Response:

@@ -15,7 +15,7 @@ from ironkeep.core.flows import FlowRule
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import flow_table
-from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.fields import CommaList, PolicyNames
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route
 
@@ -29,7 +29,7 @@ class Flow:
 
     source: str
     target: str
-    policies: CommaList = ()
+    policies: PolicyNames = ()
     reason: str = field(default="", metadata={"help": "why; shown in the matrix"})
 
 
@@ -79,7 +79,7 @@ def read(call: Call, given: Pair) -> Response:
 def write(call: Call, given: Flow) -> Response:
     """Let one segment's callers ask another."""
     house: House = call.house
-    policies = tuple(sorted({name.strip().lower() for name in given.policies} - {""}))
+    policies = tuple(sorted(set(given.policies)))
     rule = FlowRule(
         given.source, given.target, policies, given.reason, call.actor().name, call.now_ns
     )

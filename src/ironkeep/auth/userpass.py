@@ -30,7 +30,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.cidr import inside, parse_cidrs
 from ironkeep.kernel.copyable import Copyable
-from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.fields import PolicyNames
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import made_by
 from ironkeep.kernel.places import segment, unsegment
@@ -84,7 +84,7 @@ class PoliciesInput(TokenParamsInput):
     """Policies; other token parameters are not taken here."""
 
     username: str = field(default="", metadata={"help": "The name, in the path."})
-    token_policies: CommaList | None = field(
+    token_policies: PolicyNames | None = field(
         default=None, metadata={"alias": ("policies",), "help": "Policies of issued tokens."}
     )
 

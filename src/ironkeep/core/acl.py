@@ -18,6 +18,7 @@ from typing import Final
 from ironkeep.core.builtin import ROOT_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
+from ironkeep.core.parameters import NO_READERS, Readers
 from ironkeep.core.pattern import Pattern, PatternIndex, parse_pattern
 from ironkeep.core.policy import Capability, Policy, Rule, RuleRef
 from ironkeep.core.spelling import Spelling
@@ -34,9 +35,8 @@ _NEEDED: Final = {
     Operation.PATCH: Capability.PATCH,
     Operation.DELETE: Capability.DELETE,
 }
-_WITH_PARAMETERS: Final = frozenset(
-    {Operation.READ, Operation.UPDATE, Operation.CREATE, Operation.PATCH}
-)
+_REQUIRING: Final = frozenset({Operation.READ, Operation.UPDATE, Operation.CREATE, Operation.PATCH})
+"""Operations of which a rule may require fields, as in Vault: a removal has none to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,13 @@ class Acl:
         operation: Operation,
         data: Mapping[str, object] | None = None,
         wrap_ttl_seconds: int | None = None,
+        readers: Readers = NO_READERS,
     ) -> Decision:
         """Decide one operation on path, which is the request's path after `/v1/`.
 
-        data holds the fields that the client sent; wrap_ttl_seconds is None when it asked for no
-        wrapping. Whether the path needs sudo is the caller's knowledge.
+        data holds the fields that the client sent, readers how the route's handler reads them;
+        wrap_ttl_seconds is None when it asked for no wrapping. Whether the path needs sudo is the
+        caller's knowledge.
         """
         if self._is_root:
             return _ROOT
@@ -128,7 +130,7 @@ class Acl:
             return _HELP if operation is Operation.HELP else _UNMATCHED
         decision = rule.decisions.get(operation) or rule.decide(operation)
         if decision.depends_on_data:
-            return rule.judge(decision, operation, data or {}, wrap_ttl_seconds)
+            return rule.judge(decision, operation, data or {}, wrap_ttl_seconds, readers)
         return decision
 
     def capabilities(self, path: str) -> list[str]:
@@ -209,11 +211,17 @@ class _MergedRule:
         operation: Operation,
         data: Mapping[str, object],
         wrap_ttl_seconds: int | None,
+        readers: Readers,
     ) -> Decision:
         """Return decision, or the refusal that fields or the wrapping TTL demand."""
         reason = self._refuse_wrapping(wrap_ttl_seconds or 0)
-        if reason is None and operation in _WITH_PARAMETERS:
-            reason = self._parameters.refusal(data)
+        if reason is None:
+            reason = self._parameters.refusal(
+                data,
+                readers,
+                nulls=operation is Operation.PATCH,
+                requires=operation in _REQUIRING,
+            )
         if reason is None:
             return decision
         return Decision(False, decision.rule, reason, decision.sudo, depends_on_data=True)
@@ -227,9 +235,7 @@ class _MergedRule:
             return Decision(False, self._origin, "the rule denies the path")
         if needed not in self.capabilities:
             return Decision(False, self._origin, f"the rule does not grant {needed}", sudo)
-        conditional = bool(self._min_ttl or self._max_ttl) or (
-            operation in _WITH_PARAMETERS and bool(self._parameters)
-        )
+        conditional = bool(self._min_ttl or self._max_ttl or self._parameters)
         return Decision(
             True,
             self._granted_by[needed],

@@ -2,19 +2,45 @@
 
 Spec: Vault, "Policies: fine-grained control"; OpenBao internal/vault/policy/acl.go. Only fields
 that the client sent are judged: defaults are not known here, and neither are fields nested inside a
-value (as in KV version 2). Values are compared by type, as in Vault: `true` is not `"true"` and `1`
-is not `"1"`, so a list of denied values should spell every form that the engine understands.
+value (as in KV version 2).
+
+A rule sees what the handler will see, which is more than Vault does. A field that the route
+declares has a `Reader`: its older names are the same name, null is no value, a list is judged part
+by part however it was written, and numbers, lengths of time and names without capitals are compared
+by what they mean. A denied value denies when all its parts are among those given; what is given is
+allowed when each of its parts belongs to an allowed value that is there whole. Fields that nobody
+declares are compared as they came and by type, as in Vault: `true` is not `"true"`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final, TypeAlias
+
+from ironkeep.core.errors import InvalidRequest
 
 ANY: Final = "*"
 """As a name it stands for every parameter."""
 
 Values: TypeAlias = tuple[object, ...]
 """JSON-like values; none at all stands for any value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a declared field reads a value: under which name, and into which parts.
+
+    `parts` raises InvalidRequest for what is no value of the field.
+    """
+
+    name: str
+    parts: Callable[[object], Values]
+
+
+Readers: TypeAlias = Mapping[str, Reader]
+"""The readers of a route's fields, by every name of each."""
+
+NO_READERS: Final[Readers] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +65,123 @@ class ParameterRules:
             self.required | other.required,
         )
 
-    def refusal(self, data: Mapping[str, object]) -> str | None:
-        """Return why data is refused, in the policy's own words only, or None when it passes."""
-        for name in sorted(self.required):
-            if name not in data:
-                return f"the parameter {name} is required"
-        if not data:
-            return None
-        return self._denied_one(data) or self._not_allowed_one(data)
+    def refusal(
+        self,
+        data: Mapping[str, object],
+        readers: Readers = NO_READERS,
+        *,
+        nulls: bool = False,
+        requires: bool = True,
+    ) -> str | None:
+        """Return why data is refused, in the policy's own words only, or None when it passes.
 
-    def _denied_one(self, data: Mapping[str, object]) -> str | None:
+        `nulls` says that a null changes a field of this request, as in a merge patch; `requires`
+        that missing fields count.
+        """
+        given = [
+            (_name(name, readers), value, readers.get(name))
+            for name, value in data.items()
+            if value is not None or nulls or name not in readers
+        ]
+        if requires and self.required:
+            there = {
+                readers[name].name if name in readers else name
+                for name, value in data.items()
+                if value is not None
+            }
+            for name in sorted(self.required):
+                if _name(name, readers) not in there:
+                    return f"the parameter {name} is required"
+        if not given:
+            return None
+        return self._denied_one(given, readers) or self._not_allowed_one(given, readers)
+
+    def _denied_one(self, given: "list[_Given]", readers: Readers) -> str | None:
         if not self.denied:
             return None
         if ANY in self.denied:
             return "every parameter is denied"
-        for name, value in data.items():
-            values = self.denied.get(name.lower())
-            if values is not None and _listed(value, values):
-                return f"the parameter {name.lower()} or its value is denied"
+        denied = _renamed(self.denied, readers)
+        for name, value, reader in given:
+            values = denied.get(name)
+            if values is not None and (not values or _is_denied(value, values, reader)):
+                return f"the parameter {name} or its value is denied"
         return None
 
-    def _not_allowed_one(self, data: Mapping[str, object]) -> str | None:
+    def _not_allowed_one(self, given: "list[_Given]", readers: Readers) -> str | None:
         if not self.allowed or self.allowed.keys() == {ANY}:
             return None
-        for name, value in data.items():
-            values = self.allowed.get(name.lower())
+        allowed = _renamed(self.allowed, readers)
+        for name, value, reader in given:
+            values = allowed.get(name)
             # `*` lifts the ban on names that are not listed and says nothing of listed ones.
-            if values is None and ANY not in self.allowed:
+            if values is None and ANY not in allowed:
                 return "a parameter is not among the allowed ones"
-            if values is not None and not _listed(value, values):
-                return f"the value of the parameter {name.lower()} is not allowed"
+            if values and not _is_allowed(value, values, reader):
+                return f"the value of the parameter {name} is not allowed"
         return None
+
+
+_Given: TypeAlias = tuple[str, object, Reader | None]
+
+
+def _name(name: str, readers: Readers) -> str:
+    reader = readers.get(name)
+    return name.lower() if reader is None else reader.name
+
+
+def _renamed(rules: Mapping[str, Values], readers: Readers) -> Mapping[str, Values]:
+    """Return rules under the one name of each field; those of older names add up with it."""
+    if not readers or not any(_name(name, readers) != name for name in rules):
+        return rules
+    renamed: dict[str, Values] = {}
+    for name, values in rules.items():
+        renamed = {**_union(renamed, {_name(name, readers): values})}
+    return renamed
+
+
+def _is_denied(value: object, values: Values, reader: Reader | None) -> bool:
+    if any(_matches(listed, value) for listed in values):
+        return True
+    if reader is None:
+        return False
+    parts = _parts(value, reader)
+    return any(_covered(_parts(listed, reader), parts) is not None for listed in values)
+
+
+def _is_allowed(value: object, values: Values, reader: Reader | None) -> bool:
+    if reader is None:
+        return any(_matches(listed, value) for listed in values)
+    parts = _parts(value, reader)
+    covers = [_covered(_parts(listed, reader), parts) for listed in values]
+    covered = [cover for cover in covers if cover is not None]
+    return bool(covered) and set().union(*covered) >= set(range(len(parts)))
+
+
+def _parts(value: object, reader: Reader) -> Values:
+    try:
+        return reader.parts(value)
+    except InvalidRequest:
+        return (value,)
+
+
+def _covered(wanted: Values, parts: Values) -> set[int] | None:
+    """Return which of parts a rule's parts match; None unless each of these is among them."""
+    if not wanted:
+        return None if parts else set()
+    covered: set[int] = set()
+    for each in wanted:
+        found = {at for at, part in enumerate(parts) if _matches(each, part) or _shown(each, part)}
+        if not found:
+            return None
+        covered |= found
+    return covered
+
+
+def _shown(listed: object, part: object) -> bool:
+    """Return whether a pattern matches a number as it is written."""
+    is_number = isinstance(part, int) and not isinstance(part, bool)
+    return isinstance(listed, str) and is_number and _globbed(listed, str(part))
 
 
 def _union(mine: Mapping[str, Values], theirs: Mapping[str, Values]) -> Mapping[str, Values]:
@@ -79,10 +191,6 @@ def _union(mine: Mapping[str, Values], theirs: Mapping[str, Values]) -> Mapping[
         # "Any value" on either side stays any value.
         merged[name] = values if known is None else known + values if known and values else ()
     return merged
-
-
-def _listed(value: object, values: Values) -> bool:
-    return not values or any(_matches(listed, value) for listed in values)
 
 
 def _matches(listed: object, value: object) -> bool:
@@ -115,4 +223,6 @@ def _equal(mine: object, theirs: object) -> bool:
         return (
             isinstance(theirs, list) and len(mine) == len(theirs) and all(map(_equal, mine, theirs))
         )
+    if isinstance(mine, float) and isinstance(theirs, Decimal):
+        mine = Decimal(str(mine))
     return isinstance(mine, bool) == isinstance(theirs, bool) and mine == theirs

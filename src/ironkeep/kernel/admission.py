@@ -31,10 +31,10 @@ def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decisi
     """Return what policy says of a path in its one form, whichever way its rules are written."""
     acl = session.acl if plan.spelling is None else session.acl.spelled(plan.spelling)
     data, wrap = request.data, request.wrap_ttl_seconds
-    decision = acl.decide(plan.path, op, data, wrap)
+    decision = acl.decide(plan.path, op, data, wrap, plan.readers)
     if not plan.same or not decision.allowed:
         return decision
-    there = acl.decide(plan.same, op, data, wrap)
+    there = acl.decide(plan.same, op, data, wrap, plan.readers)
     denied = there.rule is not None and acl.capabilities(plan.same) == [Capability.DENY]
     return there if denied else decision
 

@@ -17,7 +17,9 @@ from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.parameters import Reader, Readers
 from ironkeep.core.secret import Secret
+from ironkeep.core.spelling import tidied
 
 T = TypeVar("T")
 
@@ -25,6 +27,12 @@ Duration = Annotated[int, "duration"]
 """Whole seconds; accepts an int, "90", "1h30m", "1d". Never negative."""
 CommaList = Annotated[tuple[str, ...], "comma list"]
 """Strings; accepts a list, or one string with commas."""
+PolicyNames = Annotated[tuple[str, ...], "policy names"]
+"""A list of policies: in small letters, without blanks around them, as the store keeps them."""
+FoldedText = Annotated[str, "folded text"]
+"""A name of which capitals say nothing: it is kept in small letters."""
+FolderText = Annotated[str, "folder"]
+"""A path of which slashes at the ends say nothing: it is kept without."""
 IntList = Annotated[tuple[int, ...], "int list"]
 """Ints; accepts a list of ints or digits, or one string with commas."""
 KvPairs = Annotated[dict[str, str], "key=value pairs"]
@@ -127,6 +135,19 @@ def _comma_list(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in _items(value))
 
 
+def _policy_names(value: object) -> tuple[str, ...]:
+    names = (name.strip().lower() for name in _comma_list(value))
+    return tuple(name for name in names if name)
+
+
+def _folded(value: object) -> str:
+    return _text(value).lower()
+
+
+def _folder(value: object) -> str:
+    return tidied(_text(value))
+
+
 def _int_list(value: object) -> tuple[int, ...]:
     return tuple(_int(item) for item in _items(value))
 
@@ -159,6 +180,9 @@ _BY_TYPE: Final[Mapping[object, Callable[[object], object]]] = {
     dict: _mapping,
     Duration: duration,
     CommaList: _comma_list,
+    PolicyNames: _policy_names,
+    FoldedText: _folded,
+    FolderText: _folder,
     IntList: _int_list,
     KvPairs: _pairs,
 }
@@ -179,6 +203,17 @@ class Field:
         """Return whether it is a whole number."""
         return self.parse is _int
 
+    def parts(self, value: object) -> tuple[object, ...]:
+        """Return the parts of value that policy compares; raise InvalidRequest as parse does."""
+        read = self.parse(value)
+        if isinstance(read, tuple):
+            return read
+        if isinstance(read, Secret):
+            return (read.reveal().decode("utf-8", "surrogatepass"),)
+        if self.parse is _pairs and isinstance(read, dict):
+            return tuple(f"{name}={item}" for name, item in read.items())
+        return (read,)
+
 
 @cache
 def fields_of(declaration: Hashable) -> tuple[Field, ...]:
@@ -186,6 +221,16 @@ def fields_of(declaration: Hashable) -> tuple[Field, ...]:
     assert isinstance(declaration, type)
     hints = typing.get_type_hints(declaration, include_extras=True)
     return tuple(_field(item, hints[item.name]) for item in dataclasses.fields(declaration))
+
+
+@cache
+def readers_of(declaration: Hashable) -> Readers:
+    """Return how a declaration's fields read values, by every name of each."""
+    return {
+        name: Reader(item.name, item.parts)
+        for item in fields_of(declaration)
+        for name in (item.name, *item.aliases)
+    }
 
 
 def _field(item: "dataclasses.Field[Any]", hint: object) -> Field:
@@ -210,13 +255,21 @@ def parse(declaration: type[T], data: Mapping[str, Any]) -> T:
     for item in fields_of(typing.cast(Hashable, declaration)):
         for name in (item.name, *item.aliases):
             given = data.get(name)
-            if given is not None:
-                values[item.name] = _parse_one(item, given)
-                break
-        else:
-            if item.required:
-                raise InvalidRequest(f"missing {item.name}")
+            if given is None:
+                continue
+            value = _parse_one(item, given)
+            if item.name in values and _differ(values[item.name], value):
+                raise InvalidRequest(f"{item.name} and {name} are one field: give one of them")
+            values.setdefault(item.name, value)
+        if item.required and item.name not in values:
+            raise InvalidRequest(f"missing {item.name}")
     return declaration(**values)
+
+
+def _differ(one: object, other: object) -> bool:
+    if isinstance(one, Secret) and isinstance(other, Secret):
+        return one.reveal() != other.reveal()
+    return one != other
 
 
 def _parse_one(item: Field, given: object) -> object:

@@ -5,12 +5,13 @@ path as long as the mount table's row is the same object. An input that comes fr
 remembered too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ironkeep.core.naming import fault_of
 from ironkeep.core.operation import Operation
+from ironkeep.core.parameters import NO_READERS, Readers
 from ironkeep.core.ports import Row
 from ironkeep.core.spelling import Spelling, tidied
 from ironkeep.kernel import fields
@@ -30,9 +31,9 @@ class Plan:
     `path` is whole, `relative` is what is below the mount. `below` says which segments of that have
     other spellings, and `spelling` which of the whole; None that there are none. `secret` is how
     rules about secrets call what the path names. `same` is another path to the same thing, "" when
-    there is none. `fault` is why what the path names may not be
-    made, `ends_nothing` that this would end or destroy something, and nothing is named.
-    `given` is the input when the data is empty.
+    there is none. `readers` is how the handler reads the request's fields. `fault` is why what the
+    path names may not be made, `ends_nothing` that this would end or destroy something, and nothing
+    is named. `given` is the input when the data is empty.
     """
 
     table: Row | None
@@ -45,6 +46,7 @@ class Plan:
     spelling: Spelling | None = field(init=False)
     secret: str = field(init=False)
     same: str = field(init=False)
+    readers: Readers = field(init=False)
     fault: str | None = field(init=False)
     ends_nothing: bool = field(init=False)
     given: Any = None
@@ -54,6 +56,8 @@ class Plan:
         self.secret = tidied(self.params.get("path", self.relative))
         same = self.route.same_as
         self.same = self.mount.path + filled(same, self.params) if same else ""
+        given = self.route.input
+        self.readers = NO_READERS if given is None else fields.readers_of(cast("Hashable", given))
         names = self.params.values()
         faults = (fault_of(name) for name in names) if self.route.makes else ()
         self.fault = next((fault for fault in faults if fault), None)

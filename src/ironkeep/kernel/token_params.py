@@ -12,7 +12,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.kernel.cidr import parse_cidrs
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.fields import CommaList, Duration, PolicyNames
 from ironkeep.kernel.people import made_again, made_by
 from ironkeep.kernel.plugin import Call, Mount
 from ironkeep.kernel.policies import normalise_names
@@ -35,7 +35,7 @@ class TokenParamsInput:
         default=None,
         metadata={"alias": ("max_ttl",), "help": "Longest life of issued tokens, with renewals."},
     )
-    token_policies: CommaList | None = field(
+    token_policies: PolicyNames | None = field(
         default=None, metadata={"alias": ("policies",), "help": "Policies of issued tokens."}
     )
     token_bound_cidrs: CommaList | None = field(

@@ -26,7 +26,7 @@ from ironkeep.auth.jwt.keys import (
 )
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.fields import CommaList, FoldedText
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import made_by
 from ironkeep.kernel.plugin import Call, Response
@@ -60,7 +60,7 @@ class ConfigInput:
     jwt_supported_algs: CommaList = field(
         default=(), metadata={"help": "Algorithms; all asymmetric ones if not given."}
     )
-    default_role: str = field(default="", metadata={"help": "Of logins that name none."})
+    default_role: FoldedText = field(default="", metadata={"help": "Of logins that name none."})
     oidc_discovery_url: str = field(default="", metadata={"help": "Not supported."})
     oidc_discovery_ca_pem: str = field(default="", metadata={"help": "Not supported."})
     oidc_client_id: str = field(default="", metadata={"help": "Not supported."})
@@ -134,7 +134,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         jwt_validation_pubkeys=given.jwt_validation_pubkeys,
         bound_issuer=given.bound_issuer,
         jwt_supported_algs=given.jwt_supported_algs,
-        default_role=given.default_role.lower(),
+        default_role=given.default_role,
         # Whose keys are believed decides who may log in as anybody.
         made=made_by(call.session, call.now_ns),
     )

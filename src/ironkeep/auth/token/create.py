@@ -15,7 +15,7 @@ from ironkeep.core.ids import EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.break_glass import is_break_glass
-from ironkeep.kernel.fields import CommaList, Duration, KvPairs
+from ironkeep.kernel.fields import Duration, FoldedText, KvPairs, PolicyNames
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.policies import normalise_names
 from ironkeep.kernel.token import Session, TokenSpec, TokenType
@@ -34,7 +34,7 @@ class CreateToken:
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     id: Secret | None = field(default=None, metadata={"help": "The token itself; needs sudo."})
-    policies: CommaList = field(default=(), metadata={"help": "Its policies."})
+    policies: PolicyNames = field(default=(), metadata={"help": "Its policies."})
     meta: KvPairs | None = field(default=None, metadata={"help": "Facts to keep with it."})
     no_parent: bool = field(default=False, metadata={"help": "Make an orphan; needs sudo."})
     no_default_policy: bool = field(
@@ -51,7 +51,9 @@ class CreateToken:
     period: Duration = field(
         default=0, metadata={"help": "Renewed for this long, for ever; needs sudo."}
     )
-    entity_alias: str = field(default="", metadata={"help": "An alias that the role allows."})
+    entity_alias: FoldedText = field(
+        default="", metadata={"help": "An alias that the role allows."}
+    )
 
 
 def create(call: Call, given: CreateToken) -> Response:
@@ -89,7 +91,7 @@ def _create(call: Call, given: CreateToken, *, orphan: bool, role: TokenRole | N
         display_name=_display_name(given.display_name),
         path=_path(call, role),
         type=kind,
-        alias=given.entity_alias.lower(),
+        alias=given.entity_alias,
         meta=dict(given.meta or {}),
         parent=TokenHash("") if orphan else parent.hash,
         orphan=orphan,
@@ -131,7 +133,7 @@ def _check_privileges(given: CreateToken, role: TokenRole | None, *, sudo: bool)
     if given.entity_alias:
         if role is None:
             raise InvalidRequest("'entity_alias' is only allowed in combination with token role")
-        if not matches(role.allowed_entity_aliases, given.entity_alias.lower()):
+        if not matches(role.allowed_entity_aliases, given.entity_alias):
             raise InvalidRequest("invalid 'entity_alias' value")
     if sudo:
         return

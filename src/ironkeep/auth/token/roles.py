@@ -14,7 +14,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.fields import CommaList, Duration, PolicyNames
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.policies import normalise_names
@@ -35,10 +35,10 @@ class RoleInput(TokenParamsInput):
     """What a request may say of a role; None leaves the setting as it is."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
-    allowed_policies: CommaList | None = field(
+    allowed_policies: PolicyNames | None = field(
         default=None, metadata={"help": "Policies that tokens may have, whatever the caller has."}
     )
-    disallowed_policies: CommaList | None = field(
+    disallowed_policies: PolicyNames | None = field(
         default=None, metadata={"help": "Policies that tokens may not have."}
     )
     allowed_policies_glob: CommaList | None = field(

@@ -22,7 +22,7 @@ from ironkeep.core.ids import MountUuid, base62
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.break_glass import BROKEN, PATH, BreakGlass, Case, Config
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.fields import Duration, PolicyNames
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import MOUNTS
@@ -58,7 +58,7 @@ class SetConfig:
     """How it is opened; what is left out stays."""
 
     threshold: int | None = None
-    policies: CommaList | None = None
+    policies: PolicyNames | None = None
     ttl: Duration | None = None
 
 

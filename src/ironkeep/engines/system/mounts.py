@@ -12,7 +12,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, unguard
-from ironkeep.kernel.fields import CommaList, KvPairs, duration
+from ironkeep.kernel.fields import CommaList, FolderText, KvPairs, duration
 from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
 from ironkeep.kernel.places import MOUNTS
@@ -301,10 +301,18 @@ def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
     return options
 
 
-def remount(call: Call) -> Response:
+@dataclass(frozen=True)
+class Move:
+    """From where to where a mount is moved."""
+
+    source: FolderText = field(default="", metadata={"alias": ("from",)})
+    target: FolderText = field(default="", metadata={"alias": ("to",)})
+
+
+def remount(call: Call, given: Move) -> Response:
     """Give a mount another path; its records, leases and identity stay."""
     house: House = call.house
-    source, target = (_slash(str(call.raw.get(name, ""))) for name in ("from", "to"))
+    source, target = f"{given.source}/", f"{given.target}/"
     if source.startswith(AUTH) is not target.startswith(AUTH):
         raise InvalidRequest("cannot move between secret engines and auth methods")
     found = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.get(source)
@@ -371,6 +379,6 @@ ROUTES: Final = (
     Route(Operation.UPDATE, "mounts/auth/{path...}/tune", METHODS.tune, Tune, audited=("path",),
           quorum=True, folder="path", same_as="auth/{path...}/tune",
           help="Change settings of an auth method."),
-    Route(Operation.UPDATE, "remount", remount, sudo=True, quorum=True, help="Move a mount."),
+    Route(Operation.UPDATE, "remount", remount, Move, sudo=True, quorum=True, help="Move a mount."),
     Route(Operation.READ, "remount/status/{id}", remount_status, help="A move's outcome."),
 )  # fmt: skip
