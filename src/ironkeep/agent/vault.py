@@ -84,7 +84,7 @@ class Vault:
 def _data(status: int, body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body) if body else {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamFailed(f"the server answered {status}, and no JSON") from None
     document = document if isinstance(document, dict) else {}
     if status < _ERROR:

@@ -25,12 +25,14 @@ from fido2.attestation.packed import PackedAttestation
 from fido2.cose import CoseKey
 from fido2.webauthn import AttestationObject, AuthenticatorData
 
+from ironkeep.core.cbor_bounds import require_few
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 
 MAX_CREDENTIAL_ID: Final = 1_023
 """Bytes; the specification's own limit."""
 MAX_CLIENT_DATA: Final = 8_192
-MAX_AUTHENTICATOR_DATA: Final = 8_192
+MAX_AUTHENTICATOR_DATA: Final = 2_048
+"""The longest credential id and an RSA key of 4,096 bits take some 1,700."""
 MAX_SIGNATURE: Final = 1_024
 MAX_CHAIN: Final = 8
 """Certificates of an attestation; real ones have one to three."""
@@ -188,6 +190,7 @@ def verify_registration(
     _check_client_data(client_data, "webauthn.create", challenge, party)
     raw = decode(response.get("attestationObject"), MAX_ATTESTATION)
     try:
+        require_few(raw)
         made = AttestationObject(raw)
         statement = dict(made.att_stmt)
         data_raw = bytes(made.auth_data)

@@ -6,6 +6,7 @@ serialising again gives the same bytes.
 
 import base64
 import binascii
+import re
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
@@ -16,6 +17,8 @@ HASH_SIZE: Final = 32
 MAX_SIZE: Final = (1 << 63) - 1
 """Largest tree size, index or timestamp: what a signed 64-bit integer holds (tlog-cosignature)."""
 
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
+_UNFIT: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 _MAX_DIGITS: Final = len(str(MAX_SIZE))
 
 
@@ -57,7 +60,7 @@ def decode_decimal(text: str) -> int:
 
 def is_line(text: str) -> bool:
     """Return whether text is one line: not empty, UTF-8 can say it, no control character."""
-    return text != "" and not any(char < " " or "\ud800" <= char <= "\udfff" for char in text)
+    return text != "" and _UNFIT.search(text) is None
 
 
 def decode_text(data: bytes, limit: int) -> str:
@@ -68,6 +71,6 @@ def decode_text(data: bytes, limit: int) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise IntegrityError("text is not UTF-8") from None
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text) is not None:
         raise IntegrityError("text holds a control character other than LF")
     return text
