@@ -104,6 +104,7 @@ class Server:
         for note in self.fitted.notes:
             log.say(note)
         self.unwritten: list[str] = []
+        self._marked = False
         try:
             self._open(config)
         except BaseException:
@@ -164,8 +165,9 @@ class Server:
         stem = f"{self.config.cluster_name}/audit/{self.config.audit_name}"
         self.logs = NodeLogs(audit, stem, self.config.audit_mirror)
         journal = self.logs.open(
-            self.storage, self.entropy, self.reading_key.public, self.witnesses, log.say
-        )
+            self.storage, self.entropy, self.reading_key.public, self.witnesses, log.say,
+            lost=self.storage.lost,
+        )  # fmt: skip
         if split_origin(journal.origin)[1] > FIRST_EPOCH:
             log.say(f"the log goes on in a later epoch: {journal.origin}")
         return journal
@@ -313,6 +315,17 @@ class Server:
         committer.nudge()
         if not self.house.failure:
             await self._sign(committer)
+            self._mark()
+
+    def _mark(self) -> None:
+        """Note beside the log, once, that the vault has keys: see adapters/node_logs.py."""
+        if self._marked or not self.storage.head().seq:
+            return
+        try:
+            self.logs.mark_initialised(split_origin(self.journal.origin)[1])
+            self._marked = True
+        except OSError as error:
+            self._disks.once.say("mark", f"cannot write beside the log: {error}")
 
     async def _sign(self, committer: Committer) -> None:
         """Sign what is durable, and show it to the witnesses."""

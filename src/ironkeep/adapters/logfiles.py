@@ -88,6 +88,13 @@ class DirectoryLogFiles:
             ) from None
         return handle
 
+    @staticmethod
+    def mark(path: Path) -> None:
+        """Make an empty file at path, durable when this returns; its folder is there."""
+        handle = _Handle(path, os.O_WRONLY | os.O_CREAT)
+        os.fsync(handle.fd)
+        _sync_folder(path.parent)
+
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in folder, sorted; see LogFiles."""
         try:

@@ -76,7 +76,7 @@ def fit(connections: int, hash_bytes: int, stack_bytes: int) -> Fitted:
             raise Unavailable(
                 f"{room.name} is {room.limit // _MIB} MiB, of which {max(0, room.left) // _MIB} "
                 f"are left: a server needs {(WORKING_BYTES + need) // _MIB} MiB more than it "
-                "starts with, to check one password. Raise the limit (docs/performance.md)"
+                "starts with, to check one password. Raise the limit (docs/operation.md)"
             )
         if fitting < hashers:
             hashers = fitting

@@ -3,8 +3,13 @@
     audit/<hash of the origin>/        one log; the newest epoch is the one that is written
 
 A start takes the newest epoch, and refuses where something says that it is not the right one: the
-directory is gone, the database was last opened with a later log, a witness remembers more than this
-log or the one that it continues. Nothing is made here but the very first log of an empty database.
+directory is gone, the database is empty beside the log of a vault, or was last opened with a later
+log, a witness remembers more than this log or the one that it continues. Nothing is made here but
+the very first log of an empty database.
+
+    audit/<hash>/initialised           this log is that of a vault that has keys
+
+A server that was never initialised writes a log too, and starts again on an empty database.
 """
 
 from collections.abc import Iterable
@@ -29,6 +34,8 @@ from ironkeep.tlog.note import MAX_NOTE, Note
 
 EPOCHS_ASKED: Final = 8
 """Epochs before the newest that witnesses are asked about; there are hardly ever that many."""
+
+INITIALISED: Final = "initialised"
 
 _HELP: Final = (
     "Bring it back; if it is lost, `ironkeep operator new-epoch` begins the next log "
@@ -63,12 +70,15 @@ class NodeLogs:
         reading_key: bytes,
         witnesses: Witnesses,
         say: Say,
+        *,
+        lost: bool = False,
     ) -> Journal:
         """Open the newest log, in step with storage; raise why it must not be continued.
 
-        The log is locked until it is closed. Raises IntegrityError, RolledBack, Unavailable.
+        The log is locked until it is closed. `lost` says that there was a database where storage
+        was made anew. Raises IntegrityError, RolledBack, Unavailable.
         """
-        epoch = self._epoch_for(storage)
+        epoch = self._epoch_for(storage, lost=lost)
         oldest = max(FIRST_EPOCH, epoch - EPOCHS_ASKED)
         others = [number for number in range(oldest, epoch + 2) if number != epoch]
         # The log that will be cosigned comes last: see Witnesses.memory.
@@ -87,6 +97,12 @@ class NodeLogs:
             raise
         return journal
 
+    def mark_initialised(self, epoch: int) -> None:
+        """Note, durably, that an epoch's log is that of a vault that has keys."""
+        path = self.folder(epoch) / INITIALISED
+        if not path.exists():
+            DirectoryLogFiles.mark(path)
+
     def older(self, origin: str) -> Leaves | None:
         """Return the leaves of another log of this node, unverified; None if they are not here.
 
@@ -97,11 +113,24 @@ class NodeLogs:
         except (IronkeepError, OSError):
             return self._from_mirror(origin)
 
-    def _epoch_for(self, storage: Storage) -> int:
-        """Return the epoch to open; raise IntegrityError if its directory is missing."""
+    def _epoch_for(self, storage: Storage, *, lost: bool) -> int:
+        """Return the epoch to open; raise IntegrityError if its directory or the rows are gone."""
         newest, known, commits = self.newest(), stored_origin(storage), storage.head().seq
         if not newest and not commits:
             return FIRST_EPOCH
+        if not commits:
+            if lost or (self.folder(newest) / INITIALISED).exists():
+                # The next start finds the file that this one made, and must know it all the same.
+                self.mark_initialised(newest)
+                raise IntegrityError(
+                    f"{self.folder(newest)} holds the log {self.origin(newest)} of a vault, and "
+                    "the database beside it is empty: it was deleted or replaced. Restore it from "
+                    "a backup. To begin a new vault, give it an audit directory of its own, and "
+                    "keep this one as evidence"
+                )
+            return newest
+        if newest:
+            self.mark_initialised(newest)
         last = f"; it was last opened with the log {known}" if known else ""
         if not newest:
             raise IntegrityError(

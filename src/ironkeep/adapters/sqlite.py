@@ -9,7 +9,6 @@ finished one; until that can be had, commits and the head fail.
 """
 
 import errno
-import fcntl
 import os
 import sqlite3
 import threading
@@ -19,6 +18,13 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from ironkeep.adapters.closed_folder import require_closed
+from ironkeep.adapters.sqlite_files import (
+    make_file,
+    make_folder,
+    require_whole,
+    sync,
+    take_lock,
+)
 from ironkeep.adapters.sqlite_schema import migrate, require_head, require_ours
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
 from ironkeep.core.ports import Change, Commit, Head, Row
@@ -38,8 +44,6 @@ BUSY_SECONDS: Final = 5.0
 CACHE_KIB: Final = 16_384
 """Page cache of each connection."""
 
-_FILE_MODE: Final = 0o600
-_FOLDER_MODE: Final = 0o700
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
 _NUMBERS: Final = {
@@ -70,7 +74,8 @@ class SqliteStorage:
     """Storage in the SQLite file at path, made if it is not there; see `core.ports.Storage`.
 
     Raise Unavailable when another process has it open or a newer Ironkeep made it, IntegrityError
-    when it is damaged or is something else. max_tombs bounds the removals kept for `changes`.
+    when it is damaged, in part gone, or is something else. `lost`: a database was here before, and
+    is not. max_tombs bounds the removals kept for `changes`.
     """
 
     def __init__(self, path: Path, *, max_tombs: int = MAX_TOMBS) -> None:
@@ -80,12 +85,15 @@ class SqliteStorage:
         self._unwritable = False
         self._unrepaired = False
         with ExitStack() as stack:
-            _make_folder(path.parent)
+            make_folder(path.parent)
             require_closed(path.parent)
             # A process that was killed may have made the folder and not synced its name.
-            _sync(path.parent.parent)
-            stack.callback(os.close, _take_lock(path))
-            _make_file(path)
+            sync(path.parent.parent)
+            locked_before = path.with_name(path.name + ".lock").exists()
+            stack.callback(os.close, take_lock(path))
+            self.lost: Final = locked_before and not path.exists()
+            require_whole(path)
+            make_file(path)
             try:
                 self._reader: Final = stack.enter_context(closing(_connect(path)))
                 require_ours(self._reader, path)
@@ -95,7 +103,7 @@ class SqliteStorage:
                 migrate(self._writer)
                 require_head(self._writer)
                 # SQLite syncs its files' names too, but goes on when that fails.
-                _sync(path.parent)
+                sync(path.parent)
                 self._tombs = _count_tombs(self._writer)
                 self._reader.execute("PRAGMA query_only = ON")
             except sqlite3.Error as error:
@@ -247,7 +255,7 @@ class SqliteStorage:
             return
         try:
             (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            _sync(self._path.with_name(self._path.name + "-wal"))
+            sync(self._path.with_name(self._path.name + "-wal"))
         except (sqlite3.Error, MemoryError, OSError):
             busy = True
         self._unrepaired = bool(busy)
@@ -358,40 +366,3 @@ def _raise(error: sqlite3.Error | MemoryError) -> NoReturn:
 def _code(error: sqlite3.Error | MemoryError) -> int:
     """Return SQLite's primary result code; 0 for an error of the module's own."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
-
-
-def _take_lock(path: Path) -> int:
-    """Lock the side file against other processes; return its descriptor, which holds the lock."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, _FILE_MODE)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise Unavailable(f"{path} is open in another process: stop that one first") from None
-    return lock
-
-
-def _make_file(path: Path) -> None:
-    """Make the file if it is not there, for its owner only; SQLite's other files get its mode."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE)
-    try:
-        os.fchmod(descriptor, _FILE_MODE)
-    finally:
-        os.close(descriptor)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make folder and those above it, each durable in its parent."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    """Make a file's content, or a folder's names, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

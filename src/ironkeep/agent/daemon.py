@@ -1,9 +1,9 @@
 """The agent as it runs: one certificate that is always fresh, and its listeners."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -37,12 +37,20 @@ class Agent:
         self._clock: Final = clock
         self._say: Final = say
         self._prompt: Final = prompt
+        self._hurry: Final = asyncio.Event()
         self._upstream: Final = Upstream(enrolment.address)
 
     async def run(
-        self, unix: socket.socket, loopback: socket.socket | None, ready: Callable[[], None]
+        self,
+        unix: socket.socket,
+        loopback: socket.socket | None,
+        ready: Callable[[], None],
+        watch: Callable[[Callable[[], None], Callable[[], None]], None],
     ) -> None:
-        """Serve until SIGTERM or SIGINT; call ready when the first certificate is there."""
+        """Serve until told to stop; call ready when the first certificate is there.
+
+        watch is given what to do to stop, and to reload: that asks for a new certificate at once.
+        """
         servers = [(server(self._proxy(guarded=False)), unix)]
         if loopback is not None:
             servers.append((server(self._proxy(guarded=True)), loopback))
@@ -51,9 +59,7 @@ class Agent:
             for each, _ in servers:
                 each.should_exit = True
 
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+        watch(stop, self._hurry.set)
         renewing = asyncio.create_task(self._renew(ready))
         try:
             await asyncio.gather(*(each.serve(sockets=[sock]) for each, sock in servers))
@@ -82,15 +88,21 @@ class Agent:
     async def _renew(self, ready: Callable[[], None]) -> None:
         """Ask for a certificate at two thirds of the life of the last, for ever."""
         while True:
-            credential = self._upstream.credential
-            if credential is None or self._clock.now_ns() >= credential.renew_ns:
+            credential, hurry = self._upstream.credential, self._hurry.is_set()
+            self._hurry.clear()
+            if hurry or credential is None or self._clock.now_ns() >= credential.renew_ns:
                 if not await self._obtain():
-                    await asyncio.sleep(RETRY_SECONDS)
+                    await self._pause(RETRY_SECONDS)
                 elif credential is None:
                     ready()
             else:
                 left = (credential.renew_ns - self._clock.now_ns()) / SECOND_NS
-                await asyncio.sleep(min(LOOK_SECONDS, max(left, 0)))
+                await self._pause(min(LOOK_SECONDS, max(left, 0)))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, or until somebody is in a hurry."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), seconds)
 
     async def _obtain(self) -> bool:
         """Try once; return whether there is a new certificate. Say each new problem once."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -15,6 +14,7 @@ from ironkeep.api.service import Rendered, message as response
 from ironkeep.api.strict import MAX_HEAD, Strict
 from ironkeep.api.witness import WitnessApp
 from ironkeep.config import Listener
+from ironkeep.core.errors import InvalidRequest
 
 MAX_CONNECTIONS: Final = 256
 """Beyond it a new connection takes the place of one that only waits, or gets 503 when none does: a
@@ -105,26 +105,51 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(app: WitnessApp, listener: Listener, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; call ready with the address as bound."""
+Watch = Callable[[Callable[[], None], Callable[[], None]], None]
+"""Given what to do to stop and to reload: does it when a signal asks for it."""
+
+
+def serve(
+    app: WitnessApp,
+    listener: Listener,
+    ready: Callable[[str], None],
+    watch: Watch,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until told to stop; call ready with the address as bound.
+
+    A reload takes the certificate that is in the listener's files then.
+    """
     sock = bind(listener)
     try:
-        asyncio.run(_serve(app, listener, sock, ready))
+        asyncio.run(_serve(app, listener, sock, ready, watch, say))
     finally:
         sock.close()
 
 
 async def _serve(
-    app: WitnessApp, listener: Listener, sock: socket.socket, ready: Callable[[str], None]
+    app: WitnessApp,
+    listener: Listener,
+    sock: socket.socket,
+    ready: Callable[[str], None],
+    watch: Watch,
+    say: Callable[[str], None],
 ) -> None:
     server = _Server(_configure(app, listener))
-    loop = asyncio.get_running_loop()
 
     def stop() -> None:
         server.should_exit = True
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    def reload() -> None:
+        context = server.config.ssl
+        if context is None:
+            return
+        try:
+            tls.load(context, listener)
+        except InvalidRequest as error:
+            say(f"goes on with the certificate that it has: {error}")
+
+    watch(stop, reload)
     ready(url_of(sock, tls=listener.tls))
     await server.serve(sockets=[sock])
 

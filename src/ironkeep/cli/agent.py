@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from ironkeep.adapters import log
+from ironkeep.adapters import log, signals
 from ironkeep.adapters.memory_guard import forbid_dumps
 from ironkeep.adapters.system import SystemClock
 from ironkeep.agent.certificates import Certificates
@@ -84,7 +84,7 @@ def run_agent(context: Context) -> int:
             log.say(f"listening at http://{host}:{port}")
         log.say(f"listening at {path}")
         agent = Agent(enrolment, certificates, clock, log.say, partial(_prompt, args.open))
-        asyncio.run(agent.run(unix, loopback, partial(log.say, "ready")))
+        asyncio.run(agent.run(unix, loopback, partial(log.say, "ready"), signals.watch))
     finally:
         path.unlink(missing_ok=True)
     return OK

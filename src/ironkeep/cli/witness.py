@@ -9,7 +9,7 @@ import ipaddress
 from pathlib import Path
 from typing import Final
 
-from ironkeep.adapters import log
+from ironkeep.adapters import log, signals
 from ironkeep.adapters.logfiles import DirectoryLogFiles
 from ironkeep.adapters.system import SystemClock, SystemEntropy, forget_steering
 from ironkeep.api.mirror import Mirror
@@ -79,7 +79,7 @@ def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigne
         def ready(address: str) -> None:
             log.say(f"{'mirror' if mirrors else 'witness'} {cosigner.key.format()} at {address}")
 
-        serve(WitnessApp(witness, mirror), listener, ready)
+        serve(WitnessApp(witness, mirror), listener, ready, signals.watch, log.say)
     finally:
         if copies is not None:
             copies.close()

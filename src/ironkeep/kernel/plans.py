@@ -1,8 +1,8 @@
 """From an operation and a path to what answers it, remembered: the mount, the route, the input.
 
 Routing walks the mount table and some patterns; the answer is the same for the same operation and
-path as long as the mount table's row is the same object. An input that comes from the path alone is
-remembered too.
+path as long as the mount table is the same, which a number says: a plan that held the table itself
+would keep every older one in memory. An input that comes from the path alone is remembered too.
 """
 
 from collections.abc import Hashable, Mapping
@@ -12,7 +12,6 @@ from typing import Any, Final, cast
 from ironkeep.core.naming import fault_of
 from ironkeep.core.operation import Operation
 from ironkeep.core.parameters import NO_READERS, Readers
-from ironkeep.core.ports import Row
 from ironkeep.core.spelling import Spelling, tidied
 from ironkeep.kernel import fields
 from ironkeep.kernel.plugin import Mount, Route, filled
@@ -36,7 +35,7 @@ class Plan:
     is named. `given` is the input when the data is empty.
     """
 
-    table: Row | None
+    table: int
     mount: Mount
     path: str
     relative: str
@@ -80,10 +79,10 @@ class Plans:
     def __init__(self) -> None:
         self._known: Final[dict[tuple[Operation, str], Plan]] = {}
 
-    def get(self, op: Operation, path: str, table: Row | None) -> Plan | None:
+    def get(self, op: Operation, path: str, table: int) -> Plan | None:
         """Return the plan for op on path, if it was made of the same mount table."""
         plan = self._known.get((op, path))
-        return plan if plan is not None and plan.table is table else None
+        return plan if plan is not None and plan.table == table else None
 
     def put(self, op: Operation, path: str, plan: Plan) -> None:
         """Remember a plan, unless its path is uncommonly long."""

@@ -40,6 +40,7 @@ class Routing:
         self._stamp = 0
         self._barrier: Barrier | None = None
         self._row: Row | None = None
+        self._number = 0
 
     def find(
         self, tx: Tx, barrier: Barrier | None, op: Operation, path: str, namespace: str
@@ -101,14 +102,16 @@ class Routing:
         acl = session.acl.spelled(shape.spelling.below(mount.path))
         return acl, mount.path + shape.path
 
-    def _table(self, tx: Tx, barrier: Barrier | None) -> Row | None:
-        """Return the mount table's row; it is looked up again when anything has changed."""
+    def _table(self, tx: Tx, barrier: Barrier | None) -> int:
+        """Return the mount table's number; it is looked up again when anything has changed."""
         stamp = tx.stamp()
         if stamp == 0 or stamp != self._stamp or barrier is not self._barrier:
             key = None if barrier is None else barrier.key_of(_PLACE, TABLE)
-            self._row = None if key is None else tx.get(key)
+            row = None if key is None else tx.get(key)
+            if row is not self._row:
+                self._row, self._number = row, self._number + 1
             self._stamp, self._barrier = stamp, barrier
-        return self._row
+        return self._number
 
     def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:
         if f"{path}/".startswith(SYS.path):

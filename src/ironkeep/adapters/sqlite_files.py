@@ -1,0 +1,58 @@
+"""The files around an SQLite database: its lock, its folder, and whether it is all there."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError, Unavailable
+
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+
+
+def take_lock(path: Path) -> int:
+    """Lock the side file against other processes; return its descriptor, which holds the lock."""
+    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, _FILE_MODE)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Unavailable(f"{path} is open in another process: stop that one first") from None
+    return lock
+
+
+def require_whole(path: Path) -> None:
+    """Raise IntegrityError when only the database file is gone: its log would fill a new one."""
+    for suffix in ("-wal", "-journal"):
+        rest = path.with_name(path.name + suffix)
+        if rest.exists() and rest.stat().st_size and not path.exists():
+            raise IntegrityError(
+                f"{path} is gone, and {rest} is there: bring both back from the same backup"
+            )
+
+
+def make_file(path: Path) -> None:
+    """Make the file if it is not there, for its owner only; SQLite's other files get its mode."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE)
+    try:
+        os.fchmod(descriptor, _FILE_MODE)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make folder and those above it, each durable in its parent."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
