@@ -136,6 +136,7 @@ def test_what_is_sent_without_end_is_cut_off_and_little_of_it_is_kept(
     monkeypatch.setattr(stock, "STOCK_BYTES", 2 << 20)
     monkeypatch.setattr(stock, "MAX_ITEMS", 1000)
     monkeypatch.setattr(link, "LINK_BYTES", 1 << 20)
+    monkeypatch.setattr(link, "MAX_ROWS", 1000)
     with serving(ENDLESS[kind]) as target:
         assert connector.probe(target, "admin", Secret(PASSWORD)).state is Probe.ALIVE
         tracemalloc.start()
@@ -211,6 +212,20 @@ def test_one_odd_item_is_a_gap_and_the_others_are_there(connector: PostgreSQL, n
     assert {each.source for each in found.items if each.name == "plain"} >= {"role", "database"}
     assert encode(found) == encode(again)
     assert len(encode(found)) < MAX_ENCODED_BYTES
+
+
+def test_what_is_past_the_limit_is_a_gap_and_the_rest_is_kept(
+    connector: PostgreSQL, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = connector.inventory(postgres.target())
+    for limit in (1, 40, len(whole.items) - 1):
+        monkeypatch.setattr(stock, "MAX_ITEMS", limit)
+        found = connector.inventory(postgres.target())
+        assert len(found.items) == limit
+        assert len(found.gaps) == 1
+        assert "more than can be kept" in found.gaps[0]
+    monkeypatch.setattr(stock, "MAX_ITEMS", len(whole.items))
+    assert connector.inventory(postgres.target()) == whole
 
 
 def test_objects_that_are_spelt_alike_are_told_apart(

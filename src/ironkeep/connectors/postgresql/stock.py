@@ -26,6 +26,8 @@ STOCK_BYTES: Final = 128 * 1024 * 1024
 """For everything that is received; a cluster of 100,000 relations sends some 20 MB."""
 
 MAX_ITEMS: Final = 200_000
+"""Rows that are looked at: a million small ones would cost a minute of the processor."""
+
 MAX_KEPT: Final = 32 * 1024 * 1024
 """Characters of all items together; core.inventory encodes no more than twice that."""
 
@@ -36,6 +38,10 @@ MAX_NAME: Final = 1_024
 SYSTEM: Final = "postgresql"
 
 
+class _Full(Exception):
+    """There is more than can be kept: what was found so far is all."""
+
+
 class _Stock:
     """What has been found so far."""
 
@@ -44,6 +50,7 @@ class _Stock:
         self.found: Final[dict[tuple[str, str, str], InventoryItem]] = {}
         self.gaps: Final[list[str]] = []
         self._room = MAX_KEPT
+        self._seen = 0
 
     def gap(self, words: str) -> None:
         """Name something that could not be looked at."""
@@ -52,17 +59,17 @@ class _Stock:
         elif len(self.gaps) == MAX_GAPS:
             self.gaps.append("more could not be looked at than is named here")
 
-    def add(self, each: InventoryItem) -> bool:
-        """Keep an item; return whether there was room for it."""
+    def add(self, each: InventoryItem) -> None:
+        """Keep an item; raise _Full when there is no room for it."""
+        self._seen += 1
         size = len(each.name) + sum(len(name) + len(value) for name, value in each.attributes)
-        if len(self.found) >= MAX_ITEMS or size > self._room:
-            return False
+        if self._seen > MAX_ITEMS or size > self._room:
+            raise _Full
         if each.identity in self.found:
             self.gap(f"{each.source} {each.name[:MAX_NAME]}: two are called so")
-            return True
+            return
         self._room -= size
         self.found[each.identity] = each
-        return True
 
 
 def take(target: Target, entropy: Entropy) -> Inventory:
@@ -82,12 +89,17 @@ def take(target: Target, entropy: Entropy) -> Inventory:
 
     with enter() as link:
         release = link.release
-        _visit(link, CLUSTER, "", stock)
         databases = _databases(link, stock.gap)
+        try:
+            _visit(link, CLUSTER, "", stock)
+        except _Full:
+            databases = []
     for database, shown in databases:
         try:
             with enter(database) as link:
                 _visit(link, DATABASE, f"{shown}: ", stock)
+        except _Full:
+            break
         except ConnectorError:
             stock.gap(f"database {shown}: cannot log in to it, or it did not answer")
     return collect(SYSTEM, target.endpoint, release, stock.found.values(), stock.gaps)
@@ -141,9 +153,10 @@ def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) ->
             for each, flaw in _found(link, source, prefix, stock.redaction):
                 if flaw:
                     stock.gap(f"{prefix}{source.name}: {each.name[:MAX_NAME]}: {flaw}")
-                if not stock.add(each):
-                    stock.gap(f"{prefix}{source.name}: there are more than can be kept")
-                    return
+                stock.add(each)
+        except _Full:
+            stock.gap(f"{prefix}{source.name}: there is more than can be kept, from here on")
+            raise
         except Rejected as refusal:
             stock.gap(f"{prefix}{source.name}: refused ({refusal.upstream_code})")
 
