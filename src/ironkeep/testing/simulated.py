@@ -59,6 +59,8 @@ class SimulatedSystem:
     hook: Callable[[str, str], None] = lambda _when, _op: None
     items: list[InventoryItem] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    full: bool = False
+    """Whether an account with open sessions finds no room for another login."""
 
     def break_down(self, op: str, *faults: Fault) -> None:
         """Queue faults for the next calls of op."""
@@ -75,7 +77,7 @@ class SimulatedSystem:
             if not self._admits(target, who, password):
                 raise Unreachable("the login was refused")
             if username not in self.accounts:
-                raise Rejected("there is no such account")
+                raise Rejected("there is no such account", "42704", final=True)
             self.accounts[username].password = new.reveal()
 
         self._change("set", change)
@@ -88,6 +90,9 @@ class SimulatedSystem:
         if fault is Fault.DEFECT:
             raise RuntimeError("a bug")
         state, reason = Probe.UNKNOWN, "no answer"
+        if fault is None and self.full and self.accounts[username].sessions:
+            self.hook("after", "probe")
+            return ProbeResult(state, "no room (53300)", target.endpoint, "53300", 1, full=True)
         if fault is None:
             alive = self._admits(target, username, password)
             state = Probe.ALIVE if alive else Probe.DEAD
