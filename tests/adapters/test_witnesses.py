@@ -12,12 +12,11 @@ import pytest
 from tlog_scales.backend import HttpBackend
 from tlog_scales.reader import TilesReader
 
-from ironkeep.adapters import witness_http
 from ironkeep.adapters.logfiles import DirectoryLogFiles
 from ironkeep.adapters.witness_http import WitnessHttp, require_address
 from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.config import Witness
-from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack, UpstreamFailed
+from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
 from ironkeep.core.leaf import EpochStart
 from ironkeep.kernel.epochs import begin_epoch, continued, start_of
 from ironkeep.kernel.journal import Journal
@@ -296,16 +295,6 @@ def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     http.close()
     answers.close()
     proxy.close()
-
-
-def test_a_server_that_drips_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(witness_http, "ANSWER_SECONDS", -1.0)
-    answers = Answers({"/x": (200, b"slow")})
-    http = WitnessHttp(answers.address)
-    with pytest.raises(UpstreamFailed, match="too slow"):
-        http.get("x")
-    http.close()
-    answers.close()
 
 
 def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(

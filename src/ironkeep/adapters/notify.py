@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from ironkeep.adapters.deadline import DeadlineTransport
 from ironkeep.adapters.tls import context
 from ironkeep.config import Mail, Webhook
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
@@ -96,10 +97,17 @@ class WebhookNotifier:
             SIGNATURE: sign(self._secret, int(time.time()), body),
         }
         try:
-            with httpx.Client(
-                timeout=TIMEOUT_SECONDS, verify=self._tls, trust_env=False, follow_redirects=False
-            ) as client:
-                answer = client.post(self._hook.url, content=body, headers=headers)
+            with (
+                httpx.Client(
+                    timeout=TIMEOUT_SECONDS,
+                    transport=DeadlineTransport(self._tls),
+                    trust_env=False,
+                    follow_redirects=False,
+                ) as client,
+                # What it says is not read: only the status counts.
+                client.stream("POST", self._hook.url, content=body, headers=headers) as answer,
+            ):
+                pass
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
         if not answer.is_success:

@@ -1,7 +1,6 @@
 """HTTP to one witness: to its configured address only, with every answer bounded."""
 
 import ipaddress
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,14 +8,12 @@ from typing import Final
 import httpx
 
 from ironkeep.adapters import tls
+from ironkeep.adapters.deadline import DeadlineTransport
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.tlog.note import MAX_NOTE
 
 OPERATION_SECONDS: Final = 2.0
-"""Of connecting, of writing, and of each wait for more of an answer."""
-
-ANSWER_SECONDS: Final = 10.0
-"""Of a whole answer: no single wait is too long if a witness sends it byte by byte."""
+"""Of connecting, of writing, and of each wait; `adapters.deadline` bounds the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class WitnessHttp:
         self._base: Final = require_address(address)
         self._client: Final = httpx.Client(
             timeout=OPERATION_SECONDS,
-            verify=tls.context(ca_file),
+            transport=DeadlineTransport(tls.context(ca_file)),
             trust_env=False,
             follow_redirects=False,
             headers={"Accept-Encoding": "identity", "User-Agent": "ironkeep"},
@@ -55,7 +52,6 @@ class WitnessHttp:
         self._client.close()
 
     def _send(self, request: httpx.Request) -> Reply:
-        deadline = time.monotonic() + ANSWER_SECONDS
         body = b""
         try:
             response = self._client.send(request, stream=True)
@@ -63,8 +59,8 @@ class WitnessHttp:
                 # Raw: what is not asked to be compressed is not unpacked either.
                 for chunk in response.iter_raw():
                     body += chunk
-                    if len(body) > MAX_NOTE or time.monotonic() > deadline:
-                        raise UpstreamFailed("its answer is too long or too slow")
+                    if len(body) > MAX_NOTE:
+                        raise UpstreamFailed("its answer is too long")
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
