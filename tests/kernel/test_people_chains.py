@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.secret import Secret
@@ -283,8 +283,17 @@ def built(chain: list[tuple[Any, int, int]]) -> World:
     return w
 
 
+def line(*steps: Any) -> list[tuple[Any, int, int]]:
+    """Return a chain in which each step is made by the token before it."""
+    return [(step, 0, 0) for step in steps]
+
+
+@example(line(by_alias, orphan, by_secret_id, child, wrapped), 2, (0, 6, 7))
+@example(line(by_password, by_alias, by_role, by_new_password, wrapped), 2, (0, 5, 6))
+@example([(by_alias, 0, 2), (by_secret_id, 2, 0), (by_password, 0, 0)], 0, (3, 2, 5))
+@example([(by_password, 0, 0), (by_password, 1, 1)], 0, (3, 0, 1))
 @given(chain=CHAINS, pick=INDEX, picks=st.tuples(INDEX, INDEX, INDEX))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_rule_on_people_knows_who_stands_behind(
     chain: list[tuple[Any, int, int]], pick: int, picks: tuple[int, int, int]
 ) -> None:
