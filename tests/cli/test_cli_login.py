@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import json
 import os
 import stat
 import subprocess
@@ -206,6 +207,26 @@ def test_nothing_is_asked_for_when_nobody_reads_the_answer(
     assert done.returncode == 5
     assert b"nobody reads standard output" in done.stderr
     assert run("unwrap", "-field=v", token).out == "привет"
+
+
+@pytest.mark.parametrize(("where", "code"), [(">&-", 5), (">/dev/full", 1)])
+def test_a_token_is_not_spent_where_standard_output_takes_nothing(
+    run: Any, dev: Any, tmp_path: Path, where: str, code: int
+) -> None:
+    token = wrapped(run, "kv", "get", "secret/once")
+    command = f'exec "$0" -m ironkeep unwrap "$1" {where}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, token],
+        env={**dev.environment(), "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, timeout=60, check=False, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    if code == 1:
+        shown = done.stderr.partition("once:\n")[2]
+        found, _ = json.JSONDecoder().raw_decode(shown)
+        assert found["data"]["data"]["other"] == "o"
+    else:
+        assert run("unwrap", "-field=other", token).out == "o"
 
 
 def test_a_login_that_could_not_be_kept_is_not_begun(

@@ -114,9 +114,23 @@ def answer(
         terminal.say(f"Success! {done}")
         return OK
     warn(terminal, document)
+    once = once or any(document.get(part) for part in _ONCE)
+    try:
+        return _printed(terminal, document, once=once)
+    except OSError as error:
+        if not once:
+            raise
+        # A full disk, or whoever read it has gone: what is given once goes where it is still seen.
+        why = error.strerror or type(error).__name__
+        terminal.note(f"Standard output failed ({why}). This answer is given once:")
+        terminal.note(written(document, JSON, str.isascii))
+        return LOCAL
+
+
+def _printed(terminal: Terminal, document: Mapping[str, Any], *, once: bool) -> int:
     if terminal.field:
         data = _fields_once(terminal, document) if once else fields_of(document)
-        if terminal.field not in data and (once or any(document.get(part) for part in _ONCE)):
+        if terminal.field not in data and once:
             return _whole(terminal, document)
         return field(terminal, data)
     if terminal.structured:

@@ -49,15 +49,18 @@ class Terminal:
         self.answered = False
         """Whether standard output has got anything yet."""
         self._read = False
+        self._closed = False
 
     @classmethod
     def standard(cls) -> "Terminal":
         """Return the process's own streams; those that are closed lead nowhere."""
-        return cls(
-            sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: PTH123
-            sys.stdout or open(os.devnull, "w", encoding="utf-8"),  # noqa: PTH123
-            sys.stderr or open(os.devnull, "w", encoding="utf-8"),  # noqa: PTH123
+        made = cls(
+            sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: SIM115, PTH123
+            sys.stdout or open(os.devnull, "w", encoding="utf-8"),  # noqa: SIM115, PTH123
+            sys.stderr or open(os.devnull, "w", encoding="utf-8"),  # noqa: SIM115, PTH123
         )
+        made._closed = sys.stdout is None
+        return made
 
     @property
     def interactive(self) -> bool:
@@ -117,6 +120,8 @@ class Terminal:
 
     def require_reader(self) -> None:
         """Raise Unavailable when nobody can read the answer: what is shown once would be lost."""
+        if self._closed:
+            raise Unavailable("standard output is closed: nothing was asked for")
         with suppress(AttributeError, OSError, ValueError):
             number = self.stdout.fileno()
             if stat.S_ISFIFO(os.fstat(number).st_mode) or stat.S_ISSOCK(os.fstat(number).st_mode):
