@@ -125,7 +125,25 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise InvalidRequest saying what is wrong with them."""
-    return parser.parse_intermixed_args(_settle_booleans(parser, argv))
+    args = parser.parse_intermixed_args(_settle_booleans(parser, argv))
+    _require_names(parser, args)
+    return args
+
+
+def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Raise InvalidRequest for an argument that names nothing.
+
+    It is a variable of a script that was not set, and what the command would do without it (end
+    all leases, say) was never meant.
+    """
+    for action in parser._get_positional_actions():  # noqa: SLF001 - there is no other way
+        value = getattr(args, action.dest, None)
+        given = value if isinstance(value, list) else [value]
+        for each in given:
+            blank = isinstance(each, str) and not each.replace("/", "").strip()
+            if blank and each != action.default:
+                name = action.metavar or action.dest
+                raise InvalidRequest(f"{name} is empty: is a variable not set?")
 
 
 def normalise(argv: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ def open_key(context: Context) -> tuple[Client, Key]:
     # The question where the mount is is asked for real, unwrapped, even when the request that
     # follows is only printed or its answer wrapped.
     asking = connect(context, replace(connection, only_print=False, wrap_ttl=""))
-    path = args.path.strip().strip("/")
+    path = args.path.strip("/")
     if args.mount:
         mount = args.mount.strip("/") + "/"
         _, version = _ask(asking, mount)

@@ -14,8 +14,9 @@ from ironkeep.core.errors import InvalidRequest
 
 
 def _path_of(context: Context) -> str:
+    """Return the path as it was given: blanks in it may be part of a name."""
     path: str = context.args.path
-    return path.strip().strip("/")
+    return path.strip("/")
 
 
 def _read(context: Context) -> int:
