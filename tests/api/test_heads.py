@@ -8,6 +8,7 @@ import pytest
 from ironkeep.api import wire
 from ironkeep.api.head import MAX_BLOCK, Heads
 from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.numbers import MAX_NUMBER
 
 FORM = b"application/x-www-form-urlencoded"
 ENDS = b"\x80\r\n"
@@ -58,7 +59,7 @@ def test_a_form_has_so_many_bytes_and_no_more(excess: int) -> None:
 @pytest.mark.parametrize("excess", [0, 1])
 @pytest.mark.parametrize("form", ["%s", "-%s", "%s.5", "[%s]"])
 def test_a_number_has_so_many_digits_and_no_more(form: str, excess: int) -> None:
-    digits = "1" * (wire.MAX_NUMBER + excess - len(form.replace("%s", "").strip("[]")))
+    digits = "1" * (MAX_NUMBER + excess - len(form.replace("%s", "").strip("[]")))
     body = b'{"n":%b}' % (form % digits).encode()
     if excess:
         with pytest.raises(InvalidRequest):

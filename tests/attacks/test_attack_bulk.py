@@ -7,6 +7,7 @@ import pytest
 from ironkeep.api import wire
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.numbers import MAX_NUMBER
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import barrier, demolition, tokens
 from ironkeep.testing.vault import Vault
@@ -153,7 +154,7 @@ def test_a_listing_has_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) ->
     "body",
     [
         b'{"a":[' + b"1," * wire.MAX_JSON_TOKENS + b"1]}",
-        b'{"a":1.' + b"5" * wire.MAX_NUMBER + b"}",
+        b'{"a":1.' + b"5" * MAX_NUMBER + b"}",
         b'{"a":' + b"1" * 5_000 + b"}",
         b'{"a":' * 70 + b"1" + b"}" * 70,
         b'{"a":' + b"[" * 1_000_000,

@@ -26,7 +26,8 @@ def test_all_commands_are_looked_at() -> None:
     names = {name for name, _ in EVERY}
     assert {
         "delete", "kv delete", "kv destroy", "kv metadata delete", "lease revoke", "token revoke",
-        "policy delete", "secrets disable", "secrets move", "auth disable", "segment seal", "segment cut",
+        "policy delete", "secrets disable", "secrets move", "auth disable", "segment seal",
+        "segment cut",
     } <= names  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def test_an_argument_that_names_nothing_is_refused(name: str, command: Command, 
             for place, other in enumerate(wanted)
         ):
             continue
-        for option in parser._actions:  # noqa: SLF001
+        for option in parser._actions:
             if option.required and option.option_strings:
                 words += [option.option_strings[0], "1"]
         with pytest.raises(InvalidRequest, match=re.escape("is empty: is a variable not set?")):

@@ -8,7 +8,6 @@ Content-Type says, since curl sends JSON as a form.
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -19,6 +18,7 @@ from ironkeep.core.errors import (
     UnsupportedMedia,
     UnsupportedOperation,
 )
+from ironkeep.core.numbers import Spelt, whole
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.fields import duration
@@ -29,8 +29,6 @@ MAX_BODY: Final = 32 << 20
 MAX_JSON_TOKENS: Final = 100_000
 """Commas and colons in a JSON body: bounds the time that parsing takes to some 0.1 s, in which
 nobody else is served, and the memory to some 15 MiB. Strangers can send bodies too."""
-MAX_NUMBER: Final = 1_024
-"""Characters of a number: reading and writing one takes time that grows with their square."""
 MAX_DEPTH: Final = 64
 """Nested objects and lists; deeper documents are attacks on recursive code."""
 MAX_PARAMETERS: Final = 256
@@ -158,18 +156,6 @@ def _media_type(content_type: bytes) -> bytes:
     return content_type.split(b";")[0].strip().lower()
 
 
-def _fraction(text: str) -> Decimal:
-    if len(text) > MAX_NUMBER:
-        raise ValueError("number")
-    return Decimal(text)
-
-
-def _whole(text: str) -> int:
-    if len(text) > MAX_NUMBER:
-        raise ValueError("number")
-    return int(text)
-
-
 def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
@@ -177,14 +163,14 @@ def _reject_constant(name: str) -> None:
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object in body, numbers exact; raise InvalidRequest or TooLarge.
 
-    A fraction becomes a Decimal, so that what was stored is what is read back.
+    A fraction becomes a Spelt, so that what was stored is what is read back.
     """
     if body.count(b",") + body.count(b":") > MAX_JSON_TOKENS:
         raise TooLarge("the JSON body holds too many values")
     try:
         text = body.decode("utf-8")
         document = json.loads(
-            text, parse_float=_fraction, parse_int=_whole, parse_constant=_reject_constant
+            text, parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
         )
     except RecursionError:
         raise InvalidRequest("the JSON body is nested too deeply") from None

@@ -6,7 +6,6 @@ other. It does not retry.
 """
 
 import http.client
-import json
 import shlex
 import ssl
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlencode
 from ironkeep.cli.command import Context
 from ironkeep.cli.connection import Connection, connection_of
 from ironkeep.cli.failures import CurlString, Refused, Unreachable
+from ironkeep.core.numbers import dumps, loads
 from ironkeep.core.secret import Secret
 
 MAX_ANSWER: Final = 64 << 20
@@ -92,7 +92,7 @@ class Client:
         target = f"{self.connection.base}/v1/{quote(path.lstrip('/'), safe=_PATH_SAFE)}"
         if query:
             target += "?" + urlencode(query, doseq=True)
-        body = None if data is None else json.dumps(data).encode()
+        body = None if data is None else dumps(data).encode()
         headers = self._headers(token, method, body)
         if self.connection.only_print:
             raise CurlString(_curl(self.connection, method, target, headers, body))
@@ -173,7 +173,7 @@ def _open(connection: Connection) -> http.client.HTTPConnection:
 
 def _document(raw: bytes) -> Document | None:
     try:
-        document = json.loads(raw)
+        document = loads(raw)
     except ValueError:
         return None
     return document if isinstance(document, dict) else None

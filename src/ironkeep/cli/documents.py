@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from ironkeep.core.numbers import dumps
 from ironkeep.core.visible import is_drawn
 
 JSON: Final = "json"
@@ -29,7 +30,7 @@ def written(document: object, kind: str, can_show: Shown) -> str:
     if kind == YAML:
         return "\n".join(_yaml(document, can_show))
     shape: dict[str, Any] = {"separators": (",", ":")} if kind == RAW else {"indent": 2}
-    return _escaped(json.dumps(document, ensure_ascii=False, **shape), can_show, json.dumps)
+    return _escaped(dumps(document, ensure_ascii=False, **shape), can_show, json.dumps)
 
 
 def _escaped(text: str, can_show: Shown, spelt: Callable[[str], str]) -> str:
@@ -69,7 +70,7 @@ def _entry(mark: str, item: object, can_show: Shown) -> Iterator[str]:
 def _scalar(value: object, can_show: Shown) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    return _escaped(json.dumps(value, ensure_ascii=False), can_show, _yaml_spelt)
+    return _escaped(dumps(value, ensure_ascii=False), can_show, _yaml_spelt)
 
 
 def _yaml_spelt(char: str) -> str:

@@ -6,13 +6,13 @@ that is one line: so it is the same typed, piped or from a file. `-` and `@file`
 JSON object. A key given twice makes a list.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ironkeep.cli.terminal import MAX_INPUT, Terminal, line_of
 from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.numbers import loads
 
 
 def data_of(words: Sequence[str], terminal: Terminal) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _add(data: dict[str, Any], key: str, value: str) -> None:
 
 def _object(raw: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(raw)
+        document = loads(raw)
     except (ValueError, RecursionError):
         raise InvalidRequest("standard input or the file is not a JSON object") from None
     if not isinstance(document, dict):

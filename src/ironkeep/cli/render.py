@@ -6,7 +6,6 @@ answer that is given once is shown whole rather than lost.
 """
 
 import importlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from ironkeep.cli.exits import LOCAL, OK
 from ironkeep.cli.failures import NoValue, Refused
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest, IronkeepError
+from ironkeep.core.numbers import dumps
 
 Rows = Sequence[Sequence[str]]
 
@@ -65,7 +65,7 @@ def text(value: object) -> str:
         return value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return "[" + " ".join(value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return dumps(value, ensure_ascii=False)
 
 
 def as_json(terminal: Terminal, document: object) -> int:
@@ -95,7 +95,7 @@ def field(terminal: Terminal, data: Mapping[str, Any]) -> int:
     if terminal.field not in data:
         raise InvalidRequest(f'Field "{terminal.field}" not present in secret')
     found = data[terminal.field]
-    value(terminal, found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
+    value(terminal, found if isinstance(found, str) else dumps(found, ensure_ascii=False))
     return OK
 
 

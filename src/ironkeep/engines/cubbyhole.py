@@ -12,10 +12,11 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
+from ironkeep.core.numbers import encoded
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Call, Mount, Response, Route, SecretJson
 
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encoded)
 
 
 def _place(call: Call) -> str:

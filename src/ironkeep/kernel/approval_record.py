@@ -7,7 +7,6 @@
 of the approval and of the read both hold it.
 """
 
-from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.event import Value
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
+from ironkeep.core.numbers import Spelt, encoded
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Request
 from ironkeep.kernel.record import Codec
@@ -25,8 +25,8 @@ MAX_DATA: Final = 65_536
 """Bytes of a request's data that are kept: a person is to read what they approve."""
 MAX_REASON: Final = 512
 
-_JSON: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
-_PARSE: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_JSON: Final = msgspec.json.Encoder(decimal_format="number", order="sorted", enc_hook=encoded)
+_PARSE: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Spelt)
 
 
 class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -125,7 +125,7 @@ def data_of(data: dict[str, Any]) -> bytes:
     try:
         raw = _JSON.encode(data)
         same = len(raw) <= MAX_DATA and _PARSE.decode(raw) == data
-    except (TypeError, ValueError, RecursionError, OverflowError):
+    except (TypeError, NotImplementedError, ValueError, RecursionError, OverflowError):
         same = False
     if not same:
         raise InvalidRequest(

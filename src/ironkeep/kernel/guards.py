@@ -12,6 +12,7 @@ import msgspec
 from ironkeep.core.access import Deny, Guard
 from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
 from ironkeep.core.event import Value
+from ironkeep.core.numbers import encoded
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.approval_record import Kept
@@ -166,7 +167,7 @@ def _exact(call: Call) -> str:
     if not call.raw:
         return call.request.path
     try:
-        data = msgspec.json.encode(call.raw, order="deterministic").decode()
+        data = msgspec.json.encode(call.raw, order="deterministic", enc_hook=encoded).decode()
     except UnicodeEncodeError:
         raise InvalidRequest("the request's data holds half a character") from None
     return f"{call.request.path} {data}"

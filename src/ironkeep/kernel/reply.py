@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.core.numbers import Spelt, encoded
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson, Unkept
 
@@ -31,6 +32,8 @@ class _Revealer:
         if isinstance(value, Secret):
             self.revealed += 1
             return value.reveal().decode("utf-8", "surrogatepass")
+        if isinstance(value, Spelt):
+            return encoded(value)
         if isinstance(value, Mapping):
             return dict(value)
         raise TypeError(f"{type(value).__name__} does not go into an answer")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.numbers import encoded
 from ironkeep.kernel.plugin import SecretJson
 
 VERSION: Final = b"\x01"
@@ -19,7 +20,7 @@ MAX_NAMES: Final = 64
 """Field names recorded of one object; an object with more shows the first ones and a mark."""
 MAX_NAME: Final = 128
 
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encoded)
 _NAMES: Final = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -30,7 +31,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
         names = (*names, "…")
     try:
         body = _ENCODER.encode(document)
-    except (TypeError, UnicodeEncodeError, RecursionError):
+    except (TypeError, NotImplementedError, UnicodeEncodeError, RecursionError):
         raise InvalidRequest("the data is not a JSON object") from None
     head = _ENCODER.encode(names)
     return b"%b%b%b%b" % (VERSION, len(head).to_bytes(2, "big"), head, body)

@@ -4,12 +4,11 @@ Source: the Vault HTTP API, secret/kv/kv-v1. A `ttl` or `lease` field shows as t
 a read, as a hint to clients; nothing expires.
 """
 
-import json
-from decimal import Decimal
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
+from ironkeep.core.numbers import loads
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import document
 from ironkeep.kernel.fields import duration
@@ -33,7 +32,7 @@ def read(call: Call) -> Response:
 def _hint(names: tuple[str, ...], secret: SecretJson) -> int:
     if "ttl" not in names and "lease" not in names:
         return DEFAULT_TTL_SECONDS
-    stored = json.loads(secret.reveal(), parse_float=Decimal)
+    stored = loads(secret.reveal())
     try:
         return duration(stored.get("ttl", stored.get("lease"))) or DEFAULT_TTL_SECONDS
     except InvalidRequest:

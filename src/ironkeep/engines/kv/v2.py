@@ -8,13 +8,13 @@ v2_metadata.py.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Released
+from ironkeep.core.numbers import loads
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import document, metadata as meta, v2_metadata
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
@@ -130,7 +130,7 @@ def patch(call: Call, given: Put) -> Response:
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
     _, secret = document.split(_record(call, given.path, number))
-    stored = json.loads(secret.reveal(), parse_float=Decimal)
+    stored = loads(secret.reveal())
     return _store(call, given.path, key, config, document.merge(stored, given.data))
 
 
