@@ -278,3 +278,14 @@ def test_a_file_of_authorities_is_a_small_regular_one(
         assert "in time" not in found.reason
         with pytest.raises(Unreachable):
             connector.lock(target, "app")
+
+
+def test_a_budget_counts_messages_too() -> None:
+    budget = channel.Budget(60, 4 * channel.SMALL_BYTES)
+    for _ in range(4):
+        budget.count()
+    with pytest.raises(channel.Flooded):
+        budget.count()
+    budget.spend(4 * channel.SMALL_BYTES)
+    with pytest.raises(channel.Flooded):
+        budget.spend(1)

@@ -20,6 +20,10 @@ CONNECT_SECONDS: Final = 5
 SILENCE_SECONDS: Final = 20
 """Without a byte: the server itself ends a statement after half of that."""
 
+SMALL_BYTES: Final = 256
+"""A budget's bytes divided by this are its messages: an empty one costs as much time as a long one,
+and a million of them seconds of the processor."""
+
 _CHUNK: Final = 64 * 1024
 
 
@@ -33,12 +37,13 @@ class Flooded(IntegrityError):
 
 
 class Budget:
-    """The time and the bytes that are left to one operation."""
+    """The time, the bytes and the messages that are left to one operation."""
 
     def __init__(self, seconds: float, limit: int) -> None:
         self._until: Final = _now() + seconds
         self._limit: Final = limit
         self._left = limit
+        self._messages = limit // SMALL_BYTES
 
     def seconds(self) -> float:
         """Return the seconds left, more than zero; raise TimeoutError when there are none."""
@@ -52,6 +57,12 @@ class Budget:
         self._left -= received
         if self._left < 0:
             raise Flooded(f"the server sent more than {self._limit} bytes")
+
+    def count(self) -> None:
+        """Count one message; raise Flooded when there were too many."""
+        self._messages -= 1
+        if self._messages < 0:
+            raise Flooded(f"the server sent more than {self._limit // SMALL_BYTES} messages")
 
 
 class Channel:
@@ -73,6 +84,7 @@ class Channel:
         """Return the next message; raise ConnectionError at the end of the stream."""
         while True:
             for message in self._pending:
+                self._budget.count()
                 return message
             self._stream.settimeout(min(SILENCE_SECONDS, self._budget.seconds()))
             data = self._stream.recv(_CHUNK)
