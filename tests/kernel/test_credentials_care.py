@@ -2,8 +2,8 @@
 
 import pytest
 
-from ironkeep.core.errors import Conflict, InvalidRequest, TooManyRequests, UpstreamFailed
-from ironkeep.kernel.effects import MAX_AT_ONCE, TICK_AT_ONCE
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
+from ironkeep.kernel.effects import GROUP_AT_ONCE, MAX_AT_ONCE
 from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
 from ironkeep.testing.simulated import Account, Fault
 
@@ -48,13 +48,13 @@ def test_a_period_rotates_by_itself_and_only_then(bench: Bench) -> None:
 
 def test_many_due_at_once_are_begun_a_few_at_a_time() -> None:
     bench = Bench()
-    names = [f"app{number}" for number in range(3 * TICK_AT_ONCE)]
+    names = [f"app{number}" for number in range(3 * GROUP_AT_ONCE)]
     for name in names:
         bench.system.accounts[name] = Account(b"first")
         bench.role(name, password="first", skip_import_rotation=True, rotation_period="1h")
     bench.vault.clock.advance(seconds=3601)
     started = bench.vault.house.tick(bench.vault.clock.now_ns())
-    assert len(started) == TICK_AT_ONCE
+    assert len(started) == GROUP_AT_ONCE
     bench.vault.flush()
     assert bench.vault.house.tick(bench.vault.clock.now_ns()) == [], "the rest was put off"
     bench.vault.flush()
@@ -158,9 +158,9 @@ def test_an_account_that_is_not_there_is_said_at_once() -> None:
     reply = bench.vault.write(
         "database/static-roles/ghost", {"db_name": "main", "username": "ghost"}
     )
-    assert reply.error is UpstreamFailed
+    assert reply.error is InvalidRequest
     assert "there is no such account" in reply.errors[0]
-    assert bench.vault.read("database/static-creds/ghost").error is UpstreamFailed
+    assert bench.vault.read("database/static-roles/ghost").error is NotFound
 
 
 # What others are told.
