@@ -243,12 +243,12 @@ def test_base64url_has_one_spelling(raw: bytes) -> None:
     assert text == base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (0, 5), (5, 6), (5, 0)])
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (0, 5), (5, 6)])
 def test_a_counter_that_goes_up_or_does_not_count_is_taken(before: int, after: int) -> None:
     require_progress(before, after)
 
 
-@pytest.mark.parametrize(("before", "after"), [(5, 5), (5, 4), (2**32 - 1, 1)])
+@pytest.mark.parametrize(("before", "after"), [(5, 5), (5, 4), (5, 0), (1, 0), (2**32 - 1, 1)])
 def test_a_counter_that_stands_still_or_goes_back_is_refused(before: int, after: int) -> None:
     with pytest.raises(InvalidCredentials):
         require_progress(before, after)

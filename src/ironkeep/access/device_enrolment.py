@@ -33,6 +33,7 @@ from ironkeep.kernel.people import creator_of, is_same_person
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.sudo import may_sudo
 from ironkeep.kernel.token import Session
 
 FRESH_SECONDS: Final = 10 * 60
@@ -194,6 +195,9 @@ def refuse(call: Call, given: Reason) -> Response:
 def revoke(call: Call, given: Reason) -> Response:
     """Put a device out at once, with every token that is bound to it; its key is burnt."""
     record = found(call, given.id)
+    session = call.actor()
+    if record.owner not in session.people and not may_sudo(call):
+        raise PermissionDenied("revoking the device of somebody else takes the sudo capability")
     ended = _end(call, record, given)
     return Response(data={"tokens": ended}, audited={"owner": record.owner, "tokens": ended})
 
@@ -338,6 +342,6 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "revoke/{id}", revoke, Reason, audited=("reason",),
-        help="Put a device out at once, with every token that is bound to it.",
+        help="Put a device out at once: one's own, or with sudo anybody's."
     ),
 )  # fmt: skip

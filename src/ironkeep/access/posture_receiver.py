@@ -12,7 +12,9 @@ its next report does.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -159,8 +161,11 @@ def receive(call: Call, given: Push) -> Response:
     identity = claims.get("jti")
     if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_TEXT:
         raise InvalidRequest("invalid_request: jti is missing")
+    # In the request's own transaction, the mark and the deed: neither is kept without the other.
+    call = msgspec.structs.replace(call, account=call.tx, records=None)
+    deeds = _deeds(call, name, issuer, claims, issued * SECOND_NS)
     _take(call, name, identity, issued)
-    done = _act(call, name, issuer, claims, issued * SECOND_NS)
+    done = [deed() for deed in deeds]
     return Response(accepted=True, audited={"issuer": name, "jti": identity, "done": done})
 
 
@@ -252,28 +257,35 @@ def _take(call: Call, name: str, identity: str, issued: int) -> None:
     store.put(path, b"\x01")
 
 
-def _act(call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int) -> list[str]:
-    """Do what the events ask, as far as the issuer may; return what was done."""
+def _deeds(
+    call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int
+) -> list[Callable[[], str]]:
+    """Check all events; return what they ask, as far as the issuer may, each to be done after."""
     subject, events = claims.get("sub_id"), claims.get("events")
     if not isinstance(subject, dict) or not isinstance(events, dict) or not events:
         raise InvalidRequest("invalid_request: sub_id or events are missing")
-    done = []
+    deeds: list[Callable[[], str]] = []
     for uri, event in events.items():
         if not isinstance(event, dict):
             raise InvalidRequest("invalid_request: an event is an object")
         if uri == COMPLIANCE and "compliance" in issuer.may:
-            done.append(_comply(call, name, _device(call, subject), event, at_ns))
+            record = _subject(call, subject)[0]
+            status = event.get("current_status")
+            if status not in ("compliant", "not-compliant") or record is None:
+                raise InvalidRequest(
+                    "invalid_request: a compliance change names a device and its status"
+                )
+            deeds.append(partial(_comply, call, name, record.id, event, at_ns))
         elif uri == REVOKED and "sessions" in issuer.may:
-            done.append(_revoke(call, subject, at_ns))
-    return done
+            deeds.append(partial(_revoke, call, _subject(call, subject)[1], at_ns))
+    return deeds
 
 
-def _comply(
-    call: Call, name: str, record: DeviceRecord | None, event: dict[str, Any], at_ns: int
-) -> str:
-    status = event.get("current_status")
-    if status not in ("compliant", "not-compliant") or record is None:
-        raise InvalidRequest("invalid_request: a compliance change names a device and its status")
+def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_ns: int) -> str:
+    house: House = call.house
+    record = house.devices.get(call.tx, device)
+    assert record is not None
+    status = event["current_status"]
     state = state_of(call, record.id)
     known = state.blocks.get(name)
     bad = status == "not-compliant"
@@ -288,12 +300,8 @@ def _comply(
     return f"{record.id}: {status}"
 
 
-def _revoke(call: Call, subject: dict[str, Any], at_ns: int) -> str:
+def _revoke(call: Call, entity: EntityId, at_ns: int) -> str:
     house: House = call.house
-    record = _device(call, subject)
-    entity = record.owner if record is not None else _person(call, subject)
-    if not entity:
-        raise InvalidRequest("invalid_request: no such person or device")
     # Up to now, not up to the event: between the two, whoever has the session could renew it.
     house.tokens.revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
     house.alerts.raise_(
@@ -303,10 +311,29 @@ def _revoke(call: Call, subject: dict[str, Any], at_ns: int) -> str:
     return f"sessions of {entity} ended"
 
 
+def _subject(call: Call, subject: dict[str, Any]) -> tuple[DeviceRecord | None, EntityId]:
+    """Return the device and the person that a subject names; of a device alone, its owner.
+
+    Raise InvalidRequest when one of them is not known, or when the device is another person's: what
+    was meant is not for us to guess.
+    """
+    record = _device(call, subject)
+    named = _person(call, subject)
+    if record is None and not named:
+        raise InvalidRequest("invalid_request: no such person or device")
+    if record is None:
+        return None, named
+    if "user" in subject and named != record.owner:
+        raise InvalidRequest("invalid_request: the device is not the named user's")
+    return record, record.owner
+
+
 def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
     """Return the device that a subject names by our id (opaque, iss_sub, or complex's device)."""
     text = _named(subject.get("device"))
     if not text:
+        if "device" in subject:
+            raise InvalidRequest("invalid_request: the device is not named in a form that is known")
         return None
     house: House = call.house
     record: DeviceRecord | None = house.devices.get(call.account, device_id(text))

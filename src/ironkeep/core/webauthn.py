@@ -137,7 +137,7 @@ def signed_of(document: Mapping[str, Any]) -> Signed:
     response = _response_of(document)
     handle = response.get("userHandle")
     return Signed(
-        decode(document.get("rawId", document.get("id")), MAX_CREDENTIAL_ID),
+        _credential_of(document),
         decode(response.get("clientDataJSON"), MAX_CLIENT_DATA),
         decode(response.get("authenticatorData"), MAX_AUTHENTICATOR_DATA),
         decode(response.get("signature"), MAX_SIGNATURE),
@@ -168,9 +168,10 @@ def verify_assertion(party: Party, challenge: bytes, key: bytes, signed: Signed)
 def require_progress(before: int, after: int) -> None:
     """Raise InvalidCredentials when a counter stood still or went back.
 
-    Synced passkeys do not count: theirs stays 0.
+    Synced passkeys do not count: theirs stays 0. One that counted does not stop: 0 would let a copy
+    count anew from there.
     """
-    if before and after and after <= before:
+    if before and after <= before:
         raise InvalidCredentials("the counter went back: the authenticator may have been copied")
 
 
@@ -200,7 +201,7 @@ def verify_registration(
     credential = data.credential_data
     if credential is None:
         raise InvalidCredentials("the registration holds no credential")
-    named = decode(document.get("rawId", document.get("id")), MAX_CREDENTIAL_ID)
+    named = _credential_of(document)
     if named != credential.credential_id or not named:
         raise InvalidCredentials("the registration names another credential")
     key = cbor.encode(credential.public_key)
@@ -222,6 +223,14 @@ def _response_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
     if document.get("type") != "public-key" or not isinstance(response, Mapping):
         raise InvalidRequest("expected a public-key credential as browsers' toJSON gives it")
     return response
+
+
+def _credential_of(document: Mapping[str, Any]) -> bytes:
+    """Return the credential's id; raise InvalidRequest when its two spellings name two."""
+    raw = decode(document.get("rawId", document.get("id")), MAX_CREDENTIAL_ID)
+    if decode(document.get("id", document.get("rawId")), MAX_CREDENTIAL_ID) != raw:
+        raise InvalidRequest("id and rawId name two credentials")
+    return raw
 
 
 def _check_client_data(raw: bytes, kind: str, challenge: bytes, party: Party) -> None:

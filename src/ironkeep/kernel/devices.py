@@ -166,6 +166,31 @@ class Devices:
             return DeviceId("")
         return peer.device
 
+    def unwelcome(
+        self, tx: Tx, peer: Peer, domain: str, now_ns: int
+    ) -> tuple[str, DeviceId] | None:
+        """Return why a connection whose certificate names a device may not log in, and which.
+
+        A device that is turned away is not "no device". The device is "" where the authority did
+        not sign what names it. `domain` is this house's: a certificate of another authority that
+        names a device elsewhere names none of ours. None when the login may go on.
+        """
+        if not peer.device:
+            return None
+        record = self.get(tx, peer.device)
+        authority = self.authority(tx)
+        if authority is None or not self._is_ours(peer, authority):
+            ours = record is not None or peer.domain == domain
+            text = "the certificate names a device and is not of the device authority"
+            return (text, DeviceId("")) if ours else None
+        if not peer.from_ns <= now_ns < peer.until_ns:
+            reason = f"the certificate of device {peer.device} has ended: its agent asks anew"
+        elif record is None:
+            reason = f"device {peer.device} is not enrolled"
+        else:
+            reason = self.standing(record, now_ns) or _posture(record, now_ns)
+        return (reason, peer.device) if reason else None
+
     def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> str:
         """Return why a token may not be used from there; "" when it may.
 
@@ -217,8 +242,10 @@ class Devices:
         if not peer.from_ns <= now_ns < peer.until_ns:
             return False
         authority = self.authority(tx)
-        if authority is None:
-            return False
+        return authority is not None and self._is_ours(peer, authority)
+
+    def _is_ours(self, peer: Peer, authority: bytes) -> bool:
+        """Return whether a certificate was ever issued by the device authority; remembered."""
         known = self._issued.get(peer.certificate)
         if known is None or known[0] != authority:
             if len(self._issued) >= _MAX_REMEMBERED:

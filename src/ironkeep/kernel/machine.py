@@ -8,7 +8,7 @@ key of a client certificate.
 from dataclasses import replace
 from typing import Final
 
-from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.kernel.peer import Peer, vouched
 from ironkeep.kernel.plugin import Call
 from ironkeep.kernel.token import TokenSpec
@@ -77,13 +77,5 @@ def _is_vouched(call: Call, peer: Peer) -> bool:
 
 
 def is_device(call: Call, peer: Peer) -> bool:
-    """Return whether the other end is an enrolled device.
-
-    Raise DeviceRefused when its certificate names one of this house that is not, or no longer: a
-    machine that was shut out does not come back in by another login.
-    """
-    if call.house.devices.device_of(call.account, peer, call.now_ns) is not None:
-        return True
-    if peer.device and peer.domain == call.house.settings.cluster_name:
-        raise DeviceRefused("the certificate names a device that may not log in")
-    return False
+    """Return whether the other end is an enrolled device; the pipeline refused unwelcome ones."""
+    return call.house.devices.device_of(call.account, peer, call.now_ns) is not None

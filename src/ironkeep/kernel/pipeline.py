@@ -39,6 +39,7 @@ from ironkeep.kernel.admission import ask, check_names, operation_of, sees
 from ironkeep.kernel.answer import JSON, Answer, Waiting
 from ironkeep.kernel.approvals import UNWRAP
 from ironkeep.kernel.cidr import network_of
+from ironkeep.kernel.device_login import require_welcome
 from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
@@ -165,6 +166,8 @@ class Pipeline:
         if house.barrier is None and not route.sealed_ok:
             house.require_unsealed()
         session = None
+        if route.login and house.barrier is not None:
+            require_welcome(house, request, trace, account)
         if not (route.login or route.open):
             session = self._authenticate(request, trace, account, count_use=count_use)
         self._flow(request, trace, account, plan, session)

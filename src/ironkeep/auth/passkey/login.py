@@ -16,10 +16,11 @@ from ironkeep.auth.passkey.people import (
     by_entity,
     check_name,
     counted,
-    find,
     issue_ticket,
+    still_good,
     ticket_response,
 )
+from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, PermissionDenied
 from ironkeep.kernel.authenticators import NEEDED
 from ironkeep.kernel.cidr import inside, parse_cidrs
@@ -59,17 +60,18 @@ def finish_login(call: Call, given: FinishInput) -> Response:
     user, credential = _verified(call, Purpose.LOGIN, given)
     _require_two(call, user)
     if given.cli:
-        return hand_over(call, user.name, given.cli)
+        return hand_over(call, user, credential, given.cli)
     return _issue(call, user, {"username": user.name, "credential": credential})
 
 
 def fetch_login(call: Call, given: FetchInput) -> Response:
     """Log in by a code from the browser; the token belongs to who fetches it."""
-    user = find(call, fetch(call, given))
-    if user is None or not _may_come_from(call, user):
+    code = fetch(call, given)
+    user = by_entity(call, code.entity)
+    if user is None or not _may_come_from(call, user) or not still_good(call, user, code):
         raise InvalidCredentials(_FAILED)
     _require_two(call, user)
-    return _issue(call, user, {"username": user.name})
+    return _issue(call, user, {"username": user.name, "credential": code.credential})
 
 
 def begin_add(call: Call, given: BeginInput) -> Response:
@@ -80,7 +82,7 @@ def begin_add(call: Call, given: BeginInput) -> Response:
 def finish_add(call: Call, given: FinishInput) -> Response:
     """Return a ticket for one more authenticator, by an assertion of one that is there."""
     user, credential = _verified(call, Purpose.ADD, given)
-    response = ticket_response(call, user, issue_ticket(call, user, "touch"))
+    response = ticket_response(call, user, issue_ticket(call, user, "touch", credential))
     response.audited["credential"] = credential
     return response
 
@@ -112,7 +114,8 @@ def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, s
     names = ("", user.name)
     if ceremony.subject not in {subject_of(name, given.cli) for name in names}:
         raise InvalidCredentials(_FAILED)
-    return recovery.end_by_login(call, user), str(given.credential.get("id", ""))
+    # What was verified, and not what the request calls it.
+    return recovery.end_by_login(call, user), webauthn.encode(used.id)
 
 
 def _require_two(call: Call, user: User) -> None:

@@ -17,8 +17,10 @@ from typing import Final
 
 import msgspec
 
+from ironkeep.auth.passkey.people import User
 from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
+from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.lifetimes import SECOND_NS
@@ -68,11 +70,14 @@ class Waiting:
 
 
 class Code(msgspec.Struct, frozen=True):
-    """A login that waits to be fetched."""
+    """A login that waits to be fetched, by which authenticator of whom."""
 
     name: str
     challenge: bytes
     expires_ns: int
+    entity: EntityId = EntityId("")
+    credential: str = ""
+    made_ns: int = 0
 
 
 _CODE: Final = Codec(Code)
@@ -103,22 +108,24 @@ def parse(cli: str) -> Waiting:
     return Waiting(port, state, challenge)
 
 
-def hand_over(call: Call, name: str, cli: str) -> Response:
+def hand_over(call: Call, user: User, credential: str, cli: str) -> Response:
     """Keep a login to be fetched; return where the browser takes its code."""
     waiting = parse(cli)
     text = webauthn.encode(call.entropy.token(CODE_BYTES))
     expires_ns = call.now_ns + CODE_NS
     _prune(call)
-    call.store.put(
-        _path(text.encode(), expires_ns), _CODE.encode(Code(name, waiting.challenge, expires_ns))
-    )
+    code = Code(user.name, waiting.challenge, expires_ns, user.entity, credential, call.now_ns)
+    call.store.put(_path(text.encode(), expires_ns), _CODE.encode(code))
     state = webauthn.encode(waiting.state)
     address = f"http://127.0.0.1:{waiting.port}/cb?code={text}&state={state}"
-    return Response(data={"redirect": Unkept(address.encode())}, audited={"username": name})
+    return Response(
+        data={"redirect": Unkept(address.encode())},
+        audited={"username": user.name, "credential": credential},
+    )
 
 
-def fetch(call: Call, given: FetchInput) -> str:
-    """Use a code up; return who logged in. Raise InvalidCredentials, with the code gone."""
+def fetch(call: Call, given: FetchInput) -> Code:
+    """Use a code up; return the login. Raise InvalidCredentials, with the code gone."""
     store: Store = call.house.mount_store(call.account, call.mount)
     code = given.code.reveal()
     for expires_ns in (call.now_ns, call.now_ns + CODE_NS):
@@ -131,7 +138,7 @@ def fetch(call: Call, given: FetchInput) -> str:
         verifier = given.code_verifier.reveal()
         right = hmac.compare_digest(sha256(verifier).digest(), kept.challenge)
         if right and _VERIFIER.fullmatch(verifier) and call.now_ns < kept.expires_ns:
-            return kept.name
+            return kept
     raise InvalidCredentials("the code is not valid: it was used, it expired, or is not for you")
 
 

@@ -12,7 +12,7 @@ it in a history or a mailbox binds nothing.
 import hmac
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -66,9 +66,9 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a ticket is good for. `expires_ns` is POSIX, `made` by whom it was had.
+    """What a ticket is good for, by whom it was had, and by which authenticator's touch.
 
-    `holder` is the hash of the secret of who opened it; empty until somebody did.
+    Times are POSIX. `holder` is the hash of the secret of who opened it; empty until somebody did.
     """
 
     name: str
@@ -76,6 +76,8 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_ns: int
     made: Made = Made()
     holder: str = ""
+    credential: str = ""
+    made_ns: int = 0
 
 
 _USER: Final = Codec(User)
@@ -160,8 +162,11 @@ def write_ticket(call: Call) -> Response:
     return ticket_response(call, user, issue_ticket(call, user, "invitation"))
 
 
-def issue_ticket(call: Call, user: User, origin: Origin) -> str:
-    """Make the one ticket that is out for a person; return it."""
+def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -> str:
+    """Make the one ticket that is out for a person; return it.
+
+    One that came from a touch ends with the authenticator that gave it.
+    """
     _end_ticket(call, user)
     text = webauthn.encode(call.entropy.token(TICKET_BYTES))
     name = sha256(text.encode()).hexdigest()
@@ -170,7 +175,7 @@ def issue_ticket(call: Call, user: User, origin: Origin) -> str:
     made = msgspec.structs.replace(made_by(call.session, call.now_ns), holders=())
     for each in call.house.authenticators.made(call.tx, user.entity):
         made = made_again(each, made)
-    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS, made)
+    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS, made, credential, call.now_ns)
     call.store.put(f"ticket/{name}", _TICKET.encode(ticket))
     save(call, msgspec.structs.replace(user, ticket=name))
     return text
@@ -192,7 +197,7 @@ def redeem(call: Call, name: str) -> tuple[User, Ticket]:
     """Return whom the ticket of a hash is for; raise InvalidCredentials when it is good no more."""
     ticket = _ticket(call, name)
     user = None if ticket is None else find(call, ticket.name)
-    if ticket is None or user is None or user.ticket != name:
+    if ticket is None or user is None or user.ticket != name or not still_good(call, user, ticket):
         raise InvalidCredentials(_GONE)
     return user, ticket
 
@@ -211,6 +216,35 @@ def hold(call: Call, name: str, ticket: Ticket, given: Secret | None) -> str:
     opened = msgspec.structs.replace(ticket, holder=sha256(text.encode()).hexdigest())
     call.store.put(f"ticket/{name}", _TICKET.encode(opened))
     return text
+
+
+class Pending(Protocol):
+    """Something that somebody may still take up, and where it came from."""
+
+    @property
+    def credential(self) -> str:
+        """The authenticator that was touched for it, "" for none."""
+        ...
+
+    @property
+    def made_ns(self) -> int:
+        """When it was made."""
+        ...
+
+
+def still_good(call: Call, user: User, pending: Pending) -> bool:
+    """Return whether nothing behind something pending has ended since it was made.
+
+    Its person is there and may act, was not cut off since, and still has the authenticator.
+    """
+    known = call.house.identity.get(call.tx, user.entity)
+    if known is None or known.disabled or known.revoked_ns >= pending.made_ns > 0:
+        return False
+    if not pending.credential:
+        return True
+    key = webauthn.decode(pending.credential, webauthn.MAX_CREDENTIAL_ID)
+    used = call.house.authenticators.find(call.tx, key)
+    return bool(used is not None and used.active and used.entity == user.entity)
 
 
 def use_ticket(call: Call, user: User) -> User:

@@ -127,7 +127,8 @@ def _answer(call: Call, user: User, ticket: Ticket, made: webauthn.Registered) -
     have = len(counted(call, user))
     response = Response(data={"username": user.name})
     if have < NEEDED and ticket.origin != "touch":
-        response = ticket_response(call, user, issue_ticket(call, user, "touch"))
+        key = webauthn.encode(made.credential)
+        response = ticket_response(call, user, issue_ticket(call, user, "touch", key))
     assert isinstance(response.data, dict)
     response.data |= {"authenticators": have, "needed": NEEDED}
     response.audited = {
@@ -135,10 +136,15 @@ def _answer(call: Call, user: User, ticket: Ticket, made: webauthn.Registered) -
         "bound_by": ticket.origin,
         "credential": webauthn.encode(made.credential),
         "key": webauthn.encode(made.key),
-        "aaguid": made.aaguid,
+        # Without an attestation the model is only what the authenticator says of itself.
+        "aaguid": made.aaguid if _proves_model(call, user) else "",
         "can_be_copied": made.eligible,
     }
     return response
+
+
+def _proves_model(call: Call, user: User) -> bool:
+    return settings(call).demands(privileged=user.privileged).attestation == "packed"
 
 
 def _end_everything(call: Call, user: User) -> None:
