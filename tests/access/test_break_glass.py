@@ -5,6 +5,7 @@ import pytest
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.kernel.break_glass import CODES, MAX_SECONDS
 from ironkeep.testing.approval_estate import SECRET, VALUE, alerts, entries, estate
+from ironkeep.testing.people import person
 from ironkeep.testing.vault import Reply, Vault
 
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }'
@@ -17,11 +18,16 @@ def ready() -> tuple[Vault, dict[str, list[str]]]:
     vault.write("sys/policies/acl/rescue", {"policy": POLICY})
     sent = {"threshold": 2, "policies": ["rescue"], "ttl": "30m"}
     assert vault.write("sys/break-glass/config", sent).error is None
-    codes = {
-        name: vault.write(f"sys/break-glass/people/{name}").data["codes"]
-        for name in ("ada", "bob", "cyd")
-    }
-    return vault, codes
+    return vault, {name: codes_of(vault, name) for name in ("ada", "bob", "cyd")}
+
+
+def codes_of(vault: Vault, name: str) -> list[str]:
+    """Name a person, who then fetches the codes."""
+    who = person(vault, name, [])
+    named = vault.write(f"sys/break-glass/people/{name}")
+    assert named.data == {"name": name, "entity_id": who.entity}
+    codes: list[str] = vault.write("sys/break-glass/codes", token=who.token).data["codes"]
+    return codes
 
 
 def give(vault: Vault, name: str, code: str, attempt: str = "") -> Reply:

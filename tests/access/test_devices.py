@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ironkeep.access.device_enrolment import FRESH_SECONDS, MAX_OPEN, PROVE_SECONDS
+from ironkeep.access.devices import ALL_ROUTES
 from ironkeep.core.device_proof import enrol_message
 from ironkeep.core.errors import (
     Conflict,
@@ -262,3 +263,26 @@ def test_privileged_policies_need_a_key_that_cannot_be_copied(estate: DeviceEsta
         assert "TPM" in reply.errors[0]
     reply = estate.vault.write("auth/token/create", {"policies": ["user"]}, token=admin)
     assert reply.error is DeviceRefused
+
+
+def test_revoking_somebody_elses_takes_sudo_and_ones_own_nothing(estate: DeviceEstate) -> None:
+    device = estate.active("bob")
+    path, why = f"device/revoke/{device.id}", {"reason": "lost"}
+    assert estate.refused(path, why, token=estate.login("ann")).error is PermissionDenied
+    assert estate.vault.read(f"device/devices/{device.id}").data["state"] == "active"
+    estate.write(path, why, token=estate.login("bob"))
+    other = estate.active("bob")
+    estate.write(f"device/revoke/{other.id}", why, token=estate.login("eve"))
+
+
+DECISIONS = {"approve/{id}", "refuse/{id}", "posture/exceptions/{id}/{rule}", "rules"}
+OWN = {"enrol/start", "enrol/prove", "revoke/{id}"}
+"""Of the caller's own device; others take sudo, which the handler asks."""
+
+
+def test_every_route_that_changes_a_device_is_the_devices_own_or_takes_sudo() -> None:
+    for route in ALL_ROUTES:
+        if route.op in {Operation.READ, Operation.LIST} or route.open:
+            continue
+        assert route.sudo or route.pattern in OWN, route.pattern
+    assert {route.pattern for route in ALL_ROUTES if route.sudo} >= DECISIONS

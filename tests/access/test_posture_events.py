@@ -381,3 +381,54 @@ def test_the_stream_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     told = [verified(estate, each) for each in polled(estate)["sets"].values()]
     statuses = [each["events"][COMPLIANCE]["current_status"] for each in told]
     assert statuses == ["not-compliant", "compliant"]
+
+
+def opaque(name: str) -> dict[str, str]:
+    return {"format": "opaque", "id": name}
+
+
+def entity_of(mdm: Mdm, token: str, peer: Any = None) -> str:
+    found = mdm.estate.vault.read("auth/token/lookup-self", token=token, peer=peer)
+    entity: str = found.data["entity_id"]
+    return entity
+
+
+@pytest.mark.parametrize("user", ["another", "nobody", "unreadable"])
+def test_a_subject_of_two_people_ends_nobody(mdm: Mdm, user: str) -> None:
+    bob = mdm.estate.login("bob")
+    named = {
+        "another": opaque(entity_of(mdm, bob)), "nobody": opaque("nobody"),
+        "unreadable": {"format": "email", "email": "bob@example.com"},
+    }[user]  # fmt: skip
+    subject = {"format": "complex", "user": named, "device": opaque(mdm.device.id)}
+    event = mdm.claims(REVOKED, {}, sub_id=subject)
+    assert mdm.push(mdm.signed(event)).error is InvalidRequest
+    for token, peer in ((bob, None), (mdm.token, mdm.peer)):
+        seen = mdm.estate.vault.read("auth/token/lookup-self", token=token, peer=peer)
+        assert seen.error is None
+
+
+def test_a_subject_of_one_person_and_their_device_ends_their_sessions(mdm: Mdm) -> None:
+    ann = entity_of(mdm, mdm.token, mdm.peer)
+    subject = {"format": "complex", "user": opaque(ann), "device": opaque(mdm.device.id)}
+    assert mdm.push(mdm.signed(mdm.claims(REVOKED, {}, sub_id=subject))).error is None
+    seen = mdm.estate.vault.read("auth/token/lookup-self", token=mdm.token, peer=mdm.peer)
+    assert seen.error is PermissionDenied
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_set_with_one_bad_event_does_nothing_and_may_come_again(mdm: Mdm, first: bool) -> None:
+    """The mark of having been taken and the deed are kept together, or not at all."""
+    token = mdm.estate.login("ann")
+    subject = {"format": "complex", "user": opaque(entity_of(mdm, token))}
+    good: tuple[str, Any] = (REVOKED, {})
+    bad: tuple[str, Any] = (COMPLIANCE, {"current_status": "not-compliant"})
+    events = dict([good, bad] if first else [bad, good])
+    sent = mdm.claims(sub_id=subject, events=events)
+    for _ in range(2):
+        refused = mdm.push(mdm.signed(sent))
+        assert "names a device" in refused.errors[0]
+        seen = mdm.estate.vault.read("auth/token/lookup-self", token=token)
+        assert seen.error is None
+    assert mdm.push(mdm.signed({**sent, "events": {REVOKED: {}}})).error is None
+    assert mdm.estate.vault.read("auth/token/lookup-self", token=token).error is not None

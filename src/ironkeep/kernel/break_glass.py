@@ -1,7 +1,7 @@
 """The way in that needs no identity provider: k of n people with printed codes, loud and short.
 
     sys/break-glass : config        -> how many people, which policies, for how long
-                      person / name -> hashes of that person's unused codes
+                      person / entity -> whether codes are to be fetched, hashes of the unused ones
                       case / id     -> who opened it, why, until when, and its token's accessor
 
 A token that was issued so reads every class but custody without a touch or an approval, each read
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.ids import base62
+from ironkeep.core.ids import EntityId, base62
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.barrier import Store
@@ -44,12 +44,21 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
     threshold: int = MIN_PEOPLE
     policies: tuple[str, ...] = ()
     ttl_seconds: int = MAX_SECONDS
+    set_by: tuple[str, ...] = ()
+    """All people behind whoever set it last; none of them holds codes."""
 
 
 class Codes(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Hashes (SHA-256) of one person's unused codes."""
+    """Hashes (SHA-256) of one person's unused codes.
+
+    `waiting` until that person has fetched them. `named_by` are the people behind whoever named the
+    holder. Codes from before holders were people of the vault have no entity.
+    """
 
     hashes: tuple[bytes, ...] = ()
+    entity: EntityId = EntityId("")
+    waiting: bool = False
+    named_by: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Codes({len(self.hashes)})"
@@ -85,12 +94,7 @@ class BreakGlass:
 
     def set_config(self, tx: Tx, config: Config) -> None:
         """Set how it is opened; raise InvalidRequest past the limits."""
-        if not MIN_PEOPLE <= config.threshold <= MAX_PEOPLE:
-            raise InvalidRequest(f"threshold is {MIN_PEOPLE} to {MAX_PEOPLE} people")
-        if not 0 < config.ttl_seconds <= MAX_SECONDS:
-            raise InvalidRequest(f"ttl is at most {MAX_SECONDS} seconds")
-        if "root" in config.policies:
-            raise InvalidRequest("name policies, not root: what it opens is to be known before")
+        check_config(config)
         self._store(tx).put("config", _CONFIG.encode(config))
 
     def people(self, tx: Tx) -> list[str]:
@@ -102,15 +106,33 @@ class BreakGlass:
         raw = self._store(tx).get(_person(name))
         return None if raw is None else len(_CODES.decode(raw).hashes)
 
-    def issue(self, tx: Tx, name: str, entropy: Entropy) -> list[Secret]:
-        """Return fresh codes for a person, of whom earlier ones are void; raise InvalidRequest."""
+    def holder(self, tx: Tx, name: str) -> Codes | None:
+        """Return what is kept of a holder, or None."""
+        raw = self._store(tx).get(_person(name)) if 0 < len(name) <= MAX_NAME else None
+        return None if raw is None else _CODES.decode(raw)
+
+    def name(self, tx: Tx, name: str, entity: EntityId, named_by: tuple[str, ...]) -> None:
+        """Let a person fetch codes, of whom earlier ones are void; raise InvalidRequest."""
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise InvalidRequest(f"a name has 1 to {MAX_NAME} printable characters")
         if self.left(tx, name) is None and len(self.people(tx)) >= MAX_PEOPLE:
             raise InvalidRequest(f"at most {MAX_PEOPLE} people hold codes")
+        codes = Codes((), entity, waiting=True, named_by=named_by)
+        self._store(tx).put(_person(name), _CODES.encode(codes))
+
+    def issue(self, tx: Tx, entity: EntityId, entropy: Entropy) -> tuple[str, list[Secret]] | None:
+        """Return the name and the codes of a person who is to fetch some, once; None for others."""
+        for name in self.people(tx):
+            known = self.holder(tx, name)
+            if known is not None and known.waiting and known.entity == entity:
+                return name, self._issue(tx, name, known, entropy)
+        return None
+
+    def _issue(self, tx: Tx, name: str, known: Codes, entropy: Entropy) -> list[Secret]:
         codes = [base62(entropy.token(2 * CODE), CODE).encode() for _ in range(CODES)]
         hashes = tuple(sha256(code).digest() for code in codes)
-        self._store(tx).put(_person(name), _CODES.encode(Codes(hashes)))
+        fresh = msgspec.structs.replace(known, hashes=hashes, waiting=False)
+        self._store(tx).put(_person(name), _CODES.encode(fresh))
         return [Secret(code) for code in codes]
 
     def remove(self, tx: Tx, name: str) -> None:
@@ -127,7 +149,8 @@ class BreakGlass:
         if not any(same):
             return False
         left = tuple(each for each, is_it in zip(known.hashes, same, strict=True) if not is_it)
-        self._store(tx).put(_person(name), _CODES.encode(Codes(left)))
+        fresh = msgspec.structs.replace(known, hashes=left)
+        self._store(tx).put(_person(name), _CODES.encode(fresh))
         return True
 
     def put_case(self, tx: Tx, case: Case) -> None:
@@ -145,6 +168,16 @@ class BreakGlass:
 
     def _store(self, tx: Tx) -> Store:
         return self._stores(tx, BREAK_GLASS)
+
+
+def check_config(config: Config) -> None:
+    """Raise InvalidRequest for what is past the limits."""
+    if not MIN_PEOPLE <= config.threshold <= MAX_PEOPLE:
+        raise InvalidRequest(f"threshold is {MIN_PEOPLE} to {MAX_PEOPLE} people")
+    if not 0 < config.ttl_seconds <= MAX_SECONDS:
+        raise InvalidRequest(f"ttl is at most {MAX_SECONDS} seconds")
+    if "root" in config.policies:
+        raise InvalidRequest("name policies, not root: what it opens is to be known before")
 
 
 def is_break_glass(session: Session) -> bool:

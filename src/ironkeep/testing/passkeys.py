@@ -80,6 +80,13 @@ class PasskeyVault:
         token: str = self.login(person).auth["client_token"]
         return token
 
+    def touch(self, reply: Reply, key: SoftAuthenticator) -> None:
+        """Give the touch that an answer asks for."""
+        demand = reply.answer.step_up.rpartition("/")[2]
+        shown = self.vault.read(f"{MOUNT}/step-up/{demand}", token=None).data
+        given = self.ask(f"step-up/{demand}", credential=key.get(shown["options"]))
+        assert given.error is None, given.body
+
     def session(self, token: str) -> Session:
         """Return the session of a token."""
         house = self.vault.house

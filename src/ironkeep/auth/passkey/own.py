@@ -7,8 +7,12 @@ from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
+from ironkeep.core.operation import Operation
+from ironkeep.core.step_up import KEY, key_id
 from ironkeep.kernel.authenticators import NEEDED, Authenticator
+from ironkeep.kernel.fresh_touch import take_fresh_touch
 from ironkeep.kernel.plugin import Call, Response
+from ironkeep.kernel.second_person import require_another_than_root, waits
 
 
 def list_own(call: Call) -> Response:
@@ -22,7 +26,7 @@ def read_own(call: Call) -> Response:
 
 
 def remove_own(call: Call) -> Response:
-    """Remove one of the caller's authenticators, not the last one that counts."""
+    """Remove one of the caller's authenticators by a touch of another, not the last that counts."""
     entity = _caller(call)
     gone = call.house.authenticators.owned(call.tx, entity, _id(call))
     user = by_entity(call, entity)
@@ -31,7 +35,13 @@ def remove_own(call: Call) -> Response:
     left = [each for each in counted(call, user) if each.id != gone.id]
     if len(left) < (NEEDED if user.privileged else 1):
         raise InvalidRequest("register another authenticator first: this would lock you out")
-    return _remove(call, user, gone, "removed by its person")
+    touched = take_fresh_touch(call, Operation.DELETE, call.request.path, "removing this")
+    if touched.get(KEY, "") in {"", key_id(gone.key)}:
+        # Else who has one of them and a token shuts out the person who has the others.
+        raise PermissionDenied("touch another authenticator than the one that is removed")
+    response = _remove(call, user, gone, "removed by its person")
+    response.audited |= touched
+    return response
 
 
 def list_of(call: Call) -> Response:
@@ -45,9 +55,12 @@ def read_of(call: Call) -> Response:
 
 
 def remove_of(call: Call) -> Response:
-    """Remove a person's authenticator, because it was lost."""
+    """Remove a person's authenticator, because it was lost; another person approves."""
     user = found(call)
     gone = call.house.authenticators.owned(call.tx, user.entity, _id(call))
+    waiting = require_another_than_root(call)
+    if waits(waiting):
+        return waiting
     return _remove(call, user, gone, "removed by an administrator")
 
 

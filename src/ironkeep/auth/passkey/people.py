@@ -27,6 +27,7 @@ from ironkeep.kernel.people import made_again, made_by
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response, Unkept
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import require_another_than_root, waits
 from ironkeep.kernel.token import Made
 from ironkeep.kernel.token_params import (
     LOGIN,
@@ -104,6 +105,10 @@ def write_user(call: Call, given: UserInput) -> Response:
         before = user.params
     params = user.params.changed(given, call.raw)
     privileged = user.privileged if given.privileged is None else given.privileged
+    if user.privileged and not privileged:
+        waiting = require_another_than_root(call)
+        if waits(waiting):
+            return waiting
     save(call, msgspec.structs.replace(user, params=params, privileged=privileged))
     if params != before:
         call.house.history.record(

@@ -26,10 +26,14 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.kernel.authenticators import NEEDED
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import are_standing, is_one_hand, is_same_person
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
 
+KNOWN_NS: Final = 7 * 24 * 3600 * SECOND_NS
+"""Authenticators of who approves are this old: whoever makes people up for it waits as long, under
+everybody's eyes."""
 LIFE_NS: Final = 7 * 24 * 3600 * SECOND_NS
 """A recovery that is not approved, or not used, in this time lapses."""
 MAX_REASON: Final = 512
@@ -122,7 +126,12 @@ def ticket(call: Call) -> Response:
         raise PermissionDenied("not enough people have approved this recovery")
     if call.now_ns < running.ready_ns:
         raise PermissionDenied(f"this recovery waits until {rfc3339(running.ready_ns)}")
-    if call.actor().record.entity not in {word.entity for word in running.words}:
+    standing = _standing(call, running)
+    if len(standing) < settings(call).recovery_quorum:
+        raise PermissionDenied(
+            "not enough of those who approved are still here: others approve beside them"
+        )
+    if call.actor().record.entity not in {word.entity for word in standing}:
         raise PermissionDenied("one of those who approved hands the ticket over, nobody else")
     call.store.delete(_path(user.name))
     _tell(call, user, "recovery ticket", "a ticket for a new authenticator of yours was made")
@@ -139,19 +148,45 @@ def end_by_login(call: Call, user: User) -> User:
 
 def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, ...]) -> None:
     """Raise PermissionDenied unless the caller is another person, known from before."""
-    entity = call.actor().record.entity
+    entity, house = call.actor().record.entity, call.house
     if not entity:
         raise PermissionDenied("approving takes a token of a person")
     if user.entity in people:
         raise PermissionDenied("nobody approves their own recovery")
-    if any(set(people) & set(word.people) for word in running.words):
-        raise PermissionDenied("you have approved this recovery already")
-    own = call.house.authenticators.of(call.tx, entity)
-    if sum(each.created_ns < running.started_ns for each in own) < NEEDED:
-        # Else an administrator makes the people up who approve.
+    if is_same_person(house.identity, call.tx, call.actor(), user.entity):
         raise PermissionDenied(
-            f"who approves has {NEEDED} authenticators from before the recovery began"
+            "nobody approves the recovery of somebody whom they set up, or by whom they were"
         )
+    if any(word.entity == entity for word in running.words):
+        raise PermissionDenied("you have approved this recovery already")
+    if any(is_one_hand(people, word.people) for word in running.words):
+        raise PermissionDenied(
+            "one person stands behind you and behind somebody who approved: you count as one"
+        )
+    if not _is_known(call, running, entity):
+        # Else an administrator makes the people up who approve.
+        days = KNOWN_NS // (24 * 3600 * SECOND_NS)
+        raise PermissionDenied(
+            f"who approves has {NEEDED} authenticators from {days} days before the recovery began"
+        )
+
+
+def _is_known(call: Call, running: Recovery, entity: EntityId) -> bool:
+    """Return whether a person has had authenticators for long enough, and still has them."""
+    own = call.house.authenticators.of(call.tx, entity)
+    old = [each for each in own if each.created_ns <= running.started_ns - KNOWN_NS]
+    return len(old) >= NEEDED
+
+
+def _standing(call: Call, running: Recovery) -> list[Word]:
+    """Return the approvals that still count: their people are here, with their authenticators."""
+    identity = call.house.identity
+    return [
+        word
+        for word in running.words
+        if are_standing(identity, call.tx, {word.entity, *word.people}, word.time_ns)
+        and _is_known(call, running, word.entity)
+    ]
 
 
 def _running(call: Call, user: User) -> Recovery:

@@ -22,6 +22,7 @@ from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import require_another_than_root, waits
 
 MAX_ORIGINS: Final = 16
 MAX_MODELS: Final = 256
@@ -99,8 +100,11 @@ def settings(call: Call) -> Settings:
 
 
 def write_config(call: Call, given: ConfigInput) -> Response:
-    """Change the settings that are given."""
-    _write_party(call, given)
+    """Change the settings that are given; once they are set, another person approves.
+
+    They say who lets a person in again, and on which pages an authenticator signs.
+    """
+    party_before, party = _party(call, given)
     before = settings(call)
     roots = before.privileged.roots if given.roots is None else _roots(given.roots)
     after = Settings(
@@ -115,6 +119,17 @@ def write_config(call: Call, given: ConfigInput) -> Response:
             "recovery_delay",
         ),
     )
+    if party_before.rp_id and (after, party) != (before, party_before):
+        waiting = require_another_than_root(call)
+        if waits(waiting):
+            return waiting
+        record = call.actor().record
+        call.house.alerts.raise_(
+            call.tx, "passkey-config", f"the settings of {call.mount.path} were changed",
+            call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
+        )  # fmt: skip
+    if party != party_before:
+        call.house.authenticators.set_party(call.tx, party)
     call.store.put("config", _SETTINGS.encode(after))
     if call.store.get("challenges") is None:
         call.store.put("challenges", call.entropy.token(KEY_BYTES))
@@ -152,7 +167,8 @@ def handle_of(entity: EntityId) -> bytes:
     return entity.encode()
 
 
-def _write_party(call: Call, given: ConfigInput) -> None:
+def _party(call: Call, given: ConfigInput) -> tuple[Party, Party]:
+    """Return the relying party as it is, and as it is to be."""
     try:
         before = call.house.authenticators.party(call.tx)
     except InvalidRequest:
@@ -164,8 +180,7 @@ def _write_party(call: Call, given: ConfigInput) -> None:
     if before.rp_id and party.rp_id != before.rp_id:
         raise InvalidRequest("rp_id is set already: another would make every passkey useless")
     _check_party(party)
-    if party != before:
-        call.house.authenticators.set_party(call.tx, party)
+    return before, party
 
 
 def _check_party(party: Party) -> None:

@@ -1,33 +1,43 @@
 """Break-glass: `sys/break-glass`: a token of last resort, from codes that k of n people hold.
 
     sys/break-glass/config          how many people, which policies, for how long
-    sys/break-glass/people/<name>   print codes for a person; shown once
+    sys/break-glass/people/<name>   name a person who holds codes
+    sys/break-glass/codes           that person fetches them; shown once
     sys/break-glass/open            give one code; the last of k gets the token
     sys/break-glass/cases/<id>      what that token released, and what of it is not yet replaced
+
+Holders are people of the vault, other than who names them or set this up, and each fetches their
+own codes. Settings and holders change by the approval of another person. Of people whom one hand
+made, one counts.
 
 It works while every auth method is down, or in other hands. Opening it is an alert, and so is each
 secret that is read with it; whatever it released counts as exposed until somebody else replaced it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.event import Entry, Released, Value
+from ironkeep.core.event import Released, Value
 from ironkeep.core.goformat import rfc3339
-from ironkeep.core.ids import MountUuid, base62
+from ironkeep.core.ids import EntityId, base62
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.break_glass import BROKEN, PATH, BreakGlass, Case, Config
+from ironkeep.engines.system import break_glass_cases
+from ironkeep.kernel.break_glass import BROKEN, PATH, BreakGlass, Case, Config, check_config
 from ironkeep.kernel.fields import Duration, PolicyNames
+from ironkeep.kernel.fresh_touch import take_fresh_touch
 from ironkeep.kernel.house import House
+from ironkeep.kernel.identity import Entity
 from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.kernel.people import hand_of, is_one_hand
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import require_another_than_root, waits
 from ironkeep.kernel.token import TokenSpec
 
 ATTEMPT_SECONDS: Final = 900
@@ -35,12 +45,6 @@ ATTEMPT_SECONDS: Final = 900
 MAX_ATTEMPTS: Final = 16
 """Under way at once."""
 MAX_REASON: Final = 512
-MAX_LOOKED_AT: Final = 100_000
-"""Entries of the journal that one report goes through: some two seconds; `next` goes on."""
-
-_WRITES: Final = frozenset({"create", "update", "patch"})
-_BELOW: Final = ("", "data/", "rotate-role/")
-"""Where a new value of the secret at a path is written: KV 1, KV 2, a database's static role."""
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -79,14 +83,6 @@ class Give:
     attempt: str = ""
 
 
-@dataclass(frozen=True)
-class Which:
-    """One opening; `first` goes on with a report that was not finished."""
-
-    id: str
-    first: int = 0
-
-
 def read_config(call: Call) -> Response:
     """Return how it is opened, and who holds codes."""
     glass = _glass(call)
@@ -111,21 +107,92 @@ def write_config(call: Call, given: SetConfig) -> Response:
         before.policies if given.policies is None else given.policies,
         before.ttl_seconds if given.ttl is None else given.ttl,
     )
+    fresh = msgspec.structs.replace(fresh, set_by=_behind(call))
+    held = [name for name in glass.people(call.tx) if _is_hand(call, glass, name, fresh.set_by)]
+    if held:
+        raise PermissionDenied(
+            f"who sets this up holds no codes: void those of {held[0]} first, or have another do it"
+        )
+    check_config(fresh)
+    waiting = require_another_than_root(call)
+    if waits(waiting):
+        return waiting
     glass.set_config(call.tx, fresh)
     _alert(call, f"break-glass takes {fresh.threshold} people from now on")
     return Response()
 
 
-def issue_codes(call: Call, given: Who) -> Response:
-    """Make codes for a person, of whom earlier ones are void."""
-    codes = _glass(call).issue(call.tx, given.name, call.entropy)
-    _alert(call, f"break-glass codes were made for {given.name}")
-    released = Released(call.mount.uuid, f"break-glass/people/{given.name}")
-    return Response(data={"name": given.name, "codes": codes}, released=(released,))
+def name_person(call: Call, given: Who) -> Response:
+    """Let a person fetch codes, of whom earlier ones are void."""
+    glass = _glass(call)
+    person = _find(call, given.name)
+    named_by = _behind(call)
+    if is_one_hand((*named_by, *glass.config(call.tx).set_by), {person.id}):
+        raise PermissionDenied("who names the holders, or set this up, holds no codes")
+    waiting = require_another_than_root(call)
+    if waits(waiting):
+        return waiting
+    glass.name(call.tx, given.name, person.id, named_by)
+    _alert(call, f"{given.name} was named a holder of break-glass codes, and is to fetch them")
+    return Response(
+        data={"name": given.name, "entity_id": person.id},
+        warnings=[f"{given.name} fetches the codes: write sys/break-glass/codes as that person"],
+    )
+
+
+def fetch_codes(call: Call) -> Response:
+    """Make the caller's own codes, once after being named."""
+    entity = call.actor().record.entity
+    take_fresh_touch(call, call.op, call.request.path, "fetching break-glass codes")
+    made = _glass(call).issue(call.tx, entity, call.entropy) if entity else None
+    if made is None:
+        raise NotFound("no break-glass codes wait for you")
+    name, codes = made
+    _alert(call, f"break-glass codes were handed to {name}")
+    released = Released(call.mount.uuid, f"break-glass/people/{name}")
+    return Response(data={"name": name, "codes": codes}, released=(released,))
+
+
+def _find(call: Call, name: str) -> Entity:
+    """Return the one person of a name: an entity's id or name, or a name at one auth method."""
+    house = _house(call)
+    identity, mounts = house.identity, house.mounts.table(house.store(call.tx, MOUNTS)).by_path
+    found = [identity.get(call.tx, EntityId(name)), identity.by_name(call.tx, name)]
+    found += [identity.by_alias(call.tx, mount.accessor, name) for mount in mounts.values()]
+    people = {each.id: each for each in found if each is not None}
+    if len(people) != 1:
+        raise InvalidRequest(
+            f"{'no' if not people else 'more than one'} person of that name is known: codes are "
+            "for people who have logged in; give the entity's id"
+        )
+    (person,) = people.values()
+    if person.disabled:
+        raise InvalidRequest("that person is disabled")
+    return person
+
+
+def _behind(call: Call) -> tuple[str, ...]:
+    return tuple(sorted(call.actor().people))
+
+
+def _is_hand(call: Call, glass: BreakGlass, name: str, people: Collection[str]) -> bool:
+    known = glass.holder(call.tx, name)
+    return known is not None and known.entity in people
+
+
+def _hands(call: Call, name: str) -> frozenset[str]:
+    """Return who stands behind a holder; raise PermissionDenied when that person has gone."""
+    house, known = _house(call), _glass(call).holder(call.tx, name)
+    if known is None or not known.entity:
+        return frozenset({name})
+    person = house.identity.get(call.tx, known.entity)
+    if person is None or person.disabled:
+        raise PermissionDenied("that is no unused code of a holder of that name")
+    return hand_of(house.identity, call.tx, known.entity)
 
 
 def remove_person(call: Call, given: Who) -> Response:
-    """Make a person's codes void."""
+    """Make a person's codes void: at once, because they may be in other hands."""
     _glass(call).remove(call.tx, given.name)
     _alert(call, f"the break-glass codes of {given.name} are void")
     return Response()
@@ -147,6 +214,9 @@ def give(call: Call, given: Give) -> Response:
         raise PermissionDenied("that is no unused code of a holder of that name")
     if given.name in attempt.people:
         raise PermissionDenied("you have given a code for this already: another person is needed")
+    hands = _hands(call, given.name)
+    if any(is_one_hand(hands, _hands(call, each)) for each in attempt.people):
+        raise PermissionDenied("one person stands behind you and somebody before: you count as one")
     people = (*attempt.people, given.name)
     name = given.attempt or base62(call.entropy.token(32), 16)
     if len(people) < config.threshold:
@@ -158,35 +228,6 @@ def give(call: Call, given: Give) -> Response:
         return Response(data=data, audited={"attempt": name})
     call.store.delete(f"break-glass/{name}")
     return _open(call, name, Attempt(attempt.reason, people), config)
-
-
-def list_cases(call: Call) -> Response:
-    """Return the ids of all openings."""
-    keys = _glass(call).cases(call.tx)
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
-
-
-def read_case(call: Call, given: Which) -> Response:
-    """Return an opening with what it released, and what of it nobody else has replaced since."""
-    case = _glass(call).case(call.tx, given.id)
-    if case is None:
-        raise NotFound("no opening of that id")
-    exposed, further = _exposed(call, case, max(given.first, case.first))
-    return Response(
-        data={
-            "id": case.id,
-            "reason": case.reason,
-            "people": list(case.people),
-            "opened": rfc3339(case.opened_ns),
-            "until": rfc3339(case.until_ns),
-            "accessor": case.accessor,
-            "released": exposed,
-            "exposed": sum(not each["replaced"] for each in exposed),
-            "next": further,
-        }
-    )
 
 
 def _attempt(call: Call, given: Give) -> Attempt:
@@ -229,48 +270,6 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
     return Response(auth=issued.auth(), warnings=list(issued.warnings), audited=audited)
 
 
-def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], int | None]:
-    """Return what a case's token released from an index on, and where to go on, None at the end."""
-    house = _house(call)
-    table = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
-    paths = {mount.uuid: mount.path for mount in table}
-    size = house.journal.durable_size
-    end = min(size, first + MAX_LOOKED_AT)
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for index, entry in house.audit_reader().entries(first, end):
-        if entry.accessor == case.accessor:
-            for one in entry.released:
-                found[one.mount, one.path] = _shown(one, entry, index, paths)
-        elif entry.op in _WRITES and entry.outcome == "ok":
-            _replace(found, entry, paths)
-    return list(found.values()), end if end < size else None
-
-
-def _shown(
-    one: Released, entry: Entry, index: int, paths: Mapping[MountUuid, str]
-) -> dict[str, Any]:
-    return {
-        "mount": paths.get(MountUuid(one.mount), one.mount),
-        "path": one.path,
-        "version": one.version,
-        "time": rfc3339(entry.time_ns),
-        "entry": index,
-        "replaced": False,
-    }
-
-
-def _replace(
-    found: Mapping[tuple[str, str], dict[str, Any]], entry: Entry, paths: Mapping[MountUuid, str]
-) -> None:
-    """Mark what an entry wrote a new value of."""
-    mount = paths.get(MountUuid(entry.mount), "")
-    relative = entry.path.removeprefix(mount)
-    for below in _BELOW:
-        path = relative.removeprefix(below)
-        if relative.startswith(below) and (entry.mount, path) in found:
-            found[entry.mount, path]["replaced"] = True
-
-
 def _alert(call: Call, text: str) -> None:
     record = call.session.record if call.session is not None else None
     _house(call).alerts.raise_(
@@ -298,8 +297,12 @@ ROUTES: Final = (
         audited=("threshold", "policies", "ttl"), help="Set how the glass is broken.",
     ),
     Route(
-        Operation.UPDATE, "break-glass/people/{name}", issue_codes, Who, sudo=True, quorum=True,
-        makes=True, releases=True, audited=("name",), help="Make codes for a person; shown once.",
+        Operation.UPDATE, "break-glass/people/{name}", name_person, Who, sudo=True, quorum=True,
+        makes=True, audited=("name",), help="Let a person fetch codes.",
+    ),
+    Route(
+        Operation.UPDATE, "break-glass/codes", fetch_codes, any_token=True, quorum=True,
+        releases=True, help="Fetch your own codes; shown once.",
     ),
     Route(
         Operation.DELETE, "break-glass/people/{name}", remove_person, Who, sudo=True,
@@ -309,9 +312,5 @@ ROUTES: Final = (
         Operation.UPDATE, "break-glass/open", give, Give, open=True, releases=True,
         audited=("name", "reason", "attempt"), help="Give a code; the last of k gets a token.",
     ),
-    Route(Operation.LIST, "break-glass/cases/", list_cases, sudo=True, help="All openings."),
-    Route(
-        Operation.READ, "break-glass/cases/{id}", read_case, Which, sudo=True,
-        help="What did an opening release, and is it replaced?",
-    ),
+    *break_glass_cases.ROUTES,
 )  # fmt: skip
