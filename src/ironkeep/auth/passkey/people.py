@@ -180,7 +180,14 @@ def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -
     made = msgspec.structs.replace(made_by(call.session, call.now_ns), holders=())
     for each in call.house.authenticators.made(call.tx, user.entity):
         made = made_again(each, made)
-    ticket = Ticket(user.name, origin, call.now_ns + TICKET_NS, made, credential, call.now_ns)
+    ticket = Ticket(
+        user.name,
+        origin,
+        call.now_ns + TICKET_NS,
+        made,
+        credential=credential,
+        made_ns=call.now_ns,
+    )
     call.store.put(f"ticket/{name}", _TICKET.encode(ticket))
     save(call, msgspec.structs.replace(user, ticket=name))
     return text
