@@ -12,7 +12,8 @@ from cryptography.x509.oid import ExtensionOID
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel.peer import MAX_CERTIFICATE, Peer
+from ironkeep.kernel.peer import MAX_CERTIFICATE, Peer, vouched
+from ironkeep.testing.authority import BEGINS, ENDS, Asked, Authority
 
 KEY = generate_private_key(SECP256R1())
 
@@ -79,3 +80,39 @@ def test_a_byte_changed_is_read_or_refused(at: int, value: int) -> None:
     raw[at % len(raw)] = value
     with contextlib.suppress(InvalidRequest):
         Peer.of(bytes(raw))
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(Encoding.DER)
+
+
+def at(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+NOW = at(BEGINS + (ENDS - BEGINS) / 2)
+
+
+def test_a_certificate_is_vouched_for_by_what_signed_it() -> None:
+    ours, namesake = Authority("ours"), Authority("ours")
+    peer = ours.peer()
+    assert vouched(peer, [der(namesake.certificate), der(ours.certificate)], NOW)
+    assert not vouched(peer, [der(namesake.certificate)], NOW)
+    assert not vouched(peer, [], NOW)
+    assert vouched(peer, [peer.certificate], NOW), "a role may name the very certificate"
+    assert not vouched(peer, [der(ours.certificate)], at(ENDS) + 1)
+    assert not vouched(peer, [der(ours.certificate)], at(BEGINS) - 1)
+
+
+def test_what_was_sent_with_it_is_checked_step_by_step() -> None:
+    root, between, stranger = Authority("root"), Authority("between"), Authority("between")
+    signed = root.issue(Asked("between", is_authority=True), between.key)
+    leaf = between.peer().certificate
+    trusted = [der(root.certificate)]
+    assert vouched(Peer.of(leaf, (signed,)), trusted, NOW)
+    assert not vouched(Peer.of(leaf), trusted, NOW), "nothing joins it to the root"
+    assert not vouched(Peer.of(leaf, (der(between.certificate),)), trusted, NOW)
+    assert not vouched(Peer.of(stranger.peer().certificate, (signed,)), trusted, NOW)
+    plain = root.issue(Asked("between"), between.key)
+    assert not vouched(Peer.of(leaf, (plain,)), trusted, NOW), "one that is no CA signs nothing"
+    assert not vouched(Peer.of(leaf, (b"junk",)), trusted, NOW)
