@@ -291,7 +291,7 @@ def line(*steps: Any) -> list[tuple[Any, int, int]]:
 @example(line(by_alias, orphan, by_secret_id, child, wrapped), 2, (0, 6, 7))
 @example(line(by_password, by_alias, by_role, by_new_password, wrapped), 2, (0, 5, 6))
 @example([(by_alias, 0, 2), (by_secret_id, 2, 0), (by_password, 0, 0)], 0, (3, 2, 5))
-@example([(by_password, 0, 0), (by_password, 1, 1)], 0, (3, 0, 1))
+@example([(by_alias, 0, 0), (by_alias, 1, 1), (wrapped, 2, 4)], 2, (0, 1, 3))
 @given(chain=CHAINS, pick=INDEX, picks=st.tuples(INDEX, INDEX, INDEX))
 @settings(max_examples=25, deadline=None)
 def test_every_rule_on_people_knows_who_stands_behind(
