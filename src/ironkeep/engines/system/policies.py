@@ -59,8 +59,6 @@ def read_old(call: Call, given: Name) -> Response:
 
 def write(call: Call, given: Write) -> Response:
     """Parse and store a policy."""
-    if given.name != given.name.strip():
-        raise InvalidRequest("a policy's name has no blanks around it")
     text = given.policy
     if not text:
         raise InvalidRequest("'policy' parameter not supplied or empty")
