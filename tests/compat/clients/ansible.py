@@ -80,6 +80,7 @@ def _run(folder: Path, home: Path, target: str) -> Outcome:
             "ANSIBLE_LIBRARY": str(plugins / "library"),
             "ANSIBLE_LOOKUP_PLUGINS": str(plugins / "lookup_plugins"),
             "ANSIBLE_HOME": str(own / ".ansible"),
+            "ANSIBLE_CONFIG": str(roles.parent / "integration.cfg"),
             "ANSIBLE_NOCOLOR": "1",
         }
         # The targets say themselves which server and token they use.
