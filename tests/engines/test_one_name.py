@@ -326,3 +326,19 @@ def test_a_deny_on_one_name_of_an_endpoint_denies_the_other(
     assert shared.request(op, at, {}, token=token).error is PermissionDenied
     narrow = wide + f'path "{other.split("/", maxsplit=1)[0]}/*" {{ capabilities = ["list"] }}'
     assert shared.request(op, at, {}, token=token_of(shared, narrow)).error is not PermissionDenied
+
+
+@pytest.mark.parametrize("name", ["", " ", "/", " / "])
+def test_what_ends_things_refuses_to_be_given_no_name(shared: Vault, name: str) -> None:
+    """Of every route that removes, revokes or destroys what its path names."""
+    seen = set()
+    for kind, plugin in PLUGINS.items():
+        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options={"version": "2"})
+        folder = {"system": "sys/", "kv": "secret/"}.get(kind, f"{kind}/")
+        at = f"auth/{kind}/" if kind in AUTH_TYPES else folder
+        for route in plugin.routes(mount):
+            if NAME.search(route.pattern) and (route.ends or route.op is Operation.DELETE):
+                seen.add(route.pattern)
+                reply = shared.request(route.op, at + NAME.sub(name, route.pattern), {})
+                assert reply.error is not None, route.pattern
+    assert {"leases/revoke-prefix/{prefix...}", "metadata/{path...}", "users/{username}"} <= seen
