@@ -80,7 +80,7 @@ def test_a_stolen_token_is_refused_on_every_route(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_a_certificate_that_has_ended_does_not_even_connect(tmp_path: Path) -> None:
+def test_a_certificate_that_has_ended_is_good_for_nothing(tmp_path: Path) -> None:
     tls = make_tls(tmp_path)
     with (
         ServerProcess.configured(tmp_path, tls=tls) as process,
@@ -95,11 +95,9 @@ def test_a_certificate_that_has_ended_does_not_even_connect(tmp_path: Path) -> N
         DeviceServer(process, tmp_path) as server,
     ):
         process.api("PUT", "sys/unseal", {"key": (tmp_path / "share").read_text()})
-        with (
-            TlsClient(process.address, tls.ca, *server.certify(device)) as client,
-            pytest.raises(OSError, match=r"(?i)expired|reset|closed|eof"),
-        ):
-            client.send("GET", "auth/token/lookup-self", token=token)
+        # It connects, as any certificate does, and is judged where the token is.
+        with TlsClient(process.address, tls.ca, *server.certify(device)) as client:
+            assert client.send("GET", "auth/token/lookup-self", token=token)[0] == 403
         assert server.plain.send("GET", "auth/token/lookup-self", token=token)[0] == 403
 
 
