@@ -116,3 +116,49 @@ def test_what_was_sent_with_it_is_checked_step_by_step() -> None:
     plain = root.issue(Asked("between"), between.key)
     assert not vouched(Peer.of(leaf, (plain,)), trusted, NOW), "one that is no CA signs nothing"
     assert not vouched(Peer.of(leaf, (b"junk",)), trusted, NOW)
+
+
+def authority(
+    path_length: int | None = None, *usages: x509.KeyUsage
+) -> tuple[Authority, list[bytes]]:
+    """Return a CA with these limits on itself, as what it signs with and as what is trusted."""
+    made = Authority("limited")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(made.certificate.subject)
+        .issuer_name(made.certificate.subject)
+        .public_key(made.key.public_key())
+        .serial_number(9)
+        .not_valid_before(BEGINS)
+        .not_valid_after(ENDS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+    )
+    for usage in usages:
+        builder = builder.add_extension(usage, critical=True)
+    return made, [der(builder.sign(made.key, hashes.SHA256()))]
+
+
+def usage(*, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, key_cert_sign=signs, crl_sign=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+
+
+def test_an_authority_signs_what_it_says_that_it_signs() -> None:
+    able, trusted = authority(None, usage(signs=True))
+    assert vouched(able.peer(), trusted, NOW)
+    unable, trusted = authority(None, usage(signs=False))
+    assert not vouched(unable.peer(), trusted, NOW)
+
+
+@pytest.mark.parametrize(("path_length", "taken"), [(None, True), (0, False), (1, True)])
+def test_an_authority_has_no_more_below_it_than_it_says(
+    path_length: int | None, taken: bool
+) -> None:
+    root, trusted = authority(path_length)
+    between = Authority("between")
+    signed = root.issue(Asked("between", is_authority=True), between.key)
+    assert vouched(root.peer(), trusted, NOW), "its own are always within it"
+    assert vouched(Peer.of(between.peer().certificate, (signed,)), trusted, NOW) is taken

@@ -84,7 +84,8 @@ def vouched(peer: Peer, authorities: Iterable[bytes], now_ns: int) -> bool:
     """Return whether one of authorities (DER) is peer's own, signed it, or signed what signed it.
 
     Source: RFC 5280, section 6, for each step: (1) valid now; (2) signed by the next one's key;
-    (3) the next one is a CA. The client's own is for clients, if it says what it is for.
+    (3) the next one is a CA that may sign certificates, and have so many between it and the
+    client's. The client's own is for clients, if it says what it is for.
     """
     try:
         current = x509.load_der_x509_certificate(peer.certificate)
@@ -94,27 +95,43 @@ def vouched(peer: Peer, authorities: Iterable[bytes], now_ns: int) -> bool:
             return False
         if current in trusted:
             return True
-        for each in (None, *sent):
+        for between, each in enumerate((None, *sent)):
             if each is not None:
-                if not _signed(current, each, now_ns):
+                if not _signed(current, each, now_ns, between - 1):
                     return False
                 current = each
-            if any(_signed(current, authority, now_ns) for authority in trusted):
+            if any(_signed(current, authority, now_ns, between) for authority in trusted):
                 return True
     except _UNREADABLE:
         pass
     return False
 
 
-def _signed(certificate: x509.Certificate, issuer: x509.Certificate, now_ns: int) -> bool:
-    """Return whether issuer, a CA that is valid now, signed certificate."""
+def _signed(
+    certificate: x509.Certificate, issuer: x509.Certificate, now_ns: int, between: int
+) -> bool:
+    """Return whether issuer, a CA that is valid now, signed certificate.
+
+    `between` is how many CAs stand between issuer and the client's certificate.
+    """
     try:
-        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+        basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+        if not basic.ca or (basic.path_length is not None and between > basic.path_length):
+            return False
+        if not _may_sign(issuer):
             return False
         certificate.verify_directly_issued_by(issuer)
     except (x509.ExtensionNotFound, InvalidSignature, *_UNREADABLE):
         return False
     return _is_valid(issuer, now_ns)
+
+
+def _may_sign(issuer: x509.Certificate) -> bool:
+    try:
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return usage.key_cert_sign
 
 
 def _is_valid(certificate: x509.Certificate, now_ns: int) -> bool:
