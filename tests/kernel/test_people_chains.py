@@ -209,14 +209,14 @@ def check_chain(w: World) -> None:
 
 
 def check_budgets(w: World, token: Token) -> None:
-    """A secret that is read is charged to all holders, and to nobody else."""
+    """A secret that is read is charged to everybody behind the token, and to nobody else."""
     at = f"secret/data/{w.name('read')}"
     w.vault.write(at, {"data": {"p": "v"}})
     before = _used(w)
     done(w.vault.read(at, token=token.text))
     after = _used(w)
     charged = {name for name in after if after[name] > before[name]}
-    assert charged == set(token.holders), token
+    assert charged == token.people, token
 
 
 def _used(w: World) -> dict[str, int]:

@@ -15,7 +15,7 @@ the last place. Time is the later of the clock and the last charge, so a clock t
 opens nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -62,6 +62,8 @@ UNLISTED: Final = "the path is not in its manifest, which whoever set it can ext
 
 _SLOT_NS: Final = SLOT * SECOND_NS
 _LIMITS: Final = "limits"
+_SET_UP: Final = "\0set up"
+"""By people whom the one who is charged has set up."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -164,18 +166,22 @@ class Budgets:
         costs one look into memory.
         """
         record = session.record
-        if not (session.payers or record.device) and not self._has_fuse(tx):
+        if not (session.people or record.device) and not self._has_fuse(tx):
             return FREE
         if now_ns < session.free.get(secret, 0):
             return FREE
         read = _Read(secret, WEIGHTS[guard], now_ns, spelling)
-        costs = [self._cost(tx, each, read) for each in self._subjects(tx, session)]
+        subjects = self._subjects(tx, session)
+        costs = [self._cost(tx, each, read) for each in subjects]
         if all(cost.free_until_ns for cost in costs):
             if len(session.free) >= MAX_FREE:
                 session.free.clear()
             session.free[secret] = min(cost.free_until_ns for cost in costs)
         over = next((cost.over for cost in costs if cost.over), "")
-        near = any(cost.near for cost in costs)
+        # A machine gives no touch for a person who once wrote its role.
+        near = any(
+            cost.near for cost, who in zip(costs, subjects, strict=True) if who.by != _SET_UP
+        )
         return Assessment(over, near, tuple(cost.move for cost in costs if cost.move is not None))
 
     def _has_fuse(self, tx: Tx) -> bool:
@@ -275,10 +281,11 @@ class Budgets:
         return self._known.defaults
 
     def _subjects(self, tx: Tx, session: Session) -> list["_Charged"]:
-        """Return who is charged: the house, the people who had the token, and its device.
+        """Return who is charged: the house, the people behind the token, and its device.
 
-        Of these people the nearest comes first; past one with limits or a manifest of its own
-        nobody is asked: somebody has made it a subject, and what it reads is not its maker's.
+        Of those who had it in their hands the nearest comes first; past one with limits or a
+        manifest of its own nobody is asked: somebody has made it a subject, and what it reads is
+        not its maker's.
         """
         record = session.record
         found = {_Charged(HOUSE, ALL): None}
@@ -291,9 +298,25 @@ class Budgets:
                 found[_Charged(TEAM, team)] = None
             if self.subject(tx, PERSON, person) != Subject():
                 break
+        else:
+            found |= dict.fromkeys(self._set_up(tx, session))
         if record.device:
             found[_Charged(DEVICE, record.device)] = None
         return list(found)
+
+    def _set_up(self, tx: Tx, session: Session) -> Iterator["_Charged"]:
+        """Yield who set up what a login stood on: a user, a role, an authority, an invitation.
+
+        They could have made any number of people so, each with a budget. All that these read is
+        one person's, a secret once however many of them read it. A maker with a manifest is a
+        machine, whose list is of its own reads.
+        """
+        for person in sorted(session.people.difference(session.payers)):
+            if not self.subject(tx, PERSON, person).manifest:
+                yield _Charged(PERSON, person, _SET_UP)
+                team = self._team(tx, person)
+                if team:
+                    yield _Charged(TEAM, team, _SET_UP)
 
     def _team(self, tx: Tx, entity: EntityId) -> str:
         known = self._identity.get(tx, entity)
