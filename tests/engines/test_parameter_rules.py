@@ -1,12 +1,14 @@
 """Parameter rules, through the pipeline: what a method takes is what the rule has seen."""
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
+from ironkeep.kernel.fields import fields_of
+from ironkeep.kernel.plugin import Mount
 from ironkeep.testing.vault import Vault
 
 USER = "auth/userpass/users/bob"
@@ -43,6 +45,8 @@ REFUSED: list[Any] = [
 def vault() -> Vault:
     vault = Vault.started(PLUGINS)
     vault.write("sys/auth/userpass", {"type": "userpass"})
+    vault.write("sys/auth/approle", {"type": "approle"})
+    vault.write("auth/approle/role/r", {"token_policies": "none"})
     vault.write("secret/metadata/app", {"custom_metadata": {"a": "b"}})
     return vault
 
@@ -102,3 +106,60 @@ def test_queries_and_nulls_of_a_patch_count(vault: Vault) -> None:
         Operation.PATCH, "secret/metadata/app", {"custom_metadata": None}, token=token
     )
     assert patched.error is PermissionDenied
+
+
+WHOLE: Final = ["0.0.0.0/0", "1.2.3.4/0", "::ffff:0:0/96", ["10.0.0.0/8", "9.9.9.9/0"]]
+SAME: Final[list[tuple[str, str, str, list[Any]]]] = [
+    (USER, "token_bound_cidrs", "0.0.0.0/0", WHOLE),
+    (USER, "token_bound_cidrs", "10.0.0.1", ["10.0.0.1/32", "::ffff:10.0.0.1", " 10.0.0.1,"]),
+    (USER, "bound_cidrs", "2001:db8::/32", ["2001:0DB8::/32", "2001:db8::1/32"]),
+    ("auth/approle/role/r", "secret_id_bound_cidrs", "0.0.0.0/0", WHOLE),
+    ("auth/approle/role/r/secret-id", "cidr_list", "0.0.0.0/0", WHOLE),
+    ("auth/approle/role/r/secret-id", "token_bound_cidrs", "0.0.0.0/0", WHOLE),
+    ("segment/segments/s", "networks", "0.0.0.0/0", WHOLE),
+    ("sys/mounts/secret/tune", "max_lease_ttl", "24h", ["24h", 86400, "1440m", "1d", " 86400"]),
+    ("sys/auth/userpass/tune", "default_lease_ttl", "system", ["system"]),
+    ("sys/mounts/other", "type", "kv", ["kv", "kv-v1", "kv-v2", "generic"]),
+]
+
+
+@pytest.mark.parametrize(("path", "name", "denied", "values"), SAME)
+def test_what_is_kept_as_it_was_typed_is_compared_by_what_it_means(
+    vault: Vault, path: str, name: str, denied: str, values: list[Any]
+) -> None:
+    text = f'path "{path}" {{ capabilities = ["create", "update", "sudo"]\n'
+    token = token_of(vault, f'{text} denied_parameters = {{ "{name}" = ["{denied}"] }} }}')
+    for value in values:
+        assert vault.write(path, {name: value}, token=token).error is PermissionDenied, value
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "other", "value"),
+    [
+        ("sys/mounts/other", "type", "plugin_name", "kv"),
+        ("sys/leases/revoke", "lease_id", "url_lease_id", "secret/x"),
+    ],
+)
+def test_two_names_of_what_the_handler_takes_are_one_field(
+    vault: Vault, path: str, name: str, other: str, value: str
+) -> None:
+    text = f'path "{path}" {{ capabilities = ["create", "update"]\n'
+    token = token_of(vault, f'{text} denied_parameters = {{ "{name}" = ["{value}"] }} }}')
+    assert vault.write(path, {other: value}, token=token).error is PermissionDenied
+
+
+def test_every_field_of_address_ranges_is_declared_as_one(vault: Vault) -> None:
+    mounts = [Mount(f"{kind}/", kind, None, None) for kind in PLUGINS]  # type: ignore[arg-type]
+    inputs = {
+        route.input
+        for mount in mounts
+        for route in vault.plugins[mount.type].routes(mount)
+        if route.input is not None
+    }
+    found = 0
+    for declaration in inputs:
+        for item in fields_of(declaration):
+            if "cidr" in item.name or item.name == "networks":
+                found += 1
+                assert item.parts("9.9.9.9/0") == ("0.0.0.0/0",), (declaration, item.name)
+    assert found >= 8

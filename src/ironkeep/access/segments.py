@@ -19,7 +19,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.fields import CommaList
+from ironkeep.kernel.fields import CidrList, CommaList
 from ironkeep.kernel.house import House
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount, Response, Route, Unkept
@@ -41,7 +41,7 @@ class Settings:
     """How a segment is opened, and from where it may be asked; what is left out stays."""
 
     name: str
-    networks: CommaList | None = None
+    networks: CidrList | None = None
     devices: CommaList | None = None
     secret_shares: int = 5
     secret_threshold: int = 3

@@ -20,6 +20,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.parameters import Reader, Readers
 from ironkeep.core.secret import Secret
 from ironkeep.core.spelling import tidied
+from ironkeep.kernel.cidr import parse_cidrs
 
 T = TypeVar("T")
 
@@ -33,6 +34,12 @@ FoldedText = Annotated[str, "folded text"]
 """A name of which capitals say nothing: it is kept in small letters."""
 FolderText = Annotated[str, "folder"]
 """A path of which slashes at the ends say nothing: it is kept without."""
+CidrList = Annotated[tuple[str, ...], "address ranges"]
+"""A list of address ranges, kept as they were typed; rules compare which addresses they hold."""
+LeaseLength = Annotated[str, "length of leases"]
+"""A length of time, or a word for one; kept as typed, and compared by its seconds."""
+EngineType = Annotated[str, "type of an engine"]
+"""Of an engine or a method; rules about an engine hold for the names of its versions too."""
 IntList = Annotated[tuple[int, ...], "int list"]
 """Ints; accepts a list of ints or digits, or one string with commas."""
 KvPairs = Annotated[dict[str, str], "key=value pairs"]
@@ -53,6 +60,8 @@ _UNITS: Final = {
     "us": 1e-6,
     "ns": 1e-9,
 }
+ENGINES: Final = {"kv-v1": "kv", "kv-v2": "kv", "generic": "kv"}
+"""Names of engines that say a version too, and the engine."""
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|s|m|h|d)")
 _MAX_TEXT: Final = 64
 """Characters in a number or duration; more is not one."""
@@ -140,6 +149,18 @@ def _policy_names(value: object) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
+def _cidr_list(value: object) -> tuple[str, ...]:
+    return _comma_list(value)
+
+
+def _lease_length(value: object) -> str:
+    return _text(value)
+
+
+def _engine(value: object) -> str:
+    return _text(value)
+
+
 def _folded(value: object) -> str:
     return _text(value).lower()
 
@@ -180,6 +201,9 @@ _BY_TYPE: Final[Mapping[object, Callable[[object], object]]] = {
     dict: _mapping,
     Duration: duration,
     CommaList: _comma_list,
+    CidrList: _cidr_list,
+    LeaseLength: _lease_length,
+    EngineType: _engine,
     PolicyNames: _policy_names,
     FoldedText: _folded,
     FolderText: _folder,
@@ -206,13 +230,40 @@ class Field:
     def parts(self, value: object) -> tuple[object, ...]:
         """Return the parts of value that policy compares; raise InvalidRequest as parse does."""
         read = self.parse(value)
-        if isinstance(read, tuple):
-            return read
-        if isinstance(read, Secret):
-            return (read.reveal().decode("utf-8", "surrogatepass"),)
-        if self.parse is _pairs and isinstance(read, dict):
-            return tuple(f"{name}={item}" for name, item in read.items())
-        return (read,)
+        compared = _COMPARED.get(self.parse)
+        if compared is not None:
+            return compared(read)
+        return read if isinstance(read, tuple) else (read,)
+
+
+def _secret_parts(read: Any) -> tuple[object, ...]:
+    return (read.reveal().decode("utf-8", "surrogatepass"),)
+
+
+def _pair_parts(read: Any) -> tuple[object, ...]:
+    return tuple(f"{name}={item}" for name, item in read.items())
+
+
+def _range_parts(read: Any) -> tuple[object, ...]:
+    return tuple(str(each) for each in parse_cidrs(read))
+
+
+def _length_parts(read: Any) -> tuple[object, ...]:
+    return (duration(read),)
+
+
+def _engine_parts(read: Any) -> tuple[object, ...]:
+    return (ENGINES[read], read) if read in ENGINES else (read,)
+
+
+_COMPARED: Final[Mapping[Callable[[object], object], Callable[[Any], tuple[object, ...]]]] = {
+    _secret: _secret_parts,
+    _pairs: _pair_parts,
+    _cidr_list: _range_parts,
+    _lease_length: _length_parts,
+    _engine: _engine_parts,
+}
+"""How values are compared that are kept in the spelling in which they came."""
 
 
 @cache

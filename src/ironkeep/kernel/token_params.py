@@ -12,7 +12,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.kernel.cidr import parse_cidrs
-from ironkeep.kernel.fields import CommaList, Duration, PolicyNames
+from ironkeep.kernel.fields import CidrList, Duration, PolicyNames
 from ironkeep.kernel.people import made_again, made_by
 from ironkeep.kernel.plugin import Call, Mount
 from ironkeep.kernel.policies import normalise_names
@@ -38,7 +38,7 @@ class TokenParamsInput:
     token_policies: PolicyNames | None = field(
         default=None, metadata={"alias": ("policies",), "help": "Policies of issued tokens."}
     )
-    token_bound_cidrs: CommaList | None = field(
+    token_bound_cidrs: CidrList | None = field(
         default=None,
         metadata={
             "alias": ("bound_cidrs",),

@@ -13,7 +13,7 @@ from ironkeep.core.event import Released
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.cidr import narrowed, parse_cidrs
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.fields import CidrList, Duration
 from ironkeep.kernel.identity import check_metadata
 from ironkeep.kernel.machine import REQUIRED
 from ironkeep.kernel.people import made_by
@@ -32,8 +32,8 @@ class NewSecretId:
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     secret_id: Secret | None = field(default=None, metadata={"help": "Chosen by the caller."})
     metadata: str = field(default="", metadata={"help": "JSON object of strings, for the tokens."})
-    cidr_list: CommaList = field(default=(), metadata={"help": "Addresses from which to log in."})
-    token_bound_cidrs: CommaList = field(
+    cidr_list: CidrList = field(default=(), metadata={"help": "Addresses from which to log in."})
+    token_bound_cidrs: CidrList = field(
         default=(), metadata={"help": "Addresses from which to use tokens."}
     )
     num_uses: int | None = field(default=None, metadata={"help": "Logins, 0 for any number."})

@@ -17,7 +17,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.kernel.cidr import parse_cidrs
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.kernel.fields import CidrList, Duration
 from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
@@ -48,7 +48,7 @@ class RoleInput(TokenParamsInput):
     bind_secret_id: bool | None = field(
         default=None, metadata={"help": "A login needs a secret id."}
     )
-    secret_id_bound_cidrs: CommaList | None = field(
+    secret_id_bound_cidrs: CidrList | None = field(
         default=None,
         metadata={"alias": ("bound_cidr_list",), "help": "Addresses from which to log in."},
     )

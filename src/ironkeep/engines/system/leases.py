@@ -3,7 +3,7 @@
 Source: the Vault HTTP API, sys/leases. The old names are aliases with the same checks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
@@ -19,20 +19,16 @@ from ironkeep.kernel.plugin import Call, Handler, LeaseInfo, Response, Route
 class LeaseId:
     """A lease; it may also stand at the end of the URL."""
 
-    lease_id: str = ""
-    url_lease_id: str = ""
+    lease_id: str = field(default="", metadata={"alias": ("url_lease_id",)})
     increment: Duration = 0
     sync: bool = True
 
     @property
     def id(self) -> str:
         """The lease meant."""
-        if not (self.lease_id or self.url_lease_id):
+        if not self.lease_id:
             raise InvalidRequest("lease_id must be specified")
-        if self.lease_id and self.url_lease_id and self.lease_id != self.url_lease_id:
-            # Policy has decided on the one in the URL.
-            raise InvalidRequest("the lease_id in the body is not the one in the URL")
-        return self.lease_id or self.url_lease_id
+        return self.lease_id
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def _both(old: str, new: str, handler: Handler, given: type, **flags: Any) -> tu
     )
 
 
-_ID: Final = ("lease_id", "url_lease_id")
+_ID: Final = ("lease_id",)
 
 ROUTES: Final = (
     Route(

@@ -12,7 +12,14 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, unguard
-from ironkeep.kernel.fields import CommaList, FolderText, KvPairs, duration
+from ironkeep.kernel.fields import (
+    CommaList,
+    EngineType,
+    FolderText,
+    KvPairs,
+    LeaseLength,
+    duration,
+)
 from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
 from ironkeep.kernel.places import MOUNTS
@@ -40,14 +47,13 @@ class Enable:
     """What to mount, and how it is set."""
 
     path: str
-    type: str = ""
+    type: EngineType = field(default="", metadata={"alias": ("plugin_name",)})
     description: str = ""
     config: dict[str, Any] | None = None
     options: KvPairs | None = None
     local: bool = False
     seal_wrap: bool = False
     external_entropy_access: bool = False
-    plugin_name: str = ""
     plugin_version: str = ""
 
 
@@ -61,10 +67,10 @@ class Tune:
     force_no_cache: bool | None = field(
         default=None, metadata={"help": "Taken and without effect: nothing here is cached."}
     )
-    default_lease_ttl: str | None = field(
+    default_lease_ttl: LeaseLength | None = field(
         default=None, metadata={"help": 'A length; "system" is the server\'s own, "" changes none.'}
     )
-    max_lease_ttl: str | None = None
+    max_lease_ttl: LeaseLength | None = None
     listing_visibility: str | None = None
     token_type: str | None = None
     audit_non_hmac_request_keys: CommaList | None = None
@@ -151,8 +157,7 @@ class Side:
     def enable(self, call: Call, given: Enable) -> Response:
         """Mount an engine or a method."""
         house: House = call.house
-        kind = given.type or given.plugin_name
-        kind, options = _ALIASES.get(kind, (kind, {}))
+        kind, options = _ALIASES.get(given.type, (given.type, {}))
         known = kind in house.plugins and (kind in AUTH_TYPES) is bool(self._prefix)
         if not kind or not known:
             raise InvalidRequest(f"plugin not found in the catalog: {kind[:64]}")
