@@ -69,7 +69,7 @@ class Waiting:
     challenge: bytes
 
 
-class Code(msgspec.Struct, frozen=True):
+class Code(msgspec.Struct, frozen=True, omit_defaults=True):
     """A login that waits to be fetched, by which authenticator of whom."""
 
     name: str
