@@ -1,11 +1,20 @@
 """Names that a person typed reach the server as they are, and none at all reaches nothing."""
 
+import io
+import json
 import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from ironkeep.cli.command import Command, Group, parse, parser_of
-from ironkeep.cli.main import COMMANDS, load
+from ironkeep.cli.main import COMMANDS, call, load
+from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 
 
@@ -48,3 +57,117 @@ def test_an_argument_that_names_nothing_is_refused(name: str, command: Command, 
                 words += [option.option_strings[0], "1"]
         with pytest.raises(InvalidRequest, match=re.escape("is empty: is a variable not set?")):
             parse(parser, words)
+
+
+ASKED: list[str] = []
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Answers everything with one document, and keeps in ASKED what was asked for."""
+
+    version = "2"
+
+    def answer(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        path = unquote(self.path.partition("?")[0]).removeprefix("/v1/")
+        if not path.startswith("sys/internal/ui/mounts/"):
+            ASKED.extend([path, *_strings(json.loads(sent or "null"))])
+        mount = {"path": "secret/", "options": {"version": self.version}, "keys": ["k"]}
+        more = {"data": {"a": "1"}, "metadata": {"version": 1}, "current_version": 1}
+        body = json.dumps({"request_id": "x", "data": {**mount, **more}}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+        """Say nothing."""
+
+
+for verb in ("GET", "PUT", "POST", "DELETE", "LIST", "PATCH"):
+    setattr(Listener, f"do_{verb}", Listener.answer)
+
+
+def _strings(found: Any) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict | list):
+        for each in found.values() if isinstance(found, dict) else found:
+            yield from _strings(each)
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def words_of(name: str, command: Command, typed: str) -> list[str]:
+    """Return a line that gives typed wherever the command takes a path."""
+    words = name.split()
+    for action in parser_of("ironkeep", command)._get_positional_actions():
+        if action.dest in PATHS:
+            words.append(typed)
+        elif action.dest == "data":
+            words.append("a=b")
+    for action in parser_of("ironkeep", command)._actions:
+        if action.required and action.option_strings:
+            words.append(f"{action.option_strings[0].replace('--', '-', 1)}=1")
+    more = {
+        "kv metadata patch": ["-max-versions=3"],
+        "kv undelete": ["-versions=1"],
+        "kv destroy": ["-versions=1"],
+        "secrets tune": ["-description=x"],
+        "auth tune": ["-description=x"],
+    }
+    return words + more.get(name, [])
+
+
+PATHS = {"path", "source", "target", "id", "words"}
+TAKE_PATHS = [
+    (name, command)
+    for name, command in EVERY
+    if PATHS & {a.dest for a in parser_of("ironkeep", command)._get_positional_actions()}
+    and not name.startswith(("incident", "segment"))
+]
+
+
+def test_all_commands_that_take_a_path_are_looked_at() -> None:
+    assert {
+        "read", "write", "list", "delete", "patch", "kv get", "kv put", "kv patch", "kv delete",
+        "kv undelete", "kv destroy", "kv list", "kv rollback", "kv metadata get",
+        "kv metadata put", "kv metadata patch", "kv metadata delete", "lease lookup",
+        "lease renew", "lease revoke", "secrets disable", "secrets tune", "secrets move",
+        "auth disable", "auth tune", "auth move", "token capabilities",
+    } == {name for name, _ in TAKE_PATHS}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "command"), TAKE_PATHS, ids=[name for name, _ in TAKE_PATHS])
+@pytest.mark.parametrize("tail", ["pay ", " pay", "a b/ c", "/pay", "a//b", "A\u00a0b", "%20"])
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_path_reaches_the_server_as_it_was_typed(
+    name: str, command: Command, tail: str, version: str, listener: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if version == "1" and not name.startswith("kv "):
+        return
+    Listener.version = version
+    ASKED.clear()
+    for each, value in {"VAULT_ADDR": listener, "VAULT_TOKEN": "root", "HOME": tmp_path}.items():
+        monkeypatch.setenv(each, str(value))
+    line = words_of(name, command, f"secret/{tail}")
+    out, err = io.StringIO(), io.StringIO()
+    code = call(line, Terminal(io.BytesIO(), out, err))
+    if version == "1" and not ASKED:
+        assert "version 1" in err.getvalue() or "version 2" in err.getvalue()
+        return
+    assert code == 0, err.getvalue()
+    ends = (f"/{tail}", f"/{tail}/", f"/{tail}/tune")
+    assert any(path.endswith(ends) for path in ASKED), (line, ASKED)
+    moved = [path for path in ASKED if path.startswith("secret/")]
+    assert all(path.endswith(ends) for path in moved), (line, ASKED)

@@ -47,7 +47,8 @@ def open_key(context: Context) -> tuple[Client, Key]:
         _, version = _ask(asking, mount)
         return connect(context, connection), Key(mount, path, version)
     mount, version = _ask(asking, path)
-    name = path.removeprefix(mount.rstrip("/")).lstrip("/") if mount else path
+    # One slash alone is between them: what follows `//` is another name, which the server refuses.
+    name = path.removeprefix(mount.rstrip("/")).removeprefix("/") if mount else path
     return connect(context, connection), Key(mount, name, version)
 
 
