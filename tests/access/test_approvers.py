@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.kernel.people import APART
 from ironkeep.kernel.state import Tx
 from ironkeep.testing.approval_estate import (
     APPROVER,
@@ -116,10 +117,34 @@ def test_two_who_were_set_up_by_one_person_are_one_hand() -> None:
     asked = ask(e.vault, e.reader)
     assert approve(e.vault, tokens[0], asked).error is None
     refused = approve(e.vault, tokens[1], asked)
-    assert refused.errors == [
-        "one person stands behind you and behind an approver: you count as one"
-    ]
+    assert "you count as one: " + APART in refused.errors[0]
     assert approve(e.vault, e.ben, asked).data == {"approved": True}
+
+
+def test_whom_a_root_token_gave_a_password_anew_is_a_person_of_their_own() -> None:
+    e = estate()
+    texts = {
+        "makes": 'path "auth/userpass/users/*" { capabilities = ["create", "update"] }',
+        "opens": 'path "secret/*" { capabilities = ["read"] }',
+    }
+    for name, text in texts.items():
+        e.vault.write(f"sys/policies/acl/{name}", {"policy": text})
+    admin = person(e.vault, "admin", ["makes"])
+    login = {"password": "correct horse battery"}
+
+    def made(name: str, by: str | None) -> str:
+        user = {**login, "token_policies": ["approver", "opens"]}
+        e.vault.write(f"auth/userpass/users/{name}", user, **({} if by is None else {"token": by}))
+        reply = e.vault.write(f"auth/userpass/login/{name}", login, token=None)
+        token: str = reply.auth["client_token"]
+        return token
+
+    one, two = made("one", admin.token), made("two", admin.token)
+    asked = told(e.vault.read(SECRET, token=one))
+    refused = approve(e.vault, two, asked)
+    assert APART in refused.errors[0]
+    assert APART in approve(e.vault, admin.token, asked).errors[0]
+    assert approve(e.vault, made("two", None), asked).data == {"approved": True}
 
 
 def test_other_names_of_one_person_do_not_flood_approvers() -> None:

@@ -25,7 +25,10 @@ def _list(context: Context) -> int:
     terminal = context.terminal
     document = connect(context).list(REQUESTS)
     if document is None:
-        raise NoValue("nothing waits for your decision")
+        raise NoValue(
+            "nothing waits for your decision; why a request is not for you to decide, "
+            "`approval show ACCESSOR` says"
+        )
     if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
     info = document["data"]["key_info"]

@@ -16,7 +16,7 @@ from ironkeep.kernel.approval_record import Authorization, Kept
 from ironkeep.kernel.authenticators import Authenticators
 from ironkeep.kernel.devices import Devices
 from ironkeep.kernel.identity import Identity
-from ironkeep.kernel.people import are_standing, is_one_hand
+from ironkeep.kernel.people import APART, are_standing, is_one_hand
 from ironkeep.kernel.state import Tx
 from ironkeep.kernel.token import Session
 
@@ -39,7 +39,7 @@ class Approvers:
         if record.entity in kept.people or kept.entity in people:
             return "nobody approves their own request"
         if is_one_hand(people, kept.people):
-            return "nobody approves the request of somebody whom they set up, or by whom they were"
+            return f"one person set up you and who asked, or one of you the other: {APART}"
         missing = [name for name in kept.groups if name not in session.policies]
         if missing:
             return f"approvers of this hold the policy {missing[0]!r}"
@@ -84,7 +84,7 @@ def _repeated(kept: Kept, session: Session) -> str:
         if record.entity == given.entity:
             return "you have approved this request already"
         if is_one_hand(session.people, given.people):
-            return "one person stands behind you and behind an approver: you count as one"
+            return f"one person stands behind you and an approver, so you count as one: {APART}"
         if record.device and given.device == record.device:
             return "somebody has approved this request from this device"
     return ""

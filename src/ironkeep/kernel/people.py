@@ -32,6 +32,12 @@ MAX_PEOPLE: Final = 64
 """Behind one token or role. Each is looked up when a session is derived; real chains have a
 handful, and one that is longer is a role to be written anew by somebody."""
 
+APART: Final = (
+    "the sign-in of people who decide for one another is to be made by different administrators, "
+    "or with a root token (docs/access/approvals.md)"
+)
+"""What to do, after a refusal for one hand."""
+
 
 def creator_of(session: Session | None) -> EntityId:
     """Return the person to be held to account for what session asks for, "" for nobody."""

@@ -26,7 +26,7 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.kernel.authenticators import NEEDED
 from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import are_standing, is_one_hand, is_same_person
+from ironkeep.kernel.people import APART, are_standing, is_one_hand, is_same_person
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
@@ -155,13 +155,13 @@ def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, 
         raise PermissionDenied("nobody approves their own recovery")
     if is_same_person(house.identity, call.tx, call.actor(), user.entity):
         raise PermissionDenied(
-            "nobody approves the recovery of somebody whom they set up, or by whom they were"
+            f"one person set up you and who is recovered, or one of you the other: {APART}"
         )
     if any(word.entity == entity for word in running.words):
         raise PermissionDenied("you have approved this recovery already")
     if any(is_one_hand(people, word.people) for word in running.words):
         raise PermissionDenied(
-            "one person stands behind you and behind somebody who approved: you count as one"
+            f"one person stands behind you and who approved, so you count as one: {APART}"
         )
     if not _is_known(call, running, entity):
         # Else an administrator makes the people up who approve.

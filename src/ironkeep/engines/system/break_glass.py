@@ -33,7 +33,7 @@ from ironkeep.kernel.fresh_touch import take_fresh_touch
 from ironkeep.kernel.house import House
 from ironkeep.kernel.identity import Entity
 from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import hand_of, is_one_hand
+from ironkeep.kernel.people import APART, hand_of, is_one_hand
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
@@ -216,7 +216,9 @@ def give(call: Call, given: Give) -> Response:
         raise PermissionDenied("you have given a code for this already: another person is needed")
     hands = _hands(call, given.name)
     if any(is_one_hand(hands, _hands(call, each)) for each in attempt.people):
-        raise PermissionDenied("one person stands behind you and somebody before: you count as one")
+        raise PermissionDenied(
+            f"one person stands behind you and somebody before, so you count as one: {APART}"
+        )
     people = (*attempt.people, given.name)
     name = given.attempt or base62(call.entropy.token(32), 16)
     if len(people) < config.threshold:
