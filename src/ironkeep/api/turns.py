@@ -1,12 +1,14 @@
 """Whose turn it is: a bounded queue that is fair by address and by name.
 
-Each waiting item has two keys, where it comes from and what it is about. Every other turn goes to
-the next address, the ones between to the next name. So one address that guesses for many names, and
-many addresses that guess for one name, both cost everybody else no more than one more turn: an
-address, or a name, gets one item done a round, however many it has waiting.
+Each waiting item has two keys, where it comes from and what it is about. A turn goes to the next
+name, one to the next address from which nothing was wrong lately, one to the next address. So one
+address that guesses for many names, and many addresses that guess for one name, both cost everybody
+else no more than one more turn: an address, or a name, gets one item done a round, however many it
+has waiting.
 
 Who was here before, and was found right, does not stand behind strangers who look the same from
-outside: a pair of address and name that succeeded gets every other turn, until it fails once.
+outside: a pair of address and name that succeeded gets every other turn, until it fails once. And a
+flood is known by its first guesses, from however many addresses it comes.
 
 When the queue is full, the newest item of the longest line gives way to one of a shorter line.
 """
@@ -14,7 +16,8 @@ When the queue is full, the newest item of the longest line gives way to one of 
 from typing import Final, Generic, TypeVar
 
 MAX_KNOWN: Final = 4_096
-"""Pairs of address and name that are remembered, about 200 bytes each; the oldest goes first."""
+"""Pairs of address and name, and addresses, that are remembered, about 200 bytes each; the oldest
+goes first."""
 
 T = TypeVar("T")
 
@@ -40,6 +43,11 @@ class _Lines:
         self.counts[outer] -= 1
         if not lines:
             del self._lines[outer], self.counts[outer]
+
+    def of(self, outer: str) -> list[tuple[str, int]]:
+        """Return what waits of a key, each with its other key."""
+        lines = self._lines.get(outer, {})
+        return [(inner, number) for inner, line in lines.items() for number in line]
 
     def next(self) -> int:
         """Return the number whose turn it is; its keys go to the end of their lines."""
@@ -68,8 +76,10 @@ class Turns(Generic[T]):
         self._by_name: Final = _Lines()
         self._known: Final[dict[tuple[str, str], None]] = {}
         self._waiting_known: Final[dict[int, None]] = {}
+        self._wrong: Final[dict[str, None]] = {}
+        self._unblemished: Final = _Lines()
         self._last = 0
-        self._turn = 0
+        self._turn = self._round = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -88,6 +98,8 @@ class Turns(Generic[T]):
         self._by_name.add(name, address, self._last)
         if (address, name) in self._known:
             self._waiting_known[self._last] = None
+        if address not in self._wrong:
+            self._unblemished.add(address, name, self._last)
         return gone
 
     def take(self) -> T | None:
@@ -97,7 +109,11 @@ class Turns(Generic[T]):
         self._turn += 1
         if self._turn % 2 and self._waiting_known:
             return self._remove(next(iter(self._waiting_known)))
-        return self._remove((self._by_address if self._turn & 2 else self._by_name).next())
+        self._round += 1
+        if self._round % 3 == 1:
+            return self._remove(self._by_name.next())
+        lines = self._unblemished if self._round % 3 and self._unblemished.counts else None
+        return self._remove((lines or self._by_address).next())
 
     def learn(self, address: str, name: str, *, right: bool) -> None:
         """Remember whether what came from address about name was right, the last time."""
@@ -106,12 +122,21 @@ class Turns(Generic[T]):
             self._known[address, name] = None
             if len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
+            return
+        self._wrong.pop(address, None)
+        self._wrong[address] = None
+        for other, number in self._unblemished.of(address):
+            self._unblemished.remove(address, other, number)
+        if len(self._wrong) > MAX_KNOWN:
+            del self._wrong[next(iter(self._wrong))]
 
     def _remove(self, number: int) -> T:
         item, address, name = self._items.pop(number)
         self._by_address.remove(address, name, number)
         self._by_name.remove(name, address, number)
         self._waiting_known.pop(number, None)
+        if (name, number) in self._unblemished.of(address):
+            self._unblemished.remove(address, name, number)
         return item
 
     def _longest(self, address: str, name: str) -> int | None:
