@@ -86,7 +86,7 @@ def rotate_and_seal_after(estate: Estate, steps: int) -> Answer | Waiting:
     return outcome
 
 
-@pytest.mark.parametrize("steps", range(7))
+@pytest.mark.parametrize("steps", range(6))
 def test_a_rotation_under_way_is_finished_when_the_segment_is_open_again(
     estate: Estate, share: str, steps: int
 ) -> None:

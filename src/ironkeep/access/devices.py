@@ -23,11 +23,12 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord
+from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord, ranks_below
 from ironkeep.kernel.fields import PolicyNames
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Mount, Response, Route
 from ironkeep.kernel.policies import normalise_names
+from ironkeep.kernel.second_person import change_guard, waits
 
 MAX_POLICIES: Final = 128
 """Names of privileged policies: one record, looked at with every token that is issued."""
@@ -88,9 +89,9 @@ def read_rules(call: Call) -> Response:
 
 
 def write_rules(call: Call, given: Rules) -> Response:
-    """Change what devices' keys must be, from now on."""
+    """Change what devices' keys must be, from now on; to ask for less takes another person."""
     house: House = call.house
-    rules = house.devices.rules(call.tx)
+    before = rules = house.devices.rules(call.tx)
     if given.min_key_kind is not None:
         if given.min_key_kind not in KEY_KINDS:
             raise InvalidRequest(f"min_key_kind is one of {', '.join(KEY_KINDS)}")
@@ -100,8 +101,15 @@ def write_rules(call: Call, given: Rules) -> Response:
             raise InvalidRequest(f"at most {MAX_POLICIES} policies are privileged")
         names = normalise_names(given.privileged_policies, add_default=False)
         rules = msgspec.structs.replace(rules, privileged_policies=names)
-    house.devices.set_rules(call.tx, rules)
-    return Response()
+    if rules == before:
+        return Response()
+    fewer = set(before.privileged_policies) - set(rules.privileged_policies)
+    weaker = ranks_below(rules.min_key_kind, before.min_key_kind) or bool(fewer)
+    text = "what the keys of devices must be was changed"
+    answer = change_guard(call, "device-rules", text, weaker=weaker)
+    if not waits(answer):
+        house.devices.set_rules(call.tx, rules)
+    return answer
 
 
 def _shown(call: Call, record: DeviceRecord) -> dict[str, Any]:

@@ -48,6 +48,7 @@ from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import is_same_person
 from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.second_person import change_guard, waits
 
 MAX_EXCEPTION_S: Final = 30 * 86_400
 """An exception is a decision with an end; longer needs a rule, which everybody can read."""
@@ -173,14 +174,31 @@ def write_rules(call: Call, given: RulesFile) -> Response:
     """Put a rules file in force; what was reported before is judged anew with the next report."""
     raw = _bytes(given.rules, posture_rules.MAX_RULES_BYTES)
     rules = posture_rules.decode(raw)
+    answer = _change(call, rules)
+    if waits(answer):
+        return answer
     store_of(call).put(RULES, raw)
-    return Response(audited={"data_as_of": rules.data_as_of, "rules": len(rules.software)})
+    answer.audited |= {"data_as_of": rules.data_as_of, "rules": len(rules.software)}
+    return answer
 
 
 def delete_rules(call: Call) -> Response:
     """Go back to the rules that are shipped."""
-    store_of(call).delete(RULES)
-    return Response()
+    answer = _change(call, posture_rules.decode(SHIPPED))
+    if not waits(answer):
+        store_of(call).delete(RULES)
+    return answer
+
+
+def _change(call: Call, after: posture_rules.Rules) -> Response:
+    """Take another person's approval for rules that demand less anywhere; tell of all others."""
+    before = rules_of(call)
+    if after == before:
+        return Response()
+    weaker = posture_rules.demands_less(after, before)
+    return change_guard(
+        call, "posture-rules", "the rules that devices are held to were changed", weaker=weaker
+    )
 
 
 def list_devices(call: Call) -> Response:
@@ -232,7 +250,8 @@ def write_exception(call: Call, given: Excuse) -> Response:
     if len(live) > MAX_EXCEPTIONS or len(given.rule) > MAX_REASON:
         raise TooLarge(f"a device has at most {MAX_EXCEPTIONS} exceptions")
     keep_state(call, record.id, msgspec.structs.replace(state, excused=live))
-    return Response()
+    text = f"device {record.id} need not meet {given.rule[:64]!r} until {rfc3339(until_ns)}"
+    return change_guard(call, "posture-exception", text, weaker=False)
 
 
 def delete_exception(call: Call, given: Excuse) -> Response:

@@ -43,6 +43,7 @@ from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import change_guard, waits
 
 MAX_SET: Final = 16 * 1024
 """Characters of an event; those in use have some 700."""
@@ -97,7 +98,10 @@ class Push:
 
 
 def write_issuer(call: Call, given: IssuerInput) -> Response:
-    """Pin an issuer: from now on its events are believed."""
+    """Pin an issuer: from now on its events are believed.
+
+    To change one that is pinned takes another person: its keys say that a device may come back.
+    """
     for text in (given.name, given.iss, given.audience):
         if not 0 < len(text) <= _MAX_TEXT or not text.isprintable():
             raise InvalidRequest(f"name, iss and audience: 1 to {_MAX_TEXT} printable characters")
@@ -108,8 +112,12 @@ def write_issuer(call: Call, given: IssuerInput) -> Response:
     if len(others) >= MAX_ISSUERS or any(each.iss == given.iss for each in others.values()):
         raise InvalidRequest(f"at most {MAX_ISSUERS} issuers, each pinned once")
     issuer = Issuer(given.iss, given.audience, given.jwks, tuple(given.may))
-    store_of(call).put(f"ssf/issuer/{segment(given.name)}", _ISSUER.encode(issuer))
-    return Response()
+    is_known = given.name in _issuers(call)
+    text = f"the issuer of events {given.name} was pinned"
+    answer = change_guard(call, "event-issuer", text, weaker=is_known)
+    if not waits(answer):
+        store_of(call).put(f"ssf/issuer/{segment(given.name)}", _ISSUER.encode(issuer))
+    return answer
 
 
 def read_issuer(call: Call, given: IssuerInput) -> Response:
@@ -122,6 +130,10 @@ def read_issuer(call: Call, given: IssuerInput) -> Response:
 
 def delete_issuer(call: Call, given: IssuerInput) -> Response:
     """Believe an issuer no longer, and lift its blocks: devices are back with their next report."""
+    text = f"the issuer of events {given.name} is believed no longer"
+    answer = change_guard(call, "event-issuer", text, weaker=True)
+    if waits(answer):
+        return answer
     store = store_of(call)
     store.delete(f"ssf/issuer/{segment(given.name)}")
     for name in store.names("posture/state"):
@@ -129,7 +141,7 @@ def delete_issuer(call: Call, given: IssuerInput) -> Response:
         if given.name in state.blocks:
             rest = {who: each for who, each in state.blocks.items() if who != given.name}
             keep_state(call, DeviceId(name), msgspec.structs.replace(state, blocks=rest))
-    return Response()
+    return answer
 
 
 def list_issuers(call: Call) -> Response:

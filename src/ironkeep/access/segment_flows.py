@@ -6,6 +6,7 @@ segment/flows-history             what the matrix was, and from when until when
 segment/reach                     source=dev targets=prod,backup
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from ironkeep.kernel import flow_table
 from ironkeep.kernel.fields import CommaList, PolicyNames
 from ironkeep.kernel.house import House
 from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.kernel.second_person import change_guard, waits
 
 MAX_TARGETS: Final = 16
 """Segments asked about at once: each is some 0.3 s in a large house."""
@@ -77,14 +79,28 @@ def read(call: Call, given: Pair) -> Response:
 
 
 def write(call: Call, given: Flow) -> Response:
-    """Let one segment's callers ask another."""
+    """Let one segment's callers ask another; who could not before takes another person."""
     house: House = call.house
     policies = tuple(sorted(set(given.policies)))
     rule = FlowRule(
         given.source, given.target, policies, given.reason, call.actor().name, call.now_ns
     )
-    house.flows.allow(call.tx, rule)
-    return Response()
+    before = [each for each in house.flows.rules(call.tx) if _pair(each) == _pair(rule)]
+    wider = not before or not _is_covered(policies, before[0].policies)
+    text = f"callers of {rule.source} may ask {rule.target}"
+    answer = change_guard(call, "flow", text, weaker=wider)
+    if not waits(answer):
+        house.flows.allow(call.tx, rule)
+    return answer
+
+
+def _pair(rule: FlowRule) -> tuple[str, str]:
+    return rule.source, rule.target
+
+
+def _is_covered(policies: Collection[str], before: Collection[str]) -> bool:
+    """Return whether a rule for these policies lets through nobody else; none at all is any."""
+    return not before or (bool(policies) and set(policies) <= set(before))
 
 
 def delete(call: Call, given: Pair) -> Response:

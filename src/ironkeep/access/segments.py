@@ -9,7 +9,7 @@ brings them back.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.cidr import covered
 from ironkeep.kernel.fields import CidrList, CommaList
 from ironkeep.kernel.house import House
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount, Response, Route, Unkept
+from ironkeep.kernel.second_person import change_guard, waits
 from ironkeep.kernel.segment_record import Segment
 
 
@@ -121,14 +123,21 @@ def read(call: Call, given: Name) -> Response:
 
 
 def write(call: Call, given: Settings) -> Response:
-    """Make a segment, and answer with its shares; or change one that is there."""
+    """Make a segment, and answer with its shares; or change one that is there.
+
+    To let more ask than before takes another person.
+    """
     house: House = call.house
     if exists(call):
         now = house.segments.find(call.tx, given.name)
         networks = now.networks if given.networks is None else given.networks
         devices = now.devices if given.devices is None else given.devices
-        house.segments.configure(call.tx, given.name, networks, devices, call.now_ns)
-        return Response()
+        wider = not covered(networks, now.networks) or not _are_among(devices, now.devices)
+        text = f"from where the segment {given.name} may be asked was changed"
+        answer = change_guard(call, "segment", text, weaker=wider)
+        if not waits(answer):
+            house.segments.configure(call.tx, given.name, networks, devices, call.now_ns)
+        return answer
     segment, made = house.segments.create(
         call.tx, given.name, given.networks or (), given.devices or (),
         (given.secret_shares, given.secret_threshold), call.now_ns, with_key_file=given.key_file,
@@ -145,6 +154,14 @@ def write(call: Call, given: Settings) -> Response:
         audited={"shares": given.secret_shares, "threshold": given.secret_threshold},
         warnings=["these shares are kept nowhere: hand each to its holder, then unseal with them"],
     )
+
+
+def _are_among(classes: Collection[str], before: Collection[str]) -> bool:
+    """Return whether no device is of these classes that was of none before; none at all is any."""
+    if not classes or not before:
+        return not before
+    # `corporate/tpm` is a part of `corporate`, and of `tpm`.
+    return all(set(before).intersection((each, *each.split("/"))) for each in classes)
 
 
 def unseal(call: Call, given: Share) -> Response:

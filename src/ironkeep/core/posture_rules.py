@@ -8,7 +8,7 @@ none unless the file says so.
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -179,6 +179,50 @@ def _readable(scheme: Scheme, version: str, rule: str) -> None:
         compare(scheme, version, version)
     except Unparsable as error:
         raise InvalidRequest(f"rule {rule}: {error}") from None
+
+
+_Demand: TypeAlias = Setting | ScreenLock | OperatingSystem | SoftwareRule | None
+_SEVERITIES: Final[tuple[Severity, ...]] = ("medium", "high", "critical")
+
+
+def demands_less(after: Rules, before: Rules) -> bool:
+    """Return whether rules may let in what rules before them refused, in any dimension.
+
+    What is not the same word for word, and not plainly stricter, counts as less: a release that is
+    supported from now on is one that was refused.
+    """
+    graces = [
+        getattr(after.grace_s, name) > getattr(before.grace_s, name)
+        for name in GracePeriods.__struct_fields__
+    ]
+    settings = [
+        _asks_less(getattr(after, name), getattr(before, name))
+        for name in ("disk_encryption", "firewall", "secure_boot", "screen_lock")
+    ]
+    systems = {each.os: each for each in after.systems}
+    software = {each.id: each for each in after.software}
+    return (
+        after.max_age_s > before.max_age_s
+        or (after.osquery and not before.osquery)
+        or any(graces)
+        or any(settings)
+        # A system that no rule names is refused or let in by the judge alone: compare whole.
+        or {each.os for each in before.systems} != set(systems)
+        or any(_asks_less(systems[each.os], each) for each in before.systems)
+        or any(_asks_less(software.get(each.id), each) for each in before.software)
+    )
+
+
+def _asks_less(after: _Demand, before: _Demand) -> bool:
+    """Return whether one demand is weaker than the same one before; None asks for nothing."""
+    if before is None or after == before:
+        return False
+    if after is None or _SEVERITIES.index(after.severity) < _SEVERITIES.index(before.severity):
+        return True
+    same = msgspec.structs.replace(after, severity=before.severity, remedy=before.remedy)
+    if isinstance(same, ScreenLock) and isinstance(before, ScreenLock):
+        same = msgspec.structs.replace(same, max_s=max(same.max_s, before.max_s))
+    return same != before
 
 
 _STAR: Final = "*"

@@ -87,6 +87,21 @@ def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, _first(each))))
 
 
+def covered(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
+    """Return whether each address in some ranges is in others; no ranges are every address."""
+    if not wide or not narrow:
+        return not wide
+    outer = [range_ for version in (4, 6) for range_ in _collapsed(wide, version)]
+    return all(
+        any(
+            _size(each) <= _size(one) and _holds(one, each)
+            for one in outer
+            if each.version == one.version
+        )
+        for each in parse_cidrs(narrow)
+    )
+
+
 def _collapsed(texts: tuple[str, ...], version: int) -> list[Network]:
     """Return the ranges of one IP version in order of address, none within another."""
     of_it = [each for each in parse_cidrs(texts) if each.version == version]

@@ -41,6 +41,22 @@ def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Respons
     return require_another(call, before)
 
 
+def change_guard(call: Call, kind: str, text: str, *, weaker: bool) -> Response:
+    """Tell of a change of what guards others; a weaker one waits for another person first.
+
+    Return the answer that says so (see `waits`), before which nothing may be changed, or one to go
+    on with. `text` says what is changed.
+    """
+    answer = require_another_than_root(call) if weaker else Response()
+    if not waits(answer):
+        record = call.actor().record
+        call.house.alerts.raise_(
+            call.tx, kind, text, call.now_ns,
+            entity=record.entity, device=record.device, path=call.request.path,
+        )  # fmt: skip
+    return answer
+
+
 def waits(response: Response) -> bool:
     """Return whether an answer says that the request waits for other people."""
     return response.wrap_info is not None

@@ -139,6 +139,7 @@ def write_subject(call: Call, given: SetSubject) -> Response:
     if given.manifest is not None:
         paths = tuple(sorted({_secret(call, path) for path in given.manifest}))
         subject = msgspec.structs.replace(subject, manifest=paths)
+        _tell(call, f"the manifest of {given.kind} {given.who} was set to {len(paths)} secrets")
     if (given.hour, given.day, given.month) != (None, None, None):
         base = subject.limits or budgets.defaults(call.tx).of(given.kind)
         limits = _changed(base, given)

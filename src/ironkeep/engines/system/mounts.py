@@ -11,7 +11,7 @@ from typing import Any, Final
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
-from ironkeep.engines.system.unguarding import admit_any_device, unguard
+from ironkeep.engines.system.unguarding import admit_any_device, let_go, unguard
 from ironkeep.kernel.fields import (
     CommaList,
     EngineType,
@@ -188,7 +188,7 @@ class Side:
             return Response()
         if mount.type in SINGLETONS:
             raise InvalidRequest(f"cannot unmount {mount.path!r}")
-        answer = unguard(call, mount, "removed")
+        answer = let_go(call, mount)
         if waits(answer):
             return answer
         house.classes.forget(call.tx, mount.uuid, call.now_ns)

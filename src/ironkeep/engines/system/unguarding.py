@@ -6,7 +6,7 @@ So this is as weak as removing each rule, and takes what all of them together de
 """
 
 from ironkeep.core.secret_class import SecretClass
-from ironkeep.kernel.house import House
+from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
 from ironkeep.kernel.plugin import Call, Mount, Response
 from ironkeep.kernel.second_person import require_another_than_root, waits
 
@@ -21,6 +21,19 @@ def unguard(call: Call, mount: Mount, what: str) -> Response:
     if not waits(answer):
         _tell(call, f"a mount with rules up to class {before.guard.text} was {what}: {mount.path}")
     return answer
+
+
+def let_go(call: Call, mount: Mount) -> Response:
+    """Take what a mount's rules demand, for removing it.
+
+    One whose logins take an enrolled device has that rule too: another could be enabled at its
+    path that asks for none.
+    """
+    house: House = call.house
+    is_open = house.classes.below(call.tx, mount.uuid).guard is SecretClass.OPEN
+    if is_open and mount.options.get(TOKEN_DEVICE) == REQUIRED:
+        return admit_any_device(call, mount)
+    return unguard(call, mount, "removed")
 
 
 def admit_any_device(call: Call, mount: Mount) -> Response:
