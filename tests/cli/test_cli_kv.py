@@ -1,5 +1,6 @@
 """kv and kv metadata against a server, in mounts of both versions."""
 
+import re
 from typing import Any
 
 import pytest
@@ -125,3 +126,21 @@ def test_a_wrapped_secret_is_shown_as_a_wrapping_token(run: Any) -> None:
     run("kv", "put", "secret/kv/wrap", "a=1")
     done = run("kv", "get", "-wrap-ttl=1m", "secret/kv/wrap")
     assert "wrapping_token_ttl              60" in done.out
+
+
+@pytest.mark.parametrize("number", ["1.10", "1e3", "1E400", "-0.0", "10000000000000000001"])
+@pytest.mark.parametrize("mount", ["secret/kv/number", "plain/number"])
+def test_a_number_keeps_its_spelling_through_every_command(
+    run: Any, mount: str, number: str
+) -> None:
+    run("secrets", "enable", "-path=plain", "kv")
+    path = f"{mount}{number}"
+    assert run("kv", "put", path, "-", given=f'{{"n": {number}}}').code == 0
+    if mount.startswith("secret"):
+        assert run("kv", "patch", "-method=rw", path, "w=1").code == 0
+        assert run("kv", "patch", "-method=patch", path, "w=2").code == 0
+        assert run("kv", "rollback", "-version=1", path).code == 0
+    for shown in ("table", "json", "raw", "yaml"):
+        out = run("kv", "get", f"-format={shown}", path).out
+        assert re.search(rf'\bn"?:?\s*{re.escape(number)}(?![0-9eE.])', out), (shown, out)
+    assert run("kv", "get", "-field=n", path).out == number

@@ -70,7 +70,7 @@ class Callers:
         if host is not None and self.guards(local) and not self.knows(host):
             return 421, (
                 "the Host header names no configured host: call this server by localhost or by its "
-                "address, or set api_addr to the name that it is called by"
+                "address, or set api_addr (-dev: VAULT_API_ADDR) to the name it is called by"
             )
         if page or self._is_ours(headers):
             return None
