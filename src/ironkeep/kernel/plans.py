@@ -52,7 +52,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         self.spelling = None if self.below is None else self.below.below(self.mount.path)
-        self.secret = tidied(self.params.get("path", self.relative))
+        as_ = self.route.secret_as
+        name = filled(as_, self.params) if as_ else self.params.get("path", self.relative)
+        self.secret = tidied(name)
         same = self.route.same_as
         self.same = self.mount.path + filled(same, self.params) if same else ""
         given = self.route.input

@@ -199,6 +199,7 @@ class Route:
     `exists` turns update into create when it answers False. `audited` names the input fields fit to
     record. `secret` says that the answer holds a secret that is kept here: its class and the
     caller's budget are asked first, and no other route of an engine may release one.
+    `secret_as` is the pattern of the route whose secret this gives too: rules hold for both.
 
     `folds` names the captured name whose capitals say nothing, `folder` the one in which slashes at
     the ends do not. That holds for every route of the table with the same beginning, and a handler
@@ -217,6 +218,7 @@ class Route:
     audited: tuple[str, ...] = ()
     releases: bool = False
     secret: bool = False
+    secret_as: str = ""
     sudo: bool = False
     login: bool = False
     open: bool = False

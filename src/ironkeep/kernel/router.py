@@ -15,7 +15,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.spelling import Form, Spelling, formed
 from ironkeep.kernel import fields
 from ironkeep.kernel.helping import help_route, root_help_route
-from ironkeep.kernel.plugin import CAPTURED, Route
+from ironkeep.kernel.plugin import CAPTURED, Route, filled
 
 
 class Match(NamedTuple):
@@ -33,6 +33,8 @@ class Shape(NamedTuple):
     path: str
     name: str
     spelling: Spelling | None
+    secret: str = ""
+    """How rules call it where another path gives the same secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,16 @@ class Router:
 
     def shape(self, path: str) -> Shape | None:
         """Return the one form of path for whatever operation; None when no pattern covers it."""
-        for pattern, _ in self._table:
+        for pattern, by_op in self._table:
             found = pattern.regex.fullmatch(path)
             if found is not None:
                 one = pattern.formed(path, found)
                 if one != path:
                     return self.shape(one)
-                return Shape(path, found.groupdict().get("path", path), pattern.spelling)
+                as_ = next((route.secret_as for route in by_op.values() if route.secret_as), "")
+                secret = filled(as_, found.groupdict()) if as_ else ""
+                name = secret or found.groupdict().get("path", path)
+                return Shape(path, name, pattern.spelling, secret)
         return None
 
 

@@ -88,7 +88,9 @@ class Routing:
             return path
         router = self._router(served)
         shape = router.shape(path + "/") or router.shape(path)
-        return path if shape is None or shape.spelling is None else tidied(shape.path)
+        if shape is None or shape.spelling is None:
+            return path
+        return tidied(shape.secret or shape.path)
 
     def acl_at(self, tx: Tx, session: Session, path: str) -> tuple[Acl, str]:
         """Return the ACL that decides on an API path for a session, and the path's one form."""

@@ -77,8 +77,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         Operation.UPDATE, f"{_AT}/custom-secret-id", issuing.take_custom, NewSecretId,
-        releases=True, secret=True, audited=("num_uses", "ttl", "cidr_list"),
-        folds="role_name", help="Take a secret id of the caller's choice.",
+        releases=True, secret=True, secret_as=f"{_AT}/secret-id",
+        audited=("num_uses", "ttl", "cidr_list"), folds="role_name",
+        help="Take a secret id of the caller's choice.",
     ),
     Route(
         Operation.LIST, f"{_AT}/secret-id/", issuing.list_accessors,

@@ -18,10 +18,12 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.kernel.cidr import parse_cidrs
 from ironkeep.kernel.fields import CidrList, Duration
+from ironkeep.kernel.house import House
 from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import require_another, waits
 from ironkeep.kernel.token_params import (
     LOGIN,
     LOGINS,
@@ -147,13 +149,21 @@ def change(
     role_id = role.role_id if given.role_id is None else given.role_id
     changed = msgspec.structs.replace(role, params=params, role_id=role_id, **changes)
     _check(changed)
+    answer = Response()
+    if not changed.bind_secret_id and (is_new or role.bind_secret_id):
+        # As good as a secret id for everybody: it takes what one of these takes.
+        house: House = call.house
+        secret = f"role/{name}/secret-id"
+        answer = require_another(call, house.classes.demand(call.tx, call.mount.uuid, secret))
+    if waits(answer):
+        return answer
     if is_new or role_id != role.role_id:
         _take_id(call, name, role, role_id)
     call.store.put(role_path(name), ROLE.encode(changed))
     call.house.history.record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
-    return Response()
+    return answer
 
 
 def read_role(call: Call) -> Response:
