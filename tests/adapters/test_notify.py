@@ -51,7 +51,7 @@ def test_a_server_that_refuses_is_a_failure(verb: str) -> None:
 def test_a_server_that_is_not_there_is_a_failure() -> None:
     with MailServer() as server:
         gone = mail(server)
-    with pytest.raises(UpstreamFailed):
+    with pytest.raises(UpstreamFailed, match="the mail server failed: Connection refused"):
         MailNotifier(gone).send(NOTICE)
 
 

@@ -78,6 +78,13 @@ def test_a_redirect_is_not_followed_and_an_error_is_one(tls: Tls, address: str, 
         HttpOutbound().get(f"{address}/{path}", tls.ca.read_text(), 1000)
 
 
+def test_the_true_cause_is_named(address: str) -> None:
+    with pytest.raises(UpstreamFailed, match="unreachable: Connection refused"):
+        HttpOutbound().get("https://127.0.0.1:1/", "", 1000)
+    with pytest.raises(UpstreamFailed, match="unreachable: its certificate is not trusted: "):
+        HttpOutbound().get(f"{address}/small", "", 1000)
+
+
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1/", "nonsense", "https://", "ftp://x/"])
 def test_what_cannot_be_reached(url: str) -> None:
     with pytest.raises(UpstreamFailed):

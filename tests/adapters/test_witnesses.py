@@ -14,6 +14,7 @@ from tlog_scales.reader import TilesReader
 
 from ironkeep.adapters.logfiles import DirectoryLogFiles
 from ironkeep.adapters.witness_http import WitnessHttp, require_address
+from ironkeep.adapters.witness_peer import WitnessPeer
 from ironkeep.adapters.witnesses import Witnesses
 from ironkeep.config import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
@@ -297,6 +298,11 @@ def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     proxy.close()
 
 
+def test_a_key_that_is_none_is_named_with_its_witness() -> None:
+    with pytest.raises(InvalidRequest, match="vkey of witness 'tower': a key is written"):
+        WitnessPeer(Witness("tower", "http://127.0.0.1:1", "tower.example+…"))
+
+
 def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(
     tmp_path: Path, closing: ExitStack, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,7 +314,7 @@ def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(
     note = grow(journal, 3)
     # Nobody vouches for its certificate: it is not spoken to.
     assert client(closing, 1, one.config).cosign(journal, note, said.append) == 0
-    assert "unreachable: ConnectError" in said[0]
+    assert "unreachable: its certificate is not trusted: " in said[0]
     # Nor does a variable of the process say who does.
     monkeypatch.setenv("SSL_CERT_FILE", str(tls.ca))
     assert client(closing, 1, one.config).cosign(journal, note, said.append) == 0

@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from ironkeep.adapters.causes import cause
 from ironkeep.adapters.deadline import DeadlineTransport
 from ironkeep.adapters.tls import context
 from ironkeep.config import Mail, Webhook
@@ -61,7 +62,7 @@ class MailNotifier:
                     smtp.login(mail.username, self._password.reveal().decode())
                 refused = smtp.send_message(self._message(notice))
         except (smtplib.SMTPException, OSError, ValueError) as error:
-            raise UpstreamFailed(f"the mail server failed: {type(error).__name__}") from None
+            raise UpstreamFailed(f"the mail server failed: {cause(error)}") from None
         if refused:
             raise UpstreamFailed(f"the mail server refused {len(refused)} addresses")
 
@@ -109,7 +110,7 @@ class WebhookNotifier:
             ):
                 pass
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
+            raise UpstreamFailed(f"unreachable: {cause(error)}") from None
         if not answer.is_success:
             raise UpstreamFailed(f"answered {answer.status_code}")
 

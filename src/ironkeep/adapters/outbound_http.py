@@ -5,6 +5,7 @@ from typing import Final
 import httpx
 
 from ironkeep.adapters import tls
+from ironkeep.adapters.causes import cause
 from ironkeep.adapters.deadline import DeadlineTransport
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 
@@ -28,7 +29,7 @@ class HttpOutbound:
             ) as client:
                 return _read(client, url, limit)
         except (httpx.HTTPError, httpx.InvalidURL, InvalidRequest, OSError) as error:
-            raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
+            raise UpstreamFailed(f"unreachable: {cause(error)}") from None
 
 
 def _read(client: httpx.Client, url: str, limit: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 
 from ironkeep.adapters import tls
+from ironkeep.adapters.causes import cause
 from ironkeep.adapters.deadline import DeadlineTransport
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.tlog.note import MAX_NOTE
@@ -64,7 +65,7 @@ class WitnessHttp:
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UpstreamFailed(f"unreachable: {type(error).__name__}") from None
+            raise UpstreamFailed(f"unreachable: {cause(error)}") from None
         return Reply(response.status_code, body)
 
 

@@ -11,7 +11,13 @@ from typing import Final
 from ironkeep.adapters.mirror_upload import MirrorUpload
 from ironkeep.adapters.witness_http import Reply, WitnessHttp
 from ironkeep.config import Witness
-from ironkeep.core.errors import IntegrityError, IronkeepError, RolledBack, UpstreamFailed
+from ironkeep.core.errors import (
+    IntegrityError,
+    InvalidRequest,
+    IronkeepError,
+    RolledBack,
+    UpstreamFailed,
+)
 from ironkeep.kernel.log import Log, SignedHead
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
@@ -32,7 +38,12 @@ class WitnessPeer:
 
     def __init__(self, witness: Witness) -> None:
         self.name: Final = witness.name
-        self.verifier: Final = CosignatureVerifier(VerifierKey.parse(witness.vkey))
+        try:
+            self.verifier: Final = CosignatureVerifier(VerifierKey.parse(witness.vkey))
+        except InvalidRequest as error:
+            raise InvalidRequest(
+                f"vkey of witness {witness.name!r}: {error} (what `ironkeep witness vkey` prints)"
+            ) from None
         self._http: Final = WitnessHttp(witness.address, witness.ca_file)
         self._upload: Final = MirrorUpload(self._http)
         self._size = 0
