@@ -7,7 +7,10 @@ import msgspec
 import pytest
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import MountUuid
+from ironkeep.kernel.classes import Rule
 from ironkeep.kernel.people import APART
+from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.state import Tx
 from ironkeep.testing.approval_estate import (
     APPROVER,
@@ -100,6 +103,30 @@ def test_an_approval_ends_with_the_authenticator_that_was_touched_for_it() -> No
     tx.merge()
     v.vault.flush()
     assert unwrap(v.vault, reader, asked).error is InvalidRequest
+
+
+def test_a_group_is_a_policy_in_any_spelling() -> None:
+    e = estate(group="APPROVER")
+    assert e.vault.read("sys/classes/secret/data/prod").data["group"] == "approver"
+    assert approve(e.vault, e.ann, ask(e.vault, e.reader)).data == {"approved": True}
+
+
+def test_a_group_that_was_stored_as_it_was_typed_is_the_same() -> None:
+    e = estate()
+
+    def store(e: Estate, tx: Tx, now_ns: int) -> None:
+        rule = Rule(mounts_of(e)["secret/"], "prod", "two-person", 1, "Approver")
+        e.vault.house.classes.put(tx, rule, now_ns)
+
+    _do(e, store)
+    assert approve(e.vault, e.ann, ask(e.vault, e.reader)).data == {"approved": True}
+
+
+def mounts_of(e: Estate) -> dict[str, MountUuid]:
+    """Return the uuids of all mounts by their paths."""
+    house, tx = e.vault.house, e.vault.house.state.begin()
+    by_path = house.mounts.table(house.store(tx, MOUNTS)).by_path
+    return {path: mount.uuid for path, mount in by_path.items()}
 
 
 def test_two_who_were_set_up_by_one_person_are_one_hand() -> None:

@@ -189,7 +189,7 @@ def _all_of(rules: Iterable[Rule]) -> Demand:
     for rule in rules:
         guard = max(guard, BY_TEXT[rule.guard])
         approvals = max(approvals, rule.approvals)
-        groups.add(rule.group)
+        groups.add(rule.group.lower())  # rows of before have it as it was typed
     return Demand(guard, approvals, frozenset(groups - {""}))
 
 

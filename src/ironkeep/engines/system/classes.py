@@ -15,6 +15,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret_class import BY_TEXT
 from ironkeep.kernel.classes import Rule, weakened
+from ironkeep.kernel.fields import FoldedText
 from ironkeep.kernel.house import House
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Mount, Response, Route
@@ -35,7 +36,7 @@ class SetClass:
     path: str
     guard: str = field(default="", metadata={"alias": ("class",), "help": "its class"})
     approvals: int = 1
-    group: str = ""
+    group: FoldedText = ""
 
 
 def read(call: Call, given: Prefix) -> Response:
