@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -211,6 +212,30 @@ def test_a_personal_device_is_let_in_for_a_quarter_at_most(
     refused = estate.refused(f"device/approve/{device.id}", yes, token=estate.login("eve"))
     assert refused.error is InvalidRequest
     estate.decide("approve", device, until="90d")
+
+
+@pytest.mark.parametrize("how", ["tokens ended", "disabled", "gone"])
+def test_a_device_that_waits_ends_with_its_person(estate: DeviceEstate, how: str) -> None:
+    """Whoever had the person's session may have enrolled it."""
+    device, admin = estate.pending("ann"), estate.login("eve")
+    house, now_ns = estate.vault.house, estate.vault.clock.now_ns()
+    tx = house.state.begin()
+    record = house.devices.get(tx, DeviceId(device.id))
+    assert record is not None
+    person = house.identity.get(tx, record.owner)
+    assert person is not None
+    if how == "tokens ended":
+        house.tokens.revoke_entity_before(tx, person.id, now_ns, now_ns)
+    elif how == "disabled":
+        house.identity.update(tx, msgspec.structs.replace(person, disabled=True), now_ns)
+    else:
+        house.identity.delete(tx, person.id, now_ns)
+    tx.merge()
+    estate.vault.flush()
+    decision = {"reason": "works here", "until": "30d"}
+    reply = estate.refused(f"device/approve/{device.id}", decision, token=admin)
+    assert reply.error is Conflict
+    estate.write(f"device/refuse/{device.id}", {"reason": "not known"}, token=admin)
 
 
 @pytest.mark.parametrize("data", [{}, {"reason": " "}, {"reason": "x" * 1_025}])

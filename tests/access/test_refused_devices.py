@@ -20,8 +20,9 @@ LOGINS: Final = [
     (kind, route)
     for kind in sorted(AUTH_TYPES)
     for route in PLUGINS[kind].routes(Mount("", kind, MountUuid(""), MountAccessor("")))
-    if route.login
+    if route.login or route.open
 ]
+"""All that auth methods take without a token: a ticket, a challenge and a touch lead to a login."""
 
 
 def revoked(e: DeviceEstate, device: SoftDevice) -> None:

@@ -29,7 +29,7 @@ from ironkeep.kernel.devices import KEY_KINDS, DeviceRecord, Ownership, ranks_be
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import creator_of, is_same_person
+from ironkeep.kernel.people import are_standing, creator_of, is_same_person
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.record import Codec
@@ -159,6 +159,13 @@ def approve(call: Call, given: Approve) -> Response:
     if record.state == "revoked":
         raise Conflict("the device is revoked: it is enrolled again with a new key")
     by = _another(call, record)
+    if record.state == "pending" and not are_standing(
+        call.house.identity, call.tx, {record.owner}, record.created_ns
+    ):
+        raise Conflict(
+            "whose device it is was ended after it was enrolled, and others may have enrolled it: "
+            "refuse it, and have it enrolled anew"
+        )
     if record.ownership == "personal" and not 0 < given.until <= MAX_PERSONAL_SECONDS:
         raise InvalidRequest(
             "a personal device is let in for a time, at most 90 days: it is patched by its owner "
@@ -213,7 +220,7 @@ def found(call: Call, device: str) -> DeviceRecord:
 
 def device_id(text: str) -> DeviceId:
     """Return text as an id; raise InvalidRequest when it cannot be one of ours."""
-    parts = text.split("-")
+    parts = text.split("-", 5)  # A stranger's text may be a megabyte of dashes.
     if [len(part) for part in parts] != [8, 4, 4, 4, 12] or set(text) - set("-0123456789abcdef"):
         raise InvalidRequest("a device id is a UUID")
     return DeviceId(text)

@@ -166,7 +166,7 @@ class Pipeline:
         if house.barrier is None and not route.sealed_ok:
             house.require_unsealed()
         session = None
-        if route.login and house.barrier is not None:
+        if plan.logs_in and house.barrier is not None:
             require_welcome(house, request, trace, account)
         if not (route.login or route.open):
             session = self._authenticate(request, trace, account, count_use=count_use)

@@ -16,6 +16,7 @@ from ironkeep.core.spelling import Spelling, tidied
 from ironkeep.kernel import fields
 from ironkeep.kernel.plugin import Mount, Route, filled
 
+_AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
 """Plans remembered, about 600 bytes each; the older half goes when full."""
 MAX_KNOWN_PATH: Final = 256
@@ -32,7 +33,8 @@ class Plan:
     rules about secrets call what the path names. `same` is another path to the same thing, "" when
     there is none. `readers` is how the handler reads the request's fields. `fault` is why what the
     path names may not be made, `ends_nothing` that this would end or destroy something, and nothing
-    is named. `given` is the input when the data is empty.
+    is named. `logs_in` says that it is a part of a login. `given` is the input when there is no
+    data.
     """
 
     table: int
@@ -48,6 +50,7 @@ class Plan:
     readers: Readers = field(init=False)
     fault: str | None = field(init=False)
     ends_nothing: bool = field(init=False)
+    logs_in: bool = field(init=False)
     given: Any = None
 
     def __post_init__(self) -> None:
@@ -62,6 +65,8 @@ class Plan:
         names = self.params.values()
         faults = (fault_of(name) for name in names) if self.route.makes else ()
         self.fault = next((fault for fault in faults if fault), None)
+        # What an auth method takes without a token is a part of some login: a ticket, a touch.
+        self.logs_in = self.route.login or (self.route.open and self.path.startswith(_AUTH))
         ends = self.route.ends or self.route.op is Operation.DELETE
         self.ends_nothing = ends and not all(name.replace("/", "").strip() for name in names)
 
