@@ -75,11 +75,10 @@ class TestSlowClients:
 
 
 def test_connections_have_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 3)
-
     head = request("POST", "secret/data/x", vault.root, "Content-Length: 100")
 
     async def scenario(edge: Edge) -> None:
+        monkeypatch.setattr(edge.protocol, "most", 3)
         clients = [edge.connect() for _ in range(3)]
         for client in clients:
             client.send(head)  # one that is being served makes room for nobody
