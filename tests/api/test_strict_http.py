@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from ironkeep.api import protocol
 from ironkeep.api.strict import MAX_HEAD, MAX_HEADERS
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound
@@ -217,10 +216,10 @@ class TestRoom:
     def test_the_silent_are_pushed_away(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 20)
         data = request("GET", "secret/data/app", vault.root)
 
         async def scenario(edge: Edge) -> None:
+            monkeypatch.setattr(edge.protocol, "most", 20)
             kept = edge.connect()
             assert (await kept.ask(data)).status == 200
             silent = []

@@ -188,8 +188,8 @@ class Attacker:
         """Make other tokens of one token, every way that policy allows, and take all with each."""
         row = self.row("K12", "children, orphans, roles, aliases and machines made by that token")
         for client_token in self.laundered(row, client, token):
-            for shown in (client, self.nowhere):
-                self.export(shown, client_token, "K12")
+            self.secrets(client, client_token, "K12")
+            self.ask(row, self.nowhere, "LIST", "secret/metadata/", token=client_token)
 
     def laundered(self, row: Row, client: TlsClient, token: str) -> Iterator[str]:
         """Yield tokens that stand on another one."""
@@ -248,7 +248,7 @@ class Attacker:
                 self.ask(row, client, "POST", f"{at}/0", {"class": "open"}, token)
         people = {"people": "k12a,k12b", "policies": self.target["policies"], "need": 1}
         self.ask(row, client, "POST", "sys/break-glass/config", people, token)
-        self.export(client, token, "K13")
+        self.secrets(client, token, "K13")
 
     def respell(self, client: TlsClient, token: str) -> None:
         """Ask for every secret by each spelling that a parser might take for another object."""
@@ -260,6 +260,14 @@ class Attacker:
 
     def export(self, client: TlsClient, token: str, step: str) -> None:
         """Read everything that can be listed, wrapped and not; then every other route, once."""
+        self.secrets(client, token, step)
+        row = self.row(step, "every other route with that token")
+        for method, path in self.routes(tokens_only=True):
+            if method in ("GET", "LIST"):
+                self.ask(row, client, method, path, token=token)
+
+    def secrets(self, client: TlsClient, token: str, step: str) -> None:
+        """Read everything that can be listed, wrapped and not."""
         row = self.row(step, "all secrets that can be listed")
         for mount in self.target["secrets"]:
             for name in self.names(row, client, token, f"{mount}metadata/"):
@@ -267,10 +275,6 @@ class Attacker:
                 self.ask(row, client, "GET", path, token=token)
                 self.unwrapped(row, client, token, path)
                 self.ask(row, client, "GET", f"{mount}subkeys/{name}", token=token)
-        row = self.row(step, "every other route with that token")
-        for method, path in self.routes(tokens_only=True):
-            if method in ("GET", "LIST"):
-                self.ask(row, client, method, path, token=token)
 
     def unwrapped(self, row: Row, client: TlsClient, token: str, path: str) -> None:
         """Have an answer wrapped, and open it here and elsewhere."""

@@ -39,16 +39,25 @@ def test_a_mount_does_not_hide_parts_of_another(vault: Vault) -> None:
         assert vault.write(f"sys/mounts/{path}", {"type": "kv"}).error is InvalidRequest
 
 
-@pytest.mark.parametrize(("before", "after"), [("1", "2"), ("2", "1")])
-def test_what_is_stored_is_not_read_as_another_version(
-    vault: Vault, before: str, after: str
-) -> None:
+def test_what_is_stored_is_not_read_as_another_version(vault: Vault) -> None:
     """Gains: a secret of version 1 named `meta/x` becomes the metadata of another one."""
-    vault.write("sys/mounts/kv", {"type": "kv", "options": {"version": before}})
-    vault.write("kv/data/a", {"data": {"a": "b"}})
-    refused = vault.write("sys/mounts/kv/tune", {"options": {"version": after}})
-    assert "is not empty" in refused.errors[0]
-    assert vault.write("sys/mounts/kv/tune", {"options": {"version": before}}).error is None
+    vault.write("sys/mounts/kv", {"type": "kv", "options": {"version": "1"}})
+    names = ("a", "data/a", "meta/a", "metadata/a", "delete/a")
+    for name in names:
+        vault.write(f"kv/{name}", {"data": name})
+    assert vault.write("sys/mounts/kv/tune", {"options": {"version": "2"}}).error is None
+    for name in names:
+        assert vault.read(f"kv/data/{name}").data["data"] == {"data": name}
+    assert sorted(vault.list("kv/metadata/").data["keys"]) == [
+        "a", "data/", "delete/", "meta/", "metadata/"
+    ]  # fmt: skip
+    back = vault.write("sys/mounts/kv/tune", {"options": {"version": "1"}})
+    assert "keeps versions, which version 1 cannot" in back.errors[0]
+    assert vault.read("kv/data/a").data["data"] == {"data": "a"}
+
+
+@pytest.mark.parametrize(("before", "after"), [("1", "2"), ("2", "1")])
+def test_an_empty_mount_changes_its_version(vault: Vault, before: str, after: str) -> None:
     vault.write("sys/mounts/new", {"type": "kv", "options": {"version": before}})
     assert vault.write("sys/mounts/new/tune", {"options": {"version": after}}).error is None
     assert vault.read("sys/mounts/new").data["options"] == {"version": after}

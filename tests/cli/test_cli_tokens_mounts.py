@@ -113,7 +113,9 @@ def test_leases(run: Any) -> None:
     run("token", "create", "-policy=default", "-ttl=1h")
     (name,) = run("list", "-format=json", f"sys/leases/lookup/{below}").json()
     assert run("lease", "lookup", "-field=renewable", below + name).out == "true"
-    assert "lease_id" in run("lease", "renew", "-increment=30m", below + name).out
+    renewed = run("lease", "renew", "-increment=30m", below + name)
+    assert renewed.code == 2
+    assert "tokens cannot be renewed through this endpoint" in renewed.err
     assert run("lease", "revoke", below + name).code == 0
     assert run("lease", "lookup", below + name).code == 2
     run("token", "create", "-policy=default", "-ttl=1h")

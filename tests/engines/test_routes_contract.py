@@ -263,7 +263,7 @@ ELSEWHERE: Final = {
     "update auth/jwt/login",
     "update auth/passkey/login/finish",
     "update auth/passkey/cli/finish",
-    # Needs people with authenticators who agree.
+    # Need people with authenticators, who agree: tests/access/test_break_glass_hands.py.
     "update sys/break-glass/open",
     # Needs a holder for whom codes wait: tests/access/test_break_glass_hands.py fetches them.
     "update sys/break-glass/codes",

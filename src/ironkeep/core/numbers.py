@@ -1,16 +1,14 @@
 """JSON numbers that keep their spelling: 1.10 is not 1.1, and 1e3 is not 1000.
 
 A number with a fraction or an exponent is read as a `Spelt`, a Decimal that remembers its text.
-Encoders of request data and of what is stored take `encoded` as their hook. Whole numbers are
-Python's, but for -0, which would lose its sign.
+Encoders of request data and of what is stored take `core.number_hook.encoded` as their hook. Whole
+numbers are Python's, but for -0, which would lose its sign.
 """
 
 import json
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-
-import msgspec
 
 MAX_NUMBER: Final = 1_024
 """Characters of a number: reading and writing one takes time that grows with their square."""
@@ -35,13 +33,6 @@ class Spelt(Decimal):
     def __str__(self) -> str:
         """Return the number as it was written."""
         return self.text
-
-
-def encoded(value: Any) -> Any:
-    """Return what an encoder writes for a Spelt; raise NotImplementedError for anything else."""
-    if isinstance(value, Spelt):
-        return msgspec.Raw(value.text.encode())
-    raise NotImplementedError
 
 
 def whole(text: str) -> "int | Spelt":

@@ -12,7 +12,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
-from ironkeep.core.numbers import encoded
+from ironkeep.core.number_hook import encoded
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Call, Mount, Response, Route, SecretJson
 

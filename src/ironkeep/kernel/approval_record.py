@@ -15,7 +15,8 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.event import Value
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
-from ironkeep.core.numbers import Spelt, encoded
+from ironkeep.core.number_hook import encoded
+from ironkeep.core.numbers import Spelt
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.plugin import Request
 from ironkeep.kernel.record import Codec

@@ -12,7 +12,7 @@ import msgspec
 from ironkeep.core.access import Deny, Guard
 from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
 from ironkeep.core.event import Value
-from ironkeep.core.numbers import encoded
+from ironkeep.core.number_hook import encoded
 from ironkeep.core.secret_class import SecretClass
 from ironkeep.kernel.alerts import Alerts
 from ironkeep.kernel.approval_record import Kept

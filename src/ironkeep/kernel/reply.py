@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.numbers import Spelt, encoded
+from ironkeep.core.number_hook import encoded
+from ironkeep.core.numbers import Spelt
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson, Unkept
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.numbers import encoded
+from ironkeep.core.number_hook import encoded
 from ironkeep.kernel.plugin import SecretJson
 
 VERSION: Final = b"\x01"
