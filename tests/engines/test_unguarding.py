@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from ironkeep.core.errors import PermissionDenied
+from ironkeep.app import PLUGINS
+from ironkeep.core.errors import Conflict, NotFound, PermissionDenied
 from ironkeep.testing.approval_estate import (
     Estate,
     alerts,
@@ -15,7 +16,14 @@ from ironkeep.testing.approval_estate import (
 )
 from ironkeep.testing.passkeys import PasskeyVault
 from ironkeep.testing.people import Person, person
+from ironkeep.testing.simulated import Account, SimulatedSystem
+from ironkeep.testing.vault import Vault
 
+CONNECTION = {
+    "plugin_name": "postgresql-database-plugin", "username": "keeper", "password": "k",
+    "allowed_roles": "*",
+    "connection_url": "postgresql://{{username}}:{{password}}@db.example:5432/app?sslmode=disable",
+}  # fmt: skip
 RULE = "sys/classes/secret/data/prod"
 MOUNTS = """
 path "sys/mounts/*" { capabilities = ["create", "read", "update", "delete", "sudo"] }
@@ -150,3 +158,30 @@ def test_a_guarded_rule_goes_by_a_touch_of_who_has_an_authenticator() -> None:
     assert reply.error is not None
     assert "one touch" in str(reply.body)
     assert p.vault.read("sys/classes/secret/data/x").error is None
+
+
+def test_a_static_role_of_guarded_passwords_goes_by_two() -> None:
+    """Its account could be taken in under another name, of which no rule speaks."""
+    simulated = SimulatedSystem(accounts={"keeper": Account(b"k"), "app": Account(b"first")})
+    v = Vault.started(PLUGINS, connectors={"postgresql": simulated})
+    for path, data in (
+        ("sys/auth/userpass", {"type": "userpass"}),
+        ("sys/mounts/database", {"type": "database"}),
+        (
+            "sys/policies/acl/dba",
+            {"policy": 'path "*" { capabilities = ["create", "update", "delete"] }'},
+        ),
+        ("database/config/main", CONNECTION),
+        ("database/static-roles/app", {"db_name": "main", "username": "app"}),
+        ("sys/classes/database/static-creds/app", {"class": "two-person"}),
+    ):
+        assert v.write(path, data).error is None, path
+    eve, zoe = person(v, "eve", ["dba"]), person(v, "zoe", ["dba"])
+    again = {"db_name": "main", "username": "app"}
+    assert v.write("database/static-roles/mine", again, token=eve.token).error is Conflict
+    asked = told(v.delete("database/static-roles/app", token=eve.token))
+    assert v.read("database/static-roles/app").error is None
+    assert v.write("database/static-roles/mine", again, token=eve.token).error is Conflict
+    assert approve(v, zoe, asked).error is None
+    assert unwrap(v, eve, asked).error is None
+    assert v.read("database/static-roles/app").error is NotFound

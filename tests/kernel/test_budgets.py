@@ -158,6 +158,15 @@ def test_a_machine_reads_its_manifest_and_nothing_else(vault: Vault) -> None:
     assert "manifest" in reply.errors[0]
 
 
+def test_a_manifest_holds_for_what_was_read_before(vault: Vault) -> None:
+    token, entity = login(vault, "alice")
+    assert [read(vault, 1, token) for _ in range(2)] == [None] * 2
+    vault.write(f"sys/budgets/entity/{entity}", {"manifest": ["secret/data/app/2"]})
+    assert read(vault, 1, token) is OverBudget
+    vault.delete(f"sys/budgets/entity/{entity}")
+    assert [read(vault, 1, token) for _ in range(2)] == [None] * 2
+
+
 def test_the_house_has_a_fuse_for_tokens_without_a_person(vault: Vault) -> None:
     vault.write("sys/budgets/defaults/house", {"hour": 5})
     tokens = [

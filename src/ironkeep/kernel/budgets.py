@@ -62,6 +62,8 @@ UNLISTED: Final = "the path is not in its manifest, which whoever set it can ext
 
 _SLOT_NS: Final = SLOT * SECOND_NS
 _LIMITS: Final = "limits"
+_CHANGES: Final = ""
+"""Where a session keeps of which number of changes what it remembers is: no secret's name."""
 _SET_UP: Final = "\0set up"
 """By people whom the one who is charged has set up."""
 
@@ -138,6 +140,8 @@ class _Known:
     defaults: Defaults = field(default_factory=Defaults)
     fuse: bool = False
     stamp: int = 0
+    changes: int = 0
+    """How often anything was set: what sessions remember as free is of before or after."""
 
 
 FREE: Final = Assessment()
@@ -168,6 +172,10 @@ class Budgets:
         record = session.record
         if not (session.people or record.device) and not self._has_fuse(tx):
             return FREE
+        if session.free.get(_CHANGES) != self._known.changes:
+            # What is set for somebody holds for secrets that they have read already.
+            session.free.clear()
+            session.free[_CHANGES] = self._known.changes
         if now_ns < session.free.get(secret, 0):
             return FREE
         read = _Read(secret, WEIGHTS[guard], now_ns, spelling)
@@ -176,6 +184,7 @@ class Budgets:
         if all(cost.free_until_ns for cost in costs):
             if len(session.free) >= MAX_FREE:
                 session.free.clear()
+                session.free[_CHANGES] = self._known.changes
             session.free[secret] = min(cost.free_until_ns for cost in costs)
         over = next((cost.over for cost in costs if cost.over), "")
         # A machine gives no touch for a person who once wrote its role.
@@ -252,10 +261,12 @@ class Budgets:
         """Set it; raise InvalidRequest past the limits."""
         if len(subject.manifest) > MAX_MANIFEST:
             raise InvalidRequest(f"a manifest holds at most {MAX_MANIFEST} paths")
+        self._known.changes += 1
         self._stores(tx, BUDGETS).put(f"subject/{_where(kind, who)}", _SUBJECT.encode(subject))
 
     def forget_subject(self, tx: Tx, kind: str, who: str) -> None:
         """Give a subject the default limits of its kind again; what it was charged stays."""
+        self._known.changes += 1
         self._stores(tx, BUDGETS).delete(f"subject/{_where(kind, who)}")
 
     def defaults(self, tx: Tx) -> Defaults:
@@ -264,6 +275,7 @@ class Budgets:
 
     def set_defaults(self, tx: Tx, defaults: Defaults) -> None:
         """Set the limits by default."""
+        self._known.changes += 1
         self._stores(tx, BUDGETS).put(_LIMITS, _DEFAULTS.encode(defaults))
 
     def expire(self, tx: Tx, records: Iterable[DueRecord]) -> None:

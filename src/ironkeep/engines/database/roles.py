@@ -26,6 +26,7 @@ from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+from ironkeep.kernel.second_person import require_another_than_root, waits
 
 FOLDER: Final = "static-creds"
 
@@ -187,12 +188,20 @@ def list_names(call: Call) -> Response:
 
 
 def delete(call: Call, given: RoleName) -> Response:
-    """Forget a role and all versions of its password, which stays what it is at the database."""
+    """Forget a role and all versions of its password, which stays what it is at the database.
+
+    The account could be taken in under another name then, of which no rule speaks: this takes what
+    a read of its password takes.
+    """
     house: House = call.house
     which = id_of(call, given.name)
-    if house.credentials.store.find(call.tx, which) is not None:
+    if house.credentials.store.find(call.tx, which) is None:
+        return Response()
+    demand = house.classes.demand(call.tx, call.mount.uuid, f"static-creds/{given.name}")
+    answer = require_another_than_root(call, demand)
+    if not waits(answer):
         house.credentials.remove(turn_of(call), which)
-    return Response()
+    return answer
 
 
 def read_password(call: Call, given: RoleName) -> Response:
