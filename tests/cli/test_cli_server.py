@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ironkeep.cli import server
+from ironkeep.core.secret import Secret
 from ironkeep.testing.server import ServerProcess, environment, stop
+from ironkeep.tlog.note import Signer, SigningKey
 
 
 def start(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -67,6 +69,33 @@ def test_a_directory_in_use_has_its_exit_code(tmp_path: Path) -> None:
         done = start(tmp_path, f"-config={tmp_path / 'ironkeep.hcl'}")
     assert done.returncode == 5
     assert "another process" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["storage", "audit", "witness", "mirror"])
+def test_a_place_that_cannot_be_used_is_named_and_has_its_exit_code(
+    what: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    gone = tmp_path / "file" / "data"
+    folder = {"storage": tmp_path / "data", "audit": tmp_path / "data/audit", what: gone}
+    config = tmp_path / "c.hcl"
+    config.write_text(
+        'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n}\n'
+        f'storage "sqlite" {{ path = "{folder["storage"]}" }}\n'
+        f'audit {{ path = "{folder["audit"]}" }}\n'
+    )
+    words = ["server", f"-config={config}"]
+    if what in {"witness", "mirror"}:
+        vkey = Signer(SigningKey("example/node/1", Secret(bytes(32)))).key.format()
+        words = ["witness", f"-dir={folder.get('witness', tmp_path / 'own')}", f"-mirror={gone}"]
+        words += [f"-log={vkey}", "-listen=127.0.0.1:0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ironkeep", *words], env=environment(tmp_path), text=True,
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 5, done.stderr
+    assert "cannot use " in done.stderr
+    assert str(gone.parent) in done.stderr
 
 
 def test_a_development_server_is_ready_and_leaves_nothing(

@@ -1,9 +1,10 @@
 """What can go wrong between the command and a server; everything else is core.errors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
-from ironkeep.core.errors import IronkeepError
+from ironkeep.core.errors import IronkeepError, Unavailable
 
 
 class Unreachable(IronkeepError):
@@ -38,3 +39,17 @@ class CurlString(Exception):
 
     It is no error, and so not one of IronkeepError's.
     """
+
+
+@contextmanager
+def naming_places() -> Iterator[None]:
+    """Raise Unavailable for a place on this machine that what serves cannot use, naming it."""
+    try:
+        yield
+    except OSError as error:
+        if not error.filename:
+            raise
+        raise Unavailable(
+            f"cannot use {error.filename}: {error.strerror}. A server needs its directories to "
+            "itself, owned by its user, on a disk that can be written"
+        ) from None

@@ -12,6 +12,7 @@ from ironkeep.app import Server
 from ironkeep.cli import dev
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK, UNAVAILABLE
+from ironkeep.cli.failures import naming_places
 from ironkeep.cli.terminal import Terminal
 from ironkeep.cli.version import version_text
 from ironkeep.config import Config, environment, load
@@ -32,7 +33,9 @@ def _server(context: Context) -> int:
         raise InvalidRequest("-dev-root-token-id and -dev-listen-address go with -dev")
     if not args.config:
         raise InvalidRequest("give -config=FILE, or -dev to try things out")
-    server = Server(load(Path(args.config)))
+    config = load(Path(args.config))
+    with naming_places():
+        server = Server(config)
     server.unseal_with_file()
 
     def ready(_server: Server, addresses: list[str]) -> None:

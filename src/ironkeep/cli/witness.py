@@ -18,6 +18,7 @@ from ironkeep.api.witness_server import serve
 from ironkeep.api.witness_state import Witness
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK
+from ironkeep.cli.failures import naming_places
 from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
@@ -55,7 +56,8 @@ def run(context: Context) -> int:
     folder = Path(args.dir)
     # While the witness runs, its key can be asked for, and nobody else can start.
     readonly = args.action == "vkey" and (folder / _KEY).exists()
-    files = DirectoryLogFiles(folder, readonly=readonly)
+    with naming_places():
+        files = DirectoryLogFiles(folder, readonly=readonly)
     try:
         cosigner = _cosigner(files, args.name)
         if args.action == "vkey":
@@ -72,7 +74,8 @@ def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigne
     keys = _log_keys(args)
     mirrors = args.mirror is not None
     witness = Witness(files, keys, cosigner, SystemClock(), cosigns=not mirrors)
-    copies = DirectoryLogFiles(Path(args.mirror)) if mirrors else None
+    with naming_places():
+        copies = DirectoryLogFiles(Path(args.mirror)) if mirrors else None
     try:
         mirror = Mirror(copies, witness) if copies is not None else None
 
