@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from ironkeep.core import posture_rules
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.cidr import covered
 from ironkeep.testing.approval_estate import alerts, approve, told, unwrap
+from ironkeep.testing.authority import Authority
 from ironkeep.testing.device_estate import DeviceEstate
 from ironkeep.testing.vault import Vault
 
@@ -161,6 +163,25 @@ def test_what_is_told_is_never_suppressed() -> None:
         at = f"sys/budgets/entity/{machine['entity_id']}"
         estate.write(at, {"manifest": paths}, token=eve)
     assert len(alerts(estate.vault)) == known + 6
+
+
+@pytest.mark.parametrize("kind", ["jwt", "cert"])
+def test_whose_keys_are_believed_is_told_each_time(kind: str) -> None:
+    """They decide who may log in, and as whom."""
+    vault = Vault.started(PLUGINS)
+    vault.write(f"sys/auth/{kind}", {"type": kind})
+    now = datetime.fromtimestamp(vault.clock.now_ns() / 1e9, UTC)
+    for number in range(2):
+        ca = Authority(f"ca {number}", now - timedelta(days=1), now + timedelta(days=1))
+        key = ECKey.generate_key("P-256").as_pem(private=False).decode()
+        writes: dict[str, Path] = {
+            "jwt": ("config", {"jwt_validation_pubkeys": [key]}),
+            "cert": ("certs/x", {"certificate": ca.pem, "token_policies": "x"}),
+        }
+        path, data = writes[kind]
+        reply = vault.write(f"auth/{kind}/{path}", data)
+        assert reply.error is None, reply.body
+        assert len(alerts(vault)) == number + 1
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ironkeep.kernel.machine import check_machine
 from ironkeep.kernel.places import segment, unsegment
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import change_guard
 from ironkeep.kernel.token_params import (
     LOGIN,
     LOGINS,
@@ -131,7 +132,10 @@ def write_cert(call: Call, given: CertInput) -> Response:
     call.house.history.record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
-    return Response()
+    if changed.certificate == role.certificate:
+        return Response()
+    text = f"whose certificates log in by {name} at {call.mount.path} was changed"
+    return change_guard(call, "login-keys", text, weaker=False)
 
 
 def read_cert(call: Call) -> Response:

@@ -31,6 +31,7 @@ from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import made_by
 from ironkeep.kernel.plugin import Call, Response
 from ironkeep.kernel.record import Codec
+from ironkeep.kernel.second_person import change_guard
 from ironkeep.kernel.token import Made
 
 FRESH_NS: Final = 3_600 * SECOND_NS
@@ -144,7 +145,8 @@ def write_config(call: Call, given: ConfigInput) -> Response:
     else:
         static_keys(config)
     call.store.put("config", _CONFIG.encode(config))
-    return Response()
+    text = f"whose signed tokens log in at {call.mount.path} was changed"
+    return change_guard(call, "login-keys", text, weaker=False)
 
 
 def read_config(call: Call) -> Response:
