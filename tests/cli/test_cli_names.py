@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from ironkeep.cli.command import Command, Group, parse, parser_of
+from ironkeep.cli.command import PLACES, Command, Group, normalise, parse, parser_of
 from ironkeep.cli.main import COMMANDS, call, load
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
@@ -57,6 +57,24 @@ def test_an_argument_that_names_nothing_is_refused(name: str, command: Command, 
                 words += [option.option_strings[0], "1"]
         with pytest.raises(InvalidRequest, match=re.escape("is empty: is a variable not set?")):
             parse(parser, words)
+
+
+@pytest.mark.parametrize("blank", ["", " ", "/"])
+def test_a_flag_for_a_path_that_names_nothing_is_refused(blank: str) -> None:
+    tried = set()
+    for name, command in EVERY:
+        parser = parser_of(f"ironkeep {name}", command)
+        for flag in (a for a in parser._actions if a.option_strings and a.dest in PLACES):
+            words = ["x"] * sum(a.nargs != "*" for a in parser._get_positional_actions())
+            words += [
+                f"{a.option_strings[0]}=1"
+                for a in parser._actions
+                if a.required and a.option_strings
+            ]
+            tried.add((name, flag.dest))
+            with pytest.raises(InvalidRequest, match=f"-{flag.dest} is empty: is a variable"):
+                parse(parser, normalise([*words, f"{flag.option_strings[0]}={blank}"]))
+    assert {("kv delete", "mount"), ("kv metadata delete", "mount")} <= tried
 
 
 ASKED: list[str] = []

@@ -18,6 +18,8 @@ from ironkeep.config import environment
 from ironkeep.core.errors import InvalidRequest
 
 FORMATS: Final = ("table", JSON, YAML, RAW)
+PLACES: Final = frozenset({"mount", "path"})
+"""Flags that say in which mount something is."""
 HELP: Final = frozenset({"--help", "--h"})
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -140,10 +142,20 @@ def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
         value = getattr(args, action.dest, None)
         given = value if isinstance(value, list) else [value]
         for each in given:
-            blank = isinstance(each, str) and not each.replace("/", "").strip()
-            if blank and each != action.default:
+            if _is_blank(each) and each != action.default:
                 name = action.metavar or action.dest
                 raise InvalidRequest(f"{name} is empty: is a variable not set?")
+    for action in parser._actions:  # noqa: SLF001 - as above
+        value = getattr(args, action.dest, None) if action.dest in PLACES else None
+        if action.option_strings and value is not None and _is_blank(value):
+            # Without its mount, a path would be looked for in another one.
+            raise InvalidRequest(
+                f"{_as_go(action.option_strings[0])} is empty: is a variable not set?"
+            )
+
+
+def _is_blank(value: object) -> bool:
+    return isinstance(value, str) and not value.replace("/", "").strip()
 
 
 def normalise(argv: Sequence[str]) -> list[str]:
