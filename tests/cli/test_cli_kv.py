@@ -144,3 +144,10 @@ def test_a_number_keeps_its_spelling_through_every_command(
         out = run("kv", "get", f"-format={shown}", path).out
         assert re.search(rf'\bn"?:?\s*{re.escape(number)}(?![0-9eE.])', out), (shown, out)
     assert run("kv", "get", "-field=n", path).out == number
+
+
+def test_a_mount_is_listed_without_a_path(run: Any) -> None:
+    run("kv", "put", "secret/kv/listed", "a=1")
+    assert "kv/" in run("kv", "list", "-mount=secret").out
+    assert run("kv", "list", "-mount=secret").out == run("kv", "list", "secret/").out
+    assert "-mount" in run("kv", "list").err

@@ -151,6 +151,8 @@ def _versions_command(context: Context, client: Client, key: Key, kind: str) -> 
 
 
 def _list(context: Context) -> int:
+    if not (context.args.path or context.args.mount):
+        raise InvalidRequest("say what to list: PATH, or -mount for the keys of a whole mount")
     client, key = open_key(context)
     path = key.at("metadata").rstrip("/") + "/"
     return render.keys(context.terminal, client.list(path), path)
@@ -165,6 +167,12 @@ def _require_v2(key: Key, verb: str) -> None:
 
 def _key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH")
+    parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
+
+
+def _folder(parser: argparse.ArgumentParser) -> None:
+    """Take no PATH for the keys of the whole mount that -mount names, as Vault's command does."""
+    parser.add_argument("path", metavar="PATH", nargs="?", default="")
     parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
 
 
@@ -228,7 +236,7 @@ KV: Final = Group(
             "  $ ironkeep kv destroy -versions=1 secret/app", _versions,
         ),
         "list": Command(
-            "List the keys below a path.", _list, "PATH", "  $ ironkeep kv list secret/", _key
+            "List the keys below a path.", _list, "PATH", "  $ ironkeep kv list secret/", _folder
         ),
         "rollback": Command(
             "Write an old version again, as the newest.", _rollback, "-version=N PATH",
