@@ -31,6 +31,7 @@ WATCHED_BY: Final = {
     "agent/private_files.py": "crash/test_crash_private_files.py",
     "adapters/logfiles.py": "crash/test_crash_logfiles.py",
     "adapters/sqlite.py": "crash/test_crash_sqlite.py",
+    "adapters/sqlite_files.py": "crash/test_crash_sqlite.py",
     "cli/tokenfile.py": "crash/test_crash_tokenfile.py",
     "kernel/hashes.py": "crash/test_crash_hashes.py",
 }

@@ -5,8 +5,11 @@ goes on, or it seals until a restart. Whatever it does, a crash at any instant s
 without the fault, have all that was answered.
 """
 
+import resource
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,6 +39,11 @@ LOADS: Final = 8
 OK: Final = 200
 HANG_SECONDS: Final = 300.0
 """On a busy machine, from the first refusal to the end of a write that takes 9 s."""
+FULL_BYTES: Final = 4_096
+"""What a file may hold at most on a disk that is as good as full."""
+LOOKS: Final = 30
+PAUSE_SECONDS: Final = 0.1
+"""Between two looks at the health: together they see the server try again more than once."""
 REASONS: Final = (
     "the disk failed while this request was made durable: its outcome is unknown",
     "the journal failed to reach the disk: restart the server",
@@ -59,7 +67,7 @@ class Fault:
 FAULTS: Final = {
     "commit not synced": Fault("fdatasync:error=EIO:when=60", recovers=True),
     "journal not written": Fault("pwritev2:error=EIO:when=60", recovers=False),
-    "no room for the journal": Fault("pwritev2:error=ENOSPC:when=60+", recovers=False),
+    "no room for the journal": Fault("pwritev2:error=ENOSPC:when=60..63", recovers=True),
     "no room for the database": Fault("pwrite64:error=ENOSPC:when=400..403", recovers=True),
     "a file not synced": Fault("fsync:error=EIO:when=60", recovers=False),
 }
@@ -68,10 +76,10 @@ FAULTS: Final = {
 class Trial:
     """A server with a fault, a load on it, and what that was told."""
 
-    def __init__(self, folder: Path, fault: Fault) -> None:
+    def __init__(self, folder: Path, fault: Fault | None) -> None:
         self.folder = folder
         self.output = folder / "calls"
-        self.tracer = strace.recorded(self.output, inject=(fault.inject,))
+        self.tracer = strace.recorded(self.output, inject=(fault.inject,) if fault else ())
         self.lanes: list[Lane] = []
 
     def load(self, server: ServerProcess, keys: Keys) -> list[str]:
@@ -98,10 +106,44 @@ class Trial:
 
 
 def health(server: ServerProcess) -> int:
+    return health_and_failure(server)[0]
+
+
+def health_and_failure(server: ServerProcess) -> tuple[int, str]:
     wire = Wire(server.address)
-    status, _ = wire.ask("GET", "sys/health")
+    status, body = wire.ask("GET", "sys/health")
     wire.close()
-    return status
+    return status, body.get("failure", "")
+
+
+def wait_until_healthy(server: ServerProcess) -> None:
+    until = time.monotonic() + HANG_SECONDS
+    while health(server) != OK:
+        assert time.monotonic() < until
+        threading.Event().wait(PAUSE_SECONDS)
+
+
+@contextmanager
+def full_disk(server: ServerProcess) -> Iterator[None]:
+    """Let no thread of the server make a file larger for a while: as good as a full disk."""
+    before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+
+
+def check_what_is_left(trial: Trial, keys: Keys) -> None:
+    """Start on what the server left, and on what a crash could have left: all answers hold."""
+    folder = trial.folder
+    with reopened(folder / "data") as again:
+        check_receipts(again, trial.told())
+        check_open(again, trial.told(), trial.lanes, keys)
+    recording = understood(trial.output, folder, trial.lanes, keys)
+    assert (
+        list(broken(CrashImages(recording.trace, seed=1).images(IMAGES), folder, recording)) == []
+    )
 
 
 def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
@@ -115,14 +157,35 @@ def test_a_disk_that_hangs_keeps_nobody_waiting(memory: Path) -> None:
         ended = trial.until_it_ends(server, keys)
         assert all(reason.startswith(REASONS) for lanes in ended for reason in lanes)
         assert health(server) == 503
-        until = time.monotonic() + HANG_SECONDS
-        while health(server) != OK:
-            assert time.monotonic() < until
-            threading.Event().wait(0.1)
+        wait_until_healthy(server)
         assert trial.load(server, keys) == []
     with reopened(folder / "data") as again:
         check_receipts(again, trial.told())
         check_open(again, trial.told(), trial.lanes, keys)
+
+
+def test_a_disk_that_is_full_refuses_with_the_cause_until_there_is_room(memory: Path) -> None:
+    folder = memory / "full"
+    folder.mkdir()
+    trial = Trial(folder, None)
+    with ServerProcess.configured(folder, program=PROGRAM, tracer=trial.tracer) as server:
+        keys, wire = start_load(server)
+        wire.close()
+        assert trial.load(server, keys) == []
+        with full_disk(server):
+            ended = trial.load(server, keys)
+            assert len(ended) == LANES
+            assert all(reason.startswith(REASONS) for reason in ended)
+            _, failure = health_and_failure(server)
+            assert failure.startswith("nothing can be written for now: the database")
+            for _ in range(LOOKS):
+                assert health_and_failure(server) == (503, failure)
+                threading.Event().wait(PAUSE_SECONDS)
+            assert trial.load(server, keys) == [failure] * LANES
+        wait_until_healthy(server)
+        assert trial.load(server, keys) == []
+    assert server.process.returncode == 0
+    check_what_is_left(trial, keys)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -145,10 +208,4 @@ def test_a_disk_that_fails_costs_no_answer_that_was_given(memory: Path, name: st
         for lane in trial.lanes:
             assert lane.complaints(trial.told(), wire.ask) == []
         wire.close()
-    with reopened(folder / "data") as again:
-        check_receipts(again, trial.told())
-        check_open(again, trial.told(), trial.lanes, keys)
-    recording = understood(trial.output, folder, trial.lanes, keys)
-    assert (
-        list(broken(CrashImages(recording.trace, seed=1).images(IMAGES), folder, recording)) == []
-    )
+    check_what_is_left(trial, keys)

@@ -33,12 +33,18 @@ def require_whole(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """Make the file if it is not there, for its owner only; SQLite's other files get its mode."""
+    """Make the file if it is not there, for its owner only; SQLite's other files get its mode.
+
+    Its name is durable when this returns, before SQLite writes a journal beside it: after a crash
+    during the first start, a journal alone would look like a database that was lost. A process that
+    was killed may have made the file and not synced its name.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE)
     try:
         os.fchmod(descriptor, _FILE_MODE)
     finally:
         os.close(descriptor)
+    sync(path.parent)
 
 
 def make_folder(folder: Path) -> None:
