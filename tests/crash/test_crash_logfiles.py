@@ -36,6 +36,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ("replace", "signed", (b"one" * 700,)),
     ("replace", "signed", (b"two" * 900,)),
     ("write", "hash/L0", (0, b"0" * 2_000)),
+    ("mark", "initialised", ()),
     ("sync", "hash/L0", ()),
     ("write", "hash/L0", (1_000, b"1" * 2_000)),
     ("sync", "hash/L0", ()),
@@ -46,7 +47,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ("allocate", "wal/2", (1_000,)),
     ("remove", "signed", ()),
 )
-ATOMIC: Final = frozenset({"replace", "rename", "truncate", "remove"})
+ATOMIC: Final = frozenset({"replace", "rename", "truncate", "remove", "mark"})
 
 pytestmark = pytest.mark.skipif(
     shutil.which("strace") is None and "CI" not in os.environ, reason="strace is not installed"
@@ -61,7 +62,7 @@ def main(root: Path, folder: str) -> None:
     files = DirectoryLogFiles(log)
     os.write(1, b"returned\n")
     for name, file, rest in OPERATIONS:
-        getattr(files, name)(file, *rest)
+        getattr(files, name)(log / file if name == "mark" else file, *rest)
         os.write(1, b"returned\n")
 
 
@@ -95,6 +96,8 @@ def states(files: dict[str, bytes]) -> list[dict[str, bytes]]:
                 files[file] = files[file][:length]
             case "rename", (str(new),):
                 files[new] = files.pop(file)
+            case "mark", ():
+                files[file] = b""
             case "remove", ():
                 del files[file]
             case (("write" | "write_through"), (int(at), bytes(data))):
