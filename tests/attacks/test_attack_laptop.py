@@ -20,7 +20,7 @@ from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.tls import make_tls
 
-ATTACKER: Final = Path(__file__).with_name("attacker.py")
+ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 900
 """A bound against hanging; an idle machine takes ten."""
 BUDGET: Final = 6
@@ -153,8 +153,8 @@ def word(guard: str, number: int) -> str:
 def attack(loot: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Run the attacker; return its table, and how many secrets of each class it got."""
     done = subprocess.run(
-        [sys.executable, str(ATTACKER), str(loot)],
-        capture_output=True, text=True, timeout=SECONDS, check=False,
+        [sys.executable, "-m", "tests.attacks.attacker", str(loot)],
+        cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     (loot / "report.json").write_text(done.stdout)
