@@ -57,7 +57,7 @@ bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs
 slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m slow $(T)
 
-alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own (two hours)
+alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own
 	$(BIN)/python tools/alone.py $(JOBS) $(T)
 
 seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check)
