@@ -1,5 +1,7 @@
 # The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
 .DEFAULT_GOAL := help
+# A test starts hundreds of servers: bytecode is kept whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo run check lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
 
 PYTHON ?= python3
@@ -7,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 T ?= tests
+# Each worker keeps to its own part, so that a module's server is started once, and helps out at the end.
+PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 JOBS ?= 2
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
@@ -45,7 +49,7 @@ lint: $(VENV)/.ready  ## format, rules, types, floors
 	$(BIN)/lint-imports
 
 test: $(VENV)/.ready $(VENV)/.hvac  ## the tests, or some: make test T=tests/core
-	$(BIN)/pytest -n $(JOBS) -m 'not slow' $(T)
+	$(PYTEST) -m 'not slow' $(T)
 
 format: $(VENV)/.ready  ## let ruff format and mend
 	$(BIN)/ruff check --fix --quiet . || true
@@ -55,7 +59,7 @@ bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs
 	$(BIN)/python bench/run.py
 
 slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n $(JOBS) -m slow $(T)
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m slow $(T)
 
 alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own
 	$(BIN)/python tools/alone.py $(JOBS) $(T)
@@ -63,7 +67,7 @@ alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own
 seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check)
 	@set -e; for seed in $(SEEDS); do \
 	    echo "== seed $$seed"; \
-	    $(BIN)/pytest -q -n $(JOBS) -m 'not slow' -p randomly --randomly-seed=$$seed $(T); \
+	    $(PYTEST) -q -m 'not slow' -p randomly --randomly-seed=$$seed $(T); \
 	done
 
 pythons:  ## the demo on every Python from 3.11 on that is found here

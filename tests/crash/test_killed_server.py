@@ -94,16 +94,13 @@ def run(folder: Path, seed: int, kills: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(2))
-def test_a_server_killed_at_any_moment_comes_back_with_all_it_had_said(
-    tmp_path: Path, seed: int
-) -> None:
-    """Of the 22 ends of each run 15 are kills under load, 4 come at the start, 3 are polite."""
-    run(tmp_path, seed, 22)
+def test_a_server_killed_at_any_moment_comes_back_with_all_it_had_said(tmp_path: Path) -> None:
+    """Of the 22 ends 15 are kills under load, 4 come at the start, 3 are polite."""
+    run(tmp_path, 0, 22)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(1, 12))
 def test_a_server_killed_hundreds_of_times_comes_back(tmp_path: Path, seed: int) -> None:
     run(tmp_path, seed, 44)
