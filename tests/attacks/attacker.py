@@ -25,12 +25,14 @@ from typing import Any, Final
 
 from tests.attacks.attempts import Attempts
 from tests.attacks.client import Client
+from tests.attacks.page import Page
 from tests.attacks.stranger import Stranger
 from tests.attacks.thief import Thief
 
 POSITIONS: Final[dict[str, Callable[[Attempts], Any]]] = {
     "thief": Thief,
     "stranger": Stranger,
+    "page": Page,
     "client": Client,
 }
 

@@ -93,7 +93,7 @@ class Premises:
         for method in METHODS:
             if method != "passkey":
                 self.post(f"sys/auth/{method}", {"type": method})
-        self.server.person("pat", [])
+        self.server.person("paula", [])
         self.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         self.post("sys/mounts/database", {"type": "database"})
         self.policy("hers", HERS)

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.attacks.client import BOUND
+from tests.attacks.page import PAGES
 from tests.attacks.premises import CLASSES, NOTHING, SECONDS, Premises, Report, word
 from tests.attacks.stranger import ADDRESSES, GUESSES
 
+from ironkeep.core import webauthn
 from ironkeep.testing.device_estate import PASSWORD
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls
@@ -122,3 +125,31 @@ def test_nothing_that_a_client_laid_by_outlives_its_containment(premises: Premis
     report = premises.attack("client", "later", laid=laid, **known)
     refused(report)
     assert report.let_in("C9") == 0
+
+
+def test_a_page_in_a_browser_reads_nothing_and_locks_out_nobody(premises: Premises) -> None:
+    token, _ = premises.user("ned", [premises.policy("maker", MAKES)], BUDGET)
+    pat, at = premises.server.person("pat", []), "auth/passkey"
+    key = pat.keys[0].credentials[-1]
+    premises.post(f"{at}/users/tia", {})
+    ticket = premises.post(f"{at}/users/tia/ticket")["data"]["ticket"]
+    assert premises.post(f"{at}/register/begin", {"ticket": ticket})["data"]["holder"]
+    pem = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    report = premises.attack(
+        "page", token=token, victim={"name": "ned", "password": PASSWORD}, ticket=ticket,
+        passkey={
+            "name": "pat", "key": pem.decode(), "credential": webauthn.encode(key.id),
+            "handle": webauthn.encode(key.handle), "rp_id": key.rp_id, "counter": key.counter,
+        },
+    )  # fmt: skip
+    refused(report)
+    assert report.let_in("B1", "control") == 1
+    assert report.let_in("B1", "a valid token, by") == 0
+    assert report.let_in("B2", "a form") == 0
+    assert report.let_in("B2", "the right password") == 1
+    assert report.let_in("B3", "control") == len(PAGES)
+    assert report.let_in("B3", "another page may") == 0
+    assert report.let_in("B4", "control") == 2
+    assert report.let_in("B4", "touches") == 0
+    assert report.let_in("B5", "control") == 3
+    assert report.let_in("B5", "history") == 0
