@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from tests.attacks.attempts import Attempts
 from tests.attacks.client import Client
+from tests.attacks.database import Database
 from tests.attacks.page import Page
 from tests.attacks.stranger import Stranger
 from tests.attacks.thief import Thief
@@ -34,6 +35,7 @@ POSITIONS: Final[dict[str, Callable[[Attempts], Any]]] = {
     "stranger": Stranger,
     "page": Page,
     "client": Client,
+    "database": Database,
 }
 
 

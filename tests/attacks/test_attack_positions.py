@@ -12,9 +12,11 @@ from typing import Final
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.attacks.client import BOUND
+from tests.attacks.database import HUNG, MARK, plain
 from tests.attacks.page import PAGES
 from tests.attacks.premises import CLASSES, NOTHING, SECONDS, Premises, Report, word
 from tests.attacks.stranger import ADDRESSES, GUESSES
+from tests.connectors.hostile import Server
 
 from ironkeep.core import webauthn
 from ironkeep.testing.device_estate import PASSWORD
@@ -153,3 +155,29 @@ def test_a_page_in_a_browser_reads_nothing_and_locks_out_nobody(premises: Premis
     assert report.let_in("B4", "touches") == 0
     assert report.let_in("B5", "control") == 3
     assert report.let_in("B5", "history") == 0
+
+
+def test_an_administrator_s_own_database_server_is_shown_nothing(premises: Premises) -> None:
+    theirs = Server(plain, password=word("guarded", 0).encode())
+    try:
+        kept = {
+            "plugin_name": "postgresql-database-plugin", "sslmode": "disable", "username": "admin",
+            "host": f"127.0.0.1:{theirs.port}", "password": word("guarded", 0),
+        }  # fmt: skip
+        premises.post("database/config/main", kept)
+        manages = 'path "database/*" { capabilities = ["create", "read", "update", "sudo"] }'
+        token, _ = premises.user("dora", [premises.policy("dba", manages)], BUDGET)
+        report = premises.attack("database", token=token, connection="main")
+    finally:
+        theirs.close()
+    assert report.secrets == NOTHING
+    assert "500" not in {status for row in report.rows for status in row["statuses"]}
+    assert MARK not in report.everything
+    assert report.let_in("D1", "without its password") == 0
+    assert report.let_in("D1", "used afterwards") == 3
+    assert report.let_in("D1", "at the attacker's") == 0
+    assert report.let_in("D2", "passwords that") == 0
+    assert report.let_in("D3", "to the end") == 0
+    assert report.let_in("D4", "ended at another") == 1
+    assert report.statuses("D4", "ended at another")[-1] == HUNG, "the others hung meanwhile"
+    assert report.let_in("D5") == 0

@@ -281,11 +281,11 @@ def test_a_server_that_stops_answering_is_let_go(postgres: PostgresServer) -> No
         target, target.admin_username, target.admin_password, SystemEntropy(),
         budget=Budget(0.5, 1 << 20),
     ) as link:  # fmt: skip
-        pid = int(str(link.rows("SELECT pg_backend_pid()")[0][0]))
+        pid = int(str(link.value("SELECT pg_backend_pid()")))
         os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(Ambiguous, match="did not answer"):
-                link.effects("SELECT 1")
+                link.effects("SELECT 1", width=1)
         finally:
             os.kill(pid, signal.SIGCONT)
 

@@ -1,125 +1,23 @@
 """What a server that was taken over may cost: bytes, time, memory, and one odd thing at a time."""
 
-import base64
-import hashlib
-import hmac
 import os
 import socket
 import struct
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.connectors.hostile import COLUMN, DONE, PASSWORD, READY, endless, message, row, serving
 
-from ironkeep.connectors.postgresql import PostgreSQL, channel, link, stock
+from ironkeep.connectors.postgresql import PostgreSQL, channel, link, refusal, stock
 from ironkeep.core.connector import Ambiguous, ConnectorError, Probe, Target, Tls, Unreachable
 from ironkeep.core.inventory import MAX_ENCODED_BYTES, encode
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
-
-PASSWORD = b"the administrator's"
-READY = b"Z\0\0\0\x05I"
-
-
-def message(kind: bytes, body: bytes = b"") -> bytes:
-    return kind + struct.pack("!i", 4 + len(body)) + body
-
-
-DONE = message(b"C", b"SELECT 1\0") + READY
-COLUMN = message(
-    b"T", struct.pack("!h", 1) + b"name\0" + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0)
-)
-
-
-def row(value: bytes) -> bytes:
-    return message(b"D", struct.pack("!hi", 1, len(value)) + value)
-
-
-class Server:
-    """A server that holds the administrator's verifier, and answers statements as it likes."""
-
-    def __init__(self, answer: Callable[[socket.socket, str], None]) -> None:
-        self._answer = answer
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-        self.target = Target(
-            "127.0.0.1", self._listening.getsockname()[1], "db", "admin", Secret(PASSWORD),
-            Tls.DISABLE,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError, EOFError):
-                self._talk(connection)
-
-    def _talk(self, connection: socket.socket) -> None:
-        (size,) = struct.unpack("!i", _exactly(connection, 4))
-        _exactly(connection, size - 4)
-        connection.sendall(message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
-        bare = _message(connection)[1].partition(b"n,,")[2]
-        first = b"r=" + bare.partition(b"r=")[2] + b"x,s=AAAA,i=1"
-        connection.sendall(message(b"R", struct.pack("!i", 11) + first))
-        final = _message(connection)[1]
-        salted = hashlib.pbkdf2_hmac("sha256", PASSWORD, base64.b64decode("AAAA"), 1)
-        key = hmac.digest(salted, b"Server Key", "sha256")
-        text = b",".join((bare, first, final[: final.rindex(b",p=")]))
-        proof = base64.b64encode(hmac.digest(key, text, "sha256"))
-        connection.sendall(message(b"R", struct.pack("!i", 12) + b"v=" + proof))
-        connection.sendall(message(b"R", struct.pack("!i", 0)) + READY)
-        while True:
-            kind, body = _message(connection)
-            if kind == b"Q" and body.startswith(b"SET"):
-                connection.sendall(DONE)
-            elif kind in {b"Q", b"P"}:
-                self._answer(connection, body.decode())
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    found = b""
-    while len(found) < size:
-        part = connection.recv(size - len(found))
-        if not part:
-            raise EOFError
-        found += part
-    return found
-
-
-def _message(connection: socket.socket) -> tuple[bytes, bytes]:
-    kind = _exactly(connection, 1)
-    return kind, _exactly(connection, struct.unpack("!i", _exactly(connection, 4))[0] - 4)
-
-
-@contextmanager
-def serving(answer: Callable[[socket.socket, str], None]) -> Iterator[Target]:
-    server = Server(answer)
-    try:
-        yield server.target
-    finally:
-        server.close()
-
-
-def endless(part: bytes) -> Callable[[socket.socket, str], None]:
-    def answer(connection: socket.socket, _query: str) -> None:
-        connection.sendall(COLUMN)
-        while True:
-            connection.sendall(part * 100)
-
-    return answer
-
 
 ENDLESS = {
     "rows": endless(row(b"x y " * 1500)),
@@ -289,3 +187,57 @@ def test_a_budget_counts_messages_too() -> None:
     budget.spend(4 * channel.SMALL_BYTES)
     with pytest.raises(channel.Flooded):
         budget.spend(1)
+
+
+def described(width: int, number: int) -> bytes:
+    column = b"name\0" + struct.pack("!ihihih", 0, 0, number, -1, -1, 0)
+    return message(b"T", struct.pack("!h", width) + column * width)
+
+
+def cells(*values: bytes | None) -> bytes:
+    parts = [
+        struct.pack("!i", -1) if each is None else struct.pack("!i", len(each)) + each
+        for each in values
+    ]
+    return message(b"D", struct.pack("!h", len(values)) + b"".join(parts))
+
+
+SHAPES = {
+    f"{count} rows of {width} values {value!r} as type {number}": (
+        (described(width, number) if number else b"") + cells(*[value] * width) * count
+    )
+    for width, number in [
+        (0, 0),
+        (0, 25),
+        *((width, 25) for width in range(1, 12)),
+        (2, 16),
+        (5, 20),
+    ]
+    for value in (b"{", None)
+    for count in (0, 2)
+}
+"""What a server may answer whatever it was asked; 0 is a row that was never described."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_of_another_shape_than_was_asked_for_are_refused(
+    connector: PostgreSQL, shape: str
+) -> None:
+    def doubt() -> None:
+        entropy = connector._entropy
+        with link.connect(target, "admin", Secret(PASSWORD), entropy) as way:
+            refusal.doubt(way, "app")
+
+    with serving(lambda way, _query: way.sendall(SHAPES[shape] + DONE)) as target:
+        for method in (
+            lambda: connector.set_password(target, "app", Secret(b"x"), None),
+            lambda: connector.probe(target, "admin", Secret(PASSWORD)),
+            lambda: connector.lock(target, "app"),
+            lambda: connector.unlock(target, "app"),
+            lambda: connector.kill_sessions(target, "app"),
+            lambda: connector.sessions(target, "app"),
+            lambda: connector.inventory(target),
+            doubt,
+        ):
+            with suppress(ConnectorError):
+                method()

@@ -138,11 +138,11 @@ class PostgreSQL:
         ended: set[Value] = set()
         with self._admin(target) as link:
             for _ in range(KILL_TRIES):
-                seen = link.effects(_TERMINATE, username, username)
+                seen = link.effects(_TERMINATE, username, username, width=2)
                 if not seen:
                     return len(ended)
                 ended.update(name for name, _ in seen)
-                link.effects(_AWAIT, username, username)
+                link.effects(_AWAIT, username, username, width=1)
         raise Ambiguous(
             f"sessions of {username} are left, or come back: lock it, then end them again"
         )
@@ -152,9 +152,9 @@ class PostgreSQL:
         _check_name(username)
         with self._admin(target) as link:
             found = [
-                *_items(link, "session", _SESSIONS, username, username),
-                *_items(link, "prepared_transaction", _PREPARED, username),
-                *_items(link, "replication_slot", _SLOTS, username, username),
+                *_items(link, "session", _SESSIONS, username, username, width=9),
+                *_items(link, "prepared_transaction", _PREPARED, username, width=3),
+                *_items(link, "replication_slot", _SLOTS, username, username, width=4),
             ]
         return tuple(sorted(found))
 
@@ -166,9 +166,11 @@ class PostgreSQL:
         return connect(target, target.admin_username, target.admin_password, self._entropy)
 
 
-def _items(link: Link, source: str, query: LiteralString, *values: str) -> list[InventoryItem]:
+def _items(
+    link: Link, source: str, query: LiteralString, *values: str, width: int
+) -> list[InventoryItem]:
     """Return the rows of query as items: the first column is the name."""
-    columns, rows = link.table(query, *values)
+    columns, rows = link.table(query, *values, width=width)
     return [
         item(Kind.SESSION, source, str(row[0]), stock.attributes(columns[1:], row[1:], _SHOWN))
         for row in rows

@@ -102,20 +102,30 @@ class Link:
         self.release = release
         """The server's version as it says it, such as "16.2"."""
 
-    def rows(self, query: LiteralString, *values: str) -> list[tuple[Value, ...]]:
-        """Return the rows of query, with values bound to its %s; it must change nothing."""
-        return self.table(query, *values)[1]
+    def rows(self, query: LiteralString, *values: str, width: int) -> list[tuple[Value, ...]]:
+        """Return the rows of query, with values bound to its %s; it must change nothing.
+
+        Each row has `width` values, here and below, or the server is not believed.
+        """
+        return self.table(query, *values, width=width)[1]
+
+    def value(self, query: LiteralString, *values: str) -> Value:
+        """Return the one value that query asks for; it must change nothing."""
+        rows = self.rows(query, *values, width=1)
+        if len(rows) != 1:
+            raise Unreachable("PostgreSQL answered one question with several rows, or with none")
+        return rows[0][0]
 
     def table(
-        self, query: LiteralString, *values: str
+        self, query: LiteralString, *values: str, width: int
     ) -> tuple[list[str], list[tuple[Value, ...]]]:
         """Return the column names and the rows of query; it must change nothing."""
-        rows = _guarded(lambda: self._fetch(query, values), Unreachable)
+        rows = _guarded(lambda: self._fetch(query, values, width), Unreachable)
         return self._columns, rows
 
-    def effects(self, query: LiteralString, *values: str) -> list[tuple[Value, ...]]:
+    def effects(self, query: LiteralString, *values: str, width: int) -> list[tuple[Value, ...]]:
         """Return the rows of a query that changes something."""
-        return _guarded(lambda: self._fetch(query, values), Ambiguous)
+        return _guarded(lambda: self._fetch(query, values, width), Ambiguous)
 
     def stream(self, query: LiteralString) -> Iterator[Row]:
         """Yield the rows of query one by one, odd ones included; read it to its end."""
@@ -148,13 +158,15 @@ class Link:
         for _ in self._run(statement, ()):
             """Nothing that is run so returns rows; what a server sends all the same is dropped."""
 
-    def _fetch(self, query: str, values: tuple[str, ...]) -> list[tuple[Value, ...]]:
+    def _fetch(self, query: str, values: tuple[str, ...], width: int) -> list[tuple[Value, ...]]:
         found: list[tuple[Value, ...]] = []
         for row in self._run(query, values):
             if len(found) >= MAX_ROWS:
                 raise channel.Flooded(f"the server sent more than {MAX_ROWS} rows")
             if row.digest:
                 raise channel.Flooded("the server sent a row that is too long")
+            if len(row.values) != width:
+                raise IntegrityError("the server sent a row of another shape than was asked for")
             found.append(row.values)
         return found
 

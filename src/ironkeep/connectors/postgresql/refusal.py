@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 import msgspec
 
 from ironkeep.connectors.postgresql.link import Link, Value
-from ironkeep.core.connector import Rejected
+from ironkeep.core.connector import Rejected, Unreachable
 
 _EXPIRED: Final[LiteralString] = """
     SELECT rolvaliduntil <= clock_timestamp(), rolreplication FROM pg_roles WHERE rolname = %s"""
@@ -44,17 +44,17 @@ class Rule(msgspec.Struct, frozen=True):
 
 def doubt(link: Link, username: str) -> str:
     """Return why a refusal of username's password says nothing of it, or "" when it does."""
-    expired = link.rows(_EXPIRED, username)
+    expired = link.rows(_EXPIRED, username, width=2)
     if expired and expired[0][0]:
         return "the role is past its VALID UNTIL, where the server refuses every password"
     try:
-        rules = [_rule(row) for row in link.rows(_RULES)]
+        rules = [_rule(row) for row in link.rows(_RULES, width=5)]
     except Rejected:
         return ""  # only a superuser, or who was given it, reads pg_hba.conf: see the documentation
     if not (expired and expired[0][1]):
         rules = [rule for rule in rules if rule.databases != _REPLICATION]
-    groups = {f"+{row[0]}" for row in link.rows(_GROUPS, username)} if expired else set()
-    here = str(link.rows(_HERE)[0][0] or "")
+    groups = {f"+{row[0]}" for row in link.rows(_GROUPS, username, width=1)} if expired else set()
+    here = str(link.value(_HERE) or "")
     found = trusted(rules, {_ALL, username, *groups}, here)
     if found is None:
         return ""
@@ -89,7 +89,10 @@ def _rule(row: Sequence[Value]) -> Rule:
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
+    try:
+        return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
+    except msgspec.DecodeError:
+        raise Unreachable("PostgreSQL sent a line of pg_hba.conf that is none") from None
 
 
 def _matches_user(rule: Rule, names: set[str], *, unsure: bool) -> bool:

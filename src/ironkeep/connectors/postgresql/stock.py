@@ -129,7 +129,8 @@ def text_of(value: Value) -> str:
 def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
     """Return the databases that take connections, and how each is shown; name the others."""
     rows = link.rows(
-        "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname"
+        "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname",
+        width=3,
     )
     # template0 takes none, so that nothing can be in it that initdb did not put there.
     for name, shown, takes in rows:
@@ -144,10 +145,10 @@ def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
 def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) -> None:
     """Run the queries of sources that this server has the tables for."""
     for source in sources:
-        if source.needs and not link.rows("SELECT to_regclass(%s)::oid", source.needs)[0][0]:
+        if source.needs and not link.value("SELECT to_regclass(%s)::oid", source.needs):
             continue
         try:
-            if source.role and not link.rows("SELECT pg_has_role(%s, 'USAGE')", source.role)[0][0]:
+            if source.role and not link.value("SELECT pg_has_role(%s, 'USAGE')", source.role):
                 stock.gap(f"{prefix}{source.name}: needs membership of {source.role}")
                 continue
             for each, flaw in _found(link, source, prefix, stock.redaction):
