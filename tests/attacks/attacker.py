@@ -23,9 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from tests.attacks.administrator import Administrator
 from tests.attacks.attempts import Attempts
 from tests.attacks.client import Client
 from tests.attacks.database import Database
+from tests.attacks.machine import Machine
 from tests.attacks.page import Page
 from tests.attacks.stranger import Stranger
 from tests.attacks.thief import Thief
@@ -35,7 +37,9 @@ POSITIONS: Final[dict[str, Callable[[Attempts], Any]]] = {
     "stranger": Stranger,
     "page": Page,
     "client": Client,
+    "administrator": Administrator,
     "database": Database,
+    "machine": Machine,
 }
 
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.attacks.attempts import Attempts, Row
+from tests.attacks.touches import authenticator
 
-from ironkeep.core.webauthn import decode, encode
-from ironkeep.testing.softauth import ORIGIN, UV, Credential, SoftAuthenticator
+from ironkeep.core.webauthn import encode
+from ironkeep.testing.softauth import ORIGIN, UV, SoftAuthenticator
 
 EVIL: Final = [
     "evil.example", "evil.example:8200", "127.0.0.1.evil.example", "localhost.evil.example",
@@ -142,17 +142,7 @@ class Page:
 
     def visitor(self, **changes: Any) -> SoftAuthenticator:
         """Return the visitor's authenticator; they touch it whenever they are asked to."""
-        known = self.target["passkey"]
-        key: Any = load_pem_private_key(known["key"].encode(), password=None)
-        known["counter"] += 1
-        made = SoftAuthenticator(origin=changes.get("origin", ORIGIN))
-        made.flags = changes.get("flags", made.flags)
-        made.cross_origin = changes.get("cross_origin", False)
-        handle = decode(known["handle"], 1_000)
-        rp_id = changes.get("rp_id", known["rp_id"])
-        id_ = decode(known["credential"], 1_000)
-        made.credentials = [Credential(id_, rp_id, handle, key, known["counter"])]
-        return made
+        return authenticator(self.target["passkey"], **changes)
 
     def look_back(self) -> None:
         """Use what a browser keeps in its history."""

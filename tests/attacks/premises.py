@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from ironkeep.testing.device_estate import PASSWORD
 from ironkeep.testing.device_server import DeviceServer
-from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls_client import TlsClient
 
 ROOT: Final = Path(__file__).parents[2]
@@ -80,10 +79,10 @@ NOTHING: Final = dict.fromkeys(CLASSES, 0)
 class Premises:
     """The server, and what everybody knows of it."""
 
-    def __init__(self, process: ServerProcess, folder: Path) -> None:
-        self.server: Final = DeviceServer(process, folder)
+    def __init__(self, server: DeviceServer, folder: Path) -> None:
+        self.server: Final = server
         self.folder: Final = folder
-        self.root: Final = process.token
+        self.root: Final = server.server.token
         self.plain: Final = self.server.plain
         self.honest: str
 
@@ -93,7 +92,7 @@ class Premises:
         for method in METHODS:
             if method != "passkey":
                 self.post(f"sys/auth/{method}", {"type": method})
-        self.server.person("paula", [])
+        self.server.person("pia", [])
         self.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         self.post("sys/mounts/database", {"type": "database"})
         self.policy("hers", HERS)
@@ -125,12 +124,17 @@ class Premises:
         user = {"password": PASSWORD, "token_policies": policies}
         self.post(f"auth/userpass/users/{name}", user)
         token = self.server.login(name)
-        status, body = self.plain.send("GET", "auth/token/lookup-self", token=token)
-        assert status == 200, body
-        entity: str = body["data"]["entity_id"]
+        entity = self.entity(token)
         limits = {"hour": hour, "day": hour, "month": hour}
         self.post(f"sys/budgets/entity/{entity}", limits)
         return token, entity
+
+    def entity(self, token: str) -> str:
+        """Return the entity of a token."""
+        status, body = self.plain.send("GET", "auth/token/lookup-self", token=token)
+        assert status == 200, body
+        found: str = body["data"]["entity_id"]
+        return found
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return all alerts."""
@@ -139,26 +143,33 @@ class Premises:
 
     def attack(self, position: str, name: str = "", **known: Any) -> Report:
         """Run the attacker from a position, while somebody honest reads; return what it printed."""
-        loot = self.loot(name or position, **known)
+        loot = self.loot(name or position, self.mounts(), **known)
         with self.reading():
-            done = subprocess.run(
-                [sys.executable, "-m", "tests.attacks.attacker", str(loot), position],
-                cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False,
-            )  # fmt: skip
+            return self.run(position, loot)
+
+    def run(self, position: str, loot: Path) -> Report:
+        """Run the attacker from a position; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.attacks.attacker", str(loot), position],
+            cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         (loot / "report.json").write_text(done.stdout)
         report = json.loads(done.stdout)
         return Report(report["rows"], "\n".join(report["answers"]))
 
-    def loot(self, name: str, **known: Any) -> Path:
-        """Return a folder with what anybody can know, and what this attacker has beside."""
-        loot = self.folder / f"loot-{name}"
-        loot.mkdir()
-        mounts = [
+    def mounts(self) -> list[tuple[str, str, Any]]:
+        """Return path, type and options of every mount."""
+        return [
             (before + path, each["type"], each["options"])
             for table, before in (("sys/mounts", ""), ("sys/auth", "auth/"))
             for path, each in self.get(table).items()
         ]
+
+    def loot(self, name: str, mounts: list[tuple[str, str, Any]], **known: Any) -> Path:
+        """Return a folder with what anybody can know, and what this attacker has beside."""
+        loot = self.folder / f"loot-{name}"
+        loot.mkdir()
         target = {
             "address": self.server.server.address, "ca": str(self.server.ca), "mounts": mounts,
             "secrets": ["secret/"], "devices": ["00000000-0000-4000-8000-000000000000"],

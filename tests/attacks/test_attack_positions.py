@@ -5,21 +5,26 @@ word of its own, looked for in everything that the attacker was answered.
 """
 
 import json
+import time
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey
+from tests.attacks.administrator import hidden
 from tests.attacks.client import BOUND
 from tests.attacks.database import HUNG, MARK, plain
 from tests.attacks.page import PAGES
 from tests.attacks.premises import CLASSES, NOTHING, SECONDS, Premises, Report, word
 from tests.attacks.stranger import ADDRESSES, GUESSES
+from tests.attacks.touches import lent
 from tests.connectors.hostile import Server
 
 from ironkeep.core import webauthn
-from ironkeep.testing.device_estate import PASSWORD
+from ironkeep.testing.device_estate import ADMIN, PASSWORD
+from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls
 
@@ -27,6 +32,8 @@ pytestmark = pytest.mark.timeout(SECONDS)
 WORKERS: Final = 8
 """More than are hashed at once: guesses that were begun before the honest login came."""
 BUDGET: Final = 4
+REAL: Final = 3
+"""Rules that are taken away behind a harmless one."""
 MAKES: Final = """
 path "secret/*" { capabilities = ["create", "read", "update", "list"] }
 path "auth/token/create*" { capabilities = ["create", "update", "sudo"] }
@@ -51,8 +58,8 @@ def premises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Premises]:
     folder = tmp_path_factory.mktemp("premises")
     with ServerProcess.configured(folder, tls=make_tls(folder)) as process:
         process.initialise()
-        made = Premises(process, folder)
-        with made.server:
+        with DeviceServer(process, folder) as server:
+            made = Premises(server, folder)
             made.prepare()
             yield made
 
@@ -80,6 +87,20 @@ def test_a_stranger_on_the_network_gets_nothing(premises: Premises) -> None:
     # What is admitted: a name whose password was guessed too often is locked, as in Vault.
     assert report.let_in("N10") == 0
     assert premises.plain.send("GET", "auth/token/lookup-self", token=victim)[0] == 200
+
+
+def test_a_stranger_takes_nothing_from_an_unsealing_that_has_begun(tmp_path: Path) -> None:
+    with ServerProcess.configured(tmp_path, tls=make_tls(tmp_path)) as process:
+        first, second, _ = process.api(
+            "PUT", "sys/init", {"secret_shares": 3, "secret_threshold": 2}
+        )["keys"]
+        assert process.api("PUT", "sys/unseal", {"key": first})["progress"] == 1
+        with DeviceServer(process, tmp_path) as server:
+            premises = Premises(server, tmp_path)
+            report = premises.run("stranger", premises.loot("unsealing", [], sealed=True))
+            assert report.step("N9")
+            assert report.defects == []
+        assert process.api("PUT", "sys/unseal", {"key": second})["sealed"] is False
 
 
 def test_a_client_gets_its_budget_and_nothing_that_is_others(premises: Premises) -> None:
@@ -132,17 +153,12 @@ def test_nothing_that_a_client_laid_by_outlives_its_containment(premises: Premis
 def test_a_page_in_a_browser_reads_nothing_and_locks_out_nobody(premises: Premises) -> None:
     token, _ = premises.user("ned", [premises.policy("maker", MAKES)], BUDGET)
     pat, at = premises.server.person("pat", []), "auth/passkey"
-    key = pat.keys[0].credentials[-1]
     premises.post(f"{at}/users/tia", {})
     ticket = premises.post(f"{at}/users/tia/ticket")["data"]["ticket"]
     assert premises.post(f"{at}/register/begin", {"ticket": ticket})["data"]["holder"]
-    pem = key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     report = premises.attack(
         "page", token=token, victim={"name": "ned", "password": PASSWORD}, ticket=ticket,
-        passkey={
-            "name": "pat", "key": pem.decode(), "credential": webauthn.encode(key.id),
-            "handle": webauthn.encode(key.handle), "rp_id": key.rp_id, "counter": key.counter,
-        },
+        passkey=lent(pat),
     )  # fmt: skip
     refused(report)
     assert report.let_in("B1", "control") == 1
@@ -181,3 +197,100 @@ def test_an_administrator_s_own_database_server_is_shown_nothing(premises: Premi
     assert report.let_in("D4", "ended at another") == 1
     assert report.statuses("D4", "ended at another")[-1] == HUNG, "the others hung meanwhile"
     assert report.let_in("D5") == 0
+
+
+def test_one_administrator_alone_weakens_no_rule_and_becomes_nobody(premises: Premises) -> None:
+    paula = premises.server.person("paula", [])
+    premises.user("ursula", [premises.policy("everything", ADMIN)], BUDGET)
+    before = premises.get("sys/classes/secret/two-person")
+    report = one_administrator(
+        premises, "mal", ["weaken", "take_over"],
+        other="paula", key=webauthn.encode(paula.keys[0].credentials[-1].id), colleague="ursula",
+    )  # fmt: skip
+    assert report.let_in("A1", "the rule on") == 0
+    assert premises.get("sys/classes/secret/two-person") == before
+    assert report.let_in("A2", "of another person") == 0
+    assert report.let_in("A2", "control") == 2
+    assert premises.server.touch(paula)
+
+
+def test_one_administrator_alone_lifts_no_limit_and_opens_no_glass(premises: Premises) -> None:
+    admin = premises.policy("everything", ADMIN)
+    premises.post("auth/approle/role/web", {"token_policies": [admin]})
+    premises.post("sys/classes/auth/approle/role/web", {"class": "two-person"})
+    premises.post("device/rules", {"privileged_policies": ["of nobody"]})
+    premises.post("sys/auth/guarded", {"type": "userpass", "options": {"token_device": "required"}})
+    for path in hidden(REAL):
+        premises.post(f"sys/classes/{path}", {"class": "guarded"})
+    steps = ["break_glass", "be_a_machine", "lift_limits", "let_in_a_device", "end_everything"]
+    report = one_administrator(premises, "moe", [*steps, "hide_changes"], machine="web", real=REAL)
+    for step in ("A3", "A5", "A7"):
+        assert report.let_in(step) == 0, report.step(step)
+    assert report.let_in("A4", "logins") == 0
+    assert report.let_in("A6", "by one") == 0
+    assert report.let_in("A9") == REAL + 1
+    told = [each["path"] for each in premises.alerts()]
+    assert all(any(path in each for each in told) for path in hidden(REAL))
+
+
+def one_administrator(premises: Premises, name: str, steps: list[str], **known: Any) -> Report:
+    """Attack as somebody who may do everything, and is alone."""
+    admin = premises.policy("everything", ADMIN)
+    person = premises.server.person(name, [admin])
+    token = premises.server.touch(person)
+    report = premises.attack(
+        "administrator", name, token=token, entity=premises.entity(token), policies=[admin],
+        passkey=lent(person), steps=steps, counts=CLASSES, **known,
+    )  # fmt: skip
+    refused(report)
+    assert report.let_in("A0") > 10, "people and tokens were made"
+    assert report.let_in("A8") == 0
+    asked = [row["statuses"].get("429", 0) for row in report.rows if row["step"] != "A8"]
+    assert not any(asked), "each was refused for what it is, not for asking often"
+    return report
+
+
+def test_a_machine_is_believed_what_it_signed_for_itself_and_now(premises: Premises) -> None:
+    server, eve = premises.server, premises.server.login("eve")
+    rights = ['path "device/*" { capabilities = ["create", "read", "update"] }']
+    for name in ("mia", "max"):
+        premises.user(name, [premises.policy("enrols", "".join(rights))], BUDGET)
+    device, other, gone = server.enrol("mia"), server.enrol("max"), server.enrol("mia")
+    certificate, private = server.certify(gone)
+    with server.client(gone) as client:
+        bound = server.login("mia", client)
+    premises.post(f"device/revoke/{gone.id}", {"reason": "lost"}, eve)
+    key = ECKey.generate_key("P-256")
+    jwks = json.dumps({"keys": [{**key.as_dict(private=False), "kid": "k1"}]})
+    issuer = {"iss": "https://mdm.example", "audience": "https://vault.example", "jwks": jwks}
+    premises.post("device/ssf/issuers/mdm", {**issuer, "may": "compliance"})
+    idp = json.dumps(
+        {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "k1"}]}
+    )
+    premises.post("device/ssf/issuers/idp", {**issuer, "iss": "https://idp.example", "jwks": idp})
+    report = premises.attack(
+        "machine", device={"id": device.id, "key": device.key_pem().decode()}, other=other.id,
+        entity=premises.entity(premises.honest),
+        gone={
+            "certificate": certificate.read_text(), "private": private.read_text(), "name": "mia",
+            "password": PASSWORD, "tokens": [bound],
+        },
+        issuer={
+            **issuer, "other": "https://idp.example", "now_s": time.time_ns() // 10**9,
+            "key": key.as_pem(private=True).decode(),
+        },
+    )  # fmt: skip
+    refused(report)
+    assert report.let_in("P1", "control") == 1
+    assert report.let_in("P1", "of another") == 0
+    assert report.let_in("P2", "taken for") == 0
+    assert report.let_in("P2", "control") == 1
+    assert report.let_in("P3", "control") == 1
+    assert report.let_in("P3", "certificates for another") == 0
+    assert report.let_in("P3", "names that") == 0
+    assert report.let_in("P4") == 0
+    assert report.let_in("P5", "control") == 1
+    assert report.let_in("P5", "events of another") == 0
+    # What it has no right to say is taken, as the protocol wants, and ends nobody's session.
+    assert report.step("P5", "no right to")
+    assert premises.read(premises.plain)

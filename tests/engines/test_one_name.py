@@ -342,3 +342,27 @@ def test_what_ends_things_refuses_to_be_given_no_name(shared: Vault, name: str) 
                 reply = shared.request(route.op, at + NAME.sub(name, route.pattern), {})
                 assert reply.error is not None, route.pattern
     assert {"leases/revoke-prefix/{prefix...}", "metadata/{path...}", "users/{username}"} <= seen
+
+
+ENDING_BY_BODY = {
+    "sys/leases/revoke": "lease_id",
+    "auth/token/revoke": "token",
+    "auth/token/revoke-orphan": "token",
+    "auth/token/revoke-accessor": "accessor",
+    "auth/approle/role/web/secret-id/destroy": "secret_id",
+    "auth/approle/role/web/secret-id-accessor/destroy": "secret_id_accessor",
+    "secret/destroy/hers": "versions",
+    "secret/delete/hers": "versions",
+}
+
+
+@pytest.mark.parametrize("path", ENDING_BY_BODY)
+def test_what_ends_things_by_its_body_refuses_to_be_given_no_name(path: str) -> None:
+    vault = Vault.started(PLUGINS)
+    vault.write("sys/auth/approle", {"type": "approle"})
+    vault.write("auth/approle/role/web", {"token_policies": "none"})
+    vault.write("secret/data/hers", {"data": {"a": "b"}})
+    for name in ("", " ", "/", " / ", "\t\n", None):
+        assert vault.write(path, {ENDING_BY_BODY[path]: name}).error is not None, name
+    assert vault.write(path, {}).error is not None
+    assert vault.read("secret/data/hers").error is None

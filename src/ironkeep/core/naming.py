@@ -34,6 +34,8 @@ _INVISIBLE: Final = (
 )  # fmt: skip
 """First and last code points of what draws nothing, in order."""
 
+_NOTHING: Final = " \t\r\n/"
+"""What a name that names nothing consists of."""
 EMPTY_SEGMENT: Final = "it has an empty, '.' or '..' segment"
 
 _STARTS: Final = [first for first, _ in _INVISIBLE]
@@ -63,3 +65,8 @@ def fault_of(name: str) -> str | None:
         if part != part.strip():
             return "a segment begins or ends in a blank"
     return None
+
+
+def names_nothing(text: str) -> bool:
+    """Return whether text is blank, as the variable of a script is that was not set."""
+    return not text.strip(_NOTHING)

@@ -17,6 +17,7 @@ from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.naming import names_nothing
 from ironkeep.core.parameters import Reader, Readers
 from ironkeep.core.secret import Secret
 from ironkeep.core.spelling import tidied
@@ -65,6 +66,16 @@ ENGINES: Final = {"kv-v1": "kv", "kv-v2": "kv", "generic": "kv"}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|s|m|h|d)")
 _MAX_TEXT: Final = 64
 """Characters in a number or duration; more is not one."""
+
+
+def check_named(name: str, value: str | Secret) -> None:
+    """Raise InvalidRequest when the field that says what is to be ended is empty or blank.
+
+    Asked by every route that ends what its body names, and is content when that is not there.
+    """
+    text = value if isinstance(value, str) else value.reveal().decode(errors="replace")
+    if names_nothing(text):
+        raise InvalidRequest(f"{name} must be specified")
 
 
 def duration(value: object) -> int:

@@ -13,7 +13,7 @@ from ironkeep.core.event import Released
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.cidr import narrowed, parse_cidrs
-from ironkeep.kernel.fields import CidrList, Duration
+from ironkeep.kernel.fields import CidrList, Duration, check_named
 from ironkeep.kernel.identity import check_metadata
 from ironkeep.kernel.machine import REQUIRED
 from ironkeep.kernel.people import made_by
@@ -177,6 +177,7 @@ def destroy(call: Call, given: WhichSecretId) -> Response:
     name, _ = the_role(call)
     if given.secret_id is None:
         raise InvalidRequest("missing secret_id")
+    check_named("secret_id", given.secret_id)
     digest = secret_ids.hash_of(call, name, given.secret_id)
     record = secret_ids.find(call, name, digest)
     if record is not None:

@@ -11,7 +11,7 @@ from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.batch_token import is_batch
-from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.fields import Duration, check_named
 from ironkeep.kernel.plugin import Call, Response, Route, Unkept
 from ironkeep.kernel.token import TokenRecord
 from ironkeep.kernel.token_store import StoredToken
@@ -168,6 +168,7 @@ def _by_accessor(call: Call, accessor: str) -> tuple[TokenHash, StoredToken]:
 
 def _revocable(call: Call, token: Secret) -> TokenHash | None:
     """Return the hash of a stored token, None when there is none; refuse a batch token."""
+    check_named("token", token)
     if is_batch(token.reveal()):
         raise InvalidRequest("batch tokens cannot be revoked")
     name: TokenHash | None = call.house.tokens.store.hash_of(call.tx, token)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.fields import Duration
+from ironkeep.kernel.fields import Duration, check_named
 from ironkeep.kernel.leases import Lease
 from ironkeep.kernel.lifetimes import SECOND_NS, Limits
 from ironkeep.kernel.plugin import Call, Handler, LeaseInfo, Response, Route
@@ -26,8 +26,7 @@ class LeaseId:
     @property
     def id(self) -> str:
         """The lease meant."""
-        if not self.lease_id:
-            raise InvalidRequest("lease_id must be specified")
+        check_named("lease_id", self.lease_id)
         return self.lease_id
 
 
