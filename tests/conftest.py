@@ -1,7 +1,34 @@
 import os
+from collections.abc import Iterator
+from typing import Final
 
+import argon2
+import pytest
 from hypothesis import settings
+
+from ironkeep.auth import userpass
 
 settings.register_profile("fast", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=5_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+SHIPPED: Final = userpass.HASHER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords at the cost that argon2-cffi has for tests, in this process alone.
+
+    Hundreds of tests log somebody in on their way to something else. Servers that tests start are
+    processes of their own, and hash as they are shipped.
+    """
+    cheap = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(userpass, "HASHER", cheap)
+        yield
+
+
+@pytest.fixture
+def shipped_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords as a server does, where that is what is tested."""
+    monkeypatch.setattr(userpass, "HASHER", SHIPPED)

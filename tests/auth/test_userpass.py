@@ -64,10 +64,8 @@ class Bench(Services):
 
 
 @pytest.fixture
-def s(monkeypatch: pytest.MonkeyPatch) -> Bench:
+def s() -> Bench:
     """Users with a cheap hash: what a check costs is written in the hash that it is against."""
-    cheap = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(userpass, "HASHER", cheap)
     bench = Bench()
     bench.ask("users/Ann", password=GOOD, policies="dev", ttl="1h")
     return bench
@@ -92,6 +90,7 @@ def test_every_failure_has_the_same_words(s: Bench, name: str, password: str) ->
     assert s.fails(name, password) == "invalid username or password"
 
 
+@pytest.mark.usefixtures("shipped_passwords")
 def test_the_real_cost_is_that_of_rfc_9106() -> None:
     parameters = argon2.extract_parameters(userpass._NOBODY)
     assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (65536, 3, 4)
