@@ -109,6 +109,8 @@ def run(files: tuple[str, ...] = FILES) -> Results:
         "PATH": f"{ROOT / 'tests' / 'compat' / 'bin'}:{os.environ['PATH']}",
         "IRONKEEP_PYTHON": sys.executable,
     }
+    # What is asked of our own tests, an order say, is not asked of these.
+    environment.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:randomly", "-W", "ignore",
