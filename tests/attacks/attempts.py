@@ -7,22 +7,14 @@ import re
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from ironkeep.app import PLUGINS
-from ironkeep.core.ids import MountAccessor, MountUuid
-from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.testing.tls_client import TlsClient
 
-METHODS: Final = {
-    Operation.READ: "GET", Operation.LIST: "LIST", Operation.UPDATE: "POST",
-    Operation.PATCH: "PATCH", Operation.DELETE: "DELETE",
-}  # fmt: skip
 PATIENCE: Final = 20
 """Seconds without a byte after which a raw connection is given up; it is counted as no answer."""
 _STATUS: Final = re.compile(rb"HTTP/1\.1 (\d{3})")
@@ -139,21 +131,3 @@ class Attempts:
         row.let_in += sum(status < 300 for status in found)
         self.answers.append(got.decode("latin-1"))
         return got
-
-
-def routes(
-    target: Mapping[str, Any], *, tokens_only: bool = False, strangers_only: bool = False
-) -> Iterator[tuple[str, str]]:
-    """Yield method and path of every declared route of every mount."""
-    for path, route in declared(target):
-        stranger = route.open or route.login
-        if not (tokens_only and stranger) and not (strangers_only and not stranger):
-            yield METHODS[route.op], path
-
-
-def declared(target: Mapping[str, Any]) -> Iterator[tuple[str, Route]]:
-    """Yield path and declaration of every route of every mount."""
-    for at, kind, options in target["mounts"]:
-        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options=options or {})
-        for route in PLUGINS[kind].routes(mount):
-            yield at + re.sub(r"\{\w+(\.\.\.)?\}", target["name"], route.pattern), route

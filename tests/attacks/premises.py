@@ -73,15 +73,18 @@ class Report:
         }
 
 
+READ_SECONDS: Final = 0.3
+"""Between two reads of somebody honest; the first is made at once."""
 NOTHING: Final = dict.fromkeys(CLASSES, 0)
 
 
 class Premises:
     """The server, and what everybody knows of it."""
 
-    def __init__(self, server: DeviceServer, folder: Path) -> None:
+    def __init__(self, server: DeviceServer, folder: Path, keys: list[str]) -> None:
         self.server: Final = server
         self.folder: Final = folder
+        self.keys: Final = keys
         self.root: Final = server.server.token
         self.plain: Final = self.server.plain
         self.honest: str
@@ -191,7 +194,8 @@ class Premises:
 
         def work() -> None:
             with TlsClient(self.server.server.address, self.server.ca) as client:
-                while not over.wait(0.05):
+                went.append(self.read(client))
+                while not over.wait(READ_SECONDS):
                     went.append(self.read(client))
 
         thread = threading.Thread(target=work)
