@@ -35,7 +35,9 @@ def machine_of(send: Send, token: str, policies: Sequence[str], name: str) -> It
     """Yield the token of a machine whose role and secret id another token made."""
     where = f"auth/approle/role/{name}"
     machine = {"token_policies": list(policies), "bind_secret_id": True, "secret_id_num_uses": 0}
-    send("POST", where, {**machine, "secret_id_wrapping": "off", "token_bound_cidrs": []}, token)
+    send(
+        "POST", where, {**machine, "secret_id_wrapping": "optional", "token_bound_cidrs": []}, token
+    )
     found = send("GET", f"{where}/role-id", None, token)
     secret = send("POST", f"{where}/secret-id", {}, token)
     if not (found and secret):
@@ -48,3 +50,11 @@ def machine_of(send: Send, token: str, policies: Sequence[str], name: str) -> It
         answer = send("POST", "auth/approle/login", given, "")
         if answer:
             yield answer["auth"]["client_token"]
+
+
+def grown(send: Send, token: str, policies: Sequence[str], name: str) -> list[str]:
+    """Return a token, what it makes, and a child of each of these that can have one."""
+    first = list(made_of(send, token, policies, name))
+    wanted = {"policies": list(policies), "ttl": "1h"}
+    asked = [send("POST", "auth/token/create", wanted, each) for each in first]
+    return [token, *first, *(each["auth"]["client_token"] for each in asked if each)]

@@ -11,14 +11,16 @@ C8  wraps, machines and tokens laid by for the time after one was found out
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 from tests.attacks.attempts import Attempts, Row
-from tests.attacks.chains import made_of
+from tests.attacks.chains import grown, made_of
 
+NUMBER: Final = re.compile(r"number (\d{3})\b")
 ELSEWHERE: Final = "127.0.0.1"
 BOUND: Final = "127.0.0.2"
 """The address that the bound token is for."""
@@ -128,19 +130,19 @@ class Client:
     def approve_alone(self) -> None:
         """Ask for what takes another person, and be that person in every way there is."""
         asked = self.attempts.row("C4", "a secret that takes another person, asked for")
-        answer = self.ask(asked, "GET", "secret/data/two-person/0")
-        info = (answer or {}).get("wrap_info") or {}
-        number = int("".join(filter(str.isdigit, str((answer or {}).get("warnings"))))[:3] or 0)
-        row = self.attempts.row("C4", "the same, approved by what one's own token made")
-        send = partial(self.attempts.ask, asked, self.attempts.nowhere)
-        for token in [self.token, *made_of(send, self.token, self.policies, "c4")]:
-            given = {"accessor": info.get("accessor", ""), "number": number}
-            self.ask(row, "POST", "sys/control-group/authorize", given, token)
-            at = f"approval/requests/{info.get('accessor', '')}/approve"
-            self.ask(row, "POST", at, {"number": number}, token)
+        asker = self.target["asker"]
+        answer = self.ask(asked, "GET", "secret/data/two-person/0", None, asker)
+        info, number = answer["wrap_info"], int(NUMBER.findall(str(answer["warnings"]))[0])
+        made = self.attempts.row("C4", "tokens that the one who asked made")
+        send = partial(self.attempts.ask, made, self.attempts.nowhere)
+        row = self.attempts.row("C4", "the same, approved by these")
         opened = self.attempts.row("C4", "the same, opened")
-        for token in (self.token, "", info.get("token", "")):
-            self.ask(opened, "POST", "sys/wrapping/unwrap", {"token": info.get("token", "")}, token)
+        for token in grown(send, asker, self.policies, "c4"):
+            given = {"accessor": info["accessor"], "number": number}
+            self.ask(row, "POST", "sys/control-group/authorize", given, token)
+            at = f"approval/requests/{info['accessor']}/approve"
+            self.ask(row, "POST", at, {"number": number}, token)
+            self.ask(opened, "POST", "sys/wrapping/unwrap", {"token": info["token"]}, token)
 
     def multiply(self) -> None:
         """Read everything, by tokens of every making, in every way that a secret is given."""

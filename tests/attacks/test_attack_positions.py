@@ -81,6 +81,7 @@ def test_a_stranger_on_the_network_gets_nothing(premises: Premises) -> None:
     assert report.let_in("N5") == 0
     assert report.let_in("N6") == 1
     assert report.let_in("N7") == 0
+    assert report.statuses("N7")[0] == 0, "an unknown certificate costs nobody the connection"
     assert report.let_in("N8", "an honest login") == 1
     answered = report.statuses("N8", "answered before")
     assert answered.total() - answered[0] <= ADDRESSES + WORKERS
@@ -93,23 +94,29 @@ def test_a_stranger_takes_nothing_from_an_unsealing_that_has_begun(premises: Pre
     mounts, first = premises.mounts(), premises.keys[0]
     premises.post("sys/seal")
     assert premises.post("sys/unseal", {"key": first})["progress"] == 1
-    report = premises.run("stranger", premises.loot("unsealing", mounts, sealed=True))
+    try:
+        report = premises.run("stranger", premises.loot("unsealing", mounts, sealed=True))
+    finally:
+        still_sealed = premises.post("sys/unseal", {"key": premises.keys[1]})["sealed"]
+        if still_sealed:
+            premises.post("sys/unseal", {"key": first})  # others share this server
     assert report.step("N9")
     assert report.defects == []
-    assert premises.post("sys/unseal", {"key": premises.keys[1]})["sealed"] is False
+    assert still_sealed is False
     assert premises.read(premises.plain)
 
 
 def test_a_client_gets_its_budget_and_nothing_that_is_others(premises: Premises) -> None:
     maker = premises.policy("maker", MAKES)
     token, _ = premises.user("carl", [maker], BUDGET)
+    asker, _ = premises.user("cora", [maker], 1_000)
     role = {"token_bound_cidrs": [BOUND], "allowed_policies": [maker], "orphan": True}
     premises.post("auth/token/roles/bound", role)
     bound = premises.post("auth/token/create/bound", {"policies": [maker]})
     desk = premises.post("auth/token/create", {"policies": [premises.policy("desk", DESK)]})
     texts = [word("two-person", 1), word("guarded", 1), "canary-two-person-999-lighthouse"]
     report = premises.attack(
-        "client", token=token, bound=bound["auth"]["client_token"], policies=[maker],
+        "client", token=token, asker=asker, bound=bound["auth"]["client_token"], policies=[maker],
         desk=desk["auth"]["client_token"], denied="admin", counts=CLASSES,
         device=premises.server.enrol("hanna", premises.honest).id,
         documents=[b64encode(text.encode()).decode() for text in texts],
@@ -122,7 +129,8 @@ def test_a_client_gets_its_budget_and_nothing_that_is_others(premises: Premises)
     assert report.let_in("C2", "made and used") > 5, "it made tokens at home"
     assert report.let_in("C2", "from elsewhere") == 0
     assert report.let_in("C3", "who hold") == 0
-    assert report.let_in("C4", "asked for") > 1, "it asked, and made tokens to approve with"
+    assert report.let_in("C4", "asked for") == 1
+    assert report.let_in("C4", "tokens that") > 10
     assert report.let_in("C4", "approved by") == 0
     assert report.let_in("C4", "opened") == 0
     assert report.let_in("C6", "matches") == 0
