@@ -88,6 +88,19 @@ class Database:
             self.ask(used, method, path.format(self.target["connection"]))
         met = self.attempts.row("D1", "logins for it at the attacker's server")
         met.tried, met.let_in = row.tried, len(mine.received)
+        moved = self.attempts.row("D1", "the same connection, moved with a password of one's own")
+        self.config(moved, self.target["connection"], mine)
+        before = len(mine.received)
+        role = self.target["role"]
+        for method, path in (("POST", "probe"), ("GET", "sessions"), ("GET", "static-creds")):
+            self.ask(moved, method, f"{path}/{role}")
+        proofs = self.attempts.row("D1", "proofs of a role's password that its server was shown")
+        shown = mine.received[before:]
+        proofs.tried = 1
+        proofs.let_in = int(any(b",p=" in each for each in shown))
+        clear = self.attempts.row("D1", "the role's password itself")
+        clear.tried = 1
+        clear.let_in = sum(self.target["secret"].encode() in each for each in mine.received)
 
     def ask_for_passwords(self) -> None:
         """Ask for a password in every way that the protocol has."""

@@ -45,6 +45,10 @@ path "device/*" { capabilities = ["create", "read", "update", "list"] }
 path "incident/documents" { capabilities = ["create", "update"] }
 """
 """What a client may do that makes other tokens of its own, and asks for everything."""
+DBA: Final = """
+path "database/*" { capabilities = ["create", "read", "update", "sudo"] }
+path "database/static-creds/*" { capabilities = ["deny"] }
+"""
 DESK: Final = """
 path "auth/userpass/users/*" {
   capabilities = ["create", "read", "update"]
@@ -185,10 +189,13 @@ def test_an_administrator_s_own_database_server_is_shown_nothing(premises: Premi
             "plugin_name": "postgresql-database-plugin", "sslmode": "disable", "username": "admin",
             "host": f"127.0.0.1:{theirs.port}", "password": word("guarded", 0),
         }  # fmt: skip
-        premises.post("database/config/main", kept)
-        manages = 'path "database/*" { capabilities = ["create", "read", "update", "sudo"] }'
-        token, _ = premises.user("dora", [premises.policy("dba", manages)], BUDGET)
-        report = premises.attack("database", token=token, connection="main")
+        premises.post("database/config/main", {**kept, "allowed_roles": "*"})
+        role = {"db_name": "main", "username": "app", "password": word("guarded", 0)}
+        premises.post("database/static-roles/app", {**role, "skip_import_rotation": True})
+        token, _ = premises.user("dora", [premises.policy("dba", DBA)], BUDGET)
+        report = premises.attack(
+            "database", token=token, connection="main", role="app", secret=word("guarded", 0)
+        )
     finally:
         theirs.close()
     assert report.secrets == NOTHING
@@ -197,6 +204,9 @@ def test_an_administrator_s_own_database_server_is_shown_nothing(premises: Premi
     assert report.let_in("D1", "without its password") == 0
     assert report.let_in("D1", "used afterwards") == 3
     assert report.let_in("D1", "at the attacker's") == 0
+    # What is admitted: proofs that a password which somebody chose may be guessed from.
+    assert report.let_in("D1", "proofs of") == 1
+    assert report.let_in("D1", "the role's password itself") == 0
     assert report.let_in("D2", "passwords that") == 0
     assert report.let_in("D3", "to the end") == 0
     assert report.let_in("D4", "ended at another") == 1
