@@ -35,6 +35,11 @@ FILES = (
 )  # fmt: skip
 """Every file of the suite that holds a test which needs only what is built here."""
 
+LEAVE_IT_SEALED = (
+    f"{_API}/system_backend/test_seal.py::TestSeal::test_unseal_multi",
+    "tests/integration_tests/v1/test_system_backend.py::TestSystemBackend::test_unseal_multi",
+)
+"""These fail between two shares, so that whatever follows in their class would fail with them."""
 
 _APPROLE = "secret ids are handed out wrapped"
 _AUDIT = "the journal cannot be added to by API"
@@ -64,19 +69,37 @@ REFUSED = {
         "test_seal::TestSeal::test_unseal_multi",
         "test_system_backend::TestSystemBackend::test_unseal_multi",
     ),
-    "the vault is still sealed after test_unseal_multi": (
-        "test_system_backend::TestSystemBackend::test_wrap_write",
-        "test_system_backend::TestSystemBackend::test_wrapped_client_token_cleanup",
-        "test_system_backend::TestSystemBackend::test_wrapped_client_token_intercept",
-        "test_system_backend::TestSystemBackend::test_wrapped_client_token_revoke",
-        "test_system_backend::TestSystemBackend::test_wrapped_client_token_success",
-        "test_system_backend::TestSystemBackend::test_wrapped_token_cleanup",
-        "test_system_backend::TestSystemBackend::test_wrapped_token_intercept",
-        "test_system_backend::TestSystemBackend::test_wrapped_token_revoke",
-        "test_system_backend::TestSystemBackend::test_wrapped_token_success",
-    ),
 }
 """What fails because it is refused on purpose, by the reason that docs/api.md explains."""
+
+_V1 = "test_integration::IntegrationTest"
+_PKI = "the pki engine"
+_TRANSIT = "the transit engine"
+_OIDC = "identity tokens (identity/oidc)"
+_GITHUB = "the github method"
+_GCP = "the gcp method"
+ABSENT = {
+    _PKI: (
+        "test_lease::TestLease::test_list_leases",
+        "test_lease::TestLease::test_read_lease",
+        "test_lease::TestLease::test_revoke_force",
+        "test_lease::TestLease::test_revoke_lease",
+        "test_lease::TestLease::test_revoke_prefix",
+        "test_system_backend::TestSystemBackend::test_read_lease",
+    ),
+    _OIDC: (
+        "test_jwt::TestJWT::test_configure_0_configure_using_vault_identity_OIDC",
+        "test_jwt::TestJWT::test_jwt_login_0_success",
+        "test_jwt::TestJWT::test_read_config_0_configure_using_vault_identity_OIDC",
+    ),
+    _GITHUB: (
+        "test_auth::TestAuth::test_auth_backend_manipulation",
+        "test_system_backend::TestSystemBackend::test_auth_backend_manipulation",
+    ),
+    _GCP: (f"{_V1}::test_auth_gcp_alternate_mount_point_with_no_client_token_exception",),
+    _TRANSIT: (f"{_V1}::test_write_with_response",),
+}
+"""What fails because an engine or a method that it enables is not built, by what it is."""
 
 OF_THE_CLIENT = (
     "test_cert::TestCert::test_login_0_testrole",
@@ -90,6 +113,8 @@ OF_THE_CLIENT = (
 """What fails before a byte is sent: the tests give a certificate without its key, and expect the
 words of an older release of requests."""
 
+UNKNOWN = "not looked into"
+
 
 @dataclass(frozen=True)
 class Results:
@@ -101,7 +126,21 @@ class Results:
 
 
 def run(files: tuple[str, ...] = FILES) -> Results:
-    """Run the suite's files, one after another in one process; return what came of each test."""
+    """Run the suite's files, and the tests that leave a sealed vault after all others."""
+    apart = tuple(name for name in LEAVE_IT_SEALED if name.partition("::")[0] in files)
+    outcomes = _run(*files, *(f"--deselect={name}" for name in apart))
+    for name in apart:
+        outcomes |= _run(name)
+    return Results(
+        *(
+            sorted(name for name, outcome in outcomes.items() if outcome == wanted)
+            for wanted in ("passed", "failed", "skipped")
+        )
+    )
+
+
+def _run(*words: str) -> dict[str, str]:
+    """Run tests one after another in one process; return what came of each."""
     report = SUITE / "report.xml"
     report.unlink(missing_ok=True)
     environment = {
@@ -114,7 +153,7 @@ def run(files: tuple[str, ...] = FILES) -> Results:
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:randomly", "-W", "ignore",
-            f"--junitxml={report}", *files,
+            f"--junitxml={report}", *words,
         ],
         cwd=SUITE, env=environment, capture_output=True, text=True, check=False,
         timeout=TIMEOUT_SECONDS,
@@ -124,7 +163,7 @@ def run(files: tuple[str, ...] = FILES) -> Results:
     return _read(report)
 
 
-def _read(report: Path) -> Results:
+def _read(report: Path) -> dict[str, str]:
     outcomes: dict[str, str] = {}
     for case in ET.parse(report).iter("testcase"):
         name = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}"
@@ -135,12 +174,7 @@ def _read(report: Path) -> Results:
         elif case.find("skipped") is not None:
             outcome = "skipped"
         outcomes[f"{module}::{name}"] = outcome
-    return Results(
-        *(
-            sorted(name for name, outcome in outcomes.items() if outcome == wanted)
-            for wanted in ("passed", "failed", "skipped")
-        )
-    )
+    return outcomes
 
 
 def as_markdown(results: Results) -> str:
@@ -150,6 +184,7 @@ def as_markdown(results: Results) -> str:
     refused = sorted(failed & set(reasons))
     own = sorted(failed & set(OF_THE_CLIENT))
     absent = sorted(failed - set(refused) - set(own))
+    lacks = {name: why for why, names in ABSENT.items() for name in names}
     lines = [
         (
             f"{len(results.passed)} pass, {len(refused)} are refused on purpose, {len(absent)} are "
@@ -160,7 +195,7 @@ def as_markdown(results: Results) -> str:
     for title, names in (
         ("Pass", [f"`{name}`" for name in results.passed]),
         ("Refused on purpose", [f"`{name}`: {reasons[name]}" for name in refused]),
-        ("Not supported yet", [f"`{name}`" for name in absent]),
+        ("Not supported yet", [f"`{name}`: {lacks.get(name, UNKNOWN)}" for name in absent]),
         ("Fail in the client itself", [f"`{name}`" for name in own]),
     ):
         lines += ["", f"### {title}", "", *(f"- {name}" for name in names)]

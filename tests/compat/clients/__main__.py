@@ -7,6 +7,7 @@ out otherwise than expected. A client that is not on this machine is named and l
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,9 @@ def main(words: list[str]) -> int:
         return 2
     surprised = False
     for key in wanted:
+        begun = time.monotonic()
         surprised |= _hvac(write=write) if key == HVAC else _one(key, write=write)
+        print(f"  {time.monotonic() - begun:.0f} seconds", flush=True)
     return 1 if surprised else 0
 
 
