@@ -17,6 +17,19 @@ def section(key: str) -> str:
     return text.partition(begin)[2].partition(end)[0]
 
 
+@pytest.mark.parametrize("key", [*sorted(EXPECTED), "hvac"])
+def test_whatever_fails_has_a_reason(key: str) -> None:
+    failing = re.split(r"^(?:### )?(?:Refused on purpose|Not )", section(key), flags=re.MULTILINE)[
+        1:
+    ]
+    for listed in failing:
+        names = re.findall(r"^- .*$", listed.partition("### Fail in the client")[0], re.MULTILINE)
+        assert names
+        for name in names:
+            assert re.fullmatch(r"- `[^`]+`: \S.*", name), name
+            assert "not looked into" not in name
+
+
 @pytest.mark.parametrize("key", sorted(EXPECTED))
 def test_the_lists_in_the_docs_are_the_expectations(key: str) -> None:
     text = section(key)
