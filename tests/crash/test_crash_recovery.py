@@ -23,7 +23,8 @@ from ironkeep.testing.crashfs import CrashImages, Image
 from ironkeep.testing.reopened import reopened
 
 STEPS: Final = 30
-CRASHES: Final = 6
+CRASHES: Final = 3
+MANY_CRASHES: Final = 12
 IMAGES: Final = 30
 
 pytestmark = pytest.mark.usefixtures("traced")
@@ -83,13 +84,26 @@ def recovered(image: Image, folder: Path, recording: Recording) -> tuple[Recordi
 def test_a_crash_while_recovering_loses_nothing(
     memory: Path, recording: Recording, number: int
 ) -> None:
+    crash_again(memory, recording, number, CRASHES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(MANY_CRASHES))
+def test_a_crash_while_recovering_from_any_of_many_loses_nothing(
+    memory: Path, recording: Recording, number: int
+) -> None:
+    crash_again(memory, recording, number, MANY_CRASHES)
+
+
+def crash_again(memory: Path, recording: Recording, number: int, crashes: int) -> None:
+    """Recover from one of so many crashes, and crash while recovering."""
     folder = memory / f"recovery-{number}"
     folder.mkdir()
-    images = CrashImages(recording.trace, seed=11).images(CRASHES)
+    images = CrashImages(recording.trace, seed=11).images(crashes)
     (image,) = itertools.islice(images, number, number + 1)
     again, since = recovered(image, folder, recording)
-    crashes = CrashImages(again.trace, seed=number).images(IMAGES, since=since)
-    assert list(broken(crashes, folder, again)) == [], image.label
+    again_crashed = CrashImages(again.trace, seed=number).images(IMAGES, since=since)
+    assert list(broken(again_crashed, folder, again)) == [], image.label
     shutil.rmtree(folder)
 
 
