@@ -88,7 +88,7 @@ $(CLIENTS)/.ready: $(VENV)/.ready $(wildcard tests/compat/clients/*.lock) tests/
 	if command -v npm > /dev/null; then npm ci --prefix $(CLIENTS)/node --no-audit --no-fund --silent; else echo 'npm is not on this machine: node-vault will be skipped'; fi
 	touch $@
 
-clients: $(CLIENTS)/.ready $(VENV)/.hvac  ## node-vault, OpenBao's command and agent, Ansible, hvac: half an hour (C=bao: one)
+clients: $(CLIENTS)/.ready $(VENV)/.hvac  ## node-vault, OpenBao's command and agent, Ansible, hvac: a quarter of an hour (C=bao: one)
 	$(BIN)/python -m tests.compat.clients $(C)
 
 clients-lists: $(CLIENTS)/.ready $(VENV)/.hvac
