@@ -21,7 +21,7 @@ READY = wire.Message(b"Z", b"I")
 
 
 def challenge() -> wire.Message:
-    return wire.Message(b"R", struct.pack("!i", 11) + b"r=" + NONCE + b"x,s=AAAA,i=1")
+    return wire.Message(b"R", struct.pack("!i", 11) + b"r=" + NONCE + b"x,s=AAAA,i=4096")
 
 
 def signature() -> wire.Message:

@@ -85,20 +85,28 @@ def test_passwords_that_postgresql_cannot_hold(password: bytes) -> None:
     "first",
     [
         b"",
-        b"r=short,s=AAAA,i=1",
-        b"r=" + NONCE + b",s=AAAA,i=1",
+        b"r=short,s=AAAA,i=4096",
+        b"r=" + NONCE + b",s=AAAA,i=4096",
         b"r=" + NONCE + b"x,s=AAAA",
-        b"r=" + NONCE + b"x,s=AA A,i=1",
+        b"r=" + NONCE + b"x,s=AA A,i=4096",
         b"r=" + NONCE + b"x,s=AAAA,i=0",
         b"r=" + NONCE + b"x,s=AAAA,i=-1",
         b"r=" + NONCE + b"x,s=AAAA,i=1000001",
         b"r=" + NONCE + b"x,s=AAAA,i=" + b"9" * 5000,
-        b"m=ext,r=" + NONCE + b"x,s=AAAA,i=1",
+        b"m=ext,r=" + NONCE + b"x,s=AAAA,i=4096",
     ],
 )
 def test_a_false_server_first_message_is_refused(first: bytes) -> None:
     with pytest.raises(IntegrityError):
         scram.Exchange(Secret(b"pencil"), NONCE).final(first)
+
+
+@pytest.mark.parametrize("count", [b"1", b"4095", b"0004095", b"0"])
+def test_a_server_that_asks_for_few_iterations_gets_no_proof(count: bytes) -> None:
+    first = b"r=" + NONCE + b"x,s=AAAA,i="
+    with pytest.raises(IntegrityError, match="scram_iterations"):
+        scram.Exchange(Secret(b"pencil"), NONCE).final(first + count)
+    assert b",p=" in scram.Exchange(Secret(b"pencil"), NONCE).final(first + b"4096")
 
 
 @given(st.binary(max_size=80))

@@ -22,6 +22,10 @@ ITERATIONS: Final = 4096
 """PostgreSQL's own default. More would slow every login of the application; passwords that Ironkeep
 makes are random, and stretching adds nothing to those."""
 
+MIN_ITERATIONS: Final = 4096
+"""What RFC 7677, 4 asks for at least. A false server would ask for one, and try passwords that a
+person may have chosen against our proof, four thousand times as fast."""
+
 MAX_ITERATIONS: Final = 1_000_000
 """What a server may ask of us; about half a second of work."""
 
@@ -112,8 +116,13 @@ class Exchange:
         nonce, salt, count = (field[2:] for field in fields)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise IntegrityError("the server's SCRAM nonce does not extend ours")
-        if not count.isdigit() or len(count) > _MAX_DIGITS or not 1 <= int(count) <= MAX_ITERATIONS:
+        if not count.isdigit() or len(count) > _MAX_DIGITS or int(count) > MAX_ITERATIONS:
             raise IntegrityError(f"the server asks for more than {MAX_ITERATIONS} iterations")
+        if int(count) < MIN_ITERATIONS:
+            raise IntegrityError(
+                f"the server asks for less than {MIN_ITERATIONS} SCRAM iterations: raise its "
+                "scram_iterations, and set the password again"
+            )
         try:
             return nonce, base64.b64decode(salt, validate=True), int(count)
         except binascii.Error as failure:
