@@ -1,6 +1,6 @@
 """Authenticators that attackers have, or that somebody touches for them whenever they are asked."""
 
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -13,7 +13,8 @@ from ironkeep.core.webauthn import decode, encode
 from ironkeep.testing.passkeys import Person
 from ironkeep.testing.softauth import ORIGIN, Credential, SoftAuthenticator
 
-MOST: int = 1_000
+MOST: Final = 1_000
+"""Bytes of a lent handle or credential id."""
 
 
 def lent(person: Person) -> dict[str, Any]:

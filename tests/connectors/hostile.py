@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from ironkeep.connectors.postgresql.scram import ITERATIONS
 from ironkeep.core.connector import Target, Tls
 from ironkeep.core.secret import Secret
 
@@ -112,10 +113,10 @@ class Server:
                 self._message(connection)
         connection.sendall(message(b"R", struct.pack("!i", 10) + b"SCRAM-SHA-256\0\0"))
         bare = self._message(connection)[1].partition(b"n,,")[2]
-        first = b"r=" + bare.partition(b"r=")[2] + b"x,s=AAAA,i=4096"
+        first = b"r=" + bare.partition(b"r=")[2] + b"x,s=AAAA,i=%d" % ITERATIONS
         connection.sendall(message(b"R", struct.pack("!i", 11) + first))
         final = self._message(connection)[1]
-        salted = hashlib.pbkdf2_hmac("sha256", self._password, base64.b64decode("AAAA"), 4096)
+        salted = hashlib.pbkdf2_hmac("sha256", self._password, base64.b64decode("AAAA"), ITERATIONS)
         key = hmac.digest(salted, b"Server Key", "sha256")
         text = b",".join((bare, first, final[: final.rindex(b",p=")]))
         proof = base64.b64encode(hmac.digest(key, text, "sha256"))

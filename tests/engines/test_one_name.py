@@ -5,7 +5,7 @@ The routes are taken from the plug-ins' tables, so that a new one is found here 
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import msgspec
@@ -346,14 +346,39 @@ def test_what_ends_things_refuses_to_be_given_no_name(shared: Vault, name: str) 
 
 ENDING_BY_BODY = {
     "sys/leases/revoke": "lease_id",
+    "sys/revoke": "lease_id",
+    "sys/remount": "from",
     "auth/token/revoke": "token",
     "auth/token/revoke-orphan": "token",
     "auth/token/revoke-accessor": "accessor",
     "auth/approle/role/web/secret-id/destroy": "secret_id",
     "auth/approle/role/web/secret-id-accessor/destroy": "secret_id_accessor",
-    "secret/destroy/hers": "versions",
-    "secret/delete/hers": "versions",
+    "secret/destroy/web": "versions",
+    "secret/delete/web": "versions",
+    "secret/undelete/web": "versions",
 }
+"""Each has a field that says what is to be ended."""
+BY_PATH = {"segment/segments/web/destroy", "incident/cases/web/kill"}
+"""Their paths name what is ended: the body repeats that, or leaves a part of it out."""
+ENDS = re.compile(r"revoke|destroy|delete|withdraw|cut|kill|remount")
+BESIDE = {"sync", "increment", "reason"}
+"""Fields that name nothing."""
+
+
+def test_every_route_that_ends_what_its_body_names_is_known() -> None:
+    found = set()
+    for kind, plugin in PLUGINS.items():
+        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options={"version": "2"})
+        folder = {"system": "sys/", "kv": "secret/"}.get(kind, f"{kind}/")
+        at = f"auth/{kind}/" if kind in AUTH_TYPES else folder
+        for route in plugin.routes(mount):
+            if route.op is not Operation.UPDATE or route.input is None:
+                continue
+            in_path = {name.rstrip(".") for name in re.findall(r"{([\w.]+)}", route.pattern)}
+            named = {each.name for each in fields(route.input)} - in_path - BESIDE
+            if named and ENDS.search(route.pattern) and "{url_lease_id...}" not in route.pattern:
+                found.add(at + NAME.sub("web", route.pattern))
+    assert found == set(ENDING_BY_BODY) | BY_PATH
 
 
 @pytest.mark.parametrize("path", ENDING_BY_BODY)
@@ -361,8 +386,8 @@ def test_what_ends_things_by_its_body_refuses_to_be_given_no_name(path: str) -> 
     vault = Vault.started(PLUGINS)
     vault.write("sys/auth/approle", {"type": "approle"})
     vault.write("auth/approle/role/web", {"token_policies": "none"})
-    vault.write("secret/data/hers", {"data": {"a": "b"}})
+    vault.write("secret/data/web", {"data": {"a": "b"}})
     for name in ("", " ", "/", " / ", "\t\n", None):
         assert vault.write(path, {ENDING_BY_BODY[path]: name}).error is not None, name
     assert vault.write(path, {}).error is not None
-    assert vault.read("secret/data/hers").error is None
+    assert vault.read("secret/data/web").error is None

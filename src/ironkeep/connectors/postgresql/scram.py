@@ -116,7 +116,9 @@ class Exchange:
         nonce, salt, count = (field[2:] for field in fields)
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise IntegrityError("the server's SCRAM nonce does not extend ours")
-        if not count.isdigit() or len(count) > _MAX_DIGITS or int(count) > MAX_ITERATIONS:
+        if not count.isdigit():
+            raise IntegrityError("the server's SCRAM iterations are no number")
+        if len(count) > _MAX_DIGITS or int(count) > MAX_ITERATIONS:
             raise IntegrityError(f"the server asks for more than {MAX_ITERATIONS} iterations")
         if int(count) < MIN_ITERATIONS:
             raise IntegrityError(
