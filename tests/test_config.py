@@ -62,6 +62,7 @@ cluster_name = "keep"
 api_addr = "https://keep.example:8200"
 default_lease_ttl = "1h"
 max_lease_ttl = 86400
+log_file = "/var/log/keep.log"
 ui = true
 log_level = "debug"
 """
@@ -110,6 +111,7 @@ def test_everything() -> None:
         ),
         quorum=1,
         seal_key_file=Path("/etc/seal.key"),
+        log_file=Path("/var/log/keep.log"),
         ignored=("ui", "log_level", "listener cluster_address"),
     )
 

@@ -11,6 +11,7 @@ effect. Keys of Vault that change nothing here are accepted by name (`disable_ml
     seal "file" { path = "/etc/ironkeep/seal.key" }
     mail "security" { address = "mx:587"  from = "…"  to = ["…"] }
     webhook "chat" { url = "https://…"  secret_file = "…" }
+    log_file = "/var/log/ironkeep.log"
     segments = ["prod"]
     segment "prod" { key_file = "/etc/ironkeep/prod.key" }
 """
@@ -37,7 +38,7 @@ _WITHOUT_EFFECT: Final = frozenset(
 _TOP: Final = frozenset(
     {"listener", "storage", "backend", "audit", "witness", "quorum", "seal", "default_lease_ttl",
      "max_lease_ttl", "api_addr", "cluster_name", "segments", "segment",
-     "mail", "webhook"}
+     "mail", "webhook", "log_file"}
 )  # fmt: skip
 _LISTENER: Final = frozenset(
     {"address", "cluster_address", "tls_cert_file", "tls_key_file", "tls_disable",
@@ -123,6 +124,8 @@ class Config:
     segment_key_files: tuple[tuple[str, Path], ...] = ()
     mails: tuple[Mail, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    log_file: Path | None = None
+    """Where operator messages go beside standard error."""
     development: bool = False
     """A server to try things out, whose root token may be well known."""
     ignored: tuple[str, ...] = field(default=())
@@ -171,8 +174,14 @@ def parse(text: str) -> Config:
         segment_key_files=_segment_key_files(body),
         mails=tuple(_mail(block) for block in body.blocks("mail", 1)),
         webhooks=tuple(_webhook(block) for block in body.blocks("webhook", 1)),
+        log_file=_log_file(body),
         ignored=_ignored(body),
     )
+
+
+def _log_file(body: hcl.Body) -> Path | None:
+    given = _scalar(body, "log_file", str)
+    return Path(str(given)) if given else None
 
 
 def _ignored(body: hcl.Body) -> tuple[str, ...]:

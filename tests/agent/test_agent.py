@@ -188,8 +188,9 @@ def test_a_device_that_waits_gets_nothing_and_its_clients_are_told(
     server: DeviceServer, tmp_path: Path
 ) -> None:
     device = enrolled(server, tmp_path, "-key=file")
-    with running(tmp_path, environment(server.folder)) as agent:
-        agent.wait_for("is pending")
+    messages = tmp_path / "messages"
+    with running(tmp_path, environment(server.folder), f"-log-file={messages}") as agent:
+        assert agent.wait_for("is pending") in messages.read_text()
         status, body = curl("--unix-socket", str(agent.socket), "http://x/v1/sys/seal-status")
         assert status == 503
         assert f"device {device} is pending" in body["errors"][0]

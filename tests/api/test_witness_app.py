@@ -235,6 +235,18 @@ def test_a_damaged_memory_stops_the_start(tmp_path: Path, damage: bytes) -> None
         assert remembered(running, log) == 5
 
 
+def test_the_log_file_has_what_standard_error_has(tmp_path: Path) -> None:
+    messages = tmp_path / "messages"
+    key = sample(ORIGINS[0], 1).signer.key
+    running = WitnessProcess(tmp_path, [key], more=["-log-file", str(messages)])
+    running.process.terminate()
+    said = running.wait()
+    first, rest = messages.read_text().split("\n", 1)
+    assert first.endswith(f" at {running.address}")
+    assert rest == said
+    assert "SIGTERM: stopping" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

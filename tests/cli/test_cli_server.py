@@ -31,6 +31,7 @@ def start(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
         (("-config=x", "-dev-root-token-id=canary"), "go with -dev"),
         (("-config=/nonexistent",), "/nonexistent"),
         (("-dev", "-dev-listen-address=nowhere"), "host:port"),
+        (("-dev", "-log-file=/nonexistent/log"), "cannot write to the log file /nonexistent/log"),
         (("-dev", "-dev-listen-address=127.0.0.1:0", "-dev-root-token-id=hvs.x"), "custom token"),
     ],
 )
@@ -120,6 +121,15 @@ def test_a_stopped_server_has_exited_well(tmp_path: Path) -> None:
     with ServerProcess.configured(tmp_path) as running:
         stop(running.process)
         assert running.process.returncode == 0
+
+
+def test_the_log_file_has_what_standard_error_has(tmp_path: Path) -> None:
+    messages = tmp_path / "messages"
+    with ServerProcess.configured(tmp_path, more=f'log_file = "{messages}"') as running:
+        stop(running.process)
+    said = messages.read_text()
+    assert "SIGTERM: stopping" in said
+    assert said == (tmp_path / "server.err").read_text()
 
 
 def test_starting_a_command_loads_no_more_than_it_needs() -> None:

@@ -23,6 +23,8 @@ NAMES: Final = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO"
 def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0) -> None:
     """Call stop and reload, on the running loop, when a signal asks for it; say every signal.
 
+    A reload opens the log file anew first.
+
     From a stop on the process has `within` seconds, 0 for any number: then the system ends it,
     whatever hangs, by SIGALRM. A second SIGINT or SIGTERM ends it at once.
     """
@@ -41,6 +43,7 @@ def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0)
         stop()
 
     def reloading(name: str) -> None:
+        log.reopen()
         log.say(f"{name}: reloading")
         reload()
 

@@ -23,7 +23,7 @@ from ironkeep.agent.posture import report_text
 from ironkeep.agent.proxy import STATUS
 from ironkeep.agent.tpm_key import RESOURCE_MANAGER
 from ironkeep.agent.vault import Vault
-from ironkeep.cli import render, tokenfile
+from ironkeep.cli import log_file, render, tokenfile
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.connection import DEFAULT_ADDRESS, current_token
 from ironkeep.cli.exits import OK
@@ -63,6 +63,7 @@ def run_enrol(context: Context) -> int:
 def run_agent(context: Context) -> int:
     """Serve until told to stop."""
     args = context.args
+    log_file.begin(args)
     folder = _folder(args)
     enrolment = Enrolment.load(folder)
     key = enrolment.device_key(folder)
@@ -174,6 +175,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--listen", metavar="127.0.0.1:PORT", help="also here, for clients without unix sockets")
     add("--open", action="store_true", help="open the browser when a touch is asked for")
+    log_file.add_argument(parser)
 
 
 AGENT: Final = Group("Enrol this device, and run its agent.", {

@@ -9,7 +9,7 @@ from ironkeep.adapters import log
 from ironkeep.adapters.memory_guard import forbid_dumps
 from ironkeep.adapters.system import forget_steering
 from ironkeep.app import Server
-from ironkeep.cli import dev
+from ironkeep.cli import dev, log_file
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK, UNAVAILABLE
 from ironkeep.cli.failures import naming_places
@@ -34,6 +34,7 @@ def _server(context: Context) -> int:
     if not args.config:
         raise InvalidRequest("give -config=FILE, or -dev to try things out")
     config = load(Path(args.config))
+    log_file.begin(args, config.log_file)
     with naming_places():
         server = Server(config)
     server.unseal_with_file()
@@ -57,6 +58,7 @@ def _ended(server: Server) -> int:
 
 
 def _develop(args: argparse.Namespace, terminal: Terminal) -> int:
+    log_file.begin(args)
     address = args.dev_listen_address or environment("VAULT_DEV_LISTEN_ADDRESS")
     config = dev.config_for(address or dev.DEFAULT_ADDRESS)
     if not _is_local(config.listeners[0].host):
@@ -108,6 +110,7 @@ def _is_local(host: str) -> bool:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", metavar="FILE", help="configuration, HCL or JSON with Vault's keys")
+    log_file.add_argument(parser)
     add("--dev", action="store_true", help="a server to try things out: keeps nothing, no TLS")
     add("--dev-root-token-id", metavar="TOKEN", help="the root token [VAULT_DEV_ROOT_TOKEN_ID]")
     add(

@@ -16,6 +16,7 @@ from ironkeep.api.mirror import Mirror
 from ironkeep.api.witness import WitnessApp
 from ironkeep.api.witness_server import serve
 from ironkeep.api.witness_state import Witness
+from ironkeep.cli import log_file
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import naming_places
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--mirror", metavar="DIR", help="keep the logs' entries here, and cosign what is kept")
     add("--tls-cert", metavar="FILE", help="PEM; needed unless the address is loopback")
     add("--tls-key", metavar="FILE", help="its key")
+    log_file.add_argument(parser)
 
 
 def run(context: Context) -> int:
@@ -69,6 +71,7 @@ def run(context: Context) -> int:
 
 
 def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigner) -> int:
+    log_file.begin(args)
     forget_steering()
     listener = _listener(args)
     keys = _log_keys(args)

@@ -56,11 +56,14 @@ class AgentProcess:
 
 
 @contextmanager
-def running(folder: Path, environment: Mapping[str, str]) -> Iterator[AgentProcess]:
-    """Run the agent whose state is in folder, at its socket and at a free loopback port."""
+def running(folder: Path, environment: Mapping[str, str], *more: str) -> Iterator[AgentProcess]:
+    """Run the agent whose state is in folder, at its socket and at a free loopback port.
+
+    `more` are further words of its command line.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "ironkeep", "agent", "run", f"-dir={folder}",
-         "-listen=127.0.0.1:0"],
+         "-listen=127.0.0.1:0", *more],
         env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
