@@ -146,7 +146,8 @@ def test_tokens_are_bound_to_the_addresses_of_their_secret_id(vault: Vault) -> N
     [
         {"num_uses": 2}, {"num_uses": 0}, {"num_uses": -1}, {"ttl": "11m"}, {"ttl": 0},
         {"metadata": "no json"}, {"metadata": "[]"}, {"metadata": '{"a": 1}'},
-        {"metadata": "[" * 5000}, {"metadata": json.dumps({"k" * 200: "v"})},
+        {"metadata": "[" * 5000}, {"metadata": r'{"a": "\ud800"}'}, {"metadata": r'{"\ud800": ""}'},
+        {"metadata": json.dumps({"k" * 200: "v"})},
     ],
 )  # fmt: skip
 def test_a_secret_id_is_no_wider_than_its_role(vault: Vault, data: dict[str, Any]) -> None:

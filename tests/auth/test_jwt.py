@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from ironkeep.app import PLUGINS
@@ -517,3 +517,19 @@ def test_no_other_kind_of_key_is_taken_as_pem(vault: Vault) -> None:
         vault.write(CONFIG, {"jwt_validation_pubkeys": [pem]})
         # A key that only agrees on secrets signs nothing.
         assert login(vault, signed(vault, ED, "Ed25519")).error is InvalidCredentials
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
+@pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["long", "long before"])
+def test_a_time_past_every_clock(vault: Vault, claim: str, value: int) -> None:
+    assert f"claim {claim} is no time" in why(vault, signed(vault, **{claim: value}))
+
+
+def test_half_of_a_surrogate_pair_is_no_text(vault: Vault) -> None:
+    def spelt(**changed: Any) -> str:
+        payload = json.dumps(claims(vault, **changed)).encode()
+        return jws.serialize_compact({"alg": "RS256"}, payload, RSA, algorithms=["RS256"])
+
+    assert "claim ref" in why(vault, spelt(ref="\ud800"))
+    # What is not mapped is told to the journal alone, which leaves it out.
+    assert login(vault, spelt(sub="\ud800")).error is None

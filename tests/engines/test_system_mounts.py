@@ -220,6 +220,38 @@ def test_tunes_that_mean_nothing_are_refused(vault: Vault, path: str, data: dict
     assert vault.read(path).data == before
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "config"),
+    [
+        ("sys/auth/other", "userpass", {"token_type": "nonsense"}),
+        ("sys/auth/other", "userpass", {"token_type": {"a": 1}}),
+        ("sys/auth/other", "userpass", {"token_type": ["batch"]}),
+        ("sys/auth/other", "userpass", {"user_lockout_config": [1]}),
+        ("sys/mounts/other", "kv", {"token_type": "batch"}),
+        ("sys/mounts/other", "kv", {"listing_visibility": "all"}),
+        ("sys/mounts/other", "kv", {"listing_visibility": {"a": 1}}),
+        ("sys/mounts/other", "kv", {"passthrough_request_headers": {"a": 1}}),
+    ],
+)
+def test_a_mount_begins_with_no_setting_that_a_tune_refuses(
+    vault: Vault, path: str, kind: str, config: dict[str, Any]
+) -> None:
+    assert vault.write(path, {"type": kind, "config": config}).error is InvalidRequest
+    assert vault.read(path).error is InvalidRequest
+
+
+def test_a_mount_begins_with_the_settings_that_it_is_given(vault: Vault) -> None:
+    config = {
+        "default_lease_ttl": "1h", "max_lease_ttl": 7_200, "listing_visibility": "unauth",
+        "audit_non_hmac_request_keys": "a,b", "force_no_cache": True,
+    }  # fmt: skip
+    assert vault.write("sys/mounts/other", {"type": "kv", "config": config}).error is None
+    kept = vault.read("sys/mounts/other").data["config"]
+    assert (kept["default_lease_ttl"], kept["max_lease_ttl"]) == (3_600, 7_200)
+    assert kept["audit_non_hmac_request_keys"] == ["a", "b"]
+    assert kept["listing_visibility"] == "unauth"
+
+
 def test_a_key_value_mount_is_upgraded_by_tuning(vault: Vault) -> None:
     vault.write("sys/mounts/kv", {"type": "kv"})
     vault.write("sys/mounts/kv/tune", {"options": {"version": "2"}})

@@ -6,6 +6,7 @@ else exists.
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -50,6 +51,8 @@ PEER: Final = "ironkeep.peer"
 _UI: Final = b"/ui/"
 _HEALTH: Final = "sys/health"
 _OK: Final = 200
+_STATUS: Final = re.compile(r"[2-5][0-9]{2}")
+"""A status that a caller of sys/health may ask for."""
 
 
 class App:
@@ -175,7 +178,7 @@ def _health(rendered: Rendered, query: bytes) -> Rendered:
     else:
         name, status = "activecode", 200
     given = wanted.get(name, [""])[0]
-    if given.isascii() and given.isdigit() and 200 <= int(given) <= 599:  # noqa: PLR2004 - final
+    if _STATUS.fullmatch(given):
         status = int(given)
     return Rendered(status, rendered.headers, rendered.body)
 

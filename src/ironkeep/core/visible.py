@@ -19,6 +19,12 @@ _DRAWN_AS_NOTHING: Final = (
 """Default-ignorable characters that Python calls printable, and the empty braille pattern."""
 
 _NOTHING: Final = re.compile(f"[{_DRAWN_AS_NOTHING}]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def is_text(text: str) -> bool:
+    """Return whether text can be written: JSON can spell half of a surrogate pair, which cannot."""
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def is_drawn(char: str) -> bool:

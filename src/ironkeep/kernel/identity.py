@@ -19,6 +19,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionD
 from ironkeep.core.ids import EntityId, MountAccessor, base62, uuid
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.template import Subject, TemplateContext
+from ironkeep.core.visible import is_text
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
 from ironkeep.kernel.places import IDENTITY, StoreOf, segment, unsegment
@@ -269,10 +270,12 @@ class Identity:
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise InvalidRequest when metadata is past Vault's limits."""
+    """Raise InvalidRequest when metadata is past Vault's limits, or is no text."""
     if len(metadata) > MAX_METADATA:
         raise InvalidRequest(f"metadata holds at most {MAX_METADATA} pairs")
     for key, value in metadata.items():
+        if not (is_text(key) and is_text(value)):
+            raise InvalidRequest("metadata holds half of a surrogate pair, which is no text")
         if not key or len(key) > MAX_METADATA_KEY or len(value) > MAX_METADATA_VALUE:
             raise InvalidRequest(
                 f"a metadata key has 1 to {MAX_METADATA_KEY} characters, "

@@ -4,18 +4,21 @@ Spec: RFC 7519, section 4.1, and Vault's auth/jwt for bound claims. Stricter tha
 `aud` must be there, and a token may not be made for more than a day.
 """
 
-import math
+import sys
 from typing import Any, Final
 
 from ironkeep.auth.jwt.role import Role
 from ironkeep.core.errors import InvalidCredentials
 from ironkeep.core.glob import matches
+from ironkeep.core.visible import is_text
 from ironkeep.kernel.lifetimes import SECOND_NS
 
 MAX_LIFE_SECONDS: Final = 24 * 3600
 """A token that is good for longer is a password; and its `jti` would have to be remembered."""
 MAX_VALUE: Final = 512
 """Characters of a claim that becomes a name or metadata."""
+MAX_TIME: Final = sys.float_info.max
+"""POSIX seconds: what is beyond it is infinite, or a whole number that no float can hold."""
 
 
 def check(claims: dict[str, Any], role: Role, issuer: str, now_ns: int) -> None:
@@ -61,7 +64,9 @@ def _check_times(claims: dict[str, Any], role: Role, now: int) -> None:
 
 def _second(claims: dict[str, Any], name: str, absent: int) -> int:
     value = claims.get(name, absent)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # Compared and not converted, as a whole number may be too long to be. NaN is not within.
+    if not is_number or not -MAX_TIME <= value <= MAX_TIME:
         raise InvalidCredentials(f"claim {name} is no time")
     return int(value)
 
@@ -89,7 +94,9 @@ def text_of(value: Any) -> str | None:
     """Return a claim's value as a role spells it, or None for what has no spelling."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, str | int) else None
+    if isinstance(value, str):
+        return value if is_text(value) else None
+    return str(value) if isinstance(value, int) else None
 
 
 def user_of(claims: dict[str, Any], role: Role) -> str:

@@ -6,6 +6,7 @@ v2_metadata.py.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -25,6 +26,7 @@ WRONG_PATH: Final = (
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "
     "endpoints to use. If using the Vault CLI, use 'vault kv get' for this operation."
 )
+_NUMBER: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_VERSIONS_A_CALL: Final = 1_000
 
 
@@ -143,7 +145,7 @@ def _check_and_set(
         if required:
             raise Conflict("check-and-set parameter required for this call")
         return
-    if isinstance(cas, str) and cas.isascii() and cas.isdigit():
+    if isinstance(cas, str) and _NUMBER.fullmatch(cas):
         cas = int(cas)
     if not isinstance(cas, int) or isinstance(cas, bool):
         raise InvalidRequest("error parsing check-and-set parameter")

@@ -19,6 +19,7 @@ from ironkeep.kernel.fields import (
     KvPairs,
     LeaseLength,
     duration,
+    parse,
 )
 from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
 from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
@@ -167,11 +168,13 @@ class Side:
             raise InvalidRequest("external_entropy_access and plugin_version are not supported")
         if not self._prefix and _slash(given.path).startswith(AUTH):
             raise InvalidRequest(f"secrets engines are not mounted below {AUTH}")
+        path = self._path(given.path)
         mount = new_mount(
-            self._path(given.path), kind, house.entropy,
+            path, kind, house.entropy,
             description=given.description,
             options=_options(kind, {**options, **(given.options or {})}),
-            config=_config(given.config or {}), local=given.local, seal_wrap=given.seal_wrap,
+            config=_first_config(path, kind, given.config or {}),
+            local=given.local, seal_wrap=given.seal_wrap,
         )  # fmt: skip
         house.mounts.add(call.tx, house.store(call.tx, MOUNTS), mount, call.now_ns)
         if SEGMENT in mount.options:
@@ -222,7 +225,7 @@ class Side:
         mount = self.find(call, given.path)
         changes = {name: getattr(given, name) for name in _TUNABLE}
         given_only = {name: value for name, value in changes.items() if value is not None}
-        config = _config({**mount.config, **_tuned(mount, given_only)})
+        config = _config({**mount.config, **_tuned(mount.path, mount.type, given_only)})
         description = mount.description if given.description is None else given.description
         if len(description) > MAX_DESCRIPTION:
             raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
@@ -248,6 +251,14 @@ class Side:
         return answer
 
 
+def _first_config(path: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a new mount, read and judged as those of a tune are."""
+    said = parse(Tune, {**given, "path": path})
+    settings = {name: getattr(said, name) for name in _TUNABLE}
+    named = {name: value for name, value in settings.items() if value is not None}
+    return _config(_tuned(path, kind, named))
+
+
 def _config(given: dict[str, Any]) -> dict[str, Any]:
     """Return a mount's settings, lengths as seconds; unknown names are left out as Vault does."""
     config: dict[str, Any] = {}
@@ -268,7 +279,7 @@ def _length(value: Any) -> int:
     return 0 if value == _OF_SYSTEM else duration(value)
 
 
-def _tuned(mount: Mount, given: dict[str, Any]) -> dict[str, Any]:
+def _tuned(path: str, type_: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that a tune changes; an empty length leaves the mount's as it is.
 
     Vault's command sends both lengths with every tune, empty when nobody named them. Raise
@@ -278,9 +289,9 @@ def _tuned(mount: Mount, given: dict[str, Any]) -> dict[str, Any]:
         raise InvalidRequest("invalid value for 'listing_visibility': it is hidden or unauth")
     kind = given.get("token_type")
     if kind is not None:
-        if not mount.path.startswith(AUTH):
+        if not path.startswith(AUTH):
             raise InvalidRequest("'token_type' can only be modified on auth mounts")
-        if mount.type == "token":
+        if type_ == "token":
             raise InvalidRequest("'token_type' cannot be set for 'token' auth mounts")
         if kind not in _TOKEN_TYPES:
             raise InvalidRequest(f"invalid value for 'token_type': {kind[:32]!r}")
