@@ -7,7 +7,7 @@ import pytest
 
 from ironkeep.auth.passkey.recovery import KNOWN_NS
 from ironkeep.core import webauthn
-from ironkeep.core.errors import InvalidCredentials, PermissionDenied, StepUpNeeded
+from ironkeep.core.errors import InvalidCredentials, NotFound, PermissionDenied, StepUpNeeded
 from ironkeep.core.event import Entry
 from ironkeep.core.step_up import KEY
 from ironkeep.testing.approval_estate import approve, told, unwrap
@@ -78,6 +78,20 @@ def test_removing_another_persons_takes_a_second_person(v: PasskeyVault) -> None
     path = f"{MOUNT}/users/ada/authenticators/{name_of(ada.keys[0])}"
     assert told(v.vault.delete(path, token=desk)).accessor
     assert v.login(ada).error is None
+
+
+def test_removing_a_person_who_has_authenticators_takes_a_second_person(v: PasskeyVault) -> None:
+    v.person("ada", token_policies=["peer"])
+    admin, path = v.token(v.person("eve", token_policies=["peer"])), f"{MOUNT}/users/ada"
+    assert told(v.vault.delete(path, token=admin)).accessor
+    assert v.vault.read(path).data["authenticators"] == 2
+    # Nobody is rid of a touch by removing the person who gives it: not with a stolen token either.
+    assert told(v.vault.delete(f"{MOUNT}/users/eve", token=admin)).accessor
+    assert v.vault.read(f"{MOUNT}/users/eve").data["authenticators"] == 2
+    v.invite("new")
+    assert v.vault.delete(f"{MOUNT}/users/new", token=admin).body is None
+    assert v.vault.delete(path).body is None, "a root token sets the house up"
+    assert v.vault.read(path).error is NotFound
 
 
 def test_settings_change_by_two_and_a_privileged_person_stays_one(v: PasskeyVault) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import Conflict, NotFound, PermissionDenied
+from ironkeep.core.errors import Conflict, NotFound, PermissionDenied, StepUpNeeded
 from ironkeep.testing.approval_estate import (
     Estate,
     alerts,
@@ -158,6 +158,35 @@ def test_a_guarded_rule_goes_by_a_touch_of_who_has_an_authenticator() -> None:
     assert reply.error is not None
     assert "one touch" in str(reply.body)
     assert p.vault.read("sys/classes/secret/data/x").error is None
+
+
+@pytest.mark.parametrize("way", ["child", "orphan", "alias", "child of an alias", "user", "batch"])
+def test_a_guarded_rule_is_not_weakened_through_a_token_that_asks_for_no_touch(way: str) -> None:
+    """Ann's token was stolen: no token and no login that it makes gets round her touch."""
+    p = PasskeyVault()
+    every = 'path "*" { capabilities = ["create", "read", "update", "delete", "sudo"] }'
+    p.write("sys/policies/acl/every", token="root", policy=every)
+    p.write("sys/auth/userpass", token="root", type="userpass")
+    p.write("sys/classes/secret/data/x", token="root", **{"class": "guarded"})
+    stolen = p.token(p.person("ann", token_policies=["every"]))
+    role = {"allowed_entity_aliases": "*", "orphan": True}
+    p.write("auth/token/roles/bot", token=stolen, **role)
+    path, data = {
+        "child": ("auth/token/create", {}),
+        "orphan": ("auth/token/create-orphan", {}),
+        "batch": ("auth/token/create-orphan", {"type": "batch"}),
+        "user": ("auth/userpass/login/sock", {"password": "p"}),
+    }.get(way, ("auth/token/create/bot", {"entity_alias": "bot"}))
+    user = {"password": "p", "token_policies": "every"}
+    p.write("auth/userpass/users/sock", token=stolen, **user)
+    token = p.write(path, token=stolen, **data).auth["client_token"]
+    if way == "child of an alias":
+        token = p.write("auth/token/create", token=token).auth["client_token"]
+    for sent in ({"class": "open"}, None):
+        at = "sys/classes/secret/data/x"
+        reply = p.write(at, token=token, **sent) if sent else p.vault.delete(at, token=token)
+        assert reply.error in {PermissionDenied, StepUpNeeded}
+    assert p.vault.read("sys/classes/secret/data/x").data["class"] == "guarded"
 
 
 def test_a_static_role_of_guarded_passwords_goes_by_two() -> None:

@@ -4,6 +4,8 @@ The change waits as a read of a two-person secret does (kernel/approvals.py): an
 approves exactly this request, then the one who asked opens it.
 """
 
+from ironkeep.core.errors import PermissionDenied
+from ironkeep.core.event import Value
 from ironkeep.core.secret_class import Demand, SecretClass
 from ironkeep.kernel.fresh_touch import take_fresh_touch
 from ironkeep.kernel.plugin import Call, Response
@@ -24,10 +26,28 @@ def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
             call, before.guard.text, before.approvals, groups
         )
         return Response() if waiting is None else waiting
-    if before.guard is SecretClass.GUARDED and call.actor().record.entity:
-        what = f"{call.request.path} weaker"
-        return Response(audited=dict(take_fresh_touch(call, call.op, what, "making this weaker")))
+    if before.guard is SecretClass.GUARDED:
+        return Response(audited=_touched(call))
     return Response()
+
+
+def _touched(call: Call) -> dict[str, Value]:
+    """Use up the touch of who makes a guarded rule weaker, and return its evidence.
+
+    A token that somebody with an authenticator has made, or that a login gave which they set up, is
+    in their hands and names another person or nobody: it asks for no touch, and so is refused.
+    """
+    session, bound = call.actor(), call.house.authenticators
+    others = session.people - {session.record.entity}
+    if not bound.of(call.account, session.record.entity) and any(
+        bound.of(call.account, each) for each in others
+    ):
+        raise PermissionDenied(
+            "making this weaker takes a touch, and somebody with an authenticator stands behind "
+            "this token: use the token of a person who gives the touch"
+        )
+    what = f"{call.request.path} weaker"
+    return {**take_fresh_touch(call, call.op, what, "making this weaker")}
 
 
 def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Response:

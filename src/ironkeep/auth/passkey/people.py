@@ -132,17 +132,25 @@ def read_user(call: Call) -> Response:
 
 
 def delete_user(call: Call) -> Response:
-    """Remove a person's way in; entity, history and authenticators stay on record."""
+    """Remove a person's way in; entity, history and authenticators stay on record.
+
+    Another person approves while there are authenticators, as of each of them: who has none is
+    asked for no touch, so whoever removes them alone, with a token of that person, is rid of it.
+    """
     name = name_of(call)
     user = find(call, name)
     if user is None:
         return Response()
+    bound = call.house.authenticators.of(call.tx, user.entity)
+    waiting = require_another_than_root(call) if bound else Response()
+    if waits(waiting):
+        return waiting
     _end_ticket(call, user)
-    for each in call.house.authenticators.of(call.tx, user.entity):
+    for each in bound:
         call.house.authenticators.remove(call.tx, each, "the person was removed", call.now_ns)
     call.store.delete(_path(name))
     call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
-    return Response()
+    return waiting
 
 
 def list_users(call: Call) -> Response:
