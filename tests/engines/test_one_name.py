@@ -301,9 +301,11 @@ def test_rules_of_older_versions_in_another_spelling_hold() -> None:
         assert "approval" in str(taken(vault, rea, path).body["warnings"])
 
 
+MOUNTED: Final = {kind: f"auth/{kind}/" for kind in AUTH_TYPES} | {"system": "sys/"}
 OLD = [
-    (route.op, route.pattern, route.same_as)
+    (route.op, f"{MOUNTED[kind]}{route.pattern}", f"{MOUNTED[kind]}{route.same_as}")
     for kind, plugin in PLUGINS.items()
+    if kind in MOUNTED
     for route in plugin.routes(Mount("", kind, MountUuid(""), MountAccessor("")))
     if route.same_as
 ]
@@ -311,21 +313,52 @@ OLD = [
 
 def test_old_names_of_endpoints_are_known() -> None:
     assert len(OLD) >= 14
-    assert {("policy/{name...}", "policies/acl/{name...}"), ("revoke", "leases/revoke")} <= {
-        (one, other) for _, one, other in OLD
-    }
+    assert {
+        ("sys/policy/{name...}", "sys/policies/acl/{name...}"), ("sys/revoke", "sys/leases/revoke"),
+        (
+            "auth/approle/role/{role_name}/bound-cidr-list",
+            "auth/approle/role/{role_name}/secret-id-bound-cidrs",
+        ),
+    } <= {(one, other) for _, one, other in OLD}  # fmt: skip
 
 
 @pytest.mark.parametrize(("op", "one", "other"), OLD)
 def test_a_deny_on_one_name_of_an_endpoint_denies_the_other(
     shared: Vault, op: Operation, one: str, other: str
 ) -> None:
-    at, denied = (f"sys/{NAME.sub('kim', pattern)}" for pattern in (one, other))
+    at, denied = (NAME.sub("kim", pattern) for pattern in (one, other))
     wide = f'path "*" {{ capabilities = {WIDE} }}\n'
     token = token_of(shared, wide + f'path "{denied}" {{ policy = "deny" }}')
     assert shared.request(op, at, {}, token=token).error is PermissionDenied
-    narrow = wide + f'path "{other.split("/", maxsplit=1)[0]}/*" {{ capabilities = ["list"] }}'
+    narrow = wide + f'path "{denied}" {{ capabilities = ["list"] }}'
     assert shared.request(op, at, {}, token=token_of(shared, narrow)).error is not PermissionDenied
+
+
+@pytest.mark.parametrize(("op", "one", "other"), OLD)
+@pytest.mark.parametrize(
+    "rule", ['denied_parameters = { "odd" = [] }', 'min_wrapping_ttl = "1m"'], ids=["field", "wrap"]
+)
+def test_what_a_rule_asks_at_one_name_of_an_endpoint_it_asks_at_the_other(
+    shared: Vault, op: Operation, one: str, other: str, rule: str
+) -> None:
+    at, ruled = (NAME.sub("kim", pattern) for pattern in (one, other))
+    text = f'path "*" {{ capabilities = {WIDE} }}\n'
+    text += f'path "{ruled}" {{\n capabilities = {WIDE}\n {rule}\n}}'
+    token = token_of(shared, text)
+    for data, wrap in (({}, 60), ({"odd": "1"}, None), ({}, 60)):
+        refused = shared.request(op, at, data, token=token, wrap=wrap).error is PermissionDenied
+        assert refused is (wrap is None)
+
+
+def test_a_prefix_in_capitals_covers_every_name_that_begins_so(shared: Vault) -> None:
+    """A sigma that ends a word is another small letter, and the end of a prefix is no word's."""
+    path = "auth/userpass/users/\u0391\u03a3\u0392"
+    assert shared.write(path, {"password": "a long password"}).error is None
+    text = f'path "*" {{ capabilities = {WIDE} }}\n'
+    text += 'path "auth/userpass/users/\u0391\u03a3*" { policy = "deny" }'
+    token = token_of(shared, text)
+    for asked in (path, path.lower(), "auth/userpass/users/\u0391\u03a3"):
+        assert shared.read(asked, token=token).error is PermissionDenied
 
 
 @pytest.mark.parametrize("name", ["", " ", "/", " / "])

@@ -27,10 +27,19 @@ class Form(StrEnum):
     """A whole number in decimal."""
 
 
+def folded(text: str) -> str:
+    """Return text in small letters, each letter by itself.
+
+    `str.lower` writes a capital sigma otherwise at the end of a word, and the end of a rule is not
+    that of the names which it is a prefix of.
+    """
+    return text.lower() if text.isascii() else "".join(map(str.lower, text))
+
+
 def formed(form: Form, text: str) -> str:
     """Return the one form of a captured name."""
     if form is Form.FOLDED:
-        return text.lower()
+        return folded(text)
     if form is Form.FOLDER:
         return tidied(text)
     return str(int(text)) if _NUMBER.fullmatch(text) else text
@@ -84,7 +93,7 @@ def _moved(positions: Iterable[tuple[int, Form]], count: int) -> tuple[tuple[int
 
 
 def _folded(parts: list[str]) -> list[str]:
-    return [part.lower() for part in parts]
+    return [folded(part) for part in parts]
 
 
 def _folder(parts: list[str], is_prefix: bool) -> list[str]:

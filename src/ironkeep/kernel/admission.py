@@ -1,5 +1,7 @@
 """What the pipeline asks of policy, and of the names in a path, before a handler runs."""
 
+from dataclasses import replace
+
 from ironkeep.core.acl import Acl, Decision
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.naming import EMPTY_SEGMENT
@@ -28,7 +30,11 @@ def sees(acl: Acl, path: str) -> bool:
 
 
 def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
-    """Return what policy says of a path in its one form, whichever way its rules are written."""
+    """Return what policy says of a path in its one form, whichever way its rules are written.
+
+    What is denied by another path to the same thing, or is refused there for its fields or its
+    wrapping, is so here.
+    """
     acl = session.acl if plan.spelling is None else session.acl.spelled(plan.spelling)
     data, wrap = request.data, request.wrap_ttl_seconds
     decision = acl.decide(plan.path, op, data, wrap, plan.readers)
@@ -36,7 +42,11 @@ def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decisi
         return decision
     there = acl.decide(plan.same, op, data, wrap, plan.readers)
     denied = there.rule is not None and acl.capabilities(plan.same) == [Capability.DENY]
-    return there if denied else decision
+    if denied or (there.depends_on_data and not there.allowed):
+        return there
+    # What is asked of the fields there is asked again of each request.
+    depends = decision.depends_on_data or there.depends_on_data
+    return replace(decision, depends_on_data=depends)
 
 
 def operation_of(route: Route, call: Call) -> Operation:

@@ -16,6 +16,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.ports import Row
 from ironkeep.core.secret_class import BY_TEXT, Demand, SecretClass
+from ironkeep.core.spelling import folded
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
 from ironkeep.kernel.places import CLASSES, StoreOf
@@ -189,7 +190,7 @@ def _all_of(rules: Iterable[Rule]) -> Demand:
     for rule in rules:
         guard = max(guard, BY_TEXT[rule.guard])
         approvals = max(approvals, rule.approvals)
-        groups.add(rule.group.lower())  # rows of before have it as it was typed
+        groups.add(folded(rule.group))  # rows of before have it as it was typed
     return Demand(guard, approvals, frozenset(groups - {""}))
 
 

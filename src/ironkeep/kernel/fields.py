@@ -20,7 +20,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.naming import names_nothing
 from ironkeep.core.parameters import Reader, Readers
 from ironkeep.core.secret import Secret
-from ironkeep.core.spelling import tidied
+from ironkeep.core.spelling import folded, tidied
 from ironkeep.kernel.cidr import parse_cidrs
 
 T = TypeVar("T")
@@ -156,7 +156,7 @@ def _comma_list(value: object) -> tuple[str, ...]:
 
 
 def _policy_names(value: object) -> tuple[str, ...]:
-    names = (name.strip().lower() for name in _comma_list(value))
+    names = (folded(name.strip()) for name in _comma_list(value))
     return tuple(name for name in names if name)
 
 
@@ -173,7 +173,7 @@ def _engine(value: object) -> str:
 
 
 def _folded(value: object) -> str:
-    return _text(value).lower()
+    return folded(_text(value))
 
 
 def _folder(value: object) -> str:

@@ -18,6 +18,7 @@ from ironkeep.core.builtin import ROOT_POLICY_NAME
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId, MountAccessor, base62, uuid
 from ironkeep.core.ports import Entropy, Row
+from ironkeep.core.spelling import folded
 from ironkeep.core.template import Subject, TemplateContext
 from ironkeep.core.visible import is_text
 from ironkeep.kernel.barrier import Store
@@ -167,7 +168,7 @@ class Identity:
         if before is None:
             raise NotFound("no entity of that id")
         store = self._stores(tx, IDENTITY)
-        if entity.name.lower() != before.name.lower():
+        if folded(entity.name) != folded(before.name):
             if store.row(_by_name(entity.name)) is not None:
                 raise Conflict("an entity of that name exists already")
             store.delete(_by_name(before.name))
@@ -303,7 +304,7 @@ def _by_id(entity: EntityId) -> str:
 
 
 def _by_name(name: str) -> str:
-    return f"name/{segment(name.lower())}"
+    return f"name/{segment(folded(name))}"
 
 
 def _by_alias(mount: MountAccessor, name: str) -> str:

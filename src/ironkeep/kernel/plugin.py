@@ -205,9 +205,9 @@ class Route:
     the ends do not. That holds for every route of the table with the same beginning, and a handler
     sees the one form alone: see core/spelling.py. A captured name that is an int in `input` has one
     form too. `same_as` is the pattern of another route of the table, with the same names, that does
-    the same: what is denied there is denied here. `makes` says that what the path names may be made
-    by this: see core/naming.py. `ends` says that it ends or destroys what the path names, as every
-    DELETE does: an empty name is refused.
+    the same: what is denied there, or refused for its fields, is so here. `makes` says that what
+    the path names may be made by this: see core/naming.py. `ends` says that it ends or destroys
+    what the path names, as every DELETE does: an empty name is refused.
     """
 
     op: Operation

@@ -24,6 +24,7 @@ from ironkeep.core.builtin import (
 from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
 from ironkeep.core.policy import ROOT_POLICY, Policy, parse_policy
 from ironkeep.core.ports import Row
+from ironkeep.core.spelling import folded
 from ironkeep.core.template import TemplateContext
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
@@ -73,14 +74,14 @@ class Policies:
 
     def text(self, tx: Tx, name: str) -> str | None:
         """Return the text of a policy as it was written, "" for root, or None."""
-        name = name.lower()
+        name = folded(name)
         if name == ROOT_POLICY_NAME:
             return ""
         return self._read(self._stores(tx, POLICIES), name)
 
     def text_at(self, tx: Tx, name: str, time_ns: int) -> str | None:
         """Return the text that a policy had at time_ns, or None when it had none."""
-        name = name.lower()
+        name = folded(name)
         if name in IMMUTABLE_POLICY_NAMES:
             return self.text(tx, name)
         value = self._history.at(tx, KIND, name, time_ns)
@@ -105,7 +106,7 @@ class Policies:
 
     def delete(self, tx: Tx, name: str, now_ns: int) -> None:
         """Remove a policy; absent is fine. Tokens keep its name and lose its rights."""
-        name = name.lower()
+        name = folded(name)
         if name in IMMUTABLE_POLICY_NAMES or name == DEFAULT_POLICY_NAME:
             raise InvalidRequest(f"cannot delete {name!r} policy")
         store = self._stores(tx, POLICIES)
@@ -187,7 +188,7 @@ def _same(known: Rows, rows: Rows) -> bool:
 
 def normalise_name(name: str) -> str:
     """Return name trimmed and in lower case; raise InvalidRequest when it is not fit for one."""
-    name = name.strip().lower()
+    name = folded(name.strip())
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a policy's name has 1 to {MAX_NAME} printable characters")
     if any(part in {"", ".", ".."} for part in name.split("/")):
@@ -200,7 +201,7 @@ def normalise_names(names: Iterable[str], *, add_default: bool) -> tuple[str, ..
 
     Source: Vault, policyutil.SanitizePolicies.
     """
-    wanted = {name.strip().lower() for name in names} - {""}
+    wanted = {folded(name.strip()) for name in names} - {""}
     if ROOT_POLICY_NAME in wanted:
         return (ROOT_POLICY_NAME,)
     if add_default:

@@ -29,6 +29,11 @@ SETTINGS: Final = (
     ("token-ttl", "token_ttl", "token_ttl"),
 )
 """Path below the role, field of the role, and the name that it has in answers."""
+_TWICE: Final = {
+    "bound-cidr-list": "secret-id-bound-cidrs",
+    "secret-id-bound-cidrs": "bound-cidr-list",
+}
+"""Paths that speak of one field."""
 
 
 def _reader(setting: str, shown: str) -> Callable[[Call], Response]:
@@ -70,6 +75,7 @@ def _default(kind: type[msgspec.Struct], setting: str) -> Any:
 def _routes_of(below: str, setting: str, shown: str) -> tuple[Route, ...]:
     pattern = f"role/{{role_name}}/{below}"
     text = shown.replace("_", " ")
+    same = f"role/{{role_name}}/{_TWICE[below]}" if below in _TWICE else ""
     assert any(each.name == setting and each.default is not MISSING for each in fields(RoleInput))
     return (
         Route(
@@ -77,6 +83,7 @@ def _routes_of(below: str, setting: str, shown: str) -> tuple[Route, ...]:
             pattern,
             _reader(setting, shown),
             folds="role_name",
+            same_as=same,
             help=f"Read: {text}.",
         ),
         Route(
@@ -86,10 +93,16 @@ def _routes_of(below: str, setting: str, shown: str) -> tuple[Route, ...]:
             input=RoleInput,
             audited=(setting,),
             folds="role_name",
+            same_as=same,
             help=f"Set: {text}.",
         ),
         Route(
-            Operation.DELETE, pattern, _resetter(setting), folds="role_name", help=f"Reset: {text}."
+            Operation.DELETE,
+            pattern,
+            _resetter(setting),
+            folds="role_name",
+            same_as=same,
+            help=f"Reset: {text}.",
         ),
     )
 

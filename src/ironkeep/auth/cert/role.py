@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ironkeep.auth.cert.chain import parse_authorities
 from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.spelling import folded
 from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.machine import check_machine
 from ironkeep.kernel.places import segment, unsegment
@@ -93,7 +94,7 @@ def clean_name(name: str) -> str:
     """Return the one spelling of a role's name."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
-    return name.lower()
+    return folded(name)
 
 
 def find_cert(call: Call, name: str) -> Cert | None:

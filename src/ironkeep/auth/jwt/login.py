@@ -17,6 +17,7 @@ from ironkeep.auth.jwt.keys import MAX_DOCUMENT, Key, UnknownKey, keys_of_jwks, 
 from ironkeep.auth.jwt.role import ROLE_KEY, Role, clean_name, find_role, name_of
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
 from ironkeep.core.secret import Secret
+from ironkeep.core.spelling import folded
 from ironkeep.kernel.cidr import inside, parse_cidrs
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.machine import bound, shortened
@@ -105,7 +106,7 @@ def _judge(
     The signature comes first: until it verifies, nothing that the token says is looked at.
     """
     said = verify(_token(given), keys, config.algorithms)
-    name = (given.role or config.default_role).lower()
+    name = folded(given.role or config.default_role)
     role = find_role(call, clean_name(name)) if name else None
     if role is None:
         raise InvalidCredentials("there is no such role")

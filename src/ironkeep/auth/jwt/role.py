@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.spelling import folded
 from ironkeep.kernel.fields import CommaList, Duration, KvPairs
 from ironkeep.kernel.identity import check_metadata
 from ironkeep.kernel.machine import OFFERED, check_bound_peer, check_machine
@@ -117,7 +118,7 @@ def clean_name(name: str) -> str:
     """Return the one spelling of a role's name."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
-    return name.lower()
+    return folded(name)
 
 
 def find_role(call: Call, name: str) -> Role | None:

@@ -21,6 +21,7 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
+from ironkeep.core.spelling import folded
 from ironkeep.kernel.authenticators import Authenticator
 from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.kernel.people import made_again, made_by
@@ -324,7 +325,7 @@ def name_of(call: Call) -> str:
 
 def check_name(text: str) -> str:
     """Return a name as it is kept; raise InvalidRequest."""
-    name = text.lower()
+    name = folded(text)
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a name has at most {MAX_NAME} printable characters")
     return name
