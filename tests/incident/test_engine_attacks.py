@@ -10,7 +10,7 @@ from ironkeep.core.errors import Conflict, InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.answer import Waiting
 from ironkeep.kernel.plugin import Mount
-from ironkeep.testing.incident_estate import Estate, opened
+from ironkeep.testing.incident_estate import PASSWORD, Estate, opened
 
 SUDO_FREE = {"trust", "documents"}
 """Routes that a plain policy may grant."""
@@ -51,6 +51,47 @@ def test_who_is_exposed_opens_no_case_and_writes_in_none(estate: Estate) -> None
     assert not [entry for _, entry in entries if ev.TAG in entry.audited]
     # Reading is not forbidden by this: policies decide on it.
     estate.get(f"incident/cases/{case}/exposure", estate.responder)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("way", ["child", "orphan", "alias", "user", "password"])
+def test_who_is_exposed_writes_in_no_case_through_another(
+    estate: Estate, way: str, when: str
+) -> None:
+    every = 'path "*" { capabilities = ["create", "read", "update", "sudo"] }'
+    estate.must("sys/policies/acl/every", {"policy": every})
+    estate.must("auth/userpass/users/engineer", {"token_policies": "every"})
+    estate.must("auth/userpass/users/colleague", {"token_policies": "every"})
+    exposed = estate.login("engineer")
+    token = other(estate, way, exposed) if when == "before" else ""
+    case = estate.open_case("person:engineer", start="5s")
+    token = token or other(estate, way, exposed)
+    for path, data in (
+        ("residue", {"words": "w"}),
+        ("check-root", {"item": ev.ROOT_ITEMS[0], "sound": True, "detail": "d"}),
+        ("explain", {"item": "entry:1", "reason": "r"}),
+    ):
+        at = f"incident/cases/{case}/{path}"
+        assert estate.request(Operation.UPDATE, at, data, token).error is PermissionDenied, path
+
+
+def other(estate: Estate, way: str, exposed: str) -> str:
+    """Return a token that is not of who is exposed, and that they made their way to."""
+    if way in {"user", "password"}:
+        name = "sock" if way == "user" else "colleague"
+        path = f"auth/userpass/users/{name}" + ("" if way == "user" else "/password")
+        policies = {"token_policies": "every"} if way == "user" else {}
+        estate.must(path, {"password": PASSWORD, **policies}, exposed)
+        return estate.login(name)
+    role = {"allowed_entity_aliases": "*", "orphan": True}
+    estate.must("auth/token/roles/bot", role, exposed)
+    path, data = {
+        "child": ("create", {}), "orphan": ("create-orphan", {}),
+        "alias": ("create/bot", {"entity_alias": "bot"}),
+    }[way]  # fmt: skip
+    reply = estate.request(Operation.UPDATE, f"auth/token/{path}", data, exposed)
+    made: str = reply.auth["client_token"]
+    return made
 
 
 def test_a_responder_lost_later_spoils_what_they_recorded(estate: Estate) -> None:

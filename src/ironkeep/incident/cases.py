@@ -193,7 +193,7 @@ def _as_if(
     def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
         if isinstance(file, Exception):
             raise file
-        desks.require_clean(file, actor_of(later))
+        desks.require_clean(file, later)
         return then(later, file)
 
     return Suspend(work, resume)

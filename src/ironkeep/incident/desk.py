@@ -4,7 +4,7 @@
     number                  -> the last number given
 
 Everything else about a case is in the journal. Who is exposed cannot write in a case's file: a
-record of theirs would not count, so none is taken.
+record of theirs would not count, so none is taken; nor is one of a token that they stand behind.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import Evidence
 from ironkeep.core.goformat import rfc3339
-from ironkeep.core.node import NodeId
+from ironkeep.core.node import NodeId, NodeKind, node
 from ironkeep.core.reach import FOREVER
 from ironkeep.core.verdict import Verdict, decide
 from ironkeep.incident.archive import Archive
@@ -133,16 +133,22 @@ def on_desk(
             raise result
         moved = desk.moved(later)
         if writes:
-            require_clean(moved.file, moved.by)
+            require_clean(moved.file, later)
         return then(moved)
 
     return Suspend(work, resume)
 
 
-def require_clean(file: CaseFile, by: Actor) -> None:
-    """Raise PermissionDenied when somebody is exposed in a case, and was not let in again."""
+def require_clean(file: CaseFile, call: Call) -> None:
+    """Raise PermissionDenied when who calls is exposed in a case, and was not let in again.
+
+    So is everybody who stands behind the token: a user whom an exposed person made, or whose
+    password they set, is that person's hand.
+    """
+    by = actor_of(call)
     entry = Entry("request", 0, entity=by.entity, accessor=by.accessor, device=by.device)
-    for actor in actors_of(entry):
+    behind = sorted(call.actor().people - {by.entity})
+    for actor in (*actors_of(entry), *(node(NodeKind.PERSON, each) for each in behind)):
         if actor in file.rows and file.readmission(actor) is None:
             raise PermissionDenied(
                 f"{file.estate.label(actor)} is exposed in this case: somebody else has to do this"
