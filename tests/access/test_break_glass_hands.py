@@ -118,25 +118,31 @@ def test_people_whom_one_hand_made_count_once(vault: Vault) -> None:
     ("by", "value", "replaced"),
     [
         ("opener", "fresh", False), ("another", "hunter2", False), ("another", "fresh", True),
-        ("token", "fresh", False),
+        ("token", "fresh", False), ("orphan", "fresh", False), ("another's orphan", "fresh", True),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("voided", [False, True], ids=["held", "voided"])
 def test_replaced_is_another_person_and_another_value(
-    vault: Vault, by: str, value: str, replaced: bool
+    vault: Vault, by: str, value: str, replaced: bool, voided: bool
 ) -> None:
     vault.write(CONFIG, SENT)
-    vault.write(
-        "sys/policies/acl/rescue", {"policy": 'path "*" { capabilities = ["read", "update"] }'}
-    )
+    every = 'path "*" { capabilities = ["read", "update", "sudo"] }'
+    vault.write("sys/policies/acl/rescue", {"policy": every})
     (_, adas), (_, cyds) = codes(vault, "ada"), codes(vault, "cyd")
     begun = give(vault, "ada", adas[0])
     token = give(vault, "cyd", cyds[0], begun.data["attempt"]).auth["client_token"]
     assert vault.read(SECRET, token=token).error is None
+    opener, another = (person(vault, name, ["rescue"]).token for name in ("ada", "dan"))
+    orphans = [
+        vault.write("auth/token/create-orphan", {}, token=each).auth["client_token"]
+        for each in (opener, another)
+    ]
     writer = {
-        "opener": person(vault, "ada", ["rescue"]).token,
-        "another": person(vault, "dan", ["rescue"]).token,
-        "token": token,
-    }[by]
+        "opener": opener, "another": another, "token": token, "orphan": orphans[0],
+        "another's orphan": orphans[1],
+    }[by]  # fmt: skip
+    for name in ("ada", "cyd") if voided else ():
+        assert vault.delete(f"{PEOPLE}/{name}").error is None
     assert vault.write(SECRET, {"data": {"password": value}}, token=writer).error is None
     (case,) = vault.list("sys/break-glass/cases/").data["keys"]
     (one,) = vault.read(f"sys/break-glass/cases/{case}").data["released"]

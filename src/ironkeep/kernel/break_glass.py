@@ -65,7 +65,11 @@ class Codes(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Case(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One opening. Times are POSIX nanoseconds; `first` is where the journal stood."""
+    """One opening. Times are POSIX nanoseconds; `first` is where the journal stood.
+
+    `hands` are all people behind those who opened it, as they were then: holders may be voided, or
+    named anew, before anybody asks what was replaced.
+    """
 
     id: str
     reason: str
@@ -74,6 +78,7 @@ class Case(msgspec.Struct, frozen=True, omit_defaults=True):
     until_ns: int
     accessor: str
     first: int
+    hands: tuple[str, ...] = ()
 
 
 _CONFIG: Final = Codec(Config)

@@ -14,6 +14,8 @@ from ironkeep.kernel.token import Session
 
 MAX_POLICIES: Final = 128
 """Names of policies recorded of a token that is issued; the longest names fit into an entry."""
+BEHIND: Final = "behind"
+"""In the facts of a request whose token names no person: the people who handed that token out."""
 MORE: Final = "…"
 """Stands for the names past the limit."""
 
@@ -49,6 +51,8 @@ def entry_of(
     issued = response.issued if response is not None else ""
     if response is not None:
         audited = {**audited, **response.audited} if response.audited else audited
+    if session is not None and session.payers and not session.record.entity:
+        audited = {**audited, BEHIND: list(session.payers)}
     if response is not None and response.auth:
         issued = str(response.auth.get("accessor", ""))
         # What a token may do is asked after it is gone: see incident/survey.py.

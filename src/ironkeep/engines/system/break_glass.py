@@ -260,9 +260,10 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
     # Straight from the tokens, not as a login: no device or mount is to stand in the way that day.
     issued = house.tokens.issue(call.tx, call.mount, spec, call.now_ns, call.entropy)
     until_ns = call.now_ns + config.ttl_seconds * SECOND_NS
+    hands = frozenset[str]().union(*(_hands(call, each) for each in attempt.people))
     case = Case(
         name, attempt.reason, attempt.people, call.now_ns, until_ns, issued.record.accessor,
-        house.journal.next_index,
+        house.journal.next_index, tuple(sorted(hands)),
     )  # fmt: skip
     _glass(call).put_case(call.tx, case)
     who = ", ".join(attempt.people)

@@ -13,6 +13,7 @@ from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.break_glass import BreakGlass, Case
+from ironkeep.kernel.entries import BEHIND
 from ironkeep.kernel.house import House
 from ironkeep.kernel.keeping import kept_of
 from ironkeep.kernel.people import hand_of, is_one_hand
@@ -77,11 +78,7 @@ def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], 
         if entry.accessor == case.accessor:
             for one in entry.released:
                 found[one.mount, one.path] = _shown(one, entry, index, paths)
-        elif (
-            entry.op in _WRITES
-            and entry.outcome == "ok"
-            and not _is_opener(call, openers, entry.entity)
-        ):
+        elif entry.op in _WRITES and entry.outcome == "ok" and not _is_opener(call, openers, entry):
             _replace(found, entry, paths)
     _compare(call, found)
     return list(found.values()), end if end < size else None
@@ -92,13 +89,15 @@ def _openers(call: Call, case: Case) -> frozenset[str]:
     house, glass = _house(call), _glass(call)
     holders = [glass.holder(call.tx, name) for name in case.people]
     known = (hand_of(house.identity, call.tx, each.entity) for each in holders if each is not None)
-    return frozenset().union(*known)
+    return frozenset(case.hands).union(*known)
 
 
-def _is_opener(call: Call, openers: frozenset[str], entity: str) -> bool:
-    return bool(openers) and is_one_hand(
-        openers, hand_of(_house(call).identity, call.tx, entity) or {""}
-    )
+def _is_opener(call: Call, openers: frozenset[str], entry: Entry) -> bool:
+    """Return whether one of the openers wrote this, with a token that names nobody too."""
+    behind = entry.audited.get(BEHIND)
+    people = behind if isinstance(behind, list) else [entry.entity]
+    identity = _house(call).identity
+    return any(is_one_hand(openers, hand_of(identity, call.tx, each)) for each in people)
 
 
 def _compare(call: Call, found: Mapping[tuple[str, str], dict[str, Any]]) -> None:
