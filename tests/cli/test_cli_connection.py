@@ -51,3 +51,14 @@ def test_how_long_is_waited_comes_from_the_environment(text: str, seconds: float
 def test_what_is_no_length_of_time_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="VAULT_CLIENT_TIMEOUT"):
         timeout_of(text)
+
+
+def test_no_session_keys_are_written_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_tls(tmp_path)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    for words in ([], [f"--ca-cert={made.ca}"]):
+        line = ["--address=https://127.0.0.1:1", *words]
+        assert connection_of(parse(parser_of("ironkeep status", STATUS), line)).tls is not None
+    assert not (tmp_path / "keys").exists()

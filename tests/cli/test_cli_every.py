@@ -173,6 +173,22 @@ def test_a_program_that_asks_for_json_gets_json_or_nothing(
             json.loads(out)
 
 
+@pytest.mark.parametrize(("words", "command"), REMOTE, ids=IDS)
+@pytest.mark.parametrize("body", [b"<html>Sign in to the network</html>", b"", b"[]"])
+def test_what_is_no_vault_did_nothing_that_was_asked_for(
+    words: tuple[str, ...], command: Command, body: bytes, hostile: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    address, handler = hostile
+    for status in (200, 404):
+        handler.status, handler.body = status, body
+        line = [*words, *arguments_of(words, command)]
+        code, out, err = called(line, address, tmp_path, monkeypatch, watched=False)
+        assert code != exits.OK
+        assert out == ""
+        assert "defect" not in err
+
+
 def test_wrong_use_is_told_to_a_program_too() -> None:
     out = io.StringIO()
     code = main.call(["kv", "get", "-format=json"], Terminal(io.BytesIO(), out, io.StringIO()))

@@ -151,3 +151,17 @@ def test_a_mount_is_listed_without_a_path(run: Any) -> None:
     assert "kv/" in run("kv", "list", "-mount=secret").out
     assert run("kv", "list", "-mount=secret").out == run("kv", "list", "secret/").out
     assert "-mount" in run("kv", "list").err
+
+
+def test_versions_are_counted_from_1(run: Any) -> None:
+    """Version 0 is the newest to the API: going back to it would write it again, as another one."""
+    run("kv", "put", "secret/kv/counted", "v=1")
+    for words in (
+        ("rollback", "-version=0"), ("rollback", "-version=-1"), ("get", "-version=-1"),
+        ("delete", "-versions=0"), ("undelete", "-versions=1,0"), ("destroy", "-versions=0"),
+        ("destroy", "-versions=\u0661"),
+    ):  # fmt: skip
+        assert run("kv", *words, "secret/kv/counted").code == 1, words
+    assert run("kv", "get", "-version=0", "-field=v", "secret/kv/counted").out == "1"
+    kept = run("kv", "metadata", "get", "-field=current_version", "secret/kv/counted")
+    assert kept.out == "1"

@@ -256,3 +256,24 @@ def test_a_password_is_the_same_however_it_comes(run: Any, tmp_path: Path) -> No
         for other, typed in ways:
             login = ["login", "-method=userpass", "-path=alike", "-no-store", f"username=u{number}"]
             assert run(*login, other, given=typed).code == 0
+
+
+@pytest.mark.parametrize("method", ["userpass", "passkey"])
+def test_an_empty_username_logs_nobody_else_in(method: str, run: Any) -> None:
+    """`username=$UNSET` must not become the name of whoever runs the command."""
+    for word in ("username=", "username= "):
+        done = run("login", f"-method={method}", word)
+        assert done.code == 1
+        assert "username is empty" in done.err
+
+
+def test_a_user_of_the_system_without_a_name_is_asked_for_one(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    done = run("login", "-method=userpass", "password=x")
+    assert done.code == 1
+    assert "username=NAME" in done.err

@@ -1,5 +1,6 @@
 """Names that a person typed reach the server as they are, and none at all reaches nothing."""
 
+import argparse
 import io
 import json
 import re
@@ -12,7 +13,15 @@ from urllib.parse import unquote
 
 import pytest
 
-from ironkeep.cli.command import PLACES, Command, Group, normalise, parse, parser_of
+from ironkeep.cli.command import (
+    MAY_BE_EMPTY,
+    PLACES,
+    Command,
+    Group,
+    normalise,
+    parse,
+    parser_of,
+)
 from ironkeep.cli.main import COMMANDS, call, load
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
@@ -75,6 +84,38 @@ def test_a_flag_for_a_path_that_names_nothing_is_refused(blank: str) -> None:
             with pytest.raises(InvalidRequest, match=f"-{flag.dest} is empty: is a variable"):
                 parse(parser, normalise([*words, f"{flag.option_strings[0]}={blank}"]))
     assert {("kv delete", "mount"), ("kv metadata delete", "mount")} <= tried
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_flag_whose_value_is_empty_is_refused_and_not_taken_as_not_given(blank: str) -> None:
+    """`-policy=$UNSET` would make a root token, `-wrap-ttl=$UNSET` show what was to be wrapped."""
+    tried = set()
+    for name, command in EVERY:
+        parser = parser_of(f"ironkeep {name}", command)
+        positions = parser._get_positional_actions()
+        words = ["x"] * sum(a.nargs not in ("*", "?") for a in positions)
+        words += [
+            f"{a.option_strings[0]}={next(iter(a.choices)) if a.choices else 1}"
+            for a in parser._actions
+            if a.required and a.option_strings
+        ]
+        flags = [a for a in parser._actions if a.option_strings and a.nargs is None]
+        for flag in flags:
+            line = normalise([*words, f"{flag.option_strings[0]}={blank}"])
+            if flag.dest in MAY_BE_EMPTY:
+                assert getattr(parse(parser, line), flag.dest) == blank
+                continue
+            tried.add((name, flag.dest))
+            with pytest.raises(InvalidRequest, match=_spelt(flag)):
+                parse(parser, line)
+    assert {
+        ("token create", "policy"), ("token create", "ttl"), ("kv get", "wrap_ttl"),
+        ("kv get", "field"), ("kv metadata put", "delete_version_after"), ("read", "address"),
+    } <= tried  # fmt: skip
+
+
+def _spelt(flag: argparse.Action) -> str:
+    return "-" + flag.option_strings[0].lstrip("-")
 
 
 ASKED: list[str] = []

@@ -1,5 +1,6 @@
 """Data from arguments, tables and fields, terminals: without a server."""
 
+import errno
 import io
 import json
 import pty
@@ -270,6 +271,27 @@ def test_colours_are_left_out_where_nobody_wants_them(
     terminal = Terminal(io.BytesIO(), Watched(), io.StringIO())
     terminal.say(Painted("PROVEN", "1;32"))
     assert ("\x1b" in out(terminal)) is coloured
+
+
+def test_standard_input_that_is_closed_is_no_empty_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InvalidRequest, match="standard input is closed"):
+        inputs.data_of(["password=-"], Terminal.standard())
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text: str, /) -> int:
+        del text
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    terminal = Terminal(io.BytesIO(), Full(), io.StringIO())
+    for write in (terminal.say, terminal.exact):
+        with pytest.raises(OSError, match="No space left on device: 'standard output'"):
+            write("words")
 
 
 def test_nothing_but_the_terminal_writes_to_the_streams() -> None:

@@ -28,6 +28,8 @@ RECEIPT: Final = "X-Ironkeep-Audit"
 _MERGE: Final = "application/merge-patch+json"
 _PATH_SAFE: Final = "/-_.~:+@!$&'()*,;="
 _NOT_FOUND: Final = 404
+_WITH_DOCUMENT: Final = frozenset({200, _NOT_FOUND})
+_WHERE: Final = "The address comes from -address, VAULT_ADDR, or the default."
 _ERROR: Final = 400
 _REDIRECT: Final = 300
 
@@ -97,6 +99,7 @@ class Client:
         if self.connection.only_print:
             raise CurlString(_curl(self.connection, method, target, headers, body))
         reply = self._exchange(method, target, headers, body)
+        self._require_document(reply)
         if reply.status != _NOT_FOUND:
             self._require(reply, method, path)
         return reply
@@ -144,11 +147,22 @@ class Client:
             self._require(reply, method, path)
         return None
 
+    def _require_document(self, reply: Reply) -> None:
+        """Raise Unreachable when what answers well is no Vault: a portal, a page, another service.
+
+        Such an answer to `operator seal` or a write would be told as done.
+        """
+        if reply.document is None and reply.status in _WITH_DOCUMENT:
+            raise Unreachable(
+                f"what answers at {self.connection.address}{self.connection.base} is no Vault "
+                f"server: status {reply.status} without a JSON document\n{_WHERE}"
+            )
+
     def _require(self, reply: Reply, method: str, path: str) -> Reply:
         """Return reply when it is good; raise Refused with what the server says otherwise."""
         if reply.status < _REDIRECT:
             return reply
-        request = f"{method} {self.connection.address}/v1/{path}"
+        request = f"{method} {self.connection.address}{self.connection.base}/v1/{path}"
         if reply.status < _ERROR:
             hint = "The server points elsewhere: set VAULT_ADDR to the active node's address."
             raise Refused(request, reply.status, (), hint)
@@ -200,10 +214,7 @@ def explain(connection: Connection, error: Exception) -> str:
         hint = f"no answer within {connection.timeout_seconds or 0:g} seconds"
     else:
         hint = f"{reason}. Is the server running there?"
-    return (
-        f"cannot reach {address}: {hint}\n"
-        "The address comes from -address, VAULT_ADDR, or the default."
-    )
+    return f"cannot reach {address}: {hint}\n{_WHERE}"
 
 
 def _hint(errors: list[str]) -> str:

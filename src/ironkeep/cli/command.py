@@ -20,6 +20,8 @@ from ironkeep.core.errors import InvalidRequest
 FORMATS: Final = ("table", JSON, YAML, RAW)
 PLACES: Final = frozenset({"mount", "path"})
 """Flags that say in which mount something is."""
+MAY_BE_EMPTY: Final = frozenset({"description", "listing_visibility", "namespace"})
+"""Flags whose empty value says something: take the text back, or the root namespace."""
 HELP: Final = frozenset({"--help", "--h"})
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -146,12 +148,20 @@ def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
                 name = action.metavar or action.dest
                 raise InvalidRequest(f"{name} is empty: is a variable not set?")
     for action in parser._actions:  # noqa: SLF001 - as above
-        value = getattr(args, action.dest, None) if action.dest in PLACES else None
-        if action.option_strings and value is not None and _is_blank(value):
-            # Without its mount, a path would be looked for in another one.
+        if action.option_strings and _names_nothing(action, getattr(args, action.dest, None)):
+            # Taken as not given, it would mean more: another mount, no limit, every policy.
             raise InvalidRequest(
                 f"{_as_go(action.option_strings[0])} is empty: is a variable not set?"
             )
+
+
+def _names_nothing(action: argparse.Action, value: object) -> bool:
+    if action.dest in MAY_BE_EMPTY or value == action.default:
+        return False
+    if action.dest in PLACES:
+        return _is_blank(value)
+    values = value if isinstance(value, list) else [value]
+    return any(isinstance(each, str) and not each.strip() for each in values)
 
 
 def _is_blank(value: object) -> bool:

@@ -115,11 +115,6 @@ def _split(address: str) -> SplitResult:
     return parts
 
 
-def _trusting_none() -> ssl.SSLContext:
-    """Return a client's context that trusts what it is given, and not the system's CAs."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
 def _load_folder(context: ssl.SSLContext, folder: Path) -> None:
     """Trust the certificates of all PEM files in folder, whatever their names are.
 
@@ -146,7 +141,12 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext:
         if name and not Path(name).exists():
             raise InvalidRequest(f"{name}: there is no such file (CA, client certificate or key)")
     try:
-        context = ssl.create_default_context(cafile=ca) if ca or not folder else _trusting_none()
+        # Not ssl.create_default_context: it would write the session's keys to SSLKEYLOGFILE.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ca:
+            context.load_verify_locations(cafile=ca)
+        elif not folder:
+            context.load_default_certs()
         if folder:
             _load_folder(context, Path(folder))
         if cert:

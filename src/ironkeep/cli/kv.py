@@ -1,6 +1,7 @@
 """`ironkeep kv`: key-value secrets, in mounts of version 1 and 2 alike."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from ironkeep.cli.kv_mount import Key, open_key
 from ironkeep.cli.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 
+_VERSION: Final = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
+"""Versions are counted from 1."""
 _NO_PATCH: Final = frozenset({403, 405})
 """A server or a policy that knows no PATCH: read and write instead."""
 
@@ -144,7 +147,7 @@ def _destroy(context: Context) -> int:
 def _versions_command(context: Context, client: Client, key: Key, kind: str) -> int:
     _require_v2(key, kind)
     versions = [part.strip() for item in context.args.versions or () for part in item.split(",")]
-    if not versions or not all(version.isdigit() for version in versions):
+    if not versions or not all(_VERSION.fullmatch(version) for version in versions):
         raise InvalidRequest("give the versions: -versions=1,2")
     document = client.write(key.at(kind), {"versions": versions})
     return render.answer(context.terminal, document, f"Data written to: {key.at(kind)}")
@@ -163,6 +166,17 @@ def _require_v2(key: Key, verb: str) -> None:
         raise InvalidRequest(
             f"{key.mount or key.name} keeps no versions: {verb} needs KV version 2"
         )
+
+
+def _version(text: str) -> int:
+    if _VERSION.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError("versions are counted from 1")
+    return int(text)
+
+
+def _newest_or_version(text: str) -> int:
+    """Take 0 for the newest, as Vault's command does."""
+    return 0 if text == "0" else _version(text)
 
 
 def _key(parser: argparse.ArgumentParser) -> None:
@@ -190,12 +204,13 @@ def _patching(parser: argparse.ArgumentParser) -> None:
 
 def _one_version(parser: argparse.ArgumentParser) -> None:
     _key(parser)
-    parser.add_argument("--version", metavar="N", type=int, help="the version")
+    parser.add_argument("--version", metavar="N", type=_newest_or_version, help="the version")
 
 
 def _old_version(parser: argparse.ArgumentParser) -> None:
     _key(parser)
-    parser.add_argument("--version", metavar="N", type=int, required=True, help="to go back to")
+    add = parser.add_argument
+    add("--version", metavar="N", type=_version, required=True, help="to go back to")
 
 
 def _versions(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,10 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-file",
         metavar="FILE",
-        type=Path,
         help="write messages here too, beside standard error; SIGHUP opens it anew",
     )
 
 
 def begin(args: argparse.Namespace, configured: Path | None = None) -> None:
     """Write messages to the file that was given, or configured; raise InvalidRequest."""
-    log.write_to(args.log_file or configured)
+    log.write_to(Path(args.log_file) if args.log_file else configured)

@@ -67,16 +67,34 @@ def _with_token(client: Client, terminal: Terminal, words: list[str]) -> dict[st
 
 def _with_password(client: Client, terminal: Terminal, args: argparse.Namespace) -> dict[str, Any]:
     data = data_of(args.arguments, terminal)
-    name = data.pop("username", None) or getpass.getuser()
+    name = _username(data) or _own_name()
     if data.get("password") in (None, ""):
         data["password"] = text_of_value(terminal.secret(None, "Password").reveal())
     path = (args.path or args.method).strip("/")
     return client.write(f"auth/{path}/login/{name}", data) or {}
 
 
+def _username(data: dict[str, Any]) -> str:
+    """Take the user's name out of data; "" when none is given, and an empty one is refused.
+
+    It is a variable that was not set, and somebody else would be logged in.
+    """
+    name = data.pop("username", None)
+    if name is not None and not str(name).strip():
+        raise InvalidRequest("username is empty: is a variable not set?")
+    return str(name or "")
+
+
+def _own_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the second from Python 3.13 on
+        raise InvalidRequest("this user has no name here: give username=NAME") from None
+
+
 def _with_passkey(client: Client, terminal: Terminal, args: argparse.Namespace) -> dict[str, Any]:
     data = data_of(args.arguments, terminal)
-    username = str(data.pop("username", ""))
+    username = _username(data)
     if data:
         raise InvalidRequest("a login with a passkey takes username=NAME, or nothing")
     path = (args.path or args.method).strip("/")

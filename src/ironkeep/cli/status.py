@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ironkeep.cli import render
-from ironkeep.cli.client import connect
+from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import LOCAL, OK, SERVER
 from ironkeep.cli.failures import Refused, Unreachable
@@ -14,7 +14,7 @@ SEALED: Final = SERVER
 def _status(context: Context) -> int:
     terminal = context.terminal
     try:
-        status = connect(context).read("sys/seal-status") or {}
+        status = _asked(connect(context))
     except (Refused, Unreachable) as error:
         # 2 would say "sealed" to a script.
         render.refused(terminal, error)
@@ -26,6 +26,14 @@ def _status(context: Context) -> int:
     else:
         render.pairs(terminal, _shown(status))
     return SEALED if status.get("sealed") or status.get("failure") else OK
+
+
+def _asked(client: Client) -> dict[str, Any]:
+    status = client.read("sys/seal-status") or {}
+    if "sealed" not in status:
+        where = f"{client.connection.address}{client.connection.base}"
+        raise Unreachable(f"what answers at {where} says nothing of a seal: look at VAULT_ADDR")
+    return status
 
 
 def _shown(status: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ import os
 import select
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from typing import BinaryIO, Final, TextIO
 
 from ironkeep.config import environment
@@ -50,16 +52,18 @@ class Terminal:
         """Whether standard output has got anything yet."""
         self._read = False
         self._closed = False
+        self._no_input = False
 
     @classmethod
     def standard(cls) -> "Terminal":
         """Return the process's own streams; those that are closed lead nowhere."""
         made = cls(
-            sys.stdin.buffer if sys.stdin else open(os.devnull, "rb"),  # noqa: SIM115, PTH123
+            sys.stdin.buffer if sys.stdin else BytesIO(),
             sys.stdout or open(os.devnull, "w", encoding="utf-8"),  # noqa: SIM115, PTH123
             sys.stderr or open(os.devnull, "w", encoding="utf-8"),  # noqa: SIM115, PTH123
         )
         made._closed = sys.stdout is None
+        made._no_input = sys.stdin is None
         return made
 
     @property
@@ -87,7 +91,8 @@ class Terminal:
         """Print an answer, and a newline."""
         self.answered = True
         text = "".join(self._styled(part) for part in parts)
-        print(text, file=self.stdout, flush=True)
+        with _naming_output():
+            print(text, file=self.stdout, flush=True)
 
     def note(self, text: str) -> None:
         """Print what is not the answer: a warning, an error, a hint."""
@@ -102,13 +107,14 @@ class Terminal:
         """Print a value for a program: UTF-8 whatever the locale, and nothing behind it."""
         self.answered = True
         raw = getattr(self.stdout, "buffer", None)
-        self.stdout.flush()
-        if raw is None:
-            self.stdout.write(text)
-        else:
-            raw.write(text.encode("utf-8", "surrogatepass"))
-            raw.flush()
-        self.stdout.flush()
+        with _naming_output():
+            self.stdout.flush()
+            if raw is None:
+                self.stdout.write(text)
+            else:
+                raw.write(text.encode("utf-8", "surrogatepass"))
+                raw.flush()
+            self.stdout.flush()
 
     def can_show(self, char: str) -> bool:
         """Return whether standard output has a character; in a pipe only ASCII is safe."""
@@ -135,6 +141,8 @@ class Terminal:
         """Return all of standard input, once; raise TooLarge past MAX_INPUT."""
         if self._read:
             raise InvalidRequest("standard input (-) can be used for one value only")
+        if self._no_input:
+            raise InvalidRequest("standard input is closed: there is no value to read from it")
         self._read = True
         data = self._stdin.read(MAX_INPUT + 1)
         if len(data) > MAX_INPUT:
@@ -178,6 +186,17 @@ class Terminal:
             return self.shown(part)
         text = self.shown(part.text)
         return f"\x1b[{part.style}m{text}\x1b[0m" if self.coloured else text
+
+
+@contextmanager
+def _naming_output() -> Iterator[None]:
+    """Name standard output in what the system says of it (a full disk), as files are named."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = "standard output"
+        raise
 
 
 def line_of(data: bytes) -> bytes:
