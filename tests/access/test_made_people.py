@@ -175,3 +175,28 @@ def test_a_secret_that_many_machines_of_one_role_read_is_charged_once_to_its_wri
         for number in range(HOUR):
             reply = vault.read(f"secret/data/s{number}", token=token, peer=peer)
             assert reply.error is None, reply.body
+
+
+@pytest.mark.parametrize("way", ["limits", "manifest"])
+@pytest.mark.parametrize("by", ["eve", "sock", "another"])
+def test_who_lifts_a_limit_and_takes_the_login_over_later_is_charged(way: str, by: str) -> None:
+    """Nobody sets the limits of whom they set up, nor sets up whose limits they have set."""
+    vault, eve = estate()
+    done(vault, "auth/userpass/users/deploy", {"password": PASSWORD, "token_policies": "all"})
+    path = "auth/userpass/login/deploy"
+    first = done(vault, path, {"password": PASSWORD}, token=None).auth["client_token"]
+    entity = vault.read("auth/token/lookup-self", token=first).data["entity_id"]
+    setter = eve.token if by == "eve" else person(vault, "dan", ["all"]).token
+    if by == "sock":
+        sock = {"password": PASSWORD, "token_policies": "all"}
+        done(vault, "auth/userpass/users/sock", sock, token=eve.token)
+        login = done(vault, "auth/userpass/login/sock", {"password": PASSWORD}, token=None)
+        setter = login.auth["client_token"]
+    paths = [f"secret/data/s{number}" for number in range(SECRETS)]
+    sent = {"manifest": paths} if way == "manifest" else {"hour": 0}
+    done(vault, f"sys/budgets/entity/{entity}", sent, token=setter)
+    own = {"password": "another password"}
+    done(vault, "auth/userpass/users/deploy/password", own, token=eve.token)
+    taken = done(vault, path, own, token=None).auth["client_token"]
+    read = sum(vault.read(each, token=taken).error is None for each in paths)
+    assert read == (SECRETS if by == "another" else HOUR)

@@ -72,7 +72,8 @@ class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is set for one subject. `raised` holds until `raised_until_ns`.
 
     With a `manifest` (API paths below their mounts, as `mount uuid/path`) it is a machine: it may
-    read these as often as it likes, and nothing else.
+    read these as often as it likes, and nothing else. `set_by` are all people who stood behind
+    whoever set any of it, since it was last removed.
     """
 
     limits: Limits | None = None
@@ -80,6 +81,7 @@ class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
     raised_until_ns: int = 0
     reason: str = ""
     manifest: tuple[str, ...] = ()
+    set_by: tuple[str, ...] = ()
 
 
 class Charge(msgspec.Struct, frozen=True):

@@ -296,8 +296,8 @@ class Budgets:
         """Return who is charged: the house, the people behind the token, and its device.
 
         Of those who had it in their hands the nearest comes first; past one with limits or a
-        manifest of its own nobody is asked: somebody has made it a subject, and what it reads is
-        not its maker's.
+        manifest of its own nobody is asked: somebody else has made it a subject, and what it reads
+        is not its maker's. Who set these and came behind it later is no such somebody.
         """
         record = session.record
         found = {_Charged(HOUSE, ALL): None}
@@ -308,7 +308,8 @@ class Budgets:
             team = self._team(tx, person)
             if team:
                 found[_Charged(TEAM, team)] = None
-            if self.subject(tx, PERSON, person) != Subject():
+            own = self.subject(tx, PERSON, person)
+            if own != Subject() and session.people.isdisjoint(own.set_by):
                 break
         else:
             found |= dict.fromkeys(self._set_up(tx, session))

@@ -29,7 +29,7 @@ from ironkeep.kernel.budgets import MAX_RAISE_SECONDS, Budgets
 from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import is_same_person
+from ironkeep.kernel.people import MAX_PEOPLE, is_same_person
 from ironkeep.kernel.plugin import Call, Response, Route
 
 _BOUND: Final = (
@@ -145,6 +145,7 @@ def write_subject(call: Call, given: SetSubject) -> Response:
         limits = _changed(base, given)
         subject = _raised(call, given, subject, limits)
         _tell(call, f"the budget of {given.kind} {given.who} was set to {_shown(limits)}")
+    subject = msgspec.structs.replace(subject, set_by=_hands(call, subject))
     budgets.set_subject(call.tx, given.kind, given.who, subject)
     return Response()
 
@@ -156,6 +157,14 @@ def delete_subject(call: Call, given: Who) -> Response:
     _budgets(call).forget_subject(call.tx, given.kind, given.who)
     _tell(call, f"the budget of {given.kind} {given.who} is that of its kind again")
     return Response()
+
+
+def _hands(call: Call, subject: Subject) -> tuple[str, ...]:
+    """Return who has set anything for a subject, the caller too; raise InvalidRequest past it."""
+    people = tuple(sorted({*subject.set_by, *call.actor().people}))
+    if len(people) > MAX_PEOPLE:
+        raise InvalidRequest(f"more than {MAX_PEOPLE} people have set this: remove it first")
+    return people
 
 
 def _raised(call: Call, given: SetSubject, subject: Subject, limits: Limits) -> Subject:
