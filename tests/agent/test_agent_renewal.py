@@ -2,12 +2,15 @@
 
 import asyncio
 import ssl
+from pathlib import Path
 
 import pytest
 
 from ironkeep.agent.certificates import Credential
 from ironkeep.agent.upstream import Upstream
+from ironkeep.agent.vault import Vault
 from ironkeep.core.errors import Unavailable
+from ironkeep.testing.tls import make_tls
 
 ADDRESS = "https://127.0.0.1:1"
 
@@ -56,3 +59,14 @@ def test_nothing_is_forwarded_before_the_first_certificate() -> None:
                 pass
 
     asyncio.run(story())
+
+
+def test_no_session_keys_are_written_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_tls(tmp_path)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    for ca_cert in ("", str(made.ca)):
+        context = Vault("https://127.0.0.1:1", ca_cert).context()
+        assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert not (tmp_path / "keys").exists()

@@ -76,6 +76,33 @@ def test_a_renewed_certificate_is_shown_after_sighup_and_nothing_is_sealed(tmp_p
         assert asked(server, "sys/health", renewed.ca) == 200
 
 
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("broken", ["pipe", "folder", "garbage"])
+def test_a_certificate_file_that_is_broken_is_named_and_stops_nobody(
+    broken: str, tmp_path: Path
+) -> None:
+    """A pipe that nobody writes to would be waited for, and everybody with it."""
+    tls = make(tmp_path / "tls")
+    good = tls.cert.read_bytes()
+    with ServerProcess.configured(tmp_path, tls=tls) as server:
+        tls.cert.unlink()
+        if broken == "pipe":
+            os.mkfifo(tls.cert)
+        elif broken == "folder":
+            tls.cert.mkdir()
+        else:
+            tls.cert.write_bytes(b"no certificate")
+        hang_up(server, "goes on with the certificate that it has")
+        assert str(tls.cert) in (server.home / "server.err").read_text()
+        assert asked(server, "sys/health?uninitcode=200", tls.ca) == 200
+        if tls.cert.is_dir():
+            tls.cert.rmdir()
+        else:
+            tls.cert.unlink(missing_ok=True)
+        tls.cert.write_bytes(good)
+        hang_up(server, "shows the certificate of")
+
+
 def hang_up(server: ServerProcess, words: str) -> None:
     """Send SIGHUP and wait until the server has said words."""
     os.kill(server.pid, signal.SIGHUP)

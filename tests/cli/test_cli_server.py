@@ -99,6 +99,43 @@ def test_a_place_that_cannot_be_used_is_named_and_has_its_exit_code(
     assert str(gone.parent) in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("what", "said"), [("link", "it is a symbolic link"), ("file", "should be a folder")]
+)
+@pytest.mark.parametrize("place", ["data", "data/audit"])
+def test_a_place_that_is_no_folder_is_called_what_it_is(
+    what: str, said: str, place: str, tmp_path: Path
+) -> None:
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / place).parent.mkdir(exist_ok=True, mode=0o700)
+    if what == "link":
+        (tmp_path / place).symlink_to(tmp_path / "real")
+    else:
+        (tmp_path / place).touch()
+    done = _started(tmp_path)
+    assert done.returncode == 5
+    assert said in done.stderr
+
+
+def test_a_limit_on_files_that_are_written_is_named(tmp_path: Path) -> None:
+    done = _started(tmp_path, "prlimit", "--fsize=4096")
+    assert done.returncode == 5
+    assert "limits of this process" in done.stderr
+
+
+def _started(folder: Path, *before: str) -> subprocess.CompletedProcess[str]:
+    """Run a server that cannot start."""
+    config = folder / "c.hcl"
+    config.write_text(
+        'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n}\n'
+        f'storage "sqlite" {{ path = "{folder / "data"}" }}\n'
+    )
+    return subprocess.run(
+        [*before, sys.executable, "-m", "ironkeep", "server", f"-config={config}"],
+        env=environment(folder), text=True, capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
 def test_a_development_server_is_ready_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

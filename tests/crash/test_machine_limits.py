@@ -84,7 +84,8 @@ def small_files(server: ServerProcess) -> Iterator[None]:
 
 SIGNALS: Final = (
     "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO",
-    "SIGPWR", "SIGWINCH", "SIGCHLD", "SIGURG", "SIGXFSZ",
+    "SIGPWR", "SIGSTKFLT", "SIGXCPU", "SIGRTMIN", "SIGRTMAX", "SIGWINCH", "SIGCHLD", "SIGURG",
+    "SIGXFSZ",
 )  # fmt: skip
 
 
@@ -95,10 +96,38 @@ def test_no_signal_that_operators_send_ends_a_server_unsaid(tmp_path: Path) -> N
         server.initialise()
         for name in SIGNALS:
             os.kill(server.pid, getattr(signal, name))
-        until(lambda: all(f"{name}: " in said(server) for name in {*SIGNALS} - silent))
+        plain = {*SIGNALS} - silent - {"SIGRTMIN", "SIGRTMAX"}
+        last = f"SIGRTMIN+{signal.SIGRTMAX - signal.SIGRTMIN}"
+        words = [f"{name}: " for name in (*plain, "SIGRTMIN+0", last)]
+        until(lambda: all(each in said(server) for each in words))
         assert is_unsealed(server)
     assert server.process.returncode == 0
     assert "SIGTERM: stopping" in said(server)
+
+
+HELD: Final = """
+import os, signal
+from ironkeep.adapters import signals
+signals.hold()
+for number in set(signal.Signals) | set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1)):
+    if number not in {*signals.STOPS, *CRASHES}:
+        os.kill(os.getpid(), number)
+print("here")
+"""
+
+
+def test_no_signal_but_a_stop_ends_a_process_that_is_starting() -> None:
+    crashes = "SIGKILL SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGSEGV SIGBUS SIGFPE SIGILL SIGABRT SIGTRAP"
+    names = ", ".join(f"signal.{name}" for name in (*crashes.split(), "SIGSYS"))
+    program = HELD.replace("CRASHES", f"({names})")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+    assert (done.returncode, done.stdout) == (0, "here\n")
 
 
 @pytest.mark.timeout(180)

@@ -16,8 +16,29 @@ from ironkeep.adapters import log
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 RELOADS: Final = (signal.SIGHUP,)
-NAMES: Final = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR")
+NAMES: Final = (
+    "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT",
+    "SIGXCPU",
+)  # fmt: skip
 """Those that would end the process by default, beside what tells of a crash and SIGKILL."""
+
+
+def _harmless() -> dict[int, str]:
+    """Return the signals that do nothing here, with their names; a system may not have them all."""
+    found = {int(getattr(signal, name)): name for name in NAMES if hasattr(signal, name)}
+    if hasattr(signal, "SIGRTMIN"):
+        first, last = int(signal.SIGRTMIN), int(signal.SIGRTMAX)
+        found |= {number: f"SIGRTMIN+{number - first}" for number in range(first, last + 1)}
+    return found
+
+
+def hold() -> None:
+    """Let no signal but a stop end a process that starts, until it does `watch`.
+
+    What SIGHUP would have read again is about to be read.
+    """
+    for number in (*RELOADS, *_harmless()):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0) -> None:
@@ -51,9 +72,8 @@ def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0)
         loop.add_signal_handler(number, stopping, number.name)
     for number in RELOADS:
         loop.add_signal_handler(number, reloading, number.name)
-    for name in NAMES:
-        if hasattr(signal, name):
-            loop.add_signal_handler(getattr(signal, name), log.say, f"{name}: without effect here")
+    for each, name in _harmless().items():
+        loop.add_signal_handler(each, log.say, f"{name}: without effect here")
 
 
 def done() -> None:

@@ -38,8 +38,13 @@ class Vault:
 
     def context(self) -> ssl.SSLContext:
         """Return a fresh TLS context that verifies the server."""
+        # Not ssl.create_default_context: it would write the session's keys to SSLKEYLOGFILE.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context = ssl.create_default_context(cafile=self.ca_cert or None)
+            if self.ca_cert:
+                context.load_verify_locations(cafile=self.ca_cert)
+            else:
+                context.load_default_certs()
         except OSError as error:
             raise InvalidRequest(f"{self.ca_cert}: {error.strerror or 'no CA file'}") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -16,6 +16,7 @@ import _ssl
 import ctypes
 import os
 import ssl
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,8 +48,10 @@ def tls_context(listener: Listener) -> ssl.SSLContext:
     load(context, listener)
     if listener.client_ca_file is not None:
         try:
-            context.load_verify_locations(str(listener.client_ca_file))
-        except (OSError, ssl.SSLError) as error:
+            content = _content(listener.client_ca_file)
+            with _named(content, listener.client_ca_file) as name:
+                context.load_verify_locations(name)
+        except (OSError, ssl.SSLError, ValueError) as error:
             raise InvalidRequest(f"cannot load {listener.client_ca_file}: {error}") from None
         if listener.require_client_cert:
             context.verify_mode = ssl.CERT_REQUIRED
@@ -64,7 +67,7 @@ def load(context: ssl.SSLContext, listener: Listener) -> None:
     or the key takes a passphrase.
     """
     try:
-        cert, key = _content(listener.cert_file), _content(listener.key_file)
+        cert, key = _pem(listener.cert_file), _pem(listener.key_file)
         # Tried elsewhere first: half of a pair that does not fit would stay in context.
         for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
             with (
@@ -130,9 +133,22 @@ def _no_passphrase() -> str:
     raise ValueError("the key takes a passphrase, and a server has nobody to ask")
 
 
+def _pem(path: Path | None) -> bytes:
+    content = _content(path)
+    if b"-----BEGIN " not in content:
+        # OpenSSL would say "PEM lib" and not of which of the two.
+        raise ValueError(f"{path} holds nothing in PEM")
+    return content
+
+
 def _content(path: Path | None) -> bytes:
     assert path is not None
-    with path.open("rb") as file:
+    # Without waiting for a writer, should it be a pipe: this is read while others are served.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path} is no regular file")
+    with os.fdopen(descriptor, "rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise ValueError(f"{path} has more than {MAX_FILE} bytes")

@@ -63,6 +63,7 @@ def run_enrol(context: Context) -> int:
 def run_agent(context: Context) -> int:
     """Serve until told to stop."""
     args = context.args
+    signals.hold()
     log_file.begin(args)
     folder = _folder(args)
     enrolment = Enrolment.load(folder)

@@ -5,7 +5,7 @@ import ipaddress
 from pathlib import Path
 from typing import Final
 
-from ironkeep.adapters import log
+from ironkeep.adapters import log, signals
 from ironkeep.adapters.memory_guard import forbid_dumps
 from ironkeep.adapters.system import forget_steering
 from ironkeep.app import Server
@@ -23,6 +23,7 @@ _STARTED: Final = "==> Ironkeep server started!"
 
 def _server(context: Context) -> int:
     args, terminal = context.args, context.terminal
+    signals.hold()
     forbid_dumps()
     forget_steering()
     if args.dev:

@@ -71,6 +71,7 @@ def run(context: Context) -> int:
 
 
 def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigner) -> int:
+    signals.hold()
     log_file.begin(args)
     forget_steering()
     listener = _listener(args)
