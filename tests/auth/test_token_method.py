@@ -376,6 +376,10 @@ def test_policies_by_role(
         ({"allowed_policies": "root"}, {}),
         ({}, {"policies": ["other"]}),
         ({"allowed_policies": "a"}, {"entity_alias": "ann"}),
+        *(
+            ({"allowed_policies": "a", "allowed_entity_aliases": "*"}, {"entity_alias": alias})
+            for alias in ("ann ", " ann", "ann\ufe0f", "ann\u3164", "e\u0301", "a//b", "..")
+        ),
         ({"allowed_policies": "a"}, {"period": "1h"}),
         ({"token_type": "batch", "orphan": True, "renewable": False}, {"num_uses": 1}),
     ],

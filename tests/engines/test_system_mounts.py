@@ -107,6 +107,15 @@ def test_singletons_stay(vault: Vault, path: str) -> None:
     assert vault.write("sys/remount", {"from": path, "to": target}).error is InvalidRequest
 
 
+@pytest.mark.parametrize(
+    "target", ["a ", " a", "a/ b", "e\u0301", "a\ufe0f", "a\u3164", "new/tune", "", "/", "a/./b"]
+)
+def test_a_mount_is_moved_to_no_path_at_which_none_is_made(vault: Vault, target: str) -> None:
+    for move in ({"from": "secret", "to": target}, {"source": "secret/", "target": target + "/"}):
+        assert vault.write("sys/remount", move).error is InvalidRequest
+    assert vault.read("sys/mounts/secret").error is None
+
+
 def test_a_moved_mount_keeps_its_records_and_its_identity(vault: Vault) -> None:
     vault.write("secret/data/app", {"data": {"a": "1"}})
     before = vault.read("sys/mounts/secret").data

@@ -12,6 +12,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import MountAccessor, MountUuid, base62, uuid
+from ironkeep.core.naming import fault_of
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.kernel.barrier import Store
 from ironkeep.kernel.history import History
@@ -139,9 +140,14 @@ def new_mount(path: str, kind: str, entropy: Entropy, **rest: Any) -> Mount:
 
 
 def check_path(path: str) -> None:
-    """Raise InvalidRequest unless path is fit for a mount: printable, bounded, no odd segment."""
+    """Raise InvalidRequest unless path is fit for a mount: one that can be seen and typed again."""
     core = path.removesuffix("/")
     if not core or len(path) > MAX_PATH or not path.isprintable():
         raise InvalidRequest(f"a mount path has 1 to {MAX_PATH} printable characters")
     if any(part in {"", ".", ".."} or "*" in part or "+" in part for part in core.split("/")):
         raise InvalidRequest("a mount path has no empty, '.', '..', '*' or '+' segment")
+    fault = fault_of(core)
+    if fault is not None:
+        raise InvalidRequest(f"this name cannot be made: {fault}")
+    if core.endswith("/tune"):
+        raise InvalidRequest("a mount path does not end in /tune: settings are read there")

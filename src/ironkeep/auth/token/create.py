@@ -12,6 +12,7 @@ from ironkeep.core.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.glob import matches
 from ironkeep.core.ids import EntityId, TokenHash
+from ironkeep.core.naming import fault_of
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.break_glass import is_break_glass
@@ -135,6 +136,9 @@ def _check_privileges(given: CreateToken, role: TokenRole | None, *, sudo: bool)
             raise InvalidRequest("'entity_alias' is only allowed in combination with token role")
         if not matches(role.allowed_entity_aliases, given.entity_alias):
             raise InvalidRequest("invalid 'entity_alias' value")
+        fault = fault_of(given.entity_alias)
+        if fault is not None:
+            raise InvalidRequest(f"this 'entity_alias' cannot be made: {fault}")
     if sudo:
         return
     if given.id is not None:
