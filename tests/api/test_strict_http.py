@@ -82,6 +82,28 @@ def test_versions(vault: Vault, line: bytes, statuses: set[int]) -> None:
     assert raw.status in statuses
 
 
+@pytest.mark.parametrize(
+    ("version", "coding", "status"),
+    [
+        ("1.1", "chunked", 200),
+        ("1.1", "Chunked", 200),
+        ("1.0", "chunked", 400),
+        ("1.1", "gzip, chunked", 501),
+        ("1.1", "chunked, chunked", 400),
+        ("1.1", "gzip\r\nTransfer-Encoding: chunked", 501),
+        ("1.1", "identity, chunked", 501),
+    ],
+)
+def test_a_transfer_coding_is_chunked(vault: Vault, version: str, coding: str, status: int) -> None:
+    """Else what is taken for the body is not what the sender meant by it."""
+    head = f"PUT /v1/secret/data/coded HTTP/{version}\r\nHost: vault.example\r\n"
+    head += f"X-Vault-Token: {vault.root}\r\nTransfer-Encoding: {coding}\r\n\r\n"
+    chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
+    raw, client = ask(vault, head.encode(), chunk)
+    assert raw.status == status
+    assert client.transport.closed is (status != 200)
+
+
 @pytest.mark.parametrize("excess", [0, 1])
 @pytest.mark.parametrize("query", [b"", b"?version=1"])
 def test_a_head_has_so_many_headers_and_no_more(vault: Vault, query: bytes, excess: int) -> None:

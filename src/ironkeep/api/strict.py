@@ -2,8 +2,9 @@
 
 Both servers speak it: the vault's own and the witness's. Refused here, before an application is
 called: a request of HTTP/1.1 without exactly one Host (3.2), other versions than 1.0 and 1.1 (2.3),
-too many headers, and chunked framing (extensions, trailers) that goes on without a body. Trailers
-are read past and dropped (RFC 9110, 6.5.1): no token and no other header is taken from there.
+transfer codings other than chunked (6.1), too many headers, and chunked framing (extensions,
+trailers) that goes on without a body. Trailers are read past and dropped (RFC 9110, 6.5.1): no
+token and no other header is taken from there.
 """
 
 import re
@@ -79,9 +80,18 @@ class Strict(HttpToolsProtocol):
             self._stop(400, "a request names its host once, in the Host header")
         if hosts and not is_host(hosts[0]):
             self._stop(400, "the Host header is not a host and a port")
+        self._check_coding(version)
         super().on_headers_complete()
         self._in_body = True
         self._quiet = 0
+
+    def _check_coding(self, version: str) -> None:
+        """Refuse a transfer coding that is not undone here, and any in HTTP/1.0 (9112, 6.1)."""
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if codings and version != "1.1":
+            self._stop(400, "HTTP/1.0 has no Transfer-Encoding")
+        if codings not in ([], [b"chunked"]):
+            self._stop(501, "the server takes the transfer coding chunked, and no other")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
