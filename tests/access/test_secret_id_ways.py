@@ -79,3 +79,47 @@ def test_both_are_one_secret_to_budgets_and_manifests() -> None:
     assert WAYS["made"](vault, zoe.token).error is None
     assert vault.write(at, {"manifest": ["secret/data/x"]}).error is None
     assert WAYS["made"](vault, zoe.token).error is OverBudget
+
+
+@pytest.mark.parametrize("left", ["removed", "given another id"])
+def test_the_id_of_a_guarded_role_goes_to_another_by_two(left: str) -> None:
+    """Its machine is known by that id: whoever has it is that machine to policies and limits."""
+    vault, eve, zoe = world()
+    vault.write(ROLE, {"role_id": "web-id", "secret_id_wrapping": "optional"})
+    made = vault.write(CUSTOM, OWN)
+    login = {"role_id": "web-id", **OWN}
+    first = vault.write("auth/approle/login", login, token=None)
+    assert (made.error, first.error) == (None, None)
+    vault.write(f"sys/classes/{PLAIN}", {"class": "two-person"})
+    if left == "removed":
+        vault.delete(ROLE, token=eve.token)
+    else:
+        assert vault.write(f"{ROLE}/role-id", {"role_id": "x"}, token=eve.token).error is None
+    taker, taken = "auth/approle/role/other", {"role_id": "web-id", "token_policies": "all"}
+    asked = vault.write(taker, taken, token=eve.token)
+    request = told(asked)
+    assert vault.read(taker).error is not None
+    assert approve(vault, zoe, request).error is None
+    assert unwrap(vault, eve, request).error is None
+    assert vault.read(f"{taker}/role-id").data["role_id"] == "web-id"
+
+
+def test_an_id_that_no_machine_had_goes_to_anybody() -> None:
+    vault, eve, _ = world()
+    vault.write(ROLE, {"role_id": "web-id"})
+    vault.write(f"sys/classes/{PLAIN}", {"class": "two-person"})
+    vault.delete(ROLE, token=eve.token)
+    reply = vault.write("auth/approle/role/other", {"role_id": "web-id"}, token=eve.token)
+    assert reply.body is None
+
+
+def test_a_role_that_is_made_anew_has_its_id_again() -> None:
+    vault, eve, _ = world()
+    own = {"role_id": "web-id", "secret_id_wrapping": "optional"}
+    vault.write(ROLE, own)
+    assert vault.write(CUSTOM, OWN).error is None
+    assert vault.write("auth/approle/login", {"role_id": "web-id", **OWN}, token=None).error is None
+    vault.write(f"sys/classes/{PLAIN}", {"class": "two-person"})
+    vault.delete(ROLE, token=eve.token)
+    assert vault.write(ROLE, own, token=eve.token).body is None
+    assert vault.read(f"{ROLE}/role-id").data["role_id"] == "web-id"

@@ -174,10 +174,11 @@ def weakened(
         for place in {prefix, *below}
         if demand_of(now, mount, place).is_weaker_than(demand := demand_of(was, mount, place))
     ]
-    return _most(lost) if lost else None
+    return most(lost) if lost else None
 
 
-def _most(demands: Sequence[Demand]) -> Demand:
+def most(demands: Sequence[Demand]) -> Demand:
+    """Return the most that any of some demands asks for, in each dimension."""
     return Demand(
         max(each.guard for each in demands),
         max(each.approvals for each in demands),

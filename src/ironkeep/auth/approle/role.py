@@ -2,6 +2,7 @@
 
     role / name        -> the role
     role-id / digest   -> the name of the role with that role id (SHA-256)
+    was-role-id / digest -> the name of the role that had it, after a machine had logged in by it
 
 Source: the Vault HTTP API, auth/approle. Deviations, each to the safe side: a secret id is good for
 one login within ten minutes unless the role says otherwise, and it is handed out only in a wrapped
@@ -17,6 +18,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.kernel.cidr import parse_cidrs
+from ironkeep.kernel.classes import most
 from ironkeep.kernel.fields import CidrList, Duration
 from ironkeep.kernel.house import House
 from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
@@ -149,21 +151,30 @@ def change(
     role_id = role.role_id if given.role_id is None else given.role_id
     changed = msgspec.structs.replace(role, params=params, role_id=role_id, **changes)
     _check(changed)
-    answer = Response()
-    if not changed.bind_secret_id and (is_new or role.bind_secret_id):
-        # As good as a secret id for everybody: it takes what one of these takes.
-        house: House = call.house
-        secret = f"role/{name}/secret-id"
-        answer = require_another(call, house.classes.demand(call.tx, call.mount.uuid, secret))
+    takes_id = is_new or role_id != role.role_id
+    former = _former(call, role_id) if takes_id else ""
+    # Without a secret id it is as good as one for everybody, and with the id of another role its
+    # tokens are of that role's machine: both take what a secret id takes.
+    guarded = {name} if not changed.bind_secret_id and (is_new or role.bind_secret_id) else set()
+    guarded |= {former} - {"", name}
+    answer = _approved(call, guarded) if guarded else Response()
     if waits(answer):
         return answer
-    if is_new or role_id != role.role_id:
+    if takes_id:
         _take_id(call, name, role, role_id)
     call.store.put(role_path(name), ROLE.encode(changed))
     call.house.history.record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
     return answer
+
+
+def _approved(call: Call, roles: set[str]) -> Response:
+    """Take all that secret ids of some roles take; see require_another."""
+    house: House = call.house
+    places = [f"role/{each}/secret-id" for each in roles]
+    demands = [house.classes.demand(call.tx, call.mount.uuid, each) for each in places]
+    return require_another(call, most(demands))
 
 
 def read_role(call: Call) -> Response:
@@ -205,8 +216,8 @@ def role_path(name: str) -> str:
 
 
 def forget_role_id(call: Call, role: Role) -> None:
-    """Strike the index of a role that is removed."""
-    call.store.delete(_id_path(role.role_id))
+    """Strike the index of a role that is removed; see _leave_id."""
+    _leave_id(call, role.role_id)
 
 
 def _take_id(call: Call, name: str, role: Role, role_id: str) -> None:
@@ -216,8 +227,26 @@ def _take_id(call: Call, name: str, role: Role, role_id: str) -> None:
     taken = call.store.get(_id_path(role_id))
     if taken is not None and taken.decode() != name:
         raise InvalidRequest("role_id already in use")
-    call.store.delete(_id_path(role.role_id))
+    _leave_id(call, role.role_id)
     call.store.put(_id_path(role_id), name.encode())
+    call.store.delete(_was_path(role_id))
+
+
+def _leave_id(call: Call, role_id: str) -> None:
+    """Strike an id, and remember whose it was if a machine has logged in by it.
+
+    The id names the machine: it keeps its entity, and with that its limits and templated paths.
+    """
+    raw = call.store.get(_id_path(role_id))
+    call.store.delete(_id_path(role_id))
+    if raw is not None and call.house.identity.by_alias(call.tx, call.mount.accessor, role_id):
+        call.store.put(_was_path(role_id), raw)
+
+
+def _former(call: Call, role_id: str) -> str:
+    """Return the name of the role whose machines an id named last, "" for none."""
+    raw = call.store.get(_was_path(role_id))
+    return "" if raw is None else raw.decode()
 
 
 def _check(role: Role) -> None:
@@ -235,6 +264,10 @@ def _check(role: Role) -> None:
 
 def _id_path(role_id: str) -> str:
     return f"role-id/{sha256(role_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+def _was_path(role_id: str) -> str:
+    return f"was-{_id_path(role_id)}"
 
 
 def _new_id(call: Call) -> str:
