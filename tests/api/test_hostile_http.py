@@ -328,5 +328,8 @@ def test_head_has_no_body_and_no_content_answers_have_no_length(vault: Vault) ->
         for odd in ("101", "9" * 5_000, "²04", "+204", "204%00"):
             raw = await client.ask(request("GET", f"sys/health?activecode={quote(odd, safe='%')}"))
             assert raw.status == 200, odd
+        for path in ("sys/health", "sys/seal-status", "sys/leader", "sys/init"):
+            raw = await client.ask(request("GET", f"{path}?help=1", vault.root))
+            assert (raw.status, "help" in raw.json()) == (200, True), path
 
     run(scenario, vault)

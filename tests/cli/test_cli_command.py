@@ -22,6 +22,7 @@ server status login read write list delete patch unwrap version witness
 operator init, operator unseal, operator seal, operator rekey, operator rotate
 operator generate-root, operator key-status
 kv get, kv put, kv patch, kv delete, kv undelete, kv destroy, kv list, kv rollback
+kv enable-versioning, path-help
 kv metadata get, kv metadata put, kv metadata patch, kv metadata delete
 token create, token lookup, token renew, token revoke, token capabilities
 policy list, policy read, policy write, policy delete

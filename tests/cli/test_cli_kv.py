@@ -165,3 +165,12 @@ def test_versions_are_counted_from_1(run: Any) -> None:
     assert run("kv", "get", "-version=0", "-field=v", "secret/kv/counted").out == "1"
     kept = run("kv", "metadata", "get", "-field=current_version", "secret/kv/counted")
     assert kept.out == "1"
+
+
+def test_a_mount_learns_to_keep_versions(run: Any) -> None:
+    run("secrets", "enable", "-path=learning", "-version=1", "kv")
+    run("kv", "put", "learning/a", "v=1")
+    done = run("kv", "enable-versioning", "learning/")
+    assert (done.code, "learning/" in done.out) == (0, True)
+    assert run("kv", "get", "-version=1", "-field=v", "learning/a").out == "1"
+    assert run("kv", "enable-versioning", "nosuch/").code == 2

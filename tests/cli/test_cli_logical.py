@@ -144,3 +144,11 @@ def test_another_namespace_is_refused_and_not_ignored(run: Any) -> None:
     done = run("read", "-namespace=other", "secret/data/logical/ns")
     assert (done.code, done.out) == (2, "")
     assert "namespaces are not supported" in done.err
+
+
+def test_path_help_says_what_a_path_takes(run: Any) -> None:
+    assert "secret/data/{path...}" in run("path-help", "secret/").out
+    assert run("path-help", "sys/health").out.startswith("Request: sys/health")
+    assert "Request" in run("path-help", "-format=json", "sys/health").json()["data"]["help"]
+    assert run("path-help", "-field=help", "sys/health").out.startswith("Request: sys/health")
+    assert run("path-help", "nosuch").code == 2

@@ -133,7 +133,7 @@ class Listener(BaseHTTPRequestHandler):
             ASKED.extend([path, *_strings(json.loads(sent or "null"))])
         mount = {"path": "secret/", "options": {"version": self.version}, "keys": ["k"]}
         more = {"data": {"a": "1"}, "metadata": {"version": 1}, "current_version": 1}
-        body = json.dumps({"request_id": "x", "data": {**mount, **more}}).encode()
+        body = json.dumps({"request_id": "x", "help": "x", "data": {**mount, **more}}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -198,7 +198,8 @@ TAKE_PATHS = [
 
 def test_all_commands_that_take_a_path_are_looked_at() -> None:
     assert {
-        "read", "write", "list", "delete", "patch", "kv get", "kv put", "kv patch", "kv delete",
+        "read", "write", "list", "delete", "patch", "path-help", "kv get", "kv put", "kv patch",
+        "kv delete",
         "kv undelete", "kv destroy", "kv list", "kv rollback", "kv metadata get",
         "kv metadata put", "kv metadata patch", "kv metadata delete", "lease lookup",
         "lease renew", "lease revoke", "secrets disable", "secrets tune", "secrets move",

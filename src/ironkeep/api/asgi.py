@@ -170,6 +170,8 @@ def _health(rendered: Rendered, query: bytes) -> Rendered:
     Source: the Vault HTTP API, sys/health: 200 active, 501 not initialised, 503 sealed.
     """
     health = json.loads(rendered.body)
+    if "initialized" not in health:
+        return rendered  # the help of this route
     wanted = parse_qs(query.decode("latin-1"), max_num_fields=wire.MAX_PARAMETERS)
     if not health.get("initialized"):
         name, status = "uninitcode", 501

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ironkeep.cli import kv_metadata, render
-from ironkeep.cli.client import Client
+from ironkeep.cli.client import Client, connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import NoValue, Refused
@@ -161,6 +161,12 @@ def _list(context: Context) -> int:
     return render.keys(context.terminal, client.list(path), path)
 
 
+def _enable_versioning(context: Context) -> int:
+    mount = context.args.to_version.strip("/")
+    document = connect(context).write(f"sys/mounts/{mount}/tune", {"options": {"version": "2"}})
+    return render.answer(context.terminal, document, f"Tuned the secrets engine at: {mount}/")
+
+
 def _require_v2(key: Key, verb: str) -> None:
     if not key.is_v2:
         raise InvalidRequest(
@@ -182,6 +188,10 @@ def _newest_or_version(text: str) -> int:
 def _key(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH")
     parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
+
+
+def _mount(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("to_version", metavar="MOUNT")
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
@@ -256,6 +266,10 @@ KV: Final = Group(
         "rollback": Command(
             "Write an old version again, as the newest.", _rollback, "-version=N PATH",
             "  $ ironkeep kv rollback -version=1 secret/app", _old_version,
+        ),
+        "enable-versioning": Command(
+            "Let a mount of version 1 keep versions; what it holds becomes each first one.",
+            _enable_versioning, "MOUNT", "  $ ironkeep kv enable-versioning secret/", _mount,
         ),
         "metadata": kv_metadata.METADATA,
     },

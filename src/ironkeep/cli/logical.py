@@ -57,6 +57,18 @@ def _patch(context: Context) -> int:
     return render.answer(terminal, document, f"Data written to: {path}")
 
 
+def _path_help(context: Context) -> int:
+    terminal = context.terminal
+    path = _path_of(context)
+    document = connect(context).read(path, {"help": 1}) or {}
+    if not isinstance(document.get("help"), str):
+        raise NoValue(f"No help found at {path}")
+    if terminal.structured or terminal.field:
+        return render.answer(terminal, {"data": document}, "")
+    terminal.say(document["help"].rstrip())
+    return OK
+
+
 def _list(context: Context) -> int:
     path = _path_of(context) + "/"
     return render.keys(context.terminal, connect(context).list(path), path)
@@ -140,6 +152,13 @@ DELETE: Final = Command(
     "PATH [key=value...]",
     "  $ ironkeep delete auth/userpass/users/ada",
     _data_arguments,
+)
+PATH_HELP: Final = Command(
+    "Say what a path of the API takes, or which paths a mount has.",
+    _path_help,
+    "PATH",
+    "  $ ironkeep path-help secret\n  $ ironkeep path-help auth/approle/role/web",
+    _path_argument,
 )
 UNWRAP: Final = Command(
     "Open a wrapped answer; it works once. Without TOKEN, the token in use is the wrapping token.",

@@ -48,6 +48,7 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "delete": Line("ironkeep.cli.logical", "DELETE", "Delete secrets and configuration"),
     "patch": Line("ironkeep.cli.logical", "PATCH", "Change parts of data"),
     "unwrap": Line("ironkeep.cli.logical", "UNWRAP", "Open a wrapped answer, once"),
+    "path-help": Line("ironkeep.cli.logical", "PATH_HELP", "Say what a path of the API takes"),
     "login": Line("ironkeep.cli.login", "LOGIN", "Log in and keep the token"),
     "status": Line("ironkeep.cli.status", "STATUS", "Is the server sealed?"),
     "kv": Line("ironkeep.cli.kv", "KV", "Key-value secrets"),
