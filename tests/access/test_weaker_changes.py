@@ -123,6 +123,18 @@ def test_to_take_it_away_takes_another_person(estate: DeviceEstate, path: str) -
     two_decide(estate, path, lambda token: estate.vault.delete(path, token=token))
 
 
+def test_to_move_a_method_away_that_takes_a_device_takes_another_person(
+    estate: DeviceEstate,
+) -> None:
+    """Another could be enabled at its path, where people log in, that asks for none."""
+    move = {"from": "auth/guarded", "to": "auth/elsewhere"}
+
+    def change(token: str) -> Any:
+        return estate.vault.write("sys/remount", move, token=token)
+
+    two_decide(estate, "sys/auth/guarded", change)
+
+
 def test_to_go_back_to_shipped_rules_that_demand_less_takes_another_person(
     estate: DeviceEstate,
 ) -> None:

@@ -334,7 +334,7 @@ def remount(call: Call, given: Move) -> Response:
     found = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.get(source)
     if found is not None and found.type in SINGLETONS:
         raise InvalidRequest(f"cannot remount {source!r}")
-    answer = Response() if found is None else unguard(call, found, "moved")
+    answer = Response() if found is None else let_go(call, found, "moved")
     if waits(answer):
         return answer
     house.mounts.move(call.tx, house.store(call.tx, MOUNTS), source, target, call.now_ns)

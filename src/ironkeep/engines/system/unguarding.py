@@ -23,8 +23,8 @@ def unguard(call: Call, mount: Mount, what: str) -> Response:
     return answer
 
 
-def let_go(call: Call, mount: Mount) -> Response:
-    """Take what a mount's rules demand, for removing it.
+def let_go(call: Call, mount: Mount, what: str = "removed") -> Response:
+    """Take what a mount's rules demand, for removing it or moving it away.
 
     One whose logins take an enrolled device has that rule too: another could be enabled at its
     path that asks for none.
@@ -33,7 +33,7 @@ def let_go(call: Call, mount: Mount) -> Response:
     is_open = house.classes.below(call.tx, mount.uuid).guard is SecretClass.OPEN
     if is_open and mount.options.get(TOKEN_DEVICE) == REQUIRED:
         return admit_any_device(call, mount)
-    return unguard(call, mount, "removed")
+    return unguard(call, mount, what)
 
 
 def admit_any_device(call: Call, mount: Mount) -> Response:
