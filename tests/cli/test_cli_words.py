@@ -279,6 +279,22 @@ def test_standard_input_that_is_closed_is_no_empty_value(monkeypatch: pytest.Mon
         inputs.data_of(["password=-"], Terminal.standard())
 
 
+@pytest.mark.parametrize("columns", ["0", "1", "5", "12", "20", "40", "80", "x", "-3"])
+def test_a_narrow_terminal_shows_every_cell_whole(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of short columns in one piece, long ones on several lines: nothing is cropped."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = Terminal(io.BytesIO(), Watched(), io.StringIO())
+    short, wide, long = "a-password-of-24-letters", "\u5bc6\u7801" * 6, "0123456789" * 9
+    row = ["x", short, wide, long, short]
+    render.table(terminal, ["k", "Value", "wide", "long", "last"], [row, row])
+    text = re.sub(r"\x1b\[[0-9;]*m", "", out(terminal))
+    assert [text.count(cell) for cell in (short, wide)] == [4, 2]
+    assert sum(text.count(digit) for digit in "56789") == 2 * 9 * 5
+
+
 class Full(io.StringIO):
     """A stream on a full disk."""
 
