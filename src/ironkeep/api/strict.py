@@ -86,12 +86,16 @@ class Strict(HttpToolsProtocol):
         self._quiet = 0
 
     def _check_coding(self, version: str) -> None:
-        """Refuse a transfer coding that is not undone here, and any in HTTP/1.0 (9112, 6.1)."""
+        """Refuse a transfer coding that is not undone here, and any in HTTP/1.0 (9112, 6.1).
+
+        The RFC suggests 501 for a coding that is unknown; here it is a framing that another reader
+        takes otherwise, and refused as all of these are.
+        """
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and version != "1.1":
             self._stop(400, "HTTP/1.0 has no Transfer-Encoding")
         if codings not in ([], [b"chunked"]):
-            self._stop(501, "the server takes the transfer coding chunked, and no other")
+            self._stop(400, "the server takes the transfer coding chunked, and no other")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
