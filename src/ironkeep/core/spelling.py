@@ -30,10 +30,10 @@ class Form(StrEnum):
 def folded(text: str) -> str:
     """Return text in small letters, each letter by itself.
 
-    `str.lower` writes a capital sigma otherwise at the end of a word, and the end of a rule is not
-    that of the names which it is a prefix of.
+    `str.lower` writes a capital sigma otherwise at the end of a word, and no other letter by what
+    is beside it; the end of a rule is not that of the names which it is a prefix of.
     """
-    return text.lower() if text.isascii() else "".join(map(str.lower, text))
+    return text.replace("\N{GREEK CAPITAL LETTER SIGMA}", "\N{GREEK SMALL LETTER SIGMA}").lower()
 
 
 def formed(form: Form, text: str) -> str:
