@@ -19,7 +19,7 @@ from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.kernel.classes import Rule
 from ironkeep.kernel.places import MOUNTS
 from ironkeep.kernel.plans import Plan
-from ironkeep.kernel.plugin import Mount
+from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.kernel.routing import SYS
 from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
@@ -301,12 +301,19 @@ def test_rules_of_older_versions_in_another_spelling_hold() -> None:
         assert "approval" in str(taken(vault, rea, path).body["warnings"])
 
 
-MOUNTED: Final = {kind: f"auth/{kind}/" for kind in AUTH_TYPES} | {"system": "sys/"}
+def mounted_routes() -> Iterator[tuple[str, Route]]:
+    """Yield each route of every plug-in, with the path at which tests mount it."""
+    for kind, plugin in PLUGINS.items():
+        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options={"version": "2"})
+        folder = {"system": "sys/", "kv": "secret/"}.get(kind, f"{kind}/")
+        at = f"auth/{kind}/" if kind in AUTH_TYPES else folder
+        for route in plugin.routes(mount):
+            yield at, route
+
+
 OLD = [
-    (route.op, f"{MOUNTED[kind]}{route.pattern}", f"{MOUNTED[kind]}{route.same_as}")
-    for kind, plugin in PLUGINS.items()
-    if kind in MOUNTED
-    for route in plugin.routes(Mount("", kind, MountUuid(""), MountAccessor("")))
+    (route.op, at + route.pattern, at + route.same_as)
+    for at, route in mounted_routes()
     if route.same_as
 ]
 
@@ -365,15 +372,11 @@ def test_a_prefix_in_capitals_covers_every_name_that_begins_so(shared: Vault) ->
 def test_what_ends_things_refuses_to_be_given_no_name(shared: Vault, name: str) -> None:
     """Of every route that removes, revokes or destroys what its path names."""
     seen = set()
-    for kind, plugin in PLUGINS.items():
-        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options={"version": "2"})
-        folder = {"system": "sys/", "kv": "secret/"}.get(kind, f"{kind}/")
-        at = f"auth/{kind}/" if kind in AUTH_TYPES else folder
-        for route in plugin.routes(mount):
-            if NAME.search(route.pattern) and (route.ends or route.op is Operation.DELETE):
-                seen.add(route.pattern)
-                reply = shared.request(route.op, at + NAME.sub(name, route.pattern), {})
-                assert reply.error is not None, route.pattern
+    for at, route in mounted_routes():
+        if NAME.search(route.pattern) and (route.ends or route.op is Operation.DELETE):
+            seen.add(route.pattern)
+            reply = shared.request(route.op, at + NAME.sub(name, route.pattern), {})
+            assert reply.error is not None, route.pattern
     assert {"leases/revoke-prefix/{prefix...}", "metadata/{path...}", "users/{username}"} <= seen
 
 
@@ -400,17 +403,13 @@ BESIDE = {"sync", "increment", "reason"}
 
 def test_every_route_that_ends_what_its_body_names_is_known() -> None:
     found = set()
-    for kind, plugin in PLUGINS.items():
-        mount = Mount("", kind, MountUuid(""), MountAccessor(""), options={"version": "2"})
-        folder = {"system": "sys/", "kv": "secret/"}.get(kind, f"{kind}/")
-        at = f"auth/{kind}/" if kind in AUTH_TYPES else folder
-        for route in plugin.routes(mount):
-            if route.op is not Operation.UPDATE or route.input is None:
-                continue
-            in_path = {name.rstrip(".") for name in re.findall(r"{([\w.]+)}", route.pattern)}
-            named = {each.name for each in fields(route.input)} - in_path - BESIDE
-            if named and ENDS.search(route.pattern) and "{url_lease_id...}" not in route.pattern:
-                found.add(at + NAME.sub("web", route.pattern))
+    for at, route in mounted_routes():
+        if route.op is not Operation.UPDATE or route.input is None:
+            continue
+        in_path = {name.rstrip(".") for name in re.findall(r"{([\w.]+)}", route.pattern)}
+        named = {each.name for each in fields(route.input)} - in_path - BESIDE
+        if named and ENDS.search(route.pattern) and "{url_lease_id...}" not in route.pattern:
+            found.add(at + NAME.sub("web", route.pattern))
     assert found == set(ENDING_BY_BODY) | BY_PATH
 
 
