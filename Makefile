@@ -10,8 +10,9 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 T ?= tests
 # Each worker keeps to its own part, so that a module's server is started once, and helps out at the end.
+# One more than there are cores: a test waits for its server, its disk or a deadline a tenth of the time.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
-JOBS ?= 2
+JOBS ?= 3
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 help:  ## list the targets

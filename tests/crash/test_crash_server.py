@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("traced")
 
 STEPS: Final = 60
 PARTS: Final = 2
-IMAGES: Final = 600
+IMAGES: Final = 360
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_no_crash_loses_what_was_answered_or_its_entry(
 def test_no_crash_of_many_loses_what_was_answered_or_its_entry(
     memory: Path, recording: Recording
 ) -> None:
-    images = CrashImages(recording.trace, seed=PARTS).images(20 * IMAGES)
+    images = CrashImages(recording.trace, seed=PARTS).images(30 * IMAGES)
     assert list(broken(images, memory, recording)) == []
 
 

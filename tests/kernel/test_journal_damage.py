@@ -29,7 +29,7 @@ from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.note import Signer, SigningKey, VerifierKey
 
 SEGMENT = 1 << 20
-ROUNDS = 120
+ROUNDS = 80
 WAL = segment_name(0)
 
 
