@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # A test starts hundreds of servers: bytecode is kept whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run check lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
+.PHONY: help demo run check compiled lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,7 +41,14 @@ demo: $(VENV)/.ready  ## the breach replay: leak, exposure, eviction, proof
 run: $(VENV)/.ready  ## a development server on 127.0.0.1:8200 (in memory, root token "root")
 	$(BIN)/ironkeep server -dev -dev-root-token-id=root
 
-check: lint test  ## everything CI runs
+# The tests are compiled beside the linters: else each worker would, all at the same time. What is
+# wrong with a test is said when it runs.
+check: $(VENV)/.ready $(VENV)/.hvac  ## everything CI runs
+	@$(MAKE) --no-print-directory --jobs=2 lint compiled
+	@$(MAKE) --no-print-directory test
+
+compiled: $(VENV)/.ready
+	@$(BIN)/pytest --collect-only -qq $(T) > /dev/null || true
 
 lint: $(VENV)/.ready  ## format, rules, types, floors
 	$(BIN)/ruff format --check .

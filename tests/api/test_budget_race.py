@@ -11,7 +11,7 @@ import httpx
 
 from ironkeep.testing.server import ServerProcess, environment
 
-READS: Final = 1_000
+READS: Final = 400
 WAIT_SECONDS: Final = 300
 """A bound against hanging, and no expectation: a loaded machine takes a minute and more."""
 PROCESSES: Final = 4

@@ -23,7 +23,7 @@ from ironkeep.testing.crashfs import CrashImages, Image
 from ironkeep.testing.reopened import reopened
 
 STEPS: Final = 30
-CRASHES: Final = 3
+CRASHES: Final = 2
 MANY_CRASHES: Final = 12
 IMAGES: Final = 30
 

@@ -200,13 +200,13 @@ needs_strace = pytest.mark.skipif(
 @needs_strace
 def test_no_crash_loses_what_was_acknowledged(folder: Path) -> None:
     trace, _ = record(folder, 120)
-    assert list(broken(CrashImages(trace, seed=1).images(1_000), folder)) == []
+    assert list(broken(CrashImages(trace, seed=1).images(600), folder)) == []
 
 
 @needs_strace
 def test_no_crash_while_starting_leaves_a_store_that_does_not_start(folder: Path) -> None:
     trace, _ = record(folder, 2)
-    assert list(broken(CrashImages(trace, seed=2).images(1_000), folder)) == []
+    assert list(broken(CrashImages(trace, seed=2).images(600), folder)) == []
 
 
 @needs_strace

@@ -33,7 +33,7 @@ from ironkeep.testing.server import ServerProcess
 
 LANES: Final = 4
 STEPS: Final = 25
-IMAGES: Final = 40
+IMAGES: Final = 24
 LOADS: Final = 60
 """One after another, at most. Some files are synced once a second, however much is done in one: a
 quick machine takes some ten."""
