@@ -142,7 +142,7 @@ def load(name: str) -> Command | Group | None:
     line = COMMANDS.get(name)
     if line is None:
         return None
-    # What modules make stays. To look for garbage among it takes a seventh of a server's start.
+    # What modules make stays. To look for garbage among it takes a tenth of a server's start.
     collects = gc.isenabled()
     gc.disable()
     try:
