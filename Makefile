@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 T ?= tests
 # Each worker keeps to its own part, so that a module's server is started once, and helps out at the end.
-# One more than there are cores: a test waits for its server, its disk or a deadline a tenth of the time.
+# One more than two cores: two workers, waiting for servers, disks and deadlines, left a fifth of them idle.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 JOBS ?= 3
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10

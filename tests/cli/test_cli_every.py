@@ -1,6 +1,8 @@
 """Every command of the table: against a hostile server, at a terminal of ASCII, for a program."""
 
 import argparse
+import contextlib
+import gc
 import io
 import json
 import re
@@ -137,6 +139,23 @@ def is_tame(text: str) -> bool:
 def test_the_enumeration_finds_them_all() -> None:
     assert len(REMOTE) > 60
     assert {"kv", "token", "operator", "audit", "incident"} <= {words[0] for words, _ in REMOTE}
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("module", ["ironkeep.cli.version", "ironkeep.cli.no_such_module"])
+def test_the_collector_is_after_loading_as_it_was_before(
+    module: str, monkeypatch: pytest.MonkeyPatch, *, collects: bool
+) -> None:
+    """A server whose collector stays off keeps every cycle that its requests make."""
+    monkeypatch.setattr(main, "COMMANDS", {"it": main.Line(module, "VERSION", "")})
+    if not collects:
+        gc.disable()
+    try:
+        with contextlib.suppress(ModuleNotFoundError):
+            main.load("it")
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("words", "command"), REMOTE, ids=IDS)

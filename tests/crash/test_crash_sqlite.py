@@ -195,18 +195,25 @@ def folder() -> Iterator[Path]:
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None and "CI" not in os.environ, reason="strace is not installed"
 )
+OFTEN = pytest.mark.parametrize(
+    "images", [600, pytest.param(5_000, marks=pytest.mark.slow)], ids=["some", "many"]
+)
 
 
 @needs_strace
-def test_no_crash_loses_what_was_acknowledged(folder: Path) -> None:
+@OFTEN
+def test_no_crash_loses_what_was_acknowledged(folder: Path, images: int) -> None:
     trace, _ = record(folder, 120)
-    assert list(broken(CrashImages(trace, seed=1).images(600), folder)) == []
+    assert list(broken(CrashImages(trace, seed=1).images(images), folder)) == []
 
 
 @needs_strace
-def test_no_crash_while_starting_leaves_a_store_that_does_not_start(folder: Path) -> None:
+@OFTEN
+def test_no_crash_while_starting_leaves_a_store_that_does_not_start(
+    folder: Path, images: int
+) -> None:
     trace, _ = record(folder, 2)
-    assert list(broken(CrashImages(trace, seed=2).images(600), folder)) == []
+    assert list(broken(CrashImages(trace, seed=2).images(images), folder)) == []
 
 
 @needs_strace
