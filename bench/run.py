@@ -24,8 +24,8 @@ import page
 from house import KEYS, TOKENS, USERS, House
 from processes import HERE, Process, free_ports, make_certificate, start
 
-from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.kernel.log_verify import verify_log
+from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.journal.verify import verify_log
 from ironkeep.tlog.note import VerifierKey
 
 RUN_IN = 2

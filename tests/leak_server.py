@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ironkeep.cli.main import main
-from ironkeep.kernel.barrier import Store
+from ironkeep.store.barrier import Store
 
 PROVOKED = b"provoke-a-defect"
 

@@ -28,7 +28,8 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 from ironkeep.testing.server import ServerProcess
 
 PROGRAM: Final = (str(Path(__file__).with_name("leak_server.py")),)

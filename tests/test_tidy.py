@@ -16,7 +16,8 @@ from ironkeep.cli.exits import EXITS
 from ironkeep.core import errors
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 ROOT: Final = Path(__file__).parents[1]
 SOURCES: Final = sorted((ROOT / "src").rglob("*.py"))

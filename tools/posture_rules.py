@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from ironkeep.core import kev, posture_rules
+from ironkeep.core.device import kev, posture_rules
 
 HERE: Final = Path(__file__).parent
-BUILT: Final = HERE.parent / "src" / "ironkeep" / "access" / "posture_rules.json"
+BUILT: Final = HERE.parent / "src" / "ironkeep" / "access" / "posture" / "rules.json"
 
 
 def build(catalogue: bytes) -> bytes:

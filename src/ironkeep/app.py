@@ -12,24 +12,25 @@ from typing import Final
 import uvloop
 
 from ironkeep import __version__
-from ironkeep.access.approvals import ApprovalEngine
-from ironkeep.access.devices import DeviceEngine
-from ironkeep.access.segments import SegmentEngine
-from ironkeep.adapters import log, machine, signals
-from ironkeep.adapters.disks import Disks
-from ironkeep.adapters.node_logs import NodeLogs
-from ironkeep.adapters.notify import notifiers_of
-from ironkeep.adapters.outbound_http import HttpOutbound
-from ironkeep.adapters.sqlite import SqliteStorage
-from ironkeep.adapters.system import SystemClock, SystemEntropy
-from ironkeep.adapters.witnesses import Witnesses
+from ironkeep.access.approvals.routes import ApprovalEngine
+from ironkeep.access.devices.routes import DeviceEngine
+from ironkeep.access.notices.notices import Notices
+from ironkeep.access.segments.routes import SegmentEngine
+from ironkeep.adapters.log.node_logs import NodeLogs
+from ironkeep.adapters.outbound.http import HttpOutbound
+from ironkeep.adapters.outbound.notify import notifiers_of
+from ironkeep.adapters.process import machine, messages as log, signals
+from ironkeep.adapters.process.disks import Disks
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy
+from ironkeep.adapters.sqlite.storage import SqliteStorage
+from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.api.callers import Callers, names_in
-from ironkeep.api.committer import Committer, Owner
-from ironkeep.api.protocol import MAX_CONNECTIONS
+from ironkeep.api.commit.committer import Committer, Owner
+from ironkeep.api.commit.trouble import reason_of
+from ironkeep.api.http.protocol import MAX_CONNECTIONS
 from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
 from ironkeep.api.tls import client_cas
-from ironkeep.api.trouble import reason_of
 from ironkeep.auth.approle import AppRole
 from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.jwt import Jwt
@@ -46,15 +47,14 @@ from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
 from ironkeep.incident.engine import Incident
-from ironkeep.kernel.epochs import FIRST_EPOCH, split_origin
+from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
+from ironkeep.journal.journal import Journal
 from ironkeep.kernel.house import House, Settings
-from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.notices import Notices
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.plugin import Plugin
-from ironkeep.kernel.reading import reading_key_of
-from ironkeep.kernel.state import Tx
+from ironkeep.plugin.route import Plugin
+from ironkeep.seal.reading_key import reading_key_of
+from ironkeep.store.state import Tx
 
 TICK_SECONDS: Final = 1.0
 """Witnesses of the public network accept about one checkpoint a second; all else fits that."""
@@ -318,7 +318,7 @@ class Server:
             self._mark()
 
     def _mark(self) -> None:
-        """Note beside the log, once, that the vault has keys: see adapters/node_logs.py."""
+        """Note beside the log, once, that the vault has keys: see adapters/log/node_logs.py."""
         if self._marked or not self.storage.head().seq:
             return
         try:

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ironkeep.core import hcl
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.policy import hcl
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
 DEFAULT_TTL_SECONDS: Final = 768 * 3600

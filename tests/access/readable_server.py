@@ -2,7 +2,8 @@
 
 import sys
 
-from ironkeep.cli import main, server
+from ironkeep.cli import main
+from ironkeep.cli.operator import server
 
 
 def _allow_reading() -> None:

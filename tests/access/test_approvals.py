@@ -2,9 +2,9 @@
 
 import pytest
 
+from ironkeep.access.approvals.tallies import MAX_AN_HOUR
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
-from ironkeep.kernel.approval_standing import MAX_AN_HOUR
-from ironkeep.kernel.places import APPROVALS
+from ironkeep.store.reserved import APPROVALS
 from ironkeep.testing.approval_estate import (
     OTHER,
     SECRET,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ironkeep.access.approvals.record import data_of
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import (
     InvalidRequest,
@@ -15,12 +16,11 @@ from ironkeep.core.errors import (
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.answer import Answer
-from ironkeep.kernel.approval_record import data_of
-from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.plugin import Request
 from ironkeep.kernel.routing import SYS
-from ironkeep.kernel.token import TokenSpec
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.peer import Peer
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.token import TokenSpec
 from ironkeep.testing.approval_estate import (
     APPROVER,
     OTHER,

@@ -3,8 +3,8 @@
 import json
 
 from ironkeep.core.errors import PermissionDenied, StepUpNeeded
-from ironkeep.core.step_up import STATEMENT
-from ironkeep.kernel.answer import Answer
+from ironkeep.core.webauthn.step_up import STATEMENT
+from ironkeep.plugin.effects.answer import Answer
 from ironkeep.testing.approval_estate import (
     APPROVER,
     OTHER,

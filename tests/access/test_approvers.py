@@ -6,12 +6,12 @@ from typing import Final
 import msgspec
 import pytest
 
+from ironkeep.access.classes.classes import Rule
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import MountUuid
-from ironkeep.kernel.classes import Rule
-from ironkeep.kernel.people import APART
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.state import Tx
+from ironkeep.identity.people import APART
+from ironkeep.store.reserved import MOUNTS
+from ironkeep.store.state import Tx
 from ironkeep.testing.approval_estate import (
     APPROVER,
     READER,

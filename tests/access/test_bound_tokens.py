@@ -13,7 +13,7 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls

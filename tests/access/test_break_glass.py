@@ -2,8 +2,8 @@
 
 import pytest
 
+from ironkeep.access.break_glass.break_glass import CODES, MAX_SECONDS
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.kernel.break_glass import CODES, MAX_SECONDS
 from ironkeep.testing.approval_estate import SECRET, VALUE, alerts, entries, estate
 from ironkeep.testing.people import person
 from ironkeep.testing.vault import Reply, Vault

@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
+from ironkeep.access.break_glass.break_glass import CODES, Codes
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
-from ironkeep.kernel.break_glass import CODES, Codes
-from ironkeep.kernel.places import BREAK_GLASS
-from ironkeep.kernel.record import Codec
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import BREAK_GLASS
 from ironkeep.testing.approval_estate import SECRET, Ask, approve, estate, told, unwrap
 from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault

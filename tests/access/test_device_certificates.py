@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.access.device_certificates import LIFE_SECONDS
+from ironkeep.access.devices.certificates import LIFE_SECONDS
+from ironkeep.core.device.posture_report import MAX_REPORT, Software
 from ironkeep.core.errors import (
     DeviceRefused,
     InvalidRequest,
@@ -16,8 +17,7 @@ from ironkeep.core.errors import (
     PermissionDenied,
     TooLarge,
 )
-from ironkeep.core.posture_report import MAX_REPORT, Software
-from ironkeep.kernel.peer import Peer
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
 from ironkeep.testing.soft_device import SoftDevice, csr_of, fresh_csr
 

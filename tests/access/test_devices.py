@@ -8,9 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ironkeep.access.device_enrolment import FRESH_SECONDS, MAX_OPEN, PROVE_SECONDS
-from ironkeep.access.devices import ALL_ROUTES
-from ironkeep.core.device_proof import enrol_message
+from ironkeep.access.devices.enrolment import FRESH_SECONDS, MAX_OPEN, PROVE_SECONDS
+from ironkeep.access.devices.routes import ALL_ROUTES
+from ironkeep.access.step_up.authenticators import Authenticator
+from ironkeep.core.device.proof import enrol_message
 from ironkeep.core.errors import (
     Conflict,
     DeviceRefused,
@@ -21,8 +22,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.authenticators import Authenticator
-from ironkeep.kernel.token import TokenSpec
+from ironkeep.plugin.token import TokenSpec
 from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
 from ironkeep.testing.soft_device import SoftDevice
 

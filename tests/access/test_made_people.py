@@ -10,8 +10,8 @@ from joserfc.jwk import ECKey
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import OverBudget
-from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.authority import Asked, Authority
 from ironkeep.testing.passkeys import RP_ID
 from ironkeep.testing.people import Person, person

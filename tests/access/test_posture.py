@@ -5,7 +5,8 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ironkeep.core import posture_report, posture_rules
+from ironkeep.core.device import posture_report, posture_rules
+from ironkeep.core.device.posture_report import Report, Software
 from ironkeep.core.errors import (
     DeviceRefused,
     InvalidRequest,
@@ -14,8 +15,7 @@ from ironkeep.core.errors import (
     TooLarge,
 )
 from ironkeep.core.operation import Operation
-from ironkeep.core.posture_report import Report, Software
-from ironkeep.kernel.peer import Peer
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.device_estate import DeviceEstate
 from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.vault import Reply

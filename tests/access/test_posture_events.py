@@ -10,10 +10,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey
 from tests.access.test_posture import PLEX_2022, alerts, tell
 
-from ironkeep.access import posture_events, posture_receiver
-from ironkeep.access.posture_events import CAEP, COMPLIANCE, TYPE
-from ironkeep.access.posture_receiver import MAX_ISSUERS, MAX_SET, REVOKED
-from ironkeep.api.wire import parse_body
+from ironkeep.access.posture import events as posture_events, receiver as posture_receiver
+from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
+from ironkeep.access.posture.receiver import MAX_ISSUERS, MAX_SET, REVOKED
+from ironkeep.api.http.wire import parse_body
 from ironkeep.core.errors import (
     DeviceRefused,
     InvalidRequest,
@@ -22,7 +22,7 @@ from ironkeep.core.errors import (
     TooManyRequests,
 )
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.places import MOUNTS
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.device_estate import DeviceEstate
 from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Reply

@@ -6,11 +6,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ironkeep.access.posture_osquery import QUERIES, translate
-from ironkeep.core import posture_rules
+from ironkeep.access.posture.osquery import QUERIES, translate
+from ironkeep.core.device import posture_rules
 from ironkeep.core.errors import InvalidRequest, PermissionDenied, TooLarge
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.peer import Peer
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.device_estate import DeviceEstate
 
 ENROLL: Final = json.loads("""{

@@ -11,8 +11,9 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import DeviceRefused
 from ironkeep.core.ids import DeviceId, MountAccessor, MountUuid
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.peer import Peer
+from ironkeep.plugin.route import Route
 from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
 from ironkeep.testing.soft_device import SoftDevice
 

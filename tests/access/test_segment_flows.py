@@ -6,15 +6,16 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.access.segments import SegmentEngine
+from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.segments.flow_table import located
+from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.flows import FlowRule, Origin, class_refusal, flow_refusal
 from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.policy.flows import FlowRule, Origin, class_refusal, flow_refusal
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.devices import DeviceRecord
-from ironkeep.kernel.flow_table import located
-from ironkeep.kernel.plugin import Mount, Plugin
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.token import Session
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
 

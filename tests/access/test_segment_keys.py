@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from ironkeep.access.segments import SegmentEngine
+from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.config import parse
 from ironkeep.core.errors import InvalidRequest, Sealed
 from ironkeep.kernel.house import Settings
-from ironkeep.kernel.plugin import Plugin
+from ironkeep.plugin.route import Plugin
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.vault import Vault

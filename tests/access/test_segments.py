@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from ironkeep.access.segments import SegmentEngine
+from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import (
     Conflict,
     InvalidRequest,
@@ -13,9 +13,9 @@ from ironkeep.core.errors import (
     PermissionDenied,
     Sealed,
 )
-from ironkeep.kernel.barrier import Barrier
-from ironkeep.kernel.keyring import Keyring
-from ironkeep.kernel.plugin import Plugin
+from ironkeep.plugin.route import Plugin
+from ironkeep.store.barrier import Barrier
+from ironkeep.store.keyring import Keyring
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
 

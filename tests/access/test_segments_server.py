@@ -12,12 +12,12 @@ from typing import Final
 
 import pytest
 
-from ironkeep.adapters.sqlite import SqliteStorage
-from ironkeep.adapters.system import SystemEntropy
-from ironkeep.kernel import seal_config
-from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.seal import Seal
-from ironkeep.kernel.state import State
+from ironkeep.adapters.process.system import SystemEntropy
+from ironkeep.adapters.sqlite.storage import SqliteStorage
+from ironkeep.seal import config as seal_config
+from ironkeep.seal.seal import Seal
+from ironkeep.store.keyring import HOUSE, SegmentId
+from ironkeep.store.state import State
 from ironkeep.testing.server import ServerProcess
 
 PROGRAM: Final = (str(Path(__file__).with_name("readable_server.py")),)

@@ -9,9 +9,9 @@ import pytest
 from joserfc.jwk import ECKey
 
 from ironkeep.app import PLUGINS
-from ironkeep.core import posture_rules
+from ironkeep.core.device import posture_rules
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.cidr import covered
+from ironkeep.plugin.cidr import covered
 from ironkeep.testing.approval_estate import alerts, approve, told, unwrap
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.device_estate import DeviceEstate

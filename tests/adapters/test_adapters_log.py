@@ -11,14 +11,14 @@ from typing import Final
 
 import pytest
 
-from ironkeep.adapters import log
+from ironkeep.adapters.process import messages as log
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.server import environment
 
 _SAYS_ITS_PID: Final = """
 import asyncio, os
 from pathlib import Path
-from ironkeep.adapters import log, signals
+from ironkeep.adapters.process import messages as log, signals
 
 async def main():
     stop = asyncio.Event()

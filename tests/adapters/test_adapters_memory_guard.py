@@ -5,7 +5,7 @@ import sys
 
 ASK = """
 import ctypes, resource
-from ironkeep.adapters.memory_guard import forbid_dumps
+from ironkeep.adapters.process.memory_guard import forbid_dumps
 PR_GET_DUMPABLE = 3
 libc = ctypes.CDLL(None)
 print(libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0))

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters import sqlite
-from ironkeep.adapters.sqlite import SqliteStorage
-from ironkeep.adapters.sqlite_schema import APPLICATION_ID, MIGRATIONS
+from ironkeep.adapters.sqlite import storage as sqlite
+from ironkeep.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
 from ironkeep.core.ports import Change, Head, Row
 from ironkeep.testing.contracts import commit
@@ -102,7 +102,7 @@ def test_an_interrupted_first_start_is_taken_up(path: Path) -> None:
 OPEN_AND_REPORT = """
 import sys
 from pathlib import Path
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import Unavailable
 try:
     SqliteStorage(Path(sys.argv[1])).close()

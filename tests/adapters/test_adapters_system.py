@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ironkeep.adapters.system import SystemClock, SystemEntropy, forget_steering
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy, forget_steering
 
 
 def test_the_clock_holds_still_while_the_machines_clock_is_behind(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import ironkeep
-from ironkeep.adapters.tls import context
+from ironkeep.adapters.outbound.tls import context
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.tls import make_tls
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ironkeep.adapters.closed_folder import require_closed
-from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.agent import private_files
 from ironkeep.agent.enrolment import Enrolment
 from ironkeep.agent.listening import bind_socket

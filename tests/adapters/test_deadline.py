@@ -9,8 +9,9 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from ironkeep.adapters import outbound_http, witness_http
-from ironkeep.adapters.deadline import SECONDS, DeadlineTransport
+from ironkeep.adapters.outbound import http as outbound_http
+from ironkeep.adapters.outbound.deadline import SECONDS, DeadlineTransport
+from ironkeep.adapters.witness import http as witness_http
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters.logfiles import DirectoryLogFiles, log_directory, newest_origin
+from ironkeep.adapters.log.files import DirectoryLogFiles, log_directory, newest_origin
 from ironkeep.core.errors import Unavailable
 from ironkeep.core.logport import LogFiles
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.app import Server
 from ironkeep.config import Config
 from ironkeep.core.errors import IntegrityError

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters.notify import SIGNATURE, MailNotifier, WebhookNotifier, notifiers_of
+from ironkeep.access.notices.notices import Notice
+from ironkeep.adapters.outbound.notify import SIGNATURE, MailNotifier, WebhookNotifier, notifiers_of
 from ironkeep.config import Mail, Webhook, parse
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
-from ironkeep.kernel.notices import Notice
 from ironkeep.testing.mail_server import MailServer
 
 NOTICE = Notice("x", "class", "secret/prod went\r\nBcc: eve@example.com", 0, "entity-1", "dev-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters.outbound_http import HttpOutbound
+from ironkeep.adapters.outbound.http import HttpOutbound
 from ironkeep.core.errors import UpstreamFailed
 from ironkeep.testing.tls import Tls, make_tls
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.ports import Storage
 from ironkeep.testing.contracts import StorageContract
 from ironkeep.testing.memory import MemoryStorage

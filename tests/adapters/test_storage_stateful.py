@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Change, Commit, Head, Row, Storage
 from ironkeep.testing.memory import Fault, MemoryStorage

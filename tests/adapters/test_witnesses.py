@@ -12,17 +12,17 @@ import pytest
 from tlog_scales.backend import HttpBackend
 from tlog_scales.reader import TilesReader
 
-from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.adapters.witness_http import WitnessHttp, require_address
-from ironkeep.adapters.witness_peer import WitnessPeer
-from ironkeep.adapters.witnesses import Witnesses
+from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.adapters.witness.http import WitnessHttp, require_address
+from ironkeep.adapters.witness.peer import WitnessPeer
+from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.config import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
-from ironkeep.core.leaf import EpochStart
-from ironkeep.kernel.epochs import begin_epoch, continued, start_of
-from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.log_reader import Reader
-from ironkeep.kernel.static_log import StaticLeaves, folder_of, verify_static
+from ironkeep.core.evidence.leaf import EpochStart
+from ironkeep.journal.entries import Reader
+from ironkeep.journal.epochs import begin_epoch, continued, start_of
+from ironkeep.journal.journal import Journal
+from ironkeep.journal.static_log import StaticLeaves, folder_of, verify_static
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import (

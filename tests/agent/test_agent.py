@@ -15,7 +15,7 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.agent_process import AgentProcess, running
 from ironkeep.testing.device_estate import PASSWORD
 from ironkeep.testing.device_server import DeviceServer

@@ -13,7 +13,7 @@ from ironkeep.agent.file_key import FileKeyStore
 from ironkeep.agent.keys import ORDER, KeyKind, KeyStore
 from ironkeep.agent.pkcs11_key import LABEL, Pkcs11KeyStore, Token
 from ironkeep.agent.tpm_key import TpmKeyStore
-from ironkeep.core.device_proof import verify
+from ironkeep.core.device.proof import verify
 from ironkeep.core.errors import (
     Conflict,
     InvalidRequest,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ironkeep.agent.posture import MAX_OUTPUT, encrypted, os_release, packages, report_text
-from ironkeep.core.posture_report import decode
+from ironkeep.core.device.posture_report import decode
 
 
 def lsblk(*devices: dict[str, Any]) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ironkeep import app
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.app import Server
 from ironkeep.config import Config, Listener
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.log_verify import verify_log
+from ironkeep.journal.verify import verify_log
 from ironkeep.tlog.note import VerifierKey
 
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from ironkeep.api import committer
+from ironkeep.api.commit import committer
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
-from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.journal import Receipt
+from ironkeep.journal.journal import Receipt
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.memory_log import MemoryLogFiles

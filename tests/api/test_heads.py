@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ironkeep.api import wire
-from ironkeep.api.head import MAX_BLOCK, Heads
+from ironkeep.api.http import wire
+from ironkeep.api.http.head import MAX_BLOCK, Heads
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.numbers import MAX_NUMBER
+from ironkeep.core.text.numbers import MAX_NUMBER
 
 FORM = b"application/x-www-form-urlencoded"
 ENDS = b"\x80\r\n"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ironkeep.api import bodies, strict, wire
+from ironkeep.api.http import bodies, strict, wire
 from ironkeep.app import PLUGINS
 from ironkeep.testing.edge import Client, Edge, Raw, request, run
 from ironkeep.testing.vault import Vault

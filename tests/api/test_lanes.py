@@ -2,9 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from ironkeep.api.lanes import MAX_QUEUED, ORDINARY, PER_SYSTEM, WORKERS, Done, Lanes
+from ironkeep.api.commit.lanes import MAX_QUEUED, ORDINARY, PER_SYSTEM, WORKERS, Done, Lanes
 from ironkeep.core.errors import Unavailable
-from ironkeep.kernel.answer import Answer, Outside, Waiting
+from ironkeep.plugin.effects.answer import Answer, Outside, Waiting
 
 
 class Bench:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.api import witness as app
-from ironkeep.api.mirror import Mirror
-from ironkeep.api.witness import WitnessApp
-from ironkeep.api.witness_state import Witness
+from ironkeep.api.witness import witness as app
+from ironkeep.api.witness.mirror import Mirror
+from ironkeep.api.witness.state import Witness
+from ironkeep.api.witness.witness import WitnessApp
 from ironkeep.core.errors import IntegrityError, RolledBack
-from ironkeep.kernel.static_log import verify_static
+from ironkeep.journal.static_log import verify_static
 from ironkeep.testing.memory import FakeClock, Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from ironkeep.api.callers import Callers
-from ironkeep.api.committer import Committer, Owner
+from ironkeep.api.commit.committer import Committer, Owner
 from ironkeep.api.server import Servers, bind
 from ironkeep.api.service import Service
 from ironkeep.api.tls import load, tls_context

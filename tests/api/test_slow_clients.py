@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ironkeep.api import protocol
+from ironkeep.api.http import protocol
 from ironkeep.app import PLUGINS
 from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Vault

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ironkeep.api.strict import MAX_HEAD, MAX_HEADERS
+from ironkeep.api.http.strict import MAX_HEAD, MAX_HEADERS
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound
 from ironkeep.testing.edge import Client, Edge, Raw, request, run

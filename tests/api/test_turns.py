@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from ironkeep.api import turns
-from ironkeep.api.turns import Turns
-from ironkeep.api.workers import Job, Workers
+from ironkeep.api.commit import turns
+from ironkeep.api.commit.turns import Turns
+from ironkeep.api.commit.workers import Job, Workers
 from ironkeep.core.errors import Unavailable
 
 

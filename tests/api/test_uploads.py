@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from ironkeep.api import uploads as module
-from ironkeep.api.mirror import Mirror
-from ironkeep.api.uploads import MAX_UPLOADS, ROOM, Slot, Uploads
-from ironkeep.api.witness import MAX_RATIO, WitnessApp
-from ironkeep.api.witness_state import Witness
+from ironkeep.api.witness import uploads as module
+from ironkeep.api.witness.mirror import Mirror
+from ironkeep.api.witness.state import Witness
+from ironkeep.api.witness.uploads import MAX_UPLOADS, ROOM, Slot, Uploads
+from ironkeep.api.witness.witness import MAX_RATIO, WitnessApp
 from ironkeep.core.errors import Unavailable
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles

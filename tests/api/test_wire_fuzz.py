@@ -4,7 +4,7 @@ import asyncio
 
 from hypothesis import given, settings, strategies as st
 
-from ironkeep.api import wire
+from ironkeep.api.http import wire
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from ironkeep.api import witness as app
-from ironkeep.api.mirror import Mirror
-from ironkeep.api.strict import MAX_HEAD
-from ironkeep.api.witness import WitnessApp
-from ironkeep.api.witness_state import Witness
+from ironkeep.api.http.strict import MAX_HEAD
+from ironkeep.api.witness import witness as app
+from ironkeep.api.witness.mirror import Mirror
+from ironkeep.api.witness.state import Witness
+from ironkeep.api.witness.witness import WitnessApp
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner
@@ -193,7 +193,7 @@ def test_killed_around_the_write_it_never_vouches_for_two_histories(
     log, fork = sample(ORIGINS[0], 9), sample(ORIGINS[0], 9, "x")
     fatal = f"""
 import os, signal
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.log.files import DirectoryLogFiles
 replace = DirectoryLogFiles.replace
 def replace_and_die(self, name, data):
     die = lambda: name.endswith("/checkpoint") and os.kill(os.getpid(), signal.SIGKILL)

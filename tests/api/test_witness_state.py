@@ -5,7 +5,7 @@ from hashlib import sha256
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.api.witness_state import MAX_LOGS, Witness
+from ironkeep.api.witness.state import MAX_LOGS, Witness
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.logport import LogFiles
 from ironkeep.testing.memory import FakeClock, Fault

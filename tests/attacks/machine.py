@@ -19,10 +19,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
 from tests.attacks.attempts import Attempts, Row
 
-from ironkeep.access.posture_events import CAEP, COMPLIANCE, TYPE
-from ironkeep.core import posture_report
-from ironkeep.core.device_proof import certificate_message
-from ironkeep.core.posture_report import Report
+from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
+from ironkeep.core.device import posture_report
+from ironkeep.core.device.posture_report import Report
+from ironkeep.core.device.proof import certificate_message
 from ironkeep.testing.soft_device import SoftDevice, fresh_csr
 
 UNKNOWN: Final = ("disk_encrypted", "screen_lock_s", "firewall", "secure_boot")

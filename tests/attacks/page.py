@@ -15,7 +15,7 @@ from typing import Any, Final
 from tests.attacks.attempts import Attempts, Row
 from tests.attacks.touches import authenticator
 
-from ironkeep.core.webauthn import encode
+from ironkeep.core.webauthn.webauthn import encode
 from ironkeep.testing.softauth import ORIGIN, UV, SoftAuthenticator
 
 EVIL: Final = [

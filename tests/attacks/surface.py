@@ -7,7 +7,8 @@ from typing import Any, Final
 from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 METHODS: Final = {
     Operation.READ: "GET", Operation.LIST: "LIST", Operation.UPDATE: "POST",

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from ironkeep.api import wire
+from ironkeep.api.http import wire
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.numbers import MAX_NUMBER
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import barrier, demolition, tokens
+from ironkeep.core.text.numbers import MAX_NUMBER
+from ironkeep.identity import tokens
+from ironkeep.store import barrier, demolition
 from ironkeep.testing.vault import Vault
 
 MANY = 3 * demolition.STEP

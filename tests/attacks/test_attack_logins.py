@@ -4,10 +4,10 @@ import asyncio
 import os
 import threading
 
-from ironkeep.api.committer import WORK_NICE, Committer, Owner
+from ironkeep.api.commit.committer import WORK_NICE, Committer, Owner
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidCredentials
-from ironkeep.kernel.answer import Answer, Waiting
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.vault import Vault
 
 

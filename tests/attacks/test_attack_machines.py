@@ -9,8 +9,8 @@ from joserfc.jwk import ECKey
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import DeviceRefused, InvalidCredentials, IronkeepError
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.peer import Peer
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
 

@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
-from ironkeep.api import bodies
-from ironkeep.api.bodies import Bodies
+from ironkeep.api.http import bodies
+from ironkeep.api.http.bodies import Bodies
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooLarge, Unavailable
 from ironkeep.core.ports import Row
-from ironkeep.kernel import fields, state
-from ironkeep.kernel.state import State
+from ironkeep.plugin import fields
+from ironkeep.store import state
+from ironkeep.store.state import State
 from ironkeep.testing.memory import MemoryStorage
 from ironkeep.testing.vault import Vault
 

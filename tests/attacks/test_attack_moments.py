@@ -6,8 +6,8 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import IntegrityError, Unavailable
 from ironkeep.core.event import Entry
 from ironkeep.core.ports import Row
-from ironkeep.kernel.reading import HOUSE
-from ironkeep.kernel.seal_config import plain_key
+from ironkeep.seal.config import plain_key
+from ironkeep.seal.reading_key import HOUSE
 from ironkeep.testing.vault import Vault
 
 

@@ -7,10 +7,10 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry, encode
-from ironkeep.core.leaf import LeafKey, wrap_key
+from ironkeep.core.evidence.leaf import LeafKey, wrap_key
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.frame import build_frame, read_leaves
-from ironkeep.kernel.reading import reading_key_of
+from ironkeep.journal.frame import build_frame, read_leaves
+from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.vault import Vault
 
 

@@ -13,8 +13,8 @@ from ironkeep.core.errors import (
     PermissionDenied,
     StepUpNeeded,
 )
-from ironkeep.core.step_up import verify_evidence
-from ironkeep.core.webauthn import decode, encode
+from ironkeep.core.webauthn.step_up import verify_evidence
+from ironkeep.core.webauthn.webauthn import decode, encode
 from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
 from ironkeep.testing.softauth import SoftAuthenticator
 

@@ -7,9 +7,9 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
-from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import plans
+from ironkeep.core.policy.glob import matches
+from ironkeep.plugin import plans
 from ironkeep.testing.vault import Vault
 
 SECONDS = 300

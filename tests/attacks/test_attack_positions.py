@@ -22,7 +22,7 @@ from tests.attacks.stranger import ADDRESSES
 from tests.attacks.touches import lent
 from tests.connectors.hostile import Server
 
-from ironkeep.core import webauthn
+from ironkeep.core.webauthn import webauthn
 from ironkeep.testing.device_estate import ADMIN, PASSWORD
 from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess

@@ -6,7 +6,7 @@ import pytest
 
 from ironkeep.core.errors import PermissionDenied, Sealed
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.answer import Answer, Waiting
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.incident_estate import Estate
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}

@@ -4,18 +4,19 @@ from typing import Final
 
 import pytest
 
-from ironkeep.access.segments import SegmentEngine
+from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
-from ironkeep.kernel import house as houses, seal_config
-from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.barrier import DueRecord
-from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.plugin import Plugin
-from ironkeep.kernel.seal_config import keyring_key
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.wraps import open_keyring
+from ironkeep.kernel import house as houses
+from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.route import Plugin
+from ironkeep.seal import config as seal_config
+from ironkeep.seal.config import keyring_key
+from ironkeep.seal.wraps import open_keyring
+from ironkeep.store.barrier import DueRecord
+from ironkeep.store.keyring import HOUSE, SegmentId
+from ironkeep.store.state import Tx
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
@@ -180,7 +181,7 @@ def test_a_destruction_whose_commit_failed_is_whole_or_undone(vault: Vault, faul
 def test_a_destruction_that_is_killed_between_its_steps_is_taken_up_again(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ironkeep.kernel.segments.RAZE_STEP", 3)
+    monkeypatch.setattr("ironkeep.seal.segments.RAZE_STEP", 3)
     make(vault, "prod")
     for number in range(4):
         vault.write(f"prod/data/x{number}", VALUE)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from ironkeep.core import evidence as ev
-from ironkeep.core.node import secret_version
-from ironkeep.core.reach import EdgeKind
-from ironkeep.core.verdict import Outcome, Verdict, decide
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import secret_version
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
 from ironkeep.testing.sample_case import (
     ALICE,
     BREACH_AT,

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ironkeep.core.webauthn import decode, encode
+from ironkeep.core.webauthn.webauthn import decode, encode
 from ironkeep.testing.passkeys import Person
 from ironkeep.testing.softauth import ORIGIN, Credential, SoftAuthenticator
 

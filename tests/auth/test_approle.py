@@ -9,8 +9,8 @@ from ironkeep.app import PLUGINS
 from ironkeep.auth.approle import AppRole
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.answer import Answer
-from ironkeep.kernel.places import MOUNTS
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.vault import Reply, Vault
 
 ROLE = "auth/approle/role/web"

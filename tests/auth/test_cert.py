@@ -15,7 +15,7 @@ from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.cert.login import REFUSED
 from ironkeep.core.errors import DeviceRefused, InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.peer import Peer
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.authority import Asked, Authority
 from ironkeep.testing.vault import Reply, Vault
 

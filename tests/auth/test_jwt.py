@@ -30,9 +30,9 @@ from ironkeep.core.errors import (
     UpstreamFailed,
 )
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.answer import Answer
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.peer import Peer
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.peer import Peer
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Reply, Vault
 

@@ -10,9 +10,9 @@ from ironkeep.app import PLUGINS
 from ironkeep.auth import approle, cert, jwt, token, userpass
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Mount
-from ironkeep.kernel.token import Made
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.token import Made
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.passkeys import MOUNT, PasskeyVault
 from ironkeep.testing.people import person

@@ -13,7 +13,7 @@ from ironkeep.core.errors import (
     PermissionDenied,
 )
 from ironkeep.core.operation import Operation
-from ironkeep.core.webauthn import encode
+from ironkeep.core.webauthn.webauthn import encode
 from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
 from ironkeep.testing.softauth import BE, BS, UP, UV, Maker, SoftAuthenticator
 

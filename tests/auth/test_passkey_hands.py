@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from ironkeep.auth.passkey.recovery import KNOWN_NS
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, NotFound, PermissionDenied, StepUpNeeded
 from ironkeep.core.event import Entry
-from ironkeep.core.step_up import KEY
+from ironkeep.core.webauthn import webauthn
+from ironkeep.core.webauthn.step_up import KEY
 from ironkeep.testing.approval_estate import approve, told, unwrap
 from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
 from ironkeep.testing.softauth import SoftAuthenticator

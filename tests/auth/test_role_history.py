@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.token_params import LOGIN, LOGINS, login_name
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.token_params import LOGIN, LOGINS, login_name
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
 

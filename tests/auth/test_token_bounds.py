@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.cidr import inside, narrowed, parse_cidrs
-from ironkeep.kernel.token_store import StoredToken
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.plugin.cidr import inside, narrowed, parse_cidrs
 from ironkeep.testing.vault import Vault
 
 INSIDE, NARROW, OUTSIDE = "10.1.1.1:1", "10.9.1.1:1", "192.0.2.1:1"

@@ -6,13 +6,13 @@ import pytest
 
 from ironkeep.auth.token import ROUTES, TokenMethod, roles
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import fields
-from ironkeep.kernel.plugin import Response
+from ironkeep.core.policy.glob import matches
+from ironkeep.identity.tokens import Issued
 from ironkeep.kernel.router import Router
-from ironkeep.kernel.token import TokenSpec
-from ironkeep.kernel.tokens import Issued
+from ironkeep.plugin import fields
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.token import TokenSpec
 from ironkeep.testing.services import TOKEN, USERPASS, Services
 
 HERE = "127.0.0.1:1"

@@ -15,11 +15,12 @@ from ironkeep.core.errors import (
     Unavailable,
 )
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import fields
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call, Response, Suspend
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.token_params import LOGIN, LOGINS, login_name
 from ironkeep.kernel.router import Router
-from ironkeep.kernel.token_params import LOGIN, LOGINS, login_name
+from ironkeep.plugin import fields
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.response import Response
 from ironkeep.testing.services import USERPASS, Services
 
 ROUTER = Router(ROUTES)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ironkeep.cli.main import call
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import Done, ServerProcess
 
 Run = Callable[..., Done]

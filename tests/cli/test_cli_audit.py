@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.cli import progress
-from ironkeep.cli.audit import instant_of
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.audit.audit import instant_of
+from ironkeep.cli.output import progress
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.server import COMMAND_SECONDS, ServerProcess
 

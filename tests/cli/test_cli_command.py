@@ -10,7 +10,7 @@ import pytest
 
 from ironkeep.cli import exits, failures, main
 from ironkeep.cli.command import Command, Group, normalise, parse, parser_of
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.cli.version import API_VERSION
 from ironkeep.core import errors
 from ironkeep.core.errors import InvalidRequest

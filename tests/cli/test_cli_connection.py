@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ironkeep.cli.client.connection import connection_of, timeout_of
 from ironkeep.cli.command import parse, parser_of
-from ironkeep.cli.connection import connection_of, timeout_of
-from ironkeep.cli.status import STATUS
+from ironkeep.cli.operator.status import STATUS
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.tls import make_tls
 

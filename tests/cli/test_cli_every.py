@@ -16,7 +16,7 @@ import pytest
 
 from ironkeep.cli import exits, main
 from ironkeep.cli.command import Command, Group, parser_of
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\x9b2J\u202e\u200b\ufe0f\u3164 слово"
 NAMED = {"server", "witness", "agent", "demo"}

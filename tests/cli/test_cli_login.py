@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from ironkeep.cli import login, tokenfile
+from ironkeep.cli.access import login
+from ironkeep.cli.client import tokenfile
 from ironkeep.cli.command import Context
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 from ironkeep.testing.server import Done

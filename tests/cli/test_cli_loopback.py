@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from ironkeep.cli import loopback as module
-from ironkeep.cli.loopback import MAX_CONNECTIONS, Loopback
+from ironkeep.cli.client import loopback as module
+from ironkeep.cli.client.loopback import MAX_CONNECTIONS, Loopback
 from ironkeep.core.errors import InvalidRequest
 
 RIGHT = b"GET /cb?code=right&state=s HTTP/1.1"

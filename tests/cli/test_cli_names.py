@@ -23,7 +23,7 @@ from ironkeep.cli.command import (
     parser_of,
 )
 from ironkeep.cli.main import COMMANDS, call, load
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 
 

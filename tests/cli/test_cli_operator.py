@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.cli.operator_root import decode
+from ironkeep.cli.operator.root import decode
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls

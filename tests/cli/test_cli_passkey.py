@@ -16,8 +16,9 @@ from fido2.ctap import CtapDevice
 from fido2.ctap2.base import Ctap2
 from fido2.hid import CAPABILITY, CTAPHID
 
-from ironkeep.cli import main, passkey
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli import main
+from ironkeep.cli.access import passkey
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.softauth import SoftAuthenticator
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.cli import server
+from ironkeep.cli.operator import server
 from ironkeep.core.secret import Secret
 from ironkeep.testing.server import ServerProcess, environment, stop
 from ironkeep.tlog.note import Signer, SigningKey
@@ -179,7 +179,7 @@ def test_starting_a_command_loads_no_more_than_it_needs() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     loaded: Any = set(done.stdout.split())
-    assert "ironkeep.cli.logical" in loaded
+    assert "ironkeep.cli.secrets.logical" in loaded
     dear = {"httpx", "rich", "uvicorn", "asyncio", "cryptography", "msgspec", "sqlite3"}
     assert not dear & loaded
 

@@ -9,10 +9,10 @@ from typing import NoReturn
 import pytest
 
 from ironkeep.cli.main import call
-from ironkeep.cli.terminal import Terminal
-from ironkeep.core import dsse
-from ironkeep.core.connector import Probe
-from ironkeep.core.pack import PAYLOAD_TYPE
+from ironkeep.cli.output.terminal import Terminal
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.evidence import dsse
+from ironkeep.core.evidence.pack import PAYLOAD_TYPE
 from ironkeep.testing.sample_case import SampleCase, sample_case
 from ironkeep.testing.sample_log import sample_key
 from ironkeep.testing.sample_pack import SamplePack

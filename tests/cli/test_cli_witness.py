@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ironkeep.cli.main import main
-from ironkeep.kernel.static_log import folder_of
+from ironkeep.journal.static_log import folder_of
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner
 from ironkeep.tlog.note import KeyType, VerifierKey
 

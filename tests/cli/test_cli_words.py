@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.cli import inputs, render, terminal as module
-from ironkeep.cli.terminal import Painted, Terminal
+from ironkeep.cli.client import inputs
+from ironkeep.cli.output import render, terminal as module
+from ironkeep.cli.output.terminal import Painted, Terminal
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.visible import is_drawn, is_visible
+from ironkeep.core.text.visible import is_drawn, is_visible
 
 
 class Watched(io.StringIO):

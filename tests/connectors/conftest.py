@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.testing.postgres import PostgresServer, debian_binaries
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from ironkeep.connectors.postgresql.scram import ITERATIONS
-from ironkeep.core.connector import Target, Tls
+from ironkeep.core.credential.connector import Target, Tls
 from ironkeep.core.secret import Secret
 
 PASSWORD: Final = b"the administrator's"

@@ -16,11 +16,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ironkeep.adapters.system import SystemEntropy
+from ironkeep.adapters.process.system import SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL, probe as probes
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import connect
-from ironkeep.core.connector import (
+from ironkeep.core.credential.connector import (
     Ambiguous,
     Connector,
     Probe,

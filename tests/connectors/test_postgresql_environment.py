@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from ironkeep.connectors.postgresql import PostgreSQL, trust
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
 

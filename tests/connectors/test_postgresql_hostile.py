@@ -14,8 +14,15 @@ import pytest
 from tests.connectors.hostile import COLUMN, DONE, PASSWORD, READY, endless, message, row, serving
 
 from ironkeep.connectors.postgresql import PostgreSQL, channel, link, refusal, stock
-from ironkeep.core.connector import Ambiguous, ConnectorError, Probe, Target, Tls, Unreachable
-from ironkeep.core.inventory import MAX_ENCODED_BYTES, encode
+from ironkeep.core.credential.connector import (
+    Ambiguous,
+    ConnectorError,
+    Probe,
+    Target,
+    Tls,
+    Unreachable,
+)
+from ironkeep.core.credential.inventory import MAX_ENCODED_BYTES, encode
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
 

@@ -10,8 +10,8 @@ from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE
 from ironkeep.connectors.postgresql.redaction import Redaction
 from ironkeep.connectors.postgresql.stock import attributes
+from ironkeep.core.credential.inventory import Difference, Inventory, decode, diff, encode
 from ironkeep.core.errors import UpstreamFailed
-from ironkeep.core.inventory import Difference, Inventory, decode, diff, encode
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
 

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.connectors.postgresql import scram, wire
 from ironkeep.connectors.postgresql.login import Login
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.secret import Secret
 

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.connectors.postgresql.redaction import MAX_TEXT, Redaction, Shape, _tokens
-from ironkeep.core.inventory import encode
+from ironkeep.core.credential.inventory import encode
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
 

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from ironkeep.connectors.postgresql import PostgreSQL
-from ironkeep.core.connector import Ambiguous
+from ironkeep.core.credential.connector import Ambiguous
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
 

@@ -6,7 +6,7 @@ import pytest
 from fido2 import cbor
 from hypothesis import given, strategies as st
 
-from ironkeep.core.cbor_bounds import MAX_DEPTH, MAX_ITEMS, require_few
+from ironkeep.core.webauthn.cbor_bounds import MAX_DEPTH, MAX_ITEMS, require_few
 
 SMALL = st.recursive(
     st.one_of(st.integers(-(2**40), 2**40), st.binary(max_size=300), st.text(), st.booleans()),

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from ironkeep.core.access import Allow, Deny, Facts, decide
-from ironkeep.core.acl import Decision
+from ironkeep.core.policy.acl import Decision
+from ironkeep.core.policy.decision import Allow, Deny, Facts, decide
 
 GRANTED = Decision(allowed=True, rule=None, reason="granted")
 WITH_SUDO = Decision(allowed=True, rule=None, reason="granted", sudo=True)

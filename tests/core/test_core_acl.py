@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from ironkeep.core.acl import Acl, compile_acl
-from ironkeep.core.builtin import DEFAULT_POLICY_TEXT, RESPONSE_WRAPPING_POLICY_TEXT
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.core.policy import ROOT_POLICY, RuleRef, parse_policy
-from ironkeep.core.template import Subject, TemplateContext
+from ironkeep.core.policy.acl import Acl, compile_acl
+from ironkeep.core.policy.builtin import DEFAULT_POLICY_TEXT, RESPONSE_WRAPPING_POLICY_TEXT
+from ironkeep.core.policy.policy import ROOT_POLICY, RuleRef, parse_policy
+from ironkeep.core.policy.template import Subject, TemplateContext
 
 NOBODY = TemplateContext()
 READ, LIST, CREATE = Operation.READ, Operation.LIST, Operation.CREATE

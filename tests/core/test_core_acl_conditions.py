@@ -2,10 +2,10 @@
 
 import pytest
 
-from ironkeep.core.acl import Acl, compile_acl
 from ironkeep.core.operation import Operation
-from ironkeep.core.policy import parse_policy
-from ironkeep.core.template import TemplateContext
+from ironkeep.core.policy.acl import Acl, compile_acl
+from ironkeep.core.policy.policy import parse_policy
+from ironkeep.core.policy.template import TemplateContext
 
 READ, LIST, CREATE = Operation.READ, Operation.LIST, Operation.CREATE
 UPDATE, PATCH, DELETE = Operation.UPDATE, Operation.PATCH, Operation.DELETE

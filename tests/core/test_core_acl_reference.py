@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import event, given, settings, strategies as st
 
-from ironkeep.core.acl import compile_acl
 from ironkeep.core.operation import Operation
-from ironkeep.core.policy import Policy, parse_policy
-from ironkeep.core.template import TemplateContext
+from ironkeep.core.policy.acl import compile_acl
+from ironkeep.core.policy.policy import Policy, parse_policy
+from ironkeep.core.policy.template import TemplateContext
 
 OPERATIONS = [one for one in Operation if one is not Operation.HELP]
 ORDER = ["sudo", "read", "list", "update", "delete", "create", "patch"]

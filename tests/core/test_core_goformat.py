@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.goformat import duration, rfc3339
-from ironkeep.kernel.fields import duration as parsed
+from ironkeep.core.text.goformat import duration, rfc3339
+from ironkeep.plugin.fields import duration as parsed
 
 YEAR_9999_NS = 253_402_300_799 * 10**9
 

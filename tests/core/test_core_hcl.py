@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core import hcl
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.hcl_lexer import MAX_NUMBER_LENGTH, MAX_TEXT_BYTES
+from ironkeep.core.policy import hcl
+from ironkeep.core.policy.hcl_lexer import MAX_NUMBER_LENGTH, MAX_TEXT_BYTES
 
 SECONDS_FOR_ANY_TEXT = 5.0
 """Several times what the worst text takes; a quadratic step would take half a minute."""

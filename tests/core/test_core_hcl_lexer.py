@@ -3,7 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.hcl_lexer import (
+from ironkeep.core.policy.hcl_lexer import (
     MAX_NUMBER_LENGTH,
     MAX_TEXT_BYTES,
     MAX_TOKENS,

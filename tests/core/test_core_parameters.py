@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from ironkeep.core.parameters import ParameterRules, Values
+from ironkeep.core.policy.parameters import ParameterRules, Values
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.fields import (
+from ironkeep.plugin.fields import (
     CommaList,
     Duration,
     FoldedText,

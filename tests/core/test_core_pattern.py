@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.pattern import Pattern, PatternIndex, parse_pattern
+from ironkeep.core.policy.pattern import Pattern, PatternIndex, parse_pattern
 
 SECONDS_FOR_MANY_PATTERNS = 5.0
 """Ten times what ten thousand take here; a quadratic step would take minutes."""

@@ -5,15 +5,15 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.builtin import (
+from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.policy.builtin import (
     DEFAULT_POLICY_TEXT,
     IMMUTABLE_POLICY_NAMES,
     RESPONSE_WRAPPING_POLICY_TEXT,
 )
-from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.hcl_lexer import MAX_TEXT_BYTES
-from ironkeep.core.parameters import ParameterRules
-from ironkeep.core.policy import (
+from ironkeep.core.policy.hcl_lexer import MAX_TEXT_BYTES
+from ironkeep.core.policy.parameters import ParameterRules
+from ironkeep.core.policy.policy import (
     MAX_PATTERN_BYTES,
     MAX_RULES,
     MAX_WRAPPING_TTL_SECONDS,

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.plugin import SecretJson, Unkept
+from ironkeep.plugin.response import SecretJson, Unkept
 
 SECRET = Secret(b"hunter2")
 

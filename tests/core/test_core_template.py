@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.core.template import Subject, TemplateContext, parse_template
+from ironkeep.core.policy.template import Subject, TemplateContext, parse_template
 
 ALICE = TemplateContext(
     entity=Subject("e-1", "alice", {"team": "red", "a.b": "dotted", "empty": ""}),

@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from ironkeep.core.device_proof import CERTIFICATE, ENROL, certificate_message, enrol_message
+from ironkeep.core.device.proof import CERTIFICATE, ENROL, certificate_message, enrol_message
 
 TEXT = st.text(max_size=6)
 

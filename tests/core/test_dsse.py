@@ -5,7 +5,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, strategies as st
 
-from ironkeep.core.dsse import (
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.evidence.dsse import (
     MAX_SIGNATURES,
     Envelope,
     EnvelopeSignature,
@@ -15,7 +16,6 @@ from ironkeep.core.dsse import (
     sign,
     verify,
 )
-from ironkeep.core.errors import IntegrityError
 
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(name.encode() * 32) for name in "abc"}
 PUBLIC = {name: key.public_key().public_bytes_raw() for name, key in KEYS.items()}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ironkeep.core import estate as module, evidence as ev
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.estate import Estate
 from ironkeep.core.event import Entry, Value
-from ironkeep.core.node import NodeId, secret_family, secret_version
-from ironkeep.core.reach import FOREVER, EdgeKind
+from ironkeep.core.evidence import estate as module, records as ev
+from ironkeep.core.evidence.estate import Estate
+from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
+from ironkeep.core.evidence.reach import FOREVER, EdgeKind
 from ironkeep.testing.sample_case import UNPLACED
 
 FAMILY = secret_family("m", "db")

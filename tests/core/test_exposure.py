@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.exposure import Exposure, expose
-from ironkeep.core.node import (
+from ironkeep.core.evidence.exposure import Exposure, expose
+from ironkeep.core.evidence.node import (
     MAX_NODE,
     NodeId,
     NodeKind,
@@ -20,7 +20,7 @@ from ironkeep.core.node import (
     secret_family,
     secret_version,
 )
-from ironkeep.core.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
+from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
 
 ANN = NodeId("person:ann")
 TEAM = NodeId("group:team")

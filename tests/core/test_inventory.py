@@ -3,8 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
-from ironkeep.core.inventory import (
+from ironkeep.core.credential.inventory import (
     HEADER,
     MAX_ENCODED_BYTES,
     Changed,
@@ -17,6 +16,7 @@ from ironkeep.core.inventory import (
     encode,
     item,
 )
+from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
 
 texts = st.text(max_size=12)
 items_ = st.builds(

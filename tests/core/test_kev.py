@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from ironkeep.core import kev, posture_rules
+from ironkeep.core.device import kev, posture_rules
 from ironkeep.core.errors import InvalidRequest, TooLarge
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHED = ROOT.parent / "shared" / "data" / "kev" / "known_exploited_vulnerabilities.json"
-SHIPPED = files("ironkeep.access").joinpath("posture_rules.json").read_bytes()
+SHIPPED = files("ironkeep.access.posture").joinpath("rules.json").read_bytes()
 RULES = posture_rules.decode(SHIPPED)
 
 

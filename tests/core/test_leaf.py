@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, TooLarge
-from ironkeep.core.leaf import (
+from ironkeep.core.evidence.leaf import (
     MAX_BODY,
     MAX_LEAF,
     SALT_SIZE,

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.naming import draws_nothing, fault_of
+from ironkeep.core.text.naming import draws_nothing, fault_of
 
 HIDDEN = re.compile(
     "VARIATION SELECTOR|FILLER|ZERO WIDTH|GRAPHEME JOINER|WORD JOINER|INVISIBLE|VOWEL INHERENT|"

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.number_hook import encoded
-from ironkeep.core.numbers import MAX_NUMBER, Spelt, dumps, loads
+from ironkeep.core.text.number_hook import encoded
+from ironkeep.core.text.numbers import MAX_NUMBER, Spelt, dumps, loads
 
 SPELLINGS = (
     "1.10", "1e3", "1E3", "1E400", "1e+05", "-0", "-0.0", "0.000", "1.0E-7", "10000000000000000001",

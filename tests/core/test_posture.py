@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core import posture_report, posture_rules
+from ironkeep.core.device import posture_report, posture_rules
+from ironkeep.core.device.posture import Verdict, evaluate
+from ironkeep.core.device.posture_report import Report, Software, System
+from ironkeep.core.device.posture_rules import Rules, matches, plain
 from ironkeep.core.errors import InvalidRequest, TooLarge
-from ironkeep.core.posture import Verdict, evaluate
-from ironkeep.core.posture_report import Report, Software, System
-from ironkeep.core.posture_rules import Rules, matches, plain
 
-RULES = posture_rules.decode(files("ironkeep.access").joinpath("posture_rules.json").read_bytes())
+RULES = posture_rules.decode(files("ironkeep.access.posture").joinpath("rules.json").read_bytes())
 SECOND = 10**9
 NOW = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()) * SECOND
 DAY = 86_400 * SECOND

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from ironkeep.core.connector import Probe
-from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest
-from ironkeep.core.rotation import (
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.credential.rotation import (
     KEEP_PREVIOUS,
     MAX_BACKOFF_NS,
     MAX_UNVERIFIED,
@@ -30,7 +29,7 @@ from ironkeep.core.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.rotation_record import (
+from ironkeep.core.credential.rotation_record import (
     MAX_ENCODED_BYTES,
     Record,
     Stage,
@@ -41,6 +40,7 @@ from ironkeep.core.rotation_record import (
     decode,
     encode,
 )
+from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest
 from ironkeep.testing.rotating import FOREIGN, Fault, Simulation
 
 strategies_ = st.sampled_from(Strategy)

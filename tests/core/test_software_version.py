@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ironkeep.core.software_version import (
+from ironkeep.core.device.software_version import (
     MAX_VERSION,
     Scheme,
     Unparsable,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.step_up import (
+from ironkeep.core.webauthn.step_up import (
     KEY,
     STATEMENT,
     Statement,
@@ -15,7 +15,7 @@ from ironkeep.core.step_up import (
     key_id,
     verify_evidence,
 )
-from ironkeep.core.webauthn import Demands, Party, encode, signed_of, verify_registration
+from ironkeep.core.webauthn.webauthn import Demands, Party, encode, signed_of, verify_registration
 from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 
 PARTY = Party("vault.example", (ORIGIN,))

@@ -5,15 +5,15 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core import evidence as ev
-from ironkeep.core.checks.table import CHECKS
-from ironkeep.core.claim import ClaimId, Status
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.node import NodeId, secret_family, secret_version
-from ironkeep.core.reach import EdgeKind
-from ironkeep.core.standing import State
-from ironkeep.core.verdict import Outcome, Verdict, decide
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.checks.table import CHECKS
+from ironkeep.core.evidence.claim import ClaimId, Status
+from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.evidence.remediation import State
+from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
 from ironkeep.testing.sample_case import (
     ALICE,
     CASE,

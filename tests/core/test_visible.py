@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.visible import is_drawn, is_visible, visible
+from ironkeep.core.text.visible import is_drawn, is_visible, visible
 
 UNSEEN = [
     "\0", "\t", "\n", "\r", "\x1b", "\x7f", "\x85", "\x9b", "\xa0", "\xad", "\u034f", "\u061c",

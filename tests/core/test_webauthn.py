@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from webauthn.helpers.exceptions import WebAuthnException
 
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
-from ironkeep.core.webauthn import (
+from ironkeep.core.webauthn.webauthn import (
     Demands,
     Party,
     Registered,

@@ -15,8 +15,8 @@ from typing import Final
 
 import pytest
 
-from ironkeep.adapters.logfiles import DirectoryLogFiles
-from ironkeep.kernel.hashes import HashTree
+from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.journal.tree import HashTree
 from ironkeep.testing import strace
 from ironkeep.testing.crashfs import CrashImages
 from ironkeep.tlog.merkle import Frontier

@@ -17,8 +17,8 @@ from typing import Final
 
 import pytest
 
-from ironkeep.adapters import logfiles
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.log import files as logfiles
+from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.testing import strace
 from ironkeep.testing.crashfs import CrashImages, Image, Trace
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.ports import Commit, Row, Storage
 from ironkeep.testing import strace

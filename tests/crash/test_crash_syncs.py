@@ -29,11 +29,11 @@ PRAGMA: Final = "synchronous = FULL"
 
 WATCHED_BY: Final = {
     "agent/private_files.py": "crash/test_crash_private_files.py",
-    "adapters/logfiles.py": "crash/test_crash_logfiles.py",
-    "adapters/sqlite.py": "crash/test_crash_sqlite.py",
-    "adapters/sqlite_files.py": "crash/test_crash_sqlite.py",
-    "cli/tokenfile.py": "crash/test_crash_tokenfile.py",
-    "kernel/hashes.py": "crash/test_crash_hashes.py",
+    "adapters/log/files.py": "crash/test_crash_logfiles.py",
+    "adapters/sqlite/storage.py": "crash/test_crash_sqlite.py",
+    "adapters/sqlite/files.py": "crash/test_crash_sqlite.py",
+    "cli/client/tokenfile.py": "crash/test_crash_tokenfile.py",
+    "journal/tree.py": "crash/test_crash_hashes.py",
 }
 
 pytestmark = pytest.mark.skipif(

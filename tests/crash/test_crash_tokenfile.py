@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from ironkeep.cli import tokenfile
+from ironkeep.cli.client import tokenfile
 from ironkeep.core.secret import Secret
 from ironkeep.testing import strace
 from ironkeep.testing.crashfs import CrashImages

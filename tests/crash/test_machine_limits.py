@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import pytest
 
-from ironkeep.adapters.machine import MIN_FILES, cgroup_limit
+from ironkeep.adapters.process.machine import MIN_FILES, cgroup_limit
 from ironkeep.testing.server import ServerProcess, environment
 
 SECONDS: Final = 60.0
@@ -107,7 +107,7 @@ def test_no_signal_that_operators_send_ends_a_server_unsaid(tmp_path: Path) -> N
 
 HELD: Final = """
 import os, signal
-from ironkeep.adapters import signals
+from ironkeep.adapters.process import signals
 signals.hold()
 for number in set(signal.Signals) | set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1)):
     if number not in {*signals.STOPS, *CRASHES}:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.demo.teller import StoryBroken, Teller
 
 DEMO_SECONDS = 600

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ironkeep import app
-from ironkeep.adapters.sqlite import SqliteStorage
+from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.cli.main import main
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.core.ports import Commit

@@ -6,10 +6,10 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.auth.token import TokenMethod
 from ironkeep.connectors.postgresql import PostgreSQL
-from ironkeep.core.connector import Unreachable
+from ironkeep.core.credential.connector import Unreachable
 from ironkeep.core.errors import (
     Conflict,
     InvalidRequest,
@@ -17,12 +17,12 @@ from ironkeep.core.errors import (
     PermissionDenied,
     UpstreamFailed,
 )
+from ironkeep.credentials.baselines import ID_LENGTH, MAX_BASELINES, MAX_WORDS
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import ROUTES, Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
-from ironkeep.kernel.baselines import ID_LENGTH, MAX_BASELINES, MAX_WORDS
-from ironkeep.kernel.plugin import Plugin
+from ironkeep.plugin.route import Plugin
 from ironkeep.testing.postgres import SUPERUSER, PostgresServer
 from ironkeep.testing.vault import Reply, Vault
 

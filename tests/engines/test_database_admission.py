@@ -2,9 +2,9 @@
 
 import pytest
 
+from ironkeep.core.credential.inventory import Kind, item
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
-from ironkeep.core.inventory import Kind, item
-from ironkeep.kernel.answer import Answer, Waiting
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
 from ironkeep.testing.simulated import Account, Fault
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.connector import Tls
+from ironkeep.core.credential.connector import Tls
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.engines.database.url import MAX_HOSTS, MAX_URL, parse_url, whereabouts
 

@@ -6,7 +6,7 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, PermissionDenied, UnsupportedOperation
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.vault import Vault
 
 OPERATIONS = tuple(each for each in Operation if each is not Operation.CREATE)

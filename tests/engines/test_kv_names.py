@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ironkeep.api.wire import parse_json
+from ironkeep.api.http.wire import parse_json
 from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge
 from ironkeep.engines.kv import document
 from ironkeep.engines.kv.v2 import WRONG_PATH

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.kv.upgrade import MAX_SECRETS
-from ironkeep.kernel.places import MOUNTS
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ironkeep.api.wire import parse_json
+from ironkeep.api.http.wire import parse_json
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.kernel.token import DEFAULT_TTL_SECONDS
+from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

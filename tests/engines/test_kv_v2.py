@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.api.wire import parse_json
+from ironkeep.api.http.wire import parse_json
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv.metadata import (

@@ -11,16 +11,17 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from ironkeep.access.classes.classes import Rule
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import IronkeepError, OverBudget, PermissionDenied
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.classes import Rule
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plans import Plan
-from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.kernel.routing import SYS
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.plans import Plan
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
 

@@ -7,8 +7,8 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.fields import fields_of
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.fields import fields_of
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.vault import Vault
 
 USER = "auth/userpass/users/bob"

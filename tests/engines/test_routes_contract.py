@@ -14,12 +14,13 @@ from ironkeep.core.errors import IntegrityError, IronkeepError, PermissionDenied
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.answer import Answer
-from ironkeep.kernel.mounts import TABLE
 from ironkeep.kernel.pipeline import DENIED
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.kernel.routing import SYS
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import TABLE
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.memory import FakeClock, SeededEntropy
 from ironkeep.testing.vault import Vault
 

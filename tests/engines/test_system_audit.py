@@ -7,10 +7,10 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.event import decode
-from ironkeep.core.leaf import Disclosed, check_disclosed
+from ironkeep.core.evidence.leaf import Disclosed, check_disclosed
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.audit import MAX_FOUND, REFUSED
-from ironkeep.kernel.answer import Answer
+from ironkeep.plugin.effects.answer import Answer
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import ORIGIN, Vault
 from ironkeep.tlog.checkpoint import open_checkpoint

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from ironkeep.access.classes.classes import MAX_APPROVALS, MAX_PREFIX
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.kernel.classes import MAX_APPROVALS, MAX_PREFIX
 from ironkeep.testing.approval_estate import SECRET, entries, estate
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
+from ironkeep.access.identity_report import routes as identity_report
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
-from ironkeep.engines.system import identity_report
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
 

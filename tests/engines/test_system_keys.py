@@ -10,9 +10,9 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.tools import MAX_RANDOM
-from ironkeep.kernel.keyring import MAX_OPERATIONS
-from ironkeep.kernel.root_generation import TOKEN_CHARS
-from ironkeep.kernel.upkeep import MIN_INTERVAL_SECONDS, MIN_OPERATIONS
+from ironkeep.seal.root_generation import TOKEN_CHARS
+from ironkeep.seal.upkeep import MIN_INTERVAL_SECONDS, MIN_OPERATIONS
+from ironkeep.store.keyring import MAX_OPERATIONS
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Reply, Vault
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest, IronkeepError, NotFound, PermissionDenied
-from ironkeep.kernel.wrapping import MAX_TTL_SECONDS
+from ironkeep.identity.wrapping import MAX_TTL_SECONDS
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.mounts import MAX_DESCRIPTION, MAX_PATH
+from ironkeep.core.units import SECOND_NS
 from ironkeep.kernel.opening import STANDARD_MOUNTS
+from ironkeep.plugin.mounts import MAX_DESCRIPTION, MAX_PATH
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

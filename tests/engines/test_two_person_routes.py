@@ -6,7 +6,8 @@ import pytest
 
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import Kv
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 from ironkeep.testing.approval_estate import approve, told, unwrap
 from ironkeep.testing.people import Person, person
 from ironkeep.testing.plugins import PLUGINS

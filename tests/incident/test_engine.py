@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ironkeep.core import dsse, evidence as ev
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.evidence import dsse, records as ev
+from ironkeep.core.evidence.pack import read_statement
 from ironkeep.core.operation import Operation
-from ironkeep.core.pack import read_statement
-from ironkeep.incident.verifier import Level, verify_pack
+from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.testing.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"

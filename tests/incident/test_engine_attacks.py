@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.core import evidence as ev
 from ironkeep.core.errors import Conflict, InvalidRequest, PermissionDenied
+from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.plugin import Mount
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.incident_estate import PASSWORD, Estate, opened
 
 SUDO_FREE = {"trust", "documents"}
@@ -153,7 +153,13 @@ def test_no_route_lets_a_caller_write_a_record(estate: Estate) -> None:
                 assert ev.TAG not in route.audited
     forged = ev.to_audited(ev.Residue("1", "nothing to see"))
     before = estate.vault.journal.next_index
-    for path in ("incident/cases", "incident/links", "secret/data/x", "sys/audit/log", "sys/audit"):
+    for path in (
+        "incident/cases",
+        "incident/links",
+        "secret/data/x",
+        "sys/audit/log",
+        "sys/audit",
+    ):
         estate.request(Operation.UPDATE, path, {**forged, "data": forged, "audited": forged})
     entries = estate.vault.house.audit_reader().entries(before)
     assert not [entry for _, entry in entries if ev.TAG in entry.audited]

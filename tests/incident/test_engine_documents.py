@@ -7,7 +7,7 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, TooLarge, TooManyRequests
 from ironkeep.core.operation import Operation
-from ironkeep.incident.documents import (
+from ironkeep.incident.case.documents import (
     AT_ONCE,
     DAY_NS,
     HOUR_NS,

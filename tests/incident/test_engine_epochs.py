@@ -3,9 +3,9 @@
 import pytest
 
 from ironkeep.core.event import Entry
-from ironkeep.incident.verifier import Level, verify_pack
-from ironkeep.kernel.epochs import begin_epoch, start_from
-from ironkeep.kernel.reading import reading_key_of
+from ironkeep.incident.verifier.verifier import Level, verify_pack
+from ironkeep.journal.epochs import begin_epoch, start_from
+from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.incident_estate import Estate
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles

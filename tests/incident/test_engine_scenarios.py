@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from ironkeep.core.errors import NotFound
+from ironkeep.core.evidence.verdict import Outcome
 from ironkeep.core.operation import Operation
-from ironkeep.core.verdict import Outcome
+from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Version
-from ironkeep.incident.survey import A_TURN
-from ironkeep.incident.verifier import verify_pack
-from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.scope import MAX_TARGETS
+from ironkeep.incident.case.survey import A_TURN
+from ironkeep.incident.verifier.verifier import verify_pack
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
 from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.testing.simulated import Account

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core.node import NodeId
+from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
-from ironkeep.incident import fingerprints
-from ironkeep.incident.fingerprints import ANCHOR, Prints, search
+from ironkeep.incident.case import fingerprints
+from ironkeep.incident.case.fingerprints import ANCHOR, Prints, search
 
 KEY = bytes(range(32))
 VERSION = NodeId("secret:mount/app@1")

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from ironkeep.adapters.system import SystemClock, SystemEntropy
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL
-from ironkeep.incident.verifier import verify_pack
+from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.testing.incident_estate import Estate, Real, opened
 from ironkeep.testing.postgres import PostgresServer
 

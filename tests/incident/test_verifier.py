@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep.core import dsse, evidence as ev
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound
-from ironkeep.core.pack import (
+from ironkeep.core.evidence import dsse, records as ev
+from ironkeep.core.evidence.pack import (
     PAYLOAD_TYPE,
     LogEvidence,
     Pack,
@@ -16,10 +16,10 @@ from ironkeep.core.pack import (
     read_statement,
     state,
 )
-from ironkeep.core.verdict import Outcome
-from ironkeep.incident.packer import make_pack
-from ironkeep.incident.trust import MAX_PACK_KEYS, TrustedKeys
-from ironkeep.incident.verifier import Level, verify_pack
+from ironkeep.core.evidence.verdict import Outcome
+from ironkeep.incident.case.packer import make_pack
+from ironkeep.incident.verifier.trust import MAX_PACK_KEYS, TrustedKeys
+from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.testing.sample_case import (
     CASE,
     DATABASE,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ironkeep.core.ports import Entropy, Row
-from ironkeep.kernel.view import View
+from ironkeep.store.rows import View
 from ironkeep.testing.memory import SeededEntropy
 
 

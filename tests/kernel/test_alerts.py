@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import ironkeep
-from ironkeep.kernel.alerts import MAX_SUBJECTS, NAMED, REPEAT_NS, Alert
+from ironkeep.access.alerts.alerts import MAX_SUBJECTS, NAMED, REPEAT_NS, Alert
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

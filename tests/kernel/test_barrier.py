@@ -6,11 +6,11 @@ from hypothesis import given, strategies as st
 from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid
 from ironkeep.core.ports import Entropy, Row
-from ironkeep.kernel import barrier as module
-from ironkeep.kernel.barrier import Barrier, DueRecord, Store
-from ironkeep.kernel.keyring import HOUSE, Keyring, SegmentId, new_keyring
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.view import View
+from ironkeep.store import barrier as module
+from ironkeep.store.barrier import Barrier, DueRecord, Store
+from ironkeep.store.keyring import HOUSE, Keyring, SegmentId, new_keyring
+from ironkeep.store.names import Place
+from ironkeep.store.rows import View
 
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid-1"))
 OTHER = Place(ROOT_NAMESPACE, MountUuid("uuid-2"))

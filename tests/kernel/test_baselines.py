@@ -4,12 +4,19 @@ from hashlib import sha256
 
 import pytest
 
+from ironkeep.core.credential.inventory import (
+    Changed,
+    Difference,
+    InventoryItem,
+    Kind,
+    encode,
+    item,
+)
 from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest, NotFound
-from ironkeep.core.inventory import Changed, Difference, InventoryItem, Kind, encode, item
-from ironkeep.kernel import baselines
-from ironkeep.kernel.barrier import MAX_BODY_BYTES
-from ironkeep.kernel.baselines import MAX_GAPS_NOTED, differing, id_of, text_of
-from ironkeep.kernel.connections import ConnectionId
+from ironkeep.credentials import baselines
+from ironkeep.credentials.baselines import MAX_GAPS_NOTED, differing, id_of, text_of
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.store.barrier import MAX_BODY_BYTES
 from ironkeep.testing.credential_bench import Bench
 from ironkeep.testing.simulated import Account, Fault
 

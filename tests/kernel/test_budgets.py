@@ -5,15 +5,15 @@ from typing import Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from ironkeep.access.budgets.budgets import _moved
+from ironkeep.access.budgets.record import MONTH, SLOT, Charge, Sums
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.core.secret_class import SecretClass
-from ironkeep.kernel.budget_record import MONTH, SLOT, Charge, Sums
-from ironkeep.kernel.budgets import _moved
-from ironkeep.kernel.places import BUDGETS
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session
+from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.plugin.token import Session
+from ironkeep.store.reserved import BUDGETS
+from ironkeep.store.state import Tx
 from ironkeep.testing.vault import Vault
 
 PASSWORD: Final = "correct horse battery staple"

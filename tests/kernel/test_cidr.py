@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel.cidr import address_of, inside, parse_address, parse_cidrs, remote_of
+from ironkeep.plugin.cidr import address_of, inside, parse_address, parse_cidrs, remote_of
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Entropy
-from ironkeep.kernel.ciphers import Ciphers
-from ironkeep.kernel.keyring import HOUSE, Keyring, new_keyring
+from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.keyring import HOUSE, Keyring, new_keyring
 
 
 @pytest.fixture

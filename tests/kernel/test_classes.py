@@ -4,9 +4,9 @@ from itertools import product
 
 from hypothesis import given, strategies as st
 
+from ironkeep.access.classes.classes import Rule, demand_of, weakened
 from ironkeep.core.ids import MountUuid
-from ironkeep.core.secret_class import BY_TEXT, Demand, SecretClass
-from ironkeep.kernel.classes import Rule, demand_of, weakened
+from ironkeep.core.policy.secret_class import BY_TEXT, Demand, SecretClass
 
 MOUNT = MountUuid("m")
 PATHS = ("", "a", "a/b", "a/b/c", "ab", "z")

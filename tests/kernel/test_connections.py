@@ -3,12 +3,18 @@
 import msgspec
 import pytest
 
-from ironkeep.core.connector import Tls
+from ironkeep.core.credential.connector import Tls
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import connections as module
-from ironkeep.kernel.connections import MAX_NAME, Connection, ConnectionId, Connections, check_name
+from ironkeep.credentials import connections as module
+from ironkeep.credentials.connections import (
+    MAX_NAME,
+    Connection,
+    ConnectionId,
+    Connections,
+    check_name,
+)
 from ironkeep.testing.services import Services
 from ironkeep.testing.simulated import SimulatedSystem
 

@@ -3,20 +3,20 @@
 import msgspec
 import pytest
 
+from ironkeep.core.credential.rotation import Prepared, observe, start
+from ironkeep.core.credential.rotation_record import Record, Stage, State, Strategy, Version, adopt
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.ids import MountUuid
-from ironkeep.core.rotation import Prepared, observe, start
-from ironkeep.core.rotation_record import Record, Stage, State, Strategy, Version, adopt
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.connections import ConnectionId
-from ironkeep.kernel.credential_store import (
+from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.store import (
     PASSWORD_LENGTH,
     Credential,
     CredentialId,
     CredentialStore,
     Material,
 )
-from ironkeep.kernel.lifetimes import SECOND_NS
 from ironkeep.testing.services import Services
 
 WHICH = CredentialId(MountUuid("mount"), "static-creds/app")

@@ -3,7 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
-from ironkeep.kernel.effects import GROUP_AT_ONCE, MAX_AT_ONCE
+from ironkeep.plugin.effects.effects import GROUP_AT_ONCE, MAX_AT_ONCE
 from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
 from ironkeep.testing.simulated import Account, Fault
 

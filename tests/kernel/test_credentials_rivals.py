@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from ironkeep.core.credential.rotation import KEEP_PREVIOUS
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
 from ironkeep.core.operation import Operation
-from ironkeep.core.rotation import KEEP_PREVIOUS
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.credential_store import CredentialId, CredentialStore
-from ironkeep.kernel.credentials import Credentials, Rotated
-from ironkeep.kernel.effects import Effects, Turn
-from ironkeep.kernel.plugin import Request
+from ironkeep.credentials.managed import Credentials, Rotated
+from ironkeep.credentials.store import CredentialId, CredentialStore
+from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.effects.effects import Effects, Turn
+from ironkeep.plugin.request import Request
 from ironkeep.testing.credential_bench import ADMIN, FIRST, Bench
 
 

@@ -9,9 +9,10 @@ import pytest
 from ironkeep.core.errors import Conflict, IronkeepError, TooManyRequests, UpstreamFailed
 from ironkeep.core.event import Entry
 from ironkeep.core.ids import MountUuid
-from ironkeep.kernel.answer import Answer, Waiting
-from ironkeep.kernel.barrier import DueRecord
-from ironkeep.kernel.effects import (
+from ironkeep.core.units import SECOND_NS
+from ironkeep.journal.journal import Receipt
+from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.effects.effects import (
     GROUP_AT_ONCE,
     MAX_AT_ONCE,
     MAX_PAUSE_NS,
@@ -21,8 +22,7 @@ from ironkeep.kernel.effects import (
     Turn,
     key_of,
 )
-from ironkeep.kernel.journal import Receipt
-from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.store.barrier import DueRecord
 from ironkeep.testing.services import Services
 
 PLACE = "mount-uuid"

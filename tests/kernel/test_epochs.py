@@ -8,10 +8,9 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
 from ironkeep.core.event import Entry
-from ironkeep.core.leaf import EpochStart
+from ironkeep.core.evidence.leaf import EpochStart
 from ironkeep.core.ports import Row
-from ironkeep.kernel import ledger
-from ironkeep.kernel.epochs import (
+from ironkeep.journal.epochs import (
     begin_epoch,
     continued,
     is_inherited,
@@ -20,9 +19,10 @@ from ironkeep.kernel.epochs import (
     start_from,
     start_of,
 )
-from ironkeep.kernel.log import Log
+from ironkeep.journal.log import Log
 from ironkeep.kernel.opening import initialise, open_with_key_file
-from ironkeep.kernel.reading import reading_key_of, stored_origin
+from ironkeep.seal.reading_key import reading_key_of, stored_origin
+from ironkeep.store import ledger
 from ironkeep.testing.memory import Fault, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.plugins import PLUGINS

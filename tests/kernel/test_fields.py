@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import fields
-from ironkeep.kernel.fields import (
+from ironkeep.plugin import fields
+from ironkeep.plugin.fields import (
     MAX_LIST,
     MAX_SECONDS,
     CommaList,

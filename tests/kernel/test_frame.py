@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.frame import (
+from ironkeep.journal.frame import (
     FRAME_HEADER,
     GENESIS,
     SEGMENT_HEADER,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.history import Interval
-from ironkeep.kernel.places import HISTORY
+from ironkeep.store.history import Interval
+from ironkeep.store.reserved import HISTORY
 from ironkeep.testing.services import Services
 
 

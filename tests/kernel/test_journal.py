@@ -6,11 +6,11 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, TooLarge, Unavailable
 from ironkeep.core.event import Entry
-from ironkeep.core.leaf import is_key
-from ironkeep.kernel import frame as frames, journal as journals
-from ironkeep.kernel.journal import ENTRIES_PER_KEY, Journal
-from ironkeep.kernel.log_reader import Reader
-from ironkeep.kernel.wal import RESERVE
+from ironkeep.core.evidence.leaf import is_key
+from ironkeep.journal import frame as frames, journal as journals
+from ironkeep.journal.entries import Reader
+from ironkeep.journal.journal import ENTRIES_PER_KEY, Journal
+from ironkeep.journal.wal import RESERVE
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import (
     READING_SECRET,

@@ -12,16 +12,16 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.frame import (
+from ironkeep.journal.frame import (
     SEGMENT_HEADER,
     build_frame,
     read_segment_header,
     segment_header,
     split_frames,
 )
-from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.log_verify import verify_log
-from ironkeep.kernel.wal import segment_name
+from ironkeep.journal.journal import Journal
+from ironkeep.journal.verify import verify_log
+from ironkeep.journal.wal import segment_name
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import SAMPLE_ORIGIN, open_sample, sample_entry, write_batch
 from ironkeep.tlog.checkpoint import Checkpoint

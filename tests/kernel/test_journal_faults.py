@@ -12,9 +12,9 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack, Unavailable
 from ironkeep.core.logport import PASSING
-from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.log_verify import verify_log
-from ironkeep.kernel.wal import RESERVE
+from ironkeep.journal.journal import Journal
+from ironkeep.journal.verify import verify_log
+from ironkeep.journal.wal import RESERVE
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import (

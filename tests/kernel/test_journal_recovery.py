@@ -15,11 +15,11 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 from tlog_scales.tlog import Checkpoint as TheirCheckpoint, InclusionProof
 
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.journal_recovery import open_journal
-from ironkeep.kernel.log_reader import Reader
-from ironkeep.kernel.log_verify import verify_log
+from ironkeep.journal.entries import Reader
+from ironkeep.journal.recovery import open_journal
+from ironkeep.journal.verify import verify_log
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import (
@@ -96,7 +96,7 @@ def test_an_independent_reader_reads_the_log_and_checks_our_proof(tmp_path: Path
 WRITER = """
 import sys
 from pathlib import Path
-from ironkeep.adapters.logfiles import DirectoryLogFiles
+from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.testing.sample_journal import open_sample, write_batch
 journal = open_sample(DirectoryLogFiles(Path(sys.argv[1])), seed=int(sys.argv[2]))
 while True:

@@ -4,9 +4,9 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, TooLarge
 from ironkeep.core.ports import Entropy
-from ironkeep.kernel import keyring as module
-from ironkeep.kernel.ciphers import Ciphers
-from ironkeep.kernel.keyring import HOUSE, Keyring, decode, new_keyring
+from ironkeep.store import keyring as module
+from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.keyring import HOUSE, Keyring, decode, new_keyring
 
 DAY_NS = 86_400 * 10**9
 

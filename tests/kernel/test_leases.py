@@ -4,12 +4,13 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import MountUuid, TokenHash
-from ironkeep.kernel import leases
-from ironkeep.kernel.leases import Lease
-from ironkeep.kernel.lifetimes import SECOND_NS, Limits
-from ironkeep.kernel.places import LEASES
-from ironkeep.kernel.token import TokenSpec
-from ironkeep.kernel.tokens import Issued
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity import leases
+from ironkeep.identity.leases import Lease
+from ironkeep.identity.lifetimes import Limits
+from ironkeep.identity.tokens import Issued
+from ironkeep.plugin.token import TokenSpec
+from ironkeep.store.reserved import LEASES
 from ironkeep.testing.services import TOKEN, Services
 
 

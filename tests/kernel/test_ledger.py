@@ -6,7 +6,7 @@ from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
-from ironkeep.kernel.ledger import DIGEST_BYTES, ROWS_AN_ENTRY, Batch, digest_of
+from ironkeep.store.ledger import DIGEST_BYTES, ROWS_AN_ENTRY, Batch, digest_of
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault

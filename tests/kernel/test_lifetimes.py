@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel.lifetimes import SECOND_NS, Limits, lifetime, limits_of
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.lifetimes import Limits, lifetime, limits_of
 
 LIMITS = Limits(default_seconds=3600, max_seconds=86_400)
 

@@ -4,10 +4,10 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.event import decode, encode
-from ironkeep.core.leaf import LeafKey, check_disclosed, wrap_key
+from ironkeep.core.evidence.leaf import LeafKey, check_disclosed, wrap_key
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import log_reader
-from ironkeep.kernel.log_reader import Reader
+from ironkeep.journal import entries as log_reader
+from ironkeep.journal.entries import Reader
 from ironkeep.testing.memory_log import LogDisk
 from ironkeep.testing.sample_journal import (
     READING_KEY,

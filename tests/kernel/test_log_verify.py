@@ -3,8 +3,8 @@
 import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack
-from ironkeep.kernel.journal import Journal
-from ironkeep.kernel.log_verify import verify_log
+from ironkeep.journal.journal import Journal
+from ironkeep.journal.verify import verify_log
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import open_sample, write_batch
 from ironkeep.testing.sample_log import SAMPLE_TIME, sample_key

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.kernel import mounts as mounts_module
-from ironkeep.kernel.mounts import MAX_PATH, Table, check_path, new_mount
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Mount
-from ironkeep.kernel.routing import MAX_PATH as MAX_REQUEST_PATH, check_request_path
+from ironkeep.kernel.routing import check_request_path
+from ironkeep.plugin import mounts as mounts_module
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import MAX_PATH, Table, check_path, new_mount
+from ironkeep.plugin.request import MAX_PATH as MAX_REQUEST_PATH
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.services import Services
 
 KIND = "kv"

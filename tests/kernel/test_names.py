@@ -6,9 +6,9 @@ from hypothesis import given, strategies as st
 from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, NamespaceId
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import names as module
-from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.names import Names, Place
+from ironkeep.store import names as module
+from ironkeep.store.keyring import HOUSE, SegmentId
+from ironkeep.store.names import Names, Place
 
 KEY = Secret(bytes(range(32)))
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid-1"))

@@ -1,7 +1,7 @@
 """Word to people outside: after the batch, again after a failure, never in a request's way."""
 
+from ironkeep.access.notices.notices import MAX_TRIES, MAX_WAITING, Notice, Notices
 from ironkeep.core.errors import UpstreamFailed
-from ironkeep.kernel.notices import MAX_TRIES, MAX_WAITING, Notice, Notices
 from ironkeep.testing.approval_estate import SECRET, Estate, ask, entries, estate
 from ironkeep.testing.vault import Vault
 

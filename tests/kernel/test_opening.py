@@ -4,8 +4,9 @@ import pytest
 
 from ironkeep.core.errors import IronkeepError, NotFound, Sealed, Unavailable
 from ironkeep.core.operation import Operation
-from ironkeep.kernel import opening, plans
-from ironkeep.kernel.seal import Initialised
+from ironkeep.kernel import opening
+from ironkeep.plugin import plans
+from ironkeep.seal.seal import Initialised
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

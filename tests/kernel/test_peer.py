@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtensionOID
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel.peer import MAX_CERTIFICATE, Peer, vouched
+from ironkeep.plugin.peer import MAX_CERTIFICATE, Peer, vouched
 from ironkeep.testing.authority import BEGINS, ENDS, Asked, Authority
 
 KEY = generate_private_key(SECP256R1())

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from hypothesis import example, given, settings, strategies as st
 
+from ironkeep.access.budgets.record import PERSON
 from ironkeep.app import PLUGINS
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.budget_record import PERSON
 from ironkeep.testing.approval_estate import approve, told, unwrap
 from ironkeep.testing.people import person
 from ironkeep.testing.vault import Vault

@@ -4,12 +4,12 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from ironkeep.core.connector import Probe, ProbeResult, Target, Tls
-from ironkeep.core.node import NodeId
-from ironkeep.core.rotation import Applied, Refused, Set, Unsure
+from ironkeep.core.credential.connector import Probe, ProbeResult, Target, Tls
+from ironkeep.core.credential.rotation import Applied, Refused, Set, Unsure
+from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import performing
-from ironkeep.kernel.performing import Account, EndedAt, Shown
+from ironkeep.credentials import jobs as performing
+from ironkeep.credentials.jobs import Account, EndedAt, Shown
 from ironkeep.testing.simulated import Account as Login, Fault, SimulatedSystem
 
 NEW = Secret(b"new")

@@ -18,11 +18,15 @@ from ironkeep.core.event import Entry, Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.engines.system.mounts import AUTH_TYPES
+from ironkeep.journal.frame import MAX_FRAME_ENTRIES
 from ironkeep.kernel import reply
-from ironkeep.kernel.answer import Answer
-from ironkeep.kernel.frame import MAX_FRAME_ENTRIES
-from ironkeep.kernel.plugin import Call, Mount, Request, Response, Route
 from ironkeep.kernel.refusals import WHOLE_A_SECOND
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ironkeep.core.builtin import DEFAULT_POLICY_TEXT
 from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.operation import Operation
-from ironkeep.core.template import TemplateContext
-from ironkeep.kernel import policies
-from ironkeep.kernel.policies import normalise_names
+from ironkeep.core.policy.builtin import DEFAULT_POLICY_TEXT
+from ironkeep.core.policy.template import TemplateContext
+from ironkeep.identity import policies
+from ironkeep.identity.policies import normalise_names
 from ironkeep.testing.services import Services
 
 READ = 'path "secret/a" { capabilities = ["read"] }'

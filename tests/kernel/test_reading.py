@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ironkeep.core.errors import IntegrityError, IronkeepError, Sealed
-from ironkeep.core.leaf import check_disclosed
+from ironkeep.core.evidence.leaf import check_disclosed
 from ironkeep.core.ports import Row
-from ironkeep.kernel.reading import HOUSE, new_reading_key, reading_key_of
-from ironkeep.kernel.seal_config import plain_key
+from ironkeep.seal.config import plain_key
+from ironkeep.seal.reading_key import HOUSE, new_reading_key, reading_key_of
 from ironkeep.testing.memory import MemoryStorage, SeededEntropy
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.record import Codec
+from ironkeep.store.record import Codec
 
 
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,13 +3,13 @@ import pytest
 from ironkeep.core.errors import InvalidRequest, IronkeepError, Sealed, TooLarge, Uninitialised
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid
 from ironkeep.core.ports import Entropy, Row
-from ironkeep.kernel import rekey as module
-from ironkeep.kernel.barrier import Barrier, Store
-from ironkeep.kernel.keyring import HOUSE
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.rekey import Rekey, RekeyDone, RekeyStatus
-from ironkeep.kernel.seal import Seal
-from ironkeep.kernel.view import View
+from ironkeep.seal import rekey as module
+from ironkeep.seal.rekey import Rekey, RekeyDone, RekeyStatus
+from ironkeep.seal.seal import Seal
+from ironkeep.store.barrier import Barrier, Store
+from ironkeep.store.keyring import HOUSE
+from ironkeep.store.names import Place
+from ironkeep.store.rows import View
 
 Rows = dict[bytes, Row]
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid"))

@@ -9,7 +9,7 @@ import pytest
 
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import reply
-from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson, Unkept
+from ironkeep.plugin.response import LeaseInfo, Response, SecretJson, Unkept
 
 KEYS = [
     "request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings",

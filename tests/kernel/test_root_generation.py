@@ -5,11 +5,11 @@ import pytest
 from ironkeep.core.errors import InvalidRequest, Sealed
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.keyring import HOUSE
-from ironkeep.kernel.rekey import Rekey
-from ironkeep.kernel.root_generation import RootGeneration, RootGrant, RootStatus
-from ironkeep.kernel.seal import Seal
-from ironkeep.kernel.view import View
+from ironkeep.seal.rekey import Rekey
+from ironkeep.seal.root_generation import RootGeneration, RootGrant, RootStatus
+from ironkeep.seal.seal import Seal
+from ironkeep.store.keyring import HOUSE
+from ironkeep.store.rows import View
 
 OTP = "0123456789abcdefghijABCDEFGH"
 TOKEN = b"hvs." + b"x" * 24

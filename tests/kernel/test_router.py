@@ -7,8 +7,10 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import NotFound, UnsupportedOperation
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Call, Response, Route
 from ironkeep.kernel.router import Router
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 READ, LIST, UPDATE, CREATE, HELP = (
     Operation.READ, Operation.LIST, Operation.UPDATE, Operation.CREATE, Operation.HELP,

@@ -2,8 +2,8 @@
 
 from ironkeep.core.ports import Row
 from ironkeep.kernel import rowcheck
-from ironkeep.kernel.names import KIND_AT
 from ironkeep.kernel.rowcheck import MAX_NAMED, last_commit, name_rows
+from ironkeep.store.names import KIND_AT
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

@@ -10,7 +10,7 @@ from msgspec import inspect
 
 import ironkeep
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel.record import VERSION, Codec
+from ironkeep.store.record import VERSION, Codec
 
 SPELLED_OUT = {
     "Finding": {"cve", "source", "until_ns"},

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.app import PLUGINS
-from ironkeep.core import evidence as ev
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.estate import Estate as Scopes
-from ironkeep.core.node import NodeId
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.estate import Estate as Scopes
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.operation import Operation
-from ironkeep.core.reach import EdgeKind
-from ironkeep.kernel.scope import MAX_TARGETS, NOBODY
+from ironkeep.credentials.scope import MAX_TARGETS, NOBODY
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.vault import Vault
 

@@ -17,13 +17,13 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import seal_config
-from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.seal import Initialised, Seal, SealStatus, check_applicable
-from ironkeep.kernel.seal_config import ShamirWrap, config_key, keyring_key
-from ironkeep.kernel.shares import MAX_SPARE
-from ironkeep.kernel.view import View
-from ironkeep.kernel.wraps import encode_file_key
+from ironkeep.seal import config as seal_config
+from ironkeep.seal.config import ShamirWrap, config_key, keyring_key
+from ironkeep.seal.seal import Initialised, Seal, SealStatus, check_applicable
+from ironkeep.seal.shares import MAX_SPARE
+from ironkeep.seal.wraps import encode_file_key
+from ironkeep.store.keyring import HOUSE, SegmentId
+from ironkeep.store.rows import View
 
 Rows = dict[bytes, Row]
 WRONG = "00" * 32 + "07"

@@ -4,9 +4,9 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core import envelope
 from ironkeep.core.errors import IntegrityError
-from ironkeep.kernel import seal_config
-from ironkeep.kernel.keyring import HOUSE, SegmentId
-from ironkeep.kernel.seal_config import CHECK_BYTES, WRAP_BYTES, FileWrap, SealConfig, ShamirWrap
+from ironkeep.seal import config as seal_config
+from ironkeep.seal.config import CHECK_BYTES, WRAP_BYTES, FileWrap, SealConfig, ShamirWrap
+from ironkeep.store.keyring import HOUSE, SegmentId
 
 
 def _sealed(term: int) -> bytes:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ironkeep.access.segments import SegmentEngine
+from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import InvalidRequest, NotFound, Sealed
-from ironkeep.kernel.keyring import SegmentId
-from ironkeep.kernel.plugin import Plugin
-from ironkeep.kernel.segment_record import MAX_SEGMENTS, Segment, Stored, table_of
+from ironkeep.plugin.route import Plugin
+from ironkeep.seal.segment_record import MAX_SEGMENTS, Segment, Stored, table_of
+from ironkeep.store.keyring import SegmentId
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
 

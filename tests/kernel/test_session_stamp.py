@@ -5,8 +5,8 @@ import pytest
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.token import Session
+from ironkeep.store.state import Tx
 from ironkeep.testing.vault import Vault
 
 

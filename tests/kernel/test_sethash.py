@@ -7,11 +7,12 @@ from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid
 from ironkeep.core.ports import Entropy, Head, Row
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.barrier import Barrier, Store
-from ironkeep.kernel.ciphers import Ciphers
-from ironkeep.kernel.keyring import HOUSE, Keyring, SegmentId, new_keyring
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.sethash import (
+from ironkeep.store.barrier import Barrier, Store
+from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.keyring import HOUSE, Keyring, SegmentId, new_keyring
+from ironkeep.store.names import Place
+from ironkeep.store.rows import View
+from ironkeep.store.sethash import (
     MODULUS,
     SetHash,
     Standing,
@@ -20,7 +21,6 @@ from ironkeep.kernel.sethash import (
     verify_not_older,
     verify_rows,
 )
-from ironkeep.kernel.view import View
 
 KEY = bytes(range(32))
 HASH = SetHash(Secret(KEY))

@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.shares import MAX_COMBINED, SHARE_BYTES, Shares, decode_share
+from ironkeep.seal.shares import MAX_COMBINED, SHARE_BYTES, Shares, decode_share
 
 SHARE = st.binary(min_size=SHARE_BYTES, max_size=SHARE_BYTES)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ironkeep.core.ports import Commit, Row
-from ironkeep.kernel.names import KIND_AT
-from ironkeep.kernel.state import CACHE_ROWS, State, Tx, Writes
+from ironkeep.store.names import KIND_AT
+from ironkeep.store.state import CACHE_ROWS, State, Tx, Writes
 from ironkeep.testing.memory import Fault, MemoryStorage
 
 FOLDERS: Final = [bytes([1]) + bytes([number]) * (KIND_AT - 1) for number in range(3)]

@@ -7,7 +7,7 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.logport import LogFiles
-from ironkeep.kernel.static_log import (
+from ironkeep.journal.static_log import (
     StaticLeaves,
     StaticLog,
     folder_of,

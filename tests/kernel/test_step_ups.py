@@ -6,15 +6,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.step_up.authenticators import Authenticator, Authenticators
+from ironkeep.access.step_up.step_ups import (
+    LIFE_NS,
+    MAX_ASKED,
+    MAX_PENDING,
+    REUSE_NS,
+    Demand,
+    StepUps,
+)
 from ironkeep.core.errors import InvalidCredentials, NotFound, PermissionDenied, TooLarge
 from ironkeep.core.ids import DeviceId, EntityId, TokenAccessor, TokenHash
 from ironkeep.core.operation import Operation
-from ironkeep.core.step_up import verify_evidence
-from ironkeep.core.webauthn import Demands, Party, encode, verify_registration
-from ironkeep.kernel.alerts import Alerts
-from ironkeep.kernel.authenticators import Authenticator, Authenticators
-from ironkeep.kernel.step_ups import LIFE_NS, MAX_ASKED, MAX_PENDING, REUSE_NS, Demand, StepUps
-from ironkeep.kernel.token import Session, TokenRecord
+from ironkeep.core.webauthn.step_up import verify_evidence
+from ironkeep.core.webauthn.webauthn import Demands, Party, encode, verify_registration
+from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.testing.services import Services
 from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 

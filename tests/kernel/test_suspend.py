@@ -8,8 +8,11 @@ import pytest
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.plugin import Call, Mount, Response, Route, Suspend
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

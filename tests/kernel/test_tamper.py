@@ -4,7 +4,7 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.ports import Row
-from ironkeep.kernel.answer import Answer
+from ironkeep.plugin.effects.answer import Answer
 from ironkeep.testing.memory import MemoryStorage
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Reply, Vault

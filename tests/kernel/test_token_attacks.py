@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.lifetimes import Limits
-from ironkeep.kernel.token import Session, TokenSpec
-from ironkeep.kernel.tokens import Issued
+from ironkeep.identity.lifetimes import Limits
+from ironkeep.identity.tokens import Issued
+from ironkeep.plugin.token import Session, TokenSpec
 from ironkeep.testing.services import TOKEN, USERPASS, Services
 
 HERE = "10.0.0.1:4711"

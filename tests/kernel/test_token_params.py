@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel import fields
-from ironkeep.kernel.plugin import Mount
-from ironkeep.kernel.token_params import LOGINS, TokenParams, TokenParamsInput, token_type
+from ironkeep.identity.token_params import LOGINS, TokenParams, TokenParamsInput, token_type
+from ironkeep.plugin import fields
+from ironkeep.plugin.mount import Mount
 from ironkeep.testing.services import USERPASS
 
 

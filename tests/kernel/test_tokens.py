@@ -10,11 +10,12 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import TokenAccessor
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import tokens
-from ironkeep.kernel.lifetimes import SECOND_NS, Limits
-from ironkeep.kernel.places import TOKENS
-from ironkeep.kernel.token import Session, TokenSpec
-from ironkeep.kernel.tokens import Issued
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity import tokens
+from ironkeep.identity.lifetimes import Limits
+from ironkeep.identity.tokens import Issued
+from ironkeep.plugin.token import Session, TokenSpec
+from ironkeep.store.reserved import TOKENS
 from ironkeep.testing.services import TOKEN, USERPASS, Services
 
 HERE = "127.0.0.1:4711"

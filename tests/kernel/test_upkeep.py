@@ -4,15 +4,15 @@ import msgspec
 import pytest
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.kernel.barrier import Barrier
-from ironkeep.kernel.keyring import MAX_OPERATIONS
-from ironkeep.kernel.places import UPKEEP
-from ironkeep.kernel.upkeep import (
+from ironkeep.seal.upkeep import (
     MIN_INTERVAL_SECONDS,
     MIN_OPERATIONS,
     SAVE_EVERY,
     RotateConfig,
 )
+from ironkeep.store.barrier import Barrier
+from ironkeep.store.keyring import MAX_OPERATIONS
+from ironkeep.store.reserved import UPKEEP
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 

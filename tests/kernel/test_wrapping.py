@@ -8,9 +8,9 @@ from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import wrapping
-from ironkeep.kernel.places import TOKENS, WRAPPING
-from ironkeep.kernel.token import TokenSpec
+from ironkeep.identity import wrapping
+from ironkeep.plugin.token import TokenSpec
+from ironkeep.store.reserved import TOKENS, WRAPPING
 from ironkeep.testing.services import USERPASS, Services
 
 BODY = b'{"data":{"password":"hunter2"}}'

@@ -4,14 +4,14 @@ from hypothesis import given, strategies as st
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.keyring import HOUSE
-from ironkeep.kernel.wraps import (
+from ironkeep.seal.wraps import (
     decode_file_key,
     encode_file_key,
     open_file,
     open_shamir,
     wrap_root_key,
 )
+from ironkeep.store.keyring import HOUSE
 
 ROOT_KEY = Secret(bytes(range(32)))
 FILE_KEY = Secret(bytes(range(1, 33)))

@@ -8,21 +8,30 @@ from typing import Any, Final, cast
 
 import httpx
 
-from ironkeep.access import device_authority, posture, posture_osquery, posture_receiver
+from ironkeep.access.devices import authority as device_authority
+from ironkeep.access.posture import (
+    osquery as posture_osquery,
+    receiver as posture_receiver,
+    routes as posture,
+)
 from ironkeep.agent import proxy, vault as agent_vault
-from ironkeep.api import strict, wire
 from ironkeep.api.callers import Callers
-from ironkeep.api.head import Heads
+from ironkeep.api.http import strict, wire
+from ironkeep.api.http.head import Heads
 from ironkeep.auth.cert import chain
 from ironkeep.auth.jwt import claims, keys
 from ironkeep.auth.passkey import loopback
-from ironkeep.cli.loopback import Loopback
+from ironkeep.cli.client.loopback import Loopback
 from ironkeep.connectors.postgresql import redaction, scram, wire as postgresql
-from ironkeep.core import device_proof, kev, posture_report, software_version, webauthn
+from ironkeep.core.device import kev, posture_report, proof as device_proof, software_version
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import batch_token, cidr, epochs, fields, shares
-from ironkeep.kernel.peer import Peer
+from ironkeep.core.webauthn import webauthn
+from ironkeep.identity import batch_token
+from ironkeep.journal import epochs
+from ironkeep.plugin import cidr, fields
+from ironkeep.plugin.peer import Peer
+from ironkeep.seal import shares
 from ironkeep.testing.meter import Parser
 from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.tlog import checkpoint, mirror as uploads, note, proof, tile, wire as lines, witness
@@ -182,11 +191,11 @@ PARSERS: Final = (
         lambda raw: wire.from_headers({b"x-vault-token": raw, b"x-vault-wrap-ttl": raw}),
         most=16_384,
     ),
-    Parser("kernel.fields:duration", text(fields.duration), most=16_384),
-    Parser("kernel.cidr:parse_address", text(cidr.parse_address), (b"@", b"[@]:1"), 1_024),
-    Parser("kernel.peer:Peer.of", Peer.of, (b"@", b"\x30\x82\xff\xff@"), 17_000),
+    Parser("plugin.fields:duration", text(fields.duration), most=16_384),
+    Parser("plugin.cidr:parse_address", text(cidr.parse_address), (b"@", b"[@]:1"), 1_024),
+    Parser("plugin.peer:Peer.of", Peer.of, (b"@", b"\x30\x82\xff\xff@"), 17_000),
     Parser(
-        "kernel.batch_token:open_token",
+        "identity.batch_token:open_token",
         lambda raw: batch_token.open_token(b"k" * 32, raw),
         (b"@", b"hvb.@"),
         9_000,
@@ -199,25 +208,29 @@ PARSERS: Final = (
         (b"a=@", b"@=1", b"@"),
         wire.MAX_FORM + 9,
     ),
-    Parser("kernel.shares:decode_share", text(shares.decode_share)),
+    Parser("seal.shares:decode_share", text(shares.decode_share)),
     # Logins.
-    Parser("core.webauthn:decode", lambda raw: webauthn.decode(raw.decode("latin-1"), 32_768)),
-    Parser("core.webauthn:signed_of", credential),
-    Parser("core.webauthn:verify_assertion", assertion, (b"@", b'{"type":"@"}', b'{"a":@}')),
     Parser(
-        "core.webauthn:_authenticator_data",
+        "core.webauthn.webauthn:decode", lambda raw: webauthn.decode(raw.decode("latin-1"), 32_768)
+    ),
+    Parser("core.webauthn.webauthn:signed_of", credential),
+    Parser(
+        "core.webauthn.webauthn:verify_assertion", assertion, (b"@", b'{"type":"@"}', b'{"a":@}')
+    ),
+    Parser(
+        "core.webauthn.webauthn:_authenticator_data",
         authenticator_data,
         (b"@", b"\x00" * 32 + b"\xc5@", b"\x00" * 32 + b"\xc5" + b"\x00" * 22 + b"@"),
         webauthn.MAX_AUTHENTICATOR_DATA,
     ),
     Parser(
-        "core.webauthn:_cose_key",
+        "core.webauthn.webauthn:_cose_key",
         cose_key,
         (b"@", b"\xa2\x01\x02\x03@", b"\x99\x7f\xff@", b"\xb9\x7f\xff@"),
         webauthn.MAX_AUTHENTICATOR_DATA,
     ),
     Parser(
-        "core.webauthn:verify_registration",
+        "core.webauthn.webauthn:verify_registration",
         registration,
         (b"@", b"\xa3cfmtdnonehauthData@", b"\x99\x7f\xff@", b"\xb9\x7f\xff@"),
         33_000,
@@ -238,25 +251,27 @@ PARSERS: Final = (
     Parser("auth.jwt.claims:find", pointer, (b"@", b"/a/@", b"/@")),
     Parser("auth.cert.chain:read_leaf", chain.read_leaf, (b"@", b"\x30\x82\xff\xff@"), 17_000),
     # Devices and what reports on them.
-    Parser("core.device_proof:device_key", device_proof.device_key, (b"@", b"\x30\x59@")),
-    Parser("core.device_proof:verify", device_signature),
+    Parser("core.device.proof:device_key", device_proof.device_key, (b"@", b"\x30\x59@")),
+    Parser("core.device.proof:verify", device_signature),
     Parser(
-        "access.device_authority:requested_key",
+        "access.devices.authority:requested_key",
         text(device_authority.requested_key),
         (b"@", b"-----BEGIN CERTIFICATE REQUEST-----\n@\n-----END CERTIFICATE REQUEST-----\n"),
     ),
-    Parser("core.posture_report:decode", posture_report.decode, JSON),
-    Parser("access.posture:parsed", lambda raw: posture.parsed(raw, DEVICE), JSON),
-    Parser("access.posture_osquery:translate", osquery, most=32_768),
-    Parser("core.software_version:compare", versions, (b"@", b"1:@-1", b"1.@", b"a@1"), 4_096),
+    Parser("core.device.posture_report:decode", posture_report.decode, JSON),
+    Parser("access.posture.routes:parsed", lambda raw: posture.parsed(raw, DEVICE), JSON),
+    Parser("access.posture.osquery:translate", osquery, most=32_768),
     Parser(
-        "access.posture_receiver:_unverified",
+        "core.device.software_version:compare", versions, (b"@", b"1:@-1", b"1.@", b"a@1"), 4_096
+    ),
+    Parser(
+        "access.posture.receiver:_unverified",
         text(posture_receiver._unverified),
         (b"@", b"eyJhbGciOiJFUzI1NiJ9.@.AA", b"@.e30.AA", b"eyJhbGciOiJFUzI1NiJ9.e30.@"),
         posture_receiver.MAX_SET,
     ),
-    Parser("access.posture_receiver:_json", posture_receiver._json, JSON),
-    Parser("access.posture_receiver:_keys", text(posture_receiver._keys), (*JSON, b'{"keys":[@]}')),
+    Parser("access.posture.receiver:_json", posture_receiver._json, JSON),
+    Parser("access.posture.receiver:_keys", text(posture_receiver._keys), (*JSON, b'{"keys":[@]}')),
     # Witness and mirror.
     Parser(
         "tlog.witness:AddCheckpoint.parse",
@@ -289,7 +304,7 @@ PARSERS: Final = (
     Parser("tlog.wire:decode_hash", text(lines.decode_hash)),
     Parser("tlog.wire:decode_decimal", text(lines.decode_decimal)),
     Parser("tlog.wire:decode_text", lambda raw: lines.decode_text(raw, 1 << 20)),
-    Parser("kernel.epochs:split_origin", text(epochs.split_origin)),
+    Parser("journal.epochs:split_origin", text(epochs.split_origin)),
     Parser(
         "auth.jwt.keys:keys_of_jwks",
         jwks,
@@ -301,7 +316,7 @@ PARSERS: Final = (
         ),
         32_768,
     ),
-    Parser("core.kev:parse", kev.parse, (*JSON, b'{"vulnerabilities":[@]}')),
+    Parser("core.device.kev:parse", kev.parse, (*JSON, b'{"vulnerabilities":[@]}')),
     Parser(
         "connectors.postgresql.scram:Exchange.final",
         server_first,

@@ -18,10 +18,11 @@ import ironkeep
 from ironkeep.app import PLUGINS
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.mounts import TABLE
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Mount, Route
 from ironkeep.kernel.routing import SYS
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import TABLE
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing import meter
 from ironkeep.testing.meter import Dear, Parser
 from ironkeep.testing.vault import Vault
@@ -29,10 +30,10 @@ from ironkeep.testing.vault import Vault
 SOURCE: Final = Path(ironkeep.__file__).parent
 AT_THE_EDGE: Final = (
     "api", "tlog", "auth", "access", "agent", "connectors/postgresql", "adapters",
-    "cli/loopback.py", "core/webauthn.py", "core/device_proof.py", "core/posture_report.py",
-    "core/kev.py", "core/software_version.py", "core/cbor_bounds.py", "kernel/cidr.py",
-    "kernel/peer.py", "kernel/fields.py", "kernel/shares.py", "kernel/batch_token.py",
-    "kernel/epochs.py",
+    "cli/client/loopback.py", "core/webauthn/webauthn.py", "core/device/proof.py",
+    "core/device/posture_report.py", "core/device/kev.py", "core/device/software_version.py",
+    "core/webauthn/cbor_bounds.py", "plugin/cidr.py", "plugin/peer.py", "plugin/fields.py",
+    "seal/shares.py", "identity/batch_token.py", "journal/epochs.py",
 )  # fmt: skip
 """Where bytes from outside are taken apart."""
 PARSING: Final = re.compile(
@@ -45,8 +46,8 @@ PARSING: Final = re.compile(
 RAW: Final = frozenset({"bytes", "str", "object", "bytes | bytearray"})
 
 ELSEWHERE: Final = {
-    "api.mirror:Session.feed": "Upload.split and split_package take it apart",
-    "core.cbor_bounds:require_few": "by verify_registration",
+    "api.witness.mirror:Session.feed": "Upload.split and split_package take it apart",
+    "core.webauthn.cbor_bounds:require_few": "by verify_registration",
     "tlog.checkpoint:open_checkpoint": "Note.parse and Checkpoint.parse take it apart",
     "tlog.note:open_note": "Note.parse takes it apart",
     "tlog.note:VerifierKey.parse": "keys of one's own configuration",

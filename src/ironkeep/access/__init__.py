@@ -1,1 +1,1 @@
-"""Who may ask, from what, and how much: devices, posture, approvals, budgets, segments."""
+"""What is asked of a request beyond policy: one folder for each feature."""

@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from ironkeep.agent.keys import DeviceKey
 from ironkeep.agent.vault import Vault
-from ironkeep.core.device_proof import certificate_message
+from ironkeep.core.device.proof import certificate_message
 from ironkeep.core.errors import UpstreamFailed
-
-SECOND_NS: Final = 1_000_000_000
+from ironkeep.core.units import SECOND_NS
 
 
 @dataclass(frozen=True, slots=True)

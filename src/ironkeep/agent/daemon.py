@@ -7,13 +7,14 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ironkeep.agent.certificates import SECOND_NS, Certificates
+from ironkeep.agent.certificates import Certificates
 from ironkeep.agent.enrolment import Enrolment
 from ironkeep.agent.listening import server
 from ironkeep.agent.proxy import Proxy
 from ironkeep.agent.upstream import Upstream
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.ports import Clock
+from ironkeep.core.units import SECOND_NS
 
 RETRY_SECONDS: Final = 10.0
 """After a failure: soon enough to be back before anybody asks why."""

@@ -16,7 +16,7 @@ from ironkeep.agent.keys import DeviceKey, KeyKind, KeyStore
 from ironkeep.agent.pkcs11_key import Pkcs11KeyStore, Token
 from ironkeep.agent.tpm_key import TpmKeyStore
 from ironkeep.agent.vault import Vault
-from ironkeep.core.device_proof import enrol_message
+from ironkeep.core.device.proof import enrol_message
 from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.secret import Secret
 

@@ -17,7 +17,15 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep import __version__
-from ironkeep.core.posture_report import Family, Report, Software, Source, System, encode, unseen
+from ironkeep.core.device.posture_report import (
+    Family,
+    Report,
+    Software,
+    Source,
+    System,
+    encode,
+    unseen,
+)
 
 PACKAGES: Final = (
     "7zip", "chromium", "firefox", "firefox-esr", "google-chrome-stable", "openssh-server",

@@ -10,9 +10,9 @@ from typing import Any, Final
 import uvicorn
 
 from ironkeep.api import tls
-from ironkeep.api.asgi import App, Pages
-from ironkeep.api.head import Heads
-from ironkeep.api.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
+from ironkeep.api.http.asgi import App, Pages
+from ironkeep.api.http.head import Heads
+from ironkeep.api.http.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
 from ironkeep.api.service import Service
 from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest, Unavailable

@@ -1,6 +1,6 @@
 """From request to bytes: executes through the pipeline, waits for the disk, renders the answer.
 
-Both ways in, the short one of api/protocol.py and ASGI, end here.
+Both ways in, the short one of api/http/protocol.py and ASGI, end here.
 """
 
 import json
@@ -11,15 +11,15 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ironkeep.api.callers import Callers
-from ironkeep.api.committer import Committer
+from ironkeep.api.commit.committer import Committer
 from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError, Unavailable
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.answer import JSON, Answer
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.plugin import Request
 from ironkeep.kernel.standing import STANDING
+from ironkeep.plugin.effects.answer import JSON, Answer
+from ironkeep.plugin.request import Request
 
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 STRICT: Final[Header] = (

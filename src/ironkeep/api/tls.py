@@ -2,7 +2,7 @@
 
 Whoever shows a client certificate may be answered: a browser or a library sends the one that it
 has. So a handshake asks only for the proof that the other end holds the key. Whether a certificate
-is a device's, or one that a role takes, is judged where that matters (kernel/devices.py,
+is a device's, or one that a role takes, is judged where that matters (access/devices/devices.py,
 auth/cert/chain.py), which never believed the listener's word on the chain. Only where the
 configuration requires certificates of a CA does the handshake itself refuse all others.
 

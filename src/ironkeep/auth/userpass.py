@@ -19,6 +19,7 @@ from typing import Any, Final
 import argon2
 import msgspec
 
+from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.core.errors import (
     InvalidCredentials,
     InvalidRequest,
@@ -28,21 +29,23 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.cidr import inside, parse_cidrs
-from ironkeep.kernel.copyable import Copyable
-from ironkeep.kernel.fields import PolicyNames
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import made_by
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Mount, Response, Route, Suspend
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import (
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.people import made_by
+from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
     TokenParams,
     TokenParamsInput,
     login_name,
 )
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.fields import PolicyNames
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 256
 MAX_PASSWORD: Final = 4_096

@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-from ironkeep.cli.documents import JSON, RAW, YAML
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output.documents import JSON, RAW, YAML
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.config import environment
 from ironkeep.core.errors import InvalidRequest
 

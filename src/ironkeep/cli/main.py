@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ironkeep.adapters import log
-from ironkeep.cli import exits, render
+from ironkeep.adapters.process import messages as log
+from ironkeep.cli import exits
 from ironkeep.cli.command import (
     HELP,
     Command,
@@ -27,7 +27,8 @@ from ironkeep.cli.command import (
     wished_format,
 )
 from ironkeep.cli.failures import CurlString
-from ironkeep.cli.terminal import Terminal
+from ironkeep.cli.output import render
+from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest, IronkeepError
 
 PROGRAM: Final = "ironkeep"
@@ -43,32 +44,40 @@ class Line:
 
 
 COMMANDS: Final[Mapping[str, Line]] = {
-    "read": Line("ironkeep.cli.logical", "READ", "Read data and secrets"),
-    "write": Line("ironkeep.cli.logical", "WRITE", "Write data, configuration and secrets"),
-    "list": Line("ironkeep.cli.logical", "LIST", "List data or secrets"),
-    "delete": Line("ironkeep.cli.logical", "DELETE", "Delete secrets and configuration"),
-    "patch": Line("ironkeep.cli.logical", "PATCH", "Change parts of data"),
-    "unwrap": Line("ironkeep.cli.logical", "UNWRAP", "Open a wrapped answer, once"),
-    "path-help": Line("ironkeep.cli.logical", "PATH_HELP", "Say what a path of the API takes"),
-    "login": Line("ironkeep.cli.login", "LOGIN", "Log in and keep the token"),
-    "status": Line("ironkeep.cli.status", "STATUS", "Is the server sealed?"),
-    "kv": Line("ironkeep.cli.kv", "KV", "Key-value secrets"),
-    "token": Line("ironkeep.cli.token", "TOKEN", "Tokens"),
-    "policy": Line("ironkeep.cli.policy", "POLICY", "ACL policies"),
-    "secrets": Line("ironkeep.cli.mounts", "SECRETS", "Secrets engines"),
-    "auth": Line("ironkeep.cli.mounts", "AUTH", "Auth methods"),
-    "identity": Line("ironkeep.cli.identity", "IDENTITY", "Who can log in, and with what"),
-    "lease": Line("ironkeep.cli.lease", "LEASE", "Leases"),
-    "approval": Line("ironkeep.cli.approval", "APPROVAL", "Decide on what others ask for"),
-    "segment": Line("ironkeep.cli.segment", "SEGMENT", "Segments with keys of their own"),
-    "operator": Line("ironkeep.cli.operator", "OPERATOR", "Initialise, unseal, seal, change keys"),
-    "audit": Line("ironkeep.cli.audit", "AUDIT", "Read, prove and verify the audit journal"),
-    "incident": Line("ironkeep.cli.incident", "INCIDENT", "Cases: exposure, eviction, proof"),
-    "verify": Line("ironkeep.cli.verify", "VERIFY", "Verify an evidence pack, offline"),
+    "read": Line("ironkeep.cli.secrets.logical", "READ", "Read data and secrets"),
+    "write": Line("ironkeep.cli.secrets.logical", "WRITE", "Write data, configuration and secrets"),
+    "list": Line("ironkeep.cli.secrets.logical", "LIST", "List data or secrets"),
+    "delete": Line("ironkeep.cli.secrets.logical", "DELETE", "Delete secrets and configuration"),
+    "patch": Line("ironkeep.cli.secrets.logical", "PATCH", "Change parts of data"),
+    "unwrap": Line("ironkeep.cli.secrets.logical", "UNWRAP", "Open a wrapped answer, once"),
+    "path-help": Line(
+        "ironkeep.cli.secrets.logical", "PATH_HELP", "Say what a path of the API takes"
+    ),
+    "login": Line("ironkeep.cli.access.login", "LOGIN", "Log in and keep the token"),
+    "status": Line("ironkeep.cli.operator.status", "STATUS", "Is the server sealed?"),
+    "kv": Line("ironkeep.cli.secrets.kv", "KV", "Key-value secrets"),
+    "token": Line("ironkeep.cli.access.token", "TOKEN", "Tokens"),
+    "policy": Line("ironkeep.cli.access.policy", "POLICY", "ACL policies"),
+    "secrets": Line("ironkeep.cli.secrets.mounts", "SECRETS", "Secrets engines"),
+    "auth": Line("ironkeep.cli.secrets.mounts", "AUTH", "Auth methods"),
+    "identity": Line("ironkeep.cli.access.identity", "IDENTITY", "Who can log in, and with what"),
+    "lease": Line("ironkeep.cli.secrets.lease", "LEASE", "Leases"),
+    "approval": Line("ironkeep.cli.access.approval", "APPROVAL", "Decide on what others ask for"),
+    "segment": Line("ironkeep.cli.access.segment", "SEGMENT", "Segments with keys of their own"),
+    "operator": Line(
+        "ironkeep.cli.operator.operator", "OPERATOR", "Initialise, unseal, seal, change keys"
+    ),
+    "audit": Line("ironkeep.cli.audit.audit", "AUDIT", "Read, prove and verify the audit journal"),
+    "incident": Line(
+        "ironkeep.cli.incident.incident", "INCIDENT", "Cases: exposure, eviction, proof"
+    ),
+    "verify": Line("ironkeep.cli.incident.verify", "VERIFY", "Verify an evidence pack, offline"),
     "demo": Line("ironkeep.demo.command", "DEMO", "Replay a breach, from the leak to the proof"),
-    "server": Line("ironkeep.cli.server", "SERVER", "Start a server"),
-    "witness": Line("ironkeep.cli.witness", "WITNESS", "Cosign logs, or mirror them, elsewhere"),
-    "agent": Line("ironkeep.cli.agent", "AGENT", "Enrol this device, and run its agent"),
+    "server": Line("ironkeep.cli.operator.server", "SERVER", "Start a server"),
+    "witness": Line(
+        "ironkeep.cli.operator.witness", "WITNESS", "Cosign logs, or mirror them, elsewhere"
+    ),
+    "agent": Line("ironkeep.cli.access.agent", "AGENT", "Enrol this device, and run its agent"),
     "version": Line("ironkeep.cli.version", "VERSION", "Print the version"),
 }
 

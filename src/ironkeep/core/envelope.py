@@ -7,7 +7,7 @@ opens must know from where the bytes came, so bytes moved to another place do no
 term are not part of the additional data: changing either picks another reader or another key.
 
 The nonce is random. SP 800-38D 8.3 allows 2^32 such encryptions under one key, so a key's uses are
-counted (kernel/ciphers.py) and the key is rotated before. GCM does not commit to its key: bytes
+counted (store/ciphers.py) and the key is rotated before. GCM does not commit to its key: bytes
 that open are proof of origin only against those who do not hold the key.
 """
 

@@ -2,7 +2,7 @@
 
 A typed allow-list: what may be recorded is a field here, and nothing walks a request or response
 body. A secret's value never appears, nor an HMAC of it: the version identifies it. Sealing an entry
-into the bytes of a journal leaf is core/leaf.py's job.
+into the bytes of a journal leaf is core/evidence/leaf.py's job.
 """
 
 from typing import Final, Literal

@@ -4,7 +4,7 @@
 
 Source: A. Shamir, "How to share a secret", CACM 22 (1979). A share of too low a polynomial, or of
 another secret, is not recognisable as such: `combine` then returns other bytes, so the caller must
-prove the result by opening something with it (kernel/wraps.py).
+prove the result by opening something with it (seal/wraps.py).
 
 Side channels. All bytes of a secret are handled at once as one integer, which is only shifted,
 masked and added; every branch, count and index depends on the x coordinates, and those are public.

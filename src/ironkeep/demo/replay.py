@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import TupleRow
 
-from ironkeep.core import evidence as ev
+from ironkeep.core.evidence import records as ev
 from ironkeep.demo.estate import (
     BACKUPS,
     CIPHERTEXT,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from ironkeep.cli.terminal import Painted, Terminal
+from ironkeep.cli.output.terminal import Painted, Terminal
 
 _BOLD: Final = "1"
 _DIM: Final = "2"

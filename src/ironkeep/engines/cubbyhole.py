@@ -12,9 +12,12 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
-from ironkeep.core.number_hook import encoded
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Call, Mount, Response, Route, SecretJson
+from ironkeep.core.text.number_hook import encoded
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response, SecretJson
+from ironkeep.plugin.route import Route
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encoded)
 

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ironkeep.incident import (
+from ironkeep.incident.case import (
     cases,
-    containing,
     documents,
-    evicting,
     links,
-    proving,
+    proof as proving,
     root,
     statements,
-    sweeping,
     views,
 )
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.incident.eviction import (
+    containment as containing,
+    rotation as evicting,
+    sweep as sweeping,
+)
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 
 class Incident:

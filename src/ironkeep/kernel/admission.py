@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from ironkeep.core.acl import Acl, Decision
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.naming import EMPTY_SEGMENT
 from ironkeep.core.operation import Operation
-from ironkeep.core.policy import Capability
-from ironkeep.kernel.plans import Plan
-from ironkeep.kernel.plugin import Call, Request, Route
-from ironkeep.kernel.token import Session
+from ironkeep.core.policy.acl import Acl, Decision
+from ironkeep.core.policy.policy import Capability
+from ironkeep.core.text.naming import EMPTY_SEGMENT
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.plans import Plan
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import Session
 
 
 def check_names(op: Operation, plan: Plan, typed: str) -> None:

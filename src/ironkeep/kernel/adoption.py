@@ -1,6 +1,6 @@
 """The first opening in a new epoch of the log: the database is tied to it, once.
 
-Whoever may write the disk may begin an epoch (kernel/epochs.py). So the first opening, which takes
+Whoever may write the disk may begin an epoch (journal/epochs.py). So the first opening, which takes
 the seal's keys, looks once more: the rows must be those of the last commit that the older log saw,
 wherever that log or a copy of it is at hand. What was compared, and what could not be, is
 journalled, with where the rows stand: from then on an older database is noticed by this log alone.
@@ -10,15 +10,15 @@ from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, RolledBack
 from ironkeep.core.event import Entry, Value
-from ironkeep.core.leaf import EpochStart, epoch_start
-from ironkeep.kernel.epochs import OPENED, continued, split_origin, start_of
+from ironkeep.core.evidence.leaf import EpochStart, epoch_start
+from ironkeep.journal.entries import Leaves
+from ironkeep.journal.epochs import OPENED, continued, split_origin, start_of
 from ironkeep.kernel.house import House
-from ironkeep.kernel.log_reader import Leaves
-from ironkeep.kernel.places import JOURNAL
-from ironkeep.kernel.reading import audit_reader, continue_keys, stored_origin
 from ironkeep.kernel.rowcheck import last_commit
-from ironkeep.kernel.sethash import SetHash, Standing, verify_not_older
-from ironkeep.kernel.state import Tx
+from ironkeep.seal.reading_key import audit_reader, continue_keys, stored_origin
+from ironkeep.store.reserved import JOURNAL
+from ironkeep.store.sethash import SetHash, Standing, verify_not_older
+from ironkeep.store.state import Tx
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import Frontier, leaf_hash
 from ironkeep.tlog.tile import TILE_WIDTH

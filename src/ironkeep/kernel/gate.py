@@ -3,23 +3,23 @@
 from collections.abc import Callable
 from typing import Final
 
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.approvals.approvals import Approvals
+from ironkeep.access.approvals.approvers import Approvers
+from ironkeep.access.budgets.budgets import Budgets
+from ironkeep.access.classes.classes import Classes
+from ironkeep.access.devices.devices import Devices
+from ironkeep.access.guards import Guards
+from ironkeep.access.segments.flow_table import FlowTable
+from ironkeep.access.step_up.authenticators import Authenticators
+from ironkeep.access.step_up.step_ups import StepUps
 from ironkeep.core.event import Entry
-from ironkeep.kernel.alerts import Alerts
-from ironkeep.kernel.approvals import Approvals
-from ironkeep.kernel.approvers import Approvers
-from ironkeep.kernel.authenticators import Authenticators
-from ironkeep.kernel.budgets import Budgets
-from ironkeep.kernel.classes import Classes
-from ironkeep.kernel.devices import Devices
-from ironkeep.kernel.flow_table import FlowTable
-from ironkeep.kernel.guards import Guards
-from ironkeep.kernel.history import History
-from ironkeep.kernel.identity import Identity
-from ironkeep.kernel.journal import Receipt
-from ironkeep.kernel.places import StoreOf
-from ironkeep.kernel.segments import Segments
-from ironkeep.kernel.step_ups import StepUps
-from ironkeep.kernel.tokens import Tokens
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.tokens import Tokens
+from ironkeep.journal.journal import Receipt
+from ironkeep.seal.segments import Segments
+from ironkeep.store.history import History
+from ironkeep.store.reserved import StoreOf
 
 
 class Gate:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ironkeep.core.connector import Connector
+from ironkeep.access.devices.devices import held_key
+from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import (
     DeviceRefused,
     IntegrityError,
@@ -17,50 +18,50 @@ from ironkeep.core.errors import (
     Uninitialised,
 )
 from ironkeep.core.event import Entry, Value
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
-from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.barrier import Barrier, DueRecord, Store
-from ironkeep.kernel.baselines import Baselines
-from ironkeep.kernel.connections import Connections
-from ironkeep.kernel.credential_store import ROOM as CREDENTIALS, CredentialStore
-from ironkeep.kernel.credentials import Credentials
-from ironkeep.kernel.demolition import PLACE as DEMOLITION, Demolition
-from ironkeep.kernel.devices import held_key
-from ironkeep.kernel.effects import Effects
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.credentials.baselines import Baselines
+from ironkeep.credentials.connections import Connections
+from ironkeep.credentials.managed import Credentials
+from ironkeep.credentials.scope import Scope
+from ironkeep.credentials.store import ROOM as CREDENTIALS, CredentialStore
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.leases import Leases
+from ironkeep.identity.lifetimes import Limits
+from ironkeep.identity.policies import Policies
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.identity.tokens import Tokens
+from ironkeep.identity.wrapping import Wrapping
+from ironkeep.journal.entries import Leaves
+from ironkeep.journal.journal import Journal, Receipt
 from ironkeep.kernel.gate import Gate
-from ironkeep.kernel.history import History
-from ironkeep.kernel.identity import Identity
-from ironkeep.kernel.journal import Journal, Receipt
-from ironkeep.kernel.leases import Leases
-from ironkeep.kernel.ledger import Ledger
-from ironkeep.kernel.lifetimes import Limits
-from ironkeep.kernel.log_reader import Leaves
-from ironkeep.kernel.mounts import Mounts
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.outbound import Nowhere, Outbound
-from ironkeep.kernel.passing import FOLDER as PASSING, Passing
-from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.places import BUDGETS, CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
-from ironkeep.kernel.plans import Plan
-from ironkeep.kernel.plugin import Mount, Plugin
-from ironkeep.kernel.policies import Policies
-from ironkeep.kernel.reading import HOUSE, AuditReader, ReadingKey
 from ironkeep.kernel.refusals import Refusals
-from ironkeep.kernel.rekey import Rekey
-from ironkeep.kernel.root_generation import RootGeneration
 from ironkeep.kernel.routing import SYS, Routing
-from ironkeep.kernel.scope import Scope
-from ironkeep.kernel.seal import Seal
-from ironkeep.kernel.segments import OPTION as SEGMENT, Segments
-from ironkeep.kernel.state import State, Tx
-from ironkeep.kernel.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
-from ironkeep.kernel.token_store import StoredToken
-from ironkeep.kernel.tokens import Tokens
-from ironkeep.kernel.upkeep import Upkeep
-from ironkeep.kernel.wrapping import Wrapping
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.effects.effects import Effects
+from ironkeep.plugin.effects.expiring import FOLDER as PASSING, Passing
+from ironkeep.plugin.effects.outbound import Nowhere, Outbound
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
+from ironkeep.plugin.peer import Peer
+from ironkeep.plugin.plans import Plan
+from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
+from ironkeep.seal.reading_key import HOUSE, AuditReader, ReadingKey
+from ironkeep.seal.rekey import Rekey
+from ironkeep.seal.root_generation import RootGeneration
+from ironkeep.seal.seal import Seal
+from ironkeep.seal.segments import OPTION as SEGMENT, Segments
+from ironkeep.seal.upkeep import Upkeep
+from ironkeep.store.barrier import Barrier, DueRecord, Store
+from ironkeep.store.demolition import PLACE as DEMOLITION, Demolition
+from ironkeep.store.history import History
+from ironkeep.store.ledger import Ledger
+from ironkeep.store.names import Place
+from ironkeep.store.reserved import BUDGETS, CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
+from ironkeep.store.state import State, Tx
 
 EXPIRE_AT_ONCE: Final = 500
 """Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""

@@ -6,21 +6,21 @@ over all of them, and compared with what the store filed and what the journal wa
 
 from typing import Final
 
-from ironkeep.core.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
 from ironkeep.core.errors import IntegrityError, Unavailable
+from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
+from ironkeep.identity.tokens import Issued
 from ironkeep.kernel import rowcheck
 from ironkeep.kernel.adoption import adopt_log
-from ironkeep.kernel.barrier import Barrier
 from ironkeep.kernel.house import House
-from ironkeep.kernel.mounts import new_mount
-from ironkeep.kernel.places import JOURNAL, MOUNTS
-from ironkeep.kernel.plugin import Mount
-from ironkeep.kernel.reading import audit_reader, new_reading_key, store_keys
-from ironkeep.kernel.seal import Initialised
-from ironkeep.kernel.sethash import SetHash, Standing, verify_not_older, verify_rows
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import TokenSpec
-from ironkeep.kernel.tokens import Issued
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import new_mount
+from ironkeep.plugin.token import TokenSpec
+from ironkeep.seal.reading_key import audit_reader, new_reading_key, store_keys
+from ironkeep.seal.seal import Initialised
+from ironkeep.store.barrier import Barrier
+from ironkeep.store.reserved import JOURNAL, MOUNTS
+from ironkeep.store.sethash import SetHash, Standing, verify_not_older, verify_rows
+from ironkeep.store.state import Tx
 
 STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),

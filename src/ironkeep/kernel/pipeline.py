@@ -4,23 +4,16 @@
 
 The order is the security property. `handle` executes the request and appends its entry to the open
 batch; what it returns may be sent only when that batch is durable, and that is the caller's
-(api/committer) side of the contract. Requests that fail or cannot be routed are journalled too.
-Moving the decision behind the handler would let a refusal leak by its effects; moving the entry
-behind the reply would release a secret without a trace.
+(api/commit/committer) side of the contract. Requests that fail or cannot be routed are journalled
+too. Moving the decision behind the handler would let a refusal leak by its effects; moving the
+entry behind the reply would release a secret without a trace.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
-from ironkeep.core.access import (
-    Allow,
-    Deny,
-    Facts,
-    NeedApproval,
-    StepUp,
-    decide,
-    guard,
-)
+from ironkeep.access.approvals.approvals import UNWRAP
+from ironkeep.access.devices.login import require_welcome
 from ironkeep.core.errors import (
     DeviceRefused,
     IronkeepError,
@@ -33,21 +26,31 @@ from ironkeep.core.errors import (
 from ironkeep.core.event import Released
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
+from ironkeep.core.policy.decision import (
+    Allow,
+    Deny,
+    Facts,
+    NeedApproval,
+    StepUp,
+    decide,
+    guard,
+)
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import fields, reply
+from ironkeep.kernel import reply
 from ironkeep.kernel.admission import ask, check_names, operation_of, sees
-from ironkeep.kernel.answer import JSON, Answer, Waiting
-from ironkeep.kernel.approvals import UNWRAP
-from ironkeep.kernel.cidr import network_of
-from ironkeep.kernel.device_login import require_welcome
-from ironkeep.kernel.entries import Trace, entry_of
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plans import MAX_KNOWN_PATH, Plan
-from ironkeep.kernel.plugin import Call, Request, Response, Suspend
 from ironkeep.kernel.routing import SYS
 from ironkeep.kernel.standing import refused_by_machine, standing
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session, TokenRecord
+from ironkeep.plugin import fields
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.cidr import network_of
+from ironkeep.plugin.effects.answer import JSON, Answer, Waiting
+from ironkeep.plugin.entries import Trace, entry_of
+from ironkeep.plugin.plans import MAX_KNOWN_PATH, Plan
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.token import Session, TokenRecord
+from ironkeep.store.state import Tx
 
 DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
 MAX_VERDICTS: Final = 16_384

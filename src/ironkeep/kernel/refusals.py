@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from ironkeep.core.event import Entry
-from ironkeep.kernel.cidr import address_of
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.cidr import address_of
 
 WHOLE_A_SECOND: Final = 50
 """Entries a second for strangers: 4 million a day, some 1.5 GB at the very worst."""
@@ -18,8 +19,6 @@ NAMED: Final = 8
 """Addresses named in a counted entry, the busiest first."""
 MAX_ADDRESSES: Final = 10_000
 """Addresses told apart within one second; beyond that they are only counted."""
-
-_SECOND_NS: Final = 1_000_000_000
 
 
 class Refusals:
@@ -33,7 +32,7 @@ class Refusals:
 
     def admit(self, entry: Entry) -> bool:
         """Return whether entry is to be journalled whole; count it when not."""
-        second = entry.time_ns // _SECOND_NS
+        second = entry.time_ns // SECOND_NS
         if second != self._second:
             self._second, self._whole = second, 0
         if self._whole < WHOLE_A_SECOND:

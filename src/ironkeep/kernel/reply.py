@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.number_hook import encoded
-from ironkeep.core.numbers import Spelt
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.plugin import LeaseInfo, Response, SecretJson, Unkept
+from ironkeep.core.text.number_hook import encoded
+from ironkeep.core.text.numbers import Spelt
+from ironkeep.plugin.response import LeaseInfo, Response, SecretJson, Unkept
 
 NO_LEASE: Final = LeaseInfo()
 

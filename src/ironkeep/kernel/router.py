@@ -12,10 +12,10 @@ from typing import Final, NamedTuple, cast
 
 from ironkeep.core.errors import NotFound, UnsupportedOperation
 from ironkeep.core.operation import Operation
-from ironkeep.core.spelling import Form, Spelling, formed
-from ironkeep.kernel import fields
-from ironkeep.kernel.helping import help_route, root_help_route
-from ironkeep.kernel.plugin import CAPTURED, Route, filled
+from ironkeep.core.text.spelling import Form, Spelling, formed
+from ironkeep.kernel.help import help_route, root_help_route
+from ironkeep.plugin import fields
+from ironkeep.plugin.route import CAPTURED, Route, filled
 
 
 class Match(NamedTuple):

@@ -3,24 +3,23 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ironkeep.core.acl import Acl
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
+from ironkeep.core.policy.acl import Acl
 from ironkeep.core.ports import Row
-from ironkeep.core.spelling import tidied
-from ironkeep.kernel.barrier import Barrier
-from ironkeep.kernel.mounts import TABLE, Mounts
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.places import MOUNTS, StoreOf
-from ironkeep.kernel.plans import Plan, Plans
-from ironkeep.kernel.plugin import Mount, Plugin
+from ironkeep.core.text.spelling import tidied
 from ironkeep.kernel.router import Router
-from ironkeep.kernel.state import Tx
-from ironkeep.kernel.token import Session
-
-MAX_PATH: Final = 4_096
-"""Characters in a request path; Vault's clients stay far below."""
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import TABLE, Mounts
+from ironkeep.plugin.plans import Plan, Plans
+from ironkeep.plugin.request import MAX_PATH
+from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.token import Session
+from ironkeep.store.barrier import Barrier
+from ironkeep.store.names import Place
+from ironkeep.store.reserved import MOUNTS, StoreOf
+from ironkeep.store.state import Tx
 
 SYS: Final = Mount("sys/", "system", MountUuid("sys"), MountAccessor("system_house"))
 """The system engine is always there, and answers a few routes while sealed."""

@@ -12,11 +12,11 @@ from typing import Final
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Row
-from ironkeep.kernel.barrier import Barrier
-from ironkeep.kernel.ledger import DIGEST_BYTES, digest_of
-from ironkeep.kernel.names import BARRIER_SPACE
-from ironkeep.kernel.reading import AuditReader
-from ironkeep.kernel.segment_record import FIRST_NUMBER
+from ironkeep.seal.reading_key import AuditReader
+from ironkeep.seal.segment_record import FIRST_NUMBER
+from ironkeep.store.barrier import Barrier
+from ironkeep.store.ledger import DIGEST_BYTES, digest_of
+from ironkeep.store.names import BARRIER_SPACE
 
 MAX_NAMED: Final = 20
 """Rows named in one refusal; the count of the rest is given."""

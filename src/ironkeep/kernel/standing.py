@@ -9,9 +9,11 @@ from typing import Final
 from ironkeep.core.errors import Unavailable
 from ironkeep.core.operation import Operation
 from ironkeep.kernel import reply
-from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call, Request, Response
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.response import Response
 
 STANDING: Final = frozenset({"sys/health", "sys/seal-status"})
 

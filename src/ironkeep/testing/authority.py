@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ironkeep.kernel.peer import Peer
+from ironkeep.plugin.peer import Peer
 
 BEGINS: Final = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS: Final = datetime(2027, 1, 1, tzinfo=UTC)

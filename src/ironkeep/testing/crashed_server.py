@@ -19,9 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from ironkeep.adapters.logfiles import log_directory
+from ironkeep.adapters.log.files import log_directory
 from ironkeep.core.event import Entry
-from ironkeep.kernel.frame import read_leaves
+from ironkeep.journal.frame import read_leaves
 from ironkeep.kernel.rowcheck import name_rows
 from ironkeep.testing import strace
 from ironkeep.testing.crashfs import Image, Trace, Write

@@ -3,17 +3,18 @@
 from typing import Any, Final
 
 from ironkeep.auth.token import TokenMethod
+from ironkeep.core.credential.rotation_record import Stage, State
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.core.rotation_record import Stage, State
 from ironkeep.core.secret import Secret
+from ironkeep.credentials.store import CredentialId
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
-from ironkeep.kernel.answer import Waiting
-from ironkeep.kernel.credential_store import CredentialId
-from ironkeep.kernel.plugin import Plugin, Request
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.route import Plugin
 from ironkeep.testing.simulated import Account, SimulatedSystem
 from ironkeep.testing.vault import Reply, Vault
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.access.devices import DeviceEngine
+from ironkeep.access.devices.routes import DeviceEngine
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.peer import Peer
-from ironkeep.kernel.plugin import Plugin
+from ironkeep.plugin.peer import Peer
+from ironkeep.plugin.route import Plugin
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.vault import Reply, Vault

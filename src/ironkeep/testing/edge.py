@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from uvicorn.server import ServerState
 
-from ironkeep.api.asgi import App
 from ironkeep.api.callers import Callers
-from ironkeep.api.committer import Committer, Owner
-from ironkeep.api.protocol import Protocol
+from ironkeep.api.commit.committer import Committer, Owner
+from ironkeep.api.http.asgi import App
+from ironkeep.api.http.protocol import Protocol
 from ironkeep.api.server import configure, protocol_of
 from ironkeep.api.service import Service
 from ironkeep.kernel.pipeline import Pipeline

@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ironkeep.app import PLUGINS
-from ironkeep.core import evidence as ev
-from ironkeep.core.connector import Connector
+from ironkeep.core.credential.connector import Connector
+from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
-from ironkeep.incident.trust import TrustedKeys
+from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.kernel.house import Settings
 from ironkeep.testing.memory import FakeClock, MemoryStorage
 from ironkeep.testing.sample_log import sample_cosigner

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ironkeep.auth.passkey import Passkey
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.token import Session
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 from ironkeep.testing.vault import Reply, Vault

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.core.ids import EntityId
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.token import TokenSpec
+from ironkeep.plugin.token import TokenSpec
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.vault import Vault
 
 MOUNT: Final = "auth/userpass/"

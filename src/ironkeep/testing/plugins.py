@@ -8,7 +8,7 @@ from ironkeep.auth.userpass import Userpass
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
-from ironkeep.kernel.plugin import Plugin
+from ironkeep.plugin.route import Plugin
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.type: plugin for plugin in (System(), Kv(), Cubbyhole(), TokenMethod(), Userpass())

@@ -26,7 +26,7 @@ from typing import Any, Final, Self
 import psycopg
 from psycopg.rows import TupleRow
 
-from ironkeep.core.connector import Target, Tls
+from ironkeep.core.credential.connector import Target, Tls
 from ironkeep.core.secret import Secret
 
 SUPERUSER: Final = "ironkeep_admin"

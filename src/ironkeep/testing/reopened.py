@@ -15,10 +15,10 @@ from ironkeep.app import Server
 from ironkeep.config import Config
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.answer import Answer
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.plugin import Request
+from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.request import Request
 
 _OK: Final = 200
 _OPERATIONS: Final = {

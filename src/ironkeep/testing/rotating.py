@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, assert_never
 
-from ironkeep.core.connector import Probe
-from ironkeep.core.rotation import (
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.credential.rotation import (
     MAX_UNVERIFIED,
     Action,
     Applied,
@@ -31,7 +31,15 @@ from ironkeep.core.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.rotation_record import Record, Stage, State, Strategy, adopt, decode, encode
+from ironkeep.core.credential.rotation_record import (
+    Record,
+    Stage,
+    State,
+    Strategy,
+    adopt,
+    decode,
+    encode,
+)
 
 FOREIGN: Final = -1
 """A password that the vault has never seen."""

@@ -11,13 +11,13 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from ironkeep.core import evidence as ev
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
 from ironkeep.core.event import Entry, Released
-from ironkeep.core.node import NodeId, secret_family, secret_version
-from ironkeep.core.reach import EdgeKind
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.units import SECOND_NS
 
-SECOND_NS: Final = 10**9
 START_NS: Final = 1_790_000_000 * SECOND_NS
 MOUNT: Final = "0b6f7a52-6f0e-4a41-9a53-1f7b5a2f9f10"
 CASE: Final = "7"

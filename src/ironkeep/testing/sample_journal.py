@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from ironkeep.core.event import Entry
 from ironkeep.core.logport import LogFiles
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.journal import Frame, Journal, Receipt
-from ironkeep.kernel.journal_recovery import open_journal
+from ironkeep.journal.journal import Frame, Journal, Receipt
+from ironkeep.journal.recovery import open_journal
 from ironkeep.testing.memory import START_NS, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.tlog.checkpoint import Checkpoint

@@ -7,11 +7,11 @@ from typing import Final
 import msgspec
 
 from ironkeep.core import event
-from ironkeep.core.leaf import LeafKey, wrap_key
-from ironkeep.core.pack import EarlierLeaf, LogEvidence, WindowLeaf
+from ironkeep.core.evidence.leaf import LeafKey, wrap_key
+from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
 from ironkeep.core.secret import Secret
-from ironkeep.incident.packer import make_pack
-from ironkeep.incident.trust import TrustedKeys
+from ironkeep.incident.case.packer import make_pack
+from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.testing.sample_case import CASE, END_AT, SampleCase, at, sample_case
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.tlog.merkle import inclusion_proof, range_proof

@@ -6,20 +6,22 @@ from typing import Any, Final
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.barrier import Barrier, Store
-from ironkeep.kernel.history import History
-from ironkeep.kernel.identity import Identity
-from ironkeep.kernel.keyring import HOUSE, new_keyring
-from ironkeep.kernel.leases import Leases
-from ironkeep.kernel.mounts import Mounts
-from ironkeep.kernel.names import Place
-from ironkeep.kernel.plugin import Call, Mount, Request
-from ironkeep.kernel.policies import Policies
-from ironkeep.kernel.segments import Segments
-from ironkeep.kernel.state import State, Tx
-from ironkeep.kernel.token import Session
-from ironkeep.kernel.tokens import Tokens
-from ironkeep.kernel.wrapping import Wrapping
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.leases import Leases
+from ironkeep.identity.policies import Policies
+from ironkeep.identity.tokens import Tokens
+from ironkeep.identity.wrapping import Wrapping
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.token import Session
+from ironkeep.seal.segments import Segments
+from ironkeep.store.barrier import Barrier, Store
+from ironkeep.store.history import History
+from ironkeep.store.keyring import HOUSE, new_keyring
+from ironkeep.store.names import Place
+from ironkeep.store.state import State, Tx
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 
 TOKEN: Final = Mount("auth/token/", "token", MountUuid("uuid-token"), MountAccessor("token_1"))

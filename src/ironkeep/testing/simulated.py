@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from ironkeep.core.connector import (
+from ironkeep.core.credential.connector import (
     Ambiguous,
     Probe,
     ProbeResult,
@@ -18,7 +18,7 @@ from ironkeep.core.connector import (
     Target,
     Unreachable,
 )
-from ironkeep.core.inventory import Inventory, InventoryItem, Kind, collect, item
+from ironkeep.core.credential.inventory import Inventory, InventoryItem, Kind, collect, item
 from ironkeep.core.secret import Secret
 
 NAME: Final = "simulated"

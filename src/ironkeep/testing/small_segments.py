@@ -7,9 +7,9 @@ import sys
 from functools import partial
 from typing import Final
 
-from ironkeep.adapters import node_logs
+from ironkeep.adapters.log import node_logs
 from ironkeep.cli.main import main
-from ironkeep.kernel.journal_recovery import open_journal
+from ironkeep.journal.recovery import open_journal
 
 SEGMENT_BYTES: Final = 32 << 10
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from ironkeep.core.device_proof import certificate_message, enrol_message
-from ironkeep.core.posture_report import Report, Software, System, encode
+from ironkeep.core.device.posture_report import Report, Software, System, encode
+from ironkeep.core.device.proof import certificate_message, enrol_message
 
 Send = Callable[[str, Mapping[str, Any]], Any]
 WINDOWS: Final = System(name="windows", version="10.0.26100", build="26100", arch="64-bit")

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fido2 import cbor
 
-from ironkeep.core.webauthn import decode, encode
+from ironkeep.core.webauthn.webauthn import decode, encode
 
 UP: Final = 0x01
 UV: Final = 0x04

@@ -13,17 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.core.connector import Connector
+from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.answer import Answer, Waiting
+from ironkeep.journal.recovery import open_journal
 from ironkeep.kernel.house import House, Settings
-from ironkeep.kernel.journal_recovery import open_journal
-from ironkeep.kernel.peer import Peer
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.plugin import Plugin, Request
-from ironkeep.kernel.reading import reading_key_of
+from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.peer import Peer
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.route import Plugin
+from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 

@@ -6,15 +6,17 @@ Both are copyable; a machine whose platform can speak for it logs in by `jwt` or
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ironkeep.access.devices.machine import REQUIRED
+from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.auth.approle import issuing, login, role, settings
 from ironkeep.auth.approle.issuing import NewSecretId, WhichAccessor, WhichSecretId
 from ironkeep.auth.approle.login import LoginInput
 from ironkeep.auth.approle.role import OWN, RoleInput
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.copyable import Copyable
-from ironkeep.kernel.machine import REQUIRED
-from ironkeep.kernel.places import unsegment
-from ironkeep.kernel.plugin import Call, Handler, Mount, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Handler, Route
+from ironkeep.store.reserved import unsegment
 
 _PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
 _AT: Final = "role/{role_name}"

@@ -5,21 +5,22 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ironkeep.access.devices.machine import REQUIRED
 from ironkeep.auth.approle import secret_ids
 from ironkeep.auth.approle.role import Role, forget_role_id, name_of, role_path, the_role
 from ironkeep.auth.approle.secret_ids import SecretId
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.cidr import narrowed, parse_cidrs
-from ironkeep.kernel.fields import CidrList, Duration, check_named
-from ironkeep.kernel.identity import check_metadata
-from ironkeep.kernel.machine import REQUIRED
-from ironkeep.kernel.people import made_by
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.token_params import LOGIN, login_name
-from ironkeep.kernel.token_rules import MAX_CIDRS
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.identity.entities import check_metadata
+from ironkeep.identity.people import made_by
+from ironkeep.identity.token_params import LOGIN, login_name
+from ironkeep.identity.token_rules import MAX_CIDRS
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import narrowed, parse_cidrs
+from ironkeep.plugin.fields import CidrList, Duration, check_named
+from ironkeep.plugin.response import Response
 
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time: what Vault shows of a secret id that does not expire."""

@@ -8,15 +8,16 @@ from typing import Final
 
 import msgspec
 
+from ironkeep.access.devices.machine import bound
 from ironkeep.auth.approle import secret_ids
 from ironkeep.auth.approle.role import MAX_ROLE_ID, ROLE, Role, find_by_role_id, role_path
 from ironkeep.auth.approle.secret_ids import MAX_SECRET_ID, SecretId
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.cidr import inside, narrowed, parse_cidrs
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.machine import bound
-from ironkeep.kernel.plugin import Call, Response
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import inside, narrowed, parse_cidrs
+from ironkeep.plugin.response import Response
 
 USE_NOTED_NS: Final = 3_600 * SECOND_NS
 """A role's last use is noted at most once an hour: it is for people to read."""

@@ -15,25 +15,26 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.approvals.second_person import require_another, waits
+from ironkeep.access.classes.classes import most
+from ironkeep.access.devices.machine import OFFERED, REQUIRED, check_bound_peer
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
-from ironkeep.kernel.cidr import parse_cidrs
-from ironkeep.kernel.classes import most
-from ironkeep.kernel.fields import CidrList, Duration
-from ironkeep.kernel.house import House
-from ironkeep.kernel.machine import OFFERED, REQUIRED, check_bound_peer
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.second_person import require_another, waits
-from ironkeep.kernel.token_params import (
+from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
     TokenParams,
     TokenParamsInput,
     login_name,
 )
-from ironkeep.kernel.token_rules import MAX_CIDRS
+from ironkeep.identity.token_rules import MAX_CIDRS
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import parse_cidrs
+from ironkeep.plugin.fields import CidrList, Duration
+from ironkeep.plugin.response import Response
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 256
 MAX_ROLE_ID: Final = 4_096

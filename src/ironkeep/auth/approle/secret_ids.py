@@ -18,13 +18,13 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import uuid
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.passing import FOLDER
-from ironkeep.kernel.people import are_standing
-from ironkeep.kernel.places import segment
-from ironkeep.kernel.plugin import Call
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token import Made
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.people import are_standing
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.expiring import FOLDER
+from ironkeep.plugin.token import Made
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment
 
 KEY_BYTES: Final = 32
 MAX_SECRET_ID: Final = 4_096

@@ -12,8 +12,10 @@ import msgspec
 from ironkeep.auth.approle.role import OWN, Role, RoleInput, change, the_role
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.token_params import TokenParams
+from ironkeep.identity.token_params import TokenParams
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 SETTINGS: Final = (
     ("bind-secret-id", "bind_secret_id", "bind_secret_id"),

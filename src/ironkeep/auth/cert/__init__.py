@@ -13,7 +13,10 @@ from ironkeep.auth.cert.login import LoginInput
 from ironkeep.auth.cert.role import PATTERNS, CertInput
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Call, Mount, Response, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 _AT: Final = "certs/{name}"
 

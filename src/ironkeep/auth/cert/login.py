@@ -10,13 +10,14 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from ironkeep.access.devices.machine import is_device, shortened
 from ironkeep.auth.cert.chain import authorities_of, check, read_leaf
 from ironkeep.auth.cert.role import Cert, clean_name, find_cert, names_of
 from ironkeep.core.errors import InvalidCredentials
-from ironkeep.core.glob import matches
-from ironkeep.kernel.cidr import inside, parse_cidrs
-from ironkeep.kernel.machine import is_device, shortened
-from ironkeep.kernel.plugin import Call, Response
+from ironkeep.core.policy.glob import matches
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.response import Response
 
 REFUSED: Final = "invalid certificate or no client certificate supplied"
 MAX_SUBJECT: Final = 256

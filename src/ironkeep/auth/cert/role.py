@@ -11,22 +11,23 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ironkeep.access.approvals.second_person import change_guard
+from ironkeep.access.devices.machine import check_machine
 from ironkeep.auth.cert.chain import parse_authorities
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.spelling import folded
-from ironkeep.kernel.fields import CommaList
-from ironkeep.kernel.machine import check_machine
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.second_person import change_guard
-from ironkeep.kernel.token_params import (
+from ironkeep.core.text.spelling import folded
+from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
     TokenParams,
     TokenParamsInput,
     login_name,
 )
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 256
 MAX_PATTERNS: Final = 256

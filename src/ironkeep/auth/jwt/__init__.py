@@ -6,15 +6,17 @@ Source: the Vault HTTP API, auth/jwt, without its logins through a browser.
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ironkeep.access.devices.machine import REQUIRED
+from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.auth.jwt import config, login, role
 from ironkeep.auth.jwt.config import ConfigInput
 from ironkeep.auth.jwt.login import LoginInput
 from ironkeep.auth.jwt.role import RoleInput
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.copyable import Copyable
-from ironkeep.kernel.machine import REQUIRED
-from ironkeep.kernel.places import unsegment
-from ironkeep.kernel.plugin import Call, Mount, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import unsegment
 
 _AT: Final = "role/{name}"
 _PARAMS: Final = (

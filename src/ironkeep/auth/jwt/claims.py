@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from ironkeep.auth.jwt.role import Role
 from ironkeep.core.errors import InvalidCredentials
-from ironkeep.core.glob import matches
-from ironkeep.core.visible import is_text
-from ironkeep.kernel.lifetimes import SECOND_NS
+from ironkeep.core.policy.glob import matches
+from ironkeep.core.text.visible import is_text
+from ironkeep.core.units import SECOND_NS
 
 MAX_LIFE_SECONDS: Final = 24 * 3600
 """A token that is good for longer is a password; and its `jti` would have to be remembered."""

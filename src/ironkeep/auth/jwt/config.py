@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 from cryptography import x509
 
+from ironkeep.access.approvals.second_person import change_guard
 from ironkeep.auth.jwt.keys import (
     ALGORITHMS,
     MAX_DOCUMENT,
@@ -25,14 +26,14 @@ from ironkeep.auth.jwt.keys import (
     keys_of_pems,
 )
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.fields import CommaList, FoldedText
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import made_by
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.second_person import change_guard
-from ironkeep.kernel.token import Made
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.people import made_by
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, FoldedText
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.token import Made
+from ironkeep.store.barrier import Store
+from ironkeep.store.record import Codec
 
 FRESH_NS: Final = 3_600 * SECOND_NS
 """Keys older than this are fetched again: one that the issuer withdrew is out of force by then."""

@@ -11,18 +11,19 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
+from ironkeep.access.devices.machine import bound, shortened
 from ironkeep.auth.jwt import claims as facts, config as configs
 from ironkeep.auth.jwt.config import FRESH_NS, Config, find_config, static_keys
 from ironkeep.auth.jwt.keys import MAX_DOCUMENT, Key, UnknownKey, keys_of_jwks, verify
 from ironkeep.auth.jwt.role import ROLE_KEY, Role, clean_name, find_role, name_of
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
 from ironkeep.core.secret import Secret
-from ironkeep.core.spelling import folded
-from ironkeep.kernel.cidr import inside, parse_cidrs
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.machine import bound, shortened
-from ironkeep.kernel.passing import FOLDER
-from ironkeep.kernel.plugin import Call, Response, Suspend
+from ironkeep.core.text.spelling import folded
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.effects.expiring import FOLDER
+from ironkeep.plugin.response import Response
 
 REFUSED: Final = "the role does not take this token"
 

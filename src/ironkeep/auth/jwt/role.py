@@ -11,21 +11,22 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.devices.machine import OFFERED, check_bound_peer, check_machine
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.spelling import folded
-from ironkeep.kernel.fields import CommaList, Duration, KvPairs
-from ironkeep.kernel.identity import check_metadata
-from ironkeep.kernel.machine import OFFERED, check_bound_peer, check_machine
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import (
+from ironkeep.core.text.spelling import folded
+from ironkeep.identity.entities import check_metadata
+from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
     TokenParams,
     TokenParamsInput,
     login_name,
 )
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, Duration, KvPairs
+from ironkeep.plugin.response import Response
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 256
 MAX_LEEWAY: Final = 300

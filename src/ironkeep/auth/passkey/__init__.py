@@ -1,8 +1,9 @@
 """The auth method `passkey`: people, with authenticators that verify them and sign one challenge.
 
 No password and no code is typed anywhere, nothing is remembered in a browser, and no single person
-lets another one in. What is verified of a signature is core/webauthn.py; whose authenticators there
-are, and ever were, is kernel/authenticators.py, for step-ups and approvals ask them too.
+lets another one in. What is verified of a signature is core/webauthn/webauthn.py; whose
+authenticators there are, and ever were, is access/step_up/authenticators.py, for step-ups and
+approvals ask them too.
 
     settings      who asks, what authenticators must be, how recovery goes
     people        who may log in; tickets, by which alone an authenticator is bound
@@ -22,7 +23,8 @@ from ironkeep.auth.passkey import login, loopback, own, people, recovery, regist
 from ironkeep.auth.passkey.settings import ConfigInput, read_config, write_config
 from ironkeep.auth.passkey.touching import TouchInput, read_demand, write_touch
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 _READ: Final = Operation.READ
 _UPDATE: Final = Operation.UPDATE

@@ -16,11 +16,11 @@ from hashlib import sha256
 from typing import Final
 
 from ironkeep.auth.passkey.settings import challenge_key
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
-from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn import webauthn
+from ironkeep.plugin.call import Call
+from ironkeep.store.barrier import Store
 
 LIFE_NS: Final = 120 * SECOND_NS
 """Time to find the security key; the page gives up after a minute."""

@@ -8,6 +8,7 @@ privileged person gets no token before two authenticators count.
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ironkeep.access.step_up.authenticators import NEEDED
 from ironkeep.auth.passkey import recovery
 from ironkeep.auth.passkey.ceremony import Purpose, begin, resume, subject_of, use_up
 from ironkeep.auth.passkey.loopback import FetchInput, fetch, hand_over, parse
@@ -20,11 +21,11 @@ from ironkeep.auth.passkey.people import (
     still_good,
     ticket_response,
 )
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, PermissionDenied
-from ironkeep.kernel.authenticators import NEEDED
-from ironkeep.kernel.cidr import inside, parse_cidrs
-from ironkeep.kernel.plugin import Call, Response
+from ironkeep.core.webauthn import webauthn
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.response import Response
 
 _FAILED: Final = "the passkey was not accepted"
 

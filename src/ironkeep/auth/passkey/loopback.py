@@ -18,14 +18,15 @@ from typing import Final
 import msgspec
 
 from ironkeep.auth.passkey.people import User
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call, Response, Unkept
-from ironkeep.kernel.record import Codec
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn import webauthn
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.store.barrier import Store
+from ironkeep.store.record import Codec
 
 CODE_NS: Final = 60 * SECOND_NS
 CODE_BYTES: Final = 32

@@ -2,17 +2,18 @@
 
 from typing import Any
 
+from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.step_up.authenticators import NEEDED, Authenticator
+from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.auth.passkey.people import User, by_entity, counted, found
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.core.step_up import KEY, key_id
-from ironkeep.kernel.authenticators import NEEDED, Authenticator
-from ironkeep.kernel.fresh_touch import take_fresh_touch
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.second_person import require_another_than_root, waits
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.webauthn import webauthn
+from ironkeep.core.webauthn.step_up import KEY, key_id
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
 
 
 def list_own(call: Call) -> Response:

@@ -16,27 +16,28 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from ironkeep.core import webauthn
+from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.step_up.authenticators import Authenticator
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
-from ironkeep.core.spelling import folded
-from ironkeep.kernel.authenticators import Authenticator
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import made_again, made_by
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response, Unkept
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.second_person import require_another_than_root, waits
-from ironkeep.kernel.token import Made
-from ironkeep.kernel.token_params import (
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.text.spelling import folded
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn import webauthn
+from ironkeep.identity.people import made_again, made_by
+from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
     TokenParams,
     TokenParamsInput,
     login_name,
 )
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.token import Made
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 256
 TICKET_BYTES: Final = 32

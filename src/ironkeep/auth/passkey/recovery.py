@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.step_up.authenticators import NEEDED
 from ironkeep.auth.passkey.people import (
     User,
     end_recovery,
@@ -22,14 +23,14 @@ from ironkeep.auth.passkey.people import (
 )
 from ironkeep.auth.passkey.settings import settings
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.ids import EntityId
-from ironkeep.kernel.authenticators import NEEDED
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.people import APART, are_standing, is_one_hand, is_same_person
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.people import APART, are_standing, is_one_hand, is_same_person
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 KNOWN_NS: Final = 7 * 24 * 3600 * SECOND_NS
 """Authenticators of who approves are this old: whoever makes people up for it waits as long, under

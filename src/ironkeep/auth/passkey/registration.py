@@ -8,6 +8,7 @@ that its person had before.
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ironkeep.access.step_up.authenticators import NEEDED, TIMEOUT_MS, Authenticator
 from ironkeep.auth.passkey.ceremony import Purpose, begin, resume
 from ironkeep.auth.passkey.people import (
     Ticket,
@@ -21,11 +22,11 @@ from ironkeep.auth.passkey.people import (
     use_ticket,
 )
 from ironkeep.auth.passkey.settings import handle_of, settings
-from ironkeep.core import webauthn
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.authenticators import NEEDED, TIMEOUT_MS, Authenticator
-from ironkeep.kernel.plugin import Call, Response, Unkept
+from ironkeep.core.webauthn import webauthn
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response, Unkept
 
 MAX_LABEL: Final = 64
 PARTY_NAME: Final = "Ironkeep"

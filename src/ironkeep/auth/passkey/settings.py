@@ -15,14 +15,15 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from ironkeep.access.approvals.second_person import require_another_than_root, waits
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId
-from ironkeep.core.webauthn import Demands, Party
-from ironkeep.kernel.fields import CommaList, Duration
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call, Response
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.second_person import require_another_than_root, waits
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn.webauthn import Demands, Party
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.response import Response
+from ironkeep.store.record import Codec
 
 MAX_ORIGINS: Final = 16
 MAX_MODELS: Final = 256

@@ -6,9 +6,10 @@ Who has the link sees what is asked; only an authenticator of the session's own 
 from dataclasses import dataclass, field
 from typing import Any
 
-from ironkeep.core.goformat import rfc3339
-from ironkeep.core.step_up import CREDENTIAL
-from ironkeep.kernel.plugin import Call, Response
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.webauthn.step_up import CREDENTIAL
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ironkeep.auth.token import create, lifecycle, roles
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (*create.ROUTES, *lifecycle.ROUTES, *roles.ROUTES)
 

@@ -7,20 +7,22 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from ironkeep.access.break_glass.break_glass import is_break_glass
 from ironkeep.auth.token.roles import TokenRole, find_role
-from ironkeep.core.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.glob import matches
 from ironkeep.core.ids import EntityId, TokenHash
-from ironkeep.core.naming import fault_of
 from ironkeep.core.operation import Operation
+from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
+from ironkeep.core.policy.glob import matches
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.break_glass import is_break_glass
-from ironkeep.kernel.fields import Duration, FoldedText, KvPairs, PolicyNames
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.policies import normalise_names
-from ironkeep.kernel.token import Session, TokenSpec, TokenType
-from ironkeep.kernel.token_params import token_type
+from ironkeep.core.text.naming import fault_of
+from ironkeep.identity.policies import normalise_names
+from ironkeep.identity.token_params import token_type
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import Duration, FoldedText, KvPairs, PolicyNames
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import Session, TokenSpec, TokenType
 
 MAX_DISPLAY_NAME: Final = 128
 MAX_CUSTOM: Final = 512

@@ -10,11 +10,13 @@ from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.batch_token import is_batch
-from ironkeep.kernel.fields import Duration, check_named
-from ironkeep.kernel.plugin import Call, Response, Route, Unkept
-from ironkeep.kernel.token import TokenRecord
-from ironkeep.kernel.token_store import StoredToken
+from ironkeep.identity.batch_token import is_batch
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import Duration, check_named
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import TokenRecord
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,16 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.glob import matches
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.fields import CommaList, Duration, PolicyNames
-from ironkeep.kernel.places import segment, unsegment
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.policies import normalise_names
-from ironkeep.kernel.record import Codec
-from ironkeep.kernel.token_params import TokenParams, TokenParamsInput
+from ironkeep.core.policy.glob import matches
+from ironkeep.identity.policies import normalise_names
+from ironkeep.identity.token_params import TokenParams, TokenParamsInput
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, Duration, PolicyNames
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
 
 MAX_NAME: Final = 128
 MAX_SUFFIX: Final = 128

@@ -16,7 +16,7 @@ from typing import Final, LiteralString
 import msgspec
 
 from ironkeep.connectors.postgresql.redaction import Shape
-from ironkeep.core.inventory import Kind
+from ironkeep.core.credential.inventory import Kind
 
 _AS_IT_IS: Final[Mapping[str, Shape]] = MappingProxyType({})
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ironkeep.connectors.postgresql import trust, wire
-from ironkeep.core.connector import Target, Tls
+from ironkeep.core.credential.connector import Target, Tls
 from ironkeep.core.errors import IntegrityError
 
 CONNECT_SECONDS: Final = 5

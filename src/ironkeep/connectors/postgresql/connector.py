@@ -14,9 +14,9 @@ import msgspec
 from ironkeep.connectors.postgresql import probe, refusal, scram, stock
 from ironkeep.connectors.postgresql.link import Link, Value, connect
 from ironkeep.connectors.postgresql.redaction import Redaction
-from ironkeep.core.connector import Ambiguous, ConnectorError, Probe, ProbeResult, Target
+from ironkeep.core.credential.connector import Ambiguous, ConnectorError, Probe, ProbeResult, Target
+from ironkeep.core.credential.inventory import Inventory, InventoryItem, Kind, item
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.inventory import Inventory, InventoryItem, Kind, item
 from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret
 
@@ -68,7 +68,7 @@ _SHOWN: Final = Redaction(None)
 
 
 class PostgreSQL:
-    """The connector; core.connector.Connector says what each method promises."""
+    """The connector; core.credential.connector.Connector says what each method promises."""
 
     refusals_per_minute: Final = 10
     """PostgreSQL itself locks nobody; a ban on addresses in front of it (fail2ban) may."""

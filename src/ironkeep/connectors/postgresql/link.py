@@ -22,7 +22,14 @@ from ironkeep.connectors.postgresql.channel import Budget, Channel
 from ironkeep.connectors.postgresql.login import Login
 from ironkeep.connectors.postgresql.outcome import FULL
 from ironkeep.connectors.postgresql.probe import converse, words_for
-from ironkeep.core.connector import Ambiguous, ConnectorError, Probe, Rejected, Target, Unreachable
+from ironkeep.core.credential.connector import (
+    Ambiguous,
+    ConnectorError,
+    Probe,
+    Rejected,
+    Target,
+    Unreachable,
+)
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret

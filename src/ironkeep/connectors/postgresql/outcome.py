@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
 
 
 class Proof(Enum):
@@ -35,7 +35,7 @@ class Proof(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a login showed; the fields are those of core.connector.ProbeResult."""
+    """What a login showed; the fields are those of core.credential.connector.ProbeResult."""
 
     state: Probe
     reason: str

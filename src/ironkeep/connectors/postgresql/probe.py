@@ -8,7 +8,7 @@ from ironkeep.connectors.postgresql import channel, scram, wire
 from ironkeep.connectors.postgresql.channel import Budget, Channel
 from ironkeep.connectors.postgresql.login import Login
 from ironkeep.connectors.postgresql.outcome import Outcome
-from ironkeep.core.connector import ProbeResult, Target
+from ironkeep.core.credential.connector import ProbeResult, Target
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret

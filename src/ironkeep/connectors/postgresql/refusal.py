@@ -12,7 +12,7 @@ from typing import Final, LiteralString
 import msgspec
 
 from ironkeep.connectors.postgresql.link import Link, Value
-from ironkeep.core.connector import Rejected, Unreachable
+from ironkeep.core.credential.connector import Rejected, Unreachable
 
 _EXPIRED: Final[LiteralString] = """
     SELECT rolvaliduntil <= clock_timestamp(), rolreplication FROM pg_roles WHERE rolname = %s"""

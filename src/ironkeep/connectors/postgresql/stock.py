@@ -12,8 +12,8 @@ from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, Source
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import Link, Row, Value, connect
 from ironkeep.connectors.postgresql.redaction import Redaction, Shape
-from ironkeep.core.connector import ConnectorError, Rejected, Target
-from ironkeep.core.inventory import Inventory, InventoryItem, collect, item
+from ironkeep.core.credential.connector import ConnectorError, Rejected, Target
+from ironkeep.core.credential.inventory import Inventory, InventoryItem, collect, item
 from ironkeep.core.ports import Entropy
 
 MAX_DATABASES: Final = 256
@@ -29,7 +29,7 @@ MAX_ITEMS: Final = 200_000
 """Rows that are looked at: a million small ones would cost a minute of the processor."""
 
 MAX_KEPT: Final = 32 * 1024 * 1024
-"""Characters of all items together; core.inventory encodes no more than twice that."""
+"""Characters of all items together; core.credential.inventory encodes no more than twice that."""
 
 MAX_GAPS: Final = 1_000
 MAX_NAME: Final = 1_024

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ironkeep.engines.database import care, configuration, roles, watch
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 ROUTES: Final = (*configuration.ROUTES, *roles.ROUTES, *care.ROUTES, *watch.ROUTES)
 

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from functools import partial
 
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.credential.rotation_record import Strategy
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
-from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
-from ironkeep.kernel import performing
-from ironkeep.kernel.answer import Outside
-from ironkeep.kernel.connections import Connection, ConnectionId
-from ironkeep.kernel.credential_store import Credential, CredentialId
-from ironkeep.kernel.credentials import Rotated
-from ironkeep.kernel.effects import Steps, Turn
+from ironkeep.credentials import jobs as performing
+from ironkeep.credentials.connections import Connection, ConnectionId
+from ironkeep.credentials.jobs import Shown
+from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.kernel.house import House
-from ironkeep.kernel.performing import Shown
+from ironkeep.plugin.effects.answer import Outside
+from ironkeep.plugin.effects.effects import Steps, Turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ironkeep.core.credential.inventory import InventoryItem
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.inventory import InventoryItem
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.outcomes import Ended, Probed
+from ironkeep.credentials.store import CredentialId
 from ironkeep.engines.database.roles import RoleName, id_of
-from ironkeep.kernel.credential_store import CredentialId
-from ironkeep.kernel.effects import run, turn_of
 from ironkeep.kernel.house import House
-from ironkeep.kernel.outcomes import Ended, Probed
-from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.effects import run, turn_of
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.connector import Probe
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.credential.rotation_record import Strategy
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
-from ironkeep.core.rotation_record import Strategy
 from ironkeep.core.secret import Secret
+from ironkeep.credentials import baselines, jobs as performing
+from ironkeep.credentials.connections import Connection, ConnectionId
+from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.outcomes import Probed
+from ironkeep.credentials.store import Credential
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.engines.database.url import (
     DEFAULT_PORT,
@@ -25,16 +30,13 @@ from ironkeep.engines.database.url import (
     parse_url,
     whereabouts,
 )
-from ironkeep.kernel import baselines, performing
-from ironkeep.kernel.answer import Outside
-from ironkeep.kernel.connections import Connection, ConnectionId
-from ironkeep.kernel.credential_store import Credential
-from ironkeep.kernel.credentials import Rotated
-from ironkeep.kernel.effects import Steps, Turn, run, turn_of
-from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.house import House
-from ironkeep.kernel.outcomes import Probed
-from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.answer import Outside
+from ironkeep.plugin.effects.effects import Steps, Turn, run, turn_of
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresql"}
 """From Vault's names of plugins to connectors."""

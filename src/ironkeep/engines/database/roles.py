@@ -9,24 +9,26 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.core.credential.rotation_record import Stage, State, Strategy
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.event import Released
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
-from ironkeep.core.rotation_record import Stage, State, Strategy
 from ironkeep.core.secret import Secret
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.connections import ConnectionId, check_name
+from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.engines.database.admission import Admission, admit
 from ironkeep.engines.database.configuration import check_username, rotated
 from ironkeep.engines.database.statements import check_statements
-from ironkeep.kernel.connections import ConnectionId, check_name
-from ironkeep.kernel.credential_store import Credential, CredentialId
-from ironkeep.kernel.credentials import Rotated
-from ironkeep.kernel.effects import run, turn_of
-from ironkeep.kernel.fields import CommaList, Duration
 from ironkeep.kernel.house import House
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call, Response, Route, Suspend
-from ironkeep.kernel.second_person import require_another_than_root, waits
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.effects import run, turn_of
+from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 FOLDER: Final = "static-creds"
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ironkeep.core.connector import Tls
+from ironkeep.core.credential.connector import Tls
 from ironkeep.core.errors import InvalidRequest
 
 DEFAULT_PORT: Final = 5432

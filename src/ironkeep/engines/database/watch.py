@@ -6,12 +6,12 @@ Each difference has to be explained by somebody who answers for it, with a reaso
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ironkeep.core.credential.inventory import InventoryItem
 from ironkeep.core.errors import NotFound
-from ironkeep.core.goformat import rfc3339
-from ironkeep.core.inventory import InventoryItem
 from ironkeep.core.operation import Operation
-from ironkeep.engines.database.configuration import Name, id_of
-from ironkeep.kernel.baselines import (
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.baselines import (
     Baseline,
     Comparison,
     Explanation,
@@ -20,12 +20,14 @@ from ironkeep.kernel.baselines import (
     id_of as item_id,
     text_of,
 )
-from ironkeep.kernel.connections import ConnectionId
-from ironkeep.kernel.effects import run, turn_of
-from ironkeep.kernel.fields import Duration
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.engines.database.configuration import Name, id_of
 from ironkeep.kernel.house import House
-from ironkeep.kernel.lifetimes import SECOND_NS
-from ironkeep.kernel.plugin import Call, Response, Route, Suspend
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.effects import run, turn_of
+from ironkeep.plugin.fields import Duration
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 DEFAULT_EXPIRY_SECONDS: Final = 30 * 86_400
 """An explanation has to be given again from time to time, or it outlives its reason."""

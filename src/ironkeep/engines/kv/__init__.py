@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.credentials.listing import Kept
 from ironkeep.engines.kv import kept, upgrade, v1, v2
-from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.keeping import Kept
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 
 
 class Kv:

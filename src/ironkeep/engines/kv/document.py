@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.number_hook import encoded
-from ironkeep.kernel.plugin import SecretJson
+from ironkeep.core.text.number_hook import encoded
+from ironkeep.plugin.response import SecretJson
 
 VERSION: Final = b"\x01"
 MAX_NAMES: Final = 64

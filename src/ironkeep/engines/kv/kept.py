@@ -1,13 +1,13 @@
-"""What a key/value mount keeps, for whoever must know all of it: see kernel/keeping.py."""
+"""What a key/value mount keeps, for whoever must know all of it: see credentials/listing.py."""
 
 import json
 from collections.abc import Iterator
 from functools import partial
 
 from ironkeep.core.secret import Secret
+from ironkeep.credentials.listing import Kept, Served
 from ironkeep.engines.kv import document, metadata as meta
-from ironkeep.kernel.barrier import Store
-from ironkeep.kernel.keeping import Kept, Served
+from ironkeep.store.barrier import Store
 
 
 def first(store: Store) -> Iterator[Kept]:

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core import goformat
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Row
-from ironkeep.kernel.barrier import Store
+from ironkeep.core.text import goformat
+from ironkeep.core.units import SECOND_NS
+from ironkeep.store.barrier import Store
 
 DEFAULT_MAX_VERSIONS: Final = 10
 MAX_MAX_VERSIONS: Final = 100_000
@@ -20,7 +21,6 @@ _MEMO: Final = 32_768
 """Decoded metadata kept, about 1 KB each; secret values are never among them."""
 _MEMO_BYTES: Final = 4_096
 """Of stored metadata that is kept decoded: some hundred versions. More is decoded each time."""
-_SECOND_NS: Final = 1_000_000_000
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
@@ -181,7 +181,7 @@ def limit_of(metadata: KeyMetadata, config: Config) -> int:
 
 def delete_after_ns(metadata: KeyMetadata, config: Config) -> int:
     """Return how long a new version lives, in nanoseconds; 0 is for ever."""
-    return (metadata.delete_after_seconds or config.delete_after_seconds) * _SECOND_NS
+    return (metadata.delete_after_seconds or config.delete_after_seconds) * SECOND_NS
 
 
 def check_custom(pairs: object) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Version
-from ironkeep.kernel.barrier import Store
+from ironkeep.store.barrier import Store
 
 MAX_SECRETS: Final = 512
 """Moved in one transaction, some 0.2 s; nobody else is served meanwhile."""

@@ -8,12 +8,14 @@ from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
-from ironkeep.core.numbers import loads
 from ironkeep.core.operation import Operation
+from ironkeep.core.text.numbers import loads
 from ironkeep.engines.kv import document
-from ironkeep.kernel.fields import duration
-from ironkeep.kernel.plugin import Call, LeaseInfo, Response, Route, SecretJson
-from ironkeep.kernel.token import DEFAULT_TTL_SECONDS
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import duration
+from ironkeep.plugin.response import LeaseInfo, Response, SecretJson
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 
 
 def read(call: Call) -> Response:

@@ -15,12 +15,14 @@ import msgspec
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Released
-from ironkeep.core.numbers import loads
 from ironkeep.core.operation import Operation
+from ironkeep.core.text.numbers import loads
 from ironkeep.engines.kv import document, metadata as meta, v2_metadata
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
-from ironkeep.kernel.fields import IntList
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import IntList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 WRONG_PATH: Final = (
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "

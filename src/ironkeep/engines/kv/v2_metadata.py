@@ -9,8 +9,10 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata
-from ironkeep.kernel.fields import Duration
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import Duration
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 
 @dataclass(frozen=True)

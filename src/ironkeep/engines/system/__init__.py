@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Final
 
+from ironkeep.access.alerts import routes as alerts
+from ironkeep.access.approvals import control_group
+from ironkeep.access.break_glass import routes as break_glass
+from ironkeep.access.budgets import routes as budgets
+from ironkeep.access.classes import routes as classes
+from ironkeep.access.identity_report import routes as identity_report
 from ironkeep.engines.system import (
-    alerts,
     audit,
-    break_glass,
-    budgets,
     capabilities,
-    classes,
-    control_group,
-    identity_report,
     internal,
     keys,
     leases,
@@ -21,7 +21,8 @@ from ironkeep.engines.system import (
     tools,
     wrapping,
 )
-from ironkeep.kernel.plugin import Mount, Route
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
 
 
 class System:

@@ -14,7 +14,9 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 from ironkeep.tlog.tile import Tile
 
 MAX_FOUND: Final = 1_000

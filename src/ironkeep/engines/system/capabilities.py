@@ -9,10 +9,12 @@ from typing import Any, Final
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import Session
 
 MAX_PATHS: Final = 1_024
 

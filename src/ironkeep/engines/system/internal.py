@@ -7,17 +7,19 @@ that is not there.
 
 from typing import Any, Final
 
+from ironkeep.access.classes.routes import find_secret
 from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
-from ironkeep.engines.system.classes import find_secret
 from ironkeep.engines.system.mounts import AUTH, shape
 from ironkeep.engines.system.sealing import WIRE_VERSION
 from ironkeep.kernel.house import House
-from ironkeep.kernel.mounts import Table
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mounts import Table
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import Session
+from ironkeep.store.reserved import MOUNTS
 
 
 def _table(call: Call) -> Table:

@@ -13,16 +13,18 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.event import Released
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.fields import CommaList, Duration
+from ironkeep.core.text.goformat import rfc3339
 from ironkeep.kernel.opening import ROOT_TOKEN
-from ironkeep.kernel.places import MOUNTS, UPKEEP
-from ironkeep.kernel.plugin import Call, Response, Route, Unkept
-from ironkeep.kernel.rekey import RekeyDone
-from ironkeep.kernel.root_generation import RootGrant
-from ironkeep.kernel.seal import check_applicable
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.route import Route
+from ironkeep.seal.rekey import RekeyDone
+from ironkeep.seal.root_generation import RootGrant
+from ironkeep.seal.seal import check_applicable
+from ironkeep.store.reserved import MOUNTS, UPKEEP
 
 SHARES: Final = "unseal-keys"
 """What a rekey releases, as its entry names it."""

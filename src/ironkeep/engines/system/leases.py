@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.goformat import rfc3339
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.fields import Duration, check_named
-from ironkeep.kernel.leases import Lease
-from ironkeep.kernel.lifetimes import SECOND_NS, Limits
-from ironkeep.kernel.plugin import Call, Handler, LeaseInfo, Response, Route
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.leases import Lease
+from ironkeep.identity.lifetimes import Limits
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import Duration, check_named
+from ironkeep.plugin.response import LeaseInfo, Response
+from ironkeep.plugin.route import Handler, Route
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ironkeep.access.approvals.second_person import waits
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, let_go, unguard
-from ironkeep.kernel.fields import (
+from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import (
     CommaList,
     EngineType,
     FolderText,
@@ -21,12 +24,12 @@ from ironkeep.kernel.fields import (
     duration,
     parse,
 )
-from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
-from ironkeep.kernel.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
-from ironkeep.kernel.places import MOUNTS
-from ironkeep.kernel.plugin import Call, Handler, Mount, Response, Route, Upgrader
-from ironkeep.kernel.second_person import waits
-from ironkeep.kernel.segments import OPTION as SEGMENT
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import MAX_DESCRIPTION, SINGLETONS, new_mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Handler, Route, Upgrader
+from ironkeep.seal.segments import OPTION as SEGMENT
+from ironkeep.store.reserved import MOUNTS
 
 AUTH: Final = "auth/"
 AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "passkey", "token", "userpass"})

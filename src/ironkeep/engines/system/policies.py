@@ -10,7 +10,9 @@ from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.plugin import Call, Response, Route
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
 
 
 @dataclass(frozen=True)

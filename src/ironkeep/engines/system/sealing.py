@@ -11,12 +11,14 @@ from typing import Any, Final
 from ironkeep import __version__
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.journal.epochs import split_origin
 from ironkeep.kernel import opening
-from ironkeep.kernel.epochs import split_origin
-from ironkeep.kernel.fields import CommaList
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call, Response, Route
-from ironkeep.kernel.seal import check_applicable
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.seal.seal import check_applicable
 
 WIRE_VERSION: Final = "1.16.3"
 """The release of Vault whose API this is; clients gate features on it and need strict semver."""

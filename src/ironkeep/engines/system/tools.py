@@ -13,7 +13,9 @@ from typing import Final
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.kernel.plugin import Call, Response, Route, Unkept
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.route import Route
 
 MAX_RANDOM: Final = 128 * 1024
 """Vault's own limit on one call."""

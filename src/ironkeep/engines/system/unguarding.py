@@ -5,10 +5,12 @@ a mount that is made there next has no rules, and clients go on writing secrets 
 So this is as weak as removing each rule, and takes what all of them together demand.
 """
 
-from ironkeep.core.secret_class import SecretClass
+from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
-from ironkeep.kernel.plugin import Call, Mount, Response
-from ironkeep.kernel.second_person import require_another_than_root, waits
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
 
 
 def unguard(call: Call, mount: Mount, what: str) -> Response:

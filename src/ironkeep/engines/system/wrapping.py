@@ -14,8 +14,10 @@ from ironkeep.core.event import Released, Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.house import House
-from ironkeep.kernel.plugin import Call, Response, Route, SecretJson
-from ironkeep.kernel.token import Session
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response, SecretJson
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.token import Session
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Alerts: what an operator should look at now."""

@@ -1,0 +1,59 @@
+"""What somebody should look at: `sys/alerts`, the newest thousand; the journal has them all."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.access.alerts.alerts import Alert
+from ironkeep.core.errors import NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+
+@dataclass(frozen=True)
+class Number:
+    """The number of an alert, as the list has it."""
+
+    number: str
+
+
+def list_alerts(call: Call) -> Response:
+    """Return the numbers of the alerts that are kept, the oldest first, each with what it says."""
+    house: House = call.house
+    names = house.alerts.names(call.tx)
+    found = {name: house.alerts.get(call.tx, name) for name in names}
+    if not found:
+        raise NotFound("")
+    info = {name: _shown(alert) for name, alert in found.items() if alert is not None}
+    return Response(data={"keys": names, "key_info": info})
+
+
+def read(call: Call, given: Number) -> Response:
+    """Return one alert."""
+    house: House = call.house
+    alert = house.alerts.get(call.tx, given.number)
+    if alert is None:
+        raise NotFound("")
+    return Response(data=_shown(alert))
+
+
+def _shown(alert: Alert) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "text": alert.text,
+        "time": rfc3339(alert.time_ns),
+        "entity": alert.entity,
+        "device": alert.device,
+        "path": alert.path,
+        "repeats": alert.repeats,
+        "paths": list(alert.paths),
+    }
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "alerts/", list_alerts, help="What should somebody look at?"),
+    Route(Operation.READ, "alerts/{number}", read, Number, help="One alert."),
+)

@@ -1,0 +1,1 @@
+"""Approvals: requests that wait until other people have decided on them."""

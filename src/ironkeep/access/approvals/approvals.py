@@ -1,0 +1,384 @@
+"""Requests that wait for other people, what these said, and the one use of their word.
+
+    sys/approvals : request / accessor -> the request, encrypted like every record
+                    token / token hash -> accessor
+                    mine / entity / accessor -> b""
+                    standing / entity -> what was asked and denied lately
+                    tally / entity / week -> what a person decided, and how long they looked
+
+The wire shape is Vault's control groups: a read that needs approval answers with a wrapping token
+and its accessor; others authorise the accessor; unwrapping executes what was kept, once. Beyond
+Vault: people are told apart over the whole request (access/approvals/approvers.py), who asked never
+counts, nor who shares a device with them; approving takes the number on the screen of who asked,
+and the opener's own token.
+
+What is kept lives as long as its wrapping token: it lapses, is revoked, and dies with everything
+that its requester issued, as that does.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.approvals.approvers import Approvers
+from ironkeep.access.approvals.record import (
+    KEPT,
+    Authorization,
+    Kept,
+    data_of,
+    decision_of,
+    without_words,
+)
+from ironkeep.access.approvals.tallies import Asked, Standings
+from ironkeep.access.approvals.touch import take_touch
+from ironkeep.core.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    TooManyRequests,
+)
+from ironkeep.core.event import Value
+from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash
+from ironkeep.core.policy.builtin import RESPONSE_WRAPPING_POLICY_NAME
+from ironkeep.core.secret import Secret
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn.step_up import KEY, STATEMENT
+from ironkeep.identity.people import with_chain
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.identity.tokens import Tokens
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.request import Request
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.token import Session
+from ironkeep.store.barrier import Store
+from ironkeep.store.reserved import APPROVALS, StoreOf
+from ironkeep.store.state import Tx
+
+TTL_SECONDS: Final = 900
+"""A request waits so long: who asked is still at the screen that shows the number."""
+GRANT_SECONDS: Final = 300
+"""What was approved is opened within this time, or lapses."""
+MAX_PENDING: Final = 3
+"""Requests of one person that wait at once: approvers who are flooded stop reading."""
+MAX_WAITING: Final = 1_000
+"""Requests of everybody that wait at once: an inbox is read whole."""
+MAX_TRIES: Final = 3
+"""Wrong numbers before a request is dropped: guessing succeeds three times in 900."""
+UNWRAP: Final = "sys/wrapping/unwrap"
+
+_SYS: Final = MountUuid("sys")
+_LOWEST: Final = 100
+_NUMBERS: Final = 900
+"""Three digits, none of them a leading zero that somebody would leave out."""
+_GONE: Final = "no request waits under that accessor: it lapsed, was denied, or was opened"
+
+
+class Approvals:
+    """Keeps requests until enough people have approved them, and opens each once."""
+
+    def __init__(
+        self, stores: StoreOf, tokens: Tokens, approvers: Approvers, alerts: Alerts
+    ) -> None:
+        self._stores: Final = stores
+        self._tokens: Final = tokens
+        self._approvers: Final = approvers
+        self.refusal: Final = approvers.refusal
+        self._alerts: Final = alerts
+        self.standings: Final = Standings(stores)
+        self.on_ask: Final[list[Callable[[Tx, Kept], None]]] = []
+        tokens.on_ended.append(self._ended)
+
+    def ask(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response:
+        """Keep the caller's request; return the answer that says so, in Vault's shape.
+
+        Raise PermissionDenied for a token without a person, TooManyRequests past the limits on
+        what one person asks.
+        """
+        if call.request.grant:
+            raise PermissionDenied("what was approved is another request, or takes more by now")
+        session = call.actor()
+        if not session.record.entity:
+            raise PermissionDenied("ask for approval with a token of a person")
+        for person in session.payers:
+            self._check_room(call.tx, person, call.now_ns)
+        token, kept = self._keep(call, session, guard, need, groups)
+        asked = Asked(kept.accessor, kept.op, kept.path, call.now_ns)
+        for each in kept.askers:
+            self.standings.asked(call.tx, EntityId(each), asked)
+        for listener in self.on_ask:
+            listener(call.tx, kept)
+        info = {
+            "token": token,
+            "accessor": kept.accessor,
+            "ttl": TTL_SECONDS,
+            "creation_time": rfc3339(call.now_ns),
+            "creation_path": kept.path,
+        }
+        others = "another person" if need == 1 else f"{need} other people"
+        text = (
+            f"this takes the approval of {others} within {TTL_SECONDS // 60} minutes. "
+            f"Give them the accessor {kept.accessor} and the number {kept.number}; "
+            "when they have approved, unwrap the token with your own token"
+        )
+        audited: dict[str, Value] = {
+            "approval": kept.accessor, "approval_digest": kept.digest, "class": guard,
+        }  # fmt: skip
+        return Response(wrap_info=info, warnings=[text], audited=audited)
+
+    def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
+        """Use up the approval of exactly this request; return what asks for one if there is none.
+
+        For what a handler decides to be dangerous; reads of secrets are asked by the pipeline.
+        """
+        kept = self.granted(call)
+        if kept is None:
+            return self.ask(call, guard, need, groups)
+        self.spend(call.account, kept, call.now_ns)
+        return None
+
+    def opened(self, tx: Tx, request: Request, now_ns: int) -> Request:
+        """Return the kept request that an unwrapping opens, or request when it opens none.
+
+        Raise PermissionDenied unless the session that asked opens it, InvalidRequest before enough
+        people approved. Pass the transaction that a refusal keeps.
+        """
+        given = request.data.get("token")
+        text = given if isinstance(given, str) and given else None
+        token = request.token if text is None else Secret(text.encode("utf-8", "surrogatepass"))
+        name = None if token is None else self._tokens.store.hash_of(tx, token)
+        raw = None if name is None else self._store(tx).get(f"token/{name}")
+        kept = None if raw is None else self.find(tx, raw.decode(), now_ns)
+        if kept is None:
+            return request
+        own = None if request.token is None else self._tokens.store.hash_of(tx, request.token)
+        if own is None or own == name:
+            raise InvalidRequest(
+                "send the token that asked in X-Vault-Token, and this one in the body as `token`"
+            )
+        if own != kept.session:
+            self._alerts.repeated(
+                tx, "approval", "somebody else tried to open an approved request", now_ns,
+                subject=kept.accessor, entity=kept.entity, device=kept.device, path=kept.path,
+            )  # fmt: skip
+            raise PermissionDenied("only the token that asked opens what was approved")
+        if not kept.approved:
+            raise InvalidRequest("request needs further approval")
+        return kept.request(request)
+
+    def granted(self, call: Call) -> Kept | None:
+        """Return the approval of exactly this request, or None."""
+        if not call.request.grant:
+            return None
+        kept = self.find(call.account, call.request.grant, call.now_ns)
+        if kept is None or not kept.approved:
+            return None
+        return kept if kept.digest == kept.digest_of(call.request, call.actor()) else None
+
+    def spend(self, tx: Tx, kept: Kept, now_ns: int) -> None:
+        """Use an approval up; pass the transaction that a refusal keeps."""
+        found = self._tokens.find_accessor(tx, kept.accessor, now_ns)
+        if found is None:
+            raise PermissionDenied("the approval was used already")
+        self._tokens.revoke(tx, found[0], now_ns)
+
+    def find(self, tx: Tx, accessor: str, now_ns: int) -> Kept | None:
+        """Return the request that waits, or is approved, under an accessor, or None."""
+        if not accessor.isalnum() or self._tokens.find_accessor(tx, accessor, now_ns) is None:
+            return None
+        raw = self._store(tx).get(f"request/{accessor}")
+        return None if raw is None else self._approvers.standing(tx, KEPT.decode(raw), now_ns)
+
+    def waiting(self, tx: Tx, now_ns: int) -> list[Kept]:
+        """Return every request that waits or is approved, the oldest first."""
+        names = self._store(tx).list("request", MAX_WAITING)
+        found = (self.find(tx, name, now_ns) for name in names)
+        return sorted((each for each in found if each), key=lambda each: each.created_ns)
+
+    def find_for(self, call: Call, accessor: str) -> Kept:
+        """Return the request that the caller may decide on; raise NotFound or PermissionDenied."""
+        kept = self.find(call.tx, accessor, call.now_ns)
+        if kept is None:
+            raise NotFound(_GONE)
+        reason = self.refusal(call.tx, kept, call.actor())
+        if reason:
+            raise PermissionDenied(reason)
+        return kept
+
+    def look(self, call: Call, kept: Kept) -> None:
+        """Remember when the caller first looked at a request that they may decide on."""
+        entity = call.actor().record.entity
+        if entity not in kept.seen:
+            self._save(
+                call.tx, msgspec.structs.replace(kept, seen={**kept.seen, entity: call.now_ns})
+            )
+
+    def authorize(self, call: Call, accessor: str, number: int) -> tuple[Kept, dict[str, Value]]:
+        """Add the caller's approval; return the request, and what the entry says of it.
+
+        (1) The request waits. (2) The caller is another person, on another device. (3) The number
+        is that on the screen of who asked; wrong ones are counted although this is refused. (4) Who
+        has an authenticator touches it for this; raise StepUpNeeded before.
+        """
+        kept = self.find_for(call, accessor)
+        if kept.approved:
+            raise InvalidRequest("enough people have approved this request already")
+        if number != kept.number:
+            self._miss(call, kept)
+            raise PermissionDenied("that is not the number on the screen of who asked")
+        evidence = take_touch(call, kept)
+        session = call.actor()
+        record = session.record
+        given = Authorization(
+            record.entity, session.name, call.now_ns, tuple(sorted(session.people)),
+            record.device, evidence.get(STATEMENT, ""), evidence.get(KEY, ""),
+        )  # fmt: skip
+        fresh = msgspec.structs.replace(kept, approvals=(*kept.approvals, given))
+        self._save(call.tx, fresh)
+        if fresh.approved:
+            self._extend(call, fresh)
+        self.standings.decided(call.tx, kept, record.entity, call.now_ns, approved=True)
+        return fresh, {**decision_of(kept), **evidence}
+
+    def deny(self, call: Call, accessor: str) -> Kept:
+        """Drop a request because one person says no; return it."""
+        kept = self.find_for(call, accessor)
+        self._drop(call.tx, kept, call.now_ns)
+        self.standings.decided(
+            call.tx, kept, call.actor().record.entity, call.now_ns, approved=False
+        )
+        often = [
+            self.standings.denied(call.tx, EntityId(person), kept.accessor, call.now_ns)
+            for person in kept.askers
+        ]
+        if any(often):
+            self._alerts.raise_(
+                call.tx, "approval", "requests of one person were denied more than once",
+                call.now_ns, entity=kept.entity, device=kept.device, path=kept.path,
+            )  # fmt: skip
+        return kept
+
+    def withdraw(self, call: Call, accessor: str) -> Kept:
+        """Drop the caller's own request; raise NotFound when it is not theirs."""
+        kept = self.find(call.tx, accessor, call.now_ns)
+        if kept is None or kept.entity != call.actor().record.entity:
+            raise NotFound(_GONE)
+        self._drop(call.tx, kept, call.now_ns)
+        return kept
+
+    def evidence(self, kept: Kept) -> dict[str, Value]:
+        """Return what the entry of an approved request says of its approval."""
+        return {
+            "approval": kept.accessor,
+            "approval_digest": kept.digest,
+            "approved_by": [each.entity for each in kept.approvals],
+            "approval_touch": [each.touch for each in kept.approvals if each.touch],
+        }
+
+    def _keep(
+        self, call: Call, session: Session, guard: str, need: int, groups: Sequence[str]
+    ) -> tuple[Unkept, Kept]:
+        request, record = call.request, session.record
+        token = StoredToken(
+            accessor=TokenAccessor(""),
+            policies=(RESPONSE_WRAPPING_POLICY_NAME,),
+            path=request.path,
+            issued_ns=call.now_ns,
+            expires_ns=call.now_ns + TTL_SECONDS * SECOND_NS,
+            orphan=True,
+            renewable=False,
+            ttl_seconds=TTL_SECONDS,
+            wraps=True,
+            creation_path=request.path,
+        )
+        token = with_chain(token, session)
+        # It opens nothing without the token that asked, so the answer releases nothing.
+        secret, name, stored = self._tokens.write(call.tx, token, _SYS, call.entropy)
+        data, reason, ticket = without_words(request)
+        kept = Kept(
+            accessor=stored.accessor,
+            op=request.op.value,
+            path=request.path,
+            data=data_of(data),
+            session=session.hash,
+            entity=record.entity,
+            people=tuple(sorted(session.people)),
+            holders=session.payers,
+            created_ns=call.now_ns,
+            number=_LOWEST + int.from_bytes(call.entropy.token(8), "big") % _NUMBERS,
+            need=need,
+            guard=guard,
+            device=record.device,
+            owner=self._approvers.owner(call.tx, record.device),
+            wrap=request.wrap_ttl_seconds or 0,
+            groups=tuple(groups),
+            reason=reason,
+            ticket=ticket,
+        )
+        self._save(call.tx, kept)
+        store = self._store(call.tx)
+        store.put(f"token/{name}", kept.accessor.encode())
+        for person in kept.askers:
+            store.put(f"mine/{person}/{kept.accessor}", b"")
+        return Unkept(secret.reveal()), kept
+
+    def _check_room(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
+        wait = self.standings.wait_seconds(tx, entity, now_ns)
+        if wait:
+            raise TooManyRequests(f"you were denied, or ask too often: ask again in {wait} s")
+        names = self._store(tx).list(f"mine/{entity}", MAX_WAITING)
+        if sum(self.find(tx, name, now_ns) is not None for name in names) >= MAX_PENDING:
+            raise TooManyRequests(
+                f"{MAX_PENDING} of your requests wait already: have them decided, or withdraw one"
+            )
+        if len(self._store(tx).list("request", MAX_WAITING)) >= MAX_WAITING:
+            raise TooManyRequests(f"{MAX_WAITING} requests wait already: try again shortly")
+
+    def _miss(self, call: Call, kept: Kept) -> None:
+        """Count a wrong number, in the transaction that the refusal keeps."""
+        tries = kept.tries + 1
+        if tries < MAX_TRIES:
+            self._save(call.account, msgspec.structs.replace(kept, tries=tries))
+            return
+        self._drop(call.account, kept, call.now_ns)
+        record = call.actor().record
+        self._alerts.raise_(
+            call.account, "approval", "the number of a request was guessed at: it was dropped",
+            call.now_ns, entity=record.entity, device=record.device, path=kept.path,
+        )  # fmt: skip
+
+    def _extend(self, call: Call, kept: Kept) -> None:
+        """Let what is approved live for the time in which it is to be opened."""
+        found = self._tokens.find_accessor(call.tx, kept.accessor, call.now_ns)
+        if found is not None:
+            until_ns = call.now_ns + GRANT_SECONDS * SECOND_NS
+            record = msgspec.structs.replace(found[1], expires_ns=until_ns)
+            self._tokens.store.save(call.tx, found[0], record, until_ns)
+
+    def _drop(self, tx: Tx, kept: Kept, now_ns: int) -> None:
+        found = self._tokens.find_accessor(tx, kept.accessor, now_ns)
+        if found is not None:
+            self._tokens.revoke(tx, found[0], now_ns)
+
+    def _ended(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
+        if not record.wraps:
+            return
+        store = self._store(tx)
+        raw = store.get(f"request/{record.accessor}")
+        if raw is not None:
+            kept = KEPT.decode(raw)
+            store.delete_all(
+                (
+                    f"request/{kept.accessor}",
+                    f"token/{token}",
+                    *(f"mine/{person}/{kept.accessor}" for person in kept.askers),
+                )
+            )
+
+    def _save(self, tx: Tx, kept: Kept) -> None:
+        self._store(tx).put(f"request/{kept.accessor}", KEPT.encode(kept))
+
+    def _store(self, tx: Tx) -> Store:
+        return self._stores(tx, APPROVALS)

@@ -1,0 +1,94 @@
+"""Who may decide on a request that waits, and whose approval of it still counts.
+
+People are told apart by everybody who stands behind their tokens (identity/people.py): who asked
+never approves, by no token that came from them, and one hand counts once however many tokens it
+has. An approval is good only while its approver still is: until the request is opened it ends with
+the person, with the device that it was given on and with the authenticator that was touched for it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.approvals.record import Authorization, Kept
+from ironkeep.access.devices.devices import Devices
+from ironkeep.access.step_up.authenticators import Authenticators
+from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.webauthn.step_up import key_id
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.people import APART, are_standing, is_one_hand
+from ironkeep.plugin.token import Session
+from ironkeep.store.state import Tx
+
+
+class Approvers:
+    """Judges approvers and what they gave."""
+
+    def __init__(
+        self, identity: Identity, devices: Devices, authenticators: Authenticators
+    ) -> None:
+        self._identity: Final = identity
+        self._devices: Final = devices
+        self._authenticators: Final = authenticators
+
+    def refusal(self, tx: Tx, kept: Kept, session: Session) -> str:
+        """Return why a session may not decide on a request; "" when it may."""
+        record, people = session.record, session.people
+        if not record.entity:
+            return "approving takes a token of a person"
+        if record.entity in kept.people or kept.entity in people:
+            return "nobody approves their own request"
+        if is_one_hand(people, kept.people):
+            return f"one person set up you and who asked, or one of you the other: {APART}"
+        missing = [name for name in kept.groups if name not in session.policies]
+        if missing:
+            return f"approvers of this hold the policy {missing[0]!r}"
+        return self._device_refusal(tx, kept, session) or _repeated(kept, session)
+
+    def standing(self, tx: Tx, kept: Kept, now_ns: int) -> Kept:
+        """Return a request with those approvals alone that still count."""
+        if not kept.approvals:
+            return kept
+        good = tuple(each for each in kept.approvals if self._counts(tx, each, now_ns))
+        return kept if len(good) == len(kept.approvals) else _with(kept, good)
+
+    def owner(self, tx: Tx, device: DeviceId) -> str:
+        """Return whose a device is, "" for none."""
+        found = self._devices.get(tx, device) if device else None
+        return "" if found is None else found.owner
+
+    def _device_refusal(self, tx: Tx, kept: Kept, session: Session) -> str:
+        device = session.record.device
+        on_theirs = bool(device) and device == kept.device
+        if on_theirs or self.owner(tx, device) in kept.people or kept.owner in session.people:
+            return "nobody approves from a device of who asked: use your own"
+        return ""
+
+    def _counts(self, tx: Tx, given: Authorization, now_ns: int) -> bool:
+        people = {given.entity, *given.people}
+        if not are_standing(self._identity, tx, people, given.time_ns):
+            return False
+        device = self._devices.get(tx, given.device) if given.device else None
+        if given.device and (device is None or self._devices.standing(device, now_ns)):
+            return False
+        if not given.key:
+            return True
+        bound = self._authenticators.of(tx, EntityId(given.entity))
+        return given.key in {key_id(each.key) for each in bound}
+
+
+def _repeated(kept: Kept, session: Session) -> str:
+    """Return why a session gives no further approval beside those that are there, or ""."""
+    record = session.record
+    for given in kept.approvals:
+        if record.entity == given.entity:
+            return "you have approved this request already"
+        if is_one_hand(session.people, given.people):
+            return f"one person stands behind you and an approver, so you count as one: {APART}"
+        if record.device and given.device == record.device:
+            return "somebody has approved this request from this device"
+    return ""
+
+
+def _with(kept: Kept, approvals: tuple[Authorization, ...]) -> Kept:
+    return msgspec.structs.replace(kept, approvals=approvals)

@@ -1,0 +1,87 @@
+"""Approvals in Vault's shape: `sys/control-group/authorize` and `sys/control-group/request`.
+
+Source: the Vault HTTP API, sys/control-group. Opening what was approved is `sys/wrapping/unwrap`.
+Beyond Vault, authorising takes the `number` on the screen of who asked; `approval/` shows more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.access.approvals.approvals import Approvals
+from ironkeep.access.approvals.record import Kept, shown_data
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.operation import Operation
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The accessor of a request that waits."""
+
+    accessor: str = ""
+
+
+@dataclass(frozen=True)
+class Authorize:
+    """The accessor, and the number that the requester's screen shows."""
+
+    accessor: str = ""
+    number: int | None = None
+
+
+def authorize(call: Call, given: Authorize) -> Response:
+    """Approve a request of somebody else."""
+    if not given.accessor:
+        raise InvalidRequest("missing accessor")
+    if given.number is None:
+        raise InvalidRequest("missing number: ask who asked for the number on their screen")
+    kept, audited = _approvals(call).authorize(call, given.accessor, given.number)
+    return Response(data={"approved": kept.approved}, audited=audited)
+
+
+def request(call: Call, given: Waiting) -> Response:
+    """Say how it stands about a request: to who asked, and to who may decide."""
+    approvals, session = _approvals(call), call.actor()
+    kept = approvals.find(call.tx, given.accessor, call.now_ns)
+    if kept is None:
+        raise NotFound("no request waits under that accessor")
+    if session.hash != kept.session:
+        reason = approvals.refusal(call.tx, kept, session)
+        if reason:
+            raise PermissionDenied(reason)
+    return Response(data=_shown(call, kept))
+
+
+def _shown(call: Call, kept: Kept) -> dict[str, Any]:
+    house: House = call.house
+    entity = house.identity.get(call.tx, kept.entity)
+    return {
+        "approved": kept.approved,
+        "request_path": kept.path,
+        "request_operation": kept.op,
+        "request_data": shown_data(kept),
+        "request_entity": {"id": kept.entity, "name": entity.name if entity else ""},
+        "authorizations": [
+            {"entity_id": each.entity, "entity_name": each.name} for each in kept.approvals
+        ],
+    }
+
+
+def _approvals(call: Call) -> Approvals:
+    found: Approvals = call.house.approvals
+    return found
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "control-group/authorize", authorize, Authorize, audited=("accessor",),
+        help="Approve what somebody else asked for.",
+    ),
+    Route(
+        Operation.UPDATE, "control-group/request", request, Waiting, any_token=True,
+        audited=("accessor",), help="How does it stand about a request that waits for approval?",
+    ),
+)  # fmt: skip

@@ -1,0 +1,167 @@
+"""Openings of break-glass: what each released, and what of it another person replaced since.
+
+A secret counts as exposed until somebody who did not take part wrote another value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.access.break_glass.break_glass import BreakGlass, Case
+from ironkeep.core.errors import NotFound
+from ironkeep.core.event import Entry, Released
+from ironkeep.core.ids import MountUuid
+from ironkeep.core.operation import Operation
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.credentials.listing import kept_of
+from ironkeep.identity.people import hand_of, is_one_hand
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.entries import BEHIND
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import MOUNTS
+
+MAX_LOOKED_AT: Final = 100_000
+"""Entries of the journal that one report goes through: some two seconds; `next` goes on."""
+
+_WRITES: Final = frozenset({"create", "update", "patch"})
+_BELOW: Final = ("", "data/", "rotate-role/")
+"""Where a new value of the secret at a path is written: KV 1, KV 2, a database's static role."""
+
+
+@dataclass(frozen=True)
+class Which:
+    """One opening; `first` goes on with a report that was not finished."""
+
+    id: str
+    first: int = 0
+
+
+def list_cases(call: Call) -> Response:
+    """Return the ids of all openings."""
+    keys = _glass(call).cases(call.tx)
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys})
+
+
+def read_case(call: Call, given: Which) -> Response:
+    """Return an opening with what it released, and what of it nobody else has replaced since."""
+    case = _glass(call).case(call.tx, given.id)
+    if case is None:
+        raise NotFound("no opening of that id")
+    exposed, further = _exposed(call, case, max(given.first, case.first))
+    return Response(
+        data={
+            "id": case.id,
+            "reason": case.reason,
+            "people": list(case.people),
+            "opened": rfc3339(case.opened_ns),
+            "until": rfc3339(case.until_ns),
+            "accessor": case.accessor,
+            "released": exposed,
+            "exposed": sum(not each["replaced"] for each in exposed),
+            "next": further,
+        }
+    )
+
+
+def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], int | None]:
+    """Return what a case's token released from an index on, and where to go on, None at the end."""
+    house = _house(call)
+    table = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    paths = {mount.uuid: mount.path for mount in table}
+    size = house.journal.durable_size
+    end = min(size, first + MAX_LOOKED_AT)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    openers = _openers(call, case)
+    for index, entry in house.audit_reader().entries(first, end):
+        if entry.accessor == case.accessor:
+            for one in entry.released:
+                found[one.mount, one.path] = _shown(one, entry, index, paths)
+        elif entry.op in _WRITES and entry.outcome == "ok" and not _is_opener(call, openers, entry):
+            _replace(found, entry, paths)
+    _compare(call, found)
+    return list(found.values()), end if end < size else None
+
+
+def _openers(call: Call, case: Case) -> frozenset[str]:
+    """Return who stands behind those who opened it: what they write replaces nothing."""
+    house, glass = _house(call), _glass(call)
+    holders = [glass.holder(call.tx, name) for name in case.people]
+    known = (hand_of(house.identity, call.tx, each.entity) for each in holders if each is not None)
+    return frozenset(case.hands).union(*known)
+
+
+def _is_opener(call: Call, openers: frozenset[str], entry: Entry) -> bool:
+    """Return whether one of the openers wrote this, with a token that names nobody too."""
+    behind = entry.audited.get(BEHIND)
+    people = behind if isinstance(behind, list) else [entry.entity]
+    identity = _house(call).identity
+    return any(is_one_hand(openers, hand_of(identity, call.tx, each)) for each in people)
+
+
+def _compare(call: Call, found: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+    """Take back that a secret is replaced where its present value is the one that was released.
+
+    A mount that keeps no earlier values (KV version 1) is believed.
+    """
+    house = _house(call)
+    replaced = {key: each for key, each in found.items() if each["replaced"]}
+    mounts = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    for mount in mounts:
+        wanted = {path for uuid, path in replaced if uuid == mount.uuid}
+        if not wanted:
+            continue
+        store = house.mount_store(call.tx, mount)
+        credentials = house.credentials.store
+        for kept in kept_of(house.plugins[mount.type], mount, store, credentials, call.tx):
+            one = replaced.get((mount.uuid, kept.path)) if kept.path in wanted else None
+            if one is not None and one["version"]:
+                before = [value.reveal() for value in kept.values(one["version"])]
+                now = [value.reveal() for value in kept.values(kept.current)]
+                one["replaced"] = one["version"] != kept.current and (not before or before != now)
+
+
+def _shown(
+    one: Released, entry: Entry, index: int, paths: Mapping[MountUuid, str]
+) -> dict[str, Any]:
+    return {
+        "mount": paths.get(MountUuid(one.mount), one.mount),
+        "path": one.path,
+        "version": one.version,
+        "time": rfc3339(entry.time_ns),
+        "entry": index,
+        "replaced": False,
+    }
+
+
+def _replace(
+    found: Mapping[tuple[str, str], dict[str, Any]], entry: Entry, paths: Mapping[MountUuid, str]
+) -> None:
+    """Mark what an entry wrote a new value of."""
+    mount = paths.get(MountUuid(entry.mount), "")
+    relative = entry.path.removeprefix(mount)
+    for below in _BELOW:
+        path = relative.removeprefix(below)
+        if relative.startswith(below) and (entry.mount, path) in found:
+            found[entry.mount, path]["replaced"] = True
+
+
+def _glass(call: Call) -> BreakGlass:
+    return BreakGlass(_house(call).store)
+
+
+def _house(call: Call) -> House:
+    found: House = call.house
+    return found
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "break-glass/cases/", list_cases, sudo=True, help="All openings."),
+    Route(
+        Operation.READ, "break-glass/cases/{id}", read_case, Which, sudo=True,
+        help="What did an opening release, and is it replaced?",
+    ),
+)  # fmt: skip

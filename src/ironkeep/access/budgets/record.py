@@ -1,0 +1,122 @@
+"""What is kept of budgets: limits, what is set for one subject, and what was charged to it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.core.units import SECOND_NS
+
+PERSON: Final = "entity"
+DEVICE: Final = "device"
+TEAM: Final = "team"
+HOUSE: Final = "house"
+KINDS: Final = (PERSON, DEVICE, TEAM, HOUSE)
+ALL: Final = "all"
+"""The id of the one subject of kind house."""
+
+HOUR: Final = 3_600
+DAY: Final = 24 * HOUR
+MONTH: Final = 30 * DAY
+WEIGHTS: Final[Mapping[SecretClass, int]] = {
+    SecretClass.OPEN: 1,
+    SecretClass.GUARDED: 3,
+    SecretClass.TWO_PERSON: 5,
+    SecretClass.CUSTODY: 5,
+}
+SOFT: Final = 70
+"""Percent of a limit past which a read takes a touch, by default; 100 is never."""
+SLOT: Final = 600
+"""Seconds in which charges are summed: a window reaches back this much further at the most."""
+MAX_LIMIT: Final = 1_000_000
+
+_SLOT_NS: Final = SLOT * SECOND_NS
+
+
+class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Weights that may be charged in an hour, a day and 30 days; 0 is no limit."""
+
+    hour: int = 0
+    day: int = 0
+    month: int = 0
+
+    def allows_more_than(self, other: "Limits") -> bool:
+        """Return whether any window lets more be read than another's; 0 is no limit."""
+        pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
+        return any(other and (not ours or ours > other) for ours, other in pairs)
+
+    def windows(self) -> tuple[tuple[str, int, int], ...]:
+        """Return (name, seconds, limit) of each window that has a limit."""
+        every = (("hour", HOUR, self.hour), ("day", DAY, self.day), ("30 days", MONTH, self.month))
+        return tuple(each for each in every if each[2])
+
+
+class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The limits of each kind of subject that has none of its own; `soft` in percent of each."""
+
+    entity: Limits = Limits(10, 25, 60)
+    device: Limits = Limits(10, 25, 60)
+    team: Limits = Limits()
+    house: Limits = Limits()
+    soft: int = SOFT
+
+    def of(self, kind: str) -> Limits:
+        """Return those of a kind."""
+        limits: Limits = getattr(self, kind)
+        return limits
+
+
+class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is set for one subject. `raised` holds until `raised_until_ns`.
+
+    With a `manifest` (API paths below their mounts, as `mount uuid/path`) it is a machine: it may
+    read these as often as it likes, and nothing else. `set_by` are all people who stood behind
+    whoever set any of it, since it was last removed.
+    """
+
+    limits: Limits | None = None
+    raised: Limits | None = None
+    raised_until_ns: int = 0
+    reason: str = ""
+    manifest: tuple[str, ...] = ()
+    set_by: tuple[str, ...] = ()
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """The last time that a secret was charged to a subject."""
+
+    time_ns: int
+    weight: int
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """Weights by slot of time, in order of time; `time_ns` is the latest charge."""
+
+    time_ns: int
+    slots: tuple[tuple[int, int], ...] = ()
+
+    def within(self, now_ns: int, seconds: int) -> int:
+        """Return the weights charged in the last seconds, and in the slot where they begin."""
+        first = (now_ns - seconds * SECOND_NS) // _SLOT_NS
+        return sum(weight for slot, weight in self.slots if slot >= first)
+
+
+def check_soft(percent: int) -> None:
+    """Raise InvalidRequest for an invalid percentage."""
+    if not 0 <= percent <= 100:  # noqa: PLR2004 - percent
+        raise InvalidRequest("the soft limit is 0 to 100 percent of the hard one")
+
+
+def check_limits(limits: Limits) -> None:
+    """Raise InvalidRequest for invalid limits."""
+    if any(not 0 <= value <= MAX_LIMIT for value in (limits.hour, limits.day, limits.month)):
+        raise InvalidRequest(f"a limit is 0 (none) to {MAX_LIMIT}")
+
+
+def limits_in_force(subject: Subject, default: Limits, now_ns: int) -> Limits:
+    """Return a subject's limits: a raise of them for a time, its own, or those of its kind."""
+    if subject.raised is not None and now_ns < subject.raised_until_ns:
+        return subject.raised
+    return default if subject.limits is None else subject.limits

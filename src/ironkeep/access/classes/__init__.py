@@ -1,0 +1,1 @@
+"""Secret classes: what reading a secret takes beyond policy."""

@@ -1,0 +1,166 @@
+"""Secret classes: `sys/classes/<API path>`: what reading below a path takes, beyond policy.
+
+A rule names its mount by the path at which that is mounted now, and is kept by the mount's uuid, so
+it follows a remount. Every path that reaches a secret names it: of a KV version 2 mount
+`secret/prod` and `secret/data/prod` are the same, and so are `metadata/`, `subkeys/`, `delete/`,
+`undelete/` and `destroy/`; of an AppRole role so is its name in capitals.
+A change that makes what holds there weaker in any dimension takes, itself, what held there before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.access.approvals.second_person import require_another, waits
+from ironkeep.access.classes.classes import Rule, weakened
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.secret_class import BY_TEXT
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import FoldedText
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import MOUNTS
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """An API path: a mount, or what is below a path in it."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class SetClass:
+    """The class below a path; approvals and group say who approves where it takes approval."""
+
+    path: str
+    guard: str = field(default="", metadata={"alias": ("class",), "help": "its class"})
+    approvals: int = 1
+    group: FoldedText = ""
+
+
+def read(call: Call, given: Prefix) -> Response:
+    """Return the rule at a path, and the class that holds there by all rules."""
+    mount, prefix = find_secret(call, given.path)
+    rule = _house(call).classes.rule(call.tx, mount.uuid, prefix)
+    if rule is None:
+        raise NotFound("")
+    effective = _house(call).classes.of(call.tx, mount.uuid, prefix)
+    return Response(data={**_shown(rule), "effective": effective.text})
+
+
+def write(call: Call, given: SetClass) -> Response:
+    """Set the rule at a path."""
+    mount, prefix = find_secret(call, given.path)
+    if given.guard not in BY_TEXT:
+        raise InvalidRequest(f"class is one of {', '.join(BY_TEXT)}")
+    rule = Rule(mount.uuid, prefix, given.guard, given.approvals, given.group)
+    classes = _house(call).classes
+    answer = _weaken(call, mount, prefix, classes.with_rule(call.tx, rule))
+    if not waits(answer):
+        classes.put(call.tx, rule, call.now_ns)
+    return answer
+
+
+def delete(call: Call, given: Prefix) -> Response:
+    """Remove the rule at a path."""
+    mount, prefix = find_secret(call, given.path)
+    classes = _house(call).classes
+    answer = _weaken(call, mount, prefix, classes.without(call.tx, mount.uuid, prefix))
+    if not waits(answer):
+        classes.delete(call.tx, mount.uuid, prefix, call.now_ns)
+    return answer
+
+
+def list_rules(call: Call) -> Response:
+    """Return every rule, by its path."""
+    house = _house(call)
+    table = house.mounts.table(house.store(call.tx, MOUNTS))
+    paths = {mount.uuid: mount for mount in table.by_path.values()}
+    found = {
+        _path_of(paths[rule.mount], rule.prefix): _shown(rule)
+        for rule in house.classes.table(call.tx).rules
+        if rule.mount in paths
+    }
+    if not found:
+        raise NotFound("")
+    return Response(data={"keys": sorted(found), "key_info": found})
+
+
+def find_secret(call: Call, path: str) -> tuple[Mount, str]:
+    """Return the mount that serves an API path, and the path below it as rules know it."""
+    return _house(call).routing.secret_at(call.tx, path)
+
+
+def _weaken(call: Call, mount: Mount, prefix: str, after: tuple[Rule, ...]) -> Response:
+    """Take what the rules demanded when a change makes them weaker, and raise an alert."""
+    house = _house(call)
+    rules = house.classes.table(call.tx).rules
+    before = weakened(rules, after, mount.uuid, prefix)
+    if before is None:
+        return Response()
+    answer = require_another(call, before)
+    if not waits(answer):
+        record = call.actor().record
+        house.alerts.raise_(
+            call.tx, "class", _text(_at(rules, mount, prefix), _at(after, mount, prefix)),
+            call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
+        )  # fmt: skip
+    return answer
+
+
+def _at(rules: Iterable[Rule], mount: Mount, prefix: str) -> Rule | None:
+    return next((r for r in rules if (r.mount, r.prefix) == (mount.uuid, prefix)), None)
+
+
+def _text(before: Rule | None, after: Rule | None) -> str:
+    was, now = ("no rule" if each is None else each.guard for each in (before, after))
+    text = f"a rule went from class {was} to {now}"
+    if before is None or after is None:
+        return text
+    if after.approvals < before.approvals:
+        text += f", from {before.approvals} approvals to {after.approvals}"
+    if before.group and after.group != before.group:
+        text += f", from group {before.group} to {after.group or 'none'}"
+    return text
+
+
+def _shown(rule: Rule) -> dict[str, Any]:
+    return {"class": rule.guard, "approvals": rule.approvals, "group": rule.group}
+
+
+def _path_of(mount: Mount, prefix: str) -> str:
+    if not prefix:
+        return mount.path
+    return f"{mount.path}{'data/' if _is_kv2(mount) else ''}{prefix}"
+
+
+def _is_kv2(mount: Mount) -> bool:
+    return mount.type == "kv" and mount.options.get("version") == "2"
+
+
+def _house(call: Call) -> House:
+    found: House = call.house
+    return found
+
+
+_AUDITED: Final = ("path", "guard", "approvals", "group")
+
+ROUTES: Final = (
+    Route(Operation.LIST, "classes/", list_rules, sudo=True, help="Which rules are there?"),
+    Route(
+        Operation.READ, "classes/{path...}", read, Prefix, sudo=True, folder="path",
+        help="What does reading below a path take?",
+    ),
+    Route(
+        Operation.UPDATE, "classes/{path...}", write, SetClass, sudo=True, quorum=True,
+        audited=_AUDITED, folder="path", help="Set what reading below a path takes.",
+    ),
+    Route(
+        Operation.DELETE, "classes/{path...}", delete, Prefix, sudo=True, quorum=True,
+        audited=("path",), folder="path", help="Remove a rule.",
+    ),
+)  # fmt: skip

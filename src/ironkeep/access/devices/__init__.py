@@ -1,0 +1,1 @@
+"""Devices: their enrolment, their certificates, and the tokens bound to them."""

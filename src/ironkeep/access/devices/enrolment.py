@@ -1,0 +1,356 @@
+"""How a device gets in: asked for by a person, proved by its key, decided on by somebody else.
+
+    enrolments / id -> one that is not proved yet
+    keys / sha256   -> the device that has this key, for ever unless it was refused
+
+A login of the last minutes is needed to ask, so that a token that was copied once enrols nothing.
+The key is proved before anybody is asked to decide. Who decides has the sudo capability, is another
+person, and does not sit at that device.
+"""
+
+from base64 import b64decode, urlsafe_b64encode
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.devices.devices import KEY_KINDS, DeviceRecord, Ownership, ranks_below
+from ironkeep.core.device.proof import device_key, enrol_message, verify
+from ironkeep.core.errors import (
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    TooManyRequests,
+)
+from ironkeep.core.ids import DeviceId, EntityId, MountAccessor, uuid
+from ironkeep.core.operation import Operation
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.people import are_standing, creator_of, is_same_person
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.sudo import may_sudo
+from ironkeep.plugin.token import Session
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import MOUNTS
+
+FRESH_SECONDS: Final = 10 * 60
+"""How old a login may be that enrols a device: it is done in one sitting."""
+PROVE_SECONDS: Final = 10 * 60
+MAX_PERSONAL_SECONDS: Final = 90 * 86_400
+"""A personal device is looked at anew each quarter: nobody else patches it."""
+MAX_OPEN: Final = 16
+"""Devices of one person that wait for proof or a decision."""
+MAX_NAME: Final = 128
+MAX_REASON: Final = 1_024
+
+OWNERSHIPS: Final[tuple[Ownership, ...]] = ("corporate", "personal")
+PASSKEY: Final = "passkey"
+"""The type of the auth method at which nothing is typed."""
+_NONCE_BYTES: Final = 32
+_AUTH: Final = "auth/"
+
+
+class Enrolment(msgspec.Struct, frozen=True):
+    """What a person asked for, until the device's key is proved. Time in POSIX ns."""
+
+    record: DeviceRecord
+    nonce: str
+
+
+_CODEC: Final = Codec(Enrolment)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A device to be enrolled; `key_spki` is its public key, base64 of DER."""
+
+    name: str = field(metadata={"help": "how people know it"})
+    key_spki: str = field(metadata={"help": "SubjectPublicKeyInfo of K_dev: base64 of DER"})
+    ownership: str = field(default="", metadata={"help": "corporate or personal"})
+    key_kind: str = field(default="file", metadata={"help": "tpm, pkcs11 or file"})
+
+
+@dataclass(frozen=True)
+class Prove:
+    """The signature of K_dev over what `enrol/start` answered: base64 of DER."""
+
+    id: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class Approve:
+    """A decision: why, until when, and which segments the device may ask."""
+
+    id: str
+    reason: str = field(metadata={"help": "why it is let in; holds no secret"})
+    until: Duration = field(default=0, metadata={"help": "how long; 0 is without an end"})
+    segments: CommaList = ()
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a device is turned away, or put out."""
+
+    id: str
+    reason: str = field(metadata={"help": "why; holds no secret"})
+
+
+def start(call: Call, given: Start) -> Response:
+    """Begin to enrol a device of the caller's; return its id and what its key is to sign."""
+    owner = _fresh_person(call)
+    if given.ownership not in OWNERSHIPS or given.key_kind not in KEY_KINDS:
+        raise InvalidRequest("ownership is corporate or personal; key_kind tpm, pkcs11 or file")
+    spki = base64_of(given.key_spki, "key_spki")
+    device_key(spki)
+    house: House = call.house
+    least = house.devices.rules(call.tx).min_key_kind
+    if ranks_below(given.key_kind, least):
+        raise InvalidRequest(
+            f"a device key is kept in {least} here, or better: not {given.key_kind}"
+        )
+    _refuse_known(call, spki)
+    _tidy(call, owner)
+    record = DeviceRecord(
+        DeviceId(uuid(call.entropy.token(16))),
+        owner,
+        words(given.name, "name", MAX_NAME),
+        given.ownership,
+        given.key_kind,
+        spki,
+        call.now_ns,
+    )
+    nonce = urlsafe_b64encode(call.entropy.token(_NONCE_BYTES)).decode()
+    call.store.put(f"enrolments/{record.id}", _CODEC.encode(Enrolment(record, nonce)))
+    audited = {"device": record.id, "key": sha256(spki).hexdigest()}
+    return Response(data={"id": record.id, "nonce": nonce}, audited={**audited})
+
+
+def prove(call: Call, given: Prove) -> Response:
+    """Take the proof that the device has its key; from now on others can decide."""
+    path = f"enrolments/{device_id(given.id)}"
+    raw = call.store.get(path)
+    enrolment = None if raw is None else _CODEC.decode(raw)
+    owner = creator_of(call.actor())
+    if enrolment is None or enrolment.record.owner != owner or _is_stale(call, enrolment):
+        raise InvalidRequest("you began no such enrolment, or it took too long: begin again")
+    record = enrolment.record
+    message = enrol_message(record.id, enrolment.nonce)
+    verify(record.key, message, base64_of(given.signature, "signature"))
+    _refuse_known(call, record.key)
+    call.store.delete(path)
+    call.store.put(_key_path(record.key), record.id.encode())
+    house: House = call.house
+    house.devices.put(call.tx, record)
+    text = (
+        f"{record.name} ({record.ownership}, key in {record.key_kind}) waits for a decision: "
+        f"device/approve/{record.id}"
+    )
+    house.alerts.raise_(call.tx, "device", text, call.now_ns, entity=owner, device=record.id)
+    return Response(data={"id": record.id, "state": record.state, "owner": owner})
+
+
+def approve(call: Call, given: Approve) -> Response:
+    """Let a device in, or decide on it anew before or after its time has ended."""
+    record = found(call, given.id)
+    if record.state == "revoked":
+        raise Conflict("the device is revoked: it is enrolled again with a new key")
+    by = _another(call, record)
+    if record.state == "pending" and not are_standing(
+        call.house.identity, call.tx, {record.owner}, record.created_ns
+    ):
+        raise Conflict(
+            "whose device it is was ended after it was enrolled, and others may have enrolled it: "
+            "refuse it, and have it enrolled anew"
+        )
+    if record.ownership == "personal" and not 0 < given.until <= MAX_PERSONAL_SECONDS:
+        raise InvalidRequest(
+            "a personal device is let in for a time, at most 90 days: it is patched by its owner "
+            "alone, so the decision is made anew each quarter. Give until, as 30d"
+        )
+    house: House = call.house
+    known = house.segments.table(call.tx).by_name
+    missing = [name for name in given.segments if name not in known]
+    if missing:
+        raise InvalidRequest(f"there is no segment {missing[0]}")
+    decided = msgspec.structs.replace(
+        record,
+        state="active",
+        decided_by=by,
+        reason=words(given.reason, "reason", MAX_REASON),
+        decided_ns=call.now_ns,
+        expires_ns=call.now_ns + given.until * SECOND_NS if given.until else 0,
+        segments=tuple(given.segments),
+    )
+    house.devices.put(call.tx, decided)
+    return Response(audited={"owner": record.owner, "ownership": record.ownership})
+
+
+def refuse(call: Call, given: Reason) -> Response:
+    """Turn away a device that waits; its key may be offered again."""
+    record = found(call, given.id)
+    if record.state != "pending":
+        raise Conflict("the device is decided on: revoke it instead")
+    _end(call, record, given)
+    call.store.delete(_key_path(record.key))
+    return Response(audited={"owner": record.owner})
+
+
+def revoke(call: Call, given: Reason) -> Response:
+    """Put a device out at once, with every token that is bound to it; its key is burnt."""
+    record = found(call, given.id)
+    session = call.actor()
+    if record.owner not in session.people and not may_sudo(call):
+        raise PermissionDenied("revoking the device of somebody else takes the sudo capability")
+    ended = _end(call, record, given)
+    return Response(data={"tokens": ended}, audited={"owner": record.owner, "tokens": ended})
+
+
+def found(call: Call, device: str) -> DeviceRecord:
+    """Return a device; raise NotFound."""
+    house: House = call.house
+    record = house.devices.get(call.tx, device_id(device))
+    if record is None:
+        raise NotFound("no such device")
+    return record
+
+
+def device_id(text: str) -> DeviceId:
+    """Return text as an id; raise InvalidRequest when it cannot be one of ours."""
+    parts = text.split("-", 5)  # A stranger's text may be a megabyte of dashes.
+    if [len(part) for part in parts] != [8, 4, 4, 4, 12] or set(text) - set("-0123456789abcdef"):
+        raise InvalidRequest("a device id is a UUID")
+    return DeviceId(text)
+
+
+def words(text: str, what: str, limit: int) -> str:
+    """Return text of people, stripped; raise InvalidRequest when empty, long or not printable."""
+    text = text.strip()
+    if not 0 < len(text) <= limit or not text.isprintable():
+        raise InvalidRequest(f"{what}: 1 to {limit} printable characters")
+    return text
+
+
+def base64_of(text: str, what: str) -> bytes:
+    """Return the bytes in standard base64; raise InvalidRequest."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise InvalidRequest(f"{what} is not base64") from None
+
+
+def _fresh_person(call: Call) -> EntityId:
+    """Return the person who has just logged in; raise PermissionDenied for every other token.
+
+    Who has an authenticator logs in with it for this: no password of theirs enrols a device.
+    """
+    house: House = call.house
+    record = call.actor().record
+    fresh = call.now_ns - record.issued_ns <= FRESH_SECONDS * SECOND_NS
+    login = record.path.startswith(_AUTH) and not record.parent
+    if not (record.entity and login and fresh) or record.path.startswith("auth/token/"):
+        raise PermissionDenied(
+            "a device is enrolled by a person who has just logged in: log in again, then enrol"
+        )
+    if house.authenticators.of(call.tx, record.entity) and not _by_passkey(call, record.mount):
+        raise PermissionDenied("you have a passkey: log in with it, then enrol the device")
+    return record.entity
+
+
+def _by_passkey(call: Call, accessor: MountAccessor) -> bool:
+    house: House = call.house
+    mounts = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    return any(each.accessor == accessor and each.type == PASSKEY for each in mounts)
+
+
+def _another(call: Call, record: DeviceRecord) -> EntityId:
+    """Return who decides; raise PermissionDenied unless it is another person, elsewhere."""
+    session: Session = call.actor()
+    by = creator_of(session)
+    if not by:
+        raise PermissionDenied("a decision is a person's: log in as one, with the sudo capability")
+    if is_same_person(call.house.identity, call.tx, session, record.owner):
+        raise PermissionDenied("another person decides on your device")
+    if session.record.device == record.id:
+        raise PermissionDenied("nobody decides on a device from that device")
+    return by
+
+
+def _refuse_known(call: Call, spki: bytes) -> None:
+    if call.store.get(_key_path(spki)) is not None:
+        raise Conflict("a device with this key is enrolled, or was: make a new key")
+
+
+def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
+    """Revoke a device and all that is bound to it; return how many tokens that were."""
+    house: House = call.house
+    ended = msgspec.structs.replace(
+        record,
+        state="revoked",
+        decided_by=creator_of(call.actor()),
+        reason=words(given.reason, "reason", MAX_REASON),
+        decided_ns=call.now_ns,
+        posture_ok=False,
+    )
+    house.devices.put(call.tx, ended)
+    count = 0
+    for name in house.tokens.store.owned(call.tx, record.owner):
+        token = house.tokens.store.load(call.tx, name)
+        if token is not None and token.device == record.id:
+            house.tokens.revoke(call.tx, name, call.now_ns)
+            count += 1
+    return count
+
+
+def _tidy(call: Call, owner: EntityId) -> None:
+    """Drop enrolments that took too long; raise TooManyRequests when too many of owner's wait."""
+    house: House = call.house
+    count = 0
+    for name in call.store.list("enrolments"):
+        raw = call.store.get(f"enrolments/{name}")
+        enrolment = None if raw is None else _CODEC.decode(raw)
+        if enrolment is None or _is_stale(call, enrolment):
+            call.store.delete(f"enrolments/{name}")
+        else:
+            count += enrolment.record.owner == owner
+    mine = (house.devices.get(call.tx, each) for each in house.devices.owned(call.tx, owner))
+    count += sum(1 for each in mine if each is not None and each.state == "pending")
+    if count >= MAX_OPEN:
+        raise TooManyRequests(f"{count} devices of yours wait: have them approved or refused first")
+
+
+def _is_stale(call: Call, enrolment: Enrolment) -> bool:
+    return call.now_ns - enrolment.record.created_ns > PROVE_SECONDS * SECOND_NS
+
+
+def _key_path(spki: bytes) -> str:
+    return f"keys/{sha256(spki).hexdigest()}"
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "enrol/start", start, Start, audited=("name", "ownership", "key_kind"),
+        help="Begin to enrol a device of yours.",
+    ),
+    Route(
+        Operation.UPDATE, "enrol/prove", prove, Prove, audited=("id",),
+        help="Prove that the device has its key.",
+    ),
+    Route(
+        Operation.UPDATE, "approve/{id}", approve, Approve, sudo=True,
+        audited=("reason", "until", "segments"), help="Let a device in: why, and until when.",
+    ),
+    Route(
+        Operation.UPDATE, "refuse/{id}", refuse, Reason, sudo=True, audited=("reason",),
+        help="Turn away a device that waits.",
+    ),
+    Route(
+        Operation.UPDATE, "revoke/{id}", revoke, Reason, audited=("reason",),
+        help="Put a device out at once: one's own, or with sudo anybody's."
+    ),
+)  # fmt: skip

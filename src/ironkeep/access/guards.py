@@ -1,0 +1,184 @@
+"""What is asked before a secret is read, beyond policy: its class, a touch, an approval, a budget.
+
+Gathers the facts for `core.policy.decision.guard`, which decides. What was given for exactly this
+request is used up here, in the transaction that a refusal keeps: a touch opens one read, once.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.approvals.approvals import Approvals
+from ironkeep.access.approvals.record import Kept
+from ironkeep.access.break_glass.break_glass import BROKEN, is_break_glass
+from ironkeep.access.budgets.budgets import FREE, Assessment, Budgets
+from ironkeep.access.classes.classes import Classes
+from ironkeep.access.step_up.step_ups import StepUps
+from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
+from ironkeep.core.event import Value
+from ironkeep.core.policy.decision import Deny, Guard
+from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.core.text.number_hook import encoded
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.plans import Plan
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.token import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a caller is told who has to give a touch first: in words, and where."""
+
+    text: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The facts for a decision, the evidence for the entry, and what the read costs."""
+
+    facts: Guard
+    evidence: dict[str, Value]
+    cost: Assessment
+    grant: Kept | None = None
+
+
+_PLAIN: Final = Gathered(Guard(SecretClass.OPEN, touched=False, approved=False), {}, FREE)
+"""Of a secret that is open, and was read within the hour: most reads."""
+
+
+class Guards:
+    """Gathers facts, and asks for what is missing."""
+
+    def __init__(
+        self,
+        classes: Classes,
+        alerts: Alerts,
+        budgets: Budgets,
+        approvals: Approvals,
+        step_ups: StepUps,
+        address: str,
+    ) -> None:
+        self._classes: Final = classes
+        self._alerts: Final = alerts
+        self._budgets: Final = budgets
+        self._approvals: Final = approvals
+        self._step_ups: Final = step_ups
+        self._address: Final = address
+
+    def gather(self, call: Call, plan: Plan) -> Gathered:
+        """Return what `core.policy.decision.guard` is to decide on."""
+        session = call.actor()
+        guard = self._classes.of(call.account, plan.mount.uuid, plan.secret)
+        secret = f"{plan.mount.uuid}/{plan.secret}"
+        cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns, plan.below)
+        if is_break_glass(session):
+            return _broken(session, guard, cost)
+        if guard is SecretClass.OPEN and cost is FREE and not call.request.grant:
+            return _PLAIN
+        evidence: dict[str, Value] = {}
+        if guard is not SecretClass.OPEN:
+            evidence["class"] = guard.text
+        grant = self._granted(call, plan)
+        if grant is not None:
+            evidence |= self._approvals.evidence(grant)
+        touched = None
+        if grant is None and (guard is SecretClass.GUARDED or cost.near) and not cost.over:
+            touched = self._step_ups.take(call.account, session, call.op, _exact(call), call.now_ns)
+            evidence |= touched or {}
+        facts = Guard(
+            guard,
+            touched=touched is not None,
+            approved=grant is not None,
+            over=cost.over,
+            near=cost.near,
+            known=bool(session.record.entity),
+        )
+        return Gathered(facts, evidence, cost, grant)
+
+    def let(self, call: Call, gathered: Gathered) -> None:
+        """Charge a read that is let through and use its approval up; its entry has the evidence."""
+        if gathered.grant is not None:
+            self._approvals.spend(call.account, gathered.grant, call.now_ns)
+        if gathered.cost.moves:
+            self._budgets.charge(call.account, gathered.cost)
+        record = call.actor().record
+        if BROKEN in gathered.evidence:
+            self._alerts.raise_(
+                call.account, "break-glass-read", "a secret was read by break-glass", call.now_ns,
+                path=call.request.path,
+            )  # fmt: skip
+        if gathered.cost.near:
+            self._alerts.repeated(
+                call.account, "budget", "the soft limit of a budget is passed", call.now_ns,
+                subject="near", entity=record.entity, device=record.device, path=call.request.path,
+            )  # fmt: skip
+
+    def demand(self, call: Call) -> Ask:
+        """Ask for a touch for exactly this request; raise PermissionDenied if none can be given."""
+        session = call.actor()
+        demand = self._step_ups.demand(
+            call.account,
+            session,
+            call.op,
+            _exact(call),
+            session.record.device,
+            call.now_ns,
+            call.entropy,
+        )
+        link = f"{self._address}/ui/step-up/{demand.id}"
+        text = (
+            f"reading this takes one touch of your authenticator: open {link} within a minute, "
+            "touch, then ask again"
+        )
+        return Ask(text, link)
+
+    def ask(self, call: Call, plan: Plan, gathered: Gathered) -> Response:
+        """Keep the request until others have approved it; return what opens it then."""
+        need, groups = self._demanded(call, plan)
+        return self._approvals.ask(call, gathered.facts.guard.text, need, groups)
+
+    def _granted(self, call: Call, plan: Plan) -> Kept | None:
+        """Return the approval of this request, while it is all that the rules demand by now."""
+        grant = self._approvals.granted(call)
+        if grant is None:
+            return None
+        need, groups = self._demanded(call, plan)
+        return grant if grant.need >= need and set(groups) <= set(grant.groups) else None
+
+    def _demanded(self, call: Call, plan: Plan) -> tuple[int, tuple[str, ...]]:
+        demand = self._classes.demand(call.account, plan.mount.uuid, plan.secret)
+        return demand.approvals, tuple(sorted(demand.groups))
+
+    def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
+        """Tell who watches that a read was refused beyond policy; return what tells the caller."""
+        record = call.actor().record
+        self._alerts.repeated(
+            call.account, "guard", verdict.reason, call.now_ns,
+            subject="budget" if gathered.facts.over else call.request.path,
+            entity=record.entity, device=record.device, path=call.request.path,
+        )  # fmt: skip
+        return OverBudget(verdict.say) if gathered.facts.over else PermissionDenied(verdict.say)
+
+
+def _exact(call: Call) -> str:
+    """Return what a touch is for: the path, and the request's data when there is any."""
+    if not call.raw:
+        return call.request.path
+    try:
+        data = msgspec.json.encode(call.raw, order="deterministic", enc_hook=encoded).decode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("the request's data holds half a character") from None
+    return f"{call.request.path} {data}"
+
+
+def _broken(session: Session, guard: SecretClass, cost: Assessment) -> Gathered:
+    """Return the facts of a read by break-glass: k people have approved it beforehand."""
+    facts = Guard(guard, touched=True, approved=True, over=cost.over, near=cost.near)
+    evidence: dict[str, Value] = {
+        "class": guard.text,
+        BROKEN: session.record.meta.get(BROKEN, ""),
+    }
+    return Gathered(facts, evidence, cost)

@@ -1,0 +1,1 @@
+"""The identity report: every identity that can log in with a secret that can be copied."""

@@ -1,0 +1,126 @@
+"""`sys/identity-report`: every identity that can still log in with a secret that can be copied.
+
+Each auth method speaks of its own (access/identity_report/copyable_logins.py), the token store of
+tokens that are bound to nothing. Batch tokens are kept nowhere, and so cannot be listed.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ironkeep.access.devices.machine import MACHINE_SECONDS
+from ironkeep.access.identity_report.copyable_logins import Copyable, TellsCopyable
+from ironkeep.core.errors import Sealed
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
+from ironkeep.core.text.goformat import duration, rfc3339
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import PARTS
+from ironkeep.store.reserved import MOUNTS
+
+MAX_ROWS: Final = 10_000
+"""Of one report: some 0.3 s of the loop. What is left out is said."""
+
+
+def report(call: Call) -> Response:
+    """Return who can log in with a copied secret, and whether that is all."""
+    rows: list[dict[str, Any]] = []
+    sealed: list[str] = []
+    for mount in _logins(call):
+        plugin = call.house.plugins[mount.type]
+        if isinstance(plugin, TellsCopyable):
+            try:
+                _take(rows, call, mount.path, plugin.copyable(call, mount))
+            except Sealed:
+                sealed.append(mount.path)
+    _take(rows, call, "auth/token/", _tokens(call))
+    complete = len(rows) < MAX_ROWS and not sealed
+    return Response(
+        data={"identities": rows, "complete": complete, "sealed": sealed, "count": len(rows)},
+        audited={"count": len(rows)},
+    )
+
+
+def _take(rows: list[dict[str, Any]], call: Call, mount: str, found: Iterator[Copyable]) -> None:
+    for each in found:
+        if len(rows) >= MAX_ROWS:
+            return
+        rows.append(_row(each, mount, call.now_ns))
+
+
+def _row(each: Copyable, mount: str, now_ns: int) -> dict[str, Any]:
+    return {
+        "kind": each.kind,
+        "name": each.name,
+        "mount": mount,
+        "why": each.why,
+        "mend": each.mend,
+        "created": rfc3339(each.created_ns) if each.created_ns else None,
+        "age_seconds": (now_ns - each.created_ns) // SECOND_NS if each.created_ns else None,
+        "last_use": rfc3339(each.used_ns) if each.used_ns else None,
+        "expires": rfc3339(each.expires_ns) if each.expires_ns else None,
+    }
+
+
+def _logins(call: Call) -> list[Mount]:
+    """Return the auth mounts at which a copied secret is enough: no device is asked for."""
+    house: House = call.house
+    table = house.mounts.table(house.store(call.tx, MOUNTS))
+    return [
+        mount
+        for path, mount in sorted(table.by_path.items())
+        if path.startswith("auth/") and mount.options.get(TOKEN_DEVICE) != REQUIRED
+    ]
+
+
+def _tokens(call: Call) -> Iterator[Copyable]:
+    """Yield the tokens that are bound to nothing and live longer than a machine's."""
+    house: House = call.house
+    for part in range(PARTS):
+        for name in house.tokens.store.part(call.tx, part):
+            record = house.tokens.store.load(call.tx, name)
+            if record is not None and _is_copyable(record) and _is_alive(call, record):
+                yield _of_token(record)
+
+
+def _is_copyable(record: StoredToken) -> bool:
+    lives = record.expires_ns - record.issued_ns
+    is_long = not record.expires_ns or lives > MACHINE_SECONDS * SECOND_NS
+    return not (record.device or record.peer or record.wraps) and is_long
+
+
+def _is_alive(call: Call, record: StoredToken) -> bool:
+    found = call.house.tokens.find_accessor(call.tx, record.accessor, call.now_ns)
+    return found is not None
+
+
+def _of_token(record: StoredToken) -> Copyable:
+    if not record.expires_ns:
+        lives = "never expires"
+    elif record.period_seconds:
+        lives = f"is renewed for ever, {duration(record.period_seconds)} at a time"
+    else:
+        lives = f"lives {duration((record.expires_ns - record.issued_ns) // SECOND_NS)}"
+    root = "a root token" if ROOT_POLICY_NAME in record.policies else "a token"
+    return Copyable(
+        "token",
+        f"{record.display_name or 'token'} ({record.accessor})",
+        f"{root} that is bound to no device and no key, and {lives}",
+        "revoke it by its accessor; log in from an enrolled device, or by jwt or cert",
+        created_ns=record.issued_ns,
+        used_ns=record.renewed_ns,
+        expires_ns=record.expires_ns,
+    )
+
+
+ROUTES: Final = (
+    Route(
+        Operation.READ, "identity-report", report, sudo=True,
+        help="Who can still log in with a secret that can be copied?",
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Notices: alerts and pending approvals, sent to people outside."""

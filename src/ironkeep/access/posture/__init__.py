@@ -1,0 +1,1 @@
+"""Posture: what devices report of their own state, and the rules that it must meet."""

@@ -1,0 +1,401 @@
+"""CAEP in: signed events by which an MDM or an identity provider acts on a device or a person.
+
+    ssf / issuer / name         -> a pinned issuer: iss, keys, our audience, powers
+    ssf / taken / hour / digest -> a SET that was taken
+
+Specs: Security Event Token (RFC 8417), push-based delivery (RFC 8935), subject identifiers
+(RFC 9493), CAEP 1.0. A push is a POST of application/secevent+jwt; it is answered 202, or refused
+in the form of every other error, whose text begins with RFC 8935's code.
+
+A block by one issuer is lifted by the same issuer alone, and lifting it makes no device compliant:
+its next report does.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.devices.enrolment import device_id
+from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
+from ironkeep.access.posture.state import Block, conclude, keep_state, state_of, store_of
+from ironkeep.core.device.posture import Verdict
+from ironkeep.core.errors import (
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    TooLarge,
+    TooManyRequests,
+)
+from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.operation import Operation
+from ironkeep.core.units import SECOND_NS
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import segment, unsegment
+
+MAX_SET: Final = 16 * 1024
+"""Characters of an event; those in use have some 700."""
+MAX_JWKS: Final = 32 * 1024
+MAX_KEYS: Final = 16
+MAX_ISSUERS: Final = 16
+MAX_AGE_S: Final = 24 * 3600
+"""A transmitter retries for a while; an older event is no news."""
+MAX_SKEW_S: Final = 60
+MAX_AN_HOUR: Final = 10_000
+"""Events taken of one hour: what is remembered against replay stays bounded."""
+CLEARED_AT_ONCE: Final = 1_000
+"""What one event clears away of an hour that is over; the next goes on."""
+ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
+POWERS: Final = ("compliance", "sessions")
+REVOKED: Final = f"{CAEP}session-revoked"
+
+_MAX_TEXT: Final = 256
+_MIN_MODULUS: Final = 342
+"""Characters in base64url of 2,048 bits."""
+_HOUR_S: Final = 3_600
+
+
+class Issuer(msgspec.Struct, frozen=True):
+    """Whose events are taken: verified by `jwks` (JSON text), addressed to `audience`."""
+
+    iss: str
+    audience: str
+    jwks: str
+    may: tuple[str, ...]
+
+
+_ISSUER: Final = Codec(Issuer)
+
+
+@dataclass(frozen=True)
+class IssuerInput:
+    """A pinned issuer."""
+
+    name: str
+    iss: str = ""
+    audience: str = ""
+    jwks: str = ""
+    may: CommaList = POWERS
+
+
+@dataclass(frozen=True)
+class Push:
+    """A Security Event Token, compact."""
+
+    set: str
+
+
+def write_issuer(call: Call, given: IssuerInput) -> Response:
+    """Pin an issuer: from now on its events are believed.
+
+    To change one that is pinned takes another person: its keys say that a device may come back.
+    """
+    for text in (given.name, given.iss, given.audience):
+        if not 0 < len(text) <= _MAX_TEXT or not text.isprintable():
+            raise InvalidRequest(f"name, iss and audience: 1 to {_MAX_TEXT} printable characters")
+    if not given.may or not set(given.may) <= set(POWERS):
+        raise InvalidRequest(f"may is some of {', '.join(POWERS)}")
+    _keys(given.jwks)
+    others = {name: each for name, each in _issuers(call).items() if name != given.name}
+    if len(others) >= MAX_ISSUERS or any(each.iss == given.iss for each in others.values()):
+        raise InvalidRequest(f"at most {MAX_ISSUERS} issuers, each pinned once")
+    issuer = Issuer(given.iss, given.audience, given.jwks, tuple(given.may))
+    is_known = given.name in _issuers(call)
+    text = f"the issuer of events {given.name} was pinned"
+    answer = change_guard(call, "event-issuer", text, weaker=is_known)
+    if not waits(answer):
+        store_of(call).put(f"ssf/issuer/{segment(given.name)}", _ISSUER.encode(issuer))
+    return answer
+
+
+def read_issuer(call: Call, given: IssuerInput) -> Response:
+    """Return a pinned issuer."""
+    issuer = _issuers(call).get(given.name)
+    if issuer is None:
+        raise NotFound("")
+    return Response(data=msgspec.structs.asdict(issuer) | {"may": list(issuer.may)})
+
+
+def delete_issuer(call: Call, given: IssuerInput) -> Response:
+    """Believe an issuer no longer, and lift its blocks: devices are back with their next report."""
+    text = f"the issuer of events {given.name} is believed no longer"
+    answer = change_guard(call, "event-issuer", text, weaker=True)
+    if waits(answer):
+        return answer
+    store = store_of(call)
+    store.delete(f"ssf/issuer/{segment(given.name)}")
+    for name in store.names("posture/state"):
+        state = state_of(call, DeviceId(name))
+        if given.name in state.blocks:
+            rest = {who: each for who, each in state.blocks.items() if who != given.name}
+            keep_state(call, DeviceId(name), msgspec.structs.replace(state, blocks=rest))
+    return answer
+
+
+def list_issuers(call: Call) -> Response:
+    """Return the names of the pinned issuers."""
+    names = sorted(_issuers(call))
+    if not names:
+        raise NotFound("")
+    return Response(data={"keys": names})
+
+
+def receive(call: Call, given: Push) -> Response:
+    """Take one event, once.
+
+    (1) its issuer is pinned, (2) the signature is by a key pinned for it, of an algorithm for
+    signatures alone, (3) it is a SET and says so, (4) it is addressed to us, (5) it is of the last
+    day, (6) it was not taken before. Only then is it looked at.
+    """
+    if len(given.set) > MAX_SET:
+        raise TooLarge(f"invalid_request: an event has at most {MAX_SET} characters")
+    name, issuer = _issuer_of(call, given.set)
+    claims = _verified(issuer, given.set)
+    audience = claims.get("aud")
+    if issuer.audience not in (audience if isinstance(audience, list) else [audience]):
+        raise InvalidRequest("invalid_audience: the event is not addressed to this server")
+    issued = claims.get("iat")
+    now_s = call.now_ns // SECOND_NS
+    if type(issued) is not int or not now_s - MAX_AGE_S <= issued <= now_s + MAX_SKEW_S:
+        raise InvalidRequest("invalid_request: iat is not of the last 24 hours")
+    identity = claims.get("jti")
+    if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_TEXT:
+        raise InvalidRequest("invalid_request: jti is missing")
+    # In the request's own transaction, the mark and the deed: neither is kept without the other.
+    call = msgspec.structs.replace(call, account=call.tx, records=None)
+    deeds = _deeds(call, name, issuer, claims, issued * SECOND_NS)
+    _take(call, name, identity, issued)
+    done = [deed() for deed in deeds]
+    return Response(accepted=True, audited={"issuer": name, "jti": identity, "done": done})
+
+
+def _issuers(call: Call) -> dict[str, Issuer]:
+    store = store_of(call)
+    found = {}
+    for name in store.list("ssf/issuer"):
+        raw = store.get(f"ssf/issuer/{name}")
+        if raw is not None:
+            found[unsegment(name)] = _ISSUER.decode(raw)
+    return found
+
+
+def _issuer_of(call: Call, token: str) -> tuple[str, Issuer]:
+    """Return the pinned issuer that a token names, which nothing has verified yet."""
+    claims = _json(_unverified(token))
+    for name, issuer in _issuers(call).items():
+        if issuer.iss == claims.get("iss"):
+            return name, issuer
+    raise PermissionDenied("invalid_issuer: no such issuer is pinned")
+
+
+def _unverified(token: str) -> bytes:
+    try:
+        return jws.extract_compact(token.encode()).payload
+    except (JoseError, ValueError, TypeError):
+        raise InvalidRequest("invalid_request: not a signed event") from None
+
+
+def _verified(issuer: Issuer, token: str) -> dict[str, Any]:
+    try:
+        found = jws.deserialize_compact(token, _keys(issuer.jwks), algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError, TypeError):
+        raise PermissionDenied("invalid_key: no pinned key has signed the event") from None
+    if str(found.headers().get("typ", "")).lower().removeprefix("application/") != TYPE:
+        raise InvalidRequest(f"invalid_request: typ is not {TYPE}")
+    return _json(found.payload)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
+    try:
+        document = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise InvalidRequest("invalid_request: not a JSON object")
+    return document
+
+
+def _keys(text: str) -> KeySet:
+    """Return a JWK set of public keys, each with its id; raise InvalidRequest for anything else."""
+    if len(text) > MAX_JWKS:
+        raise TooLarge(f"jwks: at most {MAX_JWKS} characters")
+    try:
+        document = json.loads(text)
+        weak = not all(_is_fit(key) for key in document["keys"])
+        keys = KeySet([]) if weak else KeySet.import_key_set(document)
+        ids = {each.get("kid") for each in document["keys"]}
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise InvalidRequest("jwks is not a JWK set") from None
+    if weak or not 0 < len(keys.keys) <= MAX_KEYS or None in ids or len(ids) != len(keys.keys):
+        raise InvalidRequest(
+            f"jwks: 1 to {MAX_KEYS} public keys, EC, OKP or RSA of 2048 bits, "
+            "each with a kid of its own"
+        )
+    return keys
+
+
+def _is_fit(key: dict[str, Any]) -> bool:
+    if key["kty"] not in ("EC", "OKP", "RSA") or "d" in key:
+        return False
+    return key["kty"] != "RSA" or len(key["n"]) >= _MIN_MODULUS
+
+
+def _take(call: Call, name: str, identity: str, issued: int) -> None:
+    """Remember an event as taken; raise InvalidRequest when it was."""
+    store, hour = store_of(call), issued // _HOUR_S
+    digest = sha256(f"{name}\0{identity}".encode("utf-8", "surrogatepass")).hexdigest()
+    path = f"ssf/taken/{hour}/{digest}"
+    if store.get(path) is not None:
+        raise InvalidRequest("invalid_request: this event was taken already")
+    known = store.list("ssf/taken")
+    oldest = (call.now_ns // SECOND_NS - MAX_AGE_S) // _HOUR_S
+    for folder in known:
+        if int(folder.removesuffix("/")) < oldest:
+            store.clear(f"ssf/taken/{folder}", CLEARED_AT_ONCE)
+    if len(store.list(f"ssf/taken/{hour}", MAX_AN_HOUR)) >= MAX_AN_HOUR:
+        raise TooManyRequests("too many events of one hour: try again in the next")
+    store.put(path, b"\x01")
+
+
+def _deeds(
+    call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int
+) -> list[Callable[[], str]]:
+    """Check all events; return what they ask, as far as the issuer may, each to be done after."""
+    subject, events = claims.get("sub_id"), claims.get("events")
+    if not isinstance(subject, dict) or not isinstance(events, dict) or not events:
+        raise InvalidRequest("invalid_request: sub_id or events are missing")
+    deeds: list[Callable[[], str]] = []
+    for uri, event in events.items():
+        if not isinstance(event, dict):
+            raise InvalidRequest("invalid_request: an event is an object")
+        if uri == COMPLIANCE and "compliance" in issuer.may:
+            record = _subject(call, subject)[0]
+            status = event.get("current_status")
+            if status not in ("compliant", "not-compliant") or record is None:
+                raise InvalidRequest(
+                    "invalid_request: a compliance change names a device and its status"
+                )
+            deeds.append(partial(_comply, call, name, record.id, event, at_ns))
+        elif uri == REVOKED and "sessions" in issuer.may:
+            deeds.append(partial(_revoke, call, _subject(call, subject)[1], at_ns))
+    return deeds
+
+
+def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_ns: int) -> str:
+    house: House = call.house
+    record = house.devices.get(call.tx, device)
+    assert record is not None
+    status = event["current_status"]
+    state = state_of(call, record.id)
+    known = state.blocks.get(name)
+    bad = status == "not-compliant"
+    if known is not None and (at_ns < known.at_ns or (at_ns == known.at_ns and not bad)):
+        return f"{record.id}: an older event, passed over"
+    block = Block(_reason(event), at_ns, bad)
+    state = msgspec.structs.replace(state, blocks={**state.blocks, name: block})
+    keep_state(call, record.id, state)
+    if bad or not record.posture_ok:
+        # Never compliant by somebody's word: the next report decides.
+        conclude(call, record, state, Verdict(False, (), record.posture_until_ns))
+    return f"{record.id}: {status}"
+
+
+def _revoke(call: Call, entity: EntityId, at_ns: int) -> str:
+    house: House = call.house
+    # Up to now, not up to the event: between the two, whoever has the session could renew it.
+    house.tokens.revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
+    house.alerts.raise_(
+        call.account, "sessions-revoked", "another system ended the sessions of a person",
+        call.now_ns, entity=entity, path=call.request.path,
+    )  # fmt: skip
+    return f"sessions of {entity} ended"
+
+
+def _subject(call: Call, subject: dict[str, Any]) -> tuple[DeviceRecord | None, EntityId]:
+    """Return the device and the person that a subject names; of a device alone, its owner.
+
+    Raise InvalidRequest when one of them is not known, or when the device is another person's: what
+    was meant is not for us to guess.
+    """
+    record = _device(call, subject)
+    named = _person(call, subject)
+    if record is None and not named:
+        raise InvalidRequest("invalid_request: no such person or device")
+    if record is None:
+        return None, named
+    if "user" in subject and named != record.owner:
+        raise InvalidRequest("invalid_request: the device is not the named user's")
+    return record, record.owner
+
+
+def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
+    """Return the device that a subject names by our id (opaque, iss_sub, or complex's device)."""
+    text = _named(subject.get("device"))
+    if not text:
+        if "device" in subject:
+            raise InvalidRequest("invalid_request: the device is not named in a form that is known")
+        return None
+    house: House = call.house
+    record: DeviceRecord | None = house.devices.get(call.account, device_id(text))
+    if record is None:
+        raise InvalidRequest("invalid_request: no such device")
+    return record
+
+
+def _person(call: Call, subject: dict[str, Any]) -> EntityId:
+    """Return whom a subject names by our entity id, or by the entity's name; "" when nobody."""
+    house: House = call.house
+    text = _named(subject.get("user") or subject)
+    if not text:
+        return EntityId("")
+    entity = house.identity.get(call.tx, EntityId(text)) or house.identity.by_name(call.tx, text)
+    return EntityId("") if entity is None else entity.id
+
+
+def _named(subject: object) -> str:
+    if not isinstance(subject, dict):
+        return ""
+    text = subject.get({"opaque": "id", "iss_sub": "sub"}.get(str(subject.get("format")), ""))
+    fit = isinstance(text, str) and len(text) <= _MAX_TEXT and "/" not in text
+    return str(text) if fit and str(text).isprintable() else ""
+
+
+def _reason(event: dict[str, Any]) -> str:
+    """Return the event's reason for people, as it may stand in a sentence."""
+    reasons = event.get("reason_user") or event.get("reason_admin")
+    text = ""
+    if isinstance(reasons, dict):
+        text = str(reasons.get("en") or next(iter(reasons.values()), ""))
+    shown = "".join(char for char in text if char.isprintable())[:_MAX_TEXT]
+    return shown or "this device is not compliant; ask who runs that system what is wrong."
+
+
+ROUTES: Final = (
+    Route(Operation.UPDATE, "ssf/events", receive, Push, open=True, help="Take an event."),
+    Route(Operation.LIST, "ssf/issuers/", list_issuers, help="Whose events are taken."),
+    Route(
+        Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."
+    ),
+    Route(
+        Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True, makes=True,
+        audited=("name", "iss", "audience", "may"), help="Pin an issuer.",
+    ),
+    Route(
+        Operation.DELETE, "ssf/issuers/{name}", delete_issuer, IssuerInput, sudo=True,
+        audited=("name",), help="Believe an issuer no longer.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,189 @@
+"""What is known of each device's state, and how a report becomes a verdict on its record.
+
+    posture / rules          -> the rules file of this house, when it has its own
+    posture / kev            -> CISA's catalogue in short, when one was loaded
+    posture / state / device -> faults with when they were first seen, exceptions, blocks by others
+
+Everything is written in the transaction that outlives a refusal: a device that fails its report is
+known to have failed. A fault that went and came back within `REMEMBERED_NS` keeps the grace period
+that it had, so that a switch flipped once a day does not buy another day.
+"""
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.posture import events as posture_events
+from ironkeep.core.device import posture_rules
+from ironkeep.core.device.kev import Catalogue, unruled
+from ironkeep.core.device.posture import Finding, Verdict, evaluate
+from ironkeep.core.device.posture_report import Report
+from ironkeep.core.device.posture_rules import Rules
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.ids import DeviceId
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.store.barrier import Store
+from ironkeep.store.record import Codec
+
+REMEMBERED_NS: Final = 30 * 86_400 * 1_000_000_000
+MAX_NEEDED: Final = 100
+"""Catalogue entries without a rule that are kept for one device."""
+
+AGENT: Final = "agent"
+OSQUERY: Final = "osquery"
+
+MAX_TOLD: Final = 8
+"""Reasons in one refusal: who has mended these is told the next. All are in the device's state."""
+
+RULES: Final = "posture/rules"
+KEV: Final = "posture/kev"
+SHIPPED: Final = files("ironkeep.access.posture").joinpath("rules.json").read_bytes()
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """When a fault was first and last reported."""
+
+    first_ns: int
+    last_ns: int
+
+
+class Exemption(msgspec.Struct, frozen=True):
+    """Somebody decided that a device need not meet a rule for a while."""
+
+    by: str
+    reason: str
+    until_ns: int
+
+
+class Block(msgspec.Struct, frozen=True):
+    """Another system says that the device is not compliant; only it lifts that again."""
+
+    reason: str
+    at_ns: int
+    active: bool
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One device's state, apart from what its record says."""
+
+    reported_ns: int = 0
+    source: str = ""
+    system: str = ""
+    data_as_of: str = ""
+    findings: tuple[Finding, ...] = ()
+    seen: dict[str, Seen] = {}
+    excused: dict[str, Exemption] = {}
+    blocks: dict[str, Block] = {}
+    needs_rule: tuple[str, ...] = ()
+
+
+_STATE: Final = Codec(State)
+_KEV: Final = Codec(Catalogue)
+
+
+def store_of(call: Call) -> Store:
+    """Return this mount's records where a refusal does not undo what is written."""
+    store: Store = call.house.mount_store(call.account, call.mount)
+    return store
+
+
+def rules_of(call: Call) -> Rules:
+    """Return the rules in force: this house's own, or those shipped."""
+    return _decoded(store_of(call).get(RULES) or SHIPPED)
+
+
+@lru_cache(maxsize=4)
+def _decoded(raw: bytes) -> Rules:
+    return posture_rules.decode(raw)
+
+
+def catalogue_of(call: Call) -> Catalogue | None:
+    """Return the catalogue that was loaded, or None."""
+    raw = store_of(call).get(KEV)
+    return None if raw is None else _KEV.decode(raw)
+
+
+def keep_catalogue(call: Call, catalogue: Catalogue) -> None:
+    """Store a catalogue in place of the one before."""
+    store_of(call).put(KEV, _KEV.encode(catalogue))
+
+
+def state_of(call: Call, device: DeviceId) -> State:
+    """Return what is known of a device; an empty state when nothing is."""
+    raw = store_of(call).get(_path(device))
+    return State() if raw is None else _STATE.decode(raw)
+
+
+def keep_state(call: Call, device: DeviceId, state: State) -> None:
+    """Store a device's state."""
+    store_of(call).put(_path(device), _STATE.encode(state))
+
+
+def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verdict:
+    """Evaluate a report whose sender is proven, and keep the verdict on state and record.
+
+    `source` is AGENT or OSQUERY; raise InvalidRequest when the rules do not take osquery's word.
+    The verdict is returned as kept: a block by another system, too, is a reason to refuse.
+    """
+    rules = rules_of(call)
+    if source == OSQUERY and not rules.osquery:
+        raise InvalidRequest("the posture rules do not take osquery's word")
+    now_ns, before = call.now_ns, state_of(call, record.id)
+    excused = {rule: each for rule, each in before.excused.items() if each.until_ns > now_ns}
+    first = {rule: each.first_ns for rule, each in before.seen.items()}
+    verdict = evaluate(report, rules, now_ns, first, excused.keys())
+    ends = (each.until_ns for each in excused.values())
+    verdict = msgspec.structs.replace(verdict, until_ns=min(verdict.until_ns, *ends, 2**63 - 1))
+    state = State(
+        now_ns, source, f"{report.os.name} {report.os.version}"[:128], rules.data_as_of,
+        verdict.findings, _seen(before.seen, verdict, now_ns), excused, before.blocks,
+        _needed(call, report, rules),
+    )  # fmt: skip
+    keep_state(call, record.id, state)
+    return conclude(call, record, state, verdict)
+
+
+def conclude(call: Call, record: DeviceRecord, state: State, verdict: Verdict) -> Verdict:
+    """Write a verdict to the device's record, with what others say; tell of a change."""
+    house: House = call.house
+    blocks = [f"{name} says: {each.reason}" for name, each in state.blocks.items() if each.active]
+    compliant = verdict.compliant and not blocks
+    faults = [each.text for each in verdict.findings if each.rule in verdict.refusing]
+    findings = tuple((blocks + faults)[:MAX_TOLD])
+    after = msgspec.structs.replace(
+        record, posture_ok=compliant, posture_until_ns=verdict.until_ns, findings=findings
+    )
+    house.devices.put(call.account, after)
+    if compliant != record.posture_ok:
+        posture_events.emit(call, record, compliant, findings[0] if findings else "")
+        if not compliant and record.posture_ok:
+            house.alerts.raise_(
+                call.account, "posture-lost",
+                f"device {record.id} is refused: {findings[0] if findings else ''}",
+                call.now_ns, entity=record.owner, device=record.id, path=call.request.path,
+            )  # fmt: skip
+    return msgspec.structs.replace(verdict, compliant=compliant)
+
+
+def _seen(before: dict[str, Seen], verdict: Verdict, now_ns: int) -> dict[str, Seen]:
+    after = {rule: each for rule, each in before.items() if now_ns - each.last_ns < REMEMBERED_NS}
+    for finding in verdict.findings:
+        known = after.get(finding.rule)
+        after[finding.rule] = Seen(known.first_ns if known else now_ns, now_ns)
+    return after
+
+
+def _needed(call: Call, report: Report, rules: Rules) -> tuple[str, ...]:
+    catalogue = catalogue_of(call)
+    if catalogue is None:
+        return ()
+    found = unruled(catalogue, rules, {each.name for each in report.software})
+    return tuple(f"{each.cve} {each.vendor} {each.product}" for each in found[:MAX_NEEDED])
+
+
+def _path(device: DeviceId) -> str:
+    return f"posture/state/{device}"

@@ -1,0 +1,160 @@
+"""The flow matrix by API, and the question who reaches what.
+
+segment/flows                     the whole matrix
+segment/flows/<from>/<to>         one rule: written, read, removed
+segment/flows-history             what the matrix was, and from when until when
+segment/reach                     source=dev targets=prod,backup
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.segments import flow_table
+from ironkeep.access.segments.reach import Survey
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.flows import FlowRule
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList, PolicyNames
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+MAX_TARGETS: Final = 16
+"""Segments asked about at once: each is some 0.3 s in a large house."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Lets callers of `source` ask `target`; with policies, only who holds one of them."""
+
+    source: str
+    target: str
+    policies: PolicyNames = ()
+    reason: str = field(default="", metadata={"help": "why; shown in the matrix"})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Names a rule."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Asks whether anybody of `source` reaches one of `targets`."""
+
+    source: str = field(default="", metadata={"help": "a segment, or house"})
+    targets: CommaList = field(default=(), metadata={"help": "segments, or house"})
+
+
+def _shape(rule: FlowRule) -> dict[str, Any]:
+    return {
+        "from": rule.source,
+        "to": rule.target,
+        "policies": list(rule.policies),
+        "reason": rule.reason,
+        "by": rule.by,
+        "since": rfc3339(rule.since_ns),
+    }
+
+
+def read_all(call: Call) -> Response:
+    """Return every rule; what none of them allows is refused across segments."""
+    house: House = call.house
+    rules = [_shape(rule) for rule in house.flows.rules(call.tx)]
+    return Response(data={"rules": rules, "default": "deny"})
+
+
+def read(call: Call, given: Pair) -> Response:
+    """Return one rule."""
+    house: House = call.house
+    for rule in house.flows.rules(call.tx):
+        if (rule.source, rule.target) == (given.source, given.target):
+            return Response(data=_shape(rule))
+    raise NotFound("")
+
+
+def write(call: Call, given: Flow) -> Response:
+    """Let one segment's callers ask another; who could not before takes another person."""
+    house: House = call.house
+    policies = tuple(sorted(set(given.policies)))
+    rule = FlowRule(
+        given.source, given.target, policies, given.reason, call.actor().name, call.now_ns
+    )
+    before = [each for each in house.flows.rules(call.tx) if _pair(each) == _pair(rule)]
+    wider = not before or not _is_covered(policies, before[0].policies)
+    text = f"callers of {rule.source} may ask {rule.target}"
+    answer = change_guard(call, "flow", text, weaker=wider)
+    if not waits(answer):
+        house.flows.allow(call.tx, rule)
+    return answer
+
+
+def _pair(rule: FlowRule) -> tuple[str, str]:
+    return rule.source, rule.target
+
+
+def _is_covered(policies: Collection[str], before: Collection[str]) -> bool:
+    """Return whether a rule for these policies lets through nobody else; none at all is any."""
+    return not before or (bool(policies) and set(policies) <= set(before))
+
+
+def delete(call: Call, given: Pair) -> Response:
+    """Refuse again what a rule allowed; absent is fine."""
+    house: House = call.house
+    house.flows.forbid(call.tx, given.source, given.target, call.now_ns)
+    return Response()
+
+
+def history(call: Call) -> Response:
+    """Return every matrix that was ever in force, the oldest first."""
+    house: House = call.house
+    found = house.history.intervals(call.tx, flow_table.KIND, flow_table.KIND)
+    told = [
+        {
+            "from": rfc3339(each.start_ns),
+            "until": "" if each.end_ns is None else rfc3339(each.end_ns),
+            "rules": [_shape(rule) for rule in flow_table.decode(each.value)],
+        }
+        for each in found
+    ]
+    return Response(data={"matrices": told})
+
+
+def reach(call: Call, given: Question) -> Response:
+    """Say who of one segment reaches others, by which way and by which rule of which policy."""
+    if not given.source or not 1 <= len(given.targets) <= MAX_TARGETS:
+        raise InvalidRequest(f"name a source, and 1 to {MAX_TARGETS} targets")
+    survey = Survey(call)
+    pairs = [survey.reach(given.source, target).shape() for target in given.targets]
+    data = {
+        "reaches": any(pair["reaches"] for pair in pairs),
+        "complete": all(pair["complete"] for pair in pairs),
+        "pairs": pairs,
+    }
+    return Response(data=data)
+
+
+ROUTES: Final = (
+    Route(Operation.READ, "flows", read_all, help="Which segments may ask which."),
+    Route(Operation.READ, "flows-history", history, help="What the flow matrix was, and when."),
+    Route(Operation.READ, "flows/{source}/{target}", read, Pair, help="One rule."),
+    Route(
+        Operation.UPDATE, "flows/{source}/{target}", write, Flow, sudo=True, quorum=True,
+        audited=("source", "target", "policies", "reason"), help="Allow a flow.",
+    ),
+    Route(
+        Operation.DELETE, "flows/{source}/{target}", delete, Pair, sudo=True, quorum=True,
+        audited=("source", "target"), help="Forbid a flow again.",
+    ),
+    Route(
+        Operation.READ, "reach", reach, Question, audited=("source", "targets"),
+        help="Can anybody of one segment reach another?",
+    ),
+)  # fmt: skip

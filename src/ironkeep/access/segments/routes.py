@@ -1,0 +1,246 @@
+"""Segments by API: made, looked at, sealed, opened, cut off, destroyed.
+
+    segment/segments/            all of them            segment/segments/<name>/unseal|seal
+    segment/segments/<name>      make, change, read     segment/segments/<name>/cut|destroy|rebuild
+    segment/flows/…, segment/reach                      see segment_flows.py
+
+The shares in the answer of a creation exist nowhere else: no root token and no key of the house
+brings them back.
+"""
+
+from base64 import b64encode
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.segments import flow_routes as segment_flows, rebuild as segment_rebuild
+from ironkeep.access.segments.rebuild import mounts_of
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import covered
+from ironkeep.plugin.fields import CidrList, CommaList
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.route import Route
+from ironkeep.seal.segment_record import Segment
+from ironkeep.store.reserved import MOUNTS
+
+
+class SegmentEngine:
+    """Segments, the flow matrix between them, and who reaches what."""
+
+    type: Final = "segment"
+
+    def routes(self, _mount: Mount) -> Sequence[Route]:
+        """Return the routes of all the parts."""
+        return ALL_ROUTES
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a segment is opened, and from where it may be asked; what is left out stays."""
+
+    name: str
+    networks: CidrList | None = None
+    devices: CommaList | None = None
+    secret_shares: int = 5
+    secret_threshold: int = 3
+    key_file: bool = False
+
+
+@dataclass(frozen=True)
+class Name:
+    """Names a segment."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """One share, or a wish to start over."""
+
+    name: str
+    key: Secret = Secret(b"")
+    reset: bool = False
+    nonce: str = field(default="", metadata={"help": "of the attempt that a reset is to end"})
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What cannot be undone: `confirm` is the segment's name once more."""
+
+    name: str
+    confirm: str = ""
+
+
+def exists(call: Call) -> bool:
+    """Return whether the segment named in the path has ever been made."""
+    house: House = call.house
+    return call.params["name"] in house.segments.table(call.tx).by_name
+
+
+def shape(call: Call, segment: Segment) -> dict[str, Any]:
+    """Return a segment as it is shown: no key, and no share."""
+    house: House = call.house
+    status = house.segments.status(call.tx, segment)
+    state = segment.state
+    if state == "live":
+        state = "open" if house.segments.is_open(segment) else "sealed"  # type: ignore[assignment]
+    return {
+        "name": segment.name,
+        "number": segment.number,
+        "state": state,
+        "sealed": not house.segments.is_open(segment),
+        "t": status.t,
+        "n": status.n,
+        "progress": status.progress,
+        "key_file": segment.key_file,
+        "networks": list(segment.networks),
+        "devices": list(segment.devices),
+        "mounts": [mount.path for mount in mounts_of(call, segment)],
+        "created": rfc3339(segment.created_ns),
+        "cut": rfc3339(segment.cut_ns) if segment.cut_ns else "",
+        "destroyed": rfc3339(segment.destroyed_ns) if segment.destroyed_ns else "",
+        "hint": house.segments.closed(segment) if segment.state == "live" else "",
+    }
+
+
+def list_segments(call: Call) -> Response:
+    """Return the names of all segments, those that are destroyed included, with their states."""
+    house: House = call.house
+    table = house.segments.table(call.tx).by_name
+    about = {name: shape(call, table[name]) for name in sorted(table)}
+    return Response(data={"keys": sorted(table), "key_info": about})
+
+
+def read(call: Call, given: Name) -> Response:
+    """Return one segment, also one that is destroyed."""
+    house: House = call.house
+    segment = house.segments.table(call.tx).by_name.get(given.name)
+    return Response(data=shape(call, segment or house.segments.find(call.tx, given.name)))
+
+
+def write(call: Call, given: Settings) -> Response:
+    """Make a segment, and answer with its shares; or change one that is there.
+
+    To let more ask than before takes another person.
+    """
+    house: House = call.house
+    if exists(call):
+        now = house.segments.find(call.tx, given.name)
+        networks = now.networks if given.networks is None else given.networks
+        devices = now.devices if given.devices is None else given.devices
+        wider = not covered(networks, now.networks) or not _are_among(devices, now.devices)
+        text = f"from where the segment {given.name} may be asked was changed"
+        answer = change_guard(call, "segment", text, weaker=wider)
+        if not waits(answer):
+            house.segments.configure(call.tx, given.name, networks, devices, call.now_ns)
+        return answer
+    segment, made = house.segments.create(
+        call.tx, given.name, given.networks or (), given.devices or (),
+        (given.secret_shares, given.secret_threshold), call.now_ns, with_key_file=given.key_file,
+    )  # fmt: skip
+    shares = [share.reveal() for share in made.keys]
+    return Response(
+        data={
+            "name": segment.name,
+            "number": segment.number,
+            "keys": [Unkept(share.hex().encode()) for share in shares],
+            "keys_base64": [Unkept(b64encode(share)) for share in shares],
+            "key_file": Unkept(made.key_file.reveal()) if made.key_file is not None else "",
+        },
+        audited={"shares": given.secret_shares, "threshold": given.secret_threshold},
+        warnings=["these shares are kept nowhere: hand each to its holder, then unseal with them"],
+    )
+
+
+def _are_among(classes: Collection[str], before: Collection[str]) -> bool:
+    """Return whether no device is of these classes that was of none before; none at all is any."""
+    if not classes or not before:
+        return not before
+    # `corporate/tpm` is a part of `corporate`, and of `tpm`.
+    return all(set(before).intersection((each, *each.split("/"))) for each in classes)
+
+
+def unseal(call: Call, given: Share) -> Response:
+    """Take one share; with enough of them, open the segment."""
+    house: House = call.house
+    key = given.key.reveal().decode("utf-8", "replace")
+    now = house.segments.unseal(call.tx, given.name, key, reset=given.reset, nonce=given.nonce)
+    status = shape(call, house.segments.find(call.tx, given.name))
+    audited = {"progress": status["progress"], "sealed": status["sealed"]}
+    return Response(data={**status, "nonce": now.nonce}, audited=audited)
+
+
+def seal(call: Call, given: Name) -> Response:
+    """Drop the keys of a segment at once."""
+    call.house.segments.seal(call.tx, given.name)
+    return Response()
+
+
+def cut(call: Call, given: Name) -> Response:
+    """Drop the keys of a segment, and end all that was issued through its auth methods."""
+    house: House = call.house
+    segment = house.segments.cut(call.tx, given.name, call.now_ns)
+    paths = [mount.path for mount in mounts_of(call, segment)]
+    for path in paths:
+        house.leases.revoke_prefix(call.tx, path, call.now_ns)
+    return Response(data={"cut": rfc3339(call.now_ns), "mounts": paths}, audited={"mounts": paths})
+
+
+def destroy(call: Call, given: Confirmed) -> Response:
+    """Remove the keys of a segment, its mounts and what they issued; its data is gone for good."""
+    house: House = call.house
+    house.segments.find(call.tx, given.name)
+    if given.confirm != given.name:
+        raise InvalidRequest(
+            f"this cannot be undone: repeat the segment's name, confirm={given.name}"
+        )
+    segment = house.segments.destroy(call.tx, given.name, call.now_ns)
+    mounts = mounts_of(call, segment)
+    for mount in mounts:
+        house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
+        house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
+    paths = [mount.path for mount in mounts]
+    data = {
+        "destroyed": rfc3339(call.now_ns),
+        "mounts": paths,
+        "remains": "copies of the database made before, with the shares: destroy those too",
+    }
+    return Response(data=data, audited={"mounts": paths})
+
+
+_NAMED: Final = "segments/{name}"
+
+ROUTES: Final = (
+    Route(Operation.LIST, "segments/", list_segments, help="All segments."),
+    Route(Operation.READ, _NAMED, read, Name, help="A segment and how far its seal is open."),
+    Route(
+        Operation.UPDATE, _NAMED, write, Settings, exists=exists, sudo=True, quorum=True,
+        makes=True,
+        audited=("name", "networks", "devices"), help="Make a segment, or change one.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_NAMED}/unseal", unseal, Share, audited=("name",),
+        help="Give one share of a segment's key.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_NAMED}/seal", seal, Name, sudo=True, audited=("name",),
+        help="Drop the keys of a segment.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_NAMED}/cut", cut, Name, sudo=True, audited=("name",),
+        help="Seal a segment and end what was issued through it.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_NAMED}/destroy", destroy, Confirmed, sudo=True, quorum=True,
+        audited=("name",), help="Destroy the keys of a segment, and so its data.",
+    ),
+)  # fmt: skip
+
+ALL_ROUTES: Final = (*ROUTES, *segment_rebuild.ROUTES, *segment_flows.ROUTES)

@@ -1,0 +1,1 @@
+"""Step-up: one touch of a person's authenticator for exactly one request."""

@@ -1,0 +1,34 @@
+"""One touch of the caller's authenticator for exactly one change, asked for and used up here.
+
+For what a handler decides to be dangerous; reads of secrets are asked by the pipeline. Who has no
+authenticator cannot be asked: what that person may do is for the caller of this to say.
+"""
+
+from ironkeep.core.errors import StepUpNeeded
+from ironkeep.core.operation import Operation
+from ironkeep.plugin.call import Call
+
+
+def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[str, str]:
+    """Use up the caller's touch for what; return its evidence, {} without any authenticator.
+
+    `what` stands in the place of a path in the statement that is signed, `doing` is said to the
+    person. Raise StepUpNeeded before the touch is given.
+    """
+    session, house = call.actor(), call.house
+    if not house.authenticators.of(call.account, session.record.entity):
+        return {}
+    evidence: dict[str, str] | None = house.step_ups.take(
+        call.account, session, op, what, call.now_ns
+    )
+    if evidence is not None:
+        return evidence
+    demand = house.step_ups.demand(
+        call.account, session, op, what, session.record.device, call.now_ns, call.entropy
+    )
+    link = f"{house.settings.api_addr}/ui/step-up/{demand.id}"
+    raise StepUpNeeded(
+        f"{doing} takes one touch of your authenticator: open {link} within a minute, "
+        "touch, then ask again",
+        link,
+    )

@@ -1,0 +1,217 @@
+"""Touches that were demanded: one each for exactly one request, within a minute, used up by it.
+
+    sys/step-ups : session / key -> what is demanded of one session, in one record
+
+What a touch stands for, and how it is verified later, is core/webauthn/step_up.py. The id in the
+link names the session's record by a hash and the demand by a random number; knowing it shows what
+is asked, and gives nothing: only an authenticator of the session's own person answers it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.access.step_up.authenticators import Authenticators
+from ironkeep.core.errors import NotFound, PermissionDenied, TooLarge
+from ironkeep.core.ids import DeviceId, EntityId, TokenHash
+from ironkeep.core.operation import Operation
+from ironkeep.core.ports import Entropy
+from ironkeep.core.units import SECOND_NS
+from ironkeep.core.webauthn.step_up import KEY, Statement, evidence_of, key_id
+from ironkeep.identity.token_store import StoredToken
+from ironkeep.plugin.token import Session
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import StoreOf
+from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/step-ups"
+LIFE_NS: Final = 60 * SECOND_NS
+REUSE_NS: Final = 30 * SECOND_NS
+"""Who asks again for the same gets the same link while so much of its life is left."""
+MAX_PENDING: Final = 3
+"""Of one session; the oldest is dropped. Nobody touches for more at a time."""
+MAX_ASKED: Final = 4_096
+"""Characters of what is asked for: it is shown to the person, and kept in the entry."""
+NONCE_BYTES: Final = 16
+
+_KEY_LENGTH: Final = 32
+_GONE: Final = "nothing waits for a touch here: it was given, or a minute has passed; ask again"
+
+
+class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One demand; `evidence` is there once it was satisfied. `name` is for people."""
+
+    statement: Statement
+    name: str
+    evidence: dict[str, str] = {}
+
+
+class Pending(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All demands of one session, the oldest first."""
+
+    demands: tuple[Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is asked for. `expires_ns` is POSIX."""
+
+    id: str
+    challenge: bytes
+    expires_ns: int
+
+
+_PENDING: Final = Codec(Pending)
+
+
+class StepUps:
+    """Keeps demands, takes assertions, and hands out each satisfied one once."""
+
+    def __init__(self, stores: StoreOf, authenticators: Authenticators) -> None:
+        self._stores: Final = stores
+        self._authenticators: Final = authenticators
+
+    def demand(
+        self,
+        tx: Tx,
+        session: Session,
+        op: Operation,
+        path: str,
+        device: DeviceId,
+        now_ns: int,
+        entropy: Entropy,
+    ) -> Demand:
+        """Ask a session's person for a touch for one request; pass what outlives the refusal.
+
+        Raise PermissionDenied when it has no person, or that one no authenticator; TooLarge for
+        what nobody could read before they touch.
+        """
+        if len(path) > MAX_ASKED:
+            raise TooLarge(f"a touch is asked for at most {MAX_ASKED} characters")
+        record = session.record
+        if not record.entity or not record.accessor:
+            raise PermissionDenied("a touch is needed: use a service token of a person")
+        if not self._authenticators.of(tx, record.entity):
+            raise PermissionDenied("a touch is needed, and you have no authenticator: register one")
+        key = _key(session.hash)
+        kept = self._live(tx, key, now_ns)
+        for each in kept:
+            same = _is_for(each, session, op, path, device)
+            if same and not each.evidence and each.statement.exp - now_ns >= REUSE_NS:
+                return _demand(key, each)
+        statement = Statement(
+            op=op.value,
+            path=path,
+            session=record.accessor,
+            entity=record.entity,
+            device=device,
+            nonce=entropy.token(NONCE_BYTES).hex(),
+            exp=now_ns + LIFE_NS,
+        )
+        fresh = Kept(statement, session.name)
+        self._save(tx, key, [*kept, fresh][-MAX_PENDING:])
+        return _demand(key, fresh)
+
+    def find(self, tx: Tx, demand: str, now_ns: int) -> Kept:
+        """Return a demand that waits for a touch; raise NotFound."""
+        key, nonce = demand[:_KEY_LENGTH], demand[_KEY_LENGTH:]
+        if not _is_key(key):
+            raise NotFound(_GONE)
+        for each in self._live(tx, key, now_ns):
+            if each.statement.nonce == nonce and not each.evidence:
+                return each
+        raise NotFound(_GONE)
+
+    def options(self, tx: Tx, kept: Kept) -> dict[str, Any]:
+        """Return what a browser needs to have a demand signed."""
+        entity = EntityId(kept.statement.entity)
+        return self._authenticators.options(tx, kept.statement.challenge(), entity)
+
+    def satisfy(
+        self, tx: Tx, demand: str, credential: Mapping[str, Any], now_ns: int
+    ) -> dict[str, str]:
+        """Take an assertion for a demand; return the evidence.
+
+        Pass the transaction that outlives a refusal: a counter is kept in it. Raise NotFound,
+        InvalidCredentials, InvalidRequest.
+        """
+        kept = self.find(tx, demand, now_ns)
+        statement = kept.statement
+        used, signed = self._authenticators.verify(
+            tx, EntityId(statement.entity), statement.challenge(), credential, now_ns
+        )
+        evidence = evidence_of(statement, signed, used.key)
+        key = demand[:_KEY_LENGTH]
+        self._save(
+            tx,
+            key,
+            [
+                Kept(each.statement, each.name, evidence) if each == kept else each
+                for each in self._live(tx, key, now_ns)
+            ],
+        )
+        return evidence
+
+    def take(
+        self, tx: Tx, session: Session, op: Operation, path: str, now_ns: int
+    ) -> dict[str, str] | None:
+        """Use up the touch that was given for exactly this request; return its evidence, or None.
+
+        Pass the transaction that a refusal keeps. An authenticator that was removed since gives
+        nothing.
+        """
+        key = _key(session.hash)
+        kept = self._live(tx, key, now_ns)
+        for each in kept:
+            if each.evidence and _is_for(each, session, op, path, session.record.device):
+                self._save(tx, key, [other for other in kept if other is not each])
+                return each.evidence if self._still_bound(tx, each) else None
+        return None
+
+    def ended(self, tx: Tx, token: TokenHash, _record: StoredToken) -> None:
+        """Forget what was demanded of a session that is over."""
+        self._stores(tx, PLACE).delete(_path(_key(token)))
+
+    def _still_bound(self, tx: Tx, kept: Kept) -> bool:
+        bound = self._authenticators.of(tx, EntityId(kept.statement.entity))
+        return kept.evidence[KEY] in {key_id(each.key) for each in bound}
+
+    def _live(self, tx: Tx, key: str, now_ns: int) -> list[Kept]:
+        raw = self._stores(tx, PLACE).get(_path(key))
+        demands = () if raw is None else _PENDING.decode(raw).demands
+        return [each for each in demands if now_ns < each.statement.exp]
+
+    def _save(self, tx: Tx, key: str, demands: list[Kept]) -> None:
+        store = self._stores(tx, PLACE)
+        if demands:
+            store.put(_path(key), _PENDING.encode(Pending(tuple(demands))))
+        else:
+            store.delete(_path(key))
+
+
+def _is_for(kept: Kept, session: Session, op: Operation, path: str, device: DeviceId) -> bool:
+    statement = kept.statement
+    asked = (statement.op, statement.path, statement.device)
+    who = (statement.session, statement.entity)
+    return asked == (op, path, device) and who == (session.record.accessor, session.record.entity)
+
+
+def _demand(key: str, kept: Kept) -> Demand:
+    statement = kept.statement
+    return Demand(key + statement.nonce, statement.challenge(), statement.exp)
+
+
+def _key(session: TokenHash) -> str:
+    """Return the name of a session's record: its hash is no secret, and is shown to nobody."""
+    return sha256(b"ironkeep step-up\n" + session.encode()).hexdigest()[:_KEY_LENGTH]
+
+
+def _is_key(text: str) -> bool:
+    return len(text) == _KEY_LENGTH and text.isascii() and text.isalnum()
+
+
+def _path(key: str) -> str:
+    return f"session/{key}"

@@ -1,0 +1,1 @@
+"""Calls to other systems: HTTP, mail and webhooks, with deadlines."""

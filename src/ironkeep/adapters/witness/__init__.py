@@ -1,0 +1,1 @@
+"""The log's side of its witnesses and mirrors."""

@@ -1,0 +1,1 @@
+"""Answers that wait: for the disk, for worker threads, for outside systems."""

@@ -1,0 +1,398 @@
+"""Answers wait here until the batch that holds their entry is durable.
+
+The loop thread executes; one long-lived writer thread makes batches durable. The next batch is
+whatever was executed while the last one synced, so batches form by themselves and no timer delays
+anybody. Nobody waits for ever: not on a disk that hangs (STALL_SECONDS), nor on witnesses that
+cannot be reached (QUORUM_SECONDS); such a client is told what is known.
+
+A failure that may pass (a full disk, no free descriptor, no memory, a permission taken away) is not
+the end: nothing of the batch is answered, nothing more is executed, and `try_again` looks every
+second whether it is over. Only a journal that may have lost a write is final, and bytes that do not
+verify.
+"""
+
+import asyncio
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from ironkeep.api.commit.lanes import Lanes
+from ironkeep.api.commit.sync import Sync
+from ironkeep.api.commit.trouble import lost, reason_of
+from ironkeep.api.commit.workers import Job, Workers
+from ironkeep.core.errors import TooManyRequests, Unavailable
+from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.store.ledger import Ledger
+
+Send = Callable[[Answer | None], None]
+"""Called once: with the answer when it may leave; with None when its fate is unknown."""
+
+MAX_WAITING: Final = 8_192
+"""Requests that may wait for one sync; past it new ones are refused before they are executed."""
+STALL_SECONDS: Final = 5.0
+"""Past this a sync is stalled: who waits is told so, and new requests are refused."""
+QUORUM_SECONDS: Final = 10.0
+"""How long an answer waits for the witnesses, of whom a healthy one is asked every second."""
+MAX_QUORUM: Final = 1_024
+"""Answers that wait for witnesses; past it an answer does not wait, and says so."""
+HASHERS: Final = 1
+"""Threads for argon2, where nobody has looked how many the machine has room for."""
+WORKERS: Final = 8
+"""Threads for other slow work: documents that are fetched or searched."""
+WORK_NICE: Final = 10
+"""Of both (Linux has it by thread): a tenth of the loop's weight."""
+MAX_WORK: Final = 128
+"""Requests that wait for one of either: logins take 0.1 s of a core or two, the last one waits
+some ten seconds, and turns are fair."""
+CLOSE_SECONDS: Final = 10.0
+
+UNSIGNED: Final = (
+    b'{"errors":["this was done and is in the journal, but no quorum of witnesses has signed it '
+    b'yet: see that the witnesses can be reached"]}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who hears of what is not an answer: a failure that only a restart mends, a defect, trouble.
+
+    `trouble` is called with the cause when nothing can be made durable for now, and with None when
+    that is over.
+    """
+
+    failed: Callable[[BaseException], None]
+    defect: Callable[[Exception], None]
+    trouble: Callable[[BaseException | None], None] = lambda _error: None
+
+
+@dataclass(slots=True)
+class _Unsigned:
+    """An answer that waits for witnesses, until the loop's clock shows `until`."""
+
+    answer: Answer
+    send: Send
+    until: float
+
+
+class Committer:
+    """Joins the loop, the ledger and the writer thread."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        loop: asyncio.AbstractEventLoop,
+        owner: Owner,
+        hashers: int = HASHERS,
+    ) -> None:
+        self._ledger: Final = ledger
+        self._loop: Final = loop
+        self._owner: Final = owner
+        self._waiting: list[tuple[Answer | Waiting, Send]] = []
+        self._flying: list[tuple[Answer | Waiting, Send]] = []
+        self._busy = False
+        self._stalled = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._unsigned: list[_Unsigned] = []
+        self._idle: asyncio.Future[None] | None = None
+        self.await_quorum = False
+        self._queue: Final[queue.SimpleQueue[Sync | None]] = queue.SimpleQueue()
+        self._trouble: BaseException | None = None
+        self._parked: list[tuple[Waiting, Any, Send]] = []
+        self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
+        self._work: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
+        # Connectors' calls apart, so that systems that do not answer delay no login.
+        self._effects: Final = Lanes(self._begin)
+        self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
+        self._thread.start()
+
+    def require_room(self) -> None:
+        """Raise Unavailable when a request should not even be executed now."""
+        if self._trouble is not None:
+            raise Unavailable(reason_of(self._trouble))
+        if self._stalled:
+            raise Unavailable("the journal does not reach the disk: check the disk, then try again")
+        if len(self._waiting) >= MAX_WAITING:
+            raise Unavailable("too many requests wait for the journal: try again shortly")
+
+    def submit(self, outcome: Answer | Waiting, send: Send) -> None:
+        """Send outcome's answer when it may leave; start its work when it waits for some."""
+        if outcome.receipt is None:
+            if isinstance(outcome, Waiting):
+                self._start(outcome, send)
+                self.nudge()
+                return
+            # An answer without an entry may still have counted something, in the open batch.
+            if not self._ledger.has_open_batch():
+                self._deliver(outcome, send)
+                return
+        self._waiting.append((outcome, send))
+        if not self._busy:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Make sure that what was executed is on its way to the disk."""
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Hand the open batch to the writer, or find that there is none."""
+        self._flying, self._waiting = self._waiting, []
+        try:
+            batch = self._ledger.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no answer may leave
+            self._fail(error)
+            batch = None
+        if batch is None:
+            self._release()
+            self._rest()
+            return
+        sync = Sync(batch, self._loop)
+        self._queue.put(sync)
+        if sync.wait():
+            self._done(sync)
+            if self._waiting:
+                self._loop.call_soon(self._flush)
+            else:
+                self._rest()
+        else:
+            self._alarm = self._loop.call_later(STALL_SECONDS, self._stall)
+
+    def _write(self) -> None:
+        """Persist batches in order, on the writer thread."""
+        while (sync := self._queue.get()) is not None:
+            error: BaseException | None = None
+            try:
+                self._ledger.persist(sync.batch)
+            except Exception as failure:  # noqa: BLE001 - whatever it is, no answer may leave
+                error = failure
+            try:
+                sync.finish(self._called_back, error)
+            except RuntimeError:  # the loop is closed: nobody is left to be told
+                return
+
+    def _called_back(self, sync: Sync) -> None:
+        self._done(sync)
+        if self._waiting:
+            self._flush()
+        else:
+            self._rest()
+
+    def _done(self, sync: Sync) -> None:
+        """Answer who waited for a batch that is durable, or is known to have failed."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._stalled:
+            self._stalled = False
+            self._owner.trouble(None)
+        error = sync.error
+        if error is None:
+            try:
+                self._ledger.settle(sync.batch)
+            except Exception as failure:  # noqa: BLE001 - the journal is not what it should be
+                error = failure
+        if error is not None:
+            self._fail(error)
+        self._release()
+
+    def _rest(self) -> None:
+        """Be ready for the next batch; what nobody waits for is made durable too."""
+        self._busy = False
+        if self._ledger.has_open_batch():
+            self.nudge()
+        elif self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _stall(self) -> None:
+        """Tell those who wait for a sync that hangs; what they asked for may still happen."""
+        self._alarm = None
+        self._stalled = True
+        self._owner.trouble(TimeoutError(f"a write has not ended for {STALL_SECONDS:.0f} seconds"))
+        self._lose()
+
+    def _release(self) -> None:
+        flying, self._flying = self._flying, []
+        for outcome, send in flying:
+            if isinstance(outcome, Waiting):
+                self._start(outcome, send)
+            elif outcome.quorum and self.await_quorum:
+                self._await_quorum(outcome, send)
+            else:
+                self._deliver(outcome, send)
+
+    def _deliver(self, answer: Answer | None, send: Send) -> None:
+        """Send one answer; a client that cannot be written to must not cost the others theirs."""
+        try:
+            send(answer)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._owner.defect(error)
+
+    def _await_quorum(self, answer: Answer, send: Send) -> None:
+        if len(self._unsigned) >= MAX_QUORUM:
+            self._deliver(_unsigned(answer), send)
+            return
+        until = self._loop.time() + QUORUM_SECONDS
+        self._unsigned.append(_Unsigned(answer, send, until))
+        self._loop.call_at(until, self._expire)
+
+    def cosigned(self, size: int) -> None:
+        """Release the answers that waited for the witnesses: the log is cosigned up to size."""
+        waiting, self._unsigned = self._unsigned, []
+        for item in waiting:
+            receipt = item.answer.receipt
+            if receipt is None or receipt.index < size:
+                self._deliver(item.answer, item.send)
+            else:
+                self._unsigned.append(item)
+
+    def _expire(self) -> None:
+        """Answer those who waited too long: it was done, and nobody else has vouched for it."""
+        now = self._loop.time()
+        late = [item for item in self._unsigned if item.until <= now]
+        self._unsigned = [item for item in self._unsigned if item.until > now]
+        for item in late:
+            self._deliver(_unsigned(item.answer), item.send)
+
+    @property
+    def trouble(self) -> str:
+        """Return why nothing can be made durable for now; "" when it can."""
+        return "" if self._trouble is None else reason_of(self._trouble)
+
+    def try_again(self) -> None:
+        """Look whether what kept batches from the disk is over; call about once a second."""
+        if self._trouble is None or self._busy:
+            return
+        self._recover(self._trouble)
+        if not self.trouble:
+            self._owner.trouble(None)
+            parked, self._parked = self._parked, []
+            for waiting, result, send in parked:
+                self._resume(waiting, result, send)
+
+    def _fail(self, error: BaseException) -> None:
+        """Withhold every answer of the batch and of what was executed on top of it."""
+        if isinstance(error, OSError | MemoryError):
+            self._recover(error)
+            if self._trouble is not None:
+                self._owner.trouble(self._trouble)
+        else:
+            self._owner.failed(error)
+        self._lose(lost(error))
+
+    def _recover(self, error: BaseException) -> None:
+        """Bring journal and database into step, now or later; say when that can never be."""
+        try:
+            self._ledger.recover()
+        except (OSError, MemoryError) as again:
+            if self._ledger.failure is None:
+                self._trouble = again
+                return
+            error = again
+        except Exception as fatal:  # noqa: BLE001 - what cannot be recovered is fatal
+            error = self._ledger.failure or fatal
+        else:
+            self._trouble = None
+            return
+        self._trouble = None
+        self._owner.failed(self._ledger.failure or error)
+
+    def _lose(self, answer: Answer | None = None) -> None:
+        """Tell those who wait that nobody knows, with an answer that says why, if there is one."""
+        lost = [*self._flying, *self._waiting]
+        self._flying, self._waiting = [], []
+        for _, send in lost:
+            self._deliver(answer, send)
+
+    def _start(self, waiting: Waiting, send: Send) -> None:
+        if waiting.receipt is not None:
+            self._effects.submit(waiting, partial(self._ended, waiting, send))
+            return
+        pool = self._hashers if waiting.hashing else self._work
+        call = self._loop.call_soon_threadsafe
+
+        def done(result: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+                call(self._resume, waiting, result, send)
+
+        def crowded() -> None:
+            error = TooManyRequests("too many logins and other slow requests wait: try again later")
+            self._loop.call_soon(self._resume, waiting, error, send)
+
+        job = Job(waiting.work, done, crowded)
+        gone = pool.submit(job, waiting.caller, waiting.name)
+        if gone is not None:
+            gone.drop()
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
+    ) -> None:
+        """Run an effect in pool, and call done with its result on the loop."""
+        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
+
+        def ended(it: "asyncio.Future[object]") -> None:
+            done(Unavailable("the server is stopping") if it.cancelled() else it.result())
+
+        future.add_done_callback(ended)
+
+    def _ended(self, waiting: Waiting, send: Send, result: object) -> None:
+        # Not from inside `submit`: a refusal is answered in a turn of the loop of its own.
+        self._loop.call_soon(self._resume, waiting, result, send)
+
+    def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
+        if self._trouble is not None:
+            # What has happened outside must be written down: it waits for the disk.
+            self._parked.append((waiting, result, send))
+            return
+        try:
+            outcome = waiting.finish(result)
+        except Exception as error:  # noqa: BLE001 - the client is told that nobody knows
+            self._owner.defect(error)
+            self._deliver(None, send)
+            return
+        if waiting.hashing and isinstance(outcome, Answer):
+            right = outcome.error is None
+            self._hashers.learn(waiting.caller, waiting.name, right=right)
+        self.submit(outcome, send)
+
+    async def drain(self) -> None:
+        """Wait until everything executed is durable and answered, or known to be lost."""
+        while self._busy or self._ledger.has_open_batch():
+            self._idle = self._loop.create_future()
+            self.nudge()
+            await self._idle
+
+    def close(self) -> None:
+        """Let the writer finish what it has and stop; call after the last answer."""
+        self._queue.put(None)
+        self._thread.join(CLOSE_SECONDS)
+        self._hashers.close()
+        self._work.close()
+        self._effects.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Let this thread, and what argon2 starts from it, have what the loop leaves of the processor.
+
+    Strangers can ask for logins: without it some forty a second make everybody else wait.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORK_NICE)
+
+
+def _unsigned(answer: Answer) -> Answer:
+    return Answer(answer.receipt, UNSIGNED, Unavailable)
+
+
+def _outcome_of(waiting: Waiting) -> object:
+    """Run the work on a worker; an exception is a result, the handler decides what it means."""
+    try:
+        return waiting.work()
+    except Exception as error:  # noqa: BLE001 - handed to the handler as its result
+        return error

@@ -1,0 +1,1 @@
+"""HTTP as it arrives: parsing with limits, and the ASGI application."""

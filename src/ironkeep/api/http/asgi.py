@@ -1,0 +1,194 @@
+"""The ASGI application: bodies, verbs and everything else that is not the short way.
+
+It has no routes of its own: `/v1/` is the pipeline's, `/ui/` a table of packaged files, and nothing
+else exists.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from ironkeep.api.date import DATE, Header
+from ironkeep.api.errors import DEFECT, status_of
+from ironkeep.api.http import wire
+from ironkeep.api.http.bodies import Bodies, Gone, Receive
+from ironkeep.api.service import (
+    BODILESS,
+    NO_STORE,
+    STRICT,
+    Rendered,
+    Service,
+    errors_body,
+    length_of,
+)
+from ironkeep.core.errors import (
+    InvalidRequest,
+    IronkeepError,
+    NotFound,
+    UnsupportedOperation,
+)
+from ironkeep.plugin.cidr import remote_of
+from ironkeep.plugin.effects.answer import JSON, Answer
+from ironkeep.plugin.request import Request
+
+Scope = Mapping[str, Any]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Pages = Callable[[str], tuple[list[Header], bytes] | None]
+"""From a path under /ui/, as it stands in the URL, to headers and body of a file; None: no file."""
+
+DEADLINE_SECONDS: Final = 90.0
+"""Vault's default request timeout: past it the client is told to look for the outcome itself."""
+_ONCE: Final = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"x-vault-namespace", b"x-vault-token",
+     b"x-vault-wrap-ttl"}
+)  # fmt: skip
+"""Given twice, these could be read in one way by a proxy and in another by us."""
+PEER: Final = "ironkeep.peer"
+"""The scope's extension that holds who is at the other end: see api/http/protocol.py."""
+_UI: Final = b"/ui/"
+_HEALTH: Final = "sys/health"
+_OK: Final = 200
+_STATUS: Final = re.compile(r"[2-5][0-9]{2}")
+"""A status that a caller of sys/health may ask for."""
+
+
+class App:
+    """Callable as ASGI 3."""
+
+    def __init__(self, service: Service, pages: Pages | None = None) -> None:
+        self._service: Final = service
+        self._pages: Final = pages
+        self._bodies: Final = Bodies()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; HTTP is all that is spoken."""
+        if scope["type"] != "http":
+            return
+        try:
+            page = self._pages is not None and scope["raw_path"].startswith(_UI)
+            refused = self._refused(scope, page=page)
+            if refused is not None:
+                rendered = refused
+            elif self._pages is not None and page:
+                rendered = _page(self._pages, scope)
+            else:
+                rendered = await self._executed(scope, receive)
+        except Gone:
+            return
+        except asyncio.CancelledError:
+            # The server stops, and this took longer than it waits.
+            stopping = "the server was stopped before this was answered: its outcome is unknown"
+            await _send(send, _refusal(503, stopping), head=scope["method"] == "HEAD")
+            raise
+        except IronkeepError as error:
+            rendered = _refusal(status_of(type(error)), str(error))
+        except Exception as error:  # noqa: BLE001 - a defect of ours
+            self._service.defect(error)
+            rendered = _refusal(DEFECT, "internal error")
+        await _send(send, rendered, head=scope["method"] == "HEAD")
+
+    def _refused(self, scope: Scope, *, page: bool) -> Rendered | None:
+        """Return the refusal of what a page that is not ours sent, before its body is read."""
+        local = scope["server"]
+        refusal = self._service.callers.refusal(
+            dict(reversed(scope["headers"])), local[0] if local else "", page=page
+        )
+        return None if refusal is None else _refusal(*refusal)
+
+    async def _executed(self, scope: Scope, receive: Receive) -> Rendered:
+        request = await self._request(scope, receive)
+        answer = await self._answer(request)
+        rendered = self._service.rendered(answer, secure=scope["scheme"] == "https")
+        if request.path == _HEALTH and rendered.status == _OK:
+            return _health(rendered, scope["query_string"])
+        return rendered
+
+    async def _request(self, scope: Scope, receive: Receive) -> Request:
+        headers = _headers(scope["headers"])
+        remote = remote_of(scope["client"])
+        peer = scope.get("extensions", {}).get(PEER)
+
+        def is_known() -> bool:
+            token = wire.from_headers(headers)["token"]
+            return peer is not None or self._service.recognises(token, remote)
+
+        body = await self._bodies.read(receive, headers, is_known)
+        request = wire.parse(
+            scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
+        )
+        request.peer = peer
+        return request
+
+    async def _answer(self, request: Request) -> Answer | None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer | None] = loop.create_future()
+
+        def resolve(answer: Answer | None) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        timer = loop.call_later(DEADLINE_SECONDS, resolve, None)
+        try:
+            self._service.submit(request, resolve)
+            return await future
+        finally:
+            timer.cancel()
+
+
+def _page(pages: Pages, scope: Scope) -> Rendered:
+    """Return a file of the console; raise UnsupportedOperation or NotFound."""
+    if scope["method"] not in ("GET", "HEAD"):
+        raise UnsupportedOperation("")
+    found = pages(scope["raw_path"].decode("latin-1"))
+    if found is None:
+        raise NotFound("")
+    headers, body = found
+    return Rendered(_OK, [*headers, STRICT] if scope["scheme"] == "https" else headers, body)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw:
+        if name not in headers:
+            headers[name] = value
+        elif name in _ONCE:
+            raise InvalidRequest(f"the header {name.decode('ascii')} is given twice")
+    return headers
+
+
+def _refusal(status: int, text: str) -> Rendered:
+    headers = [NO_STORE, (b"content-type", JSON.encode())]
+    return Rendered(status, headers, errors_body(text))
+
+
+def _health(rendered: Rendered, query: bytes) -> Rendered:
+    """Return the answer of sys/health with the status that its caller asks for.
+
+    Source: the Vault HTTP API, sys/health: 200 active, 501 not initialised, 503 sealed.
+    """
+    health = json.loads(rendered.body)
+    if "initialized" not in health:
+        return rendered  # the help of this route
+    wanted = parse_qs(query.decode("latin-1"), max_num_fields=wire.MAX_PARAMETERS)
+    if not health.get("initialized"):
+        name, status = "uninitcode", 501
+    elif health.get("sealed") or health.get("failure"):
+        name, status = "sealedcode", 503
+    else:
+        name, status = "activecode", 200
+    given = wanted.get(name, [""])[0]
+    if _STATUS.fullmatch(given):
+        status = int(given)
+    return Rendered(status, rendered.headers, rendered.body)
+
+
+async def _send(send: Send, rendered: Rendered, *, head: bool) -> None:
+    bare = rendered.status in BODILESS
+    headers = [DATE.header(), *rendered.headers]
+    if not bare:
+        headers.append(length_of(rendered))
+    await send({"type": "http.response.start", "status": rendered.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head or bare else rendered.body})

@@ -1,0 +1,94 @@
+"""Heads of requests on the short way: what a block of header lines says, remembered by its bytes.
+
+Clients send the same lines with every request, so most blocks are known. Only plain ones are taken:
+a block with a header twice, folded, empty of a host, or with a header that changes how the message
+is framed, is left to the parser; so is what a page in a browser sends.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from ironkeep.api.callers import PAGES_ONLY, Callers
+from ironkeep.api.http import wire
+from ironkeep.api.http.strict import MAX_HEADERS, MAX_LENGTH, is_host
+from ironkeep.core.errors import IronkeepError
+from ironkeep.core.secret import Secret
+
+MAX_BLOCK: Final = 2_048
+"""Bytes of a block that is remembered; the few longer ones go through the parser."""
+MAX_BLOCKS: Final = 4_096
+"""Blocks remembered, at most some 10 MB; the older half goes when full."""
+
+_HEADER: Final = re.compile(rb"([A-Za-z0-9\-]++):[ \t]*+([\x20-\x7e]*+)[ \t]*+\r\n")
+"""A line. Nothing in it is tried twice (possessive), and it is matched where the last one ended
+and never searched for, so that a block costs time linear in its bytes."""
+_NO_HOST: Final = b" "
+_FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"})
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What the headers of one request say. `length` is the body's, in bytes.
+
+    `known_host` says whether the Host is one of ours, where that is asked for.
+    """
+
+    token: Secret | None
+    wrap_ttl_seconds: int | None
+    namespace: str
+    content_type: bytes
+    length: int
+    known_host: bool
+
+
+class Heads:
+    """The blocks met so far. They hold tokens, as the requests did, and so are never shown."""
+
+    def __init__(self, callers: Callers | None = None) -> None:
+        self._callers: Final = callers or Callers()
+        self._known: Final[dict[bytes, Head]] = {}
+
+    def find(self, block: bytes) -> Head | None:
+        """Return what block says, its lines each ended by CRLF; None leaves it to the parser."""
+        head = self._known.get(block)
+        if head is None and len(block) <= MAX_BLOCK:
+            head = _parse(block, self._callers)
+            if head is not None:
+                self._keep(block, head)
+        return head
+
+    def _keep(self, block: bytes, head: Head) -> None:
+        if len(self._known) >= MAX_BLOCKS:
+            for old in list(self._known)[: MAX_BLOCKS // 2]:
+                del self._known[old]
+        self._known[block] = head
+
+
+def _parse(block: bytes, callers: Callers) -> Head | None:
+    headers: dict[bytes, bytes] = {}
+    end = 0
+    while found := _HEADER.match(block, end):
+        name = found[1].lower()
+        if name in _FRAMING or name in headers:
+            return None
+        headers[name] = found[2].rstrip(b" ")
+        end = found.end()
+    length = headers.get(b"content-length", b"0")
+    keeps = headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+    known = len(headers) <= MAX_HEADERS and is_host(headers.get(b"host", _NO_HOST))
+    whole = len(length) <= MAX_LENGTH and length.isdigit()
+    if end != len(block) or not known or not keeps or not whole:
+        return None
+    if not PAGES_ONLY.isdisjoint(headers):
+        return None
+    try:
+        fields = wire.from_headers(headers)
+    except IronkeepError:
+        return None
+    return Head(
+        **fields,
+        content_type=headers.get(b"content-type", b""),
+        length=int(length),
+        known_host=callers.knows(headers[b"host"]),
+    )

@@ -1,0 +1,203 @@
+"""HTTP in, `Request` out: Vault's transport rules, with a limit on everything.
+
+Source: the Vault HTTP API (docs, and the behaviour that its clients depend on). Verbs map to
+operations; query parameters are data on GET, LIST and DELETE; a body is a JSON object whatever its
+Content-Type says, since curl sends JSON as a form.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote_to_bytes
+
+from ironkeep.core.errors import (
+    InvalidRequest,
+    NotFound,
+    TooLarge,
+    UnsupportedMedia,
+    UnsupportedOperation,
+)
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.core.text.numbers import Spelt, whole
+from ironkeep.plugin.fields import duration
+from ironkeep.plugin.request import Request
+
+MAX_BODY: Final = 32 << 20
+"""Vault's default max_request_size."""
+MAX_JSON_TOKENS: Final = 100_000
+"""Commas and colons in a JSON body: bounds the time that parsing takes to some 0.1 s, in which
+nobody else is served, and the memory to some 15 MiB. Strangers can send bodies too."""
+MAX_DEPTH: Final = 64
+"""Nested objects and lists; deeper documents are attacks on recursive code."""
+MAX_PARAMETERS: Final = 256
+MAX_FORM: Final = 1 << 16
+"""Bytes of a form: taking one apart costs some 60 ns for each byte, and forms are small."""
+MAX_TOKEN: Final = 8_192
+
+PREFIX: Final = "/v1/"
+
+_VERBS: Final[Mapping[str, Operation]] = {
+    "GET": Operation.READ,
+    "HEAD": Operation.READ,
+    "LIST": Operation.LIST,
+    "POST": Operation.UPDATE,
+    "PUT": Operation.UPDATE,
+    "PATCH": Operation.PATCH,
+    "DELETE": Operation.DELETE,
+}
+_TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
+_FALSE: Final = {"0", "f", "F", "false", "FALSE", "False", ""}
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+_SURROGATE: Final = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+
+
+def parse(
+    method: str,
+    raw_path: bytes,
+    query: bytes,
+    headers: Mapping[bytes, bytes],
+    body: bytes,
+    remote: str,
+) -> Request:
+    """Return the request; raise the error that answers it. Header names come in lower case."""
+    op = _VERBS.get(method)
+    if op is None:
+        raise UnsupportedOperation("")
+    path = _path(raw_path)
+    parameters = _query(query) if query else {}
+    if op is Operation.READ:
+        op = _reading(parameters)
+    if op is Operation.LIST and not path.endswith("/"):
+        path += "/"
+    data: dict[str, Any] = {}
+    if op in (Operation.READ, Operation.LIST, Operation.DELETE):
+        data = {k: v[0] if len(v) == 1 else v for k, v in parameters.items() if k not in _CONTROL}
+    elif op is not Operation.HELP:
+        kind = headers.get(b"content-type", b"")
+        if op is Operation.PATCH and _media_type(kind) != b"application/merge-patch+json":
+            raise UnsupportedMedia("a PATCH body is of type application/merge-patch+json")
+        data = parse_body(body, kind)
+    return Request(op, path, data, **from_headers(headers), remote=remote)
+
+
+_CONTROL: Final = frozenset({"list", "help"})
+
+
+def from_headers(headers: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return token, wrap_ttl_seconds and namespace as the headers say."""
+    token = headers.get(b"x-vault-token", b"").decode("latin-1").strip()
+    if not token:
+        scheme, _, rest = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        token = rest.strip() if scheme.lower() == "bearer" else ""
+    if token and (len(token) > MAX_TOKEN or _TOKEN.fullmatch(token) is None):
+        raise InvalidRequest("invalid header value")
+    wrap = headers.get(b"x-vault-wrap-ttl", b"").decode("latin-1").strip()
+    wrap_ttl = duration(wrap) if wrap else None
+    return {
+        "token": Secret(token.encode()) if token else None,
+        "wrap_ttl_seconds": wrap_ttl or None,
+        "namespace": headers.get(b"x-vault-namespace", b"").decode("latin-1"),
+    }
+
+
+def _path(raw_path: bytes) -> str:
+    try:
+        path = unquote_to_bytes(raw_path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest("the path is not UTF-8") from None
+    if not path.startswith(PREFIX) or path == PREFIX:
+        raise NotFound("")
+    return path[len(PREFIX) :].lstrip("/")
+
+
+def _query(query: bytes) -> dict[str, list[str]]:
+    try:
+        return parse_qs(
+            query.decode("ascii"),
+            keep_blank_values=True,
+            max_num_fields=MAX_PARAMETERS,
+            errors="strict",
+        )
+    except ValueError:
+        raise InvalidRequest("malformed query") from None
+
+
+def _reading(parameters: Mapping[str, list[str]]) -> Operation:
+    if "help" in parameters:
+        return Operation.HELP
+    value = parameters.get("list", [""])[0]
+    if value in _TRUE:
+        return Operation.LIST
+    if value in _FALSE:
+        return Operation.READ
+    raise InvalidRequest("the list parameter takes true or false")
+
+
+def parse_body(body: bytes, content_type: bytes) -> dict[str, Any]:
+    """Return the fields in a body: a form if it says so and does not look like JSON, else JSON.
+
+    A pushed Security Event Token (RFC 8935) is the field `set`.
+    """
+    text = body.lstrip(b" \t\r\n")
+    if not text:
+        return {}
+    if _media_type(content_type) == b"application/secevent+jwt":
+        return {"set": text.rstrip(b" \t\r\n").decode("ascii", "replace")}
+    if text[:1] not in b"{[" and _media_type(content_type) == b"application/x-www-form-urlencoded":
+        if len(text) > MAX_FORM:
+            raise TooLarge(f"a form has at most {MAX_FORM} bytes: send JSON")
+        return {k: v[0] if len(v) == 1 else v for k, v in _query(text).items()}
+    return parse_json(body)
+
+
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.split(b";")[0].strip().lower()
+
+
+def _reject_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in body, numbers exact; raise InvalidRequest or TooLarge.
+
+    A fraction becomes a Spelt, so that what was stored is what is read back.
+    """
+    if body.count(b",") + body.count(b":") > MAX_JSON_TOKENS:
+        raise TooLarge("the JSON body holds too many values")
+    try:
+        text = body.decode("utf-8")
+        document = json.loads(
+            text, parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
+        )
+    except RecursionError:
+        raise InvalidRequest("the JSON body is nested too deeply") from None
+    except ValueError:
+        raise InvalidRequest("failed to parse JSON input") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InvalidRequest("the body is not a JSON object")
+    if not _is_shallow(document, MAX_DEPTH):
+        raise InvalidRequest("the JSON body is nested too deeply")
+    if _SURROGATE.search(text):
+        _require_text(document)
+    return document
+
+
+def _is_shallow(value: object, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_shallow(item, depth - 1) for item in value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(_is_shallow(item, depth - 1) for item in value)
+    return True
+
+
+def _require_text(document: dict[str, Any]) -> None:
+    """Raise InvalidRequest when a string holds half of a surrogate pair: it is no text."""
+    try:
+        json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InvalidRequest("the JSON body holds a lone surrogate") from None

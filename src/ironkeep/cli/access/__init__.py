@@ -1,0 +1,1 @@
+"""Commands about access: logins, tokens, policies, approvals, segments and the agent."""

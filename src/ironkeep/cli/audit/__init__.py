@@ -1,0 +1,1 @@
+"""Commands for auditors: the journal read, proved and verified."""

@@ -1,0 +1,120 @@
+"""`ironkeep audit verify`: check a whole log, or a mirror's copy of one, without a server."""
+
+import argparse
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from ironkeep.adapters.log.files import log_directory
+from ironkeep.cli.audit.trust import Trust, trust_arguments, trust_of
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.exits import OK
+from ironkeep.cli.output import render
+from ironkeep.cli.output.progress import WatchedLogFiles
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.journal.recovery import ORIGIN, VKEY
+from ironkeep.journal.static_log import CHECKPOINT, folder_of, origin_of_copy, verify_static
+from ironkeep.journal.verify import Verified, verify_log
+from ironkeep.tlog.note import VerifierKey
+from ironkeep.tlog.wire import encode_base64
+
+VERIFIED: Final = "VERIFIED"
+CONSISTENT: Final = "SELF-CONSISTENT"
+_UNPINNED: Final = (
+    "No key was given: the one in the directory was used, which whoever can rewrite the log can "
+    "replace too. Pin it with -vkey, or with a -policy, to have it VERIFIED."
+)
+
+
+def _verify(context: Context) -> int:
+    args, terminal = context.args, context.terminal
+    trust = trust_of(args)
+    folder = _log(Path(args.dir), trust)
+    copy = _copy(folder, trust)
+    with closing(WatchedLogFiles(folder, terminal)) as files:
+        if copy is None:
+            verified = verify_log(files, _key(folder, trust), trust.policy)
+        else:
+            key = trust.key_of(origin_of_copy(files, copy))
+            verified = verify_static(files, copy, key, trust.policy)
+    verdict = VERIFIED if trust.keys else CONSISTENT
+    document = _document(verified, verdict)
+    if terminal.field:
+        return render.field(terminal, document)
+    if terminal.structured:
+        return render.as_json(terminal, document)
+    render.pairs(terminal, document)
+    if not trust.keys:
+        terminal.note(_UNPINNED)
+    return OK
+
+
+def _log(folder: Path, trust: Trust) -> Path:
+    """Return the directory of the log to verify: folder, or the one in it that is meant."""
+    logs = [path.parent for path in folder.glob(f"*/{ORIGIN}")]
+    if (folder / ORIGIN).exists() or not logs:
+        return folder
+    trusted = [log_directory(folder, key.name) for key in trust.keys]
+    meant = [log for log in logs if log in trusted] or logs
+    if len(meant) > 1:
+        names = ", ".join(sorted(f"{log.name} ({_line(log / ORIGIN)})" for log in meant))
+        raise InvalidRequest(f"{folder} holds several logs, say which: {names}")
+    return meant[0]
+
+
+def _copy(folder: Path, trust: Trust) -> str | None:
+    """Return where in folder a mirror's copy is; None if it is a server's audit directory."""
+    if (folder / ORIGIN).exists():
+        return None
+    names = (".", *(folder_of(key.name) for key in trust.keys))
+    return next((name for name in names if (folder / name / CHECKPOINT).exists()), None)
+
+
+def _key(folder: Path, trust: Trust) -> VerifierKey:
+    """Return the key that the log must be signed by: a trusted one, or else its own."""
+    if trust.keys:
+        return trust.key_of(_line(folder / ORIGIN))
+    return VerifierKey.parse(_line(folder / VKEY))
+
+
+def _line(path: Path) -> str:
+    try:
+        text = path.read_bytes()[:_MAX_LINE].decode("utf-8")
+    except FileNotFoundError:
+        raise InvalidRequest(f"{path.parent} is no log: it has no file {path.name!r}") from None
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{path} is not UTF-8") from None
+    return text.removesuffix("\n")
+
+
+_MAX_LINE: Final = 1_024
+"""Bytes of a key or an origin in a file; both are shorter."""
+
+
+def _document(verified: Verified, verdict: str) -> dict[str, object]:
+    checkpoint = verified.checkpoint
+    return {
+        "verdict": verdict,
+        "origin": checkpoint.origin,
+        "size": verified.size,
+        "signed_size": checkpoint.size,
+        "signed_root": encode_base64(checkpoint.root),
+        "cosigners": list(verified.cosigners),
+        "torn_bytes": verified.torn,
+    }
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", help="the audit directory of a server, or a mirror's")
+    trust_arguments(parser)
+
+
+VERIFY: Final = Command(
+    "Check every leaf, hash and signature of a log. Exit code: 0, 3 damaged, 4 rolled back.",
+    _verify,
+    "DIR",
+    "  $ ironkeep audit verify /var/lib/ironkeep/audit -vkey=ironkeep/audit/node-1/1+6f1d…\n"
+    "  $ ironkeep audit verify /srv/mirror -policy=policy",
+    _arguments,
+    remote=False,
+)

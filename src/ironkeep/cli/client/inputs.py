@@ -1,0 +1,94 @@
+r"""Data from arguments, as Vault's CLI builds it: `key=value`, `key=@file`, `key=-`, `-`, `@file`.
+
+A value that starts with `@` comes from that file and `-` from standard input, so that a secret
+need not stand in the process list; `\@` is a plain `@`. The end of the line is no part of a value
+that is one line: so it is the same typed, piped or from a file. `-` and `@file` alone are a whole
+JSON object. A key given twice makes a list.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ironkeep.cli.output.terminal import MAX_INPUT, Terminal, line_of
+from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.text.numbers import loads
+
+
+def data_of(words: Sequence[str], terminal: Terminal) -> dict[str, Any]:
+    """Return the data that words spell; raise InvalidRequest, which quotes no value."""
+    data: dict[str, Any] = {}
+    for number, word in enumerate(words, start=1):
+        if word == "-" or word.startswith("@"):
+            data.update(_object(content_of(word, terminal)))
+            continue
+        key, equals, value = word.partition("=")
+        if not (equals and key):
+            raise InvalidRequest(
+                f"argument {number} of the data is not key=value, @file or - (standard input)"
+            )
+        _add(data, key, _value(key, value, terminal))
+    return data
+
+
+def pairs_of(words: Sequence[str] | None, flag: str) -> dict[str, str]:
+    """Return the pairs of a repeated flag as a dict; raise InvalidRequest on what is no pair."""
+    pairs = {}
+    for word in words or ():
+        key, equals, value = word.partition("=")
+        if not (equals and key):
+            raise InvalidRequest(f"{flag} takes key=value")
+        pairs[key] = value
+    return pairs
+
+
+def content_of(word: str, terminal: Terminal) -> bytes:
+    """Return what `-` or `@file` stands for; raise InvalidRequest or TooLarge."""
+    if word == "-":
+        return terminal.read()
+    path = Path(word.removeprefix("@"))
+    with path.open("rb") as file:
+        content = file.read(MAX_INPUT + 1)
+    if len(content) > MAX_INPUT:
+        raise TooLarge(f"{path} holds more than {MAX_INPUT} bytes")
+    return content
+
+
+def text_of(word: str, terminal: Terminal) -> str:
+    """Return what `-` or `@file` stands for as text; raise InvalidRequest unless it is UTF-8."""
+    return text_of_value(content_of(word, terminal))
+
+
+def text_of_value(value: bytes) -> str:
+    """Return value as text; raise InvalidRequest, quoting nothing, unless it is UTF-8."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidRequest("a value is not UTF-8: encode binary values, as base64 say") from None
+
+
+def _value(key: str, word: str, terminal: Terminal) -> str:
+    if word == "-":
+        return text_of_value(terminal.value(key))
+    if word.startswith("@"):
+        return text_of_value(line_of(content_of(word, terminal)))
+    return "@" + word[2:] if word.startswith("\\@") else word
+
+
+def _add(data: dict[str, Any], key: str, value: str) -> None:
+    if key not in data:
+        data[key] = value
+    elif isinstance(data[key], list):
+        data[key].append(value)
+    else:
+        data[key] = [data[key], value]
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        document = loads(raw)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("standard input or the file is not a JSON object") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest("standard input or the file is not a JSON object")
+    return document

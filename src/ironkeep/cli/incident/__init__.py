@@ -1,0 +1,1 @@
+"""Commands for responders: cases, and the verification of evidence packs."""

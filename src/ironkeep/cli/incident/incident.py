@@ -1,0 +1,317 @@
+"""`ironkeep incident`: work on a case, from the first suspicion to the proof."""
+
+import argparse
+import hashlib
+import http
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ironkeep.cli.client.client import Reply, connect
+from ironkeep.cli.command import Command, Context, Group
+from ironkeep.cli.exits import OK
+from ironkeep.cli.failures import NoValue
+from ironkeep.cli.incident import tables as view, verdict_table as verdict_view
+from ironkeep.cli.output import render
+from ironkeep.cli.output.terminal import Terminal
+from ironkeep.core.errors import TooLarge
+
+MAX_DOCUMENT: Final = 1 << 20
+"""Bytes: what a server compares at a time."""
+
+Show = Callable[[Terminal, Mapping[str, Any]], None]
+Arguments = Callable[[argparse.ArgumentParser], None]
+
+_OPTIONS: Final = {
+    "title": "in a few words; holds no secret",
+    "start": "the earliest possible compromise: RFC 3339, or a length of time ago: 36h",
+    "basis": "why not earlier, or what was learnt",
+    "as_of": "the verdict's time: RFC 3339, or a length of time ago",
+    "principal": "one of the exposed; all of them without it",
+    "secret": "one exposed credential: mount/path, or mount/path@version",
+    "system": "one exposed system",
+    "method": "for one that is not managed here: how it was revoked",
+    "receipt": "the same: what its issuer says",
+    "replacement": "the same: the new version",
+    "reason": "why",
+    "owner": "who answers for it; by default you",
+    "ttl": "when it expires: 720h",
+    "detail": "what was looked at, and what was seen",
+}
+
+_TRIES: Final = 10
+_WAIT_SECONDS: Final = 0.5
+
+
+def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], int]:
+    """Return a command that writes its arguments to a path of a case."""
+
+    def run(context: Context) -> int:
+        args = context.args
+        data = {name: getattr(args, name) for name in names if getattr(args, name)}
+        document = connect(context).write(f"incident/{path.format(case=args.case)}", data)
+        return _answer(context.terminal, document, show)
+
+    return run
+
+
+def _read(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], int]:
+    def run(context: Context) -> int:
+        args = context.args
+        query = {name: getattr(args, name) for name in names if getattr(args, name)}
+        document = connect(context).read(f"incident/{path.format(case=args.case)}", query)
+        return _answer(context.terminal, document, show)
+
+    return run
+
+
+def _answer(terminal: Terminal, document: Mapping[str, Any] | None, show: Show) -> int:
+    if document is None:
+        raise NoValue("there is no such case")
+    if terminal.structured or terminal.field:
+        return render.answer(terminal, document, "")
+    render.warn(terminal, document)
+    show(terminal, document["data"])
+    return OK
+
+
+def _open(context: Context) -> int:
+    args = context.args
+    names = ("title", "start", "basis", "subjects")
+    data = {name: getattr(args, name) for name in names}
+    client = connect(context)
+    document = client.write("incident/cases", data)
+    if document is None or not args.contain:
+        return _answer(context.terminal, document, view.case)
+    _answer(context.terminal, document, view.case)
+    contained = client.write(f"incident/cases/{document['data']['id']}/contain")
+    return _answer(context.terminal, contained, view.rows)
+
+
+def _list(context: Context) -> int:
+    document = connect(context).list("incident/cases/")
+    if document is None:
+        raise NoValue("there are no cases")
+    return _answer(context.terminal, document, view.cases)
+
+
+def _verdict(context: Context) -> int:
+    args = context.args
+    query = {"as_of": args.as_of} if args.as_of else {}
+    document = connect(context).read(f"incident/cases/{args.case}/verdict", query)
+    _answer(context.terminal, document, verdict_view.show)
+    assert document is not None
+    return verdict_view.OUTCOMES[document["data"]["outcome"]]
+
+
+def _check_root(context: Context) -> int:
+    args = context.args
+    data = {"item": args.item, "sound": not args.unsound, "detail": args.detail}
+    document = connect(context).write(f"incident/cases/{args.case}/check-root", data)
+    return _answer(context.terminal, document, render.pairs)
+
+
+def _pack(context: Context) -> int:
+    args = context.args
+    reply = _fetch_pack(context)
+    if reply.status != http.HTTPStatus.OK:
+        raise NoValue("; ".join(_errors(reply) or ["there is no such case"]))
+    out = Path(args.out or f"case-{args.case}.pack")
+    _keep(out, reply.body)
+    size = len(reply.body)
+    if context.terminal.structured:
+        return render.as_json(context.terminal, {"file": str(out), "bytes": size})
+    context.terminal.say(f"{out}: {size} bytes. Check it with `ironkeep verify {out} -trust=…`")
+    return OK
+
+
+def _fetch_pack(context: Context) -> Reply:
+    """Return the answer, once a checkpoint covers the case: the server signs about one a second."""
+    args = context.args
+    query = {"as_of": args.as_of} if args.as_of else {}
+    client = connect(context)
+    reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+    for _ in range(_TRIES):
+        if not any("checkpoint" in error for error in _errors(reply)):
+            break
+        time.sleep(_WAIT_SECONDS)
+        reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+    return reply
+
+
+def _errors(reply: Reply) -> list[str]:
+    if reply.status == http.HTTPStatus.OK:
+        return []
+    return list((reply.document or {}).get("errors") or [])
+
+
+def _trust(context: Context) -> int:
+    document = connect(context).read("incident/trust")
+    assert document is not None
+    text = document["data"]["trust"]
+    if context.args.out:
+        _keep(Path(context.args.out), text.encode())
+    else:
+        render.value(context.terminal, text)
+    return OK
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write a file for its owner alone: a pack tells who read what."""
+    path.touch(mode=0o600)
+    path.write_bytes(data)
+
+
+def _document(context: Context) -> int:
+    args = context.args
+    content = b64encode(_bytes(Path(args.file))).decode()
+    data = {"name": args.name or Path(args.file).name, "content": content}
+    document = connect(context).write("incident/documents", data)
+    return _answer(context.terminal, document, view.document)
+
+
+def _copy(context: Context) -> int:
+    args = context.args
+    digests = [hashlib.sha256(_bytes(Path(file))).hexdigest() for file in args.files]
+    data = {"name": args.name, "sha256": digests, "wraps": args.wraps, "opened_by": args.opened_by}
+    document = connect(context).write("incident/documents/registered", data)
+    return _answer(context.terminal, document, render.pairs)
+
+
+def _bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MAX_DOCUMENT + 1)
+    if len(data) > MAX_DOCUMENT:
+        raise TooLarge(f"{path} is larger than {MAX_DOCUMENT} bytes: hand it in by parts")
+    return data
+
+
+def _flags(*names: str, need: tuple[str, ...] = (), item: str = "", case: bool = True) -> Arguments:
+    """Return what adds CASE, an optional further word, and flags by name."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        if case:
+            parser.add_argument("case", metavar="CASE")
+        if item:
+            parser.add_argument(item, metavar=item.upper())
+        for name in names:
+            parser.add_argument(
+                f"--{name.replace('_', '-')}",
+                dest=name,
+                metavar="TEXT",
+                required=name in need,
+                help=_OPTIONS[name],
+            )
+
+    return add
+
+
+def _opening(parser: argparse.ArgumentParser) -> None:
+    _flags("title", "start", "basis", need=("title", "start", "basis"), case=False)(parser)
+    parser.add_argument("--contain", action="store_true", help="cut them off at once")
+    parser.add_argument("subjects", metavar="SUBJECT", nargs="+")
+
+
+def _widening(parser: argparse.ArgumentParser) -> None:
+    _flags("start", "basis", need=("basis",))(parser)
+    parser.add_argument("subjects", metavar="SUBJECT", nargs="*")
+
+
+def _checking(parser: argparse.ArgumentParser) -> None:
+    _flags("detail", item="item")(parser)
+    parser.add_argument("--unsound", action="store_true", help="it was found wanting")
+
+
+def _packing(parser: argparse.ArgumentParser) -> None:
+    _flags("as_of")(parser)
+    _out(parser)
+
+
+def _out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", metavar="FILE", help="where to write it, for you alone to read")
+
+
+def _submission(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "--name", metavar="TEXT", help="what to call it; by default the file's name"
+    )
+
+
+def _registration(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("files", metavar="FILE", nargs="+", help="the ciphertext, or its parts")
+    add("--name", metavar="TEXT", required=True, help="what to call the copy")
+    add("--wraps", metavar="SECRET", required=True, help="the secret inside: mount/path@version")
+    add("--opened-by", metavar="SECRET", action="append", required=True, help="what opens it")
+
+
+def _on_case(
+    summary: str, path: str, names: tuple[str, ...], show: Show, arguments: Arguments, usage: str
+) -> Command:
+    return Command(summary, _write(path, names, show), usage, "", arguments)
+
+
+INCIDENT: Final = Group(
+    "Cases: exposure, eviction, proof",
+    {
+        "open": Command(
+            "Open a case on people, tokens, documents.", _open,
+            "-title=… -start=… -basis=… [-contain] SUBJECT...",
+            "  $ ironkeep incident open -title='laptop fell' -start=2026-08-12T00:00:00Z \\\n"
+            "      -basis='last good image' person:jo document:leak.txt",
+            _opening,
+        ),
+        "list": Command("List the cases.", _list),
+        "show": Command("A case in a few figures.", _read("cases/{case}", (), view.case),
+                        "CASE", "", _flags()),
+        "widen": _on_case("Add subjects, or an earlier beginning.", "cases/{case}/widen",
+                          ("subjects", "start", "basis"), view.case, _widening,
+                          "CASE -basis=… [-start=…] [SUBJECT...]"),
+        "exposure": Command("What they got: did read, could have read, could have reached.",
+                            _read("cases/{case}/exposure", ("as_of",), view.exposure),
+                            "CASE", "", _flags("as_of")),
+        "steps": Command("What to do next.", _read("cases/{case}/steps", (), view.steps),
+                         "CASE", "", _flags()),
+        "contain": _on_case("Cut off everybody who is exposed.", "cases/{case}/contain",
+                            ("principal",), view.rows, _flags("principal"), "CASE"),
+        "rotate": _on_case("Replace exposed credentials, or report one replaced by hand.",
+                           "cases/{case}/rotate",
+                           ("secret", "system", "method", "receipt", "replacement"), view.rows,
+                           _flags("secret", "system", "method", "receipt", "replacement"), "CASE"),
+        "kill": _on_case("End sessions opened with revoked credentials.", "cases/{case}/kill",
+                         ("secret",), view.rows, _flags("secret"), "CASE"),
+        "probe": _on_case("Present revoked credentials to their verifiers.", "cases/{case}/probe",
+                          ("secret",), view.rows, _flags("secret"), "CASE"),
+        "sweep": _on_case("Compare exposed systems with their baselines.", "cases/{case}/sweep",
+                          ("system",), view.swept, _flags("system"), "CASE"),
+        "explain": _on_case("Answer for a difference.", "cases/{case}/explain",
+                            ("item", "reason", "owner"), render.pairs,
+                            _flags("reason", "owner", need=("reason",), item="item"),
+                            "CASE ITEM -reason=…"),
+        "exempt": _on_case("Accept an open item for now.", "cases/{case}/exempt",
+                           ("item", "reason", "owner", "ttl"), render.pairs,
+                           _flags("reason", "owner", "ttl", need=("reason", "ttl"), item="item"),
+                           "CASE ITEM -reason=… -ttl=…"),
+        "readmit": _on_case("Let a contained principal act again.", "cases/{case}/readmit",
+                            ("principal", "reason", "owner"), render.pairs,
+                            _flags("reason", "owner", need=("reason",), item="principal"),
+                            "CASE PRINCIPAL -reason=…"),
+        "check-root": Command("State what came of looking at Ironkeep's own.", _check_root,
+                              "CASE ITEM [-detail=…]", "", _checking),
+        "root": Command("What there is to look at of Ironkeep's own.",
+                        _read("cases/{case}/check-root", (), view.root), "CASE", "", _flags()),
+        "residue": _on_case("State what cannot be known or undone.", "cases/{case}/residue",
+                            ("words",), render.pairs, _flags(item="words"), "CASE WORDS"),
+        "verdict": Command("PROVEN, NOT PROVEN or DISPROVEN; exits with 0, 3 or 4.", _verdict,
+                           "CASE", "", _flags("as_of")),
+        "pack": Command("Write the signed evidence pack to a file.", _pack, "CASE", "", _packing),
+        "trust": Command("Print the keys by which packs are verified.", _trust, "", "", _out),
+        "document": Command("Compare a leaked text with what is kept.", _document, "FILE", "",
+                            _submission),
+        "register-copy": Command("Register an encrypted copy of a secret.", _copy,
+                                 "-name=… -wraps=… -opened-by=… FILE...", "", _registration),
+    },
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""The answers of the incident engine as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ironkeep.cli.output import render
+from ironkeep.cli.output.terminal import Terminal
+
+
+def case(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print a case in a few lines."""
+    flat = {**data, **(data.get("exposed") or {})}
+    flat.pop("exposed", None)
+    render.pairs(terminal, flat)
+
+
+def cases(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print the list of cases."""
+    rows = [
+        (key, each["title"], each["start"] or "-", each["opened"] or "-")
+        for key, each in data["key_info"].items()
+    ]
+    render.table(terminal, ("Case", "Title", "Start", "Opened"), rows)
+
+
+def exposure(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print the three answers, the last without what is in the others; each row with its why."""
+    shown: set[str] = set()
+    titles = {
+        "did_read": "Did read (the journal proves it)",
+        "could_read": "Could have read (the policies of that time)",
+        "could_reach": "Could have reached (by any chain)",
+    }
+    for name, title in titles.items():
+        rows = [row for row in data[name] if row["node"] not in shown]
+        shown.update(row["node"] for row in rows)
+        terminal.say(f"{title}: {data['counts'][name]}")
+        if rows:
+            headers = ("What", "State", "Exposed", "In clear", "Why")
+            render.table(terminal, headers, [_row(row) for row in rows])
+        terminal.say("")
+
+
+def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    why = " → ".join(f"{step['by']} {step['to']}" for step in row["why"])
+    first = f"{row['why'][0]['from']} → " if row["why"] else "a subject of a case"
+    return (
+        row["label"],
+        row.get("state", "-"),
+        _short(row["exposed"]),
+        _short(row["in_clear"]) if row["in_clear"] else "only encrypted or in part",
+        first + why,
+    )
+
+
+def _short(time: str | None) -> str:
+    return "-" if time is None else time[:19] + "Z"
+
+
+def steps(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print what is to be done, in order."""
+    if not data["steps"]:
+        terminal.say(f"{data['outcome']}: nothing is open.")
+        return
+    rows = [(str(each["step"]), each["do"], each["label"], each["words"]) for each in data["steps"]]
+    render.table(terminal, ("Step", "Do", "About", "Because"), rows)
+
+
+def rows(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print lists of rows, whatever their columns are."""
+    for found in data.values():
+        if not found:
+            terminal.say("Nothing to do.")
+            continue
+        headers = list(found[0])
+        cells = [[render.text(each.get(name)) for name in headers] for each in found]
+        render.table(terminal, [name.replace("_", " ").capitalize() for name in headers], cells)
+
+
+def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print what differs from the baselines."""
+    for each in data["swept"]:
+        differences = each["differences"]
+        terminal.say(f"{each['system']}: {len(differences)} differences")
+        if differences:
+            found = [
+                (one["id"], one["what"], one["item"], "ACTING" if one["acting"] else "")
+                for one in differences
+            ]
+            render.table(terminal, ("Id", "What", "Item", ""), found)
+        for gap in each["gaps"]:
+            terminal.say(f"  not looked at: {gap}")
+
+
+def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print what was found in a document, as far as the caller may know."""
+    terminal.say(f"{data['document']} is on record.")
+    for name in data["found"]:
+        terminal.say(f"  holds {name}")
+    for name in data["copies"]:
+        terminal.say(f"  holds the registered copy {name}")
+    if not (data["found"] or data["copies"]):
+        terminal.say("  nothing was found that you may read")
+    if not data["complete"]:
+        terminal.say("  it holds more than is searched: hand it in by parts")
+
+
+def root(terminal: Terminal, data: Mapping[str, Any]) -> None:
+    """Print what Ironkeep's own is now, and what was changed of it."""
+    for item, found in data.items():
+        terminal.say(f"{item}: {found['changes']} changes since the case's start")
+        for line in found["now"]:
+            terminal.say(f"  now: {line}")
+        if found["changed"]:
+            rows = [
+                (one["item"], one["time"] or "-", one["op"], one["path"], one["by"],
+                 "EXPOSED" if one["exposed"] else "")
+                for one in found["changed"]
+            ]  # fmt: skip
+            render.table(terminal, ("Entry", "Time", "Op", "Path", "By", ""), rows)

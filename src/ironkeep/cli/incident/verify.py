@@ -1,0 +1,100 @@
+"""`ironkeep verify`: check an evidence pack, with no server, no network, no belief in it.
+
+| exit code | meaning |
+|-----------|---------|
+| 0         | PROVEN, under the keys that were pinned |
+| 3         | NOT PROVEN: the pack is sound, and says so itself |
+| 4         | DISPROVEN: the same |
+| 5         | SELF-CONSISTENT: no keys were pinned, so nobody vouches for it |
+| 6         | refused: malformed, changed, or not of whom the pinned keys are |
+"""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.incident import verdict_table as verdict_view
+from ironkeep.cli.output import render
+from ironkeep.cli.output.colours import painted
+from ironkeep.cli.output.terminal import Terminal
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.evidence.dsse import MAX_ENVELOPE
+from ironkeep.incident.verifier.trust import TrustedKeys
+from ironkeep.incident.verifier.verifier import Level, Report, verify_pack
+
+SELF_CONSISTENT: Final = 5
+REFUSED: Final = 6
+
+_MAX_TRUST: Final = 1 << 18
+"""Bytes read of a trust file; its own limit is lower."""
+
+_WARNING: Final = (
+    "No keys were pinned: whoever makes all keys anew can make a pack like this one. Get the trust "
+    "file by a way of your own (`ironkeep incident trust`), and give it with -trust."
+)
+
+
+def _verify(context: Context) -> int:
+    args, terminal = context.args, context.terminal
+    trust = TrustedKeys.parse(_read(args.trust, _MAX_TRUST)) if args.trust else None
+    try:
+        report = verify_pack(_read(args.pack, MAX_ENVELOPE), trust)
+    except IntegrityError as error:
+        return _refused(terminal, error)
+    if terminal.structured:
+        render.as_json(terminal, msgspec.to_builtins(report))
+    else:
+        _show(terminal, report)
+    if report.level is not Level.VERIFIED:
+        terminal.note(_WARNING)
+        return SELF_CONSISTENT
+    return verdict_view.OUTCOMES[report.verdict.outcome]
+
+
+def _refused(terminal: Terminal, error: IntegrityError) -> int:
+    if terminal.structured:
+        render.as_json(terminal, {"level": "REFUSED", "reason": str(error)})
+    else:
+        terminal.say(painted("REFUSED"), f": {error}")
+    return REFUSED
+
+
+def _show(terminal: Terminal, report: Report) -> None:
+    witnesses = ", ".join(report.cosigners) or "nobody"
+    lines = {
+        "Log": f"{report.origin}, {report.size} entries, cosigned by {witnesses}",
+        "Shown": (
+            f"{report.disclosed} entries of the window, {report.earlier} earlier ones, "
+            f"{report.withheld} withheld, {report.later} after the verdict's time"
+        ),
+    }
+    terminal.say("Pack:   ", painted(report.level), f", signed by {report.signer}")
+    for name, words in lines.items():
+        terminal.say(f"{name + ':':<7} {words}")
+    terminal.say("")
+    verdict_view.show(terminal, msgspec.to_builtins(report.verdict))
+
+
+def _read(name: str, limit: int) -> bytes:
+    """Return the content of a file, cut behind its limit, where it is refused for its length."""
+    with Path(name).open("rb") as file:
+        return file.read(limit + 1)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pack", metavar="PACK")
+    parser.add_argument("--trust", metavar="FILE", help="the keys to pin: log, witnesses, packs")
+
+
+VERIFY: Final = Command(
+    "Verify an evidence pack offline: recompute its verdict from what it shows.",
+    _verify,
+    "PACK -trust=KEYS",
+    "  $ ironkeep verify case-7.pack -trust=trusted-keys.txt\n"
+    "  $ ironkeep verify case-7.pack -trust=trusted-keys.txt -format=json",
+    _arguments,
+    remote=False,
+)

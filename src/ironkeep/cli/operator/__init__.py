@@ -1,0 +1,1 @@
+"""Commands for operators: servers, witnesses, seals and keys."""

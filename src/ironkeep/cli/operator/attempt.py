@@ -1,0 +1,64 @@
+"""The flags and steps that rekey and generate-root share: start, give shares one by one, cancel."""
+
+import argparse
+from typing import Any, Final
+
+from ironkeep.cli.client.client import Client
+from ironkeep.cli.command import Context
+from ironkeep.cli.exits import OK
+from ironkeep.cli.output import render
+from ironkeep.cli.output.terminal import Terminal
+from ironkeep.core.errors import InvalidRequest
+
+NOT_STARTED: Final = "no attempt is in progress: start one with -init"
+
+
+def show(terminal: Terminal, status: dict[str, Any]) -> int:
+    """Print how far an attempt is."""
+    if terminal.field:
+        return render.field(terminal, status)
+    if terminal.structured:
+        return render.as_json(terminal, status)
+    render.pairs(terminal, {key: value for key, value in status.items() if value not in ("", None)})
+    return OK
+
+
+def give_share(context: Context, client: Client, path: str) -> dict[str, Any]:
+    """Give one share to the attempt at path and return its answer.
+
+    The share is asked for without echo unless the command named one; -nonce makes sure that it
+    goes to the attempt that its owner was told of.
+    """
+    args = context.args
+    status = client.read(path) or {}
+    if not status.get("started"):
+        raise InvalidRequest(NOT_STARTED)
+    nonce = status["nonce"]
+    if args.nonce and args.nonce != nonce:
+        raise InvalidRequest(f"the attempt in progress has another nonce: {nonce}")
+    if not args.nonce:
+        context.terminal.note(f"Operation nonce: {nonce}")
+    share = context.terminal.key(args.key, "Unseal Key (one share)")
+    data = {"key": share.reveal().decode("utf-8", "replace"), "nonce": nonce}
+    return client.write(update_path(path), data) or {}
+
+
+def update_path(path: str) -> str:
+    """Return where shares are given for the attempt at path."""
+    return path if path.endswith("/verify") else f"{path.rpartition('/')[0]}/update"
+
+
+def cancel(context: Context, client: Client, path: str, what: str) -> int:
+    """Forget the attempt at path."""
+    client.delete(path)
+    return render.answer(context.terminal, None, f"Canceled {what} (if it was started)")
+
+
+def share_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of an attempt."""
+    add = parser.add_argument
+    add("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
+    add("--init", action="store_true", help="start an attempt")
+    add("--status", action="store_true", help="say how far it is")
+    add("--cancel", action="store_true", help="forget it")
+    add("--nonce", metavar="NONCE", help="of the attempt that the share is for")

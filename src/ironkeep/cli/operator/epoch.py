@@ -1,0 +1,115 @@
+"""`ironkeep operator new-epoch`: go on when the log is lost or must not be continued."""
+
+import argparse
+import os
+import pwd
+from pathlib import Path
+from typing import Final
+
+from ironkeep.adapters.log.epoch_begin import Begun, Wish, begin_next
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.exits import OK
+from ironkeep.cli.output import render
+from ironkeep.config import environment, load
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.tlog.note import MAX_NOTE
+
+_TELL: Final = (
+    "Tell each witness and mirror the new vkey (-log), and keep the key of the older log for its "
+    "copies. The next unseal checks every row and says in the journal what it compared."
+)
+_BLIND: Final = (
+    "WARNING! Nothing is known of the log before: nobody can tell from this one where that ended. "
+    "If a mirror or a witness has a checkpoint of it, begin once more with that, before the server "
+    "is started."
+)
+_UNVERIFIED: Final = (
+    "WARNING! The signatures of the checkpoint that this log continues could not be verified: no "
+    "configured witness has cosigned it, and the older log's own key is not here."
+)
+
+
+def _new_epoch(context: Context) -> int:
+    args, terminal = context.args, context.terminal
+    if not args.config or not args.reason:
+        raise InvalidRequest("give -config=FILE and -reason=TEXT")
+    wish = Wish(
+        reason=args.reason,
+        who=_who(),
+        checkpoint=_read(Path(args.predecessor)) if args.predecessor else None,
+        mirror=_folder(args.mirror) if args.mirror else None,
+        force=args.force,
+    )
+    begun = begin_next(load(Path(args.config)), wish, terminal.note)
+    if begun.continues is None:
+        terminal.note(_BLIND)
+    elif not begun.continues.verified:
+        terminal.note(_UNVERIFIED)
+    terminal.note(_TELL)
+    document = _document(begun)
+    if terminal.field:
+        return render.field(terminal, document)
+    if terminal.structured:
+        return render.as_json(terminal, document)
+    render.pairs(terminal, document)
+    return OK
+
+
+def _document(begun: Begun) -> dict[str, object]:
+    known = begun.continues
+    return {
+        "log": begun.origin,
+        "vkey": begun.vkey,
+        "commit": begun.commit,
+        "continues": known.checkpoint.origin if known else "",
+        "size": known.checkpoint.size if known else 0,
+        "source": known.source if known else "",
+        "trouble": begun.trouble,
+    }
+
+
+def _who() -> str:
+    """Return the operating system's user, and who that was before sudo: for the journal."""
+    uid = os.getuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = "?"
+    caller = environment("SUDO_USER")
+    return f"{name} (uid {uid})" + (f", called by {caller[:64]}" if caller else "")
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_NOTE + 1)
+
+
+def _folder(name: str) -> Path:
+    path = Path(name)
+    if not path.is_dir():
+        raise InvalidRequest(f"{path} is no directory")
+    return path
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config", metavar="FILE", help="the server's configuration")
+    add("--reason", metavar="TEXT", help="why; it stays in the journal")
+    add("--predecessor", metavar="FILE", help="a checkpoint of the log before")
+    add("--mirror", metavar="DIR", help="a mirror's directory, with a copy of the log before")
+    add(
+        "--force",
+        action="store_true",
+        help="end a log that is sound, or go on with a database older than its log",
+    )
+
+
+NEW_EPOCH: Final = Command(
+    "Begin the next log of a stopped server whose log is lost or must not be continued.",
+    _new_epoch,
+    "-config=FILE -reason=TEXT",
+    "  $ ironkeep operator new-epoch -config=/etc/ironkeep/ironkeep.hcl \\\n"
+    "      -mirror=/srv/mirror -reason='the disk of /var/lib/ironkeep/audit broke'",
+    _arguments,
+    remote=False,
+)

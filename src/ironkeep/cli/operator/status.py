@@ -1,0 +1,66 @@
+"""`ironkeep status`: is the server sealed? The exit code says it too, as Vault's."""
+
+from typing import Any, Final
+
+from ironkeep.cli.client.client import Client, connect
+from ironkeep.cli.command import Command, Context
+from ironkeep.cli.exits import LOCAL, OK, SERVER
+from ironkeep.cli.failures import Refused, Unreachable
+from ironkeep.cli.output import render
+
+SEALED: Final = SERVER
+
+
+def _status(context: Context) -> int:
+    terminal = context.terminal
+    try:
+        status = _asked(connect(context))
+    except (Refused, Unreachable) as error:
+        # 2 would say "sealed" to a script.
+        render.refused(terminal, error)
+        return LOCAL
+    if terminal.field:
+        render.field(terminal, status)
+    elif terminal.structured:
+        render.as_json(terminal, status)
+    else:
+        render.pairs(terminal, _shown(status))
+    return SEALED if status.get("sealed") or status.get("failure") else OK
+
+
+def _asked(client: Client) -> dict[str, Any]:
+    status = client.read("sys/seal-status") or {}
+    if "sealed" not in status:
+        where = f"{client.connection.address}{client.connection.base}"
+        raise Unreachable(f"what answers at {where} says nothing of a seal: look at VAULT_ADDR")
+    return status
+
+
+def _shown(status: dict[str, Any]) -> dict[str, Any]:
+    rows = {
+        "Seal Type": status.get("type"),
+        "Initialized": status.get("initialized"),
+        "Sealed": status.get("sealed"),
+        "Total Shares": status.get("n"),
+        "Threshold": status.get("t"),
+    }
+    if status.get("sealed") and status.get("progress"):
+        rows["Unseal Progress"] = f"{status['progress']}/{status.get('t')}"
+        rows["Unseal Nonce"] = status.get("nonce")
+    rows |= {"Version": status.get("version"), "Storage Type": status.get("storage_type")}
+    names = {
+        "cluster_name": "Cluster Name",
+        "cluster_id": "Cluster ID",
+        "audit_epoch": "Audit Epoch",
+        "failure": "Failure",
+    }
+    rows |= {label: status[key] for key, label in names.items() if key in status}
+    problems = status.get("problems") or []
+    return rows | ({"Problems": "; ".join(map(str, problems))} if problems else {})
+
+
+STATUS: Final = Command(
+    "Print whether the server serves. Exit code: 0 unsealed, 2 sealed or failed, 1 not known.",
+    _status,
+    examples="  $ ironkeep status\n  $ ironkeep status -format=json",
+)

@@ -1,0 +1,39 @@
+"""How far a long read is, on standard error, when somebody watches."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.cli.output.terminal import Terminal
+
+QUIET_SECONDS: Final = 1.0
+"""What is done sooner needs no word."""
+EVERY_SECONDS: Final = 0.2
+
+
+class WatchedLogFiles(DirectoryLogFiles):
+    """A log's directory, read only, that tells how much of it was read."""
+
+    def __init__(self, root: Path, terminal: Terminal) -> None:
+        super().__init__(root, readonly=True)
+        self._terminal: Final = terminal
+        self._bytes = 0
+        self._next = time.monotonic() + QUIET_SECONDS
+        self._drawn = False
+
+    def read(self, name: str, at: int, length: int) -> bytes:
+        """Read, and count; see LogFiles."""
+        data = super().read(name, at, length)
+        self._bytes += len(data)
+        if self._terminal.watched and time.monotonic() >= self._next:
+            self._next = time.monotonic() + EVERY_SECONDS
+            self._drawn = True
+            self._terminal.redraw(f"{self._bytes >> 20} MiB read ({name})")
+        return data
+
+    def close(self) -> None:
+        """Close, and take the line back; see LogFiles."""
+        if self._drawn:
+            self._terminal.redraw("")
+        super().close()

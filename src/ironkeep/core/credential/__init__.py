@@ -1,0 +1,1 @@
+"""Outside credentials: the connector's contract, inventories, and the rotation state machine."""

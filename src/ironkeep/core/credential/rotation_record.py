@@ -1,0 +1,197 @@
+"""What a rotation remembers between two steps, and its one encoding.
+
+core/credential/rotation.py moves it. Secret material is not in it, only version numbers. The
+encoding is a header line and one JSON object (RFC 8259).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+
+MAX_ENCODED_BYTES: Final = 16 * 1024
+"""A record holds a handful of versions and one sentence."""
+
+HEADER: Final = b"ironkeep-rotation/v1\n"
+
+
+class Stage(StrEnum):
+    """What a version is to the vault."""
+
+    PENDING = "pending"
+    CURRENT = "current"
+    PREVIOUS = "previous"
+    RETIRED = "retired"
+
+
+class State(StrEnum):
+    """Where the rotation stands; see the module."""
+
+    IDLE = "idle"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    APPLIED = "applied"
+    COMMITTED = "committed"
+    RETIRING = "retiring"
+    LOST = "lost"
+
+
+class Strategy(StrEnum):
+    """Who sets the password."""
+
+    ADMIN = "admin"
+    """The target's administering account; losing every version is an outage."""
+    SELF = "self"
+    """The account itself, by a version that still works; losing every version is a lock-out."""
+
+
+class Version(msgspec.Struct, frozen=True, array_like=True):
+    """One version of the credential, by number; the caller holds the material.
+
+    `dead`: since it was replaced, the target has refused it.
+    """
+
+    number: int
+    stage: Stage
+    dead: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the machine remembers; times are POSIX nanoseconds.
+
+    `versions` ascend by number. `refusals` is the per-minute limit on refused logins that the
+    target bears (a connector's `refusals_per_minute`), `refused_ns` when the last ones were.
+    `seen` is what presenting showed since the target last may have changed. Numbers up to `burnt`
+    were given to versions before this record, and are never given again.
+    """
+
+    secret: str
+    strategy: Strategy
+    epoch: int
+    state: State = State.IDLE
+    versions: tuple[Version, ...] = ()
+    refusals: int
+    refused_ns: tuple[int, ...] = ()
+    seen: tuple[tuple[int, Probe], ...] = ()
+    attempt: int = 0
+    unverified: int = 0
+    not_before_ns: int = 0
+    reason: str = ""
+    burnt: int = 0
+
+    def at(self, *stages: Stage) -> list[int]:
+        """Return the numbers of the versions at stages: by stage as given, then newest first."""
+        return [
+            each.number
+            for stage in stages
+            for each in reversed(self.versions)
+            if each.stage is stage
+        ]
+
+    @property
+    def serving(self) -> int | None:
+        """Return the version to hand out: the one that the target said it took, else current."""
+        stage = Stage.PENDING if self.state is State.APPLIED else Stage.CURRENT
+        return next(iter(self.at(stage)), None)
+
+    def but(self, **changes: object) -> "Record":
+        """Return this record with other values in the fields that are named."""
+        return msgspec.structs.replace(self, **changes)
+
+    def others(self) -> list[int]:
+        """Return every version but pending that might still work, the likeliest first."""
+        return self.at(Stage.CURRENT, Stage.PREVIOUS, Stage.RETIRED)
+
+    def next_number(self) -> int:
+        """Return the number of the next version."""
+        return max((each.number for each in self.versions), default=self.burnt) + 1
+
+    def unproven(self) -> list[int]:
+        """Return the versions that must be refused, and were not yet, newest first."""
+        dead = {each.number for each in self.versions if each.dead}
+        return [each for each in self.at(Stage.PREVIOUS, Stage.RETIRED) if each not in dead]
+
+    def marked(self, numbers: set[int], *, dead: bool) -> "Record":
+        """Return this record with the versions of numbers marked as proved dead, or not."""
+        versions = tuple(
+            Version(each.number, each.stage, dead if each.number in numbers else each.dead)
+            for each in self.versions
+        )
+        return self.but(versions=versions)
+
+    def staged(self, moves: Mapping[int, Stage]) -> "Record":
+        """Return this record with the versions in moves at new stages."""
+        versions = tuple(
+            Version(each.number, moves.get(each.number, each.stage), each.dead)
+            for each in self.versions
+        )
+        return self.but(versions=versions)
+
+
+def adopt(
+    secret: str,
+    strategy: Strategy,
+    *,
+    epoch: int,
+    refusals: int,
+    current: int | None,
+    burnt: int = 0,
+) -> Record:
+    """Return the idle record of a credential, whose known version is current.
+
+    None means that nobody here knows the password: then only an admin can rotate it.
+    """
+    if current is None and strategy is Strategy.SELF:
+        raise InvalidRequest("an account cannot set its password without knowing one that works")
+    if refusals < 1 or burnt < 0 or (current is not None and current <= burnt):
+        raise InvalidRequest("version numbers and the limit on refused logins start at 1")
+    versions = () if current is None else (Version(current, Stage.CURRENT),)
+    return Record(
+        secret=secret,
+        strategy=strategy,
+        epoch=epoch,
+        versions=versions,
+        refusals=refusals,
+        burnt=burnt,
+    )
+
+
+def encode(record: Record) -> bytes:
+    """Return the one encoding of record."""
+    return HEADER + msgspec.json.encode(record)
+
+
+def decode(raw: bytes) -> Record:
+    """Return the record in raw; raise IntegrityError unless raw is the encoding of a sound one."""
+    if len(raw) > MAX_ENCODED_BYTES or not raw.startswith(HEADER):
+        raise IntegrityError("not a rotation record, or of a version this release does not read")
+    try:
+        record = _DECODER.decode(raw[len(HEADER) :])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
+        raise IntegrityError("a rotation record does not parse") from failure
+    if encode(record) != raw or not _sound(record):
+        raise IntegrityError("a rotation record is not one that was written here")
+    return record
+
+
+_DECODER: Final = msgspec.json.Decoder(Record)
+
+
+def _sound(record: Record) -> bool:
+    """Return whether the machine could have written record."""
+    numbers = [each.number for each in record.versions]
+    pending = len(record.at(Stage.PENDING))
+    current = len(record.at(Stage.CURRENT))
+    needed = record.strategy is Strategy.SELF or record.state in {State.COMMITTED, State.RETIRING}
+    return (
+        numbers == sorted(set(numbers))
+        and all(number > record.burnt >= 0 for number in numbers)
+        and pending == (record.state in {State.PREPARED, State.APPLIED, State.LOST})
+        and needed <= current <= 1
+        and record.refusals > 0
+        and {number for number, _ in record.seen} <= set(numbers)
+    )

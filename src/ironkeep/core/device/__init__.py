@@ -1,0 +1,1 @@
+"""Devices: proofs of their keys, posture reports, and the rules for them."""

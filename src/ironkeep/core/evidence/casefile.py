@@ -1,0 +1,279 @@
+"""The facts of one case, sorted out of the journal's entries: what each claim is checked against.
+
+Order in the log decides what came after what, not the times that entries state.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Generic, TypeVar, cast
+
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import Deed, Deeds, actors_of
+from ironkeep.core.evidence.estate import Estate
+from ironkeep.core.evidence.exposure import Exposed, Exposure, expose
+from ironkeep.core.evidence.node import (
+    CREDENTIALS,
+    PRINCIPALS,
+    NodeId,
+    NodeKind,
+    kind_of,
+    node,
+    parse_node,
+)
+from ironkeep.core.evidence.reach import FOREVER, Graph, Seed
+
+R = TypeVar("R", bound=ev.Record)
+
+_NODES: Final = ("principal", "version", "system", "consumer", "plane", "replacement")
+
+
+@dataclass(frozen=True, slots=True)
+class Filed(Generic[R]):
+    """A record with the entry that carries it."""
+
+    index: int
+    entry: Entry
+    record: R
+
+
+@dataclass(slots=True)
+class Case:
+    """What the records say of one case: `from_ns` is T0, the earliest possible compromise."""
+
+    from_ns: int = FOREVER
+    subjects: dict[NodeId, None] = field(default_factory=dict)
+    bases: list[str] = field(default_factory=list)
+    opening: Filed[ev.Opened] | None = None
+
+
+class CaseFile:
+    """Everything on record at the verdict's time; raises IntegrityError on malformed records."""
+
+    def __init__(self, evidence: ev.Evidence) -> None:
+        self.name: Final = evidence.case
+        self.as_of_ns: Final = evidence.as_of_ns
+        self.log: Final = evidence.log
+        self.entries: Final = _until(evidence)
+        self.estate: Final = Estate()
+        self.deeds: Final = Deeds()
+        self.cases: Final[defaultdict[str, Case]] = defaultdict(Case)
+        self._filed: Final[dict[type[ev.Record], list[Filed[ev.Record]]]] = {}
+        self._about: Final[dict[tuple[type[ev.Record], str, str], list[Filed[ev.Record]]]] = {}
+        for index, entry in self.entries:
+            try:
+                self._take(index, entry)
+            except InvalidRequest as error:
+                raise IntegrityError(f"entry {index}: {error}") from None
+
+    def filed(self, kind: type[R]) -> list[Filed[R]]:
+        """Return the records of one type, in the order of the log."""
+        return cast("list[Filed[R]]", self._filed.get(kind, []))
+
+    def about(self, kind: type[R], version: str, system: str) -> list[Filed[R]]:
+        """Return the records of one type on a version at a system, in the order of the log."""
+        return cast("list[Filed[R]]", self._about.get((kind, version, system), []))
+
+    @property
+    def case(self) -> Case:
+        """What is on record of the case in question."""
+        return self.cases[self.name]
+
+    @cached_property
+    def exposure(self) -> Exposure:
+        """What the case exposed: see core/evidence/exposure.py."""
+        edges = (*self.estate.edges(), *self.deeds.edges())
+        graph = Graph(edges, self.estate.needs, dict(self._closed()))
+        seeds = {
+            name: [self._seed(each, case.from_ns) for each in case.subjects]
+            for name, case in self.cases.items()
+        }
+        return expose(graph, seeds, self.name, self.as_of_ns)
+
+    @cached_property
+    def rows(self) -> dict[NodeId, Exposed]:
+        """Everything exposed, by node."""
+        return {row.node: row for row in self.exposure.could_reach}
+
+    @cached_property
+    def credentials(self) -> tuple[NodeId, ...]:
+        """The exposed versions and shares: each must be revoked and proved dead."""
+        return tuple(each for each in self.rows if kind_of(each) in CREDENTIALS)
+
+    @cached_property
+    def principals(self) -> tuple[NodeId, ...]:
+        """The exposed people, sessions and devices: each must be cut off."""
+        return tuple(each for each in self.rows if kind_of(each) in PRINCIPALS)
+
+    @cached_property
+    def systems(self) -> tuple[NodeId, ...]:
+        """The systems that exposed credentials open."""
+        return tuple(each for each in self.rows if kind_of(each) is NodeKind.SYSTEM)
+
+    def revocations(self, version: NodeId) -> list[Filed[ev.Revoked]]:
+        """Return the revocations of a version, the last one last."""
+        return self._revocations.get(version, [])
+
+    def probes(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
+        """Return the probes of a version at a verifier that began after its last revocation."""
+        last = self.revocations(version)[-1:]
+        return [
+            each
+            for each in self.about(ev.Probed, version, system)
+            if last and each.index > last[0].index and each.record.at_ns >= last[0].record.done_ns
+        ]
+
+    def dead_ns(self, version: NodeId) -> int:
+        """Return since when all verifiers are known to refuse a version; 0 if they are not."""
+        since = 0
+        for system in self.estate.verifiers(version):
+            answers = self.answers(version, system)
+            alive = any(each.record.state is Probe.ALIVE for each in self.probes(version, system))
+            if alive or {each.record.state for each in answers} != {Probe.DEAD}:
+                return 0
+            since = max(since, *(each.entry.time_ns for each in answers))
+        return since
+
+    def answers(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
+        """Return the last of those probes at each endpoint: each verifies for itself."""
+        last = {each.record.endpoint: each for each in self.probes(version, system)}
+        return list(last.values())
+
+    @cached_property
+    def last_revocation(self) -> dict[str, int]:
+        """The entry of the last revocation at each system."""
+        return {each.record.system: each.index for each in self.filed(ev.Revoked)}
+
+    @cached_property
+    def last_containment(self) -> int:
+        """The entry by which the last of the exposed principals was cut off; -1 for none."""
+        cuts = map(self.containment, self.principals)
+        return max((cut.index for cut in cuts if cut is not None), default=-1)
+
+    def containment(self, principal: NodeId) -> Filed[ev.Contained] | None:
+        """Return the record that cut a principal off, or that ended this session.
+
+        One from before the case's beginning counts unless the principal was let in again since.
+        """
+        return self._cut(principal, self.case.from_ns)
+
+    def readmission(self, principal: NodeId) -> int | None:
+        """Return the index of the entry that let a principal in again after its containment."""
+        return self._back_in(principal, self.containment(principal))
+
+    def escaped(self, principal: NodeId) -> Deed | None:
+        """Return the last deed of a principal that had been cut off and not let in again."""
+        return self._act_after(principal, self.containment(principal))
+
+    def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
+        # The first one counts: a later repetition must not excuse what happened in between.
+        last = self._readmissions.get(principal, [-1])[-1]
+        for cut in self._containments.get(principal, ()):
+            if cut.entry.time_ns >= from_ns or cut.index > last:
+                return cut
+        return None
+
+    def _back_in(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> int | None:
+        if cut is None:
+            return None
+        later = self._readmissions.get(principal, ())
+        return next((index for index in later if index > cut.index), None)
+
+    def _act_after(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> Deed | None:
+        if cut is None:
+            return None
+        return self.deeds.acted_in(principal, cut.index, self._back_in(principal, cut))
+
+    @cached_property
+    def _revocations(self) -> dict[str, list[Filed[ev.Revoked]]]:
+        found: dict[str, list[Filed[ev.Revoked]]] = {}
+        for each in self.filed(ev.Revoked):
+            found.setdefault(each.record.version, []).append(each)
+        return found
+
+    @cached_property
+    def _containments(self) -> dict[str, list[Filed[ev.Contained]]]:
+        found: dict[str, list[Filed[ev.Contained]]] = {}
+        for each in self.filed(ev.Contained):
+            record = each.record
+            ended = (node(NodeKind.SESSION, one) for one in (*record.sessions, *record.gone))
+            for name in (record.principal, *ended):
+                found.setdefault(name, []).append(each)
+        return found
+
+    @cached_property
+    def _readmissions(self) -> dict[str, list[int]]:
+        """Where principals were let in again; nobody does that for themselves."""
+        found: dict[str, list[int]] = {}
+        for each in self.filed(ev.Readmitted):
+            if each.record.principal not in actors_of(each.entry):
+                found.setdefault(each.record.principal, []).append(each.index)
+        return found
+
+    def _seed(self, subject: NodeId, from_ns: int) -> Seed:
+        """Return a subject with the time during which it was in the attacker's hands."""
+        cut = self._cut(subject, from_ns)
+        # A leak never ends.
+        until = FOREVER if cut is None or self._act_after(subject, cut) else cut.entry.time_ns
+        return Seed(subject, from_ns, until)
+
+    def _closed(self) -> Iterable[tuple[NodeId, int]]:
+        """Yield since when each dead credential and each ended session is accepted nowhere."""
+        for version in self._revocations:
+            dead = self.dead_ns(NodeId(version))
+            if dead:
+                yield NodeId(version), dead
+        for name, cuts in self._containments.items():
+            principal = NodeId(name)
+            if kind_of(principal) is NodeKind.SESSION and not self._act_after(principal, cuts[0]):
+                yield principal, cuts[0].entry.time_ns
+
+    def _take(self, index: int, entry: Entry) -> None:
+        if not 0 <= entry.time_ns < FOREVER:
+            raise IntegrityError(f"entry {index}: states no time that there is")
+        for read in self.deeds.take(index, entry):
+            self.estate.meet(read.version)
+        if entry.entity and entry.name:
+            self.estate.names[node(NodeKind.PERSON, entry.entity)] = entry.name
+        record = ev.record_of(entry)
+        if record is None:
+            return
+        _check_nodes(record)
+        filed: Filed[ev.Record] = Filed(index, entry, record)
+        self._filed.setdefault(type(record), []).append(filed)
+        pair = (type(record), getattr(record, "version", ""), getattr(record, "system", ""))
+        self._about.setdefault(pair, []).append(filed)
+        if isinstance(record, ev.Scope):
+            self.estate.take(index, entry.time_ns, record)
+        if isinstance(record, ev.Opened | ev.Widened):
+            self._take_case(index, entry, record)
+
+    def _take_case(self, index: int, entry: Entry, record: ev.Opened | ev.Widened) -> None:
+        case = self.cases[record.case]
+        case.from_ns = min(case.from_ns, record.from_ns)
+        case.subjects.update(dict.fromkeys(map(parse_node, record.subjects)))
+        case.bases.append(record.basis)
+        if isinstance(record, ev.Opened) and case.opening is None:
+            case.opening = Filed(index, entry, record)
+
+
+def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
+    """Return the entries up to the last one that is not later than the verdict.
+
+    Cut by place, not by time: one that claims to be of the future is no less seen for it.
+    """
+    times = [entry.time_ns <= evidence.as_of_ns for _, entry in evidence.entries]
+    count = len(times) - times[::-1].index(True) if True in times else 0
+    return evidence.entries[:count]
+
+
+def _check_nodes(record: ev.Record) -> None:
+    """Raise InvalidRequest when a field that names a node does not."""
+    for field_name in _NODES:
+        value = getattr(record, field_name, "")
+        if value:
+            parse_node(value)

@@ -1,0 +1,212 @@
+"""Who was exposed, what they had open, and what they may have left behind (E4, E5)."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import CHANGES, Deed
+from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.claim import Finding, Status
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
+
+_ACCESS: Final = ("sys/", "auth/", "identity/")
+"""Under these each change may give somebody a way back: policies, mounts, users, tokens, groups."""
+
+_HARMLESS: Final = (
+    "sys/capabilities",
+    "sys/internal/",
+    "sys/leases/lookup",
+    "sys/leases/renew",
+    "sys/tools/",
+    "sys/wrapping/lookup",
+    "sys/wrapping/unwrap",
+    "auth/token/lookup",
+    "auth/token/renew",
+    "auth/token/revoke",
+    "cubbyhole/",
+    "incident/",
+)
+"""Changes by name only: they ask, lengthen or end, and add nobody. A cubbyhole dies with its token;
+records of a case by somebody exposed are told by themselves."""
+
+
+def not_contained(file: CaseFile) -> Iterator[Finding]:
+    """Yield exposed people, sessions and devices that were never cut off."""
+    for principal in file.principals:
+        if file.containment(principal) is None:
+            yield Finding(principal, "exposed and not contained")
+
+
+def acts_again(file: CaseFile) -> Iterator[Finding]:
+    """Yield people and devices that acted after they were cut off, and were not let in again."""
+    for principal in file.principals:
+        deed = file.escaped(principal)
+        if deed is not None and kind_of(principal) is not NodeKind.SESSION:
+            words = f"acted at entry {deed.index}, after it was cut off"
+            yield Finding(principal, words, entry=deed.index)
+
+
+def ended_session_worked(file: CaseFile) -> Iterator[Finding]:
+    """Yield sessions that were accepted after they had been ended."""
+    for principal in file.principals:
+        deed = file.escaped(principal)
+        if deed is not None and kind_of(principal) is NodeKind.SESSION:
+            words = f"accepted at entry {deed.index}, after it was ended"
+            yield Finding(principal, words, Status.FAILED)
+
+
+def readmitted_unsigned(file: CaseFile) -> Iterator[Finding]:
+    """Yield principals that were let in again without anybody answering for it."""
+    for each in file.filed(ev.Readmitted):
+        record = each.record
+        if record.principal in file.rows and not (record.owner.strip() and record.reason.strip()):
+            yield Finding(record.principal, "let in again without an owner and a reason")
+
+
+def sessions_not_ended(file: CaseFile) -> Iterator[Finding]:
+    """Yield systems whose sessions of a revoked credential nobody has ended since."""
+    for version, system, ended in _endings(file):
+        if ended is None:
+            words = f"its sessions at {file.estate.label(system)} were not ended since revoked"
+            yield Finding(version, words)
+
+
+def sessions_remain(file: CaseFile) -> Iterator[Finding]:
+    """Yield systems at which sessions of a revoked credential are still open."""
+    for version, system, ended in _endings(file):
+        if ended is not None and ended.record.remaining:
+            words = f"{ended.record.remaining} sessions remain at {file.estate.label(system)}"
+            yield Finding(version, words)
+
+
+def no_baseline(file: CaseFile) -> Iterator[Finding]:
+    """Yield exposed systems of which nothing was on record before the earliest compromise."""
+    for system in file.systems:
+        if not _baselines(file, system):
+            yield Finding(system, "no baseline from before the earliest possible compromise")
+
+
+def not_swept(file: CaseFile) -> Iterator[Finding]:
+    """Yield exposed systems not compared with that baseline since the last revocation."""
+    for system in file.systems:
+        if _baselines(file, system) and _sweep(file, system) is None:
+            yield Finding(system, "not swept against its baseline since the last revocation there")
+
+
+def not_seen(file: CaseFile) -> Iterator[Finding]:
+    """Yield what a sweep could not look at."""
+    for system in file.systems:
+        sweep = _sweep(file, system)
+        for gap in sweep.record.gaps if sweep else ():
+            yield Finding(f"{system}#{gap}", f"not looked at: {gap}", Status.UNKNOWN)
+
+
+def not_explained(file: CaseFile) -> Iterator[Finding]:
+    """Yield additions and changes that nobody answers for."""
+    for system, item in _differences(file):
+        yield Finding(f"{system}#{item}", f"differs from the baseline, unexplained: {item}")
+
+
+def stranger_acts(file: CaseFile) -> Iterator[Finding]:
+    """Yield added principals that nobody answers for and that have been seen to act."""
+    for system in file.systems:
+        sweep = _sweep(file, system)
+        for item in sweep.record.acting if sweep else ():
+            if not _explained(file, system, item):
+                words = f"an unexplained principal acts: {item}"
+                yield Finding(f"{system}#{item}", words, Status.FAILED)
+
+
+def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
+    """Yield unexplained changes in Ironkeep by somebody exposed: who may do what, and what is kept.
+
+    A connection may lead elsewhere now, a secret may be one that they know. Of a place outside the
+    rules of access only the last change counts, which made it what it is.
+    """
+    explained = {each.record.item for each in file.filed(ev.Explained) if _answered(file, each)}
+    last: dict[str, Deed] = {}
+    for principal in file.principals:
+        for deed in file.deeds.by(principal):
+            if not _leaves_something(file, deed):
+                continue
+            entry = deed.entry
+            place = f"entry:{deed.index}" if entry.path.startswith(_ACCESS) else entry.path
+            if place not in last or last[place].index < deed.index:
+                last[place] = deed
+    for deed in sorted(last.values(), key=lambda each: each.index):
+        name = f"entry:{deed.index}"
+        if name not in explained:
+            words = f"{deed.entry.op} {deed.entry.path} by somebody exposed, unexplained"
+            yield Finding(name, words)
+
+
+def _endings(
+    file: CaseFile,
+) -> Iterator[tuple[NodeId, NodeId, Filed[ev.Ended] | None]]:
+    """Yield (credential, system, last ending of its sessions since it was revoked)."""
+    for version in file.credentials:
+        for last in file.revocations(version)[-1:]:
+            for system in file.estate.verifiers(version):
+                if kind_of(system) is NodeKind.SYSTEM:
+                    found = [
+                        each
+                        for each in file.about(ev.Ended, version, system)
+                        if each.index > last.index
+                    ]
+                    yield version, system, found[-1] if found else None
+
+
+def _baselines(file: CaseFile, system: NodeId) -> set[str]:
+    """Return the digests of the baselines that were in the log before T0."""
+    return {
+        placed.record.digest
+        for placed in file.estate.baselines.get(system, [])
+        if placed.time_ns < file.case.from_ns
+    }
+
+
+def _sweep(file: CaseFile, system: NodeId) -> Filed[ev.Swept] | None:
+    """Return the last sweep of a system, if it came after everything that it has to show."""
+    after = max(file.last_containment, file.last_revocation.get(system, -1))
+    baselines = _baselines(file, system)
+    good = [
+        each
+        for each in file.about(ev.Swept, "", system)
+        if each.index > after and each.record.baseline in baselines
+    ]
+    return good[-1] if good else None
+
+
+def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
+    """Yield (system, item) of what a sweep found, acted or not, that nobody answers for."""
+    for system in file.systems:
+        sweep = _sweep(file, system)
+        if sweep is None:
+            continue
+        record = sweep.record
+        for item in (*record.added, *record.changed, *record.removed):
+            if not _explained(file, system, item):
+                yield system, item
+
+
+def _explained(file: CaseFile, system: str, item: str) -> bool:
+    return any(
+        each.record.item == item and _answered(file, each)
+        for each in file.about(ev.Explained, "", system)
+    )
+
+
+def _answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
+    """Return whether somebody answers for it in this case: what was well once may come back."""
+    record = each.record
+    return bool(record.case == file.name and record.owner.strip() and record.reason.strip())
+
+
+def _leaves_something(file: CaseFile, deed: Deed) -> bool:
+    """Return whether a deed may have left something, at or after the earliest compromise."""
+    entry = deed.entry
+    return (
+        entry.time_ns >= file.case.from_ns
+        and entry.op in CHANGES
+        and not entry.path.startswith(_HARMLESS)
+    )

@@ -1,0 +1,233 @@
+"""Whether the record can carry a verdict: scope, log, root, disclosure (E1, E7, E9 to E11)."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import CHANGES, actors_of
+from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.claim import Finding, Status, iso
+from ironkeep.core.evidence.node import (
+    CREDENTIALS,
+    PRINCIPALS,
+    NodeId,
+    NodeKind,
+    family_of,
+    kind_of,
+)
+from ironkeep.core.evidence.reach import FOREVER
+
+CLOCK_SKEW_NS: Final = 300 * 10**9
+"""How far the clocks of a server, a witness and a log source may differ; NTP keeps to far less."""
+
+SILENT_INTERVALS: Final = 2
+"""A source may miss one heartbeat, not two."""
+
+_OF_STRANGERS: Final = frozenset({"", "login", "open"})
+"""Rules by which anybody may ask: a change by them is one of the sender's own session, or none."""
+
+_SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
+
+
+def case_not_opened(file: CaseFile) -> Iterator[Finding]:
+    """Yield a case that the log knows nothing of."""
+    if file.case.opening is None or not file.case.subjects:
+        yield Finding(
+            f"case:{file.name}", "the log has no such case, or it names nobody and nothing"
+        )
+
+
+def scope_cut(file: CaseFile) -> Iterator[Finding]:
+    """Yield breaks in the chain of the records of scope."""
+    for words in file.estate.breaks:
+        yield Finding("scope:chain", words)
+
+
+def subject_unknown(file: CaseFile) -> Iterator[Finding]:
+    """Yield subjects that the log tells nothing of: of a wrong name everything is easily proved."""
+    for subject in file.case.subjects:
+        cut = file.containment(subject)
+        known = (
+            kind_of(subject) in CREDENTIALS
+            or file.deeds.by(subject)
+            or file.deeds.issued(subject)
+            or file.estate.tells_of(subject)
+            or (cut is not None and (cut.record.sessions or cut.record.gone))
+        )
+        if not known:
+            yield Finding(subject, "nothing is on record of it: is it the right one?")
+
+
+def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
+    """Yield links of something exposed that were taken off the record since the beginning."""
+    families = {family_of(each) for each in file.rows}
+    for placed in file.estate.ended:
+        source = NodeId(placed.record.source)
+        if placed.time_ns >= file.case.from_ns and (source in file.rows or source in families):
+            words = f"a link of {file.estate.label(source)} was ended since the breach"
+            yield Finding(f"entry:{placed.index}", words)
+
+
+def hand_of_nobody(file: CaseFile) -> Iterator[Finding]:
+    """Yield what was released or changed since the beginning and is known of nobody.
+
+    A batch token of no person has no name, and a wrapping token is opened by whoever has it.
+    """
+    for deed in file.deeds.by_nobody():
+        entry = deed.entry
+        changed = entry.rule not in _OF_STRANGERS and entry.op in CHANGES
+        if entry.time_ns >= file.case.from_ns and (entry.released or changed):
+            what = "released" if entry.released else "changed"
+            words = f"{what} at {entry.path}, and nobody knows to whom or by whom"
+            yield Finding(f"entry:{deed.index}", words, Status.UNKNOWN)
+
+
+def no_basis(file: CaseFile) -> Iterator[Finding]:
+    """Yield a beginning for which no reason was given."""
+    if any(not basis.strip() for basis in file.case.bases):
+        yield Finding(
+            f"case:{file.name}", "no reason is given for the earliest possible compromise"
+        )
+
+
+def not_surveyed(file: CaseFile) -> Iterator[Finding]:
+    """Yield principals of whom nobody worked out what the policies let them read."""
+    for principal in file.principals:
+        why = file.rows[principal].why
+        holder = why[0].source if why else principal
+        if kind_of(principal) not in _SURVEYED or _surveyed(file, principal):
+            continue
+        # What a session may read is part of what its person may.
+        if kind_of(holder) not in PRINCIPALS or not _surveyed(file, holder):
+            yield Finding(principal, "what it could have read has not been worked out")
+
+
+def starts_too_late(file: CaseFile) -> Iterator[Finding]:
+    """Yield a window of the log that begins after the earliest compromise of any open case.
+
+    Nothing precedes a log's beginning, but for a log that continues another one: its name ends in
+    an epoch after the first.
+    """
+    start, origin = file.log.start, file.log.origin
+    if start == 0 and not _continues(origin):
+        return
+    earliest = min((case.from_ns for case in file.cases.values()), default=FOREVER)
+    first = next((entry for index, entry in file.entries if index >= file.log.start), None)
+    if first is None or first.time_ns > earliest:
+        words = "the proved window begins after the earliest compromise"
+        if start == 0:
+            words += f": what came before {origin} is in the log of an earlier epoch"
+        yield Finding("log:window", words)
+
+
+def _continues(origin: str) -> bool:
+    epoch = origin.rpartition("/")[2]
+    return epoch.isascii() and epoch.isdigit() and epoch.lstrip("0") not in {"", "1"}
+
+
+def not_witnessed(file: CaseFile) -> Iterator[Finding]:
+    """Yield a log that nobody else has vouched for."""
+    if not file.log.cosigners or not file.log.cosigned_ns:
+        yield Finding("log:witnesses", "no quorum of witnesses has cosigned the log")
+
+
+def ends_too_early(file: CaseFile) -> Iterator[Finding]:
+    """Yield a log whose witnessed end lies before the verdict's time."""
+    log = file.log
+    if log.cosigned_ns and log.cosigned_ns + CLOCK_SKEW_NS < file.as_of_ns:
+        yield Finding("log:window", "the witnesses vouch for a log that ends before this verdict")
+
+
+def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
+    """Yield entries that claim to be older than those before them."""
+    for (_, one), (index, other) in pairwise(file.entries):
+        if other.time_ns + CLOCK_SKEW_NS < one.time_ns:
+            yield Finding(f"entry:{index}", "states a time before that of the entry before it")
+
+
+def source_silent(file: CaseFile) -> Iterator[Finding]:
+    """Yield log sources that fell silent for longer than they may, and when."""
+    beats: dict[str, list[int]] = {}
+    for each in file.filed(ev.Heartbeat):
+        beats.setdefault(each.record.source, []).append(each.entry.time_ns)
+    for source, placed in file.estate.sources.items():
+        allowed = SILENT_INTERVALS * placed.record.interval_seconds * 10**9
+        start = max(placed.time_ns, min(file.case.from_ns, file.as_of_ns))
+        times = [start, *(at for at in beats.get(source, []) if at > start), file.as_of_ns]
+        for one, other in pairwise(times):
+            if other - one > allowed:
+                words = f"silent from {iso(one)} to {iso(other)}"
+                yield Finding(f"source:{source}", words, Status.UNKNOWN)
+
+
+def source_lost_messages(file: CaseFile) -> Iterator[Finding]:
+    """Yield log sources of which messages did not arrive."""
+    for each in file.filed(ev.Heartbeat):
+        if each.record.missed and each.entry.time_ns >= file.case.from_ns:
+            words = f"{each.record.missed} messages missing at entry {each.index}"
+            yield Finding(f"source:{each.record.source}", words, Status.UNKNOWN)
+
+
+def root_not_checked(file: CaseFile) -> Iterator[Finding]:
+    """Yield what of Ironkeep's own nobody has looked at since the case was opened."""
+    checked = {each.record.item for each in _root_checks(file)}
+    for item in ev.ROOT_ITEMS:
+        if item not in checked:
+            yield Finding(item, "not looked at since the case was opened")
+
+
+def root_unsound(file: CaseFile) -> Iterator[Finding]:
+    """Yield what of Ironkeep's own was found wanting, when last looked at."""
+    last = {each.record.item: each.record for each in _root_checks(file)}
+    for item, record in last.items():
+        if not record.sound:
+            yield Finding(item, f"found wanting: {record.detail}")
+
+
+def hand_of_exposed(file: CaseFile) -> Iterator[Finding]:
+    """Yield records of the case that somebody exposed had a hand in."""
+    for index, entry in file.entries:
+        if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:
+            continue
+        for actor in actors_of(entry):
+            readmitted = file.readmission(actor)
+            if actor in file.rows and (readmitted is None or index < readmitted):
+                words = f"recorded by {file.estate.label(actor)}, who is exposed"
+                yield Finding(f"entry:{index}", words)
+
+
+def withheld(file: CaseFile) -> Iterator[Finding]:
+    """Yield leaves of the window that the reader of the pack cannot see into."""
+    if file.log.withheld:
+        yield Finding("log:entries", f"{file.log.withheld} entries of the window are withheld")
+
+
+def no_residue(file: CaseFile) -> Iterator[Finding]:
+    """Yield a case in which nobody said what cannot be known or undone."""
+    if not any(
+        each.record.case == file.name and each.record.words.strip()
+        for each in file.filed(ev.Residue)
+    ):
+        yield Finding(f"case:{file.name}", "nobody has said what cannot be known or undone")
+
+
+def _surveyed(file: CaseFile, principal: NodeId) -> bool:
+    cut = file.containment(principal)
+    until = cut.entry.time_ns if cut and not file.escaped(principal) else file.as_of_ns
+    return any(
+        each.record.principal == principal
+        and each.record.from_ns <= file.case.from_ns
+        and each.record.until_ns >= until
+        for each in file.filed(ev.Surveyed)
+    )
+
+
+def _root_checks(file: CaseFile) -> list[Filed[ev.RootChecked]]:
+    opening = file.case.opening
+    after = opening.index if opening else 0
+    return [
+        each
+        for each in file.filed(ev.RootChecked)
+        if each.index > after and each.record.case == file.name
+    ]

@@ -1,0 +1,216 @@
+"""What there is to be exposed: the links, gates, baselines and sources that the log has on record.
+
+The records form a chain (core/evidence/records.py). One that is missing, or stands out of order, is
+told by `breaks`: an estate that was cut to measure proves nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import (
+    NodeId,
+    NodeKind,
+    family_of,
+    is_family,
+    kind_of,
+    name_of,
+    node,
+    parse_node,
+)
+from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
+
+MAX_EDGES: Final = 1_000_000
+"""Edges after families are spelled out: past this a verdict would take minutes."""
+
+_PROTECTS: Final = frozenset({EdgeKind.WRAPS, EdgeKind.DECRYPTS, EdgeKind.DERIVES, EdgeKind.HOLDS})
+
+
+S = TypeVar("S", bound=ev.Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[S]):
+    """A record of scope and where it stands."""
+
+    index: int
+    time_ns: int
+    record: S
+
+
+class Estate:
+    """The records of scope, taken one by one in the order of the log."""
+
+    def __init__(self) -> None:
+        self.names: Final[dict[NodeId, str]] = {}
+        self.needs: Final[dict[NodeId, int]] = {}
+        self.breaks: Final[list[str]] = []
+        self.baselines: Final[dict[str, list[Placed[ev.Baselined]]]] = {}
+        self.sources: Final[dict[str, Placed[ev.Sourced]]] = {}
+        self.ended: Final[list[Placed[ev.Unlinked]]] = []
+        """Links taken off the record: what they gave must not be lost from sight with them."""
+        self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
+        self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
+        self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
+        self._protecting: Final[dict[NodeId, int]] = {}
+        self._linked: Final[set[NodeId]] = set()
+        self._mounts: Final[dict[str, str]] = {}
+        self._seq = 0
+        self._chain = ev.CHAIN_START
+
+    def meet(self, version: NodeId) -> None:
+        """Learn that a node exists: a link of its family holds for it too."""
+        family = family_of(version)
+        if family is not None:
+            self._versions.setdefault(family, {})[version] = None
+
+    def take(self, index: int, time_ns: int, record: ev.Scope) -> None:
+        """Add a record; raise IntegrityError when a name or a kind in it makes no sense."""
+        self._check_chain(index, record)
+        try:
+            self._add(index, time_ns, record)
+        except (InvalidRequest, ValueError) as error:
+            raise IntegrityError(f"entry {index}: {error}") from None
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield all edges, families spelled out; raise IntegrityError past MAX_EDGES."""
+        count = 0
+        for edges in self._links.values():
+            for edge in edges:
+                for source in self._expand(edge.source):
+                    for target in self._expand(edge.target):
+                        count += 1
+                        if count > MAX_EDGES:
+                            raise IntegrityError(f"more than {MAX_EDGES} links")
+                        yield Edge(
+                            source, edge.kind, target, edge.from_ns, edge.until_ns, edge.evidence
+                        )
+
+    def verifiers(self, version: NodeId) -> tuple[NodeId, ...]:
+        """Return what has ever accepted a credential, by itself or together with others.
+
+        A link that was taken away still counts: the verifier may not have heard of it.
+        """
+        found = dict(self._verifiers.get(version, {}))
+        family = family_of(version)
+        if family is not None:
+            found.update(self._verifiers.get(family, {}))
+        return tuple(found)
+
+    def protects(self, version: NodeId, before_ns: int) -> bool:
+        """Return whether a secret was on record to open others: it may have no verifier.
+
+        Only what was told before an instant counts: told later, it could be to save a presentation.
+        """
+        told = (self._protecting.get(each) for each in (version, family_of(version)) if each)
+        return any(since is not None and since < before_ns for since in told)
+
+    def tells_of(self, what: NodeId) -> bool:
+        """Return whether any link has ever led from a node."""
+        return what in self._linked
+
+    def label(self, what: str) -> str:
+        """Return words for a node."""
+        try:
+            kind, name = kind_of(NodeId(what)), name_of(NodeId(what))
+        except KeyError:
+            return what
+        if kind is NodeKind.SECRET:
+            mount, _, rest = name.partition("/")
+            path, _, version = rest.rpartition("@")
+            return f"{self._mounts.get(mount, mount + '/')}{path} version {version}"
+        if what in self.names:
+            return f"{kind} {self.names[NodeId(what)]}"
+        return f"{kind} {name}"
+
+    def _check_chain(self, index: int, record: ev.Scope) -> None:
+        expected = ev.chained(record, self._seq + 1, self._chain)
+        if record != expected:
+            self.breaks.append(
+                f"scope record {self._seq + 1} is missing, changed or out of order: entry {index}"
+            )
+        self._seq, self._chain = record.seq, record.chain
+
+    def _add(self, index: int, time_ns: int, record: ev.Scope) -> None:
+        match record:
+            case ev.Mounted(mount=mount, path=path):
+                self._mounts[mount] = path
+            case ev.Linked():
+                self._link(index, time_ns, record)
+            case ev.Unlinked():
+                self.ended.append(Placed(index, time_ns, record))
+                self._unlink(time_ns, record)
+            case ev.Gated():
+                self._gate(index, time_ns, record)
+            case ev.Baselined(system=system):
+                placed = Placed(index, time_ns, record)
+                self.baselines.setdefault(parse_node(system), []).append(placed)
+            case ev.Sourced(source=source):
+                self.sources.setdefault(source, Placed(index, time_ns, record))
+            case _:
+                # A case: the case file's own.
+                return
+
+    def _link(self, index: int, time_ns: int, record: ev.Linked) -> None:
+        kind, source = record.kind, parse_node(record.source)
+        self.meet(source)
+        until = record.until_ns or FOREVER
+        for name in record.targets:
+            target = parse_node(name)
+            self.meet(target)
+            evidence = f"entry {index}: {record.basis}"
+            self._put(Edge(source, kind, target, record.from_ns, until, evidence), time_ns)
+            if kind is EdgeKind.OPENS:
+                self._verifiers.setdefault(source, {})[target] = None
+
+    def _unlink(self, time_ns: int, record: ev.Unlinked) -> None:
+        for name in record.targets:
+            key = (parse_node(record.source), record.kind, parse_node(name))
+            self._links[key] = [
+                Edge(
+                    edge.source,
+                    edge.kind,
+                    edge.target,
+                    edge.from_ns,
+                    min(edge.until_ns, time_ns),
+                    edge.evidence,
+                )
+                for edge in self._links.get(key, [])
+            ]
+
+    def _gate(self, index: int, time_ns: int, record: ev.Gated) -> None:
+        gate = node(NodeKind.ALL_OF, record.gate)
+        target, kind = parse_node(record.target), record.kind
+        inputs = (*map(parse_node, record.known), *map(parse_node, record.live))
+        if kind not in {EdgeKind.OPENS, EdgeKind.DECRYPTS} or gate in self.needs:
+            raise ValueError("a gate has a name of its own, and opens or decrypts")
+        if not 1 <= record.need <= len(set(inputs)) or any(map(is_family, (*inputs, target))):
+            raise ValueError("a gate needs some of its inputs, each a single version")
+        self.needs[gate] = record.need
+        evidence = f"entry {index}: {record.basis}"
+        put = partial(self._put, time_ns=time_ns)
+        for name in (*inputs, target):
+            self.meet(name)
+        for source in map(parse_node, record.known):
+            put(Edge(source, EdgeKind.DECRYPTS, gate, record.from_ns, FOREVER, evidence))
+        for source in map(parse_node, record.live):
+            put(Edge(source, EdgeKind.OPENS, gate, record.from_ns, FOREVER, evidence))
+        put(Edge(gate, kind, target, record.from_ns, FOREVER, evidence))
+        if kind is EdgeKind.OPENS:
+            for source in inputs:
+                self._verifiers.setdefault(source, {})[target] = None
+
+    def _put(self, edge: Edge, time_ns: int) -> None:
+        self._links.setdefault((edge.source, edge.kind, edge.target), []).append(edge)
+        self._linked.add(edge.source)
+        if edge.kind in _PROTECTS:
+            self._protecting.setdefault(edge.source, time_ns)
+
+    def _expand(self, of: NodeId) -> tuple[NodeId, ...]:
+        if not is_family(of):
+            return (of,)
+        # With no version on record the family stands for itself: better named than forgotten.
+        return tuple(self._versions.get(of, ())) or (of,)

@@ -1,0 +1,111 @@
+"""What an incident exposed, in three answers side by side.
+
+*Did read*: the journal proves it. *Could have read*: a policy of that time allowed it to a
+principal that was lost. *Could have reached*: by any chain of links. Each row has its shortest
+explanation.
+
+Exposure belongs to the secret version and not to the incident: it spreads from the seeds of all
+cases together. A case answers for every row that its own seeds bring about or bring forward.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
+from ironkeep.core.evidence.reach import CONTROL, EdgeKind, Graph, Held, Seed, Spread, Step, spread
+
+_DIRECT: Final = CONTROL | {EdgeKind.MAY_READ}
+
+
+class Exposed(msgspec.Struct, frozen=True):
+    """One row: a node, from when it counts as exposed, and from when it could be used.
+
+    `in_clear_ns` is 0 as long as only an encrypted copy or a share has been taken.
+    """
+
+    node: NodeId
+    exposed_ns: int
+    in_clear_ns: int
+    why: tuple[Step, ...]
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """The three answers; rows are sorted by time and name. `could_reach` includes the other two."""
+
+    did_read: tuple[Exposed, ...] = ()
+    could_read: tuple[Exposed, ...] = ()
+    could_reach: tuple[Exposed, ...] = ()
+
+
+def expose(graph: Graph, cases: Mapping[str, Iterable[Seed]], case: str, as_of_ns: int) -> Exposure:
+    """Return what one case exposed, given the seeds of all cases, as far as known at as_of_ns."""
+    own = list(cases.get(case, ()))
+    others = [seed for name, seeds in cases.items() if name != case for seed in seeds]
+    together = _answers(graph, own + others, as_of_ns)
+    if not others:
+        return together
+    alone = _answers(graph, own, as_of_ns)
+    without = _answers(graph, others, as_of_ns)
+    return Exposure(
+        did_read=_due_to(together.did_read, alone.did_read, without.did_read),
+        could_read=_due_to(together.could_read, alone.could_read, without.could_read),
+        could_reach=_due_to(together.could_reach, alone.could_reach, without.could_reach),
+    )
+
+
+def _answers(graph: Graph, seeds: list[Seed], as_of_ns: int) -> Exposure:
+    everything = spread(graph, seeds, as_of_ns)
+    direct = spread(graph, seeds, as_of_ns, _DIRECT)
+    return Exposure(
+        did_read=_taken(everything, EdgeKind.DID_READ),
+        could_read=_taken(direct, EdgeKind.MAY_READ),
+        could_reach=_rows(everything),
+    )
+
+
+def _taken(found: Spread, kind: EdgeKind) -> tuple[Exposed, ...]:
+    """Return a row for each target of edges of one kind."""
+    rows = (
+        Exposed(node, held.start_ns, held.start_ns, held.why())
+        for (taken, node), held in found.taken.items()
+        if taken is kind
+    )
+    return _sorted(rows)
+
+
+def _rows(found: Spread) -> tuple[Exposed, ...]:
+    """Return a row for everything held, in whichever way."""
+    rows = []
+    for node in {**found.in_clear, **found.in_part}:
+        if kind_of(node) is NodeKind.ALL_OF:
+            continue
+        in_clear, in_part = found.in_clear.get(node), found.in_part.get(node)
+        first = _earlier(in_clear, in_part)
+        best = in_clear or first
+        usable = in_clear.start_ns if in_clear else 0
+        rows.append(Exposed(node, first.start_ns, usable, best.why()))
+    return _sorted(rows)
+
+
+def _earlier(one: Held | None, other: Held | None) -> Held:
+    held = [each for each in (one, other) if each is not None]
+    return min(held, key=lambda each: each.start_ns)
+
+
+def _sorted(rows: Iterable[Exposed]) -> tuple[Exposed, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.exposed_ns, row.node)))
+
+
+def _due_to(
+    together: tuple[Exposed, ...], alone: tuple[Exposed, ...], without: tuple[Exposed, ...]
+) -> tuple[Exposed, ...]:
+    """Keep what the case reaches by itself, or what would be later or absent without it."""
+    own = {row.node for row in alone}
+    before = {row.node: (row.exposed_ns, row.in_clear_ns) for row in without}
+    return tuple(
+        row
+        for row in together
+        if row.node in own or before.get(row.node) != (row.exposed_ns, row.in_clear_ns)
+    )

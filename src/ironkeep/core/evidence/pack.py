@@ -1,0 +1,128 @@
+"""The evidence pack: an in-toto Statement v1 about a case, in a DSSE envelope.
+
+The predicate holds what the verdict rests on (leaves of the log, the entries in them, proofs, the
+signed head) and what was concluded. A verifier believes the first after checking it, and recomputes
+the second. The statement's subject is the case, by the SHA-256 of the entry that opened it.
+"""
+
+from typing import Annotated, Final
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.evidence.dsse import Envelope
+from ironkeep.core.evidence.exposure import Exposure
+from ironkeep.core.evidence.records import Instant
+from ironkeep.core.evidence.verdict import Verdict
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "urn:ironkeep:evidence-pack:v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+VERSION: Final = 1
+
+MAX_LEAVES: Final = 250_000
+"""Leaves of the window: at about a kilobyte each they fill an envelope."""
+
+MAX_EARLIER: Final = 50_000
+"""Single entries from before the window: links and baselines of a large estate."""
+
+MAX_HASHES: Final = 63
+"""Hashes of one proof: a tree of less than 2^63 leaves is no higher."""
+
+Index = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class WindowLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One leaf of the window: an entry disclosed, a leaf that is no entry, or a bare leaf hash."""
+
+    leaf: bytes = b""
+    salt: bytes = b""
+    body: str = ""
+    hash: bytes = b""
+
+
+class EarlierLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An entry from before the window, with the hashes that prove its place."""
+
+    index: Index
+    leaf: bytes
+    salt: bytes
+    body: str
+    proof: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_HASHES)]
+
+
+class LogEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is shown of the log.
+
+    `policy` is the server's own tlog-policy, `checkpoint` the signed and cosigned head, as text.
+    `leaves` are all from `start` to the head's size; `left` are the hashes that stand before them.
+    """
+
+    policy: str
+    checkpoint: str
+    start: Index
+    left: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_HASHES)]
+    leaves: Annotated[tuple[WindowLeaf, ...], msgspec.Meta(max_length=MAX_LEAVES)]
+    earlier: Annotated[tuple[EarlierLeaf, ...], msgspec.Meta(max_length=MAX_EARLIER)]
+
+
+class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The predicate: evidence first, conclusions after it."""
+
+    version: int
+    case: str
+    as_of_ns: Instant
+    log: LogEvidence
+    exposure: Exposure
+    verdict: Verdict
+
+
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a statement speaks of, by a digest."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An in-toto Statement with one pack in it."""
+
+    type: str = msgspec.field(name="_type")
+    subject: tuple[Subject, ...]
+    predicate_type: str = msgspec.field(name="predicateType")
+    predicate: Pack
+
+
+def state(pack: Pack, opening: str) -> bytes:
+    """Return the statement about a pack; opening is the SHA-256 (hex) of the case's first entry."""
+    subject = Subject(f"case/{pack.case}", {"sha256": opening})
+    return msgspec.json.encode(Statement(STATEMENT_TYPE, (subject,), PREDICATE_TYPE, pack))
+
+
+def read_statement(envelope: Envelope) -> tuple[Pack, str]:
+    """Return the pack in an envelope and the digest of the entry that opened its case.
+
+    The signature is not looked at. Raises IntegrityError unless the payload is the one spelling of
+    a statement of this kind and version.
+    """
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise IntegrityError("the payload is no in-toto statement")
+    try:
+        statement = _DECODER.decode(envelope.payload)
+        written = msgspec.json.encode(statement)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise IntegrityError(f"not an evidence pack: {error}") from None
+    if (statement.type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+        raise IntegrityError("a statement of another type")
+    pack = statement.predicate
+    if pack.version != VERSION:
+        raise IntegrityError(f"a pack of version {pack.version}: this program reads {VERSION}")
+    names = [each.name for each in statement.subject]
+    if names != [f"case/{pack.case}"] or list(statement.subject[0].digest) != ["sha256"]:
+        raise IntegrityError("the statement's subject is not the case")
+    if written != envelope.payload:
+        raise IntegrityError("the statement is not spelt as it was written")
+    return pack, statement.subject[0].digest["sha256"]
+
+
+_DECODER: Final = msgspec.json.Decoder(Statement)

@@ -1,0 +1,367 @@
+"""What incident work writes into the journal, and what a verdict is therefore computed from.
+
+Each record is the `audited` field of one entry of kind `effect`, tagged by its key `incident`.
+Nothing else counts: what is not in the log is not evidence. Records of *scope* (links, baselines,
+cases) carry a number and a chain hash, so that one that lies before the proved window cannot be
+left out unseen.
+
+Times are POSIX nanoseconds. Nodes are those of core/evidence/node.py. Whatever is free text is
+words for people and holds no secret.
+"""
+
+from hashlib import sha256
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.event import Entry, Value
+from ironkeep.core.evidence.reach import FOREVER, EdgeKind
+
+Instant = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
+
+TAG: Final = "incident"
+"""The key of `audited` that makes an entry evidence; no other part of the house writes it."""
+
+CHAIN_START: Final = ""
+"""What the first record of scope is chained to."""
+
+ROOT_ITEMS: Final = (
+    "root:administrators",
+    "root:policies",
+    "root:seal-shares",
+    "root:journal-key",
+    "root:case-key",
+)
+"""What of Ironkeep's own has to be looked at in every case (claim E9)."""
+
+
+class Record(msgspec.Struct, frozen=True, tag_field=TAG, forbid_unknown_fields=True):
+    """Base of everything that counts."""
+
+
+class Scope(Record, frozen=True):
+    """Base of the records that say what there is; `seq` counts them from 1, `chain` binds them."""
+
+    seq: int
+    chain: str
+
+
+class Mounted(Scope, frozen=True, tag="mounted"):
+    """The path at which a mount (its uuid) stands, so that people can read a verdict."""
+
+    mount: str
+    path: str
+
+
+class Linked(Scope, frozen=True, tag="linked"):
+    """Edges from one source, in force during [from_ns, until_ns); until_ns 0 means still.
+
+    `kind` is one of reach.EdgeKind, `basis` says from where it is known. A target or source
+    `secret:…@*` stands for each version of the secret.
+    """
+
+    source: str
+    kind: EdgeKind
+    targets: tuple[str, ...]
+    from_ns: Instant
+    basis: str
+    until_ns: Instant = 0
+
+
+class Unlinked(Scope, frozen=True, tag="unlinked"):
+    """Edges that no longer hold from the time of this entry on."""
+
+    source: str
+    kind: EdgeKind
+    targets: tuple[str, ...]
+
+
+class Gated(Scope, frozen=True, tag="gated"):
+    """A target that takes `need` of several inputs at one time.
+
+    `known` are inputs that need only be held (ciphertexts, keys, shares); `live` are credentials
+    that somebody verifies. `kind` is how the inputs together give the target: opens or decrypts.
+    """
+
+    gate: str
+    need: Count
+    known: tuple[str, ...]
+    live: tuple[str, ...]
+    kind: EdgeKind
+    target: str
+    from_ns: Instant
+    basis: str
+
+
+class Baselined(Scope, frozen=True, tag="baselined"):
+    """A stock-taking of a system: the SHA-256 (hex) of its inventory, and its blind spots."""
+
+    system: str
+    digest: str
+    items: Count
+    gaps: tuple[str, ...]
+
+
+class Sourced(Scope, frozen=True, tag="sourced"):
+    """A log source that from now on sends a heartbeat at least every so many seconds."""
+
+    source: str
+    interval_seconds: Count
+
+
+class Opened(Scope, frozen=True, tag="opened"):
+    """A case: what is lost, and from when, at the earliest *possible*; `basis` says why then."""
+
+    case: str
+    title: str
+    subjects: tuple[str, ...]
+    from_ns: Instant
+    basis: str
+
+
+class Widened(Scope, frozen=True, tag="widened"):
+    """More subjects, or an earlier beginning; a case never becomes narrower."""
+
+    case: str
+    subjects: tuple[str, ...]
+    from_ns: Instant
+    basis: str
+
+
+class Surveyed(Record, frozen=True, tag="surveyed"):
+    """All that the policies let a principal read during [from_ns, until_ns) has been linked."""
+
+    case: str
+    principal: str
+    from_ns: Instant
+    until_ns: Instant
+    policies: tuple[str, ...]
+
+
+class Contained(Record, frozen=True, tag="contained"):
+    """A principal was cut off: these sessions (accessors) ended now, these were gone already."""
+
+    case: str
+    principal: str
+    sessions: tuple[str, ...]
+    gone: tuple[str, ...]
+    leases: Count
+
+
+class Readmitted(Record, frozen=True, tag="readmitted"):
+    """A contained principal may act again, with new credentials; `owner` answers for it."""
+
+    case: str
+    principal: str
+    owner: str
+    reason: str
+
+
+class Revoked(Record, frozen=True, tag="revoked"):
+    """A credential was revoked at a system that issues or verifies it, done at done_ns.
+
+    `receipt` is the issuer's own statement or the state read back. `replacement` is the secret
+    version that takes its place, or empty.
+    """
+
+    case: str
+    version: str
+    system: str
+    done_ns: Instant
+    method: str
+    receipt: str
+    replacement: str = ""
+
+
+class Ended(Record, frozen=True, tag="ended"):
+    """Sessions opened with a credential were ended at a system; `remaining` were still there."""
+
+    case: str
+    version: str
+    system: str
+    done_ns: Instant
+    ended: Count
+    remaining: Count
+
+
+class Probed(Record, frozen=True, tag="probed"):
+    """A revoked credential was presented to a verifier, starting at at_ns.
+
+    `state` is alive, dead or unknown; `code` is the system's own. `emulated`: not the real system.
+    """
+
+    case: str
+    version: str
+    system: str
+    endpoint: str
+    state: Probe
+    code: str
+    reason: str
+    at_ns: Instant
+    took_ms: Count
+    emulated: bool = False
+
+
+class Watched(Record, frozen=True, tag="watched"):
+    """What was seen of a credential at a system during [from_ns, until_ns), and by which means."""
+
+    case: str
+    version: str
+    system: str
+    from_ns: Instant
+    until_ns: Instant
+    successes: Count
+    attempts: Count
+    means: str
+
+
+class Swept(Record, frozen=True, tag="swept"):
+    """A system compared with its baseline; each string is one inventory item, kind first.
+
+    `acting` lists those added principals that have been seen to act. `gaps` is what was not seen.
+    """
+
+    case: str
+    system: str
+    baseline: str
+    digest: str
+    at_ns: Instant
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    acting: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+class Explained(Record, frozen=True, tag="explained"):
+    """Somebody answers for one addition or change: `item` as swept, or `entry:<index>`."""
+
+    case: str
+    system: str
+    item: str
+    owner: str
+    reason: str
+
+
+class Delivered(Record, frozen=True, tag="delivered"):
+    """A new version went to a consumer otherwise than by an API read, from a plane (system)."""
+
+    case: str
+    version: str
+    consumer: str
+    plane: str
+
+
+class Exempted(Record, frozen=True, tag="exempted"):
+    """An open item is accepted by its owner, for a reason, until it expires."""
+
+    case: str
+    item: str
+    owner: str
+    reason: str
+    expires_ns: Instant
+
+
+class RootChecked(Record, frozen=True, tag="root-checked"):
+    """One of ROOT_ITEMS was looked at; `sound` says what came of it."""
+
+    case: str
+    item: str
+    sound: bool
+    detail: str
+
+
+class Residue(Record, frozen=True, tag="residue"):
+    """What cannot be known or undone, in words."""
+
+    case: str
+    words: str
+
+
+class Heartbeat(Record, frozen=True, tag="heartbeat"):
+    """A log source is alive and has sent so many messages; `missed` of them did not arrive."""
+
+    source: str
+    sent: Count
+    missed: Count
+
+
+AnyRecord = (
+    Mounted
+    | Linked
+    | Unlinked
+    | Gated
+    | Baselined
+    | Sourced
+    | Opened
+    | Widened
+    | Surveyed
+    | Contained
+    | Readmitted
+    | Revoked
+    | Ended
+    | Probed
+    | Watched
+    | Swept
+    | Explained
+    | Delivered
+    | Exempted
+    | RootChecked
+    | Residue
+    | Heartbeat
+)
+
+
+class LogFacts(msgspec.Struct, frozen=True):
+    """What was verified of the log that the entries come from.
+
+    The leaves [start, size) are complete under the checkpoint; `withheld` of them are not shown.
+    `cosigners` are the witnesses of that checkpoint, which existed at cosigned_ns: 0 when no quorum
+    says so.
+    """
+
+    origin: str
+    size: Count
+    start: Count
+    withheld: Count
+    cosigners: tuple[str, ...]
+    cosigned_ns: Instant
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """All that a verdict is computed from: entries by their index in the log, in order."""
+
+    case: str
+    as_of_ns: Instant
+    log: LogFacts
+    entries: tuple[tuple[int, Entry], ...]
+
+
+def to_audited(record: Record) -> dict[str, Value]:
+    """Return the record as the `audited` field of its entry."""
+    plain: dict[str, Value] = msgspec.json.decode(msgspec.json.encode(record))
+    return plain
+
+
+def record_of(entry: Entry) -> AnyRecord | None:
+    """Return the record that an entry carries, if any; raise IntegrityError if malformed."""
+    if entry.kind != "effect" or TAG not in entry.audited:
+        return None
+    try:
+        record: AnyRecord = msgspec.convert(entry.audited, AnyRecord)
+    except msgspec.ValidationError as error:
+        raise IntegrityError(f"an incident record is malformed: {error}") from None
+    return record
+
+
+S = TypeVar("S", bound=Scope)
+
+
+def chained(record: S, seq: int, previous: str) -> S:
+    """Return the record as number seq, chained to the one before (CHAIN_START for the first)."""
+    bare = msgspec.structs.replace(record, seq=seq, chain=previous)
+    chain = sha256(msgspec.json.encode(bare)).hexdigest()
+    return msgspec.structs.replace(record, seq=seq, chain=chain)

@@ -1,0 +1,213 @@
+"""The verdict on an eviction: a pure function of the evidence, for a stated scope and time.
+
+PROVEN only if no check of core/evidence/checks finds anything; DISPROVEN if one finds the opposite;
+otherwise NOT PROVEN, naming each open item. Nothing here looks at what anybody concluded before.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import actors_of
+from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.checks.table import CHECKS
+from ironkeep.core.evidence.claim import TITLES, Check, ClaimId, Finding, Status, iso
+from ironkeep.core.evidence.exposure import Exposure
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
+from ironkeep.core.evidence.remediation import Standing, standings
+
+_NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
+"""What makes a log a log cannot be waived by those whose log it is."""
+
+_ORDER: Final = (Status.CLOSED, Status.UNKNOWN, Status.OPEN, Status.FAILED)
+
+_RECORDS: Final[dict[ClaimId, tuple[type[ev.Record], ...]]] = {
+    ClaimId.SCOPE: (ev.Opened, ev.Widened, ev.Surveyed),
+    ClaimId.REVOKED: (ev.Revoked,),
+    ClaimId.REFUSED: (ev.Probed,),
+    ClaimId.ENDED: (ev.Contained, ev.Readmitted, ev.Ended),
+    ClaimId.PERSISTENCE: (ev.Baselined, ev.Swept, ev.Explained),
+    ClaimId.REISSUE: (ev.Delivered,),
+    ClaimId.LOGS: (ev.Sourced,),
+    ClaimId.LATER_USE: (ev.Watched,),
+    ClaimId.ROOT: (ev.RootChecked,),
+    ClaimId.INDEPENDENT: (),
+    ClaimId.RESIDUE: (ev.Residue,),
+}
+
+
+class Outcome(StrEnum):
+    """What may be said."""
+
+    PROVEN = "PROVEN"
+    NOT_PROVEN = "NOT PROVEN"
+    DISPROVEN = "DISPROVEN"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One thing that stands against a claim, by name."""
+
+    check: str
+    subject: str
+    label: str
+    status: Status
+    words: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """One claim: where it stands, what stands against it, the entries that were weighed."""
+
+    id: ClaimId
+    title: str
+    status: Status
+    items: tuple[Item, ...]
+    entries: tuple[int, ...]
+
+
+class Exemption(msgspec.Struct, frozen=True):
+    """An item that its owner accepts for now; it cleared `words`."""
+
+    item: str
+    label: str
+    owner: str
+    reason: str
+    expires_ns: int
+    words: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What is proved about a case, of which scope, at which time.
+
+    `opening` is the entry that opened the case, -1 when there is none.
+    """
+
+    outcome: Outcome
+    case: str
+    opening: int
+    from_ns: int
+    as_of_ns: int
+    scope: str
+    claims: tuple[Claim, ...]
+    exemptions: tuple[Exemption, ...]
+    credentials: tuple[Standing, ...]
+    residue: tuple[str, ...]
+
+    def open_items(self) -> tuple[Item, ...]:
+        """Return everything that stands against the case, claim by claim."""
+        return tuple(item for claim in self.claims for item in claim.items)
+
+
+def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Verdict, Exposure]:
+    """Return the verdict and the exposure that it rests on.
+
+    Raises IntegrityError when a record in the log is malformed. checks is the whole table but where
+    a test takes one out, to see that it is missed.
+    """
+    file = CaseFile(evidence)
+    granted = _granted(file)
+    used: list[Exemption] = []
+    found: dict[ClaimId, list[Item]] = {claim: [] for claim in ClaimId}
+    for check in checks:
+        for finding in check.find(file):
+            waiver = granted.get(finding.subject)
+            if waiver is None or not _covers(waiver, finding):
+                found[check.claim].append(_item(file, check, finding))
+            else:
+                used.append(_exemption(file, waiver, finding))
+    claims = tuple(_claim(file, claim, items) for claim, items in found.items())
+    verdict = Verdict(
+        outcome=_outcome(claims),
+        case=file.name,
+        opening=file.case.opening.index if file.case.opening else -1,
+        from_ns=file.case.from_ns,
+        as_of_ns=file.as_of_ns,
+        scope=_scope(file),
+        claims=claims,
+        exemptions=tuple(used),
+        credentials=standings(file, granted),
+        residue=tuple(_residue(file)),
+    )
+    return verdict, file.exposure
+
+
+def _outcome(claims: Sequence[Claim]) -> Outcome:
+    statuses = {claim.status for claim in claims}
+    if Status.FAILED in statuses:
+        return Outcome.DISPROVEN
+    return Outcome.PROVEN if statuses == {Status.CLOSED} else Outcome.NOT_PROVEN
+
+
+def _claim(file: CaseFile, claim: ClaimId, items: list[Item]) -> Claim:
+    status = max((item.status for item in items), key=_ORDER.index, default=Status.CLOSED)
+    entries = sorted(each.index for kind in _RECORDS[claim] for each in file.filed(kind))
+    return Claim(claim, TITLES[claim], status, tuple(items), tuple(entries))
+
+
+def _item(file: CaseFile, check: Check, finding: Finding) -> Item:
+    label = file.estate.label(finding.subject)
+    return Item(check.name, finding.subject, label, finding.status, finding.words)
+
+
+def _exemption(file: CaseFile, waiver: Filed[ev.Exempted], finding: Finding) -> Exemption:
+    record = waiver.record
+    label = file.estate.label(finding.subject)
+    return Exemption(
+        record.item, label, record.owner, record.reason, record.expires_ns, finding.words
+    )
+
+
+def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
+    return finding.status is not Status.FAILED and finding.entry < waiver.index
+
+
+def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
+    """Return the exemptions in force: owned, reasoned, not expired, not by somebody exposed."""
+    granted: dict[str, Filed[ev.Exempted]] = {}
+    for each in file.filed(ev.Exempted):
+        record = each.record
+        in_force = (
+            record.owner.strip()
+            and record.reason.strip()
+            and record.case == file.name
+            and record.expires_ns > file.as_of_ns
+            and not record.item.startswith(_NEVER_EXEMPT)
+            and not any(actor in file.rows for actor in actors_of(each.entry))
+        )
+        # A later record replaces an earlier one: that is how an exemption is taken back.
+        granted.pop(record.item, None)
+        if in_force:
+            granted[record.item] = each
+    return granted
+
+
+def _scope(file: CaseFile) -> str:
+    subjects = ", ".join(file.estate.label(each) for each in file.case.subjects) or "nobody"
+    return (
+        f"case {file.name}: {subjects}, from {iso(file.case.from_ns)} to {iso(file.as_of_ns)}; "
+        f"{len(file.credentials)} credentials, {len(file.principals)} principals and "
+        f"{len(file.systems)} systems exposed; entries {file.log.start} to {file.log.size} of the "
+        f"log {file.log.origin}"
+    )
+
+
+def _residue(file: CaseFile) -> Iterator[str]:
+    """Yield what a proof of eviction does not say, in the words of people and of the facts."""
+    for each in file.filed(ev.Residue):
+        if each.record.case == file.name:
+            yield each.record.words
+    for node, row in file.rows.items():
+        if kind_of(node) in {NodeKind.STORE, NodeKind.BACKUP} and row.in_clear_ns:
+            yield f"what {file.estate.label(node)} held could be copied, and no copy comes back"
+        if kind_of(node) is NodeKind.SECRET and not row.in_clear_ns:
+            yield f"an encrypted copy or share of {file.estate.label(node)} stays out for good"
+    emulated: dict[str, None] = {}
+    for probe in file.filed(ev.Probed):
+        if probe.record.emulated:
+            emulated[probe.record.system] = None
+    for system in emulated:
+        yield f"{file.estate.label(NodeId(system))} was an emulator, not the real system"
+    yield "entries state the server's own time; witnesses vouch for the end of the log only"
+    yield "no log shows what happened where nothing is logged"

@@ -1,0 +1,1 @@
+"""Policies: parsed, indexed and decided."""

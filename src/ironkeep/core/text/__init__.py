@@ -1,0 +1,1 @@
+"""Text and numbers: their spelling, and how they are shown."""

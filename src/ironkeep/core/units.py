@@ -1,0 +1,6 @@
+"""Units in which the code counts."""
+
+from typing import Final
+
+SECOND_NS: Final = 1_000_000_000
+"""Nanoseconds in a second."""

@@ -1,0 +1,1 @@
+"""WebAuthn: registrations, assertions, and touches for single requests, verified."""

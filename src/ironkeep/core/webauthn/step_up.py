@@ -1,0 +1,101 @@
+"""One touch for one request: what is signed, and how anybody verifies it afterwards.
+
+The challenge is the SHA-256 of canonical JSON (keys sorted, no spaces, UTF-8):
+
+    {"device","entity","exp","nonce","op","path","session","v"}
+
+so an assertion stands for exactly one operation on one path, by one session from one device, before
+`exp` (POSIX nanoseconds). The text and the assertion go into the audit entry; with the public key
+from the entry of the registration, the verification needs nothing of the server.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError, InvalidCredentials, InvalidRequest
+from ironkeep.core.webauthn import webauthn
+from ironkeep.core.webauthn.webauthn import Party, Signed
+
+VERSION: Final = 1
+
+STATEMENT: Final = "step_up"
+CREDENTIAL: Final = "step_up_credential"
+CLIENT_DATA: Final = "step_up_client_data"
+AUTHENTICATOR_DATA: Final = "step_up_authenticator_data"
+SIGNATURE: Final = "step_up_signature"
+KEY: Final = "step_up_key"
+"""The names of the evidence in an entry; all but the statement and the key's id are base64url."""
+
+Evidence = Mapping[str, str]
+
+
+class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a touch stands for."""
+
+    op: str
+    path: str
+    session: str
+    entity: str
+    device: str
+    nonce: str
+    exp: int
+    v: int = VERSION
+
+    def text(self) -> bytes:
+        """Return the canonical JSON."""
+        return msgspec.json.encode(msgspec.structs.asdict(self), order="sorted")
+
+    def challenge(self) -> bytes:
+        """Return what is to be signed."""
+        return sha256(self.text()).digest()
+
+
+_STATEMENT: Final = msgspec.json.Decoder(Statement)
+
+
+def key_id(key: bytes) -> str:
+    """Return the id of a COSE key: the SHA-256 of its bytes, in hexadecimal."""
+    return sha256(key).hexdigest()
+
+
+def evidence_of(statement: Statement, signed: Signed, key: bytes) -> dict[str, str]:
+    """Return the evidence of a touch, as strings for an entry."""
+    return {
+        STATEMENT: statement.text().decode(),
+        CREDENTIAL: webauthn.encode(signed.credential),
+        CLIENT_DATA: webauthn.encode(signed.client_data),
+        AUTHENTICATOR_DATA: webauthn.encode(signed.authenticator_data),
+        SIGNATURE: webauthn.encode(signed.signature),
+        KEY: key_id(key),
+    }
+
+
+def verify_evidence(party: Party, credential: bytes, key: bytes, evidence: Evidence) -> Statement:
+    """Verify the evidence of a touch against a registered credential; return what it stands for.
+
+    (1) The statement is the canonical spelling of itself, of this version. (2) It names the
+    credential and the key. (3) The assertion is over the statement's hash, and verifies. Compare
+    the statement with the entry that holds it. Raise IntegrityError.
+    """
+    try:
+        text = evidence[STATEMENT].encode()
+        statement = _STATEMENT.decode(text)
+        if statement.v != VERSION or statement.text() != text:
+            raise IntegrityError("the statement is not spelled as it was signed")
+        signed = Signed(
+            webauthn.decode(evidence[CREDENTIAL], webauthn.MAX_CREDENTIAL_ID),
+            webauthn.decode(evidence[CLIENT_DATA], webauthn.MAX_CLIENT_DATA),
+            webauthn.decode(evidence[AUTHENTICATOR_DATA], webauthn.MAX_AUTHENTICATOR_DATA),
+            webauthn.decode(evidence[SIGNATURE], webauthn.MAX_SIGNATURE),
+        )
+        if signed.credential != credential or evidence[KEY] != key_id(key):
+            raise IntegrityError("the evidence names another credential")
+        webauthn.verify_assertion(party, statement.challenge(), key, signed)
+    except (KeyError, UnicodeError, msgspec.DecodeError) as error:
+        raise IntegrityError(f"the evidence is malformed: {error}") from None
+    except (InvalidCredentials, InvalidRequest) as error:
+        raise IntegrityError(f"the evidence does not verify: {error}") from None
+    return statement

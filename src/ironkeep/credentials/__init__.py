@@ -1,0 +1,1 @@
+"""Credentials of other systems: connections, rotation, baselines, and the chain of scope."""

@@ -1,0 +1,147 @@
+"""What a connector is asked to do in an operation, and what it answered, as plain values.
+
+Each function here runs on a worker and calls the outside; it takes the targets and the secrets it
+needs and touches nothing of the house. A system with several hosts is changed at the first and
+asked at all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ironkeep.core.credential.connector import (
+    Ambiguous,
+    Connector,
+    ConnectorError,
+    Probe,
+    ProbeResult,
+    Rejected,
+    Target,
+)
+from ironkeep.core.credential.inventory import InventoryItem
+from ironkeep.core.credential.rotation import Applied, Refused, Set, Unsure
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.secret import Secret
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What presenting one version to every host showed."""
+
+    answers: tuple[ProbeResult, ...]
+
+    @property
+    def state(self) -> Probe:
+        """Return ALIVE or DEAD when all hosts agree, else UNKNOWN."""
+        states = {each.state for each in self.answers}
+        return states.pop() if len(states) == 1 else Probe.UNKNOWN
+
+    @property
+    def refused(self) -> bool:
+        """Return whether some host counted a refused login."""
+        return any(each.state is Probe.DEAD for each in self.answers)
+
+    @property
+    def full(self) -> bool:
+        """Return whether some host had no connection left for it."""
+        return any(each.full for each in self.answers)
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether some host took the password and then refused the login."""
+        return any(each.blocked for each in self.answers)
+
+    @property
+    def reason(self) -> str:
+        """Return the hosts' reasons as one sentence."""
+        reasons = list(dict.fromkeys(each.reason for each in self.answers))
+        if len(reasons) == 1:
+            return reasons[0]
+        return "; ".join(f"{each.endpoint}: {each.reason}" for each in self.answers)
+
+
+class EndedAt(msgspec.Struct, frozen=True):
+    """What became of the sessions at one host.
+
+    `killed`: at one moment none was left. `remaining` is what was there a moment later, -1 when
+    that could not be learnt: the account's owner may have come back, and what outlives a session
+    (a prepared transaction) counts too.
+    """
+
+    endpoint: str
+    killed: bool
+    ended: int
+    remaining: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in the outside world, with all that is needed to act on it."""
+
+    connector: Connector
+    targets: Sequence[Target]
+    system: NodeId
+    username: str
+
+
+def present(account: Account, secret: Secret) -> Shown:
+    """Present secret to every host."""
+    return Shown(
+        tuple(
+            account.connector.probe(target, account.username, secret) for target in account.targets
+        )
+    )
+
+
+def apply(
+    account: Account, action: Set, new: Secret, current: Secret | None
+) -> Applied | Refused | Unsure:
+    """Set a password and say what the target said of it."""
+    try:
+        account.connector.set_password(account.targets[0], account.username, new, current)
+    except (Rejected, InvalidRequest) as failure:
+        final = isinstance(failure, Rejected) and failure.final
+        return Refused(action.version, str(failure), final)
+    except ConnectorError as failure:
+        return Unsure(action.version, str(failure), failure.full)
+    return Applied(action.version)
+
+
+def lock(account: Account) -> None:
+    """Forbid new logins."""
+    account.connector.lock(account.targets[0], account.username)
+
+
+def unlock(account: Account) -> None:
+    """Allow logins again."""
+    account.connector.unlock(account.targets[0], account.username)
+
+
+def end_sessions(account: Account) -> tuple[EndedAt, ...]:
+    """End the account's sessions at every host, and look what is left."""
+    return tuple(_end_at(account, target) for target in account.targets)
+
+
+def _end_at(account: Account, target: Target) -> EndedAt:
+    ended, killed, reason = 0, False, ""
+    try:
+        try:
+            ended = account.connector.kill_sessions(target, account.username)
+            killed = True
+        except Ambiguous as failure:
+            reason = str(failure)
+        left = len(account.connector.sessions(target, account.username))
+    except ConnectorError as failure:
+        return EndedAt(target.endpoint, killed, ended, -1, reason or str(failure))
+    return EndedAt(target.endpoint, killed, ended, left, reason)
+
+
+def sessions(account: Account) -> tuple[tuple[str, InventoryItem], ...]:
+    """Return (endpoint, session) of everything that the account has open."""
+    return tuple(
+        (target.endpoint, each)
+        for target in account.targets
+        for each in account.connector.sessions(target, account.username)
+    )

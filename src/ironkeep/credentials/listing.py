@@ -1,0 +1,79 @@
+"""Which secrets a mount keeps: what the survey of a case and the search in a leaked text go over.
+
+An engine that keeps secrets of its own has a method `kept`; managed credentials, which any mount
+may own, are listed here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, runtime_checkable
+
+from ironkeep.core.secret import Secret
+from ironkeep.credentials.store import CredentialId, CredentialStore
+from ironkeep.plugin.mount import Mount
+from ironkeep.store.barrier import Store
+from ironkeep.store.state import Tx
+
+STATIC: Final = "static-creds"
+"""The folder of managed credentials that a read releases; an administering one is never read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One version, and during which time a read could release it (until_ns 0: still)."""
+
+    number: int
+    from_ns: int = 0
+    until_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One secret: its path as in Entry.released, the API path that reads it, versions, values.
+
+    Both paths are relative to the mount. `values` returns every text inside one version; versions
+    that are gone have none.
+    """
+
+    path: str
+    read: str
+    versions: tuple[Served, ...]
+    current: int
+    values: Callable[[int], tuple[Secret, ...]]
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A plugin that keeps secrets."""
+
+    def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
+        """Yield the secrets of a mount."""
+        ...
+
+
+def kept_of(
+    plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx
+) -> Iterator[Kept]:
+    """Yield everything that a mount keeps."""
+    if isinstance(plugin, Keeper):
+        yield from plugin.kept(mount, store)
+    for name in credentials.paths(tx, mount.uuid, STATIC):
+        which = CredentialId(mount.uuid, f"{STATIC}/{name}")
+        about = credentials.find(tx, which)
+        if about is None:
+            continue
+        record = credentials.record(tx, which)
+        current = credentials.current(tx, which) or 0
+
+        def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
+            return (credentials.secret(tx, which, number),)
+
+        # Only these are served; of an earlier one, no more is known than that.
+        served = {current, record.serving}
+        versions = tuple(
+            Served(each.number, about.rotated_ns)
+            if each.number in served
+            else Served(each.number, about.created_ns, about.rotated_ns)
+            for each in record.versions
+        )
+        yield Kept(which.path, which.path, versions, current, values)

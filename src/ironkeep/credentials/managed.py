@@ -1,0 +1,390 @@
+"""Managed credentials: rotated, presented, locked, and their sessions ended, whatever crashes.
+
+Every operation here is an effect (plugin/effects/effects.py): what is intended is durable before
+the system hears of it, and what came of it is journalled as one entry of kind "effect" per host.
+The rotation is core/credential/rotation.py's machine; this module gives it secrets, targets and a
+place to be stored. At every instant the record names the versions that may work, and their secrets
+are stored.
+
+Whoever drives a rotation first raises its fence epoch, so that a driver who was held up meanwhile
+can store nothing.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.credential.inventory import InventoryItem
+from ironkeep.core.credential.rotation import (
+    KEEP_PREVIOUS,
+    KEEP_RETIRED,
+    WINDOW_NS,
+    Applied,
+    Done,
+    Killed,
+    KillSessions,
+    Lost,
+    NotKilled,
+    Observation,
+    Prepare,
+    Prepared,
+    Present,
+    Presented,
+    Refused,
+    Set,
+    Unsure,
+    Wait,
+    break_glass,
+    next_action,
+    observe,
+    start,
+    take_over,
+)
+from ironkeep.core.credential.rotation_record import Record, Stage, State, Strategy, Version, adopt
+from ironkeep.core.errors import Conflict, TooManyRequests
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.secret import Secret
+from ironkeep.credentials import jobs as performing
+from ironkeep.credentials.connections import ConnectionId, Connections
+from ironkeep.credentials.jobs import Account, Shown
+from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
+from ironkeep.credentials.store import Credential, CredentialId, CredentialStore
+from ironkeep.plugin.effects.answer import Outside
+from ironkeep.plugin.effects.effects import Effects, Steps, Turn, Work, key_of
+from ironkeep.store.barrier import DueRecord
+from ironkeep.store.state import Tx
+
+MAX_STEPS: Final = 100
+"""Actions in one drive of a rotation; a plain one takes nine, and every failure pauses it."""
+
+
+class Rotated(msgspec.Struct, frozen=True):
+    """Where a rotation stands when it was driven as far as it goes now.
+
+    `done`: `current` works everywhere and every earlier version is refused. `lost`: no version
+    works, and only a person can go on. `refused`: the system will never take its first version, and
+    the credential is not kept. Otherwise it waits until_ns and goes on by itself.
+    """
+
+    done: bool
+    lost: bool
+    current: int
+    reason: str
+    until_ns: int
+    refused: bool = False
+
+
+_EVER_CURRENT: Final = (Stage.CURRENT, Stage.PREVIOUS)
+
+
+class Credentials:
+    """The operations; each is begun in a turn and waited for by `effects.run`."""
+
+    def __init__(self, store: CredentialStore, connections: Connections, effects: Effects) -> None:
+        self.store: Final = store
+        self.connections: Final = connections
+        self._effects: Final = effects
+        self._outcomes: Final = Outcomes(effects)
+        self.on_linked: Final[list[Callable[[Turn, CredentialId, NodeId], None]]] = []
+        """Called when a credential that opens a system comes to be."""
+
+    def admin(self, which: ConnectionId) -> CredentialId:
+        """Return the credential of a connection's administering account."""
+        return CredentialId(which.mount, f"config/{which.name}")
+
+    def admin_secret(self, tx: Tx, which: ConnectionId) -> Secret:
+        """Return the password that a connection's administering account has; raise NotFound."""
+        admin = self.admin(which)
+        serving = self.store.record(tx, admin).serving
+        assert serving is not None, "an account that sets its own password has a current version"
+        return self.store.secret(tx, admin, serving)
+
+    def system_of(self, tx: Tx, which: CredentialId) -> NodeId:
+        """Return the node of the system that a credential opens."""
+        return self.connections.get(tx, self.store.connection_of(tx, which)).system
+
+    def create(
+        self,
+        turn: Turn,
+        which: CredentialId,
+        about: Credential,
+        strategy: Strategy,
+        known: Secret | None,
+    ) -> None:
+        """Take a credential in; `known` is its password, None when nobody here knows it."""
+        connection_id = ConnectionId(which.mount, about.connection)
+        connection = self.connections.get(turn.tx, connection_id)
+        self.connections.take_account(turn.tx, connection_id, about.username, which.path)
+        refusals = self.connections.connector(connection).refusals_per_minute
+        burnt = self.store.burnt(turn.tx, which)
+        record = adopt(
+            f"{which.mount}/{which.path}",
+            strategy,
+            epoch=1,
+            refusals=refusals,
+            current=None if known is None else burnt + 1,
+            burnt=burnt,
+        )
+        self.store.write_about(turn.tx, which, about)
+        if known is not None:
+            self.store.write_secret(turn.tx, which, burnt + 1, known, turn.now_ns)
+        self.store.write_record(turn.tx, which, record, turn.now_ns)
+        self._linked(turn, which, connection.system)
+
+    def relink(self, turn: Turn, which: ConnectionId) -> None:
+        """Say of every credential of a connection which system it opens: it was moved."""
+        system = self.connections.get(turn.tx, which).system
+        for path in self.connections.accounts(turn.tx, which).values():
+            self._linked(turn, CredentialId(which.mount, path), system)
+
+    def _linked(self, turn: Turn, which: CredentialId, system: NodeId) -> None:
+        for listener in self.on_linked:
+            listener(turn, which, system)
+
+    def replace(self, turn: Turn, which: CredentialId, known: Secret) -> None:
+        """Take in a password that a person set by hand; the one that is current changes nothing.
+
+        The versions before it stay known as previous ones. It also ends a rotation under way, and
+        is the way on for an account that alone could set its own password and is lost.
+        """
+        self._require_free(which)
+        record = self.store.record(turn.tx, which)
+        for current in record.at(Stage.CURRENT):
+            if self.store.secret(turn.tx, which, current).equals(known.reveal()):
+                return
+        number = max((each.number for each in record.versions), default=record.burnt) + 1
+        replaced = msgspec.structs.replace(
+            adopt(
+                record.secret,
+                record.strategy,
+                epoch=record.epoch + 1,
+                refusals=record.refusals,
+                current=number,
+                burnt=record.burnt,
+            ),
+            versions=(*_outdated(record), Version(number, Stage.CURRENT)),
+            refused_ns=record.refused_ns,
+        )
+        self.store.write_secret(turn.tx, which, number, known, turn.now_ns)
+        about = self.store.about(turn.tx, which)
+        about = msgspec.structs.replace(about, rotated_ns=turn.now_ns)
+        self.store.write_about(turn.tx, which, about)
+        self.store.write_record(turn.tx, which, replaced, turn.now_ns)
+
+    def remove(self, turn: Turn, which: CredentialId) -> None:
+        """Forget a credential; its password stays what it is at the system."""
+        self._require_free(which)
+        self._forget(turn, which)
+
+    def rotate(self, turn: Turn, which: CredentialId, *, glass: bool = False) -> Steps[Rotated]:
+        """Begin a rotation, or go on with the one under way, and drive it as far as it goes now.
+
+        With glass, a lost credential is set by the administering account: a person's decision.
+        """
+        with self._effects.claimed(self._key(which)):
+            record = self._taken_over(turn, which)
+            if record.state is State.LOST and glass:
+                record = break_glass(record, record.epoch)
+            elif record.state is State.IDLE:
+                record = start(record, record.epoch)
+            # Whoever asks has perhaps just repaired what it waited for.
+            record = msgspec.structs.replace(record, not_before_ns=0)
+            return (yield from self._drive(turn, which, record))
+
+    def resume(self, turn: Turn, row: DueRecord) -> Steps[object]:
+        """Do what time demands of the credential whose record is due: see Effects.register."""
+        which = CredentialId(row.place.mount, row.path.split("/", 2)[2])
+        with self._effects.claimed(self._key(which)):
+            record = self._taken_over(turn, which)
+            due_ns = self.store.about(turn.tx, which).due_ns
+            if record.state is State.IDLE and due_ns is not None and due_ns <= turn.now_ns:
+                record = start(record, record.epoch)
+            return (yield from self._drive(turn, which, record))
+
+    def turns(self, tx: Tx, row: DueRecord) -> tuple[str, int]:
+        """Return the connection of a due record, and since when it waits: see Effects.register."""
+        about = self.store.find(tx, CredentialId(row.place.mount, row.path.split("/", 2)[2]))
+        if about is None:
+            return row.place.mount, row.due_ns
+        return f"{row.place.mount}/{about.connection}", min(row.due_ns, about.due_ns or row.due_ns)
+
+    def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
+        """Present one version to every host; refused beyond what the account bears a minute."""
+        with self._effects.claimed(self._key(which)):
+            record = self.store.record(turn.tx, which)
+            if len(_recent(record, turn.now_ns)) >= record.refusals:
+                raise TooManyRequests(
+                    "the account has had as many refused logins as it bears in a minute: "
+                    "try again in one"
+                )
+            account = self._account(turn.tx, which)
+            secret = self.store.secret(turn.tx, which, version)
+            began_ns = turn.now_ns
+            turn, shown = yield Outside(
+                partial(performing.present, account, secret), account.system
+            )
+            if shown.refused:
+                self._count_refusal(turn, which)
+            return self._outcomes.presented(turn, which, account, version, began_ns, shown)
+
+    def kill(self, turn: Turn, which: CredentialId) -> Steps[Ended]:
+        """End every session of the account at every host, and count what is left."""
+        with self._effects.claimed(f"sessions of {self._key(which)}", urgent=True):
+            account = self._account(turn.tx, which)
+            work = partial(performing.end_sessions, account)
+            turn, hosts = yield Outside(work, account.system, urgent=True)
+            return self._outcomes.ended(turn, which, account, hosts)
+
+    def sessions(
+        self, turn: Turn, which: CredentialId
+    ) -> Steps[tuple[tuple[str, InventoryItem], ...]]:
+        """Return (endpoint, session) of all that the account has open."""
+        account = self._account(turn.tx, which)
+        work = partial(performing.sessions, account)
+        _, found = yield Outside(work, account.system, urgent=True)
+        return found  # type: ignore[no-any-return]
+
+    def lock(self, turn: Turn, which: CredentialId) -> Steps[None]:
+        """Forbid new logins of the account; open sessions go on."""
+        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
+            account = self._account(turn.tx, which)
+            work = partial(performing.lock, account)
+            turn, _ = yield Outside(work, account.system, urgent=True)
+            self._outcomes.switched(turn, which, account, "lock")
+
+    def unlock(self, turn: Turn, which: CredentialId) -> Steps[None]:
+        """Allow logins of the account again."""
+        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
+            account = self._account(turn.tx, which)
+            work = partial(performing.unlock, account)
+            turn, _ = yield Outside(work, account.system, urgent=True)
+            self._outcomes.switched(turn, which, account, "unlock")
+
+    def _taken_over(self, turn: Turn, which: CredentialId) -> Record:
+        record = self.store.record(turn.tx, which)
+        return take_over(record, record.epoch + 1)
+
+    def _drive(self, turn: Turn, which: CredentialId, record: Record) -> Steps[Rotated]:
+        """Perform and observe until there is nothing to do now."""
+        epoch = record.epoch
+        self.store.write_record(turn.tx, which, record, turn.now_ns)
+        for _ in range(MAX_STEPS):
+            action = next_action(record, turn.now_ns)
+            if isinstance(action, Done | Wait | Lost):
+                return self._standing(turn, which, record, action)
+            if isinstance(action, Prepare):
+                secret = self.store.new_secret()
+                self.store.write_secret(turn.tx, which, action.version, secret, turn.now_ns)
+                seen: Observation = Prepared(action.version)
+            else:
+                account = self._account(turn.tx, which)
+                work = self._work(turn.tx, which, account, action)
+                began_ns = turn.now_ns
+                turn, result = yield Outside(work, account.system)
+                seen = self._seen(turn, which, account, action, result, began_ns)
+            # What is stored may have moved while the work was out; `observe` refuses it then.
+            before = self.store.record(turn.tx, which)
+            record = observe(before, seen, turn.now_ns, epoch)
+            if isinstance(seen, Refused) and seen.final and not record.at(*_EVER_CURRENT):
+                self._forget(turn, which)
+                return Rotated(False, False, 0, seen.reason, 0, refused=True)
+            self.store.write_record(turn.tx, which, record, turn.now_ns)
+            if record.state is not before.state:
+                self._outcomes.moved(turn, which, record)
+        raise Conflict(f"the rotation of {which.path} does not come to an end")
+
+    def _forget(self, turn: Turn, which: CredentialId) -> None:
+        """Remove a credential and give its account free."""
+        about = self.store.about(turn.tx, which)
+        connection = ConnectionId(which.mount, about.connection)
+        self.connections.leave_account(turn.tx, connection, about.username)
+        self.store.remove(turn.tx, which)
+
+    def _work(
+        self, tx: Tx, which: CredentialId, account: Account, action: Present | Set | KillSessions
+    ) -> Work:
+        match action:
+            case Present(version):
+                return partial(performing.present, account, self.store.secret(tx, which, version))
+            case Set(version, using):
+                new = self.store.secret(tx, which, version)
+                current = None if using is None else self.store.secret(tx, which, using)
+                return partial(performing.apply, account, action, new, current)
+            case KillSessions():
+                return partial(performing.end_sessions, account)
+
+    def _seen(
+        self,
+        turn: Turn,
+        which: CredentialId,
+        account: Account,
+        action: Present | Set | KillSessions,
+        result: Any,
+        began_ns: int,
+    ) -> Observation:
+        """Journal what came of an action, and translate it for the machine."""
+        match action:
+            case Present(version):
+                shown: Shown = result
+                self._outcomes.presented(turn, which, account, version, began_ns, shown)
+                return Presented(version, shown.state, shown.reason, shown.full)
+            case Set():
+                answer: Applied | Refused | Unsure = result
+                self._outcomes.set(turn, which, account, action, answer)
+                return answer
+            case KillSessions():
+                ended = self._outcomes.ended(turn, which, account, result)
+                return Killed() if ended.killed else NotKilled(ended.reason)
+
+    def _standing(
+        self, turn: Turn, which: CredentialId, record: Record, action: Done | Wait | Lost
+    ) -> Rotated:
+        current = next(iter(record.at(Stage.CURRENT)), 0)
+        if isinstance(action, Done):
+            return Rotated(True, False, current, "", 0)
+        if isinstance(action, Lost):
+            return Rotated(False, True, current, action.reason, 0)
+        if action.alert:
+            self._outcomes.stuck(turn, which, record, action)
+        return Rotated(False, False, current, action.reason, action.until_ns)
+
+    def _account(self, tx: Tx, which: CredentialId) -> Account:
+        about = self.store.about(tx, which)
+        connection_id = ConnectionId(which.mount, about.connection)
+        connection = self.connections.get(tx, connection_id)
+        targets = connection.targets(self.admin_secret(tx, connection_id))
+        connector = self.connections.connector(connection)
+        return Account(connector, targets, connection.system, about.username)
+
+    def _require_free(self, which: CredentialId) -> None:
+        with self._effects.claimed(self._key(which)):
+            """Nobody else works on it, and until this request is executed nobody can."""
+
+    def _count_refusal(self, turn: Turn, which: CredentialId) -> None:
+        record = self.store.record(turn.tx, which)
+        refused = (*_recent(record, turn.now_ns), turn.now_ns)
+        counted = msgspec.structs.replace(record, refused_ns=refused)
+        self.store.write_record(turn.tx, which, counted, turn.now_ns)
+
+    @staticmethod
+    def _key(which: CredentialId) -> str:
+        return key_of(which.mount, which.row)
+
+
+def _outdated(record: Record) -> list[Version]:
+    """Return the versions of record as they are once another is current, the newest of them."""
+    previous = record.at(Stage.CURRENT, Stage.PREVIOUS)[:KEEP_PREVIOUS]
+    retired = record.at(Stage.PENDING, Stage.RETIRED)[:KEEP_RETIRED]
+    stages = dict.fromkeys(previous, Stage.PREVIOUS) | dict.fromkeys(retired, Stage.RETIRED)
+    return [
+        Version(each.number, stages[each.number], each.dead)
+        for each in record.versions
+        if each.number in stages
+    ]
+
+
+def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
+    """Return the times of the refused logins that still count."""
+    return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)

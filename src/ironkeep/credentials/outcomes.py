@@ -1,0 +1,157 @@
+"""The journal entries that say what came of an effect on a credential.
+
+Entries of kind "effect"; `path` and `mount` name the credential, and `audited` holds per op:
+
+    probe   version system endpoint state code reason at_ns took_ms      one for each host
+    set     version system endpoint by result [reason]
+    kill    system endpoint killed ended remaining reason                one for each host
+    lock, unlock   system endpoint
+    rotate  state current [reason]                                       at each change of state
+    stuck   attempts until_ns reason                                     a person should look
+
+`version` and `system` are nodes (core/evidence/node.py), at_ns the instant before the credential
+was shown.
+"""
+
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.credential.rotation import Applied, Refused, Set, Unsure, Wait
+from ironkeep.core.credential.rotation_record import Record, Stage
+from ironkeep.core.event import Value
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.credentials.jobs import Account, EndedAt, Shown
+from ironkeep.credentials.store import CredentialId
+from ironkeep.plugin.effects.effects import Effects, Turn
+
+
+class Probed(msgspec.Struct, frozen=True):
+    """What presenting one version showed, started not before at_ns."""
+
+    version: NodeId
+    system: NodeId
+    at_ns: int
+    shown: Shown
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What became of the sessions of an account."""
+
+    system: NodeId
+    done_ns: int
+    hosts: tuple[EndedAt, ...]
+
+    @property
+    def killed(self) -> bool:
+        """Return whether every host ended all there was."""
+        return all(each.killed for each in self.hosts)
+
+    @property
+    def ended(self) -> int:
+        """Return how many sessions were ended."""
+        return sum(each.ended for each in self.hosts)
+
+    @property
+    def remaining(self) -> int:
+        """Return how many are left; -1 when some host did not say."""
+        counts = [each.remaining for each in self.hosts]
+        return -1 if -1 in counts else sum(counts)
+
+    @property
+    def reason(self) -> str:
+        """Return what went wrong, if anything did."""
+        return "; ".join(each.reason for each in self.hosts if each.reason)
+
+
+class Outcomes:
+    """Writes them."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects: Final = effects
+
+    def presented(
+        self,
+        turn: Turn,
+        which: CredentialId,
+        account: Account,
+        version: int,
+        began_ns: int,
+        shown: Shown,
+    ) -> Probed:
+        """Journal what presenting a version showed."""
+        node = which.version(version)
+        for each in shown.answers:
+            audited: dict[str, Value] = {
+                "version": node,
+                "system": account.system,
+                "endpoint": each.endpoint,
+                "state": str(each.state),
+                "code": each.code,
+                "reason": each.reason,
+                "at_ns": began_ns,
+                "took_ms": each.took_ms,
+            }
+            self._effects.note(turn, "probe", which.mount, which.path, audited)
+        return Probed(node, account.system, began_ns, shown)
+
+    def set(
+        self,
+        turn: Turn,
+        which: CredentialId,
+        account: Account,
+        action: Set,
+        result: Applied | Refused | Unsure,
+    ) -> None:
+        """Journal what the target said to a new password."""
+        audited: dict[str, Value] = {
+            "version": which.version(action.version),
+            "system": account.system,
+            "endpoint": account.targets[0].endpoint,
+            "by": "admin" if action.using is None else which.version(action.using),
+            "result": type(result).__name__.lower(),
+        }
+        if not isinstance(result, Applied):
+            audited["reason"] = result.reason
+        self._effects.note(turn, "set", which.mount, which.path, audited)
+
+    def ended(
+        self, turn: Turn, which: CredentialId, account: Account, hosts: tuple[EndedAt, ...]
+    ) -> Ended:
+        """Journal what became of sessions."""
+        for each in hosts:
+            audited: dict[str, Value] = {
+                "system": account.system,
+                "endpoint": each.endpoint,
+                "killed": each.killed,
+                "ended": each.ended,
+                "remaining": each.remaining,
+                "reason": each.reason,
+            }
+            self._effects.note(turn, "kill", which.mount, which.path, audited)
+        return Ended(account.system, turn.now_ns, hosts)
+
+    def switched(self, turn: Turn, which: CredentialId, account: Account, op: str) -> None:
+        """Journal that an account was locked or unlocked."""
+        audited: dict[str, Value] = {
+            "system": account.system,
+            "endpoint": account.targets[0].endpoint,
+        }
+        self._effects.note(turn, op, which.mount, which.path, audited)
+
+    def moved(self, turn: Turn, which: CredentialId, record: Record) -> None:
+        """Journal the state that a rotation has come to."""
+        current = next(iter(record.at(Stage.CURRENT)), 0)
+        audited: dict[str, Value] = {"state": str(record.state), "current": current}
+        if record.reason:
+            audited["reason"] = record.reason
+        self._effects.note(turn, "rotate", which.mount, which.path, audited)
+
+    def stuck(self, turn: Turn, which: CredentialId, record: Record, wait: Wait) -> None:
+        """Journal that a rotation goes on failing."""
+        audited: dict[str, Value] = {
+            "attempts": record.attempt,
+            "until_ns": wait.until_ns,
+            "reason": wait.reason,
+        }
+        self._effects.note(turn, "stuck", which.mount, which.path, audited)

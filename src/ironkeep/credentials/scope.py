@@ -1,0 +1,334 @@
+"""The record of what opens what: the chain of scope, and the one writer of incident evidence.
+
+    sys/scope : head                  -> number and chain hash of the last record
+                at / number           -> the journal index of a record
+                epoch                 -> the number of the last record in an older log
+                edge / id             -> a link or gate in force
+                mount / uuid          -> the path last told of a mount
+
+Records of scope (core/evidence/records.py) are written when something is configured, not when a
+case is opened: so they stand in the log before anybody knows what they will be needed for. A record
+and its place in the chain are in one batch, and stay when the request that brought them about is
+refused afterwards: a link too many is safe, a gap in the chain is not.
+
+Only this module writes entries with the tag of evidence, and no route hands it one as it came.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, parse_node, secret_family
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.ids import MountUuid
+from ironkeep.credentials.baselines import Baseline
+from ironkeep.credentials.store import CredentialId
+from ironkeep.journal.journal import Receipt
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.effects import Turn
+from ironkeep.plugin.mount import Mount
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import StoreOf
+from ironkeep.store.state import Tx
+
+SCOPE: Final = "sys/scope"
+
+MAX_TARGETS: Final = 200
+"""In one record: with the longest of names an entry of the journal still holds them."""
+
+MAX_EDGES: Final = 100_000
+"""Links and gates made by hand or by configuration; each is one row."""
+
+CUSTOM: Final = {
+    "ironkeep-opens": EdgeKind.OPENS,
+    "ironkeep-wraps": EdgeKind.WRAPS,
+    "ironkeep-part-of": EdgeKind.WRAPS,
+}
+"""Keys of a secret's custom metadata that say what it opens, wraps, or is a share of."""
+
+_THINGS: Final = frozenset(
+    {
+        NodeKind.SECRET,
+        NodeKind.PART,
+        NodeKind.DOCUMENT,
+        NodeKind.SYSTEM,
+        NodeKind.STORE,
+        NodeKind.PIPELINE,
+        NodeKind.BACKUP,
+    }
+)
+
+S = TypeVar("S", bound=ev.Scope)
+
+
+class Actor(NamedTuple):
+    """Who did it, as an entry names somebody; all empty is the house itself."""
+
+    entity: str = ""
+    accessor: str = ""
+    device: str = ""
+    name: str = ""
+    remote: str = ""
+    request: str = ""
+
+
+NOBODY: Final = Actor()
+"""The house itself."""
+
+_UNPLACED: Final = (0, "")
+_DIGITS: Final = 12
+_SIZE: Final = 8
+_ID: Final = 16
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The last record of the chain."""
+
+    seq: int
+    chain: str
+
+
+class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A link from source to one target; or, with `need`, a gate whose inputs these are."""
+
+    source: str
+    kind: str
+    target: str
+    basis: str
+    from_ns: int
+    need: int = 0
+    known: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
+
+
+_HEAD: Final = Codec(Head)
+_EDGE: Final = Codec(Edge)
+
+
+def actor_of(call: Call) -> Actor:
+    """Return who makes a request."""
+    session = call.session
+    if session is None:
+        return Actor(remote=call.request.remote, request=call.request_id)
+    record = session.record
+    return Actor(
+        record.entity,
+        record.accessor,
+        record.device,
+        session.name,
+        call.request.remote,
+        call.request_id,
+    )
+
+
+class Scope:
+    """Writes evidence, and keeps what is in force."""
+
+    def __init__(
+        self, stores: StoreOf, begin: Callable[[], Tx], append: Callable[[Entry], Receipt]
+    ) -> None:
+        self._stores: Final = stores
+        self._begin: Final = begin
+        self._append: Final = append
+
+    def note(self, record: ev.Record, now_ns: int, by: Actor) -> int:
+        """Journal a record that is not one of scope; return its index."""
+        return self._append(_entry(record, now_ns, by)).index
+
+    def write(self, record: S, now_ns: int, by: Actor) -> S:
+        """Journal a record of scope as the next of the chain; return it as written."""
+        tx = self._begin()
+        return self._write(tx, record, now_ns, by)
+
+    def linked(
+        self,
+        source: NodeId,
+        kind: EdgeKind,
+        targets: Iterable[NodeId],
+        basis: str,
+        now_ns: int,
+        by: Actor = NOBODY,
+        from_ns: int = 0,
+    ) -> None:
+        """Note that source gives targets, from_ns on (0: always); those in force are left out."""
+        tx = self._begin()
+        store = self._stores(tx, SCOPE)
+        edges = [Edge(source, kind, each, basis, from_ns) for each in dict.fromkeys(targets)]
+        fresh = [edge for edge in edges if store.row(_path(edge)) is None]
+        for start in range(0, len(fresh), MAX_TARGETS):
+            some = fresh[start : start + MAX_TARGETS]
+            self._count(tx, len(some))
+            for edge in some:
+                store.put(_path(edge), _EDGE.encode(edge))
+            names = tuple(edge.target for edge in some)
+            self._write(tx, ev.Linked(*_UNPLACED, source, kind, names, from_ns, basis), now_ns, by)
+
+    def unlinked(
+        self, source: NodeId, kind: EdgeKind, targets: Iterable[NodeId], now_ns: int, by: Actor
+    ) -> int:
+        """Note that source gives targets no more; return how many of them were in force."""
+        tx = self._begin()
+        store = self._stores(tx, SCOPE)
+        edges = [Edge(source, kind, each, "", 0) for each in dict.fromkeys(targets)]
+        gone = [edge for edge in edges if store.row(_path(edge)) is not None]
+        for start in range(0, len(gone), MAX_TARGETS):
+            some = gone[start : start + MAX_TARGETS]
+            self._count(tx, -len(some))
+            for edge in some:
+                store.delete(_path(edge))
+            names = tuple(edge.target for edge in some)
+            self._write(tx, ev.Unlinked(*_UNPLACED, source, kind, names), now_ns, by)
+        return len(gone)
+
+    def gated(self, gate: ev.Gated, now_ns: int, by: Actor) -> None:
+        """Note a target that takes several inputs at once; raise InvalidRequest for a taken name.
+
+        What the record must hold to count is checked here: a bad one would spoil every verdict.
+        """
+        _check_gate(gate)
+        tx = self._begin()
+        store = self._stores(tx, SCOPE)
+        if store.row(f"gate/{_id(gate.gate)}") is not None:
+            raise InvalidRequest(f"a gate {gate.gate!r} is on record: give this one another name")
+        edge = Edge(
+            gate.gate, gate.kind, gate.target, gate.basis, gate.from_ns, gate.need, gate.known,
+            gate.live,
+        )  # fmt: skip
+        store.put(f"gate/{_id(gate.gate)}", _EDGE.encode(edge))
+        self._write(tx, gate, now_ns, by)
+
+    def edges(self, tx: Tx) -> Iterator[tuple[str, Edge]]:
+        """Yield (id, edge) of every link in force and every gate."""
+        store = self._stores(tx, SCOPE)
+        for kind in ("edge", "gate"):
+            for name in store.list(kind):
+                raw = store.get(f"{kind}/{name}")
+                if raw is not None:
+                    yield name, _EDGE.decode(raw)
+
+    def edge(self, tx: Tx, name: str) -> Edge:
+        """Return the link of that id; raise NotFound."""
+        raw = self._stores(tx, SCOPE).get(f"edge/{name}")
+        if raw is None:
+            raise NotFound("there is no such link; a gate, once told, stays")
+        return _EDGE.decode(raw)
+
+    def mounted(self, mount: Mount, now_ns: int, by: Actor = NOBODY) -> None:
+        """Note at which path a mount stands, unless that was the last that was noted of it."""
+        tx = self._begin()
+        store = self._stores(tx, SCOPE)
+        if store.get(f"mount/{mount.uuid}") != mount.path.encode():
+            store.put(f"mount/{mount.uuid}", mount.path.encode())
+            self._write(tx, ev.Mounted(*_UNPLACED, mount.uuid, mount.path), now_ns, by)
+
+    def credential_linked(self, turn: Turn, which: CredentialId, system: NodeId) -> None:
+        """Note that a credential opens the system that it was configured for."""
+        source = secret_family(which.mount, which.path)
+        by = Actor(request=turn.request)
+        self.linked(source, EdgeKind.OPENS, (system,), "connector", turn.now_ns, by)
+
+    def baselined(self, turn: Turn, kept: Baseline) -> None:
+        """Note a stock-taking."""
+        record = ev.Baselined(*_UNPLACED, kept.system, kept.digest, kept.items, kept.gaps)
+        self.write(record, turn.now_ns, Actor(request=turn.request))
+
+    def custom(self, call: Call, path: str, metadata: dict[str, str] | None) -> None:
+        """Note what a secret's custom metadata says that it opens, wraps or is part of.
+
+        Each value is a list of nodes, or of secrets of the same mount, separated by commas.
+        """
+        for key, kind in CUSTOM.items():
+            names = [name.strip() for name in (metadata or {}).get(key, "").split(",")]
+            targets = [_target(call.mount.uuid, name) for name in names if name]
+            if targets:
+                source = secret_family(call.mount.uuid, path)
+                basis = f"custom metadata {key}"
+                self.linked(source, kind, targets, basis, call.now_ns, actor_of(call))
+
+    def indices(self, tx: Tx) -> list[int]:
+        """Return the indices of the records of scope that are in this log, in order."""
+        store = self._stores(tx, SCOPE)
+        older = int.from_bytes(store.get("epoch") or b"", "big")
+        raws = (store.get(f"at/{name}") for name in store.list("at") if int(name) > older)
+        return [int.from_bytes(raw, "big") for raw in raws if raw is not None]
+
+    def new_epoch(self, tx: Tx) -> None:
+        """Note that all records so far are in an older log: their indices say nothing of this one.
+
+        The chain goes on, so that their absence shows in each verdict.
+        """
+        store = self._stores(tx, SCOPE)
+        raw = store.get("head")
+        if raw is not None:
+            store.put("epoch", _HEAD.decode(raw).seq.to_bytes(_SIZE, "big"))
+
+    def _write(self, tx: Tx, record: S, now_ns: int, by: Actor) -> S:
+        store = self._stores(tx, SCOPE)
+        raw = store.get("head")
+        head = Head(0, ev.CHAIN_START) if raw is None else _HEAD.decode(raw)
+        written = ev.chained(record, head.seq + 1, head.chain)
+        index = self._append(_entry(written, now_ns, by)).index
+        store.put("head", _HEAD.encode(Head(written.seq, written.chain)))
+        store.put(f"at/{written.seq:0{_DIGITS}d}", index.to_bytes(_SIZE, "big"))
+        # An entry cannot be taken back: what it says must stand from now on.
+        tx.merge()
+        return written
+
+    def _count(self, tx: Tx, more: int) -> None:
+        store = self._stores(tx, SCOPE)
+        count = more + int.from_bytes(store.get("edges") or b"", "big")
+        if count > MAX_EDGES:
+            raise InvalidRequest(f"there are {MAX_EDGES} links already: remove some")
+        store.put("edges", count.to_bytes(_SIZE, "big"))
+
+
+def _target(mount: MountUuid, name: str) -> NodeId:
+    """Return what a key's custom metadata names.
+
+    Whoever may write metadata must not make a person, a session or a device count as exposed.
+    """
+    if ":" in name:
+        target = parse_node(name)
+        if kind_of(target) not in _THINGS:
+            raise InvalidRequest(f"custom metadata links to things, not to a {kind_of(target)}")
+        return target
+    return secret_family(mount, name.strip("/"))
+
+
+def _check_gate(gate: ev.Gated) -> None:
+    inputs = [*map(parse_node, gate.known), *map(parse_node, gate.live)]
+    families = [each for each in (*inputs, parse_node(gate.target)) if each.endswith("@*")]
+    if gate.kind not in {EdgeKind.OPENS, EdgeKind.DECRYPTS}:
+        raise InvalidRequest("a gate opens or decrypts")
+    if families:
+        raise InvalidRequest("a gate is about single versions: write secret/path@version")
+    if not 1 <= gate.need <= len(set(inputs)) or len(inputs) > MAX_TARGETS:
+        raise InvalidRequest(f"a gate needs at least one of its inputs, {MAX_TARGETS} at most")
+
+
+def _entry(record: ev.Record, now_ns: int, by: Actor) -> Entry:
+    return Entry(
+        kind="effect",
+        time_ns=now_ns,
+        op=str(record.__struct_config__.tag),
+        entity=by.entity,
+        accessor=by.accessor,
+        device=by.device,
+        name=by.name,
+        remote=by.remote,
+        request=by.request,
+        audited=ev.to_audited(record),
+    )
+
+
+def _path(edge: Edge) -> str:
+    return f"edge/{_id(edge.source, edge.kind, edge.target)}"
+
+
+def _id(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:_ID]

@@ -1,0 +1,196 @@
+"""Where managed credentials lie: what is known of each, where its rotation stands, its versions.
+
+    <mount> : credential / about / <path>              -> whose password it is, and when it turned
+              credential / state / <path>              -> its rotation, due when it wants care
+              credential / material / <path> / <n>     -> the secret of version n
+              credential / burnt / <path>              -> the last number ever used, once removed
+
+`path` is `static-creds/<name>` or `config/<name>`; a version of a secret is known everywhere as
+(mount, path, number). The secret of a version is stored in the same commit as the record that first
+names it, and destroyed with the one that no longer does.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ironkeep.core.credential.rotation import Action, Done, Lost, Wait, next_action
+from ironkeep.core.credential.rotation_record import Record, Stage, State, decode, encode
+from ironkeep.core.errors import IntegrityError, NotFound
+from ironkeep.core.evidence.node import NodeId, secret_version
+from ironkeep.core.ids import MountUuid, base62
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import StoreOf
+from ironkeep.store.state import Tx
+
+ROOM: Final = "credential"
+"""The first segment of all these records, by which the tick finds their driver."""
+
+PASSWORD_LENGTH: Final = 40
+"""Base62 characters, 238 bits: nothing to guess, and no character that a URL or a shell minds."""
+
+
+class CredentialId(NamedTuple):
+    """A credential: the mount that owns it and its path there, as in an entry's `released`."""
+
+    mount: MountUuid
+    path: str
+
+    @property
+    def row(self) -> str:
+        """Return the path of the record that is worked on."""
+        return f"{ROOM}/state/{self.path}"
+
+    def version(self, number: int) -> NodeId:
+        """Return the node of one version."""
+        return secret_version(self.mount, self.path, number)
+
+
+class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whose password it is. Times are POSIX nanoseconds; `period_seconds` 0 rotates by hand only.
+
+    `rotated_ns` is when the current version became current. `statements` are what a client of Vault
+    sent along, for it to read back; they say what the connector does anyway.
+    """
+
+    connection: str
+    username: str
+    period_seconds: int = 0
+    created_ns: int = 0
+    rotated_ns: int = 0
+    statements: tuple[str, ...] = ()
+
+    @property
+    def due_ns(self) -> int | None:
+        """Return when the next rotation begins by itself; None when none does."""
+        if not self.period_seconds:
+            return None
+        return self.rotated_ns + self.period_seconds * SECOND_NS
+
+
+class Material(msgspec.Struct, frozen=True):
+    """The secret of one version."""
+
+    value: bytes
+    created_ns: int
+
+    def __repr__(self) -> str:
+        return "Material(…)"
+
+
+_ABOUT: Final = Codec(Credential)
+_MATERIAL: Final = Codec(Material)
+
+
+class CredentialStore:
+    """Reads and writes credentials; every method works in the transaction it is given."""
+
+    def __init__(self, stores: StoreOf, entropy: Entropy) -> None:
+        self._stores: Final = stores
+        self._entropy: Final = entropy
+
+    def find(self, tx: Tx, which: CredentialId) -> Credential | None:
+        """Return what is known of a credential, or None."""
+        raw = self._stores(tx, which.mount).get(f"{ROOM}/about/{which.path}")
+        return None if raw is None else _ABOUT.decode(raw)
+
+    def about(self, tx: Tx, which: CredentialId) -> Credential:
+        """Return what is known of a credential; raise NotFound."""
+        found = self.find(tx, which)
+        if found is None:
+            raise NotFound(f"there is no credential {which.path!r}")
+        return found
+
+    def record(self, tx: Tx, which: CredentialId) -> Record:
+        """Return where the rotation of a credential stands; raise NotFound."""
+        raw = self._stores(tx, which.mount).get(which.row)
+        if raw is None:
+            raise NotFound(f"there is no credential {which.path!r}")
+        return decode(raw)
+
+    def connection_of(self, tx: Tx, which: CredentialId) -> ConnectionId:
+        """Return the connection that a credential belongs to; raise NotFound."""
+        return ConnectionId(which.mount, self.about(tx, which).connection)
+
+    def secret(self, tx: Tx, which: CredentialId, number: int) -> Secret:
+        """Return the secret of a version that the record names; NotFound when it names no such."""
+        if number not in {each.number for each in self.record(tx, which).versions}:
+            raise NotFound(f"version {number} of {which.path!r} is not kept")
+        raw = self._stores(tx, which.mount).get(f"{ROOM}/material/{which.path}/{number}")
+        if raw is None:
+            raise IntegrityError(f"the secret of version {number} of {which.path} is missing")
+        return Secret(_MATERIAL.decode(raw).value)
+
+    def current(self, tx: Tx, which: CredentialId) -> int | None:
+        """Return the number of the current version, or None before the first."""
+        return next(iter(self.record(tx, which).at(Stage.CURRENT)), None)
+
+    def write_about(self, tx: Tx, which: CredentialId, about: Credential) -> None:
+        """Write what is known of a credential."""
+        self._stores(tx, which.mount).put(f"{ROOM}/about/{which.path}", _ABOUT.encode(about))
+
+    def write_secret(
+        self, tx: Tx, which: CredentialId, number: int, secret: Secret, now_ns: int
+    ) -> None:
+        """Store the secret of a version; the record that names it must be in the same commit."""
+        raw = _MATERIAL.encode(Material(secret.reveal(), now_ns))
+        self._stores(tx, which.mount).put(f"{ROOM}/material/{which.path}/{number}", raw)
+
+    def new_secret(self) -> Secret:
+        """Return a random password."""
+        random = self._entropy.token(2 * PASSWORD_LENGTH)
+        return Secret(base62(random, PASSWORD_LENGTH).encode())
+
+    def write_record(self, tx: Tx, which: CredentialId, record: Record, now_ns: int) -> None:
+        """Write where a rotation stands, and what follows: due time, last rotation, lost secrets.
+
+        A rotation under way leaves the row due, so that it is taken up again after a crash.
+        """
+        store = self._stores(tx, which.mount)
+        raw = store.get(which.row)
+        before = None if raw is None else decode(raw)
+        about = self.about(tx, which)
+        began = before is None or before.state is not State.COMMITTED
+        if began and record.state is State.COMMITTED:
+            about = msgspec.structs.replace(about, rotated_ns=now_ns)
+            self.write_about(tx, which, about)
+        kept = {each.number for each in record.versions}
+        for old in before.versions if before is not None else ():
+            if old.number not in kept:
+                store.delete(f"{ROOM}/material/{which.path}/{old.number}")
+        store.put(which.row, encode(record), _due(next_action(record, now_ns), about, now_ns))
+
+    def remove(self, tx: Tx, which: CredentialId) -> None:
+        """Destroy a credential and every version of it, but for the numbers that they had."""
+        store = self._stores(tx, which.mount)
+        record = self.record(tx, which)
+        last = max((each.number for each in record.versions), default=record.burnt)
+        store.put(f"{ROOM}/burnt/{which.path}", str(last).encode())
+        for path in list(store.walk(f"{ROOM}/material/{which.path}")):
+            store.delete(path)
+        store.delete(which.row)
+        store.delete(f"{ROOM}/about/{which.path}")
+
+    def burnt(self, tx: Tx, which: CredentialId) -> int:
+        """Return the highest number that a version at this path ever had before; 0 for none.
+
+        A secret's version is known by path and number for ever: a number is given once.
+        """
+        return int(self._stores(tx, which.mount).get(f"{ROOM}/burnt/{which.path}") or 0)
+
+    def paths(self, tx: Tx, mount: MountUuid, folder: str) -> list[str]:
+        """Return the names of the credentials of a mount below folder, sorted."""
+        return self._stores(tx, mount).list(f"{ROOM}/about/{folder}")
+
+
+def _due(action: Action, about: Credential, now_ns: int) -> int | None:
+    """Return when the tick must look at a credential whose next action this is."""
+    if isinstance(action, Done):
+        return about.due_ns
+    if isinstance(action, Wait):
+        return action.until_ns
+    return None if isinstance(action, Lost) else now_ns

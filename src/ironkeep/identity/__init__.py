@@ -1,0 +1,1 @@
+"""Who is behind a request: entities, tokens, sessions, policies, leases and wrapped answers."""

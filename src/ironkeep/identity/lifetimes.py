@@ -1,0 +1,73 @@
+"""How long a token or a lease may live: Vault's rules, and its words.
+
+Source: Vault, framework.CalculateTTL. All lengths are whole seconds, 0 means "not given".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.text.goformat import duration
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the mount says: the length when none is asked for, and the longest."""
+
+    default_seconds: int = DEFAULT_TTL_SECONDS
+    max_seconds: int = DEFAULT_TTL_SECONDS
+
+
+SYSTEM: Final = Limits()
+
+
+def limits_of(config: Mapping[str, Any], system: Limits = SYSTEM) -> Limits:
+    """Return the limits in a mount's config; a length that is 0 or absent is the system's."""
+    longest = int(config.get("max_lease_ttl") or system.max_seconds)
+    default = int(config.get("default_lease_ttl") or system.default_seconds)
+    return Limits(min(default, longest), longest)
+
+
+def lifetime(
+    limits: Limits,
+    *,
+    issued_ns: int,
+    now_ns: int,
+    increment: int = 0,
+    ttl: int = 0,
+    longest: int = 0,
+    explicit: int = 0,
+    period: int = 0,
+) -> tuple[int, list[str]]:
+    """Return the seconds from now that may be granted, and Vault's warnings about what was cut.
+
+    `increment` is what a renewal asks for, `ttl` what was asked at first, `longest` what the role
+    allows in all, `explicit` the hard maximum, `period` renews for ever unless `explicit` ends it.
+    Raise InvalidRequest when nothing is left.
+    """
+    maximum = min(value for value in (limits.max_seconds, longest, explicit) if value)
+    warnings: list[str] = []
+    if period:
+        if period > maximum:
+            warnings.append(_cut("period", period, maximum))
+        granted, total = min(period, maximum), explicit
+    else:
+        granted, total = increment or ttl or limits.default_seconds, maximum
+    if total:
+        left = total - (now_ns - issued_ns) // SECOND_NS
+        if left <= 0:
+            raise InvalidRequest("past the max TTL, cannot renew")
+        if granted > left:
+            warnings.append(_cut("TTL", granted, left))
+            granted = left
+    return granted, warnings
+
+
+def _cut(what: str, asked: int, most: int) -> str:
+    return (
+        f'{what} of "{duration(asked)}" exceeded the effective max_ttl of '
+        f'"{duration(most)}"; {what} value is capped accordingly'
+    )

@@ -1,0 +1,244 @@
+"""The rows of service tokens, and the keyed hash under which a token is known.
+
+    sys/tokens : keys                 -> the hash key and the key of batch tokens
+                 epoch                -> tokens issued at or before it are dead
+                 id / hash            -> the record, due at its expiry
+                 accessor / accessor  -> hash
+                 child / parent hash / hash
+                 owner / entity / hash
+                 reap / hash          -> still to be removed, due at once
+                 tidy / part          -> where looking for dead tokens goes on, due at once
+
+The token itself is stored nowhere: who reads every record learns no token, and cannot test a guess
+without the key. Removing the row of a token ends the token and, because each session is checked
+along its parents, everything below it in the same instant; the rows below follow in bounded steps.
+"""
+
+import hashlib
+from typing import Final, Protocol, cast
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash
+from ironkeep.core.ports import Entropy, Row
+from ironkeep.core.secret import Secret
+from ironkeep.plugin.token import TokenRecord
+from ironkeep.store.barrier import Store
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import TOKENS, StoreOf, segment
+from ironkeep.store.state import Tx
+
+KEY_BYTES: Final = 32
+HASH_BYTES: Final = 32
+SPENT: Final = -1
+"""In `num_uses`: the last use is being made, or was; nobody authenticates with it again."""
+
+_KEYS: Final = "keys"
+_EPOCH: Final = "epoch"
+_EPOCH_BYTES: Final = 8
+_PERSON: Final = b"ironkeep-tokn-v1"
+
+
+class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
+    """A token's record with what only its keeper needs.
+
+    `max_ttl_seconds` is the role's limit on renewals. `creator` is the person who asked for the
+    token: an orphan has no entity of its own, and yet dies with everything that its creator issued.
+    `makers` are the creator's creators and whoever handed out what it was logged in with; `set_up`
+    wrote the roles that it came through (identity/people.py). Rows from before these were kept have
+    neither. `renewed_seconds` is what the last renewal with an increment gave, 0 for none.
+    """
+
+    max_ttl_seconds: int = 0
+    creator: EntityId = EntityId("")
+    renewed_seconds: int = 0
+    makers: tuple[EntityId, ...] = ()
+    set_up: tuple[EntityId, ...] = ()
+
+    @property
+    def holders(self) -> tuple[EntityId, ...]:
+        """The people who have had the token in their hands: its own first, then its makers."""
+        found = dict.fromkeys((self.entity, self.creator, *self.makers))
+        found.pop(EntityId(""), None)
+        return tuple(found)
+
+    @property
+    def people(self) -> tuple[EntityId, ...]:
+        """Everybody who stands behind the token, as far as its own row says."""
+        return tuple(dict.fromkeys((*self.holders, *self.set_up)))
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """The keys of this place; never leaves the barrier."""
+
+    hash_key: bytes
+    batch_key: bytes
+
+    def __repr__(self) -> str:
+        return "Keys(…)"
+
+
+class Hasher(Protocol):
+    """The part of a hashlib object that hashing a token takes."""
+
+    def copy(self) -> "Hasher":
+        """Return an independent copy."""
+        ...
+
+    def update(self, data: bytes, /) -> None:
+        """Take in more."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the digest of all that was taken in."""
+        ...
+
+
+_RECORD: Final = Codec(StoredToken)
+_KEYS_CODEC: Final = Codec(Keys)
+
+
+class TokenStore:
+    """Reads and writes token rows and their indexes; decides nothing."""
+
+    def __init__(self, stores: StoreOf) -> None:
+        self._stores: Final = stores
+        self._keys: tuple[Row | None, Keys | None, Hasher | None] = (None, None, None)
+
+    def keys(self, tx: Tx) -> Keys | None:
+        """Return the keys, or None before the first token was issued."""
+        row = self._of(tx).row(_KEYS)
+        if row is None:
+            return None
+        if self._keys[0] is not row:
+            keys = _KEYS_CODEC.decode(self._of(tx).get(_KEYS) or b"")
+            hasher = hashlib.blake2b(digest_size=HASH_BYTES, key=keys.hash_key, person=_PERSON)
+            self._keys = (row, keys, cast("Hasher", hasher))
+        return self._keys[1]
+
+    def make_keys(self, tx: Tx, entropy: Entropy) -> Keys:
+        """Return the keys, made now when there are none."""
+        known = self.keys(tx)
+        if known is None:
+            known = Keys(entropy.token(KEY_BYTES), entropy.token(KEY_BYTES))
+            self._of(tx).put(_KEYS, _KEYS_CODEC.encode(known))
+        return known
+
+    def hasher(self, tx: Tx) -> Hasher | None:
+        """Return a keyed hasher to copy, or None before the first token was issued."""
+        return None if self.keys(tx) is None else self._keys[2]
+
+    def hash_of(self, tx: Tx, token: Secret) -> TokenHash | None:
+        """Return the hash under which token would be known, or None before the first was issued."""
+        hasher = self.hasher(tx)
+        if hasher is None:
+            return None
+        fresh = hasher.copy()
+        fresh.update(token.reveal())
+        return TokenHash(fresh.digest().hex())
+
+    def forget(self) -> None:
+        """Drop the keys from memory: the vault is being sealed."""
+        self._keys = (None, None, None)
+
+    def find(self, tx: Tx, token: TokenHash) -> tuple[bytes, Row | None, StoredToken | None]:
+        """Return (row key, row, record) of a token, whether or not it is alive."""
+        store = self._of(tx)
+        key = store.key_of(f"id/{token}")
+        row = tx.get(key)
+        return key, row, None if row is None else _RECORD.decode(store.open_row(key, row))
+
+    def load(self, tx: Tx, token: TokenHash) -> StoredToken | None:
+        """Return the record of a token, whether or not it is alive."""
+        return self.find(tx, token)[2]
+
+    def add(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
+        """Write a new token with its indexes."""
+        store = self._of(tx)
+        self.save(tx, token, record, record.expires_ns)
+        store.put(f"accessor/{record.accessor}", token.encode())
+        if record.parent:
+            store.put(f"child/{record.parent}/{token}", b"")
+        for owner in record.holders:
+            store.put(f"owner/{segment(owner)}/{token}", b"")
+
+    def save(self, tx: Tx, token: TokenHash, record: StoredToken, due_ns: int) -> None:
+        """Write the changed record of a token, to be met by the tick at due_ns, 0 for never."""
+        self._of(tx).put(f"id/{token}", _RECORD.encode(record), due_ns or None)
+
+    def remove(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
+        """Remove a token with its indexes, but for those of its children."""
+        store = self._of(tx)
+        store.delete(f"id/{token}")
+        store.delete(f"accessor/{record.accessor}")
+        if record.parent:
+            store.delete(f"child/{record.parent}/{token}")
+        for owner in record.holders:
+            store.delete(f"owner/{segment(owner)}/{token}")
+
+    def adopt(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
+        """Make a child an orphan."""
+        self._of(tx).delete(f"child/{record.parent}/{token}")
+        orphan = msgspec.structs.replace(record, parent=TokenHash(""), orphan=True)
+        self.save(tx, token, orphan, orphan.expires_ns)
+
+    def children(self, tx: Tx, token: TokenHash, limit: int | None = None) -> list[TokenHash]:
+        """Return the hashes of a token's children, at most limit of them."""
+        return [TokenHash(name) for name in self._of(tx).list(f"child/{token}", limit)]
+
+    def part(self, tx: Tx, number: int) -> list[TokenHash]:
+        """Return the hashes of one part in `PARTS` of all tokens."""
+        return [TokenHash(name) for name in self._of(tx).part("id", number)]
+
+    def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
+        """Return the hashes of the service tokens that are an entity's, or that it handed out.
+
+        Those of creators' creators are among them: an index entry is kept for each holder.
+        """
+        return [TokenHash(name) for name in self._of(tx).list(f"owner/{segment(entity)}")]
+
+    def accessors(self, tx: Tx) -> list[TokenAccessor]:
+        """Return the accessors of all tokens, sorted; raise TooLarge when there are too many."""
+        return [TokenAccessor(name) for name in self._of(tx).names("accessor")]
+
+    def by_accessor(self, tx: Tx, accessor: str) -> TokenHash | None:
+        """Return the hash of the token with that accessor, or None."""
+        raw = self._of(tx).get(f"accessor/{segment(accessor)}")
+        return None if raw is None else TokenHash(raw.decode())
+
+    def defer(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
+        """Note that a dead token's rows are still to be removed."""
+        self._of(tx).put(f"reap/{token}", b"", now_ns)
+
+    def reaped(self, tx: Tx, token: TokenHash) -> None:
+        """Strike the note of `defer`."""
+        self._of(tx).delete(f"reap/{token}")
+
+    def go_on(self, tx: Tx, part: int, now_ns: int) -> None:
+        """Note that looking for dead tokens goes on from a part."""
+        self._of(tx).put(f"tidy/{part}", b"", now_ns)
+
+    def gone_on(self, tx: Tx, part: int) -> None:
+        """Strike the note of `go_on`."""
+        self._of(tx).delete(f"tidy/{part}")
+
+    def epoch(self, tx: Tx) -> tuple[bytes, Row | None, int]:
+        """Return (row key, row, POSIX nanoseconds): all tokens issued at or before it are dead."""
+        store = self._of(tx)
+        key = store.key_of(_EPOCH)
+        row = tx.get(key)
+        if row is None:
+            return key, None, 0
+        raw = store.open_row(key, row)
+        if len(raw) != 1 + _EPOCH_BYTES or raw[:1] != b"\x01":
+            raise IntegrityError("the revocation epoch is damaged or of unknown version")
+        return key, row, int.from_bytes(raw[1:], "big")
+
+    def set_epoch(self, tx: Tx, time_ns: int) -> None:
+        """Move the epoch forward to time_ns; it never goes back."""
+        if time_ns > self.epoch(tx)[2]:
+            self._of(tx).put(_EPOCH, b"\x01" + time_ns.to_bytes(_EPOCH_BYTES, "big"))
+
+    def _of(self, tx: Tx) -> Store:
+        return self._stores(tx, TOKENS)

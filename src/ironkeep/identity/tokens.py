@@ -1,0 +1,391 @@
+"""Tokens: issued, looked up, renewed, counted, revoked.
+
+The rules are Vault's (token store, expiration manager), with three deviations, each to the safe
+side: a token whose parent ended is dead in the same instant and not when a sweep reaches it; an
+orphan remembers who asked for it, so that "everything of this person" reaches it; its record never
+holds the token.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash, base62
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.batch_token import is_batch, open_token, seal_token
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.leases import Lease, Leases
+from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime, limits_of
+from ironkeep.identity.people import people_of_spec, require_uncontained, with_chain
+from ironkeep.identity.policies import Policies, normalise_names
+from ironkeep.identity.sessions import MAX_ANCESTORS, Sessions
+from ironkeep.identity.token_rules import check_policies, check_spec, first_lifetime
+from ironkeep.identity.token_store import SPENT, StoredToken, TokenStore
+from ironkeep.identity.token_view import auth_of, lookup_of
+from ironkeep.plugin.cidr import narrowed
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.token import Session, TokenRecord, TokenSpec
+from ironkeep.store.barrier import PARTS, DueRecord
+from ironkeep.store.reserved import StoreOf
+from ironkeep.store.state import Tx
+
+PREFIX: Final = "hvs."
+SUFFIX: Final = 24
+"""Base62 characters: 142 bits. generate-root relies on "hvs." and 24."""
+ACCESSOR: Final = 24
+STEP: Final = 512
+"""Tokens and leases ended in one transaction; the tick goes on with the rest, all dead already."""
+
+Ended = Callable[[Tx, TokenHash, StoredToken], None]
+"""Called with a token that is removed, for what others keep under its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A new token; the only place where it exists in clear beside the answer."""
+
+    token: Secret
+    hash: TokenHash
+    record: StoredToken
+    identity_policies: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def auth(self) -> dict[str, Any]:
+        """Return the auth field of Vault's envelope."""
+        return auth_of(self.record, self.token, self.identity_policies)
+
+
+class Tokens:
+    """Keeps tokens. Every method reads and writes the transaction it is given, and nothing else."""
+
+    def __init__(
+        self,
+        stores: StoreOf,
+        policies: Policies,
+        identity: Identity,
+        leases: Leases,
+        limits: Limits = SYSTEM,
+    ) -> None:
+        self.limits: Final = limits
+        self.store: Final = TokenStore(stores)
+        self._policies: Final = policies
+        self._identity: Final = identity
+        self._leases: Final = leases
+        self._sessions: Final = Sessions(self.store, policies, identity)
+        self.authenticate: Final = self._sessions.authenticate
+        self.session: Final = self._sessions.session
+        self.on_ended: Final[list[Ended]] = []
+        leases.attach(self)
+
+    def forget(self) -> None:
+        """Drop sessions and keys from memory: the vault is being sealed."""
+        self._sessions.forget()
+        self.store.forget()
+
+    def issue(
+        self,
+        tx: Tx,
+        mount: Mount,
+        spec: TokenSpec,
+        now_ns: int,
+        entropy: Entropy,
+        creator: Session | None = None,
+    ) -> Issued:
+        """Issue the token that spec describes, at mount; creator is who asked for it, if anybody.
+
+        An alias in spec finds or makes its entity. Raise InvalidRequest for what the rules forbid,
+        PermissionDenied for a disabled entity.
+        """
+        check_spec(mount, spec)
+        entity, identity_policies = spec.entity, tuple[str, ...]()
+        if spec.alias:
+            known = self._identity.login(
+                tx, mount.accessor, spec.alias, spec.alias_metadata, now_ns, entropy,
+                people_of_spec(spec, creator),
+            )  # fmt: skip
+            entity, identity_policies = known.id, known.policies
+        require_uncontained(self._identity, tx, spec.made, entity)
+        policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
+        check_policies(policies, mount)
+        limits = limits_of(mount.config, self.limits)
+        seconds, warnings = first_lifetime(spec, policies, limits, now_ns)
+        renewable = spec.renewable and seconds > 0 and spec.type == "service"
+        record = StoredToken(
+            accessor=TokenAccessor(""),
+            policies=policies,
+            path=spec.path,
+            issued_ns=now_ns,
+            expires_ns=now_ns + seconds * SECOND_NS if seconds else 0,
+            type=spec.type,
+            display_name=spec.display_name,
+            entity=entity,
+            parent=TokenHash("") if spec.orphan else spec.parent,
+            orphan=spec.orphan,
+            meta=spec.meta,
+            num_uses=spec.num_uses,
+            renewable=renewable,
+            ttl_seconds=seconds,
+            explicit_max_ttl_seconds=spec.explicit_max_ttl_seconds,
+            period_seconds=spec.period_seconds,
+            # A root token without expiry is not bound to addresses: it is the way back in.
+            bound_cidrs=_bounds(spec, creator) if seconds else (),
+            role=spec.role,
+            mount=mount.accessor,
+            device=spec.device,
+            peer=spec.peer,
+            # The mount's limit goes along: whatever renews the token need not know the mount.
+            max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
+        )
+        record = with_chain(record, creator, spec.made, spec.makers)
+        if self._sessions.depth(tx, record) > MAX_ANCESTORS:
+            raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
+        unknown = [name for name in policies if not self._policies.exists(tx, name)]
+        warnings += [f'Policy "{name}" does not exist' for name in unknown]
+        all_warnings = (*spec.warnings, *warnings)
+        if spec.type == "batch":
+            return self._seal(tx, record, entropy, identity_policies, all_warnings)
+        token, name, record = self.write(tx, record, mount.uuid, entropy, spec.id)
+        return Issued(token, name, record, identity_policies, all_warnings)
+
+    def write(
+        self, tx: Tx, record: StoredToken, mount: MountUuid, entropy: Entropy, custom: str = ""
+    ) -> tuple[Secret, TokenHash, StoredToken]:
+        """Make a service token for record and store it; custom is a token chosen by the caller.
+
+        Asks no rule: `issue` and response wrapping come through here.
+        """
+        self.store.make_keys(tx, entropy)
+        text = custom or PREFIX + base62(entropy.token(2 * SUFFIX), SUFFIX)
+        token = Secret(text.encode())
+        name = self.store.hash_of(tx, token)
+        assert name is not None
+        if custom and self.store.load(tx, name) is not None:
+            raise InvalidRequest("cannot create a token with a duplicate ID")
+        accessor = TokenAccessor(base62(entropy.token(2 * ACCESSOR), ACCESSOR))
+        whole = msgspec.structs.replace(record, accessor=accessor)
+        self.store.add(tx, name, whole)
+        if whole.expires_ns:
+            self._leases.mark_token(tx, whole.path, name, mount, whole.issued_ns)
+        return token, name, whole
+
+    def use(self, tx: Tx, session: Session, now_ns: int) -> None:
+        """Count one use of a token with a limited number; pass the transaction that refusals keep.
+
+        Raise PermissionDenied when an earlier request of the same batch made the last use.
+        """
+        record = self.store.load(tx, session.hash)
+        if record is None or record.num_uses == SPENT:
+            raise PermissionDenied("permission denied")
+        if record.num_uses:
+            left = record.num_uses - 1 or SPENT
+            counted = msgspec.structs.replace(record, num_uses=left)
+            due = now_ns if left == SPENT else record.expires_ns
+            self.store.save(tx, session.hash, counted, due)
+
+    def find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, StoredToken]:
+        """Return hash and record of a token that is alive; raise PermissionDenied: bad token."""
+        name = self.store.hash_of(tx, token)
+        if name is not None:
+            record = self._open(tx, name, token)
+            if record is not None and self._sessions.is_alive(tx, name, record, now_ns):
+                return name, record
+        raise PermissionDenied("bad token")
+
+    def find_accessor(
+        self, tx: Tx, accessor: str, now_ns: int
+    ) -> tuple[TokenHash, StoredToken] | None:
+        """Return hash and record of the live token with that accessor, or None."""
+        name = self.store.by_accessor(tx, accessor) if accessor else None
+        record = None if name is None else self.store.load(tx, name)
+        if name is None or record is None:
+            return None
+        alive = self._sessions.is_alive(tx, name, record, now_ns)
+        return (name, record) if alive else None
+
+    def accessors(self, tx: Tx) -> list[TokenAccessor]:
+        """Return the accessors of all service tokens that are still stored, sorted."""
+        return self.store.accessors(tx)
+
+    def renew(
+        self, tx: Tx, token: TokenHash, increment: int, limits: Limits, now_ns: int
+    ) -> tuple[StoredToken, list[str]]:
+        """Extend a token by increment seconds, 0 for what the last increment gave, else its length.
+
+        Return it with warnings.
+        The limits of the role and mount that issued it hold, and `limits` beside them. Raise
+        InvalidRequest when it cannot be renewed.
+        """
+        record = self.store.load(tx, token)
+        if record is None or not record.renewable or not record.expires_ns:
+            raise InvalidRequest("lease is not renewable")
+        seconds, warnings = lifetime(
+            limits,
+            issued_ns=record.issued_ns,
+            now_ns=now_ns,
+            increment=increment,
+            ttl=record.renewed_seconds or record.ttl_seconds,
+            longest=record.max_ttl_seconds,
+            explicit=record.explicit_max_ttl_seconds,
+            period=record.period_seconds,
+        )
+        renewed = msgspec.structs.replace(
+            record, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns,
+            renewed_seconds=seconds if increment else record.renewed_seconds,
+        )  # fmt: skip
+        self.store.save(tx, token, renewed, renewed.expires_ns)
+        return renewed, warnings
+
+    def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
+        """End a token with everything below it and all their leases; one not there is fine.
+
+        All of it is out of force at once; rows past `STEP` are removed by the tick.
+        """
+        self._sweep(tx, [token], now_ns)
+
+    def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
+        """End a token alone: its children become orphans. Its batch children die with it."""
+        for name in self.store.children(tx, token):
+            child = self.store.load(tx, name)
+            if child is not None:
+                self.store.adopt(tx, name, child)
+        self._end(tx, token, now_ns)
+
+    def revoke_entity_before(
+        self, tx: Tx, entity: EntityId, time_ns: int, now_ns: int
+    ) -> list[TokenHash]:
+        """End every token, batch tokens too, that an entity had or asked for up to time_ns.
+
+        All are out of force at once by the epoch; rows past `STEP` are removed by the tick. Return
+        the hashes of the service tokens that were ended.
+        """
+        self._identity.revoke_before(tx, entity, time_ns)
+        ended = []
+        for name in self.store.owned(tx, entity):
+            record = self.store.load(tx, name)
+            if record is not None and record.issued_ns <= time_ns:
+                ended.append(name)
+        self._sweep(tx, list(ended), now_ns)
+        return ended
+
+    def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
+        """End every token of the house issued at or before time_ns, root tokens too."""
+        self.store.set_epoch(tx, time_ns)
+
+    def tidy(self, tx: Tx, now_ns: int, part: int = 0) -> int:
+        """Note for removal the rows of tokens that an epoch or an entity ended; return how many.
+
+        Past `STEP` tokens looked at the tick goes on, and the number is that of this step.
+        """
+        looked_at = count = 0
+        while part < PARTS and looked_at < STEP:
+            for name in self.store.part(tx, part):
+                record = self.store.load(tx, name)
+                looked_at += 1
+                if record is not None and not self._sessions.is_alive(tx, name, record, now_ns):
+                    self.store.defer(tx, name, now_ns)
+                    count += 1
+            part += 1
+        if part < PARTS:
+            self.store.go_on(tx, part, now_ns)
+        return count
+
+    def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
+        """Remove the tokens of this place that are due: expired, spent, or noted for removal."""
+        ended = []
+        for record in records:
+            kind, _, name = record.path.partition("/")
+            if kind == "tidy":
+                self.store.gone_on(tx, int(name))
+                self.tidy(tx, now_ns, int(name))
+            if kind == "reap":
+                self.store.reaped(tx, TokenHash(name))
+            if kind in {"id", "reap"}:
+                ended.append(TokenHash(name))
+        self._sweep(tx, ended, now_ns)
+
+    def auth(self, tx: Tx, record: StoredToken, token: Secret | None) -> dict[str, Any]:
+        """Return the auth field for a token that was renewed just now."""
+        return auth_of(
+            record, token, self._extra(tx, record), record.expires_ns - record.renewed_ns
+        )
+
+    def describe(
+        self, tx: Tx, record: TokenRecord, token: Secret | None, now_ns: int
+    ) -> dict[str, Any]:
+        """Return the data of a lookup; token is None when the caller knows only the accessor."""
+        return lookup_of(record, token, self._extra(tx, record), now_ns)
+
+    def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
+        """Return a token's lease with the token's own times, or None when it is not alive."""
+        record = self.store.load(tx, mark.token)
+        if record is None or not self._sessions.is_alive(tx, mark.token, record, now_ns):
+            return None
+        return msgspec.structs.replace(
+            mark,
+            issued_ns=record.issued_ns,
+            expires_ns=record.expires_ns,
+            renewed_ns=record.renewed_ns,
+            renewable=record.renewable,
+            ttl_seconds=record.ttl_seconds,
+            entity=record.entity,
+        )
+
+    def _extra(self, tx: Tx, record: TokenRecord) -> tuple[str, ...]:
+        entity = self._identity.get(tx, record.entity) if record.entity else None
+        return () if entity is None else entity.policies
+
+    def _open(self, tx: Tx, name: TokenHash, token: Secret) -> StoredToken | None:
+        if not is_batch(token.reveal()):
+            return self.store.load(tx, name)
+        keys = self.store.keys(tx)
+        return None if keys is None else open_token(keys.batch_key, token.reveal())
+
+    def _seal(
+        self,
+        tx: Tx,
+        record: StoredToken,
+        entropy: Entropy,
+        identity_policies: tuple[str, ...],
+        warnings: tuple[str, ...],
+    ) -> Issued:
+        keys = self.store.make_keys(tx, entropy)
+        token = seal_token(keys.batch_key, record, entropy)
+        name = self.store.hash_of(tx, token)
+        assert name is not None
+        return Issued(token, name, record, identity_policies, warnings)
+
+    def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
+        """Remove pending and all below them, up to `STEP` rows; leave the rest to the tick."""
+        budget, more = STEP, list[TokenHash]()
+        while pending and budget > 0:
+            name = pending.pop()
+            below = self.store.children(tx, name, STEP)
+            pending += below
+            if len(below) == STEP:
+                more.append(name)
+            budget -= 1 + self._end(tx, name, now_ns)
+        for name in (*pending, *more):
+            self.store.defer(tx, name, now_ns)
+
+    def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:
+        """Remove one token's rows; return how many leases it took along."""
+        record = self.store.load(tx, name)
+        if record is None:
+            return 0
+        self.store.remove(tx, name, record)
+        if record.expires_ns:
+            self._leases.unmark_token(tx, record.path, name)
+        for ended in self.on_ended:
+            ended(tx, name, record)
+        return self._leases.end_token(tx, name, now_ns)
+
+
+def _bounds(spec: TokenSpec, creator: Session | None) -> tuple[str, ...]:
+    """Return the address ranges of a new token: it is bound at least as what asked for it is."""
+    own = creator.record.bound_cidrs if creator is not None else ()
+    return narrowed(own, spec.bound_cidrs)

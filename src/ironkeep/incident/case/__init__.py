@@ -1,0 +1,1 @@
+"""A case: its facts, the links between them, and what was exposed."""

@@ -1,0 +1,230 @@
+"""Cases: opened, widened, listed, read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
+from ironkeep.core.operation import Operation
+from ironkeep.credentials.scope import actor_of
+from ironkeep.incident.case import survey, workspace as desks
+from ironkeep.incident.case.archive import Archive
+from ironkeep.incident.case.links import spell_out
+from ironkeep.incident.case.naming import Names
+from ironkeep.incident.case.workspace import Desk, Stored, instant, on_desk, when, words
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects import effects
+from ironkeep.plugin.effects.effects import Steps
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+MAX_SUBJECTS: Final = 100
+
+_UNPLACED: Final = (0, "")
+_SUBJECTS: Final = PRINCIPALS | {NodeKind.DOCUMENT, NodeKind.SECRET, NodeKind.PART}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Names a case."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class OpenCase:
+    """What is lost, and since when at the earliest."""
+
+    title: str = field(metadata={"help": "in a few words; holds no secret"})
+    subjects: CommaList = field(metadata={"help": "person:NAME, token:ACCESSOR, document:NAME"})
+    start: str = field(metadata={"help": "earliest possible compromise: RFC 3339, or 36h ago"})
+    basis: str = field(metadata={"help": "why not earlier"})
+
+
+@dataclass(frozen=True)
+class WidenCase:
+    """More subjects, or an earlier beginning."""
+
+    id: str
+    basis: str = field(metadata={"help": "what was learnt"})
+    subjects: CommaList = ()
+    start: str = ""
+
+
+def open_case(call: Call, given: OpenCase) -> Suspend:
+    """Open a case; its subjects' rights are worked out at once."""
+    subjects = _subjects(Names(call), given.subjects)
+    if not subjects:
+        raise InvalidRequest("a case is about somebody or something: give subjects")
+    number = desks.last_number(call.store) + 1
+    stored = Stored(
+        number, words(given.title, "a title"), call.now_ns, instant(given.start, call.now_ns)
+    )
+    basis = words(given.basis, "a basis")
+    opened = ev.Opened(
+        *_UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
+    )
+    return _as_if(call, stored, opened, lambda later, file: _opened(later, file, stored, opened))
+
+
+def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Response | Suspend:
+    names, by = Names(call), actor_of(call)
+    if desks.next_number(call.store) != stored.number:
+        raise Conflict("another case was opened at the same time: try again")
+    desks.save(call.store, stored)
+    for mount in names.mounts():
+        call.house.scope.mounted(mount, call.now_ns)
+    spell_out(call, names)
+    call.house.scope.write(opened, call.now_ns, by)
+    return _surveyed(call, file, names, stored)
+
+
+def widen(call: Call, given: WidenCase) -> Suspend:
+    """Add subjects, or move the beginning back; a case never becomes narrower."""
+    before = desks.load(call.store, given.id)
+    subjects = _subjects(Names(call), given.subjects)
+    start = instant(given.start, call.now_ns) if given.start else before.from_ns
+    if start > before.from_ns:
+        raise InvalidRequest("the beginning of a case only moves back")
+    if not subjects and start == before.from_ns:
+        raise InvalidRequest("give more subjects, or an earlier start")
+    stored = msgspec.structs.replace(before, from_ns=start)
+    widened = ev.Widened(
+        *_UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
+    )
+    return _as_if(call, stored, widened, lambda later, file: _widened(later, file, stored, widened))
+
+
+def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) -> Response | Suspend:
+    names = Names(call)
+    known = desks.load(call.store, widened.case)
+    earliest = min(stored.from_ns, known.from_ns)
+    desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
+    spell_out(call, names)
+    call.house.scope.write(widened, call.now_ns, actor_of(call))
+    return _surveyed(call, file, names, stored)
+
+
+def list_cases(call: Call) -> Response:
+    """Return the numbers of all cases, with their titles."""
+    stored = desks.all_cases(call.store)
+    if not stored:
+        raise NotFound("")
+    info = {str(each.number): _summary(each) for each in stored}
+    return Response(data={"keys": list(info), "key_info": info})
+
+
+def read(call: Call, given: Case) -> Suspend:
+    """Return a case in a few figures."""
+    return on_desk(call, given.id, _read, judged=True, writes=False)
+
+
+def _read(desk: Desk) -> Response:
+    file = desk.file
+    data: dict[str, Any] = {
+        **_summary(desk.stored),
+        "subjects": _labels(file, file.case.subjects),
+        "bases": file.case.bases,
+        "exposed": {
+            "credentials": len(file.credentials),
+            "principals": len(file.principals),
+            "systems": len(file.systems),
+        },
+        "outcome": str(desk.verdict.outcome),
+        "open_items": len(desk.verdict.open_items()),
+    }
+    return Response(data=data)
+
+
+def _summary(stored: Stored) -> dict[str, Any]:
+    return {
+        "id": str(stored.number),
+        "title": stored.title,
+        "opened": when(stored.opened_ns),
+        "start": when(stored.from_ns),
+    }
+
+
+def _labels(file: CaseFile, subjects: Any) -> list[str]:
+    return [file.estate.label(each) for each in subjects]
+
+
+def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
+    if len(given) > MAX_SUBJECTS:
+        raise InvalidRequest(f"a case is opened on at most {MAX_SUBJECTS} subjects at a time")
+    subjects = list(dict.fromkeys(names.subject(text) for text in given))
+    for each in subjects:
+        if kind_of(each) not in _SUBJECTS:
+            raise InvalidRequest(
+                "a case is about people, tokens, devices, documents and secrets: what those open "
+                "follows from the links"
+            )
+        if each.endswith("@*"):
+            raise InvalidRequest("name a version of the secret: mount/path@version")
+    return subjects
+
+
+def _as_if(
+    call: Call,
+    stored: Stored,
+    record: ev.Opened | ev.Widened,
+    then: Callable[[Call, CaseFile], Response | Suspend],
+) -> Suspend:
+    """Go on with the file as it will be once the record is in the log.
+
+    Whoever would be exposed then is refused: see desk.py.
+    """
+    now_ns = call.now_ns
+    archive = Archive(call.house, call.tx, min(stored.from_ns, desks.earliest(call.store)))
+
+    def work() -> CaseFile:
+        evidence = archive.evidence(record.case, now_ns)
+        entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
+        entries = (*evidence.entries, (evidence.log.size, entry))
+        file = CaseFile(msgspec.structs.replace(evidence, entries=entries))
+        file.rows  # noqa: B018 - worked out once, and kept
+        return file
+
+    def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
+        if isinstance(file, Exception):
+            raise file
+        desks.require_clean(file, later)
+        return then(later, file)
+
+    return Suspend(work, resume)
+
+
+def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Response | Suspend:
+    """Work out what the subjects could read, and answer."""
+
+    def steps() -> Steps[None]:
+        for each in file.case.subjects:
+            if kind_of(each) in survey.SURVEYED:
+                tokens = survey.tokens_of(call, file, each)
+                cut = file.containment(each)
+                until_ns = cut.entry.time_ns if cut and not file.escaped(each) else 0
+                yield from survey.Survey(call, file, names, each, tokens).link(until_ns)
+
+    data = {**_summary(stored), "subjects": _labels(file, file.case.subjects)}
+    return effects.run(call, steps(), lambda _call, _none: Response(data=data))
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "cases/", list_cases, sudo=True, help="List the cases."),
+    Route(
+        Operation.UPDATE, "cases", open_case, OpenCase, sudo=True,
+        audited=("subjects", "start"), help="Open a case.",
+    ),
+    Route(Operation.READ, "cases/{id}", read, Case, sudo=True, help="A case in a few figures."),
+    Route(
+        Operation.UPDATE, "cases/{id}/widen", widen, WidenCase, sudo=True,
+        audited=("id", "subjects", "start"), help="Add subjects, or an earlier beginning.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,359 @@
+"""Documents: a leaked text compared with what is kept, and encrypted copies registered beforehand.
+
+    document / id            -> name, size, when: never the text
+    copy / SHA-256 (hex)     -> the document that stands for an encrypted copy
+    budget / who             -> the times of somebody's last submissions
+    hits / who               -> the times of those that held a secret of class two-person
+
+Comparing is a guessing oracle: whoever hands in a list of guesses learns which of them are right.
+So submissions are counted, and a match is told only to those who may read the secret anyway, with
+neither a touch nor anybody's approval, and is charged as a read. On record it is in every case.
+"""
+
+import re
+from base64 import b64decode
+from binascii import Error
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequests
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import NodeId, NodeKind, is_family, node, secret_version
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.ids import MountUuid
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.core.secret import Secret
+from ironkeep.credentials.scope import actor_of
+from ironkeep.incident.case.fingerprints import Found, Prints, search
+from ironkeep.incident.case.naming import Names, document_path
+from ironkeep.incident.case.survey import nothing
+from ironkeep.incident.case.workspace import when, words
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.store.record import Codec
+
+MAX_DOCUMENT: Final = 1 << 20
+"""Bytes of a document: searching one takes one to four seconds of a worker."""
+
+MAX_AN_HOUR: Final = 20
+"""Submissions of one person; a case seldom has more documents, and guessing wants millions."""
+
+AT_ONCE: Final = 200
+"""Secrets fingerprinted in one turn: some milliseconds."""
+
+MAX_NAME: Final = 256
+MAX_PARTS: Final = 64
+"""Digests of one registered copy: of it as a whole, and of its parts."""
+
+MAX_HITS: Final = 3
+"""Documents of one person in a day that hold a secret of class two-person: then somebody else hands
+the next one in. Whoever can read the record could take it for the answer to a guess."""
+
+HOUR_NS: Final = 3_600 * 10**9
+DAY_NS: Final = 24 * HOUR_NS
+
+_DONE: Final = object()
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_UNPLACED: Final = (0, "")
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What is kept of a document."""
+
+    name: str
+    size: int
+    registered_ns: int
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """When somebody's last submissions were."""
+
+    times_ns: tuple[int, ...]
+
+
+_REGISTERED: Final = Codec(Registered)
+_SPENT: Final = Codec(Spent)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a secret is: its mount, its path to rules and budgets, and the API path of a read."""
+
+    mount: MountUuid
+    path: str
+    read: str
+
+
+@dataclass(slots=True)
+class Seen:
+    """The fingerprints of everything, apart by whether the caller may hear of a match."""
+
+    shown: Prints
+    hidden: Prints
+    kept: dict[NodeId, Kept] = field(default_factory=dict)
+    unknown: int = 0
+
+
+@dataclass(frozen=True)
+class Submit:
+    """A leaked text or file."""
+
+    name: str = field(metadata={"help": "what to call it; holds no secret"})
+    content: Secret = field(metadata={"help": "base64"})
+
+
+@dataclass(frozen=True)
+class Copy:
+    """An encrypted copy of a secret that is kept somewhere else."""
+
+    name: str
+    sha256: CommaList = field(metadata={"help": "of the ciphertext, or of its parts; hex"})
+    wraps: str = field(metadata={"help": "the secret inside: mount/path@version"})
+    opened_by: CommaList = field(metadata={"help": "the secrets that open it"})
+
+
+def submit(call: Call, given: Submit) -> Suspend:
+    """Compare a document with everything kept; the text itself is dropped."""
+    _spend(call)
+    name = _name(given.name)
+    too_large = TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
+    # Before it is decoded: what is sent may be much larger than what is compared.
+    if len(given.content) > 4 * (MAX_DOCUMENT // 3 + 1):
+        raise too_large
+    try:
+        document = b64decode(given.content.reveal(), validate=True)
+    except (Error, ValueError):
+        raise InvalidRequest("content is base64") from None
+    if len(document) > MAX_DOCUMENT:
+        raise too_large
+    copies = call.store.list("copy")
+    key = call.entropy.token(32)
+    seen = Seen(Prints(key), Prints(key))
+
+    def work() -> Found:
+        return search(document, seen.shown, copies, seen.hidden)
+
+    def resume(later: Call, found: Found | Exception) -> Response:
+        if isinstance(found, Exception):
+            raise found
+        return _file(later, name, len(document), found, seen)
+
+    return _gather(_prints(call, seen), Suspend(work, resume))
+
+
+def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
+    """Take some fingerprints in each turn, so that others are served in between."""
+    for _ in islice(prints, AT_ONCE):
+        """Each step takes one secret's."""
+    rest = next(prints, _DONE)
+    if rest is _DONE:
+        return then
+    return Suspend(nothing, lambda _call, _result: _gather(prints, then))
+
+
+def _prints(call: Call, seen: Seen) -> Iterator[None]:
+    """Fingerprint everything kept, apart by whether the caller may hear of it.
+
+    What a sealed segment keeps is unknown: its mounts are only counted.
+    """
+    names = Names(call)
+    for mount in names.mounts():
+        if names.unknown(mount):
+            seen.unknown += 1
+            continue
+        for kept in names.kept(mount):
+            secret = Kept(mount.uuid, kept.path, mount.path + kept.read)
+            prints = seen.shown if _may_hear(call, secret) else seen.hidden
+            for served in kept.versions:
+                version = secret_version(mount.uuid, kept.path, served.number)
+                seen.kept[version] = secret
+                for value in kept.values(served.number):
+                    prints.add(version, value)
+            yield
+
+
+def _may_hear(call: Call, secret: Kept) -> bool:
+    """Return whether the caller could read a secret by policy alone.
+
+    A match confirms a value as reading it does. What takes a touch or other people's approval is
+    not told for a guess.
+    """
+    guard = call.house.classes.of(call.tx, secret.mount, secret.path)
+    if guard is not SecretClass.OPEN:
+        return False
+    return bool(call.actor().acl.decide(secret.read, Operation.READ).allowed)
+
+
+def _charged(call: Call, secret: Kept) -> bool:
+    """Charge a match to the caller's budget as a read; return whether the budget has room."""
+    cost = call.house.budgets.assess(
+        call.account, call.actor(), f"{secret.mount}/{secret.path}", SecretClass.OPEN, call.now_ns
+    )
+    if cost.over or cost.near:
+        return False
+    call.house.budgets.charge(call.account, cost)
+    return True
+
+
+def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Response:
+    """Put on record what a document holds, and answer with what the caller may know."""
+    document = node(NodeKind.DOCUMENT, name)
+    _keep(call, name, size)
+    by, scope = actor_of(call), call.house.scope
+    holds = sorted(found.versions | found.hidden)
+    copies = [node(NodeKind.DOCUMENT, _copy_name(call, each)) for each in sorted(found.copies)]
+    scope.linked(document, EdgeKind.HOLDS, (*holds, *copies), "found in it", call.now_ns, by)
+    shown = [
+        each
+        for each in sorted(found.versions)
+        if _may_hear(call, seen.kept[each]) and _charged(call, seen.kept[each])
+    ]
+    _watch(call, found, seen)
+    data: dict[str, Any] = {
+        "document": str(document),
+        "found": [_readable(each, seen.kept[each]) for each in shown],
+        "copies": [str(each) for each in copies],
+        "complete": found.complete and not seen.unknown,
+        "mounts_not_known": seen.unknown,
+    }
+    return Response(data=data)
+
+
+def _watch(call: Call, found: Found, seen: Seen) -> None:
+    """Count a document that holds what takes a touch or other people, and raise an alert.
+
+    The answer is the same as without: whoever guesses learns nothing, and is stopped soon.
+    """
+    house = call.house
+    guards = {
+        house.classes.of(call.tx, seen.kept[each].mount, seen.kept[each].path)
+        for each in found.hidden
+    } - {SecretClass.OPEN}
+    if found.thorough and not guards:
+        return
+    text = "a document was not compared whole with the secrets that its sender may not see"
+    if guards:
+        text = f"a document holds a secret of class {max(guards).text}"
+    record = call.actor().record
+    house.alerts.raise_(
+        call.tx, "documents", text, call.now_ns,
+        entity=record.entity, device=record.device, path=call.request.path,
+    )  # fmt: skip
+    if guards and max(guards) >= SecretClass.TWO_PERSON:
+        for who in _submitters(call):
+            _count(call, f"hits/{who}", DAY_NS)
+
+
+def _readable(version: NodeId, secret: Kept) -> str:
+    paths = secret.read.removesuffix(secret.path).removesuffix("data/")
+    return paths + version.removeprefix(f"secret:{secret.mount}/")
+
+
+def _spend(call: Call) -> None:
+    """Count a submission, refused or not; raise TooManyRequests past a limit."""
+    for who in _submitters(call):
+        hits = _recent(call, f"hits/{who}", DAY_NS)
+        if len(hits) >= MAX_HITS:
+            raise TooManyRequests(
+                "documents are compared for you again at "
+                f"{when(hits[0] + DAY_NS)}: have somebody else hand this one in"
+            )
+        recent = _recent(call, f"budget/{who}", HOUR_NS)
+        if len(recent) >= MAX_AN_HOUR:
+            raise TooManyRequests(
+                f"{MAX_AN_HOUR} documents an hour are compared for one person: try again at "
+                f"{when(recent[0] + HOUR_NS)}"
+            )
+        _count(call, f"budget/{who}", HOUR_NS)
+
+
+def _submitters(call: Call) -> tuple[str, ...]:
+    """Return who is charged: all people behind the token, or all tokens without any, as one."""
+    return call.actor().payers or ("nobody",)
+
+
+def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
+    raw = call.house.mount_store(call.account, call.mount).get(path)
+    times = () if raw is None else _SPENT.decode(raw).times_ns
+    return tuple(each for each in times if each > call.now_ns - within_ns)
+
+
+def _count(call: Call, path: str, within_ns: int) -> None:
+    """Remember one more, in the transaction that a refusal keeps."""
+    recent = _recent(call, path, within_ns)
+    store = call.house.mount_store(call.account, call.mount)
+    store.put(path, _SPENT.encode(Spent((*recent, call.now_ns))))
+
+
+def register_copy(call: Call, given: Copy) -> Response:
+    """Note that an encrypted copy exists: who has it and the keys has the secret."""
+    name, names = _name(given.name), Names(call)
+    digests = [each.lower() for each in given.sha256]
+    if not 0 < len(digests) <= MAX_PARTS or not all(map(_SHA256.fullmatch, digests)):
+        raise InvalidRequest(f"sha256 takes 1 to {MAX_PARTS} digests of 64 hexadecimal digits")
+    wraps = names.secret(given.wraps)
+    keys = [names.secret(each) for each in given.opened_by]
+    if not keys or any(map(is_family, (wraps, *keys))):
+        raise InvalidRequest("wraps and opened_by name single versions: secret/path@1")
+    document, by = node(NodeKind.DOCUMENT, name), actor_of(call)
+    gate = ev.Gated(
+        *_UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
+        wraps, 0, "registered encrypted copy",
+    )  # fmt: skip
+    call.house.scope.gated(gate, call.now_ns, by)
+    basis = "registered encrypted copy"
+    call.house.scope.linked(document, EdgeKind.WRAPS, (wraps,), basis, call.now_ns, by)
+    for each in digests:
+        call.store.put(f"copy/{each}", name.encode())
+    _keep(call, name, 0)
+    return Response(data={"document": str(document), "wraps": str(wraps)})
+
+
+def list_documents(call: Call) -> Response:
+    """Return the names of all documents."""
+    raws = (call.store.get(f"document/{name}") for name in call.store.list("document"))
+    found = [_REGISTERED.decode(raw) for raw in raws if raw is not None]
+    if not found:
+        raise NotFound("")
+    info = {
+        each.name: {"size": each.size, "registered": when(each.registered_ns)}
+        for each in sorted(found, key=lambda each: each.name)
+    }
+    return Response(data={"keys": list(info), "key_info": info})
+
+
+def _keep(call: Call, name: str, size: int) -> None:
+    known = Registered(name, size, call.now_ns)
+    call.store.put(document_path(name), _REGISTERED.encode(known))
+
+
+def _copy_name(call: Call, digest: str) -> str:
+    raw = call.store.get(f"copy/{digest}")
+    return "" if raw is None else raw.decode()
+
+
+def _name(text: str) -> str:
+    name = words(text, "a name")
+    if len(name) > MAX_NAME:
+        raise InvalidRequest(f"a name holds at most {MAX_NAME} characters")
+    return name
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "documents/", list_documents, sudo=True, help="List the documents."),
+    Route(
+        Operation.UPDATE, "documents", submit, Submit, audited=("name",),
+        help="Compare a leaked text with what is kept.",
+    ),
+    Route(
+        Operation.UPDATE, "documents/registered", register_copy, Copy, sudo=True,
+        audited=("name", "sha256"), help="Register an encrypted copy of a secret.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,186 @@
+"""Known secrets in a leaked text, found without any secret at hand: keyed fingerprints.
+
+A fingerprint is (anchor, length, digest): the interpreter's own keyed hash (SipHash) of the first
+ANCHOR bytes of a value, and keyed BLAKE2b over all of it. Whoever searches slides one window of
+ANCHOR bytes along the text, and compares the digests where a window may be the beginning; the hash
+only spares the others the digest. Nobody who searches holds a value. The text is searched as it is
+and as what is encoded inside it: base64 (both alphabets, whatever stands before it), hexadecimal,
+percent escapes, JSON escapes, escaped line ends; two layers deep.
+"""
+
+import re
+from base64 import urlsafe_b64decode
+from binascii import Error, unhexlify
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2b, sha256
+from typing import Final
+
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.secret import Secret
+
+ANCHOR: Final = 8
+"""Bytes of the window: a shorter secret is found in any text, and so in none."""
+
+DIGEST: Final = 16
+LAYERS: Final = 2
+MAX_SEARCHED: Final = 16 << 20
+"""Bytes searched in all layers together: some seconds of one worker."""
+
+MAX_COMPARED: Final = 1_000_000
+"""Values compared with one text, each counted once for every COMPARED_BYTES of it: about a second.
+Who stores thousands of values that begin alike could else make one search last for hours."""
+
+COMPARED_BYTES: Final = 1 << 12
+
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{11,}")
+_HEX: Final = re.compile(rb"[0-9a-fA-F]{16,}")
+_ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
+_JSON: Final = re.compile(rb"\\(u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
+_PLAIN: Final = dict(zip(b'bfnrt"\\/', b'\b\f\n\r\t"\\/', strict=True))
+_SURROGATES: Final = range(0xD800, 0xE000)
+_BREAKS: Final = re.compile(rb"(?<=[A-Za-z0-9+/_-]{60})\r?\n[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """The fingerprints of many secrets, by anchor; `key` is fresh for each search."""
+
+    key: bytes
+    by_anchor: dict[int, dict[int, dict[bytes, set[NodeId]]]] = field(default_factory=dict)
+
+    def add(self, version: NodeId, value: Secret) -> None:
+        """Take in one value of a secret version; one shorter than ANCHOR is left out."""
+        plain = normal(value.reveal())
+        if len(plain) >= ANCHOR:
+            lengths = self.by_anchor.setdefault(hash(plain[:ANCHOR]), {})
+            lengths.setdefault(len(plain), {}).setdefault(self._digest(plain), set()).add(version)
+
+    def found_in(self, text: bytes, budget: "Budget") -> set[NodeId]:
+        """Return the secret versions that text holds as they are; those that budget allows."""
+        found: set[NodeId] = set()
+        known = self.by_anchor
+        last = len(text) - ANCHOR + 1
+        for start in [at for at in range(last) if hash(text[at : at + ANCHOR]) in known]:
+            for length, digests in known[hash(text[start : start + ANCHOR])].items():
+                if length <= len(text) - start:
+                    if not budget.spend(1 + length // COMPARED_BYTES):
+                        return found
+                    found |= digests.get(self._digest(text[start : start + length]), set())
+        return found
+
+    def _digest(self, data: bytes) -> bytes:
+        return blake2b(data, digest_size=DIGEST, key=self.key).digest()
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much may still be compared in one search; `spent` once something was left out."""
+
+    left: int = MAX_COMPARED
+    spent: bool = False
+
+    def spend(self, count: int) -> bool:
+        """Return whether count more may be compared."""
+        self.left -= count
+        self.spent = self.spent or self.left < 0
+        return not self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a document holds: secret versions, and registered copies by their SHA-256 (hex).
+
+    `hidden` are the versions that the submitter is not to hear of. `complete` is false when there
+    was more inside it than is searched; it says nothing of what is hidden, whose own is `thorough`.
+    """
+
+    versions: frozenset[NodeId]
+    copies: frozenset[str]
+    complete: bool
+    hidden: frozenset[NodeId] = frozenset()
+    thorough: bool = True
+
+
+def search(
+    document: bytes, prints: Prints, copies: Iterable[str], hidden: Prints | None = None
+) -> Found:
+    """Search a document, and all that is encoded in it.
+
+    What is hidden has a budget of its own: whether one is spent tells how a secret begins.
+    """
+    known = frozenset(copies)
+    versions: set[NodeId] = set()
+    others: set[NodeId] = set()
+    seen: set[str] = set()
+    left, complete = MAX_SEARCHED, True
+    budget, hidden_budget = Budget(MAX_COMPARED), Budget(MAX_COMPARED)
+    for part in layers(document):
+        if len(part) > left:
+            complete = False
+            continue
+        left -= len(part)
+        seen.add(sha256(part).hexdigest())
+        plain = normal(part)
+        versions |= prints.found_in(plain, budget)
+        if hidden is not None and hidden.by_anchor:
+            others |= hidden.found_in(plain, hidden_budget)
+    return Found(
+        frozenset(versions), known & seen, complete and not budget.spent,
+        frozenset(others), complete and not hidden_budget.spent,
+    )  # fmt: skip
+
+
+def layers(document: bytes) -> Iterator[bytes]:
+    """Yield the document and what is encoded in it, each once."""
+    known: set[bytes] = set()
+    current = [document]
+    for _ in range(LAYERS + 1):
+        following: list[bytes] = []
+        for part in current:
+            if part not in known:
+                known.add(part)
+                yield part
+                following.extend(_decoded(part))
+        current = following
+
+
+def normal(data: bytes) -> bytes:
+    """Return data as it is compared: LF line ends, no white space around it."""
+    return data.replace(b"\r\n", b"\n").strip()
+
+
+def _decoded(part: bytes) -> Iterator[bytes]:
+    """Yield everything in part that reads as an encoding."""
+    if b"%" in part:
+        yield _ESCAPE.sub(lambda found: unhexlify(found[1]), part)
+    if b"\\" in part:
+        yield _JSON.sub(_from_json, part)
+    joined = _BREAKS.sub(b"", part)
+    for run in _HEX.findall(joined):
+        # A digit too many in front of it is not part of it, nor is one behind it.
+        for start in (0, 1):
+            yield unhexlify(run[start : start + (len(run) - start) // 2 * 2])
+    for run in _BASE64.findall(joined):
+        # What stands before it may be of the same alphabet: a path, a prefix.
+        for start in range(4):
+            yield from _from_base64(run[start:])
+
+
+def _from_json(found: re.Match[bytes]) -> bytes:
+    """Return what a JSON escape stands for; half of a surrogate pair stays as it is."""
+    escape = found[1]
+    if escape[:1] != b"u":
+        return bytes([_PLAIN[escape[0]]])
+    number = int(escape[1:], 16)
+    return found[0] if number in _SURROGATES else chr(number).encode()
+
+
+def _from_base64(run: bytes) -> Iterator[bytes]:
+    """Yield what a run decodes to; a byte too many at its end is not part of it."""
+    text = run.replace(b"+", b"-").replace(b"/", b"_")
+    usable = len(text) - (len(text) % 4 == 1)
+    try:
+        yield urlsafe_b64decode(text[:usable] + b"=" * (-usable % 4))
+    except (Error, ValueError):
+        return

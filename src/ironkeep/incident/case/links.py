@@ -1,0 +1,159 @@
+"""Links by hand: what opens, wraps, holds or yields what, where no connector knows it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import (
+    NodeId,
+    is_family,
+    parse_node,
+    secret_family,
+    secret_version,
+)
+from ironkeep.core.evidence.reach import EdgeKind
+from ironkeep.core.operation import Operation
+from ironkeep.credentials.scope import Edge, actor_of
+from ironkeep.incident.case.naming import Names
+from ironkeep.incident.case.workspace import instant, when, words
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.fields import CommaList
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+_BY_HAND: Final = frozenset(EdgeKind) - {EdgeKind.DID_READ, EdgeKind.MAY_READ}
+"""What was read is for the journal to say, and what may be read for the policies."""
+
+_UNPLACED: Final = (0, "")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Source gives targets; or, with `gate` and `need`, so many of `known` and `live` at once."""
+
+    kind: str = field(metadata={"help": ", ".join(sorted(_BY_HAND))})
+    basis: str = field(metadata={"help": "from where this is known"})
+    source: str = ""
+    targets: CommaList = ()
+    since: str = field(default="", metadata={"help": "RFC 3339 or a length of time; else always"})
+    gate: str = field(default="", metadata={"help": "a name for several inputs at once"})
+    need: int = field(default=0, metadata={"help": "how many of the inputs it takes"})
+    known: CommaList = field(default=(), metadata={"help": "inputs that need only be held"})
+    live: CommaList = field(default=(), metadata={"help": "inputs that somebody verifies"})
+
+
+@dataclass(frozen=True)
+class Named:
+    """A link by its id."""
+
+    link: str
+
+
+def write(call: Call, given: Link) -> Response:
+    """Put a link or a gate on record; it counts for every case from now on."""
+    if given.kind not in _BY_HAND:
+        raise InvalidRequest(f"kind is one of {', '.join(sorted(_BY_HAND))}")
+    if bool(given.gate) == bool(given.source):
+        raise InvalidRequest("give source and targets; or gate, need, known and live, and a target")
+    if not given.targets:
+        raise InvalidRequest("a link leads to one or more targets")
+    names, basis = Names(call), words(given.basis, "a basis")
+    from_ns = instant(given.since, call.now_ns) if given.since else 0
+    if given.gate:
+        return _gate(call, given, names, basis, from_ns)
+    source = names.node(given.source, family=True)
+    targets = [names.node(each, family=True) for each in given.targets]
+    by, kind = actor_of(call), EdgeKind(given.kind)
+    call.house.scope.linked(source, kind, targets, basis, call.now_ns, by, from_ns)
+    return Response(data={"source": source, "kind": given.kind, "targets": list(targets)})
+
+
+def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Response:
+    if len(given.targets) != 1:
+        raise InvalidRequest("a gate leads to one target")
+    gate = ev.Gated(
+        *_UNPLACED,
+        words(given.gate, "a gate's name"),
+        given.need,
+        tuple(names.node(each) for each in given.known),
+        tuple(names.node(each) for each in given.live),
+        EdgeKind(given.kind),
+        names.node(given.targets[0]),
+        from_ns,
+        basis,
+    )
+    call.house.scope.gated(gate, call.now_ns, actor_of(call))
+    return Response(data={"gate": gate.gate, "need": gate.need, "target": gate.target})
+
+
+def spell_out(call: Call, names: Names) -> None:
+    """Link each version that is kept of a secret, where a link leads to all versions of it.
+
+    A verdict knows of a version only what is on record, and names a family for want of it.
+    """
+    wide = [edge for _, edge in call.house.scope.edges(call.tx) if is_family(NodeId(edge.target))]
+    wanted = {edge.target for edge in wide}
+    versions: dict[str, list[NodeId]] = {}
+    for mount in names.mounts() if wanted else ():
+        if names.unknown(mount):
+            continue
+        for kept in names.kept(mount):
+            family = secret_family(mount.uuid, kept.path)
+            if family in wanted:
+                versions[family] = [
+                    secret_version(mount.uuid, kept.path, each.number) for each in kept.versions
+                ]
+    for edge in wide:
+        call.house.scope.linked(
+            NodeId(edge.source),
+            EdgeKind(edge.kind),
+            versions.get(edge.target, ()),
+            edge.basis,
+            call.now_ns,
+            from_ns=edge.from_ns,
+        )
+
+
+def delete(call: Call, given: Named) -> Response:
+    """Put on record that a link does not hold any more; what it gave before stays given."""
+    edge = call.house.scope.edge(call.tx, given.link)
+    call.house.scope.unlinked(
+        NodeId(edge.source),
+        EdgeKind(edge.kind),
+        (parse_node(edge.target),),
+        call.now_ns,
+        actor_of(call),
+    )
+    return Response()
+
+
+def list_links(call: Call) -> Response:
+    """Return every link in force."""
+    found = {name: _shape(edge) for name, edge in call.house.scope.edges(call.tx)}
+    if not found:
+        raise NotFound("")
+    return Response(data={"keys": sorted(found), "key_info": found})
+
+
+def _shape(edge: Edge) -> dict[str, Any]:
+    shape: dict[str, Any] = {
+        "source": edge.source,
+        "kind": edge.kind,
+        "target": edge.target,
+        "basis": edge.basis,
+        "since": when(edge.from_ns),
+    }
+    if edge.need:
+        shape |= {"need": edge.need, "known": list(edge.known), "live": list(edge.live)}
+    return shape
+
+
+ROUTES: Final = (
+    Route(Operation.LIST, "links/", list_links, sudo=True, help="List the links in force."),
+    Route(
+        Operation.UPDATE, "links", write, Link, sudo=True, audited=("kind", "gate"),
+        help="Link what gives what.",
+    ),
+    Route(Operation.DELETE, "links/{link}", delete, Named, sudo=True, help="End a link."),
+)  # fmt: skip

@@ -1,0 +1,157 @@
+"""Names as people write them, and the nodes that they stand for.
+
+person:<id, name or alias>   token:<accessor>   document:<name>   device:<id>
+secret/app/db                the current version        secret/app/db@3   that version
+secret/app/db@*              every version              system:…, store:… and so on as they are
+"""
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.evidence.node import (
+    NodeId,
+    NodeKind,
+    node,
+    parse_node,
+    secret_family,
+    secret_version,
+)
+from ironkeep.core.ids import EntityId
+from ironkeep.credentials.listing import Kept, kept_of
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Table
+from ironkeep.store.reserved import MOUNTS
+
+MAX_NAME: Final = 2_048
+"""Characters of a name as people write it: long paths fit."""
+
+_FAMILY: Final = "*"
+_NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
+_SESSION: Final = "token:"
+_PERSON: Final = "person:"
+_KINDS: Final = frozenset(map(str, NodeKind)) - {NodeKind.ALL_OF}
+
+
+class Names:
+    """Looks names up in one request's view of the house."""
+
+    def __init__(self, call: Call) -> None:
+        self._call: Final = call
+        self._house: Final = call.house
+        self.table: Final[Table] = self._house.mounts.table(self._house.store(call.tx, MOUNTS))
+
+    def mounts(self) -> list[Mount]:
+        """Return every mount, by path."""
+        return list(self.table.by_path.values())
+
+    def unknown(self, mount: Mount) -> str:
+        """Return why it cannot be told now what a mount keeps: its segment is sealed; else ""."""
+        segments = self._house.segments
+        segment = segments.table(self._call.tx).by_place.get(mount.uuid)
+        return "" if segment is None else str(segments.closed(segment))
+
+    def kept(self, mount: Mount) -> Iterator[Kept]:
+        """Yield the secrets that a mount keeps."""
+        house, tx = self._house, self._call.tx
+        plugin = house.plugins.get(mount.type)
+        return kept_of(plugin, mount, house.mount_store(tx, mount), house.credentials.store, tx)
+
+    def subject(self, text: str) -> NodeId:
+        """Return who or what a case is about; raise InvalidRequest when nobody is known so."""
+        text = _printable(text)
+        if text.startswith(_SESSION):
+            return node(NodeKind.SESSION, text.removeprefix(_SESSION))
+        if text.startswith(_PERSON):
+            return self._person(text.removeprefix(_PERSON))
+        if ":" in text or "/" in text:
+            return self.node(text)
+        found = self._found(text)
+        if len(found) != 1:
+            raise InvalidRequest(
+                f"{text[:80]!r} is {'no' if not found else 'more than one'} person, token or "
+                "document: write person:NAME, token:ACCESSOR or document:NAME"
+            )
+        return found[0]
+
+    def named(self, text: str) -> NodeId:
+        """Return the node of a subject, or else of anything that `node` takes."""
+        people = text.strip().startswith((_SESSION, _PERSON))
+        plain = ":" not in text and "/" not in text
+        return self.subject(text) if people or plain else self.node(text)
+
+    def node(self, text: str, *, family: bool = False) -> NodeId:
+        """Return the node of a name: `kind:name` as it is, or the path of a secret.
+
+        Without a version the path stands for the current one, or for all of them with family.
+        """
+        text = _printable(text)
+        kind, colon, _ = text.partition(":")
+        if colon and kind in _KINDS:
+            return parse_node(text)
+        return self.secret(text, family=family)
+
+    def secret(self, text: str, *, family: bool = False) -> NodeId:
+        """Return the node of a secret's path, see the module; raise InvalidRequest."""
+        path, at, version = _printable(text).rpartition("@")
+        if not at or not (version == _FAMILY or _NUMBER.fullmatch(version)):
+            path, version = text, _FAMILY if family else ""
+        mount = self.table.find(path)
+        if mount is None:
+            raise InvalidRequest(
+                f"{path[:80]!r} is under no mount: write mount/path or mount/path@2"
+            )
+        inside = path.removeprefix(mount.path)
+        if mount.options.get("version") == "2":
+            inside = inside.removeprefix("data/")
+        if version == _FAMILY:
+            return secret_family(mount.uuid, inside)
+        if version:
+            return secret_version(mount.uuid, inside, int(version))
+        for each in self.kept(mount):
+            if each.path == inside:
+                return secret_version(mount.uuid, inside, each.current)
+        raise InvalidRequest(f"there is no secret {path[:80]!r}: give its version, {path[:80]}@1")
+
+    def _person(self, text: str) -> NodeId:
+        found = self._entities(text)
+        if len(found) != 1:
+            raise InvalidRequest(f"{'no' if not found else 'more than one'} person {text[:80]!r}")
+        return found[0]
+
+    def _found(self, text: str) -> list[NodeId]:
+        call, house = self._call, self._house
+        found = self._entities(text)
+        if house.tokens.find_accessor(call.tx, text, call.now_ns) is not None:
+            found.append(node(NodeKind.SESSION, text))
+        if call.store.row(document_path(text)) is not None:
+            found.append(node(NodeKind.DOCUMENT, text))
+        return found
+
+    def _entities(self, text: str) -> list[NodeId]:
+        tx, identity = self._call.tx, self._house.identity
+        auths = [mount for mount in self.mounts() if mount.path.startswith("auth/")]
+        # By its id also one that was deleted: its tokens may have been read before.
+        known = [
+            identity.stored(tx, EntityId(text))[2],
+            identity.by_name(tx, text),
+            *(identity.by_alias(tx, mount.accessor, text) for mount in auths),
+        ]
+        ids = dict.fromkeys(entity.id for entity in known if entity is not None)
+        return [node(NodeKind.PERSON, each) for each in ids]
+
+
+def _printable(text: str) -> str:
+    """Return text stripped; raise InvalidRequest when nobody could read or store it."""
+    stripped = text.strip()
+    if not stripped or len(stripped) > MAX_NAME or not stripped.isprintable():
+        raise InvalidRequest(f"a name has 1 to {MAX_NAME} printable characters")
+    return stripped
+
+
+def document_path(name: str) -> str:
+    """Return where a registered document is recorded."""
+    return f"document/{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"

@@ -1,0 +1,31 @@
+"""Make an evidence pack: conclude from what the log shows, and sign both together."""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ironkeep.core.errors import NotFound
+from ironkeep.core.evidence import dsse
+from ironkeep.core.evidence.pack import PAYLOAD_TYPE, VERSION, LogEvidence, Pack, state
+from ironkeep.core.evidence.verdict import decide
+from ironkeep.incident.verifier.disclosed import evidence_of, opening_digest
+from ironkeep.tlog.note import KeyType, SigningKey
+from ironkeep.tlog.policy import Policy
+
+
+def make_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> bytes:
+    """Return the signed pack of a case: what is shown of the log, and the verdict that follows.
+
+    What is shown must satisfy the policy in it. Raises NotFound when it holds no such case,
+    IntegrityError when it does not hold together.
+    """
+    evidence = evidence_of(case, as_of_ns, log, Policy.parse(log.policy.encode()))
+    verdict, exposure = decide(evidence)
+    if verdict.opening < 0:
+        raise NotFound(
+            f"no signed checkpoint shows case {case} at that time: if it was opened just now, ask "
+            "again in a second"
+        )
+    pack = Pack(VERSION, case, as_of_ns, log, exposure, verdict)
+    payload = state(pack, opening_digest(log, verdict.opening))
+    vkey = key.verifier_key(KeyType.ED25519).format()
+    private: Ed25519PrivateKey = key.private_key()
+    return dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: private}))

@@ -1,0 +1,78 @@
+"""The evidence pack and the keys to check it by.
+
+pack-key      the seed of the Ed25519 key that signs packs, made at its first use
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
+from ironkeep.incident.case.archive import policy_of
+from ironkeep.incident.case.packer import make_pack
+from ironkeep.incident.case.workspace import Desk, instant
+from ironkeep.incident.verifier.trust import TrustedKeys
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.tlog.note import KeyType, SigningKey
+
+CONTENT_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
+
+_VERSION: Final = b"\x01"
+_PATH: Final = "pack-key"
+_SEED: Final = 32
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A case, and the moment that its pack speaks of."""
+
+    id: str
+    as_of: str = field(default="", metadata={"help": "RFC 3339, or a length of time ago; or now"})
+
+
+def pack(call: Call, given: Wanted) -> Suspend:
+    """Return the signed pack; what it concludes is worked out on a worker."""
+    as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
+    archive, key = Desk(call, given.id).archive, pack_key(call)
+
+    def work() -> bytes:
+        return make_pack(given.id, as_of, archive.shown(), key)
+
+    # Durable, so that a key made just now is kept before anything is signed with it.
+    return Suspend(work, _answer, durable=True)
+
+
+def _answer(_call: Call, made: bytes | Exception) -> Response:
+    if isinstance(made, Exception):
+        raise made
+    return Response(raw=(CONTENT_TYPE, made))
+
+
+def trust(call: Call) -> Response:
+    """Return the keys that a verifier pins: this server's packs, its log, its witnesses."""
+    key = pack_key(call).verifier_key(KeyType.ED25519)
+    text = TrustedKeys((key,), policy_of(call.house)).serialise().decode()
+    return Response(data={"trust": text})
+
+
+def pack_key(call: Call) -> SigningKey:
+    """Return the key that signs packs; it is made, and kept in the barrier, at its first use."""
+    raw = call.store.get(_PATH)
+    if raw is None:
+        raw = _VERSION + call.entropy.token(_SEED)
+        call.store.put(_PATH, raw)
+    if raw[:1] != _VERSION or len(raw) != 1 + _SEED:
+        raise IntegrityError("the key that signs packs is damaged or of unknown version")
+    return SigningKey(f"{call.house.journal.origin}/cases", Secret(raw[1:]))
+
+
+ROUTES: Final = (
+    Route(
+        Operation.READ, "cases/{id}/pack", pack, Wanted, sudo=True, audited=("id",),
+        help="The signed evidence pack.",
+    ),
+    Route(Operation.READ, "trust", trust, help="The keys by which packs are verified."),
+)  # fmt: skip

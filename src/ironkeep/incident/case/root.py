@@ -1,0 +1,128 @@
+"""What there is to look at of Ironkeep's own in a case (claim E9), taken from journal and store."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
+from ironkeep.identity import policies
+from ironkeep.incident.case.cases import Case
+from ironkeep.incident.case.proof import pack_key
+from ironkeep.incident.case.workspace import Desk, on_desk, when
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+from ironkeep.tlog.note import KeyType
+
+MAX_SHOWN: Final = 100
+"""Changes in an answer for each item; the counts are of all."""
+
+_CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
+
+_ABOUT: Final = {
+    "root:administrators": ("sys/generate-root", "auth/", "identity/"),
+    "root:policies": ("sys/policies/", "sys/policy/"),
+    "root:seal-shares": ("sys/rekey", "sys/generate-root", "sys/seal", "sys/unseal", "sys/init"),
+    "root:journal-key": ("sys/rotate", "sys/audit"),
+    "root:case-key": ("incident/trust",),
+}
+"""Requests that change an item, by the start of their paths."""
+
+_LOGIN: Final = "/login/"
+
+
+def read(call: Call, given: Case) -> Suspend:
+    """Return, for each item, what it is now and what was changed since the case's start."""
+    return on_desk(call, given.id, _read, writes=False)
+
+
+def _read(desk: Desk) -> Response:
+    data: dict[str, Any] = {}
+    for item in ev.ROOT_ITEMS:
+        changes = [_shape(desk, index, entry) for index, entry in changed(desk.file, item)]
+        data[item] = {
+            "now": _now(desk, item),
+            "changes": len(changes),
+            "changed": changes[-MAX_SHOWN:],
+        }
+    return Response(data=data)
+
+
+def changed(file: CaseFile, item: str) -> Iterator[tuple[int, Entry]]:
+    """Yield the granted requests since the case's start that changed an item."""
+    for deed in file.deeds.all:
+        entry = deed.entry
+        if (
+            entry.time_ns >= file.case.from_ns
+            and entry.op in _CHANGES
+            and entry.path.startswith(_ABOUT[item])
+            and _LOGIN not in entry.path
+        ):
+            yield deed.index, entry
+
+
+def summary(desk: Desk, item: str) -> str:
+    """Return in words what the journal says of an item since the case's start."""
+    changes = list(changed(desk.file, item))
+    exposed = sum(any(actor in desk.file.rows for actor in _actors(entry)) for _, entry in changes)
+    return f"{len(changes)} changes since the case's start, {exposed} of them by somebody exposed"
+
+
+def _actors(entry: Entry) -> tuple[str, str]:
+    return f"person:{entry.entity}", f"session:{entry.accessor}"
+
+
+def _now(desk: Desk, item: str) -> list[str]:
+    """Return what an item is at this moment, in words."""
+    call, house = desk.call, desk.house
+    match item:
+        case "root:administrators":
+            return list(_root_tokens(desk))
+        case "root:policies":
+            names = house.history.names(call.tx, policies.KIND)
+            return [name for name in names if _is_new(desk, name)]
+        case "root:seal-shares":
+            seal = house.seal
+            return ["sealed" if seal.sealed else "open"]
+        case "root:journal-key":
+            return [house.journal.key.format()]
+        case _:
+            return [pack_key(call).verifier_key(KeyType.ED25519).format()]
+
+
+def _is_new(desk: Desk, policy: str) -> bool:
+    """Return whether a policy was written or removed since the case's start."""
+    intervals = desk.house.history.intervals(desk.call.tx, policies.KIND, policy)
+    times = [time for each in intervals for time in (each.start_ns, each.end_ns or 0)]
+    return any(time >= desk.file.case.from_ns for time in times)
+
+
+def _root_tokens(desk: Desk) -> Iterator[str]:
+    tokens, call = desk.house.tokens, desk.call
+    for accessor in tokens.accessors(call.tx):
+        found = tokens.find_accessor(call.tx, accessor, call.now_ns)
+        if found is not None and ROOT_POLICY_NAME in found[1].policies:
+            record = found[1]
+            yield f"{record.display_name or 'token'} {accessor}, since {when(record.issued_ns)}"
+
+
+def _shape(desk: Desk, index: int, entry: Entry) -> dict[str, Any]:
+    return {
+        "item": f"entry:{index}",
+        "time": when(entry.time_ns),
+        "op": entry.op,
+        "path": entry.path,
+        "by": entry.name or entry.accessor,
+        "exposed": any(actor in desk.file.rows for actor in _actors(entry)),
+    }
+
+
+ROUTES: Final = (
+    Route(
+        Operation.READ, "cases/{id}/check-root", read, Case, sudo=True, audited=("id",),
+        help="What there is to look at of Ironkeep's own.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,268 @@
+"""What a principal could have read: the policies of that time over the secrets that are kept.
+
+The policies of a token are those of its record; of one that is gone, those that the journal names:
+in the answer that issued it, and in the rules that decided its requests. Each text counts from the
+instant at which it was written.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import Deed
+from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node, secret_version
+from ironkeep.core.evidence.reach import FOREVER, EdgeKind
+from ironkeep.core.ids import EntityId, TokenHash
+from ironkeep.core.operation import Operation
+from ironkeep.core.policy.acl import Acl, compile_acl
+from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
+from ironkeep.core.policy.policy import ROOT_POLICY, parse_policy
+from ironkeep.core.policy.template import TemplateContext
+from ironkeep.credentials.scope import MAX_TARGETS, actor_of
+from ironkeep.identity import entities as identity, policies
+from ironkeep.incident.case.naming import Names
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.effects import Steps
+from ironkeep.plugin.entries import MORE
+from ironkeep.plugin.mount import Mount
+from ironkeep.store.history import Interval
+
+SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
+
+A_TURN: Final = 32
+"""Records written in one turn: a few hundred kilobytes of the journal."""
+
+_UNPLACED: Final = (0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The tokens of a principal and below: live ones by accessor, all accessors, their policies."""
+
+    live: dict[str, TokenHash]
+    accessors: tuple[str, ...]
+    policies: frozenset[str]
+
+
+def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
+    """Return every token that a person, session or device has or had, and all issued with them."""
+    house: House = call.house
+    live = _stored(call, principal)
+    seen = dict.fromkeys((*live, *_contained(file, principal)))
+    if kind_of(principal) is NodeKind.SESSION:
+        seen[name_of(principal)] = None
+    names: set[str] = set()
+    for deed in _deeds(file, principal, seen):
+        names.update(_named(deed))
+    for accessor in seen:
+        found = house.tokens.find_accessor(call.tx, accessor, call.now_ns)
+        if found is not None:
+            live[accessor] = found[0]
+    for hash_ in live.values():
+        record = house.tokens.store.load(call.tx, hash_)
+        names.update(record.policies if record is not None else ())
+    for _, entry in file.entries:
+        if entry.issued in seen and entry.issued:
+            names.update(_issued(entry.audited.get("token_policies")))
+    return Tokens(live, tuple(seen), frozenset(names))
+
+
+def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
+    """Yield what earlier containments ended: surveyed again when that survey was not complete."""
+    for filed in file.filed(ev.Contained):
+        if filed.record.principal == principal:
+            yield from (*filed.record.sessions, *filed.record.gone)
+
+
+def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
+    """Return the live tokens on record: the principal's own, and everything below them."""
+    house: House = call.house
+    tx, store, name = call.tx, house.tokens.store, name_of(principal)
+    if kind_of(principal) is NodeKind.PERSON:
+        pending = store.owned(tx, EntityId(name))
+    else:
+        found = house.tokens.find_accessor(tx, name, call.now_ns)
+        pending = [] if found is None else [found[0]]
+    live: dict[str, TokenHash] = {}
+    done: set[TokenHash] = set()
+    while pending:
+        hash_ = pending.pop()
+        if hash_ in done:
+            continue
+        done.add(hash_)
+        pending += store.children(tx, hash_)
+        record = store.load(tx, hash_)
+        if record is not None and house.tokens.find_accessor(tx, record.accessor, call.now_ns):
+            live[record.accessor] = hash_
+    return live
+
+
+def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable[Deed]:
+    """Return what a principal and its sessions did; adds the sessions met on the way to seen."""
+    found: list[Deed] = []
+    pending = [principal, *(node(NodeKind.SESSION, each) for each in seen)]
+    done: set[NodeId] = set()
+    while pending:
+        actor = pending.pop()
+        if actor in done:
+            continue
+        done.add(actor)
+        for deed in file.deeds.by(actor):
+            found.append(deed)
+            for accessor in (deed.entry.accessor, deed.entry.issued):
+                if accessor and accessor not in seen:
+                    seen[accessor] = None
+                    pending.append(node(NodeKind.SESSION, accessor))
+    return found
+
+
+def _named(deed: Deed) -> set[str]:
+    """Return the policy that decided a request, as its rule names it."""
+    rule = deed.entry.rule.partition(" ")[0].partition(":")[0]
+    return {rule} if rule else set()
+
+
+def _issued(value: Any) -> list[str]:
+    return value if isinstance(value, list) else []
+
+
+class Survey:
+    """What one principal could read from the earliest beginning of the case on."""
+
+    def __init__(
+        self, call: Call, file: CaseFile, names: Names, principal: NodeId, tokens: Tokens
+    ) -> None:
+        self._call: Final = call
+        self._house: Final[House] = call.house
+        self._names: Final = names
+        self._principal: Final = principal
+        self._case: Final = file.name
+        self._from_ns: Final = min(file.case.from_ns, call.now_ns)
+        person = kind_of(principal) is NodeKind.PERSON
+        self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
+        self._policies: Final = tokens.policies
+        self.unknown: Final[list[str]] = []
+        """Mounts of sealed segments: what could be read there is not known."""
+
+    def link(self, until_ns: int) -> Steps[int]:
+        """Link every secret version that was readable; return how many. until_ns 0: still.
+
+        Done in turns: all that root could read does not fit into one batch of the journal.
+        """
+        moments = self._moments()
+        spans: dict[tuple[int, int], list[NodeId]] = {}
+        acls = [(moment, self._acl(moment)) for moment in moments]
+        ends = [*moments[1:], until_ns]
+        for mount in self._known_mounts():
+            for kept in self._names.kept(mount):
+                path = mount.path + kept.read
+                allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
+                for span in _joined(moments, ends, allowed):
+                    for served in kept.versions:
+                        both = _overlap(span, (served.from_ns, served.until_ns))
+                        version = secret_version(mount.uuid, kept.path, served.number)
+                        if both is not None:
+                            spans.setdefault(both, []).append(version)
+        written = 0
+        for (start, end), targets in spans.items():
+            for at in range(0, len(targets), MAX_TARGETS):
+                self._write(start, end, targets[at : at + MAX_TARGETS])
+                written += 1
+                if written % A_TURN == 0:
+                    yield nothing
+        self._conclude(until_ns)
+        return len({target for targets in spans.values() for target in targets})
+
+    def _known_mounts(self) -> Iterable[Mount]:
+        """Yield the mounts whose secrets can be told, and note the others."""
+        for mount in self._names.mounts():
+            if self._names.unknown(mount):
+                self.unknown.append(mount.path)
+            else:
+                yield mount
+
+    def _conclude(self, until_ns: int) -> None:
+        """Put on record that all is linked; not while something is unknown: that stays open."""
+        if self.unknown:
+            return
+        record = ev.Surveyed(
+            self._case,
+            self._principal,
+            self._from_ns,
+            until_ns or self._call.now_ns,
+            tuple(sorted(self._policies)),
+        )
+        self._house.scope.note(record, self._call.now_ns, actor_of(self._call))
+
+    def _write(self, start: int, end: int, targets: list[NodeId]) -> None:
+        names = ", ".join(sorted(self._policies)[:8])
+        basis = f"policies of that time: {names}"
+        record = ev.Linked(
+            *_UNPLACED, self._principal, EdgeKind.MAY_READ, tuple(targets), start, basis, end
+        )
+        self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
+
+    def _moments(self) -> list[int]:
+        """Return the instants since the beginning at which what was allowed may have changed."""
+        tx, history = self._call.tx, self._house.history
+        intervals: list[Interval] = []
+        for name in (*self._policies, *self._entity_policies()):
+            intervals += history.intervals(tx, policies.KIND, name)
+        if self._entity:
+            intervals += history.intervals(tx, identity.KIND, self._entity)
+        edges = {each.start_ns for each in intervals} | {each.end_ns or 0 for each in intervals}
+        later = (each for each in edges if self._from_ns < each <= self._call.now_ns)
+        return [self._from_ns, *sorted(later)]
+
+    def _entity_policies(self) -> set[str]:
+        known = self._house.identity.get(self._call.tx, self._entity) if self._entity else None
+        return set(known.policies) if known is not None else set()
+
+    def _acl(self, moment: int) -> Acl | None:
+        """Return what the principal's policies granted at an instant."""
+        tx, house = self._call.tx, self._house
+        entity = house.identity.at(tx, self._entity, moment) if self._entity else None
+        names = self._policies | set(entity.policies if entity else ())
+        # Of a token with more policies than its entry names, everything is believed.
+        if names & {ROOT_POLICY_NAME, MORE}:
+            return compile_acl([ROOT_POLICY], TemplateContext())
+        texts = {
+            name: house.policies.text_at(tx, name, moment) for name in names | {DEFAULT_POLICY_NAME}
+        }
+        parsed = [parse_policy(name, text) for name, text in sorted(texts.items()) if text]
+        try:
+            return compile_acl(parsed, entity.templates if entity else TemplateContext())
+        except (InvalidRequest, PermissionDenied):
+            # A template whose value may not stand in a path: such a token was refused everything.
+            return None
+
+
+def nothing() -> None:
+    """Do nothing: what is wanted is that all written so far is durable, and the next turn."""
+
+
+def _reads(acl: Acl, path: str) -> bool:
+    decision = acl.decide(path, Operation.READ)
+    return decision.allowed or decision.depends_on_data
+
+
+def _joined(starts: list[int], ends: list[int], allowed: list[bool]) -> Iterable[tuple[int, int]]:
+    """Yield the spans during which it was allowed, neighbours as one; an end of 0 is none."""
+    spans: list[tuple[int, int]] = []
+    for start, end, yes in zip(starts, ends, allowed, strict=True):
+        if yes and spans and spans[-1][1] == start:
+            spans[-1] = (spans[-1][0], end)
+        elif yes:
+            spans.append((start, end))
+    return spans
+
+
+def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the time that two spans share, None for none; an end of 0 is none."""
+    start = max(one[0], other[0])
+    end = min(one[1] or FOREVER, other[1] or FOREVER)
+    return (start, 0 if end == FOREVER else end) if start < end else None

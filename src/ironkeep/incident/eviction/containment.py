@@ -1,0 +1,204 @@
+"""Containment: everything that a lost principal holds here ends, and the proof follows the deed.
+
+What ends is made durable first, and only then put on record: a record never tells of what a crash
+may have undone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import Conflict, InvalidRequest
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
+from ironkeep.core.ids import EntityId
+from ironkeep.core.operation import Operation
+from ironkeep.incident.case.links import spell_out
+from ironkeep.incident.case.survey import SURVEYED, Survey, Tokens, nothing, tokens_of
+from ironkeep.incident.case.workspace import Desk, on_desk, words
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects import effects
+from ironkeep.plugin.effects.effects import Steps
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+MAX_ACCESSORS: Final = 1_000
+"""In one record; a principal with more has several, which count together."""
+
+
+@dataclass(frozen=True)
+class Contain:
+    """One principal, or all that are exposed in the case."""
+
+    id: str
+    principal: str = field(default="", metadata={"help": "one of the exposed; all without it"})
+
+
+@dataclass(frozen=True)
+class Readmit:
+    """A principal that may act again."""
+
+    id: str
+    principal: str
+    reason: str
+    owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One principal as it was when it was cut off."""
+
+    principal: NodeId
+    tokens: Tokens
+    leases: int
+
+
+def contain(call: Call, given: Contain) -> Suspend:
+    """End every token, child and lease of exposed principals, and their right to log in."""
+    return on_desk(call, given.id, lambda desk: _contain(desk, given))
+
+
+def _contain(desk: Desk, given: Contain) -> Suspend:
+    cuts: list[Cut] = []
+    for principal in _chosen(desk, given.principal):
+        ended = {each for cut in cuts for each in cut.tokens.accessors}
+        if kind_of(principal) is not NodeKind.SESSION or name_of(principal) not in ended:
+            cuts.append(_cut(desk, principal))
+
+    def resume(later: Call, _: object) -> Suspend:
+        return on_desk(later, given.id, lambda again: _record(again, cuts))
+
+    return Suspend(nothing, resume, durable=True)
+
+
+def _chosen(desk: Desk, text: str) -> list[NodeId]:
+    if not text:
+        # People and devices first: their sessions end with them.
+        return sorted(desk.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
+    principal = desk.named(text)
+    if kind_of(principal) not in PRINCIPALS:
+        raise InvalidRequest("people, tokens and devices are contained; secrets are rotated")
+    if principal not in desk.file.rows:
+        raise InvalidRequest(f"{desk.label(principal)} is not exposed in this case: widen it first")
+    return [principal]
+
+
+def _cut(desk: Desk, principal: NodeId) -> Cut:
+    """End what a principal holds."""
+    call, house = desk.call, desk.house
+    tokens = tokens_of(call, desk.file, principal)
+    person = EntityId(name_of(principal)) if kind_of(principal) is NodeKind.PERSON else ""
+    if desk.by.accessor in tokens.live or person in call.actor().people:
+        raise Conflict("that would end your own session: use one that is not in the case")
+    leases = sum(house.leases.count_of(call.tx, hash_) for hash_ in tokens.live.values())
+    for hash_ in tokens.live.values():
+        house.tokens.revoke(call.tx, hash_, call.now_ns)
+    if kind_of(principal) is NodeKind.PERSON:
+        _shut_out(call, EntityId(name_of(principal)))
+    return Cut(principal, tokens, leases)
+
+
+def _shut_out(call: Call, person: EntityId) -> None:
+    """Let no token of an entity live, batch tokens included, and none be issued to it."""
+    house: House = call.house
+    entity = house.identity.get(call.tx, person)
+    if entity is None:
+        return
+    house.tokens.revoke_entity_before(call.tx, person, call.now_ns, call.now_ns)
+    entity = house.identity.get(call.tx, person) or entity
+    # From now on, what they had set up lets nobody in before another person wrote it again.
+    disabled = msgspec.structs.replace(entity, disabled=True, contained_ns=call.now_ns)
+    house.identity.update(call.tx, disabled, call.now_ns)
+    # Tokens that came through their roles are dead by that; leases and the rest of them follow.
+    house.tokens.tidy(call.tx, call.now_ns)
+
+
+def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
+    """Put on record what is durable by now, and work out what they could have read."""
+    call = desk.call
+    for mount in desk.names.mounts():
+        desk.house.scope.mounted(mount, call.now_ns)
+    spell_out(call, desk.names)
+    for cut in cuts:
+        for each in _records(desk, cut):
+            desk.note(each)
+
+    def then(_call: Call, contained: list[dict[str, Any]]) -> Response:
+        return Response(data={"contained": contained})
+
+    return effects.run(call, _surveys(desk, cuts), then)
+
+
+def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
+    contained = []
+    for cut in cuts:
+        secrets, unknown = 0, list[str]()
+        if kind_of(cut.principal) in SURVEYED:
+            survey = Survey(desk.call, desk.file, desk.names, cut.principal, cut.tokens)
+            secrets = yield from survey.link(desk.call.now_ns)
+            unknown = survey.unknown
+        contained.append(
+            {
+                "principal": desk.label(cut.principal),
+                "tokens_ended": len(cut.tokens.live),
+                "tokens_gone": len(cut.tokens.accessors) - len(cut.tokens.live),
+                "leases": cut.leases,
+                "secrets_readable": secrets,
+                "not_known_of": unknown,
+            }
+        )
+    return contained
+
+
+def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
+    ended = [each for each in cut.tokens.accessors if each in cut.tokens.live]
+    gone = [each for each in cut.tokens.accessors if each not in cut.tokens.live]
+    for at in range(0, max(len(ended), len(gone), 1), MAX_ACCESSORS):
+        some = slice(at, at + MAX_ACCESSORS)
+        leases = 0 if at else cut.leases
+        yield ev.Contained(desk.case, cut.principal, tuple(ended[some]), tuple(gone[some]), leases)
+
+
+def readmit(call: Call, given: Readmit) -> Suspend:
+    """Let a contained principal act again: somebody answers for it, with a reason."""
+    return on_desk(call, given.id, lambda desk: _readmit(desk, given))
+
+
+def _readmit(desk: Desk, given: Readmit) -> Response:
+    call = desk.call
+    principal = desk.named(given.principal)
+    if desk.file.containment(principal) is None:
+        raise Conflict("who was not contained cannot be readmitted")
+    if kind_of(principal) is NodeKind.SESSION:
+        raise InvalidRequest("a session that was ended stays ended: readmit its person")
+    owner = words(given.owner or desk.by.name or "root", "an owner")
+    desk.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
+    person = EntityId(name_of(principal))
+    entity = desk.house.identity.get(call.tx, person)
+    if kind_of(principal) is NodeKind.PERSON and entity is not None:
+        enabled = msgspec.structs.replace(entity, disabled=False)
+        desk.house.identity.update(call.tx, enabled, call.now_ns)
+    return Response(data={"readmitted": desk.label(principal), "owner": owner})
+
+
+def require_contained(desk: Desk) -> None:
+    """Raise Conflict while somebody exposed can act: a new secret could be theirs at once."""
+    free = [each for each in desk.file.principals if desk.file.containment(each) is None]
+    if free:
+        names: list[Any] = [desk.label(each) for each in free[:5]]
+        raise Conflict(f"contain first: {', '.join(names)} can still act")
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "cases/{id}/contain", contain, Contain, sudo=True,
+        audited=("id",), help="Cut off everybody who is exposed.",
+    ),
+    Route(
+        Operation.UPDATE, "cases/{id}/readmit", readmit, Readmit, sudo=True,
+        audited=("id",), help="Let somebody act again.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,219 @@
+"""The sweep: what an intruder may have left behind, against a baseline from before the breach."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from ironkeep.core.credential.connector import ConnectorError
+from ironkeep.core.credential.inventory import InventoryItem, Kind
+from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.operation import Operation
+from ironkeep.credentials import jobs as performing
+from ironkeep.credentials.baselines import Comparison, id_of, text_of
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.jobs import Account
+from ironkeep.incident.case.survey import nothing
+from ironkeep.incident.case.workspace import Desk, on_desk, words
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects import effects
+from ironkeep.plugin.effects.effects import Steps, Turn, turn_of
+from ironkeep.plugin.response import Response
+from ironkeep.plugin.route import Route
+
+MAX_ITEMS: Final = 200
+"""In one record, so that its entry holds them; what is past it is named as a gap."""
+
+MAX_ITEM: Final = 240
+"""Characters of an item in a record; a longer one ends in its id."""
+
+MAX_ACTING: Final = 50
+"""Added principals whose sessions are looked for; one look each."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One exposed system, or all of them."""
+
+    id: str
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Somebody answers for a difference, or for a change to Ironkeep's own access."""
+
+    id: str
+    item: str = field(metadata={"help": "as swept, its id, or entry:INDEX"})
+    reason: str
+    system: str = ""
+    owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
+
+
+def sweep(call: Call, given: Sweep) -> Suspend:
+    """Compare exposed systems with their baselines from before the earliest compromise."""
+    return on_desk(call, given.id, lambda desk: _sweep(desk, given))
+
+
+def _sweep(desk: Desk, given: Sweep) -> Response | Suspend:
+    systems = [desk.named(given.system)] if given.system else list(desk.file.systems)
+    chosen = [(system, which) for system in systems for which in _connections(desk, system)]
+    if not chosen:
+        raise NotFound("no connection here leads to an exposed system: nothing can be compared")
+
+    def then(_call: Call, told: list[dict[str, Any]]) -> Response:
+        return Response(data={"swept": told})
+
+    return effects.run(desk.call, _sweeps(desk, chosen, turn_of(desk.call)), then)
+
+
+def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
+    """Yield one connection that leads to a system: the first."""
+    connections = desk.house.credentials.connections
+    for mount in desk.names.mounts():
+        if desk.names.unknown(mount):
+            continue
+        for name in connections.names(desk.call.tx, mount.uuid):
+            which = ConnectionId(mount.uuid, name)
+            if connections.get(desk.call.tx, which).system == system:
+                yield which
+                return
+
+
+def _sweeps(
+    desk: Desk, chosen: list[tuple[NodeId, ConnectionId]], turn: Turn
+) -> Steps[list[dict[str, Any]]]:
+    told = []
+    for system, which in chosen:
+        number = _baseline(desk, which, turn)
+        compared = yield from desk.house.baselines.compare(turn, which, number)
+        turn, _ = yield nothing
+        acting = yield from _acting(desk, which, compared, turn)
+        turn, _ = yield nothing
+        record = _record(desk, system, compared, acting)
+        desk.house.scope.note(record, turn.now_ns, desk.by)
+        told.append(_told(desk, record))
+    return told
+
+
+def _baseline(desk: Desk, which: ConnectionId, turn: Turn) -> int:
+    """Return the last baseline from before the earliest compromise, or else the first there is."""
+    numbers = desk.house.baselines.numbers(turn.tx, which)
+    before = [
+        number
+        for number in numbers
+        if desk.house.baselines.get(turn.tx, which, number).taken_ns < desk.file.case.from_ns
+    ]
+    return max(before, default=min(numbers, default=0))
+
+
+def _acting(
+    desk: Desk, which: ConnectionId, compared: Comparison, turn: Turn
+) -> Steps[tuple[str, ...]]:
+    """Return the added principals that have a session open now."""
+    house = desk.house
+    connection = house.credentials.connections.get(turn.tx, which)
+    targets = connection.targets(house.credentials.admin_secret(turn.tx, which))
+    connector = house.credentials.connections.connector(connection)
+    added = [each for each in compared.difference.added if each.kind is Kind.PRINCIPAL]
+    accounts = [
+        (each, Account(connector, targets, connection.system, each.name))
+        for each in added[:MAX_ACTING]
+    ]
+    _, found = yield partial(_active, accounts)
+    return tuple(_line(text_of(each)) for each in found)
+
+
+def _active(accounts: list[tuple[InventoryItem, Account]]) -> list[InventoryItem]:
+    """Look for open sessions; runs on a worker. One that cannot be looked for is not seen to act.
+
+    It is listed as added all the same, and blocks the verdict until it is explained.
+    """
+    found = []
+    for item, account in accounts:
+        try:
+            if performing.sessions(account):
+                found.append(item)
+        except (ConnectorError, InvalidRequest):
+            continue
+    return found
+
+
+def _record(desk: Desk, system: NodeId, compared: Comparison, acting: tuple[str, ...]) -> ev.Swept:
+    difference = compared.difference
+    lists = [
+        [_line(text_of(each)) for each in difference.added],
+        [_line(text_of(each)) for each in difference.removed],
+        [_line(text_of(each.after)) for each in difference.changed],
+    ]
+    more = sum(max(len(each) - MAX_ITEMS // 3, 0) for each in lists)
+    gaps = [_line(gap) for gap in difference.gaps]
+    if more:
+        gaps.insert(0, f"{more} further differences: explain them, or take them back, and sweep on")
+    added, removed, changed = (tuple(each[: MAX_ITEMS // 3]) for each in lists)
+    return ev.Swept(
+        desk.case, system, compared.baseline.digest, compared.stock.digest, compared.at_ns, added,
+        removed, changed, acting, tuple(gaps[:MAX_ITEMS]),
+    )  # fmt: skip
+
+
+def _line(text: str) -> str:
+    """Return the text of an item as a record holds it: bounded, and still told apart."""
+    return text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 18]}… {id_of(text)}"
+
+
+def _told(desk: Desk, record: ev.Swept) -> dict[str, Any]:
+    kinds = (("added", record.added), ("removed", record.removed), ("changed", record.changed))
+    return {
+        "system": desk.label(record.system),
+        "baseline": record.baseline,
+        "differences": [
+            {"id": id_of(item), "what": what, "item": item, "acting": item in record.acting}
+            for what, items in kinds
+            for item in items
+        ],
+        "gaps": list(record.gaps),
+    }
+
+
+def explain(call: Call, given: Explain) -> Suspend:
+    """Answer for one difference that a sweep found, or for one of the vault's own entries."""
+    return on_desk(call, given.id, lambda desk: _explain(desk, given))
+
+
+def _explain(desk: Desk, given: Explain) -> Response:
+    owner = words(given.owner or desk.by.name or "root", "an owner")
+    system, item = _item(desk, given)
+    record = ev.Explained(given.id, system, item, owner, words(given.reason, "a reason"))
+    desk.note(record)
+    return Response(data={"explained": item, "owner": owner})
+
+
+def _item(desk: Desk, given: Explain) -> tuple[str, str]:
+    """Return (system, item) as the records of the case have it."""
+    if given.item.startswith("entry:") and given.item[6:].isdigit():
+        return "", given.item
+    for swept in reversed(desk.file.filed(ev.Swept)):
+        record = swept.record
+        for item in (*record.added, *record.removed, *record.changed):
+            if given.item in {item, id_of(item)} and given.system in {
+                "",
+                record.system,
+                desk.label(record.system),
+            }:
+                return record.system, item
+    raise NotFound("no sweep of this case found that: read the steps of the case for what there is")
+
+
+ROUTES: Final = (
+    Route(
+        Operation.UPDATE, "cases/{id}/sweep", sweep, Sweep, sudo=True, audited=("id",),
+        help="Compare exposed systems with their baselines.",
+    ),
+    Route(
+        Operation.UPDATE, "cases/{id}/explain", explain, Explain, sudo=True, audited=("id",),
+        help="Answer for a difference.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The offline verifier of evidence packs: it loads nothing of the server."""

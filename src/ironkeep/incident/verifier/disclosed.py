@@ -1,0 +1,140 @@
+"""What a pack shows of the log, checked: from leaves and proofs to evidence.
+
+Made by the server before it signs and by the verifier after: both believe the log, not each other.
+"""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from ironkeep.core import event
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence.leaf import Disclosed, check_disclosed, epoch_start, is_key
+from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
+from ironkeep.core.evidence.records import Evidence, LogFacts
+from ironkeep.core.units import SECOND_NS
+from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
+from ironkeep.tlog.cosignature import cosigned_at
+from ironkeep.tlog.merkle import RangeProof, leaf_hash, verify_inclusion, verify_range
+from ironkeep.tlog.policy import Policy
+
+
+class ShownHead:
+    """A checkpoint under a policy: the head, its cosigners, since when they have known it."""
+
+    __slots__ = ("checkpoint", "cosigned_ns", "cosigners")
+
+    def __init__(self, note: str, policy: Policy) -> None:
+        signed = open_checkpoint(
+            note.encode(),
+            policy.log_verifiers(),
+            policy.witness_verifiers(),
+        )
+        named = policy.witness_names(signed.cosignatures)
+        policy.check(named)
+        times = [min(map(cosigned_at, signatures)) for signatures in named.values()]
+        self.checkpoint: Final[Checkpoint] = signed.checkpoint
+        self.cosigners: Final = tuple(sorted(named))
+        self.cosigned_ns: Final = min(times) * SECOND_NS if times else 0
+
+
+def window_entries(log: LogEvidence) -> Iterator[tuple[int, Entry | None, bytes]]:
+    """Yield (index, entry or None, leaf hash) of the window, each entry's commitment checked.
+
+    None stands for a leaf that is withheld or is no entry; `withheld_of` tells which.
+    """
+    for index, shown in enumerate(log.leaves, start=log.start):
+        if shown.hash:
+            if shown != WindowLeaf(hash=shown.hash):
+                raise IntegrityError(f"entry {index}: both withheld and shown")
+            yield index, None, shown.hash
+        elif shown.salt or shown.body:
+            yield index, _disclosed(index, shown), leaf_hash(shown.leaf)
+        else:
+            yield index, None, leaf_hash(shown.leaf)
+
+
+def withheld_of(log: LogEvidence) -> int:
+    """Return how many leaves of the window may be entries that nobody can look into."""
+    return sum(map(_is_withheld, log.leaves))
+
+
+def check_window(log: LogEvidence, head: Checkpoint, leaves: list[bytes]) -> None:
+    """Check that leaves (hashes) are all of the log from the window's start to its head."""
+    if log.start + len(leaves) != head.size:
+        raise IntegrityError(f"the window ends before the head, at entry {log.start + len(leaves)}")
+    verify_range(log.start, leaves, head.size, RangeProof(log.left, ()), head.root)
+
+
+def earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, Entry]]:
+    """Yield the entries from before the window, each with its place in the log proved."""
+    bounds = [*(shown.index for shown in log.earlier), log.start]
+    if any(one >= other for one, other in pairwise(bounds)):
+        raise IntegrityError("the earlier entries are out of order, or reach into the window")
+    for shown in log.earlier:
+        entry = _disclosed(shown.index, shown)
+        digest = leaf_hash(shown.leaf)
+        verify_inclusion(shown.index, head.size, digest, shown.proof, head.root)
+        yield shown.index, entry
+
+
+def evidence_of(case: str, as_of_ns: int, log: LogEvidence, policy: Policy) -> Evidence:
+    """Return the evidence in a pack's log, everything checked; raises IntegrityError."""
+    head = ShownHead(log.checkpoint, policy)
+    window = list(window_entries(log))
+    check_window(log, head.checkpoint, [digest for _, _, digest in window])
+    earlier = list(earlier_entries(log, head.checkpoint))
+    return assemble(case, as_of_ns, log, head, (*earlier, *seen(window)))
+
+
+def seen(
+    window: list[tuple[int, Entry | None, bytes]],
+) -> Iterator[tuple[int, Entry]]:
+    """Yield the entries of the window that are disclosed."""
+    return ((index, entry) for index, entry, _ in window if entry is not None)
+
+
+def assemble(
+    case: str,
+    as_of_ns: int,
+    log: LogEvidence,
+    head: ShownHead,
+    entries: tuple[tuple[int, Entry], ...],
+) -> Evidence:
+    """Return the evidence, given a head and entries that have been checked."""
+    facts = LogFacts(
+        origin=head.checkpoint.origin,
+        size=head.checkpoint.size,
+        start=log.start,
+        withheld=withheld_of(log),
+        cosigners=head.cosigners,
+        cosigned_ns=head.cosigned_ns,
+    )
+    return Evidence(case, as_of_ns, facts, entries)
+
+
+def opening_digest(log: LogEvidence, index: int) -> str:
+    """Return the SHA-256 (hex) of the body at index, which is among those shown."""
+    if index >= log.start:
+        return sha256(log.leaves[index - log.start].body.encode()).hexdigest()
+    body = next(shown.body for shown in log.earlier if shown.index == index)
+    return sha256(body.encode()).hexdigest()
+
+
+def _is_withheld(shown: WindowLeaf) -> bool:
+    """Return whether a leaf is neither a disclosed entry nor one of those that are no entries."""
+    return not (shown.salt or is_key(shown.leaf) or epoch_start(shown.leaf) is not None)
+
+
+def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:
+    """Return the entry that a leaf commits to."""
+    body = shown.body.encode()
+    check_disclosed(shown.leaf, Disclosed(index, shown.salt, body))
+    try:
+        return event.decode(body)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise IntegrityError(f"entry {index} does not parse: {error}") from None

@@ -1,0 +1,388 @@
+"""The audit journal: what is executed is recorded, and nothing is answered before that is durable.
+
+    append → close_batch (loop thread) → write (writer thread) → written (loop thread) → answers
+    checkpoint, add_cosignatures, seal_segments, check_files (one worker thread, about once a
+    second)
+
+The invariants, each of which protects the log from being killed by its own server:
+
+(1) A checkpoint is signed only for leaves that are durable, or a crash would leave a signed fork.
+(2) What was signed is durable in `signed` before it is published or shown to a witness.
+(3) Never a smaller size than one signed before, nor another root at the same size.
+(4) One writer: the files are locked, frames go to disk strictly in order.
+(5) A failed write or sync is final. The kernel may have dropped the pages, so a second sync that
+    succeeds would mean nothing: the journal refuses everything until a restart has read the disk.
+    Only what the kernel refused to begin (`core.logport.PASSING`: no room, no descriptor, no right)
+    may be tried again, whole, once the caller has forgotten or drained what was open.
+(6) A run key seals an index once. Forgetting a batch therefore forgets the key.
+"""
+
+import hmac
+from binascii import b2a_base64
+from collections import deque
+from collections.abc import Iterable
+from hashlib import blake2b, sha256
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError, TooLarge, Unavailable
+from ironkeep.core.event import Entry, encode
+from ironkeep.core.evidence.leaf import KEY_SIZE, MAX_BODY, LeafKey, wrap_key
+from ironkeep.core.logport import LogFiles, is_passing
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.journal.frame import (
+    MAX_FRAME_BYTES,
+    MAX_FRAME_ENTRIES,
+    Frame,
+    build_frame,
+    read_frame,
+    read_leaves,
+)
+from ironkeep.journal.log import Heads, Log, SignedHead, origin_tag, require_root
+from ironkeep.journal.tree import HashTree
+from ironkeep.journal.wal import Wal
+from ironkeep.tlog.checkpoint import Checkpoint
+from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature, Signer, VerifierKey
+from ironkeep.tlog.tile import MAX_ENTRY
+
+__all__ = ["ENTRIES_PER_KEY", "Frame", "Journal", "Receipt"]
+
+ENTRIES_PER_KEY: Final = 4_096
+"""Leaves from one key leaf to the next: who reads a single entry looks back no further."""
+
+SIGNED: Final = "signed"
+PUBLISHED: Final = "checkpoint"
+COSIGNED: Final = "cosigned"
+
+_OUTBOX: Final = b"outbox"
+_MAC_SIZE: Final = 32
+_PREFIX: Final = 2
+_PAYLOAD_ROOM: Final = MAX_FRAME_BYTES - 2 * (MAX_ENTRY + _PREFIX)
+"""Below this an entry and the key leaf before it always fit."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Where an entry stands, and the text of the X-Ironkeep-Audit header that says so."""
+
+    index: int
+    leaf_hash: bytes
+    header: str
+
+
+class Journal:
+    """The one writer of a log. Made by `open_journal`; see the module for who may call what."""
+
+    def __init__(
+        self,
+        files: LogFiles,
+        entropy: Entropy,
+        signer: Signer,
+        reading_key: bytes,
+        wal: Wal,
+        tree: HashTree,
+        heads: Heads,
+    ) -> None:
+        self.origin: Final = signer.key.name
+        self.log: Final = Log(self.origin, wal, tree, heads)
+        self.next_index = wal.size
+        self.failed: OSError | None = None
+        self._refused = False
+        self._files: Final = files
+        self._entropy: Final = entropy
+        self._signer: Final = signer
+        self._reading_key = reading_key
+        self._wal: Final = wal
+        self._tree: Final = tree
+        self._heads: Final = heads
+        self._tag: Final = origin_tag(self.origin)
+        self._outbox_key: Final = signer.secret_for(_OUTBOX)
+        self._key: LeafKey | None = None
+        self._key_until = 0
+        self._parts: list[bytes] = []
+        self._hashes: list[bytes] = []
+        self._room = _PAYLOAD_ROOM
+        self._digest = wal.digest
+        self._closed: deque[Frame] = deque()
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key by which anybody verifies the log's checkpoints."""
+        return self._signer.key
+
+    @property
+    def durable_size(self) -> int:
+        """The number of leaves whose frame is durable."""
+        return self._wal.size
+
+    def append(self, entry: Entry) -> Receipt:
+        """Seal entry at the next index into the open batch; nothing is durable yet.
+
+        Raises TooLarge, or Unavailable when the journal has failed or the batch is full; then
+        nothing was recorded, and what the entry speaks of must not happen.
+        """
+        if self.failed is not None:
+            raise Unavailable("the journal failed to reach the disk: restart the server")
+        body = encode(entry)
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
+        if self._room < 0 or len(self._hashes) + 1 >= MAX_FRAME_ENTRIES:
+            raise Unavailable("the journal cannot keep up with so many requests; try again")
+        key = self._key
+        if key is None or self.next_index >= self._key_until:
+            key = self._start_key()
+        index = self.next_index
+        leaf_hash = self._add(key.seal(index, body))
+        text = b2a_base64(leaf_hash, newline=False).decode()
+        return Receipt(index, leaf_hash, f"{self._tag}/{index}/{text}")
+
+    def append_leaf(self, leaf: bytes) -> None:
+        """Add a leaf that is not an entry to the open batch."""
+        if self.failed is not None:
+            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self._add(leaf)
+
+    def set_reading_key(self, reading_key: bytes) -> None:
+        """From the next entry on, seal to this X25519 reading key (32 bytes)."""
+        if reading_key != self._reading_key:
+            self._reading_key = reading_key
+            self._key = None
+
+    def has_open_batch(self) -> bool:
+        """Whether anything was appended since the last closed batch."""
+        return bool(self._hashes)
+
+    def close_batch(self) -> Frame | None:
+        """Freeze the open batch and return its frame; None if it is empty."""
+        if not self._hashes:
+            return None
+        first = self.next_index - len(self._hashes)
+        frame = build_frame(self._digest, first, b"".join(self._parts), self._hashes)
+        self._digest = frame.digest
+        self._closed.append(frame)
+        self._reset()
+        return frame
+
+    def write(self, frame: Frame) -> None:
+        """Make frame durable; frames come strictly in order. Called on the writer thread.
+
+        An OSError that is not passing is final: `failed` is set, and whether the frame is on the
+        disk is for the next start to find out. After a passing one, `discard`.
+        """
+        if self.failed is not None:
+            raise Unavailable("the journal failed to reach the disk: restart the server")
+        if frame.first != self._wal.size or frame.previous != self._wal.digest:
+            raise IntegrityError(f"frame {frame.first} does not follow leaf {self._wal.size}")
+        try:
+            self._wal.append(frame)
+        except OSError as error:
+            self._failed_by(error)
+            raise
+
+    def written(self, frame: Frame) -> None:
+        """Take note, on the loop thread, that a frame is durable: its leaves join the tree."""
+        if frame.end > self._wal.size:
+            raise IntegrityError(f"frame {frame.first} was not written")
+        while self._closed and self._closed[0].end <= self._wal.size:
+            self._tree.add(self._closed.popleft().leaf_hashes)
+
+    def discard(self) -> None:
+        """Forget everything that is not durable; call only while `write` is not running.
+
+        The run key is forgotten too: the same index will be sealed with another body, and the
+        forgotten leaf may have reached a disk or an outbox.
+        """
+        while self._closed and self._closed[0].end <= self._wal.size:
+            self._tree.add(self._closed.popleft().leaf_hashes)
+        self._closed.clear()
+        self._reset()
+        self._key = None
+        self.next_index = self._wal.size
+        self._digest = self._wal.digest
+
+    def vouch(self, frame: Frame) -> bytes:
+        """Return frame as the database's outbox keeps it: with a MAC under the log's own key.
+
+        Entries are sealed to a public key, and what is drained is signed: without the MAC whoever
+        can write the database could put entries of their own into the log.
+        """
+        return frame.data + self._mac(frame.data)
+
+    def vouched(self, data: bytes) -> bytes:
+        """Return the frame that `vouch` gave data for; raise IntegrityError for any other."""
+        frame, mac = data[:-_MAC_SIZE], data[-_MAC_SIZE:]
+        if not hmac.compare_digest(mac, self._mac(frame)):
+            raise IntegrityError("a frame in the outbox was not put there by this log's writer")
+        return frame
+
+    def _mac(self, frame: bytes) -> bytes:
+        return blake2b(frame, key=self._outbox_key.reveal(), digest_size=_MAC_SIZE).digest()
+
+    def drain(self, frames: Iterable[bytes]) -> None:
+        """Write the outbox's frames that the log does not hold; compare those that it does.
+
+        Call at start-up, or after `discard`. Raises IntegrityError if a frame is not byte for byte
+        what the log holds, or does not follow from it.
+        """
+        if self._hashes or self._closed:
+            raise RuntimeError("discard the open batch before draining an outbox")
+        for data in frames:
+            first, leaves = read_leaves(data)
+            if first < self._wal.size:
+                self._compare(first, leaves)
+                continue
+            frame = read_frame(data, 0, self._wal.digest)
+            assert frame is not None
+            self.write(frame)
+            self._tree.add(frame.leaf_hashes)
+        self._key = None
+        self.next_index = self._wal.size
+        self._digest = self._wal.digest
+
+    def checkpoint(self) -> bytes | None:
+        """Sign the durable size; return the note, or None if nothing came since the last one.
+
+        The order is the safety: hashes durable, then `signed` durable, then published. A failure on
+        the way is as that of a write; after a passing one the next call does all of it again.
+        """
+        if self.failed is not None:
+            raise Unavailable("the journal failed to reach the disk: restart the server")
+        try:
+            return self._checkpoint()
+        except OSError as error:
+            self._failed_by(error)
+            raise
+
+    def add_cosignatures(self, checkpoint: Checkpoint, signatures: Iterable[Signature]) -> bytes:
+        """Merge verified cosignatures over a checkpoint of ours into its note; return the note.
+
+        A newer line of a key replaces its older one. Raises IntegrityError if it is not a
+        checkpoint of this log, NotFound past what we signed, TooLarge past MAX_SIGNATURES.
+        """
+        text = checkpoint.text
+        if checkpoint.origin != self.origin:
+            raise IntegrityError("cosignatures for another log's checkpoint")
+        require_root(checkpoint, self.log.root_at(checkpoint.size), "the cosigned checkpoint")
+        lines = {(one.name, one.key_id): one for one in (self._signer.sign(text),)}
+        for head in (*self.log.recent, self._heads.published):
+            if head is not None and head.note.text == text:
+                lines |= {(one.name, one.key_id): one for one in head.note.signatures}
+        lines |= {(one.name, one.key_id): one for one in signatures}
+        if len(lines) > MAX_SIGNATURES:
+            raise TooLarge(f"a checkpoint carries at most {MAX_SIGNATURES} signatures")
+        return self._publish_cosigned(SignedHead(checkpoint, Note(text, tuple(lines.values()))))
+
+    def seal_segments(self) -> bool:
+        """Take space ahead and move finished segments into bundles; return whether more is waiting.
+
+        A full disk first costs the reserve (`disk_full` turns true). Failures are as in `write`.
+        """
+        head = self._heads.published
+        try:
+            self._wal.prepare()
+            return self._wal.seal(head.checkpoint.size if head else 0)
+        except OSError as error:
+            self._failed_by(error)
+            raise
+
+    def require_room(self) -> None:
+        """After a write that was refused, raise OSError until the largest frame has a place.
+
+        `seal_segments` takes one when it can be had.
+        """
+        if self._refused:
+            self._wal.require_room()
+            self._refused = False
+
+    def _failed_by(self, error: OSError) -> None:
+        """Fail for good, unless the cause of error can pass."""
+        self._refused = True
+        if not is_passing(error):
+            self.failed = error
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether the reserve has been given up: refuse what can wait, and make room."""
+        return self._wal.disk_full
+
+    def check_files(self) -> None:
+        """Fail the journal if its open file was moved or deleted; call about once a second.
+
+        Raise OSError when that cannot be seen now; a passing cause is not final.
+        """
+        try:
+            self._wal.require_linked()
+        except FileNotFoundError as error:
+            self.failed = error
+            raise Unavailable("the journal's file was moved or deleted while in use") from error
+        except OSError as error:
+            self._failed_by(error)
+            raise
+
+    def close(self) -> None:
+        """Let go of the files; what is durable stays."""
+        self._files.close()
+
+    def _add(self, leaf: bytes) -> bytes:
+        """Put a leaf into the open batch; return its hash."""
+        leaf_hash = sha256(b"\x00" + leaf).digest()
+        self._parts += (len(leaf).to_bytes(_PREFIX, "big"), leaf)
+        self._hashes.append(leaf_hash)
+        self._room -= len(leaf) + _PREFIX
+        self.next_index += 1
+        return leaf_hash
+
+    def _start_key(self) -> LeafKey:
+        """Make a run key and record it, wrapped to the reading key, as the next leaf."""
+        run_key = Secret(self._entropy.token(KEY_SIZE))
+        ephemeral = Secret(self._entropy.token(KEY_SIZE))
+        leaf = wrap_key(run_key, self.next_index, self.origin, self._reading_key, ephemeral)
+        self._key_until = self.next_index + ENTRIES_PER_KEY
+        self._key = key = LeafKey(run_key, self.origin)
+        self._add(leaf)
+        return key
+
+    def _reset(self) -> None:
+        self._parts = []
+        self._hashes = []
+        self._room = _PAYLOAD_ROOM
+
+    def _compare(self, first: int, leaves: list[bytes]) -> None:
+        """Raise IntegrityError unless the log holds these leaves from first on."""
+        last = first + len(leaves)
+        if last > self._wal.size or self._wal.leaves(first, last) != leaves:
+            raise IntegrityError(
+                f"the database's outbox and the journal differ at entry {first}: one of them was "
+                "changed, or comes from another copy. Keep both as evidence"
+            )
+
+    def _checkpoint(self) -> bytes | None:
+        size, root = self._tree.save()
+        head = self._heads.published
+        if size <= (head.checkpoint.size if head else 0):
+            return None
+        checkpoint = Checkpoint(self.origin, size, root)
+        note = checkpoint.sign(self._signer)
+        self._files.replace(SIGNED, note.serialise())
+        self._files.replace(PUBLISHED, note.serialise())
+        self._heads.published = SignedHead(checkpoint, note)
+        return note.serialise()
+
+    def _publish_cosigned(self, head: SignedHead) -> bytes:
+        """Keep a cosigned head, and publish it if it is still the newest."""
+        data = head.note.serialise()
+        try:
+            kept = self._heads.cosigned
+            if kept is None or head.checkpoint.size >= kept.checkpoint.size:
+                self._files.replace(COSIGNED, data)
+                self._heads.cosigned = head
+            self._heads.keep(head)
+            published = self._heads.published
+            if published is not None and published.note.text == head.note.text:
+                self._files.replace(PUBLISHED, data)
+                self._heads.published = head
+        except OSError as error:
+            self._failed_by(error)
+            raise
+        return data

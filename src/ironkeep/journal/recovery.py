@@ -1,0 +1,200 @@
+"""Opening a journal: what is on the disk is replayed, checked, and compared with what was signed.
+
+The steps, each of which refuses instead of repairing what it cannot explain:
+
+(1) The directory is this log's: `origin` and the signing key agree with the name asked for.
+(2) Segments follow from one another, and their frames are whole, contiguous and chained.
+(3) A bad frame is a torn tail only in the last segment, and only if nothing whole follows it. It
+    was never answered; its bytes are kept in quarantine/. Anywhere else it is damage: refuse.
+(4) The log reaches every size that was signed, cosigned, or is known to a witness, or it is an
+    older copy: refuse with RolledBack.
+(5) At each of those sizes its root is the one signed. The hash files are derived: if they disagree
+    they are made again from the leaves, once; if the leaves disagree, refuse.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError, RolledBack
+from ironkeep.core.evidence.leaf import KEY_SIZE
+from ironkeep.core.logport import LogFiles
+from ironkeep.core.ports import Entropy
+from ironkeep.core.secret import Secret
+from ironkeep.journal.frame import (
+    SEGMENT_HEADER,
+)
+from ironkeep.journal.journal import COSIGNED, PUBLISHED, SIGNED, Journal
+from ironkeep.journal.log import Heads, SignedHead, require_reached, require_root
+from ironkeep.journal.scan import EVIDENCE, Replayed, replay, sealed_hashes
+from ironkeep.journal.tree import HashTree, hash_reader
+from ironkeep.journal.wal import (
+    SEGMENT_BYTES,
+    Wal,
+    clear_scratch,
+    create_segment,
+    segment_firsts,
+    segment_name,
+)
+from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
+from ironkeep.tlog.merkle import Frontier
+from ironkeep.tlog.note import MAX_NOTE, NoteVerifier, Signer, SigningKey, VerifierKey
+
+ORIGIN: Final = "origin"
+VKEY: Final = "vkey"
+SIGNING_KEY: Final = "signing-key"
+
+
+def open_journal(
+    files: LogFiles,
+    entropy: Entropy,
+    origin: str,
+    reading_key: bytes,
+    *,
+    witnessed: Sequence[Checkpoint] = (),
+    segment_bytes: int = SEGMENT_BYTES,
+) -> Journal:
+    """Open the log named origin, making it if there is none, and check all that was promised of it.
+
+    reading_key is the X25519 public key that entries are sealed to. witnessed are heads of this log
+    that the caller has fetched from witnesses and verified. Raises IntegrityError, RolledBack.
+    """
+    signer = _open_signer(files, entropy, origin)
+    vkey = f"{signer.key.format()}\n".encode()
+    _prepare(files, origin, vkey, segment_bytes)
+    heads, promised = _read_heads(files, signer.key)
+    for checkpoint in witnessed:
+        if checkpoint.origin != origin:
+            raise IntegrityError(f"a witness's head is of {checkpoint.origin}, not of {origin}")
+        promised.append(("a witness's head", checkpoint))
+    replayed = replay(files, origin)
+    for what, checkpoint in promised:
+        require_reached(checkpoint, replayed.size, what)
+    tree = _grow(files, replayed, [checkpoint for _, checkpoint in promised])
+    for what, checkpoint in promised:
+        require_root(checkpoint, tree.root_at(checkpoint.size), what)
+    _keep_torn_tail(files, replayed)
+    if heads.published:
+        # A crash may have come between `signed` and this.
+        files.replace(PUBLISHED, heads.published.note.serialise())
+    wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
+    return Journal(files, entropy, signer, reading_key, wal, tree, heads)
+
+
+def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:
+    """Return the log's signer; its key is made at the first start, before anything is logged."""
+    text = read_small(files, SIGNING_KEY)
+    if text is None:
+        if read_small(files, ORIGIN) is not None:
+            raise IntegrityError(f"{SIGNING_KEY} is missing: bring it back, or start a new epoch")
+        text = SigningKey(origin, Secret(entropy.token(KEY_SIZE))).format().reveal() + b"\n"
+        files.replace(SIGNING_KEY, text)
+    key = SigningKey.parse(Secret(text.removesuffix(b"\n")))
+    if key.name != origin:
+        raise IntegrityError(f"this directory belongs to the log {key.name}, not to {origin}")
+    return Signer(key)
+
+
+def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> None:
+    """Make the files of a new log, or check that they are this one's. `origin` comes last."""
+    line = f"{origin}\n".encode()
+    found = read_small(files, ORIGIN)
+    if found is None:
+        if any(read_small(files, name) for name in (SIGNED, PUBLISHED, COSIGNED)):
+            raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
+        files.replace(VKEY, vkey)
+        _create(files, origin, segment_bytes)
+        files.replace(ORIGIN, line)
+    elif found != line:
+        raise IntegrityError(f"{ORIGIN} does not say {origin}")
+    elif read_small(files, VKEY) != vkey:
+        # People copy it to where the log is verified.
+        raise IntegrityError(f"{VKEY} is not that of the signing key. {EVIDENCE}")
+    clear_scratch(files)
+
+
+def _create(files: LogFiles, origin: str, segment_bytes: int) -> None:
+    """Make the first segment, unless a first start that crashed has left it."""
+    clear_scratch(files)
+    firsts = segment_firsts(files)
+    if not firsts:
+        create_segment(files, origin, segment_bytes)
+        return
+    name = segment_name(firsts[0])
+    if len(firsts) > 1 or files.read(name, SEGMENT_HEADER, files.size(name)).strip(b"\x00"):
+        raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
+
+
+def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[str, Checkpoint]]]:
+    """Return the heads that we signed, and what the log must lead to, with words for it.
+
+    `signed` counts where `checkpoint` did not come to be.
+    """
+    signed = read_head(files, SIGNED, key)
+    published = read_head(files, PUBLISHED, key)
+    cosigned = read_head(files, COSIGNED, key)
+    if signed is None:
+        if published or cosigned:
+            raise IntegrityError(f"{SIGNED} is missing from a log with checkpoints. {EVIDENCE}")
+        return Heads(), []
+    promised = [("the checkpoint it signed", signed.checkpoint)]
+    for what, head in (("published", published), ("that witnesses cosigned", cosigned)):
+        if head is None:
+            continue
+        if head.checkpoint.size > signed.checkpoint.size:
+            raise RolledBack(f"{SIGNED} is older than the checkpoint {what}. {EVIDENCE}")
+        promised.append((f"the checkpoint {what}", head.checkpoint))
+    if published is not None and published.checkpoint == signed.checkpoint:
+        # The same head, with the cosignatures it has gathered.
+        signed = published
+    return Heads(signed, cosigned), promised
+
+
+def _keep_torn_tail(files: LogFiles, replayed: Replayed) -> None:
+    """Move what a crash left half written out of the log."""
+    if replayed.torn:
+        segment = replayed.segments[-1]
+        name = f"quarantine/{segment.first:020d}-{segment.offset}"
+        files.replace(name, replayed.torn)
+        files.truncate(segment.name, segment.offset)
+        # Full as it is now: the next frame goes to a segment of its own.
+        segment.capacity = segment.offset
+
+
+def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -> HashTree:
+    """Return the tree over all leaves; made from the leaves if the hash files do not fit."""
+    try:
+        tree = HashTree(files, Frontier.from_tiles(replayed.start, hash_reader(files)))
+        tree.add(replayed.leaf_hashes())
+        tree.save()
+        if all(tree.root_at(one.size) == one.root for one in promised):
+            return tree
+    except IntegrityError:
+        # Too short for the bundles there are.
+        pass
+    tree = HashTree(files, Frontier())
+    for hashes in sealed_hashes(files, replayed.start):
+        tree.add(hashes)
+        tree.save()
+    tree.add(replayed.leaf_hashes())
+    tree.save()
+    return tree
+
+
+def read_small(files: LogFiles, name: str) -> bytes | None:
+    """Return a small file's bytes, or None if there is none."""
+    try:
+        return files.read(name, 0, MAX_NOTE)
+    except FileNotFoundError:
+        return None
+
+
+def read_head(files: LogFiles, name: str, key: VerifierKey) -> SignedHead | None:
+    """Return the head in a file, its log signature verified; None if there is no file."""
+    data = read_small(files, name)
+    if data is None:
+        return None
+    try:
+        opened = open_checkpoint(data, [NoteVerifier(key)])
+    except IntegrityError as error:
+        raise IntegrityError(f"{name}: {error}. {EVIDENCE}") from None
+    return SignedHead(opened.checkpoint, opened.note)

@@ -1,0 +1,322 @@
+"""The journal's write-ahead log: segments of frames, each durable before its answers leave.
+
+    wal/<first index, 20 digits>.wal   a segment; the last one is written to
+    wal/spare                          the next segment's space, taken ahead
+    tile/entries/...                   full bundles of 256 leaves, moved here from finished segments
+    reserve                            space to give up when the disk is full
+
+Leaves below the first segment's first index are read from bundles, the others from segments.
+`append` runs on one thread, the writer; `prepare` and `seal` on one other; reading on any.
+"""
+
+import errno
+from array import array
+from bisect import bisect_right
+from contextlib import suppress
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.logport import LogFiles, is_passing
+from ironkeep.journal.frame import (
+    FRAME_HEADER,
+    GENESIS,
+    MAX_FRAME_BYTES,
+    SEGMENT_HEADER,
+    Frame,
+    segment_header,
+)
+from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
+
+SEGMENT_BYTES: Final = 32 << 20
+"""Bytes of a segment: a restart replays those not sealed, one or two as a rule, in 0.2 s each."""
+
+FIRST_SEGMENT_BYTES: Final = 1 << 20
+"""Bytes of a new log's first segment: a first start need not wait for a whole one."""
+
+CALLS_BEHIND: Final = 16
+"""A call of `seal` writes this part of the bundles that wait, each in two syncs.
+
+So a burst of entries is sealed after it rather than in it, and under a lasting load the calls come
+to write as many as arrive, with some three segments waiting at 20,000 entries a second.
+"""
+
+MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
+"""Bytes of the largest bundle that the format allows."""
+
+RESERVE: Final = "reserve"
+"""A file whose space is given up when the disk is full."""
+
+_RESERVE_SEGMENTS: Final = 2
+_FOLDER: Final = "wal"
+_SUFFIX: Final = ".wal"
+_SPARE: Final = "wal/spare"
+_DRAFT: Final = "wal/draft"
+_TAKEN: Final = "wal/taken"
+_SCRATCH: Final = (_SPARE, _DRAFT, _TAKEN)
+
+
+class Segment:
+    """One file of frames, and where each frame begins in it."""
+
+    __slots__ = ("_firsts", "_offsets", "capacity", "first", "next", "offset")
+
+    def __init__(self, first: int, capacity: int) -> None:
+        self.first: Final = first
+        self.capacity = capacity
+        self.next = first
+        self.offset = SEGMENT_HEADER
+        self._firsts: Final = array("Q")
+        self._offsets: Final = array("Q")
+
+    @property
+    def name(self) -> str:
+        """The file's name under the log's directory."""
+        return segment_name(self.first)
+
+    def add(self, frame: Frame) -> None:
+        """Note that frame is durable at the segment's offset."""
+        # Readers bisect the firsts, so what they then look up must be there already.
+        self._offsets.append(self.offset)
+        self._firsts.append(frame.first)
+        self.offset += len(frame.data)
+        self.next = frame.end
+
+    def locate(self, index: int) -> tuple[int, int, int, int]:
+        """Return (first index, count, offset, bytes) of the frame that holds leaf index."""
+        end, stop = self.next, self.offset
+        at = bisect_right(self._firsts, index) - 1
+        first = self._firsts[at]
+        if at + 1 < len(self._firsts):
+            end, stop = self._firsts[at + 1], self._offsets[at + 1]
+        return first, end - first, self._offsets[at], stop - self._offsets[at]
+
+
+class Wal:
+    """The durable leaves of a log, and the one place that adds to them."""
+
+    def __init__(
+        self, files: LogFiles, origin: str, segments: list[Segment], digest: bytes, size: int
+    ) -> None:
+        self._files: Final = files
+        self._origin: Final = origin
+        self._segments = segments
+        self._segment_bytes: Final = size
+        self._sealed = -(-segments[0].first // TILE_WIDTH)
+        self.digest = digest
+        self.disk_full = False
+        self._rotating = False
+        self._torn = 0
+        self._sealed_files: Final[list[str]] = []
+
+    @property
+    def size(self) -> int:
+        """The number of durable leaves."""
+        return self._segments[-1].next
+
+    @property
+    def start(self) -> int:
+        """The first leaf that is read from a segment; those below are in bundles."""
+        return self._segments[0].first
+
+    def append(self, frame: Frame) -> None:
+        """Make frame durable, next in order; OSError leaves it unknown whether it is."""
+        current = self._segments[-1]
+        if self._torn:
+            # The frame before was given up, and may lie there whole: a start would believe it.
+            self._files.write_through(current.name, current.offset, bytes(self._torn))
+            self._torn = 0
+        if self._rotating or current.offset + len(frame.data) > current.capacity:
+            current = self._rotate(len(frame.data))
+        self._torn = len(frame.data)
+        self._files.write_through(current.name, current.offset, frame.data)
+        self._torn = 0
+        # The chain first: `size` tells other threads that the frame is there.
+        self.digest = frame.digest
+        current.add(frame)
+
+    def _rotate(self, needed: int) -> Segment:
+        """Start the next segment: its header is durable before the file gets its name."""
+        first = self.size
+        capacity = max(self._segment_bytes, SEGMENT_HEADER + needed)
+        if capacity == self._segment_bytes and self._has_spare():
+            self._files.rename(_SPARE, _TAKEN)
+        else:
+            self._allocate(_TAKEN, capacity)
+        self._files.write_through(_TAKEN, 0, segment_header(first, self.digest, self._origin))
+        # If this fails the file may be there all the same: nothing may follow in the one before.
+        self._rotating = True
+        self._files.rename(_TAKEN, segment_name(first))
+        self._rotating = False
+        segment = Segment(first, capacity)
+        # Changed in place, for `seal` takes from the other end of the list at the same time.
+        if self._segments[-1].first == first:
+            # The last segment held no frame (its tail was torn off): the new file replaced it.
+            self._segments[-1] = segment
+        else:
+            self._segments.append(segment)
+        return segment
+
+    def _has_spare(self) -> bool:
+        return _SPARE.rpartition("/")[2] in self._files.names(_FOLDER)
+
+    def prepare(self) -> None:
+        """Take the next segment's space ahead, so that the writer need not wait for it.
+
+        Then the reserve's, which is given up again when the disk is full: `disk_full` is true from
+        then on, and what is left is for the last entries, until there is room for both again.
+        """
+        if not self._has_spare():
+            self._allocate(_DRAFT, self._segment_bytes)
+            self._files.rename(_DRAFT, _SPARE)
+        reserve = _RESERVE_SEGMENTS * self._segment_bytes
+        if RESERVE in self._files.names(""):
+            return
+        # As much again stays free: a reserve that fills the disk would be given up at once.
+        self.disk_full = self._files.free() < 2 * reserve
+        if not self.disk_full:
+            self._take(_DRAFT, reserve)
+            self._files.rename(_DRAFT, RESERVE)
+
+    def require_room(self) -> None:
+        """Raise OSError unless the largest frame has a place, here or in the spare segment."""
+        current = self._segments[-1]
+        if current.offset + MAX_FRAME_BYTES > current.capacity and not self._has_spare():
+            raise OSError(errno.ENOSPC, "No space left on the disk of the journal")
+
+    def _allocate(self, name: str, length: int) -> None:
+        """Allocate a file; when the disk is full, give up the reserve for it."""
+        try:
+            self._take(name, length)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            self.disk_full = True
+            if RESERVE not in self._files.names(""):
+                raise
+            self._files.remove(RESERVE)
+            self._take(name, length)
+
+    def _take(self, name: str, length: int) -> None:
+        """Allocate a file, or leave no part of it: a half one would take the last room there is."""
+        try:
+            self._files.allocate(name, length)
+        except OSError as error:
+            if is_passing(error):
+                with suppress(OSError):
+                    self._files.remove(name)
+            raise
+
+    def seal(self, signed: int) -> bool:
+        """Move leaves of finished segments into bundles; return whether more is waiting.
+
+        A segment goes when all its leaves are below signed, the size of the last signed checkpoint,
+        and every bundle that holds one of them is full and durable.
+        """
+        self._remove_sealed()
+        written = 0
+        waiting = self._segments[-1].first // TILE_WIDTH - self._sealed
+        while len(self._segments) > 1:
+            segment = self._segments[0]
+            end = -(-segment.next // TILE_WIDTH)
+            if segment.next > signed or end * TILE_WIDTH > self.size:
+                return False
+            while self._sealed < end:
+                if written > waiting // CALLS_BEHIND:
+                    return True
+                leaves = self.leaves(self._sealed * TILE_WIDTH, (self._sealed + 1) * TILE_WIDTH)
+                self._files.replace(Tile(None, self._sealed).path, encode_entries(leaves))
+                self._sealed += 1
+                written += 1
+            del self._segments[0]
+            self._sealed_files.append(segment.name)
+            self._remove_sealed()
+        return False
+
+    def _remove_sealed(self) -> None:
+        """Delete sealed segments in order: one that stayed would leave a gap before the next."""
+        while self._sealed_files:
+            self._files.remove(self._sealed_files[0])
+            del self._sealed_files[0]
+
+    def leaves(self, first: int, last: int) -> list[bytes]:
+        """Return the leaves [first, last), which must be durable."""
+        if not 0 <= first <= last <= self.size:
+            raise InvalidRequest(f"the journal holds no leaves {first} to {last}")
+        found: list[bytes] = []
+        while first + len(found) < last:
+            found += self._run(first + len(found), last)
+        return found
+
+    def _run(self, index: int, last: int) -> list[bytes]:
+        """Return leaves from index on, as many as one bundle or frame holds, none from last on."""
+        segments = tuple(self._segments)
+        if index < segments[0].first:
+            start, leaves = read_bundle(self._files, index // TILE_WIDTH)
+        else:
+            at = bisect_right(segments, index, key=lambda one: one.first) - 1
+            try:
+                start, leaves = self._read_frame(segments[at], index)
+            except FileNotFoundError:
+                # Sealed since the list was taken: the leaves are in bundles now.
+                if index >= self.start:
+                    raise
+                return self._run(index, last)
+        return leaves[index - start : last - start]
+
+    def _read_frame(self, segment: Segment, index: int) -> tuple[int, list[bytes]]:
+        first, count, offset, length = segment.locate(index)
+        data = self._files.read(segment.name, offset + FRAME_HEADER, length - FRAME_HEADER)
+        return first, decode_entries(data, count)
+
+    def require_linked(self) -> None:
+        """Raise OSError if the segment being written is no longer where its name leads."""
+        self._files.require_linked(self._segments[-1].name)
+
+
+def read_bundle(files: LogFiles, number: int) -> tuple[int, list[bytes]]:
+    """Return (first index, leaves) of a full bundle; IntegrityError if it is missing or damaged."""
+    name = Tile(None, number).path
+    try:
+        data = files.read(name, 0, MAX_BUNDLE_BYTES)
+        return number * TILE_WIDTH, decode_entries(data, TILE_WIDTH)
+    except FileNotFoundError:
+        raise IntegrityError(f"{name} is missing: bring it back from a mirror") from None
+    except IntegrityError as error:
+        raise IntegrityError(f"{name}: {error}; bring it back from a mirror") from None
+
+
+def segment_name(first: int) -> str:
+    """Return the name of the segment that starts with leaf first."""
+    return f"{_FOLDER}/{first:020d}{_SUFFIX}"
+
+
+def segment_firsts(files: LogFiles) -> list[int]:
+    """Return the first indexes of the segments there are, ascending; raise for a foreign file."""
+    found = []
+    for name in files.names(_FOLDER):
+        digits = name.removesuffix(_SUFFIX)
+        if (
+            digits.isascii()
+            and digits.isdigit()
+            and segment_name(int(digits)) == f"{_FOLDER}/{name}"
+        ):
+            found.append(int(digits))
+        elif f"{_FOLDER}/{name}" not in _SCRATCH:
+            raise IntegrityError(f"{_FOLDER}/{name} is not a file of this journal: move it away")
+    return found
+
+
+def clear_scratch(files: LogFiles) -> None:
+    """Remove files that a crash left half made, and a spare that may be of another size."""
+    for name in _SCRATCH:
+        files.remove(name)
+
+
+def create_segment(files: LogFiles, origin: str, segment_bytes: int) -> None:
+    """Make the first segment of a new log."""
+    files.allocate(_TAKEN, min(segment_bytes, FIRST_SEGMENT_BYTES))
+    files.write_through(_TAKEN, 0, segment_header(0, GENESIS, origin))
+    files.rename(_TAKEN, segment_name(0))
+
+
+assert SEGMENT_HEADER + FRAME_HEADER + MAX_FRAME_BYTES <= SEGMENT_BYTES

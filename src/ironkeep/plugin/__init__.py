@@ -1,0 +1,1 @@
+"""What an engine, an auth method or a feature is written against."""

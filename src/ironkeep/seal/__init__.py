@@ -1,0 +1,1 @@
+"""The seal and what it guards: key shares, wraps, rekeying, and the keys of segments."""

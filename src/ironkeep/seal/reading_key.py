@@ -1,0 +1,170 @@
+"""Who may read the journal: the private reading keys, kept inside the barrier.
+
+The journal's keys are not the seal's: they are made by themselves, and whoever holds only a reading
+key reads the journal and nothing else. Until the vault is initialised there is no barrier to keep a
+private key in, so it lives in memory; initialising takes it over, and makes the one for all later
+entries. Indices are of one log each, so a key is filed with the log's origin: a log that continues
+another goes on with the key that it had.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence.leaf import KEY_SIZE, Disclosed
+from ironkeep.core.ports import Entropy, Row, Storage
+from ironkeep.core.secret import Secret
+from ironkeep.journal.entries import Leaves, Reader
+from ironkeep.seal.config import plain_key
+from ironkeep.store.barrier import Store
+from ironkeep.store.keyring import SegmentId
+from ironkeep.store.rows import View
+
+HOUSE: Final = SegmentId("house")
+
+_ROW: Final = plain_key(HOUSE, "journal-reading-key")
+_VERSION: Final = b"\x01"
+_PATH: Final = "reading-keys"
+
+
+class _Period(msgspec.Struct, frozen=True, array_like=True):
+    """A private key, and the log and first index from which entries were sealed to it."""
+
+    origin: str
+    first: int
+    private: bytes
+
+    def __repr__(self) -> str:
+        return f"_Period(origin={self.origin!r}, first={self.first})"
+
+
+_PERIODS: Final = msgspec.msgpack.Decoder(list[_Period])
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingKey:
+    """A key pair; private is None when only the public half is at hand."""
+
+    public: bytes
+    private: Secret | None
+
+
+def new_reading_key(entropy: Entropy) -> ReadingKey:
+    """Return a fresh pair."""
+    private = entropy.token(KEY_SIZE)
+    public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return ReadingKey(public, Secret(private))
+
+
+def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
+    """Return the key to seal entries to: the stored one, or a fresh one before initialisation."""
+    row = storage.get(_ROW)
+    if row is None:
+        return new_reading_key(entropy)
+    if row.value[:1] != _VERSION or len(row.value) <= 1 + KEY_SIZE:
+        raise IntegrityError("the stored reading key of the journal is damaged")
+    return ReadingKey(row.value[1 : 1 + KEY_SIZE], None)
+
+
+def stored_origin(rows: Storage | View) -> str:
+    """Return the log that the rows were last opened with; empty before initialisation.
+
+    It can be read without keys, and is believed only after the rows have been checked.
+    """
+    row = rows.get(_ROW)
+    return "" if row is None else row.value[1 + KEY_SIZE :].decode("utf-8", "replace")
+
+
+def store_keys(
+    view: View,
+    store: Store,
+    origin: str,
+    earlier: tuple[int, Secret] | None,
+    first: int,
+    key: ReadingKey,
+) -> None:
+    """File key for the entries of the log from first on, and the one before it, if there is one."""
+    assert key.private is not None
+    periods = [_Period(origin, earlier[0], earlier[1].reveal())] if earlier is not None else []
+    periods.append(_Period(origin, first, key.private.reveal()))
+    _put(view, store, periods, key.public)
+
+
+def continue_keys(view: View, store: Store, origin: str) -> None:
+    """File that the log named origin, which continues another, is sealed to the same key."""
+    row = view.get(_ROW)
+    assert row is not None
+    periods = _periods(store)
+    periods.append(_Period(origin, 0, periods[-1].private))
+    _put(view, store, periods, row.value[1 : 1 + KEY_SIZE])
+
+
+def _put(view: View, store: Store, periods: list[_Period], public: bytes) -> None:
+    store.put(_PATH, msgspec.msgpack.encode(periods))
+    view.put(_ROW, Row(_VERSION + public + periods[-1].origin.encode()))
+
+
+def _periods(store: Store) -> list[_Period]:
+    raw = store.get(_PATH)
+    if raw is None:
+        raise IntegrityError("the journal's reading keys are missing from the barrier")
+    return _PERIODS.decode(raw)
+
+
+class AuditReader:
+    """Reads entries across all reading keys; entries older than the first key are passed over."""
+
+    def __init__(self, log: Leaves, periods: tuple[tuple[int, Secret], ...]) -> None:
+        self._log: Final = log
+        self._readers: Final = [(first, Reader(log, private)) for first, private in periods]
+
+    def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Entry]]:
+        """Yield (index, entry) in order for [first, last); None is up to the durable end."""
+        end = self._log.size if last is None else min(last, self._log.size)
+        for start, stop, reader in self._spans(first, end):
+            yield from reader.entries(start, stop)
+
+    def disclosures(self, first: int, last: int) -> Iterator[Disclosed]:
+        """Yield what `disclose` returns for each entry that can be read in [first, last)."""
+        for start, stop, reader in self._spans(first, min(last, self._log.size)):
+            yield from reader.disclosures(start, stop)
+
+    def search(
+        self, accept: Callable[[Entry], bool], first: int, last: int | None, limit: int
+    ) -> list[tuple[int, Entry]]:
+        """Return the first limit entries of [first, last) that accept says yes to."""
+        found: list[tuple[int, Entry]] = []
+        for index, entry in self.entries(first, last):
+            if len(found) >= limit:
+                break
+            if accept(entry):
+                found.append((index, entry))
+        return found
+
+    def _spans(self, first: int, end: int) -> Iterator[tuple[int, int, Reader]]:
+        for position, (start, reader) in enumerate(self._readers):
+            later = self._readers[position + 1 :]
+            yield max(first, start), min(end, later[0][0]) if later else end, reader
+
+    def disclose(self, index: int) -> Disclosed:
+        """Return what may be shown as the content of the leaf at index; raise NotFound."""
+        chosen = self._readers[0][1]
+        for start, reader in self._readers:
+            if start <= index:
+                chosen = reader
+        return chosen.disclose(index)
+
+
+def audit_reader(log: Leaves, store: Store) -> AuditReader:
+    """Return the reader for log with the keys in store; raise IntegrityError without any.
+
+    A log that is not on file continues the last one that is, with its key.
+    """
+    periods = _periods(store)
+    own = [(each.first, Secret(each.private)) for each in periods if each.origin == log.origin]
+    return AuditReader(log, tuple(own or [(0, Secret(periods[-1].private))]))

@@ -1,0 +1,398 @@
+"""Segments: parts of the house with keys of their own, that the house's root key cannot open.
+
+    create ──▶ sealed ◀── seal, cut, restart, the house seals ──▶ open     destroy: none opens it
+                  └────────── its own shares, or its own key file ──┘
+
+The mounts of a segment keep every record under the segment's keyring: blind names and bodies both,
+bound to the segment by additional data. The house still accounts for the rows, which are ciphertext
+to it, so that removal and replay are found while a segment is sealed. `seal` drops the keys and
+what was derived with them; `cut` does so for good for whoever logged in through the segment;
+`destroy` removes the wraps, after which the shares open nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import (
+    Conflict,
+    IntegrityError,
+    InvalidRequest,
+    NotFound,
+    Sealed,
+    TooLarge,
+)
+from ironkeep.core.event import Value
+from ironkeep.core.ids import MountAccessor, MountUuid, uuid
+from ironkeep.core.ports import Entropy, Row
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.seal.config import config_key, keyring_key
+from ironkeep.seal.seal import Initialised, Seal, SealStatus
+from ironkeep.seal.segment_record import (
+    EMPTY,
+    FIRST_NUMBER,
+    MAX_MOUNTS,
+    MAX_SEGMENTS,
+    Placed,
+    Segment,
+    Stored,
+    Table,
+    check_bounds,
+    check_name,
+    table_of,
+)
+from ironkeep.seal.upkeep import Upkeep
+from ironkeep.store.barrier import Barrier, DueRecord
+from ironkeep.store.history import History
+from ironkeep.store.keyring import SegmentId
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import SEGMENTS, UPKEEP, StoreOf
+from ironkeep.store.state import Tx
+
+OPTION: Final = "segment"
+"""The option of a mount that says in which segment it is."""
+KIND: Final = "segment"
+"""Under which the history keeps segments."""
+RAZE_STEP: Final = 1_024
+"""Rows of a destroyed segment that go with one tick: some 10 ms."""
+MAX_ASLEEP: Final = 100_000
+"""Due rows of sealed segments passed over in one tick: 3 MB of keys."""
+
+_TABLE: Final = "table"
+_STORED: Final = Codec(Stored)
+_SEGMENT: Final = Codec(Segment)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A segment's seal, and its barrier while it is open."""
+
+    segment: Segment
+    seal: Seal
+    barrier: Barrier | None = None
+
+
+class Segments:
+    """Keeps segments and holds the keys of those that are open.
+
+    `served` names the segments that this server may open; None is all of them.
+    """
+
+    def __init__(
+        self,
+        stores: StoreOf,
+        history: History,
+        entropy: Entropy,
+        served: frozenset[str] | None = None,
+    ) -> None:
+        self._stores: Final = stores
+        self._history: Final = history
+        self._entropy: Final = entropy
+        self._served: Final = served
+        self._held: Final[dict[SegmentId, _Open]] = {}
+        self._derived: tuple[Row | None, Table] = (None, EMPTY)
+        self._stamp = 0
+        self.asleep = 0
+        self.on_house_open: Callable[[Tx], None] = _nothing
+
+    def table(self, tx: Tx) -> Table:
+        """Return the segments in force."""
+        stamp = tx.stamp()
+        if stamp and stamp == self._stamp:
+            return self._derived[1]
+        row = self._stores(tx, SEGMENTS).row(_TABLE)
+        if row is not self._derived[0]:
+            self._derived = (row, EMPTY if row is None else table_of(self._stored(tx)))
+        self._stamp = stamp
+        return self._derived[1]
+
+    def find(self, tx: Tx, name: str) -> Segment:
+        """Return a segment that is not destroyed; raise NotFound."""
+        found = self.table(tx).by_name.get(name)
+        if found is None:
+            raise NotFound(f"there is no segment {name[:64]!r}")
+        if found.state != "live":
+            raise NotFound(f"segment {name!r} was destroyed {rfc3339(found.destroyed_ns)}")
+        return found
+
+    def create(
+        self,
+        tx: Tx,
+        name: str,
+        networks: tuple[str, ...],
+        devices: tuple[str, ...],
+        scheme: tuple[int, int],
+        now_ns: int,
+        *,
+        with_key_file: bool = False,
+    ) -> tuple[Segment, Initialised]:
+        """Make a segment and its keys; return it sealed, with its shares, which are kept nowhere.
+
+        `scheme` is shares and threshold. Raise InvalidRequest for a name, a network or a scheme
+        that cannot be, Conflict for a name that was ever used, TooLarge past MAX_SEGMENTS.
+        """
+        check_name(name)
+        check_bounds(networks, devices)
+        known = self.table(tx).by_name
+        if name in known:
+            raise Conflict(f"segment {name!r} exists or has existed: a name is given once")
+        if len(known) >= MAX_SEGMENTS:
+            raise TooLarge(f"there were {MAX_SEGMENTS} segments already")
+        segment = Segment(
+            name, FIRST_NUMBER + len(known), SegmentId(uuid(self._entropy.token(16))), now_ns,
+            networks, devices, key_file=with_key_file,
+        )  # fmt: skip
+        # Not kept: were this request refused after all, its keys would be of no segment.
+        seal = Seal(segment.id, self._entropy)
+        made = seal.initialise(tx, now_ns, *scheme, with_key_file=with_key_file)
+        self._save(tx, segment, now_ns)
+        return segment, made
+
+    def configure(
+        self, tx: Tx, name: str, networks: tuple[str, ...], devices: tuple[str, ...], now_ns: int
+    ) -> Segment:
+        """Change from where a segment may be asked; errors as `find` and `create`."""
+        check_bounds(networks, devices)
+        changed = msgspec.structs.replace(self.find(tx, name), networks=networks, devices=devices)
+        self._save(tx, changed, now_ns)
+        return changed
+
+    def status(self, tx: Tx, segment: Segment) -> SealStatus:
+        """Return where the seal of a segment stands; one that is destroyed has no keys."""
+        if segment.state != "live":
+            return SealStatus(initialized=False, sealed=True)
+        return self._hold(tx, segment).seal.status()
+
+    def is_open(self, segment: Segment) -> bool:
+        """Return whether the keys of a segment are here."""
+        held = self._held.get(segment.id)
+        return held is not None and held.barrier is not None
+
+    def unseal(
+        self, tx: Tx, name: str, key: str, *, reset: bool = False, nonce: str = ""
+    ) -> SealStatus:
+        """Take one share of a segment; open it when that completes the threshold.
+
+        Errors as `find` and Seal.unseal; InvalidRequest when this server does not serve it.
+        """
+        held = self._to_open(tx, name)
+        held.seal.unseal(tx, key, reset=reset, nonce=nonce)
+        self._take(held)
+        return held.seal.status()
+
+    def unseal_with_file(self, tx: Tx, name: str, content: bytes) -> None:
+        """Open a segment with the content of its key file; errors as `unseal`."""
+        held = self._to_open(tx, name)
+        held.seal.unseal_with_file(tx, content)
+        self._take(held)
+
+    def seal(self, tx: Tx, name: str) -> Segment:
+        """Drop the keys of a segment and all that was derived with them; sealed is fine."""
+        segment = self.find(tx, name)
+        self._drop(segment)
+        return segment
+
+    def cut(self, tx: Tx, name: str, now_ns: int) -> Segment:
+        """Seal a segment and end whatever was issued through its mounts until now."""
+        segment = msgspec.structs.replace(self.find(tx, name), cut_ns=now_ns)
+        self._save(tx, segment, now_ns)
+        self._drop(segment)
+        return segment
+
+    def destroy(self, tx: Tx, name: str, now_ns: int) -> Segment:
+        """Remove the wraps and the keyring of a segment; its rows follow with the ticks.
+
+        The keys are dropped even when the transaction is not kept: that only seals it.
+        """
+        found = self.find(tx, name)
+        gone = msgspec.structs.replace(
+            found, state="destroying", destroyed_ns=now_ns, cut_ns=now_ns
+        )
+        self._drop(found)
+        tx.delete(config_key(found.id))
+        tx.delete(keyring_key(found.id))
+        self._save(tx, gone, now_ns)
+        return gone
+
+    def place(self, tx: Tx, name: str, uuid_: MountUuid, accessor: MountAccessor) -> None:
+        """Put a mount, which holds nothing yet, into a segment; errors as `find`."""
+        segment = self.find(tx, name)
+        if len(segment.mounts) >= MAX_MOUNTS:
+            raise TooLarge(f"segment {name!r} has had {MAX_MOUNTS} mounts already")
+        self._write(
+            tx,
+            msgspec.structs.replace(segment, mounts=(*segment.mounts, Placed(uuid_, accessor))),
+        )
+
+    def barrier_of(self, tx: Tx, place: str) -> Barrier | None:
+        """Return the keys that a place is under, None for the house's.
+
+        Raise Sealed when they are not here, NotFound when they are destroyed.
+        """
+        segment = self.table(tx).by_place.get(place)
+        return None if segment is None else self.barrier(segment)
+
+    def barrier(self, segment: Segment) -> Barrier:
+        """Return the keys of a segment; errors as `barrier_of`."""
+        held = self._held.get(segment.id)
+        if held is not None and held.barrier is not None:
+            return held.barrier
+        if segment.state != "live":
+            raise NotFound(f"segment {segment.name!r} was destroyed")
+        raise Sealed(self._closed(segment))
+
+    def barrier_of_mount(self, tx: Tx, place: MountUuid, name: str) -> Barrier:
+        """Return the keys of a mount whose options name its segment; errors as `barrier_of`."""
+        segment = self.table(tx).by_place.get(place)
+        if segment is None or segment.name != name:
+            raise IntegrityError(f"the mount is said to be in segment {name!r}, and is not")
+        return self.barrier(segment)
+
+    def records_due(
+        self, tx: Tx, house: Barrier, keys: Iterable[bytes], before_ns: int
+    ) -> list[DueRecord]:
+        """Return what Barrier.records_due does, each row by the keys of its segment.
+
+        Rows whose segment is sealed are left as they are, and counted in `asleep`.
+        """
+        spaces: Mapping[bytes, Barrier] = {
+            each.segment.space: each.barrier
+            for each in self._held.values()
+            if each.barrier is not None
+        }
+        found: list[DueRecord] = []
+        asleep = 0
+        by_barrier: dict[int, tuple[Barrier, list[bytes]]] = {}
+        for key in keys:
+            barrier = house if key[0] < FIRST_NUMBER else spaces.get(key[:1])
+            if barrier is None:
+                asleep += 1
+            else:
+                by_barrier.setdefault(id(barrier), (barrier, []))[1].append(key)
+        for barrier, own in by_barrier.values():
+            found += barrier.records_due(tx, own, before_ns)
+        self.asleep = min(asleep, MAX_ASLEEP)
+        return found
+
+    def tick(
+        self, tx: Tx, note: Callable[[str, str, dict[str, Value]], object], now_ns: int
+    ) -> None:
+        """Rotate what is due in open segments, and go on removing the rows of destroyed ones.
+
+        `note` journals it, before tx is merged here. Rows are removed by their keys alone.
+        """
+        fresh = self._rotated(tx, now_ns)
+        razed = self._raze(tx, now_ns)
+        if not fresh and not razed:
+            return
+        note("tick", "segments", {"keys": len(fresh), "razed": razed})
+        tx.merge()
+        for held, barrier in fresh:
+            _change(held, barrier)
+
+    def _rotated(self, tx: Tx, now_ns: int) -> list[tuple[_Open, Barrier]]:
+        fresh: list[tuple[_Open, Barrier]] = []
+        for held in self._held.values():
+            if held.barrier is not None:
+                upkeep = Upkeep(held.seal, self._entropy, held.segment.space)
+                changed = upkeep.check(tx, held.barrier, self._stores(tx, UPKEEP), now_ns)
+                if changed is not None:
+                    fresh.append((held, changed))
+        return fresh
+
+    def _raze(self, tx: Tx, now_ns: int) -> str:
+        """Remove rows of one destroyed segment, `RAZE_STEP` at most; return its name, or ""."""
+        doomed = [each for each in self.table(tx).by_name.values() if each.state == "destroying"]
+        if not doomed:
+            return ""
+        segment = doomed[0]
+        keys = [key for key, _ in islice(tx.scan(segment.space), RAZE_STEP)]
+        for key in keys:
+            tx.delete(key)
+        if len(keys) < RAZE_STEP:
+            self._save(tx, msgspec.structs.replace(segment, state="destroyed"), now_ns)
+        return segment.name
+
+    def forget(self) -> None:
+        """Drop all keys: the house is being sealed."""
+        for held in list(self._held.values()):
+            self._drop(held.segment)
+        self._derived, self._stamp = (None, EMPTY), 0
+        self.asleep = 0
+
+    def resync(self, tx: Tx) -> None:
+        """Take the seals as stored, after a commit whose outcome was unknown."""
+        for held in list(self._held.values()):
+            held.seal.load(tx)
+            if held.seal.sealed:
+                self._drop(held.segment)
+            else:
+                _change(held, self._barrier(held))
+
+    def closed(self, segment: Segment) -> str:
+        """Return why a segment does not answer, and what opens it; "" while it is open."""
+        return "" if self.is_open(segment) else self._closed(segment)
+
+    def _closed(self, segment: Segment) -> str:
+        name = segment.name
+        if self._served is not None and name not in self._served:
+            return f"segment {name!r} is sealed: this server is not started for it, ask another"
+        why = f", cut off {rfc3339(segment.cut_ns)}" if segment.cut_ns else ""
+        return (
+            f"segment {name!r} is sealed{why}: give its own key shares to "
+            f"segment/segments/{name}/unseal, or run `ironkeep segment unseal {name}`"
+        )
+
+    def _to_open(self, tx: Tx, name: str) -> _Open:
+        segment = self.find(tx, name)
+        if self._served is not None and name not in self._served:
+            raise InvalidRequest(f"this server is not started for segment {name!r}")
+        return self._hold(tx, segment)
+
+    def _hold(self, tx: Tx, segment: Segment) -> _Open:
+        held = self._held.get(segment.id)
+        if held is None:
+            seal = Seal(segment.id, self._entropy)
+            seal.load(tx)
+            held = self._held[segment.id] = _Open(segment, seal)
+        return held
+
+    def _take(self, held: _Open) -> None:
+        if not held.seal.sealed and held.barrier is None:
+            held.barrier = self._barrier(held)
+
+    def _barrier(self, held: _Open) -> Barrier:
+        return Barrier(held.seal.opened.keyring, self._entropy, held.segment.space)
+
+    def _drop(self, segment: Segment) -> None:
+        held = self._held.pop(segment.id, None)
+        if held is not None:
+            held.seal.close()
+            _change(held, None)
+
+    def _stored(self, tx: Tx) -> Stored:
+        raw = self._stores(tx, SEGMENTS).get(_TABLE)
+        return Stored() if raw is None else _STORED.decode(raw)
+
+    def _save(self, tx: Tx, segment: Segment, now_ns: int) -> None:
+        self._write(tx, segment)
+        self._history.record(tx, KIND, segment.name, _SEGMENT.encode(segment), now_ns)
+
+    def _write(self, tx: Tx, segment: Segment) -> None:
+        others = [each for each in self._stored(tx).segments if each.name != segment.name]
+        ordered = tuple(sorted((*others, segment), key=lambda each: each.number))
+        self._stores(tx, SEGMENTS).put(_TABLE, _STORED.encode(Stored(ordered)))
+
+
+def _change(held: _Open, barrier: Barrier | None) -> None:
+    """Put barrier in the place of the one before, which work under way may still hold."""
+    if held.barrier is not None:
+        held.barrier.ciphers.close()
+    held.barrier = barrier
+
+
+def _nothing(_tx: Tx) -> None:
+    """No segment has a key file here."""

@@ -1,0 +1,1 @@
+"""Records: encrypted under blind names, executed in transactions, committed with the journal."""

@@ -1,0 +1,70 @@
+"""A keyring at work: prepared ciphers for all its terms, and the count of uses."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ironkeep.core import envelope
+from ironkeep.core.errors import IntegrityError, Sealed
+from ironkeep.core.ports import Entropy
+from ironkeep.store.keyring import Keyring
+
+CLOSED: Final = "the keys were dropped while this was under way: unseal, and try again"
+
+
+@dataclass(slots=True, eq=False)
+class Ciphers:
+    """Encrypts under the current term of a keyring, decrypts under any.
+
+    The cipher objects are made once: making one costs twice the decryption of a record.
+    """
+
+    keyring: Keyring
+    entropy: Entropy = field(repr=False)
+    _current: AESGCM = field(init=False, repr=False)
+    _by_header: dict[bytes, AESGCM] = field(init=False, repr=False)
+    _used: int = field(init=False, default=0)
+    _closed: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._by_header = {
+            envelope.header(term.number): AESGCM(term.key.reveal()) for term in self.keyring.terms
+        }
+        self._current = self._by_header[envelope.header(self.keyring.current.number)]
+
+    def close(self) -> None:
+        """Drop the prepared ciphers: whoever still holds this object is refused from now on."""
+        self._closed = True
+        self._by_header.clear()
+        del self._current
+
+    @property
+    def encryptions(self) -> int:
+        """Return the uses of the current term, those before this process included."""
+        return self.keyring.encryptions + self._used
+
+    def counted_keyring(self) -> Keyring:
+        """Return the keyring with that count, to be asked for rotation or stored."""
+        return self.keyring.counted(self.encryptions)
+
+    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+        """Encrypt plaintext under the current term, bound to aad; raise Sealed when closed."""
+        if self._closed:
+            raise Sealed(CLOSED)
+        self._used += 1
+        nonce = self.entropy.token(envelope.NONCE_BYTES)
+        return envelope.seal(self._current, self.keyring.current.number, nonce, plaintext, aad)
+
+    def open_sealed(self, sealed: bytes, aad: bytes) -> bytes:
+        """Return the plaintext of sealed, of any term.
+
+        Raise IntegrityError when it was not sealed by this keyring with this aad, Sealed when the
+        keys were dropped.
+        """
+        cipher = self._by_header.get(sealed[: envelope.HEADER_BYTES])
+        if cipher is None:
+            if self._closed:
+                raise Sealed(CLOSED)
+            raise IntegrityError(f"no key for term {envelope.term_of(sealed)} in the keyring")
+        return envelope.open_sealed(cipher, sealed, aad)

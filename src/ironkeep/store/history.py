@@ -1,0 +1,81 @@
+"""History with intervals: what a policy, an entity or a mount was at any time since it exists.
+
+    sys/history : kind / name / start time (20 digits) -> the value from then on
+
+Exposure asks what was true *then*, so nothing here is ever rewritten: a change adds a record, and
+the start of the next record is the end of the one before. An empty value says that the thing was
+removed.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.store.reserved import HISTORY, StoreOf, segment, unsegment
+from ironkeep.store.state import Tx
+
+_VERSION: Final = b"\x01"
+_DIGITS: Final = 20
+"""Enough for 2^64 nanoseconds; equal lengths make the order of text the order of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and when it held: from start_ns on, before end_ns (None: it still holds)."""
+
+    start_ns: int
+    end_ns: int | None
+    value: bytes = field(repr=False)
+
+
+class History:
+    """Keeps the values that named things had, by time."""
+
+    def __init__(self, stores: StoreOf) -> None:
+        self._stores: Final = stores
+
+    def record(self, tx: Tx, kind: str, name: str, value: bytes, now_ns: int) -> None:
+        """Note that name has value from now_ns on; b"" when it is gone.
+
+        Of two changes at the same nanosecond the later call stays: the first held for no time.
+        """
+        path = f"{_folder(kind, name)}/{now_ns:0{_DIGITS}d}"
+        self._stores(tx, HISTORY).put(path, _VERSION + value)
+
+    def at(self, tx: Tx, kind: str, name: str, time_ns: int) -> bytes | None:
+        """Return the value that name had at time_ns, or None when it was not there then."""
+        starts = self._starts(tx, kind, name)
+        position = bisect_right(starts, time_ns) - 1
+        if position < 0:
+            return None
+        return self._value(tx, kind, name, starts[position]) or None
+
+    def intervals(self, tx: Tx, kind: str, name: str) -> list[Interval]:
+        """Return every interval in which name was there, the oldest first."""
+        starts = self._starts(tx, kind, name)
+        ends: list[int | None] = [*starts[1:], None]
+        found = (
+            Interval(start, end, self._value(tx, kind, name, start))
+            for start, end in zip(starts, ends, strict=False)
+        )
+        return [interval for interval in found if interval.value]
+
+    def names(self, tx: Tx, kind: str) -> list[str]:
+        """Return the names of kind that have ever been there, sorted."""
+        folders = self._stores(tx, HISTORY).list(segment(kind))
+        return sorted(unsegment(folder.removesuffix("/")) for folder in folders)
+
+    def _starts(self, tx: Tx, kind: str, name: str) -> list[int]:
+        return [int(text) for text in self._stores(tx, HISTORY).list(_folder(kind, name))]
+
+    def _value(self, tx: Tx, kind: str, name: str, start_ns: int) -> bytes:
+        path = f"{_folder(kind, name)}/{start_ns:0{_DIGITS}d}"
+        raw = self._stores(tx, HISTORY).get(path)
+        if raw is None or raw[:1] != _VERSION:
+            raise IntegrityError("a record of history is missing or of unknown version")
+        return raw[1:]
+
+
+def _folder(kind: str, name: str) -> str:
+    return f"{segment(kind)}/{segment(name)}"

@@ -1,0 +1,208 @@
+"""From executed to durable: a batch is committed once, journalled once, then answered.
+
+    close (loop thread) → persist (writer thread) → settle (loop thread)
+
+The database commits first and carries the batch's journal frame in its outbox; the journal follows.
+So a crash in between leaves a frame to drain at the next start, and the journal never knows of a
+change that the database does not. A batch without writes touches the journal alone.
+
+Each commit is journalled with its number, the mark of the set-hash after it, and a short digest of
+every row that it changed. The mark says whether the rows are the right ones; the digests say which
+are not.
+"""
+
+import hashlib
+import struct
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from ironkeep.core.errors import Sealed, Unavailable
+from ironkeep.core.event import Entry, Value
+from ironkeep.core.ports import Clock, Commit, Row, Storage
+from ironkeep.journal.epochs import drain_outbox, is_inherited
+from ironkeep.journal.frame import read_leaves
+from ironkeep.journal.journal import Frame, Journal
+from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.sethash import SetHash, Standing, decode_standing, encode_standing
+from ironkeep.store.state import State, Writes
+
+DIGEST_BYTES: Final = 12
+"""Of a key and of a row in a commit's entry: 96 bits, enough to name what changed."""
+ROWS_AN_ENTRY: Final = 1_024
+"""Digests in one commit entry (32 characters each); a larger commit takes several."""
+MAX_RESTATED: Final = 250_000
+"""Rows whose digests fit into one batch of the journal: 8 MB of its 16."""
+
+_DUE: Final = struct.Struct(">?q")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything executed since the batch before: its frame, and its commit when rows changed."""
+
+    frame: Frame
+    commit: Commit | None
+    writes: Writes | None
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What is needed to account for rows: the keys, and the sum as of the last closed batch."""
+
+    set_hash: SetHash
+    ciphers: Ciphers
+    standing: Standing
+
+
+class Ledger:
+    """Keeps storage and journal in step, one batch at a time."""
+
+    def __init__(self, storage: Storage, state: State, journal: Journal, clock: Clock) -> None:
+        self._storage: Final = storage
+        self._state: Final = state
+        self._journal: Final = journal
+        self._clock: Final = clock
+        self.seq = storage.head().seq
+        self.accounts: Accounts | None = None
+        self._dropping = False
+        self.on_recovered: Callable[[], None] = _nothing
+
+    def open(self, set_hash: SetHash, ciphers: Ciphers) -> Standing:
+        """Account for rows from now on; return where they stand. See rowcheck for the checks."""
+        standing = decode_standing(self._storage.head(), ciphers)
+        self.accounts = Accounts(set_hash, ciphers, standing)
+        self._dropping = False
+        return standing
+
+    def rekeyed(self, ciphers: Ciphers) -> None:
+        """Use newer keys for the head's state."""
+        if self.accounts is not None:
+            self.accounts.ciphers = ciphers
+
+    def drop(self) -> None:
+        """Forget the keys once the batch that is open now, the last to need them, is closed."""
+        self._dropping = True
+
+    @property
+    def failure(self) -> OSError | None:
+        """Return why the journal can never be written again before a restart, if so."""
+        return self._journal.failed
+
+    def has_open_batch(self) -> bool:
+        """Whether something was executed that no closed batch holds."""
+        return self._journal.has_open_batch() or self._state.has_open_batch()
+
+    def close(self) -> Batch | None:
+        """Freeze what was executed; None when there is nothing to make durable."""
+        writes = self._state.close_batch()
+        state = self._account(writes) if writes is not None else b""
+        frame = self._journal.close_batch()
+        if self._dropping:
+            self.accounts = None
+            self._dropping = False
+        if frame is None:
+            return None
+        if writes is None:
+            return Batch(frame, None, None)
+        commit = Commit(
+            self.seq, writes.for_storage(), state, self._journal.vouch(frame), self.seq - 1
+        )
+        return Batch(frame, commit, writes)
+
+    def _account(self, writes: Writes) -> bytes:
+        """Give the commit its number, bring the sum up to it and journal both; return the state."""
+        accounts = self.accounts
+        if accounts is None:
+            raise Sealed("rows changed while no key was there to account for them")
+        self.seq += 1
+        total = accounts.standing.total
+        for key, before, after in writes.changes():
+            total = accounts.set_hash.replace(total, key, before, after)
+        accounts.standing = standing = Standing(self.seq, total)
+        digests = [digest_of(key, row) for key, row in writes.for_storage().items()]
+        self._state_rows(accounts, _packed(digests), "commit")
+        return encode_standing(standing, accounts.ciphers)
+
+    def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+        """Journal where all rows stand, as the entries of their last commit would.
+
+        A log that continues another one then knows the rows as the older one did: an older
+        database is noticed, a changed row is named; past MAX_RESTATED rows it is noticed only.
+        """
+        if self.accounts is None:
+            raise Sealed("no key is there to account for the rows")
+        digests = [digest_of(key, row) for key, row in islice(rows, MAX_RESTATED + 1)]
+        few = len(digests) <= MAX_RESTATED
+        self._state_rows(self.accounts, _packed(digests) if few else [""], "restate")
+
+    def _state_rows(self, accounts: Accounts, digests: Iterable[str], op: str) -> None:
+        """Journal the standing, with digests of rows."""
+        mark, now = accounts.set_hash.mark(accounts.standing).hex(), self._clock.now_ns()
+        for rows in digests:
+            audited: dict[str, Value] = {"seq": accounts.standing.seq, "mark": mark, "rows": rows}
+            self._journal.append(Entry(kind="commit", time_ns=now, op=op, audited=audited))
+
+    def persist(self, batch: Batch) -> None:
+        """Make batch durable; blocks. Raise OSError when it may or may not have become so."""
+        if batch.commit is not None:
+            self._storage.commit(batch.commit)
+        self._journal.write(batch.frame)
+
+    def settle(self, batch: Batch) -> None:
+        """Tell the caches and the tree that batch is durable; after this its answers may leave."""
+        self._journal.written(batch.frame)
+        if batch.writes is not None:
+            self._state.committed(batch.writes)
+
+    def recover(self) -> None:
+        """After a failed persist: learn what became of it and bring both sides into step.
+
+        What was not answered is forgotten, or turns out to have happened. Raise Unavailable when
+        the journal itself failed: then only a restart helps. Raise OSError or MemoryError while
+        the cause lasts: nothing may be executed until another call succeeds.
+        """
+        self._state.reset()
+        self._journal.discard()
+        if self._journal.failed is not None:
+            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self.catch_up()
+        self._journal.require_room()
+        if self.accounts is not None:
+            self.open(self.accounts.set_hash, self.accounts.ciphers)
+        self.on_recovered()
+
+    def catch_up(self) -> None:
+        """Drain the outbox into the journal, and take over the store's head; also at start-up."""
+        drain_outbox(self._journal, self._storage)
+        self.seq = self._storage.head().seq
+
+    def last_commit_first(self) -> int:
+        """Return the index of the first leaf of the last commit's frame; 0 when there is none.
+
+        At the beginning of an epoch that is 0 too: the last commit is in the log before.
+        """
+        frames = self._storage.outbox()
+        if is_inherited(self._journal.log, self._storage):
+            return 0
+        return read_leaves(self._journal.vouched(frames[-1][1]))[0] if frames else 0
+
+
+def _nothing() -> None:
+    """Nobody listens."""
+
+
+def digest_of(key: bytes, row: Row | None) -> bytes:
+    """Return what a commit's entry says of a row: digests of its key and, if there, of itself."""
+    name = hashlib.blake2b(key, digest_size=DIGEST_BYTES).digest()
+    if row is None:
+        return name + bytes(DIGEST_BYTES)
+    content = _DUE.pack(row.due_ns is not None, row.due_ns or 0) + row.value
+    return name + hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def _packed(digests: Sequence[bytes]) -> Iterator[str]:
+    for start in range(0, len(digests), ROWS_AN_ENTRY):
+        yield b64encode(b"".join(digests[start : start + ROWS_AN_ENTRY])).decode()

@@ -1,0 +1,182 @@
+"""Blind names: the keys of rows, from which nobody without the name key learns a path.
+
+    node of a place   = BLAKE2b-16(name key, segment ‖ namespace ‖ mount uuid)
+    node of a child   = BLAKE2b-16(name key, parent node ‖ name)
+    row key           = space ‖ parent node ‖ kind ‖ node     kind 0x00 folder, 0x01 record
+
+The space is one byte: 0x01 for the house, one of its own for each further segment, so that rows can
+be told apart by segment without any key (seal/segments.py).
+
+Spec: keyed BLAKE2b, RFC 7693, used as a PRF. The children of one folder share a prefix, so they can
+be listed; that is also what leaks to a reader of the database: the shape of the tree, how many
+children a node has, which segment a row is of, and which row changes when. Equal names under
+different parents have unrelated nodes.
+
+A place is a namespace and a mount's UUID, never the mount's path, so a remount moves no row.
+"""
+
+import hashlib
+from typing import Final, NamedTuple
+
+from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.core.ids import MountUuid, NamespaceId
+from ironkeep.core.secret import Secret
+from ironkeep.store.keyring import SegmentId
+
+BARRIER_SPACE: Final = b"\x01"
+FOLDER: Final = b"\x00"
+RECORD: Final = b"\x01"
+NODE_BYTES: Final = 16
+KIND_AT: Final = 1 + NODE_BYTES
+"""Where the kind is in a row key."""
+
+MAX_PATH_BYTES: Final = 4096
+"""Of UTF-8. Longer than any request line that the server accepts needs, and bounds a row's name."""
+
+MAX_DEPTH: Final = 128
+"""Segments of a path: each missing folder costs a row, and a walk descends them one by one."""
+
+MEMO_CHARS: Final = 16 * 2**20
+"""What the memo may hold, in characters of path with MEMO_ENTRY_CHARS for each entry."""
+
+MEMO_ENTRY_CHARS: Final = 200
+"""About what an entry costs beside its path: its key, and its slot in the dictionary."""
+
+
+class Place(NamedTuple):
+    """Where a record path starts: one mount in one namespace."""
+
+    namespace: NamespaceId
+    mount: MountUuid
+
+
+class Folder(NamedTuple):
+    """One ancestor of a record."""
+
+    name: str
+    row_key: bytes
+    children: bytes
+    """The prefix of the row keys of everything directly inside."""
+
+
+class PlaceNames:
+    """The blind keys of one place."""
+
+    __slots__ = ("_memo", "_names", "_root", "_space", "place")
+
+    def __init__(self, names: "Names", place: Place, root: bytes) -> None:
+        self.place: Final = place
+        self._names: Final = names
+        self._space: Final = names.space
+        self._root: Final = root
+        self._memo: Final[dict[str, bytes]] = {}
+
+    def key_of(self, path: str) -> bytes:
+        """Return the row key of the record at path.
+
+        Any text is a path, empty segments included. Raise TooLarge past the limits on length and
+        depth, InvalidRequest on text that UTF-8 cannot carry.
+        """
+        try:
+            return self._memo[path]
+        except KeyError:
+            return self._learn(path)
+
+    def folders(self, path: str) -> list[Folder]:
+        """Return the folders that contain the record at path, the outermost first."""
+        return self._descend(_split(path)[:-1])
+
+    def children(self, prefix: str) -> bytes:
+        """Return the prefix of the row keys of everything directly inside the folder at prefix.
+
+        "" is the place itself; "a/" and "a" are the same folder, "a//" is the nameless one in it.
+        """
+        if not prefix:
+            return self._space + self._root
+        return self._descend(_split(prefix.removesuffix("/")))[-1].children
+
+    def forget(self) -> None:
+        """Empty the memo."""
+        self._memo.clear()
+
+    def _learn(self, path: str) -> bytes:
+        *folders, name = _split(path)
+        parent = self._root
+        for folder in folders:
+            parent = self._names.child(parent, folder)
+        key = self._space + parent + RECORD + self._names.child(parent, name)
+        self._names.charge(len(path))
+        self._memo[path] = key
+        return key
+
+    def _descend(self, names: list[str]) -> list[Folder]:
+        folders = []
+        parent = self._root
+        for name in names:
+            node = self._names.child(parent, name)
+            row_key = self._space + parent + FOLDER + node
+            folders.append(Folder(name, row_key, self._space + node))
+            parent = node
+        return folders
+
+
+class Names:
+    """All blind names of one segment, with one bounded memo of the keys of records.
+
+    The memo holds paths in clear, so it lives and dies with the keys in memory. When it is full it
+    starts anew, which costs a few microseconds a path; keeping an order would cost on every hit.
+    """
+
+    __slots__ = ("_charged", "_places", "_prf", "_segment", "space")
+
+    def __init__(self, segment: SegmentId, name_key: Secret, space: bytes = BARRIER_SPACE) -> None:
+        self.space: Final = space
+        self._segment: Final = segment
+        self._prf: Final = hashlib.blake2b(
+            digest_size=NODE_BYTES, key=name_key.reveal(), person=b"ironkeep-name-v1"
+        )
+        self._places: Final[dict[Place, PlaceNames]] = {}
+        self._charged = 0
+
+    def of(self, place: Place) -> PlaceNames:
+        """Return the names of place: the same object each time. There are as many as mounts."""
+        try:
+            return self._places[place]
+        except KeyError:
+            names = self._places[place] = PlaceNames(self, place, self._root(place))
+            return names
+
+    def child(self, parent: bytes, name: str) -> bytes:
+        """Return the node of name inside the node parent."""
+        prf = self._prf.copy()
+        prf.update(b"\x01" + parent + name.encode())
+        return prf.digest()
+
+    def charge(self, path_chars: int) -> None:
+        """Account for one more path in the memo; empty it first when there is no room."""
+        self._charged += path_chars + MEMO_ENTRY_CHARS
+        if self._charged > MEMO_CHARS:
+            for names in self._places.values():
+                names.forget()
+            self._charged = path_chars + MEMO_ENTRY_CHARS
+
+    def _root(self, place: Place) -> bytes:
+        prf = self._prf.copy()
+        prf.update(b"\x00")
+        for part in (self._segment, *place):
+            encoded = part.encode()
+            prf.update(len(encoded).to_bytes(2, "big") + encoded)
+        return prf.digest()
+
+
+def _split(path: str) -> list[str]:
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest("the path is not valid Unicode text") from None
+    if size > MAX_PATH_BYTES:
+        raise TooLarge(f"the path is longer than {MAX_PATH_BYTES} bytes")
+    segments = path.split("/")
+    if len(segments) > MAX_DEPTH:
+        raise TooLarge(f"the path has more than {MAX_DEPTH} segments")
+    return segments

@@ -1,0 +1,251 @@
+"""The rows as executed: committed ones, batches on their way to disk, this request's writes.
+
+    Tx (one request) → State.dirty (executed, not yet durable) → cache → Storage (committed)
+
+A request that succeeds is merged into the dirty rows, so that the next one sees it, although
+neither is answered before both are durable. The cache learns of a row only after its commit. When a
+commit fails, `reset` forgets everything that was not read from storage.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from ironkeep.core.ports import Row, Storage
+from ironkeep.store.names import KIND_AT
+
+CACHE_ROWS: Final = 65_536
+"""Rows kept in memory, about 1.6 KB each with their objects; the oldest half goes when full."""
+CACHE_BYTES: Final = 256 << 20
+"""What their values may take in all: a row holds up to a mebibyte, and users choose."""
+
+_ABSENT: Final = Row(b"")
+"""Stands for "known not to be there" in a mapping where None means "not known"."""
+
+
+class Overlay(dict[bytes, Row]):
+    """Rows written over others, by key, and also by folder.
+
+    Ending a few hundred tokens writes thousands of rows and looks into as many folders: looking
+    through all rows for each took seconds.
+    """
+
+    __slots__ = ("_inside",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inside: Final[dict[bytes, set[bytes]]] = {}
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Write row at key."""
+        if key not in self:
+            inside = self._inside.get(key[:KIND_AT])
+            if inside is None:
+                self._inside[key[:KIND_AT]] = {key}
+            else:
+                inside.add(key)
+        self[key] = row
+
+    def drop(self, key: bytes) -> None:
+        """Forget what was written at key."""
+        del self[key]
+        inside = self._inside[key[:KIND_AT]]
+        inside.discard(key)
+        if not inside:
+            del self._inside[key[:KIND_AT]]
+
+    def below(self, prefix: bytes) -> list[bytes]:
+        """Return the keys that start with prefix, sorted; at once for that of a folder."""
+        if len(prefix) == KIND_AT:
+            return sorted(self._inside.get(prefix, ()))
+        return sorted(key for key in self if key.startswith(prefix))
+
+
+_NOTHING: Final = Overlay()
+"""What a transaction has written before it writes: most never do."""
+
+
+class State:
+    """The shared view of rows; used by one thread, but for what `Storage` allows."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage: Final = storage
+        self._cache: dict[bytes, Row] = {}
+        self._cached_bytes = 0
+        self.cache_bytes = CACHE_BYTES
+        self._dirty = Overlay()
+        self._batch: dict[bytes, Row] = {}
+        self._before: dict[bytes, Row | None] = {}
+        self._stamp = 1
+
+    def stamp(self) -> int:
+        """Return a number that is the same only while every look-up answers the same."""
+        return self._stamp
+
+    def begin(self) -> "Tx":
+        """Open a transaction over everything executed so far."""
+        return Tx(self)
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key as executed, or None."""
+        row = self._dirty.get(key) if self._dirty else None
+        if row is None:
+            row = self._cache.get(key)
+            if row is None:
+                row = self._load(key)
+        return None if row is _ABSENT else row
+
+    def _load(self, key: bytes) -> Row:
+        row = self._storage.get(key) or _ABSENT
+        self._keep(key, row)
+        return row
+
+    def _keep(self, key: bytes, row: Row) -> None:
+        """Put a row into the cache, of which the oldest half goes when it gets full."""
+        before = self._cache.get(key)
+        self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
+        self._cache[key] = row
+        if len(self._cache) > CACHE_ROWS or self._cached_bytes > self.cache_bytes:
+            for old in list(self._cache)[: (len(self._cache) + 1) // 2]:
+                self._cached_bytes -= len(self._cache.pop(old).value)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows under prefix as executed, in key order."""
+        return _merge(self._storage.scan(prefix), self._dirty, prefix)
+
+    def merge(self, writes: Mapping[bytes, Row]) -> None:
+        """Add a request's writes to the open batch."""
+        self._stamp += 1
+        for key, row in writes.items():
+            if key not in self._before:
+                self._before[key] = self.get(key)
+            self._batch[key] = row
+            self._dirty.put(key, row)
+
+    def close_batch(self) -> "Writes | None":
+        """Freeze the open batch and start the next; None when it changes nothing."""
+        if not self._batch:
+            return None
+        writes = Writes(self._batch, self._before)
+        self._batch, self._before = {}, {}
+        return writes
+
+    def has_open_batch(self) -> bool:
+        """Whether rows changed since the last closed batch."""
+        return bool(self._batch)
+
+    def is_dirty(self) -> bool:
+        """Whether anything executed is not yet durable."""
+        return bool(self._dirty)
+
+    def committed(self, writes: "Writes") -> None:
+        """Move a durable batch into the cache, except where a later batch wrote again."""
+        for key, row in writes.rows.items():
+            self._keep(key, row)
+            if self._dirty.get(key) is row:
+                self._dirty.drop(key)
+
+    def reset(self) -> None:
+        """Forget all that storage does not say: a commit failed."""
+        self._stamp += 1
+        self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
+        self._cached_bytes = 0
+
+
+class Writes:
+    """One batch's changes, with each row as it was before: what the set-hash needs."""
+
+    __slots__ = ("before", "rows")
+
+    def __init__(self, rows: dict[bytes, Row], before: dict[bytes, Row | None]) -> None:
+        self.rows: Final = rows
+        self.before: Final = before
+
+    def changes(self) -> Iterator[tuple[bytes, Row | None, Row | None]]:
+        """Yield (key, row before, row after)."""
+        for key, row in self.rows.items():
+            yield key, self.before[key], None if row is _ABSENT else row
+
+    def for_storage(self) -> dict[bytes, Row | None]:
+        """Return the rows in the storage port's form."""
+        return {key: None if row is _ABSENT else row for key, row in self.rows.items()}
+
+
+class Tx:
+    """One request's view and writes; nothing is shared until `merge`."""
+
+    __slots__ = ("_state", "outer", "writes")
+
+    def __init__(self, state: State, outer: "Tx | None" = None) -> None:
+        self._state: Final = state
+        self.outer: Final = outer
+        self.writes = _NOTHING
+
+    def nested(self) -> "Tx":
+        """Open a transaction inside this one, to be merged or dropped."""
+        return Tx(self._state, self)
+
+    def stamp(self) -> int:
+        """Return State's stamp; 0, which it never is, when there are writes of this request."""
+        if self.writes or (self.outer is not None and self.outer.writes):
+            return 0
+        return self._state.stamp()
+
+    def get(self, key: bytes) -> Row | None:
+        """Return the row at key, own writes included."""
+        tx: Tx | None = self
+        while tx is not None:
+            if tx.writes:
+                row = tx.writes.get(key)
+                if row is not None:
+                    return None if row is _ABSENT else row
+            tx = tx.outer
+        return self._state.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        """Yield the rows under prefix in key order, own writes included."""
+        below = self._state if self.outer is None else self.outer
+        return _merge(below.scan(prefix), self.writes, prefix)
+
+    def put(self, key: bytes, row: Row) -> None:
+        """Write row at key."""
+        if self.writes is _NOTHING:
+            self.writes = Overlay()
+        self.writes.put(key, row)
+
+    def delete(self, key: bytes) -> None:
+        """Remove the row at key; removing an absent row is fine."""
+        self.put(key, _ABSENT)
+
+    def merge(self) -> None:
+        """Hand the writes down to what this transaction was opened on."""
+        if self.writes:
+            if self.outer is None:
+                self._state.merge(self.writes)
+            elif self.outer.writes is _NOTHING:
+                self.outer.writes = self.writes
+            else:
+                for key, row in self.writes.items():
+                    self.outer.writes.put(key, row)
+            self.writes = _NOTHING
+
+
+def _merge(
+    below: Iterator[tuple[bytes, Row]], above: Overlay, prefix: bytes
+) -> Iterator[tuple[bytes, Row]]:
+    """Yield the union of both in key order; above wins, and may say that a row is gone."""
+    fresh = above.below(prefix) if above else []
+    if not fresh:
+        yield from below
+        return
+    position = 0
+    for key, row in below:
+        while position < len(fresh) and fresh[position] < key:
+            if above[fresh[position]] is not _ABSENT:
+                yield fresh[position], above[fresh[position]]
+            position += 1
+        if position < len(fresh) and fresh[position] == key:
+            continue
+        yield key, row
+    for remaining in fresh[position:]:
+        if above[remaining] is not _ABSENT:
+            yield remaining, above[remaining]
