@@ -13,7 +13,7 @@ import uvloop
 
 from ironkeep import __version__
 from ironkeep.access.approvals.routes import ApprovalEngine
-from ironkeep.access.devices.routes import DeviceEngine
+from ironkeep.access.device_engine import DeviceEngine
 from ironkeep.access.notices.notices import Notices
 from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.adapters.log.node_logs import NodeLogs
@@ -49,10 +49,13 @@ from ironkeep.engines.system import System
 from ironkeep.incident.engine import Incident
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
 from ironkeep.journal.journal import Journal
-from ironkeep.kernel.house import House, Settings
+from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
+from ironkeep.kernel.tick import tick
+from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.store.state import Tx
 
@@ -127,7 +130,7 @@ class Server:
         self._stack.callback(self.witnesses.close)
         self.journal = self._open_journal(self.audit)
         self._stack.callback(self.journal.close)
-        settings = Settings(
+        settings = ServerSettings(
             cluster_name=config.cluster_name,
             api_addr=config.api_addr,
             default_ttl_seconds=config.default_lease_ttl_seconds,
@@ -149,15 +152,15 @@ class Server:
         self.house.on_defect = log.defect
         self.house.segments.on_house_open = self._open_segments
         self.client_cas: list[bytes] = []
-        self.house.on_client_ca = self.client_cas.append
+        self.house.features.devices.on_trusted = self.client_cas.append
         self.house.older_log = self.logs.older
-        self.house.outbound = HttpOutbound()
+        self.house.services.provide_as(Outbound, HttpOutbound())
         if self.fitted.cache_bytes is not None:
             self.house.state.cache_bytes = min(
                 self.house.state.cache_bytes, self.fitted.cache_bytes
             )
-        self.house.client_cas = client_cas(config.listeners)
-        Notices(self.house, notifiers_of(config.mails, config.webhooks))
+        self.house.features.devices.client_cas = client_cas(config.listeners)
+        Notices(self.house.services, notifiers_of(config.mails, config.webhooks))
         self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:
@@ -215,7 +218,7 @@ class Server:
         servers = Servers(service, self.config.listeners, Pages(), self.fitted.connections)
         for certificate in self.client_cas:
             servers.trust(certificate)
-        self.house.on_client_ca = servers.trust
+        self.house.features.devices.on_trusted = servers.trust
 
         signals.watch(
             lambda: self._stop(loop, stop), lambda: self._reload(servers), STOP_SECONDS + 5
@@ -245,7 +248,7 @@ class Server:
         """Take the files of TLS as they are now; what is broken stays as it was, and is said."""
         servers.reload(log.say)
         try:
-            self.house.client_cas = client_cas(self.config.listeners)
+            self.house.features.devices.client_cas = client_cas(self.config.listeners)
         except InvalidRequest as error:
             log.say(f"the CAs of clients stay as they were: {error}")
 
@@ -308,7 +311,7 @@ class Server:
             committer.try_again()
             return
         try:
-            for effect in self.house.tick(self.clock.now_ns()):
+            for effect in tick(self.house, self.clock.now_ns()):
                 committer.submit(effect, lambda _answer: committer.nudge())
         except Exception as error:  # noqa: BLE001 - a defect of ours; the next tick tries again
             _defect(error)

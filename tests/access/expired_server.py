@@ -2,7 +2,7 @@
 
 import sys
 
-from ironkeep.access.devices import certificates as device_certificates
+from ironkeep.access.certificates import certificates as device_certificates
 from ironkeep.cli.main import main
 
 if __name__ == "__main__":

@@ -98,8 +98,8 @@ def test_an_approval_ends_with_the_authenticator_that_was_touched_for_it() -> No
     assert approve(v.vault, token, asked).data == {"approved": True}
     house, tx = v.vault.house, v.vault.house.state.begin()
     entity = v.session(token).record.entity
-    used = max(house.authenticators.of(tx, entity), key=lambda each: each.used_ns)
-    house.authenticators.remove(tx, used, "lost", v.vault.clock.now_ns())
+    used = max(house.features.authenticators.of(tx, entity), key=lambda each: each.used_ns)
+    house.features.authenticators.remove(tx, used, "lost", v.vault.clock.now_ns())
     tx.merge()
     v.vault.flush()
     assert unwrap(v.vault, reader, asked).error is InvalidRequest
@@ -116,7 +116,7 @@ def test_a_group_that_was_stored_as_it_was_typed_is_the_same() -> None:
 
     def store(e: Estate, tx: Tx, now_ns: int) -> None:
         rule = Rule(mounts_of(e)["secret/"], "prod", "two-person", 1, "Approver")
-        e.vault.house.classes.put(tx, rule, now_ns)
+        e.vault.house.features.classes.put(tx, rule, now_ns)
 
     _do(e, store)
     assert approve(e.vault, e.ann, ask(e.vault, e.reader)).data == {"approved": True}

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.access.devices.certificates import LIFE_SECONDS
+from ironkeep.access.certificates.certificates import LIFE_SECONDS
 from ironkeep.core.device.posture_report import MAX_REPORT, Software
 from ironkeep.core.errors import (
     DeviceRefused,
@@ -147,7 +147,7 @@ def test_a_request_in_vain_is_reported(estate: DeviceEstate) -> None:
     estate.refused("device/certificate", asked, token=None)
     house = estate.vault.house
     tx = house.state.begin()
-    alerts = [house.alerts.get(tx, number) for number in house.alerts.names(tx)]
+    alerts = [house.features.alerts.get(tx, number) for number in house.features.alerts.names(tx)]
     assert [(a.kind, a.device) for a in alerts if a and a.kind == "device-proof"] == [
         ("device-proof", device.id)
     ]

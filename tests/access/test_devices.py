@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ironkeep.access.device_engine import ROUTES
 from ironkeep.access.devices.enrolment import FRESH_SECONDS, MAX_OPEN, PROVE_SECONDS
-from ironkeep.access.devices.routes import ALL_ROUTES
 from ironkeep.access.step_up.authenticators import Authenticator
 from ironkeep.core.device.proof import enrol_message
 from ironkeep.core.errors import (
@@ -107,7 +107,7 @@ def test_who_has_a_passkey_enrols_by_it_alone(estate: DeviceEstate) -> None:
     house = estate.vault.house
     tx = house.state.begin()
     key = Authenticator(b"x" * 32, EntityId(ann), b"", "key", "", 1, "invitation")
-    house.authenticators.bind(tx, key)
+    house.features.authenticators.bind(tx, key)
     tx.merge()
     refused = estate.refused("device/enrol/start", wish(SoftDevice()), token=token)
     assert refused.error is PermissionDenied
@@ -220,7 +220,7 @@ def test_a_device_that_waits_ends_with_its_person(estate: DeviceEstate, how: str
     device, admin = estate.pending("ann"), estate.login("eve")
     house, now_ns = estate.vault.house, estate.vault.clock.now_ns()
     tx = house.state.begin()
-    record = house.devices.get(tx, DeviceId(device.id))
+    record = house.features.devices.get(tx, DeviceId(device.id))
     assert record is not None
     person = house.identity.get(tx, record.owner)
     assert person is not None
@@ -306,8 +306,8 @@ OWN = {"enrol/start", "enrol/prove", "revoke/{id}"}
 
 
 def test_every_route_that_changes_a_device_is_the_devices_own_or_takes_sudo() -> None:
-    for route in ALL_ROUTES:
+    for route in ROUTES:
         if route.op in {Operation.READ, Operation.LIST} or route.open:
             continue
         assert route.sudo or route.pattern in OWN, route.pattern
-    assert {route.pattern for route in ALL_ROUTES if route.sudo} >= DECISIONS
+    assert {route.pattern for route in ROUTES if route.sudo} >= DECISIONS

@@ -60,7 +60,7 @@ def try_(estate: DeviceEstate, body: dict[str, Any], peer: Peer | None = None) -
 def alerts(estate: DeviceEstate, kind: str) -> list[str]:
     house = estate.vault.house
     tx = house.state.begin()
-    found = [house.alerts.get(tx, number) for number in house.alerts.names(tx)]
+    found = [house.features.alerts.get(tx, number) for number in house.features.alerts.names(tx)]
     return [each.device for each in found if each and each.kind == kind]
 
 

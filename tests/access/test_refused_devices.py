@@ -38,9 +38,9 @@ def changed(**fields: Any) -> Callable[[DeviceEstate, SoftDevice], None]:
     def change(e: DeviceEstate, device: SoftDevice) -> None:
         house = e.vault.house
         tx = house.state.begin()
-        record = house.devices.get(tx, DeviceId(device.id))
+        record = house.features.devices.get(tx, DeviceId(device.id))
         assert record is not None
-        house.devices.put(tx, msgspec.structs.replace(record, **fields))
+        house.features.devices.put(tx, msgspec.structs.replace(record, **fields))
         tx.merge()
         e.vault.flush()
 

@@ -63,15 +63,19 @@ def enrol(vault: Vault, device: str, *segments: str, **rest: Any) -> None:
         id=DeviceId(device), name=device, key=b"k", created_ns=1, state="active",
         segments=segments, **{**about, **rest},
     )  # fmt: skip
-    vault.house.devices.put(tx, record)
+    vault.house.features.devices.put(tx, record)
     tx.merge()
     vault.flush()
 
 
 def refusal(vault: Vault, path: str, session: Session | None, remote: str = "127.0.0.1:1") -> str:
+    """Return what the caller is told, "" when nothing is refused."""
     house = vault.house
     now = vault.clock.now_ns()
-    return house.flows.refusal(house.state.begin(), mount_at(vault, path), session, remote, now)
+    refused = house.features.flows.refusal(
+        house.state.begin(), mount_at(vault, path), session, remote, now
+    )
+    return "" if refused is None else refused.say
 
 
 @pytest.fixture
@@ -255,15 +259,15 @@ def test_one_more_fact_never_opens_and_one_more_rule_never_closes(
     rules: list[FlowRule], origins: list[Origin], target: str
 ) -> None:
     known = origins or [Origin("default", frozenset({"house"}))]
-    open_ = flow_refusal(origins, target, rules) == ""
-    each = [flow_refusal([origin], target, rules) == "" for origin in known]
+    open_ = flow_refusal(origins, target, rules) is None
+    each = [flow_refusal([origin], target, rules) is None for origin in known]
     assert open_ is all(each)
     more = [*rules, FlowRule("house", target)]
-    assert not open_ or flow_refusal(origins, target, more) == ""
+    assert not open_ or flow_refusal(origins, target, more) is None
 
 
 def test_classes_and_addresses_without_segments_say_nothing(vault: Vault) -> None:
-    assert class_refusal((), ()) == ""
-    assert class_refusal(("tpm",), ("tpm", "corporate")) == ""
+    assert class_refusal("prod", (), ()) is None
+    assert class_refusal("prod", ("tpm",), ("tpm", "corporate")) is None
     table = vault.house.segments.table(vault.house.state.begin())
     assert located(table, "10.0.0.1:5") == frozenset()

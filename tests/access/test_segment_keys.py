@@ -8,8 +8,8 @@ import pytest
 from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.config import parse
 from ironkeep.core.errors import InvalidRequest, Sealed
-from ironkeep.kernel.house import Settings
 from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.vault import Vault
@@ -65,7 +65,7 @@ def test_rotating_the_house_s_key_leaves_a_sealed_segment_as_it_is() -> None:
 
 
 def test_a_server_takes_no_share_of_a_segment_that_it_is_not_started_for() -> None:
-    vault = Vault.started(PLUGINS, settings=Settings(segments=frozenset({"dev"})))
+    vault = Vault.started(PLUGINS, settings=ServerSettings(segments=frozenset({"dev"})))
     share: str = vault.write("segment/segments/prod", ONE).data["keys"][0]
     make(vault, "dev")
     reply = vault.write("segment/segments/prod/unseal", {"key": share})

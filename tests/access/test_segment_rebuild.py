@@ -50,7 +50,7 @@ def enrol(estate: Estate, device: str, owner: str, *segments: str) -> None:
         id=DeviceId(device), owner=EntityId(entity.id), name=device, ownership="corporate",
         key_kind="tpm", key=b"k", created_ns=1, state="active", segments=segments,
     )  # fmt: skip
-    house.devices.put(tx, record)
+    house.features.devices.put(tx, record)
     tx.merge()
     estate.vault.flush()
 

@@ -15,6 +15,7 @@ from ironkeep.app import Server
 from ironkeep.config import Config, Listener
 from ironkeep.core.errors import IntegrityError
 from ironkeep.journal.verify import verify_log
+from ironkeep.kernel.tick import tick
 from ironkeep.tlog.note import VerifierKey
 
 
@@ -73,11 +74,11 @@ def test_a_defect_in_the_clocks_work_does_not_stop_the_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = make_server(tmp_path)
-    tick = Counted(server.house.tick, ZeroDivisionError("secret text"), 2)
-    monkeypatch.setattr(server.house, "tick", tick)
+    ticks = Counted(tick, ZeroDivisionError("secret text"), 2)
+    monkeypatch.setattr(app, "tick", ticks)
     serve(server, lambda _: None)
     said = capsys.readouterr().err
-    assert tick.calls >= 5
+    assert ticks.calls >= 5
     assert said.count("defect in request -: ZeroDivisionError") == 2
     assert "secret text" not in said
     assert not server.house.failure
@@ -96,7 +97,7 @@ def test_a_journal_that_cannot_be_signed_seals_once(
         raise error
 
     monkeypatch.setattr(server.journal, "checkpoint", fails)
-    monkeypatch.setattr(server.house, "tick", Counted(server.house.tick, error, 0))
+    monkeypatch.setattr(app, "tick", Counted(tick, error, 0))
     serve(server, lambda _: None)
     assert server.house.failure.startswith("the journal or the database failed")
     assert capsys.readouterr().err.count("sealed: ") == 1
@@ -108,7 +109,7 @@ def test_a_fork_that_a_witness_proves_seals(
     server = make_server(tmp_path)
     cosign = Counted(server.witnesses.cosign, IntegrityError("a fork"), 1)
     monkeypatch.setattr(server.witnesses, "cosign", cosign)
-    monkeypatch.setattr(server.house, "tick", Counted(server.house.tick, cosign.error, 0))
+    monkeypatch.setattr(app, "tick", Counted(tick, cosign.error, 0))
     serve(server, lambda _: None)
     assert "a fork" in server.house.failure
     assert "sealed: IntegrityError: a fork" in capsys.readouterr().err

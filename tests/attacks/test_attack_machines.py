@@ -82,8 +82,8 @@ def test_all_files_of_a_build_machine_open_nothing_elsewhere(vault: Vault) -> No
             reply = vault.write(path, data, token=None, peer=elsewhere)
             assert reply.error is InvalidCredentials
     kinds = [
-        vault.house.alerts.get(vault.house.state.begin(), number)
-        for number in vault.house.alerts.names(vault.house.state.begin())
+        vault.house.features.alerts.get(vault.house.state.begin(), number)
+        for number in vault.house.features.alerts.names(vault.house.state.begin())
     ]
     assert any(each is not None and each.kind == "bound-token" for each in kinds)
 

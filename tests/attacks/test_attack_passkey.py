@@ -71,7 +71,7 @@ def test_a_touch_opens_one_read_and_its_entry_proves_it(v: PasskeyVault) -> None
     evidence = {name: str(value) for name, value in entry.audited.items()}
     credential = evidence["step_up_credential"]
     key = str(bound[credential]["key"])
-    party = house.authenticators.party(house.state.begin())
+    party = house.features.authenticators.party(house.state.begin())
     statement = verify_evidence(party, decode(credential, 999), decode(key, 999), evidence)
     assert (statement.op, statement.path) == (entry.op, entry.path)
     assert (statement.session, statement.entity) == (entry.accessor, entry.entity)

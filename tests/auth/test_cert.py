@@ -306,11 +306,11 @@ def test_strangers_do_not_learn_which_roles_there_are(vault: Vault) -> None:
 
 def test_listeners_hear_of_the_cas(vault: Vault) -> None:
     heard: list[bytes] = []
-    vault.house.on_client_ca = heard.append
+    vault.house.features.devices.on_trusted = heard.append
     other = Authority("others", BEGINS, ENDS)
     vault.write("auth/cert/certs/other", {"certificate": other.pem})
     assert heard == [other.certificate.public_bytes(Encoding.DER)]
-    assert heard[0] in vault.house.devices.trusted(vault.house.state.begin())
+    assert heard[0] in vault.house.features.devices.trusted(vault.house.state.begin())
 
 
 @pytest.mark.parametrize(

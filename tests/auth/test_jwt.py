@@ -32,6 +32,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.effects.answer import Answer
+from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.peer import Peer
 from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Reply, Vault
@@ -364,7 +365,7 @@ def test_a_role_can_demand_a_certificate(vault: Vault) -> None:
     vault.write(ROLE, {"token_bound_peer": "required"})
     assert login(vault, signed(vault)).error is PermissionDenied
     ours, other = Authority("ours"), Authority("ours")
-    vault.house.client_cas = (ours.certificate.public_bytes(Encoding.DER),)
+    vault.house.features.devices.client_cas = (ours.certificate.public_bytes(Encoding.DER),)
     # Anybody can sign a certificate of their own: its key proves nothing of who they are.
     assert login(vault, signed(vault), peer=other.peer("worker")).error is PermissionDenied
     assert login(vault, signed(vault), peer=ours.peer("worker")).error is None
@@ -373,7 +374,7 @@ def test_a_role_can_demand_a_certificate(vault: Vault) -> None:
 @pytest.fixture
 def issuer(vault: Vault) -> Issuer:
     found = Issuer(jwks((RSA, "a"), (EC, "b")))
-    vault.house.outbound = found
+    vault.house.services.provide_as(Outbound, found)
     vault.write(CONFIG, {"jwks_url": "https://issuer.example/keys", "bound_issuer": ISSUER})
     return found
 

@@ -381,7 +381,7 @@ _PEER = f'path "{MOUNT}/recovery/*" {{ capabilities = ["create", "read", "update
 def _alerts(v: PasskeyVault) -> list[str]:
     house = v.vault.house
     tx = house.state.begin()
-    found = (house.alerts.get(tx, name) for name in house.alerts.names(tx))
+    found = (house.features.alerts.get(tx, name) for name in house.features.alerts.names(tx))
     return [alert.text for alert in found if alert is not None]
 
 

@@ -252,7 +252,9 @@ def test_a_class_by_any_path_holds_for_every_spelling(secret: str, by: str) -> N
     for path in spellings(secret)[:2]:
         reply = taken(vault, rea, path)
         assert "approval" in str(reply.body["warnings"])
-        kept = vault.house.approvals.waiting(vault.house.state.begin(), vault.clock.now_ns())[-1]
+        kept = vault.house.features.approvals.waiting(
+            vault.house.state.begin(), vault.clock.now_ns()
+        )[-1]
         assert kept.path == secret
 
 
@@ -290,10 +292,10 @@ def test_rules_of_older_versions_in_another_spelling_hold() -> None:
     vault, rea = vault_with_secrets()
     tx = vault.house.state.begin()
     mount, _ = vault.house.routing.secret_at(tx, "auth/approle/role")
-    vault.house.classes.put(tx, Rule(mount.uuid, "role/WEB", "two-person"), 0)
-    subject = vault.house.budgets.subject(tx, "entity", rea.entity)
+    vault.house.features.classes.put(tx, Rule(mount.uuid, "role/WEB", "two-person"), 0)
+    subject = vault.house.features.budgets.subject(tx, "entity", rea.entity)
     listed = (f"{mount.uuid}/role/WEB/secret-id",)
-    vault.house.budgets.set_subject(
+    vault.house.features.budgets.set_subject(
         tx, "entity", rea.entity, msgspec.structs.replace(subject, manifest=listed)
     )
     tx.merge()

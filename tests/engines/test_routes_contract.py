@@ -14,7 +14,7 @@ from ironkeep.core.errors import IntegrityError, IronkeepError, PermissionDenied
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH_TYPES
-from ironkeep.kernel.pipeline import DENIED
+from ironkeep.kernel.admission import DENIED
 from ironkeep.kernel.routing import SYS
 from ironkeep.plugin.effects.answer import Answer
 from ironkeep.plugin.mount import Mount

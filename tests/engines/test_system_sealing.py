@@ -102,7 +102,8 @@ def test_sealing_needs_sudo_and_takes_the_keys_away() -> None:
     assert vault.write("sys/seal", token=made.auth["client_token"]).error is PermissionDenied
     assert vault.write("sys/seal").error is None
     assert vault.house.barrier is None
-    assert vault.house.reader is None
+    with pytest.raises(Sealed):
+        vault.house.audit_reader()
     assert vault.read("secret/data/app").error is Sealed
     assert vault.write("sys/seal").error is Sealed
 

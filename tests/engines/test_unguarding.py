@@ -135,7 +135,7 @@ def test_another_version_of_an_empty_mount_leaves_its_rules_too(here: Estate) ->
 def test_rules_go_with_a_mount_that_is_removed(here: Estate) -> None:
     v = here.vault
     assert v.delete("sys/mounts/secret").error is None
-    assert v.house.classes.table(v.house.state.begin()).rules == ()
+    assert v.house.features.classes.table(v.house.state.begin()).rules == ()
 
 
 def test_logins_without_a_device_are_let_in_by_two(here: Estate) -> None:

@@ -13,13 +13,15 @@ SECOND_NS = 1_000_000_000
 
 def kept(vault: Vault) -> list[Alert]:
     tx = vault.house.state.begin()
-    found = (vault.house.alerts.get(tx, name) for name in vault.house.alerts.names(tx))
+    found = (
+        vault.house.features.alerts.get(tx, name) for name in vault.house.features.alerts.names(tx)
+    )
     return [each for each in found if each is not None]
 
 
 def refuse(vault: Vault, subject: str, path: str) -> None:
     tx = vault.house.state.begin()
-    vault.house.alerts.repeated(
+    vault.house.features.alerts.repeated(
         tx, "guard", "refused", vault.clock.now_ns(), subject=subject, entity="e", path=path
     )
     tx.merge()
@@ -29,7 +31,9 @@ def test_a_change_is_an_alert_each_time() -> None:
     vault = Vault.started(PLUGINS)
     for _ in range(3):
         tx = vault.house.state.begin()
-        vault.house.alerts.raise_(tx, "class", "weaker", vault.clock.now_ns(), entity="e", path="x")
+        vault.house.features.alerts.raise_(
+            tx, "class", "weaker", vault.clock.now_ns(), entity="e", path="x"
+        )
         tx.merge()
     assert [each.text for each in kept(vault)] == ["weaker"] * 3
 

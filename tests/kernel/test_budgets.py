@@ -5,14 +5,13 @@ from typing import Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from ironkeep.access.budgets.budgets import _moved
+from ironkeep.access.budgets.budgets import PLACE, _moved
 from ironkeep.access.budgets.record import MONTH, SLOT, Charge, Sums
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.plugin.token import Session
-from ironkeep.store.reserved import BUDGETS
 from ironkeep.store.state import Tx
 from ironkeep.testing.vault import Vault
 
@@ -93,7 +92,7 @@ def test_a_clock_that_is_put_back_opens_nothing(vault: Vault) -> None:
     assert [read(vault, n, token) for n in range(7)] == [None] * 7
     tx, session = session_of(vault, token)
     earlier = vault.clock.now_ns() - 90 * 86_400 * 10**9
-    assert vault.house.budgets.assess(tx, session, "m/new", SecretClass.OPEN, earlier).near
+    assert vault.house.features.budgets.assess(tx, session, "m/new", SecretClass.OPEN, earlier).near
 
 
 def test_it_survives_a_restart(vault: Vault) -> None:
@@ -129,7 +128,9 @@ def test_classes_weigh(vault: Vault) -> None:
     tx, session = session_of(vault, token)
     weights = {SecretClass.OPEN: 1, SecretClass.GUARDED: 3, SecretClass.TWO_PERSON: 5}
     for guard, weight in weights.items():
-        cost = vault.house.budgets.assess(tx, session, f"m/{weight}", guard, vault.clock.now_ns())
+        cost = vault.house.features.budgets.assess(
+            tx, session, f"m/{weight}", guard, vault.clock.now_ns()
+        )
         assert {(move.where, move.charge.weight) for move in cost.moves} == {
             (f"entity/{entity}", weight)
         }
@@ -187,7 +188,7 @@ def test_charges_go_when_no_window_reaches_them(vault: Vault) -> None:
 
     def charged() -> int:
         house = vault.house
-        return sum(1 for path in house.store(house.state.begin(), BUDGETS).walk("charge"))
+        return sum(1 for path in house.store(house.state.begin(), PLACE).walk("charge"))
 
     assert charged() == 1
     vault.tick(MONTH + 2 * SLOT)

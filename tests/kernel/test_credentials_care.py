@@ -3,6 +3,7 @@
 import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
+from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.effects import GROUP_AT_ONCE, MAX_AT_ONCE
 from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
 from ironkeep.testing.simulated import Account, Fault
@@ -53,10 +54,10 @@ def test_many_due_at_once_are_begun_a_few_at_a_time() -> None:
         bench.system.accounts[name] = Account(b"first")
         bench.role(name, password="first", skip_import_rotation=True, rotation_period="1h")
     bench.vault.clock.advance(seconds=3601)
-    started = bench.vault.house.tick(bench.vault.clock.now_ns())
+    started = tick(bench.vault.house, bench.vault.clock.now_ns())
     assert len(started) == GROUP_AT_ONCE
     bench.vault.flush()
-    assert bench.vault.house.tick(bench.vault.clock.now_ns()) == [], "the rest was put off"
+    assert tick(bench.vault.house, bench.vault.clock.now_ns()) == [], "the rest was put off"
     bench.vault.flush()
     for waiting in started:
         bench.vault.settle(waiting)

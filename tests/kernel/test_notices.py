@@ -23,13 +23,13 @@ class Letters:
 
 def ready() -> tuple[Estate, Letters]:
     e, letters = estate(), Letters()
-    Notices(e.vault.house, {"letters": letters})
+    Notices(e.vault.house.services, {"letters": letters})
     return e, letters
 
 
 def raise_alert(vault: Vault, text: str) -> None:
     tx = vault.house.state.begin()
-    vault.house.alerts.raise_(tx, "test", text, vault.clock.now_ns())
+    vault.house.features.alerts.raise_(tx, "test", text, vault.clock.now_ns())
     tx.merge()
     vault.flush()
 
@@ -59,7 +59,7 @@ def test_an_alert_is_told_and_survives_a_restart() -> None:
     e, _ = ready()
     raise_alert(e.vault, "something is wrong")
     later, letters = e.vault.restarted(), Letters()
-    Notices(later.house, {"letters": letters})
+    Notices(later.house.services, {"letters": letters})
     later.unseal()
     later.tick(1)
     assert [each.text for each in letters.sent] == ["something is wrong"]
@@ -93,7 +93,7 @@ def test_what_waits_has_a_limit() -> None:
     e, letters = ready()
     tx = e.vault.house.state.begin()
     for number in range(MAX_WAITING + 1):
-        e.vault.house.alerts.raise_(tx, "test", f"{number}", e.vault.clock.now_ns())
+        e.vault.house.features.alerts.raise_(tx, "test", f"{number}", e.vault.clock.now_ns())
     tx.merge()
     e.vault.flush()
     pass_time(e.vault, 3)
@@ -104,7 +104,7 @@ def test_a_notice_for_a_notifier_that_is_gone_is_dropped() -> None:
     e, _ = ready()
     raise_alert(e.vault, "something is wrong")
     later, letters = e.vault.restarted(), Letters()
-    Notices(later.house, {"others": letters})
+    Notices(later.house.services, {"others": letters})
     later.unseal()
     pass_time(later, 2)
     assert letters.tried == 0

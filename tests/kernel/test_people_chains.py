@@ -221,7 +221,7 @@ def check_budgets(w: World, token: Token) -> None:
 
 def _used(w: World) -> dict[str, int]:
     tx, now_ns = w.vault.house.state.begin(), w.vault.clock.now_ns()
-    usage = w.vault.house.budgets.usage
+    usage = w.vault.house.features.budgets.usage
     return {name: usage(tx, PERSON, id_, now_ns)[0].used for name, id_ in w.ids.items()}
 
 

@@ -1,7 +1,7 @@
 """What is asked before a secret is read, beyond policy: its class, a touch, an approval, a budget.
 
-Gathers the facts for `core.policy.decision.guard`, which decides. What was given for exactly this
-request is used up here, in the transaction that a refusal keeps: a touch opens one read, once.
+Gathers the facts for `core.policy.decision.decide_read`, which decides. What was given for exactly
+this request is used up here, in the transaction that a refusal keeps: a touch opens one read, once.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ironkeep.access.classes.classes import Classes
 from ironkeep.access.step_up.step_ups import StepUps
 from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
 from ironkeep.core.event import Value
-from ironkeep.core.policy.decision import Deny, Guard
+from ironkeep.core.policy.decision import Deny, ReadFacts
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.text.number_hook import encoded
 from ironkeep.plugin.call import Call
@@ -39,13 +39,13 @@ class Ask:
 class Gathered:
     """The facts for a decision, the evidence for the entry, and what the read costs."""
 
-    facts: Guard
+    facts: ReadFacts
     evidence: dict[str, Value]
     cost: Assessment
     grant: Kept | None = None
 
 
-_PLAIN: Final = Gathered(Guard(SecretClass.OPEN, touched=False, approved=False), {}, FREE)
+_PLAIN: Final = Gathered(ReadFacts(SecretClass.OPEN), {}, FREE)
 """Of a secret that is open, and was read within the hour: most reads."""
 
 
@@ -69,7 +69,7 @@ class Guards:
         self._address: Final = address
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
-        """Return what `core.policy.decision.guard` is to decide on."""
+        """Return what `core.policy.decision.decide_read` is to decide on."""
         session = call.actor()
         guard = self._classes.of(call.account, plan.mount.uuid, plan.secret)
         secret = f"{plan.mount.uuid}/{plan.secret}"
@@ -85,14 +85,14 @@ class Guards:
         if grant is not None:
             evidence |= self._approvals.evidence(grant)
         touched = None
-        if grant is None and (guard is SecretClass.GUARDED or cost.near) and not cost.over:
+        if grant is None and (guard is SecretClass.GUARDED or cost.near) and cost.limit is None:
             touched = self._step_ups.take(call.account, session, call.op, _exact(call), call.now_ns)
             evidence |= touched or {}
-        facts = Guard(
+        facts = ReadFacts(
             guard,
             touched=touched is not None,
             approved=grant is not None,
-            over=cost.over,
+            limit=cost.limit,
             near=cost.near,
             known=bool(session.record.entity),
         )
@@ -116,6 +116,19 @@ class Guards:
                 subject="near", entity=record.entity, device=record.device, path=call.request.path,
             )  # fmt: skip
 
+    def charge(self, call: Call, secret: str) -> bool:
+        """Charge an open secret that the caller learns of otherwise than by a read of its path.
+
+        Return False, and charge nothing, when that would take more than its class does.
+        """
+        cost = self._budgets.assess(
+            call.account, call.actor(), secret, SecretClass.OPEN, call.now_ns
+        )
+        if cost.limit is not None or cost.near:
+            return False
+        self._budgets.charge(call.account, cost)
+        return True
+
     def demand(self, call: Call) -> Ask:
         """Ask for a touch for exactly this request; raise PermissionDenied if none can be given."""
         session = call.actor()
@@ -138,7 +151,7 @@ class Guards:
     def ask(self, call: Call, plan: Plan, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
         need, groups = self._demanded(call, plan)
-        return self._approvals.ask(call, gathered.facts.guard.text, need, groups)
+        return self._approvals.ask(call, gathered.facts.secret_class.text, need, groups)
 
     def _granted(self, call: Call, plan: Plan) -> Kept | None:
         """Return the approval of this request, while it is all that the rules demand by now."""
@@ -154,13 +167,13 @@ class Guards:
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
         """Tell who watches that a read was refused beyond policy; return what tells the caller."""
-        record = call.actor().record
+        record, over = call.actor().record, gathered.facts.limit is not None
         self._alerts.repeated(
             call.account, "guard", verdict.reason, call.now_ns,
-            subject="budget" if gathered.facts.over else call.request.path,
+            subject="budget" if over else call.request.path,
             entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
-        return OverBudget(verdict.say) if gathered.facts.over else PermissionDenied(verdict.say)
+        return OverBudget(verdict.say) if over else PermissionDenied(verdict.say)
 
 
 def _exact(call: Call) -> str:
@@ -176,7 +189,7 @@ def _exact(call: Call) -> str:
 
 def _broken(session: Session, guard: SecretClass, cost: Assessment) -> Gathered:
     """Return the facts of a read by break-glass: k people have approved it beforehand."""
-    facts = Guard(guard, touched=True, approved=True, over=cost.over, near=cost.near)
+    facts = ReadFacts(guard, break_glass=True, limit=cost.limit, near=cost.near)
     evidence: dict[str, Value] = {
         "class": guard.text,
         BROKEN: session.record.meta.get(BROKEN, ""),

@@ -44,6 +44,7 @@ from ironkeep.plugin.fields import PolicyNames
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -227,7 +228,7 @@ def delete_user(call: Call) -> Response:
     if _find(call, name) is not None:
         call.store.delete(_path(name))
         call.store.delete(_lockout_path(name))
-        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 
@@ -267,7 +268,7 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     if hashed:
         call.store.delete(_lockout_path(name))
     if user is None or params.view() != before.view():
-        call.house.history.record(
+        call.use(History).record(
             call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
         )
     return Response()
@@ -294,7 +295,7 @@ def _lockout_path(name: str) -> str:
 
 
 def _lockout(call: Call, name: str) -> Lockout:
-    raw = call.house.mount_store(call.account, call.mount).get(_lockout_path(name))
+    raw = call.lasting.get(_lockout_path(name))
     return Lockout() if raw is None else _LOCKOUT.decode(raw)
 
 
@@ -308,19 +309,19 @@ def _count_failure(call: Call, name: str) -> None:
     recent = call.now_ns - known.last_ns < FORGET_NS and not known.until_ns
     failures = known.failures + 1 if recent else 1
     until_ns = call.now_ns + LOCKED_NS if failures >= LOCK_AFTER else 0
-    store = call.house.mount_store(call.account, call.mount)
+    store = call.lasting
     store.put(_lockout_path(name), _LOCKOUT.encode(Lockout(failures, call.now_ns, until_ns)))
 
 
 def _count_nothing(call: Call) -> None:
     """Write as much as a counted failure does: the time of a commit must not tell names apart."""
-    store = call.house.mount_store(call.account, call.mount)
+    store = call.lasting
     store.put(_DECOY, _LOCKOUT.encode(Lockout(1, call.now_ns, 0)))
 
 
 def _forgive(call: Call, name: str) -> None:
     if _lockout(call, name) != Lockout():
-        call.house.mount_store(call.account, call.mount).delete(_lockout_path(name))
+        call.lasting.delete(_lockout_path(name))
 
 
 def _failed() -> InvalidCredentials:
@@ -387,9 +388,9 @@ class Userpass:
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield the users: a password is typed, and who sees it typed has it."""
-        store = call.house.mount_store(call.tx, mount)
+        store = call.store_of(mount)
         for name in map(unsegment, store.names("user")):
-            known = call.house.history.intervals(call.tx, LOGIN, login_name(mount, name))
+            known = call.use(History).intervals(call.tx, LOGIN, login_name(mount, name))
             yield Copyable(
                 "userpass",
                 name,

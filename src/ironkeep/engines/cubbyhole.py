@@ -18,6 +18,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response, SecretJson
 from ironkeep.plugin.route import Route
+from ironkeep.store.reserved import CUBBYHOLE
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encoded)
 
@@ -31,7 +32,7 @@ def _place(call: Call) -> str:
 
 def read(call: Call) -> Response:
     """Return the object at the path."""
-    stored = call.house.cubbyhole(call.tx).get(_place(call))
+    stored = call.services.store(call.tx, CUBBYHOLE).get(_place(call))
     if stored is None:
         raise NotFound("")
     released = Released(call.mount.uuid, call.path)
@@ -42,19 +43,19 @@ def write(call: Call) -> Response:
     """Store the request's fields at the path."""
     if not call.raw:
         raise InvalidRequest("missing data fields")
-    call.house.cubbyhole(call.tx).put(_place(call), _ENCODER.encode(call.raw))
+    call.services.store(call.tx, CUBBYHOLE).put(_place(call), _ENCODER.encode(call.raw))
     return Response()
 
 
 def delete(call: Call) -> Response:
     """Remove the object; absent is fine."""
-    call.house.cubbyhole(call.tx).delete(_place(call))
+    call.services.store(call.tx, CUBBYHOLE).delete(_place(call))
     return Response()
 
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.house.cubbyhole(call.tx).names(_place(call))
+    keys = call.services.store(call.tx, CUBBYHOLE).names(_place(call))
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

@@ -5,13 +5,11 @@ answer.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
-from ironkeep.access.devices.devices import held_key
+from ironkeep.access.features import Features
 from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import (
-    DeviceRefused,
     IntegrityError,
     Sealed,
     Unavailable,
@@ -36,20 +34,18 @@ from ironkeep.identity.tokens import Tokens
 from ironkeep.identity.wrapping import Wrapping
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.journal import Journal, Receipt
-from ironkeep.kernel.gate import Gate
 from ironkeep.kernel.refusals import Refusals
-from ironkeep.kernel.routing import SYS, Routing
-from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.kernel.routing import Routing
 from ironkeep.plugin.effects.effects import Effects
 from ironkeep.plugin.effects.expiring import FOLDER as PASSING, Passing
 from ironkeep.plugin.effects.outbound import Nowhere, Outbound
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Mounts
-from ironkeep.plugin.peer import Peer
-from ironkeep.plugin.plans import Plan
-from ironkeep.plugin.route import Plugin
-from ironkeep.plugin.token import DEFAULT_TTL_SECONDS, Session, TokenSpec
-from ironkeep.seal.reading_key import HOUSE, AuditReader, ReadingKey
+from ironkeep.plugin.plans import Plan, SecretPaths
+from ironkeep.plugin.route import Plugin, Plugins
+from ironkeep.plugin.services import Services
+from ironkeep.plugin.settings import ServerSettings
+from ironkeep.seal.reading_key import HOUSE, AuditReader, JournalReading, ReadingKey
 from ironkeep.seal.rekey import Rekey
 from ironkeep.seal.root_generation import RootGeneration
 from ironkeep.seal.seal import Seal
@@ -60,49 +56,20 @@ from ironkeep.store.demolition import PLACE as DEMOLITION, Demolition
 from ironkeep.store.history import History
 from ironkeep.store.ledger import Ledger
 from ironkeep.store.names import Place
-from ironkeep.store.reserved import BUDGETS, CUBBYHOLE, LEASES, TOKENS, UPKEEP, is_reserved
+from ironkeep.store.reserved import CUBBYHOLE, LEASES, TOKENS, is_reserved
 from ironkeep.store.state import State, Tx
-
-EXPIRE_AT_ONCE: Final = 500
-"""Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
-
-TOKEN_DEVICE: Final = "token_device"  # noqa: S105  # the name of an option
-REQUIRED: Final = "required"
-"""An auth mount's option: nobody logs in there but from an enrolled device."""
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one call for entropy: a call each costs more than the id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the operator configured of the house."""
-
-    cluster_name: str = "ironkeep"
-    api_addr: str = ""
-    default_ttl_seconds: int = DEFAULT_TTL_SECONDS
-    max_ttl_seconds: int = DEFAULT_TTL_SECONDS
-    witnesses: tuple[tuple[str, str], ...] = ()
-    """The name and verifier key of each witness of the journal."""
-    quorum: int = 0
-    segments: frozenset[str] | None = None
-    """Those that this server may open, beside the house; None is all of them."""
-
-    @property
-    def limits(self) -> Limits:
-        """How long tokens and leases live where nothing else says so."""
-        return Limits(self.default_ttl_seconds, self.max_ttl_seconds)
-
-
-class House(Gate):
-    """The kernel's services and state; those that are asked beyond policy are the Gate's."""
+class House:
+    """The server's services and state, and the keys while the vault is unsealed."""
 
     barrier: Barrier | None = None
-    reader: AuditReader | None = None
     failure = ""
     trouble = ""
     warnings: tuple[str, ...] = ()
-    client_cas: tuple[bytes, ...] = ()
 
     def __init__(
         self,
@@ -112,14 +79,14 @@ class House(Gate):
         entropy: Entropy,
         plugins: Mapping[str, Plugin],
         reading_key: ReadingKey,
-        settings: Settings,
+        settings: ServerSettings,
         connectors: Mapping[str, Connector] | None = None,
     ) -> None:
         self.storage: Final = storage
         self.journal: Final = journal
         self.clock: Final = clock
         self.entropy: Final = entropy
-        self.plugins: Final = plugins
+        self.plugins: Final = Plugins(plugins)
         self.reading_key: Final = reading_key
         self.settings: Final = settings
         self.first_index: Final = journal.next_index
@@ -137,15 +104,15 @@ class House(Gate):
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
         self.tokens: Final = Tokens(
-            self.store, self.policies, self.identity, self.leases, settings.limits
+            self.store,
+            self.policies,
+            self.identity,
+            self.leases,
+            Limits(settings.default_ttl_seconds, settings.max_ttl_seconds),
         )
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
         begin, append = self.state.begin, journal.append
-        super().__init__(
-            self.store, self.history, self.identity, self.tokens, self.segments, append,
-            settings.api_addr,
-        )  # fmt: skip
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
@@ -155,7 +122,6 @@ class House(Gate):
         self.credentials: Final = Credentials(kept, connections, self.effects)
         self.effects.register(CREDENTIALS, self.credentials.resume, self.credentials.turns)
         self.effects.register(PASSING, Passing(self.store).remove)
-        self.outbound: Outbound = Nowhere()
         self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
         self.scope: Final = Scope(self.store, begin, append)
         self.credentials.on_linked.append(self.scope.credential_linked)
@@ -163,8 +129,28 @@ class House(Gate):
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)
         self.routing: Final = Routing(plugins, self.mounts, self.store)
-        self.classes.one_form = self.routing.one_form
+        self.reading: Final = JournalReading()
+        self.services: Final = Services(self.store, self.mount_store)
+        self._provide()
+        self.features: Final = Features(self.services, append)
+        self.features.classes.one_form = self.routing.one_form
+        self.due: Final[Mapping[str, Callable[[Tx, list[DueRecord], int], object]]] = {
+            TOKENS: self.tokens.expire,
+            LEASES: self.leases.due,
+            **self.features.due,
+            DEMOLITION: self.demolition.tick,
+        }
         self._ids: list[str] = []
+
+    def _provide(self) -> None:
+        """Let handlers find the services by their types."""
+        self.services.provide(
+            self, self.settings, self.plugins, self.journal, self.history, self.segments,
+            self.mounts, self.policies, self.identity, self.leases, self.tokens, self.wrapping,
+            self.effects, self.credentials, self.baselines, self.scope, self.reading,
+        )  # fmt: skip
+        self.services.provide_as(SecretPaths, self.routing)
+        self.services.provide_as(Outbound, Nowhere())
 
     def start(self, version: str) -> None:
         """Bring storage and journal into step and say in the journal that a server began.
@@ -195,7 +181,7 @@ class House(Gate):
     def seal_up(self) -> None:
         """Drop the keys. What was executed before is still made durable."""
         self.barrier = None
-        self.reader = None
+        self.reading.close()
         self.segments.forget()
         self.seal.close()
         self.tokens.forget()
@@ -216,7 +202,7 @@ class House(Gate):
         if self.seal.sealed:
             self.seal_up()
         elif self.barrier is not None:
-            self._take(Barrier(self.seal.opened.keyring, self.entropy))
+            self.take(Barrier(self.seal.opened.keyring, self.entropy))
             self.segments.resync(self.state.begin())
 
     def store(self, tx: Tx, place: str) -> Store:
@@ -258,9 +244,7 @@ class House(Gate):
 
     def audit_reader(self) -> AuditReader:
         """Return the reader of the journal; raise Sealed without keys."""
-        if self.reader is None:
-            raise Sealed("Vault is sealed")
-        return self.reader
+        return self.reading.reader()
 
     def find_plan(self, tx: Tx, op: Operation, path: str, namespace: str) -> Plan:
         """Return what answers op on path; errors as Routing.find."""
@@ -279,110 +263,12 @@ class House(Gate):
             return self.journal.append(entry)
         return None
 
-    def issue(
-        self,
-        tx: Tx,
-        mount: Mount,
-        spec: TokenSpec,
-        creator: Session | None,
-        now_ns: int,
-        peer: Peer | None = None,
-    ) -> tuple[Mapping[str, Any], list[str]]:
-        """Issue the token that a response asks for; return its auth field and warnings.
-
-        A login over a device's connection binds the token to the device, and what a token asks for
-        is bound as it is. Raise DeviceRefused when the device is another person's, or is missing.
-        """
-        if creator is not None:
-            spec = replace(spec, device=creator.record.device, peer=creator.record.peer)
-            device = None
-        else:
-            device = self.devices.device_of(tx, peer, now_ns)
-            if device is not None and peer is not None:
-                spec = replace(spec, device=device.id, peer=held_key(device, peer) or spec.peer)
-            elif mount.options.get(TOKEN_DEVICE) == REQUIRED:
-                raise DeviceRefused(
-                    f"logins at {mount.path} need an enrolled device: use the vault through its "
-                    "agent, or enrol it with `ironkeep agent enrol`"
-                )
-        issued = self.tokens.issue(tx, mount, spec, now_ns, self.entropy, creator)
-        if device is not None and issued.record.entity != device.owner:
-            raise DeviceRefused("this device is enrolled by somebody else: use your own")
-        names = (*issued.record.policies, *issued.identity_policies)
-        self.devices.require_fit(tx, issued.record.device, names)
-        return issued.auth(), list(issued.warnings)
-
-    def trust(self, tx: Tx, certificate: bytes) -> None:
-        """Accept client certificates of a CA (DER) on every listener, now and after a restart."""
-        self.devices.trust(tx, certificate)
-        self.on_client_ca(certificate)
-
-    def tick(self, now_ns: int) -> list[Waiting]:
-        """Do the kernel's work that is driven by time; called about once a second.
-
-        Return the effects that this began, to be waited for as a request is.
-        """
-        for entry in self.refusals.flush(now_ns):
-            self.journal.append(entry)
-        if self.barrier is None:
-            return []
-        if self.alerts.over(now_ns):
-            tx = self.state.begin()
-            self.alerts.flush(tx, now_ns)
-            tx.merge()
-        self._keep_keys(now_ns)
-        self.segments.tick(self.state.begin(), self.note, now_ns)
-        return self._expire(now_ns)
-
-    def _expire(self, now_ns: int) -> list[Waiting]:
-        """Take up what is past its time: tokens, leases, wrapped responses, effects."""
-        # Past the rows of sealed segments, which stay due until their keys come back.
-        keys = self.storage.due(now_ns, EXPIRE_AT_ONCE + self.segments.asleep)
-        if not keys and not self.effects.late:
-            return []
-        tx = self.state.begin()
-        try:
-            records = self.segments.records_due(tx, self.keys(), keys, now_ns)
-            if not records and not self.effects.late:
-                return []
-            started = self._take_up(tx, records, now_ns)
-        except IntegrityError as error:
-            self.fail(f"a stored row does not verify: {error}")
-            return []
-        if records:
-            self.note("tick", "expire", {"due": len(records)})
-        tx.merge()
-        return started
-
-    def _take_up(self, tx: Tx, records: list[DueRecord], now_ns: int) -> list[Waiting]:
-        """Hand each due record to whoever keeps it."""
-        by_place: dict[str, list[DueRecord]] = {}
-        for record in records:
-            by_place.setdefault(record.place.mount, []).append(record)
-        self.tokens.expire(tx, by_place.pop(TOKENS, []), now_ns)
-        self.leases.due(tx, by_place.pop(LEASES, []), now_ns)
-        self.budgets.expire(tx, by_place.pop(BUDGETS, []))
-        self.demolition.tick(tx, by_place.pop(DEMOLITION, []))
-        # What the system engine keeps for a time, and what is only waiting to be destroyed.
-        self.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])
-        doomed = self.demolition.doomed(tx)
-        rest = [each for place, found in by_place.items() if place not in doomed for each in found]
-        return self.effects.tick(tx, rest, now_ns)
-
     def rotate_keys(self, tx: Tx, now_ns: int) -> None:
         """Add a key to the ring; it encrypts from now on, older records stay readable."""
-        self._take(self.upkeep.rotate(tx, self.keys(), now_ns))
+        self.take(self.upkeep.rotate(tx, self.keys(), now_ns))
 
-    def _keep_keys(self, now_ns: int) -> None:
-        """Rotate the key when it is due, or save how often it was used."""
-        tx = self.state.begin()
-        fresh = self.upkeep.check(tx, self.keys(), self.store(tx, UPKEEP), now_ns)
-        if fresh is not None:
-            self.note("tick", "keys", {"term": fresh.ciphers.keyring.current.number})
-            tx.merge()
-            self._take(fresh)
-
-    def _take(self, barrier: Barrier) -> None:
+    def take(self, barrier: Barrier) -> None:
+        """Encrypt with this barrier's keys from now on."""
         self.barrier = barrier
         self.ledger.rekeyed(barrier.ciphers)
 
@@ -394,4 +280,4 @@ class House(Gate):
 
 
 def _unheard(*_said: object) -> None:
-    """Nobody listens, and nothing is at hand."""
+    """Take no notice: the default of callbacks."""

@@ -99,8 +99,8 @@ def open_house(house: House, tx: Tx) -> None:
         standing = _take_keys(house)
         _check(house, tx, standing)
         adopt_log(house, tx, standing)
-        for certificate in house.devices.trusted(tx):
-            house.on_client_ca(certificate)
+        for certificate in house.features.devices.trusted(tx):
+            house.features.devices.on_trusted(certificate)
         house.segments.on_house_open(tx)
     except BaseException:
         house.seal_up()
@@ -115,13 +115,14 @@ def _require_quiet(house: House) -> None:
 
 def _check(house: House, tx: Tx, standing: Standing) -> None:
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
-    house.reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
-    seq, mark = rowcheck.last_commit(house.reader, house.ledger.last_commit_first())
+    reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
+    house.reading.open(reader)
+    seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
     verify_not_older(standing, seq, mark, set_hash)
     try:
         verify_rows(standing, house.storage.scan(b""), set_hash)
     except IntegrityError as error:
-        named = rowcheck.name_rows(house.reader, house.storage.scan(b""), house.barrier)
+        named = rowcheck.name_rows(reader, house.storage.scan(b""), house.barrier)
         raise IntegrityError(f"{error}. {'; '.join(named)}") from None
 
 

@@ -2,43 +2,33 @@
 
     route → authenticate → decide → handle → journal → (durable) → answer
 
-The order is the security property. `handle` executes the request and appends its entry to the open
-batch; what it returns may be sent only when that batch is durable, and that is the caller's
-(api/commit/committer) side of the contract. Requests that fail or cannot be routed are journalled
-too. Moving the decision behind the handler would let a refusal leak by its effects; moving the
-entry behind the reply would release a secret without a trace.
+The order is the security property; kernel/admission.py has the first three steps. `handle` executes
+the request and appends its entry to the open batch; what it returns may be sent only when that
+batch is durable, and that is the caller's (api/commit/committer) side of the contract. Requests
+that fail or cannot be routed are journalled too. Moving the decision behind the handler would let a
+refusal leak by its effects; moving the entry behind the reply would release a secret without a
+trace.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from ironkeep.access.approvals.approvals import UNWRAP
-from ironkeep.access.devices.login import require_welcome
 from ironkeep.core.errors import (
-    DeviceRefused,
     IronkeepError,
-    NotFound,
     PermissionDenied,
     StepUpNeeded,
     Unavailable,
-    UnsupportedOperation,
 )
 from ironkeep.core.event import Released
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
-from ironkeep.core.policy.decision import (
-    Allow,
-    Deny,
-    Facts,
-    NeedApproval,
-    StepUp,
-    decide,
-    guard,
-)
+from ironkeep.core.policy.decision import Allow, NeedApproval, StepUp, decide_read
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import reply
-from ironkeep.kernel.admission import ask, check_names, operation_of, sees
+from ironkeep.kernel.admission import Admission
 from ironkeep.kernel.house import House
+from ironkeep.kernel.issuing import issue
 from ironkeep.kernel.routing import SYS
 from ironkeep.kernel.standing import refused_by_machine, standing
 from ironkeep.plugin import fields
@@ -46,15 +36,10 @@ from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.cidr import network_of
 from ironkeep.plugin.effects.answer import JSON, Answer, Waiting
 from ironkeep.plugin.entries import Trace, entry_of
-from ironkeep.plugin.plans import MAX_KNOWN_PATH, Plan
+from ironkeep.plugin.plans import Plan
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.response import Response
-from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.store.state import Tx
-
-DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
-MAX_VERDICTS: Final = 16_384
-"""Verdicts remembered for one ACL, about 200 bytes each; when full they are worked out anew."""
 
 
 class Pipeline:
@@ -62,6 +47,7 @@ class Pipeline:
 
     def __init__(self, house: House) -> None:
         self._house: Final = house
+        self._admission: Final = Admission(house)
 
     def handle(self, request: Request) -> Answer | Waiting:
         """Execute request and journal it; never raises for what a caller sent."""
@@ -95,7 +81,9 @@ class Pipeline:
         try:
             if request.path == UNWRAP and request.op is Operation.UPDATE:
                 request = self._opened(request, trace, account)
-            call, plan = self._admit(request, trace, account, inner, count_use=resume is None)
+            call, plan = self._admission.admit(
+                request, trace, account, inner, count_use=resume is None
+            )
             if resume:
                 response = resume(call)
             else:
@@ -130,70 +118,7 @@ class Pipeline:
         house = self._house
         if house.barrier is None:
             return request
-        return house.approvals.opened(account, request, trace.now_ns)
-
-    def _route(self, request: Request, trace: Trace, account: Tx, *, count_use: bool) -> Plan:
-        """Return the plan of a request; only its caller may learn that there is none.
-
-        For everybody else what is not there answers as what is: authentication and policy are
-        asked before NotFound or UnsupportedOperation is raised.
-        """
-        house = self._house
-        try:
-            return house.find_plan(account, request.op, request.path, request.namespace)
-        except (NotFound, UnsupportedOperation) as error:
-            if isinstance(error, UnsupportedOperation) and error.open:
-                raise
-            house.require_unsealed()
-            session = self._authenticate(request, trace, account, count_use=count_use)
-            decision = session.acl.decide(
-                request.path, request.op, request.data, request.wrap_ttl_seconds
-            )
-            trace.rule = str(decision.rule) if decision.rule is not None else ""
-            helps = request.op is not Operation.HELP or sees(session.acl, request.path)
-            if not (decision.allowed and helps):
-                trace.reason = decision.reason
-                raise PermissionDenied(DENIED) from None
-            raise
-
-    def _admit(
-        self, request: Request, trace: Trace, account: Tx, inner: Tx, *, count_use: bool
-    ) -> tuple[Call, Plan]:
-        """Route, authenticate and decide; return the call for the handler, or raise."""
-        house = self._house
-        plan = self._route(request, trace, account, count_use=count_use)
-        # From here on the request is known by the one form of its path, whatever was typed.
-        typed, request.path = request.path, plan.path
-        route = plan.route
-        trace.mount, trace.route = plan.mount, route
-        if house.barrier is None and not route.sealed_ok:
-            house.require_unsealed()
-        session = None
-        if plan.logs_in and house.barrier is not None:
-            require_welcome(house, request, trace, account)
-        if not (route.login or route.open):
-            session = self._authenticate(request, trace, account, count_use=count_use)
-        self._flow(request, trace, account, plan, session)
-        call = Call(
-            request, trace.request_id, plan.relative, plan.params, plan.mount, inner, account,
-            trace.now_ns, house.entropy, session, house,
-        )  # fmt: skip
-        trace.op = operation_of(route, call)
-        verdict = self._decide(request, trace.op, session, plan)
-        trace.rule = verdict.rule
-        if not isinstance(verdict, Allow):
-            trace.reason = verdict.reason
-            raise PermissionDenied(verdict.say or DENIED)
-        if request.op is Operation.HELP and session is not None:
-            self._help(session, plan, trace)
-        check_names(trace.op, plan, typed)
-        return call, plan
-
-    def _help(self, session: Session, plan: Plan, trace: Trace) -> None:
-        """Refuse to explain a mount in which the caller may do nothing: it is as if not there."""
-        if plan.mount is not SYS and not session.acl.reaches(plan.mount.path):
-            trace.reason = "no rule reaches the mount"
-            raise PermissionDenied(DENIED)
+        return house.features.approvals.opened(account, request, trace.now_ns)
 
     def _guard(self, call: Call, plan: Plan, trace: Trace) -> Response | None:
         """Ask for what a secret's class and the caller's budget take beyond policy; or raise.
@@ -202,91 +127,21 @@ class Pipeline:
         """
         if not plan.route.secret or call.session is None:
             return None
-        house = self._house
-        gathered = house.guards.gather(call, plan)
-        verdict = guard(Allow(trace.rule), gathered.facts)
+        guards = self._house.features.guards
+        gathered = guards.gather(call, plan)
+        verdict = decide_read(Allow(trace.rule), gathered.facts)
         if isinstance(verdict, Allow):
-            house.guards.let(call, gathered)
+            guards.let(call, gathered)
             if gathered.evidence:
                 trace.audited = gathered.evidence
             return None
         trace.reason = verdict.reason
         if isinstance(verdict, StepUp):
-            demand = house.guards.demand(call)
+            demand = guards.demand(call)
             raise StepUpNeeded(demand.text, demand.link)
         if isinstance(verdict, NeedApproval):
-            return house.guards.ask(call, plan, gathered)
-        raise house.guards.refused(call, gathered, verdict)
-
-    def _authenticate(
-        self, request: Request, trace: Trace, account: Tx, *, count_use: bool
-    ) -> Session:
-        if request.token is None:
-            raise PermissionDenied("missing client token")
-        tokens = self._house.tokens
-        session = tokens.authenticate(
-            account, request.token, trace.now_ns, request.remote, resuming=not count_use
-        )
-        trace.session = session
-        record = session.record
-        if record.device or record.peer:
-            self._bind(request, trace, account, record)
-        if count_use and session.record.num_uses:
-            tokens.use(account, session, trace.now_ns)
-        return session
-
-    def _bind(self, request: Request, trace: Trace, account: Tx, record: TokenRecord) -> None:
-        """Refuse a bound token that comes from anywhere else, and say so to who watches."""
-        house = self._house
-        reason = house.devices.refusal(account, record, request.peer, trace.now_ns)
-        if not reason:
-            return
-        trace.reason = reason
-        house.alerts.repeated(
-            account, "bound-token", reason, trace.now_ns, subject=record.accessor,
-            entity=record.entity, device=record.device, path=request.path,
-        )  # fmt: skip
-        raise DeviceRefused(reason)
-
-    def _flow(
-        self, request: Request, trace: Trace, account: Tx, plan: Plan, session: Session | None
-    ) -> None:
-        """Refuse who may not ask the segment of the mount, and say so to who watches."""
-        house, now_ns = self._house, trace.now_ns
-        if house.barrier is None:
-            return
-        flow = house.flows.refusal(account, plan.mount, session, request.remote, now_ns)
-        if not flow:
-            return
-        route = plan.route
-        verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, None, flow))
-        assert isinstance(verdict, Deny)
-        trace.reason = verdict.reason
-        who = session.record if session is not None else None
-        house.alerts.repeated(
-            account, "flow", flow, now_ns, path=request.path, subject=plan.mount.uuid,
-            entity=who.entity if who else "", device=who.device if who else "",
-        )  # fmt: skip
-        raise PermissionDenied(verdict.say)
-
-    def _decide(
-        self, request: Request, op: Operation, session: Session | None, plan: Plan
-    ) -> Allow | Deny:
-        """Return the verdict; what does not depend on the data is remembered with the session."""
-        route, policy = plan.route, None
-        if session is not None:
-            known = session.verdicts.get((op, request.path))
-            if known is not None and known[0] is plan:
-                return known[1]
-            policy = ask(session, op, request, plan)
-        verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
-        # A plan that is not remembered would not be found to be the same again.
-        lasting = policy is not None and not policy.depends_on_data
-        if session is not None and lasting and len(request.path) <= MAX_KNOWN_PATH:
-            if len(session.verdicts) >= MAX_VERDICTS:
-                session.verdicts.clear()
-            session.verdicts[op, request.path] = plan, verdict
-        return verdict
+            return guards.ask(call, plan, gathered)
+        raise guards.refused(call, gathered, verdict)
 
     def _invoke(self, call: Call, plan: Plan, trace: Trace) -> Response | Suspend:
         route = plan.route
@@ -333,8 +188,8 @@ class Pipeline:
         assert route is not None
         assert mount is not None
         if response.issue is not None:
-            auth, warnings = house.issue(
-                inner, mount, response.issue, trace.session, trace.now_ns, request.peer
+            auth, warnings = issue(
+                house, inner, mount, response.issue, trace.session, trace.now_ns, request.peer
             )
             response.auth = auth
             response.warnings += warnings

@@ -26,7 +26,7 @@ def standing(house: House, request: Request) -> Answer | None:
     plan = house.find_plan(tx, request.op, request.path, request.namespace)
     call = Call(
         request, house.new_request_id(), plan.relative, plan.params, plan.mount, tx, tx, now_ns,
-        house.entropy, None, house,
+        house.entropy, None, house.services,
     )  # fmt: skip
     response = plan.route.handler(call)
     assert isinstance(response, Response)

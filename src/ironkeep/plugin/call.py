@@ -12,13 +12,14 @@ from ironkeep.core.ports import Entropy
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.response import Response
+from ironkeep.plugin.services import Services, T
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import Store
 from ironkeep.store.state import Tx
 
 
 class Call(msgspec.Struct):
-    """All that a handler may touch.
+    """All that a handler may touch: its own mount's records, and services by their type.
 
     `tx` holds this request's writes and is dropped when the handler fails; `account` is the outer
     transaction, for what must outlive a refusal (use counts, lockouts). `path` is relative to the
@@ -36,7 +37,7 @@ class Call(msgspec.Struct):
     now_ns: int
     entropy: Entropy
     session: Session | None
-    house: Any
+    services: Services
     records: Store | None = None
 
     @property
@@ -48,13 +49,26 @@ class Call(msgspec.Struct):
     def store(self) -> Store:
         """This mount's records, in this request's transaction; raises Sealed without keys."""
         if self.records is None:
-            self.records = self.house.mount_store(self.tx, self.mount)
+            self.records = self.services.mount_store(self.tx, self.mount)
         return self.records
+
+    @property
+    def lasting(self) -> Store:
+        """This mount's records in the outer transaction: what is written outlives a refusal."""
+        return self.services.mount_store(self.account, self.mount)
 
     @property
     def raw(self) -> dict[str, Any]:
         """The request's data as it came."""
         return self.request.data
+
+    def store_of(self, mount: Mount) -> Store:
+        """Return another mount's records; raise Sealed without keys, its segment's among them."""
+        return self.services.mount_store(self.tx, mount)
+
+    def use(self, kind: type[T]) -> T:
+        """Return the server's service of a kind."""
+        return self.services.use(kind)
 
     def actor(self) -> Session:
         """Return who calls; the route must be one that needs a token."""

@@ -7,7 +7,7 @@ would keep every older one in memory. An input that comes from the path alone is
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.parameters import NO_READERS, Readers
@@ -16,6 +16,7 @@ from ironkeep.core.text.spelling import Spelling, tidied
 from ironkeep.plugin import fields
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route, filled
+from ironkeep.store.state import Tx
 
 _AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
@@ -79,6 +80,14 @@ class Plan:
         if self.given is None:
             self.given = fields.parse(self.route.input, self.params)
         return self.given
+
+
+class SecretPaths(Protocol):
+    """Finds the secret that a path names."""
+
+    def secret_at(self, tx: Tx, path: str) -> tuple[Mount, str]:
+        """Return the mount of a secret, and how rules about secrets call it; raise NotFound."""
+        ...
 
 
 class Plans:

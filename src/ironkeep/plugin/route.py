@@ -96,3 +96,7 @@ class Plugin(Protocol):
     def routes(self, mount: Mount) -> Sequence[Route]:
         """Return the routes of this mount; the same object for the same kind of mount."""
         ...
+
+
+class Plugins(dict[str, Plugin]):
+    """All plug-ins of a server, by their types."""

@@ -130,6 +130,5 @@ class Session:
     """Everybody who stands behind the token (identity/people.py); empty when it names nobody."""
     payers: tuple[EntityId, ...] = ()
     """Of these, its own person and those who handed it out: their budgets are charged."""
-    free: dict[str, int] = field(default_factory=dict)
-    """Secrets that cost no budget, until when: they were read within the hour
-    (access/budgets/budgets)."""
+    remembered: dict[str, int] = field(default_factory=dict)
+    """What a feature remembers for as long as the session is in memory; see access/budgets."""

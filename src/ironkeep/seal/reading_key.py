@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from ironkeep.core.errors import IntegrityError
+from ironkeep.core.errors import IntegrityError, Sealed
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import KEY_SIZE, Disclosed
 from ironkeep.core.ports import Entropy, Row, Storage
@@ -158,6 +158,27 @@ class AuditReader:
             if start <= index:
                 chosen = reader
         return chosen.disclose(index)
+
+
+class JournalReading:
+    """The reader of the journal, for as long as the vault is unsealed."""
+
+    def __init__(self) -> None:
+        self._reader: AuditReader | None = None
+
+    def open(self, reader: AuditReader) -> None:
+        """Let entries be read with the keys of reader."""
+        self._reader = reader
+
+    def close(self) -> None:
+        """Drop the keys."""
+        self._reader = None
+
+    def reader(self) -> AuditReader:
+        """Return the reader; raise Sealed without keys."""
+        if self._reader is None:
+            raise Sealed("Vault is sealed")
+        return self._reader
 
 
 def audit_reader(log: Leaves, store: Store) -> AuditReader:

@@ -38,7 +38,7 @@ class Demolition:
         names = self._stores(tx, PLACE).list()
         return frozenset(unsegment(name.removesuffix("/")) for name in names)
 
-    def tick(self, tx: Tx, records: Iterable[DueRecord]) -> None:
+    def tick(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
         """Go on with what is due, up to `STEP` rows in all."""
         budget = STEP
         for record in records:

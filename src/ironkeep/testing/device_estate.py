@@ -6,7 +6,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.access.devices.routes import DeviceEngine
+from ironkeep.access.device_engine import DeviceEngine
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.route import Plugin

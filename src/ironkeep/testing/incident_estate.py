@@ -18,7 +18,7 @@ from ironkeep.core.credential.connector import Connector
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.trust import TrustedKeys
-from ironkeep.kernel.house import Settings
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.testing.memory import FakeClock, MemoryStorage
 from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.testing.simulated import Account, SimulatedSystem
@@ -59,7 +59,7 @@ class Estate:
             accounts={"admin": Account(b"admin password"), "app": Account(b"imported password")}
         )
         self.cosigner: Final = sample_cosigner(WITNESS)
-        settings = Settings(witnesses=(("tower", self.cosigner.key.format()),), quorum=1)
+        settings = ServerSettings(witnesses=(("tower", self.cosigner.key.format()),), quorum=1)
         connectors: dict[str, Connector] = {
             "postgresql": self.system if real is None else real.connector
         }

@@ -15,6 +15,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.request import Request
+from ironkeep.plugin.services import Services as PluginServices
 from ironkeep.plugin.token import Session
 from ironkeep.seal.segments import Segments
 from ironkeep.store.barrier import Barrier, Store
@@ -89,6 +90,8 @@ class Services:
         """Return what a handler of mount is called with; writes go to this object's transaction."""
         request = Request(op, mount.path + path, dict(data or {}), token, remote)
         inner = self.tx.nested()
+        provided = PluginServices(self.store, self.mount_store)
+        provided.provide(self.history, self.identity, self.tokens, self.leases, self.policies)
         return Call(
             request,
             RequestId("request"),
@@ -100,5 +103,5 @@ class Services:
             self.now,
             self.entropy,
             session,
-            self,
+            provided,
         )

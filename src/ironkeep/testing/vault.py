@@ -18,12 +18,14 @@ from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.journal.recovery import open_journal
-from ironkeep.kernel.house import House, Settings
+from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
+from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.route import Plugin
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
@@ -72,7 +74,7 @@ class Vault:
         clock: FakeClock | None = None,
         seed: int = 0,
         connectors: Mapping[str, Connector] | None = None,
-        settings: Settings | None = None,
+        settings: ServerSettings | None = None,
         origin: str = ORIGIN,
     ) -> None:
         self.storage: Final = storage or MemoryStorage()
@@ -81,7 +83,7 @@ class Vault:
         self.entropy: Final = SeededEntropy(seed)
         self.plugins: Final = plugins
         self.connectors: Final = connectors or {}
-        self.settings: Final = settings or Settings()
+        self.settings: Final = settings or ServerSettings()
         self.seed: Final = seed
         key = reading_key_of(self.storage, self.entropy)
         self.files: Final = MemoryLogFiles(self.disk)
@@ -222,7 +224,7 @@ class Vault:
     def tick(self, seconds: float = 1) -> None:
         """Let time pass and do what it brings."""
         self.clock.advance(seconds=seconds)
-        effects = self.house.tick(self.clock.now_ns())
+        effects = tick(self.house, self.clock.now_ns())
         self.flush()
         for effect in effects:
             self.settle(effect)

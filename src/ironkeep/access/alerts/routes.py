@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.access.alerts.alerts import Alert
+from ironkeep.access.alerts.alerts import Alert, Alerts
 from ironkeep.core.errors import NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -22,9 +21,8 @@ class Number:
 
 def list_alerts(call: Call) -> Response:
     """Return the numbers of the alerts that are kept, the oldest first, each with what it says."""
-    house: House = call.house
-    names = house.alerts.names(call.tx)
-    found = {name: house.alerts.get(call.tx, name) for name in names}
+    names = call.use(Alerts).names(call.tx)
+    found = {name: call.use(Alerts).get(call.tx, name) for name in names}
     if not found:
         raise NotFound("")
     info = {name: _shown(alert) for name, alert in found.items() if alert is not None}
@@ -33,8 +31,7 @@ def list_alerts(call: Call) -> Response:
 
 def read(call: Call, given: Number) -> Response:
     """Return one alert."""
-    house: House = call.house
-    alert = house.alerts.get(call.tx, given.number)
+    alert = call.use(Alerts).get(call.tx, given.number)
     if alert is None:
         raise NotFound("")
     return Response(data=_shown(alert))

@@ -202,9 +202,9 @@ class Approvals:
         kept = self.find(call.tx, accessor, call.now_ns)
         if kept is None:
             raise NotFound(_GONE)
-        reason = self.refusal(call.tx, kept, call.actor())
-        if reason:
-            raise PermissionDenied(reason)
+        refusal = self.refusal(call.tx, kept, call.actor())
+        if refusal is not None:
+            raise PermissionDenied(refusal.say)
         return kept
 
     def look(self, call: Call, kept: Kept) -> None:

@@ -14,6 +14,7 @@ from ironkeep.access.approvals.record import Authorization, Kept
 from ironkeep.access.devices.devices import Devices
 from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.policy.decision import Deny, denied
 from ironkeep.core.webauthn.step_up import key_id
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import APART, are_standing, is_one_hand
@@ -31,18 +32,18 @@ class Approvers:
         self._devices: Final = devices
         self._authenticators: Final = authenticators
 
-    def refusal(self, tx: Tx, kept: Kept, session: Session) -> str:
-        """Return why a session may not decide on a request; "" when it may."""
+    def refusal(self, tx: Tx, kept: Kept, session: Session) -> Deny | None:
+        """Return the refusal when a session may not decide on a request, None when it may."""
         record, people = session.record, session.people
         if not record.entity:
-            return "approving takes a token of a person"
+            return denied("approving takes a token of a person")
         if record.entity in kept.people or kept.entity in people:
-            return "nobody approves their own request"
+            return denied("nobody approves their own request")
         if is_one_hand(people, kept.people):
-            return f"one person set up you and who asked, or one of you the other: {APART}"
+            return denied(f"one person set up you and who asked, or one of you the other: {APART}")
         missing = [name for name in kept.groups if name not in session.policies]
         if missing:
-            return f"approvers of this hold the policy {missing[0]!r}"
+            return denied(f"approvers of this hold the policy {missing[0]!r}")
         return self._device_refusal(tx, kept, session) or _repeated(kept, session)
 
     def standing(self, tx: Tx, kept: Kept, now_ns: int) -> Kept:
@@ -57,19 +58,19 @@ class Approvers:
         found = self._devices.get(tx, device) if device else None
         return "" if found is None else found.owner
 
-    def _device_refusal(self, tx: Tx, kept: Kept, session: Session) -> str:
+    def _device_refusal(self, tx: Tx, kept: Kept, session: Session) -> Deny | None:
         device = session.record.device
         on_theirs = bool(device) and device == kept.device
         if on_theirs or self.owner(tx, device) in kept.people or kept.owner in session.people:
-            return "nobody approves from a device of who asked: use your own"
-        return ""
+            return denied("nobody approves from a device of who asked: use your own")
+        return None
 
     def _counts(self, tx: Tx, given: Authorization, now_ns: int) -> bool:
         people = {given.entity, *given.people}
         if not are_standing(self._identity, tx, people, given.time_ns):
             return False
         device = self._devices.get(tx, given.device) if given.device else None
-        if given.device and (device is None or self._devices.standing(device, now_ns)):
+        if given.device and (device is None or self._devices.refused(device, now_ns) is not None):
             return False
         if not given.key:
             return True
@@ -77,17 +78,19 @@ class Approvers:
         return given.key in {key_id(each.key) for each in bound}
 
 
-def _repeated(kept: Kept, session: Session) -> str:
-    """Return why a session gives no further approval beside those that are there, or ""."""
+def _repeated(kept: Kept, session: Session) -> Deny | None:
+    """Return the refusal when a session gives no further approval beside those that are there."""
     record = session.record
     for given in kept.approvals:
         if record.entity == given.entity:
-            return "you have approved this request already"
+            return denied("you have approved this request already")
         if is_one_hand(session.people, given.people):
-            return f"one person stands behind you and an approver, so you count as one: {APART}"
+            return denied(
+                f"one person stands behind you and an approver, so you count as one: {APART}"
+            )
         if record.device and given.device == record.device:
-            return "somebody has approved this request from this device"
-    return ""
+            return denied("somebody has approved this request from this device")
+    return None
 
 
 def _with(kept: Kept, approvals: tuple[Authorization, ...]) -> Kept:

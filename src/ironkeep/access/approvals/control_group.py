@@ -11,7 +11,7 @@ from ironkeep.access.approvals.approvals import Approvals
 from ironkeep.access.approvals.record import Kept, shown_data
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.operation import Operation
-from ironkeep.kernel.house import House
+from ironkeep.identity.entities import Identity
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -49,15 +49,14 @@ def request(call: Call, given: Waiting) -> Response:
     if kept is None:
         raise NotFound("no request waits under that accessor")
     if session.hash != kept.session:
-        reason = approvals.refusal(call.tx, kept, session)
-        if reason:
-            raise PermissionDenied(reason)
+        refusal = approvals.refusal(call.tx, kept, session)
+        if refusal is not None:
+            raise PermissionDenied(refusal.say)
     return Response(data=_shown(call, kept))
 
 
 def _shown(call: Call, kept: Kept) -> dict[str, Any]:
-    house: House = call.house
-    entity = house.identity.get(call.tx, kept.entity)
+    entity = call.use(Identity).get(call.tx, kept.entity)
     return {
         "approved": kept.approved,
         "request_path": kept.path,
@@ -71,7 +70,7 @@ def _shown(call: Call, kept: Kept) -> dict[str, Any]:
 
 
 def _approvals(call: Call) -> Approvals:
-    found: Approvals = call.house.approvals
+    found: Approvals = call.use(Approvals)
     return found
 
 

@@ -21,7 +21,7 @@ from ironkeep.core.errors import NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.kernel.house import House
+from ironkeep.identity.entities import Identity
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
@@ -72,7 +72,7 @@ def list_requests(call: Call) -> Response:
     info: dict[str, Any] = {}
     for kept in approvals.waiting(call.tx, call.now_ns):
         mine = session.hash == kept.session
-        if mine or not approvals.refusal(call.tx, kept, session):
+        if mine or approvals.refusal(call.tx, kept, session) is None:
             info[kept.accessor] = {**_brief(call, kept), "mine": mine}
     if not info:
         raise NotFound("")
@@ -85,11 +85,11 @@ def read(call: Call, given: Waiting) -> Response:
     kept = approvals.find(call.tx, given.accessor, call.now_ns)
     if kept is None:
         raise NotFound("no request waits under that accessor")
-    reason = approvals.refusal(call.tx, kept, session)
+    refusal = approvals.refusal(call.tx, kept, session)
     mine = session.hash == kept.session
-    if reason and not mine:
-        raise PermissionDenied(reason)
-    if not reason:
+    if refusal is not None and not mine:
+        raise PermissionDenied(refusal.say)
+    if refusal is None:
         approvals.look(call, kept)
     data = _brief(call, kept) | {
         "mine": mine,
@@ -128,11 +128,11 @@ def withdraw(call: Call, given: Waiting) -> Response:
 
 def report(call: Call) -> Response:
     """Return who decided how much in each of the last weeks, and how long they looked."""
-    house, now = _house(call), week_of(call.now_ns)
+    now = week_of(call.now_ns)
     people = []
-    for entity in house.approvals.standings.approvers(call.tx):
+    for entity in call.use(Approvals).standings.approvers(call.tx):
         for week in range(now, now - WEEKS, -1):
-            tally = house.approvals.standings.tally(call.tx, entity, week)
+            tally = call.use(Approvals).standings.tally(call.tx, entity, week)
             if not tally.looked_ms:
                 continue
             looked = int(median(tally.looked_ms))
@@ -183,19 +183,14 @@ def _today(call: Call, kept: Kept) -> list[dict[str, str]]:
 
 def _name(call: Call, entity: EntityId) -> str:
     """Return the name by which people know an entity: that of its first alias."""
-    found = _house(call).identity.get(call.tx, entity)
+    found = call.use(Identity).get(call.tx, entity)
     if found is None:
         return ""
     return found.aliases[0].name if found.aliases else found.name
 
 
 def _approvals(call: Call) -> Approvals:
-    return _house(call).approvals
-
-
-def _house(call: Call) -> House:
-    found: House = call.house
-    return found
+    return call.use(Approvals)
 
 
 ROUTES: Final = (

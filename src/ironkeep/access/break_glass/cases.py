@@ -14,12 +14,16 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.credentials.listing import kept_of
+from ironkeep.credentials.managed import Credentials
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import hand_of, is_one_hand
-from ironkeep.kernel.house import House
+from ironkeep.journal.journal import Journal
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.entries import BEHIND
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
-from ironkeep.plugin.route import Route
+from ironkeep.plugin.route import Plugins, Route
+from ironkeep.seal.reading_key import JournalReading
 from ironkeep.store.reserved import MOUNTS
 
 MAX_LOOKED_AT: Final = 100_000
@@ -69,14 +73,13 @@ def read_case(call: Call, given: Which) -> Response:
 
 def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], int | None]:
     """Return what a case's token released from an index on, and where to go on, None at the end."""
-    house = _house(call)
-    table = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
     paths = {mount.uuid: mount.path for mount in table}
-    size = house.journal.durable_size
+    size = call.use(Journal).durable_size
     end = min(size, first + MAX_LOOKED_AT)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     openers = _openers(call, case)
-    for index, entry in house.audit_reader().entries(first, end):
+    for index, entry in call.use(JournalReading).reader().entries(first, end):
         if entry.accessor == case.accessor:
             for one in entry.released:
                 found[one.mount, one.path] = _shown(one, entry, index, paths)
@@ -88,9 +91,11 @@ def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], 
 
 def _openers(call: Call, case: Case) -> frozenset[str]:
     """Return who stands behind those who opened it: what they write replaces nothing."""
-    house, glass = _house(call), _glass(call)
+    glass = _glass(call)
     holders = [glass.holder(call.tx, name) for name in case.people]
-    known = (hand_of(house.identity, call.tx, each.entity) for each in holders if each is not None)
+    known = (
+        hand_of(call.use(Identity), call.tx, each.entity) for each in holders if each is not None
+    )
     return frozenset(case.hands).union(*known)
 
 
@@ -98,7 +103,7 @@ def _is_opener(call: Call, openers: frozenset[str], entry: Entry) -> bool:
     """Return whether one of the openers wrote this, with a token that names nobody too."""
     behind = entry.audited.get(BEHIND)
     people = behind if isinstance(behind, list) else [entry.entity]
-    identity = _house(call).identity
+    identity = call.use(Identity)
     return any(is_one_hand(openers, hand_of(identity, call.tx, each)) for each in people)
 
 
@@ -107,16 +112,15 @@ def _compare(call: Call, found: Mapping[tuple[str, str], dict[str, Any]]) -> Non
 
     A mount that keeps no earlier values (KV version 1) is believed.
     """
-    house = _house(call)
     replaced = {key: each for key, each in found.items() if each["replaced"]}
-    mounts = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    mounts = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
     for mount in mounts:
         wanted = {path for uuid, path in replaced if uuid == mount.uuid}
         if not wanted:
             continue
-        store = house.mount_store(call.tx, mount)
-        credentials = house.credentials.store
-        for kept in kept_of(house.plugins[mount.type], mount, store, credentials, call.tx):
+        store = call.store_of(mount)
+        credentials = call.use(Credentials).store
+        for kept in kept_of(call.use(Plugins)[mount.type], mount, store, credentials, call.tx):
             one = replaced.get((mount.uuid, kept.path)) if kept.path in wanted else None
             if one is not None and one["version"]:
                 before = [value.reveal() for value in kept.values(one["version"])]
@@ -150,12 +154,7 @@ def _replace(
 
 
 def _glass(call: Call) -> BreakGlass:
-    return BreakGlass(_house(call).store)
-
-
-def _house(call: Call) -> House:
-    found: House = call.house
-    return found
+    return BreakGlass(call.services.store)
 
 
 ROUTES: Final = (

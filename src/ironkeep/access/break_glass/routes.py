@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.break_glass import cases as break_glass_cases
 from ironkeep.access.break_glass.break_glass import (
     BROKEN,
@@ -30,6 +30,7 @@ from ironkeep.access.break_glass.break_glass import (
     Config,
     check_config,
 )
+from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.event import Released, Value
@@ -38,11 +39,13 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.entities import Entity
+from ironkeep.identity.entities import Entity, Identity
 from ironkeep.identity.people import APART, hand_of, is_one_hand
-from ironkeep.kernel.house import House
+from ironkeep.identity.tokens import Tokens
+from ironkeep.journal.journal import Journal
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration, PolicyNames
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import TokenSpec
@@ -164,8 +167,10 @@ def fetch_codes(call: Call) -> Response:
 
 def _find(call: Call, name: str) -> Entity:
     """Return the one person of a name: an entity's id or name, or a name at one auth method."""
-    house = _house(call)
-    identity, mounts = house.identity, house.mounts.table(house.store(call.tx, MOUNTS)).by_path
+    identity, mounts = (
+        call.use(Identity),
+        call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path,
+    )
     found = [identity.get(call.tx, EntityId(name)), identity.by_name(call.tx, name)]
     found += [identity.by_alias(call.tx, mount.accessor, name) for mount in mounts.values()]
     people = {each.id: each for each in found if each is not None}
@@ -191,13 +196,13 @@ def _is_hand(call: Call, glass: BreakGlass, name: str, people: Collection[str]) 
 
 def _hands(call: Call, name: str) -> frozenset[str]:
     """Return who stands behind a holder; raise PermissionDenied when that person has gone."""
-    house, known = _house(call), _glass(call).holder(call.tx, name)
+    known = _glass(call).holder(call.tx, name)
     if known is None or not known.entity:
         return frozenset({name})
-    person = house.identity.get(call.tx, known.entity)
+    person = call.use(Identity).get(call.tx, known.entity)
     if person is None or person.disabled:
         raise PermissionDenied("that is no unused code of a holder of that name")
-    return hand_of(house.identity, call.tx, known.entity)
+    return hand_of(call.use(Identity), call.tx, known.entity)
 
 
 def remove_person(call: Call, given: Who) -> Response:
@@ -209,14 +214,14 @@ def remove_person(call: Call, given: Who) -> Response:
 
 def give(call: Call, given: Give) -> Response:
     """Take one person's code; with the last of k, issue the token to who gave it."""
-    glass, house = _glass(call), _house(call)
+    glass = _glass(call)
     config = glass.config(call.tx)
     if not config.policies:
         raise InvalidRequest("break-glass is not set up: see sys/break-glass/config")
     attempt = _attempt(call, given)
     if not glass.use(call.account, given.name, given.code):
         holder = given.name if glass.left(call.tx, given.name) is not None else ""
-        house.alerts.repeated(
+        call.use(Alerts).repeated(
             call.account, "break-glass", "a wrong break-glass code was given", call.now_ns,
             subject=holder, path=call.request.path,
         )  # fmt: skip
@@ -256,7 +261,6 @@ def _attempt(call: Call, given: Give) -> Attempt:
 
 
 def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
-    house = _house(call)
     spec = TokenSpec(
         policies=config.policies,
         display_name=f"break-glass-{name}",
@@ -267,36 +271,31 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
         renewable=False,
     )
     # Straight from the tokens, not as a login: no device or mount is to stand in the way that day.
-    issued = house.tokens.issue(call.tx, call.mount, spec, call.now_ns, call.entropy)
+    issued = call.use(Tokens).issue(call.tx, call.mount, spec, call.now_ns, call.entropy)
     until_ns = call.now_ns + config.ttl_seconds * SECOND_NS
     hands = frozenset[str]().union(*(_hands(call, each) for each in attempt.people))
     case = Case(
         name, attempt.reason, attempt.people, call.now_ns, until_ns, issued.record.accessor,
-        house.journal.next_index, tuple(sorted(hands)),
+        call.use(Journal).next_index, tuple(sorted(hands)),
     )  # fmt: skip
     _glass(call).put_case(call.tx, case)
     who = ", ".join(attempt.people)
     text = f"break-glass was opened by {who} until {rfc3339(until_ns)}: {attempt.reason}"
-    house.alerts.raise_(call.tx, "break-glass-open", text, call.now_ns, path=call.request.path)
+    call.use(Alerts).raise_(call.tx, "break-glass-open", text, call.now_ns, path=call.request.path)
     audited: dict[str, Value] = {"case": name, "people": list(attempt.people)}
     return Response(auth=issued.auth(), warnings=list(issued.warnings), audited=audited)
 
 
 def _alert(call: Call, text: str) -> None:
     record = call.session.record if call.session is not None else None
-    _house(call).alerts.raise_(
+    call.use(Alerts).raise_(
         call.tx, "break-glass-set", text, call.now_ns,
         entity=record.entity if record else "", path=call.request.path,
     )  # fmt: skip
 
 
 def _glass(call: Call) -> BreakGlass:
-    return BreakGlass(_house(call).store)
-
-
-def _house(call: Call) -> House:
-    found: House = call.house
-    return found
+    return BreakGlass(call.services.store)
 
 
 ROUTES: Final = (

@@ -42,6 +42,7 @@ from ironkeep.access.budgets.record import (
 )
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId
+from ironkeep.core.policy.decision import Deny, denied
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.ports import Row
 from ironkeep.core.text.spelling import Spelling
@@ -50,7 +51,7 @@ from ironkeep.identity.entities import Identity
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import BUDGETS, StoreOf, segment
+from ironkeep.store.reserved import StoreOf, segment
 from ironkeep.store.state import Tx
 
 MAX_MANIFEST: Final = 1_000
@@ -66,6 +67,9 @@ _CHANGES: Final = ""
 """Where a session keeps of which number of changes what it remembers is: no secret's name."""
 _SET_UP: Final = "\0set up"
 """By people whom the one who is charged has set up."""
+
+PLACE: Final = "sys/budgets"
+"""The reserved place of budgets and of what was charged to them."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -87,9 +91,9 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a read would cost; `over` says why it is too much, `near`: a soft limit is passed."""
+    """The cost of a read. `limit` refuses it; `near` says that a soft limit is passed."""
 
-    over: str = ""
+    limit: Deny | None = None
     near: bool = False
     moves: tuple[Move, ...] = ()
 
@@ -118,7 +122,7 @@ class _Cost:
     """What a read costs one subject: nothing until a time, or a move of its rows."""
 
     free_until_ns: int = 0
-    over: str = ""
+    limit: Deny | None = None
     near: bool = False
     move: Move | None = None
 
@@ -172,32 +176,32 @@ class Budgets:
         record = session.record
         if not (session.people or record.device) and not self._has_fuse(tx):
             return FREE
-        if session.free.get(_CHANGES) != self._known.changes:
+        if session.remembered.get(_CHANGES) != self._known.changes:
             # What is set for somebody holds for secrets that they have read already.
-            session.free.clear()
-            session.free[_CHANGES] = self._known.changes
-        if now_ns < session.free.get(secret, 0):
+            session.remembered.clear()
+            session.remembered[_CHANGES] = self._known.changes
+        if now_ns < session.remembered.get(secret, 0):
             return FREE
         read = _Read(secret, WEIGHTS[guard], now_ns, spelling)
         subjects = self._subjects(tx, session)
         costs = [self._cost(tx, each, read) for each in subjects]
         if all(cost.free_until_ns for cost in costs):
-            if len(session.free) >= MAX_FREE:
-                session.free.clear()
-                session.free[_CHANGES] = self._known.changes
-            session.free[secret] = min(cost.free_until_ns for cost in costs)
-        over = next((cost.over for cost in costs if cost.over), "")
+            if len(session.remembered) >= MAX_FREE:
+                session.remembered.clear()
+                session.remembered[_CHANGES] = self._known.changes
+            session.remembered[secret] = min(cost.free_until_ns for cost in costs)
+        limit = next((cost.limit for cost in costs if cost.limit is not None), None)
         # A machine gives no touch for a person who once wrote its role.
         near = any(
             cost.near for cost, who in zip(costs, subjects, strict=True) if who.by != _SET_UP
         )
-        return Assessment(over, near, tuple(cost.move for cost in costs if cost.move is not None))
+        return Assessment(limit, near, tuple(cost.move for cost in costs if cost.move is not None))
 
     def _has_fuse(self, tx: Tx) -> bool:
         """Return whether the house has a limit of its own; looked up when anything changed."""
         stamp = tx.stamp()
         if not stamp or stamp != self._known.stamp:
-            defaults = self._defaults(self._stores(tx, BUDGETS))
+            defaults = self._defaults(self._stores(tx, PLACE))
             own = self.subject(tx, HOUSE, ALL) != Subject()
             self._known.fuse = own or bool(defaults.house.windows())
             self._known.stamp = stamp
@@ -205,13 +209,13 @@ class Budgets:
 
     def _cost(self, tx: Tx, charged: "_Charged", read: "_Read") -> "_Cost":
         """Return what a read costs one subject."""
-        store, now_ns = self._stores(tx, BUDGETS), read.now_ns
+        store, now_ns = self._stores(tx, PLACE), read.now_ns
         kind, who, name = charged.kind, charged.who, _digest(read.secret + charged.by)
         defaults = self._defaults(store)
         subject = self.subject(tx, kind, who)
         if subject.manifest:
             listed = lists(subject.manifest, read.secret, read.spelling)
-            return _Cost(over="" if listed else f"{kind} {who} is a machine: {UNLISTED}")
+            return _Cost(limit=None if listed else denied(f"{kind} {who} is a machine: {UNLISTED}"))
         windows = limits_in_force(subject, defaults.of(kind), now_ns).windows()
         if not windows:
             return _Cost(now_ns + HOUR * SECOND_NS)
@@ -223,15 +227,15 @@ class Budgets:
             return _Cost(last.time_ns + HOUR * SECOND_NS)
         after = _moved(sums, last, read.weight, time_ns)
         used = [(after.within(time_ns, seconds), name, limit) for name, seconds, limit in windows]
-        over = next(
-            (_over(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), ""
+        spent = next(
+            (_spent(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), None
         )
         near = any(sum_ * 100 > limit * defaults.soft for sum_, _, limit in used)
-        return _Cost(0, over, near, Move(where, name, after, Charge(time_ns, read.weight)))
+        return _Cost(0, spent, near, Move(where, name, after, Charge(time_ns, read.weight)))
 
     def charge(self, tx: Tx, assessment: Assessment) -> None:
         """Write what was assessed, in the transaction that a refusal keeps."""
-        store = self._stores(tx, BUDGETS)
+        store = self._stores(tx, PLACE)
         for move in assessment.moves:
             store.put(f"sum/{move.where}", _SUMS.encode(move.sums))
             due_ns = move.charge.time_ns + (MONTH + SLOT) * SECOND_NS
@@ -240,7 +244,7 @@ class Budgets:
 
     def usage(self, tx: Tx, kind: str, who: str, now_ns: int) -> list[Usage]:
         """Return what a subject has used of each window that has a limit."""
-        store = self._stores(tx, BUDGETS)
+        store = self._stores(tx, PLACE)
         limits = limits_in_force(
             self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns
         )
@@ -253,36 +257,34 @@ class Budgets:
 
     def subject(self, tx: Tx, kind: str, who: str) -> Subject:
         """Return what is set for a subject."""
-        return (
-            _read(self._stores(tx, BUDGETS), f"subject/{_where(kind, who)}", _SUBJECT) or Subject()
-        )
+        return _read(self._stores(tx, PLACE), f"subject/{_where(kind, who)}", _SUBJECT) or Subject()
 
     def set_subject(self, tx: Tx, kind: str, who: str, subject: Subject) -> None:
         """Set it; raise InvalidRequest past the limits."""
         if len(subject.manifest) > MAX_MANIFEST:
             raise InvalidRequest(f"a manifest holds at most {MAX_MANIFEST} paths")
         self._known.changes += 1
-        self._stores(tx, BUDGETS).put(f"subject/{_where(kind, who)}", _SUBJECT.encode(subject))
+        self._stores(tx, PLACE).put(f"subject/{_where(kind, who)}", _SUBJECT.encode(subject))
 
     def forget_subject(self, tx: Tx, kind: str, who: str) -> None:
         """Give a subject the default limits of its kind again; what it was charged stays."""
         self._known.changes += 1
-        self._stores(tx, BUDGETS).delete(f"subject/{_where(kind, who)}")
+        self._stores(tx, PLACE).delete(f"subject/{_where(kind, who)}")
 
     def defaults(self, tx: Tx) -> Defaults:
         """Return the limits by default."""
-        return self._defaults(self._stores(tx, BUDGETS))
+        return self._defaults(self._stores(tx, PLACE))
 
     def set_defaults(self, tx: Tx, defaults: Defaults) -> None:
         """Set the limits by default."""
         self._known.changes += 1
-        self._stores(tx, BUDGETS).put(_LIMITS, _DEFAULTS.encode(defaults))
+        self._stores(tx, PLACE).put(_LIMITS, _DEFAULTS.encode(defaults))
 
-    def expire(self, tx: Tx, records: Iterable[DueRecord]) -> None:
+    def expire(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
         """Remove charges that no window reaches any more."""
         paths = [record.path for record in records]
         if paths:
-            self._stores(tx, BUDGETS).delete_all(paths)
+            self._stores(tx, PLACE).delete_all(paths)
 
     def _defaults(self, store: Store) -> Defaults:
         row = store.row(_LIMITS)
@@ -348,10 +350,10 @@ def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:
     return Sums(time_ns, tuple(sorted((k, v) for k, v in slots.items() if v and k >= first)))
 
 
-def _over(kind: str, who: str, window: str, limit: int) -> str:
+def _spent(kind: str, who: str, window: str, limit: int) -> Deny:
     name = "the house" if kind == HOUSE else f"{kind} {who}"
     place = f"sys/budgets/{kind}/{who}"
-    return (
+    return denied(
         f"the budget of {name} is spent: {limit} in one {window}. It frees itself as time passes; "
         f"whoever may update {place}, and is somebody else, can raise it for a time"
     )

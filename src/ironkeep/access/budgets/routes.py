@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.budgets.budgets import MAX_RAISE_SECONDS, Budgets
 from ironkeep.access.budgets.record import (
     DEVICE,
@@ -22,15 +23,17 @@ from ironkeep.access.budgets.record import (
     check_limits,
     check_soft,
 )
+from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import MAX_PEOPLE, is_same_person
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.plans import SecretPaths
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
@@ -205,8 +208,7 @@ def _view(call: Call, kind: str, who: str) -> dict[str, Any]:
 
 def _secret(call: Call, path: str) -> str:
     """Return the name by which budgets know the secret at an API path; raise NotFound."""
-    house: House = call.house
-    mount, name = house.routing.secret_at(call.tx, path)
+    mount, name = call.use(SecretPaths).secret_at(call.tx, path)
     return f"{mount.uuid}/{name}"
 
 
@@ -235,7 +237,7 @@ def _is_bound(call: Call, kind: str) -> bool:
         own = (budgets.subject(call.tx, PERSON, each) for each in session.people)
         return any(each.limits is None for each in own)
     if kind == DEVICE:
-        owned = (call.house.devices.owned(call.tx, each) for each in session.people)
+        owned = (call.use(Devices).owned(call.tx, each) for each in session.people)
         return bool(session.record.device) or any(owned)
     if kind == TEAM:
         teams = (budgets.subject(call.tx, TEAM, each) for each in _teams(call))
@@ -244,25 +246,25 @@ def _is_bound(call: Call, kind: str) -> bool:
 
 
 def _is_own(call: Call, person: str) -> bool:
-    return bool(is_same_person(call.house.identity, call.tx, call.actor(), person))
+    return bool(is_same_person(call.use(Identity), call.tx, call.actor(), person))
 
 
 def _is_own_device(call: Call, who: str) -> bool:
     if call.actor().record.device == who:
         return True
-    found = call.house.devices.get(call.tx, DeviceId(who))
+    found = call.use(Devices).get(call.tx, DeviceId(who))
     return found is not None and _is_own(call, found.owner)
 
 
 def _teams(call: Call) -> set[str]:
     """Return the teams of everybody who stands behind the caller's token."""
-    found = (call.house.identity.get(call.tx, each) for each in call.actor().people)
+    found = (call.use(Identity).get(call.tx, each) for each in call.actor().people)
     return {each.metadata.get(TEAM, "") for each in found if each is not None} - {""}
 
 
 def _tell(call: Call, text: str) -> None:
     record = call.actor().record
-    call.house.alerts.raise_(
+    call.use(Alerts).raise_(
         call.tx, "budget-change", text, call.now_ns, entity=record.entity, path=call.request.path
     )
 
@@ -273,7 +275,7 @@ def _shown(limits: Limits) -> str:
 
 
 def _budgets(call: Call) -> Budgets:
-    found: Budgets = call.house.budgets
+    found: Budgets = call.use(Budgets)
     return found
 
 

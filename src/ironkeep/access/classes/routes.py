@@ -11,15 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.access.approvals.second_person import require_another, waits
-from ironkeep.access.classes.classes import Rule, weakened
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.classes.classes import Classes, Rule, weakened
+from ironkeep.access.second_person import require_another, waits
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import BY_TEXT
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import FoldedText
 from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
+from ironkeep.plugin.plans import SecretPaths
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import MOUNTS
@@ -45,10 +47,10 @@ class SetClass:
 def read(call: Call, given: Prefix) -> Response:
     """Return the rule at a path, and the class that holds there by all rules."""
     mount, prefix = find_secret(call, given.path)
-    rule = _house(call).classes.rule(call.tx, mount.uuid, prefix)
+    rule = call.use(Classes).rule(call.tx, mount.uuid, prefix)
     if rule is None:
         raise NotFound("")
-    effective = _house(call).classes.of(call.tx, mount.uuid, prefix)
+    effective = call.use(Classes).of(call.tx, mount.uuid, prefix)
     return Response(data={**_shown(rule), "effective": effective.text})
 
 
@@ -58,7 +60,7 @@ def write(call: Call, given: SetClass) -> Response:
     if given.guard not in BY_TEXT:
         raise InvalidRequest(f"class is one of {', '.join(BY_TEXT)}")
     rule = Rule(mount.uuid, prefix, given.guard, given.approvals, given.group)
-    classes = _house(call).classes
+    classes = call.use(Classes)
     answer = _weaken(call, mount, prefix, classes.with_rule(call.tx, rule))
     if not waits(answer):
         classes.put(call.tx, rule, call.now_ns)
@@ -68,7 +70,7 @@ def write(call: Call, given: SetClass) -> Response:
 def delete(call: Call, given: Prefix) -> Response:
     """Remove the rule at a path."""
     mount, prefix = find_secret(call, given.path)
-    classes = _house(call).classes
+    classes = call.use(Classes)
     answer = _weaken(call, mount, prefix, classes.without(call.tx, mount.uuid, prefix))
     if not waits(answer):
         classes.delete(call.tx, mount.uuid, prefix, call.now_ns)
@@ -77,12 +79,11 @@ def delete(call: Call, given: Prefix) -> Response:
 
 def list_rules(call: Call) -> Response:
     """Return every rule, by its path."""
-    house = _house(call)
-    table = house.mounts.table(house.store(call.tx, MOUNTS))
+    table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS))
     paths = {mount.uuid: mount for mount in table.by_path.values()}
     found = {
         _path_of(paths[rule.mount], rule.prefix): _shown(rule)
-        for rule in house.classes.table(call.tx).rules
+        for rule in call.use(Classes).table(call.tx).rules
         if rule.mount in paths
     }
     if not found:
@@ -92,20 +93,19 @@ def list_rules(call: Call) -> Response:
 
 def find_secret(call: Call, path: str) -> tuple[Mount, str]:
     """Return the mount that serves an API path, and the path below it as rules know it."""
-    return _house(call).routing.secret_at(call.tx, path)
+    return call.use(SecretPaths).secret_at(call.tx, path)
 
 
 def _weaken(call: Call, mount: Mount, prefix: str, after: tuple[Rule, ...]) -> Response:
     """Take what the rules demanded when a change makes them weaker, and raise an alert."""
-    house = _house(call)
-    rules = house.classes.table(call.tx).rules
+    rules = call.use(Classes).table(call.tx).rules
     before = weakened(rules, after, mount.uuid, prefix)
     if before is None:
         return Response()
     answer = require_another(call, before)
     if not waits(answer):
         record = call.actor().record
-        house.alerts.raise_(
+        call.use(Alerts).raise_(
             call.tx, "class", _text(_at(rules, mount, prefix), _at(after, mount, prefix)),
             call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
@@ -140,11 +140,6 @@ def _path_of(mount: Mount, prefix: str) -> str:
 
 def _is_kv2(mount: Mount) -> bool:
     return mount.type == "kv" and mount.options.get("version") == "2"
-
-
-def _house(call: Call) -> House:
-    found: House = call.house
-    return found
 
 
 _AUDITED: Final = ("path", "guard", "approvals", "group")

@@ -28,12 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.ports import Entropy
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.peer import device_uri
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.store.record import Codec
 
 MAX_CSR: Final = 4_096
@@ -71,13 +72,12 @@ def authority_of(call: Call) -> Authority:
     raw = call.store.get(_PATH)
     if raw is not None:
         return _CODEC.decode(raw)
-    house: House = call.house
-    if house.devices.authority(call.tx) is not None:
+    if call.use(Devices).authority(call.tx) is not None:
         raise Conflict("devices are named by another mount already: use that one")
-    made = _make(house.settings.cluster_name, call.now_ns, call.entropy)
+    made = _make(call.use(ServerSettings).cluster_name, call.now_ns, call.entropy)
     call.store.put(_PATH, _CODEC.encode(made))
-    house.devices.set_authority(call.tx, made.certificate)
-    house.trust(call.tx, made.certificate)
+    call.use(Devices).set_authority(call.tx, made.certificate)
+    call.use(Devices).trust(call.tx, made.certificate)
     return made
 
 
@@ -129,9 +129,9 @@ def requested_key(pem: str) -> EllipticCurvePublicKey:
     return key
 
 
-def name_of(house: House, device: DeviceId) -> str:
+def name_of(settings: ServerSettings, device: DeviceId) -> str:
     """Return the SPIFFE id of a device of this house."""
-    return device_uri(house.settings.cluster_name, device)
+    return device_uri(settings.cluster_name, device)
 
 
 def pem(certificate: bytes) -> str:

@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 
 from ironkeep.core.errors import DeviceRefused, InvalidRequest
 from ironkeep.core.ids import DeviceId, EntityId
+from ironkeep.core.policy.decision import Deny, denied
 from ironkeep.core.ports import Row
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.token import TokenRecord
@@ -37,6 +38,10 @@ DeviceState = Literal["pending", "active", "revoked"]
 
 KEY_KINDS: Final[tuple[KeyKind, ...]] = ("tpm", "pkcs11", "file")
 """The strongest first."""
+TOKEN_DEVICE: Final = "token_device"  # noqa: S105  # the name of an option
+REQUIRED: Final = "required"
+"""An auth mount's option: logins there need an enrolled device."""
+
 AUTHORITY: Final = "authority"
 RULES: Final = "rules"
 
@@ -81,9 +86,16 @@ _RULES: Final = Codec(DeviceRules)
 
 
 class Devices:
-    """Keeps devices, and judges the ends of connections."""
+    """Keeps devices, and judges the ends of connections.
+
+    `client_cas` are the CAs (DER) that the configuration names; `on_trusted` is called with each
+    CA that listeners are to accept besides.
+    """
+
+    client_cas: tuple[bytes, ...] = ()
 
     def __init__(self, stores: StoreOf) -> None:
+        self.on_trusted: Callable[[bytes], None] = _ignored
         self._stores: Final = stores
         self._issued: dict[bytes, tuple[bytes, bool]] = {}
         self._read: dict[str, tuple[int, Row | None, Any]] = {}
@@ -141,6 +153,7 @@ class Devices:
     def trust(self, tx: Tx, certificate: bytes) -> None:
         """Let listeners accept handshakes by certificates of a CA (DER), after restarts too."""
         self._stores(tx, DEVICES).put(f"ca/{sha256(certificate).hexdigest()}", certificate)
+        self.on_trusted(certificate)
 
     def trusted(self, tx: Tx) -> list[bytes]:
         """Return the certificates (DER) of all CAs that listeners are to accept."""
@@ -156,7 +169,7 @@ class Devices:
         if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
             return None
         record = self.get(tx, peer.device)
-        if record is None or self.standing(record, now_ns):
+        if record is None or self.refused(record, now_ns) is not None:
             return None
         return record
 
@@ -168,8 +181,8 @@ class Devices:
 
     def unwelcome(
         self, tx: Tx, peer: Peer, domain: str, now_ns: int
-    ) -> tuple[str, DeviceId] | None:
-        """Return why a connection whose certificate names a device may not log in, and which.
+    ) -> tuple[Deny, DeviceId] | None:
+        """Return the refusal when the device that a certificate names may not log in, and which.
 
         A device that is turned away is not "no device". The device is "" where the authority did
         not sign what names it. `domain` is this house's: a certificate of another authority that
@@ -182,43 +195,45 @@ class Devices:
         if authority is None or not self._is_ours(peer, authority):
             ours = record is not None or peer.domain == domain
             text = "the certificate names a device and is not of the device authority"
-            return (text, DeviceId("")) if ours else None
+            return (denied(text), DeviceId("")) if ours else None
         if not peer.from_ns <= now_ns < peer.until_ns:
-            reason = f"the certificate of device {peer.device} has ended: its agent asks anew"
+            refusal: Deny | None = denied(
+                f"the certificate of device {peer.device} has ended: its agent asks anew"
+            )
         elif record is None:
-            reason = f"device {peer.device} is not enrolled"
+            refusal = denied(f"device {peer.device} is not enrolled")
         else:
-            reason = self.standing(record, now_ns) or _posture(record, now_ns)
-        return (reason, peer.device) if reason else None
+            refusal = self.refused(record, now_ns) or _posture(record, now_ns)
+        return None if refusal is None else (refusal, peer.device)
 
-    def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> str:
-        """Return why a token may not be used from there; "" when it may.
+    def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> Deny | None:
+        """Return the refusal when a token may not be used from there, None when it may.
 
         A token bound to neither a device nor a key may be used from anywhere.
         """
         if token.peer:
             if peer is None:
-                return "the token is bound to a client certificate, and none was shown"
+                return denied("the token is bound to a client certificate, and none was shown")
             if peer.key != token.peer or not peer.from_ns <= now_ns < peer.until_ns:
-                return "the token is bound to the key of another client certificate"
+                return denied("the token is bound to the key of another client certificate")
         if not token.device:
-            return ""
+            return None
         if peer is None or not peer.device:
-            return f"the token is bound to device {token.device}, and came from none"
+            return denied(f"the token is bound to device {token.device}, and came from none")
         if peer.device != token.device or not self._is_named(tx, peer, now_ns):
-            return f"the token is bound to device {token.device}, and came from another"
+            return denied(f"the token is bound to device {token.device}, and came from another")
         record = self.get(tx, token.device)
         if record is None:
-            return f"device {token.device} is not enrolled"
-        return self.standing(record, now_ns) or _posture(record, now_ns)
+            return denied(f"device {token.device} is not enrolled")
+        return self.refused(record, now_ns) or _posture(record, now_ns)
 
-    def standing(self, record: DeviceRecord, now_ns: int) -> str:
-        """Return why a device is not welcome, its posture aside; "" when it is."""
+    def refused(self, record: DeviceRecord, now_ns: int) -> Deny | None:
+        """Return the refusal when a device is not welcome, its posture aside; None when it is."""
         if record.state != "active":
-            return f"device {record.id} is {record.state}"
+            return denied(f"device {record.id} is {record.state}")
         if record.expires_ns and now_ns >= record.expires_ns:
-            return f"the decision to let device {record.id} in has ended: ask for a new one"
-        return ""
+            return denied(f"the decision to let device {record.id} in has ended: ask for a new one")
+        return None
 
     def _recall(self, tx: Tx, path: str, decode: Callable[[bytes], T]) -> T | None:
         """Return what is at path; read again when anything changed, decoded when its row did."""
@@ -279,12 +294,19 @@ def _is_issued(certificate: bytes, authority: bytes) -> bool:
     return True
 
 
-def _posture(record: DeviceRecord, now_ns: int) -> str:
+def _posture(record: DeviceRecord, now_ns: int) -> Deny | None:
     if not record.posture_ok:
-        return "; ".join(record.findings) or f"device {record.id} has not reported its state yet"
+        found = "; ".join(record.findings)
+        return denied(found or f"device {record.id} has not reported its state yet")
     if now_ns >= record.posture_until_ns:
-        return f"device {record.id} has fallen silent: start its agent, which reports at once"
-    return ""
+        return denied(
+            f"device {record.id} has fallen silent: start its agent, which reports at once"
+        )
+    return None
+
+
+def _ignored(_certificate: bytes) -> None:
+    """Take no notice: no listener asks for client certificates."""
 
 
 def _is_name(device: DeviceId) -> bool:

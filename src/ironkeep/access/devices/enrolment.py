@@ -15,7 +15,9 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.access.devices.devices import KEY_KINDS, DeviceRecord, Ownership, ranks_below
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.devices.devices import KEY_KINDS, DeviceRecord, Devices, Ownership, ranks_below
+from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.core.device.proof import device_key, enrol_message, verify
 from ironkeep.core.errors import (
     Conflict,
@@ -27,14 +29,17 @@ from ironkeep.core.errors import (
 from ironkeep.core.ids import DeviceId, EntityId, MountAccessor, uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import are_standing, creator_of, is_same_person
-from ironkeep.kernel.house import House
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.sudo import may_sudo
 from ironkeep.plugin.token import Session
+from ironkeep.seal.segments import Segments
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import MOUNTS
 
@@ -108,8 +113,7 @@ def start(call: Call, given: Start) -> Response:
         raise InvalidRequest("ownership is corporate or personal; key_kind tpm, pkcs11 or file")
     spki = base64_of(given.key_spki, "key_spki")
     device_key(spki)
-    house: House = call.house
-    least = house.devices.rules(call.tx).min_key_kind
+    least = call.use(Devices).rules(call.tx).min_key_kind
     if ranks_below(given.key_kind, least):
         raise InvalidRequest(
             f"a device key is kept in {least} here, or better: not {given.key_kind}"
@@ -145,13 +149,12 @@ def prove(call: Call, given: Prove) -> Response:
     _refuse_known(call, record.key)
     call.store.delete(path)
     call.store.put(_key_path(record.key), record.id.encode())
-    house: House = call.house
-    house.devices.put(call.tx, record)
+    call.use(Devices).put(call.tx, record)
     text = (
         f"{record.name} ({record.ownership}, key in {record.key_kind}) waits for a decision: "
         f"device/approve/{record.id}"
     )
-    house.alerts.raise_(call.tx, "device", text, call.now_ns, entity=owner, device=record.id)
+    call.use(Alerts).raise_(call.tx, "device", text, call.now_ns, entity=owner, device=record.id)
     return Response(data={"id": record.id, "state": record.state, "owner": owner})
 
 
@@ -162,7 +165,7 @@ def approve(call: Call, given: Approve) -> Response:
         raise Conflict("the device is revoked: it is enrolled again with a new key")
     by = _another(call, record)
     if record.state == "pending" and not are_standing(
-        call.house.identity, call.tx, {record.owner}, record.created_ns
+        call.use(Identity), call.tx, {record.owner}, record.created_ns
     ):
         raise Conflict(
             "whose device it is was ended after it was enrolled, and others may have enrolled it: "
@@ -173,8 +176,7 @@ def approve(call: Call, given: Approve) -> Response:
             "a personal device is let in for a time, at most 90 days: it is patched by its owner "
             "alone, so the decision is made anew each quarter. Give until, as 30d"
         )
-    house: House = call.house
-    known = house.segments.table(call.tx).by_name
+    known = call.use(Segments).table(call.tx).by_name
     missing = [name for name in given.segments if name not in known]
     if missing:
         raise InvalidRequest(f"there is no segment {missing[0]}")
@@ -187,7 +189,7 @@ def approve(call: Call, given: Approve) -> Response:
         expires_ns=call.now_ns + given.until * SECOND_NS if given.until else 0,
         segments=tuple(given.segments),
     )
-    house.devices.put(call.tx, decided)
+    call.use(Devices).put(call.tx, decided)
     return Response(audited={"owner": record.owner, "ownership": record.ownership})
 
 
@@ -213,8 +215,7 @@ def revoke(call: Call, given: Reason) -> Response:
 
 def found(call: Call, device: str) -> DeviceRecord:
     """Return a device; raise NotFound."""
-    house: House = call.house
-    record = house.devices.get(call.tx, device_id(device))
+    record = call.use(Devices).get(call.tx, device_id(device))
     if record is None:
         raise NotFound("no such device")
     return record
@@ -249,7 +250,6 @@ def _fresh_person(call: Call) -> EntityId:
 
     Who has an authenticator logs in with it for this: no password of theirs enrols a device.
     """
-    house: House = call.house
     record = call.actor().record
     fresh = call.now_ns - record.issued_ns <= FRESH_SECONDS * SECOND_NS
     login = record.path.startswith(_AUTH) and not record.parent
@@ -257,14 +257,13 @@ def _fresh_person(call: Call) -> EntityId:
         raise PermissionDenied(
             "a device is enrolled by a person who has just logged in: log in again, then enrol"
         )
-    if house.authenticators.of(call.tx, record.entity) and not _by_passkey(call, record.mount):
+    if call.use(Authenticators).of(call.tx, record.entity) and not _by_passkey(call, record.mount):
         raise PermissionDenied("you have a passkey: log in with it, then enrol the device")
     return record.entity
 
 
 def _by_passkey(call: Call, accessor: MountAccessor) -> bool:
-    house: House = call.house
-    mounts = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.values()
+    mounts = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
     return any(each.accessor == accessor and each.type == PASSKEY for each in mounts)
 
 
@@ -274,7 +273,7 @@ def _another(call: Call, record: DeviceRecord) -> EntityId:
     by = creator_of(session)
     if not by:
         raise PermissionDenied("a decision is a person's: log in as one, with the sudo capability")
-    if is_same_person(call.house.identity, call.tx, session, record.owner):
+    if is_same_person(call.use(Identity), call.tx, session, record.owner):
         raise PermissionDenied("another person decides on your device")
     if session.record.device == record.id:
         raise PermissionDenied("nobody decides on a device from that device")
@@ -288,7 +287,6 @@ def _refuse_known(call: Call, spki: bytes) -> None:
 
 def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
     """Revoke a device and all that is bound to it; return how many tokens that were."""
-    house: House = call.house
     ended = msgspec.structs.replace(
         record,
         state="revoked",
@@ -297,19 +295,18 @@ def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
         decided_ns=call.now_ns,
         posture_ok=False,
     )
-    house.devices.put(call.tx, ended)
+    call.use(Devices).put(call.tx, ended)
     count = 0
-    for name in house.tokens.store.owned(call.tx, record.owner):
-        token = house.tokens.store.load(call.tx, name)
+    for name in call.use(Tokens).store.owned(call.tx, record.owner):
+        token = call.use(Tokens).store.load(call.tx, name)
         if token is not None and token.device == record.id:
-            house.tokens.revoke(call.tx, name, call.now_ns)
+            call.use(Tokens).revoke(call.tx, name, call.now_ns)
             count += 1
     return count
 
 
 def _tidy(call: Call, owner: EntityId) -> None:
     """Drop enrolments that took too long; raise TooManyRequests when too many of owner's wait."""
-    house: House = call.house
     count = 0
     for name in call.store.list("enrolments"):
         raw = call.store.get(f"enrolments/{name}")
@@ -318,7 +315,9 @@ def _tidy(call: Call, owner: EntityId) -> None:
             call.store.delete(f"enrolments/{name}")
         else:
             count += enrolment.record.owner == owner
-    mine = (house.devices.get(call.tx, each) for each in house.devices.owned(call.tx, owner))
+    mine = (
+        call.use(Devices).get(call.tx, each) for each in call.use(Devices).owned(call.tx, owner)
+    )
     count += sum(1 for each in mine if each is not None and each.state == "pending")
     if count >= MAX_OPEN:
         raise TooManyRequests(f"{count} devices of yours wait: have them approved or refused first")

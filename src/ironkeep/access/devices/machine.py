@@ -8,6 +8,7 @@ key of a client certificate.
 from dataclasses import replace
 from typing import Final
 
+from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.identity.token_params import TokenParams
 from ironkeep.plugin.call import Call
@@ -72,10 +73,10 @@ def _is_vouched(call: Call, peer: Peer) -> bool:
 
     Anybody has a certificate of their own making: that the key is held says nothing of who it is.
     """
-    authorities = (*call.house.client_cas, *call.house.devices.trusted(call.account))
+    authorities = (*call.use(Devices).client_cas, *call.use(Devices).trusted(call.account))
     return vouched(peer, authorities, call.now_ns)
 
 
 def is_device(call: Call, peer: Peer) -> bool:
     """Return whether the other end is an enrolled device; the pipeline refused unwelcome ones."""
-    return call.house.devices.device_of(call.account, peer, call.now_ns) is not None
+    return call.use(Devices).device_of(call.account, peer, call.now_ns) is not None

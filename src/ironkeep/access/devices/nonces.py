@@ -50,7 +50,7 @@ def take(call: Call, device: DeviceId, nonce: str) -> None:
 
     Written where a refusal keeps it: what was signed once is not worth anything twice.
     """
-    store = call.house.mount_store(call.account, call.mount)
+    store = call.lasting
     key, time_ns = store.get(_KEY), _time_of(nonce)
     known = key is not None and compare_digest(
         _spell(key, device, time_ns).encode(), nonce.encode("utf-8", "replace")

@@ -1,53 +1,28 @@
-"""The device engine: which machines may speak for people, by whose decision, and until when.
+"""The routes of the device engine on devices: who decided on each, and what their keys must be."""
 
-device/enrol/start|prove                 by the device's person   see device_enrolment.py
-device/approve|refuse|revoke/<id>        by somebody else
-device/devices/  device/devices/<id>     who decided, why, until when
-device/nonce     device/certificate      by the device itself     see device_certificates.py
-device/rules                             what a device's key must be
-device/ca                                the authority's certificate
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import change_guard, waits
-from ironkeep.access.devices import (
-    certificates as device_certificates,
-    enrolment as device_enrolment,
-)
 from ironkeep.access.devices.authority import authority_of, pem
-from ironkeep.access.devices.devices import KEY_KINDS, DeviceRecord, ranks_below
+from ironkeep.access.devices.devices import KEY_KINDS, DeviceRecord, Devices, ranks_below
 from ironkeep.access.devices.enrolment import found
-from ironkeep.access.posture.routes import POSTURE_ROUTES
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.policies import normalise_names
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import PolicyNames
-from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_POLICIES: Final = 128
 """Names of privileged policies: one record, looked at with every token that is issued."""
-
-
-class DeviceEngine:
-    """Enrolment, certificates and posture of devices."""
-
-    type: Final = "device"
-
-    def routes(self, _mount: Mount) -> Sequence[Route]:
-        """Return the routes of all the parts."""
-        return ALL_ROUTES
 
 
 @dataclass(frozen=True)
@@ -67,10 +42,9 @@ class Rules:
 
 def list_devices(call: Call) -> Response:
     """Return the ids of all devices, with what was decided on each."""
-    house: House = call.house
     info: dict[str, Any] = {}
-    for device in house.devices.ids(call.tx):
-        record = house.devices.get(call.tx, device)
+    for device in call.use(Devices).ids(call.tx):
+        record = call.use(Devices).get(call.tx, device)
         if record is not None:
             info[device] = _shown(call, record)
     if not info:
@@ -90,14 +64,12 @@ def read_ca(call: Call) -> Response:
 
 def read_rules(call: Call) -> Response:
     """Return what devices' keys must be."""
-    house: House = call.house
-    return Response(data=msgspec.structs.asdict(house.devices.rules(call.tx)))
+    return Response(data=msgspec.structs.asdict(call.use(Devices).rules(call.tx)))
 
 
 def write_rules(call: Call, given: Rules) -> Response:
     """Change what devices' keys must be, from now on; to ask for less takes another person."""
-    house: House = call.house
-    before = rules = house.devices.rules(call.tx)
+    before = rules = call.use(Devices).rules(call.tx)
     if given.min_key_kind is not None:
         if given.min_key_kind not in KEY_KINDS:
             raise InvalidRequest(f"min_key_kind is one of {', '.join(KEY_KINDS)}")
@@ -114,7 +86,7 @@ def write_rules(call: Call, given: Rules) -> Response:
     text = "what the keys of devices must be was changed"
     answer = change_guard(call, "device-rules", text, weaker=weaker)
     if not waits(answer):
-        house.devices.set_rules(call.tx, rules)
+        call.use(Devices).set_rules(call.tx, rules)
     return answer
 
 
@@ -142,8 +114,7 @@ def _shown(call: Call, record: DeviceRecord) -> dict[str, Any]:
 
 
 def _name(call: Call, entity: EntityId) -> str:
-    house: House = call.house
-    known = house.identity.get(call.tx, entity) if entity else None
+    known = call.use(Identity).get(call.tx, entity) if entity else None
     return "" if known is None else known.name
 
 
@@ -157,10 +128,3 @@ ROUTES: Final = (
         audited=("min_key_kind", "privileged_policies"), help="What devices' keys must be.",
     ),
 )  # fmt: skip
-
-ALL_ROUTES: Final = (
-    *ROUTES,
-    *device_enrolment.ROUTES,
-    *device_certificates.ROUTES,
-    *POSTURE_ROUTES,
-)

@@ -7,6 +7,7 @@ tokens that are bound to nothing. Batch tokens are kept nowhere, and so cannot b
 from collections.abc import Iterator
 from typing import Any, Final
 
+from ironkeep.access.devices.devices import REQUIRED, TOKEN_DEVICE
 from ironkeep.access.devices.machine import MACHINE_SECONDS
 from ironkeep.access.identity_report.copyable_logins import Copyable, TellsCopyable
 from ironkeep.core.errors import Sealed
@@ -15,11 +16,12 @@ from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
 from ironkeep.core.text.goformat import duration, rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.token_store import StoredToken
-from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
-from ironkeep.plugin.route import Route
+from ironkeep.plugin.route import Plugins, Route
 from ironkeep.store.barrier import PARTS
 from ironkeep.store.reserved import MOUNTS
 
@@ -32,7 +34,7 @@ def report(call: Call) -> Response:
     rows: list[dict[str, Any]] = []
     sealed: list[str] = []
     for mount in _logins(call):
-        plugin = call.house.plugins[mount.type]
+        plugin = call.use(Plugins)[mount.type]
         if isinstance(plugin, TellsCopyable):
             try:
                 _take(rows, call, mount.path, plugin.copyable(call, mount))
@@ -69,8 +71,7 @@ def _row(each: Copyable, mount: str, now_ns: int) -> dict[str, Any]:
 
 def _logins(call: Call) -> list[Mount]:
     """Return the auth mounts at which a copied secret is enough: no device is asked for."""
-    house: House = call.house
-    table = house.mounts.table(house.store(call.tx, MOUNTS))
+    table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS))
     return [
         mount
         for path, mount in sorted(table.by_path.items())
@@ -80,10 +81,9 @@ def _logins(call: Call) -> list[Mount]:
 
 def _tokens(call: Call) -> Iterator[Copyable]:
     """Yield the tokens that are bound to nothing and live longer than a machine's."""
-    house: House = call.house
     for part in range(PARTS):
-        for name in house.tokens.store.part(call.tx, part):
-            record = house.tokens.store.load(call.tx, name)
+        for name in call.use(Tokens).store.part(call.tx, part):
+            record = call.use(Tokens).store.load(call.tx, name)
             if record is not None and _is_copyable(record) and _is_alive(call, record):
                 yield _of_token(record)
 
@@ -95,7 +95,7 @@ def _is_copyable(record: StoredToken) -> bool:
 
 
 def _is_alive(call: Call, record: StoredToken) -> bool:
-    found = call.house.tokens.find_accessor(call.tx, record.accessor, call.now_ns)
+    found = call.use(Tokens).find_accessor(call.tx, record.accessor, call.now_ns)
     return found is not None
 
 

@@ -17,12 +17,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ironkeep.access.alerts.alerts import Alert
+from ironkeep.access.alerts.alerts import Alert, Alerts
+from ironkeep.access.approvals.approvals import Approvals
 from ironkeep.access.approvals.record import Kept
 from ironkeep.core.errors import UpstreamFailed
 from ironkeep.core.units import SECOND_NS
-from ironkeep.kernel.house import House
-from ironkeep.plugin.effects.effects import Steps, Turn
+from ironkeep.plugin.effects.effects import Effects, Steps, Turn
+from ironkeep.plugin.services import Services
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import NOTICES
@@ -68,12 +69,13 @@ _NOTICE: Final = Codec(Notice)
 class Notices:
     """Writes down what is to be said, and has it said."""
 
-    def __init__(self, house: House, notifiers: Mapping[str, Notifier]) -> None:
-        self._house: Final = house
+    def __init__(self, services: Services, notifiers: Mapping[str, Notifier]) -> None:
+        self._stores: Final = services.store
+        self._alerts: Final = services.use(Alerts)
         self._notifiers: Final = notifiers
-        house.alerts.on_alert.append(self.alert)
-        house.approvals.on_ask.append(self.ask)
-        house.effects.register(FOLDER, self.send)
+        self._alerts.on_alert.append(self.alert)
+        services.use(Approvals).on_ask.append(self.ask)
+        services.use(Effects).register(FOLDER, self.send)
 
     def alert(self, tx: Tx, alert: Alert) -> None:
         """Note that people are to hear of an alert."""
@@ -110,7 +112,7 @@ class Notices:
             return
         tries = notice.tries + 1
         text = f"{notice.notifier} did not take a notice: {failure}"
-        self._house.alerts.repeated(turn.tx, FAILED, text, turn.now_ns, subject=notice.notifier)
+        self._alerts.repeated(turn.tx, FAILED, text, turn.now_ns, subject=notice.notifier)
         if tries >= MAX_TRIES:
             store.delete(record.path)
             return
@@ -127,7 +129,7 @@ class Notices:
         store.put(_NEXT, b"%d" % (number + 1))
 
     def _store(self, tx: Tx) -> Store:
-        return self._house.store(tx, NOTICES)
+        return self._stores(tx, NOTICES)
 
 
 def _attempt(notifier: Notifier, notice: Notice) -> Callable[[], str]:

@@ -26,11 +26,11 @@ from ironkeep.access.devices.devices import DeviceRecord
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.store.barrier import Store
 
 MAX_KEPT: Final = 1_000
@@ -118,12 +118,11 @@ def read_jwks(call: Call) -> Response:
 
 
 def _issuer(call: Call) -> str:
-    house: House = call.house
-    return house.settings.api_addr or f"https://{house.settings.cluster_name}"
+    return call.use(ServerSettings).api_addr or f"https://{call.use(ServerSettings).cluster_name}"
 
 
 def _store(call: Call) -> Store:
-    store: Store = call.house.mount_store(call.account, call.mount)
+    store: Store = call.lasting
     return store
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ironkeep.access.devices import nonces
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.posture.state import OSQUERY, judge, rules_of, state_of
 from ironkeep.core.device.posture_report import (
     MAX_LISTENING,
@@ -33,7 +33,6 @@ from ironkeep.core.device.posture_report import (
 from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -188,8 +187,9 @@ def translate(device: str, nonce: str, ts: int, answers: Mapping[str, Rows]) -> 
 
 
 def _device(call: Call) -> DeviceRecord | None:
-    house: House = call.house
-    found: DeviceRecord | None = house.devices.device_of(call.tx, call.request.peer, call.now_ns)
+    found: DeviceRecord | None = call.use(Devices).device_of(
+        call.tx, call.request.peer, call.now_ns
+    )
     return found
 
 

@@ -23,11 +23,12 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from ironkeep.access.approvals.second_person import change_guard, waits
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.devices.enrolment import device_id
 from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
 from ironkeep.access.posture.state import Block, conclude, keep_state, state_of, store_of
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.core.device.posture import Verdict
 from ironkeep.core.errors import (
     InvalidRequest,
@@ -39,7 +40,8 @@ from ironkeep.core.errors import (
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
-from ironkeep.kernel.house import House
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
@@ -296,8 +298,7 @@ def _deeds(
 
 
 def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_ns: int) -> str:
-    house: House = call.house
-    record = house.devices.get(call.tx, device)
+    record = call.use(Devices).get(call.tx, device)
     assert record is not None
     status = event["current_status"]
     state = state_of(call, record.id)
@@ -315,10 +316,9 @@ def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_n
 
 
 def _revoke(call: Call, entity: EntityId, at_ns: int) -> str:
-    house: House = call.house
     # Up to now, not up to the event: between the two, whoever has the session could renew it.
-    house.tokens.revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
-    house.alerts.raise_(
+    call.use(Tokens).revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
+    call.use(Alerts).raise_(
         call.account, "sessions-revoked", "another system ended the sessions of a person",
         call.now_ns, entity=entity, path=call.request.path,
     )  # fmt: skip
@@ -349,8 +349,7 @@ def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
         if "device" in subject:
             raise InvalidRequest("invalid_request: the device is not named in a form that is known")
         return None
-    house: House = call.house
-    record: DeviceRecord | None = house.devices.get(call.account, device_id(text))
+    record: DeviceRecord | None = call.use(Devices).get(call.account, device_id(text))
     if record is None:
         raise InvalidRequest("invalid_request: no such device")
     return record
@@ -358,11 +357,12 @@ def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
 
 def _person(call: Call, subject: dict[str, Any]) -> EntityId:
     """Return whom a subject names by our entity id, or by the entity's name; "" when nobody."""
-    house: House = call.house
     text = _named(subject.get("user") or subject)
     if not text:
         return EntityId("")
-    entity = house.identity.get(call.tx, EntityId(text)) or house.identity.by_name(call.tx, text)
+    entity = call.use(Identity).get(call.tx, EntityId(text)) or call.use(Identity).by_name(
+        call.tx, text
+    )
     return EntityId("") if entity is None else entity.id
 
 

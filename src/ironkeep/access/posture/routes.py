@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.devices import nonces
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.devices.enrolment import base64_of, device_id, found
 from ironkeep.access.posture import (
     events as posture_events,
@@ -37,6 +37,7 @@ from ironkeep.access.posture.state import (
     state_of,
     store_of,
 )
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.core.device import kev, posture_report, posture_rules
 from ironkeep.core.device.posture import Finding, Verdict
 from ironkeep.core.device.proof import verify
@@ -45,8 +46,8 @@ from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import is_same_person
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration
 from ironkeep.plugin.response import Response
@@ -110,12 +111,11 @@ def give_nonce(call: Call, given: Device) -> Response:
 def take_report(call: Call, given: SignedReport) -> Response:
     """Judge a report that the device's key signed over a fresh nonce."""
     raw = _bytes(given.report, posture_report.MAX_REPORT)
-    house: House = call.house
-    record = house.devices.get(call.tx, device_id(given.id))
+    record = call.use(Devices).get(call.tx, device_id(given.id))
     if record is None:
         raise PermissionDenied(_UNKNOWN)
     # A certificate that the authority did not sign names nobody: it must raise no false alarm.
-    other = house.devices.named(call.tx, call.request.peer, call.now_ns)
+    other = call.use(Devices).named(call.tx, call.request.peer, call.now_ns)
     if other not in {"", record.id}:
         _alarm(call, record, f"device {other} sent a report in the name of another")
         raise PermissionDenied(_UNKNOWN)
@@ -128,9 +128,9 @@ def take_report(call: Call, given: SignedReport) -> Response:
     except PermissionDenied as error:
         _alarm(call, record, f"a posture report was not believed: {error}")
         raise
-    refusal = house.devices.standing(record, call.now_ns)
-    if refusal:
-        raise DeviceRefused(refusal)
+    refusal = call.use(Devices).refused(record, call.now_ns)
+    if refusal is not None:
+        raise DeviceRefused(refusal.say)
     verdict = judge(call, record, report, AGENT)
     return _answer(call, record, verdict)
 
@@ -153,8 +153,7 @@ def judged(call: Call, record: DeviceRecord, text: str, nonce: str) -> DeviceRec
     if report.nonce != nonce:
         raise PermissionDenied("the report speaks of another nonce")
     judge(call, record, report, AGENT)
-    house: House = call.house
-    after = house.devices.get(call.account, record.id)
+    after = call.use(Devices).get(call.account, record.id)
     assert after is not None
     return after
 
@@ -243,7 +242,7 @@ def write_exception(call: Call, given: Excuse) -> Response:
         raise InvalidRequest(f"ttl: more than 0, at most {MAX_EXCEPTION_S} seconds")
     record = found(call, given.id)
     session = call.actor()
-    if is_same_person(call.house.identity, call.tx, session, record.owner):
+    if is_same_person(call.use(Identity), call.tx, session, record.owner):
         raise PermissionDenied("nobody excepts a device of their own: ask another administrator")
     state = state_of(call, record.id)
     until_ns = call.now_ns + given.ttl * SECOND_NS
@@ -295,8 +294,7 @@ def read_kev(call: Call) -> Response:
 
 
 def _answer(call: Call, record: DeviceRecord, verdict: Verdict) -> Response:
-    house: House = call.house
-    after = house.devices.get(call.account, record.id)
+    after = call.use(Devices).get(call.account, record.id)
     assert after is not None
     return Response(
         data={
@@ -337,8 +335,7 @@ def _bytes(text: str, most: int) -> bytes:
 
 
 def _alarm(call: Call, record: DeviceRecord, text: str) -> None:
-    house: House = call.house
-    house.alerts.repeated(
+    call.use(Alerts).repeated(
         call.account, "posture-forged", text, call.now_ns, subject="report",
         entity=record.owner, device=record.id, path=call.request.path,
     )  # fmt: skip

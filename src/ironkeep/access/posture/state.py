@@ -15,7 +15,8 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.posture import events as posture_events
 from ironkeep.core.device import posture_rules
 from ironkeep.core.device.kev import Catalogue, unruled
@@ -24,7 +25,6 @@ from ironkeep.core.device.posture_report import Report
 from ironkeep.core.device.posture_rules import Rules
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import DeviceId
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
@@ -87,7 +87,7 @@ _KEV: Final = Codec(Catalogue)
 
 def store_of(call: Call) -> Store:
     """Return this mount's records where a refusal does not undo what is written."""
-    store: Store = call.house.mount_store(call.account, call.mount)
+    store: Store = call.lasting
     return store
 
 
@@ -149,7 +149,6 @@ def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verd
 
 def conclude(call: Call, record: DeviceRecord, state: State, verdict: Verdict) -> Verdict:
     """Write a verdict to the device's record, with what others say; tell of a change."""
-    house: House = call.house
     blocks = [f"{name} says: {each.reason}" for name, each in state.blocks.items() if each.active]
     compliant = verdict.compliant and not blocks
     faults = [each.text for each in verdict.findings if each.rule in verdict.refusing]
@@ -157,11 +156,11 @@ def conclude(call: Call, record: DeviceRecord, state: State, verdict: Verdict) -
     after = msgspec.structs.replace(
         record, posture_ok=compliant, posture_until_ns=verdict.until_ns, findings=findings
     )
-    house.devices.put(call.account, after)
+    call.use(Devices).put(call.account, after)
     if compliant != record.posture_ok:
         posture_events.emit(call, record, compliant, findings[0] if findings else "")
         if not compliant and record.posture_ok:
-            house.alerts.raise_(
+            call.use(Alerts).raise_(
                 call.account, "posture-lost",
                 f"device {record.id} is refused: {findings[0] if findings else ''}",
                 call.now_ns, entity=record.owner, device=record.id, path=call.request.path,

@@ -10,18 +10,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.access.segments import flow_table
+from ironkeep.access.segments.flow_table import FlowTable
 from ironkeep.access.segments.reach import Survey
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.flows import FlowRule
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, PolicyNames
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.store.history import History
 
 MAX_TARGETS: Final = 16
 """Segments asked about at once: each is some 0.3 s in a large house."""
@@ -66,15 +67,13 @@ def _shape(rule: FlowRule) -> dict[str, Any]:
 
 def read_all(call: Call) -> Response:
     """Return every rule; what none of them allows is refused across segments."""
-    house: House = call.house
-    rules = [_shape(rule) for rule in house.flows.rules(call.tx)]
+    rules = [_shape(rule) for rule in call.use(FlowTable).rules(call.tx)]
     return Response(data={"rules": rules, "default": "deny"})
 
 
 def read(call: Call, given: Pair) -> Response:
     """Return one rule."""
-    house: House = call.house
-    for rule in house.flows.rules(call.tx):
+    for rule in call.use(FlowTable).rules(call.tx):
         if (rule.source, rule.target) == (given.source, given.target):
             return Response(data=_shape(rule))
     raise NotFound("")
@@ -82,17 +81,16 @@ def read(call: Call, given: Pair) -> Response:
 
 def write(call: Call, given: Flow) -> Response:
     """Let one segment's callers ask another; who could not before takes another person."""
-    house: House = call.house
     policies = tuple(sorted(set(given.policies)))
     rule = FlowRule(
         given.source, given.target, policies, given.reason, call.actor().name, call.now_ns
     )
-    before = [each for each in house.flows.rules(call.tx) if _pair(each) == _pair(rule)]
+    before = [each for each in call.use(FlowTable).rules(call.tx) if _pair(each) == _pair(rule)]
     wider = not before or not _is_covered(policies, before[0].policies)
     text = f"callers of {rule.source} may ask {rule.target}"
     answer = change_guard(call, "flow", text, weaker=wider)
     if not waits(answer):
-        house.flows.allow(call.tx, rule)
+        call.use(FlowTable).allow(call.tx, rule)
     return answer
 
 
@@ -107,15 +105,13 @@ def _is_covered(policies: Collection[str], before: Collection[str]) -> bool:
 
 def delete(call: Call, given: Pair) -> Response:
     """Refuse again what a rule allowed; absent is fine."""
-    house: House = call.house
-    house.flows.forbid(call.tx, given.source, given.target, call.now_ns)
+    call.use(FlowTable).forbid(call.tx, given.source, given.target, call.now_ns)
     return Response()
 
 
 def history(call: Call) -> Response:
     """Return every matrix that was ever in force, the oldest first."""
-    house: House = call.house
-    found = house.history.intervals(call.tx, flow_table.KIND, flow_table.KIND)
+    found = call.use(History).intervals(call.tx, flow_table.KIND, flow_table.KIND)
     told = [
         {
             "from": rfc3339(each.start_ns),

@@ -16,6 +16,7 @@ import msgspec
 from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.ids import DeviceId
+from ironkeep.core.policy.decision import Deny, denied
 from ironkeep.core.policy.flows import HOUSE, FlowRule, Origin, class_refusal, flow_refusal
 from ironkeep.core.ports import Row
 from ironkeep.core.text.goformat import rfc3339
@@ -108,29 +109,29 @@ class FlowTable:
 
     def refusal(
         self, tx: Tx, mount: Mount, session: Session | None, remote: str, now_ns: int
-    ) -> str:
-        """Return why this caller may not ask this mount, in plain words; "" when it may.
+    ) -> Deny | None:
+        """Return the refusal when this caller may not ask this mount, None when it may.
 
         Without segments nothing is weighed. `now_ns` is the time of the request.
         """
         table = self._segments.table(tx)
         if not table.by_name:
-            return ""
+            return None
         issuers = tuple(self._issuers(tx, table, session)) if table.by_accessor else ()
         for segment, issued_ns in issuers:
             if issued_ns <= segment.cut_ns <= now_ns:
-                return (
+                return denied(
                     f"the token was issued through segment {segment.name}, which was cut off "
                     f"{rfc3339(segment.cut_ns)}: log in again"
                 )
             if not self._segments.is_open(segment):
-                return f"the token was issued through {self._segments.closed(segment)}"
+                return denied(f"the token was issued through {self._segments.closed(segment)}")
         target = mount.options.get(OPTION, HOUSE)
         if target == HOUSE and (mount.type in SINGLETONS or mount.path.startswith("auth/")):
-            return ""
+            return None
         device = session.record.device if session is not None else ""
         if target == HOUSE and not (device or issuers or table.networks):
-            return ""
+            return None
         policies = frozenset(session.policies) if session is not None else frozenset[str]()
         origins = self._origins(tx, table, session, remote, issuers, target)
         refused = flow_refusal(origins, target, self.rules(tx), policies)
@@ -171,18 +172,19 @@ class FlowTable:
                 yield segment, record.issued_ns
             record = self._tokens.load(tx, record.parent) if record.parent else None
 
-    def _refused_device(self, tx: Tx, table: Table, session: Session | None, target: str) -> str:
+    def _refused_device(
+        self, tx: Tx, table: Table, session: Session | None, target: str
+    ) -> Deny | None:
         segment = table.by_name.get(target)
         if segment is None or not segment.devices:
-            return ""
+            return None
         device = session.record.device if session is not None else DeviceId("")
         record = self._devices.get(tx, device) if device else None
         classes: frozenset[str] = frozenset()
         if record is not None:
             owner, kind = record.ownership, record.key_kind
             classes = frozenset({owner, kind, f"{owner}/{kind}"})
-        reason = class_refusal(segment.devices, classes)
-        return f"segment {target}: {reason}" if reason else ""
+        return class_refusal(target, segment.devices, classes)
 
     def _others(self, tx: Tx, source: str, target: str) -> tuple[FlowRule, ...]:
         pair = (source, target)

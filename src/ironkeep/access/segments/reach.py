@@ -19,20 +19,22 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.devices.devices import DeviceRecord, Devices
+from ironkeep.access.segments.flow_table import FlowTable
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.policy.acl import compile_acl
 from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
 from ironkeep.core.policy.flows import HOUSE, FlowRule
 from ironkeep.core.policy.policy import Policy, parse_policy
 from ironkeep.core.policy.template import TemplateContext
-from ironkeep.identity.entities import Entity
-from ironkeep.kernel.house import House
+from ironkeep.identity.entities import Entity, Identity
+from ironkeep.identity.policies import Policies
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.mount import Mount
-from ironkeep.plugin.mounts import SINGLETONS
-from ironkeep.seal.segments import OPTION
+from ironkeep.plugin.mounts import SINGLETONS, Mounts
+from ironkeep.seal.segments import OPTION, Segments
 from ironkeep.store.reserved import MOUNTS
 
 MAX_SUBJECTS: Final = 5_000
@@ -86,19 +88,18 @@ class Survey:
 
     def __init__(self, call: Call) -> None:
         self._call: Final = call
-        self._house: Final[House] = call.house
-        house, tx = self._house, call.tx
-        self._table: Final = house.segments.table(tx)
-        self._rules: Final = house.flows.rules(tx)
-        mounts = house.mounts.table(house.store(tx, MOUNTS)).by_path
+        tx = call.tx
+        self._table: Final = call.use(Segments).table(tx)
+        self._rules: Final = call.use(FlowTable).rules(tx)
+        mounts = call.use(Mounts).table(call.services.store(tx, MOUNTS)).by_path
         self._mounts: Final = [mounts[path] for path in sorted(mounts)]
-        found = (house.devices.get(tx, each) for each in house.devices.ids(tx))
+        found = (call.use(Devices).get(tx, each) for each in call.use(Devices).ids(tx))
         self._devices: Final = [each for each in found if each is not None and _counts(each)]
-        ids = house.identity.ids(tx)
+        ids = call.use(Identity).ids(tx)
         self._complete = len(ids) <= MAX_SUBJECTS
-        people = (house.identity.get(tx, each) for each in ids[:MAX_SUBJECTS])
+        people = (call.use(Identity).get(tx, each) for each in ids[:MAX_SUBJECTS])
         self._people: Final = [each for each in people if each is not None and not each.disabled]
-        names = [name for name in house.policies.names(tx) if name != ROOT_POLICY_NAME]
+        names = [name for name in call.use(Policies).names(tx) if name != ROOT_POLICY_NAME]
         self._complete &= len(names) <= MAX_SUBJECTS
         self._policies: Final = names[:MAX_SUBJECTS]
         self._granted: Final[dict[str, list[tuple[str, str]]]] = {}
@@ -107,7 +108,7 @@ class Survey:
         """Return who of source reaches target; raise NotFound for a segment that is not there."""
         for name in (source, target):
             if name != HOUSE:
-                self._house.segments.find(self._call.tx, name)
+                self._call.use(Segments).find(self._call.tx, name)
         if source == target:
             raise InvalidRequest("inside one segment nothing is asked: name two")
         result = Reach(source, target, list(self._ways(source, target)), complete=self._complete)
@@ -179,7 +180,7 @@ class Survey:
 
     def _granting(self, mount: Mount) -> Iterator[tuple[str, str]]:
         """Yield (policy, rule) for every policy that grants anything on a mount or below it."""
-        tx, policies = self._call.tx, self._house.policies
+        tx, policies = self._call.tx, self._call.use(Policies)
         for name in self._policies:
             parsed = parse_policy(name, policies.text(tx, name) or "")
             for rule in parsed.rules:
@@ -194,7 +195,7 @@ class Survey:
 
     def _held(self, person: Entity) -> frozenset[str]:
         """Return the policies of a person and of their live tokens."""
-        store = self._house.tokens.store
+        store = self._call.use(Tokens).store
         names = set(person.policies)
         for token in store.owned(self._call.tx, person.id):
             record = store.load(self._call.tx, token)
@@ -211,7 +212,7 @@ class Survey:
 
     def _roots(self) -> Iterator[str]:
         """Yield the accessors of live root tokens."""
-        tx, tokens, now = self._call.tx, self._house.tokens, self._call.now_ns
+        tx, tokens, now = self._call.tx, self._call.use(Tokens), self._call.now_ns
         for accessor in islice(tokens.accessors(tx), MAX_SUBJECTS):
             found = tokens.find_accessor(tx, accessor, now)
             if found is not None and ROOT_POLICY_NAME in found[1].policies:

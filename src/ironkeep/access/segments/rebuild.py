@@ -16,16 +16,17 @@ from typing import Any, Final
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.listing import STATIC, kept_of
-from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.store import CredentialId
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, turn_of
 from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
-from ironkeep.plugin.route import Route
+from ironkeep.plugin.route import Plugins, Route
 from ironkeep.seal.segment_record import Segment
+from ironkeep.seal.segments import Segments
 from ironkeep.store.reserved import MOUNTS
 
 MAX_LISTED: Final = 1_000
@@ -52,9 +53,8 @@ class Managed:
 
 def rebuild(call: Call, given: Rebuild) -> Response | Suspend:
     """Rotate what is managed in a segment, administering accounts first; list what is not."""
-    house: House = call.house
-    segment = house.segments.find(call.tx, given.name)
-    house.segments.barrier(segment)
+    segment = call.use(Segments).find(call.tx, given.name)
+    call.use(Segments).barrier(segment)
     mounts = mounts_of(call, segment)
     managed = [
         *(each for mount in mounts for each in _managed(call, mount, _ADMIN)),
@@ -73,20 +73,18 @@ def rebuild(call: Call, given: Rebuild) -> Response | Suspend:
     def answer(_later: Call, told: list[dict[str, Any]]) -> Response:
         return Response(data={"rotated": told, **listed}, audited={"rotated": len(told)})
 
-    return effects.run(call, _rotations(house, managed, turn_of(call)), answer)
+    return effects.run(call, _rotations(call.use(Credentials), managed, turn_of(call)), answer)
 
 
 def mounts_of(call: Call, segment: Segment) -> list[Mount]:
     """Return the mounts of a segment that are there now, by path."""
-    house: House = call.house
     inside = {placed.uuid for placed in segment.mounts}
-    table = house.mounts.table(house.store(call.tx, MOUNTS)).by_path
+    table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path
     return [table[path] for path in sorted(table) if table[path].uuid in inside]
 
 
 def _managed(call: Call, mount: Mount, folder: str) -> list[Managed]:
-    house: House = call.house
-    names = house.credentials.store.paths(call.tx, mount.uuid, folder)
+    names = call.use(Credentials).store.paths(call.tx, mount.uuid, folder)
     return [
         Managed(CredentialId(mount.uuid, f"{folder}/{name}"), f"{mount.path}{folder}/{name}")
         for name in names
@@ -95,22 +93,23 @@ def _managed(call: Call, mount: Mount, folder: str) -> list[Managed]:
 
 def _by_hand(call: Call, mounts: list[Mount]) -> tuple[list[str], bool]:
     """Return the paths of secrets that are issued elsewhere, and whether that is all of them."""
-    house: House = call.house
     found: list[str] = []
     for mount in mounts:
-        plugin = house.plugins.get(mount.type)
-        store = house.mount_store(call.tx, mount)
-        kept = kept_of(plugin, mount, store, house.credentials.store, call.tx)
+        plugin = call.use(Plugins).get(mount.type)
+        store = call.store_of(mount)
+        kept = kept_of(plugin, mount, store, call.use(Credentials).store, call.tx)
         paths = (mount.path + each.read for each in kept if not each.path.startswith(STATIC))
         found += islice(paths, MAX_LISTED + 1 - len(found))
     return found[:MAX_LISTED], len(found) <= MAX_LISTED
 
 
-def _rotations(house: House, managed: list[Managed], turn: Turn) -> Steps[list[dict[str, Any]]]:
+def _rotations(
+    credentials: Credentials, managed: list[Managed], turn: Turn
+) -> Steps[list[dict[str, Any]]]:
     told = []
     for each in managed:
         try:
-            rotated: Rotated = yield from house.credentials.rotate(turn, each.which)
+            rotated: Rotated = yield from credentials.rotate(turn, each.which)
         except IronkeepError as error:
             told.append({"credential": each.path, "state": "failed", "detail": str(error)})
         else:

@@ -13,21 +13,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.access.approvals.second_person import change_guard, waits
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.access.segments import flow_routes as segment_flows, rebuild as segment_rebuild
 from ironkeep.access.segments.rebuild import mounts_of
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.kernel.house import House
+from ironkeep.identity.leases import Leases
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import covered
 from ironkeep.plugin.fields import CidrList, CommaList
 from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response, Unkept
 from ironkeep.plugin.route import Route
 from ironkeep.seal.segment_record import Segment
+from ironkeep.seal.segments import Segments
 from ironkeep.store.reserved import MOUNTS
 
 
@@ -80,22 +82,20 @@ class Confirmed:
 
 def exists(call: Call) -> bool:
     """Return whether the segment named in the path has ever been made."""
-    house: House = call.house
-    return call.params["name"] in house.segments.table(call.tx).by_name
+    return call.params["name"] in call.use(Segments).table(call.tx).by_name
 
 
 def shape(call: Call, segment: Segment) -> dict[str, Any]:
     """Return a segment as it is shown: no key, and no share."""
-    house: House = call.house
-    status = house.segments.status(call.tx, segment)
+    status = call.use(Segments).status(call.tx, segment)
     state = segment.state
     if state == "live":
-        state = "open" if house.segments.is_open(segment) else "sealed"  # type: ignore[assignment]
+        state = "open" if call.use(Segments).is_open(segment) else "sealed"  # type: ignore[assignment]
     return {
         "name": segment.name,
         "number": segment.number,
         "state": state,
-        "sealed": not house.segments.is_open(segment),
+        "sealed": not call.use(Segments).is_open(segment),
         "t": status.t,
         "n": status.n,
         "progress": status.progress,
@@ -106,23 +106,21 @@ def shape(call: Call, segment: Segment) -> dict[str, Any]:
         "created": rfc3339(segment.created_ns),
         "cut": rfc3339(segment.cut_ns) if segment.cut_ns else "",
         "destroyed": rfc3339(segment.destroyed_ns) if segment.destroyed_ns else "",
-        "hint": house.segments.closed(segment) if segment.state == "live" else "",
+        "hint": call.use(Segments).closed(segment) if segment.state == "live" else "",
     }
 
 
 def list_segments(call: Call) -> Response:
     """Return the names of all segments, those that are destroyed included, with their states."""
-    house: House = call.house
-    table = house.segments.table(call.tx).by_name
+    table = call.use(Segments).table(call.tx).by_name
     about = {name: shape(call, table[name]) for name in sorted(table)}
     return Response(data={"keys": sorted(table), "key_info": about})
 
 
 def read(call: Call, given: Name) -> Response:
     """Return one segment, also one that is destroyed."""
-    house: House = call.house
-    segment = house.segments.table(call.tx).by_name.get(given.name)
-    return Response(data=shape(call, segment or house.segments.find(call.tx, given.name)))
+    segment = call.use(Segments).table(call.tx).by_name.get(given.name)
+    return Response(data=shape(call, segment or call.use(Segments).find(call.tx, given.name)))
 
 
 def write(call: Call, given: Settings) -> Response:
@@ -130,18 +128,17 @@ def write(call: Call, given: Settings) -> Response:
 
     To let more ask than before takes another person.
     """
-    house: House = call.house
     if exists(call):
-        now = house.segments.find(call.tx, given.name)
+        now = call.use(Segments).find(call.tx, given.name)
         networks = now.networks if given.networks is None else given.networks
         devices = now.devices if given.devices is None else given.devices
         wider = not covered(networks, now.networks) or not _are_among(devices, now.devices)
         text = f"from where the segment {given.name} may be asked was changed"
         answer = change_guard(call, "segment", text, weaker=wider)
         if not waits(answer):
-            house.segments.configure(call.tx, given.name, networks, devices, call.now_ns)
+            call.use(Segments).configure(call.tx, given.name, networks, devices, call.now_ns)
         return answer
-    segment, made = house.segments.create(
+    segment, made = call.use(Segments).create(
         call.tx, given.name, given.networks or (), given.devices or (),
         (given.secret_shares, given.secret_threshold), call.now_ns, with_key_file=given.key_file,
     )  # fmt: skip
@@ -169,43 +166,42 @@ def _are_among(classes: Collection[str], before: Collection[str]) -> bool:
 
 def unseal(call: Call, given: Share) -> Response:
     """Take one share; with enough of them, open the segment."""
-    house: House = call.house
     key = given.key.reveal().decode("utf-8", "replace")
-    now = house.segments.unseal(call.tx, given.name, key, reset=given.reset, nonce=given.nonce)
-    status = shape(call, house.segments.find(call.tx, given.name))
+    now = call.use(Segments).unseal(call.tx, given.name, key, reset=given.reset, nonce=given.nonce)
+    status = shape(call, call.use(Segments).find(call.tx, given.name))
     audited = {"progress": status["progress"], "sealed": status["sealed"]}
     return Response(data={**status, "nonce": now.nonce}, audited=audited)
 
 
 def seal(call: Call, given: Name) -> Response:
     """Drop the keys of a segment at once."""
-    call.house.segments.seal(call.tx, given.name)
+    call.use(Segments).seal(call.tx, given.name)
     return Response()
 
 
 def cut(call: Call, given: Name) -> Response:
     """Drop the keys of a segment, and end all that was issued through its auth methods."""
-    house: House = call.house
-    segment = house.segments.cut(call.tx, given.name, call.now_ns)
+    segment = call.use(Segments).cut(call.tx, given.name, call.now_ns)
     paths = [mount.path for mount in mounts_of(call, segment)]
     for path in paths:
-        house.leases.revoke_prefix(call.tx, path, call.now_ns)
+        call.use(Leases).revoke_prefix(call.tx, path, call.now_ns)
     return Response(data={"cut": rfc3339(call.now_ns), "mounts": paths}, audited={"mounts": paths})
 
 
 def destroy(call: Call, given: Confirmed) -> Response:
     """Remove the keys of a segment, its mounts and what they issued; its data is gone for good."""
-    house: House = call.house
-    house.segments.find(call.tx, given.name)
+    call.use(Segments).find(call.tx, given.name)
     if given.confirm != given.name:
         raise InvalidRequest(
             f"this cannot be undone: repeat the segment's name, confirm={given.name}"
         )
-    segment = house.segments.destroy(call.tx, given.name, call.now_ns)
+    segment = call.use(Segments).destroy(call.tx, given.name, call.now_ns)
     mounts = mounts_of(call, segment)
     for mount in mounts:
-        house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
-        house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
+        call.use(Leases).revoke_prefix(call.tx, mount.path, call.now_ns)
+        call.use(Mounts).remove(
+            call.tx, call.services.store(call.tx, MOUNTS), mount.path, call.now_ns
+        )
     paths = [mount.path for mount in mounts]
     data = {
         "destroyed": rfc3339(call.now_ns),

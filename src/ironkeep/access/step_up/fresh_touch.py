@@ -4,9 +4,12 @@ For what a handler decides to be dangerous; reads of secrets are asked by the pi
 authenticator cannot be asked: what that person may do is for the caller of this to say.
 """
 
+from ironkeep.access.step_up.authenticators import Authenticators
+from ironkeep.access.step_up.step_ups import StepUps
 from ironkeep.core.errors import StepUpNeeded
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
+from ironkeep.plugin.settings import ServerSettings
 
 
 def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[str, str]:
@@ -15,18 +18,18 @@ def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[s
     `what` stands in the place of a path in the statement that is signed, `doing` is said to the
     person. Raise StepUpNeeded before the touch is given.
     """
-    session, house = call.actor(), call.house
-    if not house.authenticators.of(call.account, session.record.entity):
+    session = call.actor()
+    if not call.use(Authenticators).of(call.account, session.record.entity):
         return {}
-    evidence: dict[str, str] | None = house.step_ups.take(
+    evidence: dict[str, str] | None = call.use(StepUps).take(
         call.account, session, op, what, call.now_ns
     )
     if evidence is not None:
         return evidence
-    demand = house.step_ups.demand(
+    demand = call.use(StepUps).demand(
         call.account, session, op, what, session.record.device, call.now_ns, call.entropy
     )
-    link = f"{house.settings.api_addr}/ui/step-up/{demand.id}"
+    link = f"{call.use(ServerSettings).api_addr}/ui/step-up/{demand.id}"
     raise StepUpNeeded(
         f"{doing} takes one touch of your authenticator: open {link} within a minute, "
         "touch, then ask again",

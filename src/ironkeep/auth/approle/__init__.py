@@ -108,7 +108,7 @@ class AppRole:
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield the roles: role id and secret id are texts."""
-        store = call.house.mount_store(call.tx, mount)
+        store = call.store_of(mount)
         for name in store.names("role"):
             found = role.ROLE.decode(store.get(f"role/{name}") or b"")
             where = "anywhere"

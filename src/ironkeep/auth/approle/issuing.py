@@ -21,6 +21,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import narrowed, parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration, check_named
 from ironkeep.plugin.response import Response
+from ironkeep.store.history import History
 
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time: what Vault shows of a secret id that does not expire."""
@@ -229,7 +230,7 @@ def delete_role(call: Call) -> Response:
         forget_role_id(call, the_role(call)[1])
         secret_ids.destroy_all(call, name)
         call.store.delete(role_path(name))
-        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 

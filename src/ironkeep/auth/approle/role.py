@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import require_another, waits
-from ironkeep.access.classes.classes import most
+from ironkeep.access.classes.classes import Classes, most
 from ironkeep.access.devices.machine import OFFERED, REQUIRED, check_bound_peer
+from ironkeep.access.second_person import require_another, waits
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.token_params import (
     LOGIN,
     LOGINS,
@@ -28,11 +29,11 @@ from ironkeep.identity.token_params import (
     login_name,
 )
 from ironkeep.identity.token_rules import MAX_CIDRS
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration
 from ironkeep.plugin.response import Response
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -164,7 +165,7 @@ def change(
     if takes_id:
         _take_id(call, name, role, role_id)
     call.store.put(role_path(name), ROLE.encode(changed))
-    call.house.history.record(
+    call.use(History).record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
     return answer
@@ -172,9 +173,8 @@ def change(
 
 def _approved(call: Call, roles: set[str]) -> Response:
     """Take all that secret ids of some roles take; see require_another."""
-    house: House = call.house
     places = [f"role/{each}/secret-id" for each in roles]
-    demands = [house.classes.demand(call.tx, call.mount.uuid, each) for each in places]
+    demands = [call.use(Classes).demand(call.tx, call.mount.uuid, each) for each in places]
     return require_another(call, most(demands))
 
 
@@ -240,7 +240,7 @@ def _leave_id(call: Call, role_id: str) -> None:
     """
     raw = call.store.get(_id_path(role_id))
     call.store.delete(_id_path(role_id))
-    if raw is not None and call.house.identity.by_alias(call.tx, call.mount.accessor, role_id):
+    if raw is not None and call.use(Identity).by_alias(call.tx, call.mount.accessor, role_id):
         call.store.put(_was_path(role_id), raw)
 
 

@@ -19,6 +19,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import uuid
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import are_standing
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.expiring import FOLDER
@@ -102,7 +103,7 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
     record = None if raw is None else _SECRET_ID.decode(raw)
     if record is None or (record.expires_ns and call.now_ns >= record.expires_ns):
         return None
-    identity = call.house.identity
+    identity = call.use(Identity)
     good = are_standing(identity, call.tx, record.made.holders, record.created_ns)
     return record if good else None
 

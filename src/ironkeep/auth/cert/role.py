@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.access.approvals.second_person import change_guard
+from ironkeep.access.devices.devices import Devices
 from ironkeep.access.devices.machine import check_machine
+from ironkeep.access.second_person import change_guard
 from ironkeep.auth.cert.chain import parse_authorities
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.text.spelling import folded
@@ -26,6 +27,7 @@ from ironkeep.identity.token_params import (
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -129,9 +131,9 @@ def write_cert(call: Call, given: CertInput) -> Response:
     if any(len(getattr(changed, key)) > MAX_PATTERNS for key in PATTERNS):
         raise InvalidRequest(f"at most {MAX_PATTERNS} patterns")
     for authority in parse_authorities(changed.certificate):
-        call.house.trust(call.tx, authority.public_bytes(Encoding.DER))
+        call.use(Devices).trust(call.tx, authority.public_bytes(Encoding.DER))
     call.store.put(cert_path(name), CERT.encode(changed))
-    call.house.history.record(
+    call.use(History).record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
     if changed.certificate == role.certificate:
@@ -163,7 +165,7 @@ def delete_cert(call: Call) -> Response:
     name = clean_name(call.params["name"])
     if find_cert(call, name) is not None:
         call.store.delete(cert_path(name))
-        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 

@@ -61,7 +61,7 @@ class Jwt:
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield the roles that ask for no certificate: a signed token is enough there."""
-        store = call.house.mount_store(call.tx, mount)
+        store = call.store_of(mount)
         for name in store.names("role"):
             found = role.ROLE.decode(store.get(f"role/{name}") or b"")
             if found.token_bound_peer == REQUIRED:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from cryptography import x509
 
-from ironkeep.access.approvals.second_person import change_guard
+from ironkeep.access.second_person import change_guard
 from ironkeep.auth.jwt.keys import (
     ALGORITHMS,
     MAX_DOCUMENT,
@@ -200,7 +200,7 @@ def keep(call: Call, config: Config, body: bytes) -> bool:
 
 
 def _lasting(call: Call) -> Store:
-    store: Store = call.house.mount_store(call.account, call.mount)
+    store: Store = call.lasting
     return store
 
 

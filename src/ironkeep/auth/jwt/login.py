@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
+from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.devices.machine import bound, shortened
 from ironkeep.auth.jwt import claims as facts, config as configs
 from ironkeep.auth.jwt.config import FRESH_NS, Config, find_config, static_keys
@@ -23,6 +24,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.cidr import inside, parse_cidrs
 from ironkeep.plugin.effects.expiring import FOLDER
+from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.response import Response
 
 REFUSED: Final = "the role does not take this token"
@@ -67,7 +69,7 @@ def _is_unknown(token: str, keys: tuple[Key, ...], config: Config) -> bool:
 
 
 def _fetching(call: Call, config: Config) -> Callable[[], bytes]:
-    outbound = call.house.outbound
+    outbound = call.use(Outbound)
     return lambda: bytes(outbound.get(config.jwks_url, config.jwks_ca_pem, MAX_DOCUMENT))
 
 
@@ -77,7 +79,7 @@ def _fetched(call: Call, given: LoginInput, before: Config, body: Any) -> Respon
     if config is None or config.source != before.source:
         raise InvalidCredentials(REFUSED)
     if isinstance(body, Exception) or not configs.keep(call, config, body):
-        call.house.alerts.repeated(
+        call.use(Alerts).repeated(
             call.account, "jwks", "an issuer's keys could not be fetched", call.now_ns,
             subject=call.mount.uuid, path=call.mount.path,
         )  # fmt: skip

@@ -25,6 +25,7 @@ from ironkeep.identity.token_params import (
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration, KvPairs
 from ironkeep.plugin.response import Response
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -147,7 +148,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
     changed = msgspec.structs.replace(role, params=params, **changes)
     _check(changed)
     call.store.put(role_path(name), ROLE.encode(changed))
-    call.house.history.record(
+    call.use(History).record(
         call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
     )
     return Response()
@@ -175,7 +176,7 @@ def delete_role(call: Call) -> Response:
     name = name_of(call)
     if find_role(call, name) is not None:
         call.store.delete(role_path(name))
-        call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return Response()
 
 

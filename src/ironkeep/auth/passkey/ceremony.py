@@ -102,5 +102,5 @@ def _mark(ceremony: Ceremony) -> str:
 
 
 def _marks(call: Call) -> Store:
-    store: Store = call.house.mount_store(call.account, call.mount)
+    store: Store = call.lasting
     return store

@@ -8,7 +8,7 @@ privileged person gets no token before two authenticators count.
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ironkeep.access.step_up.authenticators import NEEDED
+from ironkeep.access.step_up.authenticators import NEEDED, Authenticators
 from ironkeep.auth.passkey import recovery
 from ironkeep.auth.passkey.ceremony import Purpose, begin, resume, subject_of, use_up
 from ironkeep.auth.passkey.loopback import FetchInput, fetch, hand_over, parse
@@ -90,7 +90,7 @@ def finish_add(call: Call, given: FinishInput) -> Response:
 
 def _begin(call: Call, purpose: Purpose, given: BeginInput) -> Response:
     made = begin(call, purpose, subject_of(check_name(given.username), given.cli))
-    options = call.house.authenticators.options(call.tx, made.challenge)
+    options = call.use(Authenticators).options(call.tx, made.challenge)
     return Response(data={"id": made.id, "options": {"publicKey": options}})
 
 
@@ -103,7 +103,7 @@ def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, s
     """
     ceremony = resume(call, purpose, given.id)
     try:
-        used, signed = call.house.authenticators.verify(
+        used, signed = call.use(Authenticators).verify(
             call.account, None, ceremony.challenge, given.credential, call.now_ns
         )
     except (InvalidCredentials, InvalidRequest):
@@ -143,7 +143,7 @@ def _issue(call: Call, user: User, audited: dict[str, Any]) -> Response:
         meta={"username": user.name},
         alias_metadata={"username": user.name},
     )
-    made = call.house.authenticators.made(call.tx, user.entity)
+    made = call.use(Authenticators).made(call.tx, user.entity)
     response = Response(issue=replace(spec, made=made), audited=audited)
     if len(counted(call, user)) < NEEDED:
         response.warnings = [

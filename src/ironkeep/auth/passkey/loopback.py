@@ -127,7 +127,7 @@ def hand_over(call: Call, user: User, credential: str, cli: str) -> Response:
 
 def fetch(call: Call, given: FetchInput) -> Code:
     """Use a code up; return the login. Raise InvalidCredentials, with the code gone."""
-    store: Store = call.house.mount_store(call.account, call.mount)
+    store: Store = call.lasting
     code = given.code.reveal()
     for expires_ns in (call.now_ns, call.now_ns + CODE_NS):
         path = _path(code, expires_ns)

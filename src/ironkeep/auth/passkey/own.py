@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
-from ironkeep.access.step_up.authenticators import NEEDED, Authenticator
+from ironkeep.access.second_person import require_another_than_root, waits
+from ironkeep.access.step_up.authenticators import NEEDED, Authenticator, Authenticators
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.auth.passkey.people import User, by_entity, counted, found
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
@@ -18,7 +18,7 @@ from ironkeep.plugin.response import Response
 
 def list_own(call: Call) -> Response:
     """List the caller's authenticators that may be used."""
-    return _listing(call.house.authenticators.of(call.tx, _caller(call)))
+    return _listing(call.use(Authenticators).of(call.tx, _caller(call)))
 
 
 def read_own(call: Call) -> Response:
@@ -29,7 +29,7 @@ def read_own(call: Call) -> Response:
 def remove_own(call: Call) -> Response:
     """Remove one of the caller's authenticators by a touch of another, not the last that counts."""
     entity = _caller(call)
-    gone = call.house.authenticators.owned(call.tx, entity, _id(call))
+    gone = call.use(Authenticators).owned(call.tx, entity, _id(call))
     user = by_entity(call, entity)
     if user is None:
         raise NotFound("you have no passkeys at this mount")
@@ -47,7 +47,7 @@ def remove_own(call: Call) -> Response:
 
 def list_of(call: Call) -> Response:
     """List every authenticator that a person ever had."""
-    return _listing(call.house.authenticators.ever(call.tx, found(call).entity))
+    return _listing(call.use(Authenticators).ever(call.tx, found(call).entity))
 
 
 def read_of(call: Call) -> Response:
@@ -58,7 +58,7 @@ def read_of(call: Call) -> Response:
 def remove_of(call: Call) -> Response:
     """Remove a person's authenticator, because it was lost; another person approves."""
     user = found(call)
-    gone = call.house.authenticators.owned(call.tx, user.entity, _id(call))
+    gone = call.use(Authenticators).owned(call.tx, user.entity, _id(call))
     waiting = require_another_than_root(call)
     if waits(waiting):
         return waiting
@@ -66,7 +66,7 @@ def remove_of(call: Call) -> Response:
 
 
 def _remove(call: Call, user: User, gone: Authenticator, why: str) -> Response:
-    call.house.authenticators.remove(call.tx, gone, why, call.now_ns)
+    call.use(Authenticators).remove(call.tx, gone, why, call.now_ns)
     return Response(audited={"username": user.name, "credential": webauthn.encode(gone.id)})
 
 
@@ -82,7 +82,7 @@ def _id(call: Call) -> bytes:
 
 
 def _find(call: Call, entity: EntityId) -> Authenticator:
-    known: Authenticator | None = call.house.authenticators.find(call.tx, _id(call))
+    known: Authenticator | None = call.use(Authenticators).find(call.tx, _id(call))
     if known is None or known.entity != entity:
         raise NotFound("there is no such authenticator")
     return known

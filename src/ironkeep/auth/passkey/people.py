@@ -16,8 +16,8 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
-from ironkeep.access.step_up.authenticators import Authenticator
+from ironkeep.access.second_person import require_another_than_root, waits
+from ironkeep.access.step_up.authenticators import Authenticator, Authenticators
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
@@ -25,6 +25,7 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.text.spelling import folded
 from ironkeep.core.units import SECOND_NS
 from ironkeep.core.webauthn import webauthn
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import made_again, made_by
 from ironkeep.identity.token_params import (
     LOGIN,
@@ -35,7 +36,9 @@ from ironkeep.identity.token_params import (
 )
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.settings import ServerSettings
 from ironkeep.plugin.token import Made
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -98,7 +101,7 @@ def write_user(call: Call, given: UserInput) -> Response:
     user = find(call, name)
     if user is None:
         metadata = {"username": name}
-        entity = call.house.identity.login(
+        entity = call.use(Identity).login(
             call.tx, call.mount.accessor, name, metadata, call.now_ns, call.entropy
         )
         user = User(name, entity.id)
@@ -113,7 +116,7 @@ def write_user(call: Call, given: UserInput) -> Response:
             return waiting
     save(call, msgspec.structs.replace(user, params=params, privileged=privileged))
     if params != before:
-        call.house.history.record(
+        call.use(History).record(
             call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
         )
     return Response()
@@ -122,7 +125,7 @@ def write_user(call: Call, given: UserInput) -> Response:
 def read_user(call: Call) -> Response:
     """Return a person: token parameters, and how many authenticators there are."""
     user = found(call)
-    active = call.house.authenticators.of(call.tx, user.entity)
+    active = call.use(Authenticators).of(call.tx, user.entity)
     data = {
         **user.params.view(),
         "privileged": user.privileged,
@@ -143,15 +146,15 @@ def delete_user(call: Call) -> Response:
     user = find(call, name)
     if user is None:
         return Response()
-    bound = call.house.authenticators.of(call.tx, user.entity)
+    bound = call.use(Authenticators).of(call.tx, user.entity)
     waiting = require_another_than_root(call) if bound else Response()
     if waits(waiting):
         return waiting
     _end_ticket(call, user)
     for each in bound:
-        call.house.authenticators.remove(call.tx, each, "the person was removed", call.now_ns)
+        call.use(Authenticators).remove(call.tx, each, "the person was removed", call.now_ns)
     call.store.delete(_path(name))
-    call.house.history.record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+    call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
     return waiting
 
 
@@ -169,7 +172,7 @@ def write_ticket(call: Call) -> Response:
     An administrator who could make a ticket for anybody could become anybody.
     """
     user = found(call)
-    if call.house.authenticators.ever(call.tx, user.entity):
+    if call.use(Authenticators).ever(call.tx, user.entity):
         raise InvalidRequest(
             "this person has, or had, authenticators: they add one by a touch of another, or "
             "other people recover them"
@@ -188,7 +191,7 @@ def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -
     # One authenticator leads to the next: the people behind those that are there come along. The
     # key itself is in the hands of its person alone.
     made = msgspec.structs.replace(made_by(call.session, call.now_ns), holders=())
-    for each in call.house.authenticators.made(call.tx, user.entity):
+    for each in call.use(Authenticators).made(call.tx, user.entity):
         made = made_again(each, made)
     ticket = Ticket(
         user.name,
@@ -205,7 +208,7 @@ def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -
 
 def ticket_response(call: Call, user: User, text: str) -> Response:
     """Return the answer that shows a ticket, once."""
-    api = call.house.settings.api_addr.rstrip("/")
+    api = call.use(ServerSettings).api_addr.rstrip("/")
     data = {
         "ticket": Unkept(text.encode()),
         "url": f"{api}/ui/register",
@@ -259,13 +262,13 @@ def still_good(call: Call, user: User, pending: Pending) -> bool:
 
     Its person is there and may act, was not cut off since, and still has the authenticator.
     """
-    known = call.house.identity.get(call.tx, user.entity)
+    known = call.use(Identity).get(call.tx, user.entity)
     if known is None or known.disabled or known.revoked_ns >= pending.made_ns > 0:
         return False
     if not pending.credential:
         return True
     key = webauthn.decode(pending.credential, webauthn.MAX_CREDENTIAL_ID)
-    used = call.house.authenticators.find(call.tx, key)
+    used = call.use(Authenticators).find(call.tx, key)
     return bool(used is not None and used.active and used.entity == user.entity)
 
 
@@ -285,7 +288,7 @@ def end_recovery(call: Call, user: User) -> User:
 
 def counted(call: Call, user: User) -> list[Authenticator]:
     """Return the authenticators that count for a person: for privileged ones, none that copies."""
-    active = call.house.authenticators.of(call.tx, user.entity)
+    active = call.use(Authenticators).of(call.tx, user.entity)
     return [each for each in active if not (user.privileged and each.eligible)]
 
 
@@ -305,7 +308,7 @@ def found(call: Call) -> User:
 
 def by_entity(call: Call, entity: EntityId) -> User | None:
     """Return the person of an entity; None when disabled, or without a name at this mount."""
-    known = call.house.identity.get(call.tx, entity)
+    known = call.use(Identity).get(call.tx, entity)
     aliases = () if known is None or known.disabled else known.aliases
     for alias in aliases:
         user = find(call, alias.name) if alias.mount == call.mount.accessor else None

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.step_up.authenticators import NEEDED
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.step_up.authenticators import NEEDED, Authenticators
 from ironkeep.auth.passkey.people import (
     User,
     end_recovery,
@@ -26,6 +27,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import APART, are_standing, is_one_hand, is_same_person
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
@@ -149,12 +151,12 @@ def end_by_login(call: Call, user: User) -> User:
 
 def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, ...]) -> None:
     """Raise PermissionDenied unless the caller is another person, known from before."""
-    entity, house = call.actor().record.entity, call.house
+    entity = call.actor().record.entity
     if not entity:
         raise PermissionDenied("approving takes a token of a person")
     if user.entity in people:
         raise PermissionDenied("nobody approves their own recovery")
-    if is_same_person(house.identity, call.tx, call.actor(), user.entity):
+    if is_same_person(call.use(Identity), call.tx, call.actor(), user.entity):
         raise PermissionDenied(
             f"one person set up you and who is recovered, or one of you the other: {APART}"
         )
@@ -174,14 +176,14 @@ def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, 
 
 def _is_known(call: Call, running: Recovery, entity: EntityId) -> bool:
     """Return whether a person has had authenticators for long enough, and still has them."""
-    own = call.house.authenticators.of(call.tx, entity)
+    own = call.use(Authenticators).of(call.tx, entity)
     old = [each for each in own if each.created_ns <= running.started_ns - KNOWN_NS]
     return len(old) >= NEEDED
 
 
 def _standing(call: Call, running: Recovery) -> list[Word]:
     """Return the approvals that still count: their people are here, with their authenticators."""
-    identity = call.house.identity
+    identity = call.use(Identity)
     return [
         word
         for word in running.words
@@ -207,7 +209,7 @@ def _find(call: Call, user: User) -> Recovery | None:
 
 
 def _tell(call: Call, user: User, kind: str, text: str) -> None:
-    call.house.alerts.raise_(
+    call.use(Alerts).raise_(
         call.tx, kind, text, call.now_ns, entity=user.entity, path=call.request.path
     )
 

@@ -8,7 +8,7 @@ that its person had before.
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.access.step_up.authenticators import NEEDED, TIMEOUT_MS, Authenticator
+from ironkeep.access.step_up.authenticators import NEEDED, TIMEOUT_MS, Authenticator, Authenticators
 from ironkeep.auth.passkey.ceremony import Purpose, begin, resume
 from ironkeep.auth.passkey.people import (
     Ticket,
@@ -25,6 +25,7 @@ from ironkeep.auth.passkey.settings import handle_of, settings
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 from ironkeep.core.webauthn import webauthn
+from ironkeep.identity.entities import Identity
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response, Unkept
 
@@ -60,9 +61,8 @@ def begin_registration(call: Call, given: BeginInput) -> Response:
     holder = hold(call, name, ticket, given.holder)
     made = begin(call, Purpose.REGISTER, bytes.fromhex(name))
     demands = settings(call).demands(privileged=user.privileged)
-    house = call.house
     options = {
-        "rp": {"id": house.authenticators.party(call.tx).rp_id, "name": PARTY_NAME},
+        "rp": {"id": call.use(Authenticators).party(call.tx).rp_id, "name": PARTY_NAME},
         "user": {
             "id": webauthn.encode(handle_of(user.entity)),
             "name": user.name,
@@ -75,7 +75,7 @@ def begin_registration(call: Call, given: BeginInput) -> Response:
         "timeout": TIMEOUT_MS,
         "excludeCredentials": [
             {"type": "public-key", "id": webauthn.encode(each.id)}
-            for each in house.authenticators.of(call.tx, user.entity)
+            for each in call.use(Authenticators).of(call.tx, user.entity)
         ],
         "authenticatorSelection": {
             "residentKey": "required",
@@ -95,9 +95,8 @@ def finish_registration(call: Call, given: FinishInput) -> Response:
         raise InvalidRequest(f"a label has 1 to {MAX_LABEL} printable characters")
     ceremony = resume(call, Purpose.REGISTER, given.id)
     user, ticket = redeem(call, ceremony.subject.hex())
-    house = call.house
     made = webauthn.verify_registration(
-        house.authenticators.party(call.tx),
+        call.use(Authenticators).party(call.tx),
         ceremony.challenge,
         settings(call).demands(privileged=user.privileged),
         given.credential,
@@ -105,7 +104,7 @@ def finish_registration(call: Call, given: FinishInput) -> Response:
     user = use_ticket(call, user)
     if ticket.origin == "recovery":
         _end_everything(call, user)
-    house.authenticators.bind(
+    call.use(Authenticators).bind(
         call.tx,
         Authenticator(
             id=made.credential,
@@ -150,7 +149,6 @@ def _proves_model(call: Call, user: User) -> bool:
 
 def _end_everything(call: Call, user: User) -> None:
     """Remove all authenticators and tokens from before: what was lost may be in other hands."""
-    house = call.house
-    for each in house.authenticators.of(call.tx, user.entity):
-        house.authenticators.remove(call.tx, each, "its person was recovered", call.now_ns)
-    house.identity.revoke_before(call.tx, user.entity, call.now_ns)
+    for each in call.use(Authenticators).of(call.tx, user.entity):
+        call.use(Authenticators).remove(call.tx, each, "its person was recovered", call.now_ns)
+    call.use(Identity).revoke_before(call.tx, user.entity, call.now_ns)

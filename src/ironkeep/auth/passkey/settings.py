@@ -15,7 +15,9 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.second_person import require_another_than_root, waits
+from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId
 from ironkeep.core.units import SECOND_NS
@@ -125,12 +127,12 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         if waits(waiting):
             return waiting
         record = call.actor().record
-        call.house.alerts.raise_(
+        call.use(Alerts).raise_(
             call.tx, "passkey-config", f"the settings of {call.mount.path} were changed",
             call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip
     if party != party_before:
-        call.house.authenticators.set_party(call.tx, party)
+        call.use(Authenticators).set_party(call.tx, party)
     call.store.put("config", _SETTINGS.encode(after))
     if call.store.get("challenges") is None:
         call.store.put("challenges", call.entropy.token(KEY_BYTES))
@@ -140,7 +142,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
 def read_config(call: Call) -> Response:
     """Return the settings."""
     found = settings(call)
-    party = call.house.authenticators.party(call.tx)
+    party = call.use(Authenticators).party(call.tx)
     return Response(
         data={
             "rp_id": party.rp_id,
@@ -171,7 +173,7 @@ def handle_of(entity: EntityId) -> bytes:
 def _party(call: Call, given: ConfigInput) -> tuple[Party, Party]:
     """Return the relying party as it is, and as it is to be."""
     try:
-        before = call.house.authenticators.party(call.tx)
+        before = call.use(Authenticators).party(call.tx)
     except InvalidRequest:
         before = Party("", ())
     party = Party(

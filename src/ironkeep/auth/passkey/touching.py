@@ -6,6 +6,7 @@ Who has the link sees what is asked; only an authenticator of the session's own 
 from dataclasses import dataclass, field
 from typing import Any
 
+from ironkeep.access.step_up.step_ups import StepUps
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.webauthn.step_up import CREDENTIAL
 from ironkeep.plugin.call import Call
@@ -24,7 +25,7 @@ class TouchInput:
 
 def read_demand(call: Call) -> Response:
     """Return what a touch would allow, and what a browser needs to have it signed."""
-    step_ups = call.house.step_ups
+    step_ups = call.use(StepUps)
     kept = step_ups.find(call.tx, call.params["id"], call.now_ns)
     statement = kept.statement
     return Response(
@@ -42,7 +43,7 @@ def read_demand(call: Call) -> Response:
 
 def write_touch(call: Call, given: TouchInput) -> Response:
     """Take the assertion; the request goes through once when it is sent again."""
-    evidence = call.house.step_ups.satisfy(
+    evidence = call.use(StepUps).satisfy(
         call.account, call.params["id"], given.credential, call.now_ns
     )
     return Response(audited={CREDENTIAL: evidence[CREDENTIAL]})

@@ -12,6 +12,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.identity.batch_token import is_batch
 from ironkeep.identity.token_store import StoredToken
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration, check_named
 from ironkeep.plugin.response import Response, Unkept
@@ -66,30 +67,30 @@ def lookup(call: Call, given: LookupToken) -> Response:
     """Say what a token is."""
     if given.token is None:
         return lookup_self(call)
-    _, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+    _, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
     token = Unkept(given.token.reveal())
-    return Response(data=call.house.tokens.describe(call.tx, record, token, call.now_ns))
+    return Response(data=call.use(Tokens).describe(call.tx, record, token, call.now_ns))
 
 
 def lookup_self(call: Call) -> Response:
     """Say what the caller's token is."""
     session = call.actor()
-    record = call.house.tokens.store.load(call.tx, session.hash) or session.record
+    record = call.use(Tokens).store.load(call.tx, session.hash) or session.record
     assert call.request.token is not None
     token = Unkept(call.request.token.reveal())
-    return Response(data=call.house.tokens.describe(call.tx, record, token, call.now_ns))
+    return Response(data=call.use(Tokens).describe(call.tx, record, token, call.now_ns))
 
 
 def lookup_accessor(call: Call, given: ByAccessor) -> Response:
     """Say what the token with an accessor is, but not the token."""
     _, record = _by_accessor(call, given.accessor)
-    return Response(data=call.house.tokens.describe(call.tx, record, None, call.now_ns))
+    return Response(data=call.use(Tokens).describe(call.tx, record, None, call.now_ns))
 
 
 def renew(call: Call, given: RenewToken) -> Response:
     """Extend a token."""
     try:
-        name, record = call.house.tokens.find(call.tx, given.token, call.now_ns)
+        name, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
         # 403 would say that the caller's own token was refused, and clients log in anew.
         raise InvalidRequest("token not found") from None
@@ -112,7 +113,7 @@ def revoke(call: Call, given: ByToken) -> Response:
     """End a token and everything below it; one that is not there is fine."""
     name = _revocable(call, given.token)
     if name is not None:
-        call.house.tokens.revoke(call.tx, name, call.now_ns)
+        call.use(Tokens).revoke(call.tx, name, call.now_ns)
     return Response()
 
 
@@ -121,14 +122,14 @@ def revoke_self(call: Call) -> Response:
     session = call.actor()
     if session.record.type == "batch":
         raise InvalidRequest("batch tokens cannot be revoked")
-    call.house.tokens.revoke(call.tx, session.hash, call.now_ns)
+    call.use(Tokens).revoke(call.tx, session.hash, call.now_ns)
     return Response()
 
 
 def revoke_accessor(call: Call, given: ByAccessor) -> Response:
     """End the token with an accessor and everything below it."""
     name, _ = _by_accessor(call, given.accessor)
-    call.house.tokens.revoke(call.tx, name, call.now_ns)
+    call.use(Tokens).revoke(call.tx, name, call.now_ns)
     return Response()
 
 
@@ -137,13 +138,13 @@ def revoke_orphan(call: Call, given: ByToken) -> Response:
     name = _revocable(call, given.token)
     if name is None:
         raise InvalidRequest("token to revoke not found")
-    call.house.tokens.revoke_orphan(call.tx, name, call.now_ns)
+    call.use(Tokens).revoke_orphan(call.tx, name, call.now_ns)
     return Response()
 
 
 def list_accessors(call: Call) -> Response:
     """List the accessors of all service tokens."""
-    keys = call.house.tokens.accessors(call.tx)
+    keys = call.use(Tokens).accessors(call.tx)
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -151,7 +152,7 @@ def list_accessors(call: Call) -> Response:
 
 def tidy(call: Call) -> Response:
     """Have the rows of dead tokens removed by the next ticks."""
-    count = call.house.tokens.tidy(call.tx, call.now_ns)
+    count = call.use(Tokens).tidy(call.tx, call.now_ns)
     return Response(
         warnings=["Tidy operation successfully started."],
         audited={"found": count},
@@ -160,7 +161,7 @@ def tidy(call: Call) -> Response:
 
 
 def _by_accessor(call: Call, accessor: str) -> tuple[TokenHash, StoredToken]:
-    found: tuple[TokenHash, StoredToken] | None = call.house.tokens.find_accessor(
+    found: tuple[TokenHash, StoredToken] | None = call.use(Tokens).find_accessor(
         call.tx, accessor, call.now_ns
     )
     if found is None:
@@ -173,8 +174,8 @@ def _revocable(call: Call, token: Secret) -> TokenHash | None:
     check_named("token", token)
     if is_batch(token.reveal()):
         raise InvalidRequest("batch tokens cannot be revoked")
-    name: TokenHash | None = call.house.tokens.store.hash_of(call.tx, token)
-    if name is None or call.house.tokens.store.load(call.tx, name) is None:
+    name: TokenHash | None = call.use(Tokens).store.hash_of(call.tx, token)
+    if name is None or call.use(Tokens).store.load(call.tx, name) is None:
         return None
     return name
 
@@ -184,7 +185,7 @@ def _renew(
 ) -> Response:
     if record.type == "batch":
         raise InvalidRequest("batch tokens cannot be renewed")
-    tokens = call.house.tokens
+    tokens = call.use(Tokens)
     renewed, warnings = tokens.renew(call.tx, name, increment, tokens.limits, call.now_ns)
     return Response(auth=tokens.auth(call.tx, renewed, token), warnings=warnings)
 

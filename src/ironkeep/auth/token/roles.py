@@ -20,6 +20,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration, PolicyNames
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import segment, unsegment
 
@@ -149,7 +150,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
     _check_batch(saved)
     raw = _ROLE.encode(saved)
     call.store.put(f"roles/{segment(name)}", raw)
-    call.house.history.record(call.tx, HISTORY, name, raw, call.now_ns)
+    call.use(History).record(call.tx, HISTORY, name, raw, call.now_ns)
     return Response()
 
 
@@ -172,7 +173,7 @@ def delete_role(call: Call) -> Response:
     name = call.params["role_name"]
     if find_role(call, name) is not None:
         call.store.delete(f"roles/{segment(name)}")
-        call.house.history.record(call.tx, HISTORY, name, b"", call.now_ns)
+        call.use(History).record(call.tx, HISTORY, name, b"", call.now_ns)
     return Response()
 
 

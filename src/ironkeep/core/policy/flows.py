@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from ironkeep.core.policy.decision import Deny, denied
+
 HOUSE: Final = "house"
 """The segment of whatever belongs to no other, and of callers that nothing places elsewhere."""
 
@@ -55,8 +57,8 @@ def flow_refusal(
     target: str,
     rules: Iterable[FlowRule],
     policies: Collection[str] = (),
-) -> str:
-    """Return why a caller may not ask target, in words for the journal; "" when it may."""
+) -> Deny | None:
+    """Return the refusal when a caller may not ask target, None when it may."""
     table = tuple(rules)
     known = tuple(origins) or (Origin("default", frozenset({HOUSE})),)
     for origin in known:
@@ -66,17 +68,19 @@ def flow_refusal(
             rule.allows(source, target, policies) for source in origin.segments for rule in table
         ):
             names = ", ".join(sorted(origin.segments))
-            return f"no flow rule lets {names} (by {origin.by}) ask segment {target}"
-    return ""
+            return denied(f"no flow rule lets {names} (by {origin.by}) ask segment {target}")
+    return None
 
 
-def class_refusal(allowed: Collection[str], classes: Collection[str]) -> str:
-    """Return why a device of these classes may not reach a segment that names the allowed ones.
+def class_refusal(target: str, allowed: Collection[str], classes: Collection[str]) -> Deny | None:
+    """Return the refusal when devices of these classes may not reach a segment, else None.
 
     A class is an ownership ("corporate"), a kind of key ("tpm") or both ("corporate/tpm"). No
     allowed class means any device, and none.
     """
     if not allowed or any(name in classes for name in allowed):
-        return ""
+        return None
     have = f"is {', '.join(sorted(classes))}" if classes else "is not known"
-    return f"the device {have}; the segment takes {', '.join(sorted(allowed))}"
+    return denied(
+        f"segment {target}: the device {have}; the segment takes {', '.join(sorted(allowed))}"
+    )

@@ -10,9 +10,8 @@ from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs as performing
 from ironkeep.credentials.connections import Connection, ConnectionId
 from ironkeep.credentials.jobs import Shown
-from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.store import Credential, CredentialId
-from ironkeep.kernel.house import House
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Steps, Turn
 
@@ -28,12 +27,11 @@ class Admission:
     keep: bool
 
 
-def admit(house: House, turn: Turn, given: Admission) -> Steps[Rotated | list[str]]:
+def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotated | list[str]]:
     """Try the given password, keep the account, and rotate it unless its password is to stay.
 
     Return the rotation, or else the warnings.
     """
-    credentials = house.credentials
     warnings: list[str] = []
     if given.known is not None:
         where = ConnectionId(given.which.mount, given.about.connection)

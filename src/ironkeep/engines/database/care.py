@@ -6,10 +6,10 @@ from typing import Any, Final
 from ironkeep.core.credential.inventory import InventoryItem
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.managed import Credentials
 from ironkeep.credentials.outcomes import Ended, Probed
 from ironkeep.credentials.store import CredentialId
 from ironkeep.engines.database.roles import RoleName, id_of
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.response import Response
@@ -25,21 +25,19 @@ class Which:
 
 
 def _known(call: Call, name: str) -> CredentialId:
-    house: House = call.house
     which = id_of(call, name)
-    if house.credentials.store.find(call.tx, which) is None:
+    if call.use(Credentials).store.find(call.tx, which) is None:
         raise NotFound("")
     return which
 
 
 def probe(call: Call, given: Which) -> Response | Suspend:
     """Present a version to every host; a refusal counts there as a failed login."""
-    house: House = call.house
     which = _known(call, given.name)
-    version = given.version or house.credentials.store.current(call.tx, which)
+    version = given.version or call.use(Credentials).store.current(call.tx, which)
     if version is None:
         raise InvalidRequest("no version of this role was ever current: name one")
-    return run(call, house.credentials.probe(turn_of(call), which, version), _probed)
+    return run(call, call.use(Credentials).probe(turn_of(call), which, version), _probed)
 
 
 def _probed(_call: Call, probed: Probed) -> Response:
@@ -68,8 +66,7 @@ def _probed(_call: Call, probed: Probed) -> Response:
 
 def kill(call: Call, given: RoleName) -> Response | Suspend:
     """End every session of a role; lock it first, or they may come back."""
-    house: House = call.house
-    steps = house.credentials.kill(turn_of(call), _known(call, given.name))
+    steps = call.use(Credentials).kill(turn_of(call), _known(call, given.name))
     return run(call, steps, _ended)
 
 
@@ -88,8 +85,7 @@ def _ended(_call: Call, ended: Ended) -> Response:
 
 def sessions(call: Call, given: RoleName) -> Response | Suspend:
     """Return what a role has open now."""
-    house: House = call.house
-    steps = house.credentials.sessions(turn_of(call), _known(call, given.name))
+    steps = call.use(Credentials).sessions(turn_of(call), _known(call, given.name))
     return run(call, steps, _listed)
 
 
@@ -108,15 +104,13 @@ def _listed(_call: Call, found: tuple[tuple[str, InventoryItem], ...]) -> Respon
 
 def lock(call: Call, given: RoleName) -> Response | Suspend:
     """Forbid new logins of a role."""
-    house: House = call.house
-    steps = house.credentials.lock(turn_of(call), _known(call, given.name))
+    steps = call.use(Credentials).lock(turn_of(call), _known(call, given.name))
     return run(call, steps, _done)
 
 
 def unlock(call: Call, given: RoleName) -> Response | Suspend:
     """Allow logins of a role again."""
-    house: House = call.house
-    steps = house.credentials.unlock(turn_of(call), _known(call, given.name))
+    steps = call.use(Credentials).unlock(turn_of(call), _known(call, given.name))
     return run(call, steps, _done)
 
 

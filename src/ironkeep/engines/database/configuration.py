@@ -18,8 +18,9 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFai
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import baselines, jobs as performing
+from ironkeep.credentials.baselines import Baselines
 from ironkeep.credentials.connections import Connection, ConnectionId
-from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import Credential
 from ironkeep.engines.database.statements import check_statements
@@ -30,13 +31,13 @@ from ironkeep.engines.database.url import (
     parse_url,
     whereabouts,
 )
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Steps, Turn, run, turn_of
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.plugin.services import Services
 
 CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresql"}
 """From Vault's names of plugins to connectors."""
@@ -83,7 +84,7 @@ def configure(call: Call, given: Configure) -> Response | Suspend:
     check_statements("root_rotation_statements", given.root_rotation_statements)
     if given.password_policy:
         raise InvalidRequest("password_policy is not taken: passwords here are random ones")
-    steps = _configure(call.house, turn_of(call), id_of(call, given.name), given)
+    steps = _configure(call.services, turn_of(call), id_of(call, given.name), given)
     return run(call, steps, _configured)
 
 
@@ -91,8 +92,10 @@ def _configured(_call: Call, warnings: list[str]) -> Response:
     return Response(warnings=warnings)
 
 
-def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) -> Steps[list[str]]:
-    credentials = house.credentials
+def _configure(
+    services: Services, turn: Turn, which: ConnectionId, given: Configure
+) -> Steps[list[str]]:
+    credentials, kept = services.use(Credentials), services.use(Baselines)
     connections = credentials.connections
     before = connections.find(turn.tx, which)
     connection = _merged(before, given, turn.now_ns)
@@ -109,23 +112,23 @@ def _configure(house: House, turn: Turn, which: ConnectionId, given: Configure) 
         if shown.state is not Probe.ALIVE or shown.blocked:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
     moved = before is None or before.system != connection.system
-    if not moved and house.baselines.numbers(turn.tx, which):
-        _keep(house, turn, which, (before, connection), given.password)
+    if not moved and kept.numbers(turn.tx, which):
+        _keep(credentials, turn, which, (before, connection), given.password)
         return []
     # Before anything is kept: of what cannot be taken stock of, nothing stays.
-    target = replace(account.targets[0], digest_key=house.baselines.key(turn, which))
+    target = replace(account.targets[0], digest_key=kept.key(turn, which))
     taken = partial(baselines.attempt, account.connector, target)
     turn, stock = yield Outside(taken, account.system)
-    _keep(house, turn, which, (before, connection), given.password)
+    _keep(credentials, turn, which, (before, connection), given.password)
     if isinstance(stock, baselines.NotTaken):
         advice = f"write to baseline/{which.name} when it can be"
         return [f"no baseline was taken ({stock.reason}): {advice}"]
-    house.baselines.add(turn, which, stock)
+    kept.add(turn, which, stock)
     return []
 
 
 def _keep(
-    house: House,
+    credentials: Credentials,
     turn: Turn,
     which: ConnectionId,
     change: tuple[Connection | None, Connection],
@@ -133,7 +136,6 @@ def _keep(
 ) -> None:
     """Store a connection that was tried."""
     before, connection = change
-    credentials = house.credentials
     if credentials.connections.find(turn.tx, which) != before:
         raise Conflict("the connection was changed by somebody else meanwhile: try again")
     credentials.connections.put(turn.tx, which, connection)
@@ -228,8 +230,7 @@ def check_username(username: str) -> None:
 def read(call: Call, given: Name) -> Response:
     """Return a connection without its password."""
     which = id_of(call, given.name)
-    house: House = call.house
-    connection = house.credentials.connections.find(call.tx, which)
+    connection = call.use(Credentials).connections.find(call.tx, which)
     if connection is None:
         raise NotFound("")
     plugin = next(name for name, kind in CONNECTORS.items() if kind == connection.connector)
@@ -250,15 +251,14 @@ def read(call: Call, given: Name) -> Response:
             "root_credentials_rotate_statements": [],
             "verify_connection": connection.verify,
             "system": connection.system,
-            "baselines": house.baselines.numbers(call.tx, which),
+            "baselines": call.use(Baselines).numbers(call.tx, which),
         }
     )
 
 
 def list_names(call: Call) -> Response:
     """Return the names of the connections."""
-    house: House = call.house
-    names = house.credentials.connections.names(call.tx, call.mount.uuid)
+    names = call.use(Credentials).connections.names(call.tx, call.mount.uuid)
     if not names:
         raise NotFound("")
     return Response(data={"keys": names})
@@ -267,23 +267,21 @@ def list_names(call: Call) -> Response:
 def delete(call: Call, given: Name) -> Response:
     """Forget a connection with its baselines; refused while roles use it."""
     which = id_of(call, given.name)
-    house: House = call.house
-    if house.credentials.connections.find(call.tx, which) is not None:
-        house.credentials.connections.remove(call.tx, which)
-        house.credentials.remove(turn_of(call), house.credentials.admin(which))
-        house.baselines.remove(call.tx, which)
+    if call.use(Credentials).connections.find(call.tx, which) is not None:
+        call.use(Credentials).connections.remove(call.tx, which)
+        call.use(Credentials).remove(turn_of(call), call.use(Credentials).admin(which))
+        call.use(Baselines).remove(call.tx, which)
     return Response()
 
 
 def reset(call: Call, given: Name) -> Response | Suspend:
     """Try the connection anew; there is none that stays open and could be closed."""
     which = id_of(call, given.name)
-    house: House = call.house
-    admin = house.credentials.admin(which)
-    current = house.credentials.store.current(call.tx, admin)
+    admin = call.use(Credentials).admin(which)
+    current = call.use(Credentials).store.current(call.tx, admin)
     if current is None:
         raise NotFound("")
-    return run(call, house.credentials.probe(turn_of(call), admin, current), _reset)
+    return run(call, call.use(Credentials).probe(turn_of(call), admin, current), _reset)
 
 
 def _reset(_call: Call, probed: Probed) -> Response:
@@ -295,9 +293,8 @@ def _reset(_call: Call, probed: Probed) -> Response:
 def rotate_root(call: Call, given: Name) -> Response | Suspend:
     """Give the administering account a password that only the vault knows."""
     which = id_of(call, given.name)
-    house: House = call.house
-    house.credentials.connections.get(call.tx, which)
-    steps = house.credentials.rotate(turn_of(call), house.credentials.admin(which))
+    call.use(Credentials).connections.get(call.tx, which)
+    steps = call.use(Credentials).rotate(turn_of(call), call.use(Credentials).admin(which))
     return run(call, steps, rotated)
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.classes.classes import Classes
+from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.core.credential.rotation_record import Stage, State, Strategy
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.event import Released
@@ -18,12 +19,11 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId, check_name
-from ironkeep.credentials.managed import Rotated
+from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.engines.database.admission import Admission, admit
 from ironkeep.engines.database.configuration import check_username, rotated
 from ironkeep.engines.database.statements import check_statements
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.fields import CommaList, Duration
@@ -81,19 +81,17 @@ def write(call: Call, given: StaticRole) -> Response | Suspend:
     if given.credential_type != "password":
         raise InvalidRequest("credential_type is password")
     _check_period(given.rotation_period)
-    house: House = call.house
     which = id_of(call, given.name)
-    about = house.credentials.store.find(call.tx, which)
+    about = call.use(Credentials).store.find(call.tx, which)
     return _create(call, given, which) if about is None else _change(call, given, which, about)
 
 
 def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Suspend:
-    house: House = call.house
     check_name(given.name)
     check_username(given.username)
     if given.password is not None and not 1 <= len(given.password) <= MAX_PASSWORD:
         raise InvalidRequest(f"a password takes 1 to {MAX_PASSWORD} bytes")
-    connection = house.credentials.connections.find(
+    connection = call.use(Credentials).connections.find(
         call.tx, ConnectionId(call.mount.uuid, given.db_name)
     )
     if connection is None:
@@ -114,7 +112,7 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
     )
     strategy = Strategy.SELF if given.self_managed else Strategy.ADMIN
     admission = Admission(which, about, strategy, given.password, given.skip_import_rotation)
-    return run(call, admit(house, turn_of(call), admission), _admitted)
+    return run(call, admit(call.use(Credentials), turn_of(call), admission), _admitted)
 
 
 def _admitted(call: Call, outcome: Rotated | list[str]) -> Response:
@@ -122,7 +120,6 @@ def _admitted(call: Call, outcome: Rotated | list[str]) -> Response:
 
 
 def _change(call: Call, given: StaticRole, which: CredentialId, about: Credential) -> Response:
-    house: House = call.house
     if given.username not in {"", about.username} or given.db_name not in {"", about.connection}:
         raise InvalidRequest(
             "username and db_name of a role do not change: its versions belong to that account"
@@ -135,7 +132,7 @@ def _change(call: Call, given: StaticRole, which: CredentialId, about: Credentia
     if given.rotation_statements is not None:
         changes["statements"] = given.rotation_statements
     if changes:
-        store = house.credentials.store
+        store = call.use(Credentials).store
         store.write_about(call.tx, which, msgspec.structs.replace(about, **changes))
         store.write_record(call.tx, which, store.record(call.tx, which), call.now_ns)
     return Response()
@@ -149,9 +146,8 @@ def _check_period(seconds: int | None) -> None:
 
 
 def _of(call: Call, name: str) -> tuple[CredentialId, Credential]:
-    house: House = call.house
     which = id_of(call, name)
-    about = house.credentials.store.find(call.tx, which)
+    about = call.use(Credentials).store.find(call.tx, which)
     if about is None:
         raise NotFound("")
     return which, about
@@ -160,8 +156,7 @@ def _of(call: Call, name: str) -> tuple[CredentialId, Credential]:
 def read(call: Call, given: RoleName) -> Response:
     """Return a role and where its rotation stands; no password."""
     which, about = _of(call, given.name)
-    house: House = call.house
-    record = house.credentials.store.record(call.tx, which)
+    record = call.use(Credentials).store.record(call.tx, which)
     shape: dict[str, Any] = {
         "db_name": about.connection,
         "username": about.username,
@@ -182,8 +177,7 @@ def read(call: Call, given: RoleName) -> Response:
 
 def list_names(call: Call) -> Response:
     """Return the names of the static roles."""
-    house: House = call.house
-    names = house.credentials.store.paths(call.tx, call.mount.uuid, FOLDER)
+    names = call.use(Credentials).store.paths(call.tx, call.mount.uuid, FOLDER)
     if not names:
         raise NotFound("")
     return Response(data={"keys": names})
@@ -195,21 +189,19 @@ def delete(call: Call, given: RoleName) -> Response:
     The account could be taken in under another name then, of which no rule speaks: this takes what
     a read of its password takes.
     """
-    house: House = call.house
     which = id_of(call, given.name)
-    if house.credentials.store.find(call.tx, which) is None:
+    if call.use(Credentials).store.find(call.tx, which) is None:
         return Response()
-    demand = house.classes.demand(call.tx, call.mount.uuid, f"static-creds/{given.name}")
+    demand = call.use(Classes).demand(call.tx, call.mount.uuid, f"static-creds/{given.name}")
     answer = require_another_than_root(call, demand)
     if not waits(answer):
-        house.credentials.remove(turn_of(call), which)
+        call.use(Credentials).remove(turn_of(call), which)
     return answer
 
 
 def read_password(call: Call, given: RoleName) -> Response:
     """Return the current password."""
-    house: House = call.house
-    store = house.credentials.store
+    store = call.use(Credentials).store
     which = id_of(call, given.name)
     about = store.find(call.tx, which)
     if about is None:
@@ -246,23 +238,20 @@ def read_password(call: Call, given: RoleName) -> Response:
 def rotate(call: Call, given: RoleName) -> Response | Suspend:
     """Rotate now, or go on now with the rotation under way."""
     which, _ = _of(call, given.name)
-    house: House = call.house
-    return run(call, house.credentials.rotate(turn_of(call), which), rotated)
+    return run(call, call.use(Credentials).rotate(turn_of(call), which), rotated)
 
 
 def break_glass(call: Call, given: RoleName) -> Response | Suspend:
     """Let the administering account set the password of a role that is lost."""
     which, _ = _of(call, given.name)
-    house: House = call.house
-    if house.credentials.store.record(call.tx, which).state is not State.LOST:
+    if call.use(Credentials).store.record(call.tx, which).state is not State.LOST:
         raise InvalidRequest("the role is not lost: rotate it by rotate-role")
-    return run(call, house.credentials.rotate(turn_of(call), which, glass=True), rotated)
+    return run(call, call.use(Credentials).rotate(turn_of(call), which, glass=True), rotated)
 
 
 def exists(call: Call) -> bool:
     """Whether the role is known."""
-    house: House = call.house
-    return house.credentials.store.find(call.tx, id_of(call, call.params["name"])) is not None
+    return call.use(Credentials).store.find(call.tx, id_of(call, call.params["name"])) is not None
 
 
 ROUTES: Final = (

@@ -13,6 +13,7 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.baselines import (
     Baseline,
+    Baselines,
     Comparison,
     Explanation,
     Stock,
@@ -21,8 +22,8 @@ from ironkeep.credentials.baselines import (
     text_of,
 )
 from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.managed import Credentials
 from ironkeep.engines.database.configuration import Name, id_of
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.fields import Duration
@@ -54,17 +55,15 @@ class Explain:
 
 
 def _known(call: Call, name: str) -> ConnectionId:
-    house: House = call.house
     which = id_of(call, name)
-    if house.credentials.connections.find(call.tx, which) is None:
+    if call.use(Credentials).connections.find(call.tx, which) is None:
         raise NotFound("")
     return which
 
 
 def inventory(call: Call, given: Name) -> Response | Suspend:
     """Return everything that can log in, act or come back."""
-    house: House = call.house
-    steps = house.baselines.inventory(turn_of(call), _known(call, given.name))
+    steps = call.use(Baselines).inventory(turn_of(call), _known(call, given.name))
     return run(call, steps, _taken)
 
 
@@ -85,8 +84,7 @@ def _taken(_call: Call, stock: Stock) -> Response:
 
 def baseline(call: Call, given: Name) -> Response | Suspend:
     """Add a baseline: a later one for what is known good now. The earlier ones stay."""
-    house: House = call.house
-    steps = house.baselines.baseline(turn_of(call), _known(call, given.name))
+    steps = call.use(Baselines).baseline(turn_of(call), _known(call, given.name))
     return run(call, steps, _kept)
 
 
@@ -96,16 +94,14 @@ def _kept(_call: Call, kept: Baseline) -> Response:
 
 def read_baseline(call: Call, given: Since) -> Response:
     """Return when a baseline was taken, its digest and what it could not see."""
-    house: House = call.house
     return Response(
-        data=_shape(house.baselines.get(call.tx, _known(call, given.name), given.baseline))
+        data=_shape(call.use(Baselines).get(call.tx, _known(call, given.name), given.baseline))
     )
 
 
 def difference(call: Call, given: Since) -> Response | Suspend:
     """Compare the system as it is now with a baseline."""
-    house: House = call.house
-    steps = house.baselines.compare(turn_of(call), _known(call, given.name), given.baseline)
+    steps = call.use(Baselines).compare(turn_of(call), _known(call, given.name), given.baseline)
     return run(call, steps, _compared)
 
 
@@ -131,19 +127,18 @@ def _compared(_call: Call, found: Comparison) -> Response:
 
 def explain(call: Call, given: Explain) -> Response | Suspend:
     """Accept one difference; it has to be there, so the system is looked at first."""
-    house: House = call.house
     which = _known(call, given.name)
 
     def compared(later: Call, found: Comparison) -> Response:
         now = later.now_ns
         words = Explanation(given.item, given.owner, given.reason, now, now + given.ttl * SECOND_NS)
-        kept = house.baselines.explain(turn_of(later), which, found, words)
+        kept = call.use(Baselines).explain(turn_of(later), which, found, words)
         return Response(
             data=_explanation(kept),
             audited={"item": item_id(kept.item), "owner": kept.owner, "reason": kept.reason},
         )
 
-    steps = house.baselines.compare(turn_of(call), which, given.baseline)
+    steps = call.use(Baselines).compare(turn_of(call), which, given.baseline)
     return run(call, steps, compared)
 
 

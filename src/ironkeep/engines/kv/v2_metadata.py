@@ -7,6 +7,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.scope import Scope
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata
 from ironkeep.plugin.call import Call
@@ -75,7 +76,7 @@ def write(call: Call, given: KeySettings) -> Response:
         changes["custom"] = meta.check_custom(given.custom_metadata)
     if not changes:
         return Response()
-    call.house.scope.custom(call, given.path, changes.get("custom"))
+    call.use(Scope).custom(call, given.path, changes.get("custom"))
     meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()
 
@@ -93,7 +94,7 @@ def patch(call: Call, given: KeySettings) -> Response:
         changes["delete_after_seconds"] = 0
     if "custom_metadata" in call.raw:
         changes["custom"] = _patched(key.custom or {}, given.custom_metadata)
-    call.house.scope.custom(call, given.path, changes.get("custom"))
+    call.use(Scope).custom(call, given.path, changes.get("custom"))
     now = call.now_ns
     meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()

@@ -3,12 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ironkeep.access.alerts import routes as alerts
-from ironkeep.access.approvals import control_group
-from ironkeep.access.break_glass import routes as break_glass
-from ironkeep.access.budgets import routes as budgets
-from ironkeep.access.classes import routes as classes
-from ironkeep.access.identity_report import routes as identity_report
+from ironkeep.access.features import SYSTEM_ROUTES
 from ironkeep.engines.system import (
     audit,
     capabilities,
@@ -40,16 +35,11 @@ ROUTES: Final = (
     *mounts.ROUTES,
     *policies.ROUTES,
     *capabilities.ROUTES,
-    *identity_report.ROUTES,
     *leases.ROUTES,
     *wrapping.ROUTES,
     *audit.ROUTES,
-    *budgets.ROUTES,
     *keys.ROUTES,
     *internal.ROUTES,
     *tools.ROUTES,
-    *classes.ROUTES,
-    *control_group.ROUTES,
-    *alerts.ROUTES,
-    *break_glass.ROUTES,
+    *SYSTEM_ROUTES,
 )

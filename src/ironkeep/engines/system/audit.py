@@ -66,7 +66,7 @@ class Sizes:
 
 def devices(call: Call) -> Response:
     """Return the one device there is."""
-    house: House = call.house
+    house = call.use(House)
     data: dict[str, Any] = {
         "journal/": {
             "type": "journal",
@@ -103,8 +103,8 @@ def search(call: Call, given: Search) -> Response:
     """
     if not 1 <= given.limit <= MAX_FOUND or given.first < 0:
         raise InvalidRequest(f"limit is between 1 and {MAX_FOUND}, first is not negative")
-    reader = call.house.audit_reader()
-    size = call.house.journal.durable_size
+    reader = call.use(House).audit_reader()
+    size = call.use(House).journal.durable_size
     first, last = given.first, size if given.last is None else min(given.last, size)
     found, further = (_newest if given.newest else _oldest)(reader, given, first, last)
     entries = [{"index": index, **msgspec.to_builtins(entry)} for index, entry in found]
@@ -156,7 +156,7 @@ def _matches(entry: Entry, given: Search) -> bool:
 
 def proof(call: Call, given: Index) -> Response:
     """Return an entry disclosed, with the proof that it is in the log (c2sp.org/tlog-proof)."""
-    house: House = call.house
+    house = call.use(House)
     disclosed = house.audit_reader().disclose(given.index)
     head = house.journal.log.published
     if head is None or head.checkpoint.size <= given.index:
@@ -174,7 +174,7 @@ def proof(call: Call, given: Index) -> Response:
 
 def checkpoint(call: Call) -> Response:
     """Return the latest signed checkpoint; anybody may have it."""
-    head = call.house.journal.log.cosigned or call.house.journal.log.published
+    head = call.use(House).journal.log.cosigned or call.use(House).journal.log.published
     if head is None:
         raise NotFound("nothing is signed yet: ask again in a second")
     return Response(raw=("text/plain; charset=utf-8", head.note.serialise()))
@@ -182,7 +182,7 @@ def checkpoint(call: Call) -> Response:
 
 def tile(call: Call) -> Response:
     """Return a hash tile or an entry bundle (c2sp.org/tlog-tiles); leaves are encrypted."""
-    log = call.house.journal.log
+    log = call.use(House).journal.log
     wanted = Tile.parse(call.path.removeprefix("audit/log/"))
     return Response(raw=("application/octet-stream", log.tile(wanted)))
 

@@ -52,7 +52,7 @@ def _answer(call: Call, session: Session, paths: tuple[str, ...]) -> Response:
 
 
 def _capabilities(call: Call, session: Session, path: str) -> list[str]:
-    house: House = call.house
+    house = call.use(House)
     acl, one = house.routing.acl_at(call.tx, session, path.lstrip("/"))
     return sorted(acl.capabilities(one))
 
@@ -66,7 +66,7 @@ def of_token(call: Call, given: OfToken) -> Response:
     """Answer for a token in the body."""
     if not given.token.reveal():
         raise InvalidRequest("token must be supplied")
-    tokens = call.house.tokens
+    tokens = call.use(House).tokens
     try:
         name, record = tokens.find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
@@ -76,7 +76,7 @@ def of_token(call: Call, given: OfToken) -> Response:
 
 def of_accessor(call: Call, given: OfAccessor) -> Response:
     """Answer for the token with an accessor."""
-    tokens = call.house.tokens
+    tokens = call.use(House).tokens
     found = tokens.find_accessor(call.tx, given.accessor, call.now_ns)
     if found is None:
         raise InvalidRequest("invalid accessor")

@@ -23,7 +23,7 @@ from ironkeep.store.reserved import MOUNTS
 
 
 def _table(call: Call) -> Table:
-    house: House = call.house
+    house = call.use(House)
     return house.mounts.table(house.store(call.tx, MOUNTS))
 
 
@@ -31,7 +31,7 @@ def _caller(call: Call) -> Session | None:
     """Return who calls on a route that also answers strangers."""
     if call.request.token is None:
         return None
-    tokens = call.house.tokens
+    tokens = call.use(House).tokens
     try:
         session: Session = tokens.authenticate(
             call.account, call.request.token, call.now_ns, call.request.remote
@@ -71,7 +71,7 @@ def ui_mount(call: Call) -> Response:
             f'access to path "{path.rstrip("/")}/"'
         )
     # Clients of Vault pass over a field that they do not know.
-    guard = call.house.classes.of(call.tx, *_secret_at(call, path)).text
+    guard = call.use(House).features.classes.of(call.tx, *_secret_at(call, path)).text
     return Response(data={**shape(mount), "path": mount.path, "secret_class": guard})
 
 
@@ -92,7 +92,7 @@ def version_history(call: Call) -> Response:
 
 
 def _started(call: Call) -> str:
-    from_house: str = call.house.started
+    from_house: str = call.use(House).started
     return from_house
 
 

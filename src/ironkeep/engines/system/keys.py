@@ -16,6 +16,7 @@ from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
+from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import ROOT_TOKEN
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration
@@ -59,7 +60,7 @@ class Otp:
 
 def key_status(call: Call) -> Response:
     """Return which key encrypts, since when, and how often it did."""
-    ciphers = call.house.keys().ciphers
+    ciphers = call.use(House).keys().ciphers
     term = ciphers.keyring.current
     return Response(
         data={
@@ -72,7 +73,7 @@ def key_status(call: Call) -> Response:
 
 def rotate(call: Call) -> Response:
     """Add a key to the ring; it encrypts from now on."""
-    call.house.rotate_keys(call.tx, call.now_ns)
+    call.use(House).rotate_keys(call.tx, call.now_ns)
     return Response()
 
 
@@ -87,28 +88,28 @@ class Rotation:
 
 def read_rotate_config(call: Call) -> Response:
     """Return when the key is rotated without being told to."""
-    config = call.house.upkeep.config(call.house.store(call.tx, UPKEEP))
+    config = call.use(House).upkeep.config(call.use(House).store(call.tx, UPKEEP))
     return Response(data=msgspec.to_builtins(config))
 
 
 def write_rotate_config(call: Call, given: Rotation) -> Response:
     """Change when the key is rotated without being told to."""
-    store = call.house.store(call.tx, UPKEEP)
+    store = call.use(House).store(call.tx, UPKEEP)
     changes = {name: value for name, value in asdict(given).items() if value is not None}
-    config = msgspec.structs.replace(call.house.upkeep.config(store), **changes)
-    call.house.upkeep.configure(store, config)
+    config = msgspec.structs.replace(call.use(House).upkeep.config(store), **changes)
+    call.use(House).upkeep.configure(store, config)
     return Response()
 
 
 def rekey_status(call: Call) -> Response:
     """Say how far a rekey is."""
-    return Response(body=asdict(call.house.rekey.status()))
+    return Response(body=asdict(call.use(House).rekey.status()))
 
 
 def rekey_start(call: Call, given: NewShares) -> Response:
     """Start a rekey."""
     check_applicable(call.raw)
-    status = call.house.rekey.start(
+    status = call.use(House).rekey.start(
         given.secret_shares, given.secret_threshold, verify=given.require_verification,
         backup=given.backup,
     )  # fmt: skip
@@ -117,13 +118,13 @@ def rekey_start(call: Call, given: NewShares) -> Response:
 
 def rekey_cancel(call: Call) -> Response:
     """Forget a rekey."""
-    call.house.rekey.cancel()
+    call.use(House).rekey.cancel()
     return Response()
 
 
 def rekey_update(call: Call, given: Share) -> Response:
     """Take one present share; the last one makes the new shares."""
-    result = call.house.rekey.update(call.tx, _text(given), given.nonce)
+    result = call.use(House).rekey.update(call.tx, _text(given), given.nonce)
     if not isinstance(result, RekeyDone):
         return Response(body=asdict(result))
     shares = [share.reveal() for share in result.keys]
@@ -147,17 +148,17 @@ def _text(given: Share) -> str:
 
 def verify_status(call: Call) -> Response:
     """Say how far the verification of new shares is."""
-    return Response(body=asdict(call.house.rekey.verify_status()))
+    return Response(body=asdict(call.use(House).rekey.verify_status()))
 
 
 def verify_restart(call: Call) -> Response:
     """Start the verification over."""
-    return Response(body=asdict(call.house.rekey.restart_verification()))
+    return Response(body=asdict(call.use(House).rekey.restart_verification()))
 
 
 def verify(call: Call, given: Share) -> Response:
     """Take one new share back; the last one puts the new seal in force."""
-    return Response(body=asdict(call.house.rekey.verify(call.tx, _text(given), given.nonce)))
+    return Response(body=asdict(call.use(House).rekey.verify(call.tx, _text(given), given.nonce)))
 
 
 def no_backup(_call: Call) -> Response:
@@ -171,7 +172,7 @@ def root_status(call: Call) -> Response:
 
 
 def _root(call: Call, **more: Any) -> dict[str, Any]:
-    status = asdict(call.house.root_generation.status())
+    status = asdict(call.use(House).root_generation.status())
     return {
         **status, "pgp_fingerprint": "", "encoded_token": "", "encoded_root_token": "", "otp": "",
         **more,
@@ -182,19 +183,19 @@ def root_start(call: Call, given: Otp) -> Response:
     """Start the generation of a root token."""
     check_applicable(call.raw)
     otp = given.otp.reveal().decode("utf-8", "replace")
-    _, made = call.house.root_generation.start(otp)
+    _, made = call.use(House).root_generation.start(otp)
     return Response(body=_root(call, otp=Unkept(made.reveal()) if made is not None else ""))
 
 
 def root_cancel(call: Call) -> Response:
     """Forget it."""
-    call.house.root_generation.cancel()
+    call.use(House).root_generation.cancel()
     return Response()
 
 
 def root_update(call: Call, given: Share) -> Response:
     """Take one share; the last one makes a root token, covered by the one-time password."""
-    house = call.house
+    house = call.use(House)
     result = house.root_generation.update(_text(given), given.nonce)
     if not isinstance(result, RootGrant):
         return Response(body=_root(call))

@@ -12,6 +12,7 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.leases import Lease
 from ironkeep.identity.lifetimes import Limits
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration, check_named
 from ironkeep.plugin.response import LeaseInfo, Response
@@ -55,7 +56,7 @@ def _shape(lease: Lease, now_ns: int) -> dict[str, Any]:
 
 def lookup(call: Call, given: LeaseId) -> Response:
     """Return a lease's times."""
-    lease = call.house.leases.get(call.tx, given.id, call.now_ns)
+    lease = call.use(House).leases.get(call.tx, given.id, call.now_ns)
     if lease is None:
         raise InvalidRequest("invalid lease")
     return Response(data=_shape(lease, call.now_ns))
@@ -63,7 +64,7 @@ def lookup(call: Call, given: LeaseId) -> Response:
 
 def list_leases(call: Call) -> Response:
     """Return the names directly below a prefix."""
-    keys = call.house.leases.list(call.tx, call.params.get("prefix", "").removesuffix("/"))
+    keys = call.use(House).leases.list(call.tx, call.params.get("prefix", "").removesuffix("/"))
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -71,7 +72,7 @@ def list_leases(call: Call) -> Response:
 
 def renew(call: Call, given: LeaseId) -> Response:
     """Extend a lease."""
-    house = call.house
+    house = call.use(House)
     lease = house.leases.get(call.tx, given.id, call.now_ns)
     if lease is None:
         raise InvalidRequest("lease not found")
@@ -86,19 +87,19 @@ def renew(call: Call, given: LeaseId) -> Response:
 
 def revoke(call: Call, given: LeaseId) -> Response:
     """End a lease; absent is fine."""
-    call.house.leases.revoke(call.tx, given.id, call.now_ns)
+    call.use(House).leases.revoke(call.tx, given.id, call.now_ns)
     return Response(accepted=not given.sync)
 
 
 def revoke_prefix(call: Call, given: Prefix) -> Response:
     """End all leases below a prefix, or the one with that id."""
-    call.house.leases.revoke_prefix(call.tx, given.prefix, call.now_ns)
+    call.use(House).leases.revoke_prefix(call.tx, given.prefix, call.now_ns)
     return Response(accepted=not given.sync)
 
 
 def revoke_force(call: Call, given: Prefix) -> Response:
     """Forget all leases below a prefix, whether what they gave can be taken back or not."""
-    count = call.house.leases.force_prefix(call.tx, given.prefix, call.now_ns)
+    count = call.use(House).leases.force_prefix(call.tx, given.prefix, call.now_ns)
     return Response(audited={"forgotten": count})
 
 

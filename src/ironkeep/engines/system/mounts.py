@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ironkeep.access.approvals.second_person import waits
+from ironkeep.access.devices.devices import REQUIRED, TOKEN_DEVICE
+from ironkeep.access.second_person import waits
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.ids import uuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, let_go, unguard
-from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import (
     CommaList,
@@ -133,7 +134,7 @@ class Side:
 
     def mounts(self, call: Call) -> dict[str, Mount]:
         """Return this half by path below the prefix."""
-        house: House = call.house
+        house = call.use(House)
         table = house.mounts.table(house.store(call.tx, MOUNTS))
         is_auth = bool(self._prefix)
         return {
@@ -160,7 +161,7 @@ class Side:
 
     def enable(self, call: Call, given: Enable) -> Response:
         """Mount an engine or a method."""
-        house: House = call.house
+        house = call.use(House)
         kind, options = _ALIASES.get(given.type, (given.type, {}))
         known = kind in house.plugins and (kind in AUTH_TYPES) is bool(self._prefix)
         if not kind or not known:
@@ -188,7 +189,7 @@ class Side:
 
     def disable(self, call: Call, given: Path) -> Response:
         """Unmount and destroy what it held; absent is fine."""
-        house: House = call.house
+        house = call.use(House)
         mount = self.mounts(call).get(_slash(given.path))
         if mount is None:
             return Response()
@@ -197,7 +198,7 @@ class Side:
         answer = let_go(call, mount)
         if waits(answer):
             return answer
-        house.classes.forget(call.tx, mount.uuid, call.now_ns)
+        house.features.classes.forget(call.tx, mount.uuid, call.now_ns)
         house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
         house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
         house.demolition.raze(call.tx, mount.uuid, "", call.now_ns)
@@ -206,7 +207,7 @@ class Side:
     def read_tune(self, call: Call, given: Path) -> Response:
         """Return the settings in force, lengths in seconds."""
         mount = self.find(call, given.path)
-        settings = call.house.settings
+        settings = call.use(House).settings
         longest = int(mount.config.get("max_lease_ttl") or settings.max_ttl_seconds)
         default = int(mount.config.get("default_lease_ttl") or settings.default_ttl_seconds)
         data = {
@@ -224,7 +225,7 @@ class Side:
 
     def tune(self, call: Call, given: Tune) -> Response:
         """Change settings."""
-        house: House = call.house
+        house = call.use(House)
         mount = self.find(call, given.path)
         changes = {name: getattr(given, name) for name in _TUNABLE}
         given_only = {name: value for name, value in changes.items() if value is not None}
@@ -308,10 +309,10 @@ def _version(options: Mapping[str, str]) -> str:
 
 def _upgrade(call: Call, before: Mount, after: Mount) -> None:
     """Have a mount's engine rewrite what it holds: another version would misread it."""
-    plugin = call.house.plugins[before.type]
+    plugin = call.use(House).plugins[before.type]
     if not isinstance(plugin, Upgrader):
         raise InvalidRequest(f"a mount of {before.type} has no versions")
-    plugin.upgrade(call.house.mount_store(call.tx, before), before, after, call.now_ns)
+    plugin.upgrade(call.use(House).mount_store(call.tx, before), before, after, call.now_ns)
 
 
 def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
@@ -330,7 +331,7 @@ class Move:
 
 def remount(call: Call, given: Move) -> Response:
     """Give a mount another path; its records, leases and identity stay."""
-    house: House = call.house
+    house = call.use(House)
     source, target = f"{given.source}/", f"{given.target}/"
     if source.startswith(AUTH) is not target.startswith(AUTH):
         raise InvalidRequest("cannot move between secret engines and auth methods")

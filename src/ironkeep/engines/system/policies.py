@@ -10,6 +10,7 @@ from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -32,17 +33,17 @@ class Name:
 
 def list_policies(call: Call) -> Response:
     """Return the names of all policies, root included."""
-    return Response(data={"keys": call.house.policies.names(call.tx)})
+    return Response(data={"keys": call.use(House).policies.names(call.tx)})
 
 
 def list_old(call: Call) -> Response:
     """Return the names in the old shape."""
-    names = call.house.policies.names(call.tx)
+    names = call.use(House).policies.names(call.tx)
     return Response(data={"keys": names, "policies": names})
 
 
 def _text(call: Call, name: str) -> str:
-    text: str | None = call.house.policies.text(call.tx, name)
+    text: str | None = call.use(House).policies.text(call.tx, name)
     if text is None:
         raise NotFound(f"No policy named: {name}")
     return text
@@ -66,7 +67,7 @@ def write(call: Call, given: Write) -> Response:
         raise InvalidRequest("'policy' parameter not supplied or empty")
     if "{" not in text:
         text = _decoded(text)
-    call.house.policies.put(call.tx, given.name, text, call.now_ns)
+    call.use(House).policies.put(call.tx, given.name, text, call.now_ns)
     # The text is in the history; the entry names it by its hash.
     return Response(audited={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
@@ -80,7 +81,7 @@ def _decoded(text: str) -> str:
 
 def delete(call: Call, given: Name) -> Response:
     """Remove a policy; absent is fine."""
-    call.house.policies.delete(call.tx, given.name, call.now_ns)
+    call.use(House).policies.delete(call.tx, given.name, call.now_ns)
     return Response()
 
 

@@ -50,14 +50,14 @@ class Unseal:
 
 def read_init(call: Call) -> Response:
     """Say whether the vault has keys."""
-    return Response(body={"initialized": call.house.seal.initialized})
+    return Response(body={"initialized": call.use(House).seal.initialized})
 
 
 def init(call: Call, given: Init) -> Response:
     """Make the vault's keys; the answer is the only place where the shares ever are."""
     check_applicable(call.raw)
     made, root = opening.initialise(
-        call.house, call.tx, given.secret_shares, given.secret_threshold, with_key_file=False
+        call.use(House), call.tx, given.secret_shares, given.secret_threshold, with_key_file=False
     )
     shares = [share.reveal() for share in made.keys]
     return Response(
@@ -110,12 +110,12 @@ def cluster_id(house: House) -> str:
 
 def read_seal_status(call: Call) -> Response:
     """Say how far the seal is open; the nonce, by which an attempt is ended, is for its holders."""
-    return Response(body={**status_of(call.house), "nonce": ""})
+    return Response(body={**status_of(call.use(House)), "nonce": ""})
 
 
 def unseal(call: Call, given: Unseal) -> Response:
     """Take one share; with enough of them, check everything and serve."""
-    house: House = call.house
+    house = call.use(House)
     was_sealed = house.seal.sealed
     key = given.key.reveal().decode("utf-8", "replace")
     house.seal.unseal(call.tx, key, reset=given.reset, nonce=given.nonce, migrate=given.migrate)
@@ -129,13 +129,13 @@ def unseal(call: Call, given: Unseal) -> Response:
 
 def seal(call: Call) -> Response:
     """Drop the keys at once."""
-    call.house.seal_up()
+    call.use(House).seal_up()
     return Response()
 
 
 def health(call: Call) -> Response:
     """Say whether the vault serves."""
-    house: House = call.house
+    house = call.use(House)
     serving = house.barrier is not None
     return Response(
         body={
@@ -166,7 +166,7 @@ def leader(call: Call) -> Response:
             "ha_enabled": False,
             "is_self": False,
             "active_time": "0001-01-01T00:00:00Z",
-            "leader_address": call.house.settings.api_addr,
+            "leader_address": call.use(House).settings.api_addr,
             "leader_cluster_address": "",
             "performance_standby": False,
             "performance_standby_last_remote_wal": 0,
@@ -180,8 +180,8 @@ def ha_status(call: Call) -> Response:
         data={
             "nodes": [
                 {
-                    "hostname": call.house.settings.cluster_name,
-                    "api_address": call.house.settings.api_addr,
+                    "hostname": call.use(House).settings.cluster_name,
+                    "api_address": call.use(House).settings.api_addr,
                     "cluster_address": "",
                     "active_node": True,
                     "last_echo": None,

@@ -5,9 +5,10 @@ a mount that is made there next has no rules, and clients go on writing secrets 
 So this is as weak as removing each rule, and takes what all of them together demand.
 """
 
-from ironkeep.access.approvals.second_person import require_another_than_root, waits
+from ironkeep.access.devices.devices import REQUIRED, TOKEN_DEVICE
+from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.core.policy.secret_class import SecretClass
-from ironkeep.kernel.house import REQUIRED, TOKEN_DEVICE, House
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
@@ -15,8 +16,8 @@ from ironkeep.plugin.response import Response
 
 def unguard(call: Call, mount: Mount, what: str) -> Response:
     """Take what a mount's rules demand, for letting it leave them; see require_another."""
-    house: House = call.house
-    before = house.classes.below(call.tx, mount.uuid)
+    house = call.use(House)
+    before = house.features.classes.below(call.tx, mount.uuid)
     if before.guard is SecretClass.OPEN:
         return Response()
     answer = require_another_than_root(call, before)
@@ -31,8 +32,8 @@ def let_go(call: Call, mount: Mount, what: str = "removed") -> Response:
     One whose logins take an enrolled device has that rule too: another could be enabled at its
     path that asks for none.
     """
-    house: House = call.house
-    is_open = house.classes.below(call.tx, mount.uuid).guard is SecretClass.OPEN
+    house = call.use(House)
+    is_open = house.features.classes.below(call.tx, mount.uuid).guard is SecretClass.OPEN
     if is_open and mount.options.get(TOKEN_DEVICE) == REQUIRED:
         return admit_any_device(call, mount)
     return unguard(call, mount, what)
@@ -48,7 +49,7 @@ def admit_any_device(call: Call, mount: Mount) -> Response:
 
 def _tell(call: Call, text: str) -> None:
     record = call.actor().record
-    call.house.alerts.raise_(
+    call.use(House).features.alerts.raise_(
         call.tx, "class", text, call.now_ns,
         entity=record.entity, device=record.device, path=call.request.path,
     )  # fmt: skip

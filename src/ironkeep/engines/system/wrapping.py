@@ -37,12 +37,15 @@ def _token(call: Call, given: Token) -> Secret:
 
 def _require_device(call: Call, token: Secret) -> None:
     """Raise DeviceRefused when an enrolled device is needed and none is there, and say so."""
-    house: House = call.house
+    house = call.use(House)
     device = house.wrapping.device(call.tx, token, call.now_ns)
-    if not device or house.devices.device_of(call.tx, call.request.peer, call.now_ns) is not None:
+    if (
+        not device
+        or house.features.devices.device_of(call.tx, call.request.peer, call.now_ns) is not None
+    ):
         return
     text = f"an answer that device {device} had wrapped was to be opened from no enrolled device"
-    house.alerts.repeated(
+    house.features.alerts.repeated(
         call.account, "bound-token", text, call.now_ns,
         subject="wrapped", device=device, path=call.request.path,
     )  # fmt: skip
@@ -54,7 +57,7 @@ def _session(call: Call) -> Session | None:
     token = call.request.token
     if token is None:
         return None
-    tokens = call.house.tokens
+    tokens = call.use(House).tokens
     try:
         found: Session = tokens.authenticate(call.tx, token, call.now_ns, call.request.remote)
     except PermissionDenied:
@@ -74,7 +77,7 @@ def wrap(call: Call) -> Response:
 def unwrap(call: Call, given: Token) -> Response:
     """Return the wrapped answer and use the token up."""
     token, remote = _token(call, given), call.request.remote
-    wrapped = call.house.wrapping.unwrap(call.tx, token, call.now_ns, remote)
+    wrapped = call.use(House).wrapping.unwrap(call.tx, token, call.now_ns, remote)
     audited: dict[str, Value] = {"creation_path": wrapped.creation_path}
     if not wrapped.body:
         return Response(audited=audited)
@@ -89,12 +92,12 @@ def unwrap(call: Call, given: Token) -> Response:
 
 def lookup(call: Call, given: Token) -> Response:
     """Return where a wrapping token came from; it stays unused."""
-    return Response(data=call.house.wrapping.lookup(call.tx, _token(call, given), call.now_ns))
+    return Response(data=call.use(House).wrapping.lookup(call.tx, _token(call, given), call.now_ns))
 
 
 def rewrap(call: Call, given: Token) -> Response:
     """Move a wrapped answer behind a fresh token."""
-    info = call.house.wrapping.rewrap(
+    info = call.use(House).wrapping.rewrap(
         call.tx, _token(call, given), call.now_ns, call.entropy, _session(call),
         call.request.remote,
     )  # fmt: skip

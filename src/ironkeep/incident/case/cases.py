@@ -18,6 +18,7 @@ from ironkeep.incident.case.archive import Archive
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import Desk, Stored, instant, on_desk, when, words
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps
@@ -80,9 +81,9 @@ def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Re
         raise Conflict("another case was opened at the same time: try again")
     desks.save(call.store, stored)
     for mount in names.mounts():
-        call.house.scope.mounted(mount, call.now_ns)
+        call.use(House).scope.mounted(mount, call.now_ns)
     spell_out(call, names)
-    call.house.scope.write(opened, call.now_ns, by)
+    call.use(House).scope.write(opened, call.now_ns, by)
     return _surveyed(call, file, names, stored)
 
 
@@ -108,7 +109,7 @@ def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) ->
     earliest = min(stored.from_ns, known.from_ns)
     desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
     spell_out(call, names)
-    call.house.scope.write(widened, call.now_ns, actor_of(call))
+    call.use(House).scope.write(widened, call.now_ns, actor_of(call))
     return _surveyed(call, file, names, stored)
 
 
@@ -182,7 +183,7 @@ def _as_if(
     Whoever would be exposed then is refused: see desk.py.
     """
     now_ns = call.now_ns
-    archive = Archive(call.house, call.tx, min(stored.from_ns, desks.earliest(call.store)))
+    archive = Archive(call.use(House), call.tx, min(stored.from_ns, desks.earliest(call.store)))
 
     def work() -> CaseFile:
         evidence = archive.evidence(record.case, now_ns)

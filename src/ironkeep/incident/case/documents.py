@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.guards import Guards
 from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequests
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, is_family, node, secret_version
@@ -33,6 +34,7 @@ from ironkeep.incident.case.fingerprints import Found, Prints, search
 from ironkeep.incident.case.naming import Names, document_path
 from ironkeep.incident.case.survey import nothing
 from ironkeep.incident.case.workspace import when, words
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
@@ -185,7 +187,7 @@ def _may_hear(call: Call, secret: Kept) -> bool:
     A match confirms a value as reading it does. What takes a touch or other people's approval is
     not told for a guess.
     """
-    guard = call.house.classes.of(call.tx, secret.mount, secret.path)
+    guard = call.use(House).features.classes.of(call.tx, secret.mount, secret.path)
     if guard is not SecretClass.OPEN:
         return False
     return bool(call.actor().acl.decide(secret.read, Operation.READ).allowed)
@@ -193,20 +195,14 @@ def _may_hear(call: Call, secret: Kept) -> bool:
 
 def _charged(call: Call, secret: Kept) -> bool:
     """Charge a match to the caller's budget as a read; return whether the budget has room."""
-    cost = call.house.budgets.assess(
-        call.account, call.actor(), f"{secret.mount}/{secret.path}", SecretClass.OPEN, call.now_ns
-    )
-    if cost.over or cost.near:
-        return False
-    call.house.budgets.charge(call.account, cost)
-    return True
+    return call.use(Guards).charge(call, f"{secret.mount}/{secret.path}")
 
 
 def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Response:
     """Put on record what a document holds, and answer with what the caller may know."""
     document = node(NodeKind.DOCUMENT, name)
     _keep(call, name, size)
-    by, scope = actor_of(call), call.house.scope
+    by, scope = actor_of(call), call.use(House).scope
     holds = sorted(found.versions | found.hidden)
     copies = [node(NodeKind.DOCUMENT, _copy_name(call, each)) for each in sorted(found.copies)]
     scope.linked(document, EdgeKind.HOLDS, (*holds, *copies), "found in it", call.now_ns, by)
@@ -231,9 +227,9 @@ def _watch(call: Call, found: Found, seen: Seen) -> None:
 
     The answer is the same as without: whoever guesses learns nothing, and is stopped soon.
     """
-    house = call.house
+    house = call.use(House)
     guards = {
-        house.classes.of(call.tx, seen.kept[each].mount, seen.kept[each].path)
+        house.features.classes.of(call.tx, seen.kept[each].mount, seen.kept[each].path)
         for each in found.hidden
     } - {SecretClass.OPEN}
     if found.thorough and not guards:
@@ -242,7 +238,7 @@ def _watch(call: Call, found: Found, seen: Seen) -> None:
     if guards:
         text = f"a document holds a secret of class {max(guards).text}"
     record = call.actor().record
-    house.alerts.raise_(
+    house.features.alerts.raise_(
         call.tx, "documents", text, call.now_ns,
         entity=record.entity, device=record.device, path=call.request.path,
     )  # fmt: skip
@@ -280,7 +276,7 @@ def _submitters(call: Call) -> tuple[str, ...]:
 
 
 def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
-    raw = call.house.mount_store(call.account, call.mount).get(path)
+    raw = call.use(House).mount_store(call.account, call.mount).get(path)
     times = () if raw is None else _SPENT.decode(raw).times_ns
     return tuple(each for each in times if each > call.now_ns - within_ns)
 
@@ -288,7 +284,7 @@ def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
 def _count(call: Call, path: str, within_ns: int) -> None:
     """Remember one more, in the transaction that a refusal keeps."""
     recent = _recent(call, path, within_ns)
-    store = call.house.mount_store(call.account, call.mount)
+    store = call.use(House).mount_store(call.account, call.mount)
     store.put(path, _SPENT.encode(Spent((*recent, call.now_ns))))
 
 
@@ -307,9 +303,9 @@ def register_copy(call: Call, given: Copy) -> Response:
         *_UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
         wraps, 0, "registered encrypted copy",
     )  # fmt: skip
-    call.house.scope.gated(gate, call.now_ns, by)
+    call.use(House).scope.gated(gate, call.now_ns, by)
     basis = "registered encrypted copy"
-    call.house.scope.linked(document, EdgeKind.WRAPS, (wraps,), basis, call.now_ns, by)
+    call.use(House).scope.linked(document, EdgeKind.WRAPS, (wraps,), basis, call.now_ns, by)
     for each in digests:
         call.store.put(f"copy/{each}", name.encode())
     _keep(call, name, 0)

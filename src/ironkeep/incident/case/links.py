@@ -17,6 +17,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import Edge, actor_of
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import instant, when, words
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
@@ -65,7 +66,7 @@ def write(call: Call, given: Link) -> Response:
     source = names.node(given.source, family=True)
     targets = [names.node(each, family=True) for each in given.targets]
     by, kind = actor_of(call), EdgeKind(given.kind)
-    call.house.scope.linked(source, kind, targets, basis, call.now_ns, by, from_ns)
+    call.use(House).scope.linked(source, kind, targets, basis, call.now_ns, by, from_ns)
     return Response(data={"source": source, "kind": given.kind, "targets": list(targets)})
 
 
@@ -83,7 +84,7 @@ def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Re
         from_ns,
         basis,
     )
-    call.house.scope.gated(gate, call.now_ns, actor_of(call))
+    call.use(House).scope.gated(gate, call.now_ns, actor_of(call))
     return Response(data={"gate": gate.gate, "need": gate.need, "target": gate.target})
 
 
@@ -92,7 +93,9 @@ def spell_out(call: Call, names: Names) -> None:
 
     A verdict knows of a version only what is on record, and names a family for want of it.
     """
-    wide = [edge for _, edge in call.house.scope.edges(call.tx) if is_family(NodeId(edge.target))]
+    wide = [
+        edge for _, edge in call.use(House).scope.edges(call.tx) if is_family(NodeId(edge.target))
+    ]
     wanted = {edge.target for edge in wide}
     versions: dict[str, list[NodeId]] = {}
     for mount in names.mounts() if wanted else ():
@@ -105,7 +108,7 @@ def spell_out(call: Call, names: Names) -> None:
                     secret_version(mount.uuid, kept.path, each.number) for each in kept.versions
                 ]
     for edge in wide:
-        call.house.scope.linked(
+        call.use(House).scope.linked(
             NodeId(edge.source),
             EdgeKind(edge.kind),
             versions.get(edge.target, ()),
@@ -117,8 +120,8 @@ def spell_out(call: Call, names: Names) -> None:
 
 def delete(call: Call, given: Named) -> Response:
     """Put on record that a link does not hold any more; what it gave before stays given."""
-    edge = call.house.scope.edge(call.tx, given.link)
-    call.house.scope.unlinked(
+    edge = call.use(House).scope.edge(call.tx, given.link)
+    call.use(House).scope.unlinked(
         NodeId(edge.source),
         EdgeKind(edge.kind),
         (parse_node(edge.target),),
@@ -130,7 +133,7 @@ def delete(call: Call, given: Named) -> Response:
 
 def list_links(call: Call) -> Response:
     """Return every link in force."""
-    found = {name: _shape(edge) for name, edge in call.house.scope.edges(call.tx)}
+    found = {name: _shape(edge) for name, edge in call.use(House).scope.edges(call.tx)}
     if not found:
         raise NotFound("")
     return Response(data={"keys": sorted(found), "key_info": found})

@@ -21,6 +21,7 @@ from ironkeep.core.evidence.node import (
 )
 from ironkeep.core.ids import EntityId
 from ironkeep.credentials.listing import Kept, kept_of
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Table
@@ -41,7 +42,7 @@ class Names:
 
     def __init__(self, call: Call) -> None:
         self._call: Final = call
-        self._house: Final = call.house
+        self._house: Final = call.use(House)
         self.table: Final[Table] = self._house.mounts.table(self._house.store(call.tx, MOUNTS))
 
     def mounts(self) -> list[Mount]:

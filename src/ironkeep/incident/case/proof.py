@@ -13,6 +13,7 @@ from ironkeep.incident.case.archive import policy_of
 from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.case.workspace import Desk, instant
 from ironkeep.incident.verifier.trust import TrustedKeys
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -54,7 +55,7 @@ def _answer(_call: Call, made: bytes | Exception) -> Response:
 def trust(call: Call) -> Response:
     """Return the keys that a verifier pins: this server's packs, its log, its witnesses."""
     key = pack_key(call).verifier_key(KeyType.ED25519)
-    text = TrustedKeys((key,), policy_of(call.house)).serialise().decode()
+    text = TrustedKeys((key,), policy_of(call.use(House))).serialise().decode()
     return Response(data={"trust": text})
 
 
@@ -66,7 +67,7 @@ def pack_key(call: Call) -> SigningKey:
         call.store.put(_PATH, raw)
     if raw[:1] != _VERSION or len(raw) != 1 + _SEED:
         raise IntegrityError("the key that signs packs is damaged or of unknown version")
-    return SigningKey(f"{call.house.journal.origin}/cases", Secret(raw[1:]))
+    return SigningKey(f"{call.use(House).journal.origin}/cases", Secret(raw[1:]))
 
 
 ROUTES: Final = (

@@ -50,7 +50,7 @@ class Tokens:
 
 def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
     """Return every token that a person, session or device has or had, and all issued with them."""
-    house: House = call.house
+    house = call.use(House)
     live = _stored(call, principal)
     seen = dict.fromkeys((*live, *_contained(file, principal)))
     if kind_of(principal) is NodeKind.SESSION:
@@ -80,7 +80,7 @@ def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
 
 def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
     """Return the live tokens on record: the principal's own, and everything below them."""
-    house: House = call.house
+    house = call.use(House)
     tx, store, name = call.tx, house.tokens.store, name_of(principal)
     if kind_of(principal) is NodeKind.PERSON:
         pending = store.owned(tx, EntityId(name))
@@ -137,7 +137,7 @@ class Survey:
         self, call: Call, file: CaseFile, names: Names, principal: NodeId, tokens: Tokens
     ) -> None:
         self._call: Final = call
-        self._house: Final[House] = call.house
+        self._house: Final[House] = call.use(House)
         self._names: Final = names
         self._principal: Final = principal
         self._case: Final = file.name

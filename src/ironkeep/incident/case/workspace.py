@@ -58,7 +58,7 @@ class Desk:
 
     def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
         self.call = call
-        self.house: Final[House] = call.house
+        self.house: Final[House] = call.use(House)
         self.case: Final = case
         self.stored = load(call.store, case)
         self.as_of_ns: Final = call.now_ns if as_of_ns is None else as_of_ns

@@ -103,7 +103,7 @@ def _cut(desk: Desk, principal: NodeId) -> Cut:
 
 def _shut_out(call: Call, person: EntityId) -> None:
     """Let no token of an entity live, batch tokens included, and none be issued to it."""
-    house: House = call.house
+    house = call.use(House)
     entity = house.identity.get(call.tx, person)
     if entity is None:
         return

@@ -10,6 +10,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.devices import nonces
 from ironkeep.access.devices.authority import (
     MAX_CSR,
@@ -19,7 +20,7 @@ from ironkeep.access.devices.authority import (
     pem,
     requested_key,
 )
-from ironkeep.access.devices.devices import DeviceRecord
+from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.devices.enrolment import base64_of, device_id
 from ironkeep.access.posture.routes import judged
 from ironkeep.core.device.posture_report import MAX_REPORT
@@ -28,10 +29,10 @@ from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
-from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.plugin.settings import ServerSettings
 
 LIFE_SECONDS: Final = 20 * 60
 """What a copied certificate with its key is worth, at most; an agent renews it at half its life."""
@@ -64,16 +65,16 @@ def give_nonce(call: Call, given: Device) -> Response:
 def certificate(call: Call, given: Ask) -> Response:
     """Return a client certificate for a device that is welcome and in good state."""
     record = proved(call, given)
-    house: House = call.house
-    refusal = house.devices.standing(record, call.now_ns)
-    if refusal:
-        raise DeviceRefused(refusal)
+    refusal = call.use(Devices).refused(record, call.now_ns)
+    if refusal is not None:
+        raise DeviceRefused(refusal.say)
     key = requested_key(given.csr)
     after = judged(call, record, given.report, given.nonce)
     if not after.posture_ok:
         raise DeviceRefused("; ".join(after.findings))
     authority = authority_of(call)
-    made = issue(authority, name_of(house, record.id), key, call.now_ns, LIFE_SECONDS, call.entropy)
+    uri = name_of(call.use(ServerSettings), record.id)
+    made = issue(authority, uri, key, call.now_ns, LIFE_SECONDS, call.entropy)
     return Response(
         data={
             "certificate": made.public_bytes(Encoding.PEM).decode(),
@@ -92,8 +93,7 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
     """
     if len(given.csr) > MAX_CSR or len(given.report) > MAX_REPORT:
         raise TooLarge(f"csr: at most {MAX_CSR} characters, report: at most {MAX_REPORT}")
-    house: House = call.house
-    record = house.devices.get(call.tx, device_id(given.id))
+    record = call.use(Devices).get(call.tx, device_id(given.id))
     if record is None:
         raise PermissionDenied(_UNKNOWN)
     try:
@@ -104,7 +104,7 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
         verify(record.key, message, base64_of(given.signature, "signature"))
         nonces.take(call, record.id, given.nonce)
     except PermissionDenied as error:
-        house.alerts.repeated(
+        call.use(Alerts).repeated(
             call.account, "device-proof", f"a certificate was asked for in vain: {error}",
             call.now_ns, subject="certificate", device=record.id, path=call.request.path,
         )  # fmt: skip

@@ -4,6 +4,11 @@ The change waits as a read of a two-person secret does (access/approvals/approva
 person approves exactly this request, then the one who asked opens it.
 """
 
+from collections.abc import Sequence
+from typing import Protocol
+
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.event import Value
@@ -15,6 +20,14 @@ ONE_OTHER = Demand(SecretClass.TWO_PERSON)
 """Of a change to which no rule of its own says how many people approve it."""
 
 
+class Approval(Protocol):
+    """Has other people approve a change: the approvals feature, which is above this module."""
+
+    def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
+        """Return the answer of a request that waits now, None when it has been approved."""
+        ...
+
+
 def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
     """Take what a demand asked for, for making exactly this change.
 
@@ -23,9 +36,7 @@ def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
     """
     if before.guard >= SecretClass.TWO_PERSON:
         groups = tuple(sorted(before.groups))
-        waiting: Response | None = call.house.approvals.require(
-            call, before.guard.text, before.approvals, groups
-        )
+        waiting = call.use(Approval).require(call, before.guard.text, before.approvals, groups)
         return Response() if waiting is None else waiting
     if before.guard is SecretClass.GUARDED:
         return Response(audited=_touched(call))
@@ -38,7 +49,7 @@ def _touched(call: Call) -> dict[str, Value]:
     A token that somebody with an authenticator has made, or that a login gave which they set up, is
     in their hands and names another person or nobody: it asks for no touch, and so is refused.
     """
-    session, bound = call.actor(), call.house.authenticators
+    session, bound = call.actor(), call.use(Authenticators)
     others = session.people - {session.record.entity}
     if not bound.of(call.account, session.record.entity) and any(
         bound.of(call.account, each) for each in others
@@ -71,7 +82,7 @@ def change_guard(call: Call, kind: str, text: str, *, weaker: bool) -> Response:
     answer = require_another_than_root(call) if weaker else Response()
     if not waits(answer):
         record = call.actor().record
-        call.house.alerts.raise_(
+        call.use(Alerts).raise_(
             call.tx, kind, text, call.now_ns,
             entity=record.entity, device=record.device, path=call.request.path,
         )  # fmt: skip

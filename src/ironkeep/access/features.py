@@ -1,0 +1,94 @@
+"""The features wired together: their services, their due records, their routes below `sys/`.
+
+This is the one list of what is asked of a request beyond policy. A feature that leaves is removed
+from here and, when reads of secrets ask it, from access/guards.py.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ironkeep.access.alerts import routes as alert_routes
+from ironkeep.access.alerts.alerts import Alerts
+from ironkeep.access.approvals import control_group
+from ironkeep.access.approvals.approvals import Approvals
+from ironkeep.access.approvals.approvers import Approvers
+from ironkeep.access.break_glass import routes as break_glass_routes
+from ironkeep.access.budgets import budgets, routes as budget_routes
+from ironkeep.access.budgets.budgets import Budgets
+from ironkeep.access.classes import routes as class_routes
+from ironkeep.access.classes.classes import Classes
+from ironkeep.access.devices.devices import Devices
+from ironkeep.access.guards import Guards
+from ironkeep.access.identity_report import routes as identity_report_routes
+from ironkeep.access.second_person import Approval
+from ironkeep.access.segments.flow_table import FlowTable
+from ironkeep.access.step_up.authenticators import Authenticators
+from ironkeep.access.step_up.step_ups import StepUps
+from ironkeep.core.event import Entry
+from ironkeep.identity.entities import Identity
+from ironkeep.identity.tokens import Tokens
+from ironkeep.journal.journal import Receipt
+from ironkeep.plugin.route import Route
+from ironkeep.plugin.services import Services
+from ironkeep.plugin.settings import ServerSettings
+from ironkeep.seal.segments import Segments
+from ironkeep.store.barrier import DueRecord
+from ironkeep.store.history import History
+from ironkeep.store.state import Tx
+
+SYSTEM_ROUTES: Final[tuple[Route, ...]] = (
+    *identity_report_routes.ROUTES,
+    *budget_routes.ROUTES,
+    *class_routes.ROUTES,
+    *control_group.ROUTES,
+    *alert_routes.ROUTES,
+    *break_glass_routes.ROUTES,
+)
+"""The routes of features that are mounted below `sys/`; others are engines of their own."""
+
+
+class Features:
+    """The services that the pipeline asks between policy and the handler.
+
+    `due` maps a reserved place to the feature that takes up its records when they are past their
+    time.
+    """
+
+    def __init__(self, services: Services, append: Callable[[Entry], Receipt]) -> None:
+        stores, history = services.store, services.use(History)
+        identity, tokens = services.use(Identity), services.use(Tokens)
+        self.devices: Final = Devices(stores)
+        self.classes: Final = Classes(stores, history)
+        self.alerts: Final = Alerts(stores, append)
+        self.authenticators: Final = Authenticators(stores, self.alerts)
+        self.step_ups: Final = StepUps(stores, self.authenticators)
+        tokens.on_ended.append(self.step_ups.ended)
+        self.budgets: Final = Budgets(stores, identity)
+        approvers = Approvers(identity, self.devices, self.authenticators)
+        self.approvals: Final = Approvals(stores, tokens, approvers, self.alerts)
+        self.guards: Final = Guards(
+            self.classes,
+            self.alerts,
+            self.budgets,
+            self.approvals,
+            self.step_ups,
+            services.use(ServerSettings).api_addr,
+        )
+        self.flows: Final = FlowTable(
+            stores, history, services.use(Segments), self.devices, tokens.store
+        )
+        self.due: Final[dict[str, Callable[[Tx, list[DueRecord], int], None]]] = {
+            budgets.PLACE: self.budgets.expire,
+        }
+        services.provide_as(Approval, self.approvals)
+        services.provide(
+            self.devices,
+            self.classes,
+            self.alerts,
+            self.authenticators,
+            self.step_ups,
+            self.budgets,
+            self.approvals,
+            self.flows,
+            self.guards,
+        )

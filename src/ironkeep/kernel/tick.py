@@ -1,0 +1,77 @@
+"""The work that is driven by time: expiry, key rotation, counted refusals; about once a second."""
+
+from typing import Final
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.kernel.house import House
+from ironkeep.kernel.routing import SYS
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.store.barrier import DueRecord
+from ironkeep.store.reserved import UPKEEP
+from ironkeep.store.state import Tx
+
+EXPIRE_AT_ONCE: Final = 500
+"""Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
+
+
+def tick(house: House, now_ns: int) -> list[Waiting]:
+    """Do the kernel's work that is driven by time; called about once a second.
+
+    Return the effects that this began, to be waited for as a request is.
+    """
+    for entry in house.refusals.flush(now_ns):
+        house.journal.append(entry)
+    if house.barrier is None:
+        return []
+    if house.features.alerts.over(now_ns):
+        tx = house.state.begin()
+        house.features.alerts.flush(tx, now_ns)
+        tx.merge()
+    _keep_keys(house, now_ns)
+    house.segments.tick(house.state.begin(), house.note, now_ns)
+    return _expire(house, now_ns)
+
+
+def _expire(house: House, now_ns: int) -> list[Waiting]:
+    """Take up what is past its time: tokens, leases, wrapped responses, effects."""
+    # Past the rows of sealed segments, which stay due until their keys come back.
+    keys = house.storage.due(now_ns, EXPIRE_AT_ONCE + house.segments.asleep)
+    if not keys and not house.effects.late:
+        return []
+    tx = house.state.begin()
+    try:
+        records = house.segments.records_due(tx, house.keys(), keys, now_ns)
+        if not records and not house.effects.late:
+            return []
+        started = _take_up(house, tx, records, now_ns)
+    except IntegrityError as error:
+        house.fail(f"a stored row does not verify: {error}")
+        return []
+    if records:
+        house.note("tick", "expire", {"due": len(records)})
+    tx.merge()
+    return started
+
+
+def _take_up(house: House, tx: Tx, records: list[DueRecord], now_ns: int) -> list[Waiting]:
+    """Hand each due record to whoever keeps it."""
+    by_place: dict[str, list[DueRecord]] = {}
+    for record in records:
+        by_place.setdefault(record.place.mount, []).append(record)
+    for place, take_up in house.due.items():
+        take_up(tx, by_place.pop(place, []), now_ns)
+    # What the system engine keeps for a time, and what is only waiting to be destroyed.
+    house.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])
+    doomed = house.demolition.doomed(tx)
+    rest = [each for place, found in by_place.items() if place not in doomed for each in found]
+    return house.effects.tick(tx, rest, now_ns)
+
+
+def _keep_keys(house: House, now_ns: int) -> None:
+    """Rotate the key when it is due, or save how often it was used."""
+    tx = house.state.begin()
+    fresh = house.upkeep.check(tx, house.keys(), house.store(tx, UPKEEP), now_ns)
+    if fresh is not None:
+        house.note("tick", "keys", {"term": fresh.ciphers.keyring.current.number})
+        tx.merge()
+        house.take(fresh)
