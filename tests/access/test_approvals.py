@@ -2,9 +2,9 @@
 
 import pytest
 
+from ironkeep.access.approvals.record import PLACE
 from ironkeep.access.approvals.tallies import MAX_AN_HOUR
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
-from ironkeep.store.reserved import APPROVALS
 from ironkeep.testing.approval_estate import (
     OTHER,
     SECRET,
@@ -154,7 +154,7 @@ def test_what_waits_lapses(seconds: int, waits: bool) -> None:
     e.vault.tick(1)
     found = e.vault.list("approval/requests/", token=e.ben.token)
     assert (found.error is None) is waits
-    rows = e.vault.house.store(e.vault.house.state.begin(), APPROVALS)
+    rows = e.vault.house.store(e.vault.house.state.begin(), PLACE)
     assert len(rows.list("request")) == waits
 
 

@@ -3,11 +3,10 @@
 import msgspec
 import pytest
 
-from ironkeep.access.break_glass.break_glass import CODES, Codes
+from ironkeep.access.break_glass.break_glass import CODES, PLACE, Codes
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import BREAK_GLASS
 from ironkeep.testing.approval_estate import SECRET, Ask, approve, estate, told, unwrap
 from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
@@ -155,7 +154,7 @@ def test_codes_of_before_still_open_it(vault: Vault) -> None:
     _, adas = codes(vault, "ada")
     house = vault.house
     tx = house.state.begin()
-    store, codec = house.store(tx, BREAK_GLASS), Codec(Codes)
+    store, codec = house.store(tx, PLACE), Codec(Codes)
     (name,) = store.list("person")
     raw = store.get(f"person/{name}")
     assert raw is not None

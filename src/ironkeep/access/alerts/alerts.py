@@ -19,8 +19,11 @@ import msgspec
 from ironkeep.core.event import Entry, Value
 from ironkeep.journal.journal import Receipt
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import ALERTS, StoreOf
+from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/alerts"
+"""The reserved place of this feature's records."""
 
 MAX_KEPT: Final = 1_000
 """Alerts kept to be listed; the journal has them all."""
@@ -166,17 +169,17 @@ class Alerts:
 
     def names(self, tx: Tx) -> list[str]:
         """Return the numbers of the alerts that are kept, the oldest first."""
-        return self._stores(tx, ALERTS).list("alert")
+        return self._stores(tx, PLACE).list("alert")
 
     def get(self, tx: Tx, number: str) -> Alert | None:
         """Return one alert, or None."""
         if len(number) != _DIGITS or not (number.isascii() and number.isdigit()):
             return None
-        raw = self._stores(tx, ALERTS).get(f"alert/{number}")
+        raw = self._stores(tx, PLACE).get(f"alert/{number}")
         return None if raw is None else _ALERT.decode(raw)
 
     def _keep(self, tx: Tx, alert: Alert) -> None:
-        store = self._stores(tx, ALERTS)
+        store = self._stores(tx, PLACE)
         raw = store.get(_NEXT)
         number = 0 if raw is None else int(raw)
         store.put(f"alert/{number:0{_DIGITS}d}", _ALERT.encode(alert))

@@ -25,6 +25,7 @@ from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.approvals.approvers import Approvers
 from ironkeep.access.approvals.record import (
     KEPT,
+    PLACE,
     Authorization,
     Kept,
     data_of,
@@ -54,7 +55,7 @@ from ironkeep.plugin.request import Request
 from ironkeep.plugin.response import Response, Unkept
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import Store
-from ironkeep.store.reserved import APPROVALS, StoreOf
+from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 TTL_SECONDS: Final = 900
@@ -381,4 +382,4 @@ class Approvals:
         self._store(tx).put(f"request/{kept.accessor}", KEPT.encode(kept))
 
     def _store(self, tx: Tx) -> Store:
-        return self._stores(tx, APPROVALS)
+        return self._stores(tx, PLACE)

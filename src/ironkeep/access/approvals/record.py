@@ -22,6 +22,9 @@ from ironkeep.plugin.request import Request
 from ironkeep.plugin.token import Session
 from ironkeep.store.record import Codec
 
+PLACE: Final = "sys/approvals"
+"""The reserved place of this feature's records."""
+
 MAX_DATA: Final = 65_536
 """Bytes of a request's data that are kept: a person is to read what they approve."""
 MAX_REASON: Final = 512

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.access.approvals.record import Kept
+from ironkeep.access.approvals.record import PLACE, Kept
 from ironkeep.core.ids import EntityId
 from ironkeep.core.units import SECOND_NS
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import APPROVALS, StoreOf
+from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 COOL_SECONDS: Final = 600
@@ -130,7 +130,7 @@ class Standings:
         self._store(tx).put(f"standing/{entity}", _STANDING.encode(standing))
 
     def _store(self, tx: Tx) -> Store:
-        return self._stores(tx, APPROVALS)
+        return self._stores(tx, PLACE)
 
 
 def week_of(now_ns: int) -> int:

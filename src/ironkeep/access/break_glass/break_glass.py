@@ -21,8 +21,11 @@ from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import BREAK_GLASS, StoreOf, segment, unsegment
+from ironkeep.store.reserved import StoreOf, segment, unsegment
 from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/break-glass"
+"""The reserved place of this feature's records."""
 
 PATH: Final = "sys/break-glass/open"
 """Of its tokens."""
@@ -172,7 +175,7 @@ class BreakGlass:
         return self._store(tx).names("case")
 
     def _store(self, tx: Tx) -> Store:
-        return self._stores(tx, BREAK_GLASS)
+        return self._stores(tx, PLACE)
 
 
 def check_config(config: Config) -> None:

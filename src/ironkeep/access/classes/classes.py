@@ -20,8 +20,11 @@ from ironkeep.core.text.spelling import folded
 from ironkeep.store.barrier import Store
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import CLASSES, StoreOf
+from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/classes"
+"""The reserved place of this feature's records."""
 
 MAX_RULES: Final = 1_024
 """Rules in the table: one record, read with every change of anything."""
@@ -72,7 +75,7 @@ class Classes:
         stamp = tx.stamp()
         if stamp and stamp == self._stamp:
             return self._table
-        store = self._stores(tx, CLASSES)
+        store = self._stores(tx, PLACE)
         row = store.row(_TABLE)
         if row is not self._row:
             self._table = Table() if row is None else self._opened(tx, store, row)
@@ -146,7 +149,7 @@ class Classes:
 
     def _save(self, tx: Tx, rules: tuple[Rule, ...], now_ns: int) -> None:
         raw = _CODEC.encode(Table(tuple(sorted(rules, key=lambda r: (r.mount, r.prefix)))))
-        self._stores(tx, CLASSES).put(_TABLE, raw)
+        self._stores(tx, PLACE).put(_TABLE, raw)
         self._history.record(tx, KIND, _TABLE, raw, now_ns)
 
 

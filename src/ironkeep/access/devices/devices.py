@@ -26,8 +26,11 @@ from ironkeep.core.ports import Row
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.token import TokenRecord
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import DEVICES, StoreOf
+from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/devices"
+"""The reserved place of this feature's records."""
 
 T = TypeVar("T")
 
@@ -108,26 +111,26 @@ class Devices:
         """Store a device, new or changed."""
         if not _is_name(record.id):
             raise InvalidRequest("no such device id")
-        store = self._stores(tx, DEVICES)
+        store = self._stores(tx, PLACE)
         store.put(_path(record.id), _DEVICE.encode(record))
         store.put(f"owner/{record.owner}/{record.id}", b"")
 
     def ids(self, tx: Tx) -> list[DeviceId]:
         """Return the ids of all devices, sorted."""
-        return [DeviceId(name) for name in self._stores(tx, DEVICES).names("device")]
+        return [DeviceId(name) for name in self._stores(tx, PLACE).names("device")]
 
     def owned(self, tx: Tx, owner: EntityId) -> list[DeviceId]:
         """Return the ids of a person's devices, sorted."""
-        return [DeviceId(name) for name in self._stores(tx, DEVICES).names(f"owner/{owner}")]
+        return [DeviceId(name) for name in self._stores(tx, PLACE).names(f"owner/{owner}")]
 
     def rules(self, tx: Tx) -> DeviceRules:
         """Return what devices' keys must be."""
-        raw = self._stores(tx, DEVICES).get(RULES)
+        raw = self._stores(tx, PLACE).get(RULES)
         return DeviceRules() if raw is None else _RULES.decode(raw)
 
     def set_rules(self, tx: Tx, rules: DeviceRules) -> None:
         """Ask this of devices from now on; what is enrolled stays."""
-        self._stores(tx, DEVICES).put(RULES, _RULES.encode(rules))
+        self._stores(tx, PLACE).put(RULES, _RULES.encode(rules))
 
     def require_fit(self, tx: Tx, device: DeviceId, policies: Sequence[str]) -> None:
         """Raise DeviceRefused unless a token with these policies may be issued over a device.
@@ -148,16 +151,16 @@ class Devices:
 
     def set_authority(self, tx: Tx, certificate: bytes) -> None:
         """Name devices by certificates of this authority (DER) from now on."""
-        self._stores(tx, DEVICES).put(AUTHORITY, certificate)
+        self._stores(tx, PLACE).put(AUTHORITY, certificate)
 
     def trust(self, tx: Tx, certificate: bytes) -> None:
         """Let listeners accept handshakes by certificates of a CA (DER), after restarts too."""
-        self._stores(tx, DEVICES).put(f"ca/{sha256(certificate).hexdigest()}", certificate)
+        self._stores(tx, PLACE).put(f"ca/{sha256(certificate).hexdigest()}", certificate)
         self.on_trusted(certificate)
 
     def trusted(self, tx: Tx) -> list[bytes]:
         """Return the certificates (DER) of all CAs that listeners are to accept."""
-        store = self._stores(tx, DEVICES)
+        store = self._stores(tx, PLACE)
         found = (store.get(f"ca/{name}") for name in store.list("ca"))
         return [each for each in found if each is not None]
 
@@ -240,7 +243,7 @@ class Devices:
         stamp = tx.stamp()
         known = self._read.get(path)
         if known is None or not stamp or known[0] != stamp:
-            store = self._stores(tx, DEVICES)
+            store = self._stores(tx, PLACE)
             row = store.row(path)
             if known is None or known[1] is not row:
                 opened = None if row is None else decode(store.open_row(store.key_of(path), row))

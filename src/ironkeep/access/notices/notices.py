@@ -26,8 +26,10 @@ from ironkeep.plugin.effects.effects import Effects, Steps, Turn
 from ironkeep.plugin.services import Services
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import NOTICES
 from ironkeep.store.state import Tx
+
+PLACE: Final = "sys/notices"
+"""The reserved place of this feature's records."""
 
 FOLDER: Final = "notice"
 MAX_WAITING: Final = 1_000
@@ -129,7 +131,7 @@ class Notices:
         store.put(_NEXT, b"%d" % (number + 1))
 
     def _store(self, tx: Tx) -> Store:
-        return self._stores(tx, NOTICES)
+        return self._stores(tx, PLACE)
 
 
 def _attempt(notifier: Notifier, notice: Notice) -> Callable[[], str]:
