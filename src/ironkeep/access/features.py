@@ -61,7 +61,9 @@ class Features:
         self.classes: Final = Classes(stores, history)
         self.alerts: Final = Alerts(stores, append)
         self.authenticators: Final = Authenticators(stores, self.alerts)
-        self.step_ups: Final = StepUps(stores, self.authenticators)
+        self.step_ups: Final = StepUps(
+            stores, self.authenticators, services.use(ServerSettings).api_addr
+        )
         tokens.on_ended.append(self.step_ups.ended)
         self.budgets: Final = Budgets(stores, identity)
         approvers = Approvers(identity, self.devices, self.authenticators)
@@ -72,7 +74,6 @@ class Features:
             self.budgets,
             self.approvals,
             self.step_ups,
-            services.use(ServerSettings).api_addr,
         )
         self.flows: Final = FlowTable(
             stores, history, services.use(Segments), self.devices, tokens.store

@@ -16,7 +16,7 @@ from ironkeep.access.break_glass.break_glass import BROKEN, is_break_glass
 from ironkeep.access.budgets.budgets import FREE, Assessment, Budgets
 from ironkeep.access.classes.classes import Classes
 from ironkeep.access.step_up.step_ups import StepUps
-from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied
+from ironkeep.core.errors import InvalidRequest, OverBudget, PermissionDenied, StepUpNeeded
 from ironkeep.core.event import Value
 from ironkeep.core.policy.decision import Deny, ReadFacts
 from ironkeep.core.policy.secret_class import SecretClass
@@ -25,14 +25,6 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.plans import Plan
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.token import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a caller is told who has to give a touch first: in words, and where."""
-
-    text: str
-    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +51,12 @@ class Guards:
         budgets: Budgets,
         approvals: Approvals,
         step_ups: StepUps,
-        address: str,
     ) -> None:
         self._classes: Final = classes
         self._alerts: Final = alerts
         self._budgets: Final = budgets
         self._approvals: Final = approvals
         self._step_ups: Final = step_ups
-        self._address: Final = address
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
         """Return what `core.policy.decision.decide_read` is to decide on."""
@@ -129,24 +119,9 @@ class Guards:
         self._budgets.charge(call.account, cost)
         return True
 
-    def demand(self, call: Call) -> Ask:
+    def demand(self, call: Call) -> StepUpNeeded:
         """Ask for a touch for exactly this request; raise PermissionDenied if none can be given."""
-        session = call.actor()
-        demand = self._step_ups.demand(
-            call.account,
-            session,
-            call.op,
-            _exact(call),
-            session.record.device,
-            call.now_ns,
-            call.entropy,
-        )
-        link = f"{self._address}/ui/step-up/{demand.id}"
-        text = (
-            f"reading this takes one touch of your authenticator: open {link} within a minute, "
-            "touch, then ask again"
-        )
-        return Ask(text, link)
+        return self._step_ups.needed(call, call.op, _exact(call), "reading this")
 
     def ask(self, call: Call, plan: Plan, gathered: Gathered) -> Response:
         """Keep the request until others have approved it; return what opens it then."""
@@ -183,7 +158,7 @@ def _exact(call: Call) -> str:
     try:
         data = msgspec.json.encode(call.raw, order="deterministic", enc_hook=encoded).decode()
     except UnicodeEncodeError:
-        raise InvalidRequest("the request's data holds half a character") from None
+        raise InvalidRequest("the request's data contains an unpaired surrogate") from None
     return f"{call.request.path} {data}"
 
 

@@ -137,8 +137,7 @@ class Pipeline:
             return None
         trace.reason = verdict.reason
         if isinstance(verdict, StepUp):
-            demand = guards.demand(call)
-            raise StepUpNeeded(demand.text, demand.link)
+            raise guards.demand(call)
         if isinstance(verdict, NeedApproval):
             return guards.ask(call, plan, gathered)
         raise guards.refused(call, gathered, verdict)

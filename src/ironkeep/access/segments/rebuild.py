@@ -115,13 +115,8 @@ def _rotations(
         else:
             state = "rotated" if rotated.done else "lost" if rotated.lost else "waiting"
             told.append({"credential": each.path, "state": state, "detail": rotated.reason})
-        # What comes back from work brings the next turn; there is nothing else to do.
-        turn, _ = yield _nothing
+        turn = yield from effects.settled()
     return told
-
-
-def _nothing() -> None:
-    """Do nothing: what is wanted is that all written so far is durable, and the next turn."""
 
 
 ROUTES: Final = (

@@ -6,10 +6,8 @@ authenticator cannot be asked: what that person may do is for the caller of this
 
 from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.access.step_up.step_ups import StepUps
-from ironkeep.core.errors import StepUpNeeded
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.settings import ServerSettings
 
 
 def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[str, str]:
@@ -26,12 +24,4 @@ def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[s
     )
     if evidence is not None:
         return evidence
-    demand = call.use(StepUps).demand(
-        call.account, session, op, what, session.record.device, call.now_ns, call.entropy
-    )
-    link = f"{call.use(ServerSettings).api_addr}/ui/step-up/{demand.id}"
-    raise StepUpNeeded(
-        f"{doing} takes one touch of your authenticator: open {link} within a minute, "
-        "touch, then ask again",
-        link,
-    )
+    raise call.use(StepUps).needed(call, op, what, doing)

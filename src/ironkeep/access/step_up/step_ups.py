@@ -15,13 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.access.step_up.authenticators import Authenticators
-from ironkeep.core.errors import NotFound, PermissionDenied, TooLarge
+from ironkeep.core.errors import NotFound, PermissionDenied, StepUpNeeded, TooLarge
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Entropy
 from ironkeep.core.units import SECOND_NS
 from ironkeep.core.webauthn.step_up import KEY, Statement, evidence_of, key_id
 from ironkeep.identity.token_store import StoredToken
+from ironkeep.plugin.call import Call
 from ironkeep.plugin.token import Session
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import StoreOf
@@ -68,11 +69,31 @@ _PENDING: Final = Codec(Pending)
 
 
 class StepUps:
-    """Keeps demands, takes assertions, and hands out each satisfied one once."""
+    """Keeps demands, takes assertions, and hands out each satisfied one once.
 
-    def __init__(self, stores: StoreOf, authenticators: Authenticators) -> None:
+    `address` is where people reach the server, for the links that they are given.
+    """
+
+    def __init__(self, stores: StoreOf, authenticators: Authenticators, address: str = "") -> None:
         self._stores: Final = stores
         self._authenticators: Final = authenticators
+        self._address: Final = address
+
+    def needed(self, call: Call, op: Operation, path: str, doing: str) -> StepUpNeeded:
+        """Ask the caller for a touch; return the refusal that says where it is given.
+
+        `doing` is what the touch is for, in words. Errors as `demand`.
+        """
+        session = call.actor()
+        demand = self.demand(
+            call.account, session, op, path, session.record.device, call.now_ns, call.entropy
+        )
+        link = f"{self._address}/ui/step-up/{demand.id}"
+        return StepUpNeeded(
+            f"{doing} takes one touch of your authenticator: open {link} within a minute, "
+            "touch, then ask again",
+            link,
+        )
 
     def demand(
         self,

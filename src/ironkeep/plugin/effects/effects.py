@@ -87,6 +87,16 @@ def turn_of(call: Call) -> Turn:
     return Turn(call.tx, call.now_ns, call.request_id)
 
 
+def settled() -> Steps[Turn]:
+    """Wait until all that was written so far is durable; return the next turn."""
+    turn, _ = yield _no_work
+    return turn
+
+
+def _no_work() -> None:
+    """Do nothing: work begins once the writes before it are durable, and that is the point."""
+
+
 def run(
     call: Call, steps: Steps[T], then: Callable[[Call, T], Response | Suspend]
 ) -> Response | Suspend:
