@@ -1,22 +1,102 @@
-"""The documents tell the truth: links lead somewhere, claims have their tests, commands exist."""
+"""Links and paths in the documents lead somewhere, claims have their tests, commands exist."""
 
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-LINK = re.compile(r"\[([^\]]+)\]\(([^)#\s]+)(?:#[^)]*)?\)")
+ROOT: Final = Path(__file__).parents[1]
+DOCS: Final = ROOT / "docs"
+SOURCES: Final = ROOT / "src" / "ironkeep"
+PAGES: Final = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+EVERY_PAGE: Final = pytest.mark.parametrize(
+    "page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES]
+)
+LINK: Final = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+FENCED: Final = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+FILE: Final = re.compile(r"(?<![\w./<>{}-])((?:\w+/)*\w+\.(?:py|js|css|html))(?![\w./])")
+"""A file of the tree: by its path from the root or from src/ironkeep, or by its name alone."""
+FOLDER: Final = re.compile(r"(?<![\w./])((?:src/ironkeep|tests|docs)/[\w/]+)/(?=[`\s),])")
+DOTTED: Final = re.compile(r"`(?:ironkeep\.)?([a-z_]+(?:\.\w+)+)`")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_links_lead_somewhere(page: Path) -> None:
-    for text, target in LINK.findall(page.read_text()):
+@EVERY_PAGE
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for target, anchor in links_of(page):
+        assert target.exists(), f"a link leads to {target}, which does not exist"
+        if anchor:
+            assert anchor in anchors_of(target), f"{target} has no heading #{anchor}"
+
+
+def test_every_page_is_reached_from_the_index_and_the_index_from_the_readme() -> None:
+    assert DOCS / "README.md" in {target for target, _ in links_of(ROOT / "README.md")}
+    reached, pending = set[Path](), [DOCS / "README.md"]
+    while pending:
+        page = pending.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            pending += [target for target, _ in links_of(page)]
+    assert [page for page in PAGES if page not in reached] == []
+
+
+def test_a_reader_finds_every_page_in_the_index_itself() -> None:
+    listed = {target for target, _ in links_of(DOCS / "README.md")}
+    assert [page for page in DOCS.rglob("*.md") if page not in {*listed, DOCS / "README.md"}] == []
+
+
+@EVERY_PAGE
+def test_every_file_and_module_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in FILE.findall(text) if not is_file(name)] == []
+    assert [name for name in FOLDER.findall(text) if not (ROOT / name).is_dir()] == []
+    assert [name for name in DOTTED.findall(text) if not is_defined(name)] == []
+
+
+def links_of(page: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the file and the anchor of each relative link of a page."""
+    for target, anchor in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
         if not target.startswith("http"):
-            assert (page.parent / target).exists(), f"{text} leads to {target}, which is not there"
+            yield (page.parent / target).resolve() if target else page, anchor
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, spelt as GitHub spells them."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_file(name: str) -> bool:
+    """Return whether a path exists, or whether a bare name is that of some file of the tree."""
+    if "/" in name:
+        return any((folder / name).is_file() for folder in (ROOT, SOURCES))
+    folders = (SOURCES, ROOT / "tests", ROOT / "tools", ROOT / "bench")
+    return any(True for folder in folders for _ in folder.rglob(name))
+
+
+def is_defined(name: str) -> bool:
+    """Return whether a dotted name leads to a module, or to what a module defines.
+
+    Names whose first part is no package of ours are somebody else's.
+    """
+    path, parts = SOURCES, name.split(".")
+    if not (path / parts[0]).is_dir():
+        return True
+    while parts and (path / parts[0]).is_dir():
+        path /= parts.pop(0)
+    if not parts:
+        return True
+    module = path / f"{parts[0]}.py"
+    if not module.is_file():
+        return False
+    text = module.read_text(encoding="utf-8")
+    return all(
+        re.search(rf"^\s*(?:def |class )?{part}\b", text, re.MULTILINE) for part in parts[1:]
+    )
 
 
 def test_each_claim_of_the_threat_model_has_its_test() -> None:
@@ -29,7 +109,7 @@ def test_each_claim_of_the_threat_model_has_its_test() -> None:
 def test_no_claim_of_the_threat_model_stands_alone() -> None:
     rows = [line for line in _threat_model().splitlines() if line.startswith("| ")]
     claims = [row for row in rows if row != "| claim | shown by |"]
-    assert all("test_" in row for row in claims), "a claim without a test is a wish"
+    assert all("test_" in row for row in claims), "a claim of the threat model names no test"
 
 
 def _threat_model() -> str:
