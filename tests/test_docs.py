@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -97,6 +98,17 @@ def is_defined(name: str) -> bool:
     return all(
         re.search(rf"^\s*(?:def |class )?{part}\b", text, re.MULTILINE) for part in parts[1:]
     )
+
+
+def test_the_floors_are_drawn_as_they_are_checked() -> None:
+    """The drawing names every layer of the import contract, from the top down."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (layers,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    drawing = page.partition("## The floors")[2].split("```")[1]
+    drawn = [re.split(r" {2,}", line)[0] for line in drawing.strip().splitlines()]
+    assert " ".join(drawn).split() == re.findall(r"\w+", " ".join(layers))
 
 
 def test_each_claim_of_the_threat_model_has_its_test() -> None:
