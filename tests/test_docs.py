@@ -83,7 +83,7 @@ def is_file(name: str) -> bool:
 def is_defined(name: str) -> bool:
     """Return whether a dotted name leads to a module, or to what a module defines.
 
-    Names whose first part is no package of ours are somebody else's.
+    A name whose first part is not one of our packages belongs to another library.
     """
     path, parts = SOURCES, name.split(".")
     if not (path / parts[0]).is_dir():
