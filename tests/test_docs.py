@@ -105,11 +105,25 @@ def test_the_floors_are_drawn_as_they_are_checked() -> None:
     """The drawing names every layer of the import contract, from the top down."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
-    (layers,) = (each["layers"] for each in contracts if each["type"] == "layers")
+    (layers,) = (each["layers"] for each in contracts if each.get("containers") == ["ironkeep"])
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
     drawing = page.partition("## The floors")[2].split("```")[1]
     drawn = [re.split(r" {2,}", line)[0] for line in drawing.strip().splitlines()]
     assert " ".join(drawn).split() == re.findall(r"\w+", " ".join(layers))
+
+
+def test_every_function_that_the_architecture_names_exists() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    classes = [
+        text
+        for path in SOURCES.rglob("*.py")
+        for text in re.split(r"^class ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    ]
+    named = re.findall(r"`([A-Z]\w+)\.(\w+)`", page)
+    assert named
+    for owner, function in named:
+        pattern = re.compile(rf"{owner}\b.*?^    def {function}\b", re.DOTALL | re.MULTILINE)
+        assert any(pattern.match(text) for text in classes), f"{owner}.{function}"
 
 
 def test_each_claim_of_the_threat_model_has_its_test() -> None:
