@@ -190,7 +190,9 @@ def test_damage_in_a_segment_that_others_follow_is_refused() -> None:
         disk = SEALED.disk.copy()
         used = len(bytes(disk.files[name]).rstrip(b"\x00"))
         disk.files[name][used - 5] ^= 1
-        with pytest.raises(IntegrityError, match="damaged, and segments follow"):
+        with pytest.raises(
+            IntegrityError, match="the segment is damaged, and more segments follow"
+        ):
             open_sample(disk, seed=1)
 
 
@@ -241,8 +243,8 @@ def test_segments_and_frames_forged_with_care_still_have_to_follow() -> None:
     open_sample(disk, seed=1)
     for change, match in (
         ({"previous": bytes(32)}, "does not chain to the one before"),
-        ({"frames": 1}, r"a frame for leaf \d+ where \d+ belongs"),
-        ({"header": 1, "frames": 1}, "does not start where the one before ends"),
+        ({"frames": 1}, r"the frame starts with leaf \d+, expected leaf \d+"),
+        ({"header": 1, "frames": 1}, "does not start where the segment before it ends"),
     ):
         disk = SEALED.disk.copy()
         forge(disk, **change)
@@ -302,7 +304,7 @@ def test_a_hash_that_no_start_looks_at_is_noticed_by_its_proof_and_by_verificati
         journal.log.proof(4)
     journal.log.proof(600)
     journal.close()
-    with pytest.raises(IntegrityError, match="hash/L0 does not hold the hashes of the leaves"):
+    with pytest.raises(IntegrityError, match="hash/L0 does not match the leaves"):
         verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
     del disk.files["hash/L0"]
     open_sample(disk, seed=2).log.proof(4)
@@ -311,7 +313,7 @@ def test_a_hash_that_no_start_looks_at_is_noticed_by_its_proof_and_by_verificati
 def test_a_changed_bundle_is_noticed() -> None:
     disk = SEALED.disk.copy()
     disk.files["tile/entries/000"][100] ^= 1
-    with pytest.raises(IntegrityError, match="hash/L0 does not hold the hashes of the leaves"):
+    with pytest.raises(IntegrityError, match="hash/L0 does not match the leaves"):
         verify_log(MemoryLogFiles(disk, readonly=True), SEALED.key)
     for name in [name for name in disk.files if name.startswith("hash/")]:
         del disk.files[name]

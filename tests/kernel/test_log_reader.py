@@ -122,7 +122,7 @@ KEY_LEAF = wrap_key(RUN_KEY, 0, SAMPLE_ORIGIN, READING_KEY, Secret(b"\x02" * 32)
 
 def test_a_leaf_that_holds_no_entry_is_refused() -> None:
     leaf = LeafKey(RUN_KEY, SAMPLE_ORIGIN).seal(1, b"{}")
-    with pytest.raises(IntegrityError, match="leaf 1 does not hold an audit entry"):
+    with pytest.raises(IntegrityError, match="leaf 1 does not contain an audit entry"):
         Reader(Copy([KEY_LEAF, leaf]), READING_SECRET).entry(1)
 
 

@@ -1,1 +1,29 @@
-"""The audit journal on disk: frames, write-ahead log, Merkle tree, recovery and verification."""
+"""The audit journal on disk: an append-only Merkle log, served as c2sp.org/tlog-tiles.
+
+    Entry ── leaf.seal ──> open batch ──> frame ──> wal ──> tile/entries (full bundles)
+                              journal      frame     │
+                                                     └──> tree (hash/L<n>) ──> log: tiles, proofs
+                                                               │
+                                                               └──> checkpoint, signed, cosigned
+
+`journal.Journal` is the only writer. It seals each entry into a leaf (core/evidence/leaf.py),
+collects leaves into a batch, and makes the batch durable as one `frame` in the write-ahead log
+(`wal`). Then `tree` adds the leaf hashes, and about once a second the durable size is signed as a
+checkpoint, to which witnesses add cosignatures. `wal` later moves leaves of finished segments into
+bundles.
+
+`log.Log` is the read side: leaves, tiles and proofs. `entries.Reader` decrypts entries with the
+private reading key. `recovery` opens a journal at start-up and checks it against every head that
+was signed; `scan` tells a torn tail from damage. `epochs` starts a new log after one that must not
+be continued. `verify` checks a whole log offline, and `static_log` keeps and checks a copy of
+one.
+
+The room relies on `core` for ports, entries and leaves, and on `tlog` for trees, notes and tiles.
+All I/O goes through the ports `LogFiles` and `Entropy`. Invariants:
+
+- A checkpoint covers only durable leaves, is durable before anybody sees it, and never contradicts
+  an earlier one: a signed fork would end the log.
+- A failed write is final until a restart reads the disk again, unless the system refused to begin
+  it.
+- Only a torn tail is repaired. Everything else that does not fit is refused and kept as evidence.
+"""

@@ -1,7 +1,6 @@
 """Reading the journal's entries with the private reading key.
 
-A run key is found in the last key leaf at or before an entry, which is never more than
-ENTRIES_PER_KEY leaves back.
+The run key of an entry is in the last key leaf before it, at most ENTRIES_PER_KEY leaves back.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,14 +16,14 @@ from ironkeep.journal.journal import ENTRIES_PER_KEY
 from ironkeep.tlog.tile import TILE_WIDTH
 
 CACHED_KEYS: Final = 256
-"""Run keys kept unwrapped: a million entries' worth."""
+"""Run keys kept unwrapped: enough for a million entries."""
 
 _CHUNK: Final = 4 * TILE_WIDTH
 """Leaves fetched at a time."""
 
 
 class Leaves(Protocol):
-    """Where leaves come from: a log, or a copy of one."""
+    """A source of leaves: a log, or a copy of one."""
 
     @property
     def origin(self) -> str:
@@ -50,10 +49,10 @@ class Reader:
         self._keys: Final[dict[int, LeafKey]] = {}
 
     def entries(self, first: int, last: int) -> Iterator[tuple[int, Entry]]:
-        """Yield (index, entry) for the entries in [first, last), in order; last is cut to the end.
+        """Yield (index, entry) for the entries in [first, last), in order, up to the log's end.
 
-        Leaves that are not entries are passed over. Raises IntegrityError at a leaf that does not
-        open, or holds no entry.
+        Leaves that are not entries are skipped. Raises IntegrityError at an entry leaf that does
+        not open, or does not contain an entry.
         """
         for index, leaf, key in self._sealed(first, min(last, self._log.size)):
             yield index, _decode(index, key.body(index, leaf))
@@ -63,7 +62,7 @@ class Reader:
         return _decode(index, self.disclose(index).body)
 
     def disclose(self, index: int) -> Disclosed:
-        """Return what can be shown to anyone as the content of the leaf at index; or NotFound."""
+        """Return the disclosure of the entry at index; raise NotFound if there is no entry."""
         if 0 <= index < self._log.size:
             for at, leaf, key in self._sealed(index, index + 1):
                 return key.open(at, leaf)
@@ -77,7 +76,7 @@ class Reader:
     def search(
         self, accept: Callable[[Entry], bool], first: int, last: int, limit: int
     ) -> list[tuple[int, Entry]]:
-        """Return the first limit entries in [first, last) that accept says yes to, by index."""
+        """Return the first limit entries in [first, last) that accept returns true for."""
         found: list[tuple[int, Entry]] = []
         if limit <= 0:
             return found
@@ -127,4 +126,4 @@ def _decode(index: int, body: bytes) -> Entry:
     try:
         return decode(body)
     except msgspec.MsgspecError:
-        raise IntegrityError(f"leaf {index} does not hold an audit entry") from None
+        raise IntegrityError(f"leaf {index} does not contain an audit entry") from None

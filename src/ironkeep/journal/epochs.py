@@ -1,12 +1,12 @@
-"""Epochs: a log that must not be continued is followed by another one, and says so.
+"""Epochs: a log that must not be continued is succeeded by a new log that refers to it.
 
     <cluster>/audit/<node>/<epoch>     an origin; the first epoch is 1
 
 Appending to a log that was lost, forked or restored would be a fork, which witnesses refuse for
 ever. So the next log has another origin and key. Its first leaf (`core.evidence.leaf.EpochStart`)
-binds it to the newest checkpoint known of the one before, and to the database as it then was: the
-frames that the database still keeps for the older log are the ones with that digest at that commit,
-and those alone are not drained.
+binds it to the newest known checkpoint of the older log, and to the database of that moment: the
+number of its last commit and the digest of its outbox. While the database still has that commit and
+that outbox, the outbox's frames belong to the older log and are not drained into the new one.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from ironkeep.tlog.note import Note
 FIRST_EPOCH: Final = 1
 
 OPENED: Final = "epoch"
-"""The operation of the notice that says why an epoch was begun, and of the one that takes it up."""
+"""The operation of two notices: one records why an epoch was begun, one that it is in use."""
 
 _LENGTH: Final = 8
 
@@ -41,17 +41,17 @@ def split_origin(origin: str) -> tuple[str, int]:
 
 
 def start_of(log: Log) -> EpochStart | None:
-    """Return what a log starts from; None if it continues no other, or holds nothing."""
+    """Return the start recorded in a log; None if it continues no other log, or is empty."""
     return epoch_start(log.leaf(0)) if log.size else None
 
 
 def continued(start: EpochStart) -> Checkpoint | None:
-    """Return the checkpoint that a log continues, its signatures unverified; None if unknown."""
+    """Return the older log's checkpoint, its signatures unverified; None if none was known."""
     return Checkpoint.parse(Note.parse(start.checkpoint).text) if start.checkpoint else None
 
 
 def start_from(storage: Storage, checkpoint: bytes) -> EpochStart:
-    """Return the start of a log that continues one with this checkpoint note, from storage now."""
+    """Return the start of a log that continues one with this checkpoint note, from storage."""
     return EpochStart(storage.head().seq, outbox_digest(_frames(storage)), checkpoint)
 
 
@@ -63,9 +63,10 @@ def begin_epoch(
     start: EpochStart,
     notice: Entry,
 ) -> Journal:
-    """Start a log that continues another one; notice says why. Both are one durable batch.
+    """Start a log that continues another one, and record why in notice.
 
-    Raises InvalidRequest if the log has leaves.
+    The epoch leaf and the notice are one durable batch. Raises InvalidRequest if the log has
+    leaves.
     """
     journal = open_journal(files, entropy, origin, reading_key)
     if journal.next_index:
@@ -81,7 +82,7 @@ def begin_epoch(
 
 
 def outbox_digest(frames: Sequence[bytes]) -> bytes:
-    """Return one SHA-256 over frames, in order, each with its length."""
+    """Return the SHA-256 over frames in order, each preceded by its length."""
     digest = sha256()
     for frame in frames:
         digest.update(len(frame).to_bytes(_LENGTH, "big") + frame)
@@ -89,9 +90,9 @@ def outbox_digest(frames: Sequence[bytes]) -> bytes:
 
 
 def is_inherited(log: Log, storage: Storage) -> bool:
-    """Return whether storage still is exactly as it was when this epoch was begun.
+    """Return whether storage is still exactly as it was when this epoch was begun.
 
-    Then its outbox belongs to the log before. Raises RolledBack when storage is older than that.
+    Its outbox then belongs to the older log. Raises RolledBack if storage is older than that.
     """
     start = start_of(log)
     if start is None:
@@ -100,13 +101,13 @@ def is_inherited(log: Log, storage: Storage) -> bool:
     if commit < start.commit:
         raise RolledBack(
             f"the database is at commit {commit}, but the log {log.origin} was begun at commit "
-            f"{start.commit}: an older database was put back"
+            f"{start.commit}: an older database was restored"
         )
     return commit == start.commit and outbox_digest(_frames(storage)) == start.outbox
 
 
 def drain_outbox(journal: Journal, storage: Storage) -> None:
-    """Bring journal into step with storage; raise IntegrityError if they do not belong together."""
+    """Write the outbox of storage into journal; raise IntegrityError if the two do not match."""
     inherited = is_inherited(journal.log, storage)
     try:
         frames = [] if inherited else [journal.vouched(frame) for frame in _frames(storage)]

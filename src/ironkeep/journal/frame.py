@@ -1,6 +1,6 @@
 """Frames and segments of the journal's write-ahead log, as bytes.
 
-A segment is a header and frames back to back, then zeros up to the size it was allocated with:
+A segment is a header, then frames without gaps, then zeros up to its allocated size:
 
     segment  "IKWS" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ previous digest 32
              ‖ SHA-256(origin) 32 ‖ crc32
@@ -8,9 +8,9 @@ A segment is a header and frames back to back, then zeros up to the size it was 
              ‖ digest 32 ‖ crc32 ‖ payload
 
 Numbers are big-endian. A payload is exactly a c2sp.org/tlog-tiles entry bundle of `count` leaves. A
-frame's digest is SHA-256(previous digest ‖ header before the digest ‖ payload), so frames chain,
-across segments too. The crc32 covers the whole frame and is enough to know a frame without its
-predecessor: that is how a torn tail (nothing valid follows) is told from damage (something does).
+frame's digest is SHA-256(previous digest ‖ header before the digest ‖ payload), so frames form a
+chain, across segments too. The crc32 covers the whole frame, so that a frame is recognised without
+its predecessor. That distinguishes a torn tail (no valid frame follows) from damage (one does).
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,13 +25,13 @@ from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.tile import decode_entries
 
 MAX_FRAME_ENTRIES: Final = 1 << 16
-"""Leaves of a frame: a batch of a second's worth of requests at full speed fits."""
+"""Leaves of a frame: enough for a second of requests at full speed."""
 
 MAX_FRAME_BYTES: Final = 16 << 20
-"""Bytes of a frame's payload: a batch is synced and held in memory as one piece."""
+"""Bytes of a frame's payload, which is held in memory and synced as one piece."""
 
 GENESIS: Final = bytes(32)
-"""What the first frame of a log has for a previous digest."""
+"""The previous digest of the first frame of a log."""
 
 _FRAME: Final = Struct(">4sB3xQII")
 _TAIL: Final = Struct(">32sI")
@@ -50,7 +50,7 @@ SEGMENT_HEADER: Final = _SEGMENT.size + _CRC.size
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A batch as it goes to the log: leaves [first, first + count), and its exact bytes."""
+    """A batch in the form written to the log: leaves [first, first + count) as exact bytes."""
 
     first: int
     count: int
@@ -71,7 +71,7 @@ class Frame:
 
 
 def build_frame(previous: bytes, first: int, payload: bytes, leaf_hashes: Sequence[bytes]) -> Frame:
-    """Return the frame of the leaves in payload, to follow the frame with digest previous."""
+    """Return the frame of the leaves in payload, chained to the frame with digest previous."""
     head = _FRAME.pack(_FRAME_MAGIC, _VERSION, first, len(leaf_hashes), len(payload))
     digest = _digest(previous, head, payload)
     tail = _TAIL.pack(digest, _checksum(head, digest, payload))
@@ -81,7 +81,7 @@ def build_frame(previous: bytes, first: int, payload: bytes, leaf_hashes: Sequen
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A frame's header, its numbers within their limits."""
+    """A frame's header, with its numbers checked against their limits."""
 
     first: int
     count: int
@@ -91,7 +91,7 @@ class _Header:
 
 
 def _read_header(data: bytes, at: int) -> _Header | None:
-    """Return the header at an offset, or None if there is none."""
+    """Return the header at an offset, or None if no valid header is there."""
     if at + FRAME_HEADER > len(data):
         return None
     magic, version, first, count, length = _FRAME.unpack_from(data, at)
@@ -103,10 +103,10 @@ def _read_header(data: bytes, at: int) -> _Header | None:
 
 
 def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
-    """Return the frame at an offset of data, or None if its bytes are not whole.
+    """Return the frame at an offset of data, or None if it is not whole.
 
-    A frame that is whole must also make sense: previous must be the digest that it chains to, and
-    the payload must be its leaves. No crash leaves it otherwise, so that raises IntegrityError.
+    Raises IntegrityError for a whole frame that does not chain to previous, or whose payload is not
+    a bundle of its leaves: no crash leaves such a frame.
     """
     header = _read_header(data, at)
     if header is None or at + FRAME_HEADER + header.length > len(data):
@@ -117,16 +117,16 @@ def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
     if _checksum(head, header.digest, payload) != header.crc:
         return None
     if _digest(previous, head, payload) != header.digest:
-        raise IntegrityError("a whole frame does not follow from the one before it")
+        raise IntegrityError("a whole frame does not chain to the frame before it")
     hashes = [leaf_hash(leaf) for leaf in decode_entries(payload, header.count)]
     whole = data[at : begin + header.length]
     return Frame(header.first, header.count, whole, previous, header.digest, hashes)
 
 
 def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
-    """Return (first index, leaves) of a frame that is all of data; its chain is not checked.
+    """Return (first index, leaves) of the one frame in data. Does not check its chain.
 
-    Raises IntegrityError if the bytes are not one whole frame.
+    Raises IntegrityError if data is not exactly one whole frame.
     """
     header = _read_header(data, 0)
     payload = data[FRAME_HEADER:]
@@ -158,19 +158,20 @@ def segment_header(first: int, previous: bytes, origin: str) -> bytes:
 
 
 def read_segment_header(data: bytes, first: int, origin: str) -> bytes:
-    """Return the digest that the segment's first frame chains to; raise IntegrityError.
+    """Return the digest that the segment's first frame chains to.
 
-    The header was durable before the segment got its name, so no crash leaves a bad one.
+    Raises IntegrityError if the header is not that of this segment. The header is durable before
+    the segment gets its name, so no crash leaves a bad one.
     """
     if len(data) >= SEGMENT_HEADER:
         previous: bytes = _SEGMENT.unpack_from(data)[3]
         if data[:SEGMENT_HEADER] == segment_header(first, previous, origin):
             return previous
-    raise IntegrityError("the segment's header is damaged, or of another log or place")
+    raise IntegrityError("the segment's header is damaged, or belongs to another log or index")
 
 
 def split_frames(data: bytes, at: int, previous: bytes) -> Iterator[Frame]:
-    """Yield the frames from an offset on, up to the first that is not whole."""
+    """Yield the frames from an offset on, until one is not whole."""
     while (frame := read_frame(data, at, previous)) is not None:
         yield frame
         at += len(frame.data)

@@ -1,20 +1,20 @@
-"""The audit journal: what is executed is recorded, and nothing is answered before that is durable.
+"""The audit journal: every executed request is recorded durably before its answer leaves.
 
     append → close_batch (loop thread) → write (writer thread) → written (loop thread) → answers
     checkpoint, add_cosignatures, seal_segments, check_files (one worker thread, about once a
     second)
 
-The invariants, each of which protects the log from being killed by its own server:
+The invariants keep the server from forking its own log, which would end it:
 
-(1) A checkpoint is signed only for leaves that are durable, or a crash would leave a signed fork.
-(2) What was signed is durable in `signed` before it is published or shown to a witness.
-(3) Never a smaller size than one signed before, nor another root at the same size.
-(4) One writer: the files are locked, frames go to disk strictly in order.
-(5) A failed write or sync is final. The kernel may have dropped the pages, so a second sync that
-    succeeds would mean nothing: the journal refuses everything until a restart has read the disk.
-    Only what the kernel refused to begin (`core.logport.PASSING`: no room, no descriptor, no right)
-    may be tried again, whole, once the caller has forgotten or drained what was open.
-(6) A run key seals an index once. Forgetting a batch therefore forgets the key.
+(1) A checkpoint is signed only for durable leaves, or a crash would leave a signed fork.
+(2) A signed checkpoint is durable in `signed` before it is published or sent to a witness.
+(3) A checkpoint never has a smaller size than one signed before, nor another root at its size.
+(4) There is one writer: the files are locked, and frames reach the disk strictly in order.
+(5) A failed write or sync is final. The operating system may have dropped the pages, so a later
+    successful sync would prove nothing: the journal refuses everything until a restart has read
+    the disk. Only operations that the system refused to begin (`core.logport.PASSING`: no room, no
+    descriptor, no permission) may be repeated in full, after `discard`.
+(6) A run key seals an index once. Discarding a batch therefore discards the key.
 """
 
 import hmac
@@ -50,7 +50,7 @@ from ironkeep.tlog.tile import MAX_ENTRY
 __all__ = ["ENTRIES_PER_KEY", "Frame", "Journal", "Receipt"]
 
 ENTRIES_PER_KEY: Final = 4_096
-"""Leaves from one key leaf to the next: who reads a single entry looks back no further."""
+"""Leaves from one key leaf to the next: a reader of one entry looks back no further."""
 
 SIGNED: Final = "signed"
 PUBLISHED: Final = "checkpoint"
@@ -60,11 +60,11 @@ _OUTBOX: Final = b"outbox"
 _MAC_SIZE: Final = 32
 _PREFIX: Final = 2
 _PAYLOAD_ROOM: Final = MAX_FRAME_BYTES - 2 * (MAX_ENTRY + _PREFIX)
-"""Below this an entry and the key leaf before it always fit."""
+"""Payload bytes up to which a batch takes entries: one more, with its key leaf, always fits."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Where an entry stands, and the text of the X-Ironkeep-Audit header that says so."""
+    """The index and hash of an entry, and the X-Ironkeep-Audit header with both."""
 
     index: int
     leaf_hash: bytes
@@ -72,7 +72,10 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The one writer of a log. Made by `open_journal`; see the module for who may call what."""
+    """The only writer of a log, made by `open_journal`.
+
+    The module docstring lists the thread that may call each method.
+    """
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class Journal:
 
     @property
     def key(self) -> VerifierKey:
-        """The key by which anybody verifies the log's checkpoints."""
+        """The public key that verifies the log's checkpoints."""
         return self._signer.key
 
     @property
@@ -117,10 +120,10 @@ class Journal:
         return self._wal.size
 
     def append(self, entry: Entry) -> Receipt:
-        """Seal entry at the next index into the open batch; nothing is durable yet.
+        """Seal entry at the next index into the open batch; it is not durable yet.
 
-        Raises TooLarge, or Unavailable when the journal has failed or the batch is full; then
-        nothing was recorded, and what the entry speaks of must not happen.
+        Raises TooLarge, or Unavailable if the journal has failed or the batch is full. Nothing is
+        recorded then, and the caller must not execute the recorded action.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
@@ -150,7 +153,7 @@ class Journal:
             self._key = None
 
     def has_open_batch(self) -> bool:
-        """Whether anything was appended since the last closed batch."""
+        """Return whether leaves were appended since the last closed batch."""
         return bool(self._hashes)
 
     def close_batch(self) -> Frame | None:
@@ -165,10 +168,10 @@ class Journal:
         return frame
 
     def write(self, frame: Frame) -> None:
-        """Make frame durable; frames come strictly in order. Called on the writer thread.
+        """Make frame durable; frames must come in order. Called on the writer thread.
 
-        An OSError that is not passing is final: `failed` is set, and whether the frame is on the
-        disk is for the next start to find out. After a passing one, `discard`.
+        An OSError that cannot pass is final: `failed` is set, and the next start finds out whether
+        the frame is on the disk. After one that can pass, call `discard`.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
@@ -181,17 +184,17 @@ class Journal:
             raise
 
     def written(self, frame: Frame) -> None:
-        """Take note, on the loop thread, that a frame is durable: its leaves join the tree."""
+        """Add the leaves of a durable frame to the tree. Called on the loop thread."""
         if frame.end > self._wal.size:
             raise IntegrityError(f"frame {frame.first} was not written")
         while self._closed and self._closed[0].end <= self._wal.size:
             self._tree.add(self._closed.popleft().leaf_hashes)
 
     def discard(self) -> None:
-        """Forget everything that is not durable; call only while `write` is not running.
+        """Forget all leaves that are not durable; call only while `write` is not running.
 
-        The run key is forgotten too: the same index will be sealed with another body, and the
-        forgotten leaf may have reached a disk or an outbox.
+        Forget the run key too: the same index will be sealed with another body, and the forgotten
+        leaf may have reached a disk or an outbox, so one key would reuse a nonce.
         """
         while self._closed and self._closed[0].end <= self._wal.size:
             self._tree.add(self._closed.popleft().leaf_hashes)
@@ -202,15 +205,15 @@ class Journal:
         self._digest = self._wal.digest
 
     def vouch(self, frame: Frame) -> bytes:
-        """Return frame as the database's outbox keeps it: with a MAC under the log's own key.
+        """Return frame with a MAC under the log's own key, as the database's outbox keeps it.
 
-        Entries are sealed to a public key, and what is drained is signed: without the MAC whoever
-        can write the database could put entries of their own into the log.
+        Entries are sealed to a public key, and drained frames get signed. Without the MAC, anybody
+        able to write the database could insert entries into the log.
         """
         return frame.data + self._mac(frame.data)
 
     def vouched(self, data: bytes) -> bytes:
-        """Return the frame that `vouch` gave data for; raise IntegrityError for any other."""
+        """Return the frame in data from `vouch`; raise IntegrityError if the MAC is wrong."""
         frame, mac = data[:-_MAC_SIZE], data[-_MAC_SIZE:]
         if not hmac.compare_digest(mac, self._mac(frame)):
             raise IntegrityError("a frame in the outbox was not put there by this log's writer")
@@ -220,10 +223,10 @@ class Journal:
         return blake2b(frame, key=self._outbox_key.reveal(), digest_size=_MAC_SIZE).digest()
 
     def drain(self, frames: Iterable[bytes]) -> None:
-        """Write the outbox's frames that the log does not hold; compare those that it does.
+        """Write the outbox's frames that the log does not have yet, and compare the others.
 
-        Call at start-up, or after `discard`. Raises IntegrityError if a frame is not byte for byte
-        what the log holds, or does not follow from it.
+        Call at start-up, or after `discard`. Raises IntegrityError if the leaves of a frame differ
+        from those of the log, or if a new frame does not chain to the log's last one.
         """
         if self._hashes or self._closed:
             raise RuntimeError("discard the open batch before draining an outbox")
@@ -241,10 +244,11 @@ class Journal:
         self._digest = self._wal.digest
 
     def checkpoint(self) -> bytes | None:
-        """Sign the durable size; return the note, or None if nothing came since the last one.
+        """Sign the durable size; return the note, or None if no leaves came since the last one.
 
-        The order is the safety: hashes durable, then `signed` durable, then published. A failure on
-        the way is as that of a write; after a passing one the next call does all of it again.
+        The order must stay: hashes durable, then `signed` durable, then published. An OSError has
+        the same consequences as in `write`; after one that can pass, the next call repeats all
+        steps.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
@@ -255,10 +259,10 @@ class Journal:
             raise
 
     def add_cosignatures(self, checkpoint: Checkpoint, signatures: Iterable[Signature]) -> bytes:
-        """Merge verified cosignatures over a checkpoint of ours into its note; return the note.
+        """Merge verified cosignatures into the note of a checkpoint of this log; return the note.
 
-        A newer line of a key replaces its older one. Raises IntegrityError if it is not a
-        checkpoint of this log, NotFound past what we signed, TooLarge past MAX_SIGNATURES.
+        A key's newer signature line replaces its older one. Raises IntegrityError if it is not a
+        checkpoint of this log, NotFound past the newest signed one, TooLarge past MAX_SIGNATURES.
         """
         text = checkpoint.text
         if checkpoint.origin != self.origin:
@@ -274,9 +278,10 @@ class Journal:
         return self._publish_cosigned(SignedHead(checkpoint, Note(text, tuple(lines.values()))))
 
     def seal_segments(self) -> bool:
-        """Take space ahead and move finished segments into bundles; return whether more is waiting.
+        """Allocate the next segment and move finished ones into bundles; return if more wait.
 
-        A full disk first costs the reserve (`disk_full` turns true). Failures are as in `write`.
+        On a full disk the reserve is given up first (`disk_full` becomes true). An OSError has the
+        same consequences as in `write`.
         """
         head = self._heads.published
         try:
@@ -287,29 +292,30 @@ class Journal:
             raise
 
     def require_room(self) -> None:
-        """After a write that was refused, raise OSError until the largest frame has a place.
+        """After a refused write, raise OSError until there is room for the largest frame.
 
-        `seal_segments` takes one when it can be had.
+        `seal_segments` allocates that room when it can.
         """
         if self._refused:
             self._wal.require_room()
             self._refused = False
 
     def _failed_by(self, error: OSError) -> None:
-        """Fail for good, unless the cause of error can pass."""
+        """Mark the journal as failed, unless the cause of error can pass."""
         self._refused = True
         if not is_passing(error):
             self.failed = error
 
     @property
     def disk_full(self) -> bool:
-        """Whether the reserve has been given up: refuse what can wait, and make room."""
+        """Whether the reserve has been given up: callers must refuse work that can wait."""
         return self._wal.disk_full
 
     def check_files(self) -> None:
-        """Fail the journal if its open file was moved or deleted; call about once a second.
+        """Mark the journal as failed if its open file was moved or deleted.
 
-        Raise OSError when that cannot be seen now; a passing cause is not final.
+        Call about once a second. Raises OSError if the check itself fails, which is final unless
+        its cause can pass.
         """
         try:
             self._wal.require_linked()
@@ -321,11 +327,11 @@ class Journal:
             raise
 
     def close(self) -> None:
-        """Let go of the files; what is durable stays."""
+        """Close and unlock the files; leaves that are not durable are lost."""
         self._files.close()
 
     def _add(self, leaf: bytes) -> bytes:
-        """Put a leaf into the open batch; return its hash."""
+        """Add a leaf to the open batch; return its hash."""
         leaf_hash = sha256(b"\x00" + leaf).digest()
         self._parts += (len(leaf).to_bytes(_PREFIX, "big"), leaf)
         self._hashes.append(leaf_hash)
@@ -349,7 +355,7 @@ class Journal:
         self._room = _PAYLOAD_ROOM
 
     def _compare(self, first: int, leaves: list[bytes]) -> None:
-        """Raise IntegrityError unless the log holds these leaves from first on."""
+        """Raise IntegrityError unless the log has exactly these leaves from first on."""
         last = first + len(leaves)
         if last > self._wal.size or self._wal.leaves(first, last) != leaves:
             raise IntegrityError(
@@ -370,7 +376,7 @@ class Journal:
         return note.serialise()
 
     def _publish_cosigned(self, head: SignedHead) -> bytes:
-        """Keep a cosigned head, and publish it if it is still the newest."""
+        """Store a cosigned head, and publish it if it is still the newest."""
         data = head.note.serialise()
         try:
             kept = self._heads.cosigned

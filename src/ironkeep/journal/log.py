@@ -1,7 +1,7 @@
-"""What can be read of the journal: leaves, hashes, tiles, and proofs under its signed checkpoints.
+"""The read side of the journal: leaves, hashes, tiles, and proofs under signed checkpoints.
 
-Only leaves under a signed checkpoint have proofs. A proof is checked here before it is handed out,
-so a damaged hash file is noticed by us and not by the auditor.
+Only leaves under a signed checkpoint have proofs. Each proof is verified before it is returned, so
+that the server, not an auditor, notices a damaged hash file.
 """
 
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from ironkeep.tlog.tile import Tile, encode_entries
 from ironkeep.tlog.wire import HASH_SIZE
 
 RECENT_HEADS: Final = 32
-"""Cosigned heads kept: half a minute of them, for witnesses that are slow."""
+"""Cosigned heads kept: about half a minute of them, for slow witnesses."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedHead:
-    """A checkpoint of ours: its numbers, and the note with the signatures gathered so far."""
+    """A signed checkpoint of this log, and its note with the signatures gathered so far."""
 
     checkpoint: Checkpoint
     note: Note
@@ -43,8 +43,8 @@ class SignedHead:
 class Heads:
     """The heads of the log. Each is replaced as a whole, so any thread may read them.
 
-    `published` is the newest one signed; `cosigned` the newest one that a witness has cosigned, and
-    `recent` the last of those, the newest first: a quorum may not have come to the newest yet.
+    `published` is the newest signed one, `cosigned` the newest that a witness has cosigned.
+    `recent` has the last cosigned ones, the newest first: the newest may not have a quorum yet.
     """
 
     published: SignedHead | None = None
@@ -52,7 +52,7 @@ class Heads:
     recent: tuple[SignedHead, ...] = ()
 
     def keep(self, head: SignedHead) -> None:
-        """Keep a cosigned head among the recent ones, in the place of the same one before."""
+        """Add a cosigned head to the recent ones, replacing one of the same size."""
         size = head.checkpoint.size
         others = [each for each in self.recent if each.checkpoint.size != size]
         newest = sorted((head, *others), key=lambda each: -each.checkpoint.size)
@@ -60,7 +60,7 @@ class Heads:
 
 
 class Log:
-    """The journal as its readers see it."""
+    """The read-only view of a journal, safe to use from any thread."""
 
     def __init__(self, origin: str, wal: Wal, tree: HashTree, heads: Heads) -> None:
         self.origin: Final = origin
@@ -96,7 +96,7 @@ class Log:
         return self._wal.leaves(index, index + 1)[0]
 
     def leaves(self, first: int, last: int) -> list[bytes]:
-        """Return the durable leaves [first, last); raise InvalidRequest unless all are there."""
+        """Return the durable leaves [first, last); raise InvalidRequest past the end."""
         return self._wal.leaves(first, last)
 
     def leaf_hashes(self, first: int, last: int) -> list[bytes]:
@@ -114,10 +114,10 @@ class Log:
         return self._tree.slice(tile.level, tile.start, tile.end)
 
     def head_for(self, size: int) -> SignedHead:
-        """Return the head that proofs of a tree of at least size are made for.
+        """Return the head to use for proofs that need a tree of at least size leaves.
 
-        That is the newest cosigned head if it reaches so far, and else the newest signed one. Raise
-        NotFound while no head does: such leaves are durable, and not signed yet.
+        That is the newest cosigned head if it is large enough, otherwise the newest signed one.
+        Raises NotFound while neither is: such leaves are durable, but not signed yet.
         """
         cosigned = self._heads.cosigned
         if cosigned is not None and size <= cosigned.checkpoint.size:
@@ -125,7 +125,7 @@ class Log:
         return self._require_signed(size)
 
     def proof(self, index: int) -> LogProof:
-        """Return the .tlog-proof of the leaf at index; raise NotFound while none is signed."""
+        """Return the .tlog-proof of the leaf at index; raise NotFound until a head covers it."""
         head = self.head_for(index + 1)
         hashes = self.inclusion_proof(index, head.checkpoint)
         return LogProof(index, tuple(hashes), head.note.serialise())
@@ -147,7 +147,7 @@ class Log:
         return hashes
 
     def range_proof(self, first: int, last: int, head: Checkpoint) -> RangeProof:
-        """Return what proves leaf_hashes(first, last) complete under a head of this log."""
+        """Return the proof that leaf_hashes(first, last) are complete under a head of this log."""
         proof = range_proof(first, last, head.size, self._tree.reader())
         verify_range(first, self.leaf_hashes(first, last), head.size, proof, head.root)
         return proof
@@ -165,7 +165,7 @@ class Log:
 
 
 def require_reached(expected: Checkpoint, size: int, what: str) -> None:
-    """Raise RolledBack unless a log of size leaves holds all of the expected head."""
+    """Raise RolledBack unless a log of size leaves reaches the expected head."""
     if size < expected.size:
         raise RolledBack(
             f"the journal ends at {size}, but {what} is at {expected.size}: this is an older copy. "
@@ -174,7 +174,7 @@ def require_reached(expected: Checkpoint, size: int, what: str) -> None:
 
 
 def require_root(expected: Checkpoint, root: bytes, what: str) -> None:
-    """Raise IntegrityError unless root is that of the expected head."""
+    """Raise IntegrityError unless root is the root of the expected head."""
     if root != expected.root:
         raise IntegrityError(
             f"the journal does not lead to {what} at size {expected.size}: entries were changed. "
@@ -183,5 +183,5 @@ def require_root(expected: Checkpoint, root: bytes, what: str) -> None:
 
 
 def origin_tag(origin: str) -> str:
-    """Return the 8 hex digits that name a log in receipts."""
+    """Return the 8 hex digits that identify a log in receipts."""
     return sha256(origin.encode()).hexdigest()[:8]

@@ -1,15 +1,16 @@
-"""Opening a journal: what is on the disk is replayed, checked, and compared with what was signed.
+"""Opening a journal: the log on disk is replayed, checked, and compared with its signed heads.
 
-The steps, each of which refuses instead of repairing what it cannot explain:
+Each step refuses a log with unexplained differences instead of repairing it:
 
-(1) The directory is this log's: `origin` and the signing key agree with the name asked for.
-(2) Segments follow from one another, and their frames are whole, contiguous and chained.
-(3) A bad frame is a torn tail only in the last segment, and only if nothing whole follows it. It
-    was never answered; its bytes are kept in quarantine/. Anywhere else it is damage: refuse.
-(4) The log reaches every size that was signed, cosigned, or is known to a witness, or it is an
-    older copy: refuse with RolledBack.
-(5) At each of those sizes its root is the one signed. The hash files are derived: if they disagree
-    they are made again from the leaves, once; if the leaves disagree, refuse.
+(1) The directory belongs to this log: `origin` and the signing key match the requested name.
+(2) Segments are contiguous, and their frames are whole, contiguous and chained.
+(3) A bad frame is a torn tail only in the last segment, and only if no whole frame follows it. Its
+    requests were never answered; its bytes are moved to quarantine/. Anywhere else it is damage:
+    refuse.
+(4) The log reaches every size that was signed, cosigned, or is known to a witness. Otherwise it is
+    an older copy: refuse with RolledBack.
+(5) At each of those sizes its root is the signed one. The hash files are derived: if they do not
+    match, they are rebuilt from the leaves, once; if the leaves do not match, refuse.
 """
 
 from collections.abc import Sequence
@@ -53,10 +54,10 @@ def open_journal(
     witnessed: Sequence[Checkpoint] = (),
     segment_bytes: int = SEGMENT_BYTES,
 ) -> Journal:
-    """Open the log named origin, making it if there is none, and check all that was promised of it.
+    """Open the log named origin, or create it, and check it against every known head.
 
     reading_key is the X25519 public key that entries are sealed to. witnessed are heads of this log
-    that the caller has fetched from witnesses and verified. Raises IntegrityError, RolledBack.
+    that the caller has fetched from witnesses and verified. Raises IntegrityError or RolledBack.
     """
     signer = _open_signer(files, entropy, origin)
     vkey = f"{signer.key.format()}\n".encode()
@@ -74,14 +75,14 @@ def open_journal(
         require_root(checkpoint, tree.root_at(checkpoint.size), what)
     _keep_torn_tail(files, replayed)
     if heads.published:
-        # A crash may have come between `signed` and this.
+        # A crash may have come after `signed` was written and before this file was.
         files.replace(PUBLISHED, heads.published.note.serialise())
     wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
     return Journal(files, entropy, signer, reading_key, wal, tree, heads)
 
 
 def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:
-    """Return the log's signer; its key is made at the first start, before anything is logged."""
+    """Return the log's signer; the first start makes its key, before anything is logged."""
     text = read_small(files, SIGNING_KEY)
     if text is None:
         if read_small(files, ORIGIN) is not None:
@@ -95,7 +96,7 @@ def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:
 
 
 def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> None:
-    """Make the files of a new log, or check that they are this one's. `origin` comes last."""
+    """Create the files of a new log, `origin` last, or check that they belong to this log."""
     line = f"{origin}\n".encode()
     found = read_small(files, ORIGIN)
     if found is None:
@@ -107,13 +108,13 @@ def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> N
     elif found != line:
         raise IntegrityError(f"{ORIGIN} does not say {origin}")
     elif read_small(files, VKEY) != vkey:
-        # People copy it to where the log is verified.
+        # Operators copy this file to where they verify the log.
         raise IntegrityError(f"{VKEY} is not that of the signing key. {EVIDENCE}")
     clear_scratch(files)
 
 
 def _create(files: LogFiles, origin: str, segment_bytes: int) -> None:
-    """Make the first segment, unless a first start that crashed has left it."""
+    """Create the first segment, unless a first start that crashed has left one."""
     clear_scratch(files)
     firsts = segment_firsts(files)
     if not firsts:
@@ -125,9 +126,9 @@ def _create(files: LogFiles, origin: str, segment_bytes: int) -> None:
 
 
 def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[str, Checkpoint]]]:
-    """Return the heads that we signed, and what the log must lead to, with words for it.
+    """Return the stored heads, and the checkpoints that the log must match, each with a name.
 
-    `signed` counts where `checkpoint` did not come to be.
+    `signed` is the newest head even if a crash came before `checkpoint` was written.
     """
     signed = read_head(files, SIGNED, key)
     published = read_head(files, PUBLISHED, key)
@@ -150,18 +151,18 @@ def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[st
 
 
 def _keep_torn_tail(files: LogFiles, replayed: Replayed) -> None:
-    """Move what a crash left half written out of the log."""
+    """Move the bytes that a crash left half written out of the log."""
     if replayed.torn:
         segment = replayed.segments[-1]
         name = f"quarantine/{segment.first:020d}-{segment.offset}"
         files.replace(name, replayed.torn)
         files.truncate(segment.name, segment.offset)
-        # Full as it is now: the next frame goes to a segment of its own.
+        # The segment counts as full: the next frame goes into a new one.
         segment.capacity = segment.offset
 
 
 def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -> HashTree:
-    """Return the tree over all leaves; made from the leaves if the hash files do not fit."""
+    """Return the tree over all leaves, rebuilt from the leaves if the hash files do not match."""
     try:
         tree = HashTree(files, Frontier.from_tiles(replayed.start, hash_reader(files)))
         tree.add(replayed.leaf_hashes())
@@ -169,7 +170,7 @@ def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -
         if all(tree.root_at(one.size) == one.root for one in promised):
             return tree
     except IntegrityError:
-        # Too short for the bundles there are.
+        # The hash files are too short for the bundles: rebuild them.
         pass
     tree = HashTree(files, Frontier())
     for hashes in sealed_hashes(files, replayed.start):
@@ -189,7 +190,7 @@ def read_small(files: LogFiles, name: str) -> bytes | None:
 
 
 def read_head(files: LogFiles, name: str, key: VerifierKey) -> SignedHead | None:
-    """Return the head in a file, its log signature verified; None if there is no file."""
+    """Return the head in a file after verifying the log's signature; None without a file."""
     data = read_small(files, name)
     if data is None:
         return None

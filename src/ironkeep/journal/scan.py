@@ -1,7 +1,7 @@
-"""Reading a log's leaves from the disk as they are, and telling a torn tail from damage.
+"""Reading a log's leaves from the disk without changes, and telling a torn tail from damage.
 
-Nothing is changed here. A frame that is not whole is a torn tail only in the last segment, and only
-if nothing whole follows it; anything else raises IntegrityError with the file and the offset.
+A frame that is not whole is a torn tail only in the last segment, and only if no whole frame
+follows it. Anything else raises IntegrityError with the file and the offset.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ from ironkeep.tlog.tile import TILE_WIDTH
 EVIDENCE: Final = "Keep the directory as evidence, compare it with a mirror, and start a new epoch"
 
 _RUN: Final = 1 << 15
-"""Leaves whose hashes are held at a time."""
+"""Leaf hashes that `sealed_hashes` yields at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the segments of a log hold; `torn` is what a crash left half written at the end."""
+    """The content of a log's segments; `torn` is the half-written tail that a crash left."""
 
     segments: list[Segment]
     frames: list[Frame]
@@ -39,7 +39,7 @@ class Replayed:
 
     @property
     def start(self) -> int:
-        """The first leaf that is in a segment; those below are in bundles."""
+        """The first leaf in a segment; earlier leaves are in bundles."""
         return self.segments[0].first
 
     @property
@@ -53,11 +53,11 @@ class Replayed:
 
 
 def replay(files: LogFiles, origin: str) -> Replayed:
-    """Return what the segments of the log named origin hold."""
+    """Return the content of the segments of the log named origin."""
     firsts = segment_firsts(files)
     if not firsts:
         raise IntegrityError(f"all segments of the journal are missing. {EVIDENCE}")
-    # What a segment chains to is known if the one before is there, or if it is the very first.
+    # The first segment found can only be checked if it is the log's first: it chains to GENESIS.
     digest = None if firsts[0] else GENESIS
     segments: list[Segment] = []
     frames: list[Frame] = []
@@ -65,7 +65,9 @@ def replay(files: LogFiles, origin: str) -> Replayed:
     for first in firsts:
         name = segment_name(first)
         if segments and segments[-1].next != first:
-            raise IntegrityError(f"{name} does not start where the one before ends. {EVIDENCE}")
+            raise IntegrityError(
+                f"{name} does not start where the segment before it ends. {EVIDENCE}"
+            )
         segment = Segment(first, files.size(name))
         segments.append(segment)
         data = files.read(name, 0, segment.capacity)
@@ -82,7 +84,7 @@ def replay(files: LogFiles, origin: str) -> Replayed:
 
 
 def sealed_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
-    """Yield the leaf hashes below end, from bundles, in runs."""
+    """Yield the leaf hashes below end, read from bundles, in runs of about _RUN."""
     hashes: list[bytes] = []
     for number in range(-(-end // TILE_WIDTH)):
         first, leaves = read_bundle(files, number)
@@ -96,40 +98,44 @@ def sealed_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
 def _read_segment(
     data: bytes, segment: Segment, origin: str, digest: bytes | None
 ) -> tuple[list[Frame], bytes]:
-    """Return a segment's whole frames, noted in it, and the digest that the next one chains to.
+    """Return a segment's whole frames and the digest for the next segment; record the frames in it.
 
-    digest is what this segment has to chain to; None where that went with older segments.
+    digest is the one that this segment must chain to; None if the older segments are gone.
     """
     previous = read_segment_header(data, segment.first, origin)
     if digest not in {None, previous}:
-        raise IntegrityError("the segment does not chain to the one before")
+        raise IntegrityError("the segment does not chain to the segment before it")
     frames = []
     for frame in split_frames(data, SEGMENT_HEADER, previous):
         if frame.first != segment.next:
-            raise IntegrityError(f"a frame for leaf {frame.first} where {segment.next} belongs")
+            raise IntegrityError(
+                f"the frame starts with leaf {frame.first}, expected leaf {segment.next}"
+            )
         segment.add(frame)
         frames.append(frame)
     return frames, frames[-1].digest if frames else previous
 
 
 def _torn_tail(data: bytes, segment: Segment, *, last: bool) -> bytes:
-    """Return the bytes after the last whole frame, without the zeros that end the segment."""
+    """Return the bytes after the last whole frame, without the zeros at the segment's end."""
     torn = data[segment.offset :].rstrip(b"\x00")
     if not torn:
         return b""
     if not last:
-        raise IntegrityError("damaged, and segments follow")
+        raise IntegrityError("the segment is damaged, and more segments follow")
     follows = find_frame(data, segment.offset)
     if follows is not None:
-        raise IntegrityError(f"damaged, and a whole frame follows at offset {follows}")
+        raise IntegrityError(
+            f"the segment is damaged, and a whole frame follows at offset {follows}"
+        )
     return torn
 
 
 def _check_seam(files: LogFiles, start: int, frames: list[Frame]) -> None:
-    """Check that bundles reach up to start, and hold the same leaves as the segments beyond it.
+    """Check that bundles reach up to start, and match the segments where the two overlap.
 
-    If the oldest segments went missing, a later one would pass for the first: but then the bundle
-    before it is missing too.
+    Without the oldest segments a later one would look like the first. The bundle before it is
+    missing then, which is noticed here.
     """
     if start == 0:
         return
@@ -137,6 +143,4 @@ def _check_seam(files: LogFiles, start: int, frames: list[Frame]) -> None:
     beyond = [leaf_hash(leaf) for leaf in leaves[start - first :]]
     kept = [leaf for frame in frames[: len(beyond)] for leaf in frame.leaf_hashes]
     if beyond != kept[: len(beyond)]:
-        raise IntegrityError(
-            f"the bundle and the segment that hold leaf {start} differ. {EVIDENCE}"
-        )
+        raise IntegrityError(f"the bundle and the segment with leaf {start} differ. {EVIDENCE}")

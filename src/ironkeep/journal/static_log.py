@@ -1,10 +1,10 @@
-"""A copy of a log as static files (c2sp.org/tlog-tiles), such as a mirror keeps it.
+"""A copy of a log as static files (c2sp.org/tlog-tiles), as kept by a mirror.
 
-    checkpoint                     the size and root that the copy holds, as a signed note
-    tile/entries/…, tile/<level>/… bundles and tiles; partial ones for the sizes it went through
+    checkpoint                     the copy's size and root, as a signed note
+    tile/entries/…, tile/<level>/… bundles and tiles; partial ones for sizes on the way
 
-Files reach the disk in the order bundles, tiles, checkpoint, so a crash leaves a copy that holds at
-least what its checkpoint says; what is beyond is written again. Any reader of tiles reads it.
+Files reach the disk in the order bundles, tiles, checkpoint. After a crash the copy has all that
+its checkpoint covers, and the files beyond are written again. Any tlog-tiles client can read it.
 """
 
 import errno
@@ -34,12 +34,12 @@ Put = Callable[[Tile, bytes], None]
 
 
 def folder_of(origin: str) -> str:
-    """Return the folder of a log's copy, and its name in paths: hex sha256(origin)."""
+    """Return the folder name of a log's copy, on disk and in URL paths: hex sha256(origin)."""
     return sha256(origin.encode()).hexdigest()
 
 
 class TileBuilder:
-    """Turns leaves, as they come, into bundles and tiles."""
+    """Builds bundles and tiles from leaves that arrive in order, and puts each full one."""
 
     def __init__(self, put: Put) -> None:
         self._put: Final = put
@@ -49,7 +49,7 @@ class TileBuilder:
 
     @classmethod
     def resume(cls, put: Put, size: int, read: Callable[[Tile], bytes]) -> "TileBuilder":
-        """Return the builder that has put the first size leaves, whose tiles read returns."""
+        """Return a builder that continues after size leaves; read returns their tiles."""
         builder = cls(put)
         edge = _edge_tile(None, size)
         if edge is not None:
@@ -61,7 +61,7 @@ class TileBuilder:
             level += 1
 
         def hash_at(level: int, index: int) -> bytes:
-            # A frontier's subtrees end at the edge, so what lies below an edge tile is whole.
+            # A frontier's subtrees end at the edge, so all its hashes are in edge tiles.
             data = builder._edges[level]
             first = (size >> (TILE_HEIGHT * (level + 1))) * TILE_WIDTH
             at = (index - first) * HASH_SIZE
@@ -85,9 +85,9 @@ class TileBuilder:
         return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
 
     def append(self, leaves: Sequence[bytes]) -> None:
-        """Add leaves, putting what becomes full; they may not go past the end of a bundle."""
+        """Add leaves, not past the end of a bundle, and put the bundles and tiles they fill."""
         if len(self._bundle) + len(leaves) > TILE_WIDTH:
-            raise ValueError("leaves are added bundle by bundle")
+            raise ValueError("leaves must not go past the end of a bundle")
         levels: list[list[bytes]] = []
         self._bundle += leaves
         self._frontier.append([leaf_hash(leaf) for leaf in leaves], levels)
@@ -106,7 +106,7 @@ class TileBuilder:
                 edge.clear()
 
     def put_edge(self) -> None:
-        """Put the partial bundle and tiles of the present size."""
+        """Put the partial bundle and tiles of the current size."""
         bundle = _edge_tile(None, self.size)
         if bundle is not None:
             self._put(bundle, encode_entries(self._bundle))
@@ -120,7 +120,7 @@ class StaticLog:
     """The writer of one copy, in a folder of files."""
 
     def __init__(self, files: LogFiles, folder: str, key: VerifierKey) -> None:
-        """Open the copy that there is, or an empty one; raise IntegrityError if it is damaged."""
+        """Open an existing copy or start an empty one; raise IntegrityError if it is damaged."""
         self._files: Final = files
         self._folder: Final = folder
         self._failed = False
@@ -132,7 +132,7 @@ class StaticLog:
 
     @property
     def next_index(self) -> int:
-        """The number of leaves added, under the checkpoint or not yet."""
+        """The number of leaves added, including those not yet under the checkpoint."""
         return self._builder.size
 
     def edge_hashes(self) -> list[bytes]:
@@ -140,21 +140,22 @@ class StaticLog:
         return self._builder.edge_hashes()
 
     def append(self, leaves: Sequence[bytes]) -> None:
-        """Add leaves up to the end of a bundle at most; full ones are durable when this returns.
+        """Add leaves, not past the end of a bundle; full bundles are durable on return.
 
-        After an OSError every call raises OSError: open the copy again, to know what it holds.
+        After an OSError every call raises OSError: open the copy again to learn its state.
         """
         self._begin()
         self._builder.append(leaves)
         self._failed = False
 
     def commit(self, checkpoint: Checkpoint, sign: Callable[[], Note]) -> SignedHead:
-        """Make the copy one of a checkpoint that ends where it does; return its new head.
+        """Store a checkpoint over exactly the leaves added; return the copy's new head.
 
-        sign is called when all leaves are durable and lead to the root. Raises IntegrityError.
+        sign is called once all leaves are durable and their root matches. Raises IntegrityError if
+        size or root differ.
         """
         if checkpoint.size != self.next_index:
-            raise IntegrityError("the copy does not end where the checkpoint does")
+            raise IntegrityError("the copy and the checkpoint differ in size")
         _require_root(checkpoint, self._builder.root())
         self._begin()
         self._builder.put_edge()
@@ -169,7 +170,7 @@ class StaticLog:
         return read_tile(self._files, self._folder, tile)
 
     def _begin(self) -> None:
-        """Count what follows as failed until it is done: the builder is ahead of the disk then."""
+        """Set the failed flag until the operation is done; meanwhile the builder leads the disk."""
         if self._failed:
             raise OSError(errno.EIO, "an earlier write of this copy failed")
         self._failed = True
@@ -178,13 +179,13 @@ class StaticLog:
         name = f"{self._folder}/{tile.path}"
         self._files.replace(name, data)
         if tile.width == TILE_WIDTH:
-            # A partial tile may go when there is the full one, which readers then ask for.
+            # Readers ask for the full tile once it exists, so its partial ones can go.
             for partial in self._files.names(f"{name}.p"):
                 self._files.remove(f"{name}.p/{partial}")
 
 
 class StaticLeaves:
-    """The leaves of a copy under its checkpoint, for `log_reader.Reader`; verify the copy first."""
+    """The leaves of a copy under its checkpoint, for `entries.Reader`; verify the copy first."""
 
     def __init__(self, files: LogFiles, head: Checkpoint) -> None:
         self.origin: Final = head.origin
@@ -205,12 +206,12 @@ class StaticLeaves:
 
 
 def read_tile(files: LogFiles, folder: str, tile: Tile) -> bytes:
-    """Return a bundle or tile of a copy, a partial one from the full one if need be.
+    """Return a bundle or tile of a copy; a partial one can be cut from the full one.
 
     Raises IntegrityError if it is missing or too short.
     """
     full = Tile(tile.level, tile.index)
-    # Once more the full one: it may come, and the partial one go, while we look.
+    # The full one is tried again last: it may replace the partial one during this loop.
     for found in (full,) if tile == full else (full, tile, full):
         try:
             data = files.read(f"{folder}/{found.path}", 0, MAX_BUNDLE_BYTES)
@@ -225,7 +226,7 @@ def read_tile(files: LogFiles, folder: str, tile: Tile) -> bytes:
 
 
 def origin_of_copy(files: LogFiles, folder: str) -> str:
-    """Return the origin that a copy claims, unverified: to choose the key to verify it with."""
+    """Return the origin that a copy claims, unverified, to choose the key for verification."""
     note = Note.parse(files.read(f"{folder}/{CHECKPOINT}", 0, MAX_NOTE))
     return Checkpoint.parse(note.text).origin
 
@@ -236,8 +237,8 @@ def verify_static(
     """Check a whole copy offline; raise IntegrityError at the first problem.
 
     (1) The checkpoint is signed by the log's key, and (2) by the policy's quorum if one is given.
-    (3) Every bundle up to its size is there and whole. (4) Its entries, hashed again, lead to every
-    tile, and (5) to the root.
+    (3) Every bundle up to its size is present and whole. (4) The tiles, and (5) the root, match the
+    hashes computed from the entries.
     """
     head = read_head(files, f"{folder}/{CHECKPOINT}", key)
     if head is None:
@@ -247,7 +248,7 @@ def verify_static(
 
     def compare(tile: Tile, data: bytes) -> None:
         if read_tile(files, folder, tile) != data:
-            raise IntegrityError(f"{tile.path} does not hold what the entries lead to")
+            raise IntegrityError(f"{tile.path} does not match the entries")
 
     builder = TileBuilder(compare)
     for start in range(0, size, TILE_WIDTH):
@@ -270,5 +271,5 @@ def _edge_tile(level: int | None, size: int) -> Tile | None:
 def _require_root(checkpoint: Checkpoint, root: bytes) -> None:
     if checkpoint.root != root:
         raise IntegrityError(
-            f"the copy does not lead to its checkpoint at {checkpoint.size}: files were changed"
+            f"the copy does not match its checkpoint at size {checkpoint.size}: files were changed"
         )

@@ -1,8 +1,8 @@
 """The Merkle tree of the journal on disk: one flat file of hashes for each tile level.
 
 hash/L<n> holds, in order, the roots of all complete subtrees of 256^n leaves (c2sp.org/tlog-tiles),
-so a tile of any width, at any size, is a slice. The files are derived: they can be made again from
-the leaves.
+so a tile of any width, at any size, is a slice. The files are derived: they can be rebuilt from the
+leaves.
 """
 
 from collections import deque
@@ -17,7 +17,10 @@ from ironkeep.tlog.wire import HASH_SIZE
 
 
 class HashTree:
-    """The tree over a prefix of the leaves: grown by one thread, saved by another, read by any."""
+    """The tree over a prefix of the leaves.
+
+    One thread adds leaves, another saves, and any may read.
+    """
 
     def __init__(self, files: LogFiles, frontier: Frontier) -> None:
         self._files: Final = files
@@ -26,18 +29,18 @@ class HashTree:
         self._fresh: Final[deque[tuple[list[list[bytes]], Frontier]]] = deque()
 
     def add(self, leaf_hashes: Sequence[bytes]) -> None:
-        """Append leaves by their hashes; no file holds them yet.
+        """Append leaves by their hashes, in memory only until `save`.
 
-        Batch by batch this costs the loop a microsecond a leaf. A second's leaves at once, on
-        another thread, would hold the interpreter lock for many batches.
+        Per batch, this costs the event loop a microsecond a leaf. Adding a second's leaves at once
+        on another thread would hold the interpreter lock for the time of many batches.
         """
         levels: list[list[bytes]] = []
         self._frontier.append(leaf_hashes, levels)
         self._fresh.append((levels, self._frontier.copy()))
 
     def save(self) -> tuple[int, bytes]:
-        """Make the files hold what was added durably; return the size and the root hash of that."""
-        # Nothing is forgotten before it is durable: a save that failed is made again whole.
+        """Write all added hashes durably to the files; return the size and root hash they cover."""
+        # Hashes stay in memory until they are durable, so a failed save can be repeated in full.
         before, whole, fresh = self._saved.size, list[list[bytes]](), tuple(self._fresh)
         for levels, _ in fresh:
             whole.extend([] for _ in range(len(levels) - len(whole)))
@@ -63,11 +66,11 @@ class HashTree:
         return hash_reader(self._files)
 
     def slice(self, level: int, first: int, last: int) -> bytes:
-        """Return hashes [first, last) of a level, end to end; IntegrityError past its end."""
+        """Return hashes [first, last) of a level, joined; raise IntegrityError past its end."""
         length = (last - first) * HASH_SIZE
         data = _read(self._files, level, first * HASH_SIZE, length)
         if len(data) != length:
-            raise IntegrityError(f"{_name(level)} is too short: restart the server to mend it")
+            raise IntegrityError(f"{_name(level)} is too short: restart the server to rebuild it")
         return data
 
 

@@ -1,16 +1,16 @@
-"""Verifying a whole log offline: what `ironkeep audit verify` runs.
+"""Offline verification of a whole log, as run by `ironkeep audit verify`.
 
-The steps; the first that fails raises, with its place:
+The first step that fails raises, with the place of the problem:
 
 (1) Each head (`checkpoint`, `signed`, `cosigned`) is a well-formed checkpoint, signed by the log's
-key.
+    key.
 (2) If a policy is given, its quorum has cosigned the newest cosigned head.
-(3) Segments follow from one another; their frames are whole, contiguous and chained.
-(4) Every leaf, hashed again, leads to the hashes in the hash files.
-(5) The log reaches every head, and its root there is the one signed.
+(3) Segments are contiguous; their frames are whole, contiguous and chained.
+(4) The hash files match the hashes computed from the leaves.
+(5) The log reaches every head, and its root at that size is the signed one.
 
-What is not checked: that the newest leaves, which no head covers, are all there; and, without a
-policy, that the log's key has not signed another history elsewhere.
+Not checked: that no leaf is missing after the newest head; and, without a policy, that the log's
+key has not signed another history elsewhere.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,10 +35,10 @@ _HEADS: Final = (SIGNED, PUBLISHED, COSIGNED)
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What holds of a log: `size` leaves, of which the checkpoint covers a part.
+    """The result of a verification: a log of `size` leaves, with the checkpoint over a prefix.
 
-    `cosigners` are the policy's names of the witnesses that cosigned; `torn` counts bytes that a
-    crash left half written after the last leaf.
+    `cosigners` are the policy's names of the witnesses that cosigned; `torn` counts the bytes of a
+    half-written tail that a crash left.
     """
 
     size: int
@@ -50,12 +50,12 @@ class Verified:
 def verify_log(files: LogFiles, key: VerifierKey, policy: Policy | None = None) -> Verified:
     """Check every leaf, hash and head of the log in files; raise at the first problem.
 
-    Changes nothing, and reads all of the log. Raises IntegrityError, RolledBack.
+    Reads the whole log and changes nothing. Raises IntegrityError or RolledBack.
     """
     heads = {name: read_head(files, name, key) for name in _HEADS}
     signed = heads[SIGNED]
     if signed is None:
-        raise IntegrityError(f"{SIGNED} is missing: what must the log hold? {EVIDENCE}")
+        raise IntegrityError(f"{SIGNED} is missing: there is no head to check. {EVIDENCE}")
     names = cosigners(heads[COSIGNED] or signed, policy)
     replayed = replay(files, key.name)
     for name, head in heads.items():
@@ -71,7 +71,10 @@ def verify_log(files: LogFiles, key: VerifierKey, policy: Policy | None = None) 
 
 
 def cosigners(head: SignedHead, policy: Policy | None) -> tuple[str, ...]:
-    """Return the witnesses that cosigned head, by the policy's names; they must be a quorum."""
+    """Return the witnesses that cosigned head, by the policy's names, sorted.
+
+    Raises IntegrityError unless they are a quorum; returns () without a policy.
+    """
     if policy is None:
         return ()
     names = policy.witness_names(head.note.verified(policy.witness_verifiers()))
@@ -82,7 +85,7 @@ def cosigners(head: SignedHead, policy: Policy | None) -> tuple[str, ...]:
 def _roots(
     files: LogFiles, runs: Iterable[list[bytes]], sizes: set[int]
 ) -> Iterator[tuple[int, bytes]]:
-    """Yield (size, root) for the sizes asked for, comparing all hashes with the files on the way.
+    """Yield (size, root) for the given sizes, and compare all hashes with the hash files.
 
     Leaves beyond the largest size may not be in the hash files yet, and are not compared.
     """
@@ -105,7 +108,7 @@ def _roots(
 
 
 def _compare(files: LogFiles, before: int, levels: list[list[bytes]]) -> None:
-    """Raise IntegrityError unless the hash files hold these hashes from leaf before on."""
+    """Raise IntegrityError unless the hash files have these hashes from leaf before on."""
     for level, hashes in enumerate(levels):
         name, index = f"hash/L{level}", before >> (TILE_HEIGHT * level)
         try:
@@ -114,6 +117,6 @@ def _compare(files: LogFiles, before: int, levels: list[list[bytes]]) -> None:
             data = b""
         if data != b"".join(hashes):
             raise IntegrityError(
-                f"{name} does not hold the hashes of the leaves from {before} on. Stop the server "
-                "and remove hash/: the next start makes it again, and refuses if leaves differ"
+                f"{name} does not match the leaves from {before} on. Stop the server and remove "
+                "hash/: the next start rebuilds it from the leaves, and refuses if these differ"
             )

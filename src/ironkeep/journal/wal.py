@@ -1,12 +1,12 @@
 """The journal's write-ahead log: segments of frames, each durable before its answers leave.
 
-    wal/<first index, 20 digits>.wal   a segment; the last one is written to
-    wal/spare                          the next segment's space, taken ahead
+    wal/<first index, 20 digits>.wal   a segment; only the last one is written to
+    wal/spare                          space allocated in advance for the next segment
     tile/entries/...                   full bundles of 256 leaves, moved here from finished segments
     reserve                            space to give up when the disk is full
 
 Leaves below the first segment's first index are read from bundles, the others from segments.
-`append` runs on one thread, the writer; `prepare` and `seal` on one other; reading on any.
+`append` runs on the writer thread, `prepare` and `seal` on one other thread, reading on any.
 """
 
 import errno
@@ -28,16 +28,16 @@ from ironkeep.journal.frame import (
 from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 
 SEGMENT_BYTES: Final = 32 << 20
-"""Bytes of a segment: a restart replays those not sealed, one or two as a rule, in 0.2 s each."""
+"""Bytes of a segment: a restart replays those not sealed, usually one or two, in 0.2 s each."""
 
 FIRST_SEGMENT_BYTES: Final = 1 << 20
-"""Bytes of a new log's first segment: a first start need not wait for a whole one."""
+"""Bytes of a new log's first segment: a first start need not wait for a full-size one."""
 
 CALLS_BEHIND: Final = 16
-"""A call of `seal` writes this part of the bundles that wait, each in two syncs.
+"""A call of `seal` writes one in CALLS_BEHIND of the waiting bundles, with two syncs each.
 
-So a burst of entries is sealed after it rather than in it, and under a lasting load the calls come
-to write as many as arrive, with some three segments waiting at 20,000 entries a second.
+A burst of entries is thus sealed mostly after it ends. Under a lasting load, calls settle at
+writing as many bundles as arrive, with about three segments waiting at 20,000 entries a second.
 """
 
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
@@ -56,7 +56,7 @@ _SCRATCH: Final = (_SPARE, _DRAFT, _TAKEN)
 
 
 class Segment:
-    """One file of frames, and where each frame begins in it."""
+    """One file of frames, with the offset of each frame."""
 
     __slots__ = ("_firsts", "_offsets", "capacity", "first", "next", "offset")
 
@@ -74,15 +74,15 @@ class Segment:
         return segment_name(self.first)
 
     def add(self, frame: Frame) -> None:
-        """Note that frame is durable at the segment's offset."""
-        # Readers bisect the firsts, so what they then look up must be there already.
+        """Record that frame is durable at the segment's offset."""
+        # Other threads bisect _firsts and then read _offsets, so the offset must come first.
         self._offsets.append(self.offset)
         self._firsts.append(frame.first)
         self.offset += len(frame.data)
         self.next = frame.end
 
     def locate(self, index: int) -> tuple[int, int, int, int]:
-        """Return (first index, count, offset, bytes) of the frame that holds leaf index."""
+        """Return (first index, count, offset, bytes) of the frame with leaf index."""
         end, stop = self.next, self.offset
         at = bisect_right(self._firsts, index) - 1
         first = self._firsts[at]
@@ -92,7 +92,7 @@ class Segment:
 
 
 class Wal:
-    """The durable leaves of a log, and the one place that adds to them."""
+    """The durable leaves of a log, and the only code that adds to them."""
 
     def __init__(
         self, files: LogFiles, origin: str, segments: list[Segment], digest: bytes, size: int
@@ -115,14 +115,17 @@ class Wal:
 
     @property
     def start(self) -> int:
-        """The first leaf that is read from a segment; those below are in bundles."""
+        """The first leaf that is read from a segment; earlier leaves are in bundles."""
         return self._segments[0].first
 
     def append(self, frame: Frame) -> None:
-        """Make frame durable, next in order; OSError leaves it unknown whether it is."""
+        """Make frame durable as the next in order.
+
+        After an OSError it is unknown whether the frame is durable.
+        """
         current = self._segments[-1]
         if self._torn:
-            # The frame before was given up, and may lie there whole: a start would believe it.
+            # The frame of a failed append may be on disk, whole: a restart would accept it.
             self._files.write_through(current.name, current.offset, bytes(self._torn))
             self._torn = 0
         if self._rotating or current.offset + len(frame.data) > current.capacity:
@@ -130,7 +133,7 @@ class Wal:
         self._torn = len(frame.data)
         self._files.write_through(current.name, current.offset, frame.data)
         self._torn = 0
-        # The chain first: `size` tells other threads that the frame is there.
+        # The digest first: `current.add` changes `size`, which shows the frame to other threads.
         self.digest = frame.digest
         current.add(frame)
 
@@ -143,12 +146,12 @@ class Wal:
         else:
             self._allocate(_TAKEN, capacity)
         self._files.write_through(_TAKEN, 0, segment_header(first, self.digest, self._origin))
-        # If this fails the file may be there all the same: nothing may follow in the one before.
+        # If the rename fails the file may exist all the same, so nothing may follow in the old one.
         self._rotating = True
         self._files.rename(_TAKEN, segment_name(first))
         self._rotating = False
         segment = Segment(first, capacity)
-        # Changed in place, for `seal` takes from the other end of the list at the same time.
+        # The list is changed in place, as `seal` removes from its other end at the same time.
         if self._segments[-1].first == first:
             # The last segment held no frame (its tail was torn off): the new file replaced it.
             self._segments[-1] = segment
@@ -160,10 +163,10 @@ class Wal:
         return _SPARE.rpartition("/")[2] in self._files.names(_FOLDER)
 
     def prepare(self) -> None:
-        """Take the next segment's space ahead, so that the writer need not wait for it.
+        """Allocate the next segment in advance, so that the writer need not wait; then the reserve.
 
-        Then the reserve's, which is given up again when the disk is full: `disk_full` is true from
-        then on, and what is left is for the last entries, until there is room for both again.
+        The reserve is given up when the disk is full, and `disk_full` becomes true: its space is
+        for the last entries. It is allocated again once there is room for twice its size.
         """
         if not self._has_spare():
             self._allocate(_DRAFT, self._segment_bytes)
@@ -171,14 +174,14 @@ class Wal:
         reserve = _RESERVE_SEGMENTS * self._segment_bytes
         if RESERVE in self._files.names(""):
             return
-        # As much again stays free: a reserve that fills the disk would be given up at once.
+        # As much again must stay free, or the new reserve would be given up at once.
         self.disk_full = self._files.free() < 2 * reserve
         if not self.disk_full:
             self._take(_DRAFT, reserve)
             self._files.rename(_DRAFT, RESERVE)
 
     def require_room(self) -> None:
-        """Raise OSError unless the largest frame has a place, here or in the spare segment."""
+        """Raise OSError unless the largest frame fits into this or the spare segment."""
         current = self._segments[-1]
         if current.offset + MAX_FRAME_BYTES > current.capacity and not self._has_spare():
             raise OSError(errno.ENOSPC, "No space left on the disk of the journal")
@@ -197,7 +200,7 @@ class Wal:
             self._take(name, length)
 
     def _take(self, name: str, length: int) -> None:
-        """Allocate a file, or leave no part of it: a half one would take the last room there is."""
+        """Allocate a file, or remove what was allocated, which may be the disk's last space."""
         try:
             self._files.allocate(name, length)
         except OSError as error:
@@ -207,10 +210,10 @@ class Wal:
             raise
 
     def seal(self, signed: int) -> bool:
-        """Move leaves of finished segments into bundles; return whether more is waiting.
+        """Move leaves of finished segments into bundles; return whether more are waiting.
 
-        A segment goes when all its leaves are below signed, the size of the last signed checkpoint,
-        and every bundle that holds one of them is full and durable.
+        A segment is deleted once all its leaves are below signed, the size of the last signed
+        checkpoint, and every bundle with one of its leaves is full and durable.
         """
         self._remove_sealed()
         written = 0
@@ -233,7 +236,7 @@ class Wal:
         return False
 
     def _remove_sealed(self) -> None:
-        """Delete sealed segments in order: one that stayed would leave a gap before the next."""
+        """Delete sealed segments in order: one left behind would be followed by a gap."""
         while self._sealed_files:
             self._files.remove(self._sealed_files[0])
             del self._sealed_files[0]
@@ -248,7 +251,7 @@ class Wal:
         return found
 
     def _run(self, index: int, last: int) -> list[bytes]:
-        """Return leaves from index on, as many as one bundle or frame holds, none from last on."""
+        """Return the leaves from index to the end of its bundle or frame, but none from last on."""
         segments = tuple(self._segments)
         if index < segments[0].first:
             start, leaves = read_bundle(self._files, index // TILE_WIDTH)
@@ -257,7 +260,7 @@ class Wal:
             try:
                 start, leaves = self._read_frame(segments[at], index)
             except FileNotFoundError:
-                # Sealed since the list was taken: the leaves are in bundles now.
+                # The segment was sealed since the list was copied: the leaves are in bundles now.
                 if index >= self.start:
                     raise
                 return self._run(index, last)
@@ -269,7 +272,7 @@ class Wal:
         return first, decode_entries(data, count)
 
     def require_linked(self) -> None:
-        """Raise OSError if the segment being written is no longer where its name leads."""
+        """Raise OSError if the open segment's name no longer leads to the open file."""
         self._files.require_linked(self._segments[-1].name)
 
 
@@ -291,7 +294,7 @@ def segment_name(first: int) -> str:
 
 
 def segment_firsts(files: LogFiles) -> list[int]:
-    """Return the first indexes of the segments there are, ascending; raise for a foreign file."""
+    """Return the first indexes of all segments, ascending; raise IntegrityError on other files."""
     found = []
     for name in files.names(_FOLDER):
         digits = name.removesuffix(_SUFFIX)
@@ -307,7 +310,7 @@ def segment_firsts(files: LogFiles) -> list[int]:
 
 
 def clear_scratch(files: LogFiles) -> None:
-    """Remove files that a crash left half made, and a spare that may be of another size."""
+    """Remove half-made files that a crash left, and a spare that may have another size."""
     for name in _SCRATCH:
         files.remove(name)
 

@@ -1,1 +1,27 @@
-"""Evidence: what the journal says of an incident, and the verdict computed from it."""
+"""Eviction proofs: from the journal's entries of an incident to a verdict anybody can recompute.
+
+    journal leaves ── leaf ──> entries ──> casefile ──> checks ──> verdict ──> pack ── dsse ──> file
+                               records     activity     table      remediation
+                                           estate
+                                           exposure (reach, node)
+
+An incident is worked in the open: each link, baseline, revocation, probe or sweep is written to the
+audit journal as one of the types in `records`. `casefile` sorts the entries of a log into the facts
+of one case. `activity` lists the granted requests, `estate` the links between credentials and
+systems, and `exposure` computes from both, with the graph search of `reach`, which nodes the
+attacker may hold and since when. `checks` is a table of small functions, each of which looks for
+one reason why a claim (E1 to E11, `claim`) does not hold. `verdict` applies the table. `pack` puts
+the evidence and the conclusions into an in-toto statement, and `dsse` signs it.
+
+`verdict.decide` is a pure function of `records.Evidence`: no I/O, no clock, no randomness and no
+use of earlier conclusions. The server that makes a pack and the offline verifier both call it, and
+the verifier compares the two verdicts byte for byte.
+
+Invariants:
+
+- Evidence is only what the log holds. Order in the log, not the time in an entry, decides what came
+  first.
+- Where the facts leave room, the exposure computed is the larger one, and a claim stays open.
+- Titles, check names, labels, finding texts and residue texts are part of a signed pack. Changing
+  one makes the verifier reject the packs that were made before.
+"""

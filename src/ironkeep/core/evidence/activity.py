@@ -1,4 +1,4 @@
-"""What people, sessions and devices did, as the journal's request entries tell it."""
+"""The granted requests of people, sessions and devices, read from the journal's entries."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One request that was granted, and who made it: person, session, device, as far as known."""
+    """One granted request with its actors: person, session and device, as far as known."""
 
     index: int
     entry: Entry
@@ -23,7 +23,7 @@ class Deed:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One secret version that left the vault."""
+    """One secret version that a request released from the vault."""
 
     deed: Deed
     version: NodeId
@@ -41,13 +41,13 @@ class Deeds:
         self._by_nobody: Final[list[Deed]] = []
 
     def take(self, index: int, entry: Entry) -> list[Read]:
-        """Add a request, and return what it read; one that was refused is no deed."""
+        """Add a request and return the reads in it; refused requests are ignored."""
         if entry.kind != "request" or entry.outcome != "ok":
             return []
         deed = Deed(index, entry, actors_of(entry))
         self.all.append(deed)
         if entry.issued:
-            # The first entry is the token's making; a renewal answers with it again.
+            # The first such entry created the token; a renewal returns the accessor again.
             self._issued.setdefault(node(NodeKind.SESSION, entry.issued), entry.time_ns)
         for actor in deed.actors:
             self._by.setdefault(actor, []).append(deed)
@@ -67,29 +67,30 @@ class Deeds:
         return self._reads_of.get(version, [])
 
     def by_nobody(self) -> list[Deed]:
-        """Return what was done in nobody's name: with a batch token of no person, or by strangers.
+        """Return the deeds without a known actor.
 
-        A login is not among them: whose session it makes shows when that is used.
+        These are requests with a batch token of no person, and unauthenticated ones, logins
+        included: the use of the session that a login creates shows its person.
         """
         return self._by_nobody
 
     def issued(self, session: NodeId) -> bool:
-        """Return whether a session was made within the log."""
+        """Return whether a session was created within the log."""
         return session in self._issued
 
     def by(self, actor: NodeId) -> list[Deed]:
-        """Return what somebody did, in order."""
+        """Return the deeds of an actor, in order."""
         return self._by.get(actor, [])
 
     def acted_in(self, actor: NodeId, after: int, before: int | None) -> Deed | None:
-        """Return somebody's last deed between two entries of the log (None: its end)."""
+        """Return an actor's last deed between two entries; before None means the log's end."""
         for deed in reversed(self.by(actor)):
             if deed.index > after and (before is None or deed.index < before):
                 return deed
         return None
 
     def edges(self) -> Iterator[Edge]:
-        """Yield who read what, and who held which sessions."""
+        """Yield an edge for each read and for each holder of a session."""
         for read in self.reads:
             time_ns = read.deed.entry.time_ns
             evidence = f"entry {read.deed.index}"
@@ -99,11 +100,11 @@ class Deeds:
         yield from self._sessions()
 
     def _sessions(self) -> Iterator[Edge]:
-        """Yield an edge from each holder of a session, and from a token to those it made."""
+        """Yield an edge from each holder of a session, and from a token to those it created."""
         seen: set[tuple[NodeId, NodeId]] = set()
         for deed in self.all:
             for holder, session in _holdings(deed):
-                # One that was not made within the log is older than all of it.
+                # A session not created within the log is older than all of it.
                 from_ns = self._issued.get(session, 0)
                 if (holder, session) not in seen:
                     seen.add((holder, session))
@@ -112,7 +113,7 @@ class Deeds:
 
 
 def actors_of(entry: Entry) -> tuple[NodeId, ...]:
-    """Return who made a request: the person, the session, the device, as far as known."""
+    """Return the actors of a request: person, session and device, as far as known."""
     named = (
         (NodeKind.PERSON, entry.entity),
         (NodeKind.SESSION, entry.accessor),
@@ -122,7 +123,7 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
 
 
 def _holdings(deed: Deed) -> Iterable[tuple[NodeId, NodeId]]:
-    """Yield (holder, session) as one deed shows it."""
+    """Yield the (holder, session) pairs that one deed shows."""
     entry = deed.entry
     if entry.accessor:
         own = node(NodeKind.SESSION, entry.accessor)

@@ -1,6 +1,6 @@
-"""The facts of one case, sorted out of the journal's entries: what each claim is checked against.
+"""The case file: the facts of one case, sorted out of the journal's entries for the checks.
 
-Order in the log decides what came after what, not the times that entries state.
+The order of entries in the log, not the times in them, decides what came first.
 """
 
 from collections import defaultdict
@@ -43,7 +43,7 @@ class Filed(Generic[R]):
 
 @dataclass(slots=True)
 class Case:
-    """What the records say of one case: `from_ns` is T0, the earliest possible compromise."""
+    """The recorded scope of one case; `from_ns` is T0, the earliest possible compromise."""
 
     from_ns: int = FOREVER
     subjects: dict[NodeId, None] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Case:
 
 
 class CaseFile:
-    """Everything on record at the verdict's time; raises IntegrityError on malformed records."""
+    """All records up to the verdict's time, sorted; raises IntegrityError on malformed records."""
 
     def __init__(self, evidence: ev.Evidence) -> None:
         self.name: Final = evidence.case
@@ -80,12 +80,12 @@ class CaseFile:
 
     @property
     def case(self) -> Case:
-        """What is on record of the case in question."""
+        """The recorded scope of the case that the verdict is about."""
         return self.cases[self.name]
 
     @cached_property
     def exposure(self) -> Exposure:
-        """What the case exposed: see core/evidence/exposure.py."""
+        """The exposure of the case: see core/evidence/exposure.py."""
         edges = (*self.estate.edges(), *self.deeds.edges())
         graph = Graph(edges, self.estate.needs, dict(self._closed()))
         seeds = {
@@ -96,7 +96,7 @@ class CaseFile:
 
     @cached_property
     def rows(self) -> dict[NodeId, Exposed]:
-        """Everything exposed, by node."""
+        """The rows of the exposure by node."""
         return {row.node: row for row in self.exposure.could_reach}
 
     @cached_property
@@ -128,7 +128,7 @@ class CaseFile:
         ]
 
     def dead_ns(self, version: NodeId) -> int:
-        """Return since when all verifiers are known to refuse a version; 0 if they are not."""
+        """Return the instant since which all verifiers refuse a version; 0 if one may not."""
         since = 0
         for system in self.estate.verifiers(version):
             answers = self.answers(version, system)
@@ -139,38 +139,38 @@ class CaseFile:
         return since
 
     def answers(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
-        """Return the last of those probes at each endpoint: each verifies for itself."""
+        """Return the last of those probes for each endpoint, as endpoints verify separately."""
         last = {each.record.endpoint: each for each in self.probes(version, system)}
         return list(last.values())
 
     @cached_property
     def last_revocation(self) -> dict[str, int]:
-        """The entry of the last revocation at each system."""
+        """The index of the last revocation at each system."""
         return {each.record.system: each.index for each in self.filed(ev.Revoked)}
 
     @cached_property
     def last_containment(self) -> int:
-        """The entry by which the last of the exposed principals was cut off; -1 for none."""
+        """The index of the entry that cut off the last exposed principal; -1 for none."""
         cuts = map(self.containment, self.principals)
         return max((cut.index for cut in cuts if cut is not None), default=-1)
 
     def containment(self, principal: NodeId) -> Filed[ev.Contained] | None:
-        """Return the record that cut a principal off, or that ended this session.
+        """Return the record that contained a principal or ended this session.
 
-        One from before the case's beginning counts unless the principal was let in again since.
+        A containment from before T0 counts unless the principal was readmitted since.
         """
         return self._cut(principal, self.case.from_ns)
 
     def readmission(self, principal: NodeId) -> int | None:
-        """Return the index of the entry that let a principal in again after its containment."""
+        """Return the index of the entry that readmitted a principal after its containment."""
         return self._back_in(principal, self.containment(principal))
 
     def escaped(self, principal: NodeId) -> Deed | None:
-        """Return the last deed of a principal that had been cut off and not let in again."""
+        """Return the last deed of a principal while contained and not readmitted."""
         return self._act_after(principal, self.containment(principal))
 
     def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
-        # The first one counts: a later repetition must not excuse what happened in between.
+        # The first one counts: a later repetition must not excuse deeds in between.
         last = self._readmissions.get(principal, [-1])[-1]
         for cut in self._containments.get(principal, ()):
             if cut.entry.time_ns >= from_ns or cut.index > last:
@@ -207,7 +207,7 @@ class CaseFile:
 
     @cached_property
     def _readmissions(self) -> dict[str, list[int]]:
-        """Where principals were let in again; nobody does that for themselves."""
+        """The indexes of readmissions by principal, without those by the principal itself."""
         found: dict[str, list[int]] = {}
         for each in self.filed(ev.Readmitted):
             if each.record.principal not in actors_of(each.entry):
@@ -215,14 +215,14 @@ class CaseFile:
         return found
 
     def _seed(self, subject: NodeId, from_ns: int) -> Seed:
-        """Return a subject with the time during which it was in the attacker's hands."""
+        """Return a subject with the time during which the attacker held it."""
         cut = self._cut(subject, from_ns)
-        # A leak never ends.
+        # A leaked secret is never contained, and a principal that still acts is not either.
         until = FOREVER if cut is None or self._act_after(subject, cut) else cut.entry.time_ns
         return Seed(subject, from_ns, until)
 
     def _closed(self) -> Iterable[tuple[NodeId, int]]:
-        """Yield since when each dead credential and each ended session is accepted nowhere."""
+        """Yield dead credentials and ended sessions, each with the time since when it is dead."""
         for version in self._revocations:
             dead = self.dead_ns(NodeId(version))
             if dead:
@@ -234,7 +234,7 @@ class CaseFile:
 
     def _take(self, index: int, entry: Entry) -> None:
         if not 0 <= entry.time_ns < FOREVER:
-            raise IntegrityError(f"entry {index}: states no time that there is")
+            raise IntegrityError(f"entry {index}: its time is out of range")
         for read in self.deeds.take(index, entry):
             self.estate.meet(read.version)
         if entry.entity and entry.name:
@@ -264,7 +264,8 @@ class CaseFile:
 def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
     """Return the entries up to the last one that is not later than the verdict.
 
-    Cut by place, not by time: one that claims to be of the future is no less seen for it.
+    An entry with a future time is kept if another one follows it that is not later: a forged time
+    must not hide an entry.
     """
     times = [entry.time_ns <= evidence.as_of_ns for _, entry in evidence.entries]
     count = len(times) - times[::-1].index(True) if True in times else 0
@@ -272,7 +273,7 @@ def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
 
 
 def _check_nodes(record: ev.Record) -> None:
-    """Raise InvalidRequest when a field that names a node does not."""
+    """Raise InvalidRequest if a field that must name a node does not."""
     for field_name in _NODES:
         value = getattr(record, field_name, "")
         if value:

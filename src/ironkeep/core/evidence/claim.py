@@ -1,4 +1,4 @@
-"""The claims of an eviction proof, and what a check may say against one."""
+"""The claims of an eviction proof, and the findings of checks against them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ironkeep.core.evidence.casefile import CaseFile
 
 
 class ClaimId(StrEnum):
-    """What has to hold before anybody may say that an attacker is out."""
+    """The claims that must all hold before an eviction counts as proved."""
 
     SCOPE = "E1"
     REVOKED = "E2"
@@ -43,21 +43,21 @@ TITLES: Final = {
 
 
 class Status(StrEnum):
-    """Where a claim, or one item against it, stands; only closed is good."""
+    """The status of a claim, or of one item against it; only closed is good."""
 
     CLOSED = "closed"
     UNKNOWN = "unknown"
-    """It was looked at, and the answer could not be had. Never taken for closed."""
+    """The check could not get an answer. Never treated as closed."""
     OPEN = "open"
     FAILED = "failed"
-    """It was looked at, and the opposite is true."""
+    """The check found that the opposite of the claim is true."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check has against a claim: about whom or what, in words.
+    """One problem that a check found: its subject, and the problem in words.
 
-    `entry` is the deed that it is about, where it is about one: an exemption given before that deed
-    does not cover it, for nobody accepts what has not happened yet.
+    `entry` is the index of the deed that the finding is about, or -1. An exemption granted before
+    that deed does not cover it: a deed cannot be accepted before it happened.
     """
 
     subject: str
@@ -68,7 +68,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One way in which a claim may fail to hold; it finds nothing when it holds."""
+    """One reason why a claim may not hold; `find` yields nothing if it does."""
 
     claim: ClaimId
     name: str
@@ -76,5 +76,5 @@ class Check:
 
 
 def iso(time_ns: int) -> str:
-    """Return an instant for people to read: RFC 3339, UTC, whole seconds."""
+    """Return an instant as RFC 3339 text: UTC, whole seconds."""
     return datetime.fromtimestamp(time_ns // 10**9, UTC).isoformat().replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """DSSE envelopes (secure-systems-lab/dsse, v1.0.2) with Ed25519, read strictly.
 
 The signature covers the payload's type and bytes (PAE), never JSON. The specification lets a reader
-accept other spellings of an envelope; this one accepts only what `encode` writes.
+accept other spellings of an envelope; this reader accepts only the bytes that `encode` writes.
 """
 
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from ironkeep.core.errors import IntegrityError
 
 MAX_SIGNATURES: Final = 16
-"""A pack is signed by its case key; a few people or services may add theirs."""
+"""Signatures of an envelope: the case key's, and a few added by people or services."""
 
 MAX_ENVELOPE: Final = 384 * 1024 * 1024
-"""Bytes: a pack of the largest kind, a third larger in base64."""
+"""Bytes of an envelope: the largest pack, which base64 makes a third larger."""
 
 _SIGNATURE_BYTES: Final = 64
 
 
 class EnvelopeSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One signature and the name of the key that is said to have made it."""
+    """One signature and the id of the key that claims to have made it."""
 
     keyid: str
     sig: bytes
 
 
 class Envelope(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """A payload, its type, and signatures of which none is verified yet."""
+    """A payload, its type, and its signatures, none of them verified."""
 
     payload: bytes
     payload_type: str
@@ -44,17 +44,17 @@ def pae(payload_type: str, payload: bytes) -> bytes:
 
 
 def sign(payload_type: str, payload: bytes, keys: Mapping[str, Ed25519PrivateKey]) -> Envelope:
-    """Return the payload signed by each of keys, which go by their key ids."""
+    """Return the payload signed by each of keys, a mapping from key id to private key."""
     message = pae(payload_type, payload)
     signatures = (EnvelopeSignature(name, key.sign(message)) for name, key in keys.items())
     return Envelope(payload, payload_type, tuple(signatures))
 
 
 def verify(envelope: Envelope, keys: Mapping[str, bytes]) -> tuple[str, ...]:
-    """Return the ids of those of keys (32 bytes each) that signed, at least one.
+    """Return the ids of the keys (32 bytes each) that signed, at least one.
 
-    Signatures of unknown keys are passed over. One of a known key that does not verify condemns the
-    envelope: raises IntegrityError, as when no known key signed.
+    Signatures of unknown keys are ignored. Raises IntegrityError if no known key signed, or if the
+    signature of a known key does not verify.
     """
     message = pae(envelope.payload_type, envelope.payload)
     good: dict[str, None] = {}
@@ -80,7 +80,7 @@ def encode(envelope: Envelope) -> bytes:
 def decode(raw: bytes) -> Envelope:
     """Return the envelope in raw; raise IntegrityError unless raw is its one spelling."""
     if len(raw) > MAX_ENVELOPE:
-        raise IntegrityError(f"an envelope of more than {MAX_ENVELOPE} bytes")
+        raise IntegrityError(f"the envelope is longer than {MAX_ENVELOPE} bytes")
     try:
         envelope = _DECODER.decode(raw)
         written = encode(envelope)
@@ -91,7 +91,7 @@ def decode(raw: bytes) -> Envelope:
     if any(len(each.sig) != _SIGNATURE_BYTES for each in envelope.signatures):
         raise IntegrityError(f"an Ed25519 signature is {_SIGNATURE_BYTES} bytes")
     if written != raw:
-        raise IntegrityError("the envelope is not spelt as it was written")
+        raise IntegrityError("the envelope is not in its canonical encoding")
     return envelope
 
 

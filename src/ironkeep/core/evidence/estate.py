@@ -1,7 +1,8 @@
-"""What there is to be exposed: the links, gates, baselines and sources that the log has on record.
+"""The estate: all links, gates, baselines and log sources that the log has on record.
 
-The records form a chain (core/evidence/records.py). One that is missing, or stands out of order, is
-told by `breaks`: an estate that was cut to measure proves nothing.
+The records of scope form a chain (core/evidence/records.py). `breaks` lists the places where a
+record is missing, changed or out of order: a verdict over a chosen part of the estate would prove
+nothing.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from ironkeep.core.evidence.node import (
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
 
 MAX_EDGES: Final = 1_000_000
-"""Edges after families are spelled out: past this a verdict would take minutes."""
+"""Edges after families are expanded into versions: with more, a verdict would take minutes."""
 
 _PROTECTS: Final = frozenset({EdgeKind.WRAPS, EdgeKind.DECRYPTS, EdgeKind.DERIVES, EdgeKind.HOLDS})
 
@@ -34,7 +35,7 @@ S = TypeVar("S", bound=ev.Scope)
 
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[S]):
-    """A record of scope and where it stands."""
+    """A record of scope with the index and time of its entry."""
 
     index: int
     time_ns: int
@@ -42,7 +43,7 @@ class Placed(Generic[S]):
 
 
 class Estate:
-    """The records of scope, taken one by one in the order of the log."""
+    """The estate, built by taking the records of scope one by one in the order of the log."""
 
     def __init__(self) -> None:
         self.names: Final[dict[NodeId, str]] = {}
@@ -51,7 +52,7 @@ class Estate:
         self.baselines: Final[dict[str, list[Placed[ev.Baselined]]]] = {}
         self.sources: Final[dict[str, Placed[ev.Sourced]]] = {}
         self.ended: Final[list[Placed[ev.Unlinked]]] = []
-        """Links taken off the record: what they gave must not be lost from sight with them."""
+        """Links that were removed: what they exposed before must stay visible."""
         self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
         self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
         self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
@@ -62,13 +63,13 @@ class Estate:
         self._chain = ev.CHAIN_START
 
     def meet(self, version: NodeId) -> None:
-        """Learn that a node exists: a link of its family holds for it too."""
+        """Register a node: links of its family apply to it too."""
         family = family_of(version)
         if family is not None:
             self._versions.setdefault(family, {})[version] = None
 
     def take(self, index: int, time_ns: int, record: ev.Scope) -> None:
-        """Add a record; raise IntegrityError when a name or a kind in it makes no sense."""
+        """Add a record; raise IntegrityError if a name or a kind in it is invalid."""
         self._check_chain(index, record)
         try:
             self._add(index, time_ns, record)
@@ -76,7 +77,7 @@ class Estate:
             raise IntegrityError(f"entry {index}: {error}") from None
 
     def edges(self) -> Iterator[Edge]:
-        """Yield all edges, families spelled out; raise IntegrityError past MAX_EDGES."""
+        """Yield all edges, families expanded; raise IntegrityError past MAX_EDGES."""
         count = 0
         for edges in self._links.values():
             for edge in edges:
@@ -90,9 +91,9 @@ class Estate:
                         )
 
     def verifiers(self, version: NodeId) -> tuple[NodeId, ...]:
-        """Return what has ever accepted a credential, by itself or together with others.
+        """Return the systems that ever accepted a credential, alone or as one of several inputs.
 
-        A link that was taken away still counts: the verifier may not have heard of it.
+        Removed links count too: removing a link from the record does not stop the verifier.
         """
         found = dict(self._verifiers.get(version, {}))
         family = family_of(version)
@@ -101,19 +102,20 @@ class Estate:
         return tuple(found)
 
     def protects(self, version: NodeId, before_ns: int) -> bool:
-        """Return whether a secret was on record to open others: it may have no verifier.
+        """Return whether a secret was known to protect others; then it may have no verifier.
 
-        Only what was told before an instant counts: told later, it could be to save a presentation.
+        Only links recorded before before_ns count: a later one could be made to avoid presenting
+        the secret to its verifiers.
         """
-        told = (self._protecting.get(each) for each in (version, family_of(version)) if each)
-        return any(since is not None and since < before_ns for since in told)
+        linked = (self._protecting.get(each) for each in (version, family_of(version)) if each)
+        return any(since is not None and since < before_ns for since in linked)
 
     def tells_of(self, what: NodeId) -> bool:
         """Return whether any link has ever led from a node."""
         return what in self._linked
 
     def label(self, what: str) -> str:
-        """Return words for a node."""
+        """Return a readable name of a node, with paths in place of mount uuids."""
         try:
             kind, name = kind_of(NodeId(what)), name_of(NodeId(what))
         except KeyError:
@@ -151,7 +153,7 @@ class Estate:
             case ev.Sourced(source=source):
                 self.sources.setdefault(source, Placed(index, time_ns, record))
             case _:
-                # A case: the case file's own.
+                # Opened and Widened belong to the case file.
                 return
 
     def _link(self, index: int, time_ns: int, record: ev.Linked) -> None:
@@ -186,9 +188,9 @@ class Estate:
         target, kind = parse_node(record.target), record.kind
         inputs = (*map(parse_node, record.known), *map(parse_node, record.live))
         if kind not in {EdgeKind.OPENS, EdgeKind.DECRYPTS} or gate in self.needs:
-            raise ValueError("a gate has a name of its own, and opens or decrypts")
+            raise ValueError("a gate needs a new name, and its kind must be opens or decrypts")
         if not 1 <= record.need <= len(set(inputs)) or any(map(is_family, (*inputs, target))):
-            raise ValueError("a gate needs some of its inputs, each a single version")
+            raise ValueError("a gate must need 1 to all of its inputs, and none may be a family")
         self.needs[gate] = record.need
         evidence = f"entry {index}: {record.basis}"
         put = partial(self._put, time_ns=time_ns)
@@ -212,5 +214,5 @@ class Estate:
     def _expand(self, of: NodeId) -> tuple[NodeId, ...]:
         if not is_family(of):
             return (of,)
-        # With no version on record the family stands for itself: better named than forgotten.
+        # A family with no version on record stands for itself, so that it is not left out.
         return tuple(self._versions.get(of, ())) or (of,)

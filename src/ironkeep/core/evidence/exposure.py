@@ -1,11 +1,11 @@
-"""What an incident exposed, in three answers side by side.
+"""The exposure of an incident, as three answers side by side.
 
-*Did read*: the journal proves it. *Could have read*: a policy of that time allowed it to a
-principal that was lost. *Could have reached*: by any chain of links. Each row has its shortest
-explanation.
+*Did read*: the journal proves the read. *Could have read*: a policy of that time allowed it to a
+lost principal. *Could have reached*: some chain of links leads there. Each row carries the
+shortest chain that explains it.
 
-Exposure belongs to the secret version and not to the incident: it spreads from the seeds of all
-cases together. A case answers for every row that its own seeds bring about or bring forward.
+Exposure is a property of the secret version, not of the incident: it spreads from the seeds of all
+cases together. A case includes every row that its own seeds cause or make earlier.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,9 +20,10 @@ _DIRECT: Final = CONTROL | {EdgeKind.MAY_READ}
 
 
 class Exposed(msgspec.Struct, frozen=True):
-    """One row: a node, from when it counts as exposed, and from when it could be used.
+    """One row: a node, and the times from which it is exposed and can be used.
 
-    `in_clear_ns` is 0 as long as only an encrypted copy or a share has been taken.
+    `in_clear_ns` is 0 while only an encrypted copy or a share has been taken. `why` is the chain of
+    edges that explains the row.
     """
 
     node: NodeId
@@ -40,7 +41,7 @@ class Exposure(msgspec.Struct, frozen=True):
 
 
 def expose(graph: Graph, cases: Mapping[str, Iterable[Seed]], case: str, as_of_ns: int) -> Exposure:
-    """Return what one case exposed, given the seeds of all cases, as far as known at as_of_ns."""
+    """Return the exposure of one case, given the seeds of all cases, as known at as_of_ns."""
     own = list(cases.get(case, ()))
     others = [seed for name, seeds in cases.items() if name != case for seed in seeds]
     together = _answers(graph, own + others, as_of_ns)
@@ -76,7 +77,7 @@ def _taken(found: Spread, kind: EdgeKind) -> tuple[Exposed, ...]:
 
 
 def _rows(found: Spread) -> tuple[Exposed, ...]:
-    """Return a row for everything held, in whichever way."""
+    """Return a row for each node held in clear or in part, all-of nodes excepted."""
     rows = []
     for node in {**found.in_clear, **found.in_part}:
         if kind_of(node) is NodeKind.ALL_OF:
@@ -101,7 +102,7 @@ def _sorted(rows: Iterable[Exposed]) -> tuple[Exposed, ...]:
 def _due_to(
     together: tuple[Exposed, ...], alone: tuple[Exposed, ...], without: tuple[Exposed, ...]
 ) -> tuple[Exposed, ...]:
-    """Keep what the case reaches by itself, or what would be later or absent without it."""
+    """Keep the rows that a case reaches alone, or that would be later or absent without it."""
     own = {row.node for row in alone}
     before = {row.node: (row.exposed_ns, row.in_clear_ns) for row in without}
     return tuple(

@@ -1,19 +1,19 @@
-"""Journal leaves: anyone can check them, and only the reading key opens them.
+"""Journal leaves: anyone can check their commitments; only the reading key decrypts them.
 
     entry        0x01 ‖ 0x01 ‖ SHA-256(salt ‖ body) ‖ AES-256-GCM(salt ‖ body)
     key          0x01 ‖ 0x02 ‖ ephemeral X25519 key ‖ AES-256-GCM(run key)
     epoch        0x01 ‖ 0x03 ‖ commit u64 ‖ SHA-256 of the outbox ‖ checkpoint note, in clear
 
 The nonce is the leaf's index, 96 bits, big-endian; the associated data is origin ‖ nonce. A run key
-is fresh, serves a bounded number of entries, and is stored only wrapped to the journal's X25519
-reading key (ephemeral X25519, HKDF-SHA256, AES-256-GCM): a server that is sealed can write, and
-cannot read.
+is random, seals a bounded number of entries, and is stored only wrapped to the journal's X25519
+reading key (ephemeral X25519, HKDF-SHA256, AES-256-GCM). A sealed server can therefore write
+entries but not read them.
 
-AES-GCM does not commit to its key, so one ciphertext could later be opened in two ways. The
-commitment in clear rules that out, and lets an entry be disclosed without any key: salt and body
-are enough.
+AES-GCM does not commit to its key: a ciphertext can be made that decrypts to two bodies under two
+keys. The commitment in clear rules that out. It also allows an entry to be disclosed without any
+key: salt and body are enough.
 
-An epoch leaf is the first one of a log that continues another: see `EpochStart`.
+An epoch leaf is the first leaf of a log that continues another one: see `EpochStart`.
 """
 
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ KEY_SIZE: Final = 32
 """Bytes of a run key, and of an X25519 key."""
 
 SALT_SIZE: Final = 16
-"""Bytes of a salt: nobody guesses it, so a commitment tells nothing of its body."""
+"""Bytes of a salt: too many to guess, so a commitment reveals nothing about its body."""
 
 MAX_LEAF: Final = 0xFFFF
-"""Bytes of a leaf: what an entry bundle's 16-bit length can say (c2sp.org/tlog-tiles)."""
+"""Bytes of a leaf: the largest 16-bit length in an entry bundle (c2sp.org/tlog-tiles)."""
 
 _SALTS: Final = 4
-"""Salts cut from one hash of 64 bytes, which costs as much as a hash of 16."""
+"""Salts taken from one 64-byte hash, which costs no more than a 16-byte hash."""
 
 _NONCE: Final = 12
 _TAG: Final = 16
@@ -59,9 +59,9 @@ MAX_BODY: Final = MAX_LEAF - _SEALED - SALT_SIZE - _TAG
 
 @dataclass(frozen=True, slots=True)
 class Disclosed:
-    """An entry given away: with its leaf, proof enough of what was recorded at index.
+    """The content of one entry, disclosed: together with its leaf it proves what was recorded.
 
-    The leaf commits to salt and body; that it stands at index is for its inclusion proof to show.
+    The leaf commits to salt and body. Its inclusion proof, not this, proves that it is at index.
     """
 
     index: int
@@ -70,10 +70,10 @@ class Disclosed:
 
 
 class LeafKey:
-    """A run key in use: seals and opens the leaves of one log.
+    """A run key, ready to seal and open the leaves of one log.
 
-    An index must be sealed once only with one key: a second body at the same index would reuse the
-    nonce, which gives both bodies away.
+    Seal each index at most once with one key: a second body at the same index would reuse the
+    nonce, and both bodies could be decrypted.
     """
 
     __slots__ = ("_aead", "_block", "_origin", "_salted", "_salts")
@@ -85,7 +85,7 @@ class LeafKey:
         self._origin: Final = origin.encode()
         self._aead: Final = AESGCM(blake2b(key=key, digest_size=32, person=b"leaf seal").digest())
         salt_key = blake2b(key=key, digest_size=32, person=b"leaf salt").digest()
-        # Copied for each leaf: keying the hash anew would cost as much again as hashing.
+        # Copied for each block of salts: setting up a keyed hash costs as much as hashing.
         self._salts: Final = blake2b(key=salt_key, digest_size=_SALTS * SALT_SIZE)
         self._salted = -1
         self._block = b""
@@ -100,11 +100,14 @@ class LeafKey:
         return _ENTRY + sha256(opened).digest() + sealed
 
     def body(self, index: int, leaf: bytes) -> bytes:
-        """Return the body in the leaf at index; raise IntegrityError if it was not sealed so."""
+        """Return the body in the leaf at index.
+
+        Raises IntegrityError if this key did not seal that leaf at that index.
+        """
         return self._open(index, leaf)[SALT_SIZE:]
 
     def open(self, index: int, leaf: bytes) -> Disclosed:
-        """Return what can be shown of the leaf at index; raise IntegrityError as `body` does."""
+        """Return the disclosure of the leaf at index; raise IntegrityError as `body` does."""
         opened = self._open(index, leaf)
         return Disclosed(index, opened[:SALT_SIZE], opened[SALT_SIZE:])
 
@@ -125,21 +128,21 @@ class LeafKey:
         try:
             opened = self._aead.decrypt(nonce, leaf[_SEALED:], self._origin + nonce)
         except InvalidTag:
-            raise IntegrityError(f"leaf {index} does not open with its run's key") from None
+            raise IntegrityError(f"leaf {index} does not open with its run key") from None
         if len(opened) < SALT_SIZE or sha256(opened).digest() != leaf[_HEAD:_SEALED]:
-            raise IntegrityError(f"leaf {index} commits to something else than it holds")
+            raise IntegrityError(f"the commitment of leaf {index} does not match its content")
         return opened
 
 
 def check_disclosed(leaf: bytes, disclosed: Disclosed) -> None:
-    """Check that a leaf commits to what is said to be in it; raise IntegrityError otherwise.
+    """Check that a leaf commits to a disclosed salt and body; raise IntegrityError otherwise.
 
-    Needs no key. It does not show where in the log the leaf stands.
+    Needs no key. Does not check that the leaf is at the disclosed index of the log.
     """
     if leaf[:_HEAD] != _ENTRY or len(disclosed.salt) != SALT_SIZE:
-        raise IntegrityError(f"entry {disclosed.index}: not a leaf and the salt of an entry")
+        raise IntegrityError(f"entry {disclosed.index}: not an entry leaf with a salt")
     if leaf[_HEAD:_SEALED] != sha256(disclosed.salt + disclosed.body).digest():
-        raise IntegrityError(f"entry {disclosed.index}: the leaf commits to something else")
+        raise IntegrityError(f"entry {disclosed.index}: the leaf commits to other content")
 
 
 def is_key(leaf: bytes) -> bool:
@@ -153,10 +156,10 @@ def is_entry(leaf: bytes) -> bool:
 
 
 def wrap_key(run_key: Secret, index: int, origin: str, reader: bytes, ephemeral: Secret) -> bytes:
-    """Return the key leaf for index: run_key, to be opened by the private half of reader.
+    """Return the key leaf for index: run_key, wrapped to the X25519 public key reader.
 
-    ephemeral is 32 fresh random bytes, used for this one leaf and forgotten. Raises ValueError if
-    reader is not an X25519 public key that can agree on a secret.
+    ephemeral is 32 fresh random bytes, used for this leaf only. Raises ValueError if reader is not
+    a usable X25519 public key.
     """
     private = X25519PrivateKey.from_private_bytes(ephemeral.reveal())
     public = private.public_key().public_bytes_raw()
@@ -184,18 +187,18 @@ def unwrap_key(leaf: bytes, index: int, origin: str, private_key: Secret) -> Lea
         wrapping = _wrapping(shared, public, private.public_key().public_bytes_raw())
         run_key = wrapping.decrypt(nonce, leaf[_HEAD + KEY_SIZE :], origin.encode() + nonce)
     except (InvalidTag, ValueError):
-        # ValueError: a point of low order, which no honest writer makes.
+        # ValueError: a low-order point, which no honest writer makes.
         raise IntegrityError(f"key leaf {index} was not wrapped to this reading key") from None
     return LeafKey(Secret(run_key), origin)
 
 
 @dataclass(frozen=True, slots=True)
 class EpochStart:
-    """What a log that continues another one starts from, for anyone to read.
+    """The starting point of a log that continues another one, stored in clear.
 
-    `commit` is the number of the database's last commit at that moment; `outbox` the SHA-256 of the
-    frames that the database then kept for the older log. `checkpoint` is the newest checkpoint note
-    that was known of the older log; empty when none was.
+    `commit` is the number of the database's last commit at that moment, `outbox` the SHA-256 of the
+    frames that the database then kept for the older log. `checkpoint` is the newest known
+    checkpoint note of the older log; empty if none was known.
     """
 
     commit: int
@@ -212,7 +215,7 @@ def epoch_leaf(start: EpochStart) -> bytes:
 
 
 def epoch_start(leaf: bytes) -> EpochStart | None:
-    """Return what the log that begins with leaf starts from; None if it continues no other."""
+    """Return the start recorded in a log's first leaf; None if the log continues no other one."""
     if leaf[:_HEAD] != _EPOCH:
         return None
     outbox = _HEAD + _COMMIT
@@ -224,6 +227,6 @@ def epoch_start(leaf: bytes) -> EpochStart | None:
 
 
 def _wrapping(shared: bytes, ephemeral: bytes, reader: bytes) -> AESGCM:
-    """Return the cipher for one wrapped key; both public keys are bound into it."""
+    """Return the cipher that wraps one run key; its key is derived from both public keys too."""
     info = b"ironkeep journal key v1" + ephemeral + reader
     return AESGCM(HKDF(algorithm=SHA256(), length=KEY_SIZE, salt=None, info=info).derive(shared))

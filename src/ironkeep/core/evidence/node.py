@@ -1,9 +1,9 @@
-"""Names of the things that exposure speaks of: one string each, its kind in front of a colon.
+"""Nodes of the exposure graph: each is one string, its kind and its name joined by a colon.
 
     person:8f0c…   session:kV3x…   secret:<mount uuid>/<path>@<version>   document:…   system:…
 
-A string, so that it can stand in an audit entry and in a proof as it is. A family of secret
-versions is written with `@*`.
+Nodes are strings so that audit entries and packs can carry them unchanged. `@*` in place of a
+version names the family of all versions of a secret.
 """
 
 from enum import StrEnum
@@ -14,13 +14,13 @@ from ironkeep.core.errors import InvalidRequest
 NodeId = NewType("NodeId", str)
 
 MAX_NODE: Final = 4_400
-"""Characters of a node's name: a path of the longest kind, a mount and a version fit."""
+"""Characters of a node: enough for the longest path with its mount and version."""
 
 _ANY_VERSION: Final = "*"
 
 
 class NodeKind(StrEnum):
-    """What kind of thing a node is."""
+    """The kinds of nodes."""
 
     PERSON = "person"
     """An entity: a human or a machine that logs in."""
@@ -32,28 +32,28 @@ class NodeKind(StrEnum):
     SECRET = "secret"  # noqa: S105 - a kind, not a value
     """One version of one secret."""
     PART = "part"
-    """A share of a key: some number of them make the key."""
+    """A share of a key: enough shares together give the key."""
     DOCUMENT = "document"
-    """A file, a text, a repository: something that was carried out and may hold secrets."""
+    """A file, a text or a repository that was exfiltrated and may contain secrets."""
     SYSTEM = "system"
-    """Something that credentials log in to, and that verifies them."""
+    """A system that verifies credentials and lets their holders log in."""
     STORE = "store"
     """Data at rest: it verifies nothing, but it can be copied."""
     PIPELINE = "pipeline"
     BACKUP = "backup"
     ALL_OF = "all-of"
-    """Stands for several inputs at once; never a row of an answer."""
+    """Stands for several inputs that are needed together; never a row of an exposure."""
 
 
 PRINCIPALS: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION, NodeKind.DEVICE})
-"""What can act, and therefore has to be contained."""
+"""The kinds that can act, and therefore must be contained."""
 
 CREDENTIALS: Final = frozenset({NodeKind.SECRET, NodeKind.PART})
-"""What has to be revoked and proved dead once it is exposed."""
+"""The kinds that must be revoked and proved dead once exposed."""
 
 
 def node(kind: NodeKind, name: str) -> NodeId:
-    """Return the node of that kind and name; raise InvalidRequest for a name nobody could read."""
+    """Return the node of that kind and name; raise InvalidRequest for an unprintable name."""
     text = f"{kind}:{name}"
     if not name or len(text) > MAX_NODE or not text.isprintable():
         raise InvalidRequest(f"a {kind} needs a printable name of at most {MAX_NODE} characters")
@@ -61,7 +61,7 @@ def node(kind: NodeKind, name: str) -> NodeId:
 
 
 def parse_node(text: str) -> NodeId:
-    """Return text as a node; raise InvalidRequest when it is none."""
+    """Return text as a node; raise InvalidRequest if it is not one."""
     kind, colon, name = text.partition(":")
     if not colon or kind not in _KINDS:
         raise InvalidRequest(f"not a node: {text[:80]!r}; write kind:name")
@@ -84,12 +84,12 @@ def secret_version(mount: str, path: str, version: int) -> NodeId:
 
 
 def secret_family(mount: str, path: str) -> NodeId:
-    """Return what stands for every version of a secret, where a link holds for them all."""
+    """Return the node for all versions of a secret, for links that apply to each of them."""
     return node(NodeKind.SECRET, f"{mount}/{path}@{_ANY_VERSION}")
 
 
 def family_of(of: NodeId) -> NodeId | None:
-    """Return the family that a secret version belongs to; None for what is no version."""
+    """Return the family of a secret version; None if the node is not a secret version."""
     base, at, version = of.rpartition("@")
     if not of.startswith("secret:") or not at or not (version.isascii() and version.isdigit()):
         return None
@@ -97,7 +97,7 @@ def family_of(of: NodeId) -> NodeId | None:
 
 
 def is_family(of: NodeId) -> bool:
-    """Return whether a node stands for every version of a secret."""
+    """Return whether a node stands for all versions of a secret."""
     return of.startswith("secret:") and of.endswith(f"@{_ANY_VERSION}")
 
 

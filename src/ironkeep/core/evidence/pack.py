@@ -1,8 +1,8 @@
 """The evidence pack: an in-toto Statement v1 about a case, in a DSSE envelope.
 
-The predicate holds what the verdict rests on (leaves of the log, the entries in them, proofs, the
-signed head) and what was concluded. A verifier believes the first after checking it, and recomputes
-the second. The statement's subject is the case, by the SHA-256 of the entry that opened it.
+The predicate holds the evidence (leaves of the log, the entries in them, proofs, the signed head)
+and the conclusions (exposure and verdict). A verifier checks the evidence and recomputes the
+conclusions. The statement's subject is the case, by the SHA-256 of the entry that opened it.
 """
 
 from typing import Annotated, Final
@@ -21,19 +21,19 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 VERSION: Final = 1
 
 MAX_LEAVES: Final = 250_000
-"""Leaves of the window: at about a kilobyte each they fill an envelope."""
+"""Leaves of the window: at about a kilobyte each, this many fill an envelope."""
 
 MAX_EARLIER: Final = 50_000
-"""Single entries from before the window: links and baselines of a large estate."""
+"""Entries from before the window: enough for the links and baselines of a large estate."""
 
 MAX_HASHES: Final = 63
-"""Hashes of one proof: a tree of less than 2^63 leaves is no higher."""
+"""Hashes of one proof: a tree of fewer than 2^63 leaves is no higher."""
 
 Index = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class WindowLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One leaf of the window: an entry disclosed, a leaf that is no entry, or a bare leaf hash."""
+    """One leaf of the window: a disclosed entry, another kind of leaf, or only a leaf hash."""
 
     leaf: bytes = b""
     salt: bytes = b""
@@ -42,7 +42,7 @@ class WindowLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class EarlierLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An entry from before the window, with the hashes that prove its place."""
+    """An entry from before the window, with its inclusion proof."""
 
     index: Index
     leaf: bytes
@@ -52,10 +52,11 @@ class EarlierLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is shown of the log.
+    """The part of the log that a pack shows.
 
-    `policy` is the server's own tlog-policy, `checkpoint` the signed and cosigned head, as text.
-    `leaves` are all from `start` to the head's size; `left` are the hashes that stand before them.
+    `policy` is the server's own tlog-policy, `checkpoint` the signed and cosigned head, both as
+    text. `leaves` are all leaves from `start` to the head's size; `left` are the hashes of the
+    subtrees before them.
     """
 
     policy: str
@@ -67,7 +68,7 @@ class LogEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The predicate: evidence first, conclusions after it."""
+    """The predicate: the evidence first, then the conclusions."""
 
     version: int
     case: str
@@ -78,14 +79,14 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a statement speaks of, by a digest."""
+    """The subject of a statement, identified by a digest."""
 
     name: str
     digest: dict[str, str]
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An in-toto Statement with one pack in it."""
+    """An in-toto Statement with one pack as its predicate."""
 
     type: str = msgspec.field(name="_type")
     subject: tuple[Subject, ...]
@@ -102,26 +103,28 @@ def state(pack: Pack, opening: str) -> bytes:
 def read_statement(envelope: Envelope) -> tuple[Pack, str]:
     """Return the pack in an envelope and the digest of the entry that opened its case.
 
-    The signature is not looked at. Raises IntegrityError unless the payload is the one spelling of
-    a statement of this kind and version.
+    Does not check the signature. Raises IntegrityError unless the payload is the canonical encoding
+    of a statement of this kind and version.
     """
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise IntegrityError("the payload is no in-toto statement")
+        raise IntegrityError("the payload is not an in-toto statement")
     try:
         statement = _DECODER.decode(envelope.payload)
         written = msgspec.json.encode(statement)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise IntegrityError(f"not an evidence pack: {error}") from None
     if (statement.type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise IntegrityError("a statement of another type")
+        raise IntegrityError("the statement is not an evidence pack: it has another type")
     pack = statement.predicate
     if pack.version != VERSION:
-        raise IntegrityError(f"a pack of version {pack.version}: this program reads {VERSION}")
+        raise IntegrityError(
+            f"the pack has version {pack.version}; this program reads version {VERSION}"
+        )
     names = [each.name for each in statement.subject]
     if names != [f"case/{pack.case}"] or list(statement.subject[0].digest) != ["sha256"]:
         raise IntegrityError("the statement's subject is not the case")
     if written != envelope.payload:
-        raise IntegrityError("the statement is not spelt as it was written")
+        raise IntegrityError("the statement is not in its canonical encoding")
     return pack, statement.subject[0].digest["sha256"]
 
 

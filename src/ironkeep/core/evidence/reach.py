@@ -1,14 +1,15 @@
 """How far an exposure spreads: the earliest instant at which an attacker may hold each node.
 
 A node is held in one of two ways. *In clear*: it can be used. *In part*: an encrypted copy or a
-share of it has been taken. That is enough to call it exposed, but it opens nothing until the rest
-arrives.
+share of it has been taken. It then counts as exposed, but gives access to nothing until the
+missing part is held too.
 
-Holding a person, a device or a session lasts until it is contained; what was learnt lasts for
-ever. A dead credential is worth nothing where somebody verifies it, yet a dead key still decrypts
-the copies that it made. Where the facts leave room, the answer is the larger one.
+An attacker holds a person, a device or a session until it is contained, and a learnt secret for
+ever. A dead credential is useless at a verifier, but a dead key still decrypts the copies that it
+encrypted. Where the facts leave room, the answer is the larger one.
 
-The algorithm is Dijkstra's over instants, with nodes that need k of their n inputs at one time.
+The algorithm is Dijkstra's, with instants as distances and with nodes that need k of their n inputs
+at the same time.
 """
 
 import heapq
@@ -26,46 +27,46 @@ FOREVER: Final = (1 << 63) - 1
 
 
 class EdgeKind(StrEnum):
-    """Why who holds the source holds the target."""
+    """The reasons why a holder of the source can hold the target."""
 
     MEMBER_OF = "member-of"
     MAY_ASSUME = "may-assume"
     MAY_READ = "may-read"
-    """The policy of that time let the source read the target."""
+    """The policy of that time allowed the source to read the target."""
     DID_READ = "did-read"
     """The journal says that the source read the target."""
     HOLDS = "holds"
-    """The target lies inside the source, in clear."""
+    """The source contains the target in clear."""
     CACHED_ON = "cached-on"
     """The source, a device, keeps a copy of the target."""
     OPENS = "opens"
     """The source is a credential that the target accepts."""
     WRAPS = "wraps"
-    """The source holds the target encrypted, or as one share of it."""
+    """The source contains the target encrypted, or as one share of it."""
     DECRYPTS = "decrypts"
-    """The source turns a copy that is held into the target; no one verifies it."""
+    """The source decrypts a copy of the target; no system verifies the source."""
     DERIVES = "derives"
-    """The target follows from the source by computation."""
+    """The target can be computed from the source."""
     BACKS_UP = "backs-up"
     """The source is a copy of the target's data."""
 
 
 CONTROL: Final = frozenset({EdgeKind.MEMBER_OF, EdgeKind.MAY_ASSUME})
-"""Acting as the source is acting as the target, and ends with it."""
+"""Control of the source is control of the target, and ends at the same time."""
 
 _LIVE: Final = CONTROL | {EdgeKind.OPENS, EdgeKind.MAY_READ, EdgeKind.DID_READ}
-"""Somebody checks the source when it is used, so a dead one gives nothing."""
+"""The source is verified on use, so a dead one gives nothing."""
 
 _CARRIES: Final = frozenset(
     {EdgeKind.HOLDS, EdgeKind.WRAPS, EdgeKind.DERIVES, EdgeKind.CACHED_ON, EdgeKind.BACKS_UP}
 )
-"""An encrypted source carries an encrypted target."""
+"""A source held in part gives its target in part."""
 
 
 class Edge(msgspec.Struct, frozen=True):
     """One way from source to target, open in [from_ns, until_ns).
 
-    `evidence` says where that is written: an entry of the journal, or a configuration's version.
+    `evidence` names the record of it: an entry of the journal, or a version of a configuration.
     """
 
     source: NodeId
@@ -78,7 +79,11 @@ class Edge(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Edges; how many inputs each all-of node needs; from when a node is accepted nowhere."""
+    """The input of a search.
+
+    `needs` maps an all-of node to the number of inputs that it needs, `closed` maps a node to the
+    instant from which no system accepts it.
+    """
 
     edges: tuple[Edge, ...]
     needs: Mapping[NodeId, int] = field(default_factory=dict)
@@ -86,7 +91,7 @@ class Graph:
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """Something known to be lost from `from_ns` on, until it was contained."""
+    """A node known to be lost from `from_ns` until it was contained at `until_ns`."""
 
     node: NodeId
     from_ns: int
@@ -94,7 +99,7 @@ class Seed(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One edge of an explanation, and the instant from which it may have been taken."""
+    """One edge of an explanation, and the earliest instant at which it could be taken."""
 
     source: NodeId
     kind: EdgeKind
@@ -105,7 +110,7 @@ class Step(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """A node in hand during [start_ns, end_ns), and how it got there."""
+    """A node that the attacker holds during [start_ns, end_ns), and the way there."""
 
     node: NodeId
     start_ns: int
@@ -116,7 +121,7 @@ class Held:
     parents: tuple["Held", ...] = ()
 
     def why(self) -> tuple[Step, ...]:
-        """Return the edges that led here, each after those that it needs."""
+        """Return the edges that led here, each after the edges that it depends on."""
         steps: dict[Step, None] = {}
         path: list[tuple[Held, bool]] = [(self, False)]
         seen: set[int] = set()
@@ -136,7 +141,7 @@ class Held:
 
 @dataclass(slots=True)
 class Spread:
-    """What is held: first in clear, first in part, and first along each kind of edge."""
+    """The nodes held: each one's first hold in clear, in part, and by each kind of edge."""
 
     in_clear: dict[NodeId, Held] = field(default_factory=dict)
     in_part: dict[NodeId, Held] = field(default_factory=dict)
@@ -146,10 +151,10 @@ class Spread:
 def spread(
     graph: Graph, seeds: Iterable[Seed], as_of_ns: int, kinds: Collection[EdgeKind] | None = None
 ) -> Spread:
-    """Return everything that may have been held at or before as_of_ns, starting from seeds.
+    """Return all nodes that may have been held at or before as_of_ns, starting from seeds.
 
-    kinds restricts the edges that are followed. Time is O((nodes + edges) log edges) for each
-    distinct end of a seed; all-of nodes cost their inputs squared.
+    kinds restricts the edges to follow. Time is O((nodes + edges) log edges) for each distinct end
+    of a seed; an all-of node costs the square of its inputs.
     """
     walk = _Walk(graph, as_of_ns, kinds)
     for seed in seeds:
@@ -160,7 +165,7 @@ def spread(
 
 
 class _Walk:
-    """One run over a graph."""
+    """One run of the search."""
 
     def __init__(self, graph: Graph, as_of_ns: int, kinds: Collection[EdgeKind] | None) -> None:
         self.found: Final = Spread()
@@ -176,9 +181,9 @@ class _Walk:
         self._pushed = 0
 
     def push(self, held: Held) -> None:
-        """Look at held when its turn in time comes."""
+        """Queue a hold, to be settled in the order of time."""
         if held.start_ns <= self._as_of:
-            # The counter keeps ties in the order of the edges, so that runs agree to the byte.
+            # The counter breaks ties in the order of the edges: every run gives the same bytes.
             self._pushed += 1
             heapq.heappush(self._heap, (held.start_ns, held.hops, self._pushed, held))
 
@@ -206,7 +211,7 @@ class _Walk:
             self._follow(held, edge)
 
     def _settle_part(self, held: Held) -> None:
-        """Record a node in part, and what it carries: in part too."""
+        """Record a node in part, and the targets that it carries in part."""
         if held.node in self.found.in_part:
             return
         self.found.in_part[held.node] = held
@@ -216,7 +221,7 @@ class _Walk:
                 self._reach(held, edge, start, FOREVER, in_clear=False)
 
     def _follow(self, held: Held, edge: Edge) -> None:
-        """Take one edge from a node in clear, if the two are open at one time."""
+        """Take one edge from a node in clear, if hold and edge overlap in time."""
         start = max(held.start_ns, edge.from_ns)
         limit = min(held.end_ns, edge.until_ns)
         live = edge.kind in _LIVE
@@ -224,7 +229,7 @@ class _Walk:
             limit = min(limit, self._graph.closed.get(edge.source, FOREVER))
         if start >= limit:
             return
-        # Into an all-of node a live credential counts only while it is accepted.
+        # As input of an all-of node, a live credential counts only while it is accepted.
         bounded = edge.kind in CONTROL or (live and edge.target in self._graph.needs)
         end = limit if bounded else FOREVER
         self._reach(held, edge, start, end, in_clear=edge.kind is not EdgeKind.WRAPS)
@@ -240,7 +245,7 @@ class _Walk:
         self.push(reached)
 
     def _join(self, arrived: Held) -> Held | None:
-        """Add an input of an all-of node; return that node once enough are in hand at once."""
+        """Add an input of an all-of node; return the node once enough are held together."""
         inputs = self._inputs.setdefault(arrived.node, [])
         inputs.append(arrived)
         active: dict[NodeId, Held] = {}

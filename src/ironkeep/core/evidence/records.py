@@ -1,12 +1,11 @@
-"""What incident work writes into the journal, and what a verdict is therefore computed from.
+"""The incident records in the journal: the only input from which a verdict is computed.
 
-Each record is the `audited` field of one entry of kind `effect`, tagged by its key `incident`.
-Nothing else counts: what is not in the log is not evidence. Records of *scope* (links, baselines,
-cases) carry a number and a chain hash, so that one that lies before the proved window cannot be
-left out unseen.
+Each record is the `audited` field of one entry of kind `effect`; its key `incident` names the
+record's type. Records of *scope* (links, baselines, cases) carry a sequence number and a chain
+hash, so that leaving out one from before the proved window is detected.
 
-Times are POSIX nanoseconds. Nodes are those of core/evidence/node.py. Whatever is free text is
-words for people and holds no secret.
+Times are POSIX nanoseconds. Nodes are those of core/evidence/node.py. Free text is for people and
+contains no secret.
 """
 
 from hashlib import sha256
@@ -23,10 +22,10 @@ Instant = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
 
 TAG: Final = "incident"
-"""The key of `audited` that makes an entry evidence; no other part of the house writes it."""
+"""The key of `audited` that makes an entry evidence; only incident records use it."""
 
 CHAIN_START: Final = ""
-"""What the first record of scope is chained to."""
+"""The chain value before the first record of scope."""
 
 ROOT_ITEMS: Final = (
     "root:administrators",
@@ -35,31 +34,31 @@ ROOT_ITEMS: Final = (
     "root:journal-key",
     "root:case-key",
 )
-"""What of Ironkeep's own has to be looked at in every case (claim E9)."""
+"""The parts of Ironkeep's own root of trust that every case must check (claim E9)."""
 
 
 class Record(msgspec.Struct, frozen=True, tag_field=TAG, forbid_unknown_fields=True):
-    """Base of everything that counts."""
+    """Base of all incident records."""
 
 
 class Scope(Record, frozen=True):
-    """Base of the records that say what there is; `seq` counts them from 1, `chain` binds them."""
+    """Base of the records of scope; `seq` counts them from 1, `chain` is their running hash."""
 
     seq: int
     chain: str
 
 
 class Mounted(Scope, frozen=True, tag="mounted"):
-    """The path at which a mount (its uuid) stands, so that people can read a verdict."""
+    """The path of a mount (its uuid), so that a verdict can show paths to people."""
 
     mount: str
     path: str
 
 
 class Linked(Scope, frozen=True, tag="linked"):
-    """Edges from one source, in force during [from_ns, until_ns); until_ns 0 means still.
+    """Edges from one source, in force during [from_ns, until_ns); until_ns 0 means no end yet.
 
-    `kind` is one of reach.EdgeKind, `basis` says from where it is known. A target or source
+    `kind` is one of reach.EdgeKind; `basis` names the source of this knowledge. A target or source
     `secret:…@*` stands for each version of the secret.
     """
 
@@ -72,7 +71,7 @@ class Linked(Scope, frozen=True, tag="linked"):
 
 
 class Unlinked(Scope, frozen=True, tag="unlinked"):
-    """Edges that no longer hold from the time of this entry on."""
+    """Edges that end at the time of this entry."""
 
     source: str
     kind: EdgeKind
@@ -80,10 +79,11 @@ class Unlinked(Scope, frozen=True, tag="unlinked"):
 
 
 class Gated(Scope, frozen=True, tag="gated"):
-    """A target that takes `need` of several inputs at one time.
+    """A target that takes `need` of several inputs at the same time.
 
     `known` are inputs that need only be held (ciphertexts, keys, shares); `live` are credentials
-    that somebody verifies. `kind` is how the inputs together give the target: opens or decrypts.
+    that a system verifies. `kind` is the edge from the inputs together to the target: opens or
+    decrypts.
     """
 
     gate: str
@@ -97,7 +97,7 @@ class Gated(Scope, frozen=True, tag="gated"):
 
 
 class Baselined(Scope, frozen=True, tag="baselined"):
-    """A stock-taking of a system: the SHA-256 (hex) of its inventory, and its blind spots."""
+    """A baseline of a system: the SHA-256 (hex) of its inventory; `gaps` names what it omits."""
 
     system: str
     digest: str
@@ -106,14 +106,14 @@ class Baselined(Scope, frozen=True, tag="baselined"):
 
 
 class Sourced(Scope, frozen=True, tag="sourced"):
-    """A log source that from now on sends a heartbeat at least every so many seconds."""
+    """A log source that from now on sends a heartbeat at least every interval_seconds."""
 
     source: str
     interval_seconds: Count
 
 
 class Opened(Scope, frozen=True, tag="opened"):
-    """A case: what is lost, and from when, at the earliest *possible*; `basis` says why then."""
+    """A case: the nodes that are lost, and the earliest *possible* time; `basis` justifies it."""
 
     case: str
     title: str
@@ -123,7 +123,7 @@ class Opened(Scope, frozen=True, tag="opened"):
 
 
 class Widened(Scope, frozen=True, tag="widened"):
-    """More subjects, or an earlier beginning; a case never becomes narrower."""
+    """More subjects for a case, or an earlier start; a case never becomes narrower."""
 
     case: str
     subjects: tuple[str, ...]
@@ -142,7 +142,10 @@ class Surveyed(Record, frozen=True, tag="surveyed"):
 
 
 class Contained(Record, frozen=True, tag="contained"):
-    """A principal was cut off: these sessions (accessors) ended now, these were gone already."""
+    """A principal was cut off; sessions are accessors.
+
+    `sessions` were ended now, `gone` had ended before.
+    """
 
     case: str
     principal: str
@@ -161,7 +164,7 @@ class Readmitted(Record, frozen=True, tag="readmitted"):
 
 
 class Revoked(Record, frozen=True, tag="revoked"):
-    """A credential was revoked at a system that issues or verifies it, done at done_ns.
+    """A credential was revoked, by done_ns, at a system that issues or verifies it.
 
     `receipt` is the issuer's own statement or the state read back. `replacement` is the secret
     version that takes its place, or empty.
@@ -177,7 +180,7 @@ class Revoked(Record, frozen=True, tag="revoked"):
 
 
 class Ended(Record, frozen=True, tag="ended"):
-    """Sessions opened with a credential were ended at a system; `remaining` were still there."""
+    """Sessions opened with a credential were ended at a system; `remaining` are still open."""
 
     case: str
     version: str
@@ -190,7 +193,8 @@ class Ended(Record, frozen=True, tag="ended"):
 class Probed(Record, frozen=True, tag="probed"):
     """A revoked credential was presented to a verifier, starting at at_ns.
 
-    `state` is alive, dead or unknown; `code` is the system's own. `emulated`: not the real system.
+    `state` is alive, dead or unknown; `code` is the system's own answer code. `emulated` means that
+    an emulator answered, not the real system.
     """
 
     case: str
@@ -206,7 +210,7 @@ class Probed(Record, frozen=True, tag="probed"):
 
 
 class Watched(Record, frozen=True, tag="watched"):
-    """What was seen of a credential at a system during [from_ns, until_ns), and by which means."""
+    """The observed uses of a credential at a system during [from_ns, until_ns), and the means."""
 
     case: str
     version: str
@@ -219,9 +223,10 @@ class Watched(Record, frozen=True, tag="watched"):
 
 
 class Swept(Record, frozen=True, tag="swept"):
-    """A system compared with its baseline; each string is one inventory item, kind first.
+    """A system was compared with its baseline; each string is one inventory item, kind first.
 
-    `acting` lists those added principals that have been seen to act. `gaps` is what was not seen.
+    `acting` lists the added principals that have been seen to act. `gaps` names the parts of the
+    system that the sweep could not see.
     """
 
     case: str
@@ -237,7 +242,7 @@ class Swept(Record, frozen=True, tag="swept"):
 
 
 class Explained(Record, frozen=True, tag="explained"):
-    """Somebody answers for one addition or change: `item` as swept, or `entry:<index>`."""
+    """An owner answers for one addition or change: `item` as swept, or `entry:<index>`."""
 
     case: str
     system: str
@@ -247,7 +252,7 @@ class Explained(Record, frozen=True, tag="explained"):
 
 
 class Delivered(Record, frozen=True, tag="delivered"):
-    """A new version went to a consumer otherwise than by an API read, from a plane (system)."""
+    """A new version went to a consumer from a system (`plane`), not by an API read."""
 
     case: str
     version: str
@@ -266,7 +271,7 @@ class Exempted(Record, frozen=True, tag="exempted"):
 
 
 class RootChecked(Record, frozen=True, tag="root-checked"):
-    """One of ROOT_ITEMS was looked at; `sound` says what came of it."""
+    """One of ROOT_ITEMS was checked; `sound` is the result."""
 
     case: str
     item: str
@@ -275,14 +280,14 @@ class RootChecked(Record, frozen=True, tag="root-checked"):
 
 
 class Residue(Record, frozen=True, tag="residue"):
-    """What cannot be known or undone, in words."""
+    """A statement, in words, of something that cannot be known or undone."""
 
     case: str
     words: str
 
 
 class Heartbeat(Record, frozen=True, tag="heartbeat"):
-    """A log source is alive and has sent so many messages; `missed` of them did not arrive."""
+    """A log source is alive and has sent `sent` messages, of which `missed` did not arrive."""
 
     source: str
     sent: Count
@@ -316,11 +321,11 @@ AnyRecord = (
 
 
 class LogFacts(msgspec.Struct, frozen=True):
-    """What was verified of the log that the entries come from.
+    """Verified facts about the log that the entries come from.
 
     The leaves [start, size) are complete under the checkpoint; `withheld` of them are not shown.
-    `cosigners` are the witnesses of that checkpoint, which existed at cosigned_ns: 0 when no quorum
-    says so.
+    `cosigners` are the witnesses of that checkpoint. They prove that it existed at cosigned_ns,
+    which is 0 without a quorum.
     """
 
     origin: str
@@ -332,7 +337,7 @@ class LogFacts(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """All that a verdict is computed from: entries by their index in the log, in order."""
+    """The whole input of a verdict: the entries with their index in the log, in order."""
 
     case: str
     as_of_ns: Instant

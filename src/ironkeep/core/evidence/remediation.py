@@ -1,4 +1,4 @@
-"""Where each exposed credential stands: exposed → revoked → verified dead, or exempt."""
+"""The state of each exposed credential: exposed → revoked → verified dead, or exempt."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,7 +11,10 @@ from ironkeep.core.evidence.node import NodeId
 
 
 class State(StrEnum):
-    """The states of an exposed version; "believed unused" or "encrypted" are not among them."""
+    """The states of an exposed version.
+
+    "Believed unused" or "encrypted" are deliberately not states.
+    """
 
     EXPOSED = "exposed"
     REVOKED = "revoked"
@@ -20,7 +23,7 @@ class State(StrEnum):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """One exposed credential. Times are POSIX nanoseconds, 0 where it has not come to that.
+    """One exposed credential and its state. Times are POSIX nanoseconds, 0 if not reached yet.
 
     `owner`, `reason` and `expires_ns` are those of its exemption.
     """
@@ -38,7 +41,7 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 def standings(file: CaseFile, granted: Mapping[str, Filed[ev.Exempted]]) -> tuple[Standing, ...]:
-    """Return where each exposed credential stands, given the exemptions in force."""
+    """Return the state of each exposed credential, given the exemptions in force."""
     return tuple(_standing(file, version, granted.get(version)) for version in file.credentials)
 
 

@@ -1,7 +1,7 @@
 """The verdict on an eviction: a pure function of the evidence, for a stated scope and time.
 
 PROVEN only if no check of core/evidence/checks finds anything; DISPROVEN if one finds the opposite;
-otherwise NOT PROVEN, naming each open item. Nothing here looks at what anybody concluded before.
+otherwise NOT PROVEN, with the name of each open item. Earlier conclusions are not an input.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 from ironkeep.core.evidence.remediation import Standing, standings
 
 _NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
-"""What makes a log a log cannot be waived by those whose log it is."""
+"""Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
 
 _ORDER: Final = (Status.CLOSED, Status.UNKNOWN, Status.OPEN, Status.FAILED)
 
@@ -40,7 +40,7 @@ _RECORDS: Final[dict[ClaimId, tuple[type[ev.Record], ...]]] = {
 
 
 class Outcome(StrEnum):
-    """What may be said."""
+    """The possible results of a verdict."""
 
     PROVEN = "PROVEN"
     NOT_PROVEN = "NOT PROVEN"
@@ -48,7 +48,7 @@ class Outcome(StrEnum):
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One thing that stands against a claim, by name."""
+    """One open item against a claim."""
 
     check: str
     subject: str
@@ -58,7 +58,7 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """One claim: where it stands, what stands against it, the entries that were weighed."""
+    """One claim: its status, the items against it, and the entries that it was checked with."""
 
     id: ClaimId
     title: str
@@ -68,7 +68,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Exemption(msgspec.Struct, frozen=True):
-    """An item that its owner accepts for now; it cleared `words`."""
+    """An item that its owner accepts until it expires; `words` is the finding it covers."""
 
     item: str
     label: str
@@ -79,9 +79,9 @@ class Exemption(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is proved about a case, of which scope, at which time.
+    """The result for one case, with its scope and time.
 
-    `opening` is the entry that opened the case, -1 when there is none.
+    `opening` is the index of the entry that opened the case, -1 if there is none.
     """
 
     outcome: Outcome
@@ -96,15 +96,15 @@ class Verdict(msgspec.Struct, frozen=True):
     residue: tuple[str, ...]
 
     def open_items(self) -> tuple[Item, ...]:
-        """Return everything that stands against the case, claim by claim."""
+        """Return all open items, claim by claim."""
         return tuple(item for claim in self.claims for item in claim.items)
 
 
 def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Verdict, Exposure]:
     """Return the verdict and the exposure that it rests on.
 
-    Raises IntegrityError when a record in the log is malformed. checks is the whole table but where
-    a test takes one out, to see that it is missed.
+    Raises IntegrityError if a record in the log is malformed. checks is the whole table, except in
+    tests that remove one check to show that each is needed.
     """
     file = CaseFile(evidence)
     granted = _granted(file)
@@ -164,7 +164,10 @@ def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
 
 
 def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
-    """Return the exemptions in force: owned, reasoned, not expired, not by somebody exposed."""
+    """Return the exemptions in force by item.
+
+    Each has an owner and a reason, has not expired, and was not recorded by an exposed principal.
+    """
     granted: dict[str, Filed[ev.Exempted]] = {}
     for each in file.filed(ev.Exempted):
         record = each.record
@@ -176,7 +179,7 @@ def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
             and not record.item.startswith(_NEVER_EXEMPT)
             and not any(actor in file.rows for actor in actors_of(each.entry))
         )
-        # A later record replaces an earlier one: that is how an exemption is taken back.
+        # A later record replaces an earlier one, so that an exemption can be withdrawn.
         granted.pop(record.item, None)
         if in_force:
             granted[record.item] = each
@@ -194,7 +197,7 @@ def _scope(file: CaseFile) -> str:
 
 
 def _residue(file: CaseFile) -> Iterator[str]:
-    """Yield what a proof of eviction does not say, in the words of people and of the facts."""
+    """Yield the limits of the proof: those that people recorded, and those of the facts."""
     for each in file.filed(ev.Residue):
         if each.record.case == file.name:
             yield each.record.words

@@ -1,4 +1,4 @@
-"""Exposed credentials: revoked, refused, replaced in order, never used again (E2, E3, E6, E8)."""
+"""Checks on exposed credentials: revoked, refused, reissued, not used since (E2, E3, E6, E8)."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,11 +10,11 @@ from ironkeep.core.evidence.claim import Finding, Status
 from ironkeep.core.evidence.node import NodeId
 
 WATCH_LAG_NS: Final = 3600 * 10**9
-"""How far before the verdict a watch may have ended: one round of a slow log delivery."""
+"""A watch may end this long before the verdict: one round of a slow log delivery."""
 
 
 def not_revoked(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed credentials that nobody revoked."""
+    """Yield exposed credentials that were not revoked."""
     for version in file.credentials:
         if not file.revocations(version):
             how = "" if file.rows[version].in_clear_ns else " (an encrypted copy or share of it)"
@@ -22,7 +22,7 @@ def not_revoked(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_receipt(file: CaseFile) -> Iterator[Finding]:
-    """Yield revocations without the issuer's word for it."""
+    """Yield revocations without a receipt from the issuer."""
     for version in file.credentials:
         for last in file.revocations(version)[-1:]:
             if not last.record.receipt.strip():
@@ -30,16 +30,17 @@ def no_receipt(file: CaseFile) -> Iterator[Finding]:
 
 
 def released_again(file: CaseFile) -> Iterator[Finding]:
-    """Yield revoked credentials that somebody exposed was given later under the same name.
+    """Yield revoked credentials that were later released to an exposed principal.
 
-    A name may come to stand for another value: a key made anew starts again with version 1.
+    The released value can be a new one under the old name: a key that was deleted and created again
+    starts at version 1.
     """
     for version in file.credentials:
         for last in file.revocations(version)[-1:]:
             for read in reversed(file.deeds.reads_of(version)):
                 index = read.deed.index
                 if index > last.index and any(
-                    _is_out(file, who, index) for who in read.deed.actors
+                    _is_out(file, actor, index) for actor in read.deed.actors
                 ):
                     words = f"released at entry {index} to somebody exposed, after it was revoked"
                     yield Finding(version, words, entry=index)
@@ -47,7 +48,7 @@ def released_again(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_verifier(file: CaseFile) -> Iterator[Finding]:
-    """Yield credentials of which nobody knew, before the breach, what they open or decrypt."""
+    """Yield credentials without a verifier and with no protected target known before the breach."""
     for version in file.credentials:
         estate = file.estate
         if not estate.verifiers(version) and not estate.protects(version, file.case.from_ns):
@@ -55,14 +56,14 @@ def no_verifier(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_presented(file: CaseFile) -> Iterator[Finding]:
-    """Yield verifiers to which a revoked credential has not been presented since."""
+    """Yield verifiers to which a credential was not presented after its revocation."""
     for version, system in _revoked_pairs(file):
         if not file.probes(version, system):
             yield Finding(version, f"not presented to {file.estate.label(system)} since revoked")
 
 
 def not_answered(file: CaseFile) -> Iterator[Finding]:
-    """Yield verifiers whose last answer was neither yes nor no."""
+    """Yield verifiers whose last answer neither accepted nor refused the credential."""
     for version, system in _revoked_pairs(file):
         for last in file.answers(version, system):
             if last.record.state is Probe.UNKNOWN:
@@ -72,14 +73,14 @@ def not_answered(file: CaseFile) -> Iterator[Finding]:
 
 
 def accepted_elsewhere(file: CaseFile) -> Iterator[Finding]:
-    """Yield verifiers that still accept a credential which was revoked at another place."""
+    """Yield verifiers that still accept a credential which was revoked at another system."""
     for version, system in _revoked_pairs(file):
         if _alive(file, version, system) and system not in _revoked_at(file, version):
             yield Finding(version, f"{file.estate.label(system)} still accepts it")
 
 
 def worked_after_revocation(file: CaseFile) -> Iterator[Finding]:
-    """Yield credentials that a system accepted after it had revoked them itself."""
+    """Yield credentials that a system accepted after revoking them itself."""
     for version, system in _revoked_pairs(file):
         if _alive(file, version, system) and system in _revoked_at(file, version):
             words = f"{file.estate.label(system)} accepted it after revoking it"
@@ -87,7 +88,7 @@ def worked_after_revocation(file: CaseFile) -> Iterator[Finding]:
 
 
 def delivered_early(file: CaseFile) -> Iterator[Finding]:
-    """Yield new versions that reached somebody before the old ones were revoked."""
+    """Yield replacements that were delivered before the old version was revoked."""
     for revoked, index, _ in _deliveries(file):
         if index < revoked.index:
             words = f"delivered at entry {index}, before the old one was revoked"
@@ -95,7 +96,7 @@ def delivered_early(file: CaseFile) -> Iterator[Finding]:
 
 
 def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
-    """Yield new versions that went to somebody who is exposed and has not been let in again."""
+    """Yield replacements that were delivered to an exposed principal that is not readmitted."""
     for revoked, index, consumer in _deliveries(file):
         if _is_out(file, consumer, index):
             words = f"delivered at entry {index} to {file.estate.label(consumer)}, who is exposed"
@@ -103,7 +104,7 @@ def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
 
 
 def issued_from_exposed(file: CaseFile) -> Iterator[Finding]:
-    """Yield new versions that came from a system which is itself exposed."""
+    """Yield new versions that were delivered from an exposed system."""
     for each in file.filed(ev.Delivered):
         if each.record.plane in file.rows:
             words = f"issued from {file.estate.label(each.record.plane)}, which is exposed"
@@ -111,14 +112,14 @@ def issued_from_exposed(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_watched(file: CaseFile) -> Iterator[Finding]:
-    """Yield credentials whose use nobody has watched from revocation until now."""
+    """Yield credentials whose use was not watched from revocation until the verdict."""
     for version, system in _revoked_pairs(file):
         if not _watched(file, version, system):
             yield Finding(version, f"later use not watched for at {file.estate.label(system)}")
 
 
 def used_later(file: CaseFile) -> Iterator[Finding]:
-    """Yield credentials that were seen to work after they had been revoked."""
+    """Yield credentials that worked after they were revoked."""
     for each in file.filed(ev.Watched):
         record = each.record
         if record.successes and record.version in file.rows:
@@ -127,16 +128,19 @@ def used_later(file: CaseFile) -> Iterator[Finding]:
 
 
 def _revoked_pairs(file: CaseFile) -> Iterator[tuple[NodeId, NodeId]]:
-    """Yield (credential, verifier) for revoked ones; the others are already not revoked."""
+    """Yield (credential, verifier) pairs of revoked credentials.
+
+    `not_revoked` reports the others.
+    """
     for version in file.credentials:
         if file.revocations(version):
             yield from ((version, system) for system in file.estate.verifiers(version))
 
 
-def _is_out(file: CaseFile, who: NodeId, index: int) -> bool:
-    """Return whether somebody is exposed, and had not been let in again by some entry."""
-    readmitted = file.readmission(who)
-    return who in file.rows and (readmitted is None or index < readmitted)
+def _is_out(file: CaseFile, principal: NodeId, index: int) -> bool:
+    """Return whether a principal is exposed and not readmitted before entry index."""
+    readmitted = file.readmission(principal)
+    return principal in file.rows and (readmitted is None or index < readmitted)
 
 
 def _alive(file: CaseFile, version: NodeId, system: NodeId) -> bool:
@@ -148,13 +152,13 @@ def _revoked_at(file: CaseFile, version: NodeId) -> set[str]:
 
 
 def _deliveries(file: CaseFile) -> Iterator[tuple[Filed[ev.Revoked], int, NodeId]]:
-    """Yield (revocation, entry by which its replacement reached somebody, who that was)."""
+    """Yield (revocation, index of a delivery of its replacement, receiver)."""
     for revoked in file.filed(ev.Revoked):
         replacement = revoked.record.replacement
         if revoked.record.version not in file.rows or not replacement:
             continue
         for read in file.deeds.reads_of(NodeId(replacement)):
-            yield from ((revoked, read.deed.index, who) for who in read.deed.actors)
+            yield from ((revoked, read.deed.index, actor) for actor in read.deed.actors)
         for each in file.about(ev.Delivered, replacement, ""):
             yield revoked, each.index, NodeId(each.record.consumer)
 

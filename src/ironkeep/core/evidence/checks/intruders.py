@@ -1,4 +1,4 @@
-"""Who was exposed, what they had open, and what they may have left behind (E4, E5)."""
+"""Checks on exposed principals, their sessions, and changes they may have made (E4, E5)."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,7 @@ from ironkeep.core.evidence.claim import Finding, Status
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 
 _ACCESS: Final = ("sys/", "auth/", "identity/")
-"""Under these each change may give somebody a way back: policies, mounts, users, tokens, groups."""
+"""Any change under these can give access: policies, mounts, users, tokens, groups."""
 
 _HARMLESS: Final = (
     "sys/capabilities",
@@ -26,19 +26,19 @@ _HARMLESS: Final = (
     "cubbyhole/",
     "incident/",
 )
-"""Changes by name only: they ask, lengthen or end, and add nobody. A cubbyhole dies with its token;
-records of a case by somebody exposed are told by themselves."""
+"""Writes under these grant no access: they query, renew or revoke. A cubbyhole is destroyed with
+its token; case records by exposed principals have a check of their own (`hand_of_exposed`)."""
 
 
 def not_contained(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed people, sessions and devices that were never cut off."""
+    """Yield exposed people, sessions and devices that were never contained."""
     for principal in file.principals:
         if file.containment(principal) is None:
             yield Finding(principal, "exposed and not contained")
 
 
 def acts_again(file: CaseFile) -> Iterator[Finding]:
-    """Yield people and devices that acted after they were cut off, and were not let in again."""
+    """Yield people and devices that acted after containment without being readmitted."""
     for principal in file.principals:
         deed = file.escaped(principal)
         if deed is not None and kind_of(principal) is not NodeKind.SESSION:
@@ -47,7 +47,7 @@ def acts_again(file: CaseFile) -> Iterator[Finding]:
 
 
 def ended_session_worked(file: CaseFile) -> Iterator[Finding]:
-    """Yield sessions that were accepted after they had been ended."""
+    """Yield sessions that were accepted after they were ended."""
     for principal in file.principals:
         deed = file.escaped(principal)
         if deed is not None and kind_of(principal) is NodeKind.SESSION:
@@ -56,7 +56,7 @@ def ended_session_worked(file: CaseFile) -> Iterator[Finding]:
 
 
 def readmitted_unsigned(file: CaseFile) -> Iterator[Finding]:
-    """Yield principals that were let in again without anybody answering for it."""
+    """Yield readmissions without an owner and a reason."""
     for each in file.filed(ev.Readmitted):
         record = each.record
         if record.principal in file.rows and not (record.owner.strip() and record.reason.strip()):
@@ -64,7 +64,7 @@ def readmitted_unsigned(file: CaseFile) -> Iterator[Finding]:
 
 
 def sessions_not_ended(file: CaseFile) -> Iterator[Finding]:
-    """Yield systems whose sessions of a revoked credential nobody has ended since."""
+    """Yield credentials whose sessions at a system were not ended after revocation."""
     for version, system, ended in _endings(file):
         if ended is None:
             words = f"its sessions at {file.estate.label(system)} were not ended since revoked"
@@ -72,7 +72,7 @@ def sessions_not_ended(file: CaseFile) -> Iterator[Finding]:
 
 
 def sessions_remain(file: CaseFile) -> Iterator[Finding]:
-    """Yield systems at which sessions of a revoked credential are still open."""
+    """Yield revoked credentials with sessions still open at a system."""
     for version, system, ended in _endings(file):
         if ended is not None and ended.record.remaining:
             words = f"{ended.record.remaining} sessions remain at {file.estate.label(system)}"
@@ -80,21 +80,21 @@ def sessions_remain(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_baseline(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed systems of which nothing was on record before the earliest compromise."""
+    """Yield exposed systems without a baseline from before the earliest compromise."""
     for system in file.systems:
         if not _baselines(file, system):
             yield Finding(system, "no baseline from before the earliest possible compromise")
 
 
 def not_swept(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed systems not compared with that baseline since the last revocation."""
+    """Yield exposed systems not swept against that baseline since the last revocation."""
     for system in file.systems:
         if _baselines(file, system) and _sweep(file, system) is None:
             yield Finding(system, "not swept against its baseline since the last revocation there")
 
 
 def not_seen(file: CaseFile) -> Iterator[Finding]:
-    """Yield what a sweep could not look at."""
+    """Yield the parts of a system that its sweep could not see."""
     for system in file.systems:
         sweep = _sweep(file, system)
         for gap in sweep.record.gaps if sweep else ():
@@ -102,13 +102,13 @@ def not_seen(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_explained(file: CaseFile) -> Iterator[Finding]:
-    """Yield additions and changes that nobody answers for."""
+    """Yield differences from a baseline that no owner has explained."""
     for system, item in _differences(file):
         yield Finding(f"{system}#{item}", f"differs from the baseline, unexplained: {item}")
 
 
 def stranger_acts(file: CaseFile) -> Iterator[Finding]:
-    """Yield added principals that nobody answers for and that have been seen to act."""
+    """Yield unexplained added principals that have been seen to act."""
     for system in file.systems:
         sweep = _sweep(file, system)
         for item in sweep.record.acting if sweep else ():
@@ -118,10 +118,10 @@ def stranger_acts(file: CaseFile) -> Iterator[Finding]:
 
 
 def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
-    """Yield unexplained changes in Ironkeep by somebody exposed: who may do what, and what is kept.
+    """Yield unexplained changes in Ironkeep by exposed principals: to access rules and to data.
 
-    A connection may lead elsewhere now, a secret may be one that they know. Of a place outside the
-    rules of access only the last change counts, which made it what it is.
+    A connection may now lead elsewhere, and a secret may have a value that the attacker knows. At a
+    path outside the access rules only the last change counts, as it set the present value.
     """
     explained = {each.record.item for each in file.filed(ev.Explained) if _answered(file, each)}
     last: dict[str, Deed] = {}
@@ -143,7 +143,7 @@ def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
 def _endings(
     file: CaseFile,
 ) -> Iterator[tuple[NodeId, NodeId, Filed[ev.Ended] | None]]:
-    """Yield (credential, system, last ending of its sessions since it was revoked)."""
+    """Yield (credential, system, last ending of its sessions after its last revocation)."""
     for version in file.credentials:
         for last in file.revocations(version)[-1:]:
             for system in file.estate.verifiers(version):
@@ -166,7 +166,7 @@ def _baselines(file: CaseFile, system: NodeId) -> set[str]:
 
 
 def _sweep(file: CaseFile, system: NodeId) -> Filed[ev.Swept] | None:
-    """Return the last sweep of a system, if it came after everything that it has to show."""
+    """Return the last sweep of a system after the last containment and its last revocation."""
     after = max(file.last_containment, file.last_revocation.get(system, -1))
     baselines = _baselines(file, system)
     good = [
@@ -178,7 +178,7 @@ def _sweep(file: CaseFile, system: NodeId) -> Filed[ev.Swept] | None:
 
 
 def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
-    """Yield (system, item) of what a sweep found, acted or not, that nobody answers for."""
+    """Yield (system, item) for each unexplained difference that a sweep found."""
     for system in file.systems:
         sweep = _sweep(file, system)
         if sweep is None:
@@ -197,13 +197,16 @@ def _explained(file: CaseFile, system: str, item: str) -> bool:
 
 
 def _answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
-    """Return whether somebody answers for it in this case: what was well once may come back."""
+    """Return whether an explanation has an owner and a reason, and is of this case.
+
+    An explanation from another case does not count: the item may have been added again.
+    """
     record = each.record
     return bool(record.case == file.name and record.owner.strip() and record.reason.strip())
 
 
 def _leaves_something(file: CaseFile, deed: Deed) -> bool:
-    """Return whether a deed may have left something, at or after the earliest compromise."""
+    """Return whether a deed, at or after the earliest compromise, may have changed something."""
     entry = deed.entry
     return (
         entry.time_ns >= file.case.from_ns

@@ -1,4 +1,4 @@
-"""Whether the record can carry a verdict: scope, log, root, disclosure (E1, E7, E9 to E11)."""
+"""Checks on the record itself: scope, log, root of trust, disclosure (E1, E7, E9 to E11)."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -19,19 +19,19 @@ from ironkeep.core.evidence.node import (
 from ironkeep.core.evidence.reach import FOREVER
 
 CLOCK_SKEW_NS: Final = 300 * 10**9
-"""How far the clocks of a server, a witness and a log source may differ; NTP keeps to far less."""
+"""Allowed clock difference of server, witnesses and log sources; NTP keeps it far smaller."""
 
 SILENT_INTERVALS: Final = 2
-"""A source may miss one heartbeat, not two."""
+"""Heartbeat intervals that a source may be silent: it may miss one heartbeat, not two."""
 
 _OF_STRANGERS: Final = frozenset({"", "login", "open"})
-"""Rules by which anybody may ask: a change by them is one of the sender's own session, or none."""
+"""Rules open to unauthenticated clients: these requests change at most the sender's own session."""
 
 _SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
 
 def case_not_opened(file: CaseFile) -> Iterator[Finding]:
-    """Yield a case that the log knows nothing of."""
+    """Yield a case that is not in the log, or has no subjects."""
     if file.case.opening is None or not file.case.subjects:
         yield Finding(
             f"case:{file.name}", "the log has no such case, or it names nobody and nothing"
@@ -45,7 +45,7 @@ def scope_cut(file: CaseFile) -> Iterator[Finding]:
 
 
 def subject_unknown(file: CaseFile) -> Iterator[Finding]:
-    """Yield subjects that the log tells nothing of: of a wrong name everything is easily proved."""
+    """Yield subjects unknown to the log: for a misspelt name everything would be proved easily."""
     for subject in file.case.subjects:
         cut = file.containment(subject)
         known = (
@@ -60,7 +60,7 @@ def subject_unknown(file: CaseFile) -> Iterator[Finding]:
 
 
 def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
-    """Yield links of something exposed that were taken off the record since the beginning."""
+    """Yield links of exposed nodes that were removed since the earliest compromise."""
     families = {family_of(each) for each in file.rows}
     for placed in file.estate.ended:
         source = NodeId(placed.record.source)
@@ -70,9 +70,9 @@ def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
 
 
 def hand_of_nobody(file: CaseFile) -> Iterator[Finding]:
-    """Yield what was released or changed since the beginning and is known of nobody.
+    """Yield unattributed releases and changes since the earliest compromise.
 
-    A batch token of no person has no name, and a wrapping token is opened by whoever has it.
+    A batch token of no person names no actor, and any holder of a wrapping token can unwrap it.
     """
     for deed in file.deeds.by_nobody():
         entry = deed.entry
@@ -84,7 +84,7 @@ def hand_of_nobody(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_basis(file: CaseFile) -> Iterator[Finding]:
-    """Yield a beginning for which no reason was given."""
+    """Yield a case whose earliest possible compromise has no stated reason."""
     if any(not basis.strip() for basis in file.case.bases):
         yield Finding(
             f"case:{file.name}", "no reason is given for the earliest possible compromise"
@@ -92,21 +92,21 @@ def no_basis(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_surveyed(file: CaseFile) -> Iterator[Finding]:
-    """Yield principals of whom nobody worked out what the policies let them read."""
+    """Yield principals without a survey of the secrets that policies let them read."""
     for principal in file.principals:
         why = file.rows[principal].why
         holder = why[0].source if why else principal
         if kind_of(principal) not in _SURVEYED or _surveyed(file, principal):
             continue
-        # What a session may read is part of what its person may.
+        # The survey of a person covers their sessions, which can read no more.
         if kind_of(holder) not in PRINCIPALS or not _surveyed(file, holder):
             yield Finding(principal, "what it could have read has not been worked out")
 
 
 def starts_too_late(file: CaseFile) -> Iterator[Finding]:
-    """Yield a window of the log that begins after the earliest compromise of any open case.
+    """Yield a window of the log that begins after the earliest compromise of any case.
 
-    Nothing precedes a log's beginning, but for a log that continues another one: its name ends in
+    A window from leaf 0 is complete unless the log continues another one; such a log's name ends in
     an epoch after the first.
     """
     start, origin = file.log.start, file.log.origin
@@ -127,7 +127,7 @@ def _continues(origin: str) -> bool:
 
 
 def not_witnessed(file: CaseFile) -> Iterator[Finding]:
-    """Yield a log that nobody else has vouched for."""
+    """Yield a log that no quorum of witnesses has cosigned."""
     if not file.log.cosigners or not file.log.cosigned_ns:
         yield Finding("log:witnesses", "no quorum of witnesses has cosigned the log")
 
@@ -140,14 +140,14 @@ def ends_too_early(file: CaseFile) -> Iterator[Finding]:
 
 
 def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
-    """Yield entries that claim to be older than those before them."""
+    """Yield entries with an earlier time than the entry before them."""
     for (_, one), (index, other) in pairwise(file.entries):
         if other.time_ns + CLOCK_SKEW_NS < one.time_ns:
             yield Finding(f"entry:{index}", "states a time before that of the entry before it")
 
 
 def source_silent(file: CaseFile) -> Iterator[Finding]:
-    """Yield log sources that fell silent for longer than they may, and when."""
+    """Yield the periods in which a log source was silent for longer than allowed."""
     beats: dict[str, list[int]] = {}
     for each in file.filed(ev.Heartbeat):
         beats.setdefault(each.record.source, []).append(each.entry.time_ns)
@@ -162,7 +162,7 @@ def source_silent(file: CaseFile) -> Iterator[Finding]:
 
 
 def source_lost_messages(file: CaseFile) -> Iterator[Finding]:
-    """Yield log sources of which messages did not arrive."""
+    """Yield log sources that lost messages."""
     for each in file.filed(ev.Heartbeat):
         if each.record.missed and each.entry.time_ns >= file.case.from_ns:
             words = f"{each.record.missed} messages missing at entry {each.index}"
@@ -170,7 +170,7 @@ def source_lost_messages(file: CaseFile) -> Iterator[Finding]:
 
 
 def root_not_checked(file: CaseFile) -> Iterator[Finding]:
-    """Yield what of Ironkeep's own nobody has looked at since the case was opened."""
+    """Yield parts of Ironkeep's own root of trust not checked since the case was opened."""
     checked = {each.record.item for each in _root_checks(file)}
     for item in ev.ROOT_ITEMS:
         if item not in checked:
@@ -178,7 +178,7 @@ def root_not_checked(file: CaseFile) -> Iterator[Finding]:
 
 
 def root_unsound(file: CaseFile) -> Iterator[Finding]:
-    """Yield what of Ironkeep's own was found wanting, when last looked at."""
+    """Yield parts of Ironkeep's own root of trust that failed their last check."""
     last = {each.record.item: each.record for each in _root_checks(file)}
     for item, record in last.items():
         if not record.sound:
@@ -186,7 +186,7 @@ def root_unsound(file: CaseFile) -> Iterator[Finding]:
 
 
 def hand_of_exposed(file: CaseFile) -> Iterator[Finding]:
-    """Yield records of the case that somebody exposed had a hand in."""
+    """Yield incident records that were made by an exposed principal."""
     for index, entry in file.entries:
         if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:
             continue
@@ -198,13 +198,13 @@ def hand_of_exposed(file: CaseFile) -> Iterator[Finding]:
 
 
 def withheld(file: CaseFile) -> Iterator[Finding]:
-    """Yield leaves of the window that the reader of the pack cannot see into."""
+    """Yield the number of entries of the window that the pack does not disclose."""
     if file.log.withheld:
         yield Finding("log:entries", f"{file.log.withheld} entries of the window are withheld")
 
 
 def no_residue(file: CaseFile) -> Iterator[Finding]:
-    """Yield a case in which nobody said what cannot be known or undone."""
+    """Yield a case without a recorded residue: what cannot be known or undone."""
     if not any(
         each.record.case == file.name and each.record.words.strip()
         for each in file.filed(ev.Residue)

@@ -1,4 +1,4 @@
-"""The table of checks: every way in which a verdict must not say PROVEN."""
+"""The table of checks: every reason for which a verdict must not be PROVEN."""
 
 from typing import Final
 
