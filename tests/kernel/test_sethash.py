@@ -151,7 +151,7 @@ def test_a_new_store_stands_at_nothing(ciphers: Ciphers) -> None:
 
 def test_a_head_that_does_not_fit_its_state_is_refused(ciphers: Ciphers, entropy: Entropy) -> None:
     state = encode_standing(Standing(7, 1), ciphers)
-    with pytest.raises(IntegrityError, match=r"commit 8.*filed with 7"):
+    with pytest.raises(IntegrityError, match=r"commit 8.*of commit 7"):
         decode_standing(Head(8, state), ciphers)
     for damaged in (b"", state[:-1], state[:-1] + bytes([state[-1] ^ 1])):
         with pytest.raises(IntegrityError):

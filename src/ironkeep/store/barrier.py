@@ -1,14 +1,14 @@
-"""The barrier: records under blind names, encrypted and bound to their place.
+"""The barrier: records under blind names, encrypted and bound to their row key.
 
     row value = envelope( u16 length ‖ name ‖ body )       core/envelope.py
     AAD       = "ironkeep/row/v1" ‖ u8 length ‖ segment ‖ row key ‖ due
 
 `name` is the last segment of the path. In a row with a due time it is namespace ‖ 0 ‖ mount ‖ 0 ‖
-path: the expiry tick meets such rows by their time alone and must learn what they are.
+path: the expiry tick finds such rows by their time alone and must learn which records they are.
 
 A row that was changed, moved, or given another due time does not open (IntegrityError). An *older*
-row put back at its own key does open: that, and a removed row, is what the set-hash finds
-(store/sethash.py). Who reads the database sees sizes, due times and the shape of the tree.
+row restored at its own key does open; the set-hash (store/sethash.py) detects that, and removed
+rows. A reader of the database sees sizes, due times and the shape of the tree.
 """
 
 import struct
@@ -34,16 +34,16 @@ from ironkeep.store.names import (
 from ironkeep.store.rows import View
 
 MAX_BODY_BYTES: Final = 2**20
-"""Of one record, as in Vault's integrated storage; larger things are split by their owner."""
+"""Bytes of one record, as in Vault's integrated storage; callers split larger values."""
 
 MAX_LISTED: Final = 100_000
-"""Names that one request may list: each is opened, some 0.8 s in all."""
+"""Names that one request may list: decrypting them takes some 0.8 s in all."""
 
 MAX_DUE_NS: Final = 2**63 - 1
-"""The year 2262: what a 64-bit column holds."""
+"""The largest due time of a 64-bit column, in the year 2262."""
 
 PARTS: Final = 256
-"""Of a folder, for `Store.part`."""
+"""Parts of a folder, for `Store.part`."""
 
 _PURPOSE: Final = b"ironkeep/row/v1"
 _NO_DUE: Final = bytes(9)
@@ -53,7 +53,7 @@ _NUL: Final = "\0"
 
 @dataclass(frozen=True, slots=True)
 class DueRecord:
-    """A record that wants attention, found by its time."""
+    """A record whose due time has passed."""
 
     place: Place
     path: str
@@ -62,7 +62,10 @@ class DueRecord:
 
 
 class Barrier:
-    """The open keys of one segment: names, seals and opens its rows. To seal it, drop it."""
+    """The open keys of one segment, which name, encrypt and decrypt its rows.
+
+    Sealing means dropping this object.
+    """
 
     __slots__ = ("_aad", "_ciphers", "_names", "_open_sealed", "segment")
 
@@ -75,7 +78,7 @@ class Barrier:
 
     @property
     def ciphers(self) -> Ciphers:
-        """Return the ciphers, for what is sealed by the same keys but is not a row."""
+        """Return the ciphers, for data under the same keys that is not a row."""
         return self._ciphers
 
     def key_of(self, place: Place, path: str) -> bytes:
@@ -87,7 +90,7 @@ class Barrier:
         return self._names.of(place)
 
     def seal_row(self, key: bytes, name: str, body: bytes, due_ns: int | None = None) -> Row:
-        """Return the row that holds name and body, to be stored at key and nowhere else.
+        """Return the row with name and body, which opens only at key.
 
         Raise TooLarge past MAX_BODY_BYTES, InvalidRequest on a due time outside 64 bits.
         """
@@ -102,7 +105,7 @@ class Barrier:
     def open_row(self, key: bytes, row: Row) -> bytes:
         """Return the body of the row found at key.
 
-        Raise IntegrityError when the row, its due time or its place is not as it was written.
+        Raise IntegrityError if the row, its due time or its key differs from what was written.
         """
         plain = self._open(key, row)
         return plain[2 + (plain[0] << 8 | plain[1]) :]
@@ -114,9 +117,9 @@ class Barrier:
         return name if row.due_ns is None else name.split(_NUL, 2)[2].rpartition("/")[2]
 
     def records_due(self, view: View, keys: Iterable[bytes], before_ns: int) -> list[DueRecord]:
-        """Return the records at keys, which Storage.due found, that the view too holds as due.
+        """Return the records at keys, as found by Storage.due, that are also due in the view.
 
-        The storage may lag behind the view: a record renewed or removed since is left out. Raise
+        The storage may lag behind the view: records renewed or removed since are left out. Raise
         IntegrityError as `open_row`.
         """
         found = []
@@ -147,9 +150,9 @@ class Barrier:
 
 
 class Store:
-    """The records of one place, seen through a view: what an engine reads and writes.
+    """The records of one place, read and written through a view.
 
-    Folders exist while something is inside them. Listings are in the order of code points.
+    A folder exists while it contains a record. Listings are in the order of code points.
     """
 
     __slots__ = ("_barrier", "_names", "_view")
@@ -170,7 +173,7 @@ class Store:
         return None if row is None else self._barrier.open_row(key, row)
 
     def row(self, path: str) -> Row | None:
-        """Return the row at path as stored; what is derived from it holds while it is the same."""
+        """Return the row at path as stored; cache values derived from it by the row's identity."""
         return self._view.get(self._names.key_of(path))
 
     def row_at(self, key: bytes) -> Row | None:
@@ -182,7 +185,7 @@ class Store:
         return self._barrier.open_row(key, row)
 
     def put(self, path: str, body: bytes, due_ns: int | None = None) -> None:
-        """Write body at path; with due_ns the expiry tick meets it after that instant."""
+        """Write body at path; with due_ns, the expiry tick finds the record after that instant."""
         key = self._names.key_of(path)
         name = path.rpartition("/")[2]
         if due_ns is not None:
@@ -193,11 +196,11 @@ class Store:
         self._view.put(key, row)
 
     def delete(self, path: str) -> None:
-        """Remove the record at path, and the folders that this leaves empty; absent is fine."""
+        """Remove the record at path, if there is one, and the folders that this leaves empty."""
         self.delete_all((path,))
 
     def delete_all(self, paths: Iterable[str]) -> None:
-        """Remove many records as `delete` does, looking into each of their folders only once."""
+        """Remove many records as `delete` does, checking each of their folders only once."""
         left: dict[bytes, tuple[int, Folder]] = {}
         for path in paths:
             key = self._names.key_of(path)
@@ -205,15 +208,16 @@ class Store:
                 self._view.delete(key)
                 for depth, folder in enumerate(self._names.folders(path)):
                     left[folder.row_key] = depth, folder
-        # From the inside out, so that a folder of empty folders is seen to be empty.
+        # Innermost first, so that a folder of empty folders counts as empty.
         for _, folder in sorted(left.values(), key=_depth, reverse=True):
             if self._is_empty(folder.children):
                 self._view.delete(folder.row_key)
 
     def clear(self, prefix: str, limit: int) -> int:
-        """Remove at most limit of the rows inside the folder prefix; fewer removed is all of them.
+        """Remove at most limit rows inside the folder prefix; return how many were removed.
 
-        By keys alone, unopened: a step costs the same however much is left.
+        Fewer than limit means that the folder is empty now. Rows are removed by key without
+        decryption, so a step costs the same however many are left.
         """
         keys = list(islice(self._rows(self._names.children(prefix)), limit))
         for key in keys:
@@ -226,7 +230,7 @@ class Store:
         return len(keys)
 
     def _rows(self, children: bytes) -> Iterator[bytes]:
-        """Yield the keys of all rows below, what is inside a folder before the folder."""
+        """Yield the keys of all rows below, the content of a folder before the folder."""
         for key, _ in self._view.scan(children):
             if key[KIND_AT : KIND_AT + 1] != RECORD:
                 yield from self._rows(key[:1] + key[KIND_AT + 1 :])
@@ -236,16 +240,16 @@ class Store:
         return next(iter(self._view.scan(children)), None) is None
 
     def names(self, prefix: str) -> list[str]:
-        """Return what `list` does to a request; raise TooLarge past MAX_LISTED."""
+        """Return the names that `list` returns; raise TooLarge past MAX_LISTED."""
         names = self.list(prefix, MAX_LISTED + 1)
         if len(names) > MAX_LISTED:
-            raise TooLarge(f"more than {MAX_LISTED} names are there: keep them in folders")
+            raise TooLarge(f"the folder has more than {MAX_LISTED} names: divide it into folders")
         return names
 
     def part(self, prefix: str, number: int) -> list[str]:
-        """Return the names of one part in `PARTS` of the records directly inside a folder.
+        """Return the names of one of `PARTS` parts of the records directly inside a folder.
 
-        For work on a folder of any size in steps: a record stays in its part.
+        A record stays in its part, so a folder of any size can be processed in steps.
         """
         part = self._names.children(prefix) + RECORD + bytes([number])
         return [self._barrier.open_name(key, row) for key, row in self._view.scan(part)]
@@ -253,7 +257,7 @@ class Store:
     def walk(self, prefix: str = "") -> Iterator[str]:
         """Yield the path of every record inside the folder prefix, at any depth, in no order.
 
-        Each is opened when it is asked for. Collect them before changing what is inside.
+        Rows are decrypted one by one. Collect the paths before changing the folder.
         """
         base = prefix.removesuffix("/") + "/" if prefix else ""
         for key, row in self._view.scan(self._names.children(prefix)):
@@ -264,18 +268,18 @@ class Store:
                 yield from self.walk(path + "/")
 
     def _make_folders(self, path: str) -> None:
-        # From the inside out: a folder that exists has all its own ancestors.
+        # Innermost first: an existing folder has all its ancestors.
         for folder in reversed(self._names.folders(path)):
             if self._view.get(folder.row_key) is not None:
                 return
             self._view.put(folder.row_key, self._barrier.seal_row(folder.row_key, folder.name, b""))
 
-    # The last method: below it, `list` would not be the type.
+    # Must be the last method: after it, `list` in this class is not the type.
     def list(self, prefix: str = "", limit: int | None = None) -> list[str]:
         """Return the names directly inside the folder prefix, sorted; folders end in "/".
 
-        Empty when there is no such folder. "" is the place itself, "a" and "a/" are the same. Past
-        limit it is an arbitrary choice of that many.
+        A missing folder has no names. "" is the place itself, "a" and "a/" are the same folder.
+        With more than limit names, the result is an arbitrary selection of limit names.
         """
         names = []
         for key, row in islice(self._view.scan(self._names.children(prefix)), limit):

@@ -1,4 +1,4 @@
-"""A keyring at work: prepared ciphers for all its terms, and the count of uses."""
+"""Prepared ciphers for all terms of a keyring, and the count of their uses."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,7 @@ CLOSED: Final = "the keys were dropped while this was under way: unseal, and try
 class Ciphers:
     """Encrypts under the current term of a keyring, decrypts under any.
 
-    The cipher objects are made once: making one costs twice the decryption of a record.
+    The cipher objects are made once: making one costs twice as much as decrypting a record.
     """
 
     keyring: Keyring
@@ -34,18 +34,18 @@ class Ciphers:
         self._current = self._by_header[envelope.header(self.keyring.current.number)]
 
     def close(self) -> None:
-        """Drop the prepared ciphers: whoever still holds this object is refused from now on."""
+        """Drop the prepared ciphers; every later use of this object raises Sealed."""
         self._closed = True
         self._by_header.clear()
         del self._current
 
     @property
     def encryptions(self) -> int:
-        """Return the uses of the current term, those before this process included."""
+        """Return the uses of the current term, including those before this process."""
         return self.keyring.encryptions + self._used
 
     def counted_keyring(self) -> Keyring:
-        """Return the keyring with that count, to be asked for rotation or stored."""
+        """Return the keyring with that count, to store it or to check if rotation is due."""
         return self.keyring.counted(self.encryptions)
 
     def seal(self, plaintext: bytes, aad: bytes) -> bytes:
@@ -57,10 +57,10 @@ class Ciphers:
         return envelope.seal(self._current, self.keyring.current.number, nonce, plaintext, aad)
 
     def open_sealed(self, sealed: bytes, aad: bytes) -> bytes:
-        """Return the plaintext of sealed, of any term.
+        """Return the plaintext of sealed, under any term.
 
-        Raise IntegrityError when it was not sealed by this keyring with this aad, Sealed when the
-        keys were dropped.
+        Raise IntegrityError if it was not sealed by this keyring with this aad, Sealed if the keys
+        were dropped.
         """
         cipher = self._by_header.get(sealed[: envelope.HEADER_BYTES])
         if cipher is None:

@@ -1,10 +1,9 @@
-"""History with intervals: what a policy, an entity or a mount was at any time since it exists.
+"""History: the values that a policy, an entity or a mount had at each time of its existence.
 
     sys/history : kind / name / start time (20 digits) -> the value from then on
 
-Exposure asks what was true *then*, so nothing here is ever rewritten: a change adds a record, and
-the start of the next record is the end of the one before. An empty value says that the thing was
-removed.
+Exposure is computed from past values, so records are never rewritten: a change adds a record, and
+the start of the next record is the end of the one before. An empty value means removal.
 """
 
 from bisect import bisect_right
@@ -17,12 +16,12 @@ from ironkeep.store.state import Tx
 
 _VERSION: Final = b"\x01"
 _DIGITS: Final = 20
-"""Enough for 2^64 nanoseconds; equal lengths make the order of text the order of time."""
+"""Digits of a start time: enough for 2^64 ns; equal lengths sort as text as they do in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and when it held: from start_ns on, before end_ns (None: it still holds)."""
+    """A value and its time: from start_ns until before end_ns (None: until now)."""
 
     start_ns: int
     end_ns: int | None
@@ -30,21 +29,21 @@ class Interval:
 
 
 class History:
-    """Keeps the values that named things had, by time."""
+    """Records values by kind, name and time."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
 
     def record(self, tx: Tx, kind: str, name: str, value: bytes, now_ns: int) -> None:
-        """Note that name has value from now_ns on; b"" when it is gone.
+        """Record that name has value from now_ns on; b"" means that it was removed.
 
-        Of two changes at the same nanosecond the later call stays: the first held for no time.
+        Of two changes at the same nanosecond, the later call wins.
         """
         path = f"{_folder(kind, name)}/{now_ns:0{_DIGITS}d}"
         self._stores(tx, HISTORY).put(path, _VERSION + value)
 
     def at(self, tx: Tx, kind: str, name: str, time_ns: int) -> bytes | None:
-        """Return the value that name had at time_ns, or None when it was not there then."""
+        """Return the value that name had at time_ns, or None if it did not exist then."""
         starts = self._starts(tx, kind, name)
         position = bisect_right(starts, time_ns) - 1
         if position < 0:
@@ -52,7 +51,7 @@ class History:
         return self._value(tx, kind, name, starts[position]) or None
 
     def intervals(self, tx: Tx, kind: str, name: str) -> list[Interval]:
-        """Return every interval in which name was there, the oldest first."""
+        """Return every interval in which name existed, the oldest first."""
         starts = self._starts(tx, kind, name)
         ends: list[int | None] = [*starts[1:], None]
         found = (
@@ -62,7 +61,7 @@ class History:
         return [interval for interval in found if interval.value]
 
     def names(self, tx: Tx, kind: str) -> list[str]:
-        """Return the names of kind that have ever been there, sorted."""
+        """Return the names of kind that ever existed, sorted."""
         folders = self._stores(tx, HISTORY).list(segment(kind))
         return sorted(unsegment(folder.removesuffix("/")) for folder in folders)
 

@@ -1,13 +1,13 @@
-"""The keys that a segment's records are under, and the encoded form that the root key seals.
+"""The keyring of a segment, and its encoding, which is stored sealed by the root key.
 
-A keyring holds one 256-bit data key for each term, of which the last encrypts and all decrypt, and
-two keys that never change:
+A keyring has one 256-bit data key for each term (the last one encrypts, all decrypt) and two keys
+that never change:
 
 - the *name key* makes the blind keys of rows. It is fixed for the life of a segment: another key
-  would give every record another place, so rotating it means rewriting the whole store at once.
-- the *row-hash key* makes the set-hash over rows. Another key means reading every row anew.
+  would change every row key, so a rotation would rewrite the whole store at once.
+- the *row-hash key* makes the set-hash over rows. Another key would mean reading every row again.
 
-Both only ever serve as PRF keys, where the number of uses is no concern; data keys wear out
+Both serve only as PRF keys, whose number of uses is not limited. Data keys have a limit
 (core/envelope.py) and are rotated by count and age.
 """
 
@@ -24,13 +24,13 @@ from ironkeep.core.secret import Secret
 SegmentId = NewType("SegmentId", str)
 
 HOUSE: Final = SegmentId("house")
-"""The segment that holds everything until further segments are built."""
+"""The segment of all records that belong to no other segment."""
 
 MAX_SEGMENT_CHARS: Final = 64
-"""Segment ids are ours and short; the bound keeps their length in one byte of additional data."""
+"""Characters of a segment id, so that its length fits into one byte of additional data."""
 
 MAX_TERMS: Final = 65_536
-"""A rotation a day for 179 years; the keyring stays below 4 MB."""
+"""Terms of a keyring: a rotation a day for 179 years; the keyring stays below 4 MB."""
 
 MAX_OPERATIONS: Final = 3_865_470_566
 """Default uses of a data key before rotation: nine tenths of the 2^32 that random nonces allow."""
@@ -40,7 +40,7 @@ VERSION: Final = b"\x01"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """One data key and when it was made."""
+    """One data key with its number and creation time."""
 
     number: int
     key: Secret
@@ -59,8 +59,8 @@ class _Wire(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=
 class Keyring:
     """All keys of one segment, the oldest term first.
 
-    `encryptions` counts the uses of the current term as of the last time the keyring was stored, so
-    a crash loses some; MAX_OPERATIONS leaves a tenth of what is safe for that.
+    `encryptions` is the use count of the current term when the keyring was last stored. A crash
+    loses later uses; MAX_OPERATIONS leaves a tenth of the safe number for that.
     """
 
     segment: SegmentId
@@ -77,7 +77,7 @@ class Keyring:
     def rotate(self, entropy: Entropy, now_ns: int) -> "Keyring":
         """Return this keyring with one more term, which encrypts from now on.
 
-        Raise TooLarge when no further term fits.
+        Raise TooLarge past MAX_TERMS.
         """
         if len(self.terms) >= MAX_TERMS:
             raise TooLarge(f"the keyring is full: {MAX_TERMS} terms")
@@ -89,13 +89,13 @@ class Keyring:
         return replace(self, encryptions=encryptions)
 
     def due_for_rotation(self, now_ns: int, max_operations: int, interval_seconds: int) -> bool:
-        """Return whether the current term was used or kept too long; interval 0 means any age."""
+        """Return whether the current term has too many uses or is too old; 0 means any age."""
         age_ns = now_ns - self.current.created_ns
         too_old = interval_seconds > 0 and age_ns >= interval_seconds * 1_000_000_000
         return too_old or self.encryptions >= max_operations
 
     def encode(self) -> bytes:
-        """Return the bytes that `decode` reads. They hold every key in clear."""
+        """Return the bytes that `decode` reads, with every key in clear."""
         wire = _Wire(
             self.segment,
             self.name_key.reveal(),
@@ -119,7 +119,7 @@ def new_keyring(segment: SegmentId, entropy: Entropy, now_ns: int) -> Keyring:
 def decode(data: bytes) -> Keyring:
     """Return the keyring that `Keyring.encode` wrote.
 
-    Raise IntegrityError on any other bytes, such as another version or an unusual spelling.
+    Raise IntegrityError on any other bytes, such as another version or encoding.
     """
     if data[:1] != VERSION:
         raise IntegrityError("the keyring is of an unknown version: use the release that wrote it")

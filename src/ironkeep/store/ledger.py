@@ -1,14 +1,14 @@
-"""From executed to durable: a batch is committed once, journalled once, then answered.
+"""The ledger makes batches durable: commit to the database, then write the journal, then answer.
 
     close (loop thread) → persist (writer thread) → settle (loop thread)
 
 The database commits first and carries the batch's journal frame in its outbox; the journal follows.
-So a crash in between leaves a frame to drain at the next start, and the journal never knows of a
-change that the database does not. A batch without writes touches the journal alone.
+After a crash in between, the next start drains that frame, so the journal never has a change that
+the database lacks. A batch without row changes touches only the journal.
 
 Each commit is journalled with its number, the mark of the set-hash after it, and a short digest of
-every row that it changed. The mark says whether the rows are the right ones; the digests say which
-are not.
+every row that it changed. The mark shows whether all rows are the right ones; the digests show
+which are not.
 """
 
 import hashlib
@@ -30,18 +30,18 @@ from ironkeep.store.sethash import SetHash, Standing, decode_standing, encode_st
 from ironkeep.store.state import State, Writes
 
 DIGEST_BYTES: Final = 12
-"""Of a key and of a row in a commit's entry: 96 bits, enough to name what changed."""
+"""Bytes of the digests of a key and of a row in a commit entry: 96 bits identify a change."""
 ROWS_AN_ENTRY: Final = 1_024
-"""Digests in one commit entry (32 characters each); a larger commit takes several."""
+"""Digests in one commit entry (32 characters each); a larger commit takes several entries."""
 MAX_RESTATED: Final = 250_000
-"""Rows whose digests fit into one batch of the journal: 8 MB of its 16."""
+"""Rows whose digests fit into one batch of the journal: they take 8 of its 16 MB."""
 
 _DUE: Final = struct.Struct(">?q")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything executed since the batch before: its frame, and its commit when rows changed."""
+    """Everything executed since the last batch: a journal frame, and a commit if rows changed."""
 
     frame: Frame
     commit: Commit | None
@@ -50,7 +50,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Accounts:
-    """What is needed to account for rows: the keys, and the sum as of the last closed batch."""
+    """The keys for the set-hash, and its state as of the last closed batch."""
 
     set_hash: SetHash
     ciphers: Ciphers
@@ -58,7 +58,7 @@ class Accounts:
 
 
 class Ledger:
-    """Keeps storage and journal in step, one batch at a time."""
+    """Makes batches durable in storage and journal, and keeps the two in step."""
 
     def __init__(self, storage: Storage, state: State, journal: Journal, clock: Clock) -> None:
         self._storage: Final = storage
@@ -71,32 +71,32 @@ class Ledger:
         self.on_recovered: Callable[[], None] = _nothing
 
     def open(self, set_hash: SetHash, ciphers: Ciphers) -> Standing:
-        """Account for rows from now on; return where they stand. See rowcheck for the checks."""
+        """Maintain the set-hash from now on; return the stored state, which is not checked here."""
         standing = decode_standing(self._storage.head(), ciphers)
         self.accounts = Accounts(set_hash, ciphers, standing)
         self._dropping = False
         return standing
 
     def rekeyed(self, ciphers: Ciphers) -> None:
-        """Use newer keys for the head's state."""
+        """Encrypt the head's state under newer keys from now on."""
         if self.accounts is not None:
             self.accounts.ciphers = ciphers
 
     def drop(self) -> None:
-        """Forget the keys once the batch that is open now, the last to need them, is closed."""
+        """Forget the keys once the open batch, the last one that needs them, is closed."""
         self._dropping = True
 
     @property
     def failure(self) -> OSError | None:
-        """Return why the journal can never be written again before a restart, if so."""
+        """Return the error after which the journal refuses writes until a restart, if any."""
         return self._journal.failed
 
     def has_open_batch(self) -> bool:
-        """Whether something was executed that no closed batch holds."""
+        """Return whether anything was executed since the last closed batch."""
         return self._journal.has_open_batch() or self._state.has_open_batch()
 
     def close(self) -> Batch | None:
-        """Freeze what was executed; None when there is nothing to make durable."""
+        """Freeze the open batch and return it; None if there is nothing to make durable."""
         writes = self._state.close_batch()
         state = self._account(writes) if writes is not None else b""
         frame = self._journal.close_batch()
@@ -113,10 +113,10 @@ class Ledger:
         return Batch(frame, commit, writes)
 
     def _account(self, writes: Writes) -> bytes:
-        """Give the commit its number, bring the sum up to it and journal both; return the state."""
+        """Number the commit, update the set-hash and journal both; return the head's state."""
         accounts = self.accounts
         if accounts is None:
-            raise Sealed("rows changed while no key was there to account for them")
+            raise Sealed("rows changed while the set-hash has no key")
         self.seq += 1
         total = accounts.standing.total
         for key, before, after in writes.changes():
@@ -127,42 +127,43 @@ class Ledger:
         return encode_standing(standing, accounts.ciphers)
 
     def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
-        """Journal where all rows stand, as the entries of their last commit would.
+        """Journal the state of all rows, in the form of commit entries.
 
-        A log that continues another one then knows the rows as the older one did: an older
-        database is noticed, a changed row is named; past MAX_RESTATED rows it is noticed only.
+        A log that continues another one then has the same knowledge of the rows: it detects an
+        older database and names changed rows. Past MAX_RESTATED rows, it detects changes without
+        naming the rows.
         """
         if self.accounts is None:
-            raise Sealed("no key is there to account for the rows")
+            raise Sealed("the set-hash has no key: unseal first")
         digests = [digest_of(key, row) for key, row in islice(rows, MAX_RESTATED + 1)]
         few = len(digests) <= MAX_RESTATED
         self._state_rows(self.accounts, _packed(digests) if few else [""], "restate")
 
     def _state_rows(self, accounts: Accounts, digests: Iterable[str], op: str) -> None:
-        """Journal the standing, with digests of rows."""
+        """Journal the set-hash's state and mark, with digests of rows."""
         mark, now = accounts.set_hash.mark(accounts.standing).hex(), self._clock.now_ns()
         for rows in digests:
             audited: dict[str, Value] = {"seq": accounts.standing.seq, "mark": mark, "rows": rows}
             self._journal.append(Entry(kind="commit", time_ns=now, op=op, audited=audited))
 
     def persist(self, batch: Batch) -> None:
-        """Make batch durable; blocks. Raise OSError when it may or may not have become so."""
+        """Make batch durable; blocks. After an OSError it is unknown whether it is durable."""
         if batch.commit is not None:
             self._storage.commit(batch.commit)
         self._journal.write(batch.frame)
 
     def settle(self, batch: Batch) -> None:
-        """Tell the caches and the tree that batch is durable; after this its answers may leave."""
+        """Update the row cache and the tree for a durable batch; now its answers may leave."""
         self._journal.written(batch.frame)
         if batch.writes is not None:
             self._state.committed(batch.writes)
 
     def recover(self) -> None:
-        """After a failed persist: learn what became of it and bring both sides into step.
+        """After a failed persist, find out what is durable and bring storage and journal into step.
 
-        What was not answered is forgotten, or turns out to have happened. Raise Unavailable when
-        the journal itself failed: then only a restart helps. Raise OSError or MemoryError while
-        the cause lasts: nothing may be executed until another call succeeds.
+        Unanswered requests are forgotten, unless they turn out to be committed. Raise Unavailable
+        if the journal itself failed: only a restart helps then. Raise OSError or MemoryError while
+        the cause lasts: execute nothing until another call succeeds.
         """
         self._state.reset()
         self._journal.discard()
@@ -175,14 +176,14 @@ class Ledger:
         self.on_recovered()
 
     def catch_up(self) -> None:
-        """Drain the outbox into the journal, and take over the store's head; also at start-up."""
+        """Drain the outbox into the journal and load the store's head; also at start-up."""
         drain_outbox(self._journal, self._storage)
         self.seq = self._storage.head().seq
 
     def last_commit_first(self) -> int:
-        """Return the index of the first leaf of the last commit's frame; 0 when there is none.
+        """Return the index of the first leaf of the last commit's frame; 0 if there is none.
 
-        At the beginning of an epoch that is 0 too: the last commit is in the log before.
+        It is 0 at the beginning of an epoch too, as the last commit is in the older log.
         """
         frames = self._storage.outbox()
         if is_inherited(self._journal.log, self._storage):
@@ -191,11 +192,11 @@ class Ledger:
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """Do nothing; the default callback."""
 
 
 def digest_of(key: bytes, row: Row | None) -> bytes:
-    """Return what a commit's entry says of a row: digests of its key and, if there, of itself."""
+    """Return a row's digests for a commit entry: of its key, and of its content or zeros."""
     name = hashlib.blake2b(key, digest_size=DIGEST_BYTES).digest()
     if row is None:
         return name + bytes(DIGEST_BYTES)

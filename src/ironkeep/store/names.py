@@ -1,18 +1,18 @@
-"""Blind names: the keys of rows, from which nobody without the name key learns a path.
+"""Blind names: row keys that reveal no path without the name key.
 
     node of a place   = BLAKE2b-16(name key, segment ‖ namespace ‖ mount uuid)
     node of a child   = BLAKE2b-16(name key, parent node ‖ name)
     row key           = space ‖ parent node ‖ kind ‖ node     kind 0x00 folder, 0x01 record
 
-The space is one byte: 0x01 for the house, one of its own for each further segment, so that rows can
-be told apart by segment without any key (seal/segments.py).
+The space is one byte: 0x01 for the default segment and another value for each further one, so that
+the segment of a row can be read without any key (seal/segments.py).
 
 Spec: keyed BLAKE2b, RFC 7693, used as a PRF. The children of one folder share a prefix, so they can
-be listed; that is also what leaks to a reader of the database: the shape of the tree, how many
-children a node has, which segment a row is of, and which row changes when. Equal names under
-different parents have unrelated nodes.
+be listed. Therefore a reader of the database learns the shape of the tree, the number of children
+of a node, the segment of a row, and the times at which a row changes. Equal names under different
+parents have unrelated nodes.
 
-A place is a namespace and a mount's UUID, never the mount's path, so a remount moves no row.
+A place is a namespace and a mount's UUID, not the mount's path, so a remount moves no row.
 """
 
 import hashlib
@@ -28,23 +28,23 @@ FOLDER: Final = b"\x00"
 RECORD: Final = b"\x01"
 NODE_BYTES: Final = 16
 KIND_AT: Final = 1 + NODE_BYTES
-"""Where the kind is in a row key."""
+"""The offset of the kind in a row key."""
 
 MAX_PATH_BYTES: Final = 4096
-"""Of UTF-8. Longer than any request line that the server accepts needs, and bounds a row's name."""
+"""Bytes of a path in UTF-8: longer than any accepted request line needs; bounds a row's name."""
 
 MAX_DEPTH: Final = 128
-"""Segments of a path: each missing folder costs a row, and a walk descends them one by one."""
+"""Segments of a path: each missing folder costs a row, and a walk descends one by one."""
 
 MEMO_CHARS: Final = 16 * 2**20
-"""What the memo may hold, in characters of path with MEMO_ENTRY_CHARS for each entry."""
+"""Capacity of the memo: characters of its paths, plus MEMO_ENTRY_CHARS for each entry."""
 
 MEMO_ENTRY_CHARS: Final = 200
-"""About what an entry costs beside its path: its key, and its slot in the dictionary."""
+"""Approximate cost of an entry beside its path: its key, and its slot in the dictionary."""
 
 
 class Place(NamedTuple):
-    """Where a record path starts: one mount in one namespace."""
+    """The root of a tree of record paths: one mount in one namespace."""
 
     namespace: NamespaceId
     mount: MountUuid
@@ -74,8 +74,8 @@ class PlaceNames:
     def key_of(self, path: str) -> bytes:
         """Return the row key of the record at path.
 
-        Any text is a path, empty segments included. Raise TooLarge past the limits on length and
-        depth, InvalidRequest on text that UTF-8 cannot carry.
+        Any text is a path, even with empty segments. Raise TooLarge past the limits on length and
+        depth, InvalidRequest on text that UTF-8 cannot encode.
         """
         try:
             return self._memo[path]
@@ -89,7 +89,7 @@ class PlaceNames:
     def children(self, prefix: str) -> bytes:
         """Return the prefix of the row keys of everything directly inside the folder at prefix.
 
-        "" is the place itself; "a/" and "a" are the same folder, "a//" is the nameless one in it.
+        "" is the place itself; "a/" and "a" are the same folder, "a//" is its child without a name.
         """
         if not prefix:
             return self._space + self._root
@@ -123,8 +123,8 @@ class PlaceNames:
 class Names:
     """All blind names of one segment, with one bounded memo of the keys of records.
 
-    The memo holds paths in clear, so it lives and dies with the keys in memory. When it is full it
-    starts anew, which costs a few microseconds a path; keeping an order would cost on every hit.
+    The memo has paths in clear, so it exists only as long as the keys are in memory. A full memo is
+    emptied, which costs a few microseconds a path; an LRU order would cost time on every hit.
     """
 
     __slots__ = ("_charged", "_places", "_prf", "_segment", "space")
@@ -139,7 +139,7 @@ class Names:
         self._charged = 0
 
     def of(self, place: Place) -> PlaceNames:
-        """Return the names of place: the same object each time. There are as many as mounts."""
+        """Return the names of place, the same object each time; there is one for each mount."""
         try:
             return self._places[place]
         except KeyError:
@@ -153,7 +153,7 @@ class Names:
         return prf.digest()
 
     def charge(self, path_chars: int) -> None:
-        """Account for one more path in the memo; empty it first when there is no room."""
+        """Count one more path in the memo; empty it first if it is full."""
         self._charged += path_chars + MEMO_ENTRY_CHARS
         if self._charged > MEMO_CHARS:
             for names in self._places.values():

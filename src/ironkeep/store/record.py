@@ -1,11 +1,11 @@
-"""Records as bytes: a version byte, then MessagePack.
+"""The encoding of records: a version byte, then MessagePack.
 
     0x01 ‖ msgpack(struct)
 
-What decodes re-encodes to the same bytes, or is an IntegrityError: two readers never see two
-meanings in one record. The one exception is the length of a map: msgspec reserves it by the number
-of fields that the struct has in this release, so a row from before the sixteenth field was added
-has the shorter one. It counts as the same spelling.
+A decoded value must encode to the same bytes, or decoding raises IntegrityError, so that two
+readers cannot interpret one record differently. The only exception is the size of a map's length:
+msgspec chooses it by the number of fields that the struct has in this release, so a row from before
+the sixteenth field was added has the shorter form, which is accepted.
 """
 
 from typing import Final, Generic, TypeVar
@@ -33,14 +33,14 @@ class Codec(Generic[T]):
     def encode(self, value: T) -> bytes:
         """Return value as bytes.
 
-        msgspec leaves a default out only when it is the same object, so an equal value from
-        elsewhere would be spelled out; read back once, it is spelled as every reader will.
+        msgspec omits a default only if it is the same object, so an equal value from elsewhere
+        would be written. Decoding and encoding once more gives the canonical bytes.
         """
         read_back = self._decoder.decode(_ENCODER.encode(value))
         return VERSION + _ENCODER.encode(read_back)
 
     def decode(self, raw: bytes) -> T:
-        """Return the value in raw; raise IntegrityError when these are not bytes of `encode`."""
+        """Return the value in raw; raise IntegrityError unless `encode` writes the same bytes."""
         if raw[:1] != VERSION:
             raise IntegrityError(
                 f"a {self._name} of unknown version: use the release that wrote it"
@@ -51,10 +51,10 @@ class Codec(Generic[T]):
             raise IntegrityError(f"a {self._name} is damaged") from None
         again = _ENCODER.encode(value)
         if VERSION + again != raw and VERSION + _shortest(again) != raw:
-            raise IntegrityError(f"a {self._name} is damaged: it is not spelled as written")
+            raise IntegrityError(f"a {self._name} is damaged: its encoding is not canonical")
         return value
 
 
 def _shortest(body: bytes) -> bytes:
-    """Return body with each map's length in as few bytes as it takes."""
+    """Return body with each map's length in the shortest form."""
     return _ENCODER.encode(msgspec.msgpack.decode(body))

@@ -1,6 +1,6 @@
-"""The reserved places in which the kernel's services keep their own records.
+"""The reserved places with the records of Ironkeep's own services.
 
-A place is not reachable by any request path: services read and write it, engines cannot.
+No request path leads to a reserved place: services read and write it, engines cannot.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from ironkeep.store.barrier import Store
 from ironkeep.store.state import Tx
 
 StoreOf = Callable[[Tx, str], Store]
-"""From a transaction and a place to its records; raises Sealed without keys. See House.store."""
+"""Returns the records of a place in a transaction; raises Sealed without keys. See House.store."""
 
 HISTORY: Final = "sys/history"
 POLICIES: Final = "sys/policies"
@@ -26,19 +26,19 @@ SEGMENTS: Final = "sys/segments"
 """Features of access/ name their own places, as `PLACE`."""
 
 _RESERVED: Final = "sys"
-"""How every reserved place begins; a mount's is named by a UUID, in hexadecimal."""
+"""The prefix of every reserved place; a mount's place is named by a hexadecimal UUID."""
 
 
 def is_reserved(place: str) -> bool:
-    """Return whether a place is the house's own, and not a mount's."""
+    """Return whether a place is reserved, and not a mount's."""
     return place.startswith(_RESERVED)
 
 
 def segment(name: str) -> str:
-    """Return name as one path segment: it may hold a slash, which would open a folder."""
+    """Return name as one path segment, with slashes escaped."""
     return name.replace("%", "%25").replace("/", "%2F")
 
 
 def unsegment(text: str) -> str:
-    """Return the name that `segment` gave text for."""
+    """Return the name that `segment` escaped as text."""
     return text.replace("%2F", "/").replace("%25", "%")

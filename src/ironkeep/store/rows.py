@@ -1,4 +1,4 @@
-"""What a request sees of the stored rows, and may change: the seam between barrier and state."""
+"""The interface between barrier and state: the rows that a request can see and change."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -7,10 +7,10 @@ from ironkeep.core.ports import Row
 
 
 class View(Protocol):
-    """The rows as executed so far, this request's own writes included."""
+    """The rows as executed so far, including the request's own writes."""
 
     def get(self, key: bytes) -> Row | None:
-        """Return the row at key, or None. The same row object until the row changes."""
+        """Return the row at key, or None; the same object each time until the row changes."""
         ...
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
@@ -22,5 +22,5 @@ class View(Protocol):
         ...
 
     def delete(self, key: bytes) -> None:
-        """Remove the row at key; removing an absent row is fine."""
+        """Remove the row at key, if there is one."""
         ...

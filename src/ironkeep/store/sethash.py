@@ -1,19 +1,19 @@
-"""The set-hash: one number that stands for all rows, and moves with each write.
+"""The set-hash: one number computed over all rows and updated with each write.
 
     element(row) = keyed BLAKE2b-32( u32 key length ‖ has-due ‖ due i64 ‖ key ‖ value )
     sum          = Σ element(row) mod 2^256, over the rows of every space
 
 Source: MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend, Suh, "Incremental multiset hash
-functions and their application to memory integrity checking", ASIACRYPT 2003. A row that was
-removed, put back from an older copy, or added without Ironkeep changes the sum, though each row by
-itself opens.
+functions and their application to memory integrity checking", ASIACRYPT 2003. A row that is
+removed, restored from an older copy, or added outside Ironkeep changes the sum, although each row
+by itself decrypts.
 
-The sum must stay secret, like the key. Who sees it before and after one write learns the element of
-that row by subtraction; the more elements are known, the cheaper Wagner's generalised birthday
-attack (CRYPTO 2002) finds another set of old rows with the same sum: for 256 bits and 2^31 elements
-in about 2^32 steps, not 2^128. So the sum rests encrypted in the head of the store. What may be
-shown, and what the journal's commit entries carry, is `SetHash.mark`: a PRF of it, equal when the
-sum is, that tells nothing else.
+The sum must stay secret, like the key. An observer of the sum before and after one write learns
+the element of that row by subtraction. The more elements are known, the cheaper Wagner's
+generalised birthday attack (CRYPTO 2002) finds another set of old rows with the same sum: for 256
+bits and 2^31 elements in about 2^32 steps, not 2^128. So the sum is stored encrypted in the head of
+the store. The journal's commit entries carry `SetHash.mark` instead: a PRF of the sum, which
+reveals only whether two sums are equal.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _REMEDY: Final = "keep a copy of the data for evidence and restore from a snapsh
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the store held after commit seq. Do not show total: see the module's text."""
+    """The set-hash after commit seq. `total` is secret: see the module docstring."""
 
     seq: int
     total: int
@@ -62,15 +62,15 @@ class SetHash:
         )
 
     def add(self, total: int, key: bytes, row: Row) -> int:
-        """Return total with row at key counted in."""
+        """Return total with the row at key added."""
         return (total + self._of(key, row)) % MODULUS
 
     def remove(self, total: int, key: bytes, row: Row) -> int:
-        """Return total with row at key taken out; it must have been counted in."""
+        """Return total with the row at key subtracted; it must have been added before."""
         return (total - self._of(key, row)) % MODULUS
 
     def replace(self, total: int, key: bytes, old: Row | None, new: Row | None) -> int:
-        """Return total after the row at key changed from old to new; None is no row."""
+        """Return total after the row at key changed from old to new; None means no row."""
         if old is not None:
             total -= self._of(key, old)
         if new is not None:
@@ -85,7 +85,7 @@ class SetHash:
         return total % MODULUS
 
     def mark(self, standing: Standing) -> bytes:
-        """Return 32 bytes that may be shown, equal for equal standings only."""
+        """Return 32 public bytes that are equal only for equal standings."""
         mark = self._mark.copy()
         mark.update(_STANDING.pack(standing.seq, standing.total.to_bytes(ELEMENT_BYTES, "big")))
         return mark.digest()
@@ -104,41 +104,41 @@ def encode_standing(standing: Standing, ciphers: Ciphers) -> bytes:
 
 
 def decode_standing(head: Head, ciphers: Ciphers) -> Standing:
-    """Return the standing filed with head; for a new store, nothing at commit 0.
+    """Return the standing stored in head; for a new store, a total of 0 at commit 0.
 
-    Raise IntegrityError when it does not open or was filed with another commit.
+    Raise IntegrityError if it does not open or was stored with another commit.
     """
     if head.seq == 0 and not head.state:
         return Standing(0, 0)
     seq, total = _STANDING.unpack(ciphers.open_sealed(head.state, _aad(ciphers)))
     if seq != head.seq:
         raise IntegrityError(
-            f"the store is at commit {head.seq}, but its state was filed with {seq}: {_REMEDY}"
+            f"the store is at commit {head.seq}, but its state is of commit {seq}: {_REMEDY}"
         )
     return Standing(seq, int.from_bytes(total, "big"))
 
 
 def verify_rows(standing: Standing, rows: Iterable[tuple[bytes, Row]], set_hash: SetHash) -> None:
-    """Check that rows are exactly those that commit standing.seq left.
+    """Check that rows are exactly the rows after commit standing.seq.
 
     Reads all rows: about a microsecond for each and for each kilobyte. Raise IntegrityError if any
-    was added, removed, changed, or put back from an older copy; which one, the sum cannot tell.
+    was added, removed, changed, or restored from an older copy; the sum cannot tell which one.
     """
     found = set_hash.of(rows).to_bytes(ELEMENT_BYTES, "big")
     if not hmac.compare_digest(found, standing.total.to_bytes(ELEMENT_BYTES, "big")):
         raise IntegrityError(
             f"the stored rows are not those of commit {standing.seq}: some were changed, removed, "
-            f"added or put back from an older copy outside Ironkeep: {_REMEDY}"
+            f"added or restored from an older copy outside Ironkeep: {_REMEDY}"
         )
 
 
 def verify_not_older(
     standing: Standing, journalled_seq: int, journalled_mark: bytes, set_hash: SetHash
 ) -> None:
-    """Check standing against the last commit in a journal that someone else vouches for.
+    """Check standing against the last commit in a journal that was verified on its own.
 
-    A store may be ahead by commits that the journal has yet to drain. Raise RolledBack when it is
-    behind, IntegrityError when the same commit left other rows.
+    A store may be ahead by commits whose frames are not drained yet. Raise RolledBack if it is
+    behind, IntegrityError if the rows after the same commit differ.
     """
     if standing.seq < journalled_seq:
         raise RolledBack(
@@ -149,7 +149,7 @@ def verify_not_older(
         set_hash.mark(standing), journalled_mark
     ):
         raise IntegrityError(
-            f"the journal saw other rows at commit {standing.seq} than the store holds: {_REMEDY}"
+            f"the rows of the store are not those journalled at commit {standing.seq}: {_REMEDY}"
         )
 
 

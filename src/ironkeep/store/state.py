@@ -1,10 +1,10 @@
-"""The rows as executed: committed ones, batches on their way to disk, this request's writes.
+"""The rows as executed: committed rows, batches not yet durable, and a request's own writes.
 
     Tx (one request) → State.dirty (executed, not yet durable) → cache → Storage (committed)
 
-A request that succeeds is merged into the dirty rows, so that the next one sees it, although
-neither is answered before both are durable. The cache learns of a row only after its commit. When a
-commit fails, `reset` forgets everything that was not read from storage.
+The writes of a successful request are merged into the dirty rows, so that the next request sees
+them, although neither is answered before both are durable. A row enters the cache only after its
+commit. After a failed commit, `reset` forgets everything that was not read from storage.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from ironkeep.core.ports import Row, Storage
 from ironkeep.store.names import KIND_AT
 
 CACHE_ROWS: Final = 65_536
-"""Rows kept in memory, about 1.6 KB each with their objects; the oldest half goes when full."""
+"""Rows kept in memory, about 1.6 KB each with their objects; a full cache drops its older half."""
 CACHE_BYTES: Final = 256 << 20
-"""What their values may take in all: a row holds up to a mebibyte, and users choose."""
+"""Bytes of all their values: users choose the size of a row, up to a mebibyte."""
 
 _ABSENT: Final = Row(b"")
-"""Stands for "known not to be there" in a mapping where None means "not known"."""
+"""Stands for "known to be absent" in a mapping where None means "not known"."""
 
 
 class Overlay(dict[bytes, Row]):
-    """Rows written over others, by key, and also by folder.
+    """Written rows that hide those below them, indexed by key and by folder.
 
-    Ending a few hundred tokens writes thousands of rows and looks into as many folders: looking
-    through all rows for each took seconds.
+    Revoking a few hundred tokens writes thousands of rows and scans as many folders: without the
+    index by folder, scanning all rows for each took seconds.
     """
 
     __slots__ = ("_inside",)
@@ -46,7 +46,7 @@ class Overlay(dict[bytes, Row]):
         self[key] = row
 
     def drop(self, key: bytes) -> None:
-        """Forget what was written at key."""
+        """Forget the row written at key."""
         del self[key]
         inside = self._inside[key[:KIND_AT]]
         inside.discard(key)
@@ -54,18 +54,18 @@ class Overlay(dict[bytes, Row]):
             del self._inside[key[:KIND_AT]]
 
     def below(self, prefix: bytes) -> list[bytes]:
-        """Return the keys that start with prefix, sorted; at once for that of a folder."""
+        """Return the keys that start with prefix, sorted; fast for the prefix of a folder."""
         if len(prefix) == KIND_AT:
             return sorted(self._inside.get(prefix, ()))
         return sorted(key for key in self if key.startswith(prefix))
 
 
 _NOTHING: Final = Overlay()
-"""What a transaction has written before it writes: most never do."""
+"""The shared empty overlay of a transaction before its first write; most never write."""
 
 
 class State:
-    """The shared view of rows; used by one thread, but for what `Storage` allows."""
+    """The shared view of rows; used by one thread only."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage: Final = storage
@@ -78,7 +78,7 @@ class State:
         self._stamp = 1
 
     def stamp(self) -> int:
-        """Return a number that is the same only while every look-up answers the same."""
+        """Return a number that changes whenever the result of a look-up may change."""
         return self._stamp
 
     def begin(self) -> "Tx":
@@ -100,7 +100,7 @@ class State:
         return row
 
     def _keep(self, key: bytes, row: Row) -> None:
-        """Put a row into the cache, of which the oldest half goes when it gets full."""
+        """Add a row to the cache; drop the older half of a full cache."""
         before = self._cache.get(key)
         self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
         self._cache[key] = row
@@ -122,7 +122,7 @@ class State:
             self._dirty.put(key, row)
 
     def close_batch(self) -> "Writes | None":
-        """Freeze the open batch and start the next; None when it changes nothing."""
+        """Freeze the open batch and start the next; None if no row changed."""
         if not self._batch:
             return None
         writes = Writes(self._batch, self._before)
@@ -130,11 +130,11 @@ class State:
         return writes
 
     def has_open_batch(self) -> bool:
-        """Whether rows changed since the last closed batch."""
+        """Return whether rows changed since the last closed batch."""
         return bool(self._batch)
 
     def is_dirty(self) -> bool:
-        """Whether anything executed is not yet durable."""
+        """Return whether any executed write is not yet durable."""
         return bool(self._dirty)
 
     def committed(self, writes: "Writes") -> None:
@@ -145,14 +145,14 @@ class State:
                 self._dirty.drop(key)
 
     def reset(self) -> None:
-        """Forget all that storage does not say: a commit failed."""
+        """After a failed commit, forget everything that is not in storage."""
         self._stamp += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
         self._cached_bytes = 0
 
 
 class Writes:
-    """One batch's changes, with each row as it was before: what the set-hash needs."""
+    """One batch's changes, with each row before the change for the set-hash."""
 
     __slots__ = ("before", "rows")
 
@@ -185,13 +185,13 @@ class Tx:
         return Tx(self._state, self)
 
     def stamp(self) -> int:
-        """Return State's stamp; 0, which it never is, when there are writes of this request."""
+        """Return State's stamp, or 0, which it never has, if this request has written."""
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
         return self._state.stamp()
 
     def get(self, key: bytes) -> Row | None:
-        """Return the row at key, own writes included."""
+        """Return the row at key, or None, including this request's writes."""
         tx: Tx | None = self
         while tx is not None:
             if tx.writes:
@@ -202,7 +202,7 @@ class Tx:
         return self._state.get(key)
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
-        """Yield the rows under prefix in key order, own writes included."""
+        """Yield the rows under prefix in key order, including this request's writes."""
         below = self._state if self.outer is None else self.outer
         return _merge(below.scan(prefix), self.writes, prefix)
 
@@ -213,11 +213,11 @@ class Tx:
         self.writes.put(key, row)
 
     def delete(self, key: bytes) -> None:
-        """Remove the row at key; removing an absent row is fine."""
+        """Remove the row at key, if there is one."""
         self.put(key, _ABSENT)
 
     def merge(self) -> None:
-        """Hand the writes down to what this transaction was opened on."""
+        """Move the writes into the outer transaction, or into the state if there is none."""
         if self.writes:
             if self.outer is None:
                 self._state.merge(self.writes)
@@ -232,7 +232,7 @@ class Tx:
 def _merge(
     below: Iterator[tuple[bytes, Row]], above: Overlay, prefix: bytes
 ) -> Iterator[tuple[bytes, Row]]:
-    """Yield the union of both in key order; above wins, and may say that a row is gone."""
+    """Yield the union of both in key order; above wins and can mark a row as removed."""
     fresh = above.below(prefix) if above else []
     if not fresh:
         yield from below
