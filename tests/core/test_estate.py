@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_refused(record: ev.Scope) -> None:
 
 
 def test_a_gate_has_a_name_of_its_own() -> None:
-    with pytest.raises(IntegrityError, match="name of its own"):
+    with pytest.raises(IntegrityError, match="needs a new name"):
         estate(gate(), gate())
 
 

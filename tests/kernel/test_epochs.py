@@ -164,7 +164,7 @@ def test_a_database_that_changed_since_the_epoch_was_begun_is_refused() -> None:
     vault.journal.checkpoint()
     disk = begun(vault)
     vault.storage.restore(older)
-    with pytest.raises(RolledBack, match="older database was put back"):
+    with pytest.raises(RolledBack, match="older database was restored"):
         in_epoch(vault, disk)
     vault.files.close()
 

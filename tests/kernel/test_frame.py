@@ -57,7 +57,7 @@ def test_no_changed_or_cut_frame_is_whole(entries: list[bytes], data: st.DataObj
 
 def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:
     frame = frame_of(GENESIS, 0, [b"a"])
-    with pytest.raises(IntegrityError, match="does not follow"):
+    with pytest.raises(IntegrityError, match="does not chain"):
         read_frame(frame.data, 0, b"\x01" * 32)
 
 

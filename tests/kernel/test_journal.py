@@ -233,7 +233,7 @@ def test_an_outbox_that_differs_or_leaves_a_gap_is_refused() -> None:
     with pytest.raises(RuntimeError):
         journal.drain([])
     journal.discard()
-    with pytest.raises(IntegrityError, match="does not follow"):
+    with pytest.raises(IntegrityError, match="does not chain"):
         journal.drain([frame.data])
     with pytest.raises(IntegrityError, match="not one whole frame"):
         journal.drain([frame.data[:-1]])

@@ -215,7 +215,7 @@ def test_segments_in_each_other_s_place_are_refused() -> None:
     one, other = SEALED.segments[1:3]
     disk = SEALED.disk.copy()
     disk.files[one], disk.files[other] = disk.files[other], disk.files[one]
-    with pytest.raises(IntegrityError, match="of another log or place"):
+    with pytest.raises(IntegrityError, match="to another log or index"):
         open_sample(disk, seed=1)
 
 
@@ -242,7 +242,7 @@ def test_segments_and_frames_forged_with_care_still_have_to_follow() -> None:
     forge(disk)
     open_sample(disk, seed=1)
     for change, match in (
-        ({"previous": bytes(32)}, "does not chain to the one before"),
+        ({"previous": bytes(32)}, "does not chain to the segment before it"),
         ({"frames": 1}, r"the frame starts with leaf \d+, expected leaf \d+"),
         ({"header": 1, "frames": 1}, "does not start where the segment before it ends"),
     ):

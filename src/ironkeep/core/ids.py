@@ -10,7 +10,6 @@ TokenAccessor = NewType("TokenAccessor", str)
 TokenHash = NewType("TokenHash", str)
 DeviceId = NewType("DeviceId", str)
 RequestId = NewType("RequestId", str)
-CaseId = NewType("CaseId", str)
 
 ROOT_NAMESPACE: Final = NamespaceId("root")
 """The one namespace until others are built; it is in every place, token and entry already."""

@@ -113,7 +113,7 @@ class Ledger:
         return Batch(frame, commit, writes)
 
     def _account(self, writes: Writes) -> bytes:
-        """Number the commit, update the set-hash and journal both; return the head's state."""
+        """Assign the next number to the commit, update and journal the set-hash; return it sealed."""
         accounts = self.accounts
         if accounts is None:
             raise Sealed("rows changed while the set-hash has no key")

@@ -56,14 +56,6 @@ class Index:
     index: int
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Two tree sizes."""
-
-    old: int
-    new: int = 0
-
-
 def devices(call: Call) -> Response:
     """Return the one device there is."""
     house = call.use(House)
