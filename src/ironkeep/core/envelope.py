@@ -1,14 +1,14 @@
-"""The one form of encrypted bytes: AES-256-GCM with a version and a key term in front.
+"""The envelope, the only format of encrypted bytes: AES-256-GCM after a version and a key term.
 
     version 0x01 ‖ term u32 big-endian ‖ nonce 12 ‖ ciphertext ‖ tag 16
 
-Spec: NIST SP 800-38D, RFC 5116 (AEAD_AES_256_GCM). The additional data is not stored: whoever
-opens must know from where the bytes came, so bytes moved to another place do not open. Version and
-term are not part of the additional data: changing either picks another reader or another key.
+Spec: NIST SP 800-38D, RFC 5116 (AEAD_AES_256_GCM). The additional data is not stored: the reader
+derives it from the place of the bytes, so bytes moved to another place do not open. Version and
+term are not part of the additional data: changing either selects another reader or another key.
 
-The nonce is random. SP 800-38D 8.3 allows 2^32 such encryptions under one key, so a key's uses are
-counted (store/ciphers.py) and the key is rotated before. GCM does not commit to its key: bytes
-that open are proof of origin only against those who do not hold the key.
+The nonce is random. SP 800-38D 8.3 allows 2^32 such encryptions under one key, so the uses of a key
+are counted (store/ciphers.py) and the key is rotated earlier. GCM does not commit to its key: a
+successful decryption proves origin only against parties without the key.
 """
 
 import struct
@@ -32,15 +32,15 @@ _HEADER: Final = struct.Struct(">BI")
 
 
 def header(term: int) -> bytes:
-    """Return the first bytes of whatever is sealed under the key of term."""
+    """Return the first bytes of every envelope under the key of term."""
     return _HEADER.pack(VERSION, term)
 
 
 def seal(cipher: AESGCM, term: int, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Encrypt plaintext under cipher, the key of term, and bind it to aad.
 
-    Pass the same cipher object each time: making one costs more than encrypting a record. The nonce
-    is 12 bytes that were never used with this key. Raise ValueError on a wrong size of nonce.
+    Reuse the cipher object: making one costs more than encrypting a record. The nonce is 12 bytes
+    that were never used with this key. Raise ValueError if the nonce has another size.
     """
     if len(nonce) != NONCE_BYTES:
         raise ValueError("a nonce is 12 bytes")
@@ -48,9 +48,9 @@ def seal(cipher: AESGCM, term: int, nonce: bytes, plaintext: bytes, aad: bytes) 
 
 
 def term_of(sealed: bytes) -> int:
-    """Return the term of the key that sealed was encrypted under, which is not yet authenticated.
+    """Return the term of the key that encrypted sealed; the term is not authenticated yet.
 
-    Raise IntegrityError when sealed is too short or of another version.
+    Raise IntegrityError if sealed is too short or has another version.
     """
     if len(sealed) < OVERHEAD_BYTES:
         raise IntegrityError(f"encrypted bytes are cut short: {len(sealed)} bytes")
@@ -62,12 +62,12 @@ def term_of(sealed: bytes) -> int:
 def open_sealed(cipher: AESGCM, sealed: bytes, aad: bytes) -> bytes:
     """Return the plaintext that `seal` encrypted under the same key and aad.
 
-    Raise IntegrityError when the key, the aad or any byte differs; which of them is not knowable.
+    Raise IntegrityError if the key, the aad or any byte differs; it cannot tell which.
     """
     if sealed[:1] != _VERSION_BYTE:
         term_of(sealed)
     try:
         return cipher.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], aad)
-    except (InvalidTag, ValueError):  # a ValueError is a nonce cut short
+    except (InvalidTag, ValueError):  # ValueError: the nonce is cut short
         term_of(sealed)
-        raise IntegrityError("encrypted bytes do not open: they, or their place, changed") from None
+        raise IntegrityError("encrypted bytes do not open: changed, or moved elsewhere") from None

@@ -1,18 +1,18 @@
-"""Every error Ironkeep raises on purpose.
+"""The errors that Ironkeep raises on purpose.
 
     IronkeepError
     ├── InvalidRequest          the caller sent something malformed, or not allowed in this state
     │   ├── Conflict            check-and-set failed, or the name is taken
-    │   ├── InvalidCredentials  a login failed; never says which half was wrong
+    │   ├── InvalidCredentials  a login failed; never says if the name or the secret was wrong
     │   ├── TooLarge            past a named limit on size
     │   └── UnsupportedMedia    a PATCH that is not application/merge-patch+json
     ├── PermissionDenied        unknown token, or no policy grants the operation
     │   ├── DeviceRefused       the token, or its device, may not be used from there
     │   ├── StepUpNeeded        a touch of the caller's authenticator is needed first
     │   └── OverBudget          the caller read as many secrets as it may for now
-    ├── NotFound                nothing at that path, and the caller may know it
-    ├── UnsupportedOperation    the path exists, this operation on it does not
-    ├── TooManyRequests         a limit on rate or count; says when to come back
+    ├── NotFound                nothing is at that path, and the caller may know it
+    ├── UnsupportedOperation    the path exists, but this operation on it does not
+    ├── TooManyRequests         a limit on rate or count; says when to retry
     ├── Uninitialised           the vault holds no keys yet
     ├── Sealed                  the barrier has no key
     ├── Unavailable             the journal or the disk cannot take the request now
@@ -47,7 +47,7 @@ class Conflict(InvalidRequest):
 
 
 class InvalidCredentials(InvalidRequest):
-    """A login failed; the message never says which half was wrong."""
+    """A login failed; the message never says if the name or the secret was wrong."""
 
     code = "invalid_credentials"
 
@@ -77,7 +77,7 @@ class DeviceRefused(PermissionDenied):
 
 
 class StepUpNeeded(PermissionDenied):
-    """A touch of the caller's authenticator is needed first; `link` is where it is given."""
+    """A touch of the caller's authenticator is needed first; `link` is the page for it."""
 
     code = "step_up_needed"
 
@@ -87,19 +87,22 @@ class StepUpNeeded(PermissionDenied):
 
 
 class OverBudget(PermissionDenied):
-    """The caller read as many different secrets as it may for now."""
+    """The caller has read as many different secrets as it may for now."""
 
     code = "over_budget"
 
 
 class NotFound(IronkeepError):
-    """Nothing at that path, and the caller may know it."""
+    """Nothing is at that path, and the caller may know it."""
 
     code = "not_found"
 
 
 class UnsupportedOperation(IronkeepError):
-    """The path exists, this operation on it does not; `open`: strangers may know that path."""
+    """The path exists, but this operation on it does not.
+
+    `open` means that unauthenticated clients may know the path.
+    """
 
     code = "unsupported_operation"
 

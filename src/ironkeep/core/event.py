@@ -1,8 +1,8 @@
-"""The one canonical audit entry.
+"""The audit entry, in its only format.
 
-A typed allow-list: what may be recorded is a field here, and nothing walks a request or response
-body. A secret's value never appears, nor an HMAC of it: the version identifies it. Sealing an entry
-into the bytes of a journal leaf is core/evidence/leaf.py's job.
+The struct is an allow-list: only its fields are recorded, and no code copies request or response
+bodies. Neither a secret's value nor an HMAC of it appears: the version identifies the secret.
+core/evidence/leaf.py seals entries into journal leaves.
 """
 
 from typing import Final, Literal
@@ -11,8 +11,8 @@ import msgspec
 
 Kind = Literal["request", "start", "commit", "key", "effect", "refused", "tick", "notice"]
 """request: one API request. start: a server began. commit: a store commit. effect: an outside
-call's outcome. refused: counted refusals of strangers. tick: work driven by time. notice: anything
-else that the server says of itself (a seal, a checkpoint failure, a clock step)."""
+call's outcome. refused: counted refusals of unauthenticated clients. tick: work driven by time.
+notice: any other event of the server itself (a seal, a checkpoint failure, a clock step)."""
 
 Value = str | int | bool | list[str]
 
@@ -29,12 +29,11 @@ class Released(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What happened, who did it, what decided, how it ended.
+    """One event: the action, its actor, the deciding rule and the outcome.
 
-    `time_ns` is POSIX, UTC. `path` is the full API path. `mount` is the mount's uuid: a remount
-    does not change what an entry speaks of. `outcome` is "ok" or an error code of core.errors.
-    `rule` names the policy rule that decided. `audited` holds the fields that the route declares as
-    fit to record.
+    `time_ns` is POSIX, UTC. `path` is the full API path. `mount` is the mount's uuid, which a
+    remount does not change. `outcome` is "ok" or an error code of core.errors. `rule` names the
+    policy rule that decided. `audited` has the fields that the route declares as safe to record.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""Typed ids: distinct things have distinct types, so that they cannot be mixed up."""
+"""Typed ids: each kind of id has its own type, so that kinds cannot be confused."""
 
 from typing import Final, NewType
 
@@ -12,7 +12,7 @@ DeviceId = NewType("DeviceId", str)
 RequestId = NewType("RequestId", str)
 
 ROOT_NAMESPACE: Final = NamespaceId("root")
-"""The one namespace until others are built; it is in every place, token and entry already."""
+"""The only namespace so far; every place, token and entry already names it."""
 
 BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -22,9 +22,9 @@ _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abc
 
 
 def base62(random: bytes, length: int) -> str:
-    """Return length base62 characters from random, which must hold at least 2 bytes for each.
+    """Return length base62 characters from random, which must have at least 2 bytes for each.
 
-    Sixteen bits a character make the bias of the remainder less than 0.1 %.
+    With sixteen bits a character, the bias of the remainder is below 0.1 %.
     """
     if len(random) < 2 * length:
         raise ValueError("base62 needs two random bytes a character")

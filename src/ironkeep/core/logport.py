@@ -1,8 +1,8 @@
-"""The port to one log's directory: named files, and how durable each operation leaves them.
+"""The port to one log's directory: named files, with the durability of each operation.
 
-Names are relative, with forward slashes, and made by the journal itself, never by a caller. One
-open LogFiles is the one writer of its directory: a second one is refused. Every operation may raise
-OSError; what it was to do may then have happened or not, in whole or in part.
+Names are relative, with forward slashes, and made by the journal itself, never by a client. An open
+LogFiles is the only writer of its directory: opening a second one fails. Every operation may raise
+OSError; it may then have taken effect in whole, in part or not at all.
 """
 
 import errno
@@ -14,20 +14,21 @@ PASSING: Final = frozenset(
         errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
     }
 )  # fmt: skip
-"""Refusals that say why, and end when that is mended: no descriptor, no memory, no right, no room.
+"""Errors that end when their cause is fixed: no descriptor, memory, permission or space.
 
-The kernel has not lost anything that it had taken. What was to be written is written again whole,
-over what there may be of it. Any other failure, EIO above all, may have dropped what came before.
+The operating system refused the operation and has kept all data that it accepted before. The caller
+repeats the whole write over what there may be of it. Any other error, EIO above all, may mean that
+earlier data was dropped.
 """
 
 
 def is_passing(error: OSError) -> bool:
-    """Return whether the same call may be made again when its cause is mended."""
+    """Return whether the same call may be repeated once the cause of error is fixed."""
     return error.errno in PASSING
 
 
 class LogFiles(Protocol):
-    """A directory that one log keeps its files in."""
+    """The directory with the files of one log."""
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in folder, sorted; empty if there is no folder."""
@@ -42,11 +43,11 @@ class LogFiles(Protocol):
         ...
 
     def replace(self, name: str, data: bytes) -> None:
-        """Make the file hold exactly data: durable when this returns, and never seen half done."""
+        """Replace a file's content with data, atomically; durable when this returns."""
         ...
 
     def allocate(self, name: str, length: int) -> None:
-        """Make a file of length zeros whose space is taken; durable when this returns."""
+        """Make a file of length zeros with its space allocated; durable when this returns."""
         ...
 
     def rename(self, old: str, new: str) -> None:
@@ -66,7 +67,7 @@ class LogFiles(Protocol):
         ...
 
     def write(self, name: str, at: int, data: bytes) -> None:
-        """Write data at an offset, making the file if needed; lost by a crash until `sync`."""
+        """Write data at an offset, creating the file if needed; durable only after `sync`."""
         ...
 
     def sync(self, name: str) -> None:
@@ -74,7 +75,7 @@ class LogFiles(Protocol):
         ...
 
     def free(self) -> int:
-        """Return the bytes that the disk still has room for."""
+        """Return the free space of the disk in bytes."""
         ...
 
     def require_linked(self, name: str) -> None:
@@ -82,5 +83,5 @@ class LogFiles(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the directory; what is durable stays."""
+        """Release the directory; durable data stays."""
         ...

@@ -1,12 +1,12 @@
-"""What a request wants to do to a path, in Vault's words (sdk/logical.Operation)."""
+"""The operations of requests on a path, with Vault's names (sdk/logical.Operation)."""
 
 from enum import StrEnum
 
 
 class Operation(StrEnum):
-    """One verb on one path.
+    """The operation of a request.
 
-    The router turns an UPDATE into a CREATE when the engine says that nothing is there yet.
+    The router turns an UPDATE into a CREATE if the engine has nothing at the path yet.
     """
 
     READ = "read"

@@ -1,8 +1,8 @@
-"""The side effects Ironkeep needs, as protocols.
+"""The ports: Ironkeep's side effects as protocols.
 
-Each has one real implementation in adapters/ and one in-memory implementation, with faults, in
-testing/. Code below adapters/ takes these as arguments and never reaches for the real thing. Times
-are POSIX nanoseconds, UTC.
+Each has one real implementation in adapters/ and one in memory, with faults, for tests. Code below
+adapters/ takes ports as arguments and never calls the operating system itself. Times are POSIX
+nanoseconds, UTC.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The one clock: UTC, and it never runs backwards within a process."""
+    """The clock: UTC, and never backwards within a process."""
 
     def now_ns(self) -> int:
         """Return the current time; never less than any value returned before."""
@@ -28,7 +28,7 @@ class Entropy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One stored row: ciphertext, and the instant at which it wants attention, if any."""
+    """One stored row: ciphertext, and the time from which it is due, if any."""
 
     value: bytes
     due_ns: int | None = None
@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the store stands: the number of the last commit and what the kernel filed with it."""
+    """The store's head: the number of the last commit and the state stored with it."""
 
     seq: int
     state: bytes
@@ -44,12 +44,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Everything that one commit changes; all of it becomes durable, or none.
+    """All changes of one commit; they become durable together or not at all.
 
-    `seq` is the store's head plus one: a store whose head has moved refuses, so a second writer
-    fences out the first. `writes` maps key to row, or to None for a removal. `state` replaces the
-    head's. `frame` is the batch's journal frame, kept in the outbox until a later commit says by
-    `drained_seq` that every frame of a commit up to that number reached the journal.
+    `seq` is the store's head plus one: a store whose head has moved refuses the commit, so a second
+    writer fences out the first. `writes` maps key to row, or to None for a removal. `state`
+    replaces the head's. `frame` is the batch's journal frame; the outbox keeps it until a later
+    commit has a `drained_seq` of at least its number, which means that it reached the journal.
     """
 
     seq: int
@@ -61,7 +61,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row as it stands since commit `seq`; row None means removed."""
+    """The state of one row since commit `seq`; row None means removed."""
 
     seq: int
     key: bytes
@@ -69,7 +69,7 @@ class Change:
 
 
 class Storage(Protocol):
-    """A durable, ordered map from key to row. It only ever sees blind keys and ciphertext.
+    """A durable, ordered map from key to row. It only sees blind keys and ciphertext.
 
     Reads see the last finished commit, and may run on another thread than `commit`.
     """
@@ -93,23 +93,23 @@ class Storage(Protocol):
     def commit(self, commit: Commit) -> None:
         """Make commit durable, all or nothing.
 
-        When this returns the writes have reached stable storage. When it raises OSError they may or
-        may not have: read `head` to learn which. Raise IntegrityError when seq is not the next one.
+        When this returns, the writes have reached stable storage. After an OSError that is unknown:
+        read `head` to find out. Raise IntegrityError if seq is not the next one.
         """
         ...
 
     def outbox(self) -> list[tuple[int, bytes]]:
-        """Return (seq, frame) of every frame not yet reported as drained, in order."""
+        """Return (seq, frame) for every frame not yet reported as drained, in order."""
         ...
 
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit.
 
-        The stream is compacted: a row appears once, at its latest change. Backups, caches and
-        replicas feed on it.
+        The stream is compacted: a row appears once, at its latest change. It is meant for backups,
+        caches and replicas.
         """
         ...
 
     def close(self) -> None:
-        """Release what the store holds; commits already made stay."""
+        """Release the store's resources; finished commits stay."""
         ...

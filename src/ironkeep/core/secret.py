@@ -1,7 +1,7 @@
-"""A secret value that cannot be shown by accident.
+"""Secret values that cannot be shown by accident.
 
-It has no useful repr, str, format, hash, comparison or serialisation; `reveal()` is the one way
-out, and only the pipeline, connectors and crypto call it.
+A `Secret` has no useful repr, str, format, hash, comparison or serialisation. `reveal()` is the
+only access to its bytes; the pipeline, connectors and cryptographic code call it.
 """
 
 import hmac
@@ -17,7 +17,7 @@ class Secret:
         self._value: Final = value
 
     def reveal(self) -> bytes:
-        """Return the bytes; every caller is a place to review."""
+        """Return the bytes; review every caller."""
         return self._value
 
     def equals(self, other: bytes) -> bool:

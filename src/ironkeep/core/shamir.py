@@ -2,15 +2,15 @@
 
     share = y(x) for each byte of the secret ‖ x        x = 1..255, field polynomial 0x11B
 
-Source: A. Shamir, "How to share a secret", CACM 22 (1979). A share of too low a polynomial, or of
-another secret, is not recognisable as such: `combine` then returns other bytes, so the caller must
-prove the result by opening something with it (seal/wraps.py).
+Source: A. Shamir, "How to share a secret", CACM 22 (1979). Too few shares, or shares of another
+secret, cannot be recognised: `combine` then returns wrong bytes, so the caller must verify the
+result by decrypting something with it (seal/wraps.py).
 
-Side channels. All bytes of a secret are handled at once as one integer, which is only shifted,
-masked and added; every branch, count and index depends on the x coordinates, and those are public.
-Python's integers do not promise constant time: their arithmetic skips leading zero bytes, and
-secrets stay in freed memory until overwritten. Splitting and combining happen a few times in the
-life of a vault, in front of people; who can time that process to the nanosecond can also read its
+Side channels. All bytes of a secret are processed together as one integer, which is only shifted,
+masked and added; every branch, count and index depends on the x coordinates, which are public.
+Python's integers are not constant-time: their arithmetic skips leading zero bytes, and secrets stay
+in freed memory until overwritten. Splitting and combining happen a few times in the life of a
+vault, in front of people. An attacker able to time that process to the nanosecond can also read its
 memory.
 """
 
@@ -22,14 +22,14 @@ MAX_SHARES: Final = 255
 """The non-zero x coordinates of GF(2^8)."""
 
 MAX_SECRET_BYTES: Final = 1024
-"""Far more than a key; bounds the work of hostile shares."""
+"""Bytes of a secret: far more than a key has; bounds the work for hostile shares."""
 
 
 def check_scheme(shares: int, threshold: int) -> None:
-    """Raise InvalidRequest unless a secret can be split into shares of which threshold suffice.
+    """Raise InvalidRequest unless shares and threshold are a valid scheme.
 
-    The rules and texts are Vault's: a threshold of one only for a single share, because any one of
-    several holders could otherwise act alone.
+    The rules and texts are Vault's: a threshold of one is allowed only for a single share, because
+    otherwise any one of several holders could act alone.
     """
     if shares < 1:
         raise InvalidRequest("invalid seal configuration: shares must be at least one")
@@ -46,16 +46,16 @@ def check_scheme(shares: int, threshold: int) -> None:
 
 
 def random_bytes_needed(secret_bytes: int, threshold: int) -> int:
-    """Return how many random bytes `split` takes."""
+    """Return the number of random bytes that `split` needs."""
     return secret_bytes * (threshold - 1)
 
 
 def split(secret: bytes, shares: int, threshold: int, random: bytes) -> list[bytes]:
-    """Return shares of secret, any threshold of which give it back and fewer of which tell nothing.
+    """Return shares of secret: any threshold of them recover it, fewer reveal nothing about it.
 
-    `random` is the coefficients and must be uniform, zero included: excluding a zero leading
-    coefficient would tell holders of threshold - 1 shares one value that the secret is not. Raise
-    InvalidRequest on an impossible scheme, ValueError on another amount of random bytes.
+    `random` is the coefficients. They must be uniform and may be zero: excluding a zero leading
+    coefficient would reveal to holders of threshold - 1 shares one value that the secret is not.
+    Raise InvalidRequest on an invalid scheme, ValueError on a wrong number of random bytes.
     """
     check_scheme(shares, threshold)
     size = len(secret)
@@ -78,10 +78,10 @@ def split(secret: bytes, shares: int, threshold: int, random: bytes) -> list[byt
 
 
 def combine(shares: list[bytes]) -> bytes:
-    """Return the secret that shares determine: the right one if they are genuine and enough.
+    """Return the secret that shares determine, which is right if they are genuine and enough.
 
-    Raise InvalidRequest on shares that cannot belong together: of different sizes, or with the same
-    x coordinate.
+    Raise InvalidRequest on shares that do not belong together: they differ in size, or two have the
+    same x coordinate.
     """
     sizes = {len(share) - 1 for share in shares}
     coordinates = [share[-1] for share in shares if share]
@@ -115,7 +115,7 @@ def _scale(vector: int, factor: int, ones: int) -> int:
 
 
 def _weight(x: int, coordinates: list[int]) -> int:
-    """Return the Lagrange basis polynomial of x at zero; all of it is public."""
+    """Return the Lagrange basis polynomial of x at zero; it is public."""
     numerator = denominator = 1
     for other in coordinates:
         if other != x:

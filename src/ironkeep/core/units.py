@@ -1,4 +1,4 @@
-"""Units in which the code counts."""
+"""Units of time."""
 
 from typing import Final
 

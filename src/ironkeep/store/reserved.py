@@ -1,6 +1,7 @@
 """The reserved places with the records of Ironkeep's own services.
 
-No request path leads to a reserved place: services read and write it, engines cannot.
+No request path leads to a reserved place: services read and write it, engines cannot. Each feature
+of access/ names its own place in its module, as `PLACE`.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,6 @@ JOURNAL: Final = "sys/journal"
 UPKEEP: Final = "sys/upkeep"
 CUBBYHOLE: Final = "sys/cubbyhole"
 SEGMENTS: Final = "sys/segments"
-"""Features of access/ name their own places, as `PLACE`."""
 
 _RESERVED: Final = "sys"
 """The prefix of every reserved place; a mount's place is named by a hexadecimal UUID."""

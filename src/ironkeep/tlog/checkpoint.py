@@ -1,7 +1,7 @@
 """Checkpoints (c2sp.org/tlog-checkpoint): the signed size and root of a log.
 
-A log must never sign two checkpoints that are not consistent: whoever calls `sign` has first made
-the leaves durable and recorded that this size and root are about to be signed.
+A log must never sign two inconsistent checkpoints: before calling `sign`, the caller must make the
+leaves durable and make sure that it has signed no other root at this size.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ _LINES: Final = 3
 class Checkpoint:
     """The head of a log: its origin, number of leaves, root hash, and extension lines.
 
-    Extension lines are read and kept, for other logs have them; ours never does.
+    Extension lines are read and kept because other logs use them; Ironkeep's log does not.
     """
 
     origin: str
@@ -38,7 +38,7 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         if not (0 <= self.size <= MAX_SIZE and len(self.root) == HASH_SIZE):
-            raise IntegrityError("checkpoint: a size below 2^63 and a root of 32 bytes")
+            raise IntegrityError("checkpoint: needs a size below 2^63 and a root of 32 bytes")
         lines = (self.origin, *self.extensions)
         if not all(map(is_line, lines)):
             raise IntegrityError(
@@ -47,10 +47,10 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Return the checkpoint that a note's text spells; raise IntegrityError if malformed."""
+        """Return the checkpoint in a note's text; raise IntegrityError if malformed."""
         lines = decode_text(text, MAX_NOTE).split("\n")
         if len(lines) <= _LINES or lines.pop():
-            raise IntegrityError("checkpoint: lines for origin, size and root, each ending in LF")
+            raise IntegrityError("checkpoint: needs origin, size and root, on lines ending in LF")
         origin, size, root, *extensions = lines
         return cls(origin, decode_decimal(size), decode_hash(root), tuple(extensions))
 
@@ -67,12 +67,12 @@ class Checkpoint:
     def require_sound_empty(self) -> None:
         """Raise IntegrityError if the log is empty and the root is not that of an empty tree."""
         if self.size == 0 and self.root != EMPTY_ROOT:
-            raise IntegrityError("checkpoint: an empty log with a root that is not empty")
+            raise IntegrityError("checkpoint: size 0, but not the root of an empty tree")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint that its log has signed, and the cosignatures on it that were verified."""
+    """A checkpoint with its log's signature and the cosignatures, all verified."""
 
     checkpoint: Checkpoint
     note: Note
@@ -84,9 +84,9 @@ def open_checkpoint(
 ) -> SignedCheckpoint:
     """Return the checkpoint in data, signed by a key of its own origin among logs.
 
-    The steps: (1) the note is well formed; (2) its text is a checkpoint; (3) no line of a known key
-    is bad; (4) one line is by a log key named as the origin. Whether the cosignatures are enough is
-    for the policy to say. Raises IntegrityError.
+    The steps: (1) the note is well formed; (2) its text is a checkpoint; (3) no signature line of a
+    known key is wrong; (4) one line is by a log key whose name is the origin. Does not check that
+    the cosignatures are a quorum: see `Policy.check`. Raises IntegrityError.
     """
     note = Note.parse(data)
     checkpoint = Checkpoint.parse(note.text)

@@ -1,8 +1,8 @@
 """Cosignatures of witnesses (c2sp.org/tlog-cosignature), type 0x04: cosignature/v1 with Ed25519.
 
-A cosignature says: at this time, this was the largest tree of that origin I had seen, and it was
-consistent with all that I had seen before. It does not bind the witness's name, so a key serves
-one witness only.
+With a cosignature, a witness states that at this time the checkpoint was the largest one it had
+seen of its origin, and consistent with all earlier ones. The signature does not cover the witness's
+name, so each witness needs its own key.
 """
 
 from typing import Final
@@ -30,10 +30,11 @@ class Cosigner:
     def cosign(self, checkpoint: Checkpoint, timestamp: int) -> Signature:
         """Return the cosignature of a checkpoint at timestamp, in POSIX seconds.
 
-        The caller has verified the checkpoint against all earlier ones and made that state durable.
+        Before the call, verify the checkpoint against the last one; make the new head durable
+        before the cosignature leaves.
         """
         if not 0 < timestamp <= MAX_SIZE:
-            raise InvalidRequest("a cosignature's time is a positive number of seconds")
+            raise InvalidRequest("a cosignature's time must be a positive number of seconds")
         signed = self._private.sign(_message(checkpoint.text, timestamp))
         data = timestamp.to_bytes(_TIME_SIZE, "big") + signed
         return Signature(self.key.name, self.key.key_id, data)
@@ -65,10 +66,10 @@ def _timestamp(data: bytes) -> int:
     """Return the time in a cosignature's data; raise IntegrityError if malformed."""
     timestamp = int.from_bytes(data[:_TIME_SIZE], "big")
     if len(data) != _DATA_SIZE or not 0 < timestamp <= MAX_SIZE:
-        raise IntegrityError("cosignature: a time above 0 and 64 bytes of signature")
+        raise IntegrityError("cosignature: needs a time above 0 and 64 bytes of signature")
     return timestamp
 
 
 def _message(text: bytes, timestamp: int) -> bytes:
-    """Return what is signed: the time, in words, before the checkpoint's text."""
+    """Return the signed message: a line with the time, then the checkpoint's text."""
     return b"cosignature/v1\ntime %d\n" % timestamp + text

@@ -1,4 +1,4 @@
-"""RFC 6962 Merkle trees: incremental roots, and proofs that are built and verified.
+"""RFC 6962 Merkle trees: incremental roots, and building and verifying proofs.
 
 Leaf hash SHA-256(0x00 ‖ entry), node hash SHA-256(0x01 ‖ left ‖ right), empty root SHA-256("").
 Proofs are built from flat hash files by tile level: level L holds, in order, the roots of all
@@ -35,7 +35,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Frontier:
-    """The right edge of a tree: enough to append leaves and to know the root."""
+    """The right edge of a tree: enough to append leaves and to compute the root."""
 
     __slots__ = ("_left", "_size")
 
@@ -46,7 +46,7 @@ class Frontier:
 
     @classmethod
     def from_tiles(cls, size: int, read: HashReader) -> Self:
-        """Return the frontier of the first size leaves of the tree that read serves."""
+        """Return the frontier of the first size leaves of a tree, read from its hash files."""
         frontier = cls()
         for height, index in _peaks(0, size):
             frontier._graft(height, _complete(height, index, read))
@@ -105,7 +105,7 @@ class Frontier:
 
 
 def inclusion_proof(index: int, size: int, read: HashReader) -> list[bytes]:
-    """Return the hashes that prove leaf index in the tree of size, from the leaf's sibling upward.
+    """Return the hashes that prove leaf index in the tree of size, from its sibling upward.
 
     Raises InvalidRequest unless 0 <= index < size. RFC 6962, section 2.1.1.
     """
@@ -146,7 +146,7 @@ def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
             proof.append(_subtree(low, middle, read))
             low = middle
     if low > 0:
-        # Otherwise the last subtree is the whole old tree, and the verifier holds its root.
+        # If low is 0, the last subtree is the whole old tree, and the verifier has its root.
         proof.append(_subtree(low, high, read))
     proof.reverse()
     return proof
@@ -154,10 +154,10 @@ def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class RangeProof:
-    """What stands left and right of leaves [start, end): with them it rebuilds the root.
+    """The subtrees left and right of leaves [start, end), which together give the root.
 
-    Both sides are the roots of the fewest complete aligned subtrees, from left to right, so the
-    proof of a range is unique.
+    Each side has the roots of the fewest complete aligned subtrees, from left to right, so a range
+    has exactly one proof.
     """
 
     left: tuple[bytes, ...]
@@ -165,7 +165,7 @@ class RangeProof:
 
 
 def range_proof(start: int, end: int, size: int, read: HashReader) -> RangeProof:
-    """Return what proves that given leaves are all of [start, end) in the tree of size.
+    """Return the proof that leaves are exactly [start, end) in the tree of size.
 
     Raises InvalidRequest unless 0 <= start < end <= size.
     """
@@ -208,7 +208,7 @@ def verify_consistency(
 ) -> None:
     """Check that the tree (new, new_root) extends the tree (old, old_root).
 
-    An old size of 0 is refused: every tree extends the empty one, there is nothing to prove.
+    An old size of 0 is refused: every tree extends the empty one, so there is nothing to prove.
     Raises IntegrityError. RFC 9162, section 2.1.4.2.
     """
     if not 0 < old <= new <= MAX_SIZE:
@@ -220,7 +220,7 @@ def verify_consistency(
             raise IntegrityError("consistency proof: two roots at one size")
         return
     _require_hashes((old_root, new_root, *proof))
-    # A complete old tree is itself a node of the new one, and left out of the proof.
+    # A complete old tree is a node of the new one, so the proof omits it.
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
     if not path:
         raise IntegrityError("consistency proof: too short")
@@ -233,8 +233,8 @@ def verify_range(
 ) -> None:
     """Check that leaves (hashes) are exactly [start, start + len(leaves)) of the tree of size.
 
-    Nothing between the ends can have been left out, or the root would differ. Raises
-    IntegrityError; an empty range is refused, it would prove nothing.
+    If a leaf between the ends were left out, the root would differ. An empty range is refused, as
+    it proves nothing. Raises IntegrityError.
     """
     end = start + len(leaves)
     if not 0 <= start < end <= size <= MAX_SIZE:
@@ -257,7 +257,7 @@ def _emit(out: list[list[bytes]], level: int, hashes: Iterable[bytes]) -> None:
 
 
 def _split(low: int, high: int) -> int:
-    """Return where RFC 6962 splits leaves [low, high): after the largest power of two below n."""
+    """Return the split point of leaves [low, high): the largest power of two below their number."""
     return low + (1 << ((high - low - 1).bit_length() - 1))
 
 
@@ -273,7 +273,7 @@ def _peaks(low: int, high: int) -> Iterator[tuple[int, int]]:
 
 
 def _complete(height: int, index: int, read: HashReader) -> bytes:
-    """Return the root of a complete subtree, folded from the hashes of the tile level below."""
+    """Return the root of a complete subtree, computed from the hashes of the tile level below."""
     level, above = divmod(height, TILE_HEIGHT)
     first = index << above
     hashes = [read(level, first + at) for at in range(1 << above)]
@@ -297,7 +297,7 @@ def _subtree(low: int, high: int, read: HashReader) -> bytes:
 def _graft_all(
     frontier: Frontier, peaks: Iterable[tuple[int, int]], nodes: Sequence[bytes]
 ) -> None:
-    """Append exactly the subtrees that the range calls for."""
+    """Append the subtrees at peaks; raise IntegrityError if nodes has another number of hashes."""
     heights = [height for height, _ in peaks]
     if len(heights) != len(nodes):
         raise IntegrityError(f"range proof: {len(nodes)} hashes on a side of {len(heights)}")
@@ -306,7 +306,7 @@ def _graft_all(
 
 
 def _rise(first: int, last: int) -> tuple[int, int]:
-    """Climb over the levels at which the node is the last one and has no sibling."""
+    """Skip the levels at which the node is the last one and has no sibling."""
     while first and not first & 1:
         first, last = first >> 1, last >> 1
     return first, last
@@ -334,6 +334,6 @@ def _fold_consistency(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes,
 
 
 def _require_hashes(hashes: Iterable[bytes]) -> None:
-    """Raise unless each is a whole hash: lengths are what keeps two readings of a proof apart."""
+    """Raise unless each is a whole hash: otherwise one proof could be read in two ways."""
     if any(len(item) != HASH_SIZE for item in hashes):
         raise IntegrityError(f"a hash is not {HASH_SIZE} bytes")

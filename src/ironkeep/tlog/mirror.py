@@ -1,8 +1,8 @@
-"""Uploading a log's entries to a mirror (c2sp.org/tlog-mirror): what add-entries sends and answers.
+"""Uploading a log's entries to a mirror (c2sp.org/tlog-mirror): requests and answers.
 
-Entries travel in packages that end at multiples of 256, each with a proof that they stand where
-they claim in the tree of a checkpoint the mirror already knows; so a mirror stores a package as
-soon as it has it, and an interrupted upload goes on from there.
+Entries are sent in packages that end at multiples of 256. Each package has a proof of its position
+in the tree of a checkpoint that the mirror already has. So a mirror stores each package as it
+arrives, and an interrupted upload continues after the last one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,20 +22,20 @@ from ironkeep.tlog.wire import (
 )
 
 MAX_PACKAGES: Final = 32
-"""Packages that a client puts into one request, by the specification."""
+"""Packages in one request, as in the specification."""
 
 MAX_HASHES: Final = 63
-"""Hashes of a package's proof, by the specification."""
+"""Hashes of a package's proof, as in the specification."""
 
 MAX_PACKAGE: Final = TILE_WIDTH * (2 + MAX_ENTRY) + 1 + MAX_HASHES * HASH_SIZE
 """Bytes of the largest package: 256 of the longest entries, and a proof."""
 
 MAX_TICKET: Final = 4_096
-"""Bytes of a ticket that we keep for another mirror; it may hold a signed checkpoint."""
+"""Bytes of a ticket kept for a mirror; it may contain a signed checkpoint."""
 
 ENTRIES: Final = "application/octet-stream"
 INFO: Final = "text/x.tlog.mirror-info"
-"""Content types of a request, and of the 202 and the 409 that say how far the mirror is."""
+"""Content types of a request, and of the 202 and 409 with the mirror's progress."""
 
 _SHORT: Final = 2
 _LONG: Final = 8
@@ -43,7 +43,7 @@ _LONG: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The head of a request: which entries follow, under the checkpoint of size `end`."""
+    """The head of a request: entries [start, end) follow, under the checkpoint of size `end`."""
 
     origin: str
     start: int
@@ -51,7 +51,7 @@ class Upload:
     ticket: bytes = b""
 
     def serialise(self) -> bytes:
-        """Return the bytes that stand before the packages."""
+        """Return the bytes before the packages."""
         origin = self.origin.encode()
         return b"".join(
             (
@@ -66,7 +66,7 @@ class Upload:
 
     @classmethod
     def split(cls, data: bytes) -> tuple[Self, int] | None:
-        """Return the head that data starts with, and its length; None if more has to come."""
+        """Return the head at the start of data and its length; None if data is incomplete."""
         origin_end = _SHORT + int.from_bytes(data[:_SHORT], "big")
         ticket_at = origin_end + 2 * _LONG + _SHORT
         if len(data) < ticket_at:
@@ -77,7 +77,7 @@ class Upload:
         start = int.from_bytes(data[origin_end : origin_end + _LONG], "big")
         end = int.from_bytes(data[origin_end + _LONG : origin_end + 2 * _LONG], "big")
         if not start <= end <= MAX_SIZE:
-            raise IntegrityError("an upload starts before it ends")
+            raise IntegrityError("the start of an upload is after its end")
         origin = decode_text(data[_SHORT:origin_end], origin_end)
         return cls(origin, start, end, data[ticket_at:used]), used
 
@@ -98,9 +98,9 @@ def encode_package(entries: Sequence[bytes], proof: Sequence[bytes]) -> bytes:
 def split_package(
     data: bytes | bytearray, count: int
 ) -> tuple[list[bytes], list[bytes], int] | None:
-    """Return (entries, proof, length) of the package of count entries that data starts with.
+    """Return (entries, proof, length) of the package of count entries at the start of data.
 
-    None if more has to come. Nothing is copied before all of it is there.
+    Return None if the package is incomplete; nothing is copied until it is complete.
     """
     view = memoryview(data)
     ends = []
@@ -127,8 +127,8 @@ def split_package(
 def package_proof(inclusion: Sequence[bytes], width: int) -> Sequence[bytes]:
     """Return the proof of a package's subtree, given the inclusion proof of its first leaf.
 
-    The subtree is the aligned one of width leaves (1 to 256) that the leaf starts. It is a node of
-    the tree, so its proof is the part of the leaf's path above it.
+    The subtree has width leaves (1 to 256) and begins at that leaf. It is a node of the tree, so
+    its proof is the part of the leaf's path above it.
     """
     return inclusion[(width - 1).bit_length() :]
 
@@ -138,14 +138,14 @@ def verify_package(
 ) -> None:
     """Check that leaves (hashes) are [start, start + len(leaves)) of the tree of size.
 
-    start is a multiple of 256, and leaves end with the next one or with the tree: then their
-    subtree is a node, in the place that a leaf would have in a tree of such blocks. Raises
+    start must be a multiple of 256, and leaves must end at the next multiple or with the tree. Then
+    their subtree is a node, in the position of a leaf in a tree of such blocks. Raises
     IntegrityError.
     """
     end = start + len(leaves)
     block, offset = divmod(start, TILE_WIDTH)
     if offset or not start < end <= size or end != min(size, start + TILE_WIDTH):
-        raise IntegrityError("a package is a whole block of 256 leaves, or ends with the tree")
+        raise IntegrityError("a package must be a block of 256 leaves, or end with the tree")
     subtree = Frontier()
     subtree.append(leaves)
     verify_inclusion(block, -(-size // TILE_WIDTH), subtree.root(), proof, root)
@@ -153,7 +153,7 @@ def verify_package(
 
 @dataclass(frozen=True, slots=True)
 class MirrorInfo:
-    """How far a mirror is: the size it has a checkpoint for, and the first entry it lacks."""
+    """A mirror's progress: the size of its newest checkpoint, and the first entry it lacks."""
 
     size: int
     next_entry: int
@@ -165,9 +165,9 @@ class MirrorInfo:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Return what body says; raise IntegrityError if malformed."""
+        """Return the progress in body; raise IntegrityError if malformed."""
         lines = decode_text(body, 2 * MAX_TICKET).split("\n")
         if len(lines) != 4 or lines.pop():  # noqa: PLR2004 - three lines, each ending in LF
-            raise IntegrityError("mirror-info is three lines")
+            raise IntegrityError("mirror-info must be three lines")
         size, next_entry, ticket = lines
         return cls(decode_decimal(size), decode_decimal(next_entry), decode_base64(ticket))

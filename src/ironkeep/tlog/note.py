@@ -1,6 +1,6 @@
-"""Signed notes (c2sp.org/signed-note): a text, and lines signed by named keys.
+"""Signed notes (c2sp.org/signed-note): a text, and signature lines of named keys.
 
-A note's text means nothing until `open_note` has checked it against keys that the caller trusts.
+Do not trust a note's text before `open_note` or `Note.verified` has checked it with trusted keys.
 Key strings follow the convention of golang.org/x/mod/sumdb/note.
 """
 
@@ -27,7 +27,7 @@ MAX_SIGNATURES: Final = 64
 """Signature lines of a note: the specification asks for 16; 32 witnesses and grease must fit."""
 
 MAX_NAME: Final = 255
-"""Bytes of a key's name: what the length byte of later cosignature types can say."""
+"""Bytes of a key's name: the largest length in the length byte of later cosignature types."""
 
 _KEY_SIZE: Final = 32
 _DERIVE: Final = b"ironkeep-derive1"
@@ -44,12 +44,12 @@ class KeyType(IntEnum):
 
 
 def _is_name(name: str) -> bool:
-    """Return whether name can stand in a signature line."""
+    """Return whether name is allowed in a signature line."""
     return is_line(name) and not any(char.isspace() or char == "+" for char in name)
 
 
 def _require_name(name: str) -> None:
-    """Raise InvalidRequest unless name can be that of a key of ours or one we trust."""
+    """Raise InvalidRequest unless name is allowed for Ironkeep's own keys and trusted ones."""
     if not _is_name(name) or len(name.encode()) > MAX_NAME:
         raise InvalidRequest("a key name is 1 to 255 bytes without spaces and plus signs")
 
@@ -85,7 +85,7 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The 4 bytes that tell keys of one name apart; an identifier, not a commitment."""
+        """The 4 bytes that distinguish keys of one name; an identifier, not a commitment."""
         data = self.name.encode() + b"\n" + bytes([self.kind]) + self.public
         return sha256(data).digest()[:_ID_SIZE]
 
@@ -104,7 +104,7 @@ class SigningKey:
 
     @classmethod
     def parse(cls, text: Secret) -> Self:
-        """Return the key of a private key string; raise InvalidRequest, which quotes none of it."""
+        """Return the key of a private key string; raise InvalidRequest, which never quotes it."""
         try:
             line = text.reveal().decode()
         except UnicodeDecodeError:
@@ -126,17 +126,17 @@ class SigningKey:
         return Secret(f"{_PRIVATE}{self.name}+{key_id}+{data}".encode())
 
     def verifier_key(self, kind: KeyType) -> VerifierKey:
-        """Return the public key, as a key that makes signatures of that kind."""
+        """Return the public key for signatures of that kind."""
         return VerifierKey(self.name, kind, self.private_key().public_key().public_bytes_raw())
 
     def private_key(self) -> Ed25519PrivateKey:
-        """Return the key as the cryptography library takes it."""
+        """Return the key as an object of the cryptography library."""
         return Ed25519PrivateKey.from_private_bytes(self._seed.reveal())
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature line: the key's name and id, and what the key made."""
+    """One signature line: the key's name and id, and the signature data."""
 
     name: str
     key_id: bytes
@@ -170,7 +170,7 @@ class Signer:
         self._private: Final = key.private_key()
 
     def secret_for(self, purpose: bytes) -> Secret:
-        """Return 32 bytes that only the key's owner can derive, for a purpose of its own."""
+        """Return 32 bytes that only the key's owner can derive, different for each purpose."""
         seed = self._private.private_bytes_raw()
         return Secret(blake2b(purpose, key=seed, digest_size=_KEY_SIZE, person=_DERIVE).digest())
 
@@ -193,7 +193,7 @@ class Verifier(Protocol):
 
 
 class NoteVerifier:
-    """Checks plain Ed25519 signatures (type 01), as logs make them."""
+    """Checks plain Ed25519 signatures (type 01), as made by logs."""
 
     __slots__ = ("_public", "key")
 
@@ -225,7 +225,7 @@ class Note:
 
     def __post_init__(self) -> None:
         if not decode_text(self.text, MAX_NOTE).endswith("\n"):
-            raise IntegrityError("the text of a note ends in a newline")
+            raise IntegrityError("the text of a note must end in a newline")
         if not 0 < len(self.signatures) <= MAX_SIGNATURES:
             raise IntegrityError(f"a note has 1 to {MAX_SIGNATURES} signatures")
 
@@ -233,7 +233,7 @@ class Note:
     def parse(cls, data: bytes) -> Self:
         """Return the note in data; raise IntegrityError if malformed or past a limit."""
         whole = decode_text(data, MAX_NOTE)
-        # The text may hold blank lines; only the last one of the note ends it.
+        # The text may contain blank lines; the last blank line of the note ends it.
         text, blank, lines = whole.rpartition("\n\n")
         if not blank or not lines.endswith("\n"):
             raise IntegrityError("a note is a text, a blank line and signature lines")
@@ -250,8 +250,8 @@ class Note:
     def verified(self, verifiers: Iterable[Verifier]) -> tuple[Signature, ...]:
         """Return the signatures made by verifiers, in order of the lines.
 
-        Lines of unknown keys are ignored. A line of a known key that does not verify condemns the
-        whole note (IntegrityError). One key may have signed several lines: count keys, not lines.
+        Lines of unknown keys are ignored. Raises IntegrityError for the whole note if a line of a
+        known key does not verify. One key may have several lines: count keys, not lines.
         """
         known: dict[tuple[str, bytes], Verifier] = {}
         for verifier in verifiers:

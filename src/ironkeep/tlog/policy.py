@@ -1,12 +1,12 @@
-"""Trust policies (c2sp.org/tlog-policy): which logs, which witnesses, and how many of them.
+"""Trust policies (c2sp.org/tlog-policy): the trusted logs, the witnesses, and the quorum.
 
     log <vkey> [<url>]
     witness <name> <vkey> [<url>]
     group <name> all|any|<k> <name>...
     quorum <name>|none
 
-A policy is its text, kept byte for byte; it is read more strictly than the specification asks in
-one point: all of it is UTF-8.
+A policy keeps its text byte for byte. It is stricter than the specification in one point: the whole
+text must be UTF-8.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,17 +19,17 @@ from ironkeep.tlog.note import NoteVerifier, Signature, VerifierKey
 from ironkeep.tlog.wire import decode_decimal, decode_text
 
 MAX_POLICY: Final = 1 << 16
-"""Bytes of a policy: 64 of each kind of line at some 300 bytes fit."""
+"""Bytes of a policy: enough for 64 lines of each kind at some 300 bytes."""
 
 MAX_DEFINITIONS: Final = 64
-"""Logs, witnesses and groups, each: twice the 32 that the specification recommends."""
+"""Logs, witnesses or groups in a policy: twice the 32 that the specification recommends."""
 
 _NONE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownLog:
-    """A log whose checkpoints count; its origin is the name of its key."""
+    """A log whose checkpoints are accepted; its origin is the name of its key."""
 
     key: VerifierKey
     url: str | None
@@ -37,7 +37,7 @@ class KnownLog:
 
 @dataclass(frozen=True, slots=True)
 class KnownWitness:
-    """A witness under the policy's own name for it."""
+    """A witness with the policy's own name for it."""
 
     name: str
     key: VerifierKey
@@ -46,7 +46,7 @@ class KnownWitness:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Witnesses or groups, of which `threshold` have to have witnessed."""
+    """Witnesses or groups, at least `threshold` of which must have cosigned."""
 
     name: str
     threshold: int
@@ -55,7 +55,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy; `quorum` is None where no cosignature is asked for."""
+    """A parsed policy; `quorum` is None if no cosignature is required."""
 
     text: bytes
     logs: tuple[KnownLog, ...]
@@ -65,14 +65,14 @@ class Policy:
 
     @classmethod
     def parse(cls, text: bytes) -> Self:
-        """Return the policy that text spells; raise InvalidRequest with the line's number."""
+        """Return the policy in text; raise InvalidRequest with the line's number."""
         try:
-            # Tabs are spaces here, and the only other control character that is allowed.
+            # Tabs count as spaces; beside LF they are the only control character allowed.
             lines = decode_text(text.replace(b"\t", b" "), MAX_POLICY).split("\n")
         except IntegrityError as error:
             raise InvalidRequest(f"policy: {error}") from None
         if lines.pop():
-            # A cut line could still make sense: "quorum none" out of "quorum none-of-them".
+            # A truncated line could be valid: "quorum none" from "quorum none-of-them".
             raise InvalidRequest("policy: the last line does not end in a newline")
         draft = _Draft()
         for number, line in enumerate(lines, start=1):
@@ -97,7 +97,7 @@ class Policy:
         return tuple(CosignatureVerifier(witness.key) for witness in self.witnesses)
 
     def witness_names(self, signatures: Iterable[Signature]) -> dict[str, list[Signature]]:
-        """Return verified cosignatures by the policy's name of the witness; others are left out."""
+        """Return verified cosignatures by the policy's name of the witness, omitting others."""
         names = {(one.key.name, one.key.key_id): one.name for one in self.witnesses}
         found: dict[str, list[Signature]] = {}
         for signature in signatures:
@@ -111,7 +111,7 @@ class Policy:
         if self.quorum is None:
             return
         witnessed = {witness.name for witness in self.witnesses} & set(cosigners)
-        # Groups name only what was defined before them, so one pass in order settles all.
+        # Groups have only members defined before them, so one pass in order is enough.
         for group in self.groups:
             if len(witnessed.intersection(group.members)) >= group.threshold:
                 witnessed.add(group.name)
@@ -131,7 +131,7 @@ class _Draft:
     grouped: set[str] = field(default_factory=set)
 
     def add(self, words: list[str]) -> None:
-        """Take one line, split into words."""
+        """Add one line, split into words."""
         match words:
             case ["log", vkey, *url] if len(url) <= 1:
                 self._add_log(vkey, url)
@@ -154,7 +154,7 @@ class _Draft:
     def _add_witness(self, name: str, vkey: str, url: list[str]) -> None:
         key = CosignatureVerifier(VerifierKey.parse(vkey)).key
         _require_room(self.witnesses)
-        # The same key under two names would count twice.
+        # A key under two names would count twice.
         if any(key.public == other.key.public for other in self.witnesses):
             raise InvalidRequest("this witness key is listed already")
         self._define(name)
@@ -170,7 +170,7 @@ class _Draft:
         fixed = {"all": len(members), "any": 1}
         needed = fixed[threshold] if threshold in fixed else decode_decimal(threshold)
         if not 1 <= needed <= len(members):
-            raise InvalidRequest(f"{needed} of {len(members)} members")
+            raise InvalidRequest(f"the threshold {needed} is not 1 to {len(members)}, the members")
         self._define(name)
         self.groups.append(Group(name, needed, tuple(members)))
 
@@ -192,6 +192,6 @@ class _Draft:
 
 
 def _require_room(definitions: Collection[object]) -> None:
-    """Raise InvalidRequest if there are as many definitions of this kind as are allowed."""
+    """Raise InvalidRequest if there are already MAX_DEFINITIONS of this kind."""
     if len(definitions) >= MAX_DEFINITIONS:
-        raise InvalidRequest(f"at most {MAX_DEFINITIONS} of a kind")
+        raise InvalidRequest(f"at most {MAX_DEFINITIONS} lines of one kind are allowed")

@@ -19,10 +19,10 @@ from ironkeep.tlog.wire import (
 )
 
 MAX_HASHES: Final = 63
-"""Hashes of an inclusion proof: a tree of less than 2^63 leaves is no higher."""
+"""Hashes of an inclusion proof: a tree of fewer than 2^63 leaves is no higher."""
 
 MAX_PROOF: Final = MAX_NOTE + (1 << 16)
-"""Bytes of a proof: a note, and room for the hashes and some extra data."""
+"""Bytes of a proof: a note, the hashes and some extra data."""
 
 _MAGIC: Final = "c2sp.org/tlog-proof@v1"
 _EXTRA: Final = "extra "
@@ -31,7 +31,7 @@ _INDEX: Final = "index "
 
 @dataclass(frozen=True, slots=True)
 class LogProof:
-    """The content of a proof file; nothing is verified yet, and `extra` never is."""
+    """The content of a proof file, not verified; `extra` is never verified."""
 
     index: int
     hashes: tuple[bytes, ...]
@@ -69,10 +69,10 @@ class LogProof:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What a verified proof says: leaf `index` is in the tree of `checkpoint`.
+    """The result of a verified proof: leaf `index` is in the tree of `checkpoint`.
 
-    `cosigners` maps the policy's names of witnesses to the earliest time, in POSIX seconds, at
-    which each had seen that tree.
+    `cosigners` maps the policy's names of witnesses to the time, in POSIX seconds, of each one's
+    earliest cosignature of that tree.
     """
 
     index: int
@@ -83,12 +83,12 @@ class Logged:
 def verify_proof(
     proof: LogProof, leaf: bytes, logs: Sequence[NoteVerifier], policy: Policy
 ) -> Logged:
-    """Check that a leaf (its hash) is in one of logs, as the policy's quorum has witnessed.
+    """Check that a leaf (its hash) is in one of logs, under a checkpoint with the policy's quorum.
 
-    (1) The checkpoint is well formed and signed by the key of logs that bears its origin; (2) no
-    line by a key of the policy is bad; (3) those that cosigned are a quorum; (4) the hashes lead
-    from the leaf to the checkpoint's root. Pass `policy.log_verifiers()`, or keys pinned elsewhere.
-    Raises IntegrityError. The proof's extra data is not checked.
+    (1) The checkpoint is well formed and signed by the key in logs named as its origin; (2) no
+    signature line of a key of the policy is wrong; (3) the cosigners are a quorum; (4) the hashes
+    lead from the leaf to the checkpoint's root. Pass `policy.log_verifiers()`, or keys pinned
+    elsewhere. Raises IntegrityError. The proof's extra data is not checked.
     """
     signed = open_checkpoint(proof.checkpoint, logs, policy.witness_verifiers())
     cosigners = {

@@ -1,7 +1,7 @@
 """Static tiles and entry bundles of a log (c2sp.org/tlog-tiles).
 
-A tile is 256 hashes of one level, or fewer at the right edge; a bundle is the same number of
-entries, each behind its length as an unsigned 16-bit big-endian number.
+A tile is 256 hashes of one level, or fewer at the right edge. A bundle is the same number of
+entries, each after its length as an unsigned 16-bit big-endian number.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,19 +19,19 @@ MAX_LEVEL: Final = 63
 """Highest tile level of the format."""
 
 MAX_ENTRY: Final = 0xFFFF
-"""Bytes in an entry: what its 16-bit length can say."""
+"""Bytes in an entry: the largest 16-bit length."""
 
 _LENGTH: Final = 2
 _ENTRIES: Final = "entries"
 _GROUP: Final = 1000
 _MAX_INDEX: Final = MAX_SIZE >> TILE_HEIGHT
 _MAX_PATH: Final = 64
-"""Characters of a path: the longest, a partial bundle with 6 groups of digits, has 47."""
+"""Characters of a path: the longest one, a partial bundle with 6 groups of digits, has 47."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Which tile: level 0 to 63, or None for a bundle of entries; index; and width, 1 to 256."""
+    """The coordinates of a tile: level 0 to 63 (None for a bundle), index, and width 1 to 256."""
 
     level: int | None
     index: int
@@ -47,7 +47,7 @@ class Tile:
 
     @classmethod
     def parse(cls, path: str) -> Self:
-        """Return the tile at a path; raise InvalidRequest unless it is spelled as path() would."""
+        """Return the tile at a path; raise InvalidRequest unless it is in the form of `path`."""
         if len(path) > _MAX_PATH:
             raise InvalidRequest("longer than any path of a tile")
         try:
@@ -60,7 +60,7 @@ class Tile:
 
     @classmethod
     def _parse(cls, path: str) -> Self:
-        """Read a path leniently: parse() compares the spelling."""
+        """Read a path leniently; `parse` then compares it with the canonical path."""
         first, _, rest = path.removeprefix("tile/").partition("/")
         level = None if first == _ENTRIES else decode_decimal(first)
         number, partial, width = rest.partition(".p/")
@@ -92,12 +92,12 @@ class Tile:
         return self.start + self.width
 
     def within(self, size: int) -> bool:
-        """Return whether a log of size leaves holds all of this tile."""
+        """Return whether a log of size leaves has all of this tile."""
         return self.end <= size >> (TILE_HEIGHT * (self.level or 0))
 
 
 def tiles_of(size: int) -> Iterator[Tile]:
-    """Yield every tile and bundle of a log of size leaves, partial ones at the edge only."""
+    """Yield every tile and bundle of a log of size leaves, with partial ones at the edge."""
     for level in (None, *range(MAX_LEVEL + 1)):
         count = size >> (TILE_HEIGHT * (level or 0))
         for start in range(0, count, TILE_WIDTH):
@@ -116,7 +116,7 @@ def encode_entries(entries: Iterable[bytes]) -> bytes:
 
 
 def decode_entries(data: bytes, count: int) -> list[bytes]:
-    """Return the count entries that data consists of, no more and no less, or IntegrityError."""
+    """Return the entries in data; raise IntegrityError unless there are exactly count."""
     entries = []
     at = 0
     for _ in range(count):
@@ -127,5 +127,5 @@ def decode_entries(data: bytes, count: int) -> list[bytes]:
             raise IntegrityError("entry bundle is cut short")
         entries.append(data[begin:at])
     if at != len(data):
-        raise IntegrityError("entry bundle holds more than it should")
+        raise IntegrityError("entry bundle has more bytes than its entries")
     return entries

@@ -1,7 +1,7 @@
-"""Strict text encodings shared by the c2sp.org formats: one value, one spelling.
+"""Strict text encodings shared by the c2sp.org formats: each value has one spelling.
 
-Every decoder here refuses whatever its encoder would not have written, so that parsing and
-serialising again gives the same bytes.
+Every decoder refuses text that its encoder would not write, so that parsing and serialising gives
+the same bytes.
 """
 
 import base64
@@ -15,7 +15,7 @@ HASH_SIZE: Final = 32
 """Bytes of a SHA-256 hash."""
 
 MAX_SIZE: Final = (1 << 63) - 1
-"""Largest tree size, index or timestamp: what a signed 64-bit integer holds (tlog-cosignature)."""
+"""Largest tree size, index or timestamp: the signed 64-bit maximum (tlog-cosignature)."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _UNFIT: Final = re.compile(r"[\x00-\x1f\ud800-\udfff]")
@@ -59,12 +59,12 @@ def decode_decimal(text: str) -> int:
 
 
 def is_line(text: str) -> bool:
-    """Return whether text is one line: not empty, UTF-8 can say it, no control character."""
+    """Return whether text is one line: not empty, valid Unicode, without control characters."""
     return text != "" and _UNFIT.search(text) is None
 
 
 def decode_text(data: bytes, limit: int) -> str:
-    """Return UTF-8 text of at most limit bytes with no control character but LF, or raise."""
+    """Return UTF-8 text of at most limit bytes, without control characters except LF, or raise."""
     if len(data) > limit:
         raise IntegrityError(f"text is longer than {limit} bytes")
     try:
@@ -72,5 +72,5 @@ def decode_text(data: bytes, limit: int) -> str:
     except UnicodeDecodeError:
         raise IntegrityError("text is not UTF-8") from None
     if _CONTROL.search(text) is not None:
-        raise IntegrityError("text holds a control character other than LF")
+        raise IntegrityError("text contains a control character other than LF")
     return text

@@ -1,8 +1,8 @@
-"""What a witness answers to add-checkpoint (c2sp.org/tlog-witness), and how a log reads it.
+"""The witness protocol add-checkpoint (c2sp.org/tlog-witness): decisions, requests and answers.
 
-Sans I/O: the witness process reads bodies, calls `decide`, and writes answers. Between reading the
-heads that it passes and making the update durable, no other request of the same origin may run;
-and the update is durable before the answer leaves. Otherwise the witness would vouch for a fork.
+This module does no I/O: the witness process reads bodies, calls `decide`, and sends answers. From
+reading the heads until the update is durable, no other request for the same origin may run, and
+the update must be durable before the answer leaves. Otherwise the witness could cosign a fork.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from ironkeep.tlog.note import MAX_NOTE, Note, NoteVerifier, Signature
 from ironkeep.tlog.wire import decode_decimal, decode_hash, decode_text, encode_base64
 
 MAX_HASHES: Final = 63
-"""Hash lines of a request, by the specification."""
+"""Hash lines of a request, as in the specification."""
 
 MAX_REQUEST: Final = MAX_NOTE + (1 << 12)
 """Bytes of a request: a note, the old size, and 63 hashes of 45 characters."""
 
 TEXT: Final = "text/plain; charset=utf-8"
 SIZE: Final = "text/x.tlog.size"
-"""Content types of answers; SIZE marks the 409 whose body is the witness's latest size."""
+"""Content types of answers; SIZE is that of the 409 whose body is the witness's latest size."""
 
 _OLD: Final = "old "
 
@@ -44,7 +44,9 @@ class AddCheckpoint:
         head, blank, note_text = decode_text(body, MAX_REQUEST).partition("\n\n")
         old, *hashes = head.split("\n", MAX_HASHES + 1)
         if not blank or not old.startswith(_OLD) or len(hashes) > MAX_HASHES:
-            raise IntegrityError("an old size, at most 63 hashes, a blank line and a checkpoint")
+            raise IntegrityError(
+                "not a request: an old size, at most 63 hashes, a blank line and a checkpoint"
+            )
         note = Note.parse(note_text.encode())
         size = decode_decimal(old.removeprefix(_OLD))
         return cls(size, tuple(map(decode_hash, hashes)), note, Checkpoint.parse(note.text))
@@ -65,10 +67,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What to make durable before the answer leaves.
+    """The update that must be durable before the answer leaves.
 
-    `note` is the checkpoint with the log's signatures and the witness's own: what
-    `GET <monitoring prefix>/<hex sha256(origin)>/checkpoint` serves.
+    `note` is the checkpoint with the log's signatures and the witness's own, as served by
+    `GET <monitoring prefix>/<hex sha256(origin)>/checkpoint`.
     """
 
     origin: str
@@ -78,7 +80,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status and body; `update` is set exactly when the status is 200."""
+    """An HTTP status and body; `update` is set if and only if the status is 200."""
 
     status: int
     body: bytes
@@ -95,32 +97,32 @@ def decide(
 ) -> Answer:
     """Return the answer to an add-checkpoint request.
 
-    `heads` holds the latest head by origin, `logs` the trusted keys by origin; timestamp is in
-    POSIX seconds. Never raises for anything that stands in body.
+    `heads` maps an origin to its latest head, `logs` to its trusted keys; timestamp is in POSIX
+    seconds. Never raises because of the content of body.
     """
-    # (1) Malformed.
+    # (1) Refuse a malformed request.
     try:
         request = AddCheckpoint.parse(body)
     except IntegrityError as error:
         return _refuse(400, error)
     checkpoint = request.checkpoint
-    # (2) Unknown log.
+    # (2) Refuse an unknown log.
     if checkpoint.origin not in logs:
         return _refuse(404, "unknown log")
-    # (3) Not signed by it. Anything said after this is said to the log itself.
+    # (3) Refuse a checkpoint not signed by the log. Later answers go only to the log itself.
     try:
         signatures = request.note.verified(logs[checkpoint.origin])
     except IntegrityError as error:
         return _refuse(403, error)
     if not signatures:
         return _refuse(403, "no signature by a trusted key of this log")
-    # (4) Sizes out of order, then not the size that we know: the log learns ours.
+    # (4) Refuse sizes out of order. If the old size is not the witness's, answer with that size.
     if request.old > checkpoint.size:
         return _refuse(400, "the old size is larger than the checkpoint's")
     latest = heads.get(checkpoint.origin, Head(0, EMPTY_ROOT))
     if request.old != latest.size:
         return Answer(409, b"%d\n" % latest.size, SIZE)
-    # (5) Not an extension of what we know.
+    # (5) Refuse a checkpoint that does not extend the latest head.
     try:
         _require_extension(latest, request)
     except IntegrityError as error:
@@ -131,17 +133,17 @@ def decide(
 def read_cosignature(
     body: bytes, checkpoint: Checkpoint, witness: CosignatureVerifier
 ) -> Signature:
-    """Return the first cosignature of witness in the body of a 200; raise IntegrityError if none.
+    """Return the first cosignature of witness in the body of a 200.
 
-    Cosignatures by other keys are ignored, as the specification asks.
+    Cosignatures of other keys are ignored, as in the specification. Raises IntegrityError.
     """
     note = Note.parse(checkpoint.text + b"\n" + body)
     # A blank line in the body would move the boundary between text and signatures.
     if note.text != checkpoint.text:
-        raise IntegrityError("a witness's answer is not signature lines")
+        raise IntegrityError("a witness's answer must be signature lines only")
     signatures = note.verified([witness])
     if not signatures:
-        raise IntegrityError(f"the answer holds no cosignature of {witness.key.name}")
+        raise IntegrityError(f"the answer has no cosignature of {witness.key.name}")
     return signatures[0]
 
 
@@ -166,8 +168,8 @@ def _require_extension(latest: Head, request: AddCheckpoint) -> None:
 
 
 def _cosign(checkpoint: Checkpoint, signatures: Sequence[Signature], own: Signature) -> Answer:
-    """Return the 200 with our cosignature, and what to keep."""
-    # One line for each key: a log that repeats itself must not push ours out of the limit.
+    """Return the 200 with the witness's cosignature, and the update to store."""
+    # One line for each key, so that repeated lines of a log leave room for the cosignature.
     kept = {signature.key_id: signature for signature in signatures}
     note = Note(checkpoint.text, (*kept.values(), own))
     head = Head(checkpoint.size, checkpoint.root)
@@ -176,5 +178,5 @@ def _cosign(checkpoint: Checkpoint, signatures: Sequence[Signature], own: Signat
 
 
 def _refuse(status: int, reason: object) -> Answer:
-    """Return a refusal that says why."""
+    """Return a refusal with its reason."""
     return Answer(status, f"{reason}\n".encode())

@@ -1,13 +1,13 @@
-"""What every connector to an outside system promises, and the values it speaks in.
+"""The contract of connectors to other systems, and its values.
 
-A connector holds no state of its own: each call takes the target it works on. Calls block; run
-them off the event loop. Every call is bounded in time. A failure is one of three, because a
-rotation must know which: Rejected (the system said no, nothing changed), Unreachable (nothing was
-sent that could change anything), Ambiguous (the change may or may not have happened: probe to
-learn which).
+A connector is stateless: each call takes its target. Calls block, so run them off the event loop;
+every call has a time limit. A rotation must distinguish three failures: Rejected (the system
+refused, nothing changed), Unreachable (nothing was sent that could change anything) and Ambiguous
+(the change may or may not have happened; a probe finds out).
 
-A probe presents a credential and has three answers. UNKNOWN never counts as dead, and a refusal
-of an action after a good login is ALIVE: authentication is asked, not authorisation.
+A probe presents a credential and has three answers. UNKNOWN never counts as dead. A login that
+succeeds is ALIVE even if the system then refuses the action: a probe tests authentication, not
+authorisation.
 """
 
 from dataclasses import dataclass
@@ -22,22 +22,22 @@ from ironkeep.core.secret import Secret
 
 
 class Probe(StrEnum):
-    """What presenting a credential to a system showed."""
+    """The result of presenting a credential to a system."""
 
     ALIVE = "alive"
-    """The system accepted it, whatever it then refused."""
+    """The system accepted the credential, even if it then refused an action."""
     DEAD = "dead"
-    """The system itself refused it, and would refuse it whatever becomes of the account."""
+    """The system refused the credential itself, regardless of the state of the account."""
     UNKNOWN = "unknown"
-    """Anything else: no answer, no room, a refusal of our address. Never taken for DEAD."""
+    """Any other result: no answer, no room, a refusal of our address. Never treated as DEAD."""
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
-    """The outcome of one probe, fit to be kept as evidence.
+    """The outcome of one probe, suitable as evidence.
 
-    `reason` is one sentence without secrets; `code` is the system's own (an SQLSTATE), or empty;
-    `endpoint` is the host:port that answered or did not. `blocked`: ALIVE, but the login then
-    failed for another reason. `full`: the system had no connection left for it.
+    `reason` is one sentence without secrets; `code` is the system's own code (an SQLSTATE), or
+    empty; `endpoint` is the host:port that was probed. `blocked` means ALIVE, although the login
+    then failed for another reason. `full` means that the system had no connection left.
     """
 
     state: Probe
@@ -50,7 +50,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
 
 class Tls(StrEnum):
-    """How the way to a target is protected."""
+    """The protection of connections to a target."""
 
     VERIFY_FULL = "verify-full"
     """TLS; the certificate must chain to a trusted CA and name the host."""
@@ -60,11 +60,11 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """Where a system is and the account by which Ironkeep administers it.
+    """The address of a system, and the account with which Ironkeep administers it.
 
     `ca_file` is a PEM file of the CAs to trust instead of the operating system's; only with TLS.
-    `digest_key` is what an inventory digests secrets with, so that a change of one shows; without
-    it they are left out.
+    `digest_key` is the key with which an inventory digests secrets, so that their changes show;
+    without it, the inventory omits them.
     """
 
     host: str
@@ -85,7 +85,7 @@ class Target:
 class ConnectorError(UpstreamFailed):
     """Base of what a connector raises; `upstream_code` is the system's own code, or empty.
 
-    `full`: the system had no connection left. `final`: it would refuse the same again.
+    `full` means that the system had no connection left, `final` that a retry would fail too.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class ConnectorError(UpstreamFailed):
 
 
 class Rejected(ConnectorError):
-    """The system answered no; nothing changed."""
+    """The system refused the request; nothing changed."""
 
 
 class Unreachable(ConnectorError):
@@ -110,32 +110,32 @@ class Ambiguous(ConnectorError):
 
 
 class Connector(Protocol):
-    """One kind of outside system. Every method raises only ConnectorError or InvalidRequest."""
+    """One kind of external system. Every method raises only ConnectorError or InvalidRequest."""
 
     @property
     def refusals_per_minute(self) -> int:
-        """Return how many refused logins a minute one account there bears without being locked."""
+        """Return the refused logins a minute that an account there tolerates without a lock-out."""
         ...
 
     def set_password(
         self, target: Target, username: str, new: Secret, current: Secret | None
     ) -> None:
-        """Make new the password of username, logged in as username with current, or else as admin.
+        """Set the password of username to new, logged in with current or, if None, as admin.
 
-        Setting the password that is already set succeeds: the call may be repeated after Ambiguous.
+        Setting the same password again succeeds, so the call may be repeated after Ambiguous.
         """
         ...
 
     def probe(self, target: Target, username: str, password: Secret) -> ProbeResult:
         """Present password for username, and on success perform one harmless action.
 
-        Never raises for what the system does. A DEAD answer is a failed login there: keep below
-        `refusals_per_minute`, or the account may be locked for its owner too.
+        Never raises because of the system's behaviour. A DEAD answer is a failed login there: stay
+        below `refusals_per_minute`, or the account may be locked for its owner too.
         """
         ...
 
     def lock(self, target: Target, username: str) -> None:
-        """Forbid new logins of username; open sessions go on."""
+        """Forbid new logins of username; open sessions continue."""
         ...
 
     def unlock(self, target: Target, username: str) -> None:
@@ -143,16 +143,16 @@ class Connector(Protocol):
         ...
 
     def kill_sessions(self, target: Target, username: str) -> int:
-        """End every session of username and return how many; raise Ambiguous when some survive.
+        """End every session of username and return their number; raise Ambiguous if some survive.
 
-        The caller first closes the door (lock, or a new password), or they come back.
+        The caller must first prevent new logins, by a lock or a new password.
         """
         ...
 
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
-        """Return what of username is open now: sessions, and whatever outlives them."""
+        """Return the open sessions of username, and objects of theirs that outlive sessions."""
         ...
 
     def inventory(self, target: Target) -> Inventory:
-        """Return everything that can log in, act or come back; sessions are not part of it."""
+        """Return everything that can log in, act or regain access, except sessions."""
         ...

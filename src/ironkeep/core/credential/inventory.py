@@ -1,10 +1,10 @@
-"""What can log in to, act on or come back into an outside system, as a value that can be compared.
+"""Inventories: everything in an external system that can log in, act or regain access.
 
-An inventory is taken by a connector, encoded, hashed and signed when the system is configured,
+A connector takes an inventory, which is encoded, hashed and signed when the system is configured,
 and compared with a later one: an intruder's second account, grant, key or hook is an addition.
-What the connector could not look at is named in `gaps`, so that "nothing was added" is never said
-of a place that nobody saw. The encoding is text: a header line, then one JSON array a line (RFC
-8259), sorted; one inventory has exactly one encoding.
+`gaps` names the places that the connector could not read, so that they never count as unchanged.
+The encoding is text: a header line, then one JSON array per line (RFC 8259), sorted; each inventory
+has exactly one encoding.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,16 +23,16 @@ MAX_ENCODED_BYTES: Final = 64 * 1024 * 1024
 
 
 class Kind(StrEnum):
-    """What an item lets somebody do."""
+    """The kinds of items."""
 
     PRINCIPAL = "principal"
-    """Something that can act: a user, a role."""
+    """An account that can act: a user, a role."""
     KEY = "key"
-    """Something that proves who acts, or that is used to log in elsewhere."""
+    """A credential that authenticates a principal, or that is used to log in elsewhere."""
     GRANT = "grant"
-    """Something that says what a principal may do."""
+    """A permission of a principal."""
     HOOK = "hook"
-    """Something that makes the system run code or send data by itself."""
+    """A trigger by which the system runs code or sends data by itself."""
     SETTING = "setting"
     """A configuration value that weakens or redirects any of the above."""
     SESSION = "session"
@@ -40,9 +40,9 @@ class Kind(StrEnum):
 
 
 class InventoryItem(msgspec.Struct, frozen=True, order=True, array_like=True):
-    """One thing found: its kind, the catalogue it came from, its name there, its attributes.
+    """One item: its kind, the catalogue it came from, its name there, and its attributes.
 
-    (kind, source, name) identifies it. Attribute values never hold a secret or its plain digest.
+    (kind, source, name) identifies it. Attribute values never contain a secret or its plain digest.
     """
 
     kind: Kind
@@ -52,14 +52,14 @@ class InventoryItem(msgspec.Struct, frozen=True, order=True, array_like=True):
 
     @property
     def identity(self) -> tuple[Kind, str, str]:
-        """Return what makes this item the same item in another inventory."""
+        """Return the key that identifies this item in other inventories."""
         return self.kind, self.source, self.name
 
 
 class Inventory(msgspec.Struct, frozen=True):
-    """Everything found on one system at one time; `items` and `gaps` are sorted, each once.
+    """All items found on one system at one time; `items` and `gaps` are sorted and unique.
 
-    `system` names the connector, `endpoint` where it looked, `release` the version that answered.
+    `system` names the connector, `endpoint` the address, `release` the version that answered.
     """
 
     system: str
@@ -77,7 +77,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What changed between two inventories, and where one of them did not look."""
+    """The changes between two inventories, and the gaps of either."""
 
     added: tuple[InventoryItem, ...]
     removed: tuple[InventoryItem, ...]
@@ -86,7 +86,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Return whether nothing differs and nothing was left unseen."""
+        """Return whether there is neither a change nor a gap."""
         return not (self.added or self.removed or self.changed or self.gaps)
 
 
@@ -102,14 +102,14 @@ def collect(
     items: Iterable[InventoryItem],
     gaps: Iterable[str] = (),
 ) -> Inventory:
-    """Return items in canonical order; raise InvalidRequest when two share an identity."""
+    """Return an inventory of items; raise InvalidRequest if two items have one identity."""
     ordered = tuple(sorted(items))
     _check_items(ordered)
     return Inventory(system, endpoint, release, ordered, tuple(sorted(set(gaps))))
 
 
 def diff(baseline: Inventory, now: Inventory) -> Difference:
-    """Return what differs in now; raise InvalidRequest when they are of different connectors."""
+    """Return the changes from baseline to now; raise InvalidRequest for different connectors."""
     if baseline.system != now.system:
         raise InvalidRequest(f"cannot compare {baseline.system} with {now.system}")
     before = {each.identity: each for each in baseline.items}
@@ -127,17 +127,17 @@ def diff(baseline: Inventory, now: Inventory) -> Difference:
 
 
 def encode(inventory: Inventory) -> bytes:
-    """Return the one encoding; raise TooLarge past MAX_ENCODED_BYTES."""
+    """Return the canonical encoding; raise TooLarge past MAX_ENCODED_BYTES."""
     head = (inventory.system, inventory.endpoint, inventory.release, inventory.gaps)
     lines = [_ENCODER.encode(head), *(_ENCODER.encode(each) for each in inventory.items)]
     raw = HEADER + b"\n".join(lines) + b"\n"
     if len(raw) > MAX_ENCODED_BYTES:
-        raise TooLarge(f"an inventory of {len(raw)} bytes is past {MAX_ENCODED_BYTES}")
+        raise TooLarge(f"the inventory has {len(raw)} bytes; the limit is {MAX_ENCODED_BYTES}")
     return raw
 
 
 def decode(raw: bytes) -> Inventory:
-    """Return the inventory in raw; raise IntegrityError unless raw is its one encoding."""
+    """Return the inventory in raw; raise IntegrityError unless raw is canonical."""
     if len(raw) > MAX_ENCODED_BYTES or not raw.startswith(HEADER):
         raise IntegrityError("not an inventory, or of a version this release does not read")
     try:
@@ -158,10 +158,10 @@ _ITEM: Final = msgspec.json.Decoder(InventoryItem)
 
 
 def _check_items(ordered: tuple[InventoryItem, ...]) -> None:
-    """Refuse two items of one identity, and attributes out of order or doubled."""
+    """Refuse two items of one identity, and attributes out of order or repeated."""
     for one, other in pairwise(ordered):
         if one.identity == other.identity:
-            raise InvalidRequest(f"two inventory items are called {one.source} {one.name}")
+            raise InvalidRequest(f"two inventory items have the name {one.source} {one.name}")
     for each in ordered:
         names = [name for name, _ in each.attributes]
         if names != sorted(set(names)):

@@ -1,31 +1,32 @@
 """The rotation of one static credential as a state machine: no I/O, no clock, no secret material.
 
-    state      what is true                            next action           then
+    state      condition                               next action           then
     IDLE       one version is current                  Done
     PREPARING  a new version is wanted                 Prepare(n)            PREPARED
     PREPARED   its material is stored; the target      SELF: Present(pending), COMMITTED if alive
                may or may not have it                  then the others; Set  APPLIED
-    APPLIED    the target said that it took it         Present(pending)      COMMITTED if alive
+    APPLIED    the target confirmed the new version    Present(pending)      COMMITTED if alive
     COMMITTED  pending became current, in one record   KillSessions          RETIRING
     RETIRING   sessions are ended                      Present(current),     IDLE if the old ones
                                                        Present(old)          are refused
     LOST       no version known here works             Lost                  break_glass
 
-The caller keeps the record and the material of every version in it, and repeats: `next_action`,
-perform it, `observe` what happened, store the new record in one commit. The intent, with its
-material, is thus durable before the target hears of it, and a crash anywhere loses no credential:
-on start `take_over` forgets what was seen, and the machine asks the target again. An account that
-sets its own password presents pending before any other, because a target that took it and whose
-answer was lost refuses the others; the administering account sets pending once more, which changes
-nothing. UNKNOWN moves nothing; but where the target has no connection left, the sessions of the
-account are ended first: they belong to the version that is being replaced.
+The caller keeps the record and the material of every version in it, and repeats these steps: get
+`next_action`, perform it, `observe` the result, and store the new record in one commit. So the
+intent and its material are durable before the target sees them, and a crash at any point loses no
+credential: on start `take_over` drops all observations, and the machine asks the target again. An
+account that sets its own password presents pending before any other version, because the target may
+have accepted pending without its answer arriving, and then refuses the others; an administering
+account sets pending again, which changes nothing. UNKNOWN changes no state, with one exception: if
+the target has no connection left, the sessions of the account are ended first, as they belong to
+the version that is being replaced.
 
-Whoever drives the machine holds a fence epoch; a driver that was overtaken cannot move the
-record. The store must likewise refuse a record that is not the successor of the stored one.
+The driver of the machine has a fence epoch; a driver with an older epoch cannot change the record.
+The store must likewise refuse a record that is not the successor of the stored one.
 
-Versions go pending, current, previous, retired, and never back. Three previous ones are kept, for
-a target that was restored from its own backup; never serve them. A version that is no longer in
-the record has no further use: destroy its material.
+Versions go from pending to current, previous and retired, and never back. Three previous ones are
+kept in case the target is restored from its own backup; never serve them. Destroy the material of a
+version that is no longer in the record.
 """
 
 from collections.abc import Callable
@@ -39,23 +40,23 @@ from ironkeep.core.errors import Conflict
 
 KEEP_PREVIOUS: Final = 3
 KEEP_RETIRED: Final = 3
-"""A version that the target refused to take is kept a while too: a refusal can be wrong."""
+"""Retired versions kept, including those that the target refused: a refusal can be wrong."""
 
 MAX_UNVERIFIED: Final = 5
-"""How often the target may report a password set and then refuse it, before the version is lost."""
+"""Times the target may report a password as set and then refuse it, before the state is LOST."""
 
 BACKOFF_NS: Final = 5_000_000_000
 MAX_BACKOFF_NS: Final = 3_600_000_000_000
-"""An hour: it is never given up, and never hammered."""
+"""The longest pause between attempts, an hour; attempts never stop."""
 
 ALERT_ATTEMPT: Final = 3
-"""From the third failure on, a person should look."""
+"""Failed attempts after which a person is alerted."""
 
 WINDOW_NS: Final = 60_000_000_000
 MAX_REASON: Final = 500
 
 _MADE_ROOM_NS: Final = 1
-"""A pause that was over long ago: sessions were ended just now, and are not ended again at once."""
+"""A `not_before_ns` in the past that means: sessions were just ended, do not end them again."""
 
 
 class Prepare(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ class Present(msgspec.Struct, frozen=True):
 
 
 class Set(msgspec.Struct, frozen=True):
-    """Make version the target's password, logged in with version `using`, or as admin when None."""
+    """Set version as the target's password, logged in with version `using`, or as admin if None."""
 
     version: int
     using: int | None
@@ -82,7 +83,7 @@ class KillSessions(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Come back at until_ns; tell a person when alert."""
+    """Continue at until_ns; `alert` means that a person must be told."""
 
     until_ns: int
     reason: str
@@ -90,11 +91,11 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """Nothing to do: current works, the one before is refused."""
+    """Nothing to do: the current version works, and older ones are refused."""
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """No version in the record works; only a person may go on, by `break_glass`."""
+    """No version in the record works; only a person may continue, with `break_glass`."""
 
     reason: str
 
@@ -109,7 +110,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """What probing with version showed; `full`: the target had no connection left for it."""
+    """The result of probing with version; `full` means that the target had no connection left."""
 
     version: int
     state: Probe
@@ -118,13 +119,13 @@ class Presented(msgspec.Struct, frozen=True):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """The target said that it took version."""
+    """The target confirmed that it accepted version."""
 
     version: int
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The target said that it did not take version (connector.Rejected); `final`: nor ever will."""
+    """The target refused version (connector.Rejected); `final` means that it always will."""
 
     version: int
     reason: str
@@ -140,11 +141,11 @@ class Unsure(msgspec.Struct, frozen=True):
 
 
 class Killed(msgspec.Struct, frozen=True):
-    """No session of an older version is left."""
+    """All sessions of older versions are ended."""
 
 
 class NotKilled(msgspec.Struct, frozen=True):
-    """Sessions may be left."""
+    """Some sessions may still be open."""
 
     reason: str
 
@@ -153,7 +154,7 @@ Observation = Prepared | Presented | Applied | Refused | Unsure | Killed | NotKi
 
 
 def start(record: Record, epoch: int) -> Record:
-    """Begin a rotation; raise Conflict when one is under way or another driver holds the record."""
+    """Begin a rotation; raise Conflict if one is running or another driver has the record."""
     _fence(record, epoch)
     if record.state is not State.IDLE:
         raise Conflict(f"a rotation of {record.secret} is {record.state}: let it finish")
@@ -161,19 +162,20 @@ def start(record: Record, epoch: int) -> Record:
 
 
 def take_over(record: Record, epoch: int) -> Record:
-    """Return the record for a new driver, after a crash or instead of one that is gone.
+    """Return the record for a new driver, after a crash or the loss of the former driver.
 
-    What the former driver saw is forgotten: it may have done more than it could write down.
+    The former driver's observations are dropped: it may have done more than it stored.
     """
     if epoch <= record.epoch:
-        raise Conflict(
-            f"fence epoch {epoch} is not after {record.epoch}: another driver came later"
-        )
+        raise Conflict(f"fence epoch {epoch} is not after {record.epoch}: another driver took over")
     return record.but(epoch=epoch, seen=())
 
 
 def break_glass(record: Record, epoch: int) -> Record:
-    """Let the admin account set the pending version of a lost credential; a person's decision."""
+    """Let the admin account set the pending version of a lost credential.
+
+    Only a person may decide this.
+    """
     _fence(record, epoch)
     if record.state is not State.LOST:
         raise Conflict(f"{record.secret} is not lost")
@@ -188,7 +190,7 @@ def break_glass(record: Record, epoch: int) -> Record:
 
 
 def next_action(record: Record, now_ns: int) -> Action:
-    """Return what to do now; the same until something is observed or time passes."""
+    """Return the next action; it stays the same until an observation or the passing of time."""
     if record.state is State.IDLE:
         return Done()
     if record.state is State.LOST:
@@ -198,7 +200,7 @@ def next_action(record: Record, now_ns: int) -> Action:
     action = _NEXT[record.state](record)
     recent = _recent(record, now_ns)
     if isinstance(action, Present) and len(recent) >= record.refusals:
-        # Any probe may be refused; one more could lock the account, for its owner too.
+        # The next probe could be refused too, and lock the account for its owner.
         reason = "the limit on refused logins a minute is reached"
         return _wait(record, recent[-record.refusals] + WINDOW_NS, reason)
     return action
@@ -207,7 +209,7 @@ def next_action(record: Record, now_ns: int) -> Action:
 def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -> Record:
     """Return the record after observation; raise Conflict unless it answers the next action.
 
-    The result must be stored before the next action is performed.
+    Store the result before performing the next action.
     """
     _fence(record, epoch)
     action = next_action(record, now_ns)
@@ -234,7 +236,7 @@ def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -
 
 
 def _next_prepared(record: Record) -> Action:
-    """For SELF pending first; then whichever version works sets it."""
+    """Set pending as admin; for SELF present pending first, then set it with a working version."""
     pending = record.at(Stage.PENDING)[0]
     seen = dict(record.seen)
     if seen.get(pending) is Probe.UNKNOWN:
@@ -248,7 +250,7 @@ def _next_prepared(record: Record) -> Action:
             return Present(number)
         if seen[number] is Probe.ALIVE:
             return Set(pending, number)
-    raise AssertionError("a record of which every version is dead is LOST")
+    raise AssertionError("a record is LOST once all its versions are dead")
 
 
 def _next_applied(record: Record) -> Action:
@@ -256,7 +258,7 @@ def _next_applied(record: Record) -> Action:
 
 
 def _next_retiring(record: Record) -> Action:
-    """Present current first: while an old one is tried, the new one is known to work."""
+    """Present current first, so that it is known to work while old versions are tried."""
     current = record.at(Stage.CURRENT)[0]
     return Present(record.unproven()[0] if current in dict(record.seen) else current)
 
@@ -278,7 +280,7 @@ _ANSWERS: Final[dict[type, tuple[type, ...]]] = {
 
 
 def _prepared(record: Record, version: int) -> Record:
-    """Add version as pending, and forget the oldest retired ones."""
+    """Add version as pending, and remove the oldest retired versions."""
     forgotten = set(record.at(Stage.RETIRED)[KEEP_RETIRED:])
     kept = tuple(each for each in record.versions if each.number not in forgotten)
     versions = (*kept, Version(version, Stage.PENDING))
@@ -286,7 +288,7 @@ def _prepared(record: Record, version: int) -> Record:
 
 
 def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
-    """Note what was seen, and move when it decides something."""
+    """Record the result of a probe, and change the state if it decides that."""
     version, state = shown.version, shown.state
     if state is Probe.UNKNOWN:
         reason = shown.reason or "the target gave no clear answer"
@@ -304,11 +306,11 @@ def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
 
 
 def _failed(record: Record, now_ns: int, reason: str, *, full: bool) -> Record:
-    """Come back later; but for want of a connection, end the account's sessions and try at once."""
+    """Retry later; but if the target had no connection left, end the account's sessions first."""
     pending = record.at(Stage.PENDING)
     if not full or not pending or record.not_before_ns == _MADE_ROOM_NS:
         return _later(record, now_ns, reason)
-    # What next_action answers by ending sessions.
+    # next_action returns KillSessions for this observation.
     return record.but(seen=((pending[0], Probe.UNKNOWN),), reason=reason[:MAX_REASON])
 
 
@@ -328,10 +330,10 @@ def _presented_prepared(record: Record, version: int, state: Probe) -> Record:
 
 
 def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int) -> Record:
-    """Go on until current works and every one before it is refused."""
+    """Continue until current works and every older version is refused."""
     if version in record.at(Stage.CURRENT):
         if state is Probe.DEAD:
-            # Somebody set another, or the target went back in time: no proof stands any more.
+            # The password was changed there, or the target was restored: earlier proofs are void.
             record = record.marked({each.number for each in record.versions}, dead=False)
             reason = "the target no longer takes the version it took"
             return _later(record, now_ns, reason, state=State.PREPARING)
@@ -343,7 +345,7 @@ def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int)
 
 
 def _unverified(record: Record, now_ns: int) -> Record:
-    """Try again, a bounded number of times, what the target took and then refuses."""
+    """Retry, MAX_UNVERIFIED times at most, a version that the target confirmed and then refused."""
     count = record.unverified + 1
     reason = "the target refuses the version that it said it took"
     if count >= MAX_UNVERIFIED:
@@ -352,9 +354,9 @@ def _unverified(record: Record, now_ns: int) -> Record:
 
 
 def _committed(record: Record) -> Record:
-    """Make pending current and current previous, together.
+    """Make pending current and current previous, in one step.
 
-    Only ever from PREPARED or APPLIED: run again in COMMITTED it would lose the previous version.
+    Call only in PREPARED or APPLIED: a second call would lose the previous version.
     """
     moves = dict.fromkeys(record.at(Stage.CURRENT), Stage.PREVIOUS)
     moves |= dict.fromkeys(record.at(Stage.PENDING), Stage.CURRENT)
@@ -369,7 +371,7 @@ def _idle(record: Record) -> Record:
 
 
 def _later(record: Record, now_ns: int, reason: str, state: State | None = None) -> Record:
-    """Come back after a growing pause, and then ask the target everything anew."""
+    """Wait for a growing pause, and then repeat all probes of the target."""
     pause = min(BACKOFF_NS << min(record.attempt, 20), MAX_BACKOFF_NS)
     return record.but(
         state=state or record.state,
@@ -385,10 +387,10 @@ def _wait(record: Record, until_ns: int, reason: str) -> Wait:
 
 
 def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
-    """Return the times of the refused logins in the window that ends now."""
+    """Return the times of refused logins within the window before now."""
     return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)
 
 
 def _fence(record: Record, epoch: int) -> None:
     if epoch != record.epoch:
-        raise Conflict(f"fence epoch {epoch} does not hold {record.secret}: another driver does")
+        raise Conflict(f"fence epoch {epoch} is not that of {record.secret}: another driver has it")

@@ -1,7 +1,7 @@
-"""What a rotation remembers between two steps, and its one encoding.
+"""The stored state of a rotation, and its encoding.
 
-core/credential/rotation.py moves it. Secret material is not in it, only version numbers. The
-encoding is a header line and one JSON object (RFC 8259).
+core/credential/rotation.py changes it. It has version numbers but no secret material. The encoding
+is a header line and one JSON object (RFC 8259).
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 
 MAX_ENCODED_BYTES: Final = 16 * 1024
-"""A record holds a handful of versions and one sentence."""
+"""Bytes of an encoded record, which has a few versions and one sentence."""
 
 HEADER: Final = b"ironkeep-rotation/v1\n"
 
 
 class Stage(StrEnum):
-    """What a version is to the vault."""
+    """The stages of a version, in order."""
 
     PENDING = "pending"
     CURRENT = "current"
@@ -29,7 +29,7 @@ class Stage(StrEnum):
 
 
 class State(StrEnum):
-    """Where the rotation stands; see the module."""
+    """The states of the machine; core/credential/rotation.py has their table."""
 
     IDLE = "idle"
     PREPARING = "preparing"
@@ -41,7 +41,7 @@ class State(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Who sets the password."""
+    """The account that sets the password."""
 
     ADMIN = "admin"
     """The target's administering account; losing every version is an outage."""
@@ -50,9 +50,9 @@ class Strategy(StrEnum):
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
-    """One version of the credential, by number; the caller holds the material.
+    """One version of the credential, by number; the caller keeps its material.
 
-    `dead`: since it was replaced, the target has refused it.
+    `dead` means that the target has refused it since it was replaced.
     """
 
     number: int
@@ -61,12 +61,12 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the machine remembers; times are POSIX nanoseconds.
+    """The whole state of the machine; times are POSIX nanoseconds.
 
-    `versions` ascend by number. `refusals` is the per-minute limit on refused logins that the
-    target bears (a connector's `refusals_per_minute`), `refused_ns` when the last ones were.
-    `seen` is what presenting showed since the target last may have changed. Numbers up to `burnt`
-    were given to versions before this record, and are never given again.
+    `versions` ascend by number. `refusals` is the target's limit on refused logins a minute (a
+    connector's `refusals_per_minute`), `refused_ns` the times of the last ones. `seen` has the
+    probes since the target may last have changed. Version numbers up to `burnt` were used before
+    this record, and are never used again.
     """
 
     secret: str
@@ -84,7 +84,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     burnt: int = 0
 
     def at(self, *stages: Stage) -> list[int]:
-        """Return the numbers of the versions at stages: by stage as given, then newest first."""
+        """Return the version numbers at stages, by stage in the given order, then newest first."""
         return [
             each.number
             for stage in stages
@@ -94,16 +94,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def serving(self) -> int | None:
-        """Return the version to hand out: the one that the target said it took, else current."""
+        """Return the version to serve: pending if the target confirmed it, otherwise current."""
         stage = Stage.PENDING if self.state is State.APPLIED else Stage.CURRENT
         return next(iter(self.at(stage)), None)
 
     def but(self, **changes: object) -> "Record":
-        """Return this record with other values in the fields that are named."""
+        """Return this record with the given changes."""
         return msgspec.structs.replace(self, **changes)
 
     def others(self) -> list[int]:
-        """Return every version but pending that might still work, the likeliest first."""
+        """Return every version except pending that may still work, the likeliest first."""
         return self.at(Stage.CURRENT, Stage.PREVIOUS, Stage.RETIRED)
 
     def next_number(self) -> int:
@@ -111,12 +111,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return max((each.number for each in self.versions), default=self.burnt) + 1
 
     def unproven(self) -> list[int]:
-        """Return the versions that must be refused, and were not yet, newest first."""
+        """Return the versions whose refusal is not proved yet, newest first."""
         dead = {each.number for each in self.versions if each.dead}
         return [each for each in self.at(Stage.PREVIOUS, Stage.RETIRED) if each not in dead]
 
     def marked(self, numbers: set[int], *, dead: bool) -> "Record":
-        """Return this record with the versions of numbers marked as proved dead, or not."""
+        """Return this record with `dead` set on the versions of numbers."""
         versions = tuple(
             Version(each.number, each.stage, dead if each.number in numbers else each.dead)
             for each in self.versions
@@ -141,9 +141,9 @@ def adopt(
     current: int | None,
     burnt: int = 0,
 ) -> Record:
-    """Return the idle record of a credential, whose known version is current.
+    """Return the idle record of a credential with one known version, current.
 
-    None means that nobody here knows the password: then only an admin can rotate it.
+    current is None if the vault does not know the password: then only an admin can rotate it.
     """
     if current is None and strategy is Strategy.SELF:
         raise InvalidRequest("an account cannot set its password without knowing one that works")
@@ -161,12 +161,12 @@ def adopt(
 
 
 def encode(record: Record) -> bytes:
-    """Return the one encoding of record."""
+    """Return the canonical encoding of record."""
     return HEADER + msgspec.json.encode(record)
 
 
 def decode(raw: bytes) -> Record:
-    """Return the record in raw; raise IntegrityError unless raw is the encoding of a sound one."""
+    """Return the record in raw; raise IntegrityError unless it is canonical and consistent."""
     if len(raw) > MAX_ENCODED_BYTES or not raw.startswith(HEADER):
         raise IntegrityError("not a rotation record, or of a version this release does not read")
     try:
@@ -174,7 +174,7 @@ def decode(raw: bytes) -> Record:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failure:
         raise IntegrityError("a rotation record does not parse") from failure
     if encode(record) != raw or not _sound(record):
-        raise IntegrityError("a rotation record is not one that was written here")
+        raise IntegrityError("a rotation record is not canonical or not consistent")
     return record
 
 

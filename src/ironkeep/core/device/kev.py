@@ -1,8 +1,8 @@
-"""CISA's catalogue of Known Exploited Vulnerabilities, and what it adds to the rules.
+"""CISA's catalogue of Known Exploited Vulnerabilities, and its use with the posture rules.
 
 Source: known_exploited_vulnerabilities.json, schema 1.x (cisa.gov/kev; CC0). An entry names a
-product and no versions. So a newer catalogue adds no rule by itself: it shows which entries on
-products in use still need one. A range is never guessed.
+product but no versions. So a newer catalogue adds no rule by itself: it shows the entries for
+products in use that still need a rule. Version ranges are never guessed.
 """
 
 import re
@@ -15,16 +15,16 @@ from ironkeep.core.device.posture_rules import Cve, Day, Rules, plain
 from ironkeep.core.errors import InvalidRequest, TooLarge
 
 MAX_CATALOGUE: Final = 16 * 2**20
-"""Bytes: ten times the file of 2025."""
+"""Bytes of the file: ten times its size in 2025."""
 MAX_ENTRIES: Final = 6_000
-"""The file of 2025 has 1,404; stored in short, as many stay well below the size of a record."""
+"""Entries, 1,404 in 2025; shortened as `Entry`, this many stay well below a record's limit."""
 
 _SHORT: Final = 80
 _WORD: Final = re.compile(r"[a-z0-9]+")
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of one entry."""
+    """The stored fields of one entry, shortened."""
 
     cve: str
     vendor: str
@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Catalogue(msgspec.Struct, frozen=True):
-    """A catalogue in short; `released` is its day."""
+    """A catalogue with shortened entries; `released` is its day."""
 
     version: str
     released: str
@@ -59,7 +59,10 @@ _DAY: Final = msgspec.json.Decoder(Day)
 
 
 def parse(raw: bytes) -> Catalogue:
-    """Return the catalogue in CISA's file; raise InvalidRequest unless it is whole, or TooLarge."""
+    """Return the catalogue in CISA's file.
+
+    Raise InvalidRequest if it is malformed or incomplete, TooLarge past a limit.
+    """
     if len(raw) > MAX_CATALOGUE:
         raise TooLarge(f"a KEV catalogue has at most {MAX_CATALOGUE} bytes")
     try:
@@ -69,7 +72,7 @@ def parse(raw: bytes) -> Catalogue:
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidRequest(f"not a KEV catalogue: {error}") from None
     if file.count != len(file.vulnerabilities):
-        raise InvalidRequest("the KEV catalogue does not hold as many entries as it says")
+        raise InvalidRequest("the KEV catalogue's count differs from its number of entries")
     if len(file.vulnerabilities) > MAX_ENTRIES:
         raise TooLarge(f"a KEV catalogue has at most {MAX_ENTRIES} entries")
     entries = tuple(
@@ -80,9 +83,9 @@ def parse(raw: bytes) -> Catalogue:
 
 
 def joined(rules: Rules, catalogue: Catalogue) -> Rules:
-    """Return rules with what the catalogue says of their CVEs, as of its day.
+    """Return rules with the catalogue's data on their CVEs and its day.
 
-    Raise InvalidRequest for a CVE that is not in it: then it is not known to be exploited, or the
+    Raise InvalidRequest for a CVE that is not in it: either it is not known to be exploited, or the
     catalogue is too old for these rules.
     """
     by_cve = {each.cve: each for each in catalogue.entries}
@@ -103,11 +106,11 @@ def joined(rules: Rules, catalogue: Catalogue) -> Rules:
 
 
 def unruled(catalogue: Catalogue, rules: Rules, names: Iterable[str]) -> list[Entry]:
-    """Return the entries that need a version rule: on a program in use, newer than any rule on it.
+    """Return the entries on programs in use that are newer than every rule for the product.
 
-    A program is in use when its name holds all words of an entry's product, and the product more
-    than one letter. A rule for a product covers its entries of that day and before: its fixed
-    version came with the newest of them.
+    A program is in use if its name contains all words of an entry's product, which must have more
+    than one letter. A rule for a product covers its entries up to the day of the rule's own entry,
+    because the fixed version in the rule came with the newest of them.
     """
     in_use = [set(_WORD.findall(plain(name))) for name in names]
     covered: dict[tuple[str, str], str] = {}

@@ -1,11 +1,10 @@
-"""Whether a device is in good state: one pure function of its report, the rules and the time.
+"""The posture verdict on a device: a pure function of its report, the rules and the time.
 
     evaluate(report, rules, now, first_seen, excused) -> Verdict
 
-A finding says what is wrong, how to mend it and when access returns, in words for the device's
-owner. One that is within its grace period is told and does not refuse yet. What cannot be judged is
-not compliant: an unknown setting, a list of programs that could not be read, a version that cannot
-be read, a system that no rule knows.
+A finding tells the device's owner the problem, its remedy and the time when access returns. A
+finding within its grace period is shown but does not refuse access yet. Unknown states are not
+compliant: an unknown setting, an unreadable list of programs or version, a system without a rule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set as AbstractSet
@@ -31,16 +30,16 @@ from ironkeep.core.text.visible import visible
 from ironkeep.core.units import SECOND_NS
 
 MAX_FINDINGS: Final = 64
-"""Shown to a person; past it the device is refused all the same."""
+"""Findings shown to a person; the verdict counts the others too."""
 
 SOFTWARE_UNKNOWN: Final = "software-unknown"
-"""The rule that is broken when the list of programs could not be learnt."""
+"""The rule that is broken if the list of programs could not be read."""
 
 _SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "medium")
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. `until_ns` is the end of its grace period; 0 without one."""
+    """One broken rule. `until_ns` is the end of its grace period; 0 if there is none left."""
 
     rule: str
     severity: Severity
@@ -54,15 +53,15 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Return the whole of it as one piece of text."""
+        """Return problem, remedy and return of access as one text."""
         return f"{self.problem} {self.remedy} {self.returns}"
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What is to be believed of the device, and until when.
+    """The verdict on a device, valid until `until_ns`.
 
-    `findings` holds all faults, those within grace too. `refusing` are the ids of those that
-    refuse.
+    `findings` has all faults, including those within grace. `refusing` are the rule ids of those
+    that refuse access.
     """
 
     compliant: bool
@@ -89,9 +88,9 @@ def evaluate(
 ) -> Verdict:
     """Return the verdict on report at now_ns.
 
-    `first_seen` says by rule since when (POSIX ns) a fault is known, for its grace period; a fault
-    not in it is new. Rules in `excused` are not asked: somebody decided so, until the caller drops
-    them again.
+    `first_seen` maps a rule to the time (POSIX ns) at which its fault was first seen, from which
+    its grace period counts; a fault not in it is new. Rules in `excused` are skipped: they have an
+    exception, which the caller removes when it ends.
     """
     seen = first_seen or {}
     until_ns = now_ns + rules.max_age_s * SECOND_NS
@@ -108,7 +107,7 @@ def evaluate(
         else:
             until_ns = min(until_ns, ends_ns)
         findings.append(_finding(fault, ends_ns, rules.data_as_of))
-    # Who is refused reads first why.
+    # Refusing findings (until_ns 0) come first.
     findings.sort(key=lambda each: each.until_ns)
     return Verdict(not refusing, tuple(findings[:MAX_FINDINGS]), until_ns, tuple(refusing))
 
@@ -226,7 +225,7 @@ def _cycle(system: OperatingSystem, version: str) -> Cycle | None:
 
 
 def _unread(report: Report, rules: Rules) -> Iterator[_Fault]:
-    """Yield one fault when programs that a rule speaks of may be where nobody could look."""
+    """Yield one fault if a rule applies to a table of programs that could not be read."""
     unseen = TABLES[report.os.name].intersection(report.unseen)
     asked = [
         rule
@@ -246,7 +245,7 @@ def _unread(report: Report, rules: Rules) -> Iterator[_Fault]:
 
 
 def _program(named: Sequence[tuple[str, Software]], rule: SoftwareRule) -> Iterator[_Fault]:
-    """Yield at most one fault: a rule is broken once, by whichever programs break it."""
+    """Yield at most one fault of a rule, however many programs break it."""
     for name, program in named:
         if program.src in rule.tables and matches(rule.names, name):
             problem = _program_problem(program, rule)
@@ -284,6 +283,6 @@ def _program_problem(program: Software, rule: SoftwareRule) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return what a device sent as it may stand in a sentence: nothing unseen in it, and short."""
+    """Return text from a device shortened and without invisible characters, for a message."""
     shown = visible(text)[:64]
     return shown or "(no version)"

@@ -1,10 +1,9 @@
-"""What a device says of its own state, in one spelling, to be signed by its key.
+"""A device's report of its own state, in its canonical encoding, signed by the device's key.
 
-    signed bytes = "ironkeep/posture/v1" ‖ 0x00 ‖ the report as JSON, as `encode` spells it
+    signed bytes = "ironkeep/posture/v1" ‖ 0x00 ‖ the report as JSON, as `encode` writes it
 
-Unknown is null, and null is never good news: a rule that asks for what is not known is not met. A
-report says what the device believes; it keeps honest devices in order, and does not find a machine
-that lies.
+Unknown is null, and a rule on an unknown value is not met. A report contains the device's own
+claims: it keeps honest devices in order, but does not detect a device that lies.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, TooLarge
 
 MAX_REPORT: Final = 192 * 1024
-"""Bytes: some thousand programs with publisher, well below the size of a record."""
+"""Bytes of a report: some thousand programs with publisher, well below a record's limit."""
 MAX_SOFTWARE: Final = 2_048
 MAX_LISTENING: Final = 256
 
@@ -27,7 +26,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=366 * 86_400)]
 Source = Literal[
     "programs", "apps", "deb_packages", "rpm_packages", "homebrew_packages", "chrome_extensions"
 ]
-"""The osquery table that a program was found in, whoever looked."""
+"""The osquery table of a program, even if the agent and not osquery read it."""
 Family = Literal["windows", "macos", "debian", "ubuntu", "fedora", "linux"]
 
 TABLES: Final[Mapping[Family, frozenset[Source]]] = {
@@ -38,7 +37,7 @@ TABLES: Final[Mapping[Family, frozenset[Source]]] = {
     "fedora": frozenset({"rpm_packages", "chrome_extensions"}),
     "linux": frozenset({"deb_packages", "rpm_packages", "chrome_extensions"}),
 }
-"""Where programs of each system are found. What was not read of these is unknown."""
+"""The tables of programs on each system. A table that was not read is unknown."""
 
 
 class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +50,7 @@ class System(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Software(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One installed program; `running` is null where nobody looked."""
+    """One installed program; `running` is null if it was not checked."""
 
     src: Source
     name: Name
@@ -61,7 +60,7 @@ class Software(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Listening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One port that answers."""
+    """One listening port."""
 
     proto: Literal["tcp", "udp"]
     port: Annotated[int, msgspec.Meta(ge=0, le=65_535)]
@@ -71,10 +70,10 @@ class Listening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A device's state at `ts` (POSIX seconds, its own clock, for people to read).
 
-    What is fresh is decided by `nonce`. `screen_lock_s` is how long until it locks, 0 when never.
-    `secure_boot` is system integrity protection on macOS. `unseen` names the tables of the system
-    that could not be read, so that `software` says nothing of them; it is left out when empty,
-    and agents of before did not know it.
+    `nonce` proves that the report is fresh. `screen_lock_s` is the time until the screen locks, 0
+    if it never does. `secure_boot` is system integrity protection on macOS. `unseen` names the
+    tables of the system that could not be read, so that `software` lacks them; it is omitted if
+    empty, and older agents do not send it.
     """
 
     v: Literal[1]
@@ -104,14 +103,14 @@ def unseen(family: Family, read: Iterable[Source]) -> tuple[Source, ...]:
 
 
 def encode(report: Report) -> bytes:
-    """Return the one spelling of report."""
+    """Return the canonical encoding of report."""
     return msgspec.json.encode(report)
 
 
 def decode(raw: bytes) -> Report:
-    """Return the report in raw; raise InvalidRequest unless raw is its one spelling, or TooLarge.
+    """Return the report in raw, which must be in canonical encoding.
 
-    A message names the field that is wrong and shows nothing of what was sent.
+    Raise InvalidRequest or TooLarge; the message names the wrong field and shows no sent value.
     """
     if len(raw) > MAX_REPORT:
         raise TooLarge(f"a posture report has at most {MAX_REPORT} bytes")
@@ -122,10 +121,10 @@ def decode(raw: bytes) -> Report:
         place = str(error).rpartition(" - at ")[2] if " - at " in str(error) else "`$`"
         raise InvalidRequest(f"not a posture report of version 1: look at {place}") from None
     if written != raw:
-        raise InvalidRequest("the posture report is not in its one spelling: compact, in order")
+        raise InvalidRequest("the posture report is not canonical JSON: compact, keys in order")
     return report
 
 
 def signed_bytes(raw: bytes) -> bytes:
-    """Return what the device's key signs for a report: it is taken for nothing else."""
+    """Return the bytes that the device's key signs for a report, in a domain of their own."""
     return _CONTEXT + raw

@@ -1,8 +1,8 @@
-"""The rules that a device is held to: a file that people read, change and review.
+"""The posture rules for devices: a file that people read, change and review.
 
-JSON, version 1. `data_as_of` is the day of the data behind it, shown beside every answer. Each
-severity has a grace period, counted from the report that first showed the fault; "critical" has
-none unless the file says so.
+JSON, version 1. `data_as_of` is the day of the data behind the rules, shown with every answer. Each
+severity has a grace period, counted from the report that first showed the fault; for "critical" it
+is 0 by default.
 """
 
 import re
@@ -18,10 +18,10 @@ from ironkeep.core.errors import InvalidRequest, TooLarge
 
 MAX_RULES_BYTES: Final = 512 * 1024
 MAX_SOFTWARE_RULES: Final = 256
-"""Each is asked of each program of a report: with the most of both, some 0.2 s."""
+"""Software rules: each is matched with each program; the maximum of both takes some 0.2 s."""
 MIN_AGE_S: Final = 15 * 60
 MAX_AGE_S: Final = 60 * 60
-"""A report is believed for 15 to 60 minutes: shorter, and a slow night locks everybody out."""
+"""A report counts for 15 to 60 minutes; with less, slow reporting would lock everybody out."""
 MAX_GRACE_S: Final = 30 * 86_400
 
 Severity = Literal["critical", "high", "medium"]
@@ -35,7 +35,7 @@ Cve = Annotated[str, msgspec.Meta(pattern=r"^CVE-\d{4}-\d{4,7}$")]
 
 
 class GracePeriods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Seconds for which a fault of each severity is told, but not yet refused."""
+    """Seconds for which a fault of each severity is shown, but access is not yet refused."""
 
     critical: Grace = 0
     high: Grace = 86_400
@@ -43,9 +43,9 @@ class GracePeriods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that is to be switched on; `remedy` says how, to the device's owner.
+    """A setting that must be on; `remedy` tells the device's owner how to switch it on.
 
-    `os` says on which systems it is asked; empty is all.
+    `os` lists the systems that the rule applies to; empty means all.
     """
 
     severity: Severity
@@ -54,7 +54,7 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScreenLock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The screen locks by itself after at most `max_s` seconds."""
+    """The screen must lock by itself after at most `max_s` seconds."""
 
     severity: Severity
     remedy: Text
@@ -65,8 +65,8 @@ class ScreenLock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A line of releases of an operating system, and the last day of its security updates.
 
-    `ends` is null while no day is announced. `latest` is the newest release known, of day
-    `latest_on`; "" when releases have no numbers.
+    `ends` is null while no day is announced. `latest` is the newest known release, of day
+    `latest_on`; "" if releases have no numbers.
     """
 
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VERSION)]
@@ -77,7 +77,7 @@ class Cycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OperatingSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The releases of one system that are supported; a release not listed is refused."""
+    """The supported releases of one system; other releases are refused."""
 
     os: Family
     severity: Severity
@@ -88,18 +88,18 @@ class OperatingSystem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Affected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Versions from `introduced` ("" is the first of all) up to, not including, `fixed`."""
+    """The versions from `introduced` ("" means the first version) up to, not including, `fixed`."""
 
     fixed: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_VERSION)]
     introduced: Annotated[str, msgspec.Meta(max_length=MAX_VERSION)] = ""
 
 
 class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Programs with a hole that is known to be used, or that are not wanted at all.
+    """A rule on programs with an exploited vulnerability, or on forbidden programs.
 
-    `names` are matched without regard to case; one that ends in "*" matches what begins so.
-    `affected` empty means that every version is forbidden. `cve` with `kev_added` is an entry of
-    CISA's catalogue; `source` is where the versions come from.
+    `names` are matched without regard to case; one that ends in "*" matches as a prefix. An empty
+    `affected` forbids every version. `cve` with `kev_added` is an entry of CISA's catalogue;
+    `source` names the source of the versions.
     """
 
     id: Id
@@ -120,7 +120,7 @@ class SoftwareRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All of it. With `osquery`, what a device's osqueryd answers counts as its report too."""
+    """A whole rules file. With `osquery`, answers of a device's osqueryd count as reports too."""
 
     v: Literal[1]
     data_as_of: Day
@@ -139,7 +139,7 @@ _DECODER: Final = msgspec.json.Decoder(Rules)
 
 
 def decode(raw: bytes) -> Rules:
-    """Return the rules in a file; raise InvalidRequest that says where it is wrong, or TooLarge."""
+    """Return the rules in a file; raise InvalidRequest with the place of the error, or TooLarge."""
     if len(raw) > MAX_RULES_BYTES:
         raise TooLarge(f"a rules file has at most {MAX_RULES_BYTES} bytes")
     try:
@@ -152,12 +152,12 @@ def decode(raw: bytes) -> Rules:
 
 
 def encode(rules: Rules) -> bytes:
-    """Return rules as a file that people read."""
+    """Return rules as a readable file."""
     return msgspec.json.format(msgspec.json.encode(rules), indent=2) + b"\n"
 
 
 def _check(rules: Rules) -> None:
-    """Raise InvalidRequest for what could never be judged: two rules of one id, no version."""
+    """Raise InvalidRequest for duplicate ids or systems, and for unreadable versions."""
     ids = [rule.id for rule in rules.software]
     if len(set(ids)) != len(ids):
         raise InvalidRequest("two software rules have the same id")
@@ -186,10 +186,10 @@ _SEVERITIES: Final[tuple[Severity, ...]] = ("medium", "high", "critical")
 
 
 def demands_less(after: Rules, before: Rules) -> bool:
-    """Return whether rules may let in what rules before them refused, in any dimension.
+    """Return whether the rules after may allow a device that those before refused.
 
-    What is not the same word for word, and not plainly stricter, counts as less: a release that is
-    supported from now on is one that was refused.
+    A demand that is neither identical nor clearly stricter counts as weaker: a newly supported
+    release, for example, was refused before.
     """
     graces = [
         getattr(after.grace_s, name) > getattr(before.grace_s, name)
@@ -206,7 +206,7 @@ def demands_less(after: Rules, before: Rules) -> bool:
         or (after.osquery and not before.osquery)
         or any(graces)
         or any(settings)
-        # A system that no rule names is refused or let in by the judge alone: compare whole.
+        # Adding or removing a system changes the verdict on its devices: compare the whole set.
         or {each.os for each in before.systems} != set(systems)
         or any(_asks_less(systems[each.os], each) for each in before.systems)
         or any(_asks_less(software.get(each.id), each) for each in before.software)
@@ -214,7 +214,7 @@ def demands_less(after: Rules, before: Rules) -> bool:
 
 
 def _asks_less(after: _Demand, before: _Demand) -> bool:
-    """Return whether one demand is weaker than the same one before; None asks for nothing."""
+    """Return whether a demand is weaker than it was before; None demands nothing."""
     if before is None or after == before:
         return False
     if after is None or _SEVERITIES.index(after.severity) < _SEVERITIES.index(before.severity):
@@ -242,7 +242,7 @@ def _wanted(patterns: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]
 
 
 def plain(name: str) -> str:
-    """Return a program's name as it is compared: without case, odd spaces and invisible signs."""
+    """Return a program's name for comparison: case-folded, without invisible characters."""
     if not (name.isascii() and name.isprintable()):
         name = unicodedata.normalize("NFKC", name)
         name = "".join(char for char in name if char.isprintable() or char.isspace())

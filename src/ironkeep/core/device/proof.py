@@ -1,14 +1,14 @@
-"""What a device signs with its key K_dev, and the check of such a signature.
+"""The messages that a device signs with its key K_dev, and the check of such a signature.
 
     enrol       "ironkeep/device/enrol/v2" NUL fields(id, nonce)
     certificate "ironkeep/device/certificate/v2" NUL
                 fields(id, nonce, SHA-256(csr), SHA-256(report))
 
-`fields` puts the length of each (u32, big-endian) before it, so that no end of one can be read as
-the beginning of the next: version 1 joined them as they were. Ids and nonces are their text as the
-server sent it, csr and report the UTF-8 bytes as they are sent to the server. Signatures are ECDSA
-on P-256 with SHA-256, DER (FIPS 186-5). The domain keeps what
-was signed for one purpose from being used for the other.
+`fields` writes the length of each field (u32, big-endian) before it, so that two different lists of
+fields never give the same bytes, as they could in version 1. Ids and nonces are their text as the
+server sent it, csr and report the UTF-8 bytes as sent to the server. Signatures are ECDSA on P-256
+with SHA-256, DER (FIPS 186-5). The prefix separates the domains: a signature for one purpose cannot
+be used for the other.
 """
 
 from hashlib import sha256
@@ -35,16 +35,16 @@ CERTIFICATE: Final = b"ironkeep/device/certificate/v2\0"
 MAX_KEY: Final = 256
 """Bytes of a public key (SPKI, DER): one on P-256 has 91."""
 MAX_SIGNATURE: Final = 128
-"""Bytes of a signature (DER) looked at: one on P-256 has at most 72."""
+"""Bytes of a signature (DER) that are read: one on P-256 has at most 72."""
 
 
 def enrol_message(device: str, nonce: str) -> bytes:
-    """Return what a device signs to prove, when it is enrolled, that it holds its key."""
+    """Return the message that a device signs at enrolment to prove possession of its key."""
     return ENROL + _fields(device.encode(), nonce.encode())
 
 
 def certificate_message(device: str, nonce: str, csr: str, report: str) -> bytes:
-    """Return what a device signs to ask for a certificate; csr is PEM, report its posture."""
+    """Return the message that a device signs to request a certificate; csr is PEM."""
     hashes = (sha256(each.encode()).digest() for each in (csr, report))
     return CERTIFICATE + _fields(device.encode(), nonce.encode(), *hashes)
 
@@ -54,9 +54,9 @@ def _fields(*parts: bytes) -> bytes:
 
 
 def device_key(spki: bytes) -> EllipticCurvePublicKey:
-    """Return the key in spki (DER); raise InvalidRequest unless it is on P-256, in this spelling.
+    """Return the key in spki (DER); raise InvalidRequest unless it is canonical and on P-256.
 
-    One spelling alone, so that the same key is seen to be the same.
+    Only the canonical encoding is accepted, so that equal keys have equal bytes.
     """
     try:
         key = load_der_public_key(spki) if len(spki) <= MAX_KEY else None
@@ -65,12 +65,12 @@ def device_key(spki: bytes) -> EllipticCurvePublicKey:
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise InvalidRequest("a device key is ECDSA on P-256: its SubjectPublicKeyInfo in DER")
     if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != spki:
-        raise InvalidRequest("the device key is not in the usual spelling: DER, point in full")
+        raise InvalidRequest("the device key is not canonical DER with an uncompressed point")
     return key
 
 
 def verify(spki: bytes, message: bytes, signature: bytes) -> None:
-    """Raise PermissionDenied unless signature is K_dev's (spki) over message."""
+    """Raise PermissionDenied unless signature is by the key in spki over message."""
     key = device_key(spki)
     try:
         key.verify(signature[:MAX_SIGNATURE], message, ECDSA(SHA256()))

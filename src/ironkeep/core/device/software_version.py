@@ -1,11 +1,11 @@
-"""The order of software versions, failing closed: what cannot be read has no order.
+"""The order of software versions; comparing an unreadable version raises Unparsable.
 
-    dotted   1.19.3.2764-ef515a800   whole numbers between dots; what follows "-" or "+" is a build
+    dotted   1.19.3.2764-ef515a800   whole numbers between dots; "-" or "+" begins a build name
     deb      1:2.36-9+deb12u3        the order of Debian Policy 5.6.12
 
-Zeros at the end of a dotted version do not count: 1.19 is 1.19.0. A build's name does not order it.
-General version libraries are not used: one in wide use takes 1.9 for newer than 1.19, and would let
-an old version pass as mended.
+Trailing zeros of a dotted version do not count: 1.19 is 1.19.0. Build names are not compared.
+General version libraries are not used: a widely used one treats 1.9 as newer than 1.19, which would
+let an old version pass as fixed.
 """
 
 import re
@@ -17,7 +17,7 @@ from ironkeep.core.errors import InvalidRequest
 Scheme = Literal["dotted", "deb"]
 
 MAX_VERSION: Final = 64
-"""Characters; those in use have up to some forty."""
+"""Characters of a version; real ones have up to some forty."""
 
 _DOTTED: Final = re.compile(r"(\d{1,10}(?:\.\d{1,10}){0,7})(?:[-+][0-9A-Za-z.+~_-]*)?", re.ASCII)
 _DEB: Final = re.compile(r"(?:(\d{1,9}):)?(\d[0-9A-Za-z.+~-]*?)(?:-([0-9A-Za-z.+~]+))?", re.ASCII)
@@ -25,7 +25,7 @@ _PIECES: Final = re.compile(r"(\D*)(\d*)")
 
 
 class Unparsable(InvalidRequest):
-    """The text is no version of that scheme."""
+    """The text is not a version of that scheme."""
 
 
 def compare(scheme: Scheme, left: str, right: str) -> int:
@@ -41,9 +41,9 @@ def is_older(scheme: Scheme, installed: str, fixed: str) -> bool:
 
 
 def begins_with(version: str, cycle: str) -> bool:
-    """Return whether a dotted version belongs to a cycle, as 15.7.4 does to 15; raise Unparsable.
+    """Return whether a dotted version is in a cycle, as 15.7.4 is in 15; raise Unparsable.
 
-    Here zeros count: 10 is not in the cycle 10.0.19045.
+    Zeros count here: 10 is not in the cycle 10.0.19045.
     """
     whole, part = _numbers(version), _numbers(cycle)
     return whole[: len(part)] == part
@@ -84,7 +84,7 @@ def _compare_deb(left: tuple[int, str, str], right: tuple[int, str, str]) -> int
 
 
 def _compare_part(left: str, right: str) -> int:
-    """Compare as Debian Policy does: by turns what is no digit, then what is a number."""
+    """Compare as in Debian Policy: alternately a run of non-digits, then a number."""
     pieces = zip_longest(_PIECES.findall(left), _PIECES.findall(right), fillvalue=("", ""))
     for (text, number), (other_text, other_number) in pieces:
         verdict = _compare_text(text, other_text) or _sign(
@@ -96,12 +96,12 @@ def _compare_part(left: str, right: str) -> int:
 
 
 def _compare_text(left: str, right: str) -> int:
-    """Compare by character: a tilde is before the end, the end before letters, those before all."""
+    """Compare by character: tildes sort before the end, then letters, then other characters."""
     return _sign(_ranks(left), _ranks(right))
 
 
 def _ranks(text: str) -> tuple[int, ...]:
-    # The end is 0 and follows: a tilde's -1 sorts before it.
+    # The appended 0 marks the end; a tilde is -1 and sorts before it.
     return (*(_rank(char) for char in text), 0)
 
 

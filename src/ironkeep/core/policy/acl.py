@@ -1,14 +1,15 @@
-"""Decide whether the policies of a token let it do one thing to one path.
+"""Decide whether the policies of a token allow one operation on one path.
 
 Spec: OpenBao internal/vault/policy/acl.go, with the order of look-ups of GHSA-xp3c. Deviations,
 each to the safe side: a wrapping TTL of zero does not satisfy a bound on wrapping (such a response
-is not wrapped); the values of templates are checked always (`core/policy/template.py`).
+is not wrapped); the values of templates are always checked (`core/policy/template.py`).
 
-1. Rules of several policies on one pattern become one: a deny beats all, capabilities add up,
-   wrapping bounds take the shorter, parameter clauses add up.
-2. One pattern rules a path: the exact one; else the most specific (`core/policy/pattern.py`). A
-   list also asks for the path without its last `/`, but only if nothing matched the path with it.
-3. That rule grants the operation, or nothing does.
+1. Rules of several policies on one pattern are merged: a deny wins, capabilities and parameter
+   clauses add up, and of two wrapping bounds the shorter applies.
+2. One pattern decides a path: the exact one, otherwise the most specific
+   (`core/policy/pattern.py`). A list also tries the path without its last `/`, but only if nothing
+   matched the path with it.
+3. That rule grants the operation, or the operation is denied.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ from ironkeep.core.policy.template import TemplateContext
 from ironkeep.core.text.spelling import Spelling
 
 MAX_SPELLED: Final = 64
-"""Forms of one ACL that are kept: one for each shape of path with names of several spellings."""
+"""Respelled forms kept for one ACL: one for each `Spelling` of the routes it is used on."""
 
 _NEEDED: Final = {
     Operation.READ: Capability.READ,
@@ -36,17 +37,17 @@ _NEEDED: Final = {
     Operation.DELETE: Capability.DELETE,
 }
 _REQUIRING: Final = frozenset({Operation.READ, Operation.UPDATE, Operation.CREATE, Operation.PATCH})
-"""Operations of which a rule may require fields, as in Vault: a removal has none to send."""
+"""Operations for which a rule may require fields, as in Vault: a delete sends no fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer, and the rule that gave it (None: no rule matched, or none was asked).
+    """The decision and the rule behind it (None: no rule matched, or no rule was needed).
 
-    `sudo` says that the rule grants sudo on the path, whether or not the operation is allowed.
-    `depends_on_data` says that other fields or another wrapping TTL may be answered otherwise; if
-    it is false the decision holds for every request with this path and operation.
-    `reason` is for the audit entry: words of ours and of the policy, never of the request.
+    `sudo` means that the rule grants sudo on the path, whether or not the operation is allowed.
+    `depends_on_data` means that other fields or another wrapping TTL may change the decision; if it
+    is false, the decision holds for every request with this path and operation. `reason` is for
+    the audit entry: it contains words of Ironkeep and of the policy, never of the request.
     """
 
     allowed: bool
@@ -69,7 +70,7 @@ _ROOT: Final = Decision(
 
 
 class Acl:
-    """The compiled policies of one token; immutable but for its memory of decisions."""
+    """The compiled policies of one token; immutable except for its cache of decisions."""
 
     __slots__ = ("_exact", "_folder", "_index", "_is_root", "_rules", "_spelled", "_written")
 
@@ -85,9 +86,9 @@ class Acl:
         self._spelled: dict[Spelling, Acl] = {}
 
     def spelled(self, spelling: Spelling) -> "Acl":
-        """Return the ACL that decides on paths of that spelling, in their one form.
+        """Return the ACL for paths in the canonical form of that spelling.
 
-        Rules count whichever way they were written, and those that become the same add up, so a
+        Its rules are brought into that form too, and rules that become the same are merged, so a
         deny in any spelling denies.
         """
         known = self._spelled.get(spelling)
@@ -117,9 +118,9 @@ class Acl:
     ) -> Decision:
         """Decide one operation on path, which is the request's path after `/v1/`.
 
-        data holds the fields that the client sent, readers how the route's handler reads them;
-        wrap_ttl_seconds is None when it asked for no wrapping. Whether the path needs sudo is the
-        caller's knowledge.
+        data has the fields that the client sent, readers the way in which the route's handler reads
+        them; wrap_ttl_seconds is None if the client did not ask for wrapping. The caller must check
+        `sudo` itself if the path needs it.
         """
         if self._is_root:
             return _ROOT
@@ -134,7 +135,7 @@ class Acl:
         return decision
 
     def capabilities(self, path: str) -> list[str]:
-        """Return what the token may do to path, in Vault's order; ["root"]; ["deny"] for none."""
+        """Return the token's capabilities on path, in Vault's order; ["root"] or ["deny"]."""
         if self._is_root:
             return ["root"]
         path = path.lstrip("/")
@@ -153,7 +154,7 @@ class Acl:
         if operation is not Operation.LIST or not path.endswith("/"):
             found = self._index.most_specific(path)
             if self._folder and (found is None or not found.denies):
-                # What is below a folder may have been denied to keep off the folder itself.
+                # A folder's last slash has no meaning: a deny that matches `folder/` applies too.
                 below = self._index.most_specific(path + "/")
                 return below if below is not None and below.denies else found
             return found
@@ -166,7 +167,7 @@ class Acl:
 
 
 class _MergedRule:
-    """All rules on one pattern as one."""
+    """The merged rules of one pattern."""
 
     __slots__ = (
         "_granted_by",
@@ -189,11 +190,11 @@ class _MergedRule:
 
     @property
     def denies(self) -> bool:
-        """Return whether the pattern is denied, whatever else is said of it."""
+        """Return whether one of the rules is a deny, which overrides all others."""
         return Capability.DENY in self.capabilities
 
     def add(self, rule: Rule) -> None:
-        """Add a further rule on the same pattern, neither of them a deny; before any decision."""
+        """Merge another rule on the same pattern, before any decision; neither may be a deny."""
         self.capabilities |= rule.capabilities
         self._granted_by = dict.fromkeys(rule.capabilities, rule.origin) | self._granted_by
         self._parameters = self._parameters.merge(rule.parameters)
@@ -201,7 +202,7 @@ class _MergedRule:
         self._max_ttl = _shorter(self._max_ttl, rule.max_wrapping_ttl_seconds)
 
     def decide(self, operation: Operation) -> Decision:
-        """Decide operation as far as the request's fields do not matter, and remember it."""
+        """Decide operation without the request's fields, and remember the decision."""
         self.decisions[operation] = decision = self._decide(operation)
         return decision
 
@@ -213,7 +214,7 @@ class _MergedRule:
         wrap_ttl_seconds: int | None,
         readers: Readers,
     ) -> Decision:
-        """Return decision, or the refusal that fields or the wrapping TTL demand."""
+        """Return decision, or a refusal because of the fields or the wrapping TTL."""
         reason = self._refuse_wrapping(wrap_ttl_seconds or 0)
         if reason is None:
             reason = self._parameters.refusal(
@@ -249,17 +250,17 @@ class _MergedRule:
             return "the response must be wrapped"
         if self._max_ttl and ttl > self._max_ttl:
             return f"the wrapping TTL is over the maximum of {self._max_ttl} s"
-        # Merging may leave a minimum above the maximum: then no TTL passes both.
+        # A merge can leave a minimum above the maximum; then no TTL is allowed.
         if ttl < self._min_ttl:
             return f"the wrapping TTL is under the minimum of {self._min_ttl} s"
         return None
 
 
 def compile_acl(policies: Sequence[Policy], templates: TemplateContext) -> Acl:
-    """Merge the policies of one token, with the templates filled in for its holder.
+    """Compile the policies of one token, with the templates filled in for its holder.
 
-    A path whose template has no value is left out. Raises PermissionDenied when a value may not
-    stand in a path, InvalidRequest when root is not alone; either way nothing is allowed.
+    A path whose template has no value is left out. Raises PermissionDenied if a value is not
+    allowed in a path, InvalidRequest if root is not the only policy; the caller must then deny.
     """
     if any(policy.name == ROOT_POLICY_NAME for policy in policies):
         if len(policies) > 1:

@@ -1,7 +1,7 @@
-"""The policies that exist before anybody writes one, as Vault ships them.
+"""The built-in policies, as Vault ships them.
 
-`default` can be edited and not deleted; `root` and `response-wrapping` can be neither, and
-`response-wrapping` cannot be given to a token by request.
+`default` can be edited but not deleted; `root` and `response-wrapping` can be neither edited nor
+deleted, and no request can assign `response-wrapping` to a token.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""The one place that says yes: pure functions from facts to a decision.
+"""The only place that allows a request: pure functions from facts to a decision.
 
-Whatever weighs in (policy, the token's binding, segments, a secret's class, step-up, approval,
-budget) arrives here as a fact. Everything is denied that is not allowed by name.
+Policy, segments, a secret's class, step-up, approval and budget are all facts given to these
+functions. The default is deny.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from ironkeep.core.policy.secret_class import SecretClass
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Go on; `rule` names what allowed it."""
+    """Proceed; `rule` names the rule that allowed the request."""
 
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """Refuse; `reason` is for the journal. The caller learns `say`, or only that it is denied."""
+    """Refuse; `reason` is for the journal, `say` for the caller ("": only "permission denied")."""
 
     reason: str
     rule: str = ""
@@ -28,7 +28,7 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class StepUp:
-    """Ask for one touch of the caller's authenticator, for exactly this request."""
+    """Require one touch of the caller's authenticator, for exactly this request."""
 
     reason: str
     rule: str = ""
@@ -46,10 +46,10 @@ class NeedApproval:
 class Facts:
     """The facts about one request on one route.
 
-    `login` routes need no token by their nature; `open` ones answer strangers the same as anybody;
-    `any_token` ones need a token, and show each caller only what it may see.
-    `policy` is None when nobody is authenticated. `flow` is the refusal when the caller's segment
-    may not ask the mount's.
+    `login` routes create tokens and so need none; `open` routes also serve unauthenticated clients;
+    `any_token` routes need a token and show each caller only data it may see. `policy` is None
+    without a valid token. `flow` is the refusal if the caller's segment may not access the mount's
+    segment.
     """
 
     login: bool
@@ -64,10 +64,11 @@ class Facts:
 class ReadFacts:
     """The facts about a read of a secret that policy allows.
 
-    `touched` and `approved`: a step-up, or an approval, for exactly this request was given and is
-    used up by it. `break_glass`: the token was opened by the codes of k people, which stand for
-    both. `limit` is the refusal when a limit on reads, such as a budget, is spent; `near` says that
-    a soft limit is passed. `known` says that a person is behind the token, who can give a touch.
+    `touched` and `approved` mean that a step-up or an approval for exactly this request was given;
+    the request uses it up. `break_glass` means that the codes of k people opened the token, which
+    replaces both. `limit` is the refusal if a limit on reads, such as a budget, is spent; `near`
+    means that a soft limit is passed. `known` means that the token belongs to a person, who can
+    give a touch.
     """
 
     secret_class: SecretClass
@@ -80,12 +81,12 @@ class ReadFacts:
 
 
 def denied(text: str, rule: str = "") -> Deny:
-    """Return a refusal whose reason the caller may read too."""
+    """Return a refusal whose reason is also shown to the caller."""
     return Deny(text, rule, text)
 
 
 def decide(facts: Facts) -> Allow | Deny:
-    """Return whether policy lets the request be handled, and by which rule."""
+    """Return whether the request may be handled, and by which rule."""
     if facts.flow is not None:
         return facts.flow
     if facts.login:
@@ -105,10 +106,10 @@ def decide(facts: Facts) -> Allow | Deny:
 
 
 def decide_read(allowed: Allow, facts: ReadFacts) -> Allow | Deny | StepUp | NeedApproval:
-    """Return what a read of a secret takes beyond the policy that allowed it.
+    """Return what a read of a secret needs beyond the policy that allowed it.
 
-    A limit that is spent refuses whatever else was given. An approval covers one person's read
-    with others' eyes, so it needs no touch beside it.
+    A spent limit refuses the read even with a touch or an approval. An approval makes other people
+    review the read, so it needs no touch as well.
     """
     rule, needed = allowed.rule, facts.secret_class
     if needed is SecretClass.CUSTODY:

@@ -1,9 +1,9 @@
-"""Who may ask whom: the flow matrix between segments, as pure functions.
+"""The flow matrix between segments: which segments a caller may access, as pure functions.
 
-A caller comes from somewhere by each of several facts: the device it holds, the address it calls
-from, the auth method that it logged in at. Every fact that is known must let it through by itself,
-so that one stolen fact (a token, a laptop, a foothold in a network) opens nothing alone. Inside one
-segment nothing is asked; across segments everything is refused that no rule allows.
+A caller's origin is given by several facts: its device, its network address, and the auth method
+that it logged in with. Each known fact must allow the access by itself, so that a single stolen
+fact (a token, a laptop, a foothold in a network) is not enough. Access inside one segment is always
+allowed; access across segments is refused unless a rule allows it.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,13 +15,13 @@ import msgspec
 from ironkeep.core.policy.decision import Deny, denied
 
 HOUSE: Final = "house"
-"""The segment of whatever belongs to no other, and of callers that nothing places elsewhere."""
+"""The default segment of mounts that belong to no other, and of callers without known origin."""
 
 
 class FlowRule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Lets callers from `source` ask `target`; with `policies`, only those that hold one of them.
+    """Lets callers from `source` access `target`; with `policies`, only callers with one of them.
 
-    `since_ns` is POSIX nanoseconds; `by` names who wrote the rule.
+    `since_ns` is POSIX nanoseconds; `by` names the author of the rule.
     """
 
     source: str
@@ -37,15 +37,15 @@ class FlowRule(msgspec.Struct, frozen=True, omit_defaults=True):
         return named and (self.source, self.target) == (source, target)
 
     def __str__(self) -> str:
-        who = f" for {', '.join(self.policies)}" if self.policies else ""
-        return f"{self.source} -> {self.target}{who}"
+        holders = f" for {', '.join(self.policies)}" if self.policies else ""
+        return f"{self.source} -> {self.target}{holders}"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a caller comes from by one fact; in several segments, any of them may let it through.
+    """The segments of a caller according to one fact; it is enough that one of them is allowed.
 
-    `by` is in words: "device", "network" or "login".
+    `by` names the fact: "device", "network" or "login".
     """
 
     by: str
@@ -58,7 +58,7 @@ def flow_refusal(
     rules: Iterable[FlowRule],
     policies: Collection[str] = (),
 ) -> Deny | None:
-    """Return the refusal when a caller may not ask target, None when it may."""
+    """Return the refusal if a caller may not access target, None if it may."""
     table = tuple(rules)
     known = tuple(origins) or (Origin("default", frozenset({HOUSE})),)
     for origin in known:
@@ -73,10 +73,10 @@ def flow_refusal(
 
 
 def class_refusal(target: str, allowed: Collection[str], classes: Collection[str]) -> Deny | None:
-    """Return the refusal when devices of these classes may not reach a segment, else None.
+    """Return the refusal if a device of these classes may not access a segment, None if it may.
 
-    A class is an ownership ("corporate"), a kind of key ("tpm") or both ("corporate/tpm"). No
-    allowed class means any device, and none.
+    A class is an ownership ("corporate"), a kind of key ("tpm") or both ("corporate/tpm"). If
+    allowed is empty, the segment accepts any device and also callers without a device.
     """
     if not allowed or any(name in classes for name in allowed):
         return None

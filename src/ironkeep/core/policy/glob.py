@@ -1,17 +1,17 @@
-"""Text patterns in which `*` stands for any text, the empty one too; all else is literal."""
+"""Text patterns in which `*` matches any text, even empty; all other characters are literal."""
 
 from collections.abc import Iterable
 
 
 def matches(patterns: Iterable[str], text: str) -> bool:
-    """Return whether text is one of patterns."""
+    """Return whether text matches one of patterns."""
     return any(_matches(pattern, text) for pattern in patterns)
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Match without going back: each part is taken where it comes first, so time is linear.
+    """Match without backtracking: each part matches at its first occurrence, in linear time.
 
-    As a regular expression a pattern of many stars takes time without bound.
+    A regular expression with many stars could backtrack without bound.
     """
     first, *parts = pattern.split("*")
     if not parts:

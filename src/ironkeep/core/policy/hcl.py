@@ -1,9 +1,9 @@
 """Parse HCL version 1 or JSON into one small tree, strictly.
 
-Policies and server configuration share this parser. Nothing is merged, dropped or guessed: repeated
-blocks stay separate and in order, and an attribute that is given twice in one body is an error,
-because a parser that keeps the last of two makes a `deny` disappear. Spec: github.com/hashicorp/hcl
-v1; a text whose first character is `{` is JSON (RFC 8259).
+Policies and server configuration share this parser. It does not merge, drop or guess anything:
+repeated blocks stay separate and in order, and an attribute given twice in one body is an error,
+because a parser that keeps the last one can lose a `deny`. Spec: github.com/hashicorp/hcl v1; a
+text whose first character is `{` is JSON (RFC 8259).
 
     body   = { item [","] }
     item   = key "=" value | key { label } "{" body "}"      key, label = word | string
@@ -28,10 +28,10 @@ from ironkeep.core.policy.hcl_lexer import (
 )
 
 MAX_DEPTH: Final = 32
-"""Blocks, objects and lists inside one another; real policies use four."""
+"""Nesting of blocks, objects and lists; real policies use four levels."""
 
 MAX_LABELS: Final = 3
-"""No stanza of Vault's has more than two labels."""
+"""Labels of a block; no stanza of Vault's has more than two."""
 
 Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Body | None"
 
@@ -40,8 +40,8 @@ Value: TypeAlias = "str | int | float | bool | tuple[Value, ...] | Body | None"
 class Item:
     """One `key = value` or `key "label" { … }`.
 
-    Line and column count from 1 and are 0 in JSON, whose reader tells no places. `is_block` is true
-    when no `=` stood between the key and its braces.
+    Line and column count from 1; they are 0 in JSON, whose parser gives no positions. `is_block` is
+    true if no `=` is between the key and its braces.
     """
 
     key: str
@@ -57,7 +57,7 @@ class Item:
         return InvalidRequest(f"{place}{message}")
 
     def body(self) -> "Body":
-        """Return the value of a block or object; anything else is an error."""
+        """Return the body of a block or object; raise InvalidRequest for any other value."""
         if not isinstance(self.value, Body):
             raise self.error(f"{self.key!r} must be a block")
         return self.value
@@ -70,17 +70,17 @@ class Body:
     items: tuple[Item, ...]
 
     def get(self, key: str) -> Item | None:
-        """Return the only item of that key, or None; two of them are an error."""
+        """Return the only item of that key, or None; raise InvalidRequest if there are two."""
         found = [item for item in self.items if item.key == key]
         if len(found) > 1:
             raise found[1].error(f"{key!r} is given twice")
         return found[0] if found else None
 
     def blocks(self, key: str, label_count: int) -> Iterator[Item]:
-        """Yield each block of that key with its labels complete.
+        """Yield each block of that key with all its labels.
 
-        In JSON, and in HCL objects, the labels are the keys of nested objects, and a list holds
-        several blocks: `{"listener": [{"tcp": {…}}]}` is `listener "tcp" {…}`.
+        In JSON, and in HCL objects, the labels are the keys of nested objects, and a list stands
+        for several blocks: `{"listener": [{"tcp": {…}}]}` is `listener "tcp" {…}`.
         """
         for item in self.items:
             if item.key == key:
@@ -152,7 +152,7 @@ class _Parser:
         return token
 
     def _unexpected(self, token: Token, wanted: str) -> InvalidRequest:
-        # The text of a string may be a password of the server's configuration.
+        # A string is not quoted: it may be a password in the server's configuration.
         kinds = {"end": "the end of the text", "string": "a string", "number": "a number"}
         got = kinds.get(token.kind, repr(token.value[:40]))
         return self._source.error(token.offset, f"expected {wanted}, found {got}")
@@ -170,7 +170,7 @@ class _Parser:
             if token.kind not in {"word", "string"}:
                 raise self._unexpected(token, "a key" if closing == "end" else "a key or '}'")
             item = self._item(token, depth)
-            # Only blocks may repeat; a second attribute would overrule the first unseen.
+            # Only blocks may repeat; a second attribute would silently override the first.
             if not (item.is_block and repeatable.get(item.key, True)) and item.key in repeatable:
                 raise item.error(f"{item.key!r} is given twice")
             repeatable[item.key] = item.is_block
@@ -261,9 +261,9 @@ def _json_constant(name: str) -> object:
 
 
 def _json_text(text: str) -> str:
-    # The escapes of JSON can spell what open_source refuses in the text itself.
+    # JSON escapes can produce characters that open_source refuses in the text itself.
     if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidRequest("a JSON string holds a NUL or half a surrogate pair")
+        raise InvalidRequest("a JSON string contains a NUL or an unpaired surrogate")
     return text
 
 

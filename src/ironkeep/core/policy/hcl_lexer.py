@@ -1,9 +1,9 @@
-"""Split HCL version 1 into tokens, with the place of each.
+"""Split HCL version 1 into tokens, with the position of each.
 
-Spec: github.com/hashicorp/hcl v1, hcl/scanner and hcl/strconv. The rule of this lexer: a text that
-it accepts means the same to HCL 1. Where HCL 1 is lenient in a way that a reader can misjudge
-(hexadecimal and octal numbers, quotes inside `${}`, an indented end marker of a plain heredoc), it
-refuses. Interpolation is not performed: `${…}` and `{{…}}` are text.
+Spec: github.com/hashicorp/hcl v1, hcl/scanner and hcl/strconv. A text that this lexer accepts has
+the same meaning in HCL 1. It refuses leniencies of HCL 1 that a reader can misunderstand:
+hexadecimal and octal numbers, quotes inside `${}`, an indented end marker of a plain heredoc.
+Interpolation is not performed: `${…}` and `{{…}}` are text.
 """
 
 import re
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 from ironkeep.core.errors import InvalidRequest, TooLarge
 
 MAX_TEXT_BYTES: Final = 1 << 20
-"""A storage entry of Vault's raft backend is at most 1 MiB; a policy has to fit into one."""
+"""Bytes of a text: a policy must fit into one storage entry of Vault's raft backend, 1 MiB."""
 
 MAX_TOKENS: Final = 250_000
-"""Ten thousand generous path stanzas; bounds the time that one text can hold the only thread."""
+"""Tokens of a text: ten thousand large path stanzas. Bounds the time spent on the only thread."""
 
 MAX_NUMBER_LENGTH: Final = 32
-"""Longer than any 64-bit number or duration in seconds; keeps int() and float() cheap."""
+"""Characters of a number: more than any 64-bit number has; keeps int() and float() cheap."""
 
 _TOKEN: Final = re.compile(
     r"""
@@ -43,7 +43,7 @@ _SIMPLE_ESCAPES: Final = {
 
 
 class Token(NamedTuple):
-    """One token; kind is word, string, number, end, or the mark itself."""
+    """One token; kind is word, string, number or end, or the punctuation mark itself."""
 
     kind: str
     value: str
@@ -52,7 +52,7 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text whose offsets can be told as line and column, both from 1."""
+    """A text that maps offsets to line and column, both counted from 1."""
 
     text: str
     newlines: tuple[int, ...]
@@ -142,7 +142,7 @@ def _unescape(source: Source, offset: int, raw: str) -> str:
                 raise source.error(offset, f"unknown escape {found[0]!r} in a string")
             return _SIMPLE_ESCAPES[found[3]]
         value = int(point, 16)
-        # Surrogates cannot be encoded, and NUL is refused everywhere else too.
+        # Surrogates cannot be encoded in UTF-8, and NUL is refused in all texts.
         if value == 0 or 0xD800 <= value <= 0xDFFF or value > 0x10FFFF:  # noqa: PLR2004
             raise source.error(offset, f"the escape {found[0]} is not a character")
         return chr(value)
@@ -153,7 +153,7 @@ def _unescape(source: Source, offset: int, raw: str) -> str:
 def _heredoc(source: Source, start: int, marker: str, offset: int) -> tuple[str, int]:
     name, text = marker.removeprefix("-"), source.text
     lines: list[str] = []
-    # A pattern made for each name would cost its compilation, which a text can ask for often.
+    # No regular expression for each marker: a text could force many compilations.
     while True:
         if offset >= len(text):
             raise source.error(start, f"no line ends the heredoc {name}")

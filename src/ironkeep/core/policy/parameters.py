@@ -1,15 +1,15 @@
-"""What a rule demands of the fields of a request: allowed, denied and required parameters.
+"""The parameter clauses of a rule: allowed, denied and required fields of a request.
 
 Spec: Vault, "Policies: fine-grained control"; OpenBao internal/vault/policy/acl.go. Only fields
-that the client sent are judged: defaults are not known here, and neither are fields nested inside a
-value (as in KV version 2).
+that the client sent are checked: defaults are not known here, nor are fields nested inside a value
+(as in KV version 2).
 
-A rule sees what the handler will see, which is more than Vault does. A field that the route
-declares has a `Reader`: its older names are the same name, null is no value, a list is judged part
-by part however it was written, and numbers, lengths of time and names without capitals are compared
-by what they mean. A denied value denies when all its parts are among those given; what is given is
-allowed when each of its parts belongs to an allowed value that is there whole. Fields that nobody
-declares are compared as they came and by type, as in Vault: `true` is not `"true"`.
+A rule is applied to values as the handler will read them, which Vault does not do. A field that the
+route declares has a `Reader`: its older names count as the same name, null counts as absent, a list
+in any notation is compared part by part, and numbers, durations and case-insensitive names are
+compared by meaning. A denied value refuses the request if all its parts are among the given ones.
+A given value is allowed if each of its parts belongs to an allowed value that was given in full.
+Undeclared fields are compared as sent and by type, as in Vault: `true` is not `"true"`.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,17 +20,17 @@ from typing import Final, TypeAlias
 from ironkeep.core.errors import InvalidRequest
 
 ANY: Final = "*"
-"""As a name it stands for every parameter."""
+"""The name that stands for every parameter."""
 
 Values: TypeAlias = tuple[object, ...]
-"""JSON-like values; none at all stands for any value."""
+"""JSON-like values; an empty tuple stands for any value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How a declared field reads a value: under which name, and into which parts.
+    """The way in which a declared field reads a value: its canonical name, and a value's parts.
 
-    `parts` raises InvalidRequest for what is no value of the field.
+    `parts` raises InvalidRequest for an invalid value of the field.
     """
 
     name: str
@@ -57,7 +57,8 @@ class ParameterRules:
     def merge(self, other: "ParameterRules") -> "ParameterRules":
         """Return the clauses of both, for two rules on one pattern.
 
-        Clauses add up, so an `allowed` of one rule also restricts what only the other grants.
+        Clauses add up, so `allowed` in one rule also restricts the operations that only the other
+        rule grants.
         """
         return ParameterRules(
             _union(self.allowed, other.allowed),
@@ -73,10 +74,10 @@ class ParameterRules:
         nulls: bool = False,
         requires: bool = True,
     ) -> str | None:
-        """Return why data is refused, in the policy's own words only, or None when it passes.
+        """Return the reason why data is refused, in the policy's words only, or None.
 
-        `nulls` says that a null changes a field of this request, as in a merge patch; `requires`
-        that missing fields count.
+        `nulls` means that a null changes a field, as in a merge patch; `requires` means that
+        missing required fields are refused.
         """
         given = [
             (_name(name, readers), value, readers.get(name))
@@ -114,7 +115,7 @@ class ParameterRules:
         allowed = _renamed(self.allowed, readers)
         for name, value, reader in given:
             values = allowed.get(name)
-            # `*` lifts the ban on names that are not listed and says nothing of listed ones.
+            # `*` allows names that are not listed; it does not change the values of listed ones.
             if values is None and ANY not in allowed:
                 return "a parameter is not among the allowed ones"
             if values and not _is_allowed(value, values, reader):
@@ -131,7 +132,7 @@ def _name(name: str, readers: Readers) -> str:
 
 
 def _renamed(rules: Mapping[str, Values], readers: Readers) -> Mapping[str, Values]:
-    """Return rules under the one name of each field; those of older names add up with it."""
+    """Return rules under the canonical name of each field, those of older names merged."""
     if not readers or not any(_name(name, readers) != name for name in rules):
         return rules
     renamed: dict[str, Values] = {}
@@ -166,7 +167,7 @@ def _parts(value: object, reader: Reader) -> Values:
 
 
 def _covered(wanted: Values, parts: Values) -> set[int] | None:
-    """Return which of parts a rule's parts match; None unless each of these is among them."""
+    """Return the indexes of parts that wanted matches; None unless each of wanted matches one."""
     if not wanted:
         return None if parts else set()
     covered: set[int] = set()
@@ -179,7 +180,7 @@ def _covered(wanted: Values, parts: Values) -> set[int] | None:
 
 
 def _shown(listed: object, part: object) -> bool:
-    """Return whether a pattern matches a number as it is written."""
+    """Return whether a pattern matches a number in decimal."""
     is_number = isinstance(part, int) and not isinstance(part, bool)
     return isinstance(listed, str) and is_number and _globbed(listed, str(part))
 
@@ -188,7 +189,7 @@ def _union(mine: Mapping[str, Values], theirs: Mapping[str, Values]) -> Mapping[
     merged = dict(mine)
     for name, values in theirs.items():
         known = merged.get(name)
-        # "Any value" on either side stays any value.
+        # "Any value" in one rule stays "any value" in the union.
         merged[name] = values if known is None else known + values if known and values else ()
     return merged
 
@@ -212,7 +213,7 @@ def _globbed(glob: str, text: str) -> bool:
 
 
 def _equal(mine: object, theirs: object) -> bool:
-    """Compare JSON values; Python's own == would take true for 1. Depth is that of the policy."""
+    """Compare JSON values; Python's == treats True as 1. The policy's depth bounds recursion."""
     if isinstance(mine, dict):
         return (
             isinstance(theirs, Mapping)

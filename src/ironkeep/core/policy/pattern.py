@@ -1,10 +1,10 @@
-"""Path patterns of ACL policies, and the index that finds the one that rules a path.
+"""Path patterns of ACL policies, and the index that finds the pattern that decides a path.
 
 Spec: Vault, "Policies: path syntax" and "priority matching". `*` at the end matches any rest; `+`
-as a whole segment matches any one segment, an empty one too; anything else is literal. Exactly one
-pattern rules a path, the most specific; what the others say does not count.
+as a whole segment matches any one segment, even an empty one; all other text is literal. Exactly
+one pattern decides a path, the most specific; the others are ignored.
 
-OpenBao's acl.go also takes the `+` of a literal segment for the first wildcard, so that a deny on
+OpenBao's acl.go also treats the `+` of a literal segment as the first wildcard, so that a deny on
 `secret/a+b/+/x` loses to `secret/a+b/*`. Here only a whole segment is a wildcard, as documented.
 """
 
@@ -30,19 +30,19 @@ class Pattern:
 
     @property
     def priority(self) -> Priority:
-        """Order patterns that match one path, the greatest rules.
+        """Return the key that orders patterns matching one path; the greatest decides.
 
         A pattern is lower if its first wildcard comes earlier; if it is a prefix and the other is
         not; if it has more wildcard segments; if it is shorter; if it sorts before the other.
         """
         wildcards = self.text.split("/").count("+") if self.has_wildcards else 0
-        # A segment between slashes is at that place in the text, one slash being added in front.
+        # The slash added in front makes the index of "/+/" that of the "+" in the text.
         first = f"/{self.text}/".index("/+/") if self.has_wildcards else len(self.text)
         size = len(self.text.encode(errors="surrogatepass"))
         return first, not self.is_prefix, -wildcards, size, self.text
 
     def reaches(self, folder: str) -> bool:
-        """Return whether it matches folder (which ends in `/`) or may match something below it."""
+        """Return whether it matches folder (which ends in `/`) or may match a path below it."""
         if not self.has_wildcards:
             below = self.text.startswith(folder)
             return below or (self.is_prefix and folder.startswith(self.text))
@@ -56,7 +56,7 @@ class Pattern:
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Normalise the path of a policy stanza: one leading `/` goes, `+*` is InvalidRequest."""
+    """Return the pattern of a policy stanza without one leading `/`; refuse `+*`."""
     text = text.removeprefix("/")
     if "+*" in text:
         raise InvalidRequest(f"path {text!r}: '+*' is not allowed")
@@ -87,9 +87,9 @@ class PatternIndex(Generic[T]):
         self._root = _grow(wildcards) if wildcards else None
 
     def most_specific(self, path: str) -> T | None:
-        """Return the value of the prefix or wildcard pattern that rules path; `exact` is not asked.
+        """Return the value of the prefix or wildcard pattern that decides path, without `exact`.
 
-        Costs at most one visit of each segment of each pattern.
+        Visits each segment of each pattern at most once.
         """
         best = self._prefixes.longest(path)
         if self._root is not None:
@@ -101,7 +101,7 @@ _Ranked: TypeAlias = tuple[Priority, T]
 
 
 class _PrefixTable(Generic[T]):
-    """Find the longest of many prefixes by bisection."""
+    """Finds the longest matching prefix by bisection."""
 
     __slots__ = ("_parents", "_prefixes", "_values")
 
@@ -117,8 +117,8 @@ class _PrefixTable(Generic[T]):
             chain.append(position)
 
     def longest(self, text: str) -> _Ranked[T] | None:
-        # Whatever sorts between a prefix of text and text starts with that prefix too: all prefixes
-        # of text are the nearest predecessor or ancestors of it.
+        # All texts that sort between a prefix of text and text start with that prefix too. So each
+        # prefix of text is its nearest predecessor or an ancestor of that.
         position = bisect_right(self._prefixes, text) - 1
         while position >= 0:
             if text.startswith(self._prefixes[position]):
@@ -171,7 +171,7 @@ def _walk(root: _Node[T], path: str, best: _Ranked[T] | None) -> _Ranked[T] | No
     for segment in path.split("/"):
         following: list[_Node[T]] = []
         for node in nodes:
-            # Of the tails of one node the longest rules: they differ in nothing but their length.
+            # The tails of one node differ only in length, so the longest has the highest priority.
             if node.tails is not None:
                 best = _better(best, node.tails.longest(segment))
             literal = node.literals.get(segment)

@@ -1,13 +1,13 @@
-"""Parse the text of an ACL policy into rules that remember where they were written.
+"""Parse the text of an ACL policy into rules that keep their line numbers.
 
-Spec: Vault, "Policies"; OpenBao internal/vault/policy/policy.go. What cannot be enforced is
-refused, never ignored, since a policy that says more than the vault does is worse than none:
+Spec: Vault, "Policies"; OpenBao internal/vault/policy/policy.go. Clauses that cannot be enforced
+are refused, not ignored, because a policy that promises more than the vault enforces is dangerous:
 
 - keys of a path stanza: mfa_methods, control_group, expiration, pagination_limit,
-  list_scan_response_keys_filter_path, subscribe_event_types, and any key that nobody knows;
-- capabilities: subscribe, recover, scan, and any word that nobody knows.
+  list_scan_response_keys_filter_path, subscribe_event_types, and any unknown key;
+- capabilities: subscribe, recover, scan, and any unknown word.
 
-The text itself is the caller's to keep, byte for byte: clients parse it on their own.
+The caller keeps the text byte for byte: clients parse it on their own.
 """
 
 import re
@@ -24,13 +24,13 @@ from ironkeep.core.policy.pattern import parse_pattern
 from ironkeep.core.policy.template import Template, parse_template
 
 MAX_RULES: Final = 10_000
-"""Far beyond any policy written by people; bounds the compile of one token's policies."""
+"""Rules of a policy: far more than people write; bounds compiling one token's policies."""
 
 MAX_PATTERN_BYTES: Final = 4096
-"""A longer pattern matches no path that a request line can carry."""
+"""Bytes of a pattern: a longer one matches no path that fits into a request line."""
 
 MAX_WRAPPING_TTL_SECONDS: Final = 100 * 365 * 86400
-"""A century; longer is a slip of the hand, and every comparison stays in small integers."""
+"""A century; a longer TTL is a typing error."""
 
 _STANZA_KEYS: Final = frozenset(
     {
@@ -62,7 +62,7 @@ _DURATION: Final = re.compile(
 
 
 class Capability(StrEnum):
-    """What a rule grants on a path, in the order in which Vault lists them."""
+    """The capabilities that a rule grants on a path, in the order in which Vault lists them."""
 
     SUDO = "sudo"
     READ = "read"
@@ -87,21 +87,21 @@ _OLD_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RuleRef:
-    """Where a rule was written; line is 0 when the policy is JSON or built in."""
+    """The position of a rule in its policy; line is 0 if the policy is JSON or built in."""
 
     policy: str
     pattern: str
     line: int
 
     def __str__(self) -> str:
-        """Return `policy:line pattern`, as an audit entry names the rule that decided."""
+        """Return `policy:line pattern`, which names the rule in audit entries."""
         place = f"{self.policy}:{self.line}" if self.line else self.policy
         return f"{place} {self.pattern}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One path stanza; a wrapping bound of 0 seconds is no bound."""
+    """One path stanza; a wrapping bound of 0 seconds means no bound."""
 
     origin: RuleRef
     path: Template
@@ -120,18 +120,18 @@ class Policy:
 
     @property
     def is_templated(self) -> bool:
-        """Return whether the rules depend on who holds the token."""
+        """Return whether the rules depend on the identity of the token's holder."""
         return any(not rule.path.is_literal for rule in self.rules)
 
 
 ROOT_POLICY: Final = Policy(ROOT_POLICY_NAME, ())
-"""It has no text: its name grants everything."""
+"""The root policy has no text: its name grants everything."""
 
 
 def parse_policy(name: str, text: str) -> Policy:
     """Parse HCL or JSON; a `name` in the text has no effect, as in Vault.
 
-    Raises InvalidRequest that says where and why, or TooLarge past a limit.
+    Raises InvalidRequest with the position and the problem, or TooLarge past a limit.
     """
     if name == ROOT_POLICY_NAME:
         raise InvalidRequest("the root policy has no text")
@@ -189,7 +189,7 @@ def _check_key(item: hcl.Item) -> None:
 
 def _path(stanza: hcl.Item, pattern: str) -> Template:
     try:
-        # Values of templates hold neither "+" nor "*" nor "/", so this verdict holds for them all.
+        # Template values never contain "+", "*" or "/", so this check covers every rendered path.
         parse_pattern(pattern)
         return parse_template(pattern)
     except InvalidRequest as error:

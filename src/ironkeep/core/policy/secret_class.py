@@ -1,7 +1,7 @@
-"""How well a secret is guarded, from what anybody with a policy may read to what nobody can alone.
+"""Secret classes: protections beyond policy, such as a touch or other people's approval.
 
-The strictest of all rules that match a path holds: a class is in a table of its own, and not in the
-priorities of policies, so that no policy can weaken it.
+The strictest class of all rules that match a path applies. Classes have a table of their own,
+outside the priorities of policies, so that no policy can weaken them.
 """
 
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from typing import Final
 
 
 class SecretClass(IntEnum):
-    """In ascending order of strictness."""
+    """The classes in ascending order of strictness."""
 
     OPEN = 0
     """Policy alone decides."""
     GUARDED = 1
-    """Each read takes one touch of the reader's authenticator."""
+    """Each read needs one touch of the reader's authenticator."""
     TWO_PERSON = 2
-    """Each read takes the approval of other people."""
+    """Each read needs the approval of other people."""
     CUSTODY = 3
-    """No server can open it: what is put here is refused until custody is there."""
+    """No server can decrypt it; not available yet: secrets of this class are refused."""
 
     @property
     def text(self) -> str:
-        """The name as people write it."""
+        """The name of the class in rules and messages."""
         return _TEXTS[self]
 
 
@@ -35,14 +35,14 @@ _TEXTS: Final = {
 }
 
 BY_TEXT: Final = {text: each for each, text in _TEXTS.items()}
-"""The classes by the names that people write."""
+"""The classes by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What all rules together ask of a read: a class, and who approves where that takes approval.
+    """The combined demand of all rules on a read: a class, and the approvals that it needs.
 
-    Approvers hold every policy in `groups`.
+    Each approver must have every policy in `groups`.
     """
 
     guard: SecretClass = SecretClass.OPEN
@@ -50,10 +50,10 @@ class Demand:
     groups: frozenset[str] = frozenset()
 
     def is_weaker_than(self, before: "Demand") -> bool:
-        """Return whether anything that before asked for is no longer asked for.
+        """Return whether this demand is weaker than before in any dimension.
 
-        One dimension is enough: a stricter class with fewer approvals is weaker, because the class
-        can then be lowered with those fewer approvals.
+        A stricter class with fewer approvals is weaker: the class could then be lowered with those
+        fewer approvals.
         """
         if before.guard is SecretClass.OPEN:
             return False

@@ -1,8 +1,8 @@
 """Identity templates in the paths of a policy: `secret/{{identity.entity.id}}/*`.
 
-Spec: Vault, "Templated policies"; the refusal of wildcards in values: OpenBao GHSA-59w7. A value
-comes from people and identity providers, so it may fill a place in a path and never add a segment,
-a glob or a wildcard. Selectors:
+Spec: Vault, "Templated policies"; the refusal of wildcards in values: OpenBao GHSA-59w7. Values
+come from people and identity providers, so a value must never add a segment, a glob or a wildcard
+to a path. Selectors:
 
     identity.entity.{id,name,metadata.KEY}
     identity.entity.aliases.ACCESSOR.{id,name,metadata.KEY,custom_metadata.KEY}
@@ -28,7 +28,7 @@ _FORBIDDEN_IN_VALUES: Final = frozenset("*+/")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What templates may say of an entity, an alias or a group."""
+    """The fields of an entity, an alias or a group that templates can select."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class TemplateContext:
-    """Who a token belongs to: its entity, the entity's aliases by mount accessor, its groups."""
+    """The identity of a token: its entity, the entity's aliases by mount accessor, its groups."""
 
     entity: Subject | None = None
     aliases: Mapping[str, Subject] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class TemplateContext:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """One `{{…}}`: which subject, and which of its fields."""
+    """One `{{…}}`: a subject and one of its fields."""
 
     text: str
     field: str
@@ -59,20 +59,21 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal texts and selectors in turn."""
+    """A path as literal texts and selectors, in order."""
 
     parts: tuple[str | Selector, ...]
 
     @property
     def is_literal(self) -> bool:
-        """Return whether there is nothing to fill in."""
+        """Return whether there is no selector."""
         return all(isinstance(part, str) for part in self.parts)
 
     def render(self, context: TemplateContext) -> str | None:
-        """Return the text for context, or None when a value is missing or empty.
+        """Return the text for context, or None if a value is missing or empty.
 
-        Raises PermissionDenied when a value holds `*`, `+` or `/`. Dropping the path instead would
-        let whoever sets the value switch off a `deny`, or a narrow rule that hides a broad one.
+        Raises PermissionDenied if a value contains `*`, `+` or `/`. If the path were dropped
+        instead, the author of the value could disable a `deny`, or a narrow rule that overrides a
+        broad one.
         """
         texts: list[str] = []
         for part in self.parts:
@@ -92,7 +93,10 @@ class Template:
 
 
 def parse_template(text: str) -> Template:
-    """Split text at its `{{…}}`; unbalanced braces and unknown selectors are InvalidRequest."""
+    """Return text split at its `{{…}}`.
+
+    Raises InvalidRequest for unbalanced braces and unknown selectors.
+    """
     head, *rest = text.split("{{")
     if "}}" in head:
         raise InvalidRequest("unbalanced templating braces")

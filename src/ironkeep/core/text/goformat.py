@@ -18,7 +18,7 @@ def rfc3339(time_ns: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Return whole seconds as 1h2m3s, or 0s; a unit brings all the smaller ones along."""
+    """Return whole seconds as 1h2m3s, or 0s; every unit below the largest is written too."""
     hours, rest = divmod(seconds, 3600)
     minutes, rest = divmod(rest, 60)
     if hours:

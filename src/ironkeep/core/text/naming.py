@@ -1,17 +1,17 @@
-"""Which names may be made: those that everybody can see, type and address again.
+"""Rules for new names: every character must be visible, and people must be able to type the name.
 
-Two names that look alike on a screen deceive whoever approves one of them, and a name with a blank
-at its end is lost in the next form or shell. So a new name is refused when
+Two names that look alike can deceive the person who approves one of them, and a space at the end of
+a name is lost in the next form or shell. So a new name is refused if
 
-1. it is not what it looks like: a character that draws nothing, that only steers others, or that is
-   a blank other than U+0020;
-2. a segment is empty, `.` or `..`, or begins or ends in a blank;
-3. it is not in Unicode's normal form C, in which each text that looks the same by composition has
-   one spelling.
+1. it contains an invisible character, a control or formatting character, or white space other than
+   U+0020;
+2. a segment is empty, `.` or `..`, or begins or ends in white space;
+3. it is not in Unicode normal form C, in which texts that look the same by composition have one
+   spelling.
 
-What was named otherwise by an older version is read, listed and removed as before. Letters of
-several scripts that look alike are not told apart here: screens show names in a fixed-width type,
-with what is unusual in them escaped.
+Other names from older versions can be read, listed and removed as before. Look-alike letters of
+different scripts are not detected here: pages show names in a fixed-width font, with unusual
+characters escaped.
 
 Source: Unicode 16, DerivedCoreProperties.txt (Default_Ignorable_Code_Point) and UnicodeData.txt;
 `str.isprintable` covers the general categories C* and Z*.
@@ -25,24 +25,24 @@ _INVISIBLE: Final = (
     # Default_Ignorable_Code_Point, unassigned ones included.
     (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5),
     (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F),
-    # A letter of Braille without dots.
+    # The Braille pattern without dots.
     (0x2800, 0x2800),
     (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB),
-    # Blanks among hieroglyphs and Khitan characters, a note head that is not drawn, shorthand.
+    # Hieroglyphic and Khitan fillers, the musical null notehead, shorthand format controls.
     (0x13441, 0x13442), (0x16FE4, 0x16FE4), (0x1BCA0, 0x1BCA3), (0x1D159, 0x1D159),
     (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-"""First and last code points of what draws nothing, in order."""
+"""First and last code points of the ranges of invisible characters, in order."""
 
 _NOTHING: Final = " \t\r\n/"
-"""What a name that names nothing consists of."""
+"""The characters of a blank name."""
 EMPTY_SEGMENT: Final = "it has an empty, '.' or '..' segment"
 
 _STARTS: Final = [first for first, _ in _INVISIBLE]
 
 
 def draws_nothing(char: str) -> bool:
-    """Return whether a character leaves no mark of its own, a plain blank aside."""
+    """Return whether a character is invisible; a plain space counts as visible."""
     code = ord(char)
     at = bisect_right(_STARTS, code) - 1
     hidden = at >= 0 and code <= _INVISIBLE[at][1]
@@ -50,7 +50,7 @@ def draws_nothing(char: str) -> bool:
 
 
 def fault_of(name: str) -> str | None:
-    """Return why a name, or a path of names, may not be made; None when it may."""
+    """Return the reason why a new name, or a path of names, is refused; None if it is allowed."""
     if not name.isascii():
         hidden = next((char for char in name if draws_nothing(char)), None)
         if hidden is not None:
@@ -68,5 +68,5 @@ def fault_of(name: str) -> str | None:
 
 
 def names_nothing(text: str) -> bool:
-    """Return whether text is blank, as the variable of a script is that was not set."""
+    """Return whether text is blank, for example because a script's variable was not set."""
     return not text.strip(_NOTHING)

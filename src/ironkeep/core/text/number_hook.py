@@ -1,6 +1,6 @@
-"""How msgspec's encoders write a number that keeps its spelling (core/text/numbers.py).
+"""The msgspec encoder hook for numbers that keep their spelling (core/text/numbers.py).
 
-Apart from it, because the command reads and writes such numbers and starts without msgspec.
+A module of its own: the command line uses `numbers` too, and starts without importing msgspec.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from ironkeep.core.text.numbers import Spelt
 
 
 def encoded(value: Any) -> Any:
-    """Return what an encoder writes for a Spelt; raise NotImplementedError for anything else."""
+    """Return the encoding of a Spelt; raise NotImplementedError for any other value."""
     if isinstance(value, Spelt):
         return msgspec.Raw(value.text.encode())
     raise NotImplementedError

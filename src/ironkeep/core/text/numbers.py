@@ -1,8 +1,8 @@
 """JSON numbers that keep their spelling: 1.10 is not 1.1, and 1e3 is not 1000.
 
 A number with a fraction or an exponent is read as a `Spelt`, a Decimal that remembers its text.
-Encoders of request data and of what is stored take `core.text.number_hook.encoded` as their hook.
-Whole numbers are Python's, but for -0, which would lose its sign.
+Encoders of request data and of stored data take `core.text.number_hook.encoded` as their hook.
+Whole numbers are Python ints, except -0, which would lose its sign.
 """
 
 import json
@@ -11,16 +11,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 MAX_NUMBER: Final = 1_024
-"""Characters of a number: reading and writing one takes time that grows with their square."""
+"""Characters of a number: the time to read or write one grows with the square of its length."""
 
 
 class Spelt(Decimal):
-    """A number as it was written."""
+    """A number that remembers its text."""
 
     text: str
 
     def __new__(cls, text: str) -> "Spelt":
-        """Return text as a number; raise ValueError when it is too long or too large for one."""
+        """Return text as a number; raise ValueError if it is too long or out of range."""
         if len(text) > MAX_NUMBER:
             raise ValueError("number")
         try:
@@ -36,21 +36,21 @@ class Spelt(Decimal):
 
 
 def whole(text: str) -> "int | Spelt":
-    """Return a whole number as it was written; raise ValueError when it is too long."""
+    """Return a whole number, or a Spelt for -0; raise ValueError if it is too long."""
     if len(text) > MAX_NUMBER:
         raise ValueError("number")
     return int(text) if text != "-0" else Spelt(text)
 
 
 def loads(text: str | bytes) -> Any:
-    """Return a JSON document, its numbers as they were written; raise ValueError."""
+    """Return a JSON document whose numbers keep their spelling; raise ValueError."""
     return json.loads(text, parse_float=Spelt, parse_int=whole)
 
 
 def dumps(document: object, **shape: Any) -> str:
-    """Return document as JSON of that shape, its numbers as they were written."""
+    """Return document as JSON, its numbers in their spelling; shape is passed to json.dumps."""
     plain = json.dumps(document, default=_text, **shape)
-    # Longer than any run in the document's own text: what stands between two marks is a number.
+    # The mark is longer than any run of "~" in the document, so it encloses only numbers.
     mark = "~" * (1 + max(map(len, re.findall("~+", plain)), default=0))
     text = json.dumps(document, default=lambda value: f"{mark}{_text(value)}{mark}", **shape)
     return re.sub(f'"{mark}([^"~]*){mark}"', r"\1", text)

@@ -1,10 +1,9 @@
-"""The one form of a path of which some segments have several spellings.
+"""The canonical form of paths whose segments have several spellings.
 
-Names of users, roles and policies are the same in capitals; a mount is the same with a slash at its
-end; a number is the same with a zero in front. A route declares which of its captured names are so
-(plugin/route.py). A request's path is brought into its one form in routing, before anything is
-decided on it, and rules that were written in another spelling are brought into that form by the
-same `Spelling`, segment by segment.
+Names of users, roles and policies ignore case; a mount is the same with a slash at its end; a
+number is the same with leading zeros. A route declares which of its captured names have such
+spellings (plugin/route.py). Routing brings a request's path into the canonical form before any
+decision, and the same `Spelling` brings the patterns of policy rules into it, segment by segment.
 """
 
 import re
@@ -17,27 +16,27 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,19}")
 
 
 class Form(StrEnum):
-    """How the one form of a name is made of any of its spellings."""
+    """The kinds of canonical form of a name."""
 
     FOLDED = "folded"
-    """Capitals are the same as small letters."""
+    """Lower case: the name ignores case."""
     FOLDER = "folder"
-    """Slashes at both ends, and repeated ones, say nothing."""
+    """Without slashes at the ends and without repeated slashes, which have no meaning."""
     NUMBER = "number"
-    """A whole number in decimal."""
+    """A whole number in decimal, without leading zeros."""
 
 
 def folded(text: str) -> str:
-    """Return text in small letters, each letter by itself.
+    """Return text in lower case, each letter independently of its neighbours.
 
-    `str.lower` writes a capital sigma otherwise at the end of a word, and no other letter by what
-    is beside it; the end of a rule is not that of the names which it is a prefix of.
+    `str.lower` has one rule that depends on context: a capital sigma at the end of a word. The end
+    of a prefix rule is not the end of the names that it matches, so sigma is replaced first.
     """
     return text.replace("\N{GREEK CAPITAL LETTER SIGMA}", "\N{GREEK SMALL LETTER SIGMA}").lower()
 
 
 def formed(form: Form, text: str) -> str:
-    """Return the one form of a captured name."""
+    """Return the canonical form of a captured name."""
     if form is Form.FOLDED:
         return folded(text)
     if form is Form.FOLDER:
@@ -52,9 +51,9 @@ def tidied(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """Which segments of a path have other spellings, by their position.
+    """The segments of a path that have several spellings, by position.
 
-    `rests` are names that hold all segments from a position on.
+    `rests` are names that take all segments from a position on.
     """
 
     segments: tuple[tuple[int, Form], ...] = ()
@@ -62,18 +61,18 @@ class Spelling:
 
     @property
     def has_folder(self) -> bool:
-        """Return whether a slash at the end of the path says nothing."""
+        """Return whether a slash at the end of the path has no meaning."""
         return any(form is Form.FOLDER for _, form in self.rests)
 
     def below(self, folder: str) -> "Spelling":
-        """Return the same for paths that start with folder, which ends in a slash."""
+        """Return this spelling shifted to paths that start with folder, which ends in a slash."""
         count = folder.count("/")
         return Spelling(_moved(self.segments, count), _moved(self.rests, count))
 
     def respell(self, text: str, *, is_prefix: bool = False) -> str:
-        """Return a path, or what a rule says of paths, with those segments in their one form.
+        """Return a path, or a rule's pattern, with those segments in their canonical form.
 
-        The last segment of a prefix may go on in the path, and so is no number yet.
+        The last segment of a prefix may continue in the path, so it is not a complete number.
         """
         parts = text.split("/")
         last = len(parts) - 1
@@ -97,6 +96,6 @@ def _folded(parts: list[str]) -> list[str]:
 
 
 def _folder(parts: list[str], is_prefix: bool) -> list[str]:
-    """Return parts without empty ones; of a prefix the last stays, which a slash may end."""
+    """Return parts without empty ones; the last part of a prefix is kept even if empty."""
     kept = [part for part in parts[:-1] if part]
     return [*kept, parts[-1]] if is_prefix or parts[-1] or not kept else kept

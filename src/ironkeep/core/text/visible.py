@@ -1,10 +1,9 @@
-"""Text of others, shown as what it is: what draws nothing, reorders or drives a terminal is spelt.
+"""Safe display of text from other people: invisible, reordering and control characters are escaped.
 
-Everywhere that a person reads a name, a path or a reason of somebody else, these characters are
-shown by their number: controls (C0, C1), formats (bidirectional controls, zero widths, tags),
-separators other than the plain space, private, lone surrogates and unassigned ones, and those that
-are drawn as nothing although they are letters or marks: two paths that differ by one of them would
-look alike.
+Wherever a person reads a name, a path or a reason written by somebody else, these characters are
+shown as escapes: controls (C0, C1), formats (bidirectional controls, zero widths, tags), separators
+other than the plain space, private-use, unpaired surrogate and unassigned characters, and invisible
+letters and marks. Otherwise two paths that differ by one of them would look alike.
 
 Source: Unicode 15, DerivedCoreProperties (Default_Ignorable_Code_Point); U+2800 is drawn blank.
 """
@@ -23,24 +22,24 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def is_text(text: str) -> bool:
-    """Return whether text can be written: JSON can spell half of a surrogate pair, which cannot."""
+    """Return whether text can be encoded: JSON escapes can contain unpaired surrogates."""
     return text.isascii() or _SURROGATE.search(text) is None
 
 
 def is_drawn(char: str) -> bool:
-    """Return whether a character is seen as itself where it stands."""
+    """Return whether a character is visible as itself."""
     return char.isprintable() and _NOTHING.match(char) is None
 
 
 def is_visible(text: str) -> bool:
-    """Return whether every character of text is seen as itself."""
+    """Return whether every character of text is visible as itself."""
     return text.isprintable() and (text.isascii() or _NOTHING.search(text) is None)
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""Return text with what would not be seen spelt as Python does: \x1b, \u202e, \U000e0041.
+    r"""Return text with characters that are not visible escaped as \x1b, \u202e, \U000e0041.
 
-    Characters in keep stay: a newline where several lines are meant.
+    Characters in keep stay as they are, such as a newline in a text of several lines.
     """
     if is_visible(text):
         return text

@@ -1,13 +1,14 @@
-"""Bounds on CBOR before a library takes it apart: few items, flat, of definite lengths.
+"""Limits on CBOR, checked before a library parses it: few items, flat, of definite lengths.
 
-The library copies what is left for each item that it reads, so that time grows with the square of
-their number. Source: RFC 8949, 3; CTAP 2.1, 8 (canonical CBOR: no indefinite lengths, no tags).
+The library copies the remaining bytes for each item that it reads, so its time grows with the
+square of their number. Source: RFC 8949, 3; CTAP 2.1, 8 (canonical CBOR: no indefinite lengths, no
+tags).
 """
 
 from typing import Final
 
 MAX_ITEMS: Final = 64
-"""Of an attestation object: three pairs, a signature and some certificates are about twenty."""
+"""Items of an attestation object: three pairs, a signature and certificates are about twenty."""
 MAX_DEPTH: Final = 5
 
 _SHORT: Final = 24
@@ -20,7 +21,7 @@ _TAG: Final = 6
 
 
 def require_few(data: bytes) -> None:
-    """Raise ValueError unless data begins with one item of few parts; what follows is not read."""
+    """Raise ValueError unless data begins with one item within the limits; ignore the rest."""
     at = items = 0
     due = [1]
     while due:
@@ -39,7 +40,7 @@ def require_few(data: bytes) -> None:
 
 
 def _head(data: bytes, at: int) -> tuple[int, int, int]:
-    """Return kind and value of the item at a place, and where its content begins."""
+    """Return the kind and value of the item at an offset, and the offset of its content."""
     if at >= len(data):
         raise ValueError("cut short")
     kind, value = divmod(data[at], 32)

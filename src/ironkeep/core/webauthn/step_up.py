@@ -1,12 +1,12 @@
-"""One touch for one request: what is signed, and how anybody verifies it afterwards.
+"""Step-up: the statement that one touch signs for one request, and its later verification.
 
 The challenge is the SHA-256 of canonical JSON (keys sorted, no spaces, UTF-8):
 
     {"device","entity","exp","nonce","op","path","session","v"}
 
-so an assertion stands for exactly one operation on one path, by one session from one device, before
-`exp` (POSIX nanoseconds). The text and the assertion go into the audit entry; with the public key
-from the entry of the registration, the verification needs nothing of the server.
+so an assertion approves exactly one operation on one path, by one session from one device, before
+`exp` (POSIX nanoseconds). The text and the assertion go into the audit entry. With the public key
+from the registration's entry, anybody can verify them without the server.
 """
 
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ CLIENT_DATA: Final = "step_up_client_data"
 AUTHENTICATOR_DATA: Final = "step_up_authenticator_data"
 SIGNATURE: Final = "step_up_signature"
 KEY: Final = "step_up_key"
-"""The names of the evidence in an entry; all but the statement and the key's id are base64url."""
+"""The fields of the evidence in an entry; all but the statement and the key id are base64url."""
 
 Evidence = Mapping[str, str]
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a touch stands for."""
+    """The request that a touch approves."""
 
     op: str
     path: str
@@ -49,7 +49,7 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.encode(msgspec.structs.asdict(self), order="sorted")
 
     def challenge(self) -> bytes:
-        """Return what is to be signed."""
+        """Return the challenge for the authenticator: the SHA-256 of the text."""
         return sha256(self.text()).digest()
 
 
@@ -74,17 +74,17 @@ def evidence_of(statement: Statement, signed: Signed, key: bytes) -> dict[str, s
 
 
 def verify_evidence(party: Party, credential: bytes, key: bytes, evidence: Evidence) -> Statement:
-    """Verify the evidence of a touch against a registered credential; return what it stands for.
+    """Verify the evidence of a touch against a registered credential; return its statement.
 
-    (1) The statement is the canonical spelling of itself, of this version. (2) It names the
-    credential and the key. (3) The assertion is over the statement's hash, and verifies. Compare
-    the statement with the entry that holds it. Raise IntegrityError.
+    (1) The statement is in canonical form and of this version. (2) The evidence names the
+    credential and the key. (3) The assertion is over the statement's hash, and verifies. The caller
+    must compare the statement with the entry that contains it. Raise IntegrityError.
     """
     try:
         text = evidence[STATEMENT].encode()
         statement = _STATEMENT.decode(text)
         if statement.v != VERSION or statement.text() != text:
-            raise IntegrityError("the statement is not spelled as it was signed")
+            raise IntegrityError("the statement is not in canonical form")
         signed = Signed(
             webauthn.decode(evidence[CREDENTIAL], webauthn.MAX_CREDENTIAL_ID),
             webauthn.decode(evidence[CLIENT_DATA], webauthn.MAX_CLIENT_DATA),

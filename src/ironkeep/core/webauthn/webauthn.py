@@ -1,10 +1,10 @@
-"""Verification of passkeys: registrations and assertions, pure functions over bytes.
+"""Verification of passkeys: registrations and assertions, as pure functions over bytes.
 
-Parsing, CBOR and signatures are the `fido2` package's. Added here is all that it leaves to its
-caller: the origin is compared exactly, nothing embedded in another site is taken, the user was
-verified, challenges are compared in constant time, the counter goes up, and the flags for backup
-are held against policy. Whatever fails raises `InvalidCredentials` that says which step; nothing
-answers with a bool. Source: Web Authentication Level 3, 7.1 and 7.2.
+The `fido2` package does parsing, CBOR and signatures. This module adds the checks that it leaves to
+its caller: the origin matches exactly, the page was not embedded in another site, the user was
+verified, the challenge matches (in constant time), the counter goes up, and the backup flags
+satisfy policy. A failed step raises `InvalidCredentials` with its name; no check returns a bool.
+Source: Web Authentication Level 3, 7.1 and 7.2.
 """
 
 import base64
@@ -29,15 +29,15 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.webauthn.cbor_bounds import require_few
 
 MAX_CREDENTIAL_ID: Final = 1_023
-"""Bytes; the specification's own limit."""
+"""Bytes of a credential id: the limit in the specification."""
 MAX_CLIENT_DATA: Final = 8_192
 MAX_AUTHENTICATOR_DATA: Final = 2_048
-"""The longest credential id and an RSA key of 4,096 bits take some 1,700."""
+"""Bytes: the longest credential id and an RSA key of 4,096 bits take some 1,700."""
 MAX_SIGNATURE: Final = 1_024
 MAX_CHAIN: Final = 8
 """Certificates of an attestation; real ones have one to three."""
 MAX_ATTESTATION: Final = 32_768
-"""A statement with a chain of certificates has some four thousand bytes."""
+"""Bytes of an attestation object; one with a certificate chain has some four thousand."""
 ALGORITHMS: Final = (-7, -8, -257)
 """COSE: ES256, EdDSA and, for Windows Hello, RS256."""
 
@@ -47,22 +47,22 @@ _MALFORMED: Final = (
     NotImplementedError, struct.error, UnsupportedAlgorithm, x509.ExtensionNotFound,
     x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
-"""What parsers of hostile bytes raise beside their own errors."""
+"""Exceptions that parsers raise on hostile bytes, beside their own errors."""
 
 
 class Party(msgspec.Struct, frozen=True):
-    """Who asks: the relying party's id, a host name, and the exact origins of its pages."""
+    """The relying party: its id, which is a host name, and the exact origins of its pages."""
 
     rp_id: str
     origins: tuple[str, ...]
 
 
 class Demands(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an authenticator must be to be registered.
+    """The requirements on an authenticator for registration.
 
-    "packed" takes an attestation whose chain ends in one of `roots` (DER), so that the model
-    (AAGUID) is proven; "none" takes any, and the model is a claim. An empty `aaguids` takes every
-    model. `device_bound` refuses passkeys that can be copied to a cloud account.
+    "packed" requires an attestation whose chain ends in one of `roots` (DER), which proves the
+    model (AAGUID); "none" accepts any, and the model is only a claim. An empty `aaguids` accepts
+    every model. `device_bound` refuses passkeys that can be copied to a cloud account.
     """
 
     attestation: Literal["none", "packed"] = "none"
@@ -72,7 +72,7 @@ class Demands(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """A credential that was made: what to keep of it. `key` is a COSE key."""
+    """A verified new credential. `key` is a COSE key; `eligible` means that it can be backed up."""
 
     credential: bytes
     key: bytes
@@ -83,7 +83,7 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class Signed(msgspec.Struct, frozen=True):
-    """An assertion's parts, as bytes."""
+    """The parts of an assertion, as bytes."""
 
     credential: bytes
     client_data: bytes
@@ -93,7 +93,7 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Asserted(msgspec.Struct, frozen=True):
-    """What a verified assertion says of its authenticator."""
+    """The authenticator's counter and backup flags in a verified assertion."""
 
     counter: int
     eligible: bool
@@ -117,7 +117,7 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: object, limit: int) -> bytes:
-    """Return the bytes in base64url text; raise InvalidRequest unless it is their one spelling."""
+    """Return the bytes in base64url text; raise InvalidRequest if it is not canonical."""
     if not isinstance(text, str) or len(text) > (limit * 4 + 2) // 3:
         raise InvalidRequest("a credential's fields are base64url, of limited length")
     try:
@@ -146,14 +146,14 @@ def signed_of(document: Mapping[str, Any]) -> Signed:
 
 
 def verify_assertion(party: Party, challenge: bytes, key: bytes, signed: Signed) -> Asserted:
-    """Verify that a credential with a COSE key signed challenge for party, its user verified.
+    """Verify that the owner of a COSE key signed challenge for party, with user verification.
 
-    (1) The client data is an assertion's, for exactly this challenge, from exactly one of our
-    origins and embedded in no other. (2) The authenticator data is for our id, with the user
-    present and verified and flags that go together. (3) The signature is over both.
+    (1) The client data is that of an assertion, for exactly this challenge, from one of the party's
+    origins and not embedded in another site. (2) The authenticator data is for the party's id, with
+    the user present and verified, and with consistent flags. (3) The signature is over both.
 
-    Not checked here: whose the credential is, and the counter (`require_progress`), which are
-    state. Raise InvalidCredentials.
+    Not checked, as they are state: the owner of the credential, and the counter
+    (`require_progress`). Raise InvalidCredentials.
     """
     _check_client_data(signed.client_data, "webauthn.get", challenge, party)
     data = _authenticator_data(signed.authenticator_data, party)
@@ -166,10 +166,10 @@ def verify_assertion(party: Party, challenge: bytes, key: bytes, signed: Signed)
 
 
 def require_progress(before: int, after: int) -> None:
-    """Raise InvalidCredentials when a counter stood still or went back.
+    """Raise InvalidCredentials if a counter did not increase.
 
-    Synced passkeys do not count: theirs stays 0. One that counted does not stop: 0 would let a copy
-    count anew from there.
+    The counter of synced passkeys stays 0. Once a counter was above 0, a 0 is refused too: a copy
+    could start counting again from there.
     """
     if before and after <= before:
         raise InvalidCredentials("the counter went back: the authenticator may have been copied")
@@ -178,13 +178,13 @@ def require_progress(before: int, after: int) -> None:
 def verify_registration(
     party: Party, challenge: bytes, demands: Demands, document: Mapping[str, Any]
 ) -> Registered:
-    """Verify a new credential in JSON, as browsers' `toJSON` writes it; return what to keep.
+    """Verify a new credential in JSON, as browsers' `toJSON` writes it, and return it.
 
-    (1) The client data is a registration's, as for assertions. (2) The authenticator data is for
-    our id, with the user verified, and holds a credential of the id that the document names, with
-    a key that is usable. (3) Attestation and model are what is demanded, and so are the flags.
+    (1) The client data is that of a registration, with the checks as for assertions. (2) The
+    authenticator data is for the party's id, with the user verified, and has the credential that
+    the document names, with a usable key. (3) Attestation, model and flags meet the demands.
 
-    Raise InvalidRequest for what is malformed, InvalidCredentials for what does not verify.
+    Raise InvalidRequest if it is malformed, InvalidCredentials if it does not verify.
     """
     response = _response_of(document)
     client_data = decode(response.get("clientDataJSON"), MAX_CLIENT_DATA)
@@ -226,7 +226,7 @@ def _response_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _credential_of(document: Mapping[str, Any]) -> bytes:
-    """Return the credential's id; raise InvalidRequest when its two spellings name two."""
+    """Return the credential's id; raise InvalidRequest if id and rawId differ."""
     raw = decode(document.get("rawId", document.get("id")), MAX_CREDENTIAL_ID)
     if decode(document.get("id", document.get("rawId")), MAX_CREDENTIAL_ID) != raw:
         raise InvalidRequest("id and rawId name two credentials")
@@ -263,7 +263,7 @@ def _authenticator_data(raw: bytes, party: Party) -> AuthenticatorData:
 
 
 def _cose_key(raw: bytes) -> CoseKey:
-    """Return the key; raise InvalidCredentials for one of an algorithm that is not taken."""
+    """Return the key; raise InvalidCredentials if it is malformed or of another algorithm."""
     try:
         decoded = cbor.decode(raw)
         if not isinstance(decoded, Mapping) or decoded[3] not in ALGORITHMS:
@@ -280,15 +280,15 @@ def _check_model(
     data: AuthenticatorData,
     client_data_hash: bytes,
 ) -> None:
-    """Raise InvalidCredentials unless the attestation is what is demanded.
+    """Raise InvalidCredentials unless the attestation meets the demands.
 
-    "packed" takes one whose chain ends in a root that is configured: a statement that signs itself
-    proves nothing of the model.
+    "packed" requires a chain that ends in a configured root: a self-signed statement does not prove
+    the model.
     """
     if demands.attestation == "none":
         return
     if fmt != PackedAttestation.FORMAT:
-        raise InvalidCredentials("an attestation of format packed is demanded")
+        raise InvalidCredentials("an attestation of format packed is required")
     try:
         result = PackedAttestation().verify(statement, data, client_data_hash)
         chain = [x509.load_der_x509_certificate(raw) for raw in result.trust_path]
@@ -301,7 +301,7 @@ def _check_model(
 
 def _check_chain(chain: list[x509.Certificate], roots: list[x509.Certificate]) -> None:
     if not 1 <= len(chain) <= MAX_CHAIN:
-        raise InvalidCredentials("an attestation that a manufacturer signed is demanded")
+        raise InvalidCredentials("an attestation signed by a manufacturer is required")
     for child, issuer in pairwise(chain):
         _require_authority(issuer)
         child.verify_directly_issued_by(issuer)
@@ -317,4 +317,4 @@ def _check_chain(chain: list[x509.Certificate], roots: list[x509.Certificate]) -
 def _require_authority(certificate: x509.Certificate) -> None:
     found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
     if not found.value.ca:
-        raise InvalidCredentials("the attestation's chain goes through what is no authority")
+        raise InvalidCredentials("the attestation's chain has an issuer that is not a CA")
