@@ -80,7 +80,7 @@ def test_the_plex_machine_of_2022_is_refused_and_comes_back_when_mended(
     for part in (
         "Plex Media Server 1.16.5.1488-deeb86e7f is installed on this computer, and it is running",
         "it is too old",
-        "mended since version 1.19.3 (CVE-2020-5741, known to be used by attackers)",
+        "fixed since version 1.19.3 (CVE-2020-5741, known to be used by attackers)",
         "https://www.plex.tv/media-server-downloads/",
         "Access returns by itself with the first report",
     ):

@@ -55,7 +55,7 @@ def test_the_plex_machine_of_2022_is_refused_in_words_that_its_owner_understands
     assert finding.text == (
         "Plex Media Server 1.16.5.1488-deeb86e7f is installed on this computer, and it is running, "
         "and it is too old. Through a hole in it attackers run their own programs on the computer: "
-        "a LastPass engineer's home computer was taken over in this way in 2022. This is mended "
+        "a LastPass engineer's home computer was taken over in this way in 2022. This is fixed "
         "since version 1.19.3 (CVE-2020-5741, known to be used by attackers). "
         "Install the newest version from https://www.plex.tv/media-server-downloads/, or uninstall "
         "Plex Media Server in Settings, Apps. "

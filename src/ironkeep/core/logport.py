@@ -71,7 +71,7 @@ class LogFiles(Protocol):
         ...
 
     def sync(self, name: str) -> None:
-        """Make what was written to a file durable."""
+        """Make all writes to a file durable."""
         ...
 
     def free(self) -> int:

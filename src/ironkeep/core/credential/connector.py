@@ -83,7 +83,7 @@ class Target:
 
 
 class ConnectorError(UpstreamFailed):
-    """Base of what a connector raises; `upstream_code` is the system's own code, or empty.
+    """Base of the errors of connectors; `upstream_code` is the system's own code, or empty.
 
     `full` means that the system had no connection left, `final` that a retry would fail too.
     """

@@ -115,16 +115,23 @@ def evaluate(
 def _finding(fault: _Fault, ends_ns: int, data_as_of: str) -> Finding:
     if ends_ns:
         end = datetime.fromtimestamp(ends_ns // SECOND_NS, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        returns = f"You still have access until {end}; after that it stops until this is mended."
+        returns = f"You still have access until {end}; after that it stops until this is fixed."
     else:
         returns = (
             "Access returns by itself with the first report of this device after that, "
             "usually within minutes."
         )
     return Finding(
-        fault.rule, fault.severity, fault.problem, fault.remedy, returns, data_as_of, fault.cve,
-        fault.source, ends_ns,
-    )  # fmt: skip
+        fault.rule,
+        fault.severity,
+        fault.problem,
+        fault.remedy,
+        returns,
+        data_as_of,
+        fault.cve,
+        fault.source,
+        ends_ns,
+    )
 
 
 def _grace_s(rules: Rules, severity: Severity) -> int:
@@ -188,10 +195,11 @@ def _system(report: Report, rules: Rules, now_ns: int) -> Iterator[_Fault]:
     system = next((each for each in rules.systems if each.os == report.os.name), None)
     if system is None:
         yield _Fault(
-            "os-unknown", "critical",
+            "os-unknown",
+            "critical",
             f"No rule says which releases of {report.os.name} are safe.",
             "Ask your administrator to add this system to the posture rules.",
-        )  # fmt: skip
+        )
         return
     problem = _system_problem(system, report.os.version, now_ns)
     if problem:
@@ -237,11 +245,13 @@ def _unread(report: Report, rules: Rules) -> Iterator[_Fault]:
     worst = min(asked, key=lambda rule: _SEVERITIES.index(rule.severity))
     tables = sorted({table for rule in asked for table in rule.tables if table in unseen})
     yield _Fault(
-        SOFTWARE_UNKNOWN, worst.severity,
+        SOFTWARE_UNKNOWN,
+        worst.severity,
         f"It is not known which programs are installed on this computer: {', '.join(tables)} could "
         "not be read.",
-        "Repair the package database, or osquery's table, and see that what reports may read it.",
-    )  # fmt: skip
+        "Repair the package database or osquery's table, and make sure that the reporting program "
+        "may read it.",
+    )
 
 
 def _program(named: Sequence[tuple[str, Software]], rule: SoftwareRule) -> Iterator[_Fault]:
@@ -278,7 +288,7 @@ def _program_problem(program: Software, rule: SoftwareRule) -> str:
     known = f" ({rule.cve}, known to be used by attackers)" if rule.cve else ""
     return (
         f"{name} is installed on this computer{running}, and it is too old. {rule.harm} "
-        f"This is mended since version {fixed}{known}."
+        f"This is fixed since version {fixed}{known}."
     )
 
 

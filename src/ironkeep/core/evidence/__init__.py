@@ -1,21 +1,21 @@
-"""Eviction proofs: from the journal's entries of an incident to a verdict anybody can recompute.
+"""Eviction proofs: from the journal's entries on an incident to a recomputable verdict.
 
     journal leaves ── leaf ──> entries ──> casefile ──> checks ──> verdict ──> pack ── dsse ──> file
                                records     activity     table      remediation
                                            estate
                                            exposure (reach, node)
 
-An incident is worked in the open: each link, baseline, revocation, probe or sweep is written to the
-audit journal as one of the types in `records`. `casefile` sorts the entries of a log into the facts
-of one case. `activity` lists the granted requests, `estate` the links between credentials and
-systems, and `exposure` computes from both, with the graph search of `reach`, which nodes the
-attacker may hold and since when. `checks` is a table of small functions, each of which looks for
-one reason why a claim (E1 to E11, `claim`) does not hold. `verdict` applies the table. `pack` puts
-the evidence and the conclusions into an in-toto statement, and `dsse` signs it.
+Each link, baseline, revocation, probe or sweep of an incident is written to the audit journal as
+one of the types in `records`. `casefile` sorts the entries of a log into the facts of one case.
+`activity` lists the granted requests, `estate` the links between credentials and systems. From
+both, `exposure` computes the nodes that the attacker may hold and the times since when, with the
+graph search of `reach`. `checks` is a table of small functions, each of which looks for one reason
+why a claim (E1 to E11, `claim`) does not hold. `verdict` applies the table. `pack` puts the
+evidence and the conclusions into an in-toto statement, and `dsse` signs it.
 
 `verdict.decide` is a pure function of `records.Evidence`: no I/O, no clock, no randomness and no
-use of earlier conclusions. The server that makes a pack and the offline verifier both call it, and
-the verifier compares the two verdicts byte for byte.
+use of earlier conclusions. The server that makes a pack and the offline verifier both call it; the
+verifier refuses a pack whose verdict differs from its own.
 
 Invariants:
 

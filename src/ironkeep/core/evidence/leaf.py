@@ -91,7 +91,7 @@ class LeafKey:
         self._block = b""
 
     def seal(self, index: int, body: bytes) -> bytes:
-        """Return the leaf that holds body at index; raise TooLarge past MAX_BODY."""
+        """Return the sealed leaf of body at index; raise TooLarge past MAX_BODY."""
         if len(body) > MAX_BODY:
             raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
         nonce = index.to_bytes(_NONCE, "big")

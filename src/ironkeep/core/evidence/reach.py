@@ -1,4 +1,4 @@
-"""How far an exposure spreads: the earliest instant at which an attacker may hold each node.
+"""The spread of an exposure: the earliest instant at which an attacker may hold each node.
 
 A node is held in one of two ways. *In clear*: it can be used. *In part*: an encrypted copy or a
 share of it has been taken. It then counts as exposed, but gives access to nothing until the
@@ -181,7 +181,7 @@ class _Walk:
         self._pushed = 0
 
     def push(self, held: Held) -> None:
-        """Queue a hold, to be settled in the order of time."""
+        """Queue held; `run` settles the queue in the order of time."""
         if held.start_ns <= self._as_of:
             # The counter breaks ties in the order of the edges: every run gives the same bytes.
             self._pushed += 1
