@@ -234,7 +234,7 @@ def test_a_report_has_one_spelling() -> None:
         raw.replace(b"Plex", b"\\u0050lex"),
     ):
         assert other != raw
-        with pytest.raises(InvalidRequest, match="spelling"):
+        with pytest.raises(InvalidRequest, match="canonical"):
             posture_report.decode(other)
 
 

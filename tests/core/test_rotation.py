@@ -232,7 +232,7 @@ def test_an_overtaken_driver_cannot_commit() -> None:
     world.restart()
     with pytest.raises(Conflict, match="another driver"):
         observe(world.record, Presented(2, Probe.ALIVE), world.now, late)
-    with pytest.raises(Conflict, match="came later"):
+    with pytest.raises(Conflict, match="took over"):
         take_over(world.record, late)
 
 

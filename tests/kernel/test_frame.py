@@ -63,9 +63,9 @@ def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:
 
 def test_a_whole_frame_whose_payload_is_not_its_leaves_is_refused() -> None:
     lying = build_frame(GENESIS, 0, encode_entries([b"a", b"b"]), [leaf_hash(b"a")])
-    with pytest.raises(IntegrityError, match="more than it should"):
+    with pytest.raises(IntegrityError, match="more bytes than its entries"):
         read_frame(lying.data, 0, GENESIS)
-    with pytest.raises(IntegrityError, match="more than it should"):
+    with pytest.raises(IntegrityError, match="more bytes than its entries"):
         read_leaves(lying.data)
 
 

@@ -130,7 +130,7 @@ def test_the_empty_log_has_the_empty_root() -> None:
     empty = Checkpoint(LOG.origin, 0, EMPTY_ROOT)
     assert open_checkpoint(empty.sign(LOG.signer).serialise(), [LOG.verifier]).checkpoint == empty
     lie = Checkpoint(LOG.origin, 0, bytes(32))
-    with pytest.raises(IntegrityError, match="empty log"):
+    with pytest.raises(IntegrityError, match="empty tree"):
         open_checkpoint(lie.sign(LOG.signer).serialise(), [LOG.verifier])
 
 

@@ -223,7 +223,7 @@ def test_a_cosignature_over_more_than_the_checkpoint() -> None:
     data = (5).to_bytes(8, "big") + signed
     VERIFIER.verify(text, data)
     line = Signature(WITNESS.key.name, WITNESS.key.key_id, data).format()
-    with pytest.raises(IntegrityError, match="not signature lines"):
+    with pytest.raises(IntegrityError, match="must be signature lines"):
         read_cosignature(f"{grease}\n\n{line}\n".encode(), head, VERIFIER)
 
 

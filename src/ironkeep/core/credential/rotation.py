@@ -335,10 +335,10 @@ def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int)
         if state is Probe.DEAD:
             # The password was changed there, or the target was restored: earlier proofs are void.
             record = record.marked({each.number for each in record.versions}, dead=False)
-            reason = "the target no longer takes the version it took"
+            reason = "the target no longer accepts the current version"
             return _later(record, now_ns, reason, state=State.PREPARING)
     elif state is Probe.ALIVE:
-        return _later(record, now_ns, "the target still takes an old version")
+        return _later(record, now_ns, "the target still accepts an old version")
     else:
         record = record.marked({version}, dead=True)
     return record if record.unproven() else _idle(record)
@@ -347,7 +347,7 @@ def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int)
 def _unverified(record: Record, now_ns: int) -> Record:
     """Retry, MAX_UNVERIFIED times at most, a version that the target confirmed and then refused."""
     count = record.unverified + 1
-    reason = "the target refuses the version that it said it took"
+    reason = "the target refuses the version that it confirmed"
     if count >= MAX_UNVERIFIED:
         return record.but(state=State.LOST, unverified=count, reason=reason)
     return _later(record.but(unverified=count), now_ns, reason, state=State.PREPARED)
