@@ -29,7 +29,7 @@ class Probe(StrEnum):
     DEAD = "dead"
     """The system refused the credential itself, regardless of the state of the account."""
     UNKNOWN = "unknown"
-    """Any other result: no answer, no room, a refusal of Ironkeep's address. Never treated as DEAD."""
+    """Any other result, such as no answer, no room or a refused address. Never treated as DEAD."""
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
