@@ -16,7 +16,7 @@ elsewhere: the offline verifier runs the same functions as the server.
 
 Invariants:
 
-- Stored and signed bytes have one canonical encoding: a decoder refuses all others.
+- Signed documents and stored records have one canonical encoding: decoders refuse all others.
 - A check raises an error of `errors` that says what to do next; it never shows a secret value.
 - Secret values travel as `Secret`, which cannot be printed, compared, hashed or serialised.
 - Every input has a named limit on size, count or depth.

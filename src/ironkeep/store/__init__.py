@@ -21,7 +21,7 @@ times, and `demolition` deletes large folders in bounded steps.
 The room relies on `core` for ports, envelopes and secrets, and on `journal` for frames and epochs.
 Invariants:
 
-- Storage sees only blind keys and ciphertext.
+- Storage sees only blind keys, ciphertext and due times.
 - A row opens only at the key and due time that it was written with.
 - The database commits first and carries the journal frame in its outbox, so the journal never
   records a change that the database lacks.

@@ -20,7 +20,7 @@ keeps a copy of all entries.
 The room relies only on `core` for errors and secrets, and knows nothing of Ironkeep's journal.
 Invariants:
 
-- Every value has one encoding: a decoder refuses bytes that its encoder would not write.
+- Every wire format has one encoding: a decoder refuses bytes that its encoder would not write.
 - Verification raises IntegrityError; it never returns a bool.
 - Configuration that cannot be parsed (keys, policies, tile paths) raises InvalidRequest.
 """
