@@ -15,15 +15,16 @@ bundles.
 `log.Log` is the read side: leaves, tiles and proofs. `entries.Reader` decrypts entries with the
 private reading key. `recovery` opens a journal at start-up and checks it against every head that
 was signed; `scan` tells a torn tail from damage. `epochs` starts a new log after one that must not
-be continued. `verify` checks a whole log offline, and `static_log` keeps and checks a copy of
-one.
+be continued, and drains the database's outbox into the log. `verify` checks a whole log offline,
+and `static_log` keeps and checks a copy of a log.
 
 The room relies on `core` for ports, entries and leaves, and on `tlog` for trees, notes and tiles.
-All I/O goes through the ports `LogFiles` and `Entropy`. Invariants:
+All I/O goes through the ports `LogFiles`, `Entropy` and `Storage`. Invariants:
 
 - A checkpoint covers only durable leaves, is durable before anybody sees it, and never contradicts
   an earlier one: a signed fork would end the log.
 - A failed write is final until a restart reads the disk again, unless the system refused to begin
   it.
-- Only a torn tail is repaired. Everything else that does not fit is refused and kept as evidence.
+- Recovery only removes a torn tail and rebuilds the derived hash files. It refuses any other
+  difference, so that the directory stays as evidence.
 """
