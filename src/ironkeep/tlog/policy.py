@@ -170,7 +170,7 @@ class _Draft:
         fixed = {"all": len(members), "any": 1}
         needed = fixed[threshold] if threshold in fixed else decode_decimal(threshold)
         if not 1 <= needed <= len(members):
-            raise InvalidRequest(f"the threshold {needed} is not 1 to {len(members)}, the members")
+            raise InvalidRequest(f"the threshold {needed} is not between 1 and {len(members)}")
         self._define(name)
         self.groups.append(Group(name, needed, tuple(members)))
 
