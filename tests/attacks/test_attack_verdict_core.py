@@ -75,7 +75,7 @@ def test_nobody_lets_themselves_in_again() -> None:
     line = Line(93, "own", own, {"entity": "alice-entity", "accessor": ""})
     verdict, _ = decide(sample_case().with_lines(line, request(94, "act", "alice")).evidence())
     assert ("acts again", ALICE) in checks(verdict)
-    assert any(check == "hand of exposed" for check, _ in checks(verdict))
+    assert any(check == "record by an exposed principal" for check, _ in checks(verdict))
 
 
 def test_an_exemption_or_an_explanation_of_another_case_clears_nothing() -> None:
@@ -158,4 +158,4 @@ def test_of_many_writes_at_one_place_the_last_is_explained() -> None:
 def test_what_nobody_is_known_to_have_done_is_named(fields: dict[str, object], named: bool) -> None:
     line = request(35, "nobody", "", **{"entity": "", "accessor": "", **fields})
     found = {check for check, _ in checks(decide(sample_case().with_lines(line).evidence())[0])}
-    assert found == ({"hand of nobody"} if named else set())
+    assert found == ({"unattributed record"} if named else set())

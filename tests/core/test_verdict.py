@@ -105,7 +105,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         "entry:8",
     ),
     "not surveyed": (drop("surveyed"), ALICE),
-    "hand of nobody": (
+    "unattributed record": (
         add(request(44, "unwrapped", "", entity="", accessor="", released=read_of(9))),
         "entry:8",
     ),
@@ -197,7 +197,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "used later": (change("watched", successes=1), OLD),
     "root not checked": (drop("root:policies"), "root:policies"),
     "root unsound": (change("root:policies", sound=False), "root:policies"),
-    "hand of exposed": (
+    "record by an exposed principal": (
         add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),
         "entry:23",
     ),

@@ -104,7 +104,7 @@ def test_a_responder_lost_later_spoils_what_they_recorded(estate: Estate) -> Non
     estate.must(f"incident/cases/{case}/widen", {"basis": "b", "subjects": ["person:responder"]})
     estate.witness()
     verdict = estate.get(f"incident/cases/{case}/verdict")
-    assert "hand of exposed" in {check for check, _ in opened(verdict)}
+    assert "record by an exposed principal" in {check for check, _ in opened(verdict)}
 
 
 def test_nobody_contains_themselves(estate: Estate) -> None:

@@ -398,3 +398,20 @@ def test_without_pinned_keys_the_pack_names_a_key_that_signed_it(keyid: str) -> 
     keys = {keyid: SAMPLE.key.private_key()}
     raw = dsse.encode(dsse.sign(PAYLOAD_TYPE, dsse.decode(RAW).payload, keys))
     refused(raw, "2", None)
+
+
+def test_a_pack_with_the_older_names_of_checks_still_verifies() -> None:
+    own = Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})
+    sample = SamplePack(sample_case().with_lines(own))
+    present = '"record by an exposed principal"'
+
+    def renamed(payload: bytes) -> bytes:
+        assert present in payload.decode()
+        return payload.decode().replace(present, '"hand of exposed"').encode()
+
+    envelope = dsse.decode(sample.pack())
+    vkey = sample.key.verifier_key(KeyType.ED25519).format()
+    signed = dsse.sign(PAYLOAD_TYPE, renamed(envelope.payload), {vkey: sample.key.private_key()})
+    report = verify_pack(dsse.encode(signed), sample.trust)
+    assert report.verdict.outcome is Outcome.NOT_PROVEN
+    assert report.verdict == verify_pack(sample.pack(), sample.trust).verdict

@@ -29,6 +29,12 @@ MAX_EARLIER: Final = 50_000
 MAX_HASHES: Final = 63
 """Hashes of one proof: a tree of fewer than 2^63 leaves is no higher."""
 
+_RENAMED: Final = {
+    "hand of nobody": "unattributed record",
+    "hand of exposed": "record by an exposed principal",
+}
+"""Names of checks as older packs of this version have them, and what they are called now."""
+
 Index = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
@@ -125,7 +131,23 @@ def read_statement(envelope: Envelope) -> tuple[Pack, str]:
         raise IntegrityError("the statement's subject is not the case")
     if written != envelope.payload:
         raise IntegrityError("the statement is not in its canonical encoding")
-    return pack, statement.subject[0].digest["sha256"]
+    return _renamed(pack), statement.subject[0].digest["sha256"]
+
+
+def _renamed(pack: Pack) -> Pack:
+    """Return the pack with the present names of checks: its verdict is compared with a new one."""
+    claims = tuple(
+        msgspec.structs.replace(
+            claim,
+            items=tuple(
+                msgspec.structs.replace(item, check=_RENAMED.get(item.check, item.check))
+                for item in claim.items
+            ),
+        )
+        for claim in pack.verdict.claims
+    )
+    verdict = msgspec.structs.replace(pack.verdict, claims=claims)
+    return msgspec.structs.replace(pack, verdict=verdict)
 
 
 _DECODER: Final = msgspec.json.Decoder(Statement)

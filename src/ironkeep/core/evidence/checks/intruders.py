@@ -27,7 +27,7 @@ _HARMLESS: Final = (
     "incident/",
 )
 """Writes under these grant no access: they query, renew or revoke. A cubbyhole is destroyed with
-its token; case records by exposed principals have a check of their own (`hand_of_exposed`)."""
+its token; case records by exposed principals have a check of their own (`record_by_exposed`)."""
 
 
 def not_contained(file: CaseFile) -> Iterator[Finding]:

@@ -69,7 +69,7 @@ def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
             yield Finding(f"entry:{placed.index}", words)
 
 
-def hand_of_nobody(file: CaseFile) -> Iterator[Finding]:
+def unattributed_record(file: CaseFile) -> Iterator[Finding]:
     """Yield unattributed releases and changes since the earliest compromise.
 
     A batch token of no person names no actor, and any holder of a wrapping token can unwrap it.
@@ -185,7 +185,7 @@ def root_unsound(file: CaseFile) -> Iterator[Finding]:
             yield Finding(item, f"found wanting: {record.detail}")
 
 
-def hand_of_exposed(file: CaseFile) -> Iterator[Finding]:
+def record_by_exposed(file: CaseFile) -> Iterator[Finding]:
     """Yield incident records that were made by an exposed principal."""
     for index, entry in file.entries:
         if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:

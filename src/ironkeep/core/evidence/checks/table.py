@@ -12,7 +12,7 @@ CHECKS: Final = (
     Check(ClaimId.SCOPE, "subject unknown", record.subject_unknown),
     Check(ClaimId.SCOPE, "scope narrowed", record.scope_narrowed),
     Check(ClaimId.SCOPE, "not surveyed", record.not_surveyed),
-    Check(ClaimId.SCOPE, "hand of nobody", record.hand_of_nobody),
+    Check(ClaimId.SCOPE, "unattributed record", record.unattributed_record),
     Check(ClaimId.REVOKED, "not revoked", credentials.not_revoked),
     Check(ClaimId.REVOKED, "no receipt", credentials.no_receipt),
     Check(ClaimId.REVOKED, "released again", credentials.released_again),
@@ -46,7 +46,7 @@ CHECKS: Final = (
     Check(ClaimId.LATER_USE, "used later", credentials.used_later),
     Check(ClaimId.ROOT, "root not checked", record.root_not_checked),
     Check(ClaimId.ROOT, "root unsound", record.root_unsound),
-    Check(ClaimId.ROOT, "hand of exposed", record.hand_of_exposed),
+    Check(ClaimId.ROOT, "record by an exposed principal", record.record_by_exposed),
     Check(ClaimId.INDEPENDENT, "withheld", record.withheld),
     Check(ClaimId.RESIDUE, "no residue", record.no_residue),
 )
