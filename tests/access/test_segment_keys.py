@@ -70,7 +70,7 @@ def test_a_server_takes_no_share_of_a_segment_that_it_is_not_started_for() -> No
     make(vault, "dev")
     reply = vault.write("segment/segments/prod/unseal", {"key": share})
     assert reply.error is InvalidRequest
-    assert reply.errors == ["this server is not started for segment 'prod'"]
+    assert reply.errors == ["this server does not serve segment 'prod'"]
     options = {"version": "2", "segment": "prod"}
     vault.write("sys/mounts/prod", {"type": "kv", "options": options})
     vault.write("segment/flows/house/prod", {})

@@ -1,4 +1,4 @@
-"""What is readable while sealed: the wraps of a segment's root key, and where they are stored.
+"""The seal configuration: the wraps of a segment's root key, readable while sealed.
 
     root key ── wrapped by each of a set of wraps (Shamir shares; a file, for development)
         └── seals the keyring ── whose data keys seal the records
@@ -21,13 +21,13 @@ from ironkeep.store.keyring import MAX_SEGMENT_CHARS, SegmentId
 PLAIN_SPACE: Final = b"\x00"
 VERSION: Final = b"\x02"
 UNCHECKED: Final = b"\x01"
-"""The version of seals that were made before shares had checks; a rekey makes them."""
+"""The version of seals that were made before shares had checks; a rekey adds the checks."""
 CHECK_BYTES: Final = hashlib.sha256().digest_size
 WRAP_BYTES: Final = KEY_BYTES + OVERHEAD_BYTES
 
 
 class ShamirWrap(msgspec.Struct, tag="shamir", array_like=True, frozen=True):
-    """The root key under a key of which threshold of shares are needed."""
+    """The root key under a wrapping key that any `threshold` of `shares` key shares recover."""
 
     shares: int
     threshold: int
@@ -35,16 +35,19 @@ class ShamirWrap(msgspec.Struct, tag="shamir", array_like=True, frozen=True):
 
 
 class FileWrap(msgspec.Struct, tag="file", array_like=True, frozen=True):
-    """The root key under the key in a file: a server opens itself, so who has the disk has all."""
+    """The root key under the key in a file.
+
+    The server unseals itself with it, so a copy of the disk is enough to read everything.
+    """
 
     sealed: bytes
 
 
 class SealConfig(msgspec.Struct, array_like=True, frozen=True):
-    """The wraps of one root key: Shamir's always, the file's perhaps.
+    """The wraps of one root key: always Shamir's, and the file's if a key file was requested.
 
-    `checks` tell a genuine share from another one, in the order of their coordinates; empty in
-    seals of before.
+    `checks` recognise the genuine shares, in the order of their x coordinates; empty in seals made
+    before checks existed.
     """
 
     segment: str
@@ -88,7 +91,7 @@ def decode(data: bytes) -> SealConfig:
 
 
 def check_of(share: bytes) -> bytes:
-    """Return what is kept of a share, to know it again: 256 random bits are not guessed from it."""
+    """Return the stored hash of a share, to recognise it; 256 random bits rule out a search."""
     return hashlib.sha256(b"ironkeep/share/v1\0" + share).digest()
 
 
@@ -103,5 +106,5 @@ def keyring_key(segment: SegmentId) -> bytes:
 
 
 def plain_key(segment: SegmentId, name: str) -> bytes:
-    """Return the row key of something that can be read while segment is sealed."""
+    """Return the row key of the item `name` that can be read while segment is sealed."""
     return PLAIN_SPACE + hashlib.sha256(f"ironkeep/plain/v1\0{segment}\0{name}".encode()).digest()

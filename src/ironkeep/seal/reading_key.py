@@ -1,10 +1,10 @@
-"""Who may read the journal: the private reading keys, kept inside the barrier.
+"""The private keys that read the journal, stored inside the barrier.
 
-The journal's keys are not the seal's: they are made by themselves, and whoever holds only a reading
-key reads the journal and nothing else. Until the vault is initialised there is no barrier to keep a
-private key in, so it lives in memory; initialising takes it over, and makes the one for all later
-entries. Indices are of one log each, so a key is filed with the log's origin: a log that continues
-another goes on with the key that it had.
+Reading keys are independent of the seal's keys: a reading key opens the journal and nothing else.
+Until the vault is initialised there is no barrier to store a private key in, so the first one stays
+in memory; initialising stores it, and makes the key for all later entries. Entry indices count
+within one log, so each key is stored with its log's origin. A log that continues another one uses
+the same key.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ _PERIODS: Final = msgspec.msgpack.Decoder(list[_Period])
 
 @dataclass(frozen=True, slots=True)
 class ReadingKey:
-    """A key pair; private is None when only the public half is at hand."""
+    """A key pair; `private` is None when only the public key is known."""
 
     public: bytes
     private: Secret | None
@@ -72,9 +72,9 @@ def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
 
 
 def stored_origin(rows: Storage | View) -> str:
-    """Return the log that the rows were last opened with; empty before initialisation.
+    """Return the origin of the log that the rows were last opened with; "" before initialisation.
 
-    It can be read without keys, and is believed only after the rows have been checked.
+    It can be read without keys. Trust it only after the rows have been checked.
     """
     row = rows.get(_ROW)
     return "" if row is None else row.value[1 + KEY_SIZE :].decode("utf-8", "replace")
@@ -88,7 +88,10 @@ def store_keys(
     first: int,
     key: ReadingKey,
 ) -> None:
-    """File key for the entries of the log from first on, and the one before it, if there is one."""
+    """Store key for the log's entries from index first on, and the earlier key, if there is one.
+
+    `earlier` is the first index of that key and the key itself.
+    """
     assert key.private is not None
     periods = [_Period(origin, earlier[0], earlier[1].reveal())] if earlier is not None else []
     periods.append(_Period(origin, first, key.private.reveal()))
@@ -96,7 +99,7 @@ def store_keys(
 
 
 def continue_keys(view: View, store: Store, origin: str) -> None:
-    """File that the log named origin, which continues another, is sealed to the same key."""
+    """Record that the log named origin, which continues another, is sealed to the same key."""
     row = view.get(_ROW)
     assert row is not None
     periods = _periods(store)
@@ -117,27 +120,27 @@ def _periods(store: Store) -> list[_Period]:
 
 
 class AuditReader:
-    """Reads entries across all reading keys; entries older than the first key are passed over."""
+    """Reads entries across all reading keys; entries older than the first key are skipped."""
 
     def __init__(self, log: Leaves, periods: tuple[tuple[int, Secret], ...]) -> None:
         self._log: Final = log
         self._readers: Final = [(first, Reader(log, private)) for first, private in periods]
 
     def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, Entry]]:
-        """Yield (index, entry) in order for [first, last); None is up to the durable end."""
+        """Yield (index, entry) in order for [first, last); a last of None is the durable end."""
         end = self._log.size if last is None else min(last, self._log.size)
         for start, stop, reader in self._spans(first, end):
             yield from reader.entries(start, stop)
 
     def disclosures(self, first: int, last: int) -> Iterator[Disclosed]:
-        """Yield what `disclose` returns for each entry that can be read in [first, last)."""
+        """Yield the disclosure (see `disclose`) of each readable entry in [first, last)."""
         for start, stop, reader in self._spans(first, min(last, self._log.size)):
             yield from reader.disclosures(start, stop)
 
     def search(
         self, accept: Callable[[Entry], bool], first: int, last: int | None, limit: int
     ) -> list[tuple[int, Entry]]:
-        """Return the first limit entries of [first, last) that accept says yes to."""
+        """Return the first `limit` entries of [first, last) that `accept` selects."""
         found: list[tuple[int, Entry]] = []
         for index, entry in self.entries(first, last):
             if len(found) >= limit:
@@ -152,7 +155,7 @@ class AuditReader:
             yield max(first, start), min(end, later[0][0]) if later else end, reader
 
     def disclose(self, index: int) -> Disclosed:
-        """Return what may be shown as the content of the leaf at index; raise NotFound."""
+        """Return the content of the leaf at index in its disclosed form; raise NotFound."""
         chosen = self._readers[0][1]
         for start, reader in self._readers:
             if start <= index:
@@ -182,9 +185,9 @@ class JournalReading:
 
 
 def audit_reader(log: Leaves, store: Store) -> AuditReader:
-    """Return the reader for log with the keys in store; raise IntegrityError without any.
+    """Return the reader for log with the keys in store; raise IntegrityError if none is stored.
 
-    A log that is not on file continues the last one that is, with its key.
+    A log without a stored key continues the latest stored log, with the same key.
     """
     periods = _periods(store)
     own = [(each.first, Secret(each.private)) for each in periods if each.origin == log.origin]

@@ -8,8 +8,9 @@ Spec: sys/rekey/* of Vault's HTTP API. Completing replaces the wrapping key *and
 old shares open nothing that is stored from then on. They still open older copies of the database,
 and with those the data keys of that time: rotate the keyring too if old shares may be stolen.
 
-Ask for verification: without it a crash after the commit and before the answer leaves a seal whose
-shares nobody saw. With it the seal changes only after threshold of the new shares were given back.
+Request verification: without it a crash between the commit and the response leaves a seal whose
+shares were never delivered. With it the seal changes only after threshold of the new shares were
+given back.
 
 An attempt belongs to the keys that were open when it started: sealing, or another rekey, ends it.
 """
@@ -33,7 +34,7 @@ from ironkeep.store.rows import View
 
 @dataclass(frozen=True, slots=True)
 class RekeyStatus:
-    """What sys/rekey/init answers; t and n are those of the new scheme, required of the old."""
+    """The response of sys/rekey/init; t and n are of the new scheme, `required` is of the old."""
 
     nonce: str
     started: bool
@@ -49,7 +50,7 @@ class RekeyStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RekeyDone:
-    """The new shares. With verification they are not in force before they were given back."""
+    """The new shares. With verification they take effect only after they were given back."""
 
     nonce: str
     keys: tuple[Secret, ...]
@@ -62,7 +63,7 @@ class RekeyDone:
 
 @dataclass(frozen=True, slots=True)
 class VerifyStatus:
-    """What sys/rekey/verify answers; complete once the new shares are in force."""
+    """The response of sys/rekey/verify; `complete` once the new shares are in force."""
 
     nonce: str
     started: bool
@@ -74,7 +75,7 @@ class VerifyStatus:
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """The new seal, made but not in force."""
+    """The new seal, made but not yet in force."""
 
     config: SealConfig
     root_key: Secret
@@ -101,7 +102,7 @@ class Rekey:
         self._attempt: _Attempt | None = None
 
     def status(self) -> RekeyStatus:
-        """Return how far the rekey is; raise Sealed while sealed, as all methods do."""
+        """Return the progress of the rekey; raise Sealed while sealed, as all methods do."""
         attempt = self._current()
         required = self._seal.config.shamir.threshold
         if attempt is None:
@@ -121,7 +122,7 @@ class Rekey:
     def start(
         self, shares: int, threshold: int, *, verify: bool = False, backup: bool = False
     ) -> RekeyStatus:
-        """Begin to gather the old shares; raise InvalidRequest when a rekey is in progress."""
+        """Begin to gather the old shares; raise InvalidRequest if a rekey is in progress."""
         if backup:
             raise InvalidRequest(
                 "cannot request a backup of the new keys without providing PGP keys for encryption"
@@ -142,16 +143,17 @@ class Rekey:
         return self.status()
 
     def cancel(self) -> None:
-        """Forget the rekey, new shares not yet in force included; none in progress is fine."""
+        """Forget the rekey in progress, if any, and its new shares that are not yet in force."""
         self._current()
         self._attempt = None
 
     def update(self, view: View, key: str, nonce: str) -> RekeyStatus | RekeyDone:
         """Take one old share; with the last one needed, make the new shares.
 
-        Their seal is stored in view at once unless verification was asked for. Raise InvalidRequest
-        on a wrong nonce, a share given before, or one that is not of the seal: those given before
-        stay. The caller makes the rows durable before it shows the shares.
+        The new seal is stored in view at once unless verification was requested. Raise
+        InvalidRequest on a wrong nonce, a share given before, or one that does not belong to the
+        seal; the shares given before are kept. The caller makes the rows durable before it shows
+        the new shares.
         """
         attempt = self._in_progress()
         if attempt.pending is not None:
@@ -170,7 +172,7 @@ class Rekey:
         return self._make(view, attempt)
 
     def verify_status(self) -> VerifyStatus:
-        """Return how far the verification is; raise InvalidRequest when there is none."""
+        """Return the progress of the verification; raise InvalidRequest if none is in progress."""
         attempt, pending = self._verification()
         shares, threshold = attempt.scheme
         return VerifyStatus(pending.nonce, True, threshold, shares, pending.given.progress)
@@ -185,8 +187,8 @@ class Rekey:
     def verify(self, view: View, key: str, nonce: str) -> VerifyStatus:
         """Take back one new share; with the last one needed, put the new seal in force.
 
-        Raise InvalidRequest on a wrong nonce, a share given before, or one that is not of the new
-        wrap: those given back before stay.
+        Raise InvalidRequest on a wrong nonce, a share given before, or one that does not belong to
+        the new wrap; the shares given back before are kept.
         """
         attempt, pending = self._verification()
         if nonce != pending.nonce:
@@ -205,7 +207,7 @@ class Rekey:
     def _make(self, view: View, attempt: _Attempt) -> RekeyDone:
         opened = self._seal.opened
         if opened.config.generation >= MAX_TERM:
-            raise TooLarge("this seal was rekeyed as often as its number allows")
+            raise TooLarge(f"this seal was rekeyed {MAX_TERM - 1} times, which is the limit")
         root_key = Secret(self._entropy.token(KEY_BYTES))
         config, keys = wrap_root_key(
             root_key,

@@ -22,12 +22,12 @@ from ironkeep.seal.shares import ALREADY_GIVEN, Shares, decode_share, new_nonce
 from ironkeep.seal.wraps import open_shamir
 
 TOKEN_CHARS: Final = 28
-"""`hvs.` and 24 base62 characters; the one-time password is as long as what it covers."""
+"""`hvs.` and 24 base62 characters; the one-time password has the same length as the token."""
 
 
 @dataclass(frozen=True, slots=True)
 class RootStatus:
-    """What sys/generate-root/attempt answers, but for the encoded token and a one-time password."""
+    """The response of sys/generate-root/attempt, without encoded token and one-time password."""
 
     nonce: str
     started: bool
@@ -40,13 +40,13 @@ class RootStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RootGrant:
-    """The leave to make one root token; obtained once for each completed attempt."""
+    """Permission to make one root token, granted once for each completed attempt."""
 
     status: RootStatus
     otp: Secret
 
     def encode(self, token: Secret) -> str:
-        """Return token as it may leave: base64, without padding, of its XOR with the otp.
+        """Return the encoded token: base64, without padding, of token XOR otp.
 
         Raise ValueError when the token is not TOKEN_CHARS long: the otp would not cover it.
         """
@@ -73,7 +73,7 @@ class RootGeneration:
         self._attempt: _Attempt | None = None
 
     def status(self) -> RootStatus:
-        """Return how far the attempt is; raise Sealed while sealed, as all methods do."""
+        """Return the progress of the attempt; raise Sealed while sealed, as all methods do."""
         attempt = self._current()
         required = self._seal.config.shamir.threshold
         if attempt is None:
@@ -81,7 +81,7 @@ class RootGeneration:
         return RootStatus(attempt.nonce, True, attempt.given.progress, required)
 
     def start(self, otp: str = "") -> tuple[RootStatus, Secret | None]:
-        """Begin to gather shares; return also the one-time password when we had to make it.
+        """Begin to gather shares; return the status and the one-time password if otp was empty.
 
         Raise InvalidRequest when an attempt is in progress, or on an otp that is not TOKEN_CHARS
         ASCII characters.
@@ -101,15 +101,15 @@ class RootGeneration:
         return self.status(), Secret(made.encode()) if made else None
 
     def cancel(self) -> None:
-        """Forget the attempt; none in progress is fine."""
+        """Forget the attempt in progress, if any."""
         self._current()
         self._attempt = None
 
     def update(self, key: str, nonce: str) -> RootStatus | RootGrant:
         """Take one share; with the last one needed, grant a root token and end the attempt.
 
-        Raise InvalidRequest on a wrong nonce, a share given before, or one that is not of the seal:
-        those given before stay.
+        Raise InvalidRequest on a wrong nonce, a share given before, or one that does not belong to
+        the seal; the shares given before are kept.
         """
         attempt = self._current()
         if attempt is None:

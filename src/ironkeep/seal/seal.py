@@ -4,9 +4,9 @@
     uninitialised ──────────▶ sealed ◀──────────────────────────────▶ unsealed
                                             close, restart
 
-It reads and writes the two rows of seal/config.py through a view. What it holds is what was
-executed: after a commit whose outcome is unknown the kernel calls `load` on the rows as re-read. To
-check the store against its set-hash, after unsealing and before serving, is the kernel's part.
+It reads and writes the two rows of seal/config.py through a view. Its memory reflects executed
+writes: after a commit whose outcome is unknown, the kernel calls `load` with the rows as read
+again. The kernel also checks the store against its set-hash, after unsealing and before serving.
 """
 
 import hmac
@@ -46,12 +46,12 @@ INAPPLICABLE: Final = (
     "recovery_threshold",
     "recovery_pgp_keys",
 )
-"""Parameters of Vault's init, rekey and generate-root that a seal of this type has no use for."""
+"""Parameters of Vault's init, rekey and generate-root that do not apply to a seal of this type."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealStatus:
-    """What sys/seal-status and sys/unseal answer: t is the threshold, n the number of shares."""
+    """The response of sys/seal-status and sys/unseal: t is the threshold, n the share count."""
 
     initialized: bool
     sealed: bool
@@ -66,14 +66,14 @@ class SealStatus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Initialised:
-    """What exists once only: the shares, and the content of the key file if one was wanted."""
+    """The shares, and the key file's content if one was requested; neither is stored anywhere."""
 
     keys: tuple[Secret, ...]
     key_file: Secret | None
 
 
 def check_applicable(parameters: Mapping[str, object]) -> None:
-    """Raise InvalidRequest, in Vault's words, if parameters set something this seal cannot do."""
+    """Raise InvalidRequest, in Vault's words, if parameters set one that this seal cannot apply."""
     named = [name for name in INAPPLICABLE if parameters.get(name)]
     if named:
         raise InvalidRequest(
@@ -82,7 +82,7 @@ def check_applicable(parameters: Mapping[str, object]) -> None:
 
 
 def shares_of(config: SealConfig) -> Shares:
-    """Return an attempt to gather the shares of a seal."""
+    """Return an empty attempt to gather the shares of a seal."""
     return Shares(config.shamir.threshold, config.checks)
 
 
@@ -104,7 +104,7 @@ class Seal:
 
     @property
     def sealed(self) -> bool:
-        """Return whether the keys are out of reach."""
+        """Return whether the keys are not in memory."""
         return self._open is None
 
     @property
@@ -124,9 +124,9 @@ class Seal:
         return self._open
 
     def load(self, view: View) -> None:
-        """Take the seal as stored in view; an open seal stays open if it is still the stored one.
+        """Read the seal from view; an open seal stays open if it is still the stored one.
 
-        Progress of an attempt to unseal is lost. Raise IntegrityError on damaged rows; the seal is
+        The progress of an unseal attempt is lost. Raise IntegrityError on damaged rows; the seal is
         then closed.
         """
         held, self._open = self._open, None
@@ -141,7 +141,7 @@ class Seal:
             self._open_with(view, held.root_key, held.file_key)
 
     def status(self) -> SealStatus:
-        """Return where the seal stands."""
+        """Return the state of the seal and the progress of the unseal attempt."""
         if self._config is None:
             return SealStatus(initialized=False, sealed=True)
         wrap = self._config.shamir
@@ -159,7 +159,7 @@ class Seal:
     ) -> Initialised:
         """Make all keys of the segment, store them in view, and stay sealed.
 
-        Raise InvalidRequest when it has keys already, or on an impossible scheme. The caller makes
+        Raise InvalidRequest if it already has keys, or on an impossible scheme. The caller makes
         the rows durable before it shows the shares.
         """
         if self._config is not None:
@@ -180,10 +180,11 @@ class Seal:
     ) -> SealStatus:
         """Take one share, in hexadecimal or base64; open the seal when it completes the threshold.
 
-        A share given twice counts once; one given while open changes nothing. Raise InvalidRequest
-        on text that is no share and on one that is not of this seal: those given before stay. A
-        reset forgets them, and takes the nonce of the attempt, which only the answer to a share
-        shows. Raise IntegrityError when the keyring under them is damaged.
+        A share given twice counts once; a share given while open changes nothing. Raise
+        InvalidRequest on malformed shares and on shares that do not belong to this seal; the shares
+        given before are kept. `reset` forgets them; it needs the nonce of the attempt, which only
+        the response to a share shows, so that a stranger cannot disturb the shareholders. Raise
+        IntegrityError when the shares are right but the keyring is damaged.
         """
         config = self.config
         if migrate:
@@ -192,8 +193,8 @@ class Seal:
             held = self._nonce.encode()
             if not held or not hmac.compare_digest(nonce.encode("utf-8", "replace"), held):
                 raise InvalidRequest(
-                    "a reset takes the nonce of the attempt in progress, which the answer to each "
-                    "share shows"
+                    "a reset needs the nonce of the attempt in progress, which the response to "
+                    "each share shows"
                 )
             self._restart()
             return self.status()
@@ -213,7 +214,8 @@ class Seal:
     def unseal_with_file(self, view: View, content: bytes) -> SealStatus:
         """Open the seal with the content of the key file.
 
-        Raise InvalidRequest when it does not fit, IntegrityError when the keyring does not.
+        Raise InvalidRequest when it does not open the root key, IntegrityError when the root key
+        does not open the keyring.
         """
         file_key = decode_file_key(content)
         root_key = open_file(self.config, file_key)
@@ -223,21 +225,21 @@ class Seal:
         return self.status()
 
     def close(self) -> None:
-        """Drop the keys and any progress; sealing what is sealed is fine."""
+        """Drop the keys and any progress; do nothing if already sealed."""
         self._open = None
         self._restart()
 
     def store_keyring(self, view: View, keyring: Keyring) -> None:
-        """Store keyring, rotated or newly counted, under the root key.
+        """Store keyring, rotated or with new use counts, under the root key.
 
-        After a rotation the caller makes a new Barrier of it.
+        After a rotation the caller makes a new Barrier from it.
         """
         self._open = replace(self.opened, keyring=keyring)
         key, row = self._open.keyring_row(self._entropy)
         view.put(key, row)
 
     def adopt(self, view: View, config: SealConfig, root_key: Secret) -> None:
-        """Replace root key and wraps by those of a completed rekey; the keyring stays the same."""
+        """Replace root key and wraps with those of a completed rekey; keep the keyring."""
         self._open = replace(self.opened, config=config, root_key=root_key)
         self._config = config
         self._store(view, self._open)

@@ -1,10 +1,10 @@
-"""A segment as the house keeps it, and the table of all of them.
+"""The stored record of a segment, and the table of all segments.
 
-    sys/segments : table -> every segment that ever was, in one record
+    sys/segments : table -> every segment that ever existed, in one record
 
-One record, so that a change is one row and every derived form is validated by that row's identity.
-A name is given once: what is destroyed stays in the table, so that its name cannot be taken by
-something else that old options, rules and records would then speak of.
+It is one record, so that a change is one row and every derived form is validated by that row's
+identity. Names are never reused: destroyed segments stay in the table, because old mount options,
+rules and records that mention the name would otherwise refer to another segment.
 """
 
 import re
@@ -22,11 +22,11 @@ from ironkeep.store.keyring import SegmentId
 
 FIRST_NUMBER: Final = 2
 MAX_SEGMENTS: Final = 200
-"""Ever made: a segment's number is the first byte of its rows' keys, and is given once."""
+"""Over the life of a vault: a segment's number is the first byte of its row keys, never reused."""
 MAX_NETWORKS: Final = 64
 MAX_CLASSES: Final = 16
 MAX_MOUNTS: Final = 1_000
-"""Ever in one segment, those that are gone included: batch tokens that they issued may live on."""
+"""In one segment, removed mounts included: batch tokens that they issued may outlive them."""
 
 State = Literal["live", "destroying", "destroyed"]
 
@@ -49,8 +49,8 @@ class Placed(msgspec.Struct, frozen=True, array_like=True):
 class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
     """One segment. Times are POSIX nanoseconds.
 
-    `id` is random and names the segment wherever it can be read while sealed. Tokens that its auth
-    methods issued at or before `cut_ns` are refused. With `key_file` a file opens it too.
+    `id` is random and identifies the segment in rows that can be read while sealed. Tokens that its
+    auth methods issued at or before `cut_ns` are refused. With `key_file` a key file opens it too.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def space(self) -> bytes:
-        """Return the first byte of the keys of its rows."""
+        """Return the first byte of the segment's row keys."""
         return bytes([self.number])
 
 
@@ -79,21 +79,21 @@ class Stored(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The segments, by what they are looked up by."""
+    """Indexes over the segments: by name, by mount uuid, by mount accessor and by network."""
 
     by_name: Mapping[str, Segment]
     by_place: Mapping[str, Segment]
     by_accessor: Mapping[str, Segment]
     networks: tuple[tuple[str, tuple[Network, ...]], ...]
     located: dict[Address, frozenset[str]] = field(default_factory=dict)
-    """Segments by address, remembered."""
+    """A cache: the names of segments by caller address."""
 
 
 EMPTY: Final = Table({}, {}, {}, ())
 
 
 def table_of(stored: Stored) -> Table:
-    """Return the look-ups over what is stored."""
+    """Return the indexes over the stored segments."""
     live = [each for each in stored.segments if each.state == "live"]
     return Table(
         by_name={each.name: each for each in stored.segments},
@@ -104,7 +104,7 @@ def table_of(stored: Stored) -> Table:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidRequest unless name may be a segment's."""
+    """Raise InvalidRequest unless name is valid for a segment."""
     if not _NAME.fullmatch(name) or name == HOUSE:
         raise InvalidRequest(
             "a segment's name has 1 to 64 of a-z, 0-9, - and _, begins with a letter, and is not "

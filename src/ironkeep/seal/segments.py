@@ -1,13 +1,15 @@
-"""Segments: parts of the house with keys of their own, that the house's root key cannot open.
+"""Segments: parts of the vault with keys of their own, which the vault's root key cannot open.
 
-    create ──▶ sealed ◀── seal, cut, restart, the house seals ──▶ open     destroy: none opens it
-                  └────────── its own shares, or its own key file ──┘
+    create ──▶ sealed ── its own shares, or its own key file ──▶ open
+                  ▲                                                │
+                  └──── seal, cut, restart, the vault seals ───────┘
+    destroy, from either state: the wraps are gone, and no key opens the segment again
 
-The mounts of a segment keep every record under the segment's keyring: blind names and bodies both,
-bound to the segment by additional data. The house still accounts for the rows, which are ciphertext
-to it, so that removal and replay are found while a segment is sealed. `seal` drops the keys and
-what was derived with them; `cut` does so for good for whoever logged in through the segment;
-`destroy` removes the wraps, after which the shares open nothing.
+The mounts of a segment store every record under the segment's keyring: both blind names and bodies,
+bound to the segment by additional data. The vault's set-hash still covers these rows, as
+ciphertext, so that removed and replayed rows are found while a segment is sealed. `seal` drops the
+keys and everything derived with them; `cut` also refuses, for good, the tokens that were issued
+through the segment until then; `destroy` removes the wraps, after which the shares open nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,13 +55,13 @@ from ironkeep.store.reserved import SEGMENTS, UPKEEP, StoreOf
 from ironkeep.store.state import Tx
 
 OPTION: Final = "segment"
-"""The option of a mount that says in which segment it is."""
+"""The mount option that names the mount's segment."""
 KIND: Final = "segment"
-"""Under which the history keeps segments."""
+"""The kind under which the history records segments."""
 RAZE_STEP: Final = 1_024
-"""Rows of a destroyed segment that go with one tick: some 10 ms."""
+"""Rows of a destroyed segment that one tick removes: some 10 ms."""
 MAX_ASLEEP: Final = 100_000
-"""Due rows of sealed segments passed over in one tick: 3 MB of keys."""
+"""Due rows of sealed segments skipped in one tick: 3 MB of keys."""
 
 _TABLE: Final = "table"
 _STORED: Final = Codec(Stored)
@@ -76,9 +78,9 @@ class _Open:
 
 
 class Segments:
-    """Keeps segments and holds the keys of those that are open.
+    """Stores segments and holds the keys of the open ones.
 
-    `served` names the segments that this server may open; None is all of them.
+    `served` names the segments that this server may open; None means all of them.
     """
 
     def __init__(
@@ -129,23 +131,23 @@ class Segments:
         *,
         with_key_file: bool = False,
     ) -> tuple[Segment, Initialised]:
-        """Make a segment and its keys; return it sealed, with its shares, which are kept nowhere.
+        """Make a segment and its keys; return it sealed, with its shares, which are not stored.
 
-        `scheme` is shares and threshold. Raise InvalidRequest for a name, a network or a scheme
-        that cannot be, Conflict for a name that was ever used, TooLarge past MAX_SEGMENTS.
+        `scheme` is shares and threshold. Raise InvalidRequest for an invalid name, network or
+        scheme, Conflict for a name that was ever used, TooLarge past MAX_SEGMENTS.
         """
         check_name(name)
         check_bounds(networks, devices)
         known = self.table(tx).by_name
         if name in known:
-            raise Conflict(f"segment {name!r} exists or has existed: a name is given once")
+            raise Conflict(f"segment {name!r} exists or has existed: names are never reused")
         if len(known) >= MAX_SEGMENTS:
-            raise TooLarge(f"there were {MAX_SEGMENTS} segments already")
+            raise TooLarge(f"at most {MAX_SEGMENTS} segments can ever be made, and all are used")
         segment = Segment(
             name, FIRST_NUMBER + len(known), SegmentId(uuid(self._entropy.token(16))), now_ns,
             networks, devices, key_file=with_key_file,
         )  # fmt: skip
-        # Not kept: were this request refused after all, its keys would be of no segment.
+        # This Seal is not held: if the request is refused later, its keys belong to no segment.
         seal = Seal(segment.id, self._entropy)
         made = seal.initialise(tx, now_ns, *scheme, with_key_file=with_key_file)
         self._save(tx, segment, now_ns)
@@ -154,20 +156,20 @@ class Segments:
     def configure(
         self, tx: Tx, name: str, networks: tuple[str, ...], devices: tuple[str, ...], now_ns: int
     ) -> Segment:
-        """Change from where a segment may be asked; errors as `find` and `create`."""
+        """Change the networks and device classes of a segment; errors as `find` and `create`."""
         check_bounds(networks, devices)
         changed = msgspec.structs.replace(self.find(tx, name), networks=networks, devices=devices)
         self._save(tx, changed, now_ns)
         return changed
 
     def status(self, tx: Tx, segment: Segment) -> SealStatus:
-        """Return where the seal of a segment stands; one that is destroyed has no keys."""
+        """Return the state of a segment's seal; a destroyed segment has no keys."""
         if segment.state != "live":
             return SealStatus(initialized=False, sealed=True)
         return self._hold(tx, segment).seal.status()
 
     def is_open(self, segment: Segment) -> bool:
-        """Return whether the keys of a segment are here."""
+        """Return whether the keys of a segment are in memory."""
         held = self._held.get(segment.id)
         return held is not None and held.barrier is not None
 
@@ -190,22 +192,22 @@ class Segments:
         self._take(held)
 
     def seal(self, tx: Tx, name: str) -> Segment:
-        """Drop the keys of a segment and all that was derived with them; sealed is fine."""
+        """Drop the keys of a segment and all that was derived with them, if it is open."""
         segment = self.find(tx, name)
         self._drop(segment)
         return segment
 
     def cut(self, tx: Tx, name: str, now_ns: int) -> Segment:
-        """Seal a segment and end whatever was issued through its mounts until now."""
+        """Seal a segment and end all tokens that were issued through its mounts until now."""
         segment = msgspec.structs.replace(self.find(tx, name), cut_ns=now_ns)
         self._save(tx, segment, now_ns)
         self._drop(segment)
         return segment
 
     def destroy(self, tx: Tx, name: str, now_ns: int) -> Segment:
-        """Remove the wraps and the keyring of a segment; its rows follow with the ticks.
+        """Remove the wraps and the keyring of a segment; later ticks remove its rows.
 
-        The keys are dropped even when the transaction is not kept: that only seals it.
+        The keys are dropped even when the transaction is then discarded, which only seals it.
         """
         found = self.find(tx, name)
         gone = msgspec.structs.replace(
@@ -218,7 +220,7 @@ class Segments:
         return gone
 
     def place(self, tx: Tx, name: str, uuid_: MountUuid, accessor: MountAccessor) -> None:
-        """Put a mount, which holds nothing yet, into a segment; errors as `find`."""
+        """Put a mount, which has no records yet, into a segment; errors as `find`, and TooLarge."""
         segment = self.find(tx, name)
         if len(segment.mounts) >= MAX_MOUNTS:
             raise TooLarge(f"segment {name!r} has had {MAX_MOUNTS} mounts already")
@@ -228,15 +230,15 @@ class Segments:
         )
 
     def barrier_of(self, tx: Tx, place: str) -> Barrier | None:
-        """Return the keys that a place is under, None for the house's.
+        """Return the barrier for the records of a place; None when the vault's own applies.
 
-        Raise Sealed when they are not here, NotFound when they are destroyed.
+        Raise Sealed when the segment is sealed, NotFound when it is destroyed.
         """
         segment = self.table(tx).by_place.get(place)
         return None if segment is None else self.barrier(segment)
 
     def barrier(self, segment: Segment) -> Barrier:
-        """Return the keys of a segment; errors as `barrier_of`."""
+        """Return the barrier of a segment; errors as `barrier_of`."""
         held = self._held.get(segment.id)
         if held is not None and held.barrier is not None:
             return held.barrier
@@ -245,18 +247,18 @@ class Segments:
         raise Sealed(self._closed(segment))
 
     def barrier_of_mount(self, tx: Tx, place: MountUuid, name: str) -> Barrier:
-        """Return the keys of a mount whose options name its segment; errors as `barrier_of`."""
+        """Return the barrier of a mount whose options name its segment; errors as `barrier_of`."""
         segment = self.table(tx).by_place.get(place)
         if segment is None or segment.name != name:
-            raise IntegrityError(f"the mount is said to be in segment {name!r}, and is not")
+            raise IntegrityError(f"the mount names segment {name!r}, which does not list it")
         return self.barrier(segment)
 
     def records_due(
         self, tx: Tx, house: Barrier, keys: Iterable[bytes], before_ns: int
     ) -> list[DueRecord]:
-        """Return what Barrier.records_due does, each row by the keys of its segment.
+        """Return the due records as Barrier.records_due does, each with its own segment's keys.
 
-        Rows whose segment is sealed are left as they are, and counted in `asleep`.
+        Rows of sealed segments are left as they are and counted in `asleep`.
         """
         spaces: Mapping[bytes, Barrier] = {
             each.segment.space: each.barrier
@@ -280,9 +282,9 @@ class Segments:
     def tick(
         self, tx: Tx, note: Callable[[str, str, dict[str, Value]], object], now_ns: int
     ) -> None:
-        """Rotate what is due in open segments, and go on removing the rows of destroyed ones.
+        """Rotate due keyrings of open segments, and remove more rows of destroyed segments.
 
-        `note` journals it, before tx is merged here. Rows are removed by their keys alone.
+        `note` journals the changes before tx is merged here. Removing rows needs no segment keys.
         """
         fresh = self._rotated(tx, now_ns)
         razed = self._raze(tx, now_ns)
@@ -317,14 +319,14 @@ class Segments:
         return segment.name
 
     def forget(self) -> None:
-        """Drop all keys: the house is being sealed."""
+        """Drop the keys of all segments, because the vault is being sealed."""
         for held in list(self._held.values()):
             self._drop(held.segment)
         self._derived, self._stamp = (None, EMPTY), 0
         self.asleep = 0
 
     def resync(self, tx: Tx) -> None:
-        """Take the seals as stored, after a commit whose outcome was unknown."""
+        """Read the held seals again, after a commit whose outcome was unknown."""
         for held in list(self._held.values()):
             held.seal.load(tx)
             if held.seal.sealed:
@@ -333,13 +335,13 @@ class Segments:
                 _change(held, self._barrier(held))
 
     def closed(self, segment: Segment) -> str:
-        """Return why a segment does not answer, and what opens it; "" while it is open."""
+        """Return why a segment is closed, and how to open it; "" while it is open."""
         return "" if self.is_open(segment) else self._closed(segment)
 
     def _closed(self, segment: Segment) -> str:
         name = segment.name
         if self._served is not None and name not in self._served:
-            return f"segment {name!r} is sealed: this server is not started for it, ask another"
+            return f"segment {name!r} is sealed here: this server does not serve it, ask another"
         why = f", cut off {rfc3339(segment.cut_ns)}" if segment.cut_ns else ""
         return (
             f"segment {name!r} is sealed{why}: give its own key shares to "
@@ -349,7 +351,7 @@ class Segments:
     def _to_open(self, tx: Tx, name: str) -> _Open:
         segment = self.find(tx, name)
         if self._served is not None and name not in self._served:
-            raise InvalidRequest(f"this server is not started for segment {name!r}")
+            raise InvalidRequest(f"this server does not serve segment {name!r}")
         return self._hold(tx, segment)
 
     def _hold(self, tx: Tx, segment: Segment) -> _Open:
@@ -388,11 +390,11 @@ class Segments:
 
 
 def _change(held: _Open, barrier: Barrier | None) -> None:
-    """Put barrier in the place of the one before, which work under way may still hold."""
+    """Replace the barrier, and close the previous one, which work in progress may still hold."""
     if held.barrier is not None:
         held.barrier.ciphers.close()
     held.barrier = barrier
 
 
 def _nothing(_tx: Tx) -> None:
-    """No segment has a key file here."""
+    """Open no segment: the default of `on_house_open`."""

@@ -1,9 +1,9 @@
 """Key shares as people submit them, and the progress of one attempt to gather enough.
 
-An attempt lives in memory only, and anyone who reaches the server can submit shares. A seal keeps a
-check of each of its shares, so that another one is refused at once and takes nothing from those
-that were given before. Seals from before that have none: there a share is kept until enough of them
-open the seal, in any combination, and no more than a few beyond the threshold.
+An attempt lives in memory only, and anyone who reaches the server can submit shares. A seal stores
+a check (a hash) of each of its shares, so that a wrong share is refused at once and does not affect
+the shares given before. Older seals have no checks: there, shares are kept until some combination
+of them opens the seal, and at most `MAX_SPARE` beyond the threshold are kept.
 """
 
 import base64
@@ -31,10 +31,10 @@ BASE64_CHARS: Final = 4 * SHARE_BYTES // 3
 """A share in base64: 33 bytes take no padding."""
 
 MAX_SPARE: Final = 2
-"""Shares beyond the threshold that are kept of a seal without checks."""
+"""Shares beyond the threshold that are kept for a seal without checks."""
 
 MAX_COMBINED: Final = 32
-"""Combinations that one share of such a seal is tried in: some milliseconds."""
+"""Combinations tried with each new share for such a seal: some milliseconds."""
 
 MAX_KEY_CHARS: Final = 2 * SHARE_BYTES
 """A share in hexadecimal; base64 is shorter."""
@@ -43,12 +43,12 @@ MAX_KEY_CHARS: Final = 2 * SHARE_BYTES
 def decode_share(key: str) -> bytes:
     """Return the bytes of a share written in hexadecimal or base64.
 
-    Raise InvalidRequest, in Vault's words, when key is neither or of another size.
+    Raise InvalidRequest, in Vault's words, when key is neither, or has the wrong size.
     """
     if len(key) > MAX_KEY_CHARS:
         raise InvalidRequest(f"key is longer than maximum {SHARE_BYTES} bytes")
     try:
-        # By its length, because base64 may happen to consist of hexadecimal digits.
+        # The length decides, because base64 may happen to consist of hexadecimal digits.
         if len(key) == BASE64_CHARS:
             share = base64.b64decode(key, validate=True)
         else:
@@ -62,7 +62,7 @@ def decode_share(key: str) -> bytes:
 
 
 def new_nonce(entropy: Entropy) -> str:
-    """Return a name for one attempt: it tells shareholders what they contribute to."""
+    """Return a nonce that names one attempt, so that shareholders know which one they join."""
     return uuid(entropy.token(16))
 
 
@@ -78,28 +78,33 @@ class Shares:
 
     @property
     def progress(self) -> int:
-        """Return how many shares count: of those that open nothing, at least one does not."""
+        """Return the number of shares that count, at most threshold - 1.
+
+        Once threshold shares have failed to open the seal, at least one of them is wrong.
+        """
         return min(len(self._given), max(self.threshold - 1, 0))
 
     def add(self, share: bytes) -> bool:
-        """Keep share; return False, and keep nothing, when it was given before.
+        """Keep share; return False, without keeping it, when it was given before.
 
-        Raise InvalidRequest when it is none of the seal's; those given before stay.
+        Raise InvalidRequest if it does not belong to the seal; the shares given before are kept.
         """
         if self._checks and not self._is_genuine(share):
             raise InvalidRequest(
-                f"{WRONG_SHARES}: this one is not of it. The {self.progress} given before are kept"
+                f"{WRONG_SHARES}: this share does not belong to it. "
+                f"The {self.progress} given before are kept"
             )
-        # All are compared, so that the time does not tell which one was equal.
+        # Compare with all of them, so that the time does not reveal which one was equal.
         if sum(hmac.compare_digest(share, given) for given in self._given):
             return False
         self._given.append(share)
         return True
 
     def open(self, opens: Callable[[list[bytes]], Secret]) -> Secret | None:
-        """Return what the shares open once there are enough, and forget them; None before.
+        """Return the key that enough shares open, and forget the shares; None while too few.
 
-        `opens` raises InvalidRequest when shares do not belong together. Raise it when none do.
+        `opens` raises InvalidRequest when shares do not belong together. Raise InvalidRequest when
+        no combination opens the seal.
         """
         if len(self._given) < self.threshold:
             return None
@@ -111,10 +116,10 @@ class Shares:
                 return opened
         if len(self._given) > self.threshold + MAX_SPARE:
             self._given = []
-            raise InvalidRequest(f"{WRONG_SHARES}, nor do any of them: start again")
+            raise InvalidRequest(f"{WRONG_SHARES} in any combination: all are dropped, start again")
         raise InvalidRequest(
             f"{WRONG_SHARES}: at least one of the {len(self._given)} is wrong. All are kept: "
-            "give a right one more"
+            "give one more correct share"
         )
 
     def _is_genuine(self, share: bytes) -> bool:

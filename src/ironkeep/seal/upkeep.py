@@ -1,7 +1,7 @@
-"""The barrier's keys in use: counted, and rotated when they have been used or kept long enough.
+"""Upkeep of a keyring: counts the uses of its key, and rotates it when used or kept long enough.
 
-AES-GCM with random nonces is safe for some 2^32 uses of a key. The count is kept with the keyring,
-so that a restart does not start it over; what is lost by a crash is bounded by `SAVE_EVERY`.
+AES-GCM with random nonces is safe for some 2^32 uses of a key. The count is stored with the
+keyring, so that it survives a restart; a crash loses at most `SAVE_EVERY` uses of it.
 """
 
 from typing import Final
@@ -17,16 +17,16 @@ from ironkeep.store.names import BARRIER_SPACE
 from ironkeep.store.state import Tx
 
 SAVE_EVERY: Final = 1 << 20
-"""Uses between two savings of the count: a crash forgets at most a four-thousandth of the limit."""
+"""Uses between two saves of the count: a crash loses at most a four-thousandth of the limit."""
 MIN_OPERATIONS: Final = 1_000_000
 MIN_INTERVAL_SECONDS: Final = 24 * 3600
-"""Vault's own lower bounds: more often only fills the keyring."""
+"""Vault's own lower bounds: rotating more often only fills the keyring."""
 
 _CONFIG: Final = "rotate-config"
 
 
 class RotateConfig(msgspec.Struct, frozen=True):
-    """When the key is rotated by itself; an interval of 0 means at any age."""
+    """When the key is rotated automatically; an interval of 0 means that age does not matter."""
 
     max_operations: int = MAX_OPERATIONS
     interval: int = 0
@@ -58,7 +58,7 @@ class Upkeep:
         store.put(_CONFIG, msgspec.json.encode(config))
 
     def rotate(self, tx: Tx, barrier: Barrier, now_ns: int) -> Barrier:
-        """Return a barrier with one more key, which encrypts from now on."""
+        """Return a barrier whose keyring has one more key, which encrypts from now on."""
         return self._store(tx, barrier.ciphers.counted_keyring().rotate(self._entropy, now_ns))
 
     def check(self, tx: Tx, barrier: Barrier, store: Store, now_ns: int) -> Barrier | None:

@@ -1,11 +1,11 @@
-"""Wrapping the root key and opening it again, and the keyring under it.
+"""Wrap and unwrap the root key, and the keyring under it.
 
-A wrap is an envelope around the root key, bound to its segment, kind and scheme: somebody who edits
-the stored threshold only breaks the seal. Wrong shares combine to a wrong key (core/shamir.py),
-which the envelope then refuses; whether the shares or the stored wrap were wrong is not knowable.
+A wrap is an envelope around the root key, bound to its segment, kind and scheme: editing the stored
+threshold only breaks the seal. Wrong shares combine to a wrong key (core/shamir.py), which the
+envelope then refuses; whether the shares or the stored wrap were wrong cannot be told.
 
-Keys that were dropped stay in freed memory until it is reused: Python cannot wipe bytes. Restart
-the process to be rid of them.
+Dropped keys stay in freed memory until it is reused: Python cannot wipe bytes. Restart the process
+to be rid of them.
 """
 
 import base64
@@ -41,7 +41,7 @@ WRONG_SHARES: Final = "invalid key: the given key shares do not open the seal"
 class OpenSeal:
     """A segment's keys while it is unsealed.
 
-    `file_key` is the key in the development file, when the wraps contain it and we were given it.
+    `file_key` is the key in the development key file, known when the file unsealed the segment.
     """
 
     config: SealConfig
@@ -76,9 +76,9 @@ def wrap_root_key(
     file_key: Secret | None,
     entropy: Entropy,
 ) -> tuple[SealConfig, tuple[Secret, ...]]:
-    """Return the wraps of root_key, and the shares of the Shamir wrap, which are kept nowhere.
+    """Return the wraps of root_key, and the shares of the Shamir wrap, which are not stored.
 
-    `scheme` is shares and threshold. Raise InvalidRequest when that is impossible.
+    `scheme` is shares and threshold. Raise InvalidRequest when the scheme is impossible.
     """
     shares, threshold = scheme
     shamir.check_scheme(shares, threshold)
@@ -109,7 +109,7 @@ def open_shamir(config: SealConfig, shares: list[bytes]) -> Secret:
     try:
         cipher = AESGCM(shamir.combine(shares))
         return Secret(envelope.open_sealed(cipher, wrap.sealed, aad))
-    except (InvalidRequest, IntegrityError, ValueError):  # a ValueError is a key of another size
+    except (InvalidRequest, IntegrityError, ValueError):  # ValueError: the key has another size
         raise InvalidRequest(WRONG_SHARES) from None
 
 
@@ -127,9 +127,9 @@ def open_file(config: SealConfig, file_key: Secret) -> Secret:
 
 
 def open_keyring(config: SealConfig, root_key: Secret, row: Row | None) -> Keyring:
-    """Return the keyring in row, which root_key seals.
+    """Return the keyring in row, opened with root_key.
 
-    Raise IntegrityError when there is none or it does not open.
+    Raise IntegrityError when the row is missing or does not open.
     """
     if row is None or row.due_ns is not None:
         raise IntegrityError("the sealed keyring is missing: restore from a snapshot")
@@ -141,7 +141,7 @@ def open_keyring(config: SealConfig, root_key: Secret, row: Row | None) -> Keyri
 
 
 def encode_file_key(file_key: Secret) -> bytes:
-    """Return the content of a key file, one line; whoever writes it makes it mode 0600."""
+    """Return the content of a key file, one line; the caller writes the file with mode 0600."""
     return FILE_KEY_PREFIX + base64.b64encode(file_key.reveal()) + b"\n"
 
 
@@ -160,7 +160,7 @@ def decode_file_key(content: bytes) -> Secret:
 def _shamir_aad(
     segment: SegmentId, shares: int, threshold: int, checks: tuple[bytes, ...]
 ) -> bytes:
-    # Seals from before shares had checks are bound to none.
+    # Seals that were made before shares had checks bind an empty value.
     bound = sha256(b"".join(checks)).digest() if checks else b""
     return _aad(b"shamir", segment) + bytes([shares, threshold]) + bound
 
