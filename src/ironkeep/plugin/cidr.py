@@ -1,8 +1,9 @@
 """Addresses of callers, and the ranges that tokens are bound to (RFC 4632, RFC 4291, RFC 5952).
 
-A caller is written `1.2.3.4:5` or `[2001:db8::1]:5`, everywhere: without the brackets nobody could
-tell an address from its port. An IPv4 address mapped into IPv6 (`::ffff:1.2.3.4`), which is what a
-dual-stack socket shows, is the IPv4 address; a range of such addresses is the IPv4 range.
+A caller is written `1.2.3.4:5` or `[2001:db8::1]:5` everywhere: without the brackets an IPv6
+address could not be told from its port. An IPv4 address mapped into IPv6 (`::ffff:1.2.3.4`), as
+dual-stack sockets report it, is treated as the IPv4 address, and a range of mapped addresses as the
+IPv4 range.
 """
 
 import ipaddress
@@ -14,15 +15,16 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 SITE_BITS: Final = 64
-"""Of an IPv6 address: one site has at least so many (RFC 6177), and changes the rest at will."""
+"""Prefix length of one IPv6 site: a site gets at least a /64 (RFC 6177) and varies the rest freely.
+"""
 
 
 _MAPPED_BITS: Final = 96
-"""The length of ::ffff:0:0/96, where the mapped addresses are (RFC 4291, 2.5.5.2)."""
+"""The length of ::ffff:0:0/96, the prefix of mapped addresses (RFC 4291, 2.5.5.2)."""
 
 
 def remote_of(client: tuple[str, int] | None) -> str:
-    """Return how a caller is written, from a socket's peer name; "" for a unix socket's."""
+    """Return the text form of a caller, from a socket's peer name; "" for a Unix socket."""
     if client is None:
         return ""
     host, port = client
@@ -41,7 +43,7 @@ def address_of(remote: str) -> str:
 def parse_cidrs(texts: tuple[str, ...]) -> tuple[Network, ...]:
     """Return address ranges, IPv4 or IPv6; a bare address is a range of one.
 
-    Raise InvalidRequest for text that is none.
+    Raise InvalidRequest for text that is not an address range.
     """
     try:
         return tuple(_unmapped(ipaddress.ip_network(text, strict=False)) for text in texts)
@@ -50,7 +52,7 @@ def parse_cidrs(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 
 def _unmapped(network: Network) -> Network:
-    """Return the IPv4 range that a range of mapped addresses stands for, else network."""
+    """Return the IPv4 range for a range of mapped addresses, any other network unchanged."""
     if isinstance(network, ipaddress.IPv4Network) or network.prefixlen < _MAPPED_BITS:
         return network
     mapped = network.network_address.ipv4_mapped
@@ -60,16 +62,17 @@ def _unmapped(network: Network) -> Network:
 
 
 def inside(remote: str, networks: tuple[Network, ...]) -> bool:
-    """Return whether the address in remote is in one of networks; no address is in none."""
+    """Return whether the address in remote is in one of networks; False without an address."""
     address = parse_address(remote)
     return address is not None and any(address in network for network in networks)
 
 
 def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ranges that lie in both lists; an empty list is every address.
+    """Return the intersection of two lists of ranges; an empty list means every address.
 
-    Raise InvalidRequest when they have no address in common: a token bound so is of no use. Two
-    ranges are apart, or one lies in the other, so one walk over both lists in order finds all.
+    Raise InvalidRequest when they have no address in common: a token bound to that would be
+    useless. Two ranges are either disjoint or nested, so one walk over both sorted lists finds the
+    whole intersection.
     """
     if not some or not others:
         return some or others
@@ -80,7 +83,7 @@ def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
             narrow, wide = sorted((ours[-1], theirs[-1]), key=_size)
             if _holds(wide, narrow):
                 found.append(narrow)
-            # Both lists are worked off from their ends: what begins later is done with.
+            # Both lists are consumed from their ends: the range that begins later is finished.
             (ours if _first(ours[-1]) >= _first(theirs[-1]) else theirs).pop()
     if not found:
         raise InvalidRequest("the addresses asked for lie outside those of your own token")
@@ -88,7 +91,7 @@ def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def covered(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
-    """Return whether each address in some ranges is in others; no ranges are every address."""
+    """Return whether narrow is a subset of wide; an empty list means every address."""
     if not wide or not narrow:
         return not wide
     outer = [range_ for version in (4, 6) for range_ in _collapsed(wide, version)]
@@ -103,7 +106,7 @@ def covered(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
 
 
 def _collapsed(texts: tuple[str, ...], version: int) -> list[Network]:
-    """Return the ranges of one IP version in order of address, none within another."""
+    """Return the ranges of one IP version in order of address, without overlaps."""
     of_it = [each for each in parse_cidrs(texts) if each.version == version]
     return list(ipaddress.collapse_addresses(of_it))  # type: ignore[type-var]
 
@@ -121,9 +124,9 @@ def _size(network: Network) -> int:
 
 
 def parse_address(remote: str) -> Address | None:
-    """Return the address in "1.2.3.4", "1.2.3.4:5", "::1" or "[::1]:5"; None when there is none.
+    """Return the address in "1.2.3.4", "1.2.3.4:5", "::1" or "[::1]:5"; None if there is none.
 
-    The zone of a link-local address (RFC 4007) names an interface of ours, and is left out.
+    The zone of a link-local address (RFC 4007) names an interface of this host and is dropped.
     """
     if remote.startswith("["):
         remote = remote[1:].partition("]")[0]
@@ -139,7 +142,7 @@ def parse_address(remote: str) -> Address | None:
 
 
 def network_of(remote: str) -> str:
-    """Return what counts as one place that remote comes from: an IPv4 address, an IPv6 /64."""
+    """Return the network that counts as one caller: an IPv4 address, or an IPv6 /64; else ""."""
     address = parse_address(remote)
     if address is None:
         return ""

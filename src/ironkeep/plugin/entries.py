@@ -1,4 +1,4 @@
-"""The entry of a request, from what was learnt of it on its way through the pipeline."""
+"""Builds a request's journal entry from the trace that the pipeline collected."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,15 +15,15 @@ from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import Session
 
 MAX_POLICIES: Final = 128
-"""Names of policies recorded of a token that is issued; the longest names fit into an entry."""
+"""Policy names recorded of an issued token; with names of maximum length they fit into an entry."""
 BEHIND: Final = "behind"
-"""In the facts of a request whose token names no person: the people who handed that token out."""
+"""The audited fact that lists who handed out the token, on a request whose token has no entity."""
 MORE: Final = "…"
-"""Stands for the names past the limit."""
+"""Replaces the policy names past the limit."""
 
 
 class Trace(msgspec.Struct):
-    """What is learnt of a request on its way, for its entry."""
+    """The facts about a request that the pipeline collects for its entry."""
 
     request_id: RequestId
     now_ns: int
@@ -46,7 +46,7 @@ def entry_of(
     *,
     wrapped: bool = False,
 ) -> Entry:
-    """Return the entry of a request that ended so, with what it releases."""
+    """Return the entry of a request with its outcome and the secrets that it releases."""
     session = trace.session
     record = session.record if session else None
     audited = trace.audited
@@ -57,9 +57,9 @@ def entry_of(
         audited = {**audited, BEHIND: list(session.payers)}
     if response is not None and response.auth:
         issued = str(response.auth.get("accessor", ""))
-        # What a token may do is asked after it is gone: see incident/case/survey.py.
+        # A case needs a token's policies after the token is gone: see incident/case/survey.py.
         audited = {**audited, "token_policies": _policies_of(response.auth)}
-    # By position: by name it takes five times as long, and this is done for every request.
+    # Positional arguments: keywords take five times as long, and every request comes through here.
     return Entry(
         "request",
         trace.now_ns,
@@ -86,6 +86,6 @@ def entry_of(
 
 
 def _policies_of(auth: Mapping[str, Any]) -> list[str]:
-    """Return the policies of a token as an entry holds them; past the limit, a mark."""
+    """Return the policies of a token as an entry records them, cut off at the limit with `MORE`."""
     policies = list(auth.get("policies", ()))
     return policies if len(policies) <= MAX_POLICIES else [*policies[:MAX_POLICIES], MORE]

@@ -1,10 +1,10 @@
-"""Request data into a route's declared input, with Vault's weak typing.
+"""Parses request data into a route's declared input, with Vault's weak typing.
 
-The CLI sends every value as a string, curl sends what it likes, and clients rely on both: "5" is an
-int, "true" a bool, "1h30m" and 90 are durations, "a,b" and ["a", "b"] the same list. A route
-declares its fields once, as a frozen dataclass; this module derives the parser, the list of names
-that are not fields, and the help text from it. Source: field types of the Vault API (HTTP API docs,
-"fields").
+The CLI sends every value as a string, other clients send any JSON type, and all of them rely on
+conversion: "5" is an int, "true" a bool, "1h30m" and 90 are durations, "a,b" and ["a", "b"] the
+same list. A route declares its fields once, as a frozen dataclass; this module derives the parser,
+the list of unknown names, and the help text from it. Source: field types of the Vault API (HTTP API
+docs, "fields").
 """
 
 import dataclasses
@@ -30,24 +30,24 @@ Duration = Annotated[int, "duration"]
 CommaList = Annotated[tuple[str, ...], "comma list"]
 """Strings; accepts a list, or one string with commas."""
 PolicyNames = Annotated[tuple[str, ...], "policy names"]
-"""A list of policies: in small letters, without blanks around them, as the store keeps them."""
+"""Policy names: converted to lower case and stripped of blanks, as they are stored."""
 FoldedText = Annotated[str, "folded text"]
-"""A name of which capitals say nothing: it is kept in small letters."""
+"""A case-insensitive name: converted to lower case."""
 FolderText = Annotated[str, "folder"]
-"""A path of which slashes at the ends say nothing: it is kept without."""
+"""A path on which empty segments have no meaning: they are removed."""
 CidrList = Annotated[tuple[str, ...], "address ranges"]
-"""A list of address ranges, kept as they were typed; rules compare which addresses they hold."""
+"""Address ranges, stored as typed; policy rules compare the addresses that they contain."""
 LeaseLength = Annotated[str, "length of leases"]
-"""A length of time, or a word for one; kept as typed, and compared by its seconds."""
+"""A duration, or a word for one; stored as typed, and compared by its seconds."""
 EngineType = Annotated[str, "type of an engine"]
-"""Of an engine or a method; rules about an engine hold for the names of its versions too."""
+"""An engine's or auth method's type; rules about an engine also match its names in `ENGINES`."""
 IntList = Annotated[tuple[int, ...], "int list"]
 """Ints; accepts a list of ints or digits, or one string with commas."""
 KvPairs = Annotated[dict[str, str], "key=value pairs"]
 """Strings by name; accepts an object, a list of "k=v", or one "k=v"."""
 
 MAX_SECONDS: Final = 100 * 366 * 86_400
-"""A hundred years: longer lengths are mistakes, and would overflow nanoseconds soon after."""
+"""A hundred years: longer durations are mistakes, and soon overflow as nanoseconds."""
 
 MAX_LIST: Final = 4_096
 """Items in one list field; more is an attack or a mistake."""
@@ -62,16 +62,17 @@ _UNITS: Final = {
     "ns": 1e-9,
 }
 ENGINES: Final = {"kv-v1": "kv", "kv-v2": "kv", "generic": "kv"}
-"""Names of engines that say a version too, and the engine."""
+"""The engine of each type name that includes a version."""
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|s|m|h|d)")
 _MAX_TEXT: Final = 64
-"""Characters in a number or duration; more is not one."""
+"""Characters in a duration; longer text is refused."""
 
 
 def check_named(name: str, value: str | Secret) -> None:
-    """Raise InvalidRequest when the field that says what is to be ended is empty or blank.
+    """Raise InvalidRequest if the field that names what to end or revoke is empty or blank.
 
-    Asked by every route that ends what its body names, and is content when that is not there.
+    Every route calls it that ends what its body names and succeeds if that does not exist, so that
+    an unset variable in a script does not pass as success.
     """
     text = value if isinstance(value, str) else value.reveal().decode(errors="replace")
     if names_nothing(text):
@@ -141,7 +142,7 @@ def _items(value: object) -> list[object]:
     items: list[object]
     if isinstance(value, str):
         if value.count(",") > MAX_LIST:
-            # Looked at before it is split: the text may be megabytes of commas.
+            # Count before splitting: the text may be megabytes of commas.
             raise InvalidRequest(f"a list holds at most {MAX_LIST} items")
         items = [part.strip() for part in value.split(",") if part.strip()]
     else:
@@ -225,7 +226,7 @@ _BY_TYPE: Final[Mapping[object, Callable[[object], object]]] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
-    """One declared field: where it goes, how it is read, what it is called besides its name."""
+    """One declared field: its name, parser, help text and aliases."""
 
     name: str
     parse: Callable[[object], object]
@@ -235,11 +236,11 @@ class Field:
 
     @property
     def is_int(self) -> bool:
-        """Return whether it is a whole number."""
+        """Return whether the field is a whole number."""
         return self.parse is _int
 
     def parts(self, value: object) -> tuple[object, ...]:
-        """Return the parts of value that policy compares; raise InvalidRequest as parse does."""
+        """Return the parts of value that policy compares; raise InvalidRequest as `parse` does."""
         read = self.parse(value)
         compared = _COMPARED.get(self.parse)
         if compared is not None:
@@ -274,12 +275,12 @@ _COMPARED: Final[Mapping[Callable[[object], object], Callable[[Any], tuple[objec
     _lease_length: _length_parts,
     _engine: _engine_parts,
 }
-"""How values are compared that are kept in the spelling in which they came."""
+"""How policy compares values that are stored as typed: the parts, by the field's parser."""
 
 
 @cache
 def fields_of(declaration: Hashable) -> tuple[Field, ...]:
-    """Return the fields of a declaration; raise TypeError for an annotation unknown here."""
+    """Return the fields of a declaration; raise TypeError for an unsupported annotation."""
     assert isinstance(declaration, type)
     hints = typing.get_type_hints(declaration, include_extras=True)
     return tuple(_field(item, hints[item.name]) for item in dataclasses.fields(declaration))
@@ -287,7 +288,7 @@ def fields_of(declaration: Hashable) -> tuple[Field, ...]:
 
 @cache
 def readers_of(declaration: Hashable) -> Readers:
-    """Return how a declaration's fields read values, by every name of each."""
+    """Return the readers of a declaration's fields, by every name and alias."""
     return {
         name: Reader(item.name, item.parts)
         for item in fields_of(declaration)
@@ -310,8 +311,8 @@ def _field(item: "dataclasses.Field[Any]", hint: object) -> Field:
 def parse(declaration: type[T], data: Mapping[str, Any]) -> T:
     """Return data as an instance of declaration.
 
-    A null counts as absent. Raise InvalidRequest naming the field that is missing or malformed; the
-    message never holds the value.
+    A null counts as absent. Raise InvalidRequest naming the missing or malformed field; the message
+    never contains the value.
     """
     values: dict[str, object] = {}
     for item in fields_of(typing.cast(Hashable, declaration)):

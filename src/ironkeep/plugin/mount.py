@@ -23,7 +23,7 @@ class Mount:
     local: bool = False
     seal_wrap: bool = False
     place: Place = field(init=False, compare=False, repr=False)
-    """Where its records are."""
+    """The place of its records in the store."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "place", Place(self.namespace, self.uuid))

@@ -1,7 +1,7 @@
-"""The mount table: which engine or auth method serves which path.
+"""The mount table, which maps paths to engines and auth methods.
 
 One record holds the whole table, so that a change is one row and every derived form is validated by
-that row's identity. Each mount keeps the history of its life under store.history.
+that row's identity. Every change of a mount is also recorded in store/history.py.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from ironkeep.store.history import History
 from ironkeep.store.state import Tx
 
 MAX_MOUNTS: Final = 10_000
-"""The table is one record of some 300 bytes a mount; more belongs into namespaces."""
+"""The table is one record of some 300 bytes a mount; a larger one belongs in namespaces."""
 MAX_PATH: Final = 256
 MAX_DESCRIPTION: Final = 4_096
 
@@ -33,12 +33,12 @@ SINGLETONS: Final = frozenset(
     {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "device", "segment",
      "approval"}
 )  # fmt: skip
-"""Types that are mounted once by the house itself, and neither made, moved nor removed by API."""
+"""Types that the server mounts once itself; the API neither makes, moves nor removes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The mounts by path, with the longest prefix found in a few dictionary look-ups."""
+    """The mounts by path; a few dictionary look-ups find the longest prefix."""
 
     by_path: Mapping[str, Mount]
     depth: int
@@ -57,7 +57,7 @@ EMPTY: Final = Table({}, 0)
 
 
 class Mounts:
-    """Reads and changes the table."""
+    """Reads and changes the mount table."""
 
     def __init__(self, history: History) -> None:
         self._history: Final = history
@@ -77,7 +77,7 @@ class Mounts:
         return self._derived[1]
 
     def add(self, tx: Tx, store: Store, mount: Mount, now_ns: int) -> None:
-        """Mount; raise InvalidRequest when the path is taken, nested or malformed."""
+        """Add a mount; raise InvalidRequest when its path is taken, nested or malformed."""
         table = self.table(store)
         check_path(mount.path)
         for path in table.by_path:
@@ -91,12 +91,12 @@ class Mounts:
         self._record(tx, mount, now_ns)
 
     def change(self, tx: Tx, store: Store, mount: Mount, now_ns: int) -> None:
-        """Replace the mount at mount.path, its tuning or description changed."""
+        """Replace the mount at mount.path by one with other tuning or another description."""
         self._save(store, {**self.table(store).by_path, mount.path: mount})
         self._record(tx, mount, now_ns)
 
     def move(self, tx: Tx, store: Store, source: str, target: str, now_ns: int) -> Mount:
-        """Give the mount at source another path; its uuid, and so its records, stay."""
+        """Give the mount at source another path; it keeps its uuid, and so its records."""
         table = self.table(store)
         mount = table.by_path.get(source)
         if mount is None:
@@ -112,7 +112,7 @@ class Mounts:
         return moved
 
     def remove(self, tx: Tx, store: Store, path: str, now_ns: int) -> Mount:
-        """Take the mount at path out of the table; its records are the caller's to destroy."""
+        """Remove the mount at path from the table; the caller destroys its records."""
         table = self.table(store)
         mount = table.by_path.get(path)
         if mount is None:
@@ -140,7 +140,7 @@ def new_mount(path: str, kind: str, entropy: Entropy, **rest: Any) -> Mount:
 
 
 def check_path(path: str) -> None:
-    """Raise InvalidRequest unless path is fit for a mount: one that can be seen and typed again."""
+    """Raise InvalidRequest unless path is valid for a mount: printable, and addressable again."""
     core = path.removesuffix("/")
     if not core or len(path) > MAX_PATH or not path.isprintable():
         raise InvalidRequest(f"a mount path has 1 to {MAX_PATH} printable characters")

@@ -1,10 +1,10 @@
-"""Who is at the other end of a TLS connection, by the certificate that it proved to hold.
+"""The client certificate of a TLS connection, whose private key the client proved to hold.
 
-A device's certificate names it in its SAN, as `spiffe://<trust domain>/device/<id>` (SPIFFE-ID 2).
-The handshake has proved that the other end holds the key, and no more: strangers may show any
-certificate. Which CA may speak for devices, and whether the device is still welcome, is asked on
-every request (access/devices/devices.py); `vouched` says whether a CA that the vault trusts has
-signed it.
+A device's certificate names the device in its SAN, as `spiffe://<trust domain>/device/<id>`
+(SPIFFE-ID 2). The handshake proves possession of the private key and nothing else: any client may
+present any certificate. Every request checks which CA may certify devices, and whether the device
+is still enrolled (access/devices/devices.py). `vouched` checks whether a CA that the vault trusts
+has signed the certificate.
 """
 
 from collections.abc import Iterable
@@ -22,9 +22,9 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import DeviceId
 
 MAX_CHAIN: Final = 4
-"""Certificates between a client's own and a CA that is trusted: there are one or two."""
+"""Certificates between a client's own and a trusted CA: in practice there are one or two."""
 MAX_CERTIFICATE: Final = 16_384
-"""Bytes of a certificate: those in use have one to four thousand."""
+"""Bytes of a certificate: those in practice have one to four thousand."""
 SCHEME: Final = "spiffe://"
 DEVICE: Final = "device"
 
@@ -40,11 +40,11 @@ _UNREADABLE: Final = (
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A client certificate (DER), its key proved, and what of it is asked on each request.
+    """A client certificate (DER) with proved possession, and its facts that each request checks.
 
-    `device` is "" when the certificate names none, `domain` the trust domain that it is named in.
-    `key` is the hex SHA-256 of its public key (SubjectPublicKeyInfo). `chain` is what was sent
-    with it, of which nothing was checked.
+    `device` is "" when the certificate names no device; `domain` is the device's trust domain.
+    `key` is the hex SHA-256 of its public key (SubjectPublicKeyInfo). `chain` are the unchecked
+    certificates that the client sent with it.
     """
 
     certificate: bytes
@@ -57,7 +57,7 @@ class Peer(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, certificate: bytes, chain: tuple[bytes, ...] = ()) -> Self:
-        """Return the peer that holds certificate (DER); raise InvalidRequest for what is none."""
+        """Return the peer that holds certificate; raise InvalidRequest unless it is valid DER."""
         if len(certificate) > MAX_CERTIFICATE:
             raise InvalidRequest("the client certificate is too large")
         try:
@@ -82,11 +82,12 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 def vouched(peer: Peer, authorities: Iterable[bytes], now_ns: int) -> bool:
-    """Return whether one of authorities (DER) is peer's own, signed it, or signed what signed it.
+    """Return whether peer's certificate is among authorities (DER) or chains up to one of them.
 
-    Source: RFC 5280, section 6, for each step: (1) valid now; (2) signed by the next one's key;
-    (3) the next one is a CA that may sign certificates, and have so many between it and the
-    client's. The client's own is for clients, if it says what it is for.
+    Source: RFC 5280, section 6. For each step: (1) the certificate is valid now; (2) the next
+    certificate's key signed it; (3) the next certificate is a CA that may sign certificates, and
+    its path length allows the number of CAs below it. The client's certificate must allow client
+    authentication, if it has an extended key usage.
     """
     try:
         current = x509.load_der_x509_certificate(peer.certificate)
@@ -113,7 +114,7 @@ def _signed(
 ) -> bool:
     """Return whether issuer, a CA that is valid now, signed certificate.
 
-    `between` is how many CAs stand between issuer and the client's certificate.
+    `between` is the number of CAs between issuer and the client's certificate.
     """
     try:
         basic = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -154,13 +155,13 @@ def device_uri(domain: str, device: DeviceId) -> str:
 
 
 def _device_of(certificate: x509.Certificate) -> tuple[str, DeviceId]:
-    """Return trust domain and device of the one SPIFFE id in a certificate, or empty strings."""
+    """Return trust domain and device of a certificate's only SPIFFE id, or empty strings."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return "", DeviceId("")
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    # An SVID has exactly one URI (X509-SVID, 2): with two, two readers could see two devices.
+    # An SVID has exactly one URI (X509-SVID, 2): with two, two parsers could see two devices.
     if len(uris) != 1 or not uris[0].startswith(SCHEME):
         return "", DeviceId("")
     parts = uris[0].removeprefix(SCHEME).split("/")

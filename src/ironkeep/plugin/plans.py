@@ -1,8 +1,9 @@
-"""From an operation and a path to what answers it, remembered: the mount, the route, the input.
+"""Plans: a cache from an operation and a path to its mount, route and input.
 
-Routing walks the mount table and some patterns; the answer is the same for the same operation and
-path as long as the mount table is the same, which a number says: a plan that held the table itself
-would keep every older one in memory. An input that comes from the path alone is remembered too.
+Routing walks the mount table and some patterns. Its result is the same for the same operation and
+path as long as the mount table is unchanged. A plan stores the table's number to notice a change: a
+reference to the table itself would keep every older table in memory. An input that comes from the
+path alone is cached too.
 """
 
 from collections.abc import Hashable, Mapping
@@ -20,23 +21,23 @@ from ironkeep.store.state import Tx
 
 _AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
-"""Plans remembered, about 600 bytes each; the older half goes when full."""
+"""Cached plans, about 600 bytes each; the older half is dropped when the cache is full."""
 MAX_KNOWN_PATH: Final = 256
-"""Characters of a path whose plan is remembered: strangers choose paths, each held some four times.
-"""
+"""Characters of a path whose plan is cached: strangers choose paths, and a plan holds each some
+four times."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """What answers one operation on one path, which stands here in its one form.
+    """How one operation on one path, in its canonical spelling, is served.
 
-    `path` is whole, `relative` is what is below the mount. `below` says which segments of that have
-    other spellings, and `spelling` which of the whole; None that there are none. `secret` is how
-    rules about secrets call what the path names. `same` is another path to the same thing, "" when
-    there is none. `readers` is how the handler reads the request's fields. `fault` is why what the
-    path names may not be made, `ends_nothing` that this would end or destroy something, and nothing
-    is named. `logs_in` says that it is a part of a login. `given` is the input when there is no
-    data.
+    `path` is the whole path, `relative` the part below the mount. `below` lists the segments of
+    `relative` that have other spellings, and `spelling` those of `path`; None when there are none.
+    `secret` is the name by which rules about secrets know what the path names. `same` is another
+    path to the same thing, or "". `readers` read the request's fields as the handler does. `fault`
+    is why the name in the path may not be created, or None. `ends_nothing` marks a plan that would
+    end or destroy something while its path names nothing. `logs_in` marks a part of a login.
+    `given` caches the input of a request without data.
     """
 
     table: int
@@ -67,13 +68,13 @@ class Plan:
         names = self.params.values()
         faults = (fault_of(name) for name in names) if self.route.makes else ()
         self.fault = next((fault for fault in faults if fault), None)
-        # What an auth method takes without a token is a part of some login: a ticket, a touch.
+        # An auth method's tokenless requests are part of a login: a ticket, a touch.
         self.logs_in = self.route.login or (self.route.open and self.path.startswith(_AUTH))
         ends = self.route.ends or self.route.op is Operation.DELETE
         self.ends_nothing = ends and not all(name.replace("/", "").strip() for name in names)
 
     def input(self, data: Mapping[str, Any]) -> Any:
-        """Return the route's input made of the path's parameters and data; raise InvalidRequest."""
+        """Return the route's input, parsed from path parameters and data; raise InvalidRequest."""
         assert self.route.input is not None
         if data:
             return fields.parse(self.route.input, {**data, **self.params})
@@ -91,18 +92,18 @@ class SecretPaths(Protocol):
 
 
 class Plans:
-    """The remembered plans."""
+    """The cache of plans."""
 
     def __init__(self) -> None:
         self._known: Final[dict[tuple[Operation, str], Plan]] = {}
 
     def get(self, op: Operation, path: str, table: int) -> Plan | None:
-        """Return the plan for op on path, if it was made of the same mount table."""
+        """Return the plan for op on path, if it was made from the same mount table."""
         plan = self._known.get((op, path))
         return plan if plan is not None and plan.table == table else None
 
     def put(self, op: Operation, path: str, plan: Plan) -> None:
-        """Remember a plan, unless its path is uncommonly long."""
+        """Cache a plan, unless its path is longer than `MAX_KNOWN_PATH`."""
         if len(path) > MAX_KNOWN_PATH:
             return
         if len(self._known) >= MAX_PLANS:

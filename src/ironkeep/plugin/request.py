@@ -1,7 +1,6 @@
-"""One API request as it came in.
+"""One API request as received.
 
-It is a msgspec Struct because one is made for every request: that takes a third of the time of a
-dataclass.
+It is a msgspec Struct because every request makes one, in a third of the time of a dataclass.
 """
 
 from typing import Any, Final
@@ -17,9 +16,9 @@ MAX_PATH: Final = 4_096
 
 
 class Request(msgspec.Struct):
-    """One API request as it came in; `path` is what follows /v1/, decoded.
+    """One API request as received; `path` is the decoded part after /v1/.
 
-    `grant` is the accessor of the approval that opened it: the pipeline alone sets it.
+    `grant` is the accessor of the approval that authorised it; only the pipeline sets it.
     """
 
     op: Operation

@@ -1,4 +1,4 @@
-"""What a handler answers, and the secret values that an answer may contain."""
+"""A handler's response, and the secret values that it may contain."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from ironkeep.plugin.token import TokenSpec
 
 
 class SecretJson(Secret):
-    """A secret that is itself a JSON document, placed into the answer as it is."""
+    """A secret that is itself a JSON document, placed into the response as it is."""
 
     __slots__ = ()
 
 
 class Unkept(Secret):
-    """What is for the caller's eyes alone, and yet releases nothing that is kept here.
+    """A value that is confidential to the caller, but is not a secret stored in the vault.
 
-    The caller's own token, sent back, or random bytes made for it.
+    For example the caller's own token, sent back, or random bytes made for the caller.
     """
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class Unkept(Secret):
 
 @dataclass(frozen=True, slots=True)
 class LeaseInfo:
-    """The lease fields of an envelope; id "" with a duration is how KV v1 hints a time to live."""
+    """The lease fields of an envelope; KV v1 hints a TTL by a duration with an empty id."""
 
     lease_id: str = ""
     renewable: bool = False
@@ -36,15 +36,15 @@ class LeaseInfo:
 
 
 class Response(msgspec.Struct):
-    """What a handler answers.
+    """A handler's response.
 
-    `data` goes into Vault's envelope and may hold `Secret` values, which only the pipeline reveals
-    and only when the route releases secrets and `released`, `issued` or `auth` says which. `body`
-    is bare JSON instead of an envelope. Neither means 204. `issue` asks the pipeline to issue a
-    token as this response's auth; `issued` is the accessor of a token that the answer holds
-    otherwise. `wrapped_accessor` is that of a credential in the answer which is no token: a
-    wrapping names it. `absent` answers 404 with the envelope. `accepted` answers 202. `audited` are
-    further facts for the entry, beside the route's audited fields.
+    `data` goes into Vault's envelope and may contain `Secret` values, which only the pipeline
+    reveals, and only when the route releases secrets and `released`, `issued` or `auth` names them.
+    `body` is bare JSON instead of an envelope. Without either the status is 204. `issue` asks the
+    pipeline to issue a token as this response's auth; `issued` is the accessor of a token that the
+    response contains elsewhere. `wrapped_accessor` is the accessor of a credential other than a
+    token, for the wrap info of a wrapped response. `absent` gives status 404 with the envelope,
+    `accepted` 202. `audited` are further facts for the entry, beside the route's audited fields.
     """
 
     data: Mapping[str, Any] | SecretJson | None = None

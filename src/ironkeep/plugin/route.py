@@ -1,9 +1,9 @@
-"""Routes: the literal table from operations and patterns to handlers that a plug-in declares.
+"""Routes: the literal table from operations and patterns to handlers that a plugin declares.
 
 The kernel routes, authenticates, decides and journals. A handler only does its own work,
-synchronously, against its own mount's storage, with time and randomness as values. It ends in one
-of three ways: a `Response`, an error of core.errors, or a `Suspend` when something slow or outside
-must happen first.
+synchronously, against its own mount's storage, with time and randomness passed in as values. It
+ends in one of three ways: it returns a `Response`, raises an error of core.errors, or returns a
+`Suspend` when slow work or a call to another system must happen first.
 """
 
 import re
@@ -30,21 +30,29 @@ class Route:
     """One operation on one pattern of a mount.
 
     `pattern` is relative to the mount: literal segments, `{name}` for one segment, `{name...}` for
-    the rest (may be empty, may hold slashes). A LIST arrives with its path ending in "/" or empty,
-    and a list pattern is written that way. `input` is a frozen dataclass from which fields are
-    parsed with Vault's weak typing (plugin.fields); None hands over no input: read `call.raw`.
-    `exists` turns update into create when it answers False. `audited` names the input fields fit to
-    record. `secret` says that the answer holds a secret that is kept here: its class and the
-    caller's budget are asked first, and no other route of an engine may release one.
-    `secret_as` is the pattern of the route whose secret this gives too: rules hold for both.
+    the rest (may be empty, may contain slashes). The path of a LIST ends in "/" or is empty, and so
+    does a list pattern. `input` is a frozen dataclass whose fields are parsed with Vault's weak
+    typing (plugin/fields.py); with None the handler gets no input and reads `call.raw`. An update
+    becomes a create when `exists` returns False. `audited` names the input fields to journal.
 
-    `folds` names the captured name whose capitals say nothing, `folder` the one in which slashes at
-    the ends do not. That holds for every route of the table with the same beginning, and a handler
-    sees the one form alone: see core/text/spelling.py. A captured name that is an int in `input`
-    has one form too. `same_as` is the pattern of another route of the table, with the same names,
-    that does the same: what is denied there, or refused for its fields, is so here. `makes` says
-    that what the path names may be made by this: see core/text/naming.py. `ends` says that it ends
-    or destroys what the path names, as every DELETE does: an empty name is refused.
+    Access: `login` and `open` routes need no token; `any_token` needs a valid token but no policy,
+    `sudo` the sudo capability. `sealed_ok` routes also work while sealed.
+
+    Secrets: `releases` lets the response reveal `Secret` values. `secret` marks a response with a
+    secret stored in the vault: the secret's class and the caller's budget are checked first, and no
+    other route of an engine may release one. `secret_as` is the pattern of another route to the
+    same secret: rules on that route apply here too.
+
+    Names: `folds` is the captured name that is case-insensitive, `folder` the one whose empty
+    segments have no meaning. Both apply to every route of the table with the same prefix, and
+    handlers only see the canonical form (core/text/spelling.py). A captured name that is an int in
+    `input` also has one form. `same_as` is the pattern of an equivalent route of the table with the
+    same captured names: whatever policy denies or refuses there is refused here. `makes` marks a
+    route that may create the name in the path (core/text/naming.py). `ends` marks a route that ends
+    or destroys it, as every DELETE does: an empty name is refused.
+
+    Response: `flat` repeats the data beside the envelope, as some of Vault's sys/ does. `quorum`
+    makes the response wait for the witnesses' quorum where that is configured.
     """
 
     op: Operation
@@ -73,15 +81,15 @@ class Route:
 
 @runtime_checkable
 class Upgrader(Protocol):
-    """A plugin whose mounts change their option `version` while they hold something."""
+    """A plugin whose mounts can change their `version` option while they have records."""
 
     def upgrade(self, store: Store, before: Mount, after: Mount, now_ns: int) -> None:
-        """Rewrite what a mount holds for its other version; raise InvalidRequest."""
+        """Rewrite a mount's records for the new version; raise InvalidRequest if impossible."""
         ...
 
 
 def filled(pattern: str, params: Mapping[str, str]) -> str:
-    """Return the path that a pattern captured params of."""
+    """Return pattern with its captured names replaced by params."""
     return CAPTURED.sub(lambda found: params[found[1]], pattern)
 
 
@@ -90,11 +98,11 @@ class Plugin(Protocol):
 
     @property
     def type(self) -> str:
-        """The name under which it is mounted."""
+        """The type name used to mount it."""
         ...
 
     def routes(self, mount: Mount) -> Sequence[Route]:
-        """Return the routes of this mount; the same object for the same kind of mount."""
+        """Return the routes of mount, as the same object for all mounts of the same kind."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A token as stored, as issued and as a session: values only; identity/tokens.py keeps them."""
+"""Values of a token as stored, as issued and as a session; identity/tokens.py stores them."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -19,8 +19,7 @@ from ironkeep.core.policy.acl import Acl
 from ironkeep.core.policy.decision import Allow, Deny
 
 Verdicts = dict[tuple[Operation, str], tuple[object, Allow | Deny]]
-"""What was decided on a path where the data does not matter, with the plan that it was given for.
-"""
+"""Cached decisions that do not depend on the request's data, with the plan each was made for."""
 
 TokenType = Literal["service", "batch"]
 
@@ -29,10 +28,11 @@ DEFAULT_TTL_SECONDS: Final = 768 * 3600
 
 
 class Made(msgspec.Struct, frozen=True, omit_defaults=True):
-    """By which people something was made that gives tokens, and when it was written last.
+    """The authors of something that tokens are issued by: a role, secret id, password, invitation.
 
-    A role, a secret id, a password or an invitation. `at_ns` is POSIX nanoseconds; `holders` are
-    those of the people who wrote it with their own hands, and so know it.
+    `at_ns` is the time of the last write in POSIX nanoseconds. `people` are all people behind the
+    sessions that wrote it; `holders` are those of them who had the session's token in their hands,
+    and so know the credential.
     """
 
     people: tuple[EntityId, ...] = ()
@@ -41,7 +41,7 @@ class Made(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is stored of a service token, and what a batch token carries. Never the token itself.
+    """The stored record of a service token, or the content of a batch token, without the token.
 
     Times are POSIX nanoseconds; an `expires_ns` of 0 means never. `parent` is the parent's hash.
     """
@@ -76,9 +76,9 @@ class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class TokenSpec:
-    """A token to be issued. Lengths are seconds; 0 means the mount's or the system's default.
+    """A token to be issued. TTLs are seconds; 0 means the mount's or the system's default.
 
-    `alias` names the person or machine at the issuing mount: the pipeline finds or makes its
+    `alias` names the person or machine at the issuing mount; the pipeline finds or creates its
     entity.
     """
 
@@ -106,16 +106,17 @@ class TokenSpec:
     device: DeviceId = DeviceId("")
     peer: str = ""
     made: tuple[Made, ...] = ()
-    """Everything that the login stands on and somebody made: each a reason to count as them."""
+    """The authors of everything that the login relies on; they count as people behind the token."""
     makers: tuple[EntityId, ...] = ()
-    """People who handed this very token out, or what it is had for: the reads are theirs too."""
+    """People who handed out this token, or the credential it is issued for; its reads count as
+    theirs too."""
 
 
 @dataclass(slots=True)
 class Session:
-    """Who is calling: the token's record, its policies in force (identity's included), its ACL.
+    """A caller's token record, its policies in force (identity policies included) and its ACL.
 
-    `verdicts` is a memory of decisions, shared by all sessions with the same ACL.
+    `verdicts` is a cache of decisions, shared by all sessions with the same ACL.
     """
 
     hash: TokenHash
@@ -127,8 +128,8 @@ class Session:
     root: bool
     verdicts: Verdicts
     people: frozenset[EntityId] = frozenset()
-    """Everybody who stands behind the token (identity/people.py); empty when it names nobody."""
+    """All people behind the token (identity/people.py); empty for an unattributed token."""
     payers: tuple[EntityId, ...] = ()
-    """Of these, its own person and those who handed it out: their budgets are charged."""
+    """The token's own person and the people who handed it out: their budgets are charged."""
     remembered: dict[str, int] = field(default_factory=dict)
-    """What a feature remembers for as long as the session is in memory; see access/budgets."""
+    """A cache of facts for as long as the session is in memory; used by access/budgets."""

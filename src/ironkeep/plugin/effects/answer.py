@@ -1,4 +1,4 @@
-"""How the execution of something ends: with an answer, or waiting for work outside."""
+"""The two ways in which execution ends: with an answer, or waiting for work on a worker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ JSON: Final = "application/json"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What may be sent once the batch that holds `receipt` is durable.
+    """A response that may be sent once the batch of `receipt` is durable.
 
-    `error` is None when it went well; the edge owns the table from error class to status. `body`
-    None means no content. `absent` is Vault's 404 with a body, `accepted` its 202. `step_up` is
-    where the touch is given that the request lacks.
+    `error` is None on success; the edge maps error classes to statuses. A `body` of None means no
+    content. `absent` is Vault's 404 with a body, `accepted` its 202. `step_up` is where the missing
+    authenticator touch can be given.
     """
 
     receipt: Receipt | None
@@ -31,24 +31,24 @@ class Answer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Work at an outside system, which may hang: `urgent` is what a responder waits for."""
+    """Work on another system, which may hang; `urgent` work is for a waiting incident responder."""
 
     work: Callable[[], Any]
     system: str
     urgent: bool = False
 
     def __call__(self) -> Any:
-        """Do it."""
+        """Do the work."""
         return self.work()
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something that waits for `work`: run it on a worker, then call `finish` with what came of it.
+    """An execution that waits for `work`: run it on a worker, then call `finish` with its result.
 
     With a receipt the work is an effect: it starts only when the batch of that receipt is durable.
-    `hashing` work takes argon2's memory. Turns are given fairly by `caller`, the network that it
-    comes from, and by `name`, what it asks for.
+    `hashing` work takes argon2's memory. Workers are shared fairly by `caller`, the network that
+    the request comes from, and by `name`, the name that it asks for.
     """
 
     work: Callable[[], Any]

@@ -1,22 +1,22 @@
-"""Effects: work outside the house that is slow, may fail, and must not be lost.
+"""Operations on other systems: slow work that may fail and must not be lost.
 
-An operation is a generator. It reads and writes rows in its turn, yields the work to be done
-outside, and is sent the next turn with what came of it:
+An operation is a generator. It reads and writes rows in its turn, yields the work to be done on a
+worker, and is sent the next turn with the work's result:
 
     store the intent in turn.tx
     turn, result = yield work      runs on a worker, once everything written so far is durable
     store the outcome in turn.tx
 
-A request waits for an operation by `run`. What time drives is found by its row: a record whose due
-time has passed and whose path starts with a driver's name is handed to that driver. A crash while
-work is out forgets the generator, so what was stored before is all there is: a driver leaves the
-row due while work is out, and goes on from what the row says.
+A request waits for an operation by `run`. The tick starts the other operations: it hands each
+record whose due time has passed to the driver whose name begins the record's path. A crash during
+work loses the generator, so that only the stored rows remain: a driver leaves the row due during
+work, and continues from the row's content.
 
 One key is worked on by one operation at a time; a limited number of operations run at once, fewer
-of those that time drives, and of these few in one group (a connection), so that a target that does
-not answer holds up nobody else. There is always room for what a responder does. Of what is due, the
-one that has waited longest goes first. One that fails is tried again after a growing pause, for
-ever.
+of those that the tick starts, and few of these in one group (a connection), so that a target that
+does not answer must not delay the others. Operations of responders have room of their own. Of the
+due records, the one that has waited longest goes first. A failed operation is tried again after a
+growing pause, without end.
 """
 
 from collections import Counter
@@ -38,35 +38,35 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 MAX_AT_ONCE: Final = 64
-"""Operations under way; each may hold a worker for some ten seconds when its target is down."""
+"""Operations in progress; each may hold a worker for some ten seconds when its target is down."""
 
 MAX_URGENT: Final = 32
-"""Operations of responders beside those."""
+"""Operations of responders in progress, beside those."""
 
 TICK_AT_ONCE: Final = 12
-"""Of the operations under way, the ones that time drives."""
+"""Operations in progress that the tick started."""
 
 GROUP_AT_ONCE: Final = 4
-"""Of those, the ones of one group."""
+"""Operations in progress that the tick started in one group."""
 
 MAX_LATE: Final = 2_000
-"""Records that wait for their turn in memory, in order; past it they only come again later."""
+"""Records that wait for their turn in memory, in order; further ones only come due again later."""
 
 LATE_NS: Final = 120 * SECOND_NS
-"""When a record that waits comes due again, so that a restart forgets nobody for longer."""
+"""When a waiting record comes due again, so that a restart delays it by no more than this."""
 
 MAX_PAUSE_NS: Final = 3_600 * SECOND_NS
-"""Between attempts at an operation that fails: an hour, never given up."""
+"""The longest pause between attempts at a failing operation; attempts never stop."""
 
 TICK: Final = RequestId("")
-"""The request of a turn that no request asked for."""
+"""The request id of a turn that the tick started."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One synchronous stretch of an operation: rows to read and write, and the time."""
+    """One synchronous step of an operation: its transaction, and the time."""
 
     tx: Tx
     now_ns: int
@@ -79,11 +79,11 @@ Work = Callable[[], Any]
 Steps = Generator[Work, tuple[Turn, Any], T]
 Driver = Callable[[Turn, DueRecord], Steps[object]]
 Turns = Callable[[Tx, DueRecord], tuple[str, int]]
-"""Says of a due record which group it is of, the same outside system's, and since when it waits."""
+"""Returns a due record's group (records of the same other system) and since when it is due."""
 
 
 def turn_of(call: Call) -> Turn:
-    """Return the first turn of an operation: its writes fall with the request's."""
+    """Return the first turn of an operation, whose writes are dropped if the request fails."""
     return Turn(call.tx, call.now_ns, call.request_id)
 
 
@@ -100,11 +100,11 @@ def _no_work() -> None:
 def run(
     call: Call, steps: Steps[T], then: Callable[[Call, T], Response | Suspend]
 ) -> Response | Suspend:
-    """Let a request wait for an operation begun with `turn_of(call)`; then answers with its result.
+    """Make a request wait for an operation begun with `turn_of(call)`; `then` makes the response.
 
-    What an operation stores after its work stays when the request is then refused: it has happened.
-    An exception that the work raised is raised where the operation waits; one that catches it has
-    no new turn to write in, and may only end.
+    Rows that an operation stores after its work are kept even if the request is then refused,
+    because the work has happened. An exception of the work is raised at the operation's `yield`; an
+    operation that catches it has no new turn to write in, and can only end.
     """
     return _run(call, steps, lambda: next(steps), then)
 
@@ -134,7 +134,7 @@ def _send(steps: Steps[Any], turn: Turn, result: Any) -> Work:
 
 
 class _Late(NamedTuple):
-    """A due record that waits for its turn: since when, and until when its row is put off."""
+    """A due record that waits for its turn; `until_ns` is the due time it was deferred to."""
 
     since_ns: int
     group: str
@@ -143,7 +143,7 @@ class _Late(NamedTuple):
 
 
 class Effects:
-    """Knows what is under way, and takes up what is due."""
+    """Tracks the operations in progress, and starts those that are due."""
 
     def __init__(
         self,
@@ -172,25 +172,25 @@ class Effects:
 
     @property
     def busy(self) -> frozenset[str]:
-        """Return the keys that operations hold now."""
+        """Return the keys that operations in progress hold."""
         return frozenset(self._claims)
 
     @contextmanager
     def claimed(self, key: str, *, urgent: bool = False) -> Iterator[None]:
         """Hold key for one operation; raise Conflict when another holds it.
 
-        What is urgent stands aside of the rest: it waits for no key of theirs, and has room of its
-        own.
+        Urgent operations are separate from the others: they do not wait for the others' keys, and
+        have a limit of their own.
 
-        The claim ends with the generator that holds it, also when the request is given up and the
-        generator dropped. It only keeps operations apart; what must hold if it failed to is stored
-        with the record (a rotation's fence epoch).
+        The claim ends with the generator that holds it, also when the request is abandoned and the
+        generator is dropped. It only keeps operations apart in this process; the guarantee that
+        does not depend on it is stored with the record (a rotation's fence epoch).
         """
         claims, limit = (self._urgent, MAX_URGENT) if urgent else (self._claims, MAX_AT_ONCE)
         if key in claims:
-            raise Conflict("another operation on it is under way: try again when that has finished")
+            raise Conflict("another operation on it is in progress: try again when it has finished")
         if len(claims) >= limit:
-            raise TooManyRequests(f"{limit} operations are under way: try again shortly")
+            raise TooManyRequests(f"{limit} operations are in progress: try again shortly")
         claims.add(key)
         try:
             yield
@@ -206,7 +206,7 @@ class Effects:
         audited: dict[str, Value],
         outcome: str = "ok",
     ) -> None:
-        """Journal what came of an effect on the thing at path of a mount."""
+        """Journal the outcome of an effect on the record at path of a mount."""
         entry = Entry(
             kind="effect",
             time_ns=turn.now_ns,
@@ -221,13 +221,13 @@ class Effects:
 
     @property
     def late(self) -> int:
-        """Return how many records wait here for their turn."""
+        """Return the number of records that wait in memory for their turn."""
         return len(self._late)
 
     def tick(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> list[Waiting]:
-        """Begin what is due, as far as there is room: the record that waited longest goes first.
+        """Start due operations, as the limits allow; the record that waited longest goes first.
 
-        The others are put off in tx, and wait here with the time since when they are due.
+        The others are deferred in tx, and wait in memory with the time since when they are due.
         """
         due = self._take_late()
         for key, each in self._judged(tx, records).items():
@@ -245,7 +245,7 @@ class Effects:
         return started
 
     def _judged(self, tx: Tx, records: Iterable[DueRecord]) -> dict[str, _Late]:
-        """Return what of records has a driver and is not under way, with its group and age."""
+        """Return the records that have a driver and are not in progress, with group and age."""
         found = {}
         for record in records:
             key = key_of(record.place.mount, record.path)
@@ -256,7 +256,7 @@ class Effects:
         return found
 
     def _take_late(self) -> dict[str, _Late]:
-        """Return what waited here, but for what is under way now."""
+        """Remove and return the waiting records, without those in progress now."""
         late = {key: each for key, each in self._late.items() if key not in self._claims}
         self._late.clear()
         return late
@@ -269,7 +269,7 @@ class Effects:
         )
 
     def _wait_here(self, tx: Tx, key: str, each: _Late, until_ns: int) -> None:
-        """Remember since when a record waits; its row is put off, once in LATE_NS."""
+        """Keep a record waiting in memory, and defer its row, at most once in LATE_NS."""
         if each.until_ns is None:
             self._put_off(tx, each.record, until_ns)
             each = each._replace(until_ns=until_ns)
@@ -277,7 +277,7 @@ class Effects:
             self._late[key] = each
 
     def _still_due(self, tx: Tx, each: _Late) -> bool:
-        """Return whether a record that waited here is as it was put off, not changed meanwhile."""
+        """Return whether a waiting record still has the due time it was deferred to."""
         if each.until_ns is None:
             return True
         try:
@@ -289,7 +289,7 @@ class Effects:
         return row is not None and row.due_ns == each.until_ns
 
     def _put_off(self, tx: Tx, record: DueRecord, until_ns: int) -> None:
-        """Move a due time back; a record that is no longer due stays so."""
+        """Postpone a record's due time, unless it no longer has one or has a later one."""
         store = self._stores(tx, record.place.mount)
         row = store.row(record.path)
         if row is not None and row.due_ns is not None and row.due_ns < until_ns:
@@ -315,7 +315,7 @@ class Effects:
     def _advance(
         self, record: DueRecord, steps: Steps[object], turn: Turn, step: Callable[[], Work]
     ) -> Answer | Waiting:
-        """Run one turn of what time drives; keep its writes unless it was a defect."""
+        """Run one turn of a tick's operation; keep its writes unless a defect ended it."""
         try:
             work = step()
             entry = Entry(
@@ -334,7 +334,7 @@ class Effects:
         except IronkeepError as error:
             turn.tx.merge()
             return self._failed(record, turn, error)
-        except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the clock
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not stop the tick
             self._on_defect(turn.request, error)
             return self._failed(record, turn, error)
         turn.tx.merge()
@@ -346,14 +346,14 @@ class Effects:
         return Waiting(work, finish, receipt)
 
     def _failed(self, record: DueRecord, turn: Turn, error: Exception) -> Answer:
-        """Say so, and try again after a pause that doubles."""
+        """Journal the failure, and defer the record by a pause that doubles each time."""
         key = key_of(record.place.mount, record.path)
         self._failures[key] = attempts = self._failures.get(key, 0) + 1
         pause = min(SECOND_NS << min(attempts, 32), MAX_PAUSE_NS)
         code = error.code if isinstance(error, IronkeepError) else "internal"
         audited: dict[str, Value] = {"attempts": attempts}
         tx = self._begin()
-        # When the house was sealed meanwhile, or the journal is full, the row stays due as it was.
+        # If the vault was sealed meanwhile, or the journal is full, the row stays due as it was.
         with suppress(IronkeepError):
             self._put_off(tx, record, turn.now_ns + pause)
             self.note(turn, "failed", record.place.mount, record.path, audited, code)
@@ -370,5 +370,5 @@ def _room(record: DueRecord) -> str:
 
 
 def key_of(mount: MountUuid, path: str) -> str:
-    """Return the key under which the record at path of a mount is worked on."""
+    """Return the claim's key for the record at path of a mount."""
     return f"{mount}/{path}"

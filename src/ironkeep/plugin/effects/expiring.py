@@ -1,8 +1,8 @@
-"""Records that mean something for a time and are then removed: what a mount keeps at `passing/…`.
+"""Expiring records: those under a mount's `passing/` folder, which the tick removes when due.
 
-    passing / ... -> the record, due when it means nothing any more
+    passing / ... -> the record; its due time is its expiry
 
-The tick removes them. Until it came round one may still be there: who reads one asks for its time.
+An expired record remains until the next tick, so readers must check its time themselves.
 """
 
 from typing import Final
@@ -13,16 +13,16 @@ from ironkeep.store.reserved import StoreOf
 
 FOLDER: Final = "passing"
 NOTHING: Final[tuple[Work, ...]] = ()
-"""Outside the house there is nothing to do."""
+"""The work of an operation that does nothing on other systems."""
 
 
 class Passing:
-    """Removes what has passed."""
+    """Removes expired records."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
 
     def remove(self, turn: Turn, record: DueRecord) -> Steps[None]:
-        """Remove a record whose time has come; a driver of plugin/effects/effects.py."""
+        """Remove a due record; a driver of plugin/effects/effects.py."""
         yield from NOTHING
         self._stores(turn.tx, record.place.mount).delete(record.path)
