@@ -148,7 +148,7 @@ def test_a_reset_takes_the_nonce_and_renames_the_attempt(
 ) -> None:
     before = seal.unseal(view, keys[0])
     for nonce in ("", "x", "\ud800", before.nonce[:-1]):
-        with pytest.raises(InvalidRequest, match="takes the nonce"):
+        with pytest.raises(InvalidRequest, match="needs the nonce"):
             seal.unseal(view, "", reset=True, nonce=nonce)
     assert seal.status().progress == 1
     assert seal.unseal(view, "", reset=True, nonce=before.nonce) == SealStatus(True, True, 3, 5)
@@ -156,7 +156,7 @@ def test_a_reset_takes_the_nonce_and_renames_the_attempt(
     assert after.progress == 1
     assert after.nonce not in {"", before.nonce}
     seal.close()
-    with pytest.raises(InvalidRequest, match="takes the nonce"):
+    with pytest.raises(InvalidRequest, match="needs the nonce"):
         seal.unseal(view, "", reset=True, nonce=after.nonce)
 
 

@@ -1,11 +1,11 @@
-"""Batch tokens: the record itself, encrypted, in place of a row.
+"""Batch tokens: the token carries its own record, encrypted, and no row is stored.
 
     "hvb." ‖ base64url without padding( envelope of msgpack(record) )      core/envelope.py
     AAD = "ironkeep/batch-token/v1"
 
-Nothing is stored for one, so it cannot be revoked alone, renewed or counted; it dies at its expiry,
-with its parent, and by the epochs of its entity and of the house. Nonces are random under one key,
-so 2^32 may be made: a million a day for eleven years.
+A batch token therefore cannot be revoked alone, renewed or limited in its uses; it ends at its
+expiry, with its parent, and by the revocation epochs of its entity and of the vault. Nonces are
+random under one key, so 2^32 may be made: a million a day for eleven years.
 """
 
 import base64
@@ -23,7 +23,7 @@ from ironkeep.store.record import Codec
 
 PREFIX: Final = "hvb."
 MAX_CHARS: Final = 4_096
-"""It travels in a header, and common servers give all headers 8 KiB."""
+"""A token is sent in a header, and common servers allow 8 KiB for all headers."""
 
 _PREFIX_BYTES: Final = PREFIX.encode()
 _AAD: Final = b"ironkeep/batch-token/v1"
@@ -54,11 +54,11 @@ def open_token(key: bytes, token: bytes) -> StoredToken | None:
     try:
         sealed = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
         if envelope.term_of(sealed) != _TERM:
-            # The term picks the key and is not itself authenticated.
+            # The term selects the key, and is not authenticated itself.
             return None
         record = _RECORD.decode(envelope.open_sealed(AESGCM(key), sealed, _AAD))
     except (binascii.Error, IntegrityError):
         return None
-    # One token has one spelling: the unused bits of the last character must be those we wrote.
+    # A token has only one valid spelling: the last character's unused bits must be as written.
     canonical = base64.urlsafe_b64encode(sealed).rstrip(b"=")
     return record if canonical == text else None

@@ -1,11 +1,11 @@
-"""Entities and their aliases: who is behind the tokens, across all auth methods.
+"""Entities and their aliases: the people and machines behind tokens, across all auth methods.
 
     sys/identity : entity / id          -> the entity with its aliases
                    name / lower name    -> its id
                    alias / mount / name -> its id
 
-A login names an alias at its mount; the first login makes the entity. A deleted entity leaves its
-record as a tombstone, because its revocation epoch must outlive it: tokens that it issued may still
+A login names an alias at its mount; the first login creates the entity. A deleted entity leaves its
+record as a tombstone, because its revocation epoch must outlive it: tokens issued to it may still
 exist. Source: Vault, "Identity: entities and aliases"; the limits on metadata are Vault's.
 """
 
@@ -34,11 +34,11 @@ MAX_METADATA_VALUE: Final = 512
 MAX_NAME: Final = 512
 """Characters of an entity's or an alias's name: mail addresses and subject names fit."""
 MAX_HANDS: Final = 256
-"""Of one entity: the latest; they are in its one record, and read with it."""
+"""Per entity, the latest ones: they are part of its record, and read with it."""
 MAX_ALIASES: Final = 256
-"""Of one entity: all are in its one record."""
+"""Per entity: they are part of its record."""
 KIND: Final = "entity"
-"""Under which the history keeps entities."""
+"""The kind under which the history records entities."""
 
 _NO_TEMPLATES: Final = TemplateContext()
 
@@ -55,10 +55,12 @@ class Alias(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person or machine. Tokens issued at or before `revoked_ns` are dead. Times as in Alias.
+    """A person or machine. Times are POSIX nanoseconds.
 
-    At or before `contained_ns`, so are those that only came through what this person had set up.
-    `hands` are the other people who ever stood behind a token of it (identity/people.py).
+    The entity's tokens that were issued at or before `revoked_ns` are dead. So are other people's
+    tokens that were issued at or before `contained_ns` through something this entity had set up,
+    such as a role. `hands` are the other people who ever stood behind a token of the entity
+    (identity/people.py).
     """
 
     id: EntityId
@@ -76,7 +78,7 @@ class Entity(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def templates(self) -> TemplateContext:
-        """What policy templates may say of the entity."""
+        """The values that policy templates may use of the entity."""
         aliases: dict[str, Subject] = {
             alias.mount: Subject(alias.id, alias.name, alias.metadata) for alias in self.aliases
         }
@@ -87,7 +89,7 @@ _ENTITY: Final = Codec(Entity)
 
 
 class Identity:
-    """Keeps entities and their history."""
+    """Stores entities and records their history."""
 
     def __init__(self, stores: StoreOf, history: History) -> None:
         self._stores: Final = stores
@@ -103,9 +105,9 @@ class Identity:
         entropy: Entropy,
         people: Collection[EntityId] = (),
     ) -> Entity:
-        """Return the entity that alias at mount belongs to, made when this is its first login.
+        """Return the entity that alias at mount belongs to; the first login creates it.
 
-        `people` are the others who stand behind the login: the entity remembers them. Raise
+        `people` are the other people behind the login: the entity records them. Raise
         PermissionDenied when it is disabled.
         """
         entity = self.by_alias(tx, mount, alias)
@@ -138,7 +140,7 @@ class Identity:
         policies: tuple[str, ...] = (),
         disabled: bool = False,
     ) -> Entity:
-        """Make an entity; without a name it gets one. Raise Conflict when the name is taken."""
+        """Create an entity; an empty name is generated. Raise Conflict when the name is taken."""
         name = name or f"entity_{base62(entropy.token(16), 8).lower()}"
         entity = Entity(
             EntityId(uuid(entropy.token(16))),
@@ -159,10 +161,10 @@ class Identity:
         return self._save(tx, entity, now_ns)
 
     def update(self, tx: Tx, entity: Entity, now_ns: int) -> Entity:
-        """Replace an entity's name, metadata, policies, aliases and whether it is disabled.
+        """Replace an entity's name, metadata, policies, aliases and `disabled` flag.
 
-        `revoked_ns` and `contained_ns` never go back. Raise NotFound when it is gone, Conflict on a
-        taken name.
+        `revoked_ns` and `contained_ns` never go back. Raise NotFound when the entity is gone,
+        Conflict on a taken name.
         """
         before = self.get(tx, entity.id)
         if before is None:
@@ -188,7 +190,7 @@ class Identity:
         return self._save(tx, changed, now_ns)
 
     def delete(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
-        """Remove an entity: its tokens are dead from now on. An unknown id is fine."""
+        """Remove an entity, if it exists: its tokens are dead from now on."""
         known = self.get(tx, entity)
         if known is None:
             return
@@ -203,7 +205,7 @@ class Identity:
     def revoke_before(self, tx: Tx, entity: EntityId, time_ns: int) -> None:
         """Set the epoch: every token of entity issued at or before time_ns is dead from now on.
 
-        Raise NotFound for an entity that never was; one that is deleted takes an epoch too.
+        A deleted entity accepts an epoch too. Raise NotFound for an entity that never existed.
         """
         raw = self._stores(tx, IDENTITY).get(_by_id(entity))
         if raw is None:
@@ -219,14 +221,14 @@ class Identity:
         return None if found is None or found.deleted_ns else found
 
     def stored(self, tx: Tx, entity: EntityId) -> tuple[bytes, Row | None, Entity | None]:
-        """Return (row key, row, entity), tombstones included: for values derived from them."""
+        """Return (row key, row, entity), tombstones included, to derive cached values from."""
         store = self._stores(tx, IDENTITY)
         key = store.key_of(_by_id(entity))
         row = tx.get(key)
         return key, row, None if row is None else _ENTITY.decode(store.open_row(key, row))
 
     def by_name(self, tx: Tx, name: str) -> Entity | None:
-        """Return the entity of that name, case aside, or None."""
+        """Return the entity of that name, ignoring case, or None."""
         return self._follow(tx, _by_name(name))
 
     def by_alias(self, tx: Tx, mount: MountAccessor, alias: str) -> Entity | None:
@@ -245,7 +247,7 @@ class Identity:
         return sorted(unsegment(name) for name in self._stores(tx, IDENTITY).list("name"))
 
     def at(self, tx: Tx, entity: EntityId, time_ns: int) -> Entity | None:
-        """Return the entity as it was at time_ns, or None when it was not there."""
+        """Return the entity as it was at time_ns, or None if it did not exist then."""
         raw = self._history.at(tx, KIND, entity, time_ns)
         return None if raw is None else _ENTITY.decode(raw)
 
@@ -271,12 +273,12 @@ class Identity:
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise InvalidRequest when metadata is past Vault's limits, or is no text."""
+    """Raise InvalidRequest when metadata exceeds Vault's limits or is not valid text."""
     if len(metadata) > MAX_METADATA:
         raise InvalidRequest(f"metadata holds at most {MAX_METADATA} pairs")
     for key, value in metadata.items():
         if not (is_text(key) and is_text(value)):
-            raise InvalidRequest("metadata holds half of a surrogate pair, which is no text")
+            raise InvalidRequest("metadata contains an unpaired surrogate, which is invalid text")
         if not key or len(key) > MAX_METADATA_KEY or len(value) > MAX_METADATA_VALUE:
             raise InvalidRequest(
                 f"a metadata key has 1 to {MAX_METADATA_KEY} characters, "

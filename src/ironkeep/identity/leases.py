@@ -1,14 +1,14 @@
-"""Leases: what was handed out for a time and must be taken back.
+"""Leases: credentials issued for a limited time, which must be revoked at its end.
 
     sys/leases : id / lease id              -> the lease, due at its expiry or next attempt
                  token / token hash / suffix -> lease id
-                 prefix / prefix             -> still to be revoked, due at once
-                 force / prefix              -> still to be forgotten, due at once
+                 prefix / prefix             -> leases still to be revoked, due at once
+                 force / prefix              -> leases still to be forgotten, due at once
 
 A lease id is `<request path>/<24 base62>`, a token's `<path>/h<hash>`; both are blinded like all
-names. Revoking a lease with a payload takes an effect at its mount: the lease is marked first, so
-that a crash leaves it to be found, and removed when the effect is done. One without a payload is
-simply removed.
+names. Revoking a lease with a payload needs an effect at its mount: the lease is marked first, so
+that the tick finds it after a crash, and removed when the effect is done. A lease without a payload
+is only removed.
 """
 
 from collections.abc import Iterable
@@ -29,15 +29,15 @@ from ironkeep.store.state import Tx
 
 SUFFIX: Final = 24
 STEP: Final = 512
-"""Leases revoked in one transaction, some 0.2 s; the tick goes on with the rest."""
+"""Leases revoked in one transaction, some 0.2 s; the tick revokes the rest."""
 MAX_BACKOFF_NS: Final = 3_600 * SECOND_NS
-"""Between attempts to revoke: a target that is down for a day costs some 30 attempts."""
+"""The longest pause between attempts to revoke; a target down for a day costs some 30 attempts."""
 
 _MARK: Final = "h"
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One lease. Times are POSIX nanoseconds; `payload` is what its mount needs to take it back."""
+    """One lease. Times are POSIX nanoseconds; `payload` is what its mount needs to revoke it."""
 
     id: str
     token: TokenHash
@@ -61,10 +61,10 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TokenLeases(Protocol):
-    """Who knows the tokens: their leases are marks here, their times are in their own records."""
+    """The token store as seen by leases: a token's lease is a mark here, without its times."""
 
     def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
-        """End a token with everything below it."""
+        """Revoke a token and everything below it."""
         ...
 
     def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
@@ -76,14 +76,14 @@ _LEASE: Final = Codec(Lease)
 
 
 class Leases:
-    """Keeps leases; what taking back means is the mount's business."""
+    """Stores leases; each mount implements the revocation of its own."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
         self._tokens: TokenLeases | None = None
 
     def attach(self, tokens: TokenLeases) -> None:
-        """Make the leases of tokens visible here; called once, when the house is wired."""
+        """Connect the token store, so that tokens' leases resolve; called once, at start-up."""
         self._tokens = tokens
 
     def issue(
@@ -96,7 +96,7 @@ class Leases:
     ) -> tuple[Lease, list[str]]:
         """Register a lease whose path, token, mount, ttl and payload are filled in.
 
-        Return it with its id and its times; the list holds warnings about a length that was cut.
+        Return it with its id and times, and warnings about a capped TTL.
         """
         seconds, warnings = lifetime(
             limits,
@@ -141,10 +141,11 @@ class Leases:
     def renew(
         self, tx: Tx, lease_id: str, increment: int, limits: Limits, now_ns: int
     ) -> tuple[Lease, list[str]]:
-        """Extend a lease by increment seconds, 0 for what the last increment gave, else its length.
+        """Extend a lease to end increment seconds from now; return it with warnings.
 
-        Return it with warnings. A token's lease is renewed by Tokens.renew. Raise InvalidRequest
-        when it is not there, not renewable or past its maximum.
+        An increment of 0 repeats the last increment, or else the lease's own TTL. A token's lease
+        is renewed by Tokens.renew instead. Raise InvalidRequest when the lease does not exist, is
+        not renewable or is past its maximum.
         """
         lease = self.get(tx, lease_id, now_ns)
         if lease is None:
@@ -167,7 +168,7 @@ class Leases:
         return renewed, warnings
 
     def revoke(self, tx: Tx, lease_id: str, now_ns: int) -> None:
-        """End a lease; it is out of force at once. One that is not there is fine."""
+        """Revoke a lease, if it exists; it is invalid at once."""
         raw = self._of(tx).get(f"id/{lease_id}")
         if raw is None:
             return
@@ -182,21 +183,21 @@ class Leases:
             self._of(tx).put(f"id/{lease.id}", _LEASE.encode(marked), now_ns)
 
     def revoke_prefix(self, tx: Tx, prefix: str, now_ns: int) -> None:
-        """End all leases below prefix, or the one whose id it is; past `STEP` the tick goes on."""
+        """Revoke the lease with the id prefix, and all below it; past `STEP` the tick continues."""
         prefix = prefix.removesuffix("/")
         self.revoke(tx, prefix, now_ns)
         found = list(islice(self._ids(tx, prefix), STEP + 1))
-        # From the back: whether their folder is empty is then seen by its first row.
+        # In reverse order: the folder's first row then shows at once that it is not yet empty.
         for lease_id in reversed(found[:STEP]):
             self.revoke(tx, lease_id, now_ns)
         if len(found) > STEP:
             self._of(tx).put(f"prefix/{segment(prefix)}", b"", now_ns)
 
     def force_prefix(self, tx: Tx, prefix: str, now_ns: int) -> int:
-        """Forget all leases below prefix without taking back what they gave; return how many.
+        """Remove all leases below prefix without revoking their credentials; return the count.
 
-        What they gave stays alive at its target: for a target that is gone for good. Past `STEP`
-        the tick goes on, and the number is that of the first step.
+        The credentials stay valid at their target: use it for a target that is gone for good. Past
+        `STEP` the tick continues, and the count covers the first step only.
         """
         prefix = prefix.removesuffix("/")
         found = [prefix, *islice(self._ids(tx, prefix), STEP + 1)]
@@ -216,7 +217,7 @@ class Leases:
         return count
 
     def end_token(self, tx: Tx, token: TokenHash, now_ns: int) -> int:
-        """End the leases that a token took; return how many."""
+        """Revoke the leases that a token obtained; return the count."""
         store = self._of(tx)
         suffixes = store.list(f"token/{token}")
         for suffix in suffixes:
@@ -226,17 +227,17 @@ class Leases:
         return len(suffixes)
 
     def count_of(self, tx: Tx, token: TokenHash) -> int:
-        """Return the number of leases that a token took."""
+        """Return the number of leases that a token obtained."""
         return len(self._of(tx).list(f"token/{token}"))
 
     def count(self, tx: Tx) -> int:
-        """Return the number of leases, tokens' included."""
+        """Return the number of leases, including those of tokens."""
         return sum(1 for _ in self._of(tx).walk("id"))
 
     def due(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> list[Lease]:
-        """Take in records of this place that are due; return the leases to be taken back now.
+        """Process the due records of this place; return the leases to be revoked now.
 
-        The caller performs each at its mount and then calls `done` or `failed`. A crash before that
+        The caller revokes each at its mount and then calls `done` or `failed`. A crash before that
         leaves the lease marked and due.
         """
         waiting = []
@@ -256,13 +257,13 @@ class Leases:
         return waiting
 
     def done(self, tx: Tx, lease: Lease) -> None:
-        """Remove a lease: what it gave is taken back."""
+        """Remove a lease whose credential is revoked."""
         store = self._of(tx)
         store.delete(f"id/{lease.id}")
         store.delete(f"token/{lease.token}/{lease.id.rpartition('/')[2]}")
 
     def failed(self, tx: Tx, lease: Lease, now_ns: int) -> Lease:
-        """Note that taking back failed; the next attempt is due after a doubled pause."""
+        """Record a failed attempt to revoke; the next is due after a doubled pause."""
         attempts = lease.attempts + 1
         pause = min(SECOND_NS << min(attempts, 32), MAX_BACKOFF_NS)
         noted = msgspec.structs.replace(lease, attempts=attempts, revoking=True)
@@ -279,12 +280,12 @@ class Leases:
     def _of(self, tx: Tx) -> Store:
         return self._stores(tx, LEASES)
 
-    # The last method: below it, `list` would not be the type.
+    # Keep this method last: in the class body below it, `list` no longer names the type.
     def list(self, tx: Tx, prefix: str) -> list[str]:
         """Return the names directly below prefix, sorted; folders end in a slash."""
         return self._of(tx).names(f"id/{prefix}" if prefix else "id")
 
 
 def token_lease_id(path: str, token: TokenHash) -> str:
-    """Return the lease id of a token that was made at path."""
+    """Return the lease id of a token that was issued at path."""
     return f"{path}/{_MARK}{token}"

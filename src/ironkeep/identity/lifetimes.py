@@ -1,6 +1,6 @@
-"""How long a token or a lease may live: Vault's rules, and its words.
+"""The lifetime of a token or a lease, by Vault's rules and with Vault's warnings.
 
-Source: Vault, framework.CalculateTTL. All lengths are whole seconds, 0 means "not given".
+Source: Vault, framework.CalculateTTL. All durations are whole seconds; 0 means "not given".
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the mount says: the length when none is asked for, and the longest."""
+    """A mount's default lifetime, for requests that name none, and its longest lifetime."""
 
     default_seconds: int = DEFAULT_TTL_SECONDS
     max_seconds: int = DEFAULT_TTL_SECONDS
@@ -25,7 +25,7 @@ SYSTEM: Final = Limits()
 
 
 def limits_of(config: Mapping[str, Any], system: Limits = SYSTEM) -> Limits:
-    """Return the limits in a mount's config; a length that is 0 or absent is the system's."""
+    """Return the limits in a mount's config, with the system's for those that are 0 or absent."""
     longest = int(config.get("max_lease_ttl") or system.max_seconds)
     default = int(config.get("default_lease_ttl") or system.default_seconds)
     return Limits(min(default, longest), longest)
@@ -42,11 +42,12 @@ def lifetime(
     explicit: int = 0,
     period: int = 0,
 ) -> tuple[int, list[str]]:
-    """Return the seconds from now that may be granted, and Vault's warnings about what was cut.
+    """Return the seconds from now that may be granted, and Vault's warnings about capped values.
 
-    `increment` is what a renewal asks for, `ttl` what was asked at first, `longest` what the role
-    allows in all, `explicit` the hard maximum, `period` renews for ever unless `explicit` ends it.
-    Raise InvalidRequest when nothing is left.
+    `increment` is the duration that a renewal asks for, `ttl` the one of the first request,
+    `longest` the role's limit on the whole life, `explicit` the hard maximum. A token with a
+    `period` can be renewed without end unless `explicit` limits it. Raise InvalidRequest when no
+    time is left.
     """
     maximum = min(value for value in (limits.max_seconds, longest, explicit) if value)
     warnings: list[str] = []

@@ -1,11 +1,10 @@
-"""Policies by name: their text byte for byte, its history, and compiled forms.
+"""Policies by name: their exact text, its history, and compiled forms.
 
     sys/policies : acl / name -> the text
 
 Names are lower-cased. `root` has no text and grants everything; `response-wrapping` is fixed;
-`default` may be edited and not deleted. A compiled form is kept as long as the rows it came from
-are the same objects, so a change is in force for the next request and there is nothing to
-invalidate.
+`default` can be edited but not deleted. A compiled form is used only while the rows that it came
+from are the same objects, so a change applies to the next request and nothing needs invalidation.
 """
 
 from collections.abc import Iterable
@@ -33,14 +32,14 @@ from ironkeep.store.reserved import POLICIES, StoreOf
 from ironkeep.store.state import Tx
 
 MAX_NAME: Final = 128
-"""Characters in a policy's name: it stands in every token that has the policy."""
+"""Characters in a policy's name: every token with the policy contains it."""
 MAX_TEXT_BYTES: Final = 2**18
-"""A text is parsed while nobody else is served, at three seconds a mebibyte, and again when it was
-not used for long."""
+"""Parsing blocks all other requests for three seconds a mebibyte, and is repeated when the compiled
+form was dropped."""
 MAX_COMPILED: Final = 4_096
-"""Compiled policies, and compiled ACLs, kept in memory; all are dropped when there are more."""
+"""Compiled policies, and compiled ACLs, cached in memory; all are dropped when there are more."""
 KIND: Final = "policy"
-"""Under which the history keeps texts."""
+"""The kind under which the history records texts."""
 
 _VERSION: Final = b"\x01"
 _FOLDER: Final = "acl"
@@ -50,12 +49,12 @@ _BUILT_IN: Final = {
 }
 
 Rows = tuple[tuple[bytes, Row | None], ...]
-"""Row keys with the rows found there: what a derived value stands on."""
+"""Row keys with the rows found there, from which a value was derived."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An ACL, what it decided, and what it was made of: the policies' rows, and its holder's."""
+    """An ACL, its cached decisions, and its sources: the policies' rows and the holder's row."""
 
     acl: Acl
     rows: Rows
@@ -73,14 +72,14 @@ class Policies:
         self._compiled: dict[tuple[object, ...], Compiled] = {}
 
     def text(self, tx: Tx, name: str) -> str | None:
-        """Return the text of a policy as it was written, "" for root, or None."""
+        """Return the text of a policy as written, "" for root, or None if it does not exist."""
         name = folded(name)
         if name == ROOT_POLICY_NAME:
             return ""
         return self._read(self._stores(tx, POLICIES), name)
 
     def text_at(self, tx: Tx, name: str, time_ns: int) -> str | None:
-        """Return the text that a policy had at time_ns, or None when it had none."""
+        """Return the text that a policy had at time_ns, or None if it did not exist then."""
         name = folded(name)
         if name in IMMUTABLE_POLICY_NAMES:
             return self.text(tx, name)
@@ -105,7 +104,7 @@ class Policies:
         self._history.record(tx, KIND, name, encoded, now_ns)
 
     def delete(self, tx: Tx, name: str, now_ns: int) -> None:
-        """Remove a policy; absent is fine. Tokens keep its name and lose its rights."""
+        """Remove a policy, if it exists. Tokens keep its name but lose its rights."""
         name = folded(name)
         if name in IMMUTABLE_POLICY_NAMES or name == DEFAULT_POLICY_NAME:
             raise InvalidRequest(f"cannot delete {name!r} policy")
@@ -115,11 +114,11 @@ class Policies:
             self._history.record(tx, KIND, name, b"", now_ns)
 
     def exists(self, tx: Tx, name: str) -> bool:
-        """Return whether a policy of that name grants anything now."""
+        """Return whether a policy of that name exists; root always does."""
         return self.text(tx, name) is not None
 
     def names(self, tx: Tx) -> list[str]:
-        """Return all names that may be given to a token, sorted; root is among them."""
+        """Return the names of all policies, sorted, with `root` and `default`."""
         paths = self._stores(tx, POLICIES).walk(_FOLDER)
         stored = {path.removeprefix(f"{_FOLDER}/") for path in paths}
         return sorted(stored | {DEFAULT_POLICY_NAME, ROOT_POLICY_NAME})
@@ -129,15 +128,15 @@ class Policies:
     ) -> Compiled:
         """Return the ACL of a token with these policies, for the holder that templates describe.
 
-        `holder` is the row from which the templates were made: the ACL is kept while it is the
-        same. Names without a policy grant nothing. Raise PermissionDenied when a template's value
-        may not stand in a path.
+        `holder` is the row from which the templates were made: the ACL is cached while that row is
+        the same object. Names without a policy grant nothing. Raise PermissionDenied when a
+        template's value is not allowed in a path.
         """
         store = self._stores(tx, POLICIES)
         written = [name for name in names if name not in IMMUTABLE_POLICY_NAMES]
         keys = [store.key_of(f"{_FOLDER}/{name}") for name in written]
         rows = tuple((key, tx.get(key)) for key in keys)
-        # `Compiled` holds the row, so that its id is not given to another while the memo stands.
+        # `Compiled` references the row, so that its id is not reused while the cache entry exists.
         memo = (names, id(holder))
         known = self._compiled.get(memo)
         if known is not None and _same(known.rows, rows):
@@ -152,7 +151,7 @@ class Policies:
         return compiled
 
     def forget(self) -> None:
-        """Drop what was compiled: the vault is being sealed."""
+        """Drop all compiled forms, because the vault is being sealed."""
         self._parsed.clear()
         self._compiled.clear()
 
@@ -187,7 +186,7 @@ def _same(known: Rows, rows: Rows) -> bool:
 
 
 def normalise_name(name: str) -> str:
-    """Return name trimmed and in lower case; raise InvalidRequest when it is not fit for one."""
+    """Return name trimmed and in lower case; raise InvalidRequest if it is invalid."""
     name = folded(name.strip())
     if not name or len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a policy's name has 1 to {MAX_NAME} printable characters")
@@ -197,7 +196,7 @@ def normalise_name(name: str) -> str:
 
 
 def normalise_names(names: Iterable[str], *, add_default: bool) -> tuple[str, ...]:
-    """Return the policies of a token: lower case, sorted, no name twice; `root` stands alone.
+    """Return the policies of a token, lower-cased, sorted and unique; `root` replaces all others.
 
     Source: Vault, policyutil.SanitizePolicies.
     """

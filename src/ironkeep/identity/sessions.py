@@ -1,15 +1,15 @@
-"""From a token to a session: the hot path of every request.
+"""Authentication: from a token to a session, the hot path of every request.
 
-A session is derived once and kept with the rows it stands on: the token's row, those of its
-parents, of its entity and creator, of its policies, and the epoch. It holds as long as each of them
-is still the same object. They are looked up again whenever anything has changed (`State.stamp`);
-time and address are checked on every call.
+A session is derived once and cached with the rows that it depends on: those of the token, its
+parents, its people and policies, and the epoch. It is valid while each of these rows is the same
+object. They are looked up again whenever anything in the store has changed (`State.stamp`); time
+and address are checked on every call.
 
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
-key; (2) is before its expiry; (3) was issued after the epochs of the house and of its holders, the
-people who had it in their hands; (4) has holders who are there and not disabled; (5) was issued
-after everybody else who stands behind it was last contained; (6) is not spent. Where it may be used
-from is bound by its own addresses and by those of each parent.
+key; (2) is not expired; (3) was issued after the revocation epochs of the vault and of its holders,
+the people who had it in their hands; (4) has only holders that exist and are not disabled; (5) was
+issued after the last containment of every other person behind it; (6) has uses left. It may be used
+only from addresses that its own ranges and those of each parent allow.
 """
 
 from dataclasses import dataclass, field
@@ -30,11 +30,11 @@ from ironkeep.plugin.token import Session
 from ironkeep.store.state import Tx
 
 MAX_TOKEN: Final = 4_096
-"""Characters; a longer header is not one of our tokens."""
+"""Characters; no token of ours is longer."""
 MAX_ANCESTORS: Final = 64
-"""Generations above a token: each costs a look-up on every request."""
+"""Generations above a token: each costs a look-up whenever the store has changed."""
 MAX_SESSIONS: Final = 65_536
-"""Kept in memory, about 2 KB each; the older half goes when full."""
+"""Cached in memory, about 2 KB each; the older half is dropped when the cache is full."""
 
 _NEVER: Final = 1 << 63
 _NO_TEMPLATES: Final = TemplateContext()
@@ -42,7 +42,7 @@ _NO_TEMPLATES: Final = TemplateContext()
 
 @dataclass(slots=True)
 class _Derived:
-    """A session with what it stands on, and the stamp of the state in which that was looked up."""
+    """A session, the rows it depends on, and the stamp of the state in which they were checked."""
 
     session: Session
     expires_ns: int
@@ -53,7 +53,7 @@ class _Derived:
     def holds(self, tx: Tx) -> bool:
         """Return whether every row is still the same object."""
         stamp = tx.stamp()
-        # 0 stands for a request with writes of its own: they may be of these rows.
+        # The stamp is 0 in a transaction with writes of its own, which may change these rows.
         if stamp and stamp == self.stamp:
             return True
         for key, row in self.rows:
@@ -63,13 +63,13 @@ class _Derived:
         return True
 
     def is_inside(self, remote: str) -> bool:
-        """Return whether an address is in every list of ranges that binds the session."""
+        """Return whether an address is in each list of ranges that the session is bound to."""
         return all(inside(remote, each) for each in self.networks)
 
 
 @dataclass(slots=True)
 class _Life:
-    """What is learnt while walking up from a token; people and holders in the order met."""
+    """The facts collected from a token up to its oldest parent; `holders` in the order met."""
 
     rows: dict[bytes, Row | None]
     expires_ns: int
@@ -94,9 +94,9 @@ class Sessions:
     ) -> Session:
         """Return the session of token; remote is the caller's address, with or without a port.
 
-        `resuming` lets the last use of a counted token go on, in the request that made it. Raise
-        PermissionDenied, which never says why: unknown, expired, revoked and bound elsewhere look
-        alike.
+        `resuming` accepts a token whose last use is being made, in the request that makes it. Raise
+        PermissionDenied without a reason: unknown, expired and revoked tokens, and tokens bound to
+        other addresses, look alike.
         """
         hasher = self._hasher
         if hasher is not None:
@@ -113,12 +113,12 @@ class Sessions:
         return self._derive(tx, token, now_ns, remote, resuming=resuming)
 
     def forget(self) -> None:
-        """Drop all sessions: the vault is being sealed."""
+        """Drop all sessions, because the vault is being sealed."""
         self._known.clear()
         self._hasher = None
 
     def is_alive(self, tx: Tx, token: TokenHash, record: StoredToken, now_ns: int) -> bool:
-        """Return whether a token whose row was found is alive in all that lies above it."""
+        """Return whether a token whose row was found is alive, with everything above it."""
         try:
             self._check_life(tx, token, record, now_ns, resuming=False)
         except PermissionDenied:
@@ -126,15 +126,15 @@ class Sessions:
         return True
 
     def session(self, tx: Tx, token: TokenHash, record: StoredToken, now_ns: int) -> Session:
-        """Return the session that a token whose row was found would have, wherever it is used.
+        """Return the session of a token whose row was found, ignoring bound addresses.
 
-        Raise PermissionDenied when it is not alive.
+        Raise PermissionDenied when the token is not alive.
         """
         life = self._check_life(tx, token, record, now_ns, resuming=False)
         return self._build(tx, token, record, life).session
 
     def depth(self, tx: Tx, record: StoredToken) -> int:
-        """Return how many generations are above a token."""
+        """Return the number of generations above a token."""
         count = 0
         while record.parent and count <= MAX_ANCESTORS:
             above = self._tokens.load(tx, record.parent)
@@ -207,7 +207,7 @@ class Sessions:
         return life
 
     def _check_one(self, tx: Tx, record: StoredToken, life: _Life) -> None:
-        """Check one token of the line against the epochs and its entity, and take in its expiry."""
+        """Check one token of the chain against the epochs and its people; add it to life."""
         if record.issued_ns <= life.epoch_ns:
             raise _refused()
         if record.expires_ns:

@@ -1,7 +1,7 @@
 """The token_* parameters that roles and users of all auth methods share.
 
-Source: Vault, tokenutil.TokenParams. The names from before 1.2 (policies, ttl, ...) are still
-taken, and read back only where they were used to write.
+Source: Vault, tokenutil.TokenParams. The names from before Vault 1.2 (policies, ttl, ...) are still
+accepted, and are returned only where they were used to write.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ TYPES: Final = frozenset({"default", "service", "batch", "default-service", "def
 
 @dataclass(frozen=True)
 class TokenParamsInput:
-    """What a request may say; None leaves the parameter as it is."""
+    """The parameters in a request; None leaves a parameter as it is."""
 
     token_ttl: Duration | None = field(
         default=None,
@@ -58,7 +58,7 @@ class TokenParamsInput:
     )
     token_period: Duration | None = field(
         default=None,
-        metadata={"alias": ("period",), "help": "Tokens are renewed for this long, for ever."},
+        metadata={"alias": ("period",), "help": "TTL after each renewal; renewals have no end."},
     )
     token_type: str | None = field(
         default=None,
@@ -67,9 +67,10 @@ class TokenParamsInput:
 
 
 class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept; lengths are seconds, 0 the mount's default. `old` names the aliases used.
+    """The stored parameters; durations are seconds, 0 is the mount's default.
 
-    `made` says by whom: of a role, everybody who wrote it; of a user, who set the password.
+    `old` lists the old names that were used to write them. `made` records the authors: everybody
+    who wrote a role, or the person who set a user's password.
     """
 
     token_ttl: int = 0
@@ -87,16 +88,16 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
     def of_role(self, given: TokenParamsInput, call: Call) -> "TokenParams":
         """Return a role's parameters as the call changes them; errors as `changed`.
 
-        A role may be written to let anybody in, so whoever wrote it stands behind its tokens.
+        All authors of a role are behind its tokens, since each could have made it let them in.
         """
         changed = self.changed(given, call.raw)
         by = made_by(call.session, call.now_ns)
         return msgspec.structs.replace(changed, made=made_again(self.made, by))
 
     def changed(self, given: TokenParamsInput, raw: Mapping[str, Any]) -> "TokenParams":
-        """Return these parameters with what was given; raw tells which names were used.
+        """Return these parameters with the given changes; raw shows which names were used.
 
-        Raise InvalidRequest for values that do not go together.
+        Raise InvalidRequest for values that contradict each other.
         """
         values = {name: value for name in _NAMES if (value := getattr(given, name)) is not None}
         if "token_policies" in values:
@@ -110,7 +111,7 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
         return fresh
 
     def check(self) -> None:
-        """Raise InvalidRequest for values that do not go together."""
+        """Raise InvalidRequest for values that contradict each other."""
         if self.token_type not in TYPES:
             raise InvalidRequest("invalid 'token_type' value")
         if self.token_num_uses < 0:
@@ -129,12 +130,12 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
         parse_cidrs(self.token_bound_cidrs)
 
     def view(self) -> dict[str, Any]:
-        """Return the parameters as they are read back."""
+        """Return the parameters in the form of a response."""
         data: dict[str, Any] = {name: getattr(self, name) for name in _NAMES}
         return data | {name: data[_NEW[name]] for name in self.old}
 
     def spec(self, mount: Mount, display_name: str, path: str, alias: str, **who: Any) -> TokenSpec:
-        """Return the token that a login at mount, at path, is to be issued."""
+        """Return the specification of the token that a login at mount, at path, receives."""
         return TokenSpec(
             policies=self.token_policies,
             display_name=display_name,
@@ -154,13 +155,13 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 LOGIN: Final = "login"
-"""The kind under which the history keeps what a login yields, by `login_name`."""
+"""The kind under which the history records a login's token parameters, by `login_name`."""
 
 LOGINS: Final = Codec(TokenParams)
 
 
 def login_name(mount: Mount, alias: str) -> str:
-    """Return the name under which the history keeps what alias gets at mount."""
+    """Return the name under which the history records the token parameters of alias at mount."""
     return f"{mount.accessor}/{alias}"
 
 
@@ -176,9 +177,9 @@ _NEW: Final = {
 
 
 def token_type(wanted: str, mount: Mount, asked: str = "") -> TokenType:
-    """Return the type of a token: a role's fixed type, else what was asked for, else the default.
+    """Return a token's type: the role's fixed type, else the requested type, else the default.
 
-    "default" leaves it to the mount, whose config may fix a type too.
+    "default" leaves the type to the mount, whose config may also fix one.
     """
     for rule in (wanted, str(mount.config.get("token_type") or ""), "default-service"):
         if rule in {"", "default"}:

@@ -1,4 +1,4 @@
-"""What may be issued, and for how long. Source: Vault, token store (handleCreateCommon)."""
+"""The rules on new tokens and their lifetimes. Source: Vault, token store (handleCreateCommon)."""
 
 from typing import Final
 
@@ -12,13 +12,13 @@ from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.token import TokenSpec
 
 MAX_POLICIES: Final = 256
-"""Of one token: all are compiled into its ACL."""
+"""Per token: all are compiled into its ACL."""
 MAX_CIDRS: Final = 256
-"""Of one token: all are tried on every request."""
+"""Per token: all are tried on every request."""
 
 
 def check_spec(mount: Mount, spec: TokenSpec) -> None:
-    """Raise InvalidRequest when the parts of spec do not go together, or not at this mount."""
+    """Raise InvalidRequest when spec contradicts itself or is not allowed at this mount."""
     if spec.num_uses < 0:
         raise InvalidRequest("number of uses cannot be negative")
     if spec.type == "batch":
@@ -52,7 +52,7 @@ def check_policies(policies: tuple[str, ...], mount: Mount) -> None:
 def first_lifetime(
     spec: TokenSpec, policies: tuple[str, ...], limits: Limits, now_ns: int
 ) -> tuple[int, list[str]]:
-    """Return the seconds that a new token lives, 0 for ever, with Vault's warnings."""
+    """Return a new token's lifetime in seconds, 0 for no expiry, with Vault's warnings."""
     if ROOT_POLICY_NAME in policies:
         if spec.type == "batch":
             raise InvalidRequest("batch tokens cannot be root tokens")

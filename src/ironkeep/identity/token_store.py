@@ -7,11 +7,12 @@
                  child / parent hash / hash
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
-                 tidy / part          -> where looking for dead tokens goes on, due at once
+                 tidy / part          -> the part where `tidy` continues, due at once
 
-The token itself is stored nowhere: who reads every record learns no token, and cannot test a guess
-without the key. Removing the row of a token ends the token and, because each session is checked
-along its parents, everything below it in the same instant; the rows below follow in bounded steps.
+The token itself is stored nowhere: reading every record reveals no token, and guesses cannot be
+tested without the hash key. Removing a token's row ends the token and, because each session is
+checked along its parents, everything below it in the same instant; the rows below are removed in
+bounded steps.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from ironkeep.store.state import Tx
 KEY_BYTES: Final = 32
 HASH_BYTES: Final = 32
 SPENT: Final = -1
-"""In `num_uses`: the last use is being made, or was; nobody authenticates with it again."""
+"""The `num_uses` of a token whose last use has begun: it no longer authenticates requests."""
 
 _KEYS: Final = "keys"
 _EPOCH: Final = "epoch"
@@ -41,13 +42,14 @@ _PERSON: Final = b"ironkeep-tokn-v1"
 
 
 class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
-    """A token's record with what only its keeper needs.
+    """A token's record with the fields that only this room needs.
 
-    `max_ttl_seconds` is the role's limit on renewals. `creator` is the person who asked for the
-    token: an orphan has no entity of its own, and yet dies with everything that its creator issued.
-    `makers` are the creator's creators and whoever handed out what it was logged in with; `set_up`
-    wrote the roles that it came through (identity/people.py). Rows from before these were kept have
-    neither. `renewed_seconds` is what the last renewal with an increment gave, 0 for none.
+    `max_ttl_seconds` is the role's limit on renewals. `creator` is the person who requested the
+    token: an orphan without an entity of its own still ends when its creator's tokens are revoked.
+    `makers` are the creator's creators and the people who handed out the login's credential;
+    `set_up` are the people who wrote the roles that it was issued by (identity/people.py). Older
+    rows have neither. `renewed_seconds` is the duration granted by the last renewal with an
+    increment, 0 for none.
     """
 
     max_ttl_seconds: int = 0
@@ -65,12 +67,12 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
 
     @property
     def people(self) -> tuple[EntityId, ...]:
-        """Everybody who stands behind the token, as far as its own row says."""
+        """The people behind the token according to its own row, without those of its parents."""
         return tuple(dict.fromkeys((*self.holders, *self.set_up)))
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """The keys of this place; never leaves the barrier."""
+    """The keys of this place, which never leave the barrier."""
 
     hash_key: bytes
     batch_key: bytes
@@ -80,18 +82,18 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Hasher(Protocol):
-    """The part of a hashlib object that hashing a token takes."""
+    """The part of a hashlib object that hashing a token needs."""
 
     def copy(self) -> "Hasher":
         """Return an independent copy."""
         ...
 
     def update(self, data: bytes, /) -> None:
-        """Take in more."""
+        """Add data to the hash."""
         ...
 
     def digest(self) -> bytes:
-        """Return the digest of all that was taken in."""
+        """Return the digest of all data added so far."""
         ...
 
 
@@ -100,7 +102,7 @@ _KEYS_CODEC: Final = Codec(Keys)
 
 
 class TokenStore:
-    """Reads and writes token rows and their indexes; decides nothing."""
+    """Reads and writes token rows and their indexes, without applying any rules."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
@@ -118,7 +120,7 @@ class TokenStore:
         return self._keys[1]
 
     def make_keys(self, tx: Tx, entropy: Entropy) -> Keys:
-        """Return the keys, made now when there are none."""
+        """Return the keys, and create them if there are none."""
         known = self.keys(tx)
         if known is None:
             known = Keys(entropy.token(KEY_BYTES), entropy.token(KEY_BYTES))
@@ -164,11 +166,11 @@ class TokenStore:
             store.put(f"owner/{segment(owner)}/{token}", b"")
 
     def save(self, tx: Tx, token: TokenHash, record: StoredToken, due_ns: int) -> None:
-        """Write the changed record of a token, to be met by the tick at due_ns, 0 for never."""
+        """Write the changed record of a token, due for the tick at due_ns (0 for never)."""
         self._of(tx).put(f"id/{token}", _RECORD.encode(record), due_ns or None)
 
     def remove(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
-        """Remove a token with its indexes, but for those of its children."""
+        """Remove a token and its index entries, except those of its children."""
         store = self._of(tx)
         store.delete(f"id/{token}")
         store.delete(f"accessor/{record.accessor}")
@@ -192,9 +194,9 @@ class TokenStore:
         return [TokenHash(name) for name in self._of(tx).part("id", number)]
 
     def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
-        """Return the hashes of the service tokens that are an entity's, or that it handed out.
+        """Return the hashes of the service tokens of which entity is a holder.
 
-        Those of creators' creators are among them: an index entry is kept for each holder.
+        These are its own tokens, and those that it handed out directly or through others.
         """
         return [TokenHash(name) for name in self._of(tx).list(f"owner/{segment(entity)}")]
 
@@ -208,19 +210,19 @@ class TokenStore:
         return None if raw is None else TokenHash(raw.decode())
 
     def defer(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
-        """Note that a dead token's rows are still to be removed."""
+        """Schedule the removal of a dead token's rows for the tick."""
         self._of(tx).put(f"reap/{token}", b"", now_ns)
 
     def reaped(self, tx: Tx, token: TokenHash) -> None:
-        """Strike the note of `defer`."""
+        """Remove the row that `defer` wrote."""
         self._of(tx).delete(f"reap/{token}")
 
     def go_on(self, tx: Tx, part: int, now_ns: int) -> None:
-        """Note that looking for dead tokens goes on from a part."""
+        """Schedule the tick to look for dead tokens from a part on."""
         self._of(tx).put(f"tidy/{part}", b"", now_ns)
 
     def gone_on(self, tx: Tx, part: int) -> None:
-        """Strike the note of `go_on`."""
+        """Remove the row that `go_on` wrote."""
         self._of(tx).delete(f"tidy/{part}")
 
     def epoch(self, tx: Tx) -> tuple[bytes, Row | None, int]:

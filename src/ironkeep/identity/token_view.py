@@ -1,7 +1,7 @@
-"""What is shown of a token: the auth field of an answer, and the answer to a lookup.
+"""The two views of a token: the auth field of a response, and the data of a lookup.
 
-Source: Vault, token store (handleLookup) and the response envelope. A Secret goes in, and only the
-pipeline reveals it.
+Source: Vault, token store (handleLookup) and the response envelope. The token stays a `Secret`,
+which only the pipeline reveals.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from ironkeep.plugin.token import TokenRecord
 def auth_of(
     record: TokenRecord, token: Secret | None, identity_policies: tuple[str, ...], left_ns: int = 0
 ) -> dict[str, Any]:
-    """Return the auth field of Vault's envelope; left_ns is what is left, 0: the whole length."""
+    """Return the auth field of Vault's envelope; a left_ns of 0 means the whole TTL is left."""
     auth: dict[str, Any] = {
         "client_token": "" if token is None else token,
         "accessor": record.accessor,
@@ -38,7 +38,7 @@ def auth_of(
 def lookup_of(
     record: TokenRecord, token: Secret | None, identity_policies: tuple[str, ...], now_ns: int
 ) -> dict[str, Any]:
-    """Return the data of a lookup; token is None when the caller knows only the accessor."""
+    """Return the data of a lookup; token is None when the lookup was by accessor."""
     data: dict[str, Any] = {
         "id": "" if token is None else token,
         "accessor": record.accessor,

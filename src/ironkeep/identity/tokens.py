@@ -1,9 +1,9 @@
-"""Tokens: issued, looked up, renewed, counted, revoked.
+"""Issue, look up, renew, count and revoke tokens.
 
-The rules are Vault's (token store, expiration manager), with three deviations, each to the safe
-side: a token whose parent ended is dead in the same instant and not when a sweep reaches it; an
-orphan remembers who asked for it, so that "everything of this person" reaches it; its record never
-holds the token.
+The rules are Vault's (token store, expiration manager), with three stricter deviations: a token
+whose parent ended is dead in the same instant, and not when a sweep reaches it; an orphan records
+its creator, so that revoking everything of a person reaches it; the record never contains the
+token.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,18 +36,19 @@ from ironkeep.store.state import Tx
 
 PREFIX: Final = "hvs."
 SUFFIX: Final = 24
-"""Base62 characters: 142 bits. generate-root relies on "hvs." and 24."""
+"""Base62 characters: 142 bits. generate-root relies on the length of "hvs." and 24 characters."""
 ACCESSOR: Final = 24
 STEP: Final = 512
-"""Tokens and leases ended in one transaction; the tick goes on with the rest, all dead already."""
+"""Tokens and leases removed in one transaction; the tick removes the rest, which are dead already.
+"""
 
 Ended = Callable[[Tx, TokenHash, StoredToken], None]
-"""Called with a token that is removed, for what others keep under its name."""
+"""Called with each removed token, so that other parts remove what they store under its hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A new token; the only place where it exists in clear beside the answer."""
+    """A new token; besides the response, the only place where it exists in clear text."""
 
     token: Secret
     hash: TokenHash
@@ -61,7 +62,7 @@ class Issued:
 
 
 class Tokens:
-    """Keeps tokens. Every method reads and writes the transaction it is given, and nothing else."""
+    """Stores tokens. Methods read and write only the transaction that they are given."""
 
     def __init__(
         self,
@@ -83,7 +84,7 @@ class Tokens:
         leases.attach(self)
 
     def forget(self) -> None:
-        """Drop sessions and keys from memory: the vault is being sealed."""
+        """Drop sessions and keys from memory, because the vault is being sealed."""
         self._sessions.forget()
         self.store.forget()
 
@@ -96,10 +97,10 @@ class Tokens:
         entropy: Entropy,
         creator: Session | None = None,
     ) -> Issued:
-        """Issue the token that spec describes, at mount; creator is who asked for it, if anybody.
+        """Issue the token that spec describes, at mount; `creator` is the requesting session.
 
-        An alias in spec finds or makes its entity. Raise InvalidRequest for what the rules forbid,
-        PermissionDenied for a disabled entity.
+        An alias in spec finds or creates its entity. Raise InvalidRequest when the rules forbid the
+        token, PermissionDenied for a disabled entity.
         """
         check_spec(mount, spec)
         entity, identity_policies = spec.entity, tuple[str, ...]()
@@ -132,13 +133,13 @@ class Tokens:
             ttl_seconds=seconds,
             explicit_max_ttl_seconds=spec.explicit_max_ttl_seconds,
             period_seconds=spec.period_seconds,
-            # A root token without expiry is not bound to addresses: it is the way back in.
+            # A root token without expiry is not bound to addresses, as the last way to get access.
             bound_cidrs=_bounds(spec, creator) if seconds else (),
             role=spec.role,
             mount=mount.accessor,
             device=spec.device,
             peer=spec.peer,
-            # The mount's limit goes along: whatever renews the token need not know the mount.
+            # The mount's limit is stored too, so that renewals need not look up the mount.
             max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
         )
         record = with_chain(record, creator, spec.made, spec.makers)
@@ -155,9 +156,9 @@ class Tokens:
     def write(
         self, tx: Tx, record: StoredToken, mount: MountUuid, entropy: Entropy, custom: str = ""
     ) -> tuple[Secret, TokenHash, StoredToken]:
-        """Make a service token for record and store it; custom is a token chosen by the caller.
+        """Make a service token for record and store it; `custom` is a token chosen by the caller.
 
-        Asks no rule: `issue` and response wrapping come through here.
+        It checks no rules; `issue` and response wrapping use it.
         """
         self.store.make_keys(tx, entropy)
         text = custom or PREFIX + base62(entropy.token(2 * SUFFIX), SUFFIX)
@@ -174,9 +175,10 @@ class Tokens:
         return token, name, whole
 
     def use(self, tx: Tx, session: Session, now_ns: int) -> None:
-        """Count one use of a token with a limited number; pass the transaction that refusals keep.
+        """Count one use of a token with limited uses.
 
-        Raise PermissionDenied when an earlier request of the same batch made the last use.
+        `tx` must be the transaction whose writes a refusal keeps. Raise PermissionDenied when an
+        earlier request of the same batch made the last use.
         """
         record = self.store.load(tx, session.hash)
         if record is None or record.num_uses == SPENT:
@@ -188,7 +190,7 @@ class Tokens:
             self.store.save(tx, session.hash, counted, due)
 
     def find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, StoredToken]:
-        """Return hash and record of a token that is alive; raise PermissionDenied: bad token."""
+        """Return hash and record of a live token; raise PermissionDenied ("bad token")."""
         name = self.store.hash_of(tx, token)
         if name is not None:
             record = self._open(tx, name, token)
@@ -214,11 +216,11 @@ class Tokens:
     def renew(
         self, tx: Tx, token: TokenHash, increment: int, limits: Limits, now_ns: int
     ) -> tuple[StoredToken, list[str]]:
-        """Extend a token by increment seconds, 0 for what the last increment gave, else its length.
+        """Extend a token to end increment seconds from now; return its record with warnings.
 
-        Return it with warnings.
-        The limits of the role and mount that issued it hold, and `limits` beside them. Raise
-        InvalidRequest when it cannot be renewed.
+        An increment of 0 repeats the last increment, or else the token's own TTL. The limits of the
+        role and mount that issued it apply, and `limits` too. Raise InvalidRequest when it cannot
+        be renewed.
         """
         record = self.store.load(tx, token)
         if record is None or not record.renewable or not record.expires_ns:
@@ -241,14 +243,14 @@ class Tokens:
         return renewed, warnings
 
     def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
-        """End a token with everything below it and all their leases; one not there is fine.
+        """Revoke a token, if it exists, with everything below it and all their leases.
 
-        All of it is out of force at once; rows past `STEP` are removed by the tick.
+        All of them are dead at once; the tick removes the rows past `STEP`.
         """
         self._sweep(tx, [token], now_ns)
 
     def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
-        """End a token alone: its children become orphans. Its batch children die with it."""
+        """Revoke a token alone: its children become orphans. Its batch children die with it."""
         for name in self.store.children(tx, token):
             child = self.store.load(tx, name)
             if child is not None:
@@ -258,10 +260,10 @@ class Tokens:
     def revoke_entity_before(
         self, tx: Tx, entity: EntityId, time_ns: int, now_ns: int
     ) -> list[TokenHash]:
-        """End every token, batch tokens too, that an entity had or asked for up to time_ns.
+        """Revoke all tokens that an entity held or requested up to time_ns, batch tokens too.
 
-        All are out of force at once by the epoch; rows past `STEP` are removed by the tick. Return
-        the hashes of the service tokens that were ended.
+        The entity's epoch makes all of them dead at once; the tick removes the rows past `STEP`.
+        Return the hashes of the revoked service tokens.
         """
         self._identity.revoke_before(tx, entity, time_ns)
         ended = []
@@ -273,13 +275,14 @@ class Tokens:
         return ended
 
     def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
-        """End every token of the house issued at or before time_ns, root tokens too."""
+        """Revoke all tokens of the vault issued at or before time_ns, root tokens too."""
         self.store.set_epoch(tx, time_ns)
 
     def tidy(self, tx: Tx, now_ns: int, part: int = 0) -> int:
-        """Note for removal the rows of tokens that an epoch or an entity ended; return how many.
+        """Schedule the removal of rows of dead tokens; return the count.
 
-        Past `STEP` tokens looked at the tick goes on, and the number is that of this step.
+        Such tokens were ended by an epoch or an entity. After `STEP` inspected tokens the tick
+        continues, and the count covers this step only.
         """
         looked_at = count = 0
         while part < PARTS and looked_at < STEP:
@@ -295,7 +298,7 @@ class Tokens:
         return count
 
     def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
-        """Remove the tokens of this place that are due: expired, spent, or noted for removal."""
+        """Process due records: remove tokens that are expired, spent or scheduled for removal."""
         ended = []
         for record in records:
             kind, _, name = record.path.partition("/")
@@ -309,7 +312,7 @@ class Tokens:
         self._sweep(tx, ended, now_ns)
 
     def auth(self, tx: Tx, record: StoredToken, token: Secret | None) -> dict[str, Any]:
-        """Return the auth field for a token that was renewed just now."""
+        """Return the auth field for a token that has just been renewed."""
         return auth_of(
             record, token, self._extra(tx, record), record.expires_ns - record.renewed_ns
         )
@@ -317,7 +320,7 @@ class Tokens:
     def describe(
         self, tx: Tx, record: TokenRecord, token: Secret | None, now_ns: int
     ) -> dict[str, Any]:
-        """Return the data of a lookup; token is None when the caller knows only the accessor."""
+        """Return the data of a lookup; token is None when the lookup was by accessor."""
         return lookup_of(record, token, self._extra(tx, record), now_ns)
 
     def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
@@ -360,7 +363,7 @@ class Tokens:
         return Issued(token, name, record, identity_policies, warnings)
 
     def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
-        """Remove pending and all below them, up to `STEP` rows; leave the rest to the tick."""
+        """Remove pending tokens and all below them, up to `STEP`; leave the rest to the tick."""
         budget, more = STEP, list[TokenHash]()
         while pending and budget > 0:
             name = pending.pop()
@@ -373,7 +376,7 @@ class Tokens:
             self.store.defer(tx, name, now_ns)
 
     def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:
-        """Remove one token's rows; return how many leases it took along."""
+        """Remove one token's rows and revoke its leases; return the number of leases."""
         record = self.store.load(tx, name)
         if record is None:
             return 0
@@ -386,6 +389,6 @@ class Tokens:
 
 
 def _bounds(spec: TokenSpec, creator: Session | None) -> tuple[str, ...]:
-    """Return the address ranges of a new token: it is bound at least as what asked for it is."""
+    """Return a new token's address ranges, which never exceed those of the requesting token."""
     own = creator.record.bound_cidrs if creator is not None else ()
     return narrowed(own, spec.bound_cidrs)

@@ -1,18 +1,19 @@
-"""Response wrapping: an answer kept behind a token that opens it once.
+"""Response wrapping: a response stored behind a token that opens it once.
 
-    sys/wrapping : hash of the wrapping token -> the answer, removed with the token
+    sys/wrapping : hash of the wrapping token -> the response, removed with the token
 
-An answer that releases a secret of a segment is kept under the keys of the segment: sealed with it,
-and gone with it.
+A response that releases a secret of a segment is encrypted with the segment's keys: it is sealed
+and destroyed with the segment.
 
-The wrapping token is a token like others, with the fixed policy `response-wrapping`, so it has an
-accessor, expires, can be revoked, and dies with everything of the people who had the response
-wrapped or moved it since. Opening removes it in the same transaction: of two that race in one batch
-the second finds nothing. Source: Vault, "Response wrapping". Whoever unwraps should check
-`creation_path` first: it tells where the token came from, and a token that was opened on the way
-and wrapped anew comes from
-sys/wrapping/wrap. What a device's session had wrapped opens over an enrolled device's connection
-alone, any person's: a token on its way can be stolen like every other.
+The wrapping token is an ordinary token with the fixed policy `response-wrapping`, so it has an
+accessor, expires and can be revoked. It also ends when the tokens of a person who wrapped or
+rewrapped the response are revoked. Unwrapping removes it in the same transaction: of two racing
+requests in one batch, the second finds nothing. Source: Vault, "Response wrapping".
+
+The recipient should check `creation_path` before unwrapping: a token that was intercepted, opened
+and wrapped again shows sys/wrapping/wrap. A response that was wrapped for a session on an enrolled
+device can be unwrapped only over an enrolled device's connection, of any person, because a token in
+transit can be stolen.
 """
 
 from typing import Any, Final
@@ -38,7 +39,7 @@ from ironkeep.store.reserved import WRAPPING, StoreOf
 from ironkeep.store.state import Tx
 
 MAX_TTL_SECONDS: Final = DEFAULT_TTL_SECONDS
-"""A wrapped answer is a secret on its way; nothing travels longer than a token lives."""
+"""A wrapped response is a secret in transit; none stays there longer than a token lives."""
 
 _AAD: Final = b"ironkeep/wrapped/v1"
 _SYS: Final = MountUuid("sys")
@@ -46,9 +47,9 @@ _INVALID: Final = "wrapping token is not valid or does not exist"
 
 
 class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A kept answer and what it releases when it is opened; times are POSIX nanoseconds.
+    """A stored response and the secrets that unwrapping releases; times are POSIX nanoseconds.
 
-    With a `segment` the body is encrypted under its keys.
+    With a `segment` the body is encrypted with the segment's keys.
     """
 
     body: bytes
@@ -59,7 +60,7 @@ class Wrapped(msgspec.Struct, frozen=True, omit_defaults=True):
     wrapped_accessor: str = ""
     segment: str = ""
     named_accessor: str = ""
-    """Of a credential inside that is no token, such as a secret id."""
+    """The accessor of a credential in the response other than a token, such as a secret id."""
 
     def __repr__(self) -> str:
         return f"Wrapped({self.creation_path!r})"
@@ -69,7 +70,7 @@ _WRAPPED: Final = Codec(Wrapped)
 
 
 class Wrapping:
-    """Wraps answers and opens them once."""
+    """Wraps responses, and opens each once."""
 
     def __init__(self, stores: StoreOf, tokens: Tokens, segments: Segments) -> None:
         self._stores: Final = stores
@@ -91,9 +92,9 @@ class Wrapping:
         wrapped_accessor: str = "",
         named_accessor: str = "",
     ) -> dict[str, Any]:
-        """Keep body (JSON, or b"" for an answer without content) and return its wrap_info.
+        """Store body (JSON, or b"" for a response without content) and return its wrap_info.
 
-        The token in it is a Secret. Raise InvalidRequest for a length that is not allowed.
+        The token in wrap_info is a Secret. Raise InvalidRequest for a TTL out of range.
         """
         if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
             raise InvalidRequest(f"a wrapping TTL is 1 to {MAX_TTL_SECONDS} seconds")
@@ -120,10 +121,10 @@ class Wrapping:
         return self._keep(tx, wrapped, with_chain(record, session), now_ns, entropy)
 
     def unwrap(self, tx: Tx, token: Secret, now_ns: int, remote: str = "") -> Wrapped:
-        """Return what token keeps and remove both; raise InvalidRequest when it keeps nothing.
+        """Return the response behind token, and remove both; raise InvalidRequest without one.
 
-        That is also so from an address outside the ranges of the token that had it wrapped. Raise
-        Sealed while the answer is of a segment that is; it stays then.
+        Raise InvalidRequest also for a remote address outside the ranges of the token that had it
+        wrapped. Raise Sealed when the response belongs to a sealed segment; it is then kept.
         """
         return self._take(tx, token, now_ns, remote)[1]
 
@@ -136,10 +137,10 @@ class Wrapping:
         session: Session | None = None,
         remote: str = "",
     ) -> dict[str, Any]:
-        """Move what token keeps behind a new token; errors as `unwrap`.
+        """Move the response behind token to a new token; errors as `unwrap`.
 
-        It ends when the old one would have, with every person whom that one ended with, and with
-        whoever moves it: they know the new token.
+        The new token expires when the old one would have. It ends with the same people as the old
+        one, and with the person who rewraps, because they know the new token.
         """
         record, wrapped = self._take(tx, token, now_ns, remote)
         left = max(1, (record.expires_ns - now_ns) // SECOND_NS)
@@ -149,7 +150,10 @@ class Wrapping:
         return self._keep(tx, fresh, moved, now_ns, entropy)
 
     def lookup(self, tx: Tx, token: Secret, now_ns: int) -> dict[str, Any]:
-        """Return where a wrapping token came from, without opening it; errors as `unwrap`."""
+        """Return a wrapping token's creation path, time and TTL; do not open it.
+
+        Raise InvalidRequest for a token that wraps nothing.
+        """
         _, _, wrapped = self._find(tx, token, now_ns)
         return {
             "creation_path": wrapped.creation_path,
@@ -158,11 +162,11 @@ class Wrapping:
         }
 
     def device(self, tx: Tx, token: Secret, now_ns: int) -> DeviceId:
-        """Return the device whose session had it wrapped, "" for none; errors as `unwrap`."""
+        """Return the device whose session had the response wrapped, or ""; errors as `lookup`."""
         return self._find(tx, token, now_ns)[1].device
 
     def _take(self, tx: Tx, token: Secret, now_ns: int, remote: str) -> tuple[StoredToken, Wrapped]:
-        """Return the record of a token with what it keeps, and remove both."""
+        """Return a token's record and the response behind it, and remove both."""
         name, record, found = self._find(tx, token, now_ns)
         if record.bound_cidrs and not inside(remote, parse_cidrs(record.bound_cidrs)):
             raise InvalidRequest(_INVALID)
@@ -173,7 +177,7 @@ class Wrapping:
     def _keep(
         self, tx: Tx, wrapped: Wrapped, record: StoredToken, now_ns: int, entropy: Entropy
     ) -> dict[str, Any]:
-        """Store an answer behind a new token of that record; return its wrap_info."""
+        """Store a response behind a new token with that record; return its wrap_info."""
         token, name, stored = self._tokens.write(tx, record, _SYS, entropy)
         self._stores(tx, WRAPPING).put(name, _WRAPPED.encode(self._sealed(tx, wrapped)))
         info = {
@@ -188,7 +192,7 @@ class Wrapping:
         return info
 
     def _sealed(self, tx: Tx, wrapped: Wrapped) -> Wrapped:
-        """Return what is stored of an answer: one of a segment is not readable by the house."""
+        """Return the stored form of a response: a segment's keys encrypt the segment's secrets."""
         places = self._segments.table(tx).by_place
         for each in wrapped.released:
             segment = places.get(each.mount)
