@@ -1,4 +1,4 @@
-"""The composition root: from a configuration to a running server, and the one timer loop."""
+"""The composition root: builds a running server from a configuration, and runs its tick loop."""
 
 import asyncio
 import gc
@@ -60,21 +60,21 @@ from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.store.state import Tx
 
 TICK_SECONDS: Final = 1.0
-"""Witnesses of the public network accept about one checkpoint a second; all else fits that."""
+"""Witnesses of the public network accept about one checkpoint a second; other work fits that."""
 
 CLOSE_SECONDS: Final = 10.0
-"""What the last batch gets to reach the disk when the server is told to stop."""
+"""The time for the last batch to become durable when the server stops."""
 STOP_SECONDS: Final = 30
-"""From SIGTERM to the end, whatever hangs: below the 90 that systemd waits before it kills."""
+"""From SIGTERM to the end, even if something hangs: systemd waits 90 before it kills."""
 UNWRITTEN: Final = 5
 """The exit code for a disk that cannot be used: see cli/exits.py."""
 TICK_THREADS: Final = 2
 HASH_BYTES: Final = HASHER.memory_cost << 10
 HASH_STACKS: Final = HASHER.parallelism * (8 << 20)
-"""What one password check takes: its memory, and address space for its own threads."""
+"""The cost of one password check: HASH_BYTES of memory, and address space for its threads."""
 
 YOUNG_OBJECTS: Final = 10_000
-"""Objects made between two passes of the collector over the young ones: some 400 requests."""
+"""Objects made between two collections of the youngest generation: some 400 requests."""
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.type: plugin
@@ -95,11 +95,11 @@ PLUGINS: Final[Mapping[str, Plugin]] = {
         Userpass(),
     )
 }
-"""Everything that can be mounted: adding one is one room and one line here."""
+"""All engines and auth methods that can be mounted; a new one is a room and one line here."""
 
 
 class Server:
-    """One node: storage, journal, the house over them, and its listeners."""
+    """One node: storage, journal, the vault over them, and its listeners."""
 
     def __init__(self, config: Config) -> None:
         self._stack: Final = ExitStack()
@@ -164,7 +164,7 @@ class Server:
         self.house.start(__version__)
 
     def _open_journal(self, audit: Path) -> Journal:
-        """Open this node's log, compared with what its witnesses remember of it."""
+        """Open this node's log, after comparing it with its witnesses' latest checkpoints."""
         stem = f"{self.config.cluster_name}/audit/{self.config.audit_name}"
         self.logs = NodeLogs(audit, stem, self.config.audit_mirror)
         journal = self.logs.open(
@@ -172,17 +172,17 @@ class Server:
             lost=self.storage.lost,
         )  # fmt: skip
         if split_origin(journal.origin)[1] > FIRST_EPOCH:
-            log.say(f"the log goes on in a later epoch: {journal.origin}")
+            log.say(f"the log continues in a later epoch: {journal.origin}")
         return journal
 
     def unseal_with_file(self) -> None:
-        """Open the house with the file seal's key, when one is configured and it is initialised."""
+        """Unseal with the file seal's key, if one is configured and the vault is initialised."""
         path = self.config.seal_key_file
         if path is not None:
             open_with_key_file(self.house, path.read_bytes())
 
     def _open_segments(self, tx: Tx) -> None:
-        """Open the segments that have a key file here; the house goes on without one that fails."""
+        """Unseal the segments that have a configured key file; log and skip those that fail."""
         for name, path in self.config.segment_key_files:
             try:
                 self.house.segments.unseal_with_file(tx, name, path.read_bytes())
@@ -192,14 +192,14 @@ class Server:
                 self.house.note("notice", "segment-open", {"name": name})
 
     def close(self) -> None:
-        """Let go of all files: for a server that never served."""
+        """Close all files of a server that never served."""
         self._stack.close()
 
     def serve(self, ready: Callable[["Server", list[str]], None]) -> None:
         """Serve until SIGTERM or SIGINT; call ready once with the addresses.
 
-        What could not be written then stands in `unwritten`, in words; a disk that hangs for longer
-        than the stop may take ends the process from in here.
+        Afterwards `unwritten` describes entries that could not be written. If a disk hangs for
+        longer than `STOP_SECONDS`, this ends the process.
         """
         try:
             uvloop.run(self._serve(ready))
@@ -231,8 +231,8 @@ class Server:
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, ticking, stopping], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        # Answers first: the servers end when what is under way is answered, and that needs the
-        # committer; then what nobody waits for; then the last signature.
+        # First the answers: the servers end when all requests in progress are answered, which needs
+        # the committer. Then the batches that no request waits for, and then the last signature.
         servers.stop()
         ends = await asyncio.gather(serving, ticking, return_exceptions=True)
         await self._close(committer)
@@ -245,15 +245,15 @@ class Server:
         stop.set()
 
     def _reload(self, servers: Servers) -> None:
-        """Take the files of TLS as they are now; what is broken stays as it was, and is said."""
+        """Load the TLS files again; a file that is invalid is logged and not replaced."""
         servers.reload(log.say)
         try:
             self.house.features.devices.client_cas = client_cas(self.config.listeners)
         except InvalidRequest as error:
-            log.say(f"the CAs of clients stay as they were: {error}")
+            log.say(f"the client CAs were not reloaded: {error}")
 
     async def _close(self, committer: Committer) -> None:
-        """Make durable and sign what there is; a disk that hangs must not keep us for ever."""
+        """Make the last batches durable and sign them; do not wait without limit for the disk."""
         try:
             await asyncio.wait_for(committer.drain(), CLOSE_SECONDS)
         except TimeoutError:
@@ -267,17 +267,17 @@ class Server:
             await asyncio.to_thread(self._show, await asyncio.to_thread(self._freeze))
         except (IronkeepError, OSError) as error:
             log.say(f"the journal's last entries could not be signed: {error}")
-        except Exception as error:  # noqa: BLE001 - the files are to be closed all the same
+        except Exception as error:  # noqa: BLE001 - the files must be closed in any case
             _defect(error)
 
     def _note_unwritten(self) -> None:
-        """Keep in words what of the journal is not known to be on the disk."""
+        """Describe in `unwritten` the entries that are not known to be on the disk."""
         first, end = self.journal.durable_size, self.journal.next_index
         why = self.house.failure or self.house.trouble or "the disk does not take them"
         self.unwritten.append(f"entries {first} to {end} are not known to be written: {why}")
 
     def _give_up(self) -> None:
-        """End the process: something hangs for longer than a stop may take."""
+        """End the process, because something has hung for longer than a stop may take."""
         if not self.unwritten:
             size = self.journal.durable_size
             self.unwritten.append(f"all {size} entries are written, but not all of them signed")
@@ -286,18 +286,18 @@ class Server:
         signals.end(UNWRITTEN)
 
     def _trouble(self, error: BaseException | None) -> None:
-        """Say, once each, that nothing can be written for now, and that it can again."""
+        """Log that writing has become impossible for now, or that it is possible again."""
         self.house.trouble = "" if error is None else reason_of(error)
-        log.say(self.house.trouble or "the disk takes what is written again")
+        log.say(self.house.trouble or "the disk accepts writes again")
 
     def _fail(self, error: BaseException) -> None:
-        """Seal, once: the journal or the database is not to be trusted until a restart."""
+        """Seal once: the journal or the database must not be trusted until a restart."""
         if not self.house.failure:
             log.say(f"sealed: {type(error).__name__}: {error}")
             self.house.fail(f"the journal or the database failed: {error}")
 
     async def _tick(self, committer: Committer, stop: asyncio.Event) -> None:
-        """Do all work that is driven by time, one after another, about once a second."""
+        """Run all timed work, one step after another, about once a second."""
         while not stop.is_set():
             try:
                 await asyncio.wait_for(stop.wait(), TICK_SECONDS)
@@ -321,7 +321,7 @@ class Server:
             self._mark()
 
     def _mark(self) -> None:
-        """Note beside the log, once, that the vault has keys: see adapters/log/node_logs.py."""
+        """Mark once, beside the log, that the vault is initialised (adapters/log/node_logs.py)."""
         if self._marked or not self.storage.head().seq:
             return
         try:
@@ -331,10 +331,10 @@ class Server:
             self._disks.once.say("mark", f"cannot write beside the log: {error}")
 
     async def _sign(self, committer: Committer) -> None:
-        """Sign what is durable, and show it to the witnesses."""
+        """Sign a checkpoint of the durable entries, and send it to the witnesses."""
         try:
             note = await asyncio.to_thread(self._freeze)
-        except Exception as error:  # noqa: BLE001 - a journal that cannot be signed is not to grow
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be signed must not grow
             passing = isinstance(error, OSError) and is_passing(error)
             if passing or isinstance(error, MemoryError):
                 self._disks.once.say("sign", f"the journal cannot be signed for now: {error}")
@@ -346,13 +346,13 @@ class Server:
             size = await asyncio.to_thread(self._show, note)
         except IntegrityError as error:  # a witness proves a fork
             self._fail(error)
-        except Exception as error:  # noqa: BLE001 - what a witness sends must not close the vault
+        except Exception as error:  # noqa: BLE001 - a witness's response must not seal the vault
             _defect(error)
         else:
             committer.cosigned(size)
 
     def _freeze(self) -> bytes | None:
-        """Sign what is durable; return the new checkpoint, if there is one."""
+        """Sign a checkpoint of the durable entries; return it, or None if there is no new one."""
         self.journal.check_files()
         note = self.journal.checkpoint()
         self.journal.seal_segments()
@@ -360,7 +360,7 @@ class Server:
         try:
             self.storage.checkpoint()
         except OSError as error:
-            # A full disk, as a rule. Nothing is lost, and the next second tries again.
+            # Usually the disk is full. Nothing is lost, and the next tick tries again.
             text = f"the database's write-ahead log could not be emptied, and grows: {error}"
             self._disks.once.say("checkpoint", text)
         else:
@@ -368,12 +368,12 @@ class Server:
         return note
 
     def _show(self, note: bytes | None) -> int:
-        """Show a checkpoint to the witnesses; return the size that a quorum of them signed."""
+        """Send a checkpoint to the witnesses; return the size that a quorum of them signed."""
         return self.witnesses.cosign(self.journal, note, say=log.say)
 
 
 def callers_of(config: Config) -> Callers:
-    """Return who may call: at the names in the configuration, in certificates and of the machine.
+    """Return the check of callers' hosts: names of the configuration, certificates and machine.
 
     Raise InvalidRequest for a certificate that cannot be read.
     """
@@ -384,15 +384,15 @@ def callers_of(config: Config) -> Callers:
 
 
 def _defect(error: BaseException) -> None:
-    """Say where a defect is that came up outside of any request."""
+    """Log a defect that occurred outside of any request."""
     log.defect("-", error)
 
 
 def _settle_memory() -> None:
-    """Take what start-up made out of the garbage collector's sight, and let it look less often.
+    """Exclude the objects made at start-up from garbage collection, and make it less frequent.
 
-    What is made for a request is freed by its reference count. A pass over the young objects every
-    few hundred requests finds the rest, and no pass over the old ones stops the loop for long.
+    Reference counts free most objects of a request. A collection of the youngest generation every
+    few hundred requests finds the rest, and no collection of old objects stops the loop for long.
     """
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 100)

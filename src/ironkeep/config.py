@@ -1,8 +1,8 @@
-"""The server's configuration: Vault's own HCL or JSON keys, and the few that are ours.
+"""The server's configuration: Vault's own HCL or JSON keys, and a few of our own.
 
-An unknown key is an error: a misspelt `tls_disable` or `witness` must not be silently without
-effect. Keys of Vault that change nothing here are accepted by name (`disable_mlock`, `ui`,
-`log_level`, …), so that a team's file works as it is. This module alone reads the environment.
+An unknown key is an error: a misspelt `tls_disable` or `witness` must not silently have no effect.
+Vault's keys that have no meaning here are accepted by name (`disable_mlock`, `ui`, `log_level`, …),
+so that an existing file works unchanged. Only this module reads the environment.
 
     listener "tcp" { address = "127.0.0.1:8200"  tls_cert_file = "…"  tls_key_file = "…" }
     storage "sqlite" { path = "/var/lib/ironkeep" }
@@ -53,7 +53,7 @@ _TLS_VERSIONS: Final = frozenset({"tls12", "tls13"})
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One TCP address, with TLS unless it is told to do without."""
+    """One TCP address, with TLS unless that is disabled."""
 
     host: str
     port: int
@@ -65,7 +65,7 @@ class Listener:
 
     @property
     def tls(self) -> bool:
-        """Whether the listener speaks TLS."""
+        """True if the listener uses TLS."""
         return self.cert_file is not None
 
 
@@ -81,7 +81,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail server, and whom it tells of alerts and of requests that wait for approval."""
+    """A mail server, and the recipients of alerts and of requests that wait for approval."""
 
     name: str
     host: str
@@ -95,7 +95,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An address that is told the same, in documents signed with a shared secret."""
+    """A URL that receives the same notices, as documents signed with a shared secret."""
 
     name: str
     url: str
@@ -105,7 +105,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that a server is told from outside. `path` None means: keep nothing."""
+    """The whole configuration of a server. With a `path` of None nothing is stored on disk."""
 
     listeners: tuple[Listener, ...]
     path: Path | None = None
@@ -120,19 +120,19 @@ class Config:
     quorum: int = 0
     seal_key_file: Path | None = None
     segments: tuple[str, ...] | None = None
-    """Those whose keys this server may hold, beside the house's; None is all of them."""
+    """The segments whose keys this server may hold; None means all of them."""
     segment_key_files: tuple[tuple[str, Path], ...] = ()
     mails: tuple[Mail, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     log_file: Path | None = None
-    """Where operator messages go beside standard error."""
+    """A file that receives operator messages, in addition to standard error."""
     development: bool = False
-    """A server to try things out, whose root token may be well known."""
+    """A server for trying things out, whose root token may be well known."""
     ignored: tuple[str, ...] = field(default=())
 
 
 def load(path: Path) -> Config:
-    """Return the configuration in path; raise InvalidRequest saying what is wrong where."""
+    """Return the configuration in path; raise InvalidRequest with the cause and its place."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -141,7 +141,7 @@ def load(path: Path) -> Config:
 
 
 def parse(text: str) -> Config:
-    """Return the configuration in text."""
+    """Return the configuration in text; raise InvalidRequest with the cause and its place."""
     body = hcl.parse(text)
     for item in body.items:
         if item.key not in _TOP | _WITHOUT_EFFECT:
@@ -185,7 +185,7 @@ def _log_file(body: hcl.Body) -> Path | None:
 
 
 def _ignored(body: hcl.Body) -> tuple[str, ...]:
-    """Return the keys given that change nothing here, each once."""
+    """Return the given keys that have no effect here, each once."""
     found = [item.key for item in body.items if item.key in _WITHOUT_EFFECT]
     for block in body.blocks("listener", 1):
         given = block.body().plain()
@@ -194,7 +194,7 @@ def _ignored(body: hcl.Body) -> tuple[str, ...]:
 
 
 def _quorum(body: hcl.Body, witnesses: int) -> int:
-    """Return how many witnesses must have signed: what is given, else most of them."""
+    """Return the number of witnesses that must have signed; the default is a majority."""
     given = _scalar(body, "quorum", int)
     if given is None:
         return witnesses // 2 + 1 if witnesses else 0
@@ -266,7 +266,7 @@ def _mail(block: hcl.Item) -> Mail:
     if not isinstance(to, list | tuple) or not all(isinstance(each, str) for each in to):
         raise block.error('to is a list of addresses: to = ["security@example.com"]')
     addresses = (sender, *(str(each) for each in to))
-    if len(addresses) < 2 or not all("@" in each and each.isprintable() for each in addresses):  # noqa: PLR2004 - from, and somebody
+    if len(addresses) < 2 or not all("@" in each and each.isprintable() for each in addresses):  # noqa: PLR2004 - from and one to
         raise block.error("mail needs the addresses from and to")
     username, password = (_text(block, given, name) for name in ("username", "password_file"))
     plain = _flag(block, given.get("tls_disable", False))
@@ -310,7 +310,7 @@ def _seal(body: hcl.Body) -> Path | None:
 
 
 def _segments(body: hcl.Body) -> tuple[str, ...] | None:
-    """Return the segments that this server is started for; None when it does not say."""
+    """Return the segments that this server may open; None if the key is absent."""
     item = body.get("segments")
     if item is None:
         return None
@@ -332,7 +332,7 @@ def _segment_key_files(body: hcl.Body) -> tuple[tuple[str, Path], ...]:
         if not path or name in found:
             raise block.error(f"give one segment block for {name!r}, with its key_file")
         if served is not None and name not in served:
-            raise block.error(f"segments does not name {name!r}, and its key would not be used")
+            raise block.error(f"segments does not name {name!r}, so its key would not be used")
         found[name] = Path(path)
     return tuple(found.items())
 
@@ -389,10 +389,10 @@ def _seconds(body: hcl.Body, key: str) -> int:
     units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
     number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
     if not _is_number(number):
-        raise item.error(f"{key} is a length of time such as 768h")
+        raise item.error(f"{key} is a duration such as 768h")
     return int(number) * units[unit]
 
 
 def environment(name: str, default: str = "") -> str:
-    """Return an environment variable; the one place where the environment is read."""
+    """Return an environment variable; only this function reads the environment."""
     return os.environ.get(name, default)

@@ -1,1 +1,21 @@
-"""Credentials of other systems: connections, rotation, baselines, and the chain of scope."""
+"""Credentials of other systems: connections, rotation, baselines, and the chain of scope.
+
+    connection ─ admin credential ─▶ connector ─▶ system
+    managed credential ─ rotation (core/credential) ─ jobs on a worker ─▶ outcomes in the journal
+
+`connections` stores how a system is reached and administered. `store` holds each managed
+credential, the state of its rotation and the secrets of its versions. `managed` runs the
+operations: rotate, present, lock, end sessions; `jobs` are their parts that call the connector on a
+worker thread, and `outcomes` writes the journal entries about the results. `baselines` takes and
+compares inventories of everything that grants access to a system. `scope` writes the records which
+tell an incident case what a secret opens. `listing` enumerates a mount's secrets for surveys and
+leak matching.
+
+The room relies on plugin/effects for operations that survive a crash, on core/credential for the
+rotation's state machine, and on store/ for records, which lie in the mount that owns them.
+
+Invariants:
+- An intent is durable before another system is called, and every outcome is journalled.
+- At every instant the record names the versions that may work, and their secrets are stored.
+- A version number is never reused, and neither baselines nor scope records are ever replaced.
+"""

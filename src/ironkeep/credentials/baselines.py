@@ -1,14 +1,14 @@
-"""Baselines: what could get into a system when it was put under care, and what differs since.
+"""Baselines: inventories of everything that grants access to a system, and comparisons with them.
 
-    <mount> : baseline / connection / number (6 digits) / about     -> when, digest, blind spots
+    <mount> : baseline / connection / number (6 digits) / about     -> time, digest, gaps
               baseline / connection / number / chunk (4 digits)      -> the inventory, compressed
-              explained / connection / id of an item                 -> who answers for it
-              digest-key / connection                                -> what digests secrets in it
+              explained / connection / id of an item                 -> the item's explanation
+              digest-key / connection                                -> the key of secrets' digests
 
-A baseline is taken when a connection is configured. Its SHA-256 stands in the journal, whose heads
-are signed and witnessed: that is what makes it a signed baseline, which nobody chose afterwards. A
-later one is added, never put in place of an earlier one. An explanation holds for exactly the item
-that it was given for, attributes and all, and expires.
+A baseline is taken when a connection is configured. Its SHA-256 is in the journal, whose heads are
+signed and witnessed: this makes it a signed baseline, which cannot be chosen afterwards. Later
+baselines are added and never replace an earlier one. An explanation applies only to exactly the
+item that it was given for, with all its attributes, and expires.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 MAX_BASELINES: Final = 100
-"""Of one connection. Past it none is dropped, or an intruder could push the first one out."""
+"""Per connection. Past it no old one is dropped: an intruder could otherwise push out the first."""
 
 MAX_EXPLANATIONS: Final = 10_000
 MAX_WORDS: Final = 1_000
@@ -58,7 +58,7 @@ ID_LENGTH: Final = 16
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What is known of a baseline without its items; `digest` is hexadecimal SHA-256."""
+    """The summary of a baseline, without its items; `digest` is hexadecimal SHA-256."""
 
     number: int
     system: NodeId
@@ -70,7 +70,7 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Somebody answers for one item until it expires."""
+    """An owner's acceptance of one item, until it expires."""
 
     item: str
     owner: str
@@ -91,13 +91,13 @@ class Stock(msgspec.Struct, frozen=True):
 
 
 class NotTaken(msgspec.Struct, frozen=True):
-    """Why a system could not be taken stock of."""
+    """The reason why the inventory of a system could not be taken."""
 
     reason: str
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What a system shows against a baseline; `explained` by the text of the item."""
+    """A system's inventory compared with a baseline; `explained` is keyed by the item's text."""
 
     baseline: Baseline
     stock: Stock
@@ -111,7 +111,7 @@ _EXPLAINED: Final = Codec(Explanation)
 
 
 class Baselines:
-    """Takes stock, keeps it, compares."""
+    """Takes inventories, stores them as baselines, and compares."""
 
     def __init__(
         self,
@@ -128,14 +128,14 @@ class Baselines:
         """Called when a baseline is stored, in the same commit."""
 
     def inventory(self, turn: Turn, which: ConnectionId) -> Steps[Stock]:
-        """Return everything that can get into the system now."""
+        """Return the inventory of everything that grants access to the system now."""
         system = self._connections.get(turn.tx, which).system
         turn, stock = yield self._look(turn, which)
         self._note(turn, which, "inventory", system, stock)
         return stock  # type: ignore[no-any-return]
 
     def baseline(self, turn: Turn, which: ConnectionId) -> Steps[Baseline]:
-        """Take stock and keep it as the next baseline."""
+        """Take an inventory and store it as the next baseline."""
         with self._effects.claimed(key_of(which.mount, f"baseline/{which.name}")):
             if len(self.numbers(turn.tx, which)) >= MAX_BASELINES:
                 raise InvalidRequest(f"a connection keeps at most {MAX_BASELINES} baselines")
@@ -143,7 +143,7 @@ class Baselines:
             return self.add(turn, which, stock)
 
     def add(self, turn: Turn, which: ConnectionId, stock: Stock) -> Baseline:
-        """Keep stock that was taken of a connection as its next baseline."""
+        """Store an inventory of a connection as its next baseline."""
         system = self._connections.get(turn.tx, which).system
         number = max(self.numbers(turn.tx, which), default=0) + 1
         kept = self._keep(turn, which, number, system, stock)
@@ -153,7 +153,7 @@ class Baselines:
         return kept
 
     def key(self, turn: Turn, which: ConnectionId) -> Secret:
-        """Return what secrets are digested with in all inventories of a connection, made once."""
+        """Return the key of secrets' digests in a connection's inventories; make it if missing."""
         store = self._stores(turn.tx, which.mount)
         raw = store.get(f"digest-key/{which.name}")
         if raw is None:
@@ -162,7 +162,7 @@ class Baselines:
         return Secret(raw)
 
     def compare(self, turn: Turn, which: ConnectionId, number: int = 0) -> Steps[Comparison]:
-        """Take stock and compare it with a baseline, 0 for the last one."""
+        """Take an inventory and compare it with a baseline, 0 for the last one."""
         baseline = self.get(turn.tx, which, number)
         packed = self._packed(turn.tx, which, baseline)
         look = self._look(turn, which)
@@ -293,7 +293,7 @@ def id_of(text: str) -> str:
 
 
 def differing(difference: Difference) -> list[str]:
-    """Return the text of everything in a difference; of a change, as it is now."""
+    """Return the text of every item in a difference; of a changed item, its new text."""
     items = (*difference.added, *difference.removed, *(each.after for each in difference.changed))
     return [text_of(each) for each in items]
 
@@ -303,14 +303,14 @@ def _folder(which: ConnectionId, number: int) -> str:
 
 
 def _take(connector: Connector, target: Target) -> Stock:
-    """Take stock; slow and outside: runs on a worker."""
+    """Take an inventory; this calls the system and runs on a worker."""
     inventory = connector.inventory(target)
     raw = encode(inventory)
     return Stock(inventory, hashlib.sha256(raw).hexdigest(), zlib.compress(raw))
 
 
 def attempt(connector: Connector, target: Target) -> Stock | NotTaken:
-    """Take stock, or return why the system could not be asked; runs on a worker."""
+    """Take an inventory, or return why it failed; runs on a worker."""
     try:
         return _take(connector, target)
     except ConnectorError as failure:
@@ -318,10 +318,10 @@ def attempt(connector: Connector, target: Target) -> Stock | NotTaken:
 
 
 def _against(look: Callable[[], Stock], packed: bytes, digest: str) -> tuple[Stock, Difference]:
-    """Take stock and compare it with a packed baseline; runs on a worker."""
+    """Take an inventory and compare it with a packed baseline; runs on a worker."""
     stock = look()
     unpacking = zlib.decompressobj()
     raw = unpacking.decompress(packed, MAX_ENCODED_BYTES)
     if hashlib.sha256(raw).hexdigest() != digest:
-        raise IntegrityError("a baseline is not the one that was taken")
+        raise IntegrityError("a stored baseline does not match its digest")
     return stock, diff(decode(raw), stock.inventory)

@@ -1,10 +1,11 @@
-"""Connections: where an outside system is, and the account by which it is administered.
+"""Connections: the addresses of another system, and the account that administers it.
 
     <mount> : connection / name              -> the connection
               account / name / username      -> the path of the credential that is this account
 
-The administering account's password is a credential like any other, `config/<name>`, with versions
-and rotations of its own. Records lie in the mount that owns them, and go with it.
+The administering account's password is an ordinary managed credential, `config/<name>`, with
+versions and rotations of its own. Records lie in the mount that owns them, and are destroyed with
+it.
 """
 
 from collections.abc import Mapping
@@ -23,20 +24,20 @@ from ironkeep.store.state import Tx
 
 MAX_NAME: Final = 128
 MAX_CONNECTIONS: Final = 1_000
-"""In one mount: each takes stock of a whole system now and then."""
+"""Per mount: each causes regular inventories of a whole system."""
 
 
 class ConnectionId(NamedTuple):
-    """A connection: the mount that owns it, and its name there."""
+    """Identifies a connection by the mount that owns it and its name there."""
 
     mount: MountUuid
     name: str
 
 
 class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One system. The first of `hosts` takes changes; all of them verify credentials.
+    """One system. Changes go to the first of `hosts`; credentials are verified at all of them.
 
-    `connector` names one of House.connectors. `allowed` are the roles that may use it, or "*".
+    `connector` names one of House.connectors. `allowed` lists the roles that may use it, or "*".
     """
 
     connector: str
@@ -51,7 +52,7 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def system(self) -> NodeId:
-        """Return the node that stands for the system, the same in every connection to it."""
+        """Return the system's node, which is the same in every connection to it."""
         return node(NodeKind.SYSTEM, f"{self.connector}/{self.endpoints[0]}")
 
     @property
@@ -75,7 +76,7 @@ _CONNECTION: Final = Codec(Connection)
 
 
 class Connections:
-    """Keeps the connections of every mount."""
+    """Stores the connections of every mount."""
 
     def __init__(self, stores: StoreOf, connectors: Mapping[str, Connector]) -> None:
         self._stores: Final = stores
@@ -116,16 +117,16 @@ class Connections:
         return self._stores(tx, mount).list("connection")
 
     def connector(self, connection: Connection) -> Connector:
-        """Return what speaks to the connection's system."""
+        """Return the connector for the connection's system; raise InvalidRequest if unknown."""
         found = self._connectors.get(connection.connector)
         if found is None:
             raise InvalidRequest(f"this server has no connector {connection.connector!r}")
         return found
 
     def take_account(self, tx: Tx, which: ConnectionId, username: str, path: str) -> None:
-        """Give an account to one credential; raise Conflict when another has it.
+        """Assign an account to one credential; raise Conflict when another one has it.
 
-        Two credentials that rotated one account would undo each other.
+        Two credentials that rotate one account would undo each other's changes.
         """
         store = self._stores(tx, which.mount)
         key = f"account/{which.name}/{segment(username)}"
@@ -135,7 +136,7 @@ class Connections:
         store.put(key, path.encode())
 
     def leave_account(self, tx: Tx, which: ConnectionId, username: str) -> None:
-        """Take an account from the credential that has it."""
+        """Release an account from its credential."""
         self._stores(tx, which.mount).delete(f"account/{which.name}/{segment(username)}")
 
     def accounts(self, tx: Tx, which: ConnectionId) -> dict[str, str]:

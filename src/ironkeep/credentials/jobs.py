@@ -1,8 +1,8 @@
-"""What a connector is asked to do in an operation, and what it answered, as plain values.
+"""The steps of an operation that call a connector, with their results as plain values.
 
-Each function here runs on a worker and calls the outside; it takes the targets and the secrets it
-needs and touches nothing of the house. A system with several hosts is changed at the first and
-asked at all of them.
+Each function runs on a worker thread and calls another system. It receives the targets and secrets
+that it needs, and touches no state of the vault. A system with several hosts is changed at the
+first host and probed at all of them.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from ironkeep.core.secret import Secret
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """What presenting one version to every host showed."""
+    """The results of presenting one version to every host."""
 
     answers: tuple[ProbeResult, ...]
 
@@ -39,17 +39,17 @@ class Shown(msgspec.Struct, frozen=True):
 
     @property
     def refused(self) -> bool:
-        """Return whether some host counted a refused login."""
+        """Return whether any host counted a refused login."""
         return any(each.state is Probe.DEAD for each in self.answers)
 
     @property
     def full(self) -> bool:
-        """Return whether some host had no connection left for it."""
+        """Return whether any host had no connection left."""
         return any(each.full for each in self.answers)
 
     @property
     def blocked(self) -> bool:
-        """Return whether some host took the password and then refused the login."""
+        """Return whether any host accepted the password but refused the login."""
         return any(each.blocked for each in self.answers)
 
     @property
@@ -62,11 +62,11 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class EndedAt(msgspec.Struct, frozen=True):
-    """What became of the sessions at one host.
+    """The result of ending an account's sessions at one host.
 
-    `killed`: at one moment none was left. `remaining` is what was there a moment later, -1 when
-    that could not be learnt: the account's owner may have come back, and what outlives a session
-    (a prepared transaction) counts too.
+    `killed` means that at one moment no session was left. `remaining` is the number of sessions a
+    moment later, or -1 if it could not be read: the account's owner may have logged in again, and
+    anything that outlives a session (a prepared transaction) counts too.
     """
 
     endpoint: str
@@ -78,7 +78,7 @@ class EndedAt(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account in the outside world, with all that is needed to act on it."""
+    """An account of another system, with all that is needed to act on it."""
 
     connector: Connector
     targets: Sequence[Target]
@@ -98,7 +98,7 @@ def present(account: Account, secret: Secret) -> Shown:
 def apply(
     account: Account, action: Set, new: Secret, current: Secret | None
 ) -> Applied | Refused | Unsure:
-    """Set a password and say what the target said of it."""
+    """Set a password; return whether the target applied it, refused it, or may have done either."""
     try:
         account.connector.set_password(account.targets[0], account.username, new, current)
     except (Rejected, InvalidRequest) as failure:
@@ -120,7 +120,7 @@ def unlock(account: Account) -> None:
 
 
 def end_sessions(account: Account) -> tuple[EndedAt, ...]:
-    """End the account's sessions at every host, and look what is left."""
+    """End the account's sessions at every host, and count those that remain."""
     return tuple(_end_at(account, target) for target in account.targets)
 
 
@@ -139,7 +139,7 @@ def _end_at(account: Account, target: Target) -> EndedAt:
 
 
 def sessions(account: Account) -> tuple[tuple[str, InventoryItem], ...]:
-    """Return (endpoint, session) of everything that the account has open."""
+    """Return (endpoint, session) for every open session of the account."""
     return tuple(
         (target.endpoint, each)
         for target in account.targets

@@ -1,6 +1,6 @@
-"""Which secrets a mount keeps: what the survey of a case and the search in a leaked text go over.
+"""Enumerates a mount's secrets, for the survey of a case and for leak matching.
 
-An engine that keeps secrets of its own has a method `kept`; managed credentials, which any mount
+An engine that stores secrets of its own implements `Keeper`. Managed credentials, which any mount
 may own, are listed here.
 """
 
@@ -15,12 +15,12 @@ from ironkeep.store.barrier import Store
 from ironkeep.store.state import Tx
 
 STATIC: Final = "static-creds"
-"""The folder of managed credentials that a read releases; an administering one is never read."""
+"""The folder of managed credentials that a read can release; an administering one is never read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One version, and during which time a read could release it (until_ns 0: still)."""
+    """One version, and the time during which a read could release it (an until_ns of 0: still)."""
 
     number: int
     from_ns: int = 0
@@ -31,8 +31,8 @@ class Served:
 class Kept:
     """One secret: its path as in Entry.released, the API path that reads it, versions, values.
 
-    Both paths are relative to the mount. `values` returns every text inside one version; versions
-    that are gone have none.
+    Both paths are relative to the mount. `values` returns every text inside one version, and an
+    empty tuple for a deleted version.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Kept:
 
 @runtime_checkable
 class Keeper(Protocol):
-    """A plugin that keeps secrets."""
+    """A plugin that stores secrets."""
 
     def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
         """Yield the secrets of a mount."""
@@ -54,7 +54,7 @@ class Keeper(Protocol):
 def kept_of(
     plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx
 ) -> Iterator[Kept]:
-    """Yield everything that a mount keeps."""
+    """Yield all secrets of a mount, managed credentials included."""
     if isinstance(plugin, Keeper):
         yield from plugin.kept(mount, store)
     for name in credentials.paths(tx, mount.uuid, STATIC):
@@ -68,7 +68,8 @@ def kept_of(
         def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
             return (credentials.secret(tx, which, number),)
 
-        # Only these are served; of an earlier one, no more is known than that.
+        # Only these are released now. An earlier version's time is not known more exactly than
+        # this: after the creation and before the last rotation.
         served = {current, record.serving}
         versions = tuple(
             Served(each.number, about.rotated_ns)

@@ -1,13 +1,12 @@
-"""Managed credentials: rotated, presented, locked, and their sessions ended, whatever crashes.
+"""Operations on managed credentials, safe against crashes: rotate, present, lock, end sessions.
 
-Every operation here is an effect (plugin/effects/effects.py): what is intended is durable before
-the system hears of it, and what came of it is journalled as one entry of kind "effect" per host.
-The rotation is core/credential/rotation.py's machine; this module gives it secrets, targets and a
-place to be stored. At every instant the record names the versions that may work, and their secrets
-are stored.
+Every operation is an effect (plugin/effects/effects.py): the intent is durable before the system is
+called, and the outcome is journalled as one entry of kind "effect" per host. The rotation is the
+state machine of core/credential/rotation.py; this module provides its secrets, targets and storage.
+At every instant the record names the versions that may work, and their secrets are stored.
 
-Whoever drives a rotation first raises its fence epoch, so that a driver who was held up meanwhile
-can store nothing.
+Every driver of a rotation first raises its fence epoch, so that an earlier driver that was delayed
+can no longer store anything.
 """
 
 from collections.abc import Callable
@@ -46,7 +45,7 @@ from ironkeep.core.credential.rotation_record import Record, Stage, State, Strat
 from ironkeep.core.errors import Conflict, TooManyRequests
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
-from ironkeep.credentials import jobs as performing
+from ironkeep.credentials import jobs
 from ironkeep.credentials.connections import ConnectionId, Connections
 from ironkeep.credentials.jobs import Account, Shown
 from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
@@ -57,15 +56,15 @@ from ironkeep.store.barrier import DueRecord
 from ironkeep.store.state import Tx
 
 MAX_STEPS: Final = 100
-"""Actions in one drive of a rotation; a plain one takes nine, and every failure pauses it."""
+"""Actions in one run of a rotation; a plain one takes nine, and every failure pauses it."""
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """Where a rotation stands when it was driven as far as it goes now.
+    """The state of a rotation after it was run as far as possible.
 
     `done`: `current` works everywhere and every earlier version is refused. `lost`: no version
-    works, and only a person can go on. `refused`: the system will never take its first version, and
-    the credential is not kept. Otherwise it waits until_ns and goes on by itself.
+    works, and only a person can continue. `refused`: the system will never accept the first
+    version, and the credential was removed. Otherwise the tick continues it at until_ns.
     """
 
     done: bool
@@ -80,7 +79,7 @@ _EVER_CURRENT: Final = (Stage.CURRENT, Stage.PREVIOUS)
 
 
 class Credentials:
-    """The operations; each is begun in a turn and waited for by `effects.run`."""
+    """The operations; a request begins one in a turn and waits for it with `effects.run`."""
 
     def __init__(self, store: CredentialStore, connections: Connections, effects: Effects) -> None:
         self.store: Final = store
@@ -88,14 +87,14 @@ class Credentials:
         self._effects: Final = effects
         self._outcomes: Final = Outcomes(effects)
         self.on_linked: Final[list[Callable[[Turn, CredentialId, NodeId], None]]] = []
-        """Called when a credential that opens a system comes to be."""
+        """Called when a credential is linked to the system that it opens."""
 
     def admin(self, which: ConnectionId) -> CredentialId:
         """Return the credential of a connection's administering account."""
         return CredentialId(which.mount, f"config/{which.name}")
 
     def admin_secret(self, tx: Tx, which: ConnectionId) -> Secret:
-        """Return the password that a connection's administering account has; raise NotFound."""
+        """Return the password of a connection's administering account; raise NotFound."""
         admin = self.admin(which)
         serving = self.store.record(tx, admin).serving
         assert serving is not None, "an account that sets its own password has a current version"
@@ -113,7 +112,7 @@ class Credentials:
         strategy: Strategy,
         known: Secret | None,
     ) -> None:
-        """Take a credential in; `known` is its password, None when nobody here knows it."""
+        """Create a managed credential; `known` is its password, None if the vault has none yet."""
         connection_id = ConnectionId(which.mount, about.connection)
         connection = self.connections.get(turn.tx, connection_id)
         self.connections.take_account(turn.tx, connection_id, about.username, which.path)
@@ -134,7 +133,7 @@ class Credentials:
         self._linked(turn, which, connection.system)
 
     def relink(self, turn: Turn, which: ConnectionId) -> None:
-        """Say of every credential of a connection which system it opens: it was moved."""
+        """Report the system of every credential of a connection whose system has changed."""
         system = self.connections.get(turn.tx, which).system
         for path in self.connections.accounts(turn.tx, which).values():
             self._linked(turn, CredentialId(which.mount, path), system)
@@ -144,10 +143,10 @@ class Credentials:
             listener(turn, which, system)
 
     def replace(self, turn: Turn, which: CredentialId, known: Secret) -> None:
-        """Take in a password that a person set by hand; the one that is current changes nothing.
+        """Store a password that a person set by hand, unless it is the current one.
 
-        The versions before it stay known as previous ones. It also ends a rotation under way, and
-        is the way on for an account that alone could set its own password and is lost.
+        The earlier versions are kept as previous ones. It also ends a rotation in progress, and it
+        is the only repair for a lost account that alone could set its own password.
         """
         self._require_free(which)
         record = self.store.record(turn.tx, which)
@@ -174,14 +173,14 @@ class Credentials:
         self.store.write_record(turn.tx, which, replaced, turn.now_ns)
 
     def remove(self, turn: Turn, which: CredentialId) -> None:
-        """Forget a credential; its password stays what it is at the system."""
+        """Remove a credential; its password at the system is not changed."""
         self._require_free(which)
         self._forget(turn, which)
 
     def rotate(self, turn: Turn, which: CredentialId, *, glass: bool = False) -> Steps[Rotated]:
-        """Begin a rotation, or go on with the one under way, and drive it as far as it goes now.
+        """Begin a rotation, or continue the one in progress, as far as possible now.
 
-        With glass, a lost credential is set by the administering account: a person's decision.
+        With `glass`, the administering account resets a lost credential: a person must decide that.
         """
         with self._effects.claimed(self._key(which)):
             record = self._taken_over(turn, which)
@@ -189,12 +188,12 @@ class Credentials:
                 record = break_glass(record, record.epoch)
             elif record.state is State.IDLE:
                 record = start(record, record.epoch)
-            # Whoever asks has perhaps just repaired what it waited for.
+            # The caller may just have repaired the cause of the pause.
             record = msgspec.structs.replace(record, not_before_ns=0)
             return (yield from self._drive(turn, which, record))
 
     def resume(self, turn: Turn, row: DueRecord) -> Steps[object]:
-        """Do what time demands of the credential whose record is due: see Effects.register."""
+        """Start or continue the rotation of a due record; a driver for Effects.register."""
         which = CredentialId(row.place.mount, row.path.split("/", 2)[2])
         with self._effects.claimed(self._key(which)):
             record = self._taken_over(turn, which)
@@ -204,53 +203,54 @@ class Credentials:
             return (yield from self._drive(turn, which, record))
 
     def turns(self, tx: Tx, row: DueRecord) -> tuple[str, int]:
-        """Return the connection of a due record, and since when it waits: see Effects.register."""
+        """Return the connection of a due record, and since when it is due: for Effects.register."""
         about = self.store.find(tx, CredentialId(row.place.mount, row.path.split("/", 2)[2]))
         if about is None:
             return row.place.mount, row.due_ns
         return f"{row.place.mount}/{about.connection}", min(row.due_ns, about.due_ns or row.due_ns)
 
     def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
-        """Present one version to every host; refused beyond what the account bears a minute."""
+        """Present one version to every host.
+
+        Raise TooManyRequests when the account has had its limit of refused logins in a minute.
+        """
         with self._effects.claimed(self._key(which)):
             record = self.store.record(turn.tx, which)
             if len(_recent(record, turn.now_ns)) >= record.refusals:
                 raise TooManyRequests(
-                    "the account has had as many refused logins as it bears in a minute: "
-                    "try again in one"
+                    "the account has had its limit of refused logins in a minute: "
+                    "try again in a minute"
                 )
             account = self._account(turn.tx, which)
             secret = self.store.secret(turn.tx, which, version)
             began_ns = turn.now_ns
-            turn, shown = yield Outside(
-                partial(performing.present, account, secret), account.system
-            )
+            turn, shown = yield Outside(partial(jobs.present, account, secret), account.system)
             if shown.refused:
                 self._count_refusal(turn, which)
             return self._outcomes.presented(turn, which, account, version, began_ns, shown)
 
     def kill(self, turn: Turn, which: CredentialId) -> Steps[Ended]:
-        """End every session of the account at every host, and count what is left."""
+        """End every session of the account at every host, and count those that remain."""
         with self._effects.claimed(f"sessions of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            work = partial(performing.end_sessions, account)
+            work = partial(jobs.end_sessions, account)
             turn, hosts = yield Outside(work, account.system, urgent=True)
             return self._outcomes.ended(turn, which, account, hosts)
 
     def sessions(
         self, turn: Turn, which: CredentialId
     ) -> Steps[tuple[tuple[str, InventoryItem], ...]]:
-        """Return (endpoint, session) of all that the account has open."""
+        """Return (endpoint, session) for every open session of the account."""
         account = self._account(turn.tx, which)
-        work = partial(performing.sessions, account)
+        work = partial(jobs.sessions, account)
         _, found = yield Outside(work, account.system, urgent=True)
         return found  # type: ignore[no-any-return]
 
     def lock(self, turn: Turn, which: CredentialId) -> Steps[None]:
-        """Forbid new logins of the account; open sessions go on."""
+        """Forbid new logins of the account; open sessions continue."""
         with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            work = partial(performing.lock, account)
+            work = partial(jobs.lock, account)
             turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "lock")
 
@@ -258,7 +258,7 @@ class Credentials:
         """Allow logins of the account again."""
         with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
             account = self._account(turn.tx, which)
-            work = partial(performing.unlock, account)
+            work = partial(jobs.unlock, account)
             turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "unlock")
 
@@ -267,7 +267,7 @@ class Credentials:
         return take_over(record, record.epoch + 1)
 
     def _drive(self, turn: Turn, which: CredentialId, record: Record) -> Steps[Rotated]:
-        """Perform and observe until there is nothing to do now."""
+        """Perform actions and observe their results until nothing is left to do now."""
         epoch = record.epoch
         self.store.write_record(turn.tx, which, record, turn.now_ns)
         for _ in range(MAX_STEPS):
@@ -284,7 +284,7 @@ class Credentials:
                 began_ns = turn.now_ns
                 turn, result = yield Outside(work, account.system)
                 seen = self._seen(turn, which, account, action, result, began_ns)
-            # What is stored may have moved while the work was out; `observe` refuses it then.
+            # The stored record may have changed during the work; `observe` then refuses the result.
             before = self.store.record(turn.tx, which)
             record = observe(before, seen, turn.now_ns, epoch)
             if isinstance(seen, Refused) and seen.final and not record.at(*_EVER_CURRENT):
@@ -293,10 +293,10 @@ class Credentials:
             self.store.write_record(turn.tx, which, record, turn.now_ns)
             if record.state is not before.state:
                 self._outcomes.moved(turn, which, record)
-        raise Conflict(f"the rotation of {which.path} does not come to an end")
+        raise Conflict(f"the rotation of {which.path} has not ended after {MAX_STEPS} steps")
 
     def _forget(self, turn: Turn, which: CredentialId) -> None:
-        """Remove a credential and give its account free."""
+        """Remove a credential and release its account."""
         about = self.store.about(turn.tx, which)
         connection = ConnectionId(which.mount, about.connection)
         self.connections.leave_account(turn.tx, connection, about.username)
@@ -307,13 +307,13 @@ class Credentials:
     ) -> Work:
         match action:
             case Present(version):
-                return partial(performing.present, account, self.store.secret(tx, which, version))
+                return partial(jobs.present, account, self.store.secret(tx, which, version))
             case Set(version, using):
                 new = self.store.secret(tx, which, version)
                 current = None if using is None else self.store.secret(tx, which, using)
-                return partial(performing.apply, account, action, new, current)
+                return partial(jobs.apply, account, action, new, current)
             case KillSessions():
-                return partial(performing.end_sessions, account)
+                return partial(jobs.end_sessions, account)
 
     def _seen(
         self,
@@ -324,7 +324,7 @@ class Credentials:
         result: Any,
         began_ns: int,
     ) -> Observation:
-        """Journal what came of an action, and translate it for the machine."""
+        """Journal the result of an action, and return it as the state machine's observation."""
         match action:
             case Present(version):
                 shown: Shown = result
@@ -360,7 +360,7 @@ class Credentials:
 
     def _require_free(self, which: CredentialId) -> None:
         with self._effects.claimed(self._key(which)):
-            """Nobody else works on it, and until this request is executed nobody can."""
+            """No other operation holds it, and none can start before this request has executed."""
 
     def _count_refusal(self, turn: Turn, which: CredentialId) -> None:
         record = self.store.record(turn.tx, which)
@@ -374,7 +374,7 @@ class Credentials:
 
 
 def _outdated(record: Record) -> list[Version]:
-    """Return the versions of record as they are once another is current, the newest of them."""
+    """Return the newest versions of record, with their stages once another version is current."""
     previous = record.at(Stage.CURRENT, Stage.PREVIOUS)[:KEEP_PREVIOUS]
     retired = record.at(Stage.PENDING, Stage.RETIRED)[:KEEP_RETIRED]
     stages = dict.fromkeys(previous, Stage.PREVIOUS) | dict.fromkeys(retired, Stage.RETIRED)

@@ -1,16 +1,16 @@
-"""The journal entries that say what came of an effect on a credential.
+"""Journal entries about the outcomes of effects on a credential.
 
-Entries of kind "effect"; `path` and `mount` name the credential, and `audited` holds per op:
+They have the kind "effect"; `path` and `mount` name the credential, and `audited` contains, per op:
 
     probe   version system endpoint state code reason at_ns took_ms      one for each host
     set     version system endpoint by result [reason]
     kill    system endpoint killed ended remaining reason                one for each host
     lock, unlock   system endpoint
     rotate  state current [reason]                                       at each change of state
-    stuck   attempts until_ns reason                                     a person should look
+    stuck   attempts until_ns reason                                     needs a person's attention
 
-`version` and `system` are nodes (core/evidence/node.py), at_ns the instant before the credential
-was shown.
+`version` and `system` are nodes (core/evidence/node.py); at_ns is the instant before the credential
+was presented.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ from ironkeep.plugin.effects.effects import Effects, Turn
 
 
 class Probed(msgspec.Struct, frozen=True):
-    """What presenting one version showed, started not before at_ns."""
+    """The result of presenting one version, begun at at_ns."""
 
     version: NodeId
     system: NodeId
@@ -36,7 +36,7 @@ class Probed(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """What became of the sessions of an account."""
+    """The result of ending the sessions of an account."""
 
     system: NodeId
     done_ns: int
@@ -44,28 +44,28 @@ class Ended(msgspec.Struct, frozen=True):
 
     @property
     def killed(self) -> bool:
-        """Return whether every host ended all there was."""
+        """Return whether every host ended all sessions."""
         return all(each.killed for each in self.hosts)
 
     @property
     def ended(self) -> int:
-        """Return how many sessions were ended."""
+        """Return the number of ended sessions."""
         return sum(each.ended for each in self.hosts)
 
     @property
     def remaining(self) -> int:
-        """Return how many are left; -1 when some host did not say."""
+        """Return the number of remaining sessions; -1 if any host could not be asked."""
         counts = [each.remaining for each in self.hosts]
         return -1 if -1 in counts else sum(counts)
 
     @property
     def reason(self) -> str:
-        """Return what went wrong, if anything did."""
+        """Return the hosts' failures as one sentence, or ""."""
         return "; ".join(each.reason for each in self.hosts if each.reason)
 
 
 class Outcomes:
-    """Writes them."""
+    """Writes the journal entries."""
 
     def __init__(self, effects: Effects) -> None:
         self._effects: Final = effects
@@ -79,7 +79,7 @@ class Outcomes:
         began_ns: int,
         shown: Shown,
     ) -> Probed:
-        """Journal what presenting a version showed."""
+        """Journal the result of presenting a version, one entry for each host."""
         node = which.version(version)
         for each in shown.answers:
             audited: dict[str, Value] = {
@@ -103,7 +103,7 @@ class Outcomes:
         action: Set,
         result: Applied | Refused | Unsure,
     ) -> None:
-        """Journal what the target said to a new password."""
+        """Journal the target's answer to a new password."""
         audited: dict[str, Value] = {
             "version": which.version(action.version),
             "system": account.system,
@@ -118,7 +118,7 @@ class Outcomes:
     def ended(
         self, turn: Turn, which: CredentialId, account: Account, hosts: tuple[EndedAt, ...]
     ) -> Ended:
-        """Journal what became of sessions."""
+        """Journal the result of ending sessions, one entry for each host."""
         for each in hosts:
             audited: dict[str, Value] = {
                 "system": account.system,
@@ -140,7 +140,7 @@ class Outcomes:
         self._effects.note(turn, op, which.mount, which.path, audited)
 
     def moved(self, turn: Turn, which: CredentialId, record: Record) -> None:
-        """Journal the state that a rotation has come to."""
+        """Journal the new state of a rotation."""
         current = next(iter(record.at(Stage.CURRENT)), 0)
         audited: dict[str, Value] = {"state": str(record.state), "current": current}
         if record.reason:
@@ -148,7 +148,7 @@ class Outcomes:
         self._effects.note(turn, "rotate", which.mount, which.path, audited)
 
     def stuck(self, turn: Turn, which: CredentialId, record: Record, wait: Wait) -> None:
-        """Journal that a rotation goes on failing."""
+        """Journal that a rotation keeps failing."""
         audited: dict[str, Value] = {
             "attempts": record.attempt,
             "until_ns": wait.until_ns,

@@ -1,17 +1,20 @@
-"""The record of what opens what: the chain of scope, and the one writer of incident evidence.
+"""The chain of scope: records of which secret opens which system, and other incident evidence.
 
     sys/scope : head                  -> number and chain hash of the last record
                 at / number           -> the journal index of a record
                 epoch                 -> the number of the last record in an older log
-                edge / id             -> a link or gate in force
-                mount / uuid          -> the path last told of a mount
+                edge / id             -> a link in force
+                gate / id             -> a gate
+                edges                 -> the number of links
+                mount / uuid          -> the last recorded path of a mount
 
-Records of scope (core/evidence/records.py) are written when something is configured, not when a
-case is opened: so they stand in the log before anybody knows what they will be needed for. A record
-and its place in the chain are in one batch, and stay when the request that brought them about is
-refused afterwards: a link too many is safe, a gap in the chain is not.
+Records of scope (core/evidence/records.py) are written when something is configured, and not when a
+case is opened, so they are in the log before it is known what they will be needed for. A record and
+its place in the chain are in one batch, and are kept even if the request that caused them is
+refused afterwards: a superfluous link is safe, a gap in the chain is not.
 
-Only this module writes entries with the tag of evidence, and no route hands it one as it came.
+Only this module writes entries with the tag of evidence, and no route passes it an entry unchanged
+from a request.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,17 +42,17 @@ from ironkeep.store.state import Tx
 SCOPE: Final = "sys/scope"
 
 MAX_TARGETS: Final = 200
-"""In one record: with the longest of names an entry of the journal still holds them."""
+"""Per record: with names of maximum length they still fit into one journal entry."""
 
 MAX_EDGES: Final = 100_000
-"""Links and gates made by hand or by configuration; each is one row."""
+"""Links in force, made by hand or by configuration; each is one row."""
 
 CUSTOM: Final = {
     "ironkeep-opens": EdgeKind.OPENS,
     "ironkeep-wraps": EdgeKind.WRAPS,
     "ironkeep-part-of": EdgeKind.WRAPS,
 }
-"""Keys of a secret's custom metadata that say what it opens, wraps, or is a share of."""
+"""Keys of a secret's custom metadata that name what it opens, wraps, or is a share of."""
 
 _THINGS: Final = frozenset(
     {
@@ -67,7 +70,7 @@ S = TypeVar("S", bound=ev.Scope)
 
 
 class Actor(NamedTuple):
-    """Who did it, as an entry names somebody; all empty is the house itself."""
+    """The originator of a record, in the fields of an entry; all empty for the server itself."""
 
     entity: str = ""
     accessor: str = ""
@@ -78,7 +81,7 @@ class Actor(NamedTuple):
 
 
 NOBODY: Final = Actor()
-"""The house itself."""
+"""The server itself."""
 
 _UNPLACED: Final = (0, "")
 _DIGITS: Final = 12
@@ -94,7 +97,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A link from source to one target; or, with `need`, a gate whose inputs these are."""
+    """A link from source to one target; or, with `need`, a gate with its inputs."""
 
     source: str
     kind: str
@@ -111,7 +114,7 @@ _EDGE: Final = Codec(Edge)
 
 
 def actor_of(call: Call) -> Actor:
-    """Return who makes a request."""
+    """Return the originator of a request."""
     session = call.session
     if session is None:
         return Actor(remote=call.request.remote, request=call.request_id)
@@ -127,7 +130,7 @@ def actor_of(call: Call) -> Actor:
 
 
 class Scope:
-    """Writes evidence, and keeps what is in force."""
+    """Writes evidence, and stores the links and gates in force."""
 
     def __init__(
         self, stores: StoreOf, begin: Callable[[], Tx], append: Callable[[Entry], Receipt]
@@ -137,7 +140,7 @@ class Scope:
         self._append: Final = append
 
     def note(self, record: ev.Record, now_ns: int, by: Actor) -> int:
-        """Journal a record that is not one of scope; return its index."""
+        """Journal a record of evidence that is not part of the chain; return its index."""
         return self._append(_entry(record, now_ns, by)).index
 
     def write(self, record: S, now_ns: int, by: Actor) -> S:
@@ -155,7 +158,10 @@ class Scope:
         by: Actor = NOBODY,
         from_ns: int = 0,
     ) -> None:
-        """Note that source gives targets, from_ns on (0: always); those in force are left out."""
+        """Record that source gives access to targets from from_ns on (0: always).
+
+        Links that are already in force are skipped.
+        """
         tx = self._begin()
         store = self._stores(tx, SCOPE)
         edges = [Edge(source, kind, each, basis, from_ns) for each in dict.fromkeys(targets)]
@@ -171,7 +177,7 @@ class Scope:
     def unlinked(
         self, source: NodeId, kind: EdgeKind, targets: Iterable[NodeId], now_ns: int, by: Actor
     ) -> int:
-        """Note that source gives targets no more; return how many of them were in force."""
+        """Record that source no longer gives access to targets; return the count of ended links."""
         tx = self._begin()
         store = self._stores(tx, SCOPE)
         edges = [Edge(source, kind, each, "", 0) for each in dict.fromkeys(targets)]
@@ -186,9 +192,9 @@ class Scope:
         return len(gone)
 
     def gated(self, gate: ev.Gated, now_ns: int, by: Actor) -> None:
-        """Note a target that takes several inputs at once; raise InvalidRequest for a taken name.
+        """Record a target that needs several inputs at once; raise InvalidRequest for a taken name.
 
-        What the record must hold to count is checked here: a bad one would spoil every verdict.
+        The record is validated here, because an invalid one would spoil every verdict.
         """
         _check_gate(gate)
         tx = self._begin()
@@ -215,11 +221,11 @@ class Scope:
         """Return the link of that id; raise NotFound."""
         raw = self._stores(tx, SCOPE).get(f"edge/{name}")
         if raw is None:
-            raise NotFound("there is no such link; a gate, once told, stays")
+            raise NotFound("there is no such link; a recorded gate cannot be removed")
         return _EDGE.decode(raw)
 
     def mounted(self, mount: Mount, now_ns: int, by: Actor = NOBODY) -> None:
-        """Note at which path a mount stands, unless that was the last that was noted of it."""
+        """Record the path of a mount, unless it is the last recorded one."""
         tx = self._begin()
         store = self._stores(tx, SCOPE)
         if store.get(f"mount/{mount.uuid}") != mount.path.encode():
@@ -227,20 +233,20 @@ class Scope:
             self._write(tx, ev.Mounted(*_UNPLACED, mount.uuid, mount.path), now_ns, by)
 
     def credential_linked(self, turn: Turn, which: CredentialId, system: NodeId) -> None:
-        """Note that a credential opens the system that it was configured for."""
+        """Record that a credential opens the system that it was configured for."""
         source = secret_family(which.mount, which.path)
         by = Actor(request=turn.request)
         self.linked(source, EdgeKind.OPENS, (system,), "connector", turn.now_ns, by)
 
     def baselined(self, turn: Turn, kept: Baseline) -> None:
-        """Note a stock-taking."""
+        """Record a baseline."""
         record = ev.Baselined(*_UNPLACED, kept.system, kept.digest, kept.items, kept.gaps)
         self.write(record, turn.now_ns, Actor(request=turn.request))
 
     def custom(self, call: Call, path: str, metadata: dict[str, str] | None) -> None:
-        """Note what a secret's custom metadata says that it opens, wraps or is part of.
+        """Record the links in a secret's custom metadata: what it opens, wraps or is part of.
 
-        Each value is a list of nodes, or of secrets of the same mount, separated by commas.
+        Each value is a comma-separated list of nodes, or of secrets of the same mount.
         """
         for key, kind in CUSTOM.items():
             names = [name.strip() for name in (metadata or {}).get(key, "").split(",")]
@@ -251,16 +257,16 @@ class Scope:
                 self.linked(source, kind, targets, basis, call.now_ns, actor_of(call))
 
     def indices(self, tx: Tx) -> list[int]:
-        """Return the indices of the records of scope that are in this log, in order."""
+        """Return the journal indices of the chain's records in this log, in order."""
         store = self._stores(tx, SCOPE)
         older = int.from_bytes(store.get("epoch") or b"", "big")
         raws = (store.get(f"at/{name}") for name in store.list("at") if int(name) > older)
         return [int.from_bytes(raw, "big") for raw in raws if raw is not None]
 
     def new_epoch(self, tx: Tx) -> None:
-        """Note that all records so far are in an older log: their indices say nothing of this one.
+        """Record that all records so far are in an older log, so their indices do not apply here.
 
-        The chain goes on, so that their absence shows in each verdict.
+        The chain continues, so that the absence of the older records shows in each verdict.
         """
         store = self._stores(tx, SCOPE)
         raw = store.get("head")
@@ -275,7 +281,7 @@ class Scope:
         index = self._append(_entry(written, now_ns, by)).index
         store.put("head", _HEAD.encode(Head(written.seq, written.chain)))
         store.put(f"at/{written.seq:0{_DIGITS}d}", index.to_bytes(_SIZE, "big"))
-        # An entry cannot be taken back: what it says must stand from now on.
+        # The entry cannot be withdrawn, so its rows are kept whatever becomes of the request.
         tx.merge()
         return written
 
@@ -288,9 +294,10 @@ class Scope:
 
 
 def _target(mount: MountUuid, name: str) -> NodeId:
-    """Return what a key's custom metadata names.
+    """Return the node that a value in a secret's custom metadata names.
 
-    Whoever may write metadata must not make a person, a session or a device count as exposed.
+    People, sessions and devices are refused: a writer of metadata must not make them count as
+    exposed.
     """
     if ":" in name:
         target = parse_node(name)

@@ -1,13 +1,13 @@
-"""Where managed credentials lie: what is known of each, where its rotation stands, its versions.
+"""The records of managed credentials: their accounts, rotation states and versions.
 
-    <mount> : credential / about / <path>              -> whose password it is, and when it turned
-              credential / state / <path>              -> its rotation, due when it wants care
+    <mount> : credential / about / <path>              -> its account, and its last rotation
+              credential / state / <path>              -> its rotation, due at its next action
               credential / material / <path> / <n>     -> the secret of version n
               credential / burnt / <path>              -> the last number ever used, once removed
 
-`path` is `static-creds/<name>` or `config/<name>`; a version of a secret is known everywhere as
-(mount, path, number). The secret of a version is stored in the same commit as the record that first
-names it, and destroyed with the one that no longer does.
+`path` is `static-creds/<name>` or `config/<name>`; a version of a secret is identified everywhere
+as (mount, path, number). The secret of a version is stored in the same commit as the first record
+that names it, and destroyed in the commit of the first record that no longer does.
 """
 
 from typing import Final, NamedTuple
@@ -28,21 +28,21 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 ROOM: Final = "credential"
-"""The first segment of all these records, by which the tick finds their driver."""
+"""The first segment of these records' paths, by which the tick finds their driver."""
 
 PASSWORD_LENGTH: Final = 40
-"""Base62 characters, 238 bits: nothing to guess, and no character that a URL or a shell minds."""
+"""Base62 characters, 238 bits: infeasible to guess, and safe in URLs and shells."""
 
 
 class CredentialId(NamedTuple):
-    """A credential: the mount that owns it and its path there, as in an entry's `released`."""
+    """Identifies a credential by its mount and its path there, as in an entry's `released`."""
 
     mount: MountUuid
     path: str
 
     @property
     def row(self) -> str:
-        """Return the path of the record that is worked on."""
+        """Return the path of the rotation's record."""
         return f"{ROOM}/state/{self.path}"
 
     def version(self, number: int) -> NodeId:
@@ -51,10 +51,11 @@ class CredentialId(NamedTuple):
 
 
 class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whose password it is. Times are POSIX nanoseconds; `period_seconds` 0 rotates by hand only.
+    """A credential's account and schedule. Times are POSIX nanoseconds.
 
-    `rotated_ns` is when the current version became current. `statements` are what a client of Vault
-    sent along, for it to read back; they say what the connector does anyway.
+    With a `period_seconds` of 0 it is rotated by hand only. `rotated_ns` is when the current
+    version became current. `statements` are the rotation statements that a Vault client sent, kept
+    only to be read back: the connector does the same without them.
     """
 
     connection: str
@@ -66,7 +67,7 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def due_ns(self) -> int | None:
-        """Return when the next rotation begins by itself; None when none does."""
+        """Return when the next scheduled rotation begins; None without a schedule."""
         if not self.period_seconds:
             return None
         return self.rotated_ns + self.period_seconds * SECOND_NS
@@ -94,19 +95,19 @@ class CredentialStore:
         self._entropy: Final = entropy
 
     def find(self, tx: Tx, which: CredentialId) -> Credential | None:
-        """Return what is known of a credential, or None."""
+        """Return a credential, or None."""
         raw = self._stores(tx, which.mount).get(f"{ROOM}/about/{which.path}")
         return None if raw is None else _ABOUT.decode(raw)
 
     def about(self, tx: Tx, which: CredentialId) -> Credential:
-        """Return what is known of a credential; raise NotFound."""
+        """Return a credential; raise NotFound."""
         found = self.find(tx, which)
         if found is None:
             raise NotFound(f"there is no credential {which.path!r}")
         return found
 
     def record(self, tx: Tx, which: CredentialId) -> Record:
-        """Return where the rotation of a credential stands; raise NotFound."""
+        """Return the rotation record of a credential; raise NotFound."""
         raw = self._stores(tx, which.mount).get(which.row)
         if raw is None:
             raise NotFound(f"there is no credential {which.path!r}")
@@ -117,7 +118,7 @@ class CredentialStore:
         return ConnectionId(which.mount, self.about(tx, which).connection)
 
     def secret(self, tx: Tx, which: CredentialId, number: int) -> Secret:
-        """Return the secret of a version that the record names; NotFound when it names no such."""
+        """Return the secret of a version; raise NotFound unless the record names the version."""
         if number not in {each.number for each in self.record(tx, which).versions}:
             raise NotFound(f"version {number} of {which.path!r} is not kept")
         raw = self._stores(tx, which.mount).get(f"{ROOM}/material/{which.path}/{number}")
@@ -130,7 +131,7 @@ class CredentialStore:
         return next(iter(self.record(tx, which).at(Stage.CURRENT)), None)
 
     def write_about(self, tx: Tx, which: CredentialId, about: Credential) -> None:
-        """Write what is known of a credential."""
+        """Write a credential."""
         self._stores(tx, which.mount).put(f"{ROOM}/about/{which.path}", _ABOUT.encode(about))
 
     def write_secret(
@@ -146,9 +147,9 @@ class CredentialStore:
         return Secret(base62(random, PASSWORD_LENGTH).encode())
 
     def write_record(self, tx: Tx, which: CredentialId, record: Record, now_ns: int) -> None:
-        """Write where a rotation stands, and what follows: due time, last rotation, lost secrets.
+        """Write a rotation record; update due time and last rotation, destroy unnamed secrets.
 
-        A rotation under way leaves the row due, so that it is taken up again after a crash.
+        A rotation in progress leaves the row due, so that the tick continues it after a crash.
         """
         store = self._stores(tx, which.mount)
         raw = store.get(which.row)
@@ -165,7 +166,7 @@ class CredentialStore:
         store.put(which.row, encode(record), _due(next_action(record, now_ns), about, now_ns))
 
     def remove(self, tx: Tx, which: CredentialId) -> None:
-        """Destroy a credential and every version of it, but for the numbers that they had."""
+        """Destroy a credential and all its versions, but remember its highest version number."""
         store = self._stores(tx, which.mount)
         record = self.record(tx, which)
         last = max((each.number for each in record.versions), default=record.burnt)
@@ -176,9 +177,9 @@ class CredentialStore:
         store.delete(f"{ROOM}/about/{which.path}")
 
     def burnt(self, tx: Tx, which: CredentialId) -> int:
-        """Return the highest number that a version at this path ever had before; 0 for none.
+        """Return the highest version number of removed credentials at this path; 0 for none.
 
-        A secret's version is known by path and number for ever: a number is given once.
+        Path and number identify a version for ever, so numbers are never reused.
         """
         return int(self._stores(tx, which.mount).get(f"{ROOM}/burnt/{which.path}") or 0)
 
@@ -188,7 +189,7 @@ class CredentialStore:
 
 
 def _due(action: Action, about: Credential, now_ns: int) -> int | None:
-    """Return when the tick must look at a credential whose next action this is."""
+    """Return when the tick must process a credential with this next action."""
     if isinstance(action, Done):
         return about.due_ns
     if isinstance(action, Wait):

@@ -1,7 +1,7 @@
-"""The first steps of the pipeline: route, authenticate, decide. A handler runs only past them.
+"""The first steps of the pipeline: route, authenticate and decide, before a handler runs.
 
-The order is part of the pipeline's promise. Routing itself tells a caller nothing: whoever may not
-use a path gets the same refusal whether there is something at it or not.
+Their order is part of the pipeline's security property. Routing alone reveals nothing: a caller
+who may not use a path gets the same refusal whether or not anything exists at it.
 """
 
 from dataclasses import replace
@@ -36,9 +36,9 @@ MAX_VERDICTS: Final = 16_384
 
 
 def check_names(op: Operation, plan: Plan, typed: str) -> None:
-    """Raise InvalidRequest for a new name that could not be addressed again, and for none to end.
+    """Raise InvalidRequest for a new name that could not be addressed, or an empty name to end.
 
-    A variable of a script that was not set must not end everything. `typed` is the path as it came.
+    An unset variable in a script must not end everything. `typed` is the path as received.
     """
     if plan.ends_nothing:
         raise InvalidRequest("name what is to be removed: the name in the path is empty or blank")
@@ -53,10 +53,10 @@ def sees(acl: Acl, path: str) -> bool:
 
 
 def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decision:
-    """Return what policy says of a path in its one form, whichever way its rules are written.
+    """Return the decision of policy on a path's canonical form, for any spelling in the rules.
 
-    What is denied by another path to the same thing, or is refused there for its fields or its
-    wrapping, is so here.
+    A denial on the other path to the same thing (`plan.same`), or a refusal there because of fields
+    or wrapping, applies here too.
     """
     acl = session.acl if plan.spelling is None else session.acl.spelled(plan.spelling)
     data, wrap = request.data, request.wrap_ttl_seconds
@@ -67,13 +67,13 @@ def ask(session: Session, op: Operation, request: Request, plan: Plan) -> Decisi
     denied = there.rule is not None and acl.capabilities(plan.same) == [Capability.DENY]
     if denied or (there.depends_on_data and not there.allowed):
         return there
-    # What is asked of the fields there is asked again of each request.
+    # If the other path's rules depend on the fields, each request needs a decision of its own.
     depends = decision.depends_on_data or there.depends_on_data
     return replace(decision, depends_on_data=depends)
 
 
 def operation_of(route: Route, call: Call) -> Operation:
-    """Return the operation that policy decides on: an update of what is not there is a create."""
+    """Return the operation that policy decides on: an update of something missing is a create."""
     op = call.request.op
     if op is Operation.UPDATE and route.exists is not None and not route.exists(call):
         return Operation.CREATE

@@ -1,9 +1,10 @@
-"""The first opening in a new epoch of the log: the database is tied to it, once.
+"""Adoption: the first unsealing in a new epoch of the log ties the database to that epoch.
 
-Whoever may write the disk may begin an epoch (journal/epochs.py). So the first opening, which takes
-the seal's keys, looks once more: the rows must be those of the last commit that the older log saw,
-wherever that log or a copy of it is at hand. What was compared, and what could not be, is
-journalled, with where the rows stand: from then on an older database is noticed by this log alone.
+Anyone who can write to the disk can begin an epoch (journal/epochs.py). Therefore the first
+unsealing, which needs the seal's keys, checks again: the rows must be those of the last commit in
+the older log, if that log or a copy of it is available. The result of the comparison, or why it was
+impossible, is journalled with the number of the rows' commit. From then on this log alone detects
+an older database.
 """
 
 from typing import Final
@@ -24,18 +25,18 @@ from ironkeep.tlog.merkle import Frontier, leaf_hash
 from ironkeep.tlog.tile import TILE_WIDTH
 
 _RUN: Final = 16 * TILE_WIDTH
-"""Leaves hashed at a time."""
+"""Number of leaves hashed at a time."""
 
 _NOTICE_WITHIN: Final = 4
 """The notice of a new epoch is among its first leaves: epoch, key, notice."""
 
 
 def adopt_log(house: House, tx: Tx, standing: Standing) -> None:
-    """Tie the rows to the house's log if they were last opened with another one.
+    """Tie the rows to the current log if they were last opened with another one.
 
-    The rows have been checked against standing. Raises IntegrityError if the log does not say that
-    it continues another, RolledBack if the rows are older than that one and the epoch was not begun
-    with that in mind.
+    The rows have been checked against standing. Raise IntegrityError if the log does not continue
+    another one, RolledBack if the rows are older than that log and the epoch was not begun with
+    `-force`.
     """
     journal = house.journal
     before = stored_origin(tx)
@@ -64,7 +65,7 @@ def adopt_log(house: House, tx: Tx, standing: Standing) -> None:
 
 
 def _notice(house: House) -> Entry:
-    """Return the entry that says why the epoch was begun."""
+    """Return the entry with the reason for the epoch; raise IntegrityError without one."""
     for _, entry in house.audit_reader().entries(0, _NOTICE_WITHIN):
         if (entry.kind, entry.op) == ("notice", OPENED):
             return entry
@@ -75,7 +76,7 @@ def _notice(house: House) -> Entry:
 
 
 def _compare(house: House, tx: Tx, standing: Standing, start: EpochStart, *, forced: bool) -> str:
-    """Compare the rows with what the older log saw last; return in words what came of it."""
+    """Compare the rows with the older log's last commit; return the result in words."""
     try:
         seq, mark, origin = _last_commit(house, tx, start)
     except (IntegrityError, InvalidRequest, NotFound) as error:
@@ -87,15 +88,15 @@ def _compare(house: House, tx: Tx, standing: Standing, start: EpochStart, *, for
         if forced:
             return f"older: {error}"
         raise RolledBack(
-            f"{error}. To go on with it all the same, begin the epoch with -force"
+            f"{error}. To continue with it anyway, begin the epoch with -force"
         ) from None
     return f"not older than commit {seq}, the last one under the checkpoint of {origin}"
 
 
 def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, str]:
-    """Return number, mark and log of the last commit that an older log saw.
+    """Return number, mark and log of the last commit in an older log.
 
-    A log without any, for its epoch was never opened, leads on to the one that it continues.
+    A log without commits, because its epoch was never opened, leads to the log that it continues.
     """
     origin = house.journal.origin
     while (checkpoint := continued(start)) is not None:
@@ -115,7 +116,7 @@ def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, s
 
 
 class _Until:
-    """The leaves of a log up to a checkpoint, which they lead to."""
+    """The leaves of a log up to a checkpoint, verified against its root."""
 
     def __init__(self, leaves: Leaves, checkpoint: Checkpoint) -> None:
         self.origin: Final = checkpoint.origin

@@ -1,8 +1,8 @@
-"""What `?help=1` answers for a path: the routes there, made from the table that serves them.
+"""The response to `?help=1`: the routes of a path, generated from the route table.
 
-Source: the Vault HTTP API, "help". In Vault any valid token may ask it of any path; here also, in a
-mount of which its policies reach anything, since help would tell which mounts there are.
-The OpenAPI document that Vault puts beside the text describes the operations and their fields.
+Source: the Vault HTTP API, "help". In Vault any valid token may ask for help on any path. Here its
+policies must reach something in the path's mount, because help would reveal which mounts exist. As
+in Vault, an OpenAPI document beside the text describes the operations and their fields.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -24,7 +24,7 @@ _METHODS: Final[Mapping[Operation, str]] = {
 
 
 def help_route(pattern: str, routes: Mapping[Operation, Route]) -> Route:
-    """Return the route that explains routes, all of one pattern; strangers may ask of open ones."""
+    """Return the help route of routes with one pattern; if one needs no token, neither does it."""
     is_open = any(route.open or route.login for route in routes.values())
     return Route(
         Operation.HELP,
@@ -52,7 +52,7 @@ def _explain(pattern: str, routes: tuple[Route, ...]) -> Callable[[Call], Respon
 
 
 def root_help_route(routes: Sequence[Route]) -> Route:
-    """Return the route that explains a mount as a whole: which paths there are below its root."""
+    """Return the help route of a whole mount, which lists the paths below its root."""
 
     def explain(call: Call) -> Response:
         paths: dict[str, dict[str, Any]] = {}

@@ -1,7 +1,7 @@
-"""Bringing the house up: the first keys, opening, and the checks before anything is served.
+"""Initialise and open the vault, with the checks that precede any request.
 
-Nothing is served from rows that are not exactly those of the last commit: the set-hash is computed
-over all of them, and compared with what the store filed and what the journal was told.
+Nothing is served from rows that are not exactly those of the last commit: the set-hash over all
+rows is compared with the stored one, and the commit's number and mark with those in the journal.
 """
 
 from typing import Final
@@ -31,7 +31,7 @@ STANDARD_MOUNTS: Final = (
     ("segment/", "segment", "segments with keys of their own, and who may ask whom"),
     ("auth/token/", "token", "token based credentials"),
 )
-"""What a fresh house serves; everything else is mounted by its owner."""
+"""The mounts of a new vault; operators mount everything else."""
 
 
 def initialise(
@@ -39,7 +39,8 @@ def initialise(
 ) -> tuple[Initialised, Issued]:
     """Make all keys and the first records; return the shares and the root token. Stay sealed.
 
-    The shares exist in this answer only. A crash before the commit leaves an uninitialised house.
+    The shares exist only in this response. A crash before the commit leaves the vault
+    uninitialised.
     """
     now = house.clock.now_ns()
     made = house.seal.initialise(tx, now, shares, threshold, with_key_file=with_key_file)
@@ -82,7 +83,7 @@ def _first_records(house: House, tx: Tx, now_ns: int) -> None:
 
 
 def _take_keys(house: House) -> Standing:
-    """Make the barrier of the opened seal, and account for rows under its keys."""
+    """Make the barrier of the opened seal, and open the ledger of rows with its keys."""
     barrier = Barrier(house.seal.opened.keyring, house.entropy)
     standing = house.ledger.open(SetHash(barrier.ciphers.keyring.row_hash_key), barrier.ciphers)
     house.barrier = barrier
@@ -108,9 +109,9 @@ def open_house(house: House, tx: Tx) -> None:
 
 
 def _require_quiet(house: House) -> None:
-    """Raise Unavailable while rows are on their way to the disk: they could not be checked."""
+    """Raise Unavailable while rows are being written, because they could not be checked."""
     if house.state.is_dirty():
-        raise Unavailable("a change is on its way to the disk: unseal again in a moment")
+        raise Unavailable("a change is being written to the disk: unseal again in a moment")
 
 
 def _check(house: House, tx: Tx, standing: Standing) -> None:
@@ -127,7 +128,7 @@ def _check(house: House, tx: Tx, standing: Standing) -> None:
 
 
 def open_with_key_file(house: House, content: bytes) -> None:
-    """Open with the content of the key file, if the house is initialised and its seal has one."""
+    """Open with the content of the key file, if the vault is initialised and still sealed."""
     if not house.seal.initialized or not house.seal.sealed:
         return
     tx = house.state.begin()

@@ -1,8 +1,8 @@
-"""Strangers' refusals: journalled one by one while they are few, counted when they are many.
+"""Refusals of unauthenticated requests: journalled individually if few, counted if many.
 
-Without a limit anybody who reaches the port could fill the disk with entries; without entries an
-attack would go unseen. So each second a bounded number is journalled whole, and the rest as one
-entry a second that says how many there were, from how many addresses, with a few of those named.
+Without a limit, anyone who reaches the port could fill the disk with entries; without entries an
+attack would go unseen. So each second a bounded number is journalled individually, and the rest in
+one entry with their number, the number of their addresses, and the busiest addresses.
 """
 
 from collections import Counter
@@ -14,15 +14,15 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.cidr import address_of
 
 WHOLE_A_SECOND: Final = 50
-"""Entries a second for strangers: 4 million a day, some 1.5 GB at the very worst."""
+"""Individual entries a second: at most 4 million a day, some 1.5 GB."""
 NAMED: Final = 8
-"""Addresses named in a counted entry, the busiest first."""
+"""Addresses named in a counting entry, the busiest first."""
 MAX_ADDRESSES: Final = 10_000
-"""Addresses told apart within one second; beyond that they are only counted."""
+"""Addresses counted separately between two flushes; further ones are counted together."""
 
 
 class Refusals:
-    """Counts what is not journalled whole."""
+    """Counts the refusals that are not journalled individually."""
 
     def __init__(self) -> None:
         self._second = 0
@@ -31,7 +31,7 @@ class Refusals:
         self._codes: Counter[str] = Counter()
 
     def admit(self, entry: Entry) -> bool:
-        """Return whether entry is to be journalled whole; count it when not."""
+        """Return whether to journal entry individually; otherwise count it."""
         second = entry.time_ns // SECOND_NS
         if second != self._second:
             self._second, self._whole = second, 0
@@ -47,7 +47,7 @@ class Refusals:
         return False
 
     def flush(self, now_ns: int) -> Iterator[Entry]:
-        """Yield the entry that accounts for everything counted since the last flush, if any."""
+        """Yield the entry for the refusals counted since the last flush, if there are any."""
         if not self._counted:
             return
         counted, self._counted = self._counted, Counter()

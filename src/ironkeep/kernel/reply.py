@@ -1,7 +1,7 @@
-"""A response as bytes: Vault's envelope, and the one place where a secret is revealed.
+"""Encodes responses in Vault's envelope; the only place where secrets are revealed.
 
 Source: the Vault HTTP API's response envelope (sdk/logical/translate_response). All keys are
-present even when null; clients rely on it.
+present even when null, because clients rely on it.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class _Revealer:
             return encoded(value)
         if isinstance(value, Mapping):
             return dict(value)
-        raise TypeError(f"{type(value).__name__} does not go into an answer")
+        raise TypeError(f"a response cannot contain a {type(value).__name__}")
 
 
 _REVEALER: Final = _Revealer()
@@ -46,18 +46,18 @@ _REVEALER: Final = _Revealer()
 def encode(document: Any, *, releases: bool) -> bytes:
     """Return document as JSON.
 
-    Raise RuntimeError when it holds a secret and releases is False: the answer is lost then, not
-    the secret.
+    Raise RuntimeError when it contains a secret and releases is False: the response is lost then,
+    and not the secret.
     """
     _REVEALER.revealed = 0
     raw = _REVEALER.encoder.encode(document)
     if _REVEALER.revealed and not releases:
-        raise RuntimeError("an answer with a secret that its route or its entry does not name")
+        raise RuntimeError("the response has a secret that its route or its entry does not declare")
     return raw
 
 
 class Envelope(msgspec.Struct):
-    """What is around every answer's data, in Vault's order; secrets are still inside."""
+    """Vault's response envelope, with its keys in Vault's order; secrets are not yet revealed."""
 
     request_id: str = ""
     lease_id: str = ""
@@ -87,7 +87,7 @@ def envelope(response: Response, request_id: str, mount_type: str) -> Envelope:
 
 
 def flattened(envelope: Envelope) -> dict[str, Any]:
-    """Return an envelope whose data also stands beside it, as some of sys/ answers."""
+    """Return an envelope with its data repeated at the top level, as some of Vault's sys/ does."""
     beside = envelope.data if isinstance(envelope.data, Mapping) else {}
     return {**beside, **msgspec.structs.asdict(envelope)}
 

@@ -1,7 +1,7 @@
-"""From a path and an operation to the route that answers it.
+"""Matches a path and an operation with a route of a plugin's table.
 
-Patterns are literal segments, `{name}` and a last `{name...}`; see plugin.Route. A plugin's table
-is compiled once. Literal segments win over `{name}`, and `{name}` over `{name...}`, whatever the
+Patterns consist of literal segments, `{name}` and a last `{name...}` (plugin/route.py). A table is
+compiled once. Literal segments take precedence over `{name}`, and `{name}` over `{name...}`, in any
 order of the table.
 """
 
@@ -19,7 +19,7 @@ from ironkeep.plugin.route import CAPTURED, Route, filled
 
 
 class Match(NamedTuple):
-    """The route that answers, and the path in its one form, below the mount, with its names."""
+    """The matched route, with the path below the mount in canonical form and its captured names."""
 
     route: Route
     params: Mapping[str, str]
@@ -28,25 +28,25 @@ class Match(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """A path in its one form; `name` is what its pattern captures of it as `path`, or all of it."""
+    """A path in canonical form; `name` is the part captured as `path`, or the whole path."""
 
     path: str
     name: str
     spelling: Spelling | None
     secret: str = ""
-    """How rules call it where another path gives the same secret."""
+    """The name that rules use for it, if another path gives the same secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A compiled pattern; `forms` are of the captured names that have several spellings."""
+    """A compiled pattern; `forms` covers the captured names that have several spellings."""
 
     regex: re.Pattern[str]
     forms: Mapping[str, Form]
     spelling: Spelling | None
 
     def formed(self, path: str, found: re.Match[str]) -> str:
-        """Return path with its captured names in their one form."""
+        """Return path with its captured names in canonical form."""
         parts, end = [], 0
         for name, form in self.forms.items():
             parts += [path[end : found.start(name)], formed(form, found[name])]
@@ -72,7 +72,7 @@ class Router:
         self._table: Final = [(_compile(pattern, forms), by_op) for pattern, by_op in ordered]
 
     def match(self, op: Operation, path: str) -> Match:
-        """Return the route for op on path and what its pattern captured, in the path's one form.
+        """Return the match of op on path, in the path's canonical form.
 
         Raise UnsupportedOperation when the path exists for other operations only, NotFound when no
         pattern covers it.
@@ -90,7 +90,7 @@ class Router:
             if route is not None:
                 one = pattern.formed(path, found) if pattern.forms else path
                 if one != path:
-                    # It may be that of another route, which is then the one that is meant.
+                    # The canonical form may belong to another route, which then applies.
                     return self.match(op, one)
                 return Match(route, found.groupdict(), path, pattern.spelling)
             seen += by_op.values()
@@ -99,12 +99,12 @@ class Router:
             error.open = any(route.open or route.login for route in seen)
             raise error
         if op is Operation.HELP and not path.endswith("/"):
-            # Who asks for help does not know which paths are listed with a slash.
+            # Callers who ask for help need not know which paths end in a slash.
             return self.match(op, path + "/")
         raise NotFound("unsupported path")
 
     def shape(self, path: str) -> Shape | None:
-        """Return the one form of path for whatever operation; None when no pattern covers it."""
+        """Return the canonical form of path for any operation; None when no pattern covers it."""
         for pattern, by_op in self._table:
             found = pattern.regex.fullmatch(path)
             if found is not None:
@@ -119,7 +119,7 @@ class Router:
 
 
 def _forms(routes: Sequence[Route]) -> dict[str, Form]:
-    """Return the forms that routes declare, by the part of the pattern that ends in the name."""
+    """Return the forms that routes declare, by the pattern's prefix up to the captured name."""
     forms: dict[str, Form] = {}
     for route in routes:
         numbers = () if route.input is None else _numbers(cast("Hashable", route.input))
@@ -157,10 +157,10 @@ def _compile(pattern: str, forms: Mapping[str, Form]) -> _Pattern:
 
 
 def _rank(pattern: str) -> list[tuple[int, str]]:
-    """Order patterns: literal before {name} before {name...} at the first segment that differs."""
+    """Return a sort key: literal before {name} before {name...} at the first differing segment."""
     ranks = [
         (2 if "...}" in segment else 1 if "{" in segment else 0, segment)
         for segment in pattern.split("/")
     ]
-    # What goes on after {name...} is more specific than what ends there.
+    # A pattern that continues after {name...} is more specific than one that ends there.
     return [*ranks, (3, "")]

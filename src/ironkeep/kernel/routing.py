@@ -1,4 +1,4 @@
-"""From a request's path to the plan that answers it, through the mount table."""
+"""Finds the plan for a request's operation and path, through the mount table."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -22,13 +22,13 @@ from ironkeep.store.reserved import MOUNTS, StoreOf
 from ironkeep.store.state import Tx
 
 SYS: Final = Mount("sys/", "system", MountUuid("sys"), MountAccessor("system_house"))
-"""The system engine is always there, and answers a few routes while sealed."""
+"""The system engine is always mounted, and serves a few routes while sealed."""
 
 _PLACE: Final = Place(ROOT_NAMESPACE, MountUuid(MOUNTS))
 
 
 class Routing:
-    """Finds plans; remembers them while the mount table stays the same."""
+    """Finds plans, and caches them while the mount table stays the same."""
 
     def __init__(self, plugins: Mapping[str, Plugin], mounts: Mounts, stores: StoreOf) -> None:
         self._plugins: Final = plugins
@@ -44,9 +44,9 @@ class Routing:
     def find(
         self, tx: Tx, barrier: Barrier | None, op: Operation, path: str, namespace: str
     ) -> Plan:
-        """Return what answers op on path; raise NotFound or UnsupportedOperation.
+        """Return the plan for op on path; raise NotFound or UnsupportedOperation.
 
-        Without a barrier only `sys/` is there, and the rest raises why.
+        Without a barrier only `sys/` is served; other paths raise Sealed or Uninitialised.
         """
         if namespace and namespace.strip("/") not in {"", ROOT_NAMESPACE}:
             raise InvalidRequest("namespaces are not supported yet: leave X-Vault-Namespace out")
@@ -57,7 +57,7 @@ class Routing:
             mount, relative = self._find_mount(tx, path)
             found = self._router(mount).match(op, relative)
             one = path if found.path == relative else mount.path + found.path
-            # Other spellings share the plan of the one form, and with it what was decided.
+            # Other spellings share the plan of the canonical form, and its cached decisions.
             plan = self._plans.get(op, one, table) or Plan(
                 table, mount, one, found.path, found.route, found.params, found.spelling
             )
@@ -66,10 +66,10 @@ class Routing:
         return plan
 
     def secret_at(self, tx: Tx, path: str) -> tuple[Mount, str]:
-        """Return the mount that serves an API path, and how rules call the secrets there.
+        """Return the mount that serves an API path, and the name that rules use for its secrets.
 
-        A rule may be written with any of the paths that reach the same: of a KV version 2 mount
-        those of data, metadata, versions, and the bare one. Raise NotFound when no mount serves it.
+        A rule may be written with any path that reaches the same secret: for KV version 2 its data,
+        metadata or versions path, or the bare one. Raise NotFound when no mount serves it.
         """
         plain = tidied(path)
         mount = self._mounts.table(self._stores(tx, MOUNTS)).find(plain + "/")
@@ -80,7 +80,7 @@ class Routing:
         return mount, tidied(relative if shape is None else shape.name)
 
     def one_form(self, tx: Tx, mount: MountUuid, path: str) -> str:
-        """Return the one form of a path below the mount with that uuid, where it has several."""
+        """Return the canonical form of a path below the mount with that uuid."""
         mounts = self._mounts.table(self._stores(tx, MOUNTS)).by_path.values()
         served = next((each for each in mounts if each.uuid == mount), None)
         if served is None or served.type not in self._plugins:
@@ -92,7 +92,7 @@ class Routing:
         return tidied(shape.secret or shape.path)
 
     def acl_at(self, tx: Tx, session: Session, path: str) -> tuple[Acl, str]:
-        """Return the ACL that decides on an API path for a session, and the path's one form."""
+        """Return a session's ACL for an API path, and the path's canonical form."""
         try:
             mount, relative = self._find_mount(tx, path)
             shape = self._router(mount).shape(relative)
@@ -104,7 +104,7 @@ class Routing:
         return acl, mount.path + shape.path
 
     def _table(self, tx: Tx, barrier: Barrier | None) -> int:
-        """Return the mount table's number; it is looked up again when anything has changed."""
+        """Return the mount table's number; look the table up again when the store has changed."""
         stamp = tx.stamp()
         if stamp == 0 or stamp != self._stamp or barrier is not self._barrier:
             key = None if barrier is None else barrier.key_of(_PLACE, TABLE)
@@ -135,7 +135,7 @@ class Routing:
 
 
 def check_request_path(path: str) -> None:
-    """Raise InvalidRequest for a path that nothing here may see."""
+    """Raise InvalidRequest for a path that is too long, unprintable or has '.' or '..' segments."""
     if len(path) > MAX_PATH or not path.isprintable():
         raise InvalidRequest("path contains unprintable characters or is too long")
     if any(part in {".", ".."} for part in path.split("/")):

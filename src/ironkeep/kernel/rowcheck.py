@@ -1,9 +1,8 @@
-"""Naming the rows that are not what the journal says they are.
+"""Names the rows that differ from the journal, after the set-hash has failed.
 
-The set-hash says that something is wrong. Each commit's entry holds a short digest of every row
-that it changed, so replaying all commits gives the digest that each row must have now; what differs
-is named. Reading the whole journal takes seconds per million entries, and is done only when the
-set-hash has already refused.
+The set-hash only shows that something is wrong. Each commit's entry contains a short digest of
+every row that it changed, so replaying all commits gives the digest that each row must have now.
+Reading the whole journal takes seconds per million entries, and is done only after a failure.
 """
 
 from base64 import b64decode
@@ -19,7 +18,7 @@ from ironkeep.store.ledger import DIGEST_BYTES, digest_of
 from ironkeep.store.names import BARRIER_SPACE
 
 MAX_NAMED: Final = 20
-"""Rows named in one refusal; the count of the rest is given."""
+"""Rows named in one error; the rest are counted."""
 
 _GONE: Final = bytes(DIGEST_BYTES)
 
@@ -36,7 +35,7 @@ def last_commit(reader: AuditReader, first: int) -> tuple[int, bytes]:
 def name_rows(
     reader: AuditReader, rows: Iterable[tuple[bytes, Row]], barrier: Barrier | None
 ) -> list[str]:
-    """Return a phrase for each row that is not as journalled, at most MAX_NAMED and a count."""
+    """Return a phrase for each row that differs from the journal, at most MAX_NAMED and a count."""
     expected, whole = _journalled(reader)
     named: list[str] = []
     for key, row in rows:
@@ -63,9 +62,9 @@ def name_rows(
 def _journalled(
     reader: AuditReader,
 ) -> tuple[dict[bytes, tuple[bytes, int, frozenset[bytes]]], bool]:
-    """Return by key digest: what the row must be, its commit, and what it was before.
+    """Return, by key digest, the row's expected digest, its last commit, and its older digests.
 
-    The flag says whether that is all rows: a log that continues another may know only of some.
+    The flag is True if these are all rows: a log that continues another may record only some.
     """
     expected: dict[bytes, tuple[bytes, int, frozenset[bytes]]] = {}
     whole = True
@@ -84,9 +83,9 @@ def _journalled(
 
 
 def _path_of(barrier: Barrier | None, key: bytes, row: Row) -> str:
-    """Return the row's name in quotes where it still opens; of a segment's row, the segment.
+    """Return a row's name in quotes if it can be opened, or the number of its segment.
 
-    Segments are sealed while rows are checked: their rows are named by number alone.
+    Segments are sealed while rows are checked, so the names of their rows cannot be opened.
     """
     if key[0] >= FIRST_NUMBER:
         return f" (of the segment with number {key[0]})"

@@ -1,7 +1,7 @@
-"""What is answered even while the journal takes nothing: how the server itself stands.
+"""Health and seal status, which are answered even while the journal cannot be written.
 
-Nothing else is answered without an entry. These questions are open to everybody, and they change
-and release nothing; without them an operator could not learn why all others are refused.
+Nothing else is answered without an entry. These requests need no token, and change and release
+nothing; without them an operator could not learn why all other requests are refused.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ STANDING: Final = frozenset({"sys/health", "sys/seal-status"})
 
 
 def standing(house: House, request: Request) -> Answer | None:
-    """Answer from memory, without an entry; None for any other request."""
+    """Answer a request for health or seal status, without an entry; None for any other request."""
     if request.op is not Operation.READ or request.path not in STANDING:
         return None
     tx, now_ns = house.state.begin(), house.clock.now_ns()
@@ -34,6 +34,6 @@ def standing(house: House, request: Request) -> Answer | None:
 
 
 def refused_by_machine(error: OSError | MemoryError) -> Unavailable:
-    """Return the refusal of a request that the machine, not its sender, is in the way of."""
+    """Return the refusal of a request that failed because of the machine and not its sender."""
     cause = "out of memory" if isinstance(error, MemoryError) else error.strerror or str(error)
     return Unavailable(f"the server could not do this now: {cause}. Try again")
