@@ -98,7 +98,7 @@ def refused(server: ServerProcess, path: str) -> str:
     return caught.value.read().decode()
 
 
-@pytest.mark.parametrize("more", ["segments = []", ""], ids=["not started for it", "not unsealed"])
+@pytest.mark.parametrize("more", ["segments = []", ""], ids=["not served", "not unsealed"])
 def test_a_server_without_a_segment_s_key_holds_neither_its_secrets_nor_its_keys(
     tmp_path: Path, more: str
 ) -> None:
@@ -122,7 +122,7 @@ def test_a_server_without_a_segment_s_key_holds_neither_its_secrets_nor_its_keys
         if more:
             with pytest.raises(urllib.error.HTTPError) as caught:
                 second.api("PUT", "segment/segments/prod/unseal", {"key": share})
-            assert "not started for segment 'prod'" in caught.value.read().decode()
+            assert "does not serve segment 'prod'" in caught.value.read().decode()
         else:
             second.api("PUT", "segment/segments/prod/unseal", {"key": share})
             assert second.api("GET", "prod/data/s1")["data"]["data"] == {"v": f"{marker}-1"}

@@ -225,7 +225,7 @@ def test_an_older_log_that_is_not_what_was_signed_is_not_believed() -> None:
     other = estate_of(seed=3)
     fresh = in_epoch(vault, begun(vault), older=other.journal.log)
     assert fresh.unseal().body["sealed"] is False
-    assert "is not what was signed" in str(opened(fresh).audited["compared"])
+    assert "do not match its checkpoint" in str(opened(fresh).audited["compared"])
 
 
 def estate_of(seed: int) -> Vault:

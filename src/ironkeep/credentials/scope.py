@@ -202,9 +202,15 @@ class Scope:
         if store.row(f"gate/{_id(gate.gate)}") is not None:
             raise InvalidRequest(f"a gate {gate.gate!r} is on record: give this one another name")
         edge = Edge(
-            gate.gate, gate.kind, gate.target, gate.basis, gate.from_ns, gate.need, gate.known,
+            gate.gate,
+            gate.kind,
+            gate.target,
+            gate.basis,
+            gate.from_ns,
+            gate.need,
+            gate.known,
             gate.live,
-        )  # fmt: skip
+        )
         store.put(f"gate/{_id(gate.gate)}", _EDGE.encode(edge))
         self._write(tx, gate, now_ns, by)
 

@@ -161,9 +161,11 @@ class Leases:
             longest=lease.max_ttl_seconds,
         )
         renewed = msgspec.structs.replace(
-            lease, expires_ns=now_ns + seconds * SECOND_NS, renewed_ns=now_ns,
+            lease,
+            expires_ns=now_ns + seconds * SECOND_NS,
+            renewed_ns=now_ns,
             renewed_seconds=seconds if increment else lease.renewed_seconds,
-        )  # fmt: skip
+        )
         self._save(tx, renewed)
         return renewed, warnings
 

@@ -119,9 +119,9 @@ def hand_of(identity: Identity, tx: Tx, person: str) -> frozenset[str]:
 
 
 def is_same_person(identity: Identity, tx: Tx, session: Session, person: str) -> bool:
-    """Return whether session and person share anybody behind them.
+    """Return whether any person is behind both session and person.
 
-    Rules that need "another person" use it: an author of somebody's login is not another person.
+    Rules that need "another person" use it: the author of a person's login does not count as one.
     """
     return is_one_hand(session.people, hand_of(identity, tx, person))
 
@@ -134,9 +134,8 @@ def is_one_hand(some: Collection[str], others: Collection[str]) -> bool:
 def require_uncontained(identity: Identity, tx: Tx, made: Iterable[Made], entity: EntityId) -> None:
     """Raise PermissionDenied for a login that relies on something a contained person wrote.
 
-    That person knows the password, or could have changed the role to let them in. Another person
-    who writes it again has reviewed it. `entity` is the person logging in, who is checked
-    elsewhere.
+    That person knows the password, or could have changed the role to let them in. Writing it again
+    counts as another person's review. The holder `entity`, who logs in, is checked elsewhere.
     """
     for each in made:
         for person in each.holders:

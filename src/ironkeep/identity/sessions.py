@@ -245,9 +245,17 @@ class Sessions:
         names = tuple(sorted({*record.policies, *extra}))
         compiled = self._policies.acl(tx, names, templates, holder)
         session = Session(
-            name, record, record.display_name, names, extra, compiled.acl, root, compiled.verdicts,
-            frozenset(life.people), tuple(life.holders),
-        )  # fmt: skip
+            name,
+            record,
+            record.display_name,
+            names,
+            extra,
+            compiled.acl,
+            root,
+            compiled.verdicts,
+            frozenset(life.people),
+            tuple(life.holders),
+        )
         rows = (*life.rows.items(), *compiled.rows)
         networks = tuple(parse_cidrs(each) for each in life.networks)
         return _Derived(session, life.expires_ns, rows, networks)

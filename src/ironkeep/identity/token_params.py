@@ -69,8 +69,8 @@ class TokenParamsInput:
 class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
     """The stored parameters; durations are seconds, 0 is the mount's default.
 
-    `old` lists the old names that were used to write them. `made` records the authors: everybody
-    who wrote a role, or the person who set a user's password.
+    `old` lists the old names that were used to write them. `made` records the authors: all writers
+    of a role, or the person who set a user's password.
     """
 
     token_ttl: int = 0

@@ -99,9 +99,14 @@ class Wrapping:
         if not 0 < ttl_seconds <= MAX_TTL_SECONDS:
             raise InvalidRequest(f"a wrapping TTL is 1 to {MAX_TTL_SECONDS} seconds")
         wrapped = Wrapped(
-            body, creation_path, now_ns, ttl_seconds, released, wrapped_accessor,
+            body,
+            creation_path,
+            now_ns,
+            ttl_seconds,
+            released,
+            wrapped_accessor,
             named_accessor=named_accessor,
-        )  # fmt: skip
+        )
         own = session.record if session is not None else None
         record = StoredToken(
             accessor=TokenAccessor(""),

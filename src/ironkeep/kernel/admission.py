@@ -41,7 +41,7 @@ def check_names(op: Operation, plan: Plan, typed: str) -> None:
     An unset variable in a script must not end everything. `typed` is the path as received.
     """
     if plan.ends_nothing:
-        raise InvalidRequest("name what is to be removed: the name in the path is empty or blank")
+        raise InvalidRequest("the name in the path is empty or blank: name the thing to remove")
     fault = plan.fault or (EMPTY_SEGMENT if plan.route.makes and "//" in typed else None)
     if fault is not None and (op is Operation.CREATE or plan.route.exists is None):
         raise InvalidRequest(f"this name cannot be made: {fault}")

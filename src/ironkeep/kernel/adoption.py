@@ -70,7 +70,7 @@ def _notice(house: House) -> Entry:
         if (entry.kind, entry.op) == ("notice", OPENED):
             return entry
     raise IntegrityError(
-        f"the log {house.journal.origin} does not say why it was begun: begin another epoch with "
+        f"the log {house.journal.origin} has no notice of its epoch: begin another epoch with "
         "`ironkeep operator new-epoch`"
     )
 
@@ -105,7 +105,7 @@ def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, s
         origin = checkpoint.origin
         older = house.older_log(origin)
         if older is None:
-            raise NotFound(f"the entries of {origin} are not here")
+            raise NotFound(f"the entries of {origin} are not available")
         leaves = _Until(older, checkpoint)
         seq, mark = last_commit(audit_reader(leaves, house.store(tx, JOURNAL)), 0)
         below = epoch_start(leaves.leaves(0, 1)[0]) if leaves.size else None
@@ -123,10 +123,10 @@ class _Until:
         self.size: Final = checkpoint.size
         self.leaves: Final = leaves.leaves
         if leaves.size < self.size:
-            raise IntegrityError(f"what is here of {self.origin} ends at {leaves.size}")
+            raise IntegrityError(f"the available entries of {self.origin} end at {leaves.size}")
         frontier = Frontier()
         for first in range(0, self.size, _RUN):
             last = min(first + _RUN, self.size)
             frontier.append([leaf_hash(leaf) for leaf in leaves.leaves(first, last)])
         if frontier.root() != checkpoint.root:
-            raise IntegrityError(f"what is here of {self.origin} is not what was signed")
+            raise IntegrityError(f"the entries of {self.origin} do not match its checkpoint")

@@ -26,9 +26,9 @@ STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
     ("cubbyhole/", "cubbyhole", "per-token private secret storage"),
     ("incident/", "incident", "exposure, eviction and proof"),
-    ("device/", "device", "which machines may speak for people"),
-    ("approval/", "approval", "requests that wait for other people"),
-    ("segment/", "segment", "segments with keys of their own, and who may ask whom"),
+    ("device/", "device", "devices enrolled for people"),
+    ("approval/", "approval", "requests that wait for approval"),
+    ("segment/", "segment", "segments with keys of their own, and the flows between them"),
     ("auth/token/", "token", "token based credentials"),
 )
 """The mounts of a new vault; operators mount everything else."""

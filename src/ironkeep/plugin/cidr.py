@@ -86,7 +86,7 @@ def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
             # Both lists are consumed from their ends: the range that begins later is finished.
             (ours if _first(ours[-1]) >= _first(theirs[-1]) else theirs).pop()
     if not found:
-        raise InvalidRequest("the addresses asked for lie outside those of your own token")
+        raise InvalidRequest("the requested addresses are outside those of your own token")
     return tuple(str(each) for each in sorted(found, key=lambda each: (each.version, _first(each))))
 
 

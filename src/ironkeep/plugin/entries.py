@@ -17,7 +17,7 @@ from ironkeep.plugin.token import Session
 MAX_POLICIES: Final = 128
 """Policy names recorded of an issued token; with names of maximum length they fit into an entry."""
 BEHIND: Final = "behind"
-"""The audited fact that lists who handed out the token, on a request whose token has no entity."""
+"""The audited fact with the people who handed out the token, if the token has no entity."""
 MORE: Final = "…"
 """Replaces the policy names past the limit."""
 

@@ -71,8 +71,8 @@ _MAX_TEXT: Final = 64
 def check_named(name: str, value: str | Secret) -> None:
     """Raise InvalidRequest if the field that names what to end or revoke is empty or blank.
 
-    Every route calls it that ends what its body names and succeeds if that does not exist, so that
-    an unset variable in a script does not pass as success.
+    Routes that end the thing named in their body, and succeed if it does not exist, call this: an
+    unset variable in a script must not pass as success.
     """
     text = value if isinstance(value, str) else value.reveal().decode(errors="replace")
     if names_nothing(text):
@@ -80,7 +80,7 @@ def check_named(name: str, value: str | Secret) -> None:
 
 
 def duration(value: object) -> int:
-    """Return value as whole seconds; raise InvalidRequest when it is not a length of time."""
+    """Return value as whole seconds; raise InvalidRequest when it is not a duration."""
     seconds: float
     if isinstance(value, bool):
         raise InvalidRequest("a duration is seconds or text like 1h30m")

@@ -23,8 +23,8 @@ _AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
 """Cached plans, about 600 bytes each; the older half is dropped when the cache is full."""
 MAX_KNOWN_PATH: Final = 256
-"""Characters of a path whose plan is cached: strangers choose paths, and a plan holds each some
-four times."""
+"""Characters of a path whose plan is cached: any caller can choose paths, and a plan holds each
+some four times."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Plan:
 
     `path` is the whole path, `relative` the part below the mount. `below` lists the segments of
     `relative` that have other spellings, and `spelling` those of `path`; None when there are none.
-    `secret` is the name by which rules about secrets know what the path names. `same` is another
+    `secret` is the name by which rules about secrets refer to the path. `same` is another
     path to the same thing, or "". `readers` read the request's fields as the handler does. `fault`
     is why the name in the path may not be created, or None. `ends_nothing` marks a plan that would
     end or destroy something while its path names nothing. `logs_in` marks a part of a login.

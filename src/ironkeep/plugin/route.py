@@ -46,7 +46,7 @@ class Route:
     Names: `folds` is the captured name that is case-insensitive, `folder` the one whose empty
     segments have no meaning. Both apply to every route of the table with the same prefix, and
     handlers only see the canonical form (core/text/spelling.py). A captured name that is an int in
-    `input` also has one form. `same_as` is the pattern of an equivalent route of the table with the
+    `input` is canonical too. `same_as` is the pattern of an equivalent route of the table with the
     same captured names: whatever policy denies or refuses there is refused here. `makes` marks a
     route that may create the name in the path (core/text/naming.py). `ends` marks a route that ends
     or destroys it, as every DELETE does: an empty name is refused.
