@@ -108,7 +108,7 @@ def test_the_epoch_is_taken_up_once() -> None:
     again = fresh.restarted()
     assert again.unseal().body["sealed"] is False
     assert again.read("secret/data/app/9").data["data"] == {"password": "p9"}
-    assert "not here" in str(opened(again).audited["compared"])
+    assert "not available" in str(opened(again).audited["compared"])
 
 
 def test_a_key_file_takes_it_up_too() -> None:
