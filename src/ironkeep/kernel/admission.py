@@ -32,7 +32,7 @@ from ironkeep.store.state import Tx
 
 DENIED: Final = "1 error occurred:\n\t* permission denied\n\n"
 MAX_VERDICTS: Final = 16_384
-"""Verdicts remembered for one ACL, about 200 bytes each; when full they are worked out anew."""
+"""Verdicts cached per ACL, about 200 bytes each; all are dropped when the cache is full."""
 
 
 def check_names(op: Operation, plan: Plan, typed: str) -> None:
@@ -87,10 +87,10 @@ class Admission:
         self._house: Final = house
 
     def _route(self, request: Request, trace: Trace, account: Tx, *, count_use: bool) -> Plan:
-        """Return the plan of a request; only its caller may learn that there is none.
+        """Return the plan of a request; tell only authorised callers that there is none.
 
-        For everybody else what is not there answers as what is: authentication and policy are
-        asked before NotFound or UnsupportedOperation is raised.
+        Authentication and policy are checked before NotFound or UnsupportedOperation is raised, so
+        that other callers cannot tell missing paths from existing ones.
         """
         house = self._house
         try:
@@ -116,7 +116,7 @@ class Admission:
         """Route, authenticate and decide; return the call for the handler, or raise."""
         house = self._house
         plan = self._route(request, trace, account, count_use=count_use)
-        # From here on the request is known by the one form of its path, whatever was typed.
+        # From here on the request has its path in canonical form; policy and handlers see no other.
         typed, request.path = request.path, plan.path
         route = plan.route
         trace.mount, trace.route = plan.mount, route
@@ -144,7 +144,7 @@ class Admission:
         return call, plan
 
     def _help(self, session: Session, plan: Plan, trace: Trace) -> None:
-        """Refuse to explain a mount in which the caller may do nothing: it is as if not there."""
+        """Refuse help on a mount in which the caller may do nothing, as if it did not exist."""
         if plan.mount is not SYS and not session.acl.reaches(plan.mount.path):
             trace.reason = "no rule reaches the mount"
             raise PermissionDenied(DENIED)
@@ -167,7 +167,7 @@ class Admission:
         return session
 
     def _bind(self, request: Request, trace: Trace, account: Tx, record: TokenRecord) -> None:
-        """Refuse a bound token that comes from anywhere else, and raise an alert."""
+        """Refuse a token that is bound to another device or key, and raise an alert."""
         features = self._house.features
         refusal = features.devices.refusal(account, record, request.peer, trace.now_ns)
         if refusal is None:
@@ -182,7 +182,7 @@ class Admission:
     def _flow(
         self, request: Request, trace: Trace, account: Tx, plan: Plan, session: Session | None
     ) -> None:
-        """Refuse a caller whose segment may not ask the mount's, and raise an alert."""
+        """Refuse a caller whose segment has no flow to the mount's, and raise an alert."""
         house, now_ns = self._house, trace.now_ns
         if house.barrier is None:
             return
@@ -203,7 +203,7 @@ class Admission:
     def _decide(
         self, request: Request, op: Operation, session: Session | None, plan: Plan
     ) -> Allow | Deny:
-        """Return the verdict; what does not depend on the data is remembered with the session."""
+        """Return the verdict; cache it with the session if it does not depend on the data."""
         route, policy = plan.route, None
         if session is not None:
             known = session.verdicts.get((op, request.path))
@@ -211,7 +211,7 @@ class Admission:
                 return known[1]
             policy = ask(session, op, request, plan)
         verdict = decide(Facts(route.login, route.open, route.any_token, route.sudo, policy))
-        # A plan that is not remembered would not be found to be the same again.
+        # A verdict applies to one plan object only: without a cached plan it would never be reused.
         lasting = policy is not None and not policy.depends_on_data
         if session is not None and lasting and len(request.path) <= MAX_KNOWN_PATH:
             if len(session.verdicts) >= MAX_VERDICTS:

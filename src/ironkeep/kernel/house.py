@@ -1,7 +1,7 @@
-"""The house: everything the kernel keeps, wired together, and the keys while they are there.
+"""One vault: its services wired together, its state, and its keys while it is unsealed.
 
-Rooms reach it as `call.house`. While sealed `barrier` is None and only routes marked `sealed_ok`
-answer.
+Handlers reach the services by type (`call.use`); only the system engine and the incident room use
+the House itself. While sealed, `barrier` is None and only routes marked `sealed_ok` are served.
 """
 
 from collections.abc import Callable, Mapping
@@ -60,7 +60,7 @@ from ironkeep.store.reserved import CUBBYHOLE, LEASES, TOKENS, is_reserved
 from ironkeep.store.state import State, Tx
 
 _IDS_A_REFILL: Final = 256
-"""Request ids made from one call for entropy: a call each costs more than the id."""
+"""Request ids made from one read of entropy: a read for each would cost more than the id."""
 
 
 class House:
@@ -143,7 +143,7 @@ class House:
         self._ids: list[str] = []
 
     def _provide(self) -> None:
-        """Let handlers find the services by their types."""
+        """Register the services that handlers find by their types."""
         self.services.provide(
             self, self.settings, self.plugins, self.journal, self.history, self.segments,
             self.mounts, self.policies, self.identity, self.leases, self.tokens, self.wrapping,
@@ -153,9 +153,9 @@ class House:
         self.services.provide_as(Outbound, Nowhere())
 
     def start(self, version: str) -> None:
-        """Bring storage and journal into step and say in the journal that a server began.
+        """Reconcile storage and journal, and journal the start of the server.
 
-        Raise IntegrityError when the seal is damaged or gone.
+        Raise IntegrityError when the seal is damaged or missing.
         """
         self.ledger.catch_up()
         self.seal.load(self.state.begin())
@@ -168,7 +168,7 @@ class House:
         self.note("start", "start", audited)
 
     def note(self, kind: str, op: str, audited: dict[str, Value], outcome: str = "ok") -> Receipt:
-        """Journal something that the server says of itself."""
+        """Journal an event of the server itself."""
         entry = Entry(
             kind=kind,  # type: ignore[arg-type]
             time_ns=self.clock.now_ns(),
@@ -179,7 +179,7 @@ class House:
         return self.journal.append(entry)
 
     def seal_up(self) -> None:
-        """Drop the keys. What was executed before is still made durable."""
+        """Drop the keys. Requests executed before are still made durable."""
         self.barrier = None
         self.reading.close()
         self.segments.forget()
@@ -194,10 +194,10 @@ class House:
         self.seal_up()
 
     def resync(self) -> None:
-        """Take the seal as stored: after a commit with an unknown outcome, or a dropped request."""
+        """Read the seal again, after a commit with an unknown outcome or a dropped request."""
         self.seal.load(self.state.begin())
         if not self.seal.initialized:
-            # An init that was dropped had its own reading key, which nobody holds any more.
+            # A dropped init had made a reading key of its own, which no longer exists.
             self.journal.set_reading_key(self.reading_key.public)
         if self.seal.sealed:
             self.seal_up()
@@ -206,9 +206,9 @@ class House:
             self.segments.resync(self.state.begin())
 
     def store(self, tx: Tx, place: str) -> Store:
-        """Return the records of one of the house's own places, or of a mount by its uuid.
+        """Return the records of a reserved place, or of a mount by its uuid.
 
-        Raise Sealed without keys, its segment's for a mount.
+        Raise Sealed without the vault's keys, or those of the mount's segment.
         """
         barrier = self.keys()
         if not is_reserved(place):
@@ -216,7 +216,7 @@ class House:
         return Store(barrier, Place(ROOT_NAMESPACE, MountUuid(place)), tx)
 
     def mount_store(self, tx: Tx, mount: Mount) -> Store:
-        """Return a mount's records; raise Sealed without keys, its segment's among them."""
+        """Return a mount's records; raise Sealed without the vault's or segment's keys."""
         barrier = self.barrier or self.keys()
         if SEGMENT in mount.options:
             barrier = self.segments.barrier_of_mount(tx, mount.uuid, mount.options[SEGMENT])
@@ -227,7 +227,7 @@ class House:
         return self.store(tx, CUBBYHOLE)
 
     def keys(self) -> Barrier:
-        """Return the open barrier; raise why there is none."""
+        """Return the open barrier; raise Unavailable, Uninitialised or Sealed without one."""
         if self.barrier is None:
             self.require_unsealed()
             raise Sealed("Vault is sealed")
@@ -247,7 +247,7 @@ class House:
         return self.reading.reader()
 
     def find_plan(self, tx: Tx, op: Operation, path: str, namespace: str) -> Plan:
-        """Return what answers op on path; errors as Routing.find."""
+        """Return the plan for op on path; errors as Routing.find."""
         return self.routing.find(tx, self.barrier, op, path, namespace)
 
     def new_request_id(self) -> RequestId:
@@ -258,13 +258,13 @@ class House:
         return RequestId(self._ids.pop())
 
     def record(self, entry: Entry, *, known: bool) -> Receipt | None:
-        """Journal entry, or only count it when strangers come faster than the disk should."""
+        """Journal entry; if not `known`, only count it when refusals exceed their rate limit."""
         if known or self.refusals.admit(entry):
             return self.journal.append(entry)
         return None
 
     def rotate_keys(self, tx: Tx, now_ns: int) -> None:
-        """Add a key to the ring; it encrypts from now on, older records stay readable."""
+        """Add a key to the keyring: it encrypts from now on, and older records stay readable."""
         self.take(self.upkeep.rotate(tx, self.keys(), now_ns))
 
     def take(self, barrier: Barrier) -> None:
@@ -280,4 +280,4 @@ class House:
 
 
 def _unheard(*_said: object) -> None:
-    """Take no notice: the default of callbacks."""
+    """Do nothing: the default callback."""

@@ -1,4 +1,4 @@
-"""Issuing the token that a response asks for, bound to the device that it was asked for over."""
+"""Issues the token that a response requests, bound to the device of the request's connection."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,10 +22,11 @@ def issue(
     now_ns: int,
     peer: Peer | None = None,
 ) -> tuple[Mapping[str, Any], list[str]]:
-    """Issue the token that a response asks for; return its auth field and warnings.
+    """Issue the token that a response requests; return its auth field and warnings.
 
-    A login over a device's connection binds the token to the device, and what a token asks for
-    is bound as it is. Raise DeviceRefused when the device is another person's, or is missing.
+    A login over a device's connection binds the token to the device. A token requested by another
+    token inherits that token's binding. Raise DeviceRefused when the device is another person's, or
+    is missing.
     """
     devices = house.features.devices
     if creator is not None:
@@ -42,7 +43,7 @@ def issue(
             )
     issued = house.tokens.issue(tx, mount, spec, now_ns, house.entropy, creator)
     if device is not None and issued.record.entity != device.owner:
-        raise DeviceRefused("this device is enrolled by somebody else: use your own")
+        raise DeviceRefused("this device is enrolled for another person: use your own")
     names = (*issued.record.policies, *issued.identity_policies)
     devices.require_fit(tx, issued.record.device, names)
     return issued.auth(), list(issued.warnings)

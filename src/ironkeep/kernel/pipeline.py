@@ -1,13 +1,12 @@
-"""The one path every request takes.
+"""The one path that every request takes.
 
     route → authenticate → decide → handle → journal → (durable) → answer
 
 The order is the security property; kernel/admission.py has the first three steps. `handle` executes
-the request and appends its entry to the open batch; what it returns may be sent only when that
-batch is durable, and that is the caller's (api/commit/committer) side of the contract. Requests
-that fail or cannot be routed are journalled too. Moving the decision behind the handler would let a
-refusal leak by its effects; moving the entry behind the reply would release a secret without a
-trace.
+the request and appends its entry to the open batch. Its caller (api/commit/committer) must send the
+answer only when that batch is durable. Requests that fail or cannot be routed are journalled too.
+If the decision came after the handler, refused requests would have effects; if the entry came after
+the reply, a secret could be released without a trace.
 """
 
 from collections.abc import Callable
@@ -43,18 +42,18 @@ from ironkeep.store.state import Tx
 
 
 class Pipeline:
-    """Executes requests against the house, one after another."""
+    """Executes requests on the vault, one after another."""
 
     def __init__(self, house: House) -> None:
         self._house: Final = house
         self._admission: Final = Admission(house)
 
     def handle(self, request: Request) -> Answer | Waiting:
-        """Execute request and journal it; never raises for what a caller sent."""
+        """Execute request and journal it; never raise because of a caller's input."""
         return self._run(request, self._house.new_request_id(), None)
 
     def recognises(self, token: Secret, remote: str) -> bool:
-        """Return whether token is good from this address. Nothing is used up or journalled."""
+        """Return whether token is valid from this address, without counting a use or an entry."""
         house = self._house
         if house.barrier is None:
             return False
@@ -65,7 +64,7 @@ class Pipeline:
         return True
 
     def standing(self, request: Request) -> Answer | None:
-        """Answer a question about the server's own state without an entry: see its module."""
+        """Answer health and seal status without an entry: see kernel/standing.py."""
         return standing(self._house, request)
 
     def _run(
@@ -92,18 +91,18 @@ class Pipeline:
                 return self._suspend(request, trace, account, inner, response)
             trace.handled = True
             body, released, wrapped = self._finish(request, trace, inner, response)
-            # The entry goes first: if the journal cannot take it, nothing has happened.
+            # The entry comes before the merge: if the journal refuses it, the writes are dropped.
             entry = entry_of(request, trace, "ok", released, response, wrapped=wrapped)
-            # A stranger's entry may only be counted while it releases and changes nothing.
+            # An unauthenticated request that releases and changes nothing may only be counted.
             matters = bool(released or inner.writes or account.writes) or not plan.route.open
             receipt = house.record(entry, known=matters)
         except IronkeepError as error:
             return self._refuse(request, trace, account, error)
         except (OSError, MemoryError) as error:
-            # The machine, not the caller and not the code: the database could not be read, say.
+            # The fault is the machine's, and neither the caller's nor ours: an unreadable database.
             return self._refuse(request, trace, account, refused_by_machine(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours
-            # The caller learns nothing, the journal the class of the error; the writes are dropped.
+            # The caller gets no details, the journal the error's class; the writes are dropped.
             house.on_defect(trace.request_id, error)
             return self._refuse(request, trace, account, error)
         inner.merge()
@@ -114,16 +113,17 @@ class Pipeline:
         )
 
     def _opened(self, request: Request, trace: Trace, account: Tx) -> Request:
-        """Return the approved request that an unwrapping opens; it goes the whole way anew."""
+        """Return the approved request that an unwrapping opens; it takes the whole path again."""
         house = self._house
         if house.barrier is None:
             return request
         return house.features.approvals.opened(account, request, trace.now_ns)
 
     def _guard(self, call: Call, plan: Plan, trace: Trace) -> Response | None:
-        """Ask for what a secret's class and the caller's budget take beyond policy; or raise.
+        """Enforce the secret's class and the caller's budget, which policy does not cover.
 
-        What is returned answers instead of the handler: the request is kept until it is approved.
+        Return None to go on to the handler, or the response to a request that is stored until it is
+        approved. Raise StepUpNeeded or another refusal.
         """
         if not plan.route.secret or call.session is None:
             return None
@@ -164,10 +164,10 @@ class Pipeline:
     def _suspend(
         self, request: Request, trace: Trace, account: Tx, inner: Tx, suspend: Suspend
     ) -> Waiting:
-        """Merge what was written and hand the work out; the rest runs as a request of its own."""
+        """Merge the writes and return the work; afterwards the request runs again to resume."""
         receipt = None
         if suspend.durable:
-            # The entry goes first: without one the intent must not stay either.
+            # The entry comes before the merge: without an entry the intent must not be stored.
             entry = entry_of(request, trace, "pending", (), None)
             receipt = self._house.journal.append(entry)
             inner.merge()
@@ -182,7 +182,7 @@ class Pipeline:
     def _finish(
         self, request: Request, trace: Trace, inner: Tx, response: Response
     ) -> tuple[bytes | None, tuple[Released, ...], bool]:
-        """Issue, wrap and encode: return the body, what it releases, and whether it is wrapped."""
+        """Issue, wrap and encode; return the body, the released secrets, and if it is wrapped."""
         house, route, mount = self._house, trace.route, trace.mount
         assert route is not None
         assert mount is not None
@@ -194,8 +194,8 @@ class Pipeline:
             response.warnings += warnings
         released = tuple(response.released)
         if released and not (route.secret or mount is SYS):
-            raise RuntimeError(f"{route.pattern} releases a secret and does not say so")
-        # What the entry does not name does not leave: no route can release without a trace.
+            raise RuntimeError(f"{route.pattern} releases a secret without declaring it")
+        # Secrets are revealed only if the entry names them: no route can release without a trace.
         named = bool(released) or bool(response.issued) or response.auth is not None
         releases = route.releases and (named or response.wrap_info is not None)
         if response.wrap_info is not None:
@@ -227,15 +227,15 @@ class Pipeline:
         return reply.encode(reply.wrapped(info, None), releases=True), released, True
 
     def _refuse(self, request: Request, trace: Trace, account: Tx, error: Exception) -> Answer:
-        """Journal a refusal and keep its accounting; strangers' refusals may only be counted."""
+        """Journal a refusal and keep its accounting; without a session it may only be counted."""
         ours = isinstance(error, IronkeepError)
         code = error.code if isinstance(error, IronkeepError) else "internal"
         message = str(error) if ours else "internal error"
         body = reply.encode({"errors": [message] if message else []}, releases=False)
         trace.audited = {}
         if trace.handled and trace.mount is SYS:
-            # Seal and rekey moved on in memory, but their rows were dropped. First of all: below,
-            # the journal may refuse again.
+            # Seal and rekey changed in memory, but their rows were dropped. Resync before anything
+            # else, because the journal may refuse again below.
             self._house.resync()
         entry = entry_of(request, trace, code, (), None)
         try:

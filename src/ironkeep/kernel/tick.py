@@ -1,4 +1,4 @@
-"""The work that is driven by time: expiry, key rotation, counted refusals; about once a second."""
+"""The kernel's timed work, about once a second: expiry, key rotation, counted refusals."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ from ironkeep.store.reserved import UPKEEP
 from ironkeep.store.state import Tx
 
 EXPIRE_AT_ONCE: Final = 500
-"""Due rows taken up in one tick: a few milliseconds of work, 500 a second at the least."""
+"""Due rows processed in one tick: a few milliseconds of work, and at least 500 a second."""
 
 
 def tick(house: House, now_ns: int) -> list[Waiting]:
-    """Do the kernel's work that is driven by time; called about once a second.
+    """Do the kernel's timed work; called about once a second.
 
-    Return the effects that this began, to be waited for as a request is.
+    Return the effects that it started; the caller submits them like requests.
     """
     for entry in house.refusals.flush(now_ns):
         house.journal.append(entry)
@@ -33,8 +33,8 @@ def tick(house: House, now_ns: int) -> list[Waiting]:
 
 
 def _expire(house: House, now_ns: int) -> list[Waiting]:
-    """Take up what is past its time: tokens, leases, wrapped responses, effects."""
-    # Past the rows of sealed segments, which stay due until their keys come back.
+    """Process due records: tokens, leases, wrapped responses, effects."""
+    # Look past the rows of sealed segments, which stay due until their segment is unsealed.
     keys = house.storage.due(now_ns, EXPIRE_AT_ONCE + house.segments.asleep)
     if not keys and not house.effects.late:
         return []
@@ -54,13 +54,13 @@ def _expire(house: House, now_ns: int) -> list[Waiting]:
 
 
 def _take_up(house: House, tx: Tx, records: list[DueRecord], now_ns: int) -> list[Waiting]:
-    """Hand each due record to whoever keeps it."""
+    """Pass each due record to the service of its place."""
     by_place: dict[str, list[DueRecord]] = {}
     for record in records:
         by_place.setdefault(record.place.mount, []).append(record)
     for place, take_up in house.due.items():
         take_up(tx, by_place.pop(place, []), now_ns)
-    # What the system engine keeps for a time, and what is only waiting to be destroyed.
+    # The system engine's due records are deleted; those of doomed mounts are left to demolition.
     house.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])
     doomed = house.demolition.doomed(tx)
     rest = [each for place, found in by_place.items() if place not in doomed for each in found]
@@ -68,7 +68,7 @@ def _take_up(house: House, tx: Tx, records: list[DueRecord], now_ns: int) -> lis
 
 
 def _keep_keys(house: House, now_ns: int) -> None:
-    """Rotate the key when it is due, or save how often it was used."""
+    """Rotate the key when it is due, or save its use count."""
     tx = house.state.begin()
     fresh = house.upkeep.check(tx, house.keys(), house.store(tx, UPKEEP), now_ns)
     if fresh is not None:

@@ -8,10 +8,11 @@ and calls the plugin's handler with one `Call`:
 
 `route` defines `Plugin` and `Route`; `fields` parses the request's data into the route's input
 class with Vault's weak typing. `call`, `request` and `response` are what a handler receives and
-returns. `token` holds the values of tokens and sessions, `peer` and `cidr` the caller's client
-certificate and address. `mount` and `mounts` are the mount table; `plans` caches how an operation
-on a path is served. `entries` builds the journal entry of a request. effects/ runs operations on
-other systems that must survive a crash.
+returns. `services` gives a handler the server's services by their type, and `settings` the
+operator's settings. `token` holds the values of tokens and sessions, `peer` and `cidr` the caller's
+client certificate and address. `mount` and `mounts` are the mount table; `plans` caches how an
+operation on a path is served. `entries` builds the journal entry of a request. effects/ runs
+operations on other systems that must survive a crash.
 
 The room relies on store/ for records and transactions and on core/ for values, and knows neither
 the kernel nor any engine.

@@ -1,4 +1,4 @@
-"""One call of a handler: the request, its transaction, the time, and what the handler may use."""
+"""One call of a handler: the request, its transactions, the time, and the handler's services."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,11 @@ from ironkeep.store.state import Tx
 
 
 class Call(msgspec.Struct):
-    """All that a handler may touch: its own mount's records, and services by their type.
+    """Everything that a handler may use: its own mount's records, and services by their type.
 
     `tx` holds this request's writes and is dropped when the handler fails; `account` is the outer
-    transaction, for what must outlive a refusal (use counts, lockouts). `path` is relative to the
-    mount, `params` holds what the route's pattern captured. `raw` is the request's data before
-    fields.
+    transaction, for writes that must outlive a refusal (use counts, lockouts). `path` is relative
+    to the mount; `params` are the names that the route's pattern captured.
     """
 
     request: Request
@@ -42,36 +41,36 @@ class Call(msgspec.Struct):
 
     @property
     def op(self) -> Operation:
-        """The operation asked for."""
+        """The requested operation."""
         return self.request.op
 
     @property
     def store(self) -> Store:
-        """This mount's records, in this request's transaction; raises Sealed without keys."""
+        """This mount's records, in this request's transaction; raise Sealed without keys."""
         if self.records is None:
             self.records = self.services.mount_store(self.tx, self.mount)
         return self.records
 
     @property
     def lasting(self) -> Store:
-        """This mount's records in the outer transaction: what is written outlives a refusal."""
+        """This mount's records in the outer transaction, whose writes outlive a refusal."""
         return self.services.mount_store(self.account, self.mount)
 
     @property
     def raw(self) -> dict[str, Any]:
-        """The request's data as it came."""
+        """The request's data as received, before parsing into fields."""
         return self.request.data
 
     def store_of(self, mount: Mount) -> Store:
-        """Return another mount's records; raise Sealed without keys, its segment's among them."""
+        """Return another mount's records; raise Sealed without the vault's or segment's keys."""
         return self.services.mount_store(self.tx, mount)
 
     def use(self, kind: type[T]) -> T:
-        """Return the server's service of a kind."""
+        """Return the server's service of a type."""
         return self.services.use(kind)
 
     def actor(self) -> Session:
-        """Return who calls; the route must be one that needs a token."""
+        """Return the caller's session; only for routes that need a token."""
         if self.session is None:
             raise RuntimeError("this route has no session")
         return self.session
@@ -81,11 +80,12 @@ class Call(msgspec.Struct):
 class Suspend:
     """A handler's way to wait for slow work (argon2) or an effect (a connector's call).
 
-    `work` runs on a worker thread and touches nothing of the kernel. `resume` runs in a transaction
-    of its own with work's result, or with the exception that it raised. With `durable`, work starts
-    only when this request's writes and entry are durable: that is how an intent precedes its
-    effect. A crash in between leaves the intent, for the tick to reconcile. `hashing` is work that
-    takes argon2's memory: no more of it runs at once than the machine has room for.
+    `work` runs on a worker thread and touches no state of the kernel. `resume` runs in a
+    transaction of its own with the work's result, or with the exception that it raised. With
+    `durable`, the work starts only when this request's writes and entry are durable, so that the
+    intent precedes its effect; a crash in between leaves the intent for the tick to reconcile.
+    `hashing` marks work that takes argon2's memory: only as much of it runs at once as fits into
+    the machine's memory.
     """
 
     work: Callable[[], Any]

@@ -87,7 +87,7 @@ class SecretPaths(Protocol):
     """Finds the secret that a path names."""
 
     def secret_at(self, tx: Tx, path: str) -> tuple[Mount, str]:
-        """Return the mount of a secret, and how rules about secrets call it; raise NotFound."""
+        """Return the mount of a secret, and its name in rules about secrets; raise NotFound."""
         ...
 
 

@@ -107,4 +107,4 @@ class Plugin(Protocol):
 
 
 class Plugins(dict[str, Plugin]):
-    """All plug-ins of a server, by their types."""
+    """All plugins of a server, by their types."""

@@ -1,8 +1,8 @@
 """The services that a handler may use, found by their type.
 
-A service is a class of another room: `call.use(Tokens)` returns the one instance of the server. So
-what a handler can reach is what its module imports, which import-linter holds to the floors; a room
-knows none of the services above it, and a feature that is deleted leaves no field behind.
+A service is a class of another room: `call.use(Tokens)` returns the server's one instance of it.
+Therefore a handler can reach only what its module imports, and import-linter checks these imports.
+A room cannot reach the services above it, and a deleted feature leaves no field behind.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Services:
-    """The services of one server, and the records that they are kept in.
+    """The services of one server, and access to their stored records.
 
     `store` returns the records of a reserved place, `mount_store` those of a mount; both raise
     Sealed without keys.
@@ -29,15 +29,15 @@ class Services:
         self._by_type: Final[dict[type, object]] = {}
 
     def provide(self, *services: object) -> None:
-        """Let each of services be found by its own type."""
+        """Register each service under its own type."""
         for service in services:
             self._by_type[type(service)] = service
 
     def provide_as(self, kind: type[T], service: T) -> None:
-        """Let service be found as a kind that it implements, such as a protocol."""
+        """Register service under a type that it implements, such as a protocol."""
         self._by_type[kind] = service
 
     def use(self, kind: type[T]) -> T:
-        """Return the service of a kind; raise LookupError when the server provides none."""
+        """Return the service of a type; raise LookupError if none is registered."""
         found: T = self._by_type[kind]  # type: ignore[assignment]
         return found

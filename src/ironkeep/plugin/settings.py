@@ -1,4 +1,4 @@
-"""What the operator configured of the server, as far as handlers may know it."""
+"""The part of the server's configuration that handlers may use."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 class ServerSettings:
     """The operator's settings; `api_addr` is the address at which clients reach the server.
 
-    The lengths of life hold where neither a mount nor a role sets its own.
+    The TTLs apply where neither a mount nor a role sets its own.
     """
 
     cluster_name: str = "ironkeep"
@@ -19,6 +19,6 @@ class ServerSettings:
     witnesses: tuple[tuple[str, str], ...] = ()
     """The name and verifier key of each witness of the journal."""
     quorum: int = 0
-    """Cosignatures that a checkpoint needs."""
+    """The number of cosignatures that a checkpoint needs."""
     segments: frozenset[str] | None = None
-    """Names of the segments that this server may open; None stands for all of them."""
+    """Names of the segments that this server may open; None means all of them."""

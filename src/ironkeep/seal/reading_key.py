@@ -164,13 +164,13 @@ class AuditReader:
 
 
 class JournalReading:
-    """The reader of the journal, for as long as the vault is unsealed."""
+    """Holds the reader of the journal while the vault is unsealed."""
 
     def __init__(self) -> None:
         self._reader: AuditReader | None = None
 
     def open(self, reader: AuditReader) -> None:
-        """Let entries be read with the keys of reader."""
+        """Make entries readable with the keys of reader."""
         self._reader = reader
 
     def close(self) -> None:
