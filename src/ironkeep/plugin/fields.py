@@ -275,7 +275,7 @@ _COMPARED: Final[Mapping[Callable[[object], object], Callable[[Any], tuple[objec
     _lease_length: _length_parts,
     _engine: _engine_parts,
 }
-"""How policy compares values that are stored as typed: the parts, by the field's parser."""
+"""The parts that policy compares of values which are stored as typed, by the field's parser."""
 
 
 @cache

@@ -29,7 +29,7 @@ some four times."""
 
 @dataclass(slots=True)
 class Plan:
-    """How one operation on one path, in its canonical spelling, is served.
+    """The plan to serve one operation on one path, in the path's canonical spelling.
 
     `path` is the whole path, `relative` the part below the mount. `below` lists the segments of
     `relative` that have other spellings, and `spelling` those of `path`; None when there are none.
