@@ -16,7 +16,7 @@ from ironkeep.adapters.sqlite import storage as sqlite
 from ironkeep.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
-from ironkeep.core.ports import Change, Head, Row
+from ironkeep.core.ports import Change, Row, StoreHead
 from ironkeep.testing.contracts import commit
 
 
@@ -95,7 +95,7 @@ def test_an_interrupted_first_start_is_taken_up(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA journal_mode = WAL")
     storage = SqliteStorage(path)
-    assert storage.head() == Head(0, b"")
+    assert storage.head() == StoreHead(0, b"")
     storage.close()
 
 
@@ -139,7 +139,7 @@ def test_a_full_disk_fails_the_commit_and_nothing_else(storage: SqliteStorage) -
     with pytest.raises(OSError, match="full") as failure:
         commit(storage, {b"a": Row(bytes(100_000)), b"b": None})
     assert failure.value.errno == errno.ENOSPC
-    assert storage.head() == Head(1, b"1")
+    assert storage.head() == StoreHead(1, b"1")
     assert list(storage.scan(b"")) == [(b"a", Row(b"1")), (b"b", Row(b"1"))]
     assert commit(storage, {b"a": Row(bytes(100_000))}) == 2
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ports import Change, Commit, Head, Row, Storage
+from ironkeep.core.ports import Change, Commit, Row, Storage, StoreHead
 from ironkeep.testing.memory import Fault, MemoryStorage
 
 KEYS = st.lists(st.sampled_from(b"\x00\x01a\xfe\xff"), max_size=3).map(bytes)
@@ -26,7 +26,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = Head(0, b"")
+        self.head = StoreHead(0, b"")
         self.rows: dict[bytes, tuple[int, Row | None]] = {}
         self.outbox: dict[int, bytes] = {}
 
@@ -40,7 +40,7 @@ class StorageMachine(RuleBasedStateMachine):
                 self.rows[key] = (commit.seq, row)
         kept = {seq: frame for seq, frame in self.outbox.items() if seq > commit.drained_seq}
         self.outbox = {**kept, commit.seq: commit.frame}
-        self.head = Head(commit.seq, commit.state)
+        self.head = StoreHead(commit.seq, commit.state)
 
     def live(self, key: bytes) -> Row | None:
         return self.rows.get(key, (0, None))[1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ironkeep.core.ports import Commit, Head, Row
+from ironkeep.core.ports import Commit, Row, StoreHead
 from ironkeep.testing.contracts import commit
 from ironkeep.testing.memory import START_NS, FakeClock, Fault, MemoryStorage, SeededEntropy
 
@@ -33,7 +33,7 @@ def test_the_chosen_commit_fails_as_chosen(fault: Fault, seq: int) -> None:
     commit(storage, {b"a": Row(b"2")})
     with pytest.raises(OSError, match=fault.name):
         storage.commit(Commit(3, {b"a": Row(b"3")}, b"3", b"f", 0))
-    assert storage.head() == Head(seq, b"%d" % seq)
+    assert storage.head() == StoreHead(seq, b"%d" % seq)
     assert storage.get(b"a") == Row(b"%d" % seq)
     assert commit(storage, {}) == seq + 1
 
@@ -58,4 +58,4 @@ def test_tampering_leaves_the_head_alone() -> None:
     storage.tamper(b"c", Row(b"3"))
     storage.tamper(b"absent", None)
     assert list(storage.scan(b"")) == [(b"a", Row(b"2")), (b"c", Row(b"3"))]
-    assert storage.head() == Head(1, b"1")
+    assert storage.head() == StoreHead(1, b"1")

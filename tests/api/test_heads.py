@@ -1,4 +1,4 @@
-"""Heads and forms from strangers: what they cost, and their limits."""
+"""RequestHeads and forms from strangers: what they cost, and their limits."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from ironkeep.api.http import wire
-from ironkeep.api.http.head import MAX_BLOCK, Heads
+from ironkeep.api.http.head import MAX_BLOCK, RequestHeads
 from ironkeep.core.errors import InvalidRequest, TooLarge
 from ironkeep.core.text.numbers import MAX_NUMBER
 
@@ -40,10 +40,10 @@ def test_a_head_costs_time_in_proportion_to_its_bytes(shape: str) -> None:
     plain = front + b"X-Filler: " + b"y" * (MAX_BLOCK - 40) + b"\r\n"
     block = front + SHAPES[shape](MAX_BLOCK - 60)
     assert len(block) <= MAX_BLOCK
-    assert Heads().find(plain) is not None
-    assert Heads().find(block) is None
+    assert RequestHeads().find(plain) is not None
+    assert RequestHeads().find(block) is None
     # A head of a hundred headers costs some twenty times one of the same size with two.
-    assert cost(lambda: Heads().find(block)) < 60 * cost(lambda: Heads().find(plain))
+    assert cost(lambda: RequestHeads().find(block)) < 60 * cost(lambda: RequestHeads().find(plain))
 
 
 @pytest.mark.parametrize("excess", [0, 1])

@@ -13,7 +13,7 @@ from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.testing.sample_upload import sample_checkpoint
 from ironkeep.tlog.note import KeyType, VerifierKey
-from ironkeep.tlog.witness import Head
+from ironkeep.tlog.witness import WitnessedHead
 
 LOG = SampleLog()
 LOG.append(str(number).encode() for number in range(40))
@@ -26,7 +26,7 @@ def state(files: LogFiles, *, cosigns: bool = True) -> Witness:
     )
 
 
-def head_of(witness: Witness) -> Head:
+def head_of(witness: Witness) -> WitnessedHead:
     return witness.logs[LOG.origin].head
 
 
@@ -39,7 +39,7 @@ def test_a_head_is_kept_before_it_is_told() -> None:
     assert files.calls == [("replace", f"{TAG}/checkpoint")]
     assert bytes(disk.files[f"{TAG}/checkpoint"]) == witness.checkpoint(TAG)
     again = state(MemoryLogFiles(disk, readonly=True))
-    assert head_of(again) == Head(9, LOG.root(9))
+    assert head_of(again) == WitnessedHead(9, LOG.root(9))
     assert again.checkpoint(TAG) == witness.checkpoint(TAG)
     assert again.checkpoint("0" * 64) is None
 
@@ -52,7 +52,7 @@ def test_what_could_not_be_kept_is_not_told(fault: Fault) -> None:
     files.fail(0, fault)
     with pytest.raises(OSError, match="Input/output error"):
         witness.add_checkpoint(sample_checkpoint(LOG, 0, 9))
-    assert head_of(witness) == Head(0, head_of(witness).root)
+    assert head_of(witness) == WitnessedHead(0, head_of(witness).root)
     assert witness.checkpoint(TAG) is None
     assert witness.add_checkpoint(sample_checkpoint(LOG, 0, 9)).status == 200
 
@@ -92,10 +92,10 @@ def test_no_body_moves_it_but_a_proven_extension(data: st.DataObject) -> None:
     body = good[:at] + data.draw(st.binary(max_size=40)) + good[cut:]
     answer = witness.add_checkpoint(body)
     if answer.status == 200:
-        assert head_of(witness) == Head(40, LOG.root(40))
+        assert head_of(witness) == WitnessedHead(40, LOG.root(40))
     else:
         assert answer.status in {400, 403, 404, 409, 422}
-        assert head_of(witness) == Head(9, LOG.root(9))
+        assert head_of(witness) == WitnessedHead(9, LOG.root(9))
 
 
 @given(st.binary(max_size=300))

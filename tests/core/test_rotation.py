@@ -32,8 +32,8 @@ from ironkeep.core.credential.rotation import (
 from ironkeep.core.credential.rotation_record import (
     MAX_ENCODED_BYTES,
     Record,
+    RotationState,
     Stage,
-    State,
     Strategy,
     Version,
     adopt,
@@ -67,7 +67,7 @@ def test_it_always_ends_with_one_working_version_or_says_lost(
     if isinstance(end, Lost):
         assert world.justly_lost
         return
-    assert record.state is State.IDLE
+    assert record.state is RotationState.IDLE
     assert not record.at(Stage.PENDING)
     if world.sure:
         assert [world.password] == record.at(Stage.CURRENT)
@@ -148,7 +148,7 @@ def test_an_admin_presents_nothing_that_was_never_sent() -> None:
 @pytest.mark.parametrize("strategy", Strategy)
 def test_where_no_connection_is_left_the_old_sessions_are_ended_first(strategy: Strategy) -> None:
     record = driven(strategy, 2 if strategy is Strategy.ADMIN else 4).record
-    assert record.state is State.APPLIED
+    assert record.state is RotationState.APPLIED
     full = Presented(2, Probe.UNKNOWN, "no room (53300)", full=True)
     record = observe(record, full, 10, 1)
     assert record.serving == 2
@@ -164,7 +164,7 @@ def test_where_no_connection_is_left_the_old_sessions_are_ended_first(strategy: 
     later = observe(again, full, wait.until_ns, 1)
     assert next_action(later, wait.until_ns) == KillSessions()
     done = observe(record, Presented(2, Probe.ALIVE), 12, 1)
-    assert done.state is State.COMMITTED
+    assert done.state is RotationState.COMMITTED
     assert done.serving == 2
 
 
@@ -184,11 +184,14 @@ def test_an_old_version_is_handed_out_until_the_target_took_the_new_one() -> Non
     world = Simulation(Strategy.SELF)
     world.begin()
     served = []
-    while world.record.state is not State.IDLE:
+    while world.record.state is not RotationState.IDLE:
         served.append((world.record.state, world.record.serving, world.password))
         world.step(Fault.NONE)
     assert all(served == password for _, served, password in served)
-    assert {state for state, _, _ in served} == set(State) - {State.IDLE, State.LOST}
+    assert {state for state, _, _ in served} == set(RotationState) - {
+        RotationState.IDLE,
+        RotationState.LOST,
+    }
 
 
 def test_an_admin_rotates_a_password_nobody_knows() -> None:
@@ -215,12 +218,12 @@ def test_pending_is_presented_before_current_after_a_crash_that_lost_the_reply()
     world.presented.clear()
     world.step(Fault.NONE)
     assert world.presented == [2]
-    assert world.record.state is State.COMMITTED
+    assert world.record.state is RotationState.COMMITTED
 
 
 def test_a_commit_cannot_be_run_twice() -> None:
     world = driven(Strategy.SELF, 5)
-    assert world.record.state is State.COMMITTED
+    assert world.record.state is RotationState.COMMITTED
     with pytest.raises(Conflict):
         observe(world.record, Presented(2, Probe.ALIVE), world.now, world.epoch)
     assert world.record.at(Stage.PREVIOUS) == [1]
@@ -290,10 +293,10 @@ def test_a_target_restored_from_its_backup_is_found_again() -> None:
 def test_the_old_version_must_be_refused_before_it_is_done() -> None:
     world = driven(Strategy.SELF, 6)
     record = world.record
-    assert record.state is State.RETIRING
+    assert record.state is RotationState.RETIRING
     record = observe(record, Presented(2, Probe.ALIVE), world.now, world.epoch)
     record = observe(record, Presented(1, Probe.ALIVE), world.now, world.epoch)
-    assert record.state is State.RETIRING
+    assert record.state is RotationState.RETIRING
     wait = next_action(record, world.now)
     assert isinstance(wait, Wait)
     assert "old version" in wait.reason
@@ -320,7 +323,7 @@ def test_a_target_that_lies_for_ever_is_lost_not_hammered() -> None:
     assert world.record.unverified == MAX_UNVERIFIED
 
 
-def proved(state: State, *versions: Version) -> Record:
+def proved(state: RotationState, *versions: Version) -> Record:
     return Record(
         secret="db/app", strategy=Strategy.SELF, epoch=1, state=state, versions=versions, refusals=9
     )
@@ -328,7 +331,7 @@ def proved(state: State, *versions: Version) -> Record:
 
 def test_a_version_that_came_alive_again_must_be_refused_again() -> None:
     old, current = Version(1, Stage.PREVIOUS, dead=True), Version(2, Stage.CURRENT)
-    record = proved(State.PREPARED, old, current, Version(3, Stage.PENDING))
+    record = proved(RotationState.PREPARED, old, current, Version(3, Stage.PENDING))
     for number, state in ((3, Probe.DEAD), (2, Probe.DEAD), (1, Probe.ALIVE)):
         record = observe(record, Presented(number, state), 10, 1)
     assert next_action(record, 10) == Set(3, 1)
@@ -337,8 +340,8 @@ def test_a_version_that_came_alive_again_must_be_refused_again() -> None:
 
 def test_no_proof_stands_once_the_target_refuses_what_it_took() -> None:
     old, current = Version(1, Stage.PREVIOUS, dead=True), Version(2, Stage.CURRENT)
-    record = observe(proved(State.RETIRING, old, current), Presented(2, Probe.DEAD), 10, 1)
-    assert record.state is State.PREPARING
+    record = observe(proved(RotationState.RETIRING, old, current), Presented(2, Probe.DEAD), 10, 1)
+    assert record.state is RotationState.PREPARING
     assert not record.versions[0].dead
 
 

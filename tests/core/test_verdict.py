@@ -12,7 +12,7 @@ from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import ClaimId, Status
 from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
 from ironkeep.core.evidence.reach import EdgeKind
-from ironkeep.core.evidence.remediation import State
+from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
 from ironkeep.testing.sample_case import (
     ALICE,
@@ -217,7 +217,7 @@ def test_the_sample_is_proven() -> None:
     assert verdict.open_items() == ()
     assert verdict.outcome is Outcome.PROVEN
     assert {claim.status for claim in verdict.claims} == {Status.CLOSED}
-    assert [each.state for each in verdict.credentials] == [State.VERIFIED_DEAD]
+    assert [each.state for each in verdict.credentials] == [RemediationState.VERIFIED_DEAD]
 
 
 def test_there_is_a_spoiler_for_each_check_and_a_check_for_each_claim() -> None:
@@ -249,7 +249,7 @@ def test_an_exemption_clears_what_its_owner_accepts_until_it_expires() -> None:
     verdict = verdict_of(case)
     assert verdict.outcome is Outcome.PROVEN
     assert [each.owner for each in verdict.exemptions] == ["dora"]
-    assert verdict.credentials[0].state is State.EXEMPT
+    assert verdict.credentials[0].state is RemediationState.EXEMPT
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_one_host_that_said_no_does_not_speak_for_another() -> None:
     verdict = verdict_of(sample_case().with_lines(Line(51, "replica", other)))
     assert verdict.open_items()[0].check == "not answered"
     assert "replica:5432" in verdict.open_items()[0].words
-    assert verdict.credentials[0].state is State.REVOKED
+    assert verdict.credentials[0].state is RemediationState.REVOKED
 
 
 def test_a_dead_second_verifier_is_as_good_as_the_first() -> None:

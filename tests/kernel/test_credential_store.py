@@ -4,7 +4,14 @@ import msgspec
 import pytest
 
 from ironkeep.core.credential.rotation import Prepared, observe, start
-from ironkeep.core.credential.rotation_record import Record, Stage, State, Strategy, Version, adopt
+from ironkeep.core.credential.rotation_record import (
+    Record,
+    RotationState,
+    Stage,
+    Strategy,
+    Version,
+    adopt,
+)
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
@@ -85,7 +92,7 @@ def test_due_follows_from_where_the_rotation_stands(bench: Bench) -> None:
     waiting = msgspec.structs.replace(prepared, not_before_ns=99, reason="away")
     bench.store.write_record(bench.tx, WHICH, waiting, 50)
     assert bench.due_ns() == 99
-    lost = msgspec.structs.replace(prepared, state=State.LOST)
+    lost = msgspec.structs.replace(prepared, state=RotationState.LOST)
     bench.store.write_record(bench.tx, WHICH, lost, 50)
     assert bench.due_ns() is None
     bench.store.write_about(bench.tx, WHICH, msgspec.structs.replace(ABOUT, period_seconds=0))
@@ -108,7 +115,7 @@ def test_a_version_that_is_named_no_more_loses_its_secret(bench: Bench) -> None:
 def test_the_instant_of_rotation_is_that_of_becoming_current_and_is_set_once(bench: Bench) -> None:
     record = bench.take_in()
     for now in (70, 80):
-        committed = msgspec.structs.replace(record, state=State.COMMITTED)
+        committed = msgspec.structs.replace(record, state=RotationState.COMMITTED)
         bench.store.write_record(bench.tx, WHICH, committed, now)
         assert bench.store.about(bench.tx, WHICH).rotated_ns == 70
     bench.store.write_record(bench.tx, WHICH, record, 90)

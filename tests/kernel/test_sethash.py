@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid
-from ironkeep.core.ports import Entropy, Head, Row
+from ironkeep.core.ports import Entropy, Row, StoreHead
 from ironkeep.core.secret import Secret
 from ironkeep.store.barrier import Barrier, Store
 from ironkeep.store.ciphers import Ciphers
@@ -14,10 +14,10 @@ from ironkeep.store.names import Place
 from ironkeep.store.rows import View
 from ironkeep.store.sethash import (
     MODULUS,
+    RowTotals,
     SetHash,
-    Standing,
-    decode_standing,
-    encode_standing,
+    decode_totals,
+    encode_totals,
     verify_not_older,
     verify_rows,
 )
@@ -59,7 +59,7 @@ def test_incremental_equals_recomputed(
         else:
             rows[key] = row
     assert total == HASH.of(reversed(list(rows.items())))
-    verify_rows(Standing(1, total), rows.items(), HASH)
+    verify_rows(RowTotals(1, total), rows.items(), HASH)
 
 
 @given(ROWS, KEYS, ROW)
@@ -101,12 +101,12 @@ def test_a_replayed_row_opens_but_is_found(
     store.put("a", b"old")
     key, old = store.key_of("a"), rows[store.key_of("a")]
     store.put("a", b"new")
-    standing = Standing(2, set_hash.of(rows.items()))
-    verify_rows(standing, rows.items(), set_hash)
+    totals = RowTotals(2, set_hash.of(rows.items()))
+    verify_rows(totals, rows.items(), set_hash)
     rows[key] = old
     assert store.get("a") == b"old"
     with pytest.raises(IntegrityError, match=r"older copy.*snapshot"):
-        verify_rows(standing, rows.items(), set_hash)
+        verify_rows(totals, rows.items(), set_hash)
 
 
 def test_a_removed_and_an_added_row_are_found(
@@ -116,18 +116,18 @@ def test_a_removed_and_an_added_row_are_found(
     for name in "abc":
         store.put(name, b"-")
     rows[b"\x00seal"] = Row(b"plain")
-    standing = Standing(4, set_hash.of(rows.items()))
+    totals = RowTotals(4, set_hash.of(rows.items()))
     for key in list(rows):
         row = rows.pop(key)
         with pytest.raises(IntegrityError):
-            verify_rows(standing, rows.items(), set_hash)
+            verify_rows(totals, rows.items(), set_hash)
         rows[key] = row
     rows[b"\x01more"] = Row(b"")
     with pytest.raises(IntegrityError):
-        verify_rows(standing, rows.items(), set_hash)
+        verify_rows(totals, rows.items(), set_hash)
 
 
-# -- the standing ---------------------------------------------------------------------------------
+# -- the totals ---------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 2**64 - 1), st.integers(0, MODULUS - 1))
@@ -137,52 +137,52 @@ def test_a_standing_goes_encrypted_through_the_head(seq: int, total: int) -> Non
             return bytes(size)
 
     ciphers = Ciphers(new_keyring(HOUSE, Fixed(), 0), Fixed())
-    state = encode_standing(Standing(seq, total), ciphers)
+    state = encode_totals(RowTotals(seq, total), ciphers)
     assert total.to_bytes(32, "big") not in state
-    assert decode_standing(Head(seq, state), ciphers) == Standing(seq, total)
+    assert decode_totals(StoreHead(seq, state), ciphers) == RowTotals(seq, total)
 
 
 def test_a_new_store_stands_at_nothing(ciphers: Ciphers) -> None:
-    assert decode_standing(Head(0, b""), ciphers) == Standing(0, 0)
-    verify_rows(Standing(0, 0), [], HASH)
+    assert decode_totals(StoreHead(0, b""), ciphers) == RowTotals(0, 0)
+    verify_rows(RowTotals(0, 0), [], HASH)
     with pytest.raises(IntegrityError):
-        verify_rows(Standing(0, 0), [(b"k", Row(b"v"))], HASH)
+        verify_rows(RowTotals(0, 0), [(b"k", Row(b"v"))], HASH)
 
 
 def test_a_head_that_does_not_fit_its_state_is_refused(ciphers: Ciphers, entropy: Entropy) -> None:
-    state = encode_standing(Standing(7, 1), ciphers)
+    state = encode_totals(RowTotals(7, 1), ciphers)
     with pytest.raises(IntegrityError, match=r"commit 8.*of commit 7"):
-        decode_standing(Head(8, state), ciphers)
+        decode_totals(StoreHead(8, state), ciphers)
     for damaged in (b"", state[:-1], state[:-1] + bytes([state[-1] ^ 1])):
         with pytest.raises(IntegrityError):
-            decode_standing(Head(7, damaged), ciphers)
+            decode_totals(StoreHead(7, damaged), ciphers)
     with pytest.raises(IntegrityError):
-        decode_standing(Head(0, state), ciphers)
+        decode_totals(StoreHead(0, state), ciphers)
     same_keys = ciphers.keyring
     other = Keyring(SegmentId("other"), same_keys.terms, same_keys.name_key, same_keys.row_hash_key)
     with pytest.raises(IntegrityError):
-        decode_standing(Head(7, state), Ciphers(other, entropy))
+        decode_totals(StoreHead(7, state), Ciphers(other, entropy))
 
 
 def test_the_total_does_not_show() -> None:
-    assert "1234567" not in repr(Standing(1, 1234567))
+    assert "1234567" not in repr(RowTotals(1, 1234567))
 
 
-def test_marks_are_equal_for_equal_standings_only() -> None:
-    mark = HASH.mark(Standing(1, 2))
+def test_marks_are_equal_for_equal_totals_only() -> None:
+    mark = HASH.mark(RowTotals(1, 2))
     assert len(mark) == 32
-    assert mark == HASH.mark(Standing(1, 2))
-    assert mark != HASH.mark(Standing(2, 2))
-    assert mark != HASH.mark(Standing(1, 3))
-    assert mark != SetHash(Secret(bytes(32))).mark(Standing(1, 2))
+    assert mark == HASH.mark(RowTotals(1, 2))
+    assert mark != HASH.mark(RowTotals(2, 2))
+    assert mark != HASH.mark(RowTotals(1, 3))
+    assert mark != SetHash(Secret(bytes(32))).mark(RowTotals(1, 2))
 
 
 def test_a_store_older_than_the_journal_is_refused() -> None:
-    standing = Standing(7, 1)
-    verify_not_older(standing, 7, HASH.mark(standing), HASH)
-    verify_not_older(standing, 6, HASH.mark(Standing(6, 5)), HASH)
+    totals = RowTotals(7, 1)
+    verify_not_older(totals, 7, HASH.mark(totals), HASH)
+    verify_not_older(totals, 6, HASH.mark(RowTotals(6, 5)), HASH)
     with pytest.raises(RolledBack, match=r"commit 7.*commit 8"):
-        verify_not_older(standing, 8, HASH.mark(standing), HASH)
+        verify_not_older(totals, 8, HASH.mark(totals), HASH)
     with pytest.raises(IntegrityError, match="not those journalled at commit 7") as error:
-        verify_not_older(standing, 7, HASH.mark(Standing(7, 2)), HASH)
+        verify_not_older(totals, 7, HASH.mark(RowTotals(7, 2)), HASH)
     assert not isinstance(error.value, RolledBack)

@@ -17,7 +17,7 @@ from ironkeep.access.posture import (
 from ironkeep.agent import proxy, vault as agent_vault
 from ironkeep.api.callers import Callers
 from ironkeep.api.http import strict, wire
-from ironkeep.api.http.head import Heads
+from ironkeep.api.http.head import RequestHeads
 from ironkeep.auth.cert import chain
 from ironkeep.auth.jwt import claims, keys
 from ironkeep.auth.passkey import loopback
@@ -178,8 +178,8 @@ LOOPBACK: Final = Loopback("s")
 PARSERS: Final = (
     # A head, before it is known whose.
     Parser(
-        "api.head:Heads.find",
-        lambda raw: Heads().find(raw),
+        "api.head:RequestHeads.find",
+        lambda raw: RequestHeads().find(raw),
         (b"Host: x\r\n@\r\n", b"@", b"Host: x\r\na: @\r\n", b"Host: @\r\n"),
         2_048,
     ),

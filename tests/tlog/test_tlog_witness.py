@@ -16,7 +16,7 @@ from ironkeep.tlog.witness import (
     MAX_REQUEST,
     AddCheckpoint,
     Answer,
-    Head,
+    WitnessedHead,
     decide,
     read_cosignature,
     read_size,
@@ -45,7 +45,7 @@ def raw(old: int, proof: tuple[bytes, ...], note: Note) -> bytes:
 
 def ask(request: bytes, known: int | None = None) -> Answer:
     """The answer of a witness that has last cosigned LOG at size `known`."""
-    heads = {} if known is None else {LOG.origin: Head(known, LOG.root(known))}
+    heads = {} if known is None else {LOG.origin: WitnessedHead(known, LOG.root(known))}
     return decide(request, heads, LOGS, WITNESS, NOW)
 
 
@@ -65,14 +65,14 @@ def test_200(known: int | None, new: int) -> None:
     assert cosigned_at(signature) == NOW
     assert answer.update is not None
     assert answer.update.origin == LOG.origin
-    assert answer.update.head == Head(new, LOG.root(new))
+    assert answer.update.head == WitnessedHead(new, LOG.root(new))
     kept = open_checkpoint(answer.update.note, [LOG.verifier], [VERIFIER])
     assert (kept.checkpoint, kept.cosignatures) == (head, (signature,))
 
 
 @given(st.data())
 def test_a_log_that_grows_is_cosigned_again_and_again(data: st.DataObject) -> None:
-    heads: dict[str, Head] = {}
+    heads: dict[str, WitnessedHead] = {}
     size = 0
     for new in sorted(data.draw(st.lists(st.integers(0, 300), max_size=8))):
         answer = decide(body(size, new), heads, LOGS, WITNESS, NOW)

@@ -11,7 +11,7 @@ import uvicorn
 
 from ironkeep.api import tls
 from ironkeep.api.http.asgi import App, Pages
-from ironkeep.api.http.head import Heads
+from ironkeep.api.http.head import RequestHeads
 from ironkeep.api.http.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
 from ironkeep.api.service import Service
 from ironkeep.config import Listener
@@ -171,7 +171,7 @@ def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
 
 def protocol_of(service: Service, connections: int = MAX_CONNECTIONS) -> type[Protocol]:
     """Return the protocol with what uvicorn, which makes the connections, does not know."""
-    heads = Heads(service.callers)
+    heads = RequestHeads(service.callers)
 
     class Connection(Protocol):
         """A connection to one service."""

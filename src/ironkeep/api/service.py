@@ -16,8 +16,8 @@ from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
 from ironkeep.core.errors import IronkeepError, Unavailable
 from ironkeep.core.secret import Secret
+from ironkeep.kernel.health import HEALTH_PATHS
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.standing import STANDING
 from ironkeep.plugin.effects.answer import JSON, Answer
 from ironkeep.plugin.request import Request
 
@@ -68,7 +68,7 @@ class Service:
 
     def submit(self, request: Request, send: Callable[[Answer | None], None]) -> None:
         """Execute request now; call send when its answer may leave, with None when it is lost."""
-        if request.path in STANDING:
+        if request.path in HEALTH_PATHS:
             send = self._or_standing(request, send)
         try:
             self._committer.require_room()
@@ -86,7 +86,7 @@ class Service:
         def answer(usual: Answer | None) -> None:
             if usual is None or usual.error is Unavailable:
                 try:
-                    usual = self._pipeline.standing(request) or usual
+                    usual = self._pipeline.health(request) or usual
                 except Exception as error:  # noqa: BLE001 - then the usual answer has to do
                     self.defect(error)
             send(usual)

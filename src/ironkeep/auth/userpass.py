@@ -46,7 +46,7 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_PASSWORD: Final = 4_096
@@ -234,7 +234,7 @@ def delete_user(call: Call) -> Response:
 
 def list_users(call: Call) -> Response:
     """List the names of all users."""
-    keys = [unsegment(name) for name in call.store.list("user")]
+    keys = [unescape_part(name) for name in call.store.list("user")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -287,11 +287,11 @@ def _name(call: Call) -> str:
 
 
 def _path(name: str) -> str:
-    return f"user/{segment(name)}"
+    return f"user/{escape_part(name)}"
 
 
 def _lockout_path(name: str) -> str:
-    return f"lockout/{segment(name)}"
+    return f"lockout/{escape_part(name)}"
 
 
 def _lockout(call: Call, name: str) -> Lockout:
@@ -389,7 +389,7 @@ class Userpass:
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield the users: a password is typed, and who sees it typed has it."""
         store = call.store_of(mount)
-        for name in map(unsegment, store.names("user")):
+        for name in map(unescape_part, store.names("user")):
             known = call.use(History).intervals(call.tx, LOGIN, login_name(mount, name))
             yield Copyable(
                 "userpass",

@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class StoreHead:
     """The store's head: the number of the last commit and the state stored with it."""
 
     seq: int
@@ -74,7 +74,7 @@ class Storage(Protocol):
     Reads see the last finished commit, and may run on another thread than `commit`.
     """
 
-    def head(self) -> Head:
+    def head(self) -> StoreHead:
         """Return the head; seq 0 and empty state for a new store."""
         ...
 

@@ -19,7 +19,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, node
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import StoreOf, segment
+from ironkeep.store.reserved import StoreOf, escape_part
 from ironkeep.store.state import Tx
 
 MAX_NAME: Final = 128
@@ -129,7 +129,7 @@ class Connections:
         Two credentials that rotate one account would undo each other's changes.
         """
         store = self._stores(tx, which.mount)
-        key = f"account/{which.name}/{segment(username)}"
+        key = f"account/{which.name}/{escape_part(username)}"
         owner = store.get(key)
         if owner is not None and owner != path.encode():
             raise Conflict(f"{owner.decode()} already holds that account: use it, or remove it")
@@ -137,7 +137,7 @@ class Connections:
 
     def leave_account(self, tx: Tx, which: ConnectionId, username: str) -> None:
         """Release an account from its credential."""
-        self._stores(tx, which.mount).delete(f"account/{which.name}/{segment(username)}")
+        self._stores(tx, which.mount).delete(f"account/{which.name}/{escape_part(username)}")
 
     def accounts(self, tx: Tx, which: ConnectionId) -> dict[str, str]:
         """Return the path of the credential of each account, by its record's name."""
@@ -151,6 +151,6 @@ class Connections:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidRequest unless name is one short, printable path segment."""
+    """Raise InvalidRequest unless name is one short, printable path escape_part."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or "/" in name:
         raise InvalidRequest(f"a name takes 1 to {MAX_NAME} printable characters and no slash")

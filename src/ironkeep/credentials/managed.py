@@ -41,7 +41,14 @@ from ironkeep.core.credential.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.credential.rotation_record import Record, Stage, State, Strategy, Version, adopt
+from ironkeep.core.credential.rotation_record import (
+    Record,
+    RotationState,
+    Stage,
+    Strategy,
+    Version,
+    adopt,
+)
 from ironkeep.core.errors import Conflict, TooManyRequests
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
@@ -184,9 +191,9 @@ class Credentials:
         """
         with self._effects.claimed(self._key(which)):
             record = self._taken_over(turn, which)
-            if record.state is State.LOST and glass:
+            if record.state is RotationState.LOST and glass:
                 record = break_glass(record, record.epoch)
-            elif record.state is State.IDLE:
+            elif record.state is RotationState.IDLE:
                 record = start(record, record.epoch)
             # The caller may just have repaired the cause of the pause.
             record = msgspec.structs.replace(record, not_before_ns=0)
@@ -198,7 +205,7 @@ class Credentials:
         with self._effects.claimed(self._key(which)):
             record = self._taken_over(turn, which)
             due_ns = self.store.about(turn.tx, which).due_ns
-            if record.state is State.IDLE and due_ns is not None and due_ns <= turn.now_ns:
+            if record.state is RotationState.IDLE and due_ns is not None and due_ns <= turn.now_ns:
                 record = start(record, record.epoch)
             return (yield from self._drive(turn, which, record))
 

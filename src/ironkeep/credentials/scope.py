@@ -89,7 +89,7 @@ _SIZE: Final = 8
 _ID: Final = 16
 
 
-class Head(msgspec.Struct, frozen=True):
+class ScopeHead(msgspec.Struct, frozen=True):
     """The last record of the chain."""
 
     seq: int
@@ -109,7 +109,7 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
     live: tuple[str, ...] = ()
 
 
-_HEAD: Final = Codec(Head)
+_HEAD: Final = Codec(ScopeHead)
 _EDGE: Final = Codec(Edge)
 
 
@@ -282,10 +282,10 @@ class Scope:
     def _write(self, tx: Tx, record: S, now_ns: int, by: Actor) -> S:
         store = self._stores(tx, SCOPE)
         raw = store.get("head")
-        head = Head(0, ev.CHAIN_START) if raw is None else _HEAD.decode(raw)
+        head = ScopeHead(0, ev.CHAIN_START) if raw is None else _HEAD.decode(raw)
         written = ev.chained(record, head.seq + 1, head.chain)
         index = self._append(_entry(written, now_ns, by)).index
-        store.put("head", _HEAD.encode(Head(written.seq, written.chain)))
+        store.put("head", _HEAD.encode(ScopeHead(written.seq, written.chain)))
         store.put(f"at/{written.seq:0{_DIGITS}d}", index.to_bytes(_SIZE, "big"))
         # The entry cannot be withdrawn, so its rows are kept whatever becomes of the request.
         tx.merge()

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ironkeep.core.credential.rotation import Action, Done, Lost, Wait, next_action
-from ironkeep.core.credential.rotation_record import Record, Stage, State, decode, encode
+from ironkeep.core.credential.rotation_record import Record, RotationState, Stage, decode, encode
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.evidence.node import NodeId, secret_version
 from ironkeep.core.ids import MountUuid, base62
@@ -155,8 +155,8 @@ class CredentialStore:
         raw = store.get(which.row)
         before = None if raw is None else decode(raw)
         about = self.about(tx, which)
-        began = before is None or before.state is not State.COMMITTED
-        if began and record.state is State.COMMITTED:
+        began = before is None or before.state is not RotationState.COMMITTED
+        if began and record.state is RotationState.COMMITTED:
             about = msgspec.structs.replace(about, rotated_ns=now_ns)
             self.write_about(tx, which, about)
         kept = {each.number for each in record.versions}

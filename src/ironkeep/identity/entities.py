@@ -25,7 +25,7 @@ from ironkeep.identity.policies import normalise_name, normalise_names
 from ironkeep.store.barrier import Store
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import IDENTITY, StoreOf, segment, unsegment
+from ironkeep.store.reserved import IDENTITY, StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 MAX_METADATA: Final = 64
@@ -244,7 +244,7 @@ class Identity:
 
     def names(self, tx: Tx) -> list[str]:
         """Return the names of all entities, lower-cased and sorted."""
-        return sorted(unsegment(name) for name in self._stores(tx, IDENTITY).list("name"))
+        return sorted(unescape_part(name) for name in self._stores(tx, IDENTITY).list("name"))
 
     def at(self, tx: Tx, entity: EntityId, time_ns: int) -> Entity | None:
         """Return the entity as it was at time_ns, or None if it did not exist then."""
@@ -302,12 +302,12 @@ def _check(entity: Entity) -> None:
 
 
 def _by_id(entity: EntityId) -> str:
-    return f"entity/{segment(entity)}"
+    return f"entity/{escape_part(entity)}"
 
 
 def _by_name(name: str) -> str:
-    return f"name/{segment(folded(name))}"
+    return f"name/{escape_part(folded(name))}"
 
 
 def _by_alias(mount: MountAccessor, name: str) -> str:
-    return f"alias/{mount}/{segment(name)}"
+    return f"alias/{mount}/{escape_part(name)}"

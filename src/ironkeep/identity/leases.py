@@ -24,7 +24,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.lifetimes import Limits, lifetime
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import LEASES, StoreOf, segment, unsegment
+from ironkeep.store.reserved import LEASES, StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 SUFFIX: Final = 24
@@ -193,7 +193,7 @@ class Leases:
         for lease_id in reversed(found[:STEP]):
             self.revoke(tx, lease_id, now_ns)
         if len(found) > STEP:
-            self._of(tx).put(f"prefix/{segment(prefix)}", b"", now_ns)
+            self._of(tx).put(f"prefix/{escape_part(prefix)}", b"", now_ns)
 
     def force_prefix(self, tx: Tx, prefix: str, now_ns: int) -> int:
         """Remove all leases below prefix without revoking their credentials; return the count.
@@ -204,7 +204,7 @@ class Leases:
         prefix = prefix.removesuffix("/")
         found = [prefix, *islice(self._ids(tx, prefix), STEP + 1)]
         if len(found) > STEP + 1:
-            self._of(tx).put(f"force/{segment(prefix)}", b"", now_ns)
+            self._of(tx).put(f"force/{escape_part(prefix)}", b"", now_ns)
         count = 0
         for lease_id in reversed(found[: STEP + 1]):
             raw = self._of(tx).get(f"id/{lease_id}")
@@ -247,10 +247,10 @@ class Leases:
             kind, _, rest = record.path.partition("/")
             if kind == "prefix":
                 self._of(tx).delete(record.path)
-                self.revoke_prefix(tx, unsegment(rest), now_ns)
+                self.revoke_prefix(tx, unescape_part(rest), now_ns)
             elif kind == "force":
                 self._of(tx).delete(record.path)
-                self.force_prefix(tx, unsegment(rest), now_ns)
+                self.force_prefix(tx, unescape_part(rest), now_ns)
             elif kind == "id":
                 self.revoke(tx, rest, now_ns)
                 raw = self._of(tx).get(record.path)

@@ -27,7 +27,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import TokenRecord
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import TOKENS, StoreOf, segment
+from ironkeep.store.reserved import TOKENS, StoreOf, escape_part
 from ironkeep.store.state import Tx
 
 KEY_BYTES: Final = 32
@@ -163,7 +163,7 @@ class TokenStore:
         if record.parent:
             store.put(f"child/{record.parent}/{token}", b"")
         for owner in record.holders:
-            store.put(f"owner/{segment(owner)}/{token}", b"")
+            store.put(f"owner/{escape_part(owner)}/{token}", b"")
 
     def save(self, tx: Tx, token: TokenHash, record: StoredToken, due_ns: int) -> None:
         """Write the changed record of a token, due for the tick at due_ns (0 for never)."""
@@ -177,7 +177,7 @@ class TokenStore:
         if record.parent:
             store.delete(f"child/{record.parent}/{token}")
         for owner in record.holders:
-            store.delete(f"owner/{segment(owner)}/{token}")
+            store.delete(f"owner/{escape_part(owner)}/{token}")
 
     def adopt(self, tx: Tx, token: TokenHash, record: StoredToken) -> None:
         """Make a child an orphan."""
@@ -198,7 +198,7 @@ class TokenStore:
 
         These are its own tokens, and those that it handed out directly or through others.
         """
-        return [TokenHash(name) for name in self._of(tx).list(f"owner/{segment(entity)}")]
+        return [TokenHash(name) for name in self._of(tx).list(f"owner/{escape_part(entity)}")]
 
     def accessors(self, tx: Tx) -> list[TokenAccessor]:
         """Return the accessors of all tokens, sorted; raise TooLarge when there are too many."""
@@ -206,7 +206,7 @@ class TokenStore:
 
     def by_accessor(self, tx: Tx, accessor: str) -> TokenHash | None:
         """Return the hash of the token with that accessor, or None."""
-        raw = self._of(tx).get(f"accessor/{segment(accessor)}")
+        raw = self._of(tx).get(f"accessor/{escape_part(accessor)}")
         return None if raw is None else TokenHash(raw.decode())
 
     def defer(self, tx: Tx, token: TokenHash, now_ns: int) -> None:

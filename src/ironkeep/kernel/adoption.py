@@ -18,7 +18,7 @@ from ironkeep.kernel.house import House
 from ironkeep.kernel.rowcheck import last_commit
 from ironkeep.seal.reading_key import audit_reader, continue_keys, stored_origin
 from ironkeep.store.reserved import JOURNAL
-from ironkeep.store.sethash import SetHash, Standing, verify_not_older
+from ironkeep.store.sethash import RowTotals, SetHash, verify_not_older
 from ironkeep.store.state import Tx
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import Frontier, leaf_hash
@@ -31,10 +31,10 @@ _NOTICE_WITHIN: Final = 4
 """The notice of a new epoch is among its first leaves: epoch, key, notice."""
 
 
-def adopt_log(house: House, tx: Tx, standing: Standing) -> None:
+def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
     """Tie the rows to the current log if they were last opened with another one.
 
-    The rows have been checked against standing. Raise IntegrityError if the log does not continue
+    The rows have been checked against totals. Raise IntegrityError if the log does not continue
     another one, RolledBack if the rows are older than that log and the epoch was not begun with
     `-force`.
     """
@@ -49,14 +49,14 @@ def adopt_log(house: House, tx: Tx, standing: Standing) -> None:
             "continue it"
         )
     notice = _notice(house)
-    age = _compare(house, tx, standing, start, forced=bool(notice.audited.get("forced")))
+    age = _compare(house, tx, totals, start, forced=bool(notice.audited.get("forced")))
     house.ledger.restate(house.storage.scan(b""))
     continue_keys(tx, house.store(tx, JOURNAL), journal.origin)
     house.scope.new_epoch(tx)
     audited: dict[str, Value] = {
         "log": journal.origin,
         "before": before,
-        "commit": standing.seq,
+        "commit": totals.seq,
         "compared": age,
         "why": notice.reason,
         "who": notice.name,
@@ -75,7 +75,7 @@ def _notice(house: House) -> Entry:
     )
 
 
-def _compare(house: House, tx: Tx, standing: Standing, start: EpochStart, *, forced: bool) -> str:
+def _compare(house: House, tx: Tx, totals: RowTotals, start: EpochStart, *, forced: bool) -> str:
     """Compare the rows with the older log's last commit; return the result in words."""
     try:
         seq, mark, origin = _last_commit(house, tx, start)
@@ -83,7 +83,7 @@ def _compare(house: House, tx: Tx, standing: Standing, start: EpochStart, *, for
         return f"not compared: {error}"
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
     try:
-        verify_not_older(standing, seq, mark, set_hash)
+        verify_not_older(totals, seq, mark, set_hash)
     except RolledBack as error:
         if forced:
             return f"older: {error}"

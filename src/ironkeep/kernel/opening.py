@@ -19,7 +19,7 @@ from ironkeep.seal.reading_key import audit_reader, new_reading_key, store_keys
 from ironkeep.seal.seal import Initialised
 from ironkeep.store.barrier import Barrier
 from ironkeep.store.reserved import JOURNAL, MOUNTS
-from ironkeep.store.sethash import SetHash, Standing, verify_not_older, verify_rows
+from ironkeep.store.sethash import RowTotals, SetHash, verify_not_older, verify_rows
 from ironkeep.store.state import Tx
 
 STANDARD_MOUNTS: Final = (
@@ -82,12 +82,12 @@ def _first_records(house: House, tx: Tx, now_ns: int) -> None:
     house.journal.set_reading_key(key.public)
 
 
-def _take_keys(house: House) -> Standing:
+def _take_keys(house: House) -> RowTotals:
     """Make the barrier of the opened seal, and open the ledger of rows with its keys."""
     barrier = Barrier(house.seal.opened.keyring, house.entropy)
-    standing = house.ledger.open(SetHash(barrier.ciphers.keyring.row_hash_key), barrier.ciphers)
+    totals = house.ledger.open(SetHash(barrier.ciphers.keyring.row_hash_key), barrier.ciphers)
     house.barrier = barrier
-    return standing
+    return totals
 
 
 def open_house(house: House, tx: Tx) -> None:
@@ -97,9 +97,9 @@ def open_house(house: House, tx: Tx) -> None:
     """
     try:
         _require_quiet(house)
-        standing = _take_keys(house)
-        _check(house, tx, standing)
-        adopt_log(house, tx, standing)
+        totals = _take_keys(house)
+        _check(house, tx, totals)
+        adopt_log(house, tx, totals)
         for certificate in house.features.devices.trusted(tx):
             house.features.devices.on_trusted(certificate)
         house.segments.on_house_open(tx)
@@ -114,14 +114,14 @@ def _require_quiet(house: House) -> None:
         raise Unavailable("a change is being written to the disk: unseal again in a moment")
 
 
-def _check(house: House, tx: Tx, standing: Standing) -> None:
+def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
     reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
     house.reading.open(reader)
     seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
-    verify_not_older(standing, seq, mark, set_hash)
+    verify_not_older(totals, seq, mark, set_hash)
     try:
-        verify_rows(standing, house.storage.scan(b""), set_hash)
+        verify_rows(totals, house.storage.scan(b""), set_hash)
     except IntegrityError as error:
         named = rowcheck.name_rows(reader, house.storage.scan(b""), house.barrier)
         raise IntegrityError(f"{error}. {'; '.join(named)}") from None

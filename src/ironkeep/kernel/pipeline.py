@@ -26,10 +26,10 @@ from ironkeep.core.policy.decision import Allow, NeedApproval, StepUp, decide_re
 from ironkeep.core.secret import Secret
 from ironkeep.kernel import reply
 from ironkeep.kernel.admission import Admission
+from ironkeep.kernel.health import health, refused_by_machine
 from ironkeep.kernel.house import House
 from ironkeep.kernel.issuing import issue
 from ironkeep.kernel.routing import SYS
-from ironkeep.kernel.standing import refused_by_machine, standing
 from ironkeep.plugin import fields
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.cidr import network_of
@@ -63,9 +63,9 @@ class Pipeline:
             return False
         return True
 
-    def standing(self, request: Request) -> Answer | None:
-        """Answer health and seal status without an entry: see kernel/standing.py."""
-        return standing(self._house, request)
+    def health(self, request: Request) -> Answer | None:
+        """Answer health and seal status without an entry: see kernel/health.py."""
+        return health(self._house, request)
 
     def _run(
         self,

@@ -12,7 +12,7 @@ from typing import Final
 
 from ironkeep.core.errors import NotFound, Sealed
 from ironkeep.store.barrier import DueRecord
-from ironkeep.store.reserved import StoreOf, segment, unsegment
+from ironkeep.store.reserved import StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 PLACE: Final = "sys/demolition"
@@ -31,12 +31,12 @@ class Demolition:
     def raze(self, tx: Tx, place: str, folder: str, now_ns: int) -> None:
         """Delete all records in folder ("" is the whole place); ticks delete what is left."""
         if self._stores(tx, place).clear(folder, AT_ONCE) == AT_ONCE:
-            self._stores(tx, PLACE).put(f"{segment(place)}/{segment(folder)}", b"", now_ns)
+            self._stores(tx, PLACE).put(f"{escape_part(place)}/{escape_part(folder)}", b"", now_ns)
 
     def doomed(self, tx: Tx) -> frozenset[str]:
         """Return the places with rows still to be deleted; their due records need no work."""
         names = self._stores(tx, PLACE).list()
-        return frozenset(unsegment(name.removesuffix("/")) for name in names)
+        return frozenset(unescape_part(name.removesuffix("/")) for name in names)
 
     def tick(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
         """Continue the due deletions, up to `STEP` rows in all."""
@@ -44,10 +44,12 @@ class Demolition:
         for record in records:
             place, _, folder = record.path.partition("/")
             try:
-                gone = self._stores(tx, unsegment(place)).clear(unsegment(folder), budget)
-            except Sealed:  # its segment is sealed: delete later, or together with the segment
+                gone = self._stores(tx, unescape_part(place)).clear(unescape_part(folder), budget)
+            except (
+                Sealed
+            ):  # its escape_part is sealed: delete later, or together with the escape_part
                 continue
-            except NotFound:  # its segment was destroyed with all its rows
+            except NotFound:  # its escape_part was destroyed with all its rows
                 gone = 0
             budget -= gone
             if budget == 0:

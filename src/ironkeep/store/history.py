@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.store.reserved import HISTORY, StoreOf, segment, unsegment
+from ironkeep.store.reserved import HISTORY, StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 _VERSION: Final = b"\x01"
@@ -62,8 +62,8 @@ class History:
 
     def names(self, tx: Tx, kind: str) -> list[str]:
         """Return the names of kind that ever existed, sorted."""
-        folders = self._stores(tx, HISTORY).list(segment(kind))
-        return sorted(unsegment(folder.removesuffix("/")) for folder in folders)
+        folders = self._stores(tx, HISTORY).list(escape_part(kind))
+        return sorted(unescape_part(folder.removesuffix("/")) for folder in folders)
 
     def _starts(self, tx: Tx, kind: str, name: str) -> list[int]:
         return [int(text) for text in self._stores(tx, HISTORY).list(_folder(kind, name))]
@@ -77,4 +77,4 @@ class History:
 
 
 def _folder(kind: str, name: str) -> str:
-    return f"{segment(kind)}/{segment(name)}"
+    return f"{escape_part(kind)}/{escape_part(name)}"

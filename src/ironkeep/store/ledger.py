@@ -26,7 +26,7 @@ from ironkeep.journal.epochs import drain_outbox, is_inherited
 from ironkeep.journal.frame import read_leaves
 from ironkeep.journal.journal import Frame, Journal
 from ironkeep.store.ciphers import Ciphers
-from ironkeep.store.sethash import SetHash, Standing, decode_standing, encode_standing
+from ironkeep.store.sethash import RowTotals, SetHash, decode_totals, encode_totals
 from ironkeep.store.state import State, Writes
 
 DIGEST_BYTES: Final = 12
@@ -54,7 +54,7 @@ class Accounts:
 
     set_hash: SetHash
     ciphers: Ciphers
-    standing: Standing
+    totals: RowTotals
 
 
 class Ledger:
@@ -70,12 +70,12 @@ class Ledger:
         self._dropping = False
         self.on_recovered: Callable[[], None] = _nothing
 
-    def open(self, set_hash: SetHash, ciphers: Ciphers) -> Standing:
+    def open(self, set_hash: SetHash, ciphers: Ciphers) -> RowTotals:
         """Maintain the set-hash from now on; return the stored state, which is not checked here."""
-        standing = decode_standing(self._storage.head(), ciphers)
-        self.accounts = Accounts(set_hash, ciphers, standing)
+        totals = decode_totals(self._storage.head(), ciphers)
+        self.accounts = Accounts(set_hash, ciphers, totals)
         self._dropping = False
-        return standing
+        return totals
 
     def rekeyed(self, ciphers: Ciphers) -> None:
         """Encrypt the head's state under newer keys from now on."""
@@ -118,13 +118,13 @@ class Ledger:
         if accounts is None:
             raise Sealed("rows changed while the set-hash has no key")
         self.seq += 1
-        total = accounts.standing.total
+        total = accounts.totals.total
         for key, before, after in writes.changes():
             total = accounts.set_hash.replace(total, key, before, after)
-        accounts.standing = standing = Standing(self.seq, total)
+        accounts.totals = totals = RowTotals(self.seq, total)
         digests = [digest_of(key, row) for key, row in writes.for_storage().items()]
         self._state_rows(accounts, _packed(digests), "commit")
-        return encode_standing(standing, accounts.ciphers)
+        return encode_totals(totals, accounts.ciphers)
 
     def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
         """Journal the state of all rows, in the form of commit entries.
@@ -141,9 +141,9 @@ class Ledger:
 
     def _state_rows(self, accounts: Accounts, digests: Iterable[str], op: str) -> None:
         """Journal the set-hash's state and mark, with digests of rows."""
-        mark, now = accounts.set_hash.mark(accounts.standing).hex(), self._clock.now_ns()
+        mark, now = accounts.set_hash.mark(accounts.totals).hex(), self._clock.now_ns()
         for rows in digests:
-            audited: dict[str, Value] = {"seq": accounts.standing.seq, "mark": mark, "rows": rows}
+            audited: dict[str, Value] = {"seq": accounts.totals.seq, "mark": mark, "rows": rows}
             self._journal.append(Entry(kind="commit", time_ns=now, op=op, audited=audited))
 
     def persist(self, batch: Batch) -> None:

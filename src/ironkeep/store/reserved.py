@@ -34,11 +34,11 @@ def is_reserved(place: str) -> bool:
     return place.startswith(_RESERVED)
 
 
-def segment(name: str) -> str:
-    """Return name as one path segment, with slashes escaped."""
+def escape_part(name: str) -> str:
+    """Return name as one path escape_part, with slashes escaped."""
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def unsegment(text: str) -> str:
-    """Return the name that `segment` escaped as text."""
+def unescape_part(text: str) -> str:
+    """Return the name that `escape_part` escaped as text."""
     return text.replace("%2F", "/").replace("%25", "%")

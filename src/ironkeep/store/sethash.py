@@ -24,27 +24,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, RolledBack
-from ironkeep.core.ports import Head, Row
+from ironkeep.core.ports import Row, StoreHead
 from ironkeep.core.secret import Secret
 from ironkeep.store.ciphers import Ciphers
 
 MODULUS: Final = 2**256
 ELEMENT_BYTES: Final = 32
 _ROW: Final = struct.Struct(">I?q")
-_STANDING: Final = struct.Struct(">Q32s")
+_TOTALS: Final = struct.Struct(">Q32s")
 _PURPOSE: Final = b"ironkeep/head/v1"
 _REMEDY: Final = "keep a copy of the data for evidence and restore from a snapshot"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RowTotals:
     """The set-hash after commit seq. `total` is secret: see the module docstring."""
 
     seq: int
     total: int
 
     def __repr__(self) -> str:
-        return f"Standing(seq={self.seq})"
+        return f"RowTotals(seq={self.seq})"
 
 
 class SetHash:
@@ -84,10 +84,10 @@ class SetHash:
             total += self._of(key, row)
         return total % MODULUS
 
-    def mark(self, standing: Standing) -> bytes:
-        """Return 32 public bytes that are equal only for equal standings."""
+    def mark(self, totals: RowTotals) -> bytes:
+        """Return 32 public bytes that are equal only for equal totals."""
         mark = self._mark.copy()
-        mark.update(_STANDING.pack(standing.seq, standing.total.to_bytes(ELEMENT_BYTES, "big")))
+        mark.update(_TOTALS.pack(totals.seq, totals.total.to_bytes(ELEMENT_BYTES, "big")))
         return mark.digest()
 
     def _of(self, key: bytes, row: Row) -> int:
@@ -97,59 +97,59 @@ class SetHash:
         return int.from_bytes(element.digest(), "big")
 
 
-def encode_standing(standing: Standing, ciphers: Ciphers) -> bytes:
-    """Return standing encrypted, as the state of the store's head."""
-    total = standing.total.to_bytes(ELEMENT_BYTES, "big")
-    return ciphers.seal(_STANDING.pack(standing.seq, total), _aad(ciphers))
+def encode_totals(totals: RowTotals, ciphers: Ciphers) -> bytes:
+    """Return totals encrypted, as the state of the store's head."""
+    total = totals.total.to_bytes(ELEMENT_BYTES, "big")
+    return ciphers.seal(_TOTALS.pack(totals.seq, total), _aad(ciphers))
 
 
-def decode_standing(head: Head, ciphers: Ciphers) -> Standing:
-    """Return the standing stored in head; for a new store, a total of 0 at commit 0.
+def decode_totals(head: StoreHead, ciphers: Ciphers) -> RowTotals:
+    """Return the totals stored in head; for a new store, a total of 0 at commit 0.
 
     Raise IntegrityError if it does not open or was stored with another commit.
     """
     if head.seq == 0 and not head.state:
-        return Standing(0, 0)
-    seq, total = _STANDING.unpack(ciphers.open_sealed(head.state, _aad(ciphers)))
+        return RowTotals(0, 0)
+    seq, total = _TOTALS.unpack(ciphers.open_sealed(head.state, _aad(ciphers)))
     if seq != head.seq:
         raise IntegrityError(
             f"the store is at commit {head.seq}, but its state is of commit {seq}: {_REMEDY}"
         )
-    return Standing(seq, int.from_bytes(total, "big"))
+    return RowTotals(seq, int.from_bytes(total, "big"))
 
 
-def verify_rows(standing: Standing, rows: Iterable[tuple[bytes, Row]], set_hash: SetHash) -> None:
-    """Check that rows are exactly the rows after commit standing.seq.
+def verify_rows(totals: RowTotals, rows: Iterable[tuple[bytes, Row]], set_hash: SetHash) -> None:
+    """Check that rows are exactly the rows after commit totals.seq.
 
     Reads all rows: about a microsecond for each and for each kilobyte. Raise IntegrityError if any
     was added, removed, changed, or restored from an older copy; the sum cannot tell which one.
     """
     found = set_hash.of(rows).to_bytes(ELEMENT_BYTES, "big")
-    if not hmac.compare_digest(found, standing.total.to_bytes(ELEMENT_BYTES, "big")):
+    if not hmac.compare_digest(found, totals.total.to_bytes(ELEMENT_BYTES, "big")):
         raise IntegrityError(
-            f"the stored rows are not those of commit {standing.seq}: some were changed, removed, "
+            f"the stored rows are not those of commit {totals.seq}: some were changed, removed, "
             f"added or restored from an older copy outside Ironkeep: {_REMEDY}"
         )
 
 
 def verify_not_older(
-    standing: Standing, journalled_seq: int, journalled_mark: bytes, set_hash: SetHash
+    totals: RowTotals, journalled_seq: int, journalled_mark: bytes, set_hash: SetHash
 ) -> None:
-    """Check standing against the last commit in a journal that was verified on its own.
+    """Check totals against the last commit in a journal that was verified on its own.
 
     A store may be ahead by commits whose frames are not drained yet. Raise RolledBack if it is
     behind, IntegrityError if the rows after the same commit differ.
     """
-    if standing.seq < journalled_seq:
+    if totals.seq < journalled_seq:
         raise RolledBack(
-            f"the store is at commit {standing.seq}, but commit {journalled_seq} was journalled: "
+            f"the store is at commit {totals.seq}, but commit {journalled_seq} was journalled: "
             f"it was restored from an older copy; {_REMEDY} that is newer"
         )
-    if standing.seq == journalled_seq and not hmac.compare_digest(
-        set_hash.mark(standing), journalled_mark
+    if totals.seq == journalled_seq and not hmac.compare_digest(
+        set_hash.mark(totals), journalled_mark
     ):
         raise IntegrityError(
-            f"the rows of the store are not those journalled at commit {standing.seq}: {_REMEDY}"
+            f"the rows of the store are not those journalled at commit {totals.seq}: {_REMEDY}"
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ports import Change, Commit, Head, Row, Storage
+from ironkeep.core.ports import Change, Commit, Row, Storage, StoreHead
 
 
 def commit(
@@ -37,7 +37,7 @@ class StorageContract(ABC):
         """Close storage and open what it kept."""
 
     def test_a_new_store_is_empty(self, storage: Storage) -> None:
-        assert storage.head() == Head(0, b"")
+        assert storage.head() == StoreHead(0, b"")
         assert storage.get(b"") is None
         assert list(storage.scan(b"")) == []
         assert storage.due(2**62, 10) == []
@@ -102,14 +102,14 @@ class StorageContract(ABC):
 
     def test_the_head_carries_number_and_state(self, storage: Storage) -> None:
         storage.commit(Commit(1, {}, b"\x00state", b"", 0))
-        assert storage.head() == Head(1, b"\x00state")
+        assert storage.head() == StoreHead(1, b"\x00state")
 
     @pytest.mark.parametrize("seq", [-1, 0, 1, 3, 2**40])
     def test_a_commit_that_is_not_next_is_refused_whole(self, storage: Storage, seq: int) -> None:
         commit(storage, {b"a": Row(b"1")})
         with pytest.raises(IntegrityError):
             storage.commit(Commit(seq, {b"a": Row(b"2"), b"b": Row(b"")}, b"x", b"x", 1))
-        assert storage.head() == Head(1, b"1")
+        assert storage.head() == StoreHead(1, b"1")
         assert list(storage.scan(b"")) == [(b"a", Row(b"1"))]
         assert storage.outbox() == [(1, b"f")]
         assert commit(storage, {b"a": Row(b"3")}) == 2

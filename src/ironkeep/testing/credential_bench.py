@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ironkeep.auth.token import TokenMethod
-from ironkeep.core.credential.rotation_record import Stage, State
+from ironkeep.core.credential.rotation_record import RotationState, Stage
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -114,7 +114,7 @@ class Bench:
         """Assert that one version works, the current one, and all others are known refused."""
         tx = self.vault.house.state.begin()
         record = self.vault.house.credentials.store.record(tx, self.id(path))
-        assert record.state is State.IDLE
+        assert record.state is RotationState.IDLE
         assert record.at(Stage.CURRENT) == self.working(path, account)
         assert record.at(Stage.PENDING) == []
         assert all(each.dead for each in record.versions if each.stage is not Stage.CURRENT)

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ports import Change, Commit, Head, Row
+from ironkeep.core.ports import Change, Commit, Row, StoreHead
 
 START_NS: Final = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z, where a FakeClock stands unless told otherwise."""
@@ -57,7 +57,7 @@ class Fault(Enum):
 class Snapshot:
     """A whole store at one instant, as an attacker would copy it."""
 
-    head: Head
+    head: StoreHead
     rows: dict[bytes, tuple[int, Row]]
     tombs: dict[bytes, int]
     outbox: dict[int, bytes]
@@ -67,7 +67,7 @@ class MemoryStorage:
     """Storage in dictionaries, with faults; see `core.ports.Storage`. Keeps every removal."""
 
     def __init__(self) -> None:
-        self._head = Head(0, b"")
+        self._head = StoreHead(0, b"")
         self._rows: dict[bytes, tuple[int, Row]] = {}
         self._keys: list[bytes] = []
         self._tombs: dict[bytes, int] = {}
@@ -75,7 +75,7 @@ class MemoryStorage:
         self._faults: dict[int, Fault] = {}
         self._lock: Final = threading.Lock()
 
-    def head(self) -> Head:
+    def head(self) -> StoreHead:
         """Return the head."""
         with self._lock:
             return self._head
@@ -171,7 +171,7 @@ class MemoryStorage:
             seq: frame for seq, frame in self._outbox.items() if seq > commit.drained_seq
         }
         self._outbox[commit.seq] = commit.frame
-        self._head = Head(commit.seq, commit.state)
+        self._head = StoreHead(commit.seq, commit.state)
 
     def _put(self, seq: int, key: bytes, row: Row | None) -> None:
         there = key in self._rows

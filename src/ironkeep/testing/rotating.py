@@ -33,8 +33,8 @@ from ironkeep.core.credential.rotation import (
 )
 from ironkeep.core.credential.rotation_record import (
     Record,
+    RotationState,
     Stage,
-    State,
     Strategy,
     adopt,
     decode,
@@ -93,7 +93,7 @@ class Simulation:
 
     def store(self, record: Record) -> None:
         """Keep record, and destroy the material of versions that are not in it."""
-        if record.state is State.LOST and self.record.state is not State.LOST:
+        if record.state is RotationState.LOST and self.record.state is not RotationState.LOST:
             nothing_works = self.tampered and self.password not in self.material
             lied_to = record.unverified == MAX_UNVERIFIED
             self.justly_lost = nothing_works or lied_to or not self.steady

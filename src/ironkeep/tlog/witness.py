@@ -58,7 +58,7 @@ class AddCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class WitnessedHead:
     """The latest size and root that the witness has cosigned for an origin."""
 
     size: int
@@ -74,7 +74,7 @@ class Update:
     """
 
     origin: str
-    head: Head
+    head: WitnessedHead
     note: bytes
 
 
@@ -90,7 +90,7 @@ class Answer:
 
 def decide(
     body: bytes,
-    heads: Mapping[str, Head],
+    heads: Mapping[str, WitnessedHead],
     logs: Mapping[str, Sequence[NoteVerifier]],
     cosigner: Cosigner,
     timestamp: int,
@@ -119,7 +119,7 @@ def decide(
     # (4) Refuse sizes out of order. If the old size is not the witness's, answer with that size.
     if request.old > checkpoint.size:
         return _refuse(400, "the old size is larger than the checkpoint's")
-    latest = heads.get(checkpoint.origin, Head(0, EMPTY_ROOT))
+    latest = heads.get(checkpoint.origin, WitnessedHead(0, EMPTY_ROOT))
     if request.old != latest.size:
         return Answer(409, b"%d\n" % latest.size, SIZE)
     # (5) Refuse a checkpoint that does not extend the latest head.
@@ -155,7 +155,7 @@ def read_size(body: bytes) -> int:
     return decode_decimal(text[:-1])
 
 
-def _require_extension(latest: Head, request: AddCheckpoint) -> None:
+def _require_extension(latest: WitnessedHead, request: AddCheckpoint) -> None:
     """Raise IntegrityError unless the checkpoint is proven to extend the latest head."""
     checkpoint = request.checkpoint
     checkpoint.require_sound_empty()
@@ -172,7 +172,7 @@ def _cosign(checkpoint: Checkpoint, signatures: Sequence[Signature], own: Signat
     # One line for each key, so that repeated lines of a log leave room for the cosignature.
     kept = {signature.key_id: signature for signature in signatures}
     note = Note(checkpoint.text, (*kept.values(), own))
-    head = Head(checkpoint.size, checkpoint.root)
+    head = WitnessedHead(checkpoint.size, checkpoint.root)
     update = Update(checkpoint.origin, head, note.serialise())
     return Answer(200, f"{own.format()}\n".encode(), TEXT, update)
 

@@ -32,7 +32,7 @@ from ironkeep.access.approvals.record import (
     decision_of,
     without_words,
 )
-from ironkeep.access.approvals.tallies import Asked, Standings
+from ironkeep.access.approvals.tallies import Asked, Tallies
 from ironkeep.access.approvals.touch import take_touch
 from ironkeep.core.errors import (
     InvalidRequest,
@@ -88,7 +88,7 @@ class Approvals:
         self._approvers: Final = approvers
         self.refusal: Final = approvers.refusal
         self._alerts: Final = alerts
-        self.standings: Final = Standings(stores)
+        self.tallies: Final = Tallies(stores)
         self.on_ask: Final[list[Callable[[Tx, Kept], None]]] = []
         tokens.on_ended.append(self._ended)
 
@@ -108,7 +108,7 @@ class Approvals:
         token, kept = self._keep(call, session, guard, need, groups)
         asked = Asked(kept.accessor, kept.op, kept.path, call.now_ns)
         for each in kept.askers:
-            self.standings.asked(call.tx, EntityId(each), asked)
+            self.tallies.asked(call.tx, EntityId(each), asked)
         for listener in self.on_ask:
             listener(call.tx, kept)
         info = {
@@ -190,7 +190,7 @@ class Approvals:
         if not accessor.isalnum() or self._tokens.find_accessor(tx, accessor, now_ns) is None:
             return None
         raw = self._store(tx).get(f"request/{accessor}")
-        return None if raw is None else self._approvers.standing(tx, KEPT.decode(raw), now_ns)
+        return None if raw is None else self._approvers.still_counted(tx, KEPT.decode(raw), now_ns)
 
     def waiting(self, tx: Tx, now_ns: int) -> list[Kept]:
         """Return every request that waits or is approved, the oldest first."""
@@ -240,18 +240,16 @@ class Approvals:
         self._save(call.tx, fresh)
         if fresh.approved:
             self._extend(call, fresh)
-        self.standings.decided(call.tx, kept, record.entity, call.now_ns, approved=True)
+        self.tallies.decided(call.tx, kept, record.entity, call.now_ns, approved=True)
         return fresh, {**decision_of(kept), **evidence}
 
     def deny(self, call: Call, accessor: str) -> Kept:
         """Drop a request because one person says no; return it."""
         kept = self.find_for(call, accessor)
         self._drop(call.tx, kept, call.now_ns)
-        self.standings.decided(
-            call.tx, kept, call.actor().record.entity, call.now_ns, approved=False
-        )
+        self.tallies.decided(call.tx, kept, call.actor().record.entity, call.now_ns, approved=False)
         often = [
-            self.standings.denied(call.tx, EntityId(person), kept.accessor, call.now_ns)
+            self.tallies.denied(call.tx, EntityId(person), kept.accessor, call.now_ns)
             for person in kept.askers
         ]
         if any(often):
@@ -326,7 +324,7 @@ class Approvals:
         return Unkept(secret.reveal()), kept
 
     def _check_room(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
-        wait = self.standings.wait_seconds(tx, entity, now_ns)
+        wait = self.tallies.wait_seconds(tx, entity, now_ns)
         if wait:
             raise TooManyRequests(f"you were denied, or ask too often: ask again in {wait} s")
         names = self._store(tx).list(f"mine/{entity}", MAX_WAITING)

@@ -46,7 +46,7 @@ class Approvers:
             return denied(f"approvers of this hold the policy {missing[0]!r}")
         return self._device_refusal(tx, kept, session) or _repeated(kept, session)
 
-    def standing(self, tx: Tx, kept: Kept, now_ns: int) -> Kept:
+    def still_counted(self, tx: Tx, kept: Kept, now_ns: int) -> Kept:
         """Return a request with those approvals alone that still count."""
         if not kept.approvals:
             return kept

@@ -130,9 +130,9 @@ def report(call: Call) -> Response:
     """Return who decided how much in each of the last weeks, and how long they looked."""
     now = week_of(call.now_ns)
     people = []
-    for entity in call.use(Approvals).standings.approvers(call.tx):
+    for entity in call.use(Approvals).tallies.approvers(call.tx):
         for week in range(now, now - WEEKS, -1):
-            tally = call.use(Approvals).standings.tally(call.tx, entity, week)
+            tally = call.use(Approvals).tallies.tally(call.tx, entity, week)
             if not tally.looked_ms:
                 continue
             looked = int(median(tally.looked_ms))
@@ -168,7 +168,7 @@ def _brief(call: Call, kept: Kept) -> dict[str, Any]:
 
 def _today(call: Call, kept: Kept) -> list[dict[str, str]]:
     """Return what else the requester asked in the last day."""
-    standing = _approvals(call).standings.of(call.tx, kept.entity, call.now_ns)
+    history = _approvals(call).tallies.of(call.tx, kept.entity, call.now_ns)
     return [
         {
             "operation": each.op,
@@ -176,7 +176,7 @@ def _today(call: Call, kept: Kept) -> list[dict[str, str]]:
             "time": rfc3339(each.time_ns),
             "outcome": each.outcome,
         }
-        for each in standing.asked
+        for each in history.asked
         if each.accessor != kept.accessor
     ]
 

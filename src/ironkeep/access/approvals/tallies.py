@@ -43,7 +43,7 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str = ""
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+class AskHistory(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of one person in the last day."""
 
     asked: tuple[Asked, ...] = ()
@@ -58,22 +58,22 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
     looked_ms: tuple[int, ...] = ()
 
 
-_STANDING: Final = Codec(Standing)
+_HISTORY: Final = Codec(AskHistory)
 _TALLY: Final = Codec(Tally)
 
 
-class Standings:
+class Tallies:
     """Keeps both."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
 
-    def of(self, tx: Tx, entity: EntityId, now_ns: int) -> Standing:
+    def of(self, tx: Tx, entity: EntityId, now_ns: int) -> AskHistory:
         """Return what a person asked in the last day, and when they were denied."""
         raw = self._store(tx).get(f"standing/{entity}")
-        known = Standing() if raw is None else _STANDING.decode(raw)
+        known = AskHistory() if raw is None else _HISTORY.decode(raw)
         since_ns = now_ns - DAY_NS
-        return Standing(
+        return AskHistory(
             tuple(each for each in known.asked if each.time_ns > since_ns)[-MAX_ASKED:],
             tuple(each for each in known.denied_ns if each > since_ns)[-MAX_ASKED:],
         )
@@ -90,7 +90,7 @@ class Standings:
     def asked(self, tx: Tx, entity: EntityId, one: Asked) -> None:
         """Remember a request."""
         known = self.of(tx, entity, one.time_ns)
-        self._save(tx, entity, Standing((*known.asked, one), known.denied_ns))
+        self._save(tx, entity, AskHistory((*known.asked, one), known.denied_ns))
 
     def denied(self, tx: Tx, entity: EntityId, accessor: str, now_ns: int) -> bool:
         """Remember a denial; return whether this person was denied too often in a day."""
@@ -99,7 +99,7 @@ class Standings:
             msgspec.structs.replace(each, outcome="denied") if each.accessor == accessor else each
             for each in known.asked
         )
-        fresh = Standing(asked, (*known.denied_ns, now_ns))
+        fresh = AskHistory(asked, (*known.denied_ns, now_ns))
         self._save(tx, entity, fresh)
         return len(fresh.denied_ns) >= ALERT_DENIALS
 
@@ -126,8 +126,8 @@ class Standings:
         """Return everybody who ever decided, sorted."""
         return [EntityId(name.rstrip("/")) for name in self._store(tx).names("tally")]
 
-    def _save(self, tx: Tx, entity: EntityId, standing: Standing) -> None:
-        self._store(tx).put(f"standing/{entity}", _STANDING.encode(standing))
+    def _save(self, tx: Tx, entity: EntityId, history: AskHistory) -> None:
+        self._store(tx).put(f"standing/{entity}", _HISTORY.encode(history))
 
     def _store(self, tx: Tx) -> Store:
         return self._stores(tx, PLACE)

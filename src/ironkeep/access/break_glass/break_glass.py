@@ -21,7 +21,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import StoreOf, segment, unsegment
+from ironkeep.store.reserved import StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 PLACE: Final = "sys/break-glass"
@@ -107,7 +107,7 @@ class BreakGlass:
 
     def people(self, tx: Tx) -> list[str]:
         """Return the names of those who hold codes, sorted."""
-        return sorted(unsegment(name) for name in self._store(tx).list("person"))
+        return sorted(unescape_part(name) for name in self._store(tx).list("person"))
 
     def left(self, tx: Tx, name: str) -> int | None:
         """Return how many codes a person has left, None for nobody."""
@@ -194,4 +194,4 @@ def is_break_glass(session: Session) -> bool:
 
 
 def _person(name: str) -> str:
-    return f"person/{segment(name)}"
+    return f"person/{escape_part(name)}"

@@ -51,7 +51,7 @@ from ironkeep.identity.entities import Identity
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import StoreOf, segment
+from ironkeep.store.reserved import StoreOf, escape_part
 from ironkeep.store.state import Tx
 
 MAX_MANIFEST: Final = 1_000
@@ -364,7 +364,7 @@ def _digest(secret: str) -> str:
 
 
 def _where(kind: str, who: str) -> str:
-    return f"{kind}/{segment(who)}"
+    return f"{kind}/{escape_part(who)}"
 
 
 def _read(store: Store, path: str, codec: Codec[T]) -> T | None:

@@ -47,7 +47,7 @@ from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_SET: Final = 16 * 1024
 """Characters of an event; those in use have some 700."""
@@ -120,7 +120,7 @@ def write_issuer(call: Call, given: IssuerInput) -> Response:
     text = f"the issuer of events {given.name} was pinned"
     answer = change_guard(call, "event-issuer", text, weaker=is_known)
     if not waits(answer):
-        store_of(call).put(f"ssf/issuer/{segment(given.name)}", _ISSUER.encode(issuer))
+        store_of(call).put(f"ssf/issuer/{escape_part(given.name)}", _ISSUER.encode(issuer))
     return answer
 
 
@@ -139,7 +139,7 @@ def delete_issuer(call: Call, given: IssuerInput) -> Response:
     if waits(answer):
         return answer
     store = store_of(call)
-    store.delete(f"ssf/issuer/{segment(given.name)}")
+    store.delete(f"ssf/issuer/{escape_part(given.name)}")
     for name in store.names("posture/state"):
         state = state_of(call, DeviceId(name))
         if given.name in state.blocks:
@@ -191,7 +191,7 @@ def _issuers(call: Call) -> dict[str, Issuer]:
     for name in store.list("ssf/issuer"):
         raw = store.get(f"ssf/issuer/{name}")
         if raw is not None:
-            found[unsegment(name)] = _ISSUER.decode(raw)
+            found[unescape_part(name)] = _ISSUER.decode(raw)
     return found
 
 

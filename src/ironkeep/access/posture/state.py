@@ -67,7 +67,7 @@ class Block(msgspec.Struct, frozen=True):
     active: bool
 
 
-class State(msgspec.Struct, frozen=True, omit_defaults=True):
+class PostureState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One device's state, apart from what its record says."""
 
     reported_ns: int = 0
@@ -81,7 +81,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     needs_rule: tuple[str, ...] = ()
 
 
-_STATE: Final = Codec(State)
+_STATE: Final = Codec(PostureState)
 _KEV: Final = Codec(Catalogue)
 
 
@@ -112,13 +112,13 @@ def keep_catalogue(call: Call, catalogue: Catalogue) -> None:
     store_of(call).put(KEV, _KEV.encode(catalogue))
 
 
-def state_of(call: Call, device: DeviceId) -> State:
+def state_of(call: Call, device: DeviceId) -> PostureState:
     """Return what is known of a device; an empty state when nothing is."""
     raw = store_of(call).get(_path(device))
-    return State() if raw is None else _STATE.decode(raw)
+    return PostureState() if raw is None else _STATE.decode(raw)
 
 
-def keep_state(call: Call, device: DeviceId, state: State) -> None:
+def keep_state(call: Call, device: DeviceId, state: PostureState) -> None:
     """Store a device's state."""
     store_of(call).put(_path(device), _STATE.encode(state))
 
@@ -138,7 +138,7 @@ def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verd
     verdict = evaluate(report, rules, now_ns, first, excused.keys())
     ends = (each.until_ns for each in excused.values())
     verdict = msgspec.structs.replace(verdict, until_ns=min(verdict.until_ns, *ends, 2**63 - 1))
-    state = State(
+    state = PostureState(
         now_ns, source, f"{report.os.name} {report.os.version}"[:128], rules.data_as_of,
         verdict.findings, _seen(before.seen, verdict, now_ns), excused, before.blocks,
         _needed(call, report, rules),
@@ -147,7 +147,7 @@ def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verd
     return conclude(call, record, state, verdict)
 
 
-def conclude(call: Call, record: DeviceRecord, state: State, verdict: Verdict) -> Verdict:
+def conclude(call: Call, record: DeviceRecord, state: PostureState, verdict: Verdict) -> Verdict:
     """Write a verdict to the device's record, with what others say; tell of a change."""
     blocks = [f"{name} says: {each.reason}" for name, each in state.blocks.items() if each.active]
     compliant = verdict.compliant and not blocks

@@ -44,7 +44,7 @@ class SegmentEngine:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SegmentSettings:
     """How a segment is opened, and from where it may be asked; what is left out stays."""
 
     name: str
@@ -123,7 +123,7 @@ def read(call: Call, given: Name) -> Response:
     return Response(data=shape(call, segment or call.use(Segments).find(call.tx, given.name)))
 
 
-def write(call: Call, given: Settings) -> Response:
+def write(call: Call, given: SegmentSettings) -> Response:
     """Make a segment, and answer with its shares; or change one that is there.
 
     To let more ask than before takes another person.
@@ -217,7 +217,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "segments/", list_segments, help="All segments."),
     Route(Operation.READ, _NAMED, read, Name, help="A segment and how far its seal is open."),
     Route(
-        Operation.UPDATE, _NAMED, write, Settings, exists=exists, sudo=True, quorum=True,
+        Operation.UPDATE, _NAMED, write, SegmentSettings, exists=exists, sudo=True, quorum=True,
         makes=True,
         audited=("name", "networks", "devices"), help="Make a segment, or change one.",
     ),

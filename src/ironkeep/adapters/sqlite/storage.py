@@ -21,7 +21,7 @@ from ironkeep.adapters.closed_folder import require_closed
 from ironkeep.adapters.sqlite.files import make_file, make_folder, require_whole, sync, take_lock
 from ironkeep.adapters.sqlite.schema import migrate, require_head, require_ours
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
-from ironkeep.core.ports import Change, Commit, Head, Row
+from ironkeep.core.ports import Change, Commit, Row, StoreHead
 
 MAX_TOMBS: Final = 262_144
 """Removals kept for the change stream, some 20 MB; who falls further behind starts from a scan."""
@@ -104,13 +104,13 @@ class SqliteStorage:
                 _raise(error)
             self._open: Final = stack.pop_all()
 
-    def head(self) -> Head:
+    def head(self) -> StoreHead:
         """Return the last finished commit's number and state."""
         self._require_sound()
         ((seq, state),) = self._read("SELECT seq, state FROM head")
         if not isinstance(seq, int) or not isinstance(state, bytes):
             raise IntegrityError("the database's head is damaged: restore a backup")
-        return Head(seq, state)
+        return StoreHead(seq, state)
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, or None."""

@@ -28,7 +28,7 @@ _NO_HOST: Final = b" "
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"})
 
 
-class Head(msgspec.Struct, frozen=True):
+class RequestHead(msgspec.Struct, frozen=True):
     """What the headers of one request say. `length` is the body's, in bytes.
 
     `known_host` says whether the Host is one of ours, where that is asked for.
@@ -42,14 +42,14 @@ class Head(msgspec.Struct, frozen=True):
     known_host: bool
 
 
-class Heads:
+class RequestHeads:
     """The blocks met so far. They hold tokens, as the requests did, and so are never shown."""
 
     def __init__(self, callers: Callers | None = None) -> None:
         self._callers: Final = callers or Callers()
-        self._known: Final[dict[bytes, Head]] = {}
+        self._known: Final[dict[bytes, RequestHead]] = {}
 
-    def find(self, block: bytes) -> Head | None:
+    def find(self, block: bytes) -> RequestHead | None:
         """Return what block says, its lines each ended by CRLF; None leaves it to the parser."""
         head = self._known.get(block)
         if head is None and len(block) <= MAX_BLOCK:
@@ -58,14 +58,14 @@ class Heads:
                 self._keep(block, head)
         return head
 
-    def _keep(self, block: bytes, head: Head) -> None:
+    def _keep(self, block: bytes, head: RequestHead) -> None:
         if len(self._known) >= MAX_BLOCKS:
             for old in list(self._known)[: MAX_BLOCKS // 2]:
                 del self._known[old]
         self._known[block] = head
 
 
-def _parse(block: bytes, callers: Callers) -> Head | None:
+def _parse(block: bytes, callers: Callers) -> RequestHead | None:
     headers: dict[bytes, bytes] = {}
     end = 0
     while found := _HEADER.match(block, end):
@@ -86,7 +86,7 @@ def _parse(block: bytes, callers: Callers) -> Head | None:
         fields = wire.from_headers(headers)
     except IronkeepError:
         return None
-    return Head(
+    return RequestHead(
         **fields,
         content_type=headers.get(b"content-type", b""),
         length=int(length),

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 
 from ironkeep.api.http import wire
 from ironkeep.api.http.asgi import PEER
-from ironkeep.api.http.head import Heads
+from ironkeep.api.http.head import RequestHeads
 from ironkeep.api.http.strict import MAX_HEAD, Strict
 from ironkeep.api.service import Service
 from ironkeep.core.errors import InvalidRequest, IronkeepError
@@ -62,7 +62,7 @@ class Protocol(Strict):
 
     most = MAX_CONNECTIONS
 
-    def __init__(self, service: Service, heads: Heads, **rest: Any) -> None:
+    def __init__(self, service: Service, heads: RequestHeads, **rest: Any) -> None:
         super().__init__(**rest)
         self._service: Final = service
         self._heads: Final = heads

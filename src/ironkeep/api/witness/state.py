@@ -18,7 +18,7 @@ from ironkeep.tlog.checkpoint import SignedCheckpoint, open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
 from ironkeep.tlog.merkle import EMPTY_ROOT
 from ironkeep.tlog.note import MAX_NOTE, Note, NoteVerifier, Signature, VerifierKey
-from ironkeep.tlog.witness import AddCheckpoint, Answer, Head, Update, decide
+from ironkeep.tlog.witness import AddCheckpoint, Answer, Update, WitnessedHead, decide
 
 MAX_LOGS: Final = 64
 """Logs of one witness: each costs a lock, a head in memory and, with a mirror, its right edge."""
@@ -41,11 +41,11 @@ class WitnessedLog:
         return sha256(self.key.name.encode()).hexdigest()
 
     @property
-    def head(self) -> Head:
+    def head(self) -> WitnessedHead:
         """The size and root of the newest checkpoint."""
         if self.newest is None:
-            return Head(0, EMPTY_ROOT)
-        return Head(self.newest.checkpoint.size, self.newest.checkpoint.root)
+            return WitnessedHead(0, EMPTY_ROOT)
+        return WitnessedHead(self.newest.checkpoint.size, self.newest.checkpoint.root)
 
 
 class Witness:

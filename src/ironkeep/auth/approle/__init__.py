@@ -16,7 +16,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Handler, Route
-from ironkeep.store.reserved import unsegment
+from ironkeep.store.reserved import unescape_part
 
 _PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
 _AT: Final = "role/{role_name}"
@@ -116,7 +116,7 @@ class AppRole:
                 where = "any machine with a certificate that a listener accepts"
             yield Copyable(
                 "approle",
-                unsegment(name),
+                unescape_part(name),
                 f"a role id and a secret id log in from {where}",
                 "let the platform speak for the machine: auth/jwt or auth/cert",
                 created_ns=found.created_ns,

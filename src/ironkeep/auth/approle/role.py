@@ -35,7 +35,7 @@ from ironkeep.plugin.fields import CidrList, Duration
 from ironkeep.plugin.response import Response
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_ROLE_ID: Final = 4_096
@@ -187,7 +187,7 @@ def read_role(call: Call) -> Response:
 
 def list_roles(call: Call) -> Response:
     """List the names of all roles."""
-    keys = [unsegment(name) for name in call.store.names("role")]
+    keys = [unescape_part(name) for name in call.store.names("role")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -213,7 +213,7 @@ def role_exists(call: Call) -> bool:
 
 def role_path(name: str) -> str:
     """Return where a role is kept."""
-    return f"role/{segment(name)}"
+    return f"role/{escape_part(name)}"
 
 
 def forget_role_id(call: Call, role: Role) -> None:

@@ -25,7 +25,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.expiring import FOLDER
 from ironkeep.plugin.token import Made
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment
+from ironkeep.store.reserved import escape_part
 
 KEY_BYTES: Final = 32
 MAX_SECRET_ID: Final = 4_096
@@ -119,7 +119,7 @@ def find_accessor(call: Call, role: str, accessor: str) -> tuple[str, SecretId] 
 
 def accessors(call: Call, role: str) -> list[str]:
     """Return the accessors of a role's secret ids that are still good, sorted."""
-    names = call.store.names(f"{FOLDER}/accessor/{segment(role)}")
+    names = call.store.names(f"{FOLDER}/accessor/{escape_part(role)}")
     return [name for name in names if find_accessor(call, role, name) is not None]
 
 
@@ -143,7 +143,7 @@ def destroy(call: Call, role: str, name: str, record: SecretId) -> None:
 def destroy_all(call: Call, role: str) -> None:
     """Remove all of a role's secret ids."""
     for kind in ("accessor", "secret"):
-        folder = f"{FOLDER}/{kind}/{segment(role)}"
+        folder = f"{FOLDER}/{kind}/{escape_part(role)}"
         call.store.delete_all([f"{folder}/{name}" for name in call.store.names(folder)])
 
 
@@ -153,8 +153,8 @@ def expiry(call: Call, seconds: int) -> int:
 
 
 def _path(role: str, name: str) -> str:
-    return f"{FOLDER}/secret/{segment(role)}/{name}"
+    return f"{FOLDER}/secret/{escape_part(role)}/{name}"
 
 
 def _accessor_path(role: str, accessor: str) -> str:
-    return f"{FOLDER}/accessor/{segment(role)}/{segment(accessor)}"
+    return f"{FOLDER}/accessor/{escape_part(role)}/{escape_part(accessor)}"

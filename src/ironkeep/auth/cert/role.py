@@ -29,7 +29,7 @@ from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_PATTERNS: Final = 256
@@ -90,7 +90,7 @@ OWN: Final = ("certificate", "display_name", *PATTERNS)
 
 def cert_path(name: str) -> str:
     """Return where a role is kept."""
-    return f"cert/{segment(name)}"
+    return f"cert/{escape_part(name)}"
 
 
 def clean_name(name: str) -> str:
@@ -108,7 +108,7 @@ def find_cert(call: Call, name: str) -> Cert | None:
 
 def names_of(call: Call) -> list[str]:
     """Return the names of all roles, sorted."""
-    return [unsegment(name) for name in call.store.names("cert")]
+    return [unescape_part(name) for name in call.store.names("cert")]
 
 
 def write_cert(call: Call, given: CertInput) -> Response:

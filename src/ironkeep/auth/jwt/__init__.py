@@ -16,7 +16,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
-from ironkeep.store.reserved import unsegment
+from ironkeep.store.reserved import unescape_part
 
 _AT: Final = "role/{name}"
 _PARAMS: Final = (
@@ -69,7 +69,7 @@ class Jwt:
             often = "once" if found.jti_single_use else "any number of times"
             yield Copyable(
                 "jwt",
-                unsegment(name),
+                unescape_part(name),
                 f"a signed token logs in from anywhere until it expires, {often}",
                 "give the workload a certificate, and set token_bound_peer=required",
                 created_ns=found.created_ns,

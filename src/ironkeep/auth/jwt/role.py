@@ -27,7 +27,7 @@ from ironkeep.plugin.fields import CommaList, Duration, KvPairs
 from ironkeep.plugin.response import Response
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_LEEWAY: Final = 300
@@ -108,7 +108,7 @@ OWN: Final = tuple(name for name in Role.__struct_fields__ if name not in {"crea
 
 def role_path(name: str) -> str:
     """Return where a role is kept."""
-    return f"role/{segment(name)}"
+    return f"role/{escape_part(name)}"
 
 
 def name_of(call: Call) -> str:
@@ -165,7 +165,7 @@ def read_role(call: Call) -> Response:
 
 def list_roles(call: Call) -> Response:
     """List the names of all roles."""
-    keys = [unsegment(name) for name in call.store.names("role")]
+    keys = [unescape_part(name) for name in call.store.names("role")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

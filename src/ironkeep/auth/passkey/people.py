@@ -40,7 +40,7 @@ from ironkeep.plugin.settings import ServerSettings
 from ironkeep.plugin.token import Made
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 TICKET_BYTES: Final = 32
@@ -160,7 +160,7 @@ def delete_user(call: Call) -> Response:
 
 def list_users(call: Call) -> Response:
     """List the names of all people."""
-    keys = [unsegment(name) for name in call.store.names("user")]
+    keys = [unescape_part(name) for name in call.store.names("user")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -357,4 +357,4 @@ def _end_ticket(call: Call, user: User) -> None:
 
 
 def _path(name: str) -> str:
-    return f"user/{segment(name)}"
+    return f"user/{escape_part(name)}"

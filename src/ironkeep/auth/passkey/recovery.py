@@ -32,7 +32,7 @@ from ironkeep.identity.people import APART, are_standing, is_one_hand, is_same_p
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 KNOWN_NS: Final = 7 * 24 * 3600 * SECOND_NS
 """Authenticators of who approves are this old: whoever makes people up for it waits as long, under
@@ -115,7 +115,7 @@ def cancel(call: Call) -> Response:
 
 def names(call: Call) -> Response:
     """List who is being recovered."""
-    keys = [unsegment(name) for name in call.store.names("recovery")]
+    keys = [unescape_part(name) for name in call.store.names("recovery")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})
@@ -226,4 +226,4 @@ def _view(call: Call, user: User, running: Recovery) -> dict[str, Any]:
 
 
 def _path(name: str) -> str:
-    return f"recovery/{segment(name)}"
+    return f"recovery/{escape_part(name)}"

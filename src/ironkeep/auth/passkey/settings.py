@@ -45,7 +45,7 @@ _ORIGIN: Final = re.compile(
 """As browsers write it; so a default port is left out."""
 
 
-class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
+class PasskeySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """The settings; `for_all` is demanded of every authenticator, `privileged` of some people's."""
 
     for_all: Demands = Demands()
@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.recovery_delay_seconds * SECOND_NS
 
 
-_SETTINGS: Final = Codec(Settings)
+_SETTINGS: Final = Codec(PasskeySettings)
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,10 @@ class ConfigInput:
     )
 
 
-def settings(call: Call) -> Settings:
+def settings(call: Call) -> PasskeySettings:
     """Return the settings."""
     raw = call.store.get("config")
-    return Settings() if raw is None else _SETTINGS.decode(raw)
+    return PasskeySettings() if raw is None else _SETTINGS.decode(raw)
 
 
 def write_config(call: Call, given: ConfigInput) -> Response:
@@ -110,7 +110,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
     party_before, party = _party(call, given)
     before = settings(call)
     roots = before.privileged.roots if given.roots is None else _roots(given.roots)
-    after = Settings(
+    after = PasskeySettings(
         _demands(before.for_all, given.attestation, None, roots),
         _demands(before.privileged, given.privileged_attestation, given.aaguids, roots),
         _within(given.recovery_quorum, before.recovery_quorum, MIN_QUORUM, 16, "recovery_quorum"),

@@ -22,7 +22,7 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import segment, unsegment
+from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 128
 MAX_SUFFIX: Final = 128
@@ -103,7 +103,7 @@ _POLICY_LISTS: Final = tuple(name for name in _OWN if "policies" in name)
 
 def find_role(call: Call, name: str) -> TokenRole | None:
     """Return the role of that name, or None."""
-    raw = call.store.get(f"roles/{segment(name)}")
+    raw = call.store.get(f"roles/{escape_part(name)}")
     return None if raw is None else _ROLE.decode(raw)
 
 
@@ -149,7 +149,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
     saved = msgspec.structs.replace(role, params=params, **changes)
     _check_batch(saved)
     raw = _ROLE.encode(saved)
-    call.store.put(f"roles/{segment(name)}", raw)
+    call.store.put(f"roles/{escape_part(name)}", raw)
     call.use(History).record(call.tx, HISTORY, name, raw, call.now_ns)
     return Response()
 
@@ -172,14 +172,14 @@ def delete_role(call: Call) -> Response:
     """Remove a role; its tokens stay."""
     name = call.params["role_name"]
     if find_role(call, name) is not None:
-        call.store.delete(f"roles/{segment(name)}")
+        call.store.delete(f"roles/{escape_part(name)}")
         call.use(History).record(call.tx, HISTORY, name, b"", call.now_ns)
     return Response()
 
 
 def list_roles(call: Call) -> Response:
     """List the names of all roles."""
-    keys = [unsegment(name) for name in call.store.list("roles")]
+    keys = [unescape_part(name) for name in call.store.list("roles")]
     if not keys:
         raise NotFound("")
     return Response(data={"keys": keys})

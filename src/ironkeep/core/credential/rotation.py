@@ -35,7 +35,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation_record import Record, Stage, State, Strategy, Version
+from ironkeep.core.credential.rotation_record import Record, RotationState, Stage, Strategy, Version
 from ironkeep.core.errors import Conflict
 
 KEEP_PREVIOUS: Final = 3
@@ -156,9 +156,9 @@ Observation = Prepared | Presented | Applied | Refused | Unsure | Killed | NotKi
 def start(record: Record, epoch: int) -> Record:
     """Begin a rotation; raise Conflict if one is running or another driver has the record."""
     _fence(record, epoch)
-    if record.state is not State.IDLE:
+    if record.state is not RotationState.IDLE:
         raise Conflict(f"a rotation of {record.secret} is {record.state}: let it finish")
-    return record.but(state=State.PREPARING, attempt=0, unverified=0, reason="")
+    return record.but(state=RotationState.PREPARING, attempt=0, unverified=0, reason="")
 
 
 def take_over(record: Record, epoch: int) -> Record:
@@ -177,11 +177,11 @@ def break_glass(record: Record, epoch: int) -> Record:
     Only a person may decide this.
     """
     _fence(record, epoch)
-    if record.state is not State.LOST:
+    if record.state is not RotationState.LOST:
         raise Conflict(f"{record.secret} is not lost")
     return record.but(
         strategy=Strategy.ADMIN,
-        state=State.PREPARED,
+        state=RotationState.PREPARED,
         seen=(),
         attempt=0,
         unverified=0,
@@ -191,9 +191,9 @@ def break_glass(record: Record, epoch: int) -> Record:
 
 def next_action(record: Record, now_ns: int) -> Action:
     """Return the next action; it stays the same until an observation or the passing of time."""
-    if record.state is State.IDLE:
+    if record.state is RotationState.IDLE:
         return Done()
-    if record.state is State.LOST:
+    if record.state is RotationState.LOST:
         return Lost(record.reason)
     if now_ns < record.not_before_ns:
         return _wait(record, record.not_before_ns, record.reason)
@@ -223,10 +223,10 @@ def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -
         case Presented():
             return _presented(record, observation, now_ns)
         case Applied():
-            return record.but(state=State.APPLIED, seen=())
+            return record.but(state=RotationState.APPLIED, seen=())
         case Refused(version, reason):
             retired = record.staged({version: Stage.RETIRED})
-            return _later(retired, now_ns, reason, state=State.PREPARING)
+            return _later(retired, now_ns, reason, state=RotationState.PREPARING)
         case Unsure(_, reason, full):
             return _failed(record, now_ns, reason, full=full)
         case NotKilled(reason):
@@ -263,12 +263,12 @@ def _next_retiring(record: Record) -> Action:
     return Present(record.unproven()[0] if current in dict(record.seen) else current)
 
 
-_NEXT: Final[dict[State, Callable[[Record], Action]]] = {
-    State.PREPARING: lambda record: Prepare(record.next_number()),
-    State.PREPARED: _next_prepared,
-    State.APPLIED: _next_applied,
-    State.COMMITTED: lambda _: KillSessions(),
-    State.RETIRING: _next_retiring,
+_NEXT: Final[dict[RotationState, Callable[[Record], Action]]] = {
+    RotationState.PREPARING: lambda record: Prepare(record.next_number()),
+    RotationState.PREPARED: _next_prepared,
+    RotationState.APPLIED: _next_applied,
+    RotationState.COMMITTED: lambda _: KillSessions(),
+    RotationState.RETIRING: _next_retiring,
 }
 
 _ANSWERS: Final[dict[type, tuple[type, ...]]] = {
@@ -284,7 +284,7 @@ def _prepared(record: Record, version: int) -> Record:
     forgotten = set(record.at(Stage.RETIRED)[KEEP_RETIRED:])
     kept = tuple(each for each in record.versions if each.number not in forgotten)
     versions = (*kept, Version(version, Stage.PENDING))
-    return record.but(state=State.PREPARED, seen=(), versions=versions)
+    return record.but(state=RotationState.PREPARED, seen=(), versions=versions)
 
 
 def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
@@ -298,9 +298,9 @@ def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
     else:
         record = record.marked({version}, dead=False)
     record = record.but(seen=(*record.seen, (version, state)))
-    if record.state is State.PREPARED:
+    if record.state is RotationState.PREPARED:
         return _presented_prepared(record, version, state)
-    if record.state is State.APPLIED:
+    if record.state is RotationState.APPLIED:
         return _committed(record) if state is Probe.ALIVE else _unverified(record, now_ns)
     return _presented_retiring(record, version, state, now_ns)
 
@@ -315,8 +315,8 @@ def _failed(record: Record, now_ns: int, reason: str, *, full: bool) -> Record:
 
 
 def _killed(record: Record) -> Record:
-    if record.state is State.COMMITTED:
-        return record.but(state=State.RETIRING, seen=(), attempt=0)
+    if record.state is RotationState.COMMITTED:
+        return record.but(state=RotationState.RETIRING, seen=(), attempt=0)
     return record.but(seen=(), not_before_ns=_MADE_ROOM_NS)
 
 
@@ -325,7 +325,7 @@ def _presented_prepared(record: Record, version: int, state: Probe) -> Record:
         return _committed(record) if version in record.at(Stage.PENDING) else record
     dead = {number for number, seen in record.seen if seen is Probe.DEAD}
     if record.strategy is Strategy.SELF and dead.issuperset(record.others()):
-        return record.but(state=State.LOST, reason="the target refuses every known version")
+        return record.but(state=RotationState.LOST, reason="the target refuses every known version")
     return record
 
 
@@ -336,7 +336,7 @@ def _presented_retiring(record: Record, version: int, state: Probe, now_ns: int)
             # The password was changed there, or the target was restored: earlier proofs are void.
             record = record.marked({each.number for each in record.versions}, dead=False)
             reason = "the target no longer accepts the current version"
-            return _later(record, now_ns, reason, state=State.PREPARING)
+            return _later(record, now_ns, reason, state=RotationState.PREPARING)
     elif state is Probe.ALIVE:
         return _later(record, now_ns, "the target still accepts an old version")
     else:
@@ -349,8 +349,8 @@ def _unverified(record: Record, now_ns: int) -> Record:
     count = record.unverified + 1
     reason = "the target refuses the version that it confirmed"
     if count >= MAX_UNVERIFIED:
-        return record.but(state=State.LOST, unverified=count, reason=reason)
-    return _later(record.but(unverified=count), now_ns, reason, state=State.PREPARED)
+        return record.but(state=RotationState.LOST, unverified=count, reason=reason)
+    return _later(record.but(unverified=count), now_ns, reason, state=RotationState.PREPARED)
 
 
 def _committed(record: Record) -> Record:
@@ -363,14 +363,14 @@ def _committed(record: Record) -> Record:
     moved = record.staged(moves)
     surplus = moved.at(Stage.PREVIOUS)[KEEP_PREVIOUS:]
     moved = moved.staged(dict.fromkeys(surplus, Stage.RETIRED))
-    return moved.but(state=State.COMMITTED, seen=(), attempt=0, unverified=0, reason="")
+    return moved.but(state=RotationState.COMMITTED, seen=(), attempt=0, unverified=0, reason="")
 
 
 def _idle(record: Record) -> Record:
-    return record.but(state=State.IDLE, seen=(), attempt=0, not_before_ns=0, reason="")
+    return record.but(state=RotationState.IDLE, seen=(), attempt=0, not_before_ns=0, reason="")
 
 
-def _later(record: Record, now_ns: int, reason: str, state: State | None = None) -> Record:
+def _later(record: Record, now_ns: int, reason: str, state: RotationState | None = None) -> Record:
     """Wait for a growing pause, and then repeat all probes of the target."""
     pause = min(BACKOFF_NS << min(record.attempt, 20), MAX_BACKOFF_NS)
     return record.but(

@@ -28,7 +28,7 @@ class Stage(StrEnum):
     RETIRED = "retired"
 
 
-class State(StrEnum):
+class RotationState(StrEnum):
     """The states of the machine; core/credential/rotation.py has their table."""
 
     IDLE = "idle"
@@ -72,7 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     strategy: Strategy
     epoch: int
-    state: State = State.IDLE
+    state: RotationState = RotationState.IDLE
     versions: tuple[Version, ...] = ()
     refusals: int
     refused_ns: tuple[int, ...] = ()
@@ -95,7 +95,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def serving(self) -> int | None:
         """Return the version to serve: pending if the target confirmed it, otherwise current."""
-        stage = Stage.PENDING if self.state is State.APPLIED else Stage.CURRENT
+        stage = Stage.PENDING if self.state is RotationState.APPLIED else Stage.CURRENT
         return next(iter(self.at(stage)), None)
 
     def but(self, **changes: object) -> "Record":
@@ -186,11 +186,15 @@ def _sound(record: Record) -> bool:
     numbers = [each.number for each in record.versions]
     pending = len(record.at(Stage.PENDING))
     current = len(record.at(Stage.CURRENT))
-    needed = record.strategy is Strategy.SELF or record.state in {State.COMMITTED, State.RETIRING}
+    needed = record.strategy is Strategy.SELF or record.state in {
+        RotationState.COMMITTED,
+        RotationState.RETIRING,
+    }
     return (
         numbers == sorted(set(numbers))
         and all(number > record.burnt >= 0 for number in numbers)
-        and pending == (record.state in {State.PREPARED, State.APPLIED, State.LOST})
+        and pending
+        == (record.state in {RotationState.PREPARED, RotationState.APPLIED, RotationState.LOST})
         and needed <= current <= 1
         and record.refusals > 0
         and {number for number, _ in record.seen} <= set(numbers)

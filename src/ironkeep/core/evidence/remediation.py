@@ -10,7 +10,7 @@ from ironkeep.core.evidence.casefile import CaseFile, Filed
 from ironkeep.core.evidence.node import NodeId
 
 
-class State(StrEnum):
+class RemediationState(StrEnum):
     """The states of an exposed version.
 
     "Believed unused" or "encrypted" are deliberately not states.
@@ -22,7 +22,7 @@ class State(StrEnum):
     EXEMPT = "exempt"
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Remediation(msgspec.Struct, frozen=True):
     """One exposed credential and its state. Times are POSIX nanoseconds, 0 if not reached yet.
 
     `owner`, `reason` and `expires_ns` are those of its exemption.
@@ -30,7 +30,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     node: NodeId
     label: str
-    state: State
+    state: RemediationState
     exposed_ns: int
     in_clear_ns: int
     revoked_ns: int = 0
@@ -40,24 +40,26 @@ class Standing(msgspec.Struct, frozen=True):
     expires_ns: int = 0
 
 
-def standings(file: CaseFile, granted: Mapping[str, Filed[ev.Exempted]]) -> tuple[Standing, ...]:
+def remediations(
+    file: CaseFile, granted: Mapping[str, Filed[ev.Exempted]]
+) -> tuple[Remediation, ...]:
     """Return the state of each exposed credential, given the exemptions in force."""
     return tuple(_standing(file, version, granted.get(version)) for version in file.credentials)
 
 
-def _standing(file: CaseFile, version: NodeId, waiver: Filed[ev.Exempted] | None) -> Standing:
+def _standing(file: CaseFile, version: NodeId, waiver: Filed[ev.Exempted] | None) -> Remediation:
     revoked = file.revocations(version)
     dead_ns = file.dead_ns(version)
-    state = State.EXPOSED
+    state = RemediationState.EXPOSED
     if dead_ns:
-        state = State.VERIFIED_DEAD
+        state = RemediationState.VERIFIED_DEAD
     elif waiver is not None:
-        state = State.EXEMPT
+        state = RemediationState.EXEMPT
     elif revoked:
-        state = State.REVOKED
+        state = RemediationState.REVOKED
     row = file.rows[version]
-    exemption = waiver.record if waiver and state is State.EXEMPT else None
-    return Standing(
+    exemption = waiver.record if waiver and state is RemediationState.EXEMPT else None
+    return Remediation(
         node=version,
         label=file.estate.label(version),
         state=state,

@@ -17,7 +17,7 @@ from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import TITLES, Check, ClaimId, Finding, Status, iso
 from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
-from ironkeep.core.evidence.remediation import Standing, standings
+from ironkeep.core.evidence.remediation import Remediation, remediations
 
 _NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
 """Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
@@ -92,7 +92,7 @@ class Verdict(msgspec.Struct, frozen=True):
     scope: str
     claims: tuple[Claim, ...]
     exemptions: tuple[Exemption, ...]
-    credentials: tuple[Standing, ...]
+    credentials: tuple[Remediation, ...]
     residue: tuple[str, ...]
 
     def open_items(self) -> tuple[Item, ...]:
@@ -127,7 +127,7 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
         scope=_scope(file),
         claims=claims,
         exemptions=tuple(used),
-        credentials=standings(file, granted),
+        credentials=remediations(file, granted),
         residue=tuple(_residue(file)),
     )
     return verdict, file.exposure

@@ -11,7 +11,7 @@ import msgspec
 
 from ironkeep.access.classes.classes import Classes
 from ironkeep.access.second_person import require_another_than_root, waits
-from ironkeep.core.credential.rotation_record import Stage, State, Strategy
+from ironkeep.core.credential.rotation_record import RotationState, Stage, Strategy
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
@@ -208,7 +208,7 @@ def read_password(call: Call, given: RoleName) -> Response:
         raise InvalidRequest(f"unknown role: {given.name}")
     record = store.record(call.tx, which)
     serving = record.serving
-    if record.state is State.LOST or serving is None:
+    if record.state is RotationState.LOST or serving is None:
         raise UpstreamFailed(
             f"no password of this role works ({record.reason or 'none was set yet'}): see "
             f"static-roles/{given.name}"
@@ -244,7 +244,7 @@ def rotate(call: Call, given: RoleName) -> Response | Suspend:
 def break_glass(call: Call, given: RoleName) -> Response | Suspend:
     """Let the administering account set the password of a role that is lost."""
     which, _ = _of(call, given.name)
-    if call.use(Credentials).store.record(call.tx, which).state is not State.LOST:
+    if call.use(Credentials).store.record(call.tx, which).state is not RotationState.LOST:
         raise InvalidRequest("the role is not lost: rotate it by rotate-role")
     return run(call, call.use(Credentials).rotate(turn_of(call), which, glass=True), rotated)
 

@@ -17,7 +17,7 @@ from ironkeep.plugin.route import Route
 
 
 @dataclass(frozen=True)
-class Settings:
+class MountSettings:
     """Limits of a mount or a key; None leaves one as it is."""
 
     path: str = ""
@@ -27,7 +27,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class KeySettings(Settings):
+class KeySettings(MountSettings):
     """Limits of a key and its custom metadata."""
 
     custom_metadata: dict[str, Any] | None = field(
@@ -47,7 +47,7 @@ def read_config(call: Call) -> Response:
     return Response(data=meta.load_config(call.store).shape())
 
 
-def write_config(call: Call, given: Settings) -> Response:
+def write_config(call: Call, given: MountSettings) -> Response:
     """Change the mount's defaults."""
     config = meta.load_config(call.store)
     meta.save_config(call.store, msgspec.structs.replace(config, **_changes(given)))
@@ -130,7 +130,7 @@ def exists(call: Call) -> bool:
     return meta.load(call.store, call.params["path"]) is not None
 
 
-def _changes(given: Settings) -> dict[str, Any]:
+def _changes(given: MountSettings) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if given.max_versions is not None:
         if not 0 <= given.max_versions <= meta.MAX_MAX_VERSIONS:
@@ -146,7 +146,7 @@ def _changes(given: Settings) -> dict[str, Any]:
 ROUTES: Final = (
     Route(Operation.READ, "config", read_config, help="The mount's defaults."),
     Route(
-        Operation.UPDATE, "config", write_config, Settings,
+        Operation.UPDATE, "config", write_config, MountSettings,
         audited=("max_versions", "cas_required"), help="Change the mount's defaults.",
     ),
     Route(Operation.LIST, "metadata/{path...}", list_keys, help="List keys."),

@@ -15,12 +15,12 @@ from ironkeep.plugin.effects.answer import Answer
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.response import Response
 
-STANDING: Final = frozenset({"sys/health", "sys/seal-status"})
+HEALTH_PATHS: Final = frozenset({"sys/health", "sys/seal-status"})
 
 
-def standing(house: House, request: Request) -> Answer | None:
+def health(house: House, request: Request) -> Answer | None:
     """Answer a request for health or seal status, without an entry; None for any other request."""
-    if request.op is not Operation.READ or request.path not in STANDING:
+    if request.op is not Operation.READ or request.path not in HEALTH_PATHS:
         return None
     tx, now_ns = house.state.begin(), house.clock.now_ns()
     plan = house.find_plan(tx, request.op, request.path, request.namespace)
