@@ -20,11 +20,7 @@ from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, u
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Clock, Entropy, Storage
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.credentials.baselines import Baselines
-from ironkeep.credentials.connections import Connections
-from ironkeep.credentials.managed import Credentials
-from ironkeep.credentials.scope import Scope
-from ironkeep.credentials.store import ROOM as CREDENTIALS, CredentialStore
+from ironkeep.credentials.wiring import CredentialServices
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.leases import Leases
 from ironkeep.identity.lifetimes import Limits
@@ -103,13 +99,8 @@ class House:
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
-        self.tokens: Final = Tokens(
-            self.store,
-            self.policies,
-            self.identity,
-            self.leases,
-            Limits(settings.default_ttl_seconds, settings.max_ttl_seconds),
-        )
+        limits = Limits(settings.default_ttl_seconds, settings.max_ttl_seconds)
+        self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.demolition: Final = Demolition(self.store)
         self.tokens.on_ended.append(self._drop_cubbyhole)
         begin, append = self.state.begin, journal.append
@@ -117,15 +108,13 @@ class House:
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
         self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
-        connections = Connections(self.store, connectors or {})
-        kept = CredentialStore(self.store, entropy)
-        self.credentials: Final = Credentials(kept, connections, self.effects)
-        self.effects.register(CREDENTIALS, self.credentials.resume, self.credentials.turns)
         self.effects.register(PASSING, Passing(self.store).remove)
-        self.baselines: Final = Baselines(self.store, connections, self.credentials, self.effects)
-        self.scope: Final = Scope(self.store, begin, append)
-        self.credentials.on_linked.append(self.scope.credential_linked)
-        self.baselines.on_baseline.append(self.scope.baselined)
+        wired = CredentialServices(
+            self.store, entropy, connectors or {}, self.effects, begin, append
+        )
+        self.credentials: Final = wired.credentials
+        self.baselines: Final = wired.baselines
+        self.scope: Final = wired.scope
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)
         self.routing: Final = Routing(plugins, self.mounts, self.store)
@@ -134,13 +123,17 @@ class House:
         self._provide()
         self.features: Final = Features(self.services, append)
         self.features.classes.one_form = self.routing.one_form
-        self.due: Final[Mapping[str, Callable[[Tx, list[DueRecord], int], object]]] = {
+        self.due: Final = self._due()
+        self._ids: list[str] = []
+
+    def _due(self) -> Mapping[str, Callable[[Tx, list[DueRecord], int], object]]:
+        """Return what takes up the due records of each reserved place, in this order."""
+        return {
             TOKENS: self.tokens.expire,
             LEASES: self.leases.due,
             **self.features.due,
             DEMOLITION: self.demolition.tick,
         }
-        self._ids: list[str] = []
 
     def _provide(self) -> None:
         """Register the services that handlers find by their types."""
