@@ -307,7 +307,7 @@ class Server:
     async def _tick_once(self, committer: Committer) -> None:
         if committer.trouble:
             with suppress(OSError, IronkeepError):
-                await asyncio.to_thread(self.journal.seal_segments)
+                await asyncio.to_thread(self.journal.rotate_wal)
             committer.try_again()
             return
         try:
@@ -355,7 +355,7 @@ class Server:
         """Sign a checkpoint of the durable entries; return it, or None if there is no new one."""
         self.journal.check_files()
         note = self.journal.checkpoint()
-        self.journal.seal_segments()
+        self.journal.rotate_wal()
         self.house.warnings = self._disks.look()
         try:
             self.storage.checkpoint()

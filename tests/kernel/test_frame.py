@@ -7,16 +7,16 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.journal.frame import (
+    FILE_HEADER,
     FRAME_HEADER,
     GENESIS,
-    SEGMENT_HEADER,
     Frame,
     build_frame,
+    file_header,
     find_frame,
+    read_file_header,
     read_frame,
     read_leaves,
-    read_segment_header,
-    segment_header,
     split_frames,
 )
 from ironkeep.tlog.merkle import leaf_hash
@@ -92,14 +92,14 @@ def test_frames_are_split_up_to_the_first_that_is_not_whole() -> None:
 
 
 def test_a_segment_header_is_for_one_place_in_one_log() -> None:
-    header = segment_header(5, b"\x09" * 32, "a")
-    assert len(header) == SEGMENT_HEADER
-    assert read_segment_header(header + b"more", 5, "a") == b"\x09" * 32
+    header = file_header(5, b"\x09" * 32, "a")
+    assert len(header) == FILE_HEADER
+    assert read_file_header(header + b"more", 5, "a") == b"\x09" * 32
     for data, first, origin in ((header, 6, "a"), (header, 5, "b"), (header[:-1], 5, "a")):
         with pytest.raises(IntegrityError):
-            read_segment_header(data, first, origin)
-    for at in range(SEGMENT_HEADER):
+            read_file_header(data, first, origin)
+    for at in range(FILE_HEADER):
         bad = bytearray(header)
         bad[at] ^= 1
         with pytest.raises(IntegrityError):
-            read_segment_header(bytes(bad), 5, "a")
+            read_file_header(bytes(bad), 5, "a")

@@ -135,7 +135,7 @@ def test_discarding_keeps_what_was_written_but_not_yet_reported() -> None:
 
 
 def test_a_run_key_serves_a_bounded_number_of_entries() -> None:
-    journal = open_sample(LogDisk(), segment_bytes=1 << 21)
+    journal = open_sample(LogDisk(), file_bytes=1 << 21)
     for number in range(ENTRIES_PER_KEY + 10):
         journal.append(sample_entry(number))
     flush(journal)
@@ -202,7 +202,7 @@ class SealedMeanwhile(MemoryLogFiles):
     def read(self, name: str, at: int, length: int) -> bytes:
         journal, self.journal = self.journal, None
         if journal is not None:
-            journal.seal_segments()
+            journal.rotate_wal()
         return super().read(name, at, length)
 
 
@@ -252,7 +252,7 @@ def test_checkpoints_grow_and_every_proof_under_them_verifies() -> None:
             note = journal.checkpoint()
             assert note is not None
             sizes.append(open_checkpoint(note, [NoteVerifier(log_key(disk))]).checkpoint.size)
-        journal.seal_segments()
+        journal.rotate_wal()
     assert journal.checkpoint() is not None
     assert journal.checkpoint() is None
     assert sizes == sorted(set(sizes))
@@ -278,7 +278,7 @@ def test_tiles_of_any_size_are_slices() -> None:
     while journal.next_index < 600:
         write_batch(journal, 29)
         journal.checkpoint()
-        journal.seal_segments()
+        journal.rotate_wal()
     log = journal.log
     assert log.published is not None
     size = log.published.checkpoint.size
@@ -416,14 +416,14 @@ def test_a_batch_has_room_for_so_many_entries(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_frame_larger_than_a_segment_gets_one_of_its_own() -> None:
     disk = LogDisk()
-    journal = open_sample(disk, segment_bytes=1 << 12)
+    journal = open_sample(disk, file_bytes=1 << 12)
     write_batch(journal, 2)
     write_batch(journal, 60)
     write_batch(journal, 2)
     assert len(MemoryLogFiles(disk, readonly=True).names("wal")) == 3
     journal.checkpoint()
     journal.close()
-    assert open_sample(disk, seed=1, segment_bytes=1 << 12).durable_size == 65
+    assert open_sample(disk, seed=1, file_bytes=1 << 12).durable_size == 65
 
 
 def test_an_entry_is_sealed_to_the_reading_key_of_the_moment() -> None:
@@ -441,13 +441,13 @@ def test_space_is_taken_ahead_and_a_reserve_is_kept() -> None:
     disk = LogDisk()
     journal = open_sample(disk)
     write_batch(journal, 1)
-    journal.seal_segments()
+    journal.rotate_wal()
     assert {RESERVE, "wal/spare"} <= disk.files.keys()
     while len([name for name in disk.files if name.endswith(".wal")]) < 2:
         write_batch(journal, 5)
     assert "wal/spare" not in disk.files
     journal.checkpoint()
-    journal.seal_segments()
+    journal.rotate_wal()
     assert "wal/spare" in disk.files
 
 
@@ -456,10 +456,10 @@ def test_segments_stay_until_their_leaves_are_signed_and_fill_bundles() -> None:
     journal = open_sample(disk)
     while journal.next_index < 600:
         write_batch(journal, 23)
-    assert not journal.seal_segments()
+    assert not journal.rotate_wal()
     assert "tile/entries/000" not in disk.files, "nothing is signed yet"
     journal.checkpoint()
-    while journal.seal_segments():
+    while journal.rotate_wal():
         pass
     first = min(name for name in disk.files if name.endswith(".wal"))
     kept = int(first.removeprefix("wal/").removesuffix(".wal"))
@@ -475,7 +475,7 @@ def test_bundles_are_written_a_few_at_a_time() -> None:
     del files.calls[:]
     more: list[bool] = []
     while not more or more[-1]:
-        more.append(journal.seal_segments())
+        more.append(journal.rotate_wal())
         assert len(journal.log.leaves(0, journal.durable_size)) == journal.durable_size
     written = [name for method, name in files.calls if method == "replace"]
     assert written == [f"tile/entries/00{number}" for number in range(4)]

@@ -13,15 +13,15 @@ import pytest
 from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.core.secret import Secret
 from ironkeep.journal.frame import (
-    SEGMENT_HEADER,
+    FILE_HEADER,
     build_frame,
-    read_segment_header,
-    segment_header,
+    file_header,
+    read_file_header,
     split_frames,
 )
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.verify import verify_log
-from ironkeep.journal.wal import segment_name
+from ironkeep.journal.wal import wal_file_name
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.sample_journal import SAMPLE_ORIGIN, open_sample, sample_entry, write_batch
 from ironkeep.tlog.checkpoint import Checkpoint
@@ -30,7 +30,7 @@ from ironkeep.tlog.note import Signer, SigningKey, VerifierKey
 
 SEGMENT = 1 << 20
 ROUNDS = [80, pytest.param(1_000, marks=pytest.mark.slow)]
-WAL = segment_name(0)
+WAL = wal_file_name(0)
 
 
 class History:
@@ -38,9 +38,9 @@ class History:
 
     def __init__(self) -> None:
         self.disk = LogDisk()
-        journal = open_sample(self.disk, segment_bytes=SEGMENT)
+        journal = open_sample(self.disk, file_bytes=SEGMENT)
         sizes = random.Random(1)
-        self.offsets = [SEGMENT_HEADER]
+        self.offsets = [FILE_HEADER]
         self.ends = [0]
         for _ in range(100):
             for _ in range(sizes.randrange(1, 40)):
@@ -73,7 +73,7 @@ def damage(kind: str, at: int, chance: random.Random) -> tuple[bytearray, int]:
         del wal[at:]
         return wal, HISTORY.used
     if kind == "zeroed":
-        begin = max(at - at % 4096, SEGMENT_HEADER)
+        begin = max(at - at % 4096, FILE_HEADER)
         wal[begin : at - at % 4096 + 4096] = bytes(at - at % 4096 + 4096 - begin)
         return wal, at - at % 4096 + 4096
     wal[at] ^= 1 << chance.randrange(8)
@@ -94,14 +94,14 @@ def test_damage_never_gets_through(kind: str, rounds: int) -> None:
     chance = random.Random(kind)
     outcomes: Counter[str] = Counter()
     for _ in range(rounds):
-        wal, end = damage(kind, chance.randrange(SEGMENT_HEADER, HISTORY.used), chance)
+        wal, end = damage(kind, chance.randrange(FILE_HEADER, HISTORY.used), chance)
         disk = HISTORY.disk.copy()
         disk.files[WAL] = wal
         intact = bisect_right(HISTORY.offsets, first_difference(wal)) - 1
         # A whole frame after the damage proves that this is no torn tail.
         proven = any(end <= offset for offset in HISTORY.offsets[:-1])
         try:
-            journal = open_sample(disk, seed=1, segment_bytes=SEGMENT)
+            journal = open_sample(disk, seed=1, file_bytes=SEGMENT)
         except IntegrityError as error:
             where = str(error)
             assert where.startswith(f"{WAL} at offset {HISTORY.offsets[intact]}: ")
@@ -128,31 +128,31 @@ def check_goes_on(disk: LogDisk, again: Journal, intact: int) -> None:
         assert len(disk.files[torn[0]]) <= len(whole)
     if intact % 2:
         disk.crash()
-        again = open_sample(disk, seed=2, segment_bytes=SEGMENT)
+        again = open_sample(disk, seed=2, file_bytes=SEGMENT)
     write_batch(again, 2)
     if torn:
         # A segment that was cut is full; what follows goes to one whose space is taken.
-        assert len(disk.files[segment_name(HISTORY.ends[intact])]) == SEGMENT
+        assert len(disk.files[wal_file_name(HISTORY.ends[intact])]) == SEGMENT
     again.checkpoint()
     hashes = again.log.leaf_hashes(0, again.durable_size)
     assert hashes[: HISTORY.ends[intact]] == HISTORY.hashes[: HISTORY.ends[intact]]
     assert len(hashes) == HISTORY.ends[intact] + 3
     again.close()
-    third = open_sample(disk, seed=3, segment_bytes=SEGMENT)
+    third = open_sample(disk, seed=3, file_bytes=SEGMENT)
     assert third.durable_size == len(hashes)
 
 
 def test_every_bit_of_a_segment_s_header_counts() -> None:
-    for bit in range(8 * SEGMENT_HEADER):
+    for bit in range(8 * FILE_HEADER):
         disk = HISTORY.disk.copy()
         disk.files[WAL][bit // 8] ^= 1 << bit % 8
         with pytest.raises(IntegrityError, match="header is damaged"):
-            open_sample(disk, segment_bytes=SEGMENT)
+            open_sample(disk, file_bytes=SEGMENT)
 
 
 def test_a_torn_tail_below_what_was_signed_is_no_torn_tail() -> None:
     disk = HISTORY.disk.copy()
-    journal = open_sample(disk, seed=1, segment_bytes=SEGMENT)
+    journal = open_sample(disk, seed=1, file_bytes=SEGMENT)
     journal.drain([])
     journal.checkpoint()
     write_batch(journal, 1)
@@ -161,7 +161,7 @@ def test_a_torn_tail_below_what_was_signed_is_no_torn_tail() -> None:
     assert journal.log.published is not None
     disk.files[WAL][HISTORY.used + 9] ^= 1
     with pytest.raises(RolledBack, match="the checkpoint it signed"):
-        open_sample(disk, seed=2, segment_bytes=SEGMENT)
+        open_sample(disk, seed=2, file_bytes=SEGMENT)
 
 
 class Sealed:
@@ -174,7 +174,7 @@ class Sealed:
             write_batch(journal, 23)
             if journal.next_index < 700:
                 journal.checkpoint()
-                journal.seal_segments()
+                journal.rotate_wal()
         journal.checkpoint()
         journal.close()
         self.segments = sorted(name for name in self.disk.files if name.endswith(".wal"))
@@ -191,7 +191,7 @@ def test_damage_in_a_segment_that_others_follow_is_refused() -> None:
         used = len(bytes(disk.files[name]).rstrip(b"\x00"))
         disk.files[name][used - 5] ^= 1
         with pytest.raises(
-            IntegrityError, match="the segment is damaged, and more segments follow"
+            IntegrityError, match="the WAL file is damaged, and more WAL files follow"
         ):
             open_sample(disk, seed=1)
 
@@ -207,7 +207,7 @@ def test_a_missing_segment_is_refused() -> None:
     disk = SEALED.disk.copy()
     for name in SEALED.segments:
         del disk.files[name]
-    with pytest.raises(IntegrityError, match="all segments of the journal are missing"):
+    with pytest.raises(IntegrityError, match="all WAL files of the journal are missing"):
         open_sample(disk, seed=1)
 
 
@@ -226,15 +226,15 @@ def forge(
     name = SEALED.segments[-1]
     first = int(name.removeprefix("wal/").removesuffix(".wal"))
     data = bytes(disk.files.pop(name))
-    chain = read_segment_header(data, first, SAMPLE_ORIGIN)
-    found = list(split_frames(data, SEGMENT_HEADER, chain))
+    chain = read_file_header(data, first, SAMPLE_ORIGIN)
+    found = list(split_frames(data, FILE_HEADER, chain))
     digest = chain if previous is None else previous
-    forged = bytearray(segment_header(first + header, digest, SAMPLE_ORIGIN))
+    forged = bytearray(file_header(first + header, digest, SAMPLE_ORIGIN))
     for frame in found:
         new = build_frame(digest, frame.first + frames, frame.payload, frame.leaf_hashes)
         forged += new.data
         digest = new.digest
-    disk.files[segment_name(first + header)] = forged
+    disk.files[wal_file_name(first + header)] = forged
 
 
 def test_segments_and_frames_forged_with_care_still_have_to_follow() -> None:
@@ -242,9 +242,9 @@ def test_segments_and_frames_forged_with_care_still_have_to_follow() -> None:
     forge(disk)
     open_sample(disk, seed=1)
     for change, match in (
-        ({"previous": bytes(32)}, "does not chain to the segment before it"),
+        ({"previous": bytes(32)}, "does not chain to the WAL file before it"),
         ({"frames": 1}, r"the frame starts with leaf \d+, expected leaf \d+"),
-        ({"header": 1, "frames": 1}, "does not start where the segment before it ends"),
+        ({"header": 1, "frames": 1}, "does not start where the WAL file before it ends"),
     ):
         disk = SEALED.disk.copy()
         forge(disk, **change)
@@ -348,11 +348,11 @@ def test_files_of_the_log_that_are_gone_or_another_s_are_refused() -> None:
     disk = HISTORY.disk.copy()
     del disk.files["origin"]
     with pytest.raises(IntegrityError, match="origin is missing from a log that was in use"):
-        open_sample(disk, seed=1, segment_bytes=SEGMENT)
+        open_sample(disk, seed=1, file_bytes=SEGMENT)
     disk = HISTORY.disk.copy()
     disk.files["origin"] = bytearray(b"another.example/log/0\n")
     with pytest.raises(IntegrityError, match="origin does not say"):
-        open_sample(disk, seed=1, segment_bytes=SEGMENT)
+        open_sample(disk, seed=1, file_bytes=SEGMENT)
 
 
 @pytest.mark.parametrize("name", ["signed", "checkpoint", "cosigned"])

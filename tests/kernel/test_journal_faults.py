@@ -65,7 +65,7 @@ def tick(journal: Journal, outside: Outside) -> None:
     head = journal.log.published.checkpoint
     outside.published.append(head)
     journal.add_cosignatures(head, [WITNESS.cosign(head, SAMPLE_TIME)])
-    journal.seal_segments()
+    journal.rotate_wal()
 
 
 def check_promises(disk: LogDisk, outside: Outside) -> Journal:
@@ -145,7 +145,7 @@ def test_a_refusal_that_passes_costs_a_batch_and_nothing_else() -> None:
         if not does_all(journal, outside):
             assert journal.failed is None
             journal.discard()
-            journal.seal_segments()
+            journal.rotate_wal()
             journal.require_room()
             work(journal, outside)
         disk.crash()
@@ -249,7 +249,7 @@ def full_disk() -> tuple[LogDisk, Journal]:
     disk = LogDisk()
     journal = open_sample(disk)
     write_batch(journal, 3)
-    journal.seal_segments()
+    journal.rotate_wal()
     disk.capacity = sum(map(len, disk.files.values())) + 600
     return disk, journal
 
@@ -290,11 +290,11 @@ def test_a_full_disk_costs_the_reserve_and_the_last_entries_are_kept() -> None:
     disk.capacity = None
     # The disk is freed: the same journal goes on, and takes its reserve back.
     journal.discard()
-    journal.seal_segments()
+    journal.rotate_wal()
     journal.require_room()
     write_for_a_while(journal)
     assert journal.durable_size > kept
-    journal.seal_segments()
+    journal.rotate_wal()
     assert not journal.disk_full
     assert RESERVE in disk.files
     # Or the machine was restarted before that.
@@ -302,7 +302,7 @@ def test_a_full_disk_costs_the_reserve_and_the_last_entries_are_kept() -> None:
     twin.capacity = None
     again = open_sample(twin, seed=1)
     assert again.durable_size == kept
-    again.seal_segments()
+    again.rotate_wal()
     assert RESERVE in twin.files
 
 
@@ -310,7 +310,7 @@ def test_the_worker_gives_up_the_reserve_too() -> None:
     disk, journal = full_disk()
     while "wal/spare" in disk.files:
         write_batch(journal, 5)
-    journal.seal_segments()
+    journal.rotate_wal()
     assert journal.disk_full
     assert RESERVE not in disk.files
     assert "wal/spare" in disk.files

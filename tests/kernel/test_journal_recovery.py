@@ -67,7 +67,7 @@ def test_an_independent_reader_reads_the_log_and_checks_our_proof(tmp_path: Path
     while journal.next_index < 1_000:
         write_batch(journal, 33)
         journal.checkpoint()
-        journal.seal_segments()
+        journal.rotate_wal()
     assert (tmp_path / "log" / "tile" / "entries" / "000").exists()
     assert journal.log.published is not None
     size = journal.log.published.checkpoint.size
@@ -105,7 +105,7 @@ while True:
     sys.stdout.flush()
     if receipts[-1].index % 3 == 0:
         journal.checkpoint()
-        journal.seal_segments()
+        journal.rotate_wal()
 """
 
 
@@ -157,7 +157,7 @@ def test_writer_worker_and_readers_share_a_journal(tmp_path: Path) -> None:
 
     def work() -> None:
         journal.checkpoint()
-        journal.seal_segments()
+        journal.rotate_wal()
 
     def read() -> None:
         size = journal.durable_size

@@ -26,7 +26,7 @@ def history() -> LogDisk:
         journal = open_sample(disk, seed=start)
         write_batch(journal, 99)
         journal.checkpoint()
-        journal.seal_segments()
+        journal.rotate_wal()
         journal.close()
     return disk
 

@@ -27,7 +27,7 @@ def history() -> tuple[LogDisk, Journal]:
         if journal.next_index < 850:
             journal.checkpoint()
         if journal.next_index < 700:
-            journal.seal_segments()
+            journal.rotate_wal()
         if 300 < journal.next_index < 330:
             assert journal.log.published is not None
             head = journal.log.published.checkpoint

@@ -1,15 +1,15 @@
-"""Frames and segments of the journal's write-ahead log, as bytes.
+"""Frames and WAL files of the journal's write-ahead log, as bytes.
 
-A segment is a header, then frames without gaps, then zeros up to its allocated size:
+A WAL file is a header, then frames without gaps, then zeros up to its allocated size:
 
-    segment  "IKWS" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ previous digest 32
+    WAL file  "IKWS" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ previous digest 32
              ‖ SHA-256(origin) 32 ‖ crc32
     frame    "IKWF" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ count u32 ‖ payload length u32
              ‖ digest 32 ‖ crc32 ‖ payload
 
 Numbers are big-endian. A payload is exactly a c2sp.org/tlog-tiles entry bundle of `count` leaves. A
 frame's digest is SHA-256(previous digest ‖ header before the digest ‖ payload), so frames form a
-chain, across segments too. The crc32 covers the whole frame, so that a frame is recognised without
+chain, across WAL files too. The crc32 covers the whole frame, so that a frame is recognised without
 its predecessor. That distinguishes a torn tail (no valid frame follows) from damage (one does).
 """
 
@@ -35,17 +35,17 @@ GENESIS: Final = bytes(32)
 
 _FRAME: Final = Struct(">4sB3xQII")
 _TAIL: Final = Struct(">32sI")
-_SEGMENT: Final = Struct(">4sB3xQ32s32s")
+_FILE: Final = Struct(">4sB3xQ32s32s")
 _CRC: Final = Struct(">I")
 _FRAME_MAGIC: Final = b"IKWF"
-_SEGMENT_MAGIC: Final = b"IKWS"
+_FILE_MAGIC: Final = b"IKWS"
 _VERSION: Final = 1
 
 FRAME_HEADER: Final = _FRAME.size + _TAIL.size
 """Bytes before a frame's payload."""
 
-SEGMENT_HEADER: Final = _SEGMENT.size + _CRC.size
-"""Bytes before a segment's first frame."""
+FILE_HEADER: Final = _FILE.size + _CRC.size
+"""Bytes before a WAL file's first frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +150,24 @@ def find_frame(data: bytes, at: int) -> int | None:
     return None
 
 
-def segment_header(first: int, previous: bytes, origin: str) -> bytes:
-    """Return the header of the segment that starts with leaf first of the log named origin."""
+def file_header(first: int, previous: bytes, origin: str) -> bytes:
+    """Return the header of the WAL file that starts with leaf first of the log named origin."""
     name = sha256(origin.encode()).digest()
-    head = _SEGMENT.pack(_SEGMENT_MAGIC, _VERSION, first, previous, name)
+    head = _FILE.pack(_FILE_MAGIC, _VERSION, first, previous, name)
     return head + _CRC.pack(crc32(head))
 
 
-def read_segment_header(data: bytes, first: int, origin: str) -> bytes:
-    """Return the digest that the segment's first frame chains to.
+def read_file_header(data: bytes, first: int, origin: str) -> bytes:
+    """Return the digest that the WAL file's first frame chains to.
 
-    Raises IntegrityError if the header is not that of this segment. The header is durable before
-    the segment gets its name, so no crash leaves a bad one.
+    Raises IntegrityError if the header is not that of this WAL file. The header is durable before
+    the WAL file gets its name, so no crash leaves a bad one.
     """
-    if len(data) >= SEGMENT_HEADER:
-        previous: bytes = _SEGMENT.unpack_from(data)[3]
-        if data[:SEGMENT_HEADER] == segment_header(first, previous, origin):
+    if len(data) >= FILE_HEADER:
+        previous: bytes = _FILE.unpack_from(data)[3]
+        if data[:FILE_HEADER] == file_header(first, previous, origin):
             return previous
-    raise IntegrityError("the segment's header is damaged, or belongs to another log or index")
+    raise IntegrityError("the WAL file's header is damaged, or belongs to another log or index")
 
 
 def split_frames(data: bytes, at: int, previous: bytes) -> Iterator[Frame]:

@@ -1,7 +1,7 @@
 """The audit journal: every executed request is recorded durably before its answer leaves.
 
     append → close_batch (loop thread) → write (writer thread) → written (loop thread) → answers
-    checkpoint, add_cosignatures, seal_segments, check_files (one worker thread, about once a
+    checkpoint, add_cosignatures, rotate_wal, check_files (one worker thread, about once a
     second)
 
 The invariants keep the server from forking its own log, which would end it:
@@ -277,8 +277,8 @@ class Journal:
             raise TooLarge(f"a checkpoint carries at most {MAX_SIGNATURES} signatures")
         return self._publish_cosigned(SignedHead(checkpoint, Note(text, tuple(lines.values()))))
 
-    def seal_segments(self) -> bool:
-        """Allocate the next segment and move finished ones into bundles; return if more wait.
+    def rotate_wal(self) -> bool:
+        """Allocate the next WAL file and move finished ones into bundles; return if more wait.
 
         On a full disk the reserve is given up first (`disk_full` becomes true). An OSError has the
         same consequences as in `write`.
@@ -294,7 +294,7 @@ class Journal:
     def require_room(self) -> None:
         """After a refused write, raise OSError until there is room for the largest frame.
 
-        `seal_segments` allocates that room when it can.
+        `rotate_wal` allocates that room when it can.
         """
         if self._refused:
             self._wal.require_room()

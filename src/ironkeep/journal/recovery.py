@@ -3,8 +3,8 @@
 Each step refuses a log with unexplained differences instead of repairing it:
 
 (1) The directory belongs to this log: `origin` and the signing key match the requested name.
-(2) Segments are contiguous, and their frames are whole, contiguous and chained.
-(3) A bad frame is a torn tail only in the last segment, and only if no whole frame follows it. Its
+(2) WAL files are contiguous, and their frames are whole, contiguous and chained.
+(3) A bad frame is a torn tail only in the last WAL file, and only if no whole frame follows it. Its
     requests were never answered; its bytes are moved to quarantine/. Anywhere else it is damage:
     refuse.
 (4) The log reaches every size that was signed, cosigned, or is known to a witness. Otherwise it is
@@ -22,19 +22,19 @@ from ironkeep.core.logport import LogFiles
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.journal.frame import (
-    SEGMENT_HEADER,
+    FILE_HEADER,
 )
 from ironkeep.journal.journal import COSIGNED, PUBLISHED, SIGNED, Journal
 from ironkeep.journal.log import Heads, SignedHead, require_reached, require_root
 from ironkeep.journal.scan import EVIDENCE, Replayed, replay, sealed_hashes
 from ironkeep.journal.tree import HashTree, hash_reader
 from ironkeep.journal.wal import (
-    SEGMENT_BYTES,
+    FILE_BYTES,
     Wal,
     clear_scratch,
-    create_segment,
-    segment_firsts,
-    segment_name,
+    create_wal_file,
+    wal_file_firsts,
+    wal_file_name,
 )
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.merkle import Frontier
@@ -52,7 +52,7 @@ def open_journal(
     reading_key: bytes,
     *,
     witnessed: Sequence[Checkpoint] = (),
-    segment_bytes: int = SEGMENT_BYTES,
+    file_bytes: int = FILE_BYTES,
 ) -> Journal:
     """Open the log named origin, or create it, and check it against every known head.
 
@@ -61,7 +61,7 @@ def open_journal(
     """
     signer = _open_signer(files, entropy, origin)
     vkey = f"{signer.key.format()}\n".encode()
-    _prepare(files, origin, vkey, segment_bytes)
+    _prepare(files, origin, vkey, file_bytes)
     heads, promised = _read_heads(files, signer.key)
     for checkpoint in witnessed:
         if checkpoint.origin != origin:
@@ -77,7 +77,7 @@ def open_journal(
     if heads.published:
         # A crash may have come after `signed` was written and before this file was.
         files.replace(PUBLISHED, heads.published.note.serialise())
-    wal = Wal(files, origin, replayed.segments, replayed.digest, segment_bytes)
+    wal = Wal(files, origin, replayed.wal_files, replayed.digest, file_bytes)
     return Journal(files, entropy, signer, reading_key, wal, tree, heads)
 
 
@@ -95,7 +95,7 @@ def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:
     return Signer(key)
 
 
-def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> None:
+def _prepare(files: LogFiles, origin: str, vkey: bytes, file_bytes: int) -> None:
     """Create the files of a new log, `origin` last, or check that they belong to this log."""
     line = f"{origin}\n".encode()
     found = read_small(files, ORIGIN)
@@ -103,7 +103,7 @@ def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> N
         if any(read_small(files, name) for name in (SIGNED, PUBLISHED, COSIGNED)):
             raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
         files.replace(VKEY, vkey)
-        _create(files, origin, segment_bytes)
+        _create(files, origin, file_bytes)
         files.replace(ORIGIN, line)
     elif found != line:
         raise IntegrityError(f"{ORIGIN} does not say {origin}")
@@ -113,15 +113,15 @@ def _prepare(files: LogFiles, origin: str, vkey: bytes, segment_bytes: int) -> N
     clear_scratch(files)
 
 
-def _create(files: LogFiles, origin: str, segment_bytes: int) -> None:
-    """Create the first segment, unless a first start that crashed has left one."""
+def _create(files: LogFiles, origin: str, file_bytes: int) -> None:
+    """Create the first WAL file, unless a first start that crashed has left one."""
     clear_scratch(files)
-    firsts = segment_firsts(files)
+    firsts = wal_file_firsts(files)
     if not firsts:
-        create_segment(files, origin, segment_bytes)
+        create_wal_file(files, origin, file_bytes)
         return
-    name = segment_name(firsts[0])
-    if len(firsts) > 1 or files.read(name, SEGMENT_HEADER, files.size(name)).strip(b"\x00"):
+    name = wal_file_name(firsts[0])
+    if len(firsts) > 1 or files.read(name, FILE_HEADER, files.size(name)).strip(b"\x00"):
         raise IntegrityError(f"{ORIGIN} is missing from a log that was in use. {EVIDENCE}")
 
 
@@ -153,12 +153,12 @@ def _read_heads(files: LogFiles, key: VerifierKey) -> tuple[Heads, list[tuple[st
 def _keep_torn_tail(files: LogFiles, replayed: Replayed) -> None:
     """Move the bytes that a crash left half written out of the log."""
     if replayed.torn:
-        segment = replayed.segments[-1]
-        name = f"quarantine/{segment.first:020d}-{segment.offset}"
+        wal_file = replayed.wal_files[-1]
+        name = f"quarantine/{wal_file.first:020d}-{wal_file.offset}"
         files.replace(name, replayed.torn)
-        files.truncate(segment.name, segment.offset)
-        # The segment counts as full: the next frame goes into a new one.
-        segment.capacity = segment.offset
+        files.truncate(wal_file.name, wal_file.offset)
+        # The WAL file counts as full: the next frame goes into a new one.
+        wal_file.capacity = wal_file.offset
 
 
 def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -> HashTree:

@@ -5,7 +5,7 @@ The first step that fails raises, with the place of the problem:
 (1) Each head (`checkpoint`, `signed`, `cosigned`) is a well-formed checkpoint, signed by the log's
     key.
 (2) If a policy is given, its quorum has cosigned the newest cosigned head.
-(3) Segments are contiguous; their frames are whole, contiguous and chained.
+(3) WAL files are contiguous; their frames are whole, contiguous and chained.
 (4) The hash files match the hashes computed from the leaves.
 (5) The log reaches every head, and its root at that size is the signed one.
 

@@ -1,11 +1,11 @@
-"""The journal's write-ahead log: segments of frames, each durable before its answers leave.
+"""The journal's write-ahead log: WAL files of frames, each durable before its answers leave.
 
-    wal/<first index, 20 digits>.wal   a segment; only the last one is written to
-    wal/spare                          space allocated in advance for the next segment
-    tile/entries/...                   full bundles of 256 leaves, moved here from finished segments
-    reserve                            space to give up when the disk is full
+    wal/<first index, 20 digits>.wal   a WAL file; only the last one is written to wal/spare
+    space allocated in advance for the next WAL file tile/entries/...                   full bundles
+    of 256 leaves, moved here from finished WAL files reserve                            space to
+    give up when the disk is full
 
-Leaves below the first segment's first index are read from bundles, the others from segments.
+Leaves below the first WAL file's first index are read from bundles, the others from WAL files.
 `append` runs on the writer thread, `prepare` and `seal` on one other thread, reading on any.
 """
 
@@ -18,26 +18,26 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.logport import LogFiles, is_passing
 from ironkeep.journal.frame import (
+    FILE_HEADER,
     FRAME_HEADER,
     GENESIS,
     MAX_FRAME_BYTES,
-    SEGMENT_HEADER,
     Frame,
-    segment_header,
+    file_header,
 )
 from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 
-SEGMENT_BYTES: Final = 32 << 20
-"""Bytes of a segment: a restart replays those not sealed, usually one or two, in 0.2 s each."""
+FILE_BYTES: Final = 32 << 20
+"""Bytes of a WAL file: a restart replays those not sealed, usually one or two, in 0.2 s each."""
 
 FIRST_SEGMENT_BYTES: Final = 1 << 20
-"""Bytes of a new log's first segment: a first start need not wait for a full-size one."""
+"""Bytes of a new log's first WAL file: a first start need not wait for a full-size one."""
 
 CALLS_BEHIND: Final = 16
 """A call of `seal` writes one in CALLS_BEHIND of the waiting bundles, with two syncs each.
 
 A burst of entries is thus sealed mostly after it ends. Under a lasting load, calls settle at
-writing as many bundles as arrive, with about three segments waiting at 20,000 entries a second.
+writing as many bundles as arrive, with about three WAL files waiting at 20,000 entries a second.
 """
 
 MAX_BUNDLE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
@@ -55,7 +55,7 @@ _TAKEN: Final = "wal/taken"
 _SCRATCH: Final = (_SPARE, _DRAFT, _TAKEN)
 
 
-class Segment:
+class WalFile:
     """One file of frames, with the offset of each frame."""
 
     __slots__ = ("_firsts", "_offsets", "capacity", "first", "next", "offset")
@@ -64,17 +64,17 @@ class Segment:
         self.first: Final = first
         self.capacity = capacity
         self.next = first
-        self.offset = SEGMENT_HEADER
+        self.offset = FILE_HEADER
         self._firsts: Final = array("Q")
         self._offsets: Final = array("Q")
 
     @property
     def name(self) -> str:
         """The file's name under the log's directory."""
-        return segment_name(self.first)
+        return wal_file_name(self.first)
 
     def add(self, frame: Frame) -> None:
-        """Record that frame is durable at the segment's offset."""
+        """Record that frame is durable at the WAL file's offset."""
         # Other threads bisect _firsts and then read _offsets, so the offset must come first.
         self._offsets.append(self.offset)
         self._firsts.append(frame.first)
@@ -95,13 +95,13 @@ class Wal:
     """The durable leaves of a log, and the only code that adds to them."""
 
     def __init__(
-        self, files: LogFiles, origin: str, segments: list[Segment], digest: bytes, size: int
+        self, files: LogFiles, origin: str, wal_files: list[WalFile], digest: bytes, size: int
     ) -> None:
         self._files: Final = files
         self._origin: Final = origin
-        self._segments = segments
+        self._wal_files = wal_files
         self._segment_bytes: Final = size
-        self._sealed = -(-segments[0].first // TILE_WIDTH)
+        self._sealed = -(-wal_files[0].first // TILE_WIDTH)
         self.digest = digest
         self.disk_full = False
         self._rotating = False
@@ -111,19 +111,19 @@ class Wal:
     @property
     def size(self) -> int:
         """The number of durable leaves."""
-        return self._segments[-1].next
+        return self._wal_files[-1].next
 
     @property
     def start(self) -> int:
-        """The first leaf that is read from a segment; earlier leaves are in bundles."""
-        return self._segments[0].first
+        """The first leaf that is read from a WAL file; earlier leaves are in bundles."""
+        return self._wal_files[0].first
 
     def append(self, frame: Frame) -> None:
         """Make frame durable as the next in order.
 
         After an OSError it is unknown whether the frame is durable.
         """
-        current = self._segments[-1]
+        current = self._wal_files[-1]
         if self._torn:
             # The frame of a failed append may be on disk, whole: a restart would accept it.
             self._files.write_through(current.name, current.offset, bytes(self._torn))
@@ -137,33 +137,33 @@ class Wal:
         self.digest = frame.digest
         current.add(frame)
 
-    def _rotate(self, needed: int) -> Segment:
-        """Start the next segment: its header is durable before the file gets its name."""
+    def _rotate(self, needed: int) -> WalFile:
+        """Start the next WAL file: its header is durable before the file gets its name."""
         first = self.size
-        capacity = max(self._segment_bytes, SEGMENT_HEADER + needed)
+        capacity = max(self._segment_bytes, FILE_HEADER + needed)
         if capacity == self._segment_bytes and self._has_spare():
             self._files.rename(_SPARE, _TAKEN)
         else:
             self._allocate(_TAKEN, capacity)
-        self._files.write_through(_TAKEN, 0, segment_header(first, self.digest, self._origin))
+        self._files.write_through(_TAKEN, 0, file_header(first, self.digest, self._origin))
         # If the rename fails the file may exist all the same, so nothing may follow in the old one.
         self._rotating = True
-        self._files.rename(_TAKEN, segment_name(first))
+        self._files.rename(_TAKEN, wal_file_name(first))
         self._rotating = False
-        segment = Segment(first, capacity)
+        wal_file = WalFile(first, capacity)
         # The list is changed in place, as `seal` removes from its other end at the same time.
-        if self._segments[-1].first == first:
-            # The last segment held no frame (its tail was torn off): the new file replaced it.
-            self._segments[-1] = segment
+        if self._wal_files[-1].first == first:
+            # The last WAL file held no frame (its tail was torn off): the new file replaced it.
+            self._wal_files[-1] = wal_file
         else:
-            self._segments.append(segment)
-        return segment
+            self._wal_files.append(wal_file)
+        return wal_file
 
     def _has_spare(self) -> bool:
         return _SPARE.rpartition("/")[2] in self._files.names(_FOLDER)
 
     def prepare(self) -> None:
-        """Allocate the next segment in advance, so that the writer need not wait; then the reserve.
+        """Allocate the next file in advance, so that the writer need not wait; then the reserve.
 
         The reserve is given up when the disk is full, and `disk_full` becomes true: its space is
         for the last entries. It is allocated again once there is room for twice its size.
@@ -181,8 +181,8 @@ class Wal:
             self._files.rename(_DRAFT, RESERVE)
 
     def require_room(self) -> None:
-        """Raise OSError unless the largest frame fits into this or the spare segment."""
-        current = self._segments[-1]
+        """Raise OSError unless the largest frame fits into this or the spare WAL file."""
+        current = self._wal_files[-1]
         if current.offset + MAX_FRAME_BYTES > current.capacity and not self._has_spare():
             raise OSError(errno.ENOSPC, "No space left on the disk of the journal")
 
@@ -210,18 +210,18 @@ class Wal:
             raise
 
     def seal(self, signed: int) -> bool:
-        """Move leaves of finished segments into bundles; return whether more are waiting.
+        """Move leaves of finished WAL files into bundles; return whether more are waiting.
 
-        A segment is deleted once all its leaves are below signed, the size of the last signed
+        A WAL file is deleted once all its leaves are below signed, the size of the last signed
         checkpoint, and every bundle with one of its leaves is full and durable.
         """
         self._remove_sealed()
         written = 0
-        waiting = self._segments[-1].first // TILE_WIDTH - self._sealed
-        while len(self._segments) > 1:
-            segment = self._segments[0]
-            end = -(-segment.next // TILE_WIDTH)
-            if segment.next > signed or end * TILE_WIDTH > self.size:
+        waiting = self._wal_files[-1].first // TILE_WIDTH - self._sealed
+        while len(self._wal_files) > 1:
+            wal_file = self._wal_files[0]
+            end = -(-wal_file.next // TILE_WIDTH)
+            if wal_file.next > signed or end * TILE_WIDTH > self.size:
                 return False
             while self._sealed < end:
                 if written > waiting // CALLS_BEHIND:
@@ -230,13 +230,13 @@ class Wal:
                 self._files.replace(Tile(None, self._sealed).path, encode_entries(leaves))
                 self._sealed += 1
                 written += 1
-            del self._segments[0]
-            self._sealed_files.append(segment.name)
+            del self._wal_files[0]
+            self._sealed_files.append(wal_file.name)
             self._remove_sealed()
         return False
 
     def _remove_sealed(self) -> None:
-        """Delete sealed segments in order: one left behind would be followed by a gap."""
+        """Delete sealed WAL files in order: one left behind would be followed by a gap."""
         while self._sealed_files:
             self._files.remove(self._sealed_files[0])
             del self._sealed_files[0]
@@ -252,28 +252,28 @@ class Wal:
 
     def _run(self, index: int, last: int) -> list[bytes]:
         """Return the leaves from index to the end of its bundle or frame, but none from last on."""
-        segments = tuple(self._segments)
-        if index < segments[0].first:
+        wal_files = tuple(self._wal_files)
+        if index < wal_files[0].first:
             start, leaves = read_bundle(self._files, index // TILE_WIDTH)
         else:
-            at = bisect_right(segments, index, key=lambda one: one.first) - 1
+            at = bisect_right(wal_files, index, key=lambda one: one.first) - 1
             try:
-                start, leaves = self._read_frame(segments[at], index)
+                start, leaves = self._read_frame(wal_files[at], index)
             except FileNotFoundError:
-                # The segment was sealed since the list was copied: the leaves are in bundles now.
+                # The WAL file was sealed since the list was copied: the leaves are in bundles now.
                 if index >= self.start:
                     raise
                 return self._run(index, last)
         return leaves[index - start : last - start]
 
-    def _read_frame(self, segment: Segment, index: int) -> tuple[int, list[bytes]]:
-        first, count, offset, length = segment.locate(index)
-        data = self._files.read(segment.name, offset + FRAME_HEADER, length - FRAME_HEADER)
+    def _read_frame(self, wal_file: WalFile, index: int) -> tuple[int, list[bytes]]:
+        first, count, offset, length = wal_file.locate(index)
+        data = self._files.read(wal_file.name, offset + FRAME_HEADER, length - FRAME_HEADER)
         return first, decode_entries(data, count)
 
     def require_linked(self) -> None:
-        """Raise OSError if the open segment's name no longer leads to the open file."""
-        self._files.require_linked(self._segments[-1].name)
+        """Raise OSError if the open WAL file's name no longer leads to the open file."""
+        self._files.require_linked(self._wal_files[-1].name)
 
 
 def read_bundle(files: LogFiles, number: int) -> tuple[int, list[bytes]]:
@@ -288,20 +288,20 @@ def read_bundle(files: LogFiles, number: int) -> tuple[int, list[bytes]]:
         raise IntegrityError(f"{name}: {error}; bring it back from a mirror") from None
 
 
-def segment_name(first: int) -> str:
-    """Return the name of the segment that starts with leaf first."""
+def wal_file_name(first: int) -> str:
+    """Return the name of the WAL file that starts with leaf first."""
     return f"{_FOLDER}/{first:020d}{_SUFFIX}"
 
 
-def segment_firsts(files: LogFiles) -> list[int]:
-    """Return the first indexes of all segments, ascending; raise IntegrityError on other files."""
+def wal_file_firsts(files: LogFiles) -> list[int]:
+    """Return the first indexes of all WAL files, ascending; raise IntegrityError on other files."""
     found = []
     for name in files.names(_FOLDER):
         digits = name.removesuffix(_SUFFIX)
         if (
             digits.isascii()
             and digits.isdigit()
-            and segment_name(int(digits)) == f"{_FOLDER}/{name}"
+            and wal_file_name(int(digits)) == f"{_FOLDER}/{name}"
         ):
             found.append(int(digits))
         elif f"{_FOLDER}/{name}" not in _SCRATCH:
@@ -315,11 +315,11 @@ def clear_scratch(files: LogFiles) -> None:
         files.remove(name)
 
 
-def create_segment(files: LogFiles, origin: str, segment_bytes: int) -> None:
-    """Make the first segment of a new log."""
-    files.allocate(_TAKEN, min(segment_bytes, FIRST_SEGMENT_BYTES))
-    files.write_through(_TAKEN, 0, segment_header(0, GENESIS, origin))
-    files.rename(_TAKEN, segment_name(0))
+def create_wal_file(files: LogFiles, origin: str, file_bytes: int) -> None:
+    """Make the first WAL file of a new log."""
+    files.allocate(_TAKEN, min(file_bytes, FIRST_SEGMENT_BYTES))
+    files.write_through(_TAKEN, 0, file_header(0, GENESIS, origin))
+    files.rename(_TAKEN, wal_file_name(0))
 
 
-assert SEGMENT_HEADER + FRAME_HEADER + MAX_FRAME_BYTES <= SEGMENT_BYTES
+assert FILE_HEADER + FRAME_HEADER + MAX_FRAME_BYTES <= FILE_BYTES

@@ -34,7 +34,7 @@ def open_sample(
     *,
     seed: int = 0,
     witnessed: Sequence[Checkpoint] = (),
-    segment_bytes: int = SMALL_SEGMENT,
+    file_bytes: int = SMALL_SEGMENT,
 ) -> Journal:
     """Open the sample journal; a seed per start, as no two starts share a run key."""
     if isinstance(files, LogDisk):
@@ -46,7 +46,7 @@ def open_sample(
         SAMPLE_ORIGIN,
         READING_KEY,
         witnessed=witnessed,
-        segment_bytes=segment_bytes,
+        file_bytes=file_bytes,
     )
 
 

@@ -11,9 +11,9 @@ from ironkeep.adapters.log import node_logs
 from ironkeep.cli.main import main
 from ironkeep.journal.recovery import open_journal
 
-SEGMENT_BYTES: Final = 32 << 10
+FILE_BYTES: Final = 32 << 10
 
 if __name__ == "__main__":
-    small = partial(open_journal, segment_bytes=SEGMENT_BYTES)
+    small = partial(open_journal, file_bytes=FILE_BYTES)
     node_logs.open_journal = small  # type: ignore[attr-defined]
     sys.exit(main())

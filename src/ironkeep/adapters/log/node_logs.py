@@ -27,7 +27,7 @@ from ironkeep.journal.log import SignedHead
 from ironkeep.journal.recovery import open_journal
 from ironkeep.journal.scan import replay
 from ironkeep.journal.static_log import CHECKPOINT, StaticLeaves, folder_of
-from ironkeep.journal.wal import SEGMENT_BYTES, Wal
+from ironkeep.journal.wal import FILE_BYTES, Wal
 from ironkeep.seal.reading_key import stored_origin
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.note import MAX_NOTE, Note
@@ -150,9 +150,7 @@ class NodeLogs:
             return None
         files = DirectoryLogFiles(folder, readonly=True)
         replayed = replay(files, origin)
-        return _Closed(
-            origin, Wal(files, origin, replayed.segments, replayed.digest, SEGMENT_BYTES)
-        )
+        return _Closed(origin, Wal(files, origin, replayed.wal_files, replayed.digest, FILE_BYTES))
 
     def _from_mirror(self, origin: str) -> Leaves | None:
         if self.mirror is None:
