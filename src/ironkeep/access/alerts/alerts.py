@@ -1,13 +1,14 @@
-"""What somebody should look at now: journalled as a notice, and kept for those who ask.
+"""Alerts: journalled as notices, and the newest kept for `sys/alerts`.
 
     sys/alerts : alert / number -> one alert
 
-An alert is written in the same batch as what it speaks of. Its entry is the record; what is kept
-here is the newest few, for `sys/alerts`, and `on_alert` hears of each for mail and webhooks.
+An alert is written in the same batch as the event that it reports. The journal entry is the record;
+the store keeps only the newest, for `sys/alerts`. The listeners in `on_alert` are called with each
+alert, for mail and webhooks.
 
-A change is an alert each time. Refusals of one subject (a token, a secret, a person) are one alert
-a minute: the others are counted, and when the minute is over one more alert says how many there
-were and names some of their paths.
+Every change raises an alert. Refusals of one subject (a token, a secret, a person) raise one alert
+a minute: further ones are counted, and when the minute is over one more alert gives their number
+and some of their paths.
 """
 
 from collections.abc import Callable
@@ -26,14 +27,15 @@ PLACE: Final = "sys/alerts"
 """The reserved place of this feature's records."""
 
 MAX_KEPT: Final = 1_000
-"""Alerts kept to be listed; the journal has them all."""
+"""Alerts kept for listing; the journal has all of them."""
 MAX_TEXT: Final = 1_024
 REPEAT_NS: Final = 60 * 1_000_000_000
-"""Refusals of one subject are one alert in this time: a stolen token in a loop fills no disk."""
+"""Time in which refusals of one subject raise one alert: a stolen token in a loop must not fill
+the disk."""
 MAX_SUBJECTS: Final = 1_000
-"""Subjects whose refusals are counted at once; further ones are alerts of their own."""
+"""Subjects whose refusals are counted at the same time; any further refusal is its own alert."""
 NAMED: Final = 8
-"""Paths that are named of all that were counted."""
+"""Paths that an alert about counted refusals names."""
 
 _NEXT: Final = "next"
 _DIGITS: Final = 12
@@ -49,9 +51,9 @@ class Alert(msgspec.Struct, frozen=True, omit_defaults=True):
     device: str = ""
     path: str = ""
     repeats: int = 0
-    """How often the same happened in a minute beyond the alert that was raised first."""
+    """Refusals that were counted after the first alert, within its minute."""
     paths: tuple[str, ...] = ()
-    """Some of the paths of those."""
+    """Some of the paths of the counted refusals."""
 
 
 _ALERT: Final = Codec(Alert)
@@ -59,7 +61,7 @@ _ALERT: Final = Codec(Alert)
 
 @dataclass(slots=True)
 class _Counted:
-    """Refusals of one subject since an alert was raised; `last` is the newest."""
+    """Refusals of one subject since its alert was raised; `last` is the newest of them."""
 
     since_ns: int
     last: Alert
@@ -68,7 +70,7 @@ class _Counted:
 
 
 class Alerts:
-    """Raises and keeps alerts."""
+    """Raises alerts, counts repeated ones, and keeps the newest."""
 
     def __init__(self, stores: StoreOf, append: Callable[[Entry], Receipt]) -> None:
         self._stores: Final = stores
@@ -87,7 +89,7 @@ class Alerts:
         device: str = "",
         path: str = "",
     ) -> None:
-        """Raise an alert, each time; pass the transaction that outlives a refusal."""
+        """Raise an alert on every call; pass the transaction that outlives a refusal."""
         self._raise(tx, Alert(kind, text[:MAX_TEXT], now_ns, entity, device, path[:MAX_TEXT]))
 
     def repeated(
@@ -102,10 +104,11 @@ class Alerts:
         device: str = "",
         path: str = "",
     ) -> None:
-        """Raise an alert about a refusal or a failure, once a minute for the same subject.
+        """Raise an alert about a refusal or a failure, at most once a minute for one subject.
 
-        `subject` is what was tried: nothing that whoever tries can vary at will. Further ones are
-        counted (see `flush`). Never for what was done: a change is an alert each time.
+        Further ones are counted (see `flush`). `subject` identifies the target of the attempt and
+        must not be a value that the attacker can vary at will. Use `raise_` for a change: each
+        change is an alert of its own.
         """
         alert = Alert(kind, text[:MAX_TEXT], now_ns, entity, device, path[:MAX_TEXT])
         same = (kind, entity, device, subject)
@@ -120,16 +123,16 @@ class Alerts:
             self._account(tx, known, now_ns)
             del self._repeated[same]
         self._raise(tx, alert)
-        # Only now: one that the journal could not take is raised again by the next that asks.
+        # Last: if the journal could not take the alert, the next refusal raises it again.
         if len(self._repeated) < MAX_SUBJECTS:
             self._repeated[same] = _Counted(now_ns, alert)
 
     def over(self, now_ns: int) -> bool:
-        """Return whether the minute of any subject is over, so that `flush` has something to do."""
+        """Return whether the minute of any subject is over, so that `flush` has work."""
         return any(now_ns - each.since_ns >= REPEAT_NS for each in self._repeated.values())
 
     def flush(self, tx: Tx, now_ns: int) -> None:
-        """Account for the refusals that were counted in a minute which is over."""
+        """Raise an alert for the refusals counted in each minute that is over."""
         for same, known in list(self._repeated.items()):
             if now_ns - known.since_ns >= REPEAT_NS:
                 self._account(tx, known, now_ns)
@@ -168,7 +171,7 @@ class Alerts:
             listener(tx, alert)
 
     def names(self, tx: Tx) -> list[str]:
-        """Return the numbers of the alerts that are kept, the oldest first."""
+        """Return the numbers of the kept alerts, the oldest first."""
         return self._stores(tx, PLACE).list("alert")
 
     def get(self, tx: Tx, number: str) -> Alert | None:

@@ -1,4 +1,4 @@
-"""What somebody should look at: `sys/alerts`, the newest thousand; the journal has them all."""
+"""The routes of `sys/alerts`: the newest thousand alerts; the journal has all of them."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,13 +14,13 @@ from ironkeep.plugin.route import Route
 
 @dataclass(frozen=True)
 class Number:
-    """The number of an alert, as the list has it."""
+    """The number of an alert, as the list shows it."""
 
     number: str
 
 
 def list_alerts(call: Call) -> Response:
-    """Return the numbers of the alerts that are kept, the oldest first, each with what it says."""
+    """Return the kept alerts by number, the oldest first, with their contents."""
     names = call.use(Alerts).names(call.tx)
     found = {name: call.use(Alerts).get(call.tx, name) for name in names}
     if not found:
@@ -51,6 +51,6 @@ def _shown(alert: Alert) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Route(Operation.LIST, "alerts/", list_alerts, help="What should somebody look at?"),
+    Route(Operation.LIST, "alerts/", list_alerts, help="The newest alerts."),
     Route(Operation.READ, "alerts/{number}", read, Number, help="One alert."),
 )

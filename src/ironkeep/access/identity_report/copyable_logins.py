@@ -1,7 +1,8 @@
-"""Who could log in with a copied secret: what an auth method says of its own.
+"""The protocol by which an auth method lists its identities whose login secret can be copied.
 
-A secret that can be copied works for whoever has it. What is bound (to a device, to the key of a
-certificate, to an authenticator) is not named here: its copy is worth nothing elsewhere.
+A secret that can be copied works for anybody who has it. An identity whose login is bound (to a
+device, to the key of a certificate, to an authenticator) is not listed: a copy of its secret works
+nowhere else.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from ironkeep.plugin.mount import Mount
 
 @dataclass(frozen=True, slots=True)
 class Copyable:
-    """One identity; times are POSIX nanoseconds, 0 when it is not known (or never, at the end)."""
+    """One identity. Times are POSIX nanoseconds; 0 is unknown, and in `expires_ns` never."""
 
     kind: str
     name: str
@@ -30,5 +31,5 @@ class TellsCopyable(Protocol):
     """An auth method that lets identities log in with secrets that can be copied."""
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
-        """Yield those of a mount; raise Sealed when its segment is."""
+        """Yield the identities of a mount; raise Sealed when its segment is sealed."""
         ...

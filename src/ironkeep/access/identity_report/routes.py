@@ -1,7 +1,7 @@
 """`sys/identity-report`: every identity that can still log in with a secret that can be copied.
 
-Each auth method speaks of its own (access/identity_report/copyable_logins.py), the token store of
-tokens that are bound to nothing. Batch tokens are kept nowhere, and so cannot be listed.
+Each auth method lists its own (access/identity_report/copyable_logins.py); tokens that are bound to
+nothing come from the token store. Batch tokens are not stored, and so cannot be listed.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ from ironkeep.store.barrier import PARTS
 from ironkeep.store.reserved import MOUNTS
 
 MAX_ROWS: Final = 10_000
-"""Of one report: some 0.3 s of the loop. What is left out is said."""
+"""In one report: some 0.3 s of the loop. `complete` is false when rows were left out."""
 
 
 def report(call: Call) -> Response:
-    """Return who can log in with a copied secret, and whether that is all."""
+    """Return the identities that can log in with a copied secret; `complete` if none is missing."""
     rows: list[dict[str, Any]] = []
     sealed: list[str] = []
     for mount in _logins(call):
@@ -70,7 +70,7 @@ def _row(each: Copyable, mount: str, now_ns: int) -> dict[str, Any]:
 
 
 def _logins(call: Call) -> list[Mount]:
-    """Return the auth mounts at which a copied secret is enough: no device is asked for."""
+    """Return the auth mounts that require no device, so that a copied secret is enough there."""
     table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS))
     return [
         mount
@@ -80,7 +80,7 @@ def _logins(call: Call) -> list[Mount]:
 
 
 def _tokens(call: Call) -> Iterator[Copyable]:
-    """Yield the tokens that are bound to nothing and live longer than a machine's."""
+    """Yield the tokens that are bound to nothing and live longer than `MACHINE_SECONDS`."""
     for part in range(PARTS):
         for name in call.use(Tokens).store.part(call.tx, part):
             record = call.use(Tokens).store.load(call.tx, name)
@@ -121,6 +121,6 @@ def _of_token(record: StoredToken) -> Copyable:
 ROUTES: Final = (
     Route(
         Operation.READ, "identity-report", report, sudo=True,
-        help="Who can still log in with a secret that can be copied?",
+        help="The identities that can log in with a copied secret.",
     ),
 )  # fmt: skip

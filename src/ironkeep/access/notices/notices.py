@@ -1,15 +1,15 @@
-"""Word to people outside: of every alert, and of every request that waits for approval.
+"""Notices to people outside the vault: of every alert, and of every request pending approval.
 
-    sys/notices : notice / number -> what is to be said, and where; due when to say it next
+    sys/notices : notice / number -> the notice and its notifier; due at the next attempt
                   next            -> the next number
 
-A notice is written in the batch of what it speaks of and sent later by the tick, so no request
-waits for a mail server, and none is lost in a crash; one may then arrive twice. What cannot be said
-after some tries is given up: the alert itself is in the journal and in `sys/alerts`, a request for
-approval in the inbox. That a notifier fails is an alert too.
+A notice is written in the same batch as the event that it reports and sent later by the tick. So
+no request waits for a mail server, and a crash loses no notice, though one may then arrive twice.
+After `MAX_TRIES` a notice is dropped: its alert is in the journal and in `sys/alerts`, its request
+for approval in the inbox. A failing notifier raises an alert too.
 
-A notice holds an alert's text, names people and accessors, and never a path: mail is read by many
-machines.
+A notice holds an alert's text and names people and accessors, but never a path: many machines read
+mail on its way.
 """
 
 from collections.abc import Callable, Mapping
@@ -33,19 +33,19 @@ PLACE: Final = "sys/notices"
 
 FOLDER: Final = "notice"
 MAX_WAITING: Final = 1_000
-"""Of all that are not yet sent; further ones are not made."""
+"""Notices not yet sent; past this no further ones are stored."""
 MAX_TRIES: Final = 5
 FIRST_PAUSE_NS: Final = 15 * SECOND_NS
-"""Doubled after each failure: five tries take four minutes, less than a request waits."""
+"""Doubled after each failure: five tries take four minutes, less than a request stays pending."""
 FAILED: Final = "notifier"
-"""The kind of the alert about a notifier, of which nobody is notified."""
+"""The kind of alerts about a failing notifier; these are not sent to the notifiers."""
 
 _NEXT: Final = "next"
 _DIGITS: Final = 12
 
 
 class Notice(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is said by one notifier. `time_ns` is when it happened, POSIX."""
+    """A message for one notifier to send. `time_ns` is the time of the event, POSIX."""
 
     notifier: str
     kind: str
@@ -61,7 +61,7 @@ class Notifier(Protocol):
     """A way to reach people; called on a worker."""
 
     def send(self, notice: Notice) -> None:
-        """Say it; raise UpstreamFailed when it was not taken."""
+        """Send a notice; raise UpstreamFailed when it was not accepted."""
         ...
 
 
@@ -69,7 +69,7 @@ _NOTICE: Final = Codec(Notice)
 
 
 class Notices:
-    """Writes down what is to be said, and has it said."""
+    """Stores notices and sends them."""
 
     def __init__(self, services: Services, notifiers: Mapping[str, Notifier]) -> None:
         self._stores: Final = services.store
@@ -80,7 +80,7 @@ class Notices:
         services.use(Effects).register(FOLDER, self.send)
 
     def alert(self, tx: Tx, alert: Alert) -> None:
-        """Note that people are to hear of an alert."""
+        """Store a notice of an alert for each notifier."""
         if alert.kind == FAILED:
             return
         for name in self._notifiers:
@@ -88,10 +88,10 @@ class Notices:
             self._put(tx, notice)
 
     def ask(self, tx: Tx, kept: Kept) -> None:
-        """Note that people are to hear of a request that waits for them."""
+        """Store a notice of a request pending approval for each notifier."""
         text = (
             "a request waits for approval: see "
-            f"`ironkeep approval show {kept.accessor}`, and talk to who asked before you approve"
+            f"`ironkeep approval show {kept.accessor}`, and talk to the requester before approving"
         )
         for name in self._notifiers:
             notice = Notice(
@@ -101,7 +101,7 @@ class Notices:
             self._put(tx, notice)
 
     def send(self, turn: Turn, record: DueRecord) -> Steps[None]:
-        """Say one notice, or put it off; a driver of plugin/effects/effects.py."""
+        """Send one notice, or postpone it; a driver of plugin/effects/effects.py."""
         notice = _NOTICE.decode(record.body)
         notifier = self._notifiers.get(notice.notifier)
         if notifier is None:
@@ -135,7 +135,7 @@ class Notices:
 
 
 def _attempt(notifier: Notifier, notice: Notice) -> Callable[[], str]:
-    """Return the work: it answers with why it failed, "" when it did not."""
+    """Return the work of sending; its result is the reason of a failure, "" on success."""
 
     def work() -> str:
         try:
