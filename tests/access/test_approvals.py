@@ -73,7 +73,7 @@ def test_the_rule_may_name_a_policy_that_approvers_hold() -> None:
     e = estate(group="security")
     asked = ask(e.vault, e.reader)
     refused = approve(e.vault, e.ann, asked)
-    assert refused.errors == ["approvers of this hold the policy 'security'"]
+    assert refused.errors == ["approvers of this request must hold the policy 'security'"]
 
 
 def test_the_inbox_shows_what_one_may_decide_on_and_why() -> None:

@@ -273,7 +273,7 @@ def test_the_number_is_tried_three_times() -> None:
     for number in wrong[:3]:
         assert approve(e.vault, e.ann, asked, number).error is PermissionDenied
     assert approve(e.vault, e.ann, asked).error is NotFound
-    assert alerts(e.vault) == ["the number of a request was guessed at: it was dropped"]
+    assert alerts(e.vault) == ["a request was dropped after too many wrong numbers"]
     assert unwrap(e.vault, e.reader, asked).error is InvalidRequest
 
 
@@ -354,7 +354,7 @@ def test_nobody_approves_on_a_device_of_who_asked() -> None:
     bob = token_of(e.vault, entity_of(e, "bob"), device)
     data = {"accessor": asked.accessor, "number": asked.number}
     refused = e.vault.write("sys/control-group/authorize", data, token=bob, peer=peer)
-    assert refused.errors == ["nobody approves from a device of who asked: use your own"]
+    assert refused.errors == ["nobody approves from a device of the requester: use your own"]
 
 
 def test_nobody_approves_on_another_device_of_who_asked() -> None:
@@ -364,7 +364,7 @@ def test_nobody_approves_on_another_device_of_who_asked() -> None:
     bob = token_of(e.vault, entity_of(e, "bob"), DeviceId(second.id))
     data = {"accessor": asked.accessor, "number": asked.number}
     refused = e.vault.write("sys/control-group/authorize", data, token=bob, peer=e.peer(second))
-    assert refused.errors == ["nobody approves from a device of who asked: use your own"]
+    assert refused.errors == ["nobody approves from a device of the requester: use your own"]
 
 
 def test_who_owns_the_device_of_who_asked_does_not_approve() -> None:
@@ -374,7 +374,7 @@ def test_who_owns_the_device_of_who_asked_does_not_approve() -> None:
     asked = ask_from(e, guest, peer)
     owner = token_of(e.vault, entity_of(e, "ann"))
     refused = approve(e.vault, owner, asked)
-    assert refused.errors == ["nobody approves from a device of who asked: use your own"]
+    assert refused.errors == ["nobody approves from a device of the requester: use your own"]
 
 
 # -- the rules themselves

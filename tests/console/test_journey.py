@@ -216,7 +216,7 @@ def test_another_person_approves_with_the_number(eve: Person, bob: Person, tmp_p
     number.fill(wrong)
     card.get_by_role("button", name="Approve with a touch").click()
     status = bob.visitor.page.get_by_role("status")
-    expect(status).to_contain_text("not the number on the screen")
+    expect(status).to_contain_text("not the number on the requester's screen")
     assert eve.unwrap(asked).status_code == 400
     number.fill(str(asked.number))
     touches = bob.touches()

@@ -1,7 +1,7 @@
-"""Changes that nobody makes alone: what guards others, and what lets them in.
+"""Changes that take a second person: those that weaken a guard, or that let people in.
 
-The change waits as a read of a two-person secret does (access/approvals/approvals.py): another
-person approves exactly this request, then the one who asked opens it.
+The change stays pending as a read of a two-person secret does (access/approvals/approvals.py):
+another person approves exactly this request, then the requester opens it.
 """
 
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 
 ONE_OTHER = Demand(SecretClass.TWO_PERSON)
-"""Of a change to which no rule of its own says how many people approve it."""
+"""The demand for a change that no rule of its own covers."""
 
 
 class Approval(Protocol):
-    """Has other people approve a change: the approvals feature, which is above this module."""
+    """The approvals feature, as far as this module needs it; that feature is above this module."""
 
     def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
-        """Return the answer of a request that waits now, None when it has been approved."""
+        """Return the answer of a request that is now pending, None if it has been approved."""
         ...
 
 
 def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
-    """Take what a demand asked for, for making exactly this change.
+    """Ask for what `before` demands, another person or a touch, for exactly this change.
 
-    Return the answer that says that the change waits (`waits` is true of it), or one to go on
-    with, which holds the evidence. Raise StepUpNeeded where the demand takes a touch.
+    Return the answer of a change that is now pending (`waits` is true of it), or one to go on with,
+    which contains the evidence of a touch. Raise StepUpNeeded where the demand takes a touch.
     """
     if before.guard >= SecretClass.TWO_PERSON:
         groups = tuple(sorted(before.groups))
@@ -44,10 +44,11 @@ def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
 
 
 def _touched(call: Call) -> dict[str, Value]:
-    """Use up the touch of who makes a guarded rule weaker, and return its evidence.
+    """Use up the caller's touch for weakening a guarded rule; return its evidence.
 
-    A token that somebody with an authenticator has made, or that a login gave which they set up, is
-    in their hands and names another person or nobody: it asks for no touch, and so is refused.
+    A token whose person has no authenticator is asked for no touch. It is refused if a person with
+    an authenticator made it, or set up the login that gave it: otherwise that person could use such
+    a token to avoid the touch.
     """
     session, bound = call.actor(), call.use(Authenticators)
     others = session.people - {session.record.entity}
@@ -55,17 +56,18 @@ def _touched(call: Call) -> dict[str, Value]:
         bound.of(call.account, each) for each in others
     ):
         raise PermissionDenied(
-            "making this weaker takes a touch, and somebody with an authenticator stands behind "
-            "this token: use the token of a person who gives the touch"
+            "making this weaker takes a touch, and a person with an authenticator stands behind "
+            "this token: use that person's own token"
         )
     what = f"{call.request.path} weaker"
     return {**take_fresh_touch(call, call.op, what, "making this weaker")}
 
 
 def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Response:
-    """Take the same, but let a root token without a person go on: it has nobody to ask for.
+    """Demand the same as `require_another`, except of a root token without a person.
 
-    It sets a house up before there are people, and takes a quorum of unseal keys to make.
+    Such a token sets up a vault before there are people to ask, and making one takes a quorum of
+    unseal key shares.
     """
     session = call.actor()
     if session.root and not session.record.entity:
@@ -74,10 +76,10 @@ def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Respons
 
 
 def change_guard(call: Call, kind: str, text: str, *, weaker: bool) -> Response:
-    """Tell of a change of what guards others; a weaker one waits for another person first.
+    """Raise an alert for a change to a guard; a weaker guard takes another person first.
 
-    Return the answer that says so (see `waits`), before which nothing may be changed, or one to go
-    on with. `text` says what is changed.
+    Return the answer of a change that is pending (`waits` is true of it; the caller must change
+    nothing), or one to go on with. `text` describes the change.
     """
     answer = require_another_than_root(call) if weaker else Response()
     if not waits(answer):
@@ -90,5 +92,5 @@ def change_guard(call: Call, kind: str, text: str, *, weaker: bool) -> Response:
 
 
 def waits(response: Response) -> bool:
-    """Return whether an answer says that the request waits for other people."""
+    """Return whether an answer is that of a pending request."""
     return response.wrap_info is not None

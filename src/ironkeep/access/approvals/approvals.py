@@ -1,19 +1,18 @@
-"""Requests that wait for other people, what these said, and the one use of their word.
+"""Pending requests, the decisions on them, and the single-use grant that an approval gives.
 
     sys/approvals : request / accessor -> the request, encrypted like every record
                     token / token hash -> accessor
                     mine / entity / accessor -> b""
-                    standing / entity -> what was asked and denied lately
-                    tally / entity / week -> what a person decided, and how long they looked
+                    standing / entity, tally / entity / week -> see tallies.py
 
 The wire shape is Vault's control groups: a read that needs approval answers with a wrapping token
-and its accessor; others authorise the accessor; unwrapping executes what was kept, once. Beyond
-Vault: people are told apart over the whole request (access/approvals/approvers.py), who asked never
-counts, nor who shares a device with them; approving takes the number on the screen of who asked,
-and the opener's own token.
+and its accessor; others authorise the accessor; unwrapping executes the kept request, once. Beyond
+Vault: one person counts once over the whole request (access/approvals/approvers.py); the requester
+never counts as an approver, nor does anybody who shares a device with the requester; approving
+takes the number on the requester's screen; and unwrapping takes the requester's own token.
 
-What is kept lives as long as its wrapping token: it lapses, is revoked, and dies with everything
-that its requester issued, as that does.
+A kept request lives as long as its wrapping token: it ends when that token expires, is revoked, or
+is ended together with everything else that its requester issued.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,22 +58,22 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 TTL_SECONDS: Final = 900
-"""A request waits so long: who asked is still at the screen that shows the number."""
+"""How long a request stays pending: the requester still has the number on the screen."""
 GRANT_SECONDS: Final = 300
-"""What was approved is opened within this time, or lapses."""
+"""Time in which an approved request can be opened before it lapses."""
 MAX_PENDING: Final = 3
-"""Requests of one person that wait at once: approvers who are flooded stop reading."""
+"""Pending requests of one person: approvers who are flooded with requests stop reading them."""
 MAX_WAITING: Final = 1_000
-"""Requests of everybody that wait at once: an inbox is read whole."""
+"""Pending requests in the whole vault: each listing of the inbox reads all of them."""
 MAX_TRIES: Final = 3
-"""Wrong numbers before a request is dropped: guessing succeeds three times in 900."""
+"""Wrong numbers after which a request is dropped: guessing succeeds three times in 900."""
 UNWRAP: Final = "sys/wrapping/unwrap"
 
 _SYS: Final = MountUuid("sys")
 _LOWEST: Final = 100
 _NUMBERS: Final = 900
-"""Three digits, none of them a leading zero that somebody would leave out."""
-_GONE: Final = "no request waits under that accessor: it lapsed, was denied, or was opened"
+"""Three digits, without a leading zero, which a person might leave out."""
+_GONE: Final = "no request is pending under that accessor: it lapsed, was denied, or was opened"
 
 
 class Approvals:
@@ -93,13 +92,15 @@ class Approvals:
         tokens.on_ended.append(self._ended)
 
     def ask(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response:
-        """Keep the caller's request; return the answer that says so, in Vault's shape.
+        """Keep the caller's request as pending; return the answer for it, in Vault's shape.
 
         Raise PermissionDenied for a token without a person, TooManyRequests past the limits on
-        what one person asks.
+        one person's requests.
         """
         if call.request.grant:
-            raise PermissionDenied("what was approved is another request, or takes more by now")
+            raise PermissionDenied(
+                "the approval is for another request, or the rules demand more by now"
+            )
         session = call.actor()
         if not session.record.entity:
             raise PermissionDenied("ask for approval with a token of a person")
@@ -130,9 +131,9 @@ class Approvals:
         return Response(wrap_info=info, warnings=[text], audited=audited)
 
     def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
-        """Use up the approval of exactly this request; return what asks for one if there is none.
+        """Use up the approval of exactly this request; without one, return the answer of `ask`.
 
-        For what a handler decides to be dangerous; reads of secrets are asked by the pipeline.
+        For handlers of dangerous changes; for reads of secrets the pipeline asks.
         """
         kept = self.granted(call)
         if kept is None:
@@ -141,10 +142,10 @@ class Approvals:
         return None
 
     def opened(self, tx: Tx, request: Request, now_ns: int) -> Request:
-        """Return the kept request that an unwrapping opens, or request when it opens none.
+        """Return the kept request that an unwrapping opens, or `request` itself if it opens none.
 
-        Raise PermissionDenied unless the session that asked opens it, InvalidRequest before enough
-        people approved. Pass the transaction that a refusal keeps.
+        Raise PermissionDenied unless the requester's own session opens it, InvalidRequest before
+        enough people have approved. Pass the transaction that a refusal keeps.
         """
         given = request.data.get("token")
         text = given if isinstance(given, str) and given else None
@@ -157,14 +158,14 @@ class Approvals:
         own = None if request.token is None else self._tokens.store.hash_of(tx, request.token)
         if own is None or own == name:
             raise InvalidRequest(
-                "send the token that asked in X-Vault-Token, and this one in the body as `token`"
+                "send the requester's token in X-Vault-Token, and this one in the body as `token`"
             )
         if own != kept.session:
             self._alerts.repeated(
                 tx, "approval", "somebody else tried to open an approved request", now_ns,
                 subject=kept.accessor, entity=kept.entity, device=kept.device, path=kept.path,
             )  # fmt: skip
-            raise PermissionDenied("only the token that asked opens what was approved")
+            raise PermissionDenied("only the token that made a request opens it once approved")
         if not kept.approved:
             raise InvalidRequest("request needs further approval")
         return kept.request(request)
@@ -186,14 +187,14 @@ class Approvals:
         self._tokens.revoke(tx, found[0], now_ns)
 
     def find(self, tx: Tx, accessor: str, now_ns: int) -> Kept | None:
-        """Return the request that waits, or is approved, under an accessor, or None."""
+        """Return the pending or approved request with this accessor, or None."""
         if not accessor.isalnum() or self._tokens.find_accessor(tx, accessor, now_ns) is None:
             return None
         raw = self._store(tx).get(f"request/{accessor}")
         return None if raw is None else self._approvers.still_counted(tx, KEPT.decode(raw), now_ns)
 
     def waiting(self, tx: Tx, now_ns: int) -> list[Kept]:
-        """Return every request that waits or is approved, the oldest first."""
+        """Return all pending and approved requests, the oldest first."""
         names = self._store(tx).list("request", MAX_WAITING)
         found = (self.find(tx, name, now_ns) for name in names)
         return sorted((each for each in found if each), key=lambda each: each.created_ns)
@@ -217,18 +218,19 @@ class Approvals:
             )
 
     def authorize(self, call: Call, accessor: str, number: int) -> tuple[Kept, dict[str, Value]]:
-        """Add the caller's approval; return the request, and what the entry says of it.
+        """Add the caller's approval; return the request, and the fields for the journal entry.
 
-        (1) The request waits. (2) The caller is another person, on another device. (3) The number
-        is that on the screen of who asked; wrong ones are counted although this is refused. (4) Who
-        has an authenticator touches it for this; raise StepUpNeeded before.
+        (1) The request is pending. (2) The caller is another person, on another device. (3) The
+        number is the one on the requester's screen; wrong ones are counted although the call is
+        refused. (4) A caller with an authenticator has touched it for this approval; raise
+        StepUpNeeded before that.
         """
         kept = self.find_for(call, accessor)
         if kept.approved:
             raise InvalidRequest("enough people have approved this request already")
         if number != kept.number:
             self._miss(call, kept)
-            raise PermissionDenied("that is not the number on the screen of who asked")
+            raise PermissionDenied("that is not the number on the requester's screen")
         evidence = take_touch(call, kept)
         session = call.actor()
         record = session.record
@@ -244,7 +246,7 @@ class Approvals:
         return fresh, {**decision_of(kept), **evidence}
 
     def deny(self, call: Call, accessor: str) -> Kept:
-        """Drop a request because one person says no; return it."""
+        """Drop a request for the caller, whose one denial is enough; return the request."""
         kept = self.find_for(call, accessor)
         self._drop(call.tx, kept, call.now_ns)
         self.tallies.decided(call.tx, kept, call.actor().record.entity, call.now_ns, approved=False)
@@ -268,7 +270,7 @@ class Approvals:
         return kept
 
     def evidence(self, kept: Kept) -> dict[str, Value]:
-        """Return what the entry of an approved request says of its approval."""
+        """Return the fields by which the entry of an approved request names its approval."""
         return {
             "approval": kept.accessor,
             "approval_digest": kept.digest,
@@ -293,7 +295,7 @@ class Approvals:
             creation_path=request.path,
         )
         token = with_chain(token, session)
-        # It opens nothing without the token that asked, so the answer releases nothing.
+        # This token opens nothing without the requester's own, so the answer releases no secret.
         secret, name, stored = self._tokens.write(call.tx, token, _SYS, call.entropy)
         data, reason, ticket = without_words(request)
         kept = Kept(
@@ -326,14 +328,16 @@ class Approvals:
     def _check_room(self, tx: Tx, entity: EntityId, now_ns: int) -> None:
         wait = self.tallies.wait_seconds(tx, entity, now_ns)
         if wait:
-            raise TooManyRequests(f"you were denied, or ask too often: ask again in {wait} s")
+            raise TooManyRequests(
+                f"you were denied, or have made too many requests: ask again in {wait} s"
+            )
         names = self._store(tx).list(f"mine/{entity}", MAX_WAITING)
         if sum(self.find(tx, name, now_ns) is not None for name in names) >= MAX_PENDING:
             raise TooManyRequests(
-                f"{MAX_PENDING} of your requests wait already: have them decided, or withdraw one"
+                f"{MAX_PENDING} of your requests are pending: have them decided, or withdraw one"
             )
         if len(self._store(tx).list("request", MAX_WAITING)) >= MAX_WAITING:
-            raise TooManyRequests(f"{MAX_WAITING} requests wait already: try again shortly")
+            raise TooManyRequests(f"{MAX_WAITING} requests are pending: try again shortly")
 
     def _miss(self, call: Call, kept: Kept) -> None:
         """Count a wrong number, in the transaction that the refusal keeps."""
@@ -344,12 +348,12 @@ class Approvals:
         self._drop(call.account, kept, call.now_ns)
         record = call.actor().record
         self._alerts.raise_(
-            call.account, "approval", "the number of a request was guessed at: it was dropped",
+            call.account, "approval", "a request was dropped after too many wrong numbers",
             call.now_ns, entity=record.entity, device=record.device, path=kept.path,
         )  # fmt: skip
 
     def _extend(self, call: Call, kept: Kept) -> None:
-        """Let what is approved live for the time in which it is to be opened."""
+        """Let an approved request live for `GRANT_SECONDS` from now."""
         found = self._tokens.find_accessor(call.tx, kept.accessor, call.now_ns)
         if found is not None:
             until_ns = call.now_ns + GRANT_SECONDS * SECOND_NS

@@ -1,9 +1,9 @@
-"""Who may decide on a request that waits, and whose approval of it still counts.
+"""Judge approvers: which sessions may decide on a request, and which approvals still count.
 
-People are told apart by everybody who stands behind their tokens (identity/people.py): who asked
-never approves, by no token that came from them, and one hand counts once however many tokens it
-has. An approval is good only while its approver still is: until the request is opened it ends with
-the person, with the device that it was given on and with the authenticator that was touched for it.
+Two sessions are of different people only if no person stands behind both tokens
+(identity/people.py). So the requester cannot approve with a token that came from them, and one
+person counts once however many tokens they have. Until the request is opened, an approval ends with
+its approver, with the device that it was given on, and with the authenticator touched for it.
 """
 
 from typing import Final
@@ -23,7 +23,7 @@ from ironkeep.store.state import Tx
 
 
 class Approvers:
-    """Judges approvers and what they gave."""
+    """Judges approvers and the approvals that they gave."""
 
     def __init__(
         self, identity: Identity, devices: Devices, authenticators: Authenticators
@@ -33,28 +33,30 @@ class Approvers:
         self._authenticators: Final = authenticators
 
     def refusal(self, tx: Tx, kept: Kept, session: Session) -> Deny | None:
-        """Return the refusal when a session may not decide on a request, None when it may."""
+        """Return the refusal of a session that may not decide on a request, None if it may."""
         record, people = session.record, session.people
         if not record.entity:
             return denied("approving takes a token of a person")
         if record.entity in kept.people or kept.entity in people:
             return denied("nobody approves their own request")
         if is_one_hand(people, kept.people):
-            return denied(f"one person set up you and who asked, or one of you the other: {APART}")
+            return denied(
+                f"one person set up both you and the requester, or one of you the other: {APART}"
+            )
         missing = [name for name in kept.groups if name not in session.policies]
         if missing:
-            return denied(f"approvers of this hold the policy {missing[0]!r}")
+            return denied(f"approvers of this request must hold the policy {missing[0]!r}")
         return self._device_refusal(tx, kept, session) or _repeated(kept, session)
 
     def still_counted(self, tx: Tx, kept: Kept, now_ns: int) -> Kept:
-        """Return a request with those approvals alone that still count."""
+        """Return a request with only those of its approvals that still count."""
         if not kept.approvals:
             return kept
         good = tuple(each for each in kept.approvals if self._counts(tx, each, now_ns))
         return kept if len(good) == len(kept.approvals) else _with(kept, good)
 
     def owner(self, tx: Tx, device: DeviceId) -> str:
-        """Return whose a device is, "" for none."""
+        """Return the owner of a device; "" for no device."""
         found = self._devices.get(tx, device) if device else None
         return "" if found is None else found.owner
 
@@ -62,7 +64,7 @@ class Approvers:
         device = session.record.device
         on_theirs = bool(device) and device == kept.device
         if on_theirs or self.owner(tx, device) in kept.people or kept.owner in session.people:
-            return denied("nobody approves from a device of who asked: use your own")
+            return denied("nobody approves from a device of the requester: use your own")
         return None
 
     def _counts(self, tx: Tx, given: Authorization, now_ns: int) -> bool:
@@ -79,7 +81,7 @@ class Approvers:
 
 
 def _repeated(kept: Kept, session: Session) -> Deny | None:
-    """Return the refusal when a session gives no further approval beside those that are there."""
+    """Return the refusal of a session that cannot add an approval to the existing ones."""
     record = session.record
     for given in kept.approvals:
         if record.entity == given.entity:

@@ -1,7 +1,8 @@
 """Approvals in Vault's shape: `sys/control-group/authorize` and `sys/control-group/request`.
 
-Source: the Vault HTTP API, sys/control-group. Opening what was approved is `sys/wrapping/unwrap`.
-Beyond Vault, authorising takes the `number` on the screen of who asked; `approval/` shows more.
+Source: the Vault HTTP API, sys/control-group. An approved request is opened by
+`sys/wrapping/unwrap`. Beyond Vault, authorising takes the `number` on the requester's screen;
+`approval/` shows more of a request.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from ironkeep.plugin.route import Route
 
 @dataclass(frozen=True)
 class Waiting:
-    """The accessor of a request that waits."""
+    """The accessor of a pending request."""
 
     accessor: str = ""
 
@@ -33,21 +34,21 @@ class Authorize:
 
 
 def authorize(call: Call, given: Authorize) -> Response:
-    """Approve a request of somebody else."""
+    """Approve another person's request."""
     if not given.accessor:
         raise InvalidRequest("missing accessor")
     if given.number is None:
-        raise InvalidRequest("missing number: ask who asked for the number on their screen")
+        raise InvalidRequest("missing number: ask the requester for the number on their screen")
     kept, audited = _approvals(call).authorize(call, given.accessor, given.number)
     return Response(data={"approved": kept.approved}, audited=audited)
 
 
 def request(call: Call, given: Waiting) -> Response:
-    """Say how it stands about a request: to who asked, and to who may decide."""
+    """Return the status of an approval request, to its requester and to possible approvers."""
     approvals, session = _approvals(call), call.actor()
     kept = approvals.find(call.tx, given.accessor, call.now_ns)
     if kept is None:
-        raise NotFound("no request waits under that accessor")
+        raise NotFound("no request is pending under that accessor")
     if session.hash != kept.session:
         refusal = approvals.refusal(call.tx, kept, session)
         if refusal is not None:
@@ -77,10 +78,10 @@ def _approvals(call: Call) -> Approvals:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "control-group/authorize", authorize, Authorize, audited=("accessor",),
-        help="Approve what somebody else asked for.",
+        help="Approve another person's request.",
     ),
     Route(
         Operation.UPDATE, "control-group/request", request, Waiting, any_token=True,
-        audited=("accessor",), help="How does it stand about a request that waits for approval?",
+        audited=("accessor",), help="The status of a request pending approval.",
     ),
 )  # fmt: skip

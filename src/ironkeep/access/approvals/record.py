@@ -1,10 +1,10 @@
-"""What is kept of a request that waits for other people, and the hash that binds their word to it.
+"""The stored record of a pending request, and the digest that binds each approval to it.
 
     digest = SHA-256( JSON, keys sorted: v, accessor, op, path, data, wrap, session, entity, device,
                       created_ns )
 
-`data` is the request's data in that same JSON. Whoever approves, approves the digest: the entries
-of the approval and of the read both hold it.
+`data` is the request's data in that same JSON. An approval is an approval of this digest, and the
+journal entries of the approval and of the read both contain it.
 """
 
 from hashlib import sha256
@@ -26,7 +26,7 @@ PLACE: Final = "sys/approvals"
 """The reserved place of this feature's records."""
 
 MAX_DATA: Final = 65_536
-"""Bytes of a request's data that are kept: a person is to read what they approve."""
+"""Bytes of a request's data that are kept: the approver has to be able to read all of it."""
 MAX_REASON: Final = 512
 
 _JSON: Final = msgspec.json.Encoder(decimal_format="number", order="sorted", enc_hook=encoded)
@@ -34,9 +34,9 @@ _PARSE: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Spelt)
 
 
 class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One person's approval. `people` are all that stand behind the token that gave it.
+    """One person's approval. `people` are all who stand behind the token that gave it.
 
-    `key` is the authenticator that was touched for it.
+    `touch` is the signed statement and `key` the authenticator of the touch for it, "" for none.
     """
 
     entity: EntityId
@@ -49,10 +49,11 @@ class Authorization(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One request that waits. Times are POSIX nanoseconds.
+    """One pending request. Times are POSIX nanoseconds.
 
-    `people` are who stands behind the token that asked; `owner` whose its device is. `need` others
-    are to approve, who hold all policies in `groups`. `seen` says when each of them first looked.
+    `people` are all who stand behind the requester's token, `holders` those who had it in their
+    hands; `owner` is the owner of its device. `need` other people have to approve, each of whom
+    holds all policies in `groups`. `seen` is when each of them first looked.
     """
 
     accessor: str
@@ -79,24 +80,24 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def askers(self) -> tuple[str, ...]:
-        """The people whose limits on asking this counts for, its own person first."""
+        """The people against whose limits on requests this one counts, its own person first."""
         return self.holders or (self.entity,)
 
     @property
     def approved(self) -> bool:
-        """Whether enough people have approved it."""
+        """True once enough people have approved."""
         return len(self.approvals) >= self.need
 
     @property
     def digest(self) -> str:
-        """The hash (hex) of what is approved."""
+        """The hash (hex) that an approval covers."""
         return _digest(
             self.accessor, self.op, self.path, self.data, self.wrap, self.session, self.entity,
             self.device, self.created_ns,
         )  # fmt: skip
 
     def digest_of(self, request: Request, session: Session) -> str:
-        """Return the digest that this would have, had it been kept of that request."""
+        """Return the digest that another request would have in this record."""
         record = session.record
         return _digest(
             self.accessor, request.op.value, request.path, data_of(request.data),
@@ -105,7 +106,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
         )  # fmt: skip
 
     def request(self, opening: Request) -> Request:
-        """Return the request as it was asked, from where it is opened, marked as granted."""
+        """Return the kept request, with the token and address of its opening, marked as granted."""
         return Request(
             Operation(self.op),
             self.path,
@@ -124,7 +125,7 @@ KEPT: Final = Codec(Kept)
 
 
 def data_of(data: dict[str, Any]) -> bytes:
-    """Return data as it is kept; raise InvalidRequest for what would not come back the same."""
+    """Return data as it is stored; raise InvalidRequest if it would not parse to the same again."""
     raw = b""
     try:
         raw = _JSON.encode(data)
@@ -139,7 +140,7 @@ def data_of(data: dict[str, Any]) -> bytes:
 
 
 def decision_of(kept: Kept) -> dict[str, Value]:
-    """Return what the entry of a decision says of the request that it is on."""
+    """Return the fields by which the entry of a decision names its request."""
     return {"approval_digest": kept.digest, "requester": kept.entity, "of": kept.path}
 
 
@@ -149,9 +150,10 @@ def shown_data(kept: Kept) -> dict[str, Any]:
 
 
 def without_words(request: Request) -> tuple[dict[str, object], str, str]:
-    """Return a request's data without the words for the approver, and these: reason and ticket.
+    """Return a request's data without `reason` and `ticket`, and those two texts.
 
-    A read has no body, so they come in its query; elsewhere they could be data.
+    They are for the approver, and only a read has them: in its query, since it has no body. In any
+    other request fields of these names could be data.
     """
     data = dict(request.data)
     if request.op is not Operation.READ:

@@ -1,12 +1,12 @@
-"""Approvals for people: the inbox, one request as it is to be judged, the decision, and a report.
+"""The approval engine: the inbox, one request in full, the decision, and a report.
 
-    approval/requests/                 what I may decide on, and what I asked
-    approval/requests/<accessor>       who asks for what, why, and what else they asked today
+    approval/requests/                 requests that the caller may decide on, or has made
+    approval/requests/<accessor>       requester, path, reason, the requester's other requests today
     approval/requests/<accessor>/approve|deny|withdraw
-    approval/report                    who decides how much a week, and how long they look
+    approval/report                    decisions of each person per week, and the time they looked
 
-What is seen here is shown to those alone who may decide, or who asked. There is no approval by one
-tap: it takes the number on the screen of who asked.
+Only the requester and possible approvers can see a request. There is no approval by one tap: it
+takes the number on the requester's screen.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 WEEKS: Final = 4
-"""In the report: how people decide changes, and what was last year says little."""
+"""Weeks in the report: people change how they decide, so older weeks say little."""
 RUBBER_STAMP_MS: Final = 3_000
-"""Who approves faster than this, at the median, does not read what they approve."""
+"""A median look shorter than this means that the approver does not read the requests."""
 
 
 class ApprovalEngine:
@@ -45,7 +45,7 @@ class ApprovalEngine:
 
 @dataclass(frozen=True)
 class Waiting:
-    """The accessor of a request that waits."""
+    """The accessor of a pending request."""
 
     accessor: str
 
@@ -60,14 +60,14 @@ class Approve:
 
 @dataclass(frozen=True)
 class Deny:
-    """The accessor, and why not."""
+    """The accessor, and the reason of the denial."""
 
     accessor: str
     reason: str = ""
 
 
 def list_requests(call: Call) -> Response:
-    """Return what the caller may decide on, and what they asked themselves, the oldest first."""
+    """Return the requests that the caller may decide on or has made, the oldest first."""
     approvals, session = _approvals(call), call.actor()
     info: dict[str, Any] = {}
     for kept in approvals.waiting(call.tx, call.now_ns):
@@ -84,7 +84,7 @@ def read(call: Call, given: Waiting) -> Response:
     approvals, session = _approvals(call), call.actor()
     kept = approvals.find(call.tx, given.accessor, call.now_ns)
     if kept is None:
-        raise NotFound("no request waits under that accessor")
+        raise NotFound("no request is pending under that accessor")
     refusal = approvals.refusal(call.tx, kept, session)
     mine = session.hash == kept.session
     if refusal is not None and not mine:
@@ -108,26 +108,26 @@ def read(call: Call, given: Waiting) -> Response:
 
 
 def approve(call: Call, given: Approve) -> Response:
-    """Approve a request of somebody else."""
+    """Approve another person's request."""
     kept, audited = _approvals(call).authorize(call, given.accessor, given.number)
     data = {"approved": kept.approved, "given": len(kept.approvals), "needed": kept.need}
     return Response(data=data, audited=audited)
 
 
 def deny(call: Call, given: Deny) -> Response:
-    """Drop a request of somebody else: one no is enough."""
+    """Deny another person's request, which drops it: one denial is enough."""
     kept = _approvals(call).deny(call, given.accessor)
     return Response(audited=decision_of(kept))
 
 
 def withdraw(call: Call, given: Waiting) -> Response:
-    """Drop a request of one's own."""
+    """Drop one of the caller's own requests."""
     kept = _approvals(call).withdraw(call, given.accessor)
     return Response(audited=decision_of(kept))
 
 
 def report(call: Call) -> Response:
-    """Return who decided how much in each of the last weeks, and how long they looked."""
+    """Return each person's decisions per week, in the last weeks, and how long they looked."""
     now = week_of(call.now_ns)
     people = []
     for entity in call.use(Approvals).tallies.approvers(call.tx):
@@ -167,7 +167,7 @@ def _brief(call: Call, kept: Kept) -> dict[str, Any]:
 
 
 def _today(call: Call, kept: Kept) -> list[dict[str, str]]:
-    """Return what else the requester asked in the last day."""
+    """Return the requester's other requests of the last day."""
     history = _approvals(call).tallies.of(call.tx, kept.entity, call.now_ns)
     return [
         {
@@ -194,22 +194,28 @@ def _approvals(call: Call) -> Approvals:
 
 
 ROUTES: Final = (
-    Route(Operation.LIST, "requests/", list_requests, help="What waits for my decision?"),
+    Route(
+        Operation.LIST, "requests/", list_requests,
+        help="Requests that wait for your decision, and your own.",
+    ),
     Route(
         Operation.READ, "requests/{accessor}", read, Waiting, audited=("accessor",),
-        help="One request: who asks for what, why, and what else today.",
+        help="One request: requester, path, reason, and other requests today.",
     ),
     Route(
         Operation.UPDATE, "requests/{accessor}/approve", approve, Approve, audited=("accessor",),
-        help="Approve it, with the number on the screen of who asked.",
+        help="Approve a request, with the number on the requester's screen.",
     ),
     Route(
         Operation.UPDATE, "requests/{accessor}/deny", deny, Deny, audited=("accessor", "reason"),
-        help="Deny it: one no is enough.",
+        help="Deny a request: one denial is enough.",
     ),
     Route(
         Operation.UPDATE, "requests/{accessor}/withdraw", withdraw, Waiting, audited=("accessor",),
-        help="Withdraw what you asked.",
+        help="Withdraw your own request.",
     ),
-    Route(Operation.READ, "report", report, help="Who decides how much, and do they look?"),
+    Route(
+        Operation.READ, "report", report,
+        help="Decisions of each person per week, and how long they looked.",
+    ),
 )  # fmt: skip

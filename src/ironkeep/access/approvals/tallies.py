@@ -1,10 +1,11 @@
-"""Who asked for what lately, who was denied, and how approvers decide: against approval fatigue.
+"""Request history and approver tallies, against approval fatigue.
 
-    sys/approvals : standing / entity -> what was asked in a day, and when it was denied
-                    tally / entity / week -> decisions of one person in one week
+    sys/approvals : standing / entity -> one person's requests and denials in a day
+                    tally / entity / week -> one person's decisions in one week
 
-A person whose request was denied waits before the next; who is denied twice in a day is told of.
-How long approvers look at a request before they approve it says who reads what they sign.
+A person whose request was denied has to wait before the next one; two denials in a day raise an
+alert. The time from an approver's first look at a request to the decision shows whether they read
+it.
 """
 
 from typing import Final
@@ -20,17 +21,18 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 COOL_SECONDS: Final = 600
-"""Before a person who was denied may ask again: who floods an approver gets slower, not through."""
+"""The wait after a denial: repeating a request must slow the requester down, not wear out the
+approver."""
 ALERT_DENIALS: Final = 2
 MAX_AN_HOUR: Final = 12
-"""Requests of one person, withdrawn ones too."""
+"""Requests of one person, including withdrawn ones."""
 HOUR_NS: Final = 3_600 * SECOND_NS
 DAY_NS: Final = 86_400 * SECOND_NS
 WEEK_NS: Final = 7 * DAY_NS
 MAX_ASKED: Final = 64
-"""Of one person in a day that are remembered; the newest."""
+"""Requests of one person in a day that are kept, the newest."""
 MAX_LOOKS: Final = 256
-"""Times of looking that are kept of one person in one week."""
+"""Durations of looking that are kept of one person in one week, the newest."""
 
 
 class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,14 +46,14 @@ class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AskHistory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of one person in the last day."""
+    """One person's requests and denials in the last day."""
 
     asked: tuple[Asked, ...] = ()
     denied_ns: tuple[int, ...] = ()
 
 
 class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Of one approver in one week; `looked_ms` is from first looking to each decision."""
+    """One approver's week; `looked_ms` is the time from the first look to each decision."""
 
     approved: int = 0
     denied: int = 0
@@ -63,13 +65,13 @@ _TALLY: Final = Codec(Tally)
 
 
 class Tallies:
-    """Keeps both."""
+    """Stores request history and approver tallies."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
 
     def of(self, tx: Tx, entity: EntityId, now_ns: int) -> AskHistory:
-        """Return what a person asked in the last day, and when they were denied."""
+        """Return a person's requests and denials in the last day."""
         raw = self._store(tx).get(f"standing/{entity}")
         known = AskHistory() if raw is None else _HISTORY.decode(raw)
         since_ns = now_ns - DAY_NS
@@ -79,11 +81,11 @@ class Tallies:
         )
 
     def wait_seconds(self, tx: Tx, entity: EntityId, now_ns: int) -> int:
-        """Return for how long a person may not ask, 0 when they may."""
+        """Return how many seconds a person has to wait before the next request; 0 for none."""
         known = self.of(tx, entity, now_ns)
         until_ns = known.denied_ns[-1] + COOL_SECONDS * SECOND_NS if known.denied_ns else 0
         if len(known.asked) >= MAX_AN_HOUR:
-            # Withdrawing and asking again reaches the approvers' mail as often as asking does.
+            # Withdrawn requests count: each request sends mail to the approvers, withdrawn or not.
             until_ns = max(until_ns, known.asked[-MAX_AN_HOUR].time_ns + HOUR_NS)
         return max(0, -((now_ns - until_ns) // SECOND_NS))
 
@@ -123,7 +125,7 @@ class Tallies:
         return Tally() if raw is None else _TALLY.decode(raw)
 
     def approvers(self, tx: Tx) -> list[EntityId]:
-        """Return everybody who ever decided, sorted."""
+        """Return all people who ever decided on a request, sorted."""
         return [EntityId(name.rstrip("/")) for name in self._store(tx).names("tally")]
 
     def _save(self, tx: Tx, entity: EntityId, history: AskHistory) -> None:

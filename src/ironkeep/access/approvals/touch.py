@@ -1,7 +1,8 @@
-"""The touch of an approver, over the hash of what they approve.
+"""The touch of an approver, over the digest of the approved request.
 
-Who has an authenticator gives one touch for each approval; the statement that it signs names the
-accessor and the digest of the request, so it stands for nothing else (core/webauthn/step_up.py).
+An approver with an authenticator gives one touch for each approval. The statement that it signs
+names the accessor and the digest of the request, so the touch approves no other request
+(core/webauthn/step_up.py).
 """
 
 from ironkeep.access.approvals.record import Kept
@@ -11,13 +12,13 @@ from ironkeep.plugin.call import Call
 
 
 def statement_path(kept: Kept) -> str:
-    """Return what an approver's touch is for, in the place of a path."""
+    """Return the text that stands for the path in the statement of an approver's touch."""
     return f"approval/requests/{kept.accessor} {kept.digest}"
 
 
 def take_touch(call: Call, kept: Kept) -> dict[str, str]:
     """Use up the caller's touch for approving a request; return its evidence.
 
-    It is empty for somebody without any authenticator. Raise StepUpNeeded before it is given.
+    It is empty for a person without an authenticator. Raise StepUpNeeded before the touch is given.
     """
     return take_fresh_touch(call, Operation.UPDATE, statement_path(kept), "approving this")
