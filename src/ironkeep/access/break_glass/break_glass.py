@@ -1,11 +1,12 @@
-"""The way in that needs no identity provider: k of n people with printed codes, loud and short.
+"""Break-glass records: access by printed codes of k of n people, without an identity provider.
 
-    sys/break-glass : config        -> how many people, which policies, for how long
-                      person / entity -> whether codes are to be fetched, hashes of the unused ones
-                      case / id     -> who opened it, why, until when, and its token's accessor
+    sys/break-glass : config        -> number of people, policies, lifetime of the token
+                      person / name -> hashes of the unused codes, or that they are to be fetched
+                      case / id     -> holders, reason, end, and the accessor of the token
 
-A token that was issued so reads every class but custody without a touch or an approval, each read
-an alert. Its path names it, and no engine or auth method can issue a token with that path.
+It alerts on use, and its tokens are short-lived. They read every class but custody without a touch
+or an approval, and each such read raises an alert. A break-glass token is recognised by its path
+(`PATH`), with which no engine or auth method can issue a token.
 """
 
 import hmac
@@ -28,34 +29,35 @@ PLACE: Final = "sys/break-glass"
 """The reserved place of this feature's records."""
 
 PATH: Final = "sys/break-glass/open"
-"""Of its tokens."""
+"""The path of break-glass tokens."""
 BROKEN: Final = "break_glass"
-"""In the metadata of its tokens: the id of the case."""
+"""The key in a token's metadata whose value is the id of its case."""
 MAX_SECONDS: Final = 3_600
 MIN_PEOPLE: Final = 2
 MAX_PEOPLE: Final = 32
 CODES: Final = 5
-"""Printed for each person: one is used up by every opening that they take part in."""
+"""Codes printed for each person; each opening that the person takes part in uses up one."""
 CODE: Final = 24
 """Base62 characters: 142 bits, so a hash without salt or cost is enough."""
 MAX_NAME: Final = 128
 
 
 class Config(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How it is opened; without policies it is not."""
+    """The settings; without policies break-glass cannot be opened."""
 
     threshold: int = MIN_PEOPLE
     policies: tuple[str, ...] = ()
     ttl_seconds: int = MAX_SECONDS
     set_by: tuple[str, ...] = ()
-    """All people behind whoever set it last; none of them holds codes."""
+    """All people behind the token that wrote this last; none of them may hold codes."""
 
 
 class Codes(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hashes (SHA-256) of one person's unused codes.
 
-    `waiting` until that person has fetched them. `named_by` are the people behind whoever named the
-    holder. Codes from before holders were people of the vault have no entity.
+    `waiting` is true until that person has fetched them. `named_by` are all people behind the token
+    that named the holder. Records of older versions, which did not tie holders to entities, have
+    no entity.
     """
 
     hashes: tuple[bytes, ...] = ()
@@ -68,10 +70,10 @@ class Codes(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Case(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One opening. Times are POSIX nanoseconds; `first` is where the journal stood.
+    """One opening. Times are POSIX nanoseconds; `first` is the next journal index at that time.
 
-    `hands` are all people behind those who opened it, as they were then: holders may be voided, or
-    named anew, before anybody asks what was replaced.
+    `hands` are all people behind the holders who opened it, as they were then: a holder may be
+    voided or named again before anybody asks which secrets were replaced.
     """
 
     id: str
@@ -90,37 +92,37 @@ _CASE: Final = Codec(Case)
 
 
 class BreakGlass:
-    """Keeps all that; decides nothing."""
+    """Stores settings, codes and cases; makes no decisions."""
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
 
     def config(self, tx: Tx) -> Config:
-        """Return how it is opened."""
+        """Return the settings."""
         raw = self._store(tx).get("config")
         return Config() if raw is None else _CONFIG.decode(raw)
 
     def set_config(self, tx: Tx, config: Config) -> None:
-        """Set how it is opened; raise InvalidRequest past the limits."""
+        """Replace the settings; raise InvalidRequest past the limits."""
         check_config(config)
         self._store(tx).put("config", _CONFIG.encode(config))
 
     def people(self, tx: Tx) -> list[str]:
-        """Return the names of those who hold codes, sorted."""
+        """Return the names of the holders of codes, sorted."""
         return sorted(unescape_part(name) for name in self._store(tx).list("person"))
 
     def left(self, tx: Tx, name: str) -> int | None:
-        """Return how many codes a person has left, None for nobody."""
+        """Return how many codes a person has left, None if the person is no holder."""
         raw = self._store(tx).get(_person(name))
         return None if raw is None else len(_CODES.decode(raw).hashes)
 
     def holder(self, tx: Tx, name: str) -> Codes | None:
-        """Return what is kept of a holder, or None."""
+        """Return the record of a holder, or None."""
         raw = self._store(tx).get(_person(name)) if 0 < len(name) <= MAX_NAME else None
         return None if raw is None else _CODES.decode(raw)
 
     def name(self, tx: Tx, name: str, entity: EntityId, named_by: tuple[str, ...]) -> None:
-        """Let a person fetch codes, of whom earlier ones are void; raise InvalidRequest."""
+        """Let a person fetch codes and void earlier ones; raise InvalidRequest past the limits."""
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise InvalidRequest(f"a name has 1 to {MAX_NAME} printable characters")
         if self.left(tx, name) is None and len(self.people(tx)) >= MAX_PEOPLE:
@@ -129,7 +131,7 @@ class BreakGlass:
         self._store(tx).put(_person(name), _CODES.encode(codes))
 
     def issue(self, tx: Tx, entity: EntityId, entropy: Entropy) -> tuple[str, list[Secret]] | None:
-        """Return the name and the codes of a person who is to fetch some, once; None for others."""
+        """Make codes for a person who was named; return name and codes, once. None for others."""
         for name in self.people(tx):
             known = self.holder(tx, name)
             if known is not None and known.waiting and known.entity == entity:
@@ -144,15 +146,15 @@ class BreakGlass:
         return [Secret(code) for code in codes]
 
     def remove(self, tx: Tx, name: str) -> None:
-        """Make a person's codes void; nobody is fine."""
+        """Void a person's codes; a name without any is fine."""
         self._store(tx).delete(_person(name))
 
     def use(self, tx: Tx, name: str, code: Secret) -> bool:
-        """Return whether a code is one of a person's, and use it up."""
+        """Use up one of a person's codes; return whether it was one."""
         raw = self._store(tx).get(_person(name)) if len(name) <= MAX_NAME else None
         known = Codes() if raw is None else _CODES.decode(raw)
         given = sha256(code.reveal()).digest()
-        # All are compared, so that time tells nothing of which.
+        # Compare with all of them, so that the time does not tell which one matched.
         same = [hmac.compare_digest(each, given) for each in known.hashes]
         if not any(same):
             return False
@@ -162,7 +164,7 @@ class BreakGlass:
         return True
 
     def put_case(self, tx: Tx, case: Case) -> None:
-        """Remember an opening."""
+        """Store an opening."""
         self._store(tx).put(f"case/{case.id}", _CASE.encode(case))
 
     def case(self, tx: Tx, name: str) -> Case | None:
@@ -179,17 +181,17 @@ class BreakGlass:
 
 
 def check_config(config: Config) -> None:
-    """Raise InvalidRequest for what is past the limits."""
+    """Raise InvalidRequest for settings past the limits."""
     if not MIN_PEOPLE <= config.threshold <= MAX_PEOPLE:
         raise InvalidRequest(f"threshold is {MIN_PEOPLE} to {MAX_PEOPLE} people")
     if not 0 < config.ttl_seconds <= MAX_SECONDS:
         raise InvalidRequest(f"ttl is at most {MAX_SECONDS} seconds")
     if "root" in config.policies:
-        raise InvalidRequest("name policies, not root: what it opens is to be known before")
+        raise InvalidRequest("name policies, not root: decide now what break-glass may open")
 
 
 def is_break_glass(session: Session) -> bool:
-    """Return whether a session's token was issued by breaking the glass."""
+    """Return whether a session's token was issued by break-glass."""
     return session.record.path == PATH
 
 

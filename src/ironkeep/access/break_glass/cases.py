@@ -1,6 +1,6 @@
-"""Openings of break-glass: what each released, and what of it another person replaced since.
+"""The report on break-glass openings: the secrets each released, and whether they are replaced.
 
-A secret counts as exposed until somebody who did not take part wrote another value.
+A secret counts as exposed until a person who did not take part in the opening writes another value.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ from ironkeep.seal.reading_key import JournalReading
 from ironkeep.store.reserved import MOUNTS
 
 MAX_LOOKED_AT: Final = 100_000
-"""Entries of the journal that one report goes through: some two seconds; `next` goes on."""
+"""Journal entries that one report reads: some two seconds; `next` continues it."""
 
 _WRITES: Final = frozenset({"create", "update", "patch"})
 _BELOW: Final = ("", "data/", "rotate-role/")
-"""Where a new value of the secret at a path is written: KV 1, KV 2, a database's static role."""
+"""Prefixes under which a new value of a secret is written: KV 1, KV 2, a database's static role."""
 
 
 @dataclass(frozen=True)
 class Which:
-    """One opening; `first` goes on with a report that was not finished."""
+    """One opening; `first` is the `next` of an earlier answer, to continue its report."""
 
     id: str
     first: int = 0
@@ -51,10 +51,10 @@ def list_cases(call: Call) -> Response:
 
 
 def read_case(call: Call, given: Which) -> Response:
-    """Return an opening with what it released, and what of it nobody else has replaced since."""
+    """Return an opening, the secrets it released, and which of them are still exposed."""
     case = _glass(call).case(call.tx, given.id)
     if case is None:
-        raise NotFound("no opening of that id")
+        raise NotFound("no opening has that id")
     exposed, further = _exposed(call, case, max(given.first, case.first))
     return Response(
         data={
@@ -72,7 +72,10 @@ def read_case(call: Call, given: Which) -> Response:
 
 
 def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], int | None]:
-    """Return what a case's token released from an index on, and where to go on, None at the end."""
+    """Return the secrets released to a case's token from index `first` on, and the next index.
+
+    The next index is None when the report is complete.
+    """
     table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
     paths = {mount.uuid: mount.path for mount in table}
     size = call.use(Journal).durable_size
@@ -90,7 +93,7 @@ def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], 
 
 
 def _openers(call: Call, case: Case) -> frozenset[str]:
-    """Return who stands behind those who opened it: what they write replaces nothing."""
+    """Return all people behind the openers of a case: their writes replace no exposed secret."""
     glass = _glass(call)
     holders = [glass.holder(call.tx, name) for name in case.people]
     known = (
@@ -100,7 +103,7 @@ def _openers(call: Call, case: Case) -> frozenset[str]:
 
 
 def _is_opener(call: Call, openers: frozenset[str], entry: Entry) -> bool:
-    """Return whether one of the openers wrote this, with a token that names nobody too."""
+    """Return whether one of the openers wrote an entry, even with a token without a person."""
     behind = entry.audited.get(BEHIND)
     people = behind if isinstance(behind, list) else [entry.entity]
     identity = call.use(Identity)
@@ -108,9 +111,9 @@ def _is_opener(call: Call, openers: frozenset[str], entry: Entry) -> bool:
 
 
 def _compare(call: Call, found: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-    """Take back that a secret is replaced where its present value is the one that was released.
+    """Unmark as replaced each secret whose present value is still the one that was released.
 
-    A mount that keeps no earlier values (KV version 1) is believed.
+    A mount that keeps no earlier values (KV version 1) cannot be compared: there a write counts.
     """
     replaced = {key: each for key, each in found.items() if each["replaced"]}
     mounts = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
@@ -144,7 +147,7 @@ def _shown(
 def _replace(
     found: Mapping[tuple[str, str], dict[str, Any]], entry: Entry, paths: Mapping[MountUuid, str]
 ) -> None:
-    """Mark what an entry wrote a new value of."""
+    """Mark the secret as replaced to which an entry wrote a new value."""
     mount = paths.get(MountUuid(entry.mount), "")
     relative = entry.path.removeprefix(mount)
     for below in _BELOW:
@@ -161,6 +164,6 @@ ROUTES: Final = (
     Route(Operation.LIST, "break-glass/cases/", list_cases, sudo=True, help="All openings."),
     Route(
         Operation.READ, "break-glass/cases/{id}", read_case, Which, sudo=True,
-        help="What did an opening release, and is it replaced?",
+        help="An opening, the secrets it released, and which are replaced.",
     ),
 )  # fmt: skip

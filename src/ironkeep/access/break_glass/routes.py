@@ -1,17 +1,18 @@
-"""Break-glass: `sys/break-glass`: a token of last resort, from codes that k of n people hold.
+"""The routes of `sys/break-glass`: a token of last resort, from the codes of k of n people.
 
-    sys/break-glass/config          how many people, which policies, for how long
-    sys/break-glass/people/<name>   name a person who holds codes
-    sys/break-glass/codes           that person fetches them; shown once
+    sys/break-glass/config          number of people, policies, lifetime of the token
+    sys/break-glass/people/<name>   name a holder of codes
+    sys/break-glass/codes           the holder fetches their codes; shown once
     sys/break-glass/open            give one code; the last of k gets the token
-    sys/break-glass/cases/<id>      what that token released, and what of it is not yet replaced
+    sys/break-glass/cases/<id>      secrets that the token released, and which are not replaced yet
 
-Holders are people of the vault, other than who names them or set this up, and each fetches their
-own codes. Settings and holders change by the approval of another person. Of people whom one hand
-made, one counts.
+Holders are people with an entity. A holder cannot be one of the people who wrote the settings or
+who named that holder, and each holder fetches their own codes. A change to settings or holders
+takes the approval of another person. Of several holders whom the same person set up, one counts.
 
-It works while every auth method is down, or in other hands. Opening it is an alert, and so is each
-secret that is read with it; whatever it released counts as exposed until somebody else replaced it.
+Break-glass works while every auth method is down or compromised. Opening it raises an alert, and so
+does each secret read with its token. A released secret counts as exposed until another person has
+replaced it.
 """
 
 from collections.abc import Collection
@@ -53,9 +54,9 @@ from ironkeep.store.record import Codec
 from ironkeep.store.reserved import MOUNTS
 
 ATTEMPT_SECONDS: Final = 900
-"""In which k people give their codes: they are woken up, and on the telephone."""
+"""Time for k people to give their codes: they may be woken up and coordinate by telephone."""
 MAX_ATTEMPTS: Final = 16
-"""Under way at once."""
+"""Attempts under way at the same time."""
 MAX_REASON: Final = 512
 
 
@@ -71,7 +72,7 @@ _ATTEMPT: Final = Codec(Attempt)
 
 @dataclass(frozen=True)
 class SetConfig:
-    """How it is opened; what is left out stays."""
+    """The settings to change; an omitted one stays as it is."""
 
     threshold: int | None = None
     policies: PolicyNames | None = None
@@ -87,7 +88,7 @@ class Who:
 
 @dataclass(frozen=True)
 class Give:
-    """One person's code; the first also says why, the others which attempt."""
+    """One person's code; the first holder also gives the reason, the others the attempt."""
 
     name: str = ""
     code: Secret = Secret(b"")
@@ -96,7 +97,7 @@ class Give:
 
 
 def read_config(call: Call) -> Response:
-    """Return how it is opened, and who holds codes."""
+    """Return the settings, and the holders with how many codes each has left."""
     glass = _glass(call)
     config = glass.config(call.tx)
     people = {name: glass.left(call.tx, name) for name in glass.people(call.tx)}
@@ -111,7 +112,7 @@ def read_config(call: Call) -> Response:
 
 
 def write_config(call: Call, given: SetConfig) -> Response:
-    """Set how it is opened."""
+    """Change the settings."""
     glass = _glass(call)
     before = glass.config(call.tx)
     fresh = Config(
@@ -123,7 +124,8 @@ def write_config(call: Call, given: SetConfig) -> Response:
     held = [name for name in glass.people(call.tx) if _is_hand(call, glass, name, fresh.set_by)]
     if held:
         raise PermissionDenied(
-            f"who sets this up holds no codes: void those of {held[0]} first, or have another do it"
+            "a person who writes these settings must not hold codes: void those of "
+            f"{held[0]} first, or have another person write them"
         )
     check_config(fresh)
     waiting = require_another_than_root(call)
@@ -135,12 +137,14 @@ def write_config(call: Call, given: SetConfig) -> Response:
 
 
 def name_person(call: Call, given: Who) -> Response:
-    """Let a person fetch codes, of whom earlier ones are void."""
+    """Let a person fetch codes; earlier codes of that person become void."""
     glass = _glass(call)
     person = _find(call, given.name)
     named_by = _behind(call)
     if is_one_hand((*named_by, *glass.config(call.tx).set_by), {person.id}):
-        raise PermissionDenied("who names the holders, or set this up, holds no codes")
+        raise PermissionDenied(
+            "a holder must be a person other than those who name them or wrote the settings"
+        )
     waiting = require_another_than_root(call)
     if waits(waiting):
         return waiting
@@ -153,12 +157,12 @@ def name_person(call: Call, given: Who) -> Response:
 
 
 def fetch_codes(call: Call) -> Response:
-    """Make the caller's own codes, once after being named."""
+    """Make the caller's own codes, once after each naming."""
     entity = call.actor().record.entity
     take_fresh_touch(call, call.op, call.request.path, "fetching break-glass codes")
     made = _glass(call).issue(call.tx, entity, call.entropy) if entity else None
     if made is None:
-        raise NotFound("no break-glass codes wait for you")
+        raise NotFound("no break-glass codes are waiting for you")
     name, codes = made
     _alert(call, f"break-glass codes were handed to {name}")
     released = Released(call.mount.uuid, f"break-glass/people/{name}")
@@ -166,7 +170,7 @@ def fetch_codes(call: Call) -> Response:
 
 
 def _find(call: Call, name: str) -> Entity:
-    """Return the one person of a name: an entity's id or name, or a name at one auth method."""
+    """Return the one person with this entity id, entity name, or name at an auth method."""
     identity, mounts = (
         call.use(Identity),
         call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path,
@@ -195,7 +199,7 @@ def _is_hand(call: Call, glass: BreakGlass, name: str, people: Collection[str]) 
 
 
 def _hands(call: Call, name: str) -> frozenset[str]:
-    """Return who stands behind a holder; raise PermissionDenied when that person has gone."""
+    """Return all people behind a holder; raise PermissionDenied if the holder's entity is gone."""
     known = _glass(call).holder(call.tx, name)
     if known is None or not known.entity:
         return frozenset({name})
@@ -206,14 +210,14 @@ def _hands(call: Call, name: str) -> frozenset[str]:
 
 
 def remove_person(call: Call, given: Who) -> Response:
-    """Make a person's codes void: at once, because they may be in other hands."""
+    """Void a person's codes, without an approval: somebody else may have the codes."""
     _glass(call).remove(call.tx, given.name)
     _alert(call, f"the break-glass codes of {given.name} are void")
     return Response()
 
 
 def give(call: Call, given: Give) -> Response:
-    """Take one person's code; with the last of k, issue the token to who gave it."""
+    """Take one person's code; the caller who gives the last of k gets the token."""
     glass = _glass(call)
     config = glass.config(call.tx)
     if not config.policies:
@@ -227,11 +231,13 @@ def give(call: Call, given: Give) -> Response:
         )  # fmt: skip
         raise PermissionDenied("that is no unused code of a holder of that name")
     if given.name in attempt.people:
-        raise PermissionDenied("you have given a code for this already: another person is needed")
+        raise PermissionDenied(
+            "you have given a code for this attempt already: another person is needed"
+        )
     hands = _hands(call, given.name)
     if any(is_one_hand(hands, _hands(call, each)) for each in attempt.people):
         raise PermissionDenied(
-            f"one person stands behind you and somebody before, so you count as one: {APART}"
+            f"one person stands behind you and an earlier holder, so you count as one: {APART}"
         )
     people = (*attempt.people, given.name)
     name = given.attempt or base62(call.entropy.token(32), 16)
@@ -251,10 +257,12 @@ def _attempt(call: Call, given: Give) -> Attempt:
         path = f"break-glass/{given.attempt}"
         row = call.store.row(path) if given.attempt.isalnum() else None
         if row is None or row.due_ns is None or row.due_ns <= call.now_ns:
-            raise InvalidRequest("no attempt of that id is under way: begin anew")
+            raise InvalidRequest("no attempt with that id is under way: start again")
         return _ATTEMPT.decode(call.store.open_row(call.store.key_of(path), row))
     if not given.reason or len(given.reason) > MAX_REASON or not given.reason.isprintable():
-        raise InvalidRequest(f"say why, in at most {MAX_REASON} printable characters: reason=…")
+        raise InvalidRequest(
+            f"give a reason of at most {MAX_REASON} printable characters: reason=…"
+        )
     if len(call.store.list("break-glass")) >= MAX_ATTEMPTS:
         raise InvalidRequest(f"{MAX_ATTEMPTS} attempts are under way: wait until one lapses")
     return Attempt(given.reason, ())
@@ -270,7 +278,7 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
         explicit_max_ttl_seconds=config.ttl_seconds,
         renewable=False,
     )
-    # Straight from the tokens, not as a login: no device or mount is to stand in the way that day.
+    # Issued directly, not as a login: no rule on devices or mounts may block it in an emergency.
     issued = call.use(Tokens).issue(call.tx, call.mount, spec, call.now_ns, call.entropy)
     until_ns = call.now_ns + config.ttl_seconds * SECOND_NS
     hands = frozenset[str]().union(*(_hands(call, each) for each in attempt.people))
@@ -301,15 +309,15 @@ def _glass(call: Call) -> BreakGlass:
 ROUTES: Final = (
     Route(
         Operation.READ, "break-glass/config", read_config, sudo=True,
-        help="How is the glass broken, and who holds codes?",
+        help="The settings, and the holders of codes.",
     ),
     Route(
         Operation.UPDATE, "break-glass/config", write_config, SetConfig, sudo=True, quorum=True,
-        audited=("threshold", "policies", "ttl"), help="Set how the glass is broken.",
+        audited=("threshold", "policies", "ttl"), help="Change the settings.",
     ),
     Route(
         Operation.UPDATE, "break-glass/people/{name}", name_person, Who, sudo=True, quorum=True,
-        makes=True, audited=("name",), help="Let a person fetch codes.",
+        makes=True, audited=("name",), help="Name a holder, who then fetches codes.",
     ),
     Route(
         Operation.UPDATE, "break-glass/codes", fetch_codes, any_token=True, quorum=True,
@@ -317,7 +325,7 @@ ROUTES: Final = (
     ),
     Route(
         Operation.DELETE, "break-glass/people/{name}", remove_person, Who, sudo=True,
-        audited=("name",), help="Make a person's codes void.",
+        audited=("name",), help="Void a person's codes.",
     ),
     Route(
         Operation.UPDATE, "break-glass/open", give, Give, open=True, releases=True,

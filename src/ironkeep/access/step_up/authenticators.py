@@ -1,12 +1,12 @@
-"""Every authenticator that was ever bound to a person, and who the relying party is.
+"""Every authenticator that was ever bound to a person, and the relying party (WebAuthn).
 
     sys/authenticators : party -> the relying party
                          person / entity / hash of the credential id -> the authenticator
                          credential / hash of the credential id -> its entity
 
-Nothing here is ever deleted: an authenticator that is removed keeps its record with state
-"removed", and its credential id is never bound again. So the question "which keys could this person
-have used in May?" has an answer, and an added one stands out.
+No record is ever deleted: a removed authenticator keeps its record with state "removed", and its
+credential id is never bound again. So an incident team can tell which keys a person could have used
+at any time, and an added key stands out.
 """
 
 from collections.abc import Mapping
@@ -27,16 +27,16 @@ from ironkeep.store.state import Tx
 
 PLACE: Final = "sys/authenticators"
 MAX_ACTIVE: Final = 16
-"""Authenticators of one person; two are needed, and a drawer full is a risk."""
+"""Authenticators of one person in use: each further one is another that can be lost."""
 MAX_EVER: Final = 256
-"""Records of one person: all are read when they log in."""
+"""Records of one person, removed ones too: all are read at each login."""
 NEEDED: Final = 2
-"""When one is lost, the other still lets its person in, and nobody has to be asked."""
+"""With two, a person who loses one can still log in without anybody's help."""
 TIMEOUT_MS: Final = 60_000
 
 _PARTY: Final = "party"
 _TEXTS: Final = {
-    "bound": "was registered: if it is not yours, remove it and tell who runs this vault",
+    "bound": "was registered: if it is not yours, remove it and tell the operator of this vault",
     "removed": "was removed",
     "copied": "may have been copied: its counter went back",
 }
@@ -45,8 +45,9 @@ _TEXTS: Final = {
 class Authenticator(msgspec.Struct, frozen=True, omit_defaults=True):
     """One authenticator. `key` is a COSE key; times are POSIX nanoseconds.
 
-    `eligible` says that it can be copied to a cloud account, `backed_up` that it was.
-    `bound_by` is how it came: an invitation, a touch of another one, a recovery; `made` by whom.
+    `eligible` means that it can be copied to a cloud account, `backed_up` that it has been.
+    `bound_by` is how it was added (by an invitation, a touch of another one, or a recovery), and
+    `made` the people who had it added.
     """
 
     id: bytes
@@ -67,7 +68,7 @@ class Authenticator(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def active(self) -> bool:
-        """Whether it may be used."""
+        """True while it may be used."""
         return self.state == "active"
 
 
@@ -76,7 +77,7 @@ _PARTY_CODEC: Final = Codec(Party)
 
 
 class Authenticators:
-    """Keeps authenticators, and verifies what they sign."""
+    """Stores authenticators, and verifies their signatures."""
 
     def __init__(self, stores: StoreOf, alerts: Alerts) -> None:
         self._stores: Final = stores
@@ -90,11 +91,11 @@ class Authenticators:
         return _PARTY_CODEC.decode(raw)
 
     def set_party(self, tx: Tx, party: Party) -> None:
-        """Set the relying party; another id makes every authenticator useless."""
+        """Set the relying party; after a change of its id no registered authenticator works."""
         self._stores(tx, PLACE).put(_PARTY, _PARTY_CODEC.encode(party))
 
     def find(self, tx: Tx, credential: bytes) -> Authenticator | None:
-        """Return the authenticator that ever had this credential, or None."""
+        """Return the authenticator with this credential id, also a removed one, or None."""
         name = _name(credential)
         store = self._stores(tx, PLACE)
         entity = store.get(f"credential/{name}")
@@ -114,11 +115,11 @@ class Authenticators:
         return [each for each in self.ever(tx, entity) if each.active]
 
     def made(self, tx: Tx, entity: EntityId) -> tuple[Made, ...]:
-        """Return by whom a person's authenticators came, for the chain of what they log in to."""
+        """Return the people who had a person's authenticators added, for the chain of a login."""
         return tuple(each.made for each in self.of(tx, entity))
 
     def bind(self, tx: Tx, authenticator: Authenticator) -> None:
-        """Add an authenticator; raise Conflict when its credential was ever bound to anybody.
+        """Add an authenticator; raise Conflict if its credential was ever bound to any person.
 
         Raise InvalidRequest past the limits.
         """
@@ -133,22 +134,22 @@ class Authenticators:
         self._alert(tx, authenticator, "bound", authenticator.created_ns)
 
     def remove(self, tx: Tx, authenticator: Authenticator, why: str, now_ns: int) -> None:
-        """Let an authenticator be used no more; its record stays."""
+        """Stop the use of an authenticator; its record stays."""
         gone = msgspec.structs.replace(authenticator, state="removed", removed_ns=now_ns, why=why)
         self._save(tx, gone)
         self._alert(tx, gone, "removed", now_ns)
 
     def owned(self, tx: Tx, entity: EntityId, credential: bytes) -> Authenticator:
-        """Return a person's own authenticator; raise NotFound when it is not there or removed."""
+        """Return a person's own authenticator; raise NotFound if there is none or it is removed."""
         found = self.find(tx, credential)
         if found is None or found.entity != entity or not found.active:
             raise NotFound("you have no such authenticator")
         return found
 
     def options(self, tx: Tx, challenge: bytes, entity: EntityId | None = None) -> dict[str, Any]:
-        """Return what a browser needs to have a challenge signed: `publicKey` of its `get`.
+        """Return the `publicKey` options with which a browser's `get` has a challenge signed.
 
-        With an entity it names that person's authenticators; without, it is the same for all.
+        With an entity they list that person's authenticators; without, they are the same for all.
         """
         known = self.of(tx, entity) if entity else []
         return {
@@ -169,11 +170,11 @@ class Authenticators:
         credential: Mapping[str, Any],
         now_ns: int,
     ) -> tuple[Authenticator, Signed]:
-        """Verify an assertion in JSON by an authenticator of entity; None takes anybody's.
+        """Verify an assertion in JSON by an authenticator of entity; None accepts any person's.
 
-        Return the authenticator as it is now, and what it signed. The counter is kept, so pass the
-        transaction that outlives a refusal. The challenge's own single use is the caller's. Raise
-        InvalidCredentials, InvalidRequest for what is malformed.
+        Return the updated authenticator and the signed assertion. The new counter is stored, so
+        pass the transaction that outlives a refusal. The caller has to make sure that the challenge
+        is used only once. Raise InvalidCredentials, or InvalidRequest for a malformed assertion.
         """
         signed = webauthn.signed_of(credential)
         known = self.find(tx, signed.credential)
@@ -205,7 +206,7 @@ class Authenticators:
         self._stores(tx, PLACE).put(path, _AUTHENTICATOR.encode(authenticator))
 
     def _alert(self, tx: Tx, about: Authenticator, what: str, now_ns: int) -> None:
-        """Tell the person."""
+        """Raise an alert for the person."""
         kind = f"authenticator {what}"
         self._alerts.raise_(tx, kind, _text(about, what), now_ns, entity=about.entity)
 

@@ -1,7 +1,7 @@
 """One touch of the caller's authenticator for exactly one change, asked for and used up here.
 
-For what a handler decides to be dangerous; reads of secrets are asked by the pipeline. Who has no
-authenticator cannot be asked: what that person may do is for the caller of this to say.
+It is for handlers of dangerous changes; for reads of secrets the pipeline asks. A person without an
+authenticator cannot be asked: the handler has to decide whether that person may go on.
 """
 
 from ironkeep.access.step_up.authenticators import Authenticators
@@ -11,10 +11,10 @@ from ironkeep.plugin.call import Call
 
 
 def take_fresh_touch(call: Call, op: Operation, what: str, doing: str) -> dict[str, str]:
-    """Use up the caller's touch for what; return its evidence, {} without any authenticator.
+    """Use up the caller's touch for `what`; return its evidence, {} without an authenticator.
 
-    `what` stands in the place of a path in the statement that is signed, `doing` is said to the
-    person. Raise StepUpNeeded before the touch is given.
+    `what` takes the place of the path in the signed statement; `doing` names the change in the
+    message to the person. Raise StepUpNeeded before the touch is given.
     """
     session = call.actor()
     if not call.use(Authenticators).of(call.account, session.record.entity):

@@ -1,10 +1,11 @@
-"""Touches that were demanded: one each for exactly one request, within a minute, used up by it.
+"""Demands for a touch: each for exactly one request, valid for a minute, used up by that request.
 
-    sys/step-ups : session / key -> what is demanded of one session, in one record
+    sys/step-ups : session / key -> all demands of one session, in one record
 
-What a touch stands for, and how it is verified later, is core/webauthn/step_up.py. The id in the
-link names the session's record by a hash and the demand by a random number; knowing it shows what
-is asked, and gives nothing: only an authenticator of the session's own person answers it.
+The statement that a touch signs, and its later verification, are core/webauthn/step_up.py. The id
+in the link names the session's record by a hash and the demand by a random number. A person who
+knows the id can see the demand but not meet it: that takes an authenticator of the session's own
+person.
 """
 
 from collections.abc import Mapping
@@ -31,11 +32,11 @@ from ironkeep.store.state import Tx
 PLACE: Final = "sys/step-ups"
 LIFE_NS: Final = 60 * SECOND_NS
 REUSE_NS: Final = 30 * SECOND_NS
-"""Who asks again for the same gets the same link while so much of its life is left."""
+"""A repeated request gets the same link while at least this much of its life is left."""
 MAX_PENDING: Final = 3
-"""Of one session; the oldest is dropped. Nobody touches for more at a time."""
+"""Demands of one session; past it the oldest is dropped. Nobody touches for more at a time."""
 MAX_ASKED: Final = 4_096
-"""Characters of what is asked for: it is shown to the person, and kept in the entry."""
+"""Characters of the requested path or text: it is shown to the person and journalled."""
 NONCE_BYTES: Final = 16
 
 _KEY_LENGTH: Final = 32
@@ -43,7 +44,7 @@ _GONE: Final = "nothing waits for a touch here: it was given, or a minute has pa
 
 
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One demand; `evidence` is there once it was satisfied. `name` is for people."""
+    """One demand; `evidence` is empty until it is satisfied. `name` is the session's name."""
 
     statement: Statement
     name: str
@@ -58,7 +59,7 @@ class Pending(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked for. `expires_ns` is POSIX."""
+    """A demand as the caller needs it. `expires_ns` is POSIX."""
 
     id: str
     challenge: bytes
@@ -69,9 +70,9 @@ _PENDING: Final = Codec(Pending)
 
 
 class StepUps:
-    """Keeps demands, takes assertions, and hands out each satisfied one once.
+    """Stores demands, takes assertions for them, and hands out each satisfied one once.
 
-    `address` is where people reach the server, for the links that they are given.
+    `address` is the URL at which people reach the server, for the links in messages.
     """
 
     def __init__(self, stores: StoreOf, authenticators: Authenticators, address: str = "") -> None:
@@ -80,9 +81,9 @@ class StepUps:
         self._address: Final = address
 
     def needed(self, call: Call, op: Operation, path: str, doing: str) -> StepUpNeeded:
-        """Ask the caller for a touch; return the refusal that says where it is given.
+        """Demand a touch of the caller; return the refusal with the link for the touch.
 
-        `doing` is what the touch is for, in words. Errors as `demand`.
+        `doing` names the action in the message. Raise the same errors as `demand`.
         """
         session = call.actor()
         demand = self.demand(
@@ -105,13 +106,14 @@ class StepUps:
         now_ns: int,
         entropy: Entropy,
     ) -> Demand:
-        """Ask a session's person for a touch for one request; pass what outlives the refusal.
+        """Demand a touch of the session's person for one request.
 
-        Raise PermissionDenied when it has no person, or that one no authenticator; TooLarge for
-        what nobody could read before they touch.
+        Pass the transaction that outlives the refusal. Raise PermissionDenied if the session has
+        no person or the person no authenticator; TooLarge for a text longer than `MAX_ASKED`, which
+        a person could not read before the touch.
         """
         if len(path) > MAX_ASKED:
-            raise TooLarge(f"a touch is asked for at most {MAX_ASKED} characters")
+            raise TooLarge(f"a touch covers a path and data of at most {MAX_ASKED} characters")
         record = session.record
         if not record.entity or not record.accessor:
             raise PermissionDenied("a touch is needed: use a service token of a person")
@@ -137,7 +139,7 @@ class StepUps:
         return _demand(key, fresh)
 
     def find(self, tx: Tx, demand: str, now_ns: int) -> Kept:
-        """Return a demand that waits for a touch; raise NotFound."""
+        """Return a demand that is not satisfied yet; raise NotFound."""
         key, nonce = demand[:_KEY_LENGTH], demand[_KEY_LENGTH:]
         if not _is_key(key):
             raise NotFound(_GONE)
@@ -147,17 +149,17 @@ class StepUps:
         raise NotFound(_GONE)
 
     def options(self, tx: Tx, kept: Kept) -> dict[str, Any]:
-        """Return what a browser needs to have a demand signed."""
+        """Return the options with which a browser has a demand signed."""
         entity = EntityId(kept.statement.entity)
         return self._authenticators.options(tx, kept.statement.challenge(), entity)
 
     def satisfy(
         self, tx: Tx, demand: str, credential: Mapping[str, Any], now_ns: int
     ) -> dict[str, str]:
-        """Take an assertion for a demand; return the evidence.
+        """Verify an assertion for a demand, which satisfies it; return the evidence.
 
-        Pass the transaction that outlives a refusal: a counter is kept in it. Raise NotFound,
-        InvalidCredentials, InvalidRequest.
+        Pass the transaction that outlives a refusal, as the counter is stored in it. Raise
+        NotFound, InvalidCredentials or InvalidRequest.
         """
         kept = self.find(tx, demand, now_ns)
         statement = kept.statement
@@ -181,8 +183,8 @@ class StepUps:
     ) -> dict[str, str] | None:
         """Use up the touch that was given for exactly this request; return its evidence, or None.
 
-        Pass the transaction that a refusal keeps. An authenticator that was removed since gives
-        nothing.
+        Pass the transaction that a refusal keeps. A touch of an authenticator that was removed
+        since does not count.
         """
         key = _key(session.hash)
         kept = self._live(tx, key, now_ns)
@@ -193,7 +195,7 @@ class StepUps:
         return None
 
     def ended(self, tx: Tx, token: TokenHash, _record: StoredToken) -> None:
-        """Forget what was demanded of a session that is over."""
+        """Delete the demands of a session that has ended."""
         self._stores(tx, PLACE).delete(_path(_key(token)))
 
     def _still_bound(self, tx: Tx, kept: Kept) -> bool:
@@ -226,7 +228,7 @@ def _demand(key: str, kept: Kept) -> Demand:
 
 
 def _key(session: TokenHash) -> str:
-    """Return the name of a session's record: its hash is no secret, and is shown to nobody."""
+    """Return the name of a session's record, hashed so that links do not show the session."""
     return sha256(b"ironkeep step-up\n" + session.encode()).hexdigest()[:_KEY_LENGTH]
 
 
