@@ -1,18 +1,18 @@
-"""Breadth budgets: how many different secrets a person, a device, a team and the house may read.
+"""Breadth budgets: assess and charge the reads of a person, a device, a team and the vault.
 
-    sys/budgets : limits -> what each kind of subject may read by default
+    sys/budgets : limits -> the default limits of each kind of subject
                   subject / kind / id -> its own limits, a raise of them, a machine's manifest
                   sum / kind / id -> weights charged, by time
                   charge / kind / id / secret -> when that secret was last charged, and its weight
 
-What is counted is breadth: a secret read again within the hour is free, and within a longer window
-it counts once in that window. Whoever owns a device can read what its user may read, but not all of
-it; that is what an export needs.
+Breadth is counted: a secret read again within the hour is free, and within a longer window it
+counts once. An attacker who controls a device can read secrets that its user may read, but cannot
+export all of them.
 
 A charge is written in the transaction that a refusal keeps, in the batch of the answer, so no
-answer leaves before its charge is durable. Requests execute one after another: two cannot both take
-the last place. Time is the later of the clock and the last charge, so a clock that is put back
-opens nothing.
+answer leaves before its charge is durable. Requests execute one after another, so two of them
+cannot both use the last unit of a budget. Time is the later of the clock and the last charge, so
+setting the clock back frees nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -56,20 +56,21 @@ from ironkeep.store.state import Tx
 
 MAX_MANIFEST: Final = 1_000
 MAX_FREE: Final = 4_096
-"""Secrets of one session that are known to be free; past it they are looked up anew."""
+"""Secrets remembered as free in one session; past it all are forgotten and looked up again."""
 MAX_RAISE_SECONDS: Final = 7 * DAY
 
-UNLISTED: Final = "the path is not in its manifest, which whoever set it can extend"
+UNLISTED: Final = "the path is not in its manifest, which the person who set it can extend"
 
 _SLOT_NS: Final = SLOT * SECOND_NS
 _LIMITS: Final = "limits"
 _CHANGES: Final = ""
-"""Where a session keeps of which number of changes what it remembers is: no secret's name."""
+"""The key in `Session.free` for the number of changes at which its entries were made; no secret
+has this name."""
 _SET_UP: Final = "\0set up"
-"""By people whom the one who is charged has set up."""
+"""The `by` of a person who is charged for reads of people whom they have set up."""
 
 PLACE: Final = "sys/budgets"
-"""The reserved place of budgets and of what was charged to them."""
+"""The reserved place of budgets and their charges."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -81,7 +82,7 @@ _SUMS: Final = Codec(Sums)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What one subject's rows become when a read is let through."""
+    """The new rows of one subject for a read that is let through."""
 
     where: str
     secret: str
@@ -91,7 +92,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The cost of a read. `limit` refuses it; `near` says that a soft limit is passed."""
+    """The cost of a read: `limit` is its refusal, if any, `near` that a soft limit is passed."""
 
     limit: Deny | None = None
     near: bool = False
@@ -100,7 +101,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One read: of which secret, its weight, when, and the spelling of its path."""
+    """One read: the secret, its weight, the time, and the spelling of its path."""
 
     secret: str
     weight: int
@@ -110,7 +111,7 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Charged:
-    """A subject to be charged, and `by` what else than its own tokens, "" for these."""
+    """A subject to charge; `by` sets apart reads by other tokens than its own, "" for its own."""
 
     kind: str
     who: str
@@ -119,7 +120,7 @@ class _Charged:
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a read costs one subject: nothing until a time, or a move of its rows."""
+    """The cost of a read to one subject: nothing until a time, or new rows (`move`)."""
 
     free_until_ns: int = 0
     limit: Deny | None = None
@@ -129,7 +130,7 @@ class _Cost:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a subject has used of one window."""
+    """A subject's usage and limit in one window."""
 
     window: str
     used: int
@@ -138,21 +139,21 @@ class Usage:
 
 @dataclass(slots=True)
 class _Known:
-    """What was read of the limits, while their row is the same."""
+    """The decoded default limits, valid while their row is the same."""
 
     row: Row | None = None
     defaults: Defaults = field(default_factory=Defaults)
     fuse: bool = False
     stamp: int = 0
     changes: int = 0
-    """How often anything was set: what sessions remember as free is of before or after."""
+    """Number of changes to any limit; sessions forget what they remember as free when it moves."""
 
 
 FREE: Final = Assessment()
 
 
 class Budgets:
-    """Charges reads, and keeps who may read how much."""
+    """Stores limits, and assesses and charges reads."""
 
     def __init__(self, stores: StoreOf, identity: Identity) -> None:
         self._stores: Final = stores
@@ -168,16 +169,16 @@ class Budgets:
         now_ns: int,
         spelling: Spelling | None = None,
     ) -> Assessment:
-        """Return what reading a secret (`mount uuid/path`) costs who asks; nothing is charged yet.
+        """Return the cost of reading a secret (`mount uuid/path`); nothing is charged yet.
 
-        `spelling` is that of paths below the mount. Reading it again within the hour is free, and
-        costs one look into memory.
+        `spelling` is that of paths below the mount. Reading the secret again within the hour is
+        free, and takes one in-memory lookup.
         """
         record = session.record
         if not (session.people or record.device) and not self._has_fuse(tx):
             return FREE
         if session.remembered.get(_CHANGES) != self._known.changes:
-            # What is set for somebody holds for secrets that they have read already.
+            # New limits apply also to secrets that this session has read already.
             session.remembered.clear()
             session.remembered[_CHANGES] = self._known.changes
         if now_ns < session.remembered.get(secret, 0):
@@ -191,14 +192,15 @@ class Budgets:
                 session.remembered[_CHANGES] = self._known.changes
             session.remembered[secret] = min(cost.free_until_ns for cost in costs)
         limit = next((cost.limit for cost in costs if cost.limit is not None), None)
-        # A machine gives no touch for a person who once wrote its role.
+        # The soft limit of a person who only set up a login asks for no touch: a machine cannot
+        # give one for the person who wrote its role.
         near = any(
             cost.near for cost, who in zip(costs, subjects, strict=True) if who.by != _SET_UP
         )
         return Assessment(limit, near, tuple(cost.move for cost in costs if cost.move is not None))
 
     def _has_fuse(self, tx: Tx) -> bool:
-        """Return whether the house has a limit of its own; looked up when anything changed."""
+        """Return whether the vault itself has a limit; looked up again after any change."""
         stamp = tx.stamp()
         if not stamp or stamp != self._known.stamp:
             defaults = self._defaults(self._stores(tx, PLACE))
@@ -208,7 +210,7 @@ class Budgets:
         return self._known.fuse
 
     def _cost(self, tx: Tx, charged: "_Charged", read: "_Read") -> "_Cost":
-        """Return what a read costs one subject."""
+        """Return the cost of a read to one subject."""
         store, now_ns = self._stores(tx, PLACE), read.now_ns
         kind, who, name = charged.kind, charged.who, _digest(read.secret + charged.by)
         defaults = self._defaults(store)
@@ -234,7 +236,7 @@ class Budgets:
         return _Cost(0, spent, near, Move(where, name, after, Charge(time_ns, read.weight)))
 
     def charge(self, tx: Tx, assessment: Assessment) -> None:
-        """Write what was assessed, in the transaction that a refusal keeps."""
+        """Write an assessed charge; pass the transaction that a refusal keeps."""
         store = self._stores(tx, PLACE)
         for move in assessment.moves:
             store.put(f"sum/{move.where}", _SUMS.encode(move.sums))
@@ -243,7 +245,7 @@ class Budgets:
             store.put(path, _CHARGE.encode(move.charge), due_ns)
 
     def usage(self, tx: Tx, kind: str, who: str, now_ns: int) -> list[Usage]:
-        """Return what a subject has used of each window that has a limit."""
+        """Return a subject's usage of each window that has a limit."""
         store = self._stores(tx, PLACE)
         limits = limits_in_force(
             self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns
@@ -256,32 +258,32 @@ class Budgets:
         ]
 
     def subject(self, tx: Tx, kind: str, who: str) -> Subject:
-        """Return what is set for a subject."""
+        """Return the settings of a subject; empty when it has none."""
         return _read(self._stores(tx, PLACE), f"subject/{_where(kind, who)}", _SUBJECT) or Subject()
 
     def set_subject(self, tx: Tx, kind: str, who: str, subject: Subject) -> None:
-        """Set it; raise InvalidRequest past the limits."""
+        """Replace the settings of a subject; raise InvalidRequest past the limits."""
         if len(subject.manifest) > MAX_MANIFEST:
             raise InvalidRequest(f"a manifest holds at most {MAX_MANIFEST} paths")
         self._known.changes += 1
         self._stores(tx, PLACE).put(f"subject/{_where(kind, who)}", _SUBJECT.encode(subject))
 
     def forget_subject(self, tx: Tx, kind: str, who: str) -> None:
-        """Give a subject the default limits of its kind again; what it was charged stays."""
+        """Give a subject the default limits of its kind again; its charges stay."""
         self._known.changes += 1
         self._stores(tx, PLACE).delete(f"subject/{_where(kind, who)}")
 
     def defaults(self, tx: Tx) -> Defaults:
-        """Return the limits by default."""
+        """Return the default limits."""
         return self._defaults(self._stores(tx, PLACE))
 
     def set_defaults(self, tx: Tx, defaults: Defaults) -> None:
-        """Set the limits by default."""
+        """Replace the default limits."""
         self._known.changes += 1
         self._stores(tx, PLACE).put(_LIMITS, _DEFAULTS.encode(defaults))
 
     def expire(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
-        """Remove charges that no window reaches any more."""
+        """Remove charges that are older than every window."""
         paths = [record.path for record in records]
         if paths:
             self._stores(tx, PLACE).delete_all(paths)
@@ -295,16 +297,18 @@ class Budgets:
         return self._known.defaults
 
     def _subjects(self, tx: Tx, session: Session) -> list["_Charged"]:
-        """Return who is charged: the house, the people behind the token, and its device.
+        """Return the subjects to charge: the vault, the people behind the token, and its device.
 
-        Of those who had it in their hands the nearest comes first; past one with limits or a
-        manifest of its own nobody is asked: somebody else has made it a subject, and what it reads
-        is not its maker's. Who set these and came behind it later is no such somebody.
+        The holders of the token come first, the nearest before the others. The chain ends at a
+        person with limits or a manifest of its own, because another person has made it a subject
+        and its reads are not its maker's. It does not end there if a person behind this token set
+        those limits.
         """
         record = session.record
         found = {_Charged(HOUSE, ALL): None}
         for person in session.payers:
-            # Whoever holds a token that was handed out may be anybody: it reads a secret anew.
+            # A token that was handed out may be in anybody's hands: its reads of a secret count
+            # apart from those by the person's own tokens.
             by = "" if person == record.entity else f"\0{record.entity or session.hash}"
             found[_Charged(PERSON, person, by)] = None
             team = self._team(tx, person)
@@ -320,11 +324,12 @@ class Budgets:
         return list(found)
 
     def _set_up(self, tx: Tx, session: Session) -> Iterator["_Charged"]:
-        """Yield who set up what a login stood on: a user, a role, an authority, an invitation.
+        """Yield the people who set up what a login used: a user, role, authority or invitation.
 
-        They could have made any number of people so, each with a budget. All that these read is
-        one person's, a secret once however many of them read it. A maker with a manifest is a
-        machine, whose list is of its own reads.
+        Such a person could otherwise set up any number of people, each with a budget of their own.
+        So the reads of all of them are charged to this person too, a secret once however many of
+        them read it. A person with a manifest is a machine and is not charged: its manifest
+        governs only its own reads.
         """
         for person in sorted(session.people.difference(session.payers)):
             if not self.subject(tx, PERSON, person).manifest:
@@ -339,7 +344,7 @@ class Budgets:
 
 
 def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:
-    """Return the sums with a secret charged now, and no more where it was charged before."""
+    """Return the sums after charging a secret now instead of at its last charge."""
     slots = dict(sums.slots)
     if last is not None:
         at = last.time_ns // _SLOT_NS
@@ -351,11 +356,11 @@ def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:
 
 
 def _spent(kind: str, who: str, window: str, limit: int) -> Deny:
-    name = "the house" if kind == HOUSE else f"{kind} {who}"
+    name = "the vault" if kind == HOUSE else f"{kind} {who}"
     place = f"sys/budgets/{kind}/{who}"
     return denied(
-        f"the budget of {name} is spent: {limit} in one {window}. It frees itself as time passes; "
-        f"whoever may update {place}, and is somebody else, can raise it for a time"
+        f"the budget of {name} is spent: {limit} in one {window}. It recovers as time passes; "
+        f"another person who may update {place} can raise it for a time"
     )
 
 

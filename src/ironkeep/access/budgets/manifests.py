@@ -1,4 +1,4 @@
-"""The manifest of a machine: the secrets that it may read, and no other."""
+"""The manifest of a machine: the only secrets that it may read."""
 
 from ironkeep.core.text.spelling import Spelling, tidied
 
@@ -6,7 +6,7 @@ from ironkeep.core.text.spelling import Spelling, tidied
 def lists(manifest: tuple[str, ...], secret: str, spelling: Spelling | None) -> bool:
     """Return whether a manifest lists a secret; both are `mount uuid/path`.
 
-    What older versions wrote may be in another spelling of such paths.
+    Manifests of older versions may contain another spelling of a path.
     """
     return secret in manifest or any(_one(each, spelling) == secret for each in manifest)
 

@@ -1,4 +1,4 @@
-"""What is kept of budgets: limits, what is set for one subject, and what was charged to it."""
+"""The stored records of budgets: limits, the settings of a subject, and its charges."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,7 +15,7 @@ TEAM: Final = "team"
 HOUSE: Final = "house"
 KINDS: Final = (PERSON, DEVICE, TEAM, HOUSE)
 ALL: Final = "all"
-"""The id of the one subject of kind house."""
+"""The id of the only subject of kind house, the vault itself."""
 
 HOUR: Final = 3_600
 DAY: Final = 24 * HOUR
@@ -27,9 +27,9 @@ WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.CUSTODY: 5,
 }
 SOFT: Final = 70
-"""Percent of a limit past which a read takes a touch, by default; 100 is never."""
+"""Default percentage of a limit past which a read takes a touch; 100 is never."""
 SLOT: Final = 600
-"""Seconds in which charges are summed: a window reaches back this much further at the most."""
+"""Seconds of one slot in which charges are summed; a window is at most this much longer."""
 MAX_LIMIT: Final = 1_000_000
 
 _SLOT_NS: Final = SLOT * SECOND_NS
@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     month: int = 0
 
     def allows_more_than(self, other: "Limits") -> bool:
-        """Return whether any window lets more be read than another's; 0 is no limit."""
+        """Return whether any window allows more than the other's; 0 is no limit."""
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
         return any(other and (not ours or ours > other) for ours, other in pairs)
 
@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The limits of each kind of subject that has none of its own; `soft` in percent of each."""
+    """The limits of subjects without their own, by kind; `soft` is in percent of any limit."""
 
     entity: Limits = Limits(10, 25, 60)
     device: Limits = Limits(10, 25, 60)
@@ -63,17 +63,17 @@ class Defaults(msgspec.Struct, frozen=True, omit_defaults=True):
     soft: int = SOFT
 
     def of(self, kind: str) -> Limits:
-        """Return those of a kind."""
+        """Return the limits of a kind."""
         limits: Limits = getattr(self, kind)
         return limits
 
 
 class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is set for one subject. `raised` holds until `raised_until_ns`.
+    """The settings of one subject. `raised` applies until `raised_until_ns`.
 
     With a `manifest` (API paths below their mounts, as `mount uuid/path`) it is a machine: it may
-    read these as often as it likes, and nothing else. `set_by` are all people who stood behind
-    whoever set any of it, since it was last removed.
+    read these as often as it likes, and nothing else. `set_by` are all people behind any token that
+    wrote these settings since they were last removed.
     """
 
     limits: Limits | None = None
@@ -85,20 +85,20 @@ class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Charge(msgspec.Struct, frozen=True):
-    """The last time that a secret was charged to a subject."""
+    """The last charge of a secret to a subject."""
 
     time_ns: int
     weight: int
 
 
 class Sums(msgspec.Struct, frozen=True):
-    """Weights by slot of time, in order of time; `time_ns` is the latest charge."""
+    """Weights by time slot, in order of time; `time_ns` is the latest charge."""
 
     time_ns: int
     slots: tuple[tuple[int, int], ...] = ()
 
     def within(self, now_ns: int, seconds: int) -> int:
-        """Return the weights charged in the last seconds, and in the slot where they begin."""
+        """Return the weight charged in the last `seconds`, counting their first slot whole."""
         first = (now_ns - seconds * SECOND_NS) // _SLOT_NS
         return sum(weight for slot, weight in self.slots if slot >= first)
 
@@ -116,7 +116,7 @@ def check_limits(limits: Limits) -> None:
 
 
 def limits_in_force(subject: Subject, default: Limits, now_ns: int) -> Limits:
-    """Return a subject's limits: a raise of them for a time, its own, or those of its kind."""
+    """Return the limits that apply: a raise for a time, the subject's own, or those of its kind."""
     if subject.raised is not None and now_ns < subject.raised_until_ns:
         return subject.raised
     return default if subject.limits is None else subject.limits

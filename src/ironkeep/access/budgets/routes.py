@@ -1,8 +1,8 @@
-"""Breadth budgets: `sys/budgets`: what each may read, what it has used, and a raise for a time.
+"""The routes of `sys/budgets`: limits, usage, and raising a limit for a time.
 
-Nobody raises their own, nor a default that binds them: whoever asks is somebody else, as far as
-everybody goes who stands behind their token (identity/people.py), and every change is an alert. A
-root token names nobody and is bound by none of it.
+Nobody can raise their own limit or a default that binds them. This applies to all people who stand
+behind the caller's token (identity/people.py). Every change raises an alert. A root token has no
+person, so no limit binds it.
 """
 
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 _BOUND: Final = (
-    "that would raise a limit of your own: ask somebody with limits of their own, or use a root "
-    "token"
+    "that would raise a limit of your own: ask a person whom this default does not bind, or use "
+    "a root token"
 )
 
 
 @dataclass(frozen=True)
 class SetDefaults:
-    """Limits of one kind of subject; a value that is left out stays. 0 is no limit."""
+    """Limits of one kind of subject; an omitted value stays as it is. 0 is no limit."""
 
     kind: str
     hour: int | None = None
@@ -55,7 +55,7 @@ class SetDefaults:
 
 @dataclass(frozen=True)
 class SetSoft:
-    """Percent of a limit past which each further secret takes a touch; 100 is never."""
+    """Percentage of a limit past which each further secret takes a touch; 100 is never."""
 
     soft: int
 
@@ -72,7 +72,7 @@ class Who:
 class SetSubject:
     """Limits of one subject, or with a ttl a raise of them, or the manifest of a machine.
 
-    A manifest holds API paths of secrets, by any of the paths that reach them.
+    A manifest lists secrets by any API path that reaches them.
     """
 
     kind: str
@@ -86,18 +86,18 @@ class SetSubject:
 
 
 def read_defaults(call: Call) -> Response:
-    """Return the limits of each kind."""
+    """Return the default limits of each kind."""
     defaults = _budgets(call).defaults(call.tx)
     data: dict[str, Any] = {kind: msgspec.structs.asdict(defaults.of(kind)) for kind in KINDS}
     return Response(data=data | {"soft": defaults.soft})
 
 
 def write_soft(call: Call, given: SetSoft) -> Response:
-    """Set from which part of any limit on a read takes a touch."""
+    """Set the soft limit: the percentage of any limit past which a read takes a touch."""
     check_soft(given.soft)
     budgets = _budgets(call)
     before = budgets.defaults(call.tx)
-    # The soft limit is a part of every limit: it binds everybody.
+    # The soft limit is a percentage of every limit, so it binds every person.
     if call.actor().people and given.soft > before.soft:
         raise PermissionDenied(_BOUND)
     budgets.set_defaults(call.tx, msgspec.structs.replace(before, soft=given.soft))
@@ -106,7 +106,7 @@ def write_soft(call: Call, given: SetSoft) -> Response:
 
 
 def write_defaults(call: Call, given: SetDefaults) -> Response:
-    """Set the limits of one kind."""
+    """Set the default limits of one kind."""
     _check_kind(given.kind)
     budgets = _budgets(call)
     defaults = budgets.defaults(call.tx)
@@ -119,13 +119,13 @@ def write_defaults(call: Call, given: SetDefaults) -> Response:
 
 
 def read_subject(call: Call, given: Who) -> Response:
-    """Return what is set for a subject, and what it has used."""
+    """Return the limits and the usage of a subject."""
     _check_kind(given.kind)
     return Response(data=_view(call, given.kind, given.who))
 
 
 def read_own(call: Call) -> Response:
-    """Return what the caller has used, and may."""
+    """Return the caller's own limits and usage, and those of the caller's device."""
     session = call.actor()
     record, data = session.record, dict[str, Any]()
     if session.payers:
@@ -165,7 +165,10 @@ def delete_subject(call: Call, given: Who) -> Response:
 
 
 def _hands(call: Call, subject: Subject) -> tuple[str, ...]:
-    """Return who has set anything for a subject, the caller too; raise InvalidRequest past it."""
+    """Return all people who have set anything for a subject, with those behind the caller.
+
+    Raise InvalidRequest past `MAX_PEOPLE`.
+    """
     people = tuple(sorted({*subject.set_by, *call.actor().people}))
     if len(people) > MAX_PEOPLE:
         raise InvalidRequest(f"more than {MAX_PEOPLE} people have set this: remove it first")
@@ -178,7 +181,7 @@ def _raised(call: Call, given: SetSubject, subject: Subject, limits: Limits) -> 
     if not 0 < given.ttl <= MAX_RAISE_SECONDS:
         raise InvalidRequest(f"a raise lasts at most {MAX_RAISE_SECONDS} seconds")
     if not given.reason:
-        raise InvalidRequest("a raise has a reason")
+        raise InvalidRequest("a raise needs a reason")
     until_ns = call.now_ns + given.ttl * SECOND_NS
     return msgspec.structs.replace(
         subject, raised=limits, raised_until_ns=until_ns, reason=given.reason
@@ -207,31 +210,31 @@ def _view(call: Call, kind: str, who: str) -> dict[str, Any]:
 
 
 def _secret(call: Call, path: str) -> str:
-    """Return the name by which budgets know the secret at an API path; raise NotFound."""
+    """Return the name that budgets use for the secret at an API path; raise NotFound."""
     mount, name = call.use(SecretPaths).secret_at(call.tx, path)
     return f"{mount.uuid}/{name}"
 
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
-        raise InvalidRequest(f"a budget is of {', '.join(KINDS)}")
+        raise InvalidRequest(f"the kind of a budget is one of {', '.join(KINDS)}")
 
 
 def _check_other(call: Call, kind: str, who: str) -> None:
-    """Raise PermissionDenied for who would change what bounds themselves."""
+    """Raise PermissionDenied if the caller is bound by the budget that they would change."""
     session = call.actor()
     if kind == PERSON and _is_own(call, who):
-        raise PermissionDenied("nobody changes their own budget: ask somebody else who may")
+        raise PermissionDenied("nobody changes their own budget: ask another person")
     if kind == DEVICE and _is_own_device(call, who):
-        raise PermissionDenied("nobody changes the budget of their own device: ask somebody else")
+        raise PermissionDenied("nobody changes the budget of their own device: ask another person")
     if kind == TEAM and who in _teams(call):
-        raise PermissionDenied("nobody changes their own team's budget: ask somebody else")
+        raise PermissionDenied("nobody changes their own team's budget: ask another person")
     if kind == HOUSE and session.people:
-        raise PermissionDenied("the house's budget binds you too: it takes a root token")
+        raise PermissionDenied("the vault's budget binds you too: use a root token")
 
 
 def _is_bound(call: Call, kind: str) -> bool:
-    """Return whether a default of that kind is a limit of the caller's."""
+    """Return whether the default limits of a kind bind the caller."""
     budgets, session = _budgets(call), call.actor()
     if kind == PERSON:
         own = (budgets.subject(call.tx, PERSON, each) for each in session.people)
@@ -257,7 +260,7 @@ def _is_own_device(call: Call, who: str) -> bool:
 
 
 def _teams(call: Call) -> set[str]:
-    """Return the teams of everybody who stands behind the caller's token."""
+    """Return the teams of all people who stand behind the caller's token."""
     found = (call.use(Identity).get(call.tx, each) for each in call.actor().people)
     return {each.metadata.get(TEAM, "") for each in found if each is not None} - {""}
 
@@ -284,7 +287,7 @@ _SUBJECT_FIELDS: Final = ("hour", "day", "month", "reason")
 ROUTES: Final = (
     Route(
         Operation.READ, "budgets/defaults", read_defaults, sudo=True,
-        help="What may each kind of subject read?",
+        help="The default limits of each kind of subject.",
     ),
     Route(
         Operation.UPDATE, "budgets/defaults", write_soft, SetSoft, sudo=True, audited=("soft",),
@@ -293,15 +296,15 @@ ROUTES: Final = (
     Route(
         Operation.UPDATE, "budgets/defaults/{kind}", write_defaults, SetDefaults, sudo=True,
         audited=("kind", "hour", "day", "month"), quorum=True,
-        help="Set what each subject of a kind may read.",
+        help="Set the default limits of a kind.",
     ),
     Route(
         Operation.READ, "budgets/self", read_own, any_token=True,
-        help="What have I used of my budget?",
+        help="Your own budget and usage.",
     ),
     Route(
         Operation.READ, "budgets/{kind}/{who}", read_subject, Who, sudo=True,
-        help="What may a subject read, and what has it used?",
+        help="A subject's limits and usage.",
     ),
     Route(
         Operation.UPDATE, "budgets/{kind}/{who}", write_subject, SetSubject, sudo=True,

@@ -1,10 +1,10 @@
-"""Which class each secret has: a table of prefixes, of which the strictest match holds.
+"""The class of each secret: a table of prefixes, in which the strictest match counts.
 
     sys/classes : table -> every rule
 
-A rule speaks of a mount by its uuid and of a prefix of the path below it, by whole segments, so a
-remount moves nothing and `prod` says nothing of `production`. One record holds all rules: they are
-asked on every read, and a few hundred are a lot.
+A rule names a mount by its uuid and a prefix of the path below it in whole path segments. So a
+remount does not affect it, and a rule for `prod` does not match `production`. One record contains
+all rules: they are evaluated on every read of a secret, and a few hundred are already many.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,10 +27,10 @@ PLACE: Final = "sys/classes"
 """The reserved place of this feature's records."""
 
 MAX_RULES: Final = 1_024
-"""Rules in the table: one record, read with every change of anything."""
+"""Rules in the table: it is one record, looked up again after any change in the store."""
 MAX_PREFIX: Final = 1_024
 MAX_APPROVALS: Final = 10
-"""People that one read may take: more do not come together in a quarter of an hour."""
+"""Approvals that one read may take: more people will not respond within 15 minutes."""
 KIND: Final = "classes"
 
 _TABLE: Final = "table"
@@ -39,7 +39,8 @@ _TABLE: Final = "table"
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """One prefix below one mount; "" is the whole mount.
 
-    Where the class takes approval, `approvals` other people give it, who hold the policy `group`.
+    `guard` is the class. Where it takes approval, `approvals` other people have to approve, each of
+    whom holds the policy `group`.
     """
 
     mount: MountUuid
@@ -59,7 +60,7 @@ _CODEC: Final = Codec(Table)
 
 
 class Classes:
-    """Keeps the table."""
+    """Stores the table, and evaluates its rules."""
 
     def __init__(self, stores: StoreOf, history: History) -> None:
         self._stores: Final = stores
@@ -68,10 +69,10 @@ class Classes:
         self._row: Row | None = None
         self._table = Table()
         self.one_form: Callable[[Tx, MountUuid, str], str] = _as_written
-        """Returns the one form of a path below a mount: rules of older versions have others."""
+        """Returns the one form of a path below a mount; rules of older versions may have others."""
 
     def table(self, tx: Tx) -> Table:
-        """Return the table; the same object while its row is the same."""
+        """Return the table: the same object as long as its row is the same."""
         stamp = tx.stamp()
         if stamp and stamp == self._stamp:
             return self._table
@@ -90,7 +91,7 @@ class Classes:
         return Table(tuple(replace(rule, prefix=prefix) for rule, prefix in forms))
 
     def of(self, tx: Tx, mount: MountUuid, path: str) -> SecretClass:
-        """Return the class of a secret at path below a mount."""
+        """Return the class of the secret at a path below a mount."""
         rules = self.table(tx).rules
         if not rules:
             return SecretClass.OPEN
@@ -100,11 +101,11 @@ class Classes:
         )
 
     def demand(self, tx: Tx, mount: MountUuid, path: str) -> Demand:
-        """Return what reading a secret takes by all rules."""
+        """Return the demand of all rules that match a secret."""
         return demand_of(self.table(tx).rules, mount, path)
 
     def below(self, tx: Tx, mount: MountUuid) -> Demand:
-        """Return the most that any rule of a mount demands, in each dimension."""
+        """Return the strictest demand of a mount's rules in each dimension."""
         return _all_of(rule for rule in self.table(tx).rules if rule.mount == mount)
 
     def rule(self, tx: Tx, mount: MountUuid, prefix: str) -> Rule | None:
@@ -119,18 +120,18 @@ class Classes:
         self._save(tx, self.with_rule(tx, rule), now_ns)
 
     def delete(self, tx: Tx, mount: MountUuid, prefix: str, now_ns: int) -> None:
-        """Remove a rule; one that is not there is fine."""
+        """Remove a rule; an absent one is fine."""
         self._save(tx, self.without(tx, mount, prefix), now_ns)
 
     def forget(self, tx: Tx, mount: MountUuid, now_ns: int) -> None:
-        """Remove all rules of a mount, because what they guarded is destroyed."""
+        """Remove all rules of a mount, because its secrets have been destroyed."""
         rules = self.table(tx).rules
         left = tuple(rule for rule in rules if rule.mount != mount)
         if left != rules:
             self._save(tx, left, now_ns)
 
     def with_rule(self, tx: Tx, rule: Rule) -> tuple[Rule, ...]:
-        """Return the rules as they would be with one put; raise InvalidRequest past the limits."""
+        """Return the rules as they would be with `rule`; raise InvalidRequest past the limits."""
         if rule.guard not in BY_TEXT:
             raise InvalidRequest(f"a class is one of {', '.join(BY_TEXT)}")
         if len(rule.prefix) > MAX_PREFIX:
@@ -139,7 +140,7 @@ class Classes:
             raise InvalidRequest(f"approvals is 1 to {MAX_APPROVALS}")
         others = self.without(tx, rule.mount, rule.prefix)
         if len(others) >= MAX_RULES:
-            raise InvalidRequest(f"there are at most {MAX_RULES} rules: put them higher up")
+            raise InvalidRequest(f"there are at most {MAX_RULES} rules: use shorter prefixes")
         return (*others, rule)
 
     def without(self, tx: Tx, mount: MountUuid, prefix: str) -> tuple[Rule, ...]:
@@ -154,17 +155,18 @@ class Classes:
 
 
 def demand_of(rules: Iterable[Rule], mount: MountUuid, path: str) -> Demand:
-    """Return what reading a secret takes by those of the rules that match it."""
+    """Return the demand of those of the rules that match a secret."""
     return _all_of(rule for rule in rules if _matches(rule, mount, path))
 
 
 def weakened(
     before: Iterable[Rule], after: Iterable[Rule], mount: MountUuid, prefix: str
 ) -> Demand | None:
-    """Return what was demanded where changing the one rule for a prefix makes anything weaker.
+    """Return the demand of `before` wherever a change of the rule for `prefix` makes it weaker.
 
-    The rules that match a path are those of the deepest prefix that matches it and of those above,
-    so it is enough to look at every prefix from the changed one down.
+    None if it is weaker nowhere. The rules that match a path are the one for the deepest matching
+    prefix and those for prefixes above it. So it is enough to compare the demands at the changed
+    prefix and at every prefix below it.
     """
     was, now = tuple(before), tuple(after)
     below = {
@@ -181,7 +183,7 @@ def weakened(
 
 
 def most(demands: Sequence[Demand]) -> Demand:
-    """Return the most that any of some demands asks for, in each dimension."""
+    """Return the strictest of some demands in each dimension."""
     return Demand(
         max(each.guard for each in demands),
         max(each.approvals for each in demands),
@@ -194,7 +196,7 @@ def _all_of(rules: Iterable[Rule]) -> Demand:
     for rule in rules:
         guard = max(guard, BY_TEXT[rule.guard])
         approvals = max(approvals, rule.approvals)
-        groups.add(folded(rule.group))  # rows of before have it as it was typed
+        groups.add(folded(rule.group))  # older versions stored the group as it was typed
     return Demand(guard, approvals, frozenset(groups - {""}))
 
 

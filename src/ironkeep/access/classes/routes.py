@@ -1,10 +1,11 @@
-"""Secret classes: `sys/classes/<API path>`: what reading below a path takes, beyond policy.
+"""The routes of `sys/classes/<API path>`: what reading below a path takes beyond policy.
 
-A rule names its mount by the path at which that is mounted now, and is kept by the mount's uuid, so
-it follows a remount. Every path that reaches a secret names it: of a KV version 2 mount
+A caller names the mount of a rule by its present path; the rule is stored by the mount's uuid, so
+it follows a remount. Any API path that reaches a secret names it. On a KV version 2 mount
 `secret/prod` and `secret/data/prod` are the same, and so are `metadata/`, `subkeys/`, `delete/`,
-`undelete/` and `destroy/`; of an AppRole role so is its name in capitals.
-A change that makes what holds there weaker in any dimension takes, itself, what held there before.
+`undelete/` and `destroy/`; an AppRole role may be written in capitals too.
+
+A change that weakens the demand at a path in any dimension takes itself what was demanded before.
 """
 
 from collections.abc import Iterable
@@ -29,14 +30,14 @@ from ironkeep.store.reserved import MOUNTS
 
 @dataclass(frozen=True)
 class Prefix:
-    """An API path: a mount, or what is below a path in it."""
+    """An API path: a mount, or a prefix in it."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class SetClass:
-    """The class below a path; approvals and group say who approves where it takes approval."""
+    """The class below a path; `approvals` and `group` are for classes that take approval."""
 
     path: str
     guard: str = field(default="", metadata={"alias": ("class",), "help": "its class"})
@@ -45,7 +46,7 @@ class SetClass:
 
 
 def read(call: Call, given: Prefix) -> Response:
-    """Return the rule at a path, and the class that holds there by all rules."""
+    """Return the rule at a path, and the class there by all rules."""
     mount, prefix = find_secret(call, given.path)
     rule = call.use(Classes).rule(call.tx, mount.uuid, prefix)
     if rule is None:
@@ -92,12 +93,12 @@ def list_rules(call: Call) -> Response:
 
 
 def find_secret(call: Call, path: str) -> tuple[Mount, str]:
-    """Return the mount that serves an API path, and the path below it as rules know it."""
+    """Return the mount that serves an API path, and the path below it in the form of rules."""
     return call.use(SecretPaths).secret_at(call.tx, path)
 
 
 def _weaken(call: Call, mount: Mount, prefix: str, after: tuple[Rule, ...]) -> Response:
-    """Take what the rules demanded when a change makes them weaker, and raise an alert."""
+    """Ask for what the rules demanded before a change that weakens them, and raise an alert."""
     rules = call.use(Classes).table(call.tx).rules
     before = weakened(rules, after, mount.uuid, prefix)
     if before is None:
@@ -145,10 +146,10 @@ def _is_kv2(mount: Mount) -> bool:
 _AUDITED: Final = ("path", "guard", "approvals", "group")
 
 ROUTES: Final = (
-    Route(Operation.LIST, "classes/", list_rules, sudo=True, help="Which rules are there?"),
+    Route(Operation.LIST, "classes/", list_rules, sudo=True, help="All rules."),
     Route(
         Operation.READ, "classes/{path...}", read, Prefix, sudo=True, folder="path",
-        help="What does reading below a path take?",
+        help="What reading below a path takes.",
     ),
     Route(
         Operation.UPDATE, "classes/{path...}", write, SetClass, sudo=True, quorum=True,
