@@ -180,7 +180,7 @@ def test_a_request_that_its_own_key_did_not_sign_is_refused(estate: DeviceEstate
     asked = device.asked(estate.nonce(device.id), csr)
     refused = estate.refused("device/certificate", asked, token=None)
     assert refused.error is InvalidRequest
-    assert "not signed by the key" in refused.errors[0]
+    assert "not signed by its own key" in refused.errors[0]
 
 
 def test_huge_requests_are_refused_unread(estate: DeviceEstate) -> None:
@@ -205,7 +205,7 @@ def test_who_is_not_welcome_gets_no_certificate(estate: DeviceEstate) -> None:
     assert "revoked" in refused(revoked)
     personal = estate.active("ann", "personal", "1d")
     estate.vault.clock.advance(seconds=DAY)
-    assert "has ended" in refused(personal)
+    assert "has expired" in refused(personal)
     estate.decide("approve", personal, until="1d")
     assert estate.peer(personal).device == personal.id
 

@@ -177,7 +177,7 @@ def test_an_owner_does_not_decide_on_the_own_device(estate: DeviceEstate) -> Non
         assert refused.error is PermissionDenied
         assert "another person" in refused.errors[0]
     refused = estate.refused(path, yes, token="root")
-    assert "a decision is a person's" in refused.errors[0]
+    assert "only a person can decide" in refused.errors[0]
     refused = estate.refused(path, yes, token=estate.login("ann"))
     assert refused.error is PermissionDenied, "ann has no sudo"
 

@@ -64,4 +64,4 @@ def test_nobody_excepts_their_own_device_by_what_they_made(e: DeviceEstate) -> N
         refused = e.refused(
             f"device/posture/exceptions/{device.id}/disk-encryption", data, token=token
         )
-        assert refused.errors == ["nobody excepts a device of their own: ask another administrator"]
+        assert refused.errors == ["nobody can except their own device: ask another administrator"]

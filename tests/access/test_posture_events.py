@@ -144,7 +144,7 @@ def test_an_event_counts_once_and_an_older_one_not_after_a_newer(mdm: Mdm) -> No
     assert mdm.push(mdm.signed(mdm.claims())).error is None
     replayed = mdm.push(lifted)
     assert replayed.error is InvalidRequest
-    assert "taken already" in replayed.errors[0]
+    assert "accepted already" in replayed.errors[0]
     held = mdm.signed(mdm.claims(event=GOOD, iat=mdm.now_s() - 5))
     assert mdm.push(held).error is None
     assert tell(mdm.estate, mdm.device)["compliant"] is False
@@ -325,7 +325,7 @@ def test_a_push_over_http_is_answered_as_rfc_8935_says(mdm: Mdm) -> None:
         assert (taken.status, taken.body) == (202, b"")
         again = await client.ask(asked)
         assert again.status == 400
-        assert again.errors == ["invalid_request: this event was taken already"]
+        assert again.errors == ["invalid_request: this event was accepted already"]
 
     edge = run(scenario, mdm.estate.vault)
     assert not edge.defects

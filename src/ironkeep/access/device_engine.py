@@ -1,11 +1,12 @@
-"""The device engine: which machines may speak for people, by whose decision, and until when.
+"""The device engine: the devices of people, the decisions on them, and their certificates.
 
 device/enrol/start|prove                 by the device's person   see devices/enrolment.py
-device/approve|refuse|revoke/<id>        by somebody else
-device/devices/  device/devices/<id>     who decided, why, until when
+device/approve|refuse|revoke/<id>        by another person        see devices/enrolment.py
+device/devices/  device/devices/<id>     the devices and the decisions on them
 device/nonce     device/certificate      by the device itself     see certificates/
-device/rules                             what a device's key must be
+device/rules                             the requirements on devices' keys
 device/ca                                the authority's certificate
+device/posture/… osquery/… ssf/…         see posture/routes.py
 """
 
 from collections.abc import Sequence
@@ -31,5 +32,5 @@ class DeviceEngine:
     type: Final = "device"
 
     def routes(self, _mount: Mount) -> Sequence[Route]:
-        """Return the routes of all the parts."""
+        """Return the routes of devices, certificates and posture."""
         return ROUTES

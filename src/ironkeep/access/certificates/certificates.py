@@ -1,8 +1,8 @@
-"""Certificates of minutes, for devices that prove their key and tell of their state.
+"""Certificates valid for minutes, for devices that prove their key and report their posture.
 
-Both routes are open: a device has no token before its person logs in, and its key is what it is
-known by. A signature covers nonce, signing request and report together, so that no part of one
-answer can be joined with a part of another.
+Both routes are open: a device has no token before its person logs in, and its key identifies it.
+One signature covers nonce, signing request and report together, so that parts of two requests
+cannot be combined.
 """
 
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ from ironkeep.plugin.route import Route
 from ironkeep.plugin.settings import ServerSettings
 
 LIFE_SECONDS: Final = 20 * 60
-"""What a copied certificate with its key is worth, at most; an agent renews it at half its life."""
-_UNKNOWN: Final = "no such device, or it is not its signature"
+"""The longest use of a copied certificate and key; an agent renews its own at half of this."""
+_UNKNOWN: Final = "no such device, or the signature is not that of its key"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Ask:
-    """What a device signs: `csr` is PEM, `report` its posture as JSON text."""
+    """A signed request for a certificate: `csr` is PEM, `report` the posture as JSON text."""
 
     id: str
     csr: str
@@ -63,7 +63,7 @@ def give_nonce(call: Call, given: Device) -> Response:
 
 
 def certificate(call: Call, given: Ask) -> Response:
-    """Return a client certificate for a device that is welcome and in good state."""
+    """Return a client certificate for an active device whose report is compliant."""
     record = proved(call, given)
     refusal = call.use(Devices).refused(record, call.now_ns)
     if refusal is not None:
@@ -86,10 +86,10 @@ def certificate(call: Call, given: Ask) -> Response:
 
 
 def proved(call: Call, given: Ask) -> DeviceRecord:
-    """Return the device whose key signed what was sent, once; raise PermissionDenied, and say so.
+    """Return the device whose key signed the request, and use its nonce up.
 
-    The signature is looked at before the nonce is used up: a stranger who knows an id takes nothing
-    from the device.
+    Raise PermissionDenied, with an alert if the device exists. The signature is verified before the
+    nonce is used up: otherwise anybody who knows a device's id could invalidate its nonces.
     """
     if len(given.csr) > MAX_CSR or len(given.report) > MAX_REPORT:
         raise TooLarge(f"csr: at most {MAX_CSR} characters, report: at most {MAX_REPORT}")
@@ -99,13 +99,13 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
     try:
         message = certificate_message(record.id, given.nonce, given.csr, given.report)
     except UnicodeEncodeError:
-        raise InvalidRequest("what is signed is UTF-8") from None
+        raise InvalidRequest("the signed text must be UTF-8") from None
     try:
         verify(record.key, message, base64_of(given.signature, "signature"))
         nonces.take(call, record.id, given.nonce)
     except PermissionDenied as error:
         call.use(Alerts).repeated(
-            call.account, "device-proof", f"a certificate was asked for in vain: {error}",
+            call.account, "device-proof", f"a request for a certificate was refused: {error}",
             call.now_ns, subject="certificate", device=record.id, path=call.request.path,
         )  # fmt: skip
         raise
@@ -115,10 +115,10 @@ def proved(call: Call, given: Ask) -> DeviceRecord:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "nonce", give_nonce, Device, open=True,
-        help="What a device is to sign next, with its request.",
+        help="A nonce for a device's next signed request.",
     ),
     Route(
         Operation.UPDATE, "certificate", certificate, Ask, open=True, audited=("id",),
-        help="A client certificate of minutes, for a device in good state.",
+        help="A client certificate of minutes, for a compliant device.",
     ),
 )  # fmt: skip

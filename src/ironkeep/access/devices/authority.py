@@ -1,10 +1,10 @@
-"""The device authority: the key that names devices, and the certificates it makes.
+"""The device authority: the CA of device certificates.
 
     authority -> its private key (PKCS #8) and its certificate (DER), in the mount's records
 
-Its key is made at first use and never leaves the barrier. A device's certificate holds one name,
-its SPIFFE id, which comes from the record and never from the request (X509-SVID, 2 and 4). It lives
-for minutes. What is asked on every request is the record; the certificate only says whose.
+Its key is made at first use and never leaves the barrier. A device's certificate contains one name,
+its SPIFFE id, which comes from the record and never from the request (X509-SVID, 2 and 4). It is
+valid for minutes. It only identifies the device: every request checks the device's record.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -40,9 +40,10 @@ from ironkeep.store.record import Codec
 MAX_CSR: Final = 4_096
 """Characters of a signing request in PEM; one for a P-256 key has about 500."""
 LIFE: Final = timedelta(days=3_650)
-"""Of the authority. Whoever gets at its key has the barrier, and with it all else."""
+"""Lifetime of the authority's certificate. It can be long: reading its key takes the barrier key,
+which opens everything else too."""
 BACKDATED: Final = timedelta(minutes=1)
-"""Device clocks that are a little behind ours still accept what they get."""
+"""A device whose clock is a little behind still accepts its certificate."""
 
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """The order of P-256 (SEC 2, 2.4.2)."""
@@ -67,13 +68,13 @@ _CODEC: Final = Codec(Authority)
 def authority_of(call: Call) -> Authority:
     """Return this mount's authority, made and trusted by all listeners at first use.
 
-    Raise Conflict when another mount is the authority already: there is one at a time.
+    Raise Conflict if another mount is the authority already: there is only one.
     """
     raw = call.store.get(_PATH)
     if raw is not None:
         return _CODEC.decode(raw)
     if call.use(Devices).authority(call.tx) is not None:
-        raise Conflict("devices are named by another mount already: use that one")
+        raise Conflict("another mount is the device authority already: use that one")
     made = _make(call.use(ServerSettings).cluster_name, call.now_ns, call.entropy)
     call.store.put(_PATH, _CODEC.encode(made))
     call.use(Devices).set_authority(call.tx, made.certificate)
@@ -85,7 +86,7 @@ def issue(
     authority: Authority, uri: str, key: EllipticCurvePublicKey, now_ns: int, seconds: int,
     entropy: Entropy,
 ) -> x509.Certificate:  # fmt: skip
-    """Return a certificate of a client that names it by uri alone."""
+    """Return a client certificate whose only name is uri."""
     signer = load_der_private_key(authority.key, password=None)
     issuer = x509.load_der_x509_certificate(authority.certificate)
     assert isinstance(signer, EllipticCurvePrivateKey)
@@ -110,9 +111,9 @@ def issue(
 
 
 def requested_key(pem: str) -> EllipticCurvePublicKey:
-    """Return the key that a signing request (PEM) asks for, which has signed it.
+    """Return the key of a signing request (PEM), after checking its self-signature.
 
-    Names and extensions that it asks for are not looked at. Raise InvalidRequest.
+    The names and extensions in the request are ignored. Raise InvalidRequest.
     """
     if len(pem) > MAX_CSR:
         raise InvalidRequest(f"a signing request has at most {MAX_CSR} characters")
@@ -125,12 +126,12 @@ def requested_key(pem: str) -> EllipticCurvePublicKey:
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise InvalidRequest("csr: the key must be ECDSA on P-256")
     if not signed:
-        raise InvalidRequest("csr: it is not signed by the key that it asks for")
+        raise InvalidRequest("csr: it is not signed by its own key")
     return key
 
 
 def name_of(settings: ServerSettings, device: DeviceId) -> str:
-    """Return the SPIFFE id of a device of this house."""
+    """Return the SPIFFE id of a device of this vault."""
     return device_uri(settings.cluster_name, device)
 
 
@@ -140,7 +141,7 @@ def pem(certificate: bytes) -> str:
 
 
 def _make(cluster: str, now_ns: int, entropy: Entropy) -> Authority:
-    # 64 bits more than the order has make the bias of the remainder negligible (FIPS 186-5, A.2.1).
+    # With 64 bits more than the order, the bias of the remainder is negligible (FIPS 186-5, A.2.1).
     secret = int.from_bytes(entropy.token(40), "big") % (_ORDER - 1) + 1
     key = derive_private_key(secret, SECP256R1())
     text = f"Ironkeep device authority of {cluster}"[:64]

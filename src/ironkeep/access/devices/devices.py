@@ -1,14 +1,14 @@
-"""Enrolled devices, and whether a token may be used from where it is used.
+"""Enrolled devices, and the check whether a token may be used over a connection.
 
     sys/devices : device / id -> the record
                   owner / entity / id -> b""
                   authority -> the certificate of the device authority (DER)
-                  rules -> what a device's key must be, and for whom
+                  rules -> the requirements on devices' keys
                   ca / hex sha256 -> a CA (DER) whose certificates listeners accept
 
-A token that is bound to a device, or to a key, is good over a connection that proves it and nowhere
-else. Theft of a token, of a cookie or of a file full of them is therefore worth nothing; what runs
-on the device itself is for step-up, budgets and other people to bound.
+A token that is bound to a device or a key works only over a connection that proves that device or
+key. So a stolen token, cookie or file of tokens works nowhere else. Malware on the device itself
+is limited by step-up, budgets and approvals instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,12 +35,12 @@ PLACE: Final = "sys/devices"
 T = TypeVar("T")
 
 KeyKind = Literal["tpm", "pkcs11", "file"]
-"""Where the device's key is, the strongest first; a file can be copied."""
+"""Where the device's key is kept; a key in a file can be copied."""
 Ownership = Literal["corporate", "personal"]
 DeviceState = Literal["pending", "active", "revoked"]
 
 KEY_KINDS: Final[tuple[KeyKind, ...]] = ("tpm", "pkcs11", "file")
-"""The strongest first."""
+"""The kinds of keys, the strongest first."""
 TOKEN_DEVICE: Final = "token_device"  # noqa: S105  # the name of an option
 REQUIRED: Final = "required"
 """An auth mount's option: logins there need an enrolled device."""
@@ -54,9 +54,9 @@ _MAX_REMEMBERED: Final = 4_096
 class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One device. Times are POSIX nanoseconds; `key` is K_dev as SubjectPublicKeyInfo (DER).
 
-    `decided_by`, `reason` and `expires_ns` are the decision that let it in. `posture_until_ns` is
-    how long its last report is believed; `findings` say in plain words what was wrong with it.
-    `segments` are those that it may ask, none meaning the house alone.
+    `decided_by`, `reason` and `expires_ns` are those of the decision that approved it. The verdict
+    on its last report holds until `posture_until_ns`; `findings` are its faults in plain words.
+    `segments` are those to which it belongs; without any it belongs to the house alone.
     """
 
     id: DeviceId
@@ -78,7 +78,7 @@ class DeviceRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeviceRules(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a device's key must be to be enrolled, and to hold a token with privileged policies."""
+    """Requirements on a device's key: for enrolment, and for tokens with privileged policies."""
 
     min_key_kind: KeyKind = "file"
     privileged_policies: tuple[str, ...] = ()
@@ -89,10 +89,10 @@ _RULES: Final = Codec(DeviceRules)
 
 
 class Devices:
-    """Keeps devices, and judges the ends of connections.
+    """Stores devices, and judges connections by the certificate of the other end.
 
-    `client_cas` are the CAs (DER) that the configuration names; `on_trusted` is called with each
-    CA that listeners are to accept besides.
+    `client_cas` are the CAs (DER) in the configuration; `on_trusted` is called with each further CA
+    whose client certificates listeners have to accept.
     """
 
     client_cas: tuple[bytes, ...] = ()
@@ -124,18 +124,18 @@ class Devices:
         return [DeviceId(name) for name in self._stores(tx, PLACE).names(f"owner/{owner}")]
 
     def rules(self, tx: Tx) -> DeviceRules:
-        """Return what devices' keys must be."""
+        """Return the requirements on devices' keys."""
         raw = self._stores(tx, PLACE).get(RULES)
         return DeviceRules() if raw is None else _RULES.decode(raw)
 
     def set_rules(self, tx: Tx, rules: DeviceRules) -> None:
-        """Ask this of devices from now on; what is enrolled stays."""
+        """Replace the requirements for future enrolments and tokens; enrolled devices stay."""
         self._stores(tx, PLACE).put(RULES, _RULES.encode(rules))
 
     def require_fit(self, tx: Tx, device: DeviceId, policies: Sequence[str]) -> None:
         """Raise DeviceRefused unless a token with these policies may be issued over a device.
 
-        Privileged policies need a key that cannot be copied. `device` is "" for none.
+        Privileged policies take a device with a key that cannot be copied. `device` is "" for none.
         """
         privileged = set(self.rules(tx).privileged_policies).intersection(policies)
         record = self.get(tx, device) if privileged else None
@@ -146,28 +146,28 @@ class Devices:
             )
 
     def authority(self, tx: Tx) -> bytes | None:
-        """Return the certificate (DER) of the authority that names devices, or None."""
+        """Return the certificate (DER) of the device authority, or None."""
         return self._recall(tx, AUTHORITY, bytes)
 
     def set_authority(self, tx: Tx, certificate: bytes) -> None:
-        """Name devices by certificates of this authority (DER) from now on."""
+        """Make this certificate (DER) that of the device authority."""
         self._stores(tx, PLACE).put(AUTHORITY, certificate)
 
     def trust(self, tx: Tx, certificate: bytes) -> None:
-        """Let listeners accept handshakes by certificates of a CA (DER), after restarts too."""
+        """Have listeners accept client certificates of a CA (DER), also after a restart."""
         self._stores(tx, PLACE).put(f"ca/{sha256(certificate).hexdigest()}", certificate)
         self.on_trusted(certificate)
 
     def trusted(self, tx: Tx) -> list[bytes]:
-        """Return the certificates (DER) of all CAs that listeners are to accept."""
+        """Return the certificates (DER) of all CAs whose client certificates listeners accept."""
         store = self._stores(tx, PLACE)
         found = (store.get(f"ca/{name}") for name in store.list("ca"))
         return [each for each in found if each is not None]
 
     def device_of(self, tx: Tx, peer: Peer | None, now_ns: int) -> DeviceRecord | None:
-        """Return the active device at the other end, None when there is none to be believed.
+        """Return the active device that the other end proves to be, or None.
 
-        Its posture is not asked here: a device reports it over the same kind of connection.
+        Its posture is not checked: a device reports its posture over the same kind of connection.
         """
         if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
             return None
@@ -177,7 +177,7 @@ class Devices:
         return record
 
     def named(self, tx: Tx, peer: Peer | None, now_ns: int) -> DeviceId:
-        """Return the device that a certificate of the device authority names; "" for none."""
+        """Return the device that a valid certificate of the device authority names, or ""."""
         if peer is None or not peer.device or not self._is_named(tx, peer, now_ns):
             return DeviceId("")
         return peer.device
@@ -185,11 +185,11 @@ class Devices:
     def unwelcome(
         self, tx: Tx, peer: Peer, domain: str, now_ns: int
     ) -> tuple[Deny, DeviceId] | None:
-        """Return the refusal when the device that a certificate names may not log in, and which.
+        """Return the refusal if the device in a certificate may not log in, and the device.
 
-        A device that is turned away is not "no device". The device is "" where the authority did
-        not sign what names it. `domain` is this house's: a certificate of another authority that
-        names a device elsewhere names none of ours. None when the login may go on.
+        None if the login may go on. The device is "" if the device authority did not sign the
+        certificate. `domain` is this vault's trust domain: a certificate of another authority that
+        names a device of another domain is not refused here.
         """
         if not peer.device:
             return None
@@ -197,11 +197,11 @@ class Devices:
         authority = self.authority(tx)
         if authority is None or not self._is_ours(peer, authority):
             ours = record is not None or peer.domain == domain
-            text = "the certificate names a device and is not of the device authority"
+            text = "the certificate names a device and is not signed by the device authority"
             return (denied(text), DeviceId("")) if ours else None
         if not peer.from_ns <= now_ns < peer.until_ns:
             refusal: Deny | None = denied(
-                f"the certificate of device {peer.device} has ended: its agent asks anew"
+                f"the certificate of device {peer.device} has expired: its agent renews it"
             )
         elif record is None:
             refusal = denied(f"device {peer.device} is not enrolled")
@@ -210,13 +210,13 @@ class Devices:
         return None if refusal is None else (refusal, peer.device)
 
     def refusal(self, tx: Tx, token: TokenRecord, peer: Peer | None, now_ns: int) -> Deny | None:
-        """Return the refusal when a token may not be used from there, None when it may.
+        """Return the refusal if a token may not be used over a connection, None if it may.
 
         A token bound to neither a device nor a key may be used from anywhere.
         """
         if token.peer:
             if peer is None:
-                return denied("the token is bound to a client certificate, and none was shown")
+                return denied("the token is bound to a client certificate, and none was presented")
             if peer.key != token.peer or not peer.from_ns <= now_ns < peer.until_ns:
                 return denied("the token is bound to the key of another client certificate")
         if not token.device:
@@ -231,15 +231,15 @@ class Devices:
         return self.refused(record, now_ns) or _posture(record, now_ns)
 
     def refused(self, record: DeviceRecord, now_ns: int) -> Deny | None:
-        """Return the refusal when a device is not welcome, its posture aside; None when it is."""
+        """Return the refusal of a device, apart from its posture; None if it is accepted."""
         if record.state != "active":
             return denied(f"device {record.id} is {record.state}")
         if record.expires_ns and now_ns >= record.expires_ns:
-            return denied(f"the decision to let device {record.id} in has ended: ask for a new one")
+            return denied(f"the approval of device {record.id} has expired: ask for a new one")
         return None
 
     def _recall(self, tx: Tx, path: str, decode: Callable[[bytes], T]) -> T | None:
-        """Return what is at path; read again when anything changed, decoded when its row did."""
+        """Return the record at path: looked up after any change, decoded when its row changed."""
         stamp = tx.stamp()
         known = self._read.get(path)
         if known is None or not stamp or known[0] != stamp:
@@ -263,7 +263,7 @@ class Devices:
         return authority is not None and self._is_ours(peer, authority)
 
     def _is_ours(self, peer: Peer, authority: bytes) -> bool:
-        """Return whether a certificate was ever issued by the device authority; remembered."""
+        """Return whether the device authority issued a certificate, valid or not; cached."""
         known = self._issued.get(peer.certificate)
         if known is None or known[0] != authority:
             if len(self._issued) >= _MAX_REMEMBERED:
@@ -274,16 +274,17 @@ class Devices:
 
 
 def ranks_below(kind: KeyKind, least: KeyKind) -> bool:
-    """Return whether a key of this kind is weaker than the least that is asked for."""
+    """Return whether a kind of key is weaker than the required one."""
     return KEY_KINDS.index(kind) > KEY_KINDS.index(least)
 
 
 def held_key(record: DeviceRecord, peer: Peer) -> str:
     """Return the hex SHA-256 of the TLS key that a token of this device is bound to, "" for none.
 
-    Who copied a device key out of a file can ask for certificates elsewhere. So such a device's
-    tokens hold only with the key of the connection that they were issued over, which an agent has
-    in memory and keeps from one certificate to the next. A key in hardware is there to be asked.
+    An attacker who copied a device key out of a file can obtain certificates elsewhere. So the
+    tokens of such a device work only with the TLS key of the connection over which they were
+    issued, which an agent has in memory and keeps from one certificate to the next. A device key in
+    hardware cannot be copied, so its tokens need no such binding.
     """
     return peer.key if record.key_kind == "file" else ""
 
@@ -300,16 +301,16 @@ def _is_issued(certificate: bytes, authority: bytes) -> bool:
 def _posture(record: DeviceRecord, now_ns: int) -> Deny | None:
     if not record.posture_ok:
         found = "; ".join(record.findings)
-        return denied(found or f"device {record.id} has not reported its state yet")
+        return denied(found or f"device {record.id} has not reported its posture yet")
     if now_ns >= record.posture_until_ns:
         return denied(
-            f"device {record.id} has fallen silent: start its agent, which reports at once"
+            f"the last report of device {record.id} is too old: start its agent to send a new one"
         )
     return None
 
 
 def _ignored(_certificate: bytes) -> None:
-    """Take no notice: no listener asks for client certificates."""
+    """Do nothing: the default while no listener asks for client certificates."""
 
 
 def _is_name(device: DeviceId) -> bool:

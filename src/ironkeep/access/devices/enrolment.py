@@ -1,11 +1,11 @@
-"""How a device gets in: asked for by a person, proved by its key, decided on by somebody else.
+"""Enrolment of devices: requested by a person, proved by the device's key, decided by another.
 
-    enrolments / id -> one that is not proved yet
-    keys / sha256   -> the device that has this key, for ever unless it was refused
+    enrolments / id -> an enrolment whose key is not proved yet
+    keys / sha256   -> the device with this key, for ever unless it was refused
 
-A login of the last minutes is needed to ask, so that a token that was copied once enrols nothing.
-The key is proved before anybody is asked to decide. Who decides has the sudo capability, is another
-person, and does not sit at that device.
+Starting takes a login of the last minutes, so that a copied token cannot enrol a device. The key is
+proved before other people are asked to decide. The decision takes the sudo capability and another
+person, on another device.
 """
 
 from base64 import b64decode, urlsafe_b64encode
@@ -44,24 +44,24 @@ from ironkeep.store.record import Codec
 from ironkeep.store.reserved import MOUNTS
 
 FRESH_SECONDS: Final = 10 * 60
-"""How old a login may be that enrols a device: it is done in one sitting."""
+"""The greatest age of a login that enrols a device: a person does both in one sitting."""
 PROVE_SECONDS: Final = 10 * 60
 MAX_PERSONAL_SECONDS: Final = 90 * 86_400
-"""A personal device is looked at anew each quarter: nobody else patches it."""
+"""A personal device is approved for a quarter at most: only its owner patches it."""
 MAX_OPEN: Final = 16
-"""Devices of one person that wait for proof or a decision."""
+"""Devices of one person that are waiting for the proof of the key or for a decision."""
 MAX_NAME: Final = 128
 MAX_REASON: Final = 1_024
 
 OWNERSHIPS: Final[tuple[Ownership, ...]] = ("corporate", "personal")
 PASSKEY: Final = "passkey"
-"""The type of the auth method at which nothing is typed."""
+"""The type of the auth method that uses authenticators instead of passwords."""
 _NONCE_BYTES: Final = 32
 _AUTH: Final = "auth/"
 
 
 class Enrolment(msgspec.Struct, frozen=True):
-    """What a person asked for, until the device's key is proved. Time in POSIX ns."""
+    """An enrolment that was started and whose key is not proved yet."""
 
     record: DeviceRecord
     nonce: str
@@ -82,7 +82,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Prove:
-    """The signature of K_dev over what `enrol/start` answered: base64 of DER."""
+    """The signature of K_dev over the id and nonce from `enrol/start`: base64 of DER."""
 
     id: str
     signature: str
@@ -90,24 +90,24 @@ class Prove:
 
 @dataclass(frozen=True)
 class Approve:
-    """A decision: why, until when, and which segments the device may ask."""
+    """An approval: its reason, its end, and the segments that the device may ask."""
 
     id: str
-    reason: str = field(metadata={"help": "why it is let in; holds no secret"})
-    until: Duration = field(default=0, metadata={"help": "how long; 0 is without an end"})
+    reason: str = field(metadata={"help": "why it is approved; must contain no secret"})
+    until: Duration = field(default=0, metadata={"help": "for how long; 0 is for ever"})
     segments: CommaList = ()
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a device is turned away, or put out."""
+    """The reason for refusing or revoking a device."""
 
     id: str
-    reason: str = field(metadata={"help": "why; holds no secret"})
+    reason: str = field(metadata={"help": "why; must contain no secret"})
 
 
 def start(call: Call, given: Start) -> Response:
-    """Begin to enrol a device of the caller's; return its id and what its key is to sign."""
+    """Start the enrolment of a device of the caller's; return its id and a nonce to sign."""
     owner = _fresh_person(call)
     if given.ownership not in OWNERSHIPS or given.key_kind not in KEY_KINDS:
         raise InvalidRequest("ownership is corporate or personal; key_kind tpm, pkcs11 or file")
@@ -116,7 +116,7 @@ def start(call: Call, given: Start) -> Response:
     least = call.use(Devices).rules(call.tx).min_key_kind
     if ranks_below(given.key_kind, least):
         raise InvalidRequest(
-            f"a device key is kept in {least} here, or better: not {given.key_kind}"
+            f"a device key must be kept in {least} or better here, not in {given.key_kind}"
         )
     _refuse_known(call, spki)
     _tidy(call, owner)
@@ -136,13 +136,13 @@ def start(call: Call, given: Start) -> Response:
 
 
 def prove(call: Call, given: Prove) -> Response:
-    """Take the proof that the device has its key; from now on others can decide."""
+    """Verify that the device has its key; from then on the device waits for a decision."""
     path = f"enrolments/{device_id(given.id)}"
     raw = call.store.get(path)
     enrolment = None if raw is None else _CODEC.decode(raw)
     owner = creator_of(call.actor())
     if enrolment is None or enrolment.record.owner != owner or _is_stale(call, enrolment):
-        raise InvalidRequest("you began no such enrolment, or it took too long: begin again")
+        raise InvalidRequest("you started no such enrolment, or it took too long: start again")
     record = enrolment.record
     message = enrol_message(record.id, enrolment.nonce)
     verify(record.key, message, base64_of(given.signature, "signature"))
@@ -159,22 +159,22 @@ def prove(call: Call, given: Prove) -> Response:
 
 
 def approve(call: Call, given: Approve) -> Response:
-    """Let a device in, or decide on it anew before or after its time has ended."""
+    """Approve a device, or renew its approval before or after its end."""
     record = found(call, given.id)
     if record.state == "revoked":
-        raise Conflict("the device is revoked: it is enrolled again with a new key")
+        raise Conflict("the device is revoked: enrol it again with a new key")
     by = _another(call, record)
     if record.state == "pending" and not are_standing(
         call.use(Identity), call.tx, {record.owner}, record.created_ns
     ):
         raise Conflict(
-            "whose device it is was ended after it was enrolled, and others may have enrolled it: "
-            "refuse it, and have it enrolled anew"
+            "the owner's access was ended after this enrolment, and somebody else may have made "
+            "it: refuse it, and have the device enrolled again"
         )
     if record.ownership == "personal" and not 0 < given.until <= MAX_PERSONAL_SECONDS:
         raise InvalidRequest(
-            "a personal device is let in for a time, at most 90 days: it is patched by its owner "
-            "alone, so the decision is made anew each quarter. Give until, as 30d"
+            "a personal device is approved for at most 90 days, because only its owner patches it, "
+            "and then decided on again. Give until, such as 30d"
         )
     known = call.use(Segments).table(call.tx).by_name
     missing = [name for name in given.segments if name not in known]
@@ -194,21 +194,21 @@ def approve(call: Call, given: Approve) -> Response:
 
 
 def refuse(call: Call, given: Reason) -> Response:
-    """Turn away a device that waits; its key may be offered again."""
+    """Refuse a pending device; its key may be enrolled again."""
     record = found(call, given.id)
     if record.state != "pending":
-        raise Conflict("the device is decided on: revoke it instead")
+        raise Conflict("the device has been decided on already: revoke it instead")
     _end(call, record, given)
     call.store.delete(_key_path(record.key))
     return Response(audited={"owner": record.owner})
 
 
 def revoke(call: Call, given: Reason) -> Response:
-    """Put a device out at once, with every token that is bound to it; its key is burnt."""
+    """Revoke a device at once, with every token bound to it; its key cannot be enrolled again."""
     record = found(call, given.id)
     session = call.actor()
     if record.owner not in session.people and not may_sudo(call):
-        raise PermissionDenied("revoking the device of somebody else takes the sudo capability")
+        raise PermissionDenied("revoking another person's device takes the sudo capability")
     ended = _end(call, record, given)
     return Response(data={"tokens": ended}, audited={"owner": record.owner, "tokens": ended})
 
@@ -222,15 +222,15 @@ def found(call: Call, device: str) -> DeviceRecord:
 
 
 def device_id(text: str) -> DeviceId:
-    """Return text as an id; raise InvalidRequest when it cannot be one of ours."""
-    parts = text.split("-", 5)  # A stranger's text may be a megabyte of dashes.
+    """Return text as a device id; raise InvalidRequest if it has not the form of one."""
+    parts = text.split("-", 5)  # Bounded: a stranger may send a megabyte of dashes.
     if [len(part) for part in parts] != [8, 4, 4, 4, 12] or set(text) - set("-0123456789abcdef"):
         raise InvalidRequest("a device id is a UUID")
     return DeviceId(text)
 
 
 def words(text: str, what: str, limit: int) -> str:
-    """Return text of people, stripped; raise InvalidRequest when empty, long or not printable."""
+    """Return a person's text, stripped; raise InvalidRequest if empty, long or not printable."""
     text = text.strip()
     if not 0 < len(text) <= limit or not text.isprintable():
         raise InvalidRequest(f"{what}: 1 to {limit} printable characters")
@@ -238,7 +238,7 @@ def words(text: str, what: str, limit: int) -> str:
 
 
 def base64_of(text: str, what: str) -> bytes:
-    """Return the bytes in standard base64; raise InvalidRequest."""
+    """Return the decoded bytes of standard base64; raise InvalidRequest."""
     try:
         return b64decode(text, validate=True)
     except ValueError:
@@ -246,16 +246,16 @@ def base64_of(text: str, what: str) -> bytes:
 
 
 def _fresh_person(call: Call) -> EntityId:
-    """Return the person who has just logged in; raise PermissionDenied for every other token.
+    """Return the person of a fresh login; raise PermissionDenied for every other token.
 
-    Who has an authenticator logs in with it for this: no password of theirs enrols a device.
+    A person with an authenticator must have logged in with it: a stolen password enrols no device.
     """
     record = call.actor().record
     fresh = call.now_ns - record.issued_ns <= FRESH_SECONDS * SECOND_NS
     login = record.path.startswith(_AUTH) and not record.parent
     if not (record.entity and login and fresh) or record.path.startswith("auth/token/"):
         raise PermissionDenied(
-            "a device is enrolled by a person who has just logged in: log in again, then enrol"
+            "only a person who has just logged in can enrol a device: log in again, then enrol"
         )
     if call.use(Authenticators).of(call.tx, record.entity) and not _by_passkey(call, record.mount):
         raise PermissionDenied("you have a passkey: log in with it, then enrol the device")
@@ -268,13 +268,15 @@ def _by_passkey(call: Call, accessor: MountAccessor) -> bool:
 
 
 def _another(call: Call, record: DeviceRecord) -> EntityId:
-    """Return who decides; raise PermissionDenied unless it is another person, elsewhere."""
+    """Return the person who decides; raise PermissionDenied for the owner or from the device."""
     session: Session = call.actor()
     by = creator_of(session)
     if not by:
-        raise PermissionDenied("a decision is a person's: log in as one, with the sudo capability")
+        raise PermissionDenied(
+            "only a person can decide on a device: log in as one with the sudo capability"
+        )
     if is_same_person(call.use(Identity), call.tx, session, record.owner):
-        raise PermissionDenied("another person decides on your device")
+        raise PermissionDenied("another person has to decide on your device")
     if session.record.device == record.id:
         raise PermissionDenied("nobody decides on a device from that device")
     return by
@@ -282,11 +284,11 @@ def _another(call: Call, record: DeviceRecord) -> EntityId:
 
 def _refuse_known(call: Call, spki: bytes) -> None:
     if call.store.get(_key_path(spki)) is not None:
-        raise Conflict("a device with this key is enrolled, or was: make a new key")
+        raise Conflict("a device with this key is or was enrolled: make a new key")
 
 
 def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
-    """Revoke a device and all that is bound to it; return how many tokens that were."""
+    """Revoke a device and every token bound to it; return the number of tokens."""
     ended = msgspec.structs.replace(
         record,
         state="revoked",
@@ -306,7 +308,7 @@ def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
 
 
 def _tidy(call: Call, owner: EntityId) -> None:
-    """Drop enrolments that took too long; raise TooManyRequests when too many of owner's wait."""
+    """Drop stale enrolments; raise TooManyRequests if too many devices of owner are waiting."""
     count = 0
     for name in call.store.list("enrolments"):
         raw = call.store.get(f"enrolments/{name}")
@@ -320,7 +322,9 @@ def _tidy(call: Call, owner: EntityId) -> None:
     )
     count += sum(1 for each in mine if each is not None and each.state == "pending")
     if count >= MAX_OPEN:
-        raise TooManyRequests(f"{count} devices of yours wait: have them approved or refused first")
+        raise TooManyRequests(
+            f"{count} of your devices are waiting: have them approved or refused first"
+        )
 
 
 def _is_stale(call: Call, enrolment: Enrolment) -> bool:
@@ -334,7 +338,7 @@ def _key_path(spki: bytes) -> str:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "enrol/start", start, Start, audited=("name", "ownership", "key_kind"),
-        help="Begin to enrol a device of yours.",
+        help="Start to enrol a device of yours.",
     ),
     Route(
         Operation.UPDATE, "enrol/prove", prove, Prove, audited=("id",),
@@ -342,14 +346,14 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "approve/{id}", approve, Approve, sudo=True,
-        audited=("reason", "until", "segments"), help="Let a device in: why, and until when.",
+        audited=("reason", "until", "segments"), help="Approve a device: why, and until when.",
     ),
     Route(
         Operation.UPDATE, "refuse/{id}", refuse, Reason, sudo=True, audited=("reason",),
-        help="Turn away a device that waits.",
+        help="Refuse a pending device.",
     ),
     Route(
         Operation.UPDATE, "revoke/{id}", revoke, Reason, audited=("reason",),
-        help="Put a device out at once: one's own, or with sudo anybody's."
+        help="Revoke a device at once: your own, or with sudo any device."
     ),
 )  # fmt: skip

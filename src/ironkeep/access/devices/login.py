@@ -1,7 +1,7 @@
-"""Logins over the certificate of a device that is turned away: refused, by every auth method.
+"""Refuse a login, at every auth method, over the certificate of a device that is not accepted.
 
-Such a device is not "no device". Otherwise its login would yield a token that is bound to nothing
-and works from anywhere, which is more than a welcome device gets.
+Such a login must not count as one without a device: it would yield a token that is bound to nothing
+and works from anywhere, which is more than an accepted device gets.
 """
 
 from ironkeep.access.alerts.alerts import Alerts
@@ -15,7 +15,10 @@ from ironkeep.store.state import Tx
 
 
 def require_welcome(services: Services, request: Request, trace: Trace, account: Tx) -> None:
-    """Raise DeviceRefused unless the connection may log in; pass what outlives the refusal."""
+    """Raise DeviceRefused unless the connection may log in.
+
+    Pass the transaction that outlives the refusal.
+    """
     peer = request.peer
     if peer is None or not peer.device:
         return
@@ -23,7 +26,8 @@ def require_welcome(services: Services, request: Request, trace: Trace, account:
     refused = services.use(Devices).unwelcome(account, peer, domain, trace.now_ns)
     if refused is None:
         return
-    # What only the certificate says of itself is not recorded.
+    # `device` is "" unless the device authority signed the certificate: an unverified claim to be
+    # some device must not be recorded.
     refusal, device = refused
     trace.reason = refusal.reason
     services.use(Alerts).repeated(

@@ -1,8 +1,8 @@
-"""Tokens of machines: short, and good only from the machine that logged in.
+"""Tokens of machines: short-lived, and usable only by the machine that logged in.
 
-A machine shows what its platform says of it (a signed token, a certificate) as often as it likes,
-so it never needs a credential that lasts. Source: RFC 8705, section 3, for binding a token to the
-key of a client certificate.
+A machine can present its platform's statement about it (a signed token, a certificate) as often as
+it needs, so it never needs a lasting credential. Source: RFC 8705, section 3, for binding a token
+to the key of a client certificate.
 """
 
 from dataclasses import replace
@@ -16,13 +16,13 @@ from ironkeep.plugin.peer import Peer, vouched
 from ironkeep.plugin.token import TokenSpec
 
 MACHINE_SECONDS: Final = 15 * 60
-"""The longest life of a machine's token, renewals included: the life of the shortest platform
-credentials in use (Kubernetes gives ten minutes at the least), and what a copy is worth at most."""
+"""The longest life of a machine's token, renewals included, and so the longest use of a copy. It is
+about the life of the shortest platform credentials (Kubernetes gives ten minutes at the least)."""
 
 REQUIRED: Final = "required"
 OFFERED: Final = "offered"
-"""Values of a role's `token_bound_peer`: no token without a client certificate, or bound if there
-is one."""
+"""Values of a role's `token_bound_peer`: REQUIRED gives no token without a client certificate,
+OFFERED binds the token to one if it is presented."""
 
 
 def check_bound_peer(value: str) -> None:
@@ -32,7 +32,7 @@ def check_bound_peer(value: str) -> None:
 
 
 def check_machine(params: TokenParams) -> None:
-    """Raise InvalidRequest for token parameters that would outlive `MACHINE_SECONDS`."""
+    """Raise InvalidRequest for parameters of tokens that would outlive `MACHINE_SECONDS`."""
     if params.token_period:
         raise InvalidRequest(
             "tokens of machines are not periodic: the machine logs in again when it needs to"
@@ -45,7 +45,7 @@ def check_machine(params: TokenParams) -> None:
 
 
 def shortened(spec: TokenSpec) -> TokenSpec:
-    """Return spec for a token that no renewal keeps alive past `MACHINE_SECONDS`."""
+    """Return spec limited so that no renewal keeps the token alive past `MACHINE_SECONDS`."""
     longest = min(spec.max_ttl_seconds or MACHINE_SECONDS, MACHINE_SECONDS)
     seconds = min(spec.ttl_seconds or longest, longest)
     return replace(spec, ttl_seconds=seconds, max_ttl_seconds=longest, period_seconds=0)
@@ -54,8 +54,9 @@ def shortened(spec: TokenSpec) -> TokenSpec:
 def bound(call: Call, spec: TokenSpec, rule: str) -> TokenSpec:
     """Return spec bound to the key of the caller's client certificate, if there is one.
 
-    A device's token is bound to the device instead (House.issue): its certificates' keys change.
-    Raise PermissionDenied when rule is `REQUIRED` and there is none, or as `is_device`.
+    A device's token is bound to the device instead (House.issue), because the keys of its
+    certificates change. Raise PermissionDenied if rule is `REQUIRED` and no CA that the vault
+    trusts vouches for a certificate.
     """
     peer = call.request.peer
     if rule == REQUIRED and (peer is None or not _is_vouched(call, peer)):
@@ -71,12 +72,12 @@ def bound(call: Call, spec: TokenSpec, rule: str) -> TokenSpec:
 def _is_vouched(call: Call, peer: Peer) -> bool:
     """Return whether a CA of a listener, of a role or of devices vouches for a certificate.
 
-    Anybody has a certificate of their own making: that the key is held says nothing of who it is.
+    Without such a CA the certificate proves nothing: anybody can make one for their own key.
     """
     authorities = (*call.use(Devices).client_cas, *call.use(Devices).trusted(call.account))
     return vouched(peer, authorities, call.now_ns)
 
 
 def is_device(call: Call, peer: Peer) -> bool:
-    """Return whether the other end is an enrolled device; the pipeline refused unwelcome ones."""
+    """Return whether the other end is an enrolled device; login.py has refused all others."""
     return call.use(Devices).device_of(call.account, peer, call.now_ns) is not None

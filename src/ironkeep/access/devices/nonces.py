@@ -1,11 +1,11 @@
-"""Nonces for what a device signs: nothing is stored when one is given out.
+"""Nonces for devices' signatures; giving one out stores nothing.
 
     nonces / key         -> the key of the MAC
-    nonces / used / id   -> until when (POSIX ns) a device's nonces are used up
+    nonces / used / id   -> time (POSIX ns) up to which a device's nonces are used up
 
-A nonce is base64url of 0x01 ‖ time ns (8) ‖ keyed BLAKE2b-32 of device and time. Strangers may ask
-for as many as they like and fill nothing. One that was used uses up all that are older: each is
-taken once, and what is kept is one number a device.
+A nonce is base64url of 0x01 ‖ time ns (8) ‖ keyed BLAKE2b-32 of device and time. Nonce requests use
+no storage, so strangers may make any number of them. Using a nonce also uses up all older ones of
+its device: each is accepted once, and one number per device is enough to know.
 """
 
 import binascii
@@ -20,9 +20,9 @@ from ironkeep.plugin.call import Call
 from ironkeep.store.barrier import Store
 
 LIFE_NS: Final = 5 * 60 * 1_000_000_000
-"""A device signs and sends within seconds; a slow token and a slow line get minutes."""
+"""A device signs and sends within seconds; a slow security token or network gets minutes."""
 AHEAD_NS: Final = 1_000_000_000
-"""How far the nonces of one device may run ahead of the clock."""
+"""How far the time in a device's nonce may be ahead of the clock."""
 
 _VERSION: Final = b"\x01"
 _KEY: Final = "nonces/key"
@@ -36,19 +36,20 @@ _PERSON: Final = b"ironkeep-devnonc"
 
 
 def give(call: Call, device: DeviceId) -> str:
-    """Return a fresh nonce for a device, whether or not there is such a device."""
+    """Return a fresh nonce for a device id, whether or not such a device exists."""
     key = call.store.get(_KEY)
     if key is None:
         key = call.entropy.token(_KEY_BYTES)
         call.store.put(_KEY, key)
-    # A device that asks twice in one instant still gets two.
+    # Later than the last used nonce, even within one tick of the clock, so it can still be used.
     return _spell(key, device, max(call.now_ns, _used_until(call.store, device) + 1))
 
 
 def take(call: Call, device: DeviceId, nonce: str) -> None:
-    """Use a nonce up, for good; raise PermissionDenied when it is not fresh, or not this device's.
+    """Use a nonce up; raise PermissionDenied if it is not fresh or not this device's.
 
-    Written where a refusal keeps it: what was signed once is not worth anything twice.
+    It is written in the transaction that a refusal keeps, so a signed message that was refused
+    cannot be sent again.
     """
     store = call.lasting
     key, time_ns = store.get(_KEY), _time_of(nonce)
@@ -75,7 +76,7 @@ def _spell(key: bytes, device: DeviceId, time_ns: int) -> str:
 
 
 def _time_of(nonce: str) -> int:
-    """Return the time in a nonce, 0 when it is none."""
+    """Return the time in a nonce, 0 for an invalid one."""
     try:
         raw = urlsafe_b64decode(nonce) if len(nonce) == _TEXT else b""
     except (binascii.Error, ValueError):

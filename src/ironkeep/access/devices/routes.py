@@ -1,4 +1,4 @@
-"""The routes of the device engine on devices: who decided on each, and what their keys must be."""
+"""The routes of the device engine for devices, their key requirements and the authority."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,7 +22,7 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_POLICIES: Final = 128
-"""Names of privileged policies: one record, looked at with every token that is issued."""
+"""Names of privileged policies: they are in one record, read for every token that is issued."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,14 @@ class Device:
 
 @dataclass(frozen=True)
 class Rules:
-    """What to ask of devices; what is left out stays."""
+    """The requirements to change; an omitted one stays as it is."""
 
     min_key_kind: str | None = None
     privileged_policies: PolicyNames | None = None
 
 
 def list_devices(call: Call) -> Response:
-    """Return the ids of all devices, with what was decided on each."""
+    """Return all devices, with the decision on each."""
     info: dict[str, Any] = {}
     for device in call.use(Devices).ids(call.tx):
         record = call.use(Devices).get(call.tx, device)
@@ -53,22 +53,22 @@ def list_devices(call: Call) -> Response:
 
 
 def read_device(call: Call, given: Device) -> Response:
-    """Return one device: whose it is, who let it in, why, until when, and how it is."""
+    """Return one device: its owner, the decision on it, and its posture."""
     return Response(data=_shown(call, found(call, given.id)))
 
 
 def read_ca(call: Call) -> Response:
-    """Return the certificate of the authority that names devices, made now if there is none."""
+    """Return the certificate of the device authority, which is made now if there is none."""
     return Response(data={"certificate": pem(authority_of(call).certificate)})
 
 
 def read_rules(call: Call) -> Response:
-    """Return what devices' keys must be."""
+    """Return the requirements on devices' keys."""
     return Response(data=msgspec.structs.asdict(call.use(Devices).rules(call.tx)))
 
 
 def write_rules(call: Call, given: Rules) -> Response:
-    """Change what devices' keys must be, from now on; to ask for less takes another person."""
+    """Change the requirements on devices' keys; weaker ones take another person's approval."""
     before = rules = call.use(Devices).rules(call.tx)
     if given.min_key_kind is not None:
         if given.min_key_kind not in KEY_KINDS:
@@ -83,7 +83,7 @@ def write_rules(call: Call, given: Rules) -> Response:
         return Response()
     fewer = set(before.privileged_policies) - set(rules.privileged_policies)
     weaker = ranks_below(rules.min_key_kind, before.min_key_kind) or bool(fewer)
-    text = "what the keys of devices must be was changed"
+    text = "the requirements on devices' keys were changed"
     answer = change_guard(call, "device-rules", text, weaker=weaker)
     if not waits(answer):
         call.use(Devices).set_rules(call.tx, rules)
@@ -119,12 +119,13 @@ def _name(call: Call, entity: EntityId) -> str:
 
 
 ROUTES: Final = (
-    Route(Operation.LIST, "devices/", list_devices, help="All devices, and what was decided."),
+    Route(Operation.LIST, "devices/", list_devices, help="All devices, and the decisions on them."),
     Route(Operation.READ, "devices/{id}", read_device, Device, help="One device."),
-    Route(Operation.READ, "ca", read_ca, help="The authority that names devices."),
-    Route(Operation.READ, "rules", read_rules, help="What devices' keys must be."),
+    Route(Operation.READ, "ca", read_ca, help="The certificate of the device authority."),
+    Route(Operation.READ, "rules", read_rules, help="The requirements on devices' keys."),
     Route(
         Operation.UPDATE, "rules", write_rules, Rules, sudo=True,
-        audited=("min_key_kind", "privileged_policies"), help="What devices' keys must be.",
+        audited=("min_key_kind", "privileged_policies"),
+        help="Change the requirements on devices' keys.",
     ),
 )  # fmt: skip

@@ -1,12 +1,12 @@
-"""CAEP out: each change of our verdict on a device, as a signed event that others poll.
+"""CAEP transmitter: each change of our verdict on a device, as a signed event to be polled.
 
     ssf / key          -> the signing key (ECDSA P-256, a scalar), inside the barrier
     ssf / out / number -> one Security Event Token, signed
     ssf / next         -> the next number
 
 Specs: Security Event Token (RFC 8417), poll-based delivery (RFC 8936), CAEP 1.0
-device-compliance-change. The stream is one, for one receiver: an event goes when it is
-acknowledged. The oldest are dropped past `MAX_KEPT`; the journal has them all.
+device-compliance-change. There is one stream, for one receiver: an event is deleted when it is
+acknowledged. Past `MAX_KEPT` the oldest are dropped; the journal has all changes.
 """
 
 from dataclasses import dataclass, field
@@ -43,21 +43,21 @@ _KEY: Final = "ssf/key"
 _NEXT: Final = "ssf/next"
 _OUT: Final = "ssf/out"
 _KEY_BYTES: Final = 40
-"""Eight bytes more than the order of the curve has: the bias of the remainder is below 2^-64."""
+"""Eight bytes more than the order of the curve: the bias of the remainder is below 2^-64."""
 _ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
 class Poll:
-    """What a receiver has taken, and how many events it wants now."""
+    """The events that a receiver acknowledges, and how many it wants now."""
 
     ack: CommaList = ()
     maxEvents: int = field(default=MAX_POLLED, metadata={"help": "RFC 8936, 2.2."})  # noqa: N815
 
 
 def emit(call: Call, record: DeviceRecord, compliant: bool, reason: str) -> None:
-    """Sign and keep the event that a device became compliant, or not."""
+    """Sign and store the event that a device became compliant or not compliant."""
     store = _store(call)
     states = ("not-compliant", "compliant") if compliant else ("compliant", "not-compliant")
     event: dict[str, Any] = {
@@ -93,7 +93,7 @@ def emit(call: Call, record: DeviceRecord, compliant: bool, reason: str) -> None
 
 
 def poll(call: Call, given: Poll) -> Response:
-    """Drop what was acknowledged; return the next events, the oldest first."""
+    """Delete acknowledged events; return the next ones, the oldest first."""
     store, taken = _store(call), set(given.ack)
     sets: dict[str, str] = {}
     wanted = max(0, min(given.maxEvents, MAX_POLLED))
@@ -111,7 +111,7 @@ def poll(call: Call, given: Poll) -> Response:
 
 
 def read_jwks(call: Call) -> Response:
-    """Return the public key that events are signed with, as a JWK set."""
+    """Return the public key of the events' signatures, as a JWK set."""
     key = _key(call)
     public = {**key.as_dict(private=False), "kid": key.thumbprint(), "use": "sig", "alg": "ES256"}
     return Response(body={"keys": [public]})

@@ -1,12 +1,13 @@
 """osquery's TLS remote API: enroll, config, logger, distributed read and write.
 
-Source: osquery documentation, deployment/remote. The device is known by its client certificate
-alone, and node_key, a bearer secret, proves nothing here: run osqueryd with --tls_client_cert,
---tls_client_key and --disable_enrollment. Answers are bare JSON; a device that is not welcome gets
+Source: osquery documentation, deployment/remote. Only the client certificate identifies the device;
+node_key, a bearer secret, proves nothing here. Run osqueryd with --tls_client_cert,
+--tls_client_key and --disable_enrollment. Answers are bare JSON; a device that is not accepted gets
 node_invalid.
 
-A distributed query's id carries a nonce for the device that asked, so that only rows which answer
-a question of the last minutes are judged, once. A query that failed leaves what it asks unknown.
+The id of a distributed query contains a nonce for the device that asked. So only rows that answer
+a query of the last minutes are judged, and only once. The settings that a failed query asks for are
+unknown.
 """
 
 import re
@@ -69,7 +70,7 @@ QUERIES: Final[Mapping[str, str]] = {
     "listening": "SELECT l.port, l.protocol, p.name FROM listening_ports l "
     "LEFT JOIN processes p USING (pid) WHERE l.port > 0",
 }
-"""By name; those whose table a platform lacks fail there, which is said by their status."""
+"""The queries by name; on a platform without its table a query fails, as its status shows."""
 
 _FAMILIES: Final[Mapping[str, Family]] = {
     "windows": "windows",
@@ -86,7 +87,7 @@ _NEVER_EMPTY: Final[Mapping[Family, frozenset[Source]]] = {
     "fedora": frozenset({"rpm_packages"}),
     "linux": frozenset({"deb_packages", "rpm_packages"}),
 }
-"""Each system has packages or programs of its own, the package manager first of all."""
+"""Sources that cannot be empty: each system has at least its own packages or programs."""
 _PROTOCOLS: Final = {"6": "tcp", "17": "udp"}
 _NUMBERS: Final = re.compile(r"\d+(?:\.\d+)*", re.ASCII)
 _DIGITS: Final = re.compile(r"\d{1,8}", re.ASCII)
@@ -95,7 +96,7 @@ Rows = list[dict[str, str]]
 
 
 def enroll(call: Call) -> Response:
-    """Name the device that the certificate names; what else is sent is not looked at."""
+    """Answer with the id of the certificate's device; the rest of the request is ignored."""
     record = _device(call)
     if record is None:
         return _invalid()
@@ -103,12 +104,12 @@ def enroll(call: Call) -> Response:
 
 
 def config(call: Call) -> Response:
-    """Return a configuration that schedules nothing: what is asked, is asked when it is due."""
+    """Return a configuration that schedules nothing: all queries are distributed ones."""
     return _invalid() if _device(call) is None else Response(body={"schedule": {}})
 
 
 def logger(call: Call) -> Response:
-    """Take log lines and keep none of them."""
+    """Accept log lines, and keep none of them."""
     if _device(call) is None:
         return _invalid()
     if call.raw.get("log_type") not in ("result", "status"):
@@ -122,7 +123,7 @@ def logger(call: Call) -> Response:
 
 
 def distributed_read(call: Call) -> Response:
-    """Return the queries, once a third of the time is over for which a report is believed."""
+    """Return the queries once the last report is older than a third of its greatest age."""
     record = _device(call)
     if record is None:
         return _invalid()
@@ -135,7 +136,7 @@ def distributed_read(call: Call) -> Response:
 
 
 def distributed_write(call: Call) -> Response:
-    """Judge the rows that answer our queries."""
+    """Judge the rows that answer our queries; each answer is accepted once."""
     record = _device(call)
     if record is None:
         return _invalid()
@@ -155,10 +156,11 @@ def distributed_write(call: Call) -> Response:
 
 
 def translate(device: str, nonce: str, ts: int, answers: Mapping[str, Rows]) -> Report:
-    """Return the rows by query as a report; raise InvalidRequest when they make none.
+    """Return the rows by query as a report; raise InvalidRequest if they do not make one.
 
-    A query that is not in `answers` failed: what it asks is unknown. Text that is too long is cut,
-    versions excepted: one that is cut would be another, so it is left out, and cannot be read.
+    A query that is not in `answers` failed, so its settings are unknown. Text that is too long is
+    cut, except versions: a cut version would be another version, so it is left empty and counts as
+    unreadable.
     """
     system = _system(answers.get("os", []))
     report = Report(
@@ -180,7 +182,7 @@ def translate(device: str, nonce: str, ts: int, answers: Mapping[str, Rows]) -> 
         unseen=unseen(system.name, _read(system.name, answers)),
     )
     try:
-        # What a table says is held to the same limits as what an agent signs.
+        # Rows of tables have to meet the same limits as a report that an agent signs.
         return msgspec.json.decode(encode(report), type=Report)
     except (msgspec.MsgspecError, UnicodeError):
         raise InvalidRequest("the rows make no posture report") from None
@@ -198,7 +200,7 @@ def _invalid() -> Response:
 
 
 def _answers(raw: Mapping[str, Any]) -> tuple[str, dict[str, Rows]]:
-    """Return the nonce and the rows by query; raise InvalidRequest for what is not osquery's."""
+    """Return the nonce and the rows by query; raise InvalidRequest for malformed answers."""
     queries, statuses = raw.get("queries"), raw.get("statuses", {})
     if not isinstance(queries, dict) or not isinstance(statuses, dict):
         raise InvalidRequest("queries and statuses are objects")
@@ -208,18 +210,18 @@ def _answers(raw: Mapping[str, Any]) -> tuple[str, dict[str, Rows]]:
         prefix, _, rest = query.partition(".")
         name, _, nonce = rest.partition(".")
         if prefix != _PREFIX or name not in QUERIES:
-            raise InvalidRequest("an answer to a question that nobody asked")
+            raise InvalidRequest("there is an answer to a query that was not sent")
         found.add(nonce)
         if str(statuses.get(query, "")) == "0":
             answers[name] = _rows(rows)
     if len(found) != 1:
-        raise InvalidRequest("the answers to one question at a time")
+        raise InvalidRequest("all answers must be to the queries of one distributed_read")
     return found.pop(), answers
 
 
 def _rows(rows: object) -> Rows:
     if not isinstance(rows, list) or len(rows) > MAX_SOFTWARE:
-        raise InvalidRequest(f"a query is answered by a list of at most {MAX_SOFTWARE} rows")
+        raise InvalidRequest(f"the answer to a query is a list of at most {MAX_SOFTWARE} rows")
     for row in rows:
         if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
             raise InvalidRequest("a row is an object of strings")
@@ -237,7 +239,7 @@ def _system(rows: Rows) -> System:
 
 
 def _flag(answers: Mapping[str, Rows], query: str) -> bool | None:
-    """Return whether all rows say that it is on; None when there is none."""
+    """Return whether a setting is on in all rows; None without any row."""
     rows = answers.get(query)
     return all(row.get("on_") == "1" for row in rows) if rows else None
 
@@ -250,17 +252,17 @@ def _seconds(answers: Mapping[str, Rows], query: str) -> int | None:
 
 
 def _read(family: Family, answers: Mapping[str, Rows]) -> Iterator[Source]:
-    """Yield the tables of programs that were read.
+    """Yield the sources of programs that were read.
 
-    One that never is empty on its system was not read when it shows nothing, and none was whose
-    rows have no names.
+    A source that cannot be empty on its system does not count as read without rows, and no source
+    counts as read if one of its rows has no name.
     """
     named = {query: rows for query, rows in answers.items() if all(row.get("name") for row in rows)}
     for query, source in _SOFTWARE.items():
         if named.get(query) or (query in named and source not in _NEVER_EMPTY[family]):
             yield source
     if family == "linux" and (named.get("deb") or named.get("rpm")):
-        # One of the two is the system's.
+        # A system uses one of the two, so the other may be empty.
         yield from ("deb_packages", "rpm_packages")
 
 
@@ -268,7 +270,7 @@ def _software(answers: Mapping[str, Rows]) -> tuple[Software, ...]:
     listed = [
         Software(
             source,
-            # Blanks first: they would push the name out of what is kept.
+            # Collapse blanks before cutting: leading ones would push the name out of the limit.
             " ".join(row.get("name", "").split())[:128],
             _version(row),
             row.get("publisher", "")[:128],
@@ -306,10 +308,10 @@ ROUTES: Final = (
     Route(Operation.UPDATE, "osquery/logger", logger, open=True, help="osquery: log lines."),
     Route(
         Operation.UPDATE, "osquery/distributed_read", distributed_read, open=True,
-        help="osquery: what is asked of this device.",
+        help="osquery: the queries for this device.",
     ),
     Route(
         Operation.UPDATE, "osquery/distributed_write", distributed_write, open=True,
-        help="osquery: what this device answers.",
+        help="osquery: this device's answers.",
     ),
 )  # fmt: skip

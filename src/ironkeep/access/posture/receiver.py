@@ -1,14 +1,14 @@
-"""CAEP in: signed events by which an MDM or an identity provider acts on a device or a person.
+"""CAEP receiver: signed events by which an MDM or identity provider acts on a device or person.
 
     ssf / issuer / name         -> a pinned issuer: iss, keys, our audience, powers
-    ssf / taken / hour / digest -> a SET that was taken
+    ssf / taken / hour / digest -> a SET that was accepted
 
-Specs: Security Event Token (RFC 8417), push-based delivery (RFC 8935), subject identifiers
-(RFC 9493), CAEP 1.0. A push is a POST of application/secevent+jwt; it is answered 202, or refused
-in the form of every other error, whose text begins with RFC 8935's code.
+Specs: Security Event Token (SET, RFC 8417), push-based delivery (RFC 8935), subject identifiers
+(RFC 9493), CAEP 1.0. A push is a POST of application/secevent+jwt. The answer is 202, or an error
+in the usual form whose text begins with RFC 8935's code.
 
-A block by one issuer is lifted by the same issuer alone, and lifting it makes no device compliant:
-its next report does.
+Only the issuer of a block can lift it. An external event never clears a device: after a block is
+lifted its next report decides.
 """
 
 import json
@@ -50,17 +50,17 @@ from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_SET: Final = 16 * 1024
-"""Characters of an event; those in use have some 700."""
+"""Characters of an event; typical ones have about 700."""
 MAX_JWKS: Final = 32 * 1024
 MAX_KEYS: Final = 16
 MAX_ISSUERS: Final = 16
 MAX_AGE_S: Final = 24 * 3600
-"""A transmitter retries for a while; an older event is no news."""
+"""Transmitters retry for a while; an older event is rejected."""
 MAX_SKEW_S: Final = 60
 MAX_AN_HOUR: Final = 10_000
-"""Events taken of one hour: what is remembered against replay stays bounded."""
+"""Events accepted of one hour; it bounds the records against replay."""
 CLEARED_AT_ONCE: Final = 1_000
-"""What one event clears away of an hour that is over; the next goes on."""
+"""Old records that one event deletes; the next event deletes more."""
 ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
 POWERS: Final = ("compliance", "sessions")
 REVOKED: Final = f"{CAEP}session-revoked"
@@ -72,7 +72,7 @@ _HOUR_S: Final = 3_600
 
 
 class Issuer(msgspec.Struct, frozen=True):
-    """Whose events are taken: verified by `jwks` (JSON text), addressed to `audience`."""
+    """A pinned issuer; its events are signed by a key in `jwks` (JSON text), for `audience`."""
 
     iss: str
     audience: str
@@ -102,15 +102,15 @@ class Push:
 
 
 def write_issuer(call: Call, given: IssuerInput) -> Response:
-    """Pin an issuer: from now on its events are believed.
+    """Pin an issuer: from now on its events are accepted.
 
-    To change one that is pinned takes another person: its keys say that a device may come back.
+    Changing a pinned issuer takes another person, because its keys can lift blocks.
     """
     for text in (given.name, given.iss, given.audience):
         if not 0 < len(text) <= _MAX_TEXT or not text.isprintable():
             raise InvalidRequest(f"name, iss and audience: 1 to {_MAX_TEXT} printable characters")
     if not given.may or not set(given.may) <= set(POWERS):
-        raise InvalidRequest(f"may is some of {', '.join(POWERS)}")
+        raise InvalidRequest(f"may is one or more of {', '.join(POWERS)}")
     _keys(given.jwks)
     others = {name: each for name, each in _issuers(call).items() if name != given.name}
     if len(others) >= MAX_ISSUERS or any(each.iss == given.iss for each in others.values()):
@@ -133,8 +133,8 @@ def read_issuer(call: Call, given: IssuerInput) -> Response:
 
 
 def delete_issuer(call: Call, given: IssuerInput) -> Response:
-    """Believe an issuer no longer, and lift its blocks: devices are back with their next report."""
-    text = f"the issuer of events {given.name} is believed no longer"
+    """Unpin an issuer and lift its blocks; the devices' next reports decide."""
+    text = f"the issuer of events {given.name} was unpinned"
     answer = change_guard(call, "event-issuer", text, weaker=True)
     if waits(answer):
         return answer
@@ -157,11 +157,11 @@ def list_issuers(call: Call) -> Response:
 
 
 def receive(call: Call, given: Push) -> Response:
-    """Take one event, once.
+    """Accept one event, once.
 
-    (1) its issuer is pinned, (2) the signature is by a key pinned for it, of an algorithm for
-    signatures alone, (3) it is a SET and says so, (4) it is addressed to us, (5) it is of the last
-    day, (6) it was not taken before. Only then is it looked at.
+    (1) Its issuer is pinned; (2) it is signed by a key pinned for that issuer, with one of
+    `ALGORITHMS`; (3) its typ is that of a SET; (4) it is addressed to this server; (5) it was
+    issued in the last day; (6) it was not accepted before. Only then is it acted upon.
     """
     if len(given.set) > MAX_SET:
         raise TooLarge(f"invalid_request: an event has at most {MAX_SET} characters")
@@ -177,7 +177,7 @@ def receive(call: Call, given: Push) -> Response:
     identity = claims.get("jti")
     if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_TEXT:
         raise InvalidRequest("invalid_request: jti is missing")
-    # In the request's own transaction, the mark and the deed: neither is kept without the other.
+    # Record and effects in the request's own transaction: neither is kept without the other.
     call = msgspec.structs.replace(call, account=call.tx, records=None)
     deeds = _deeds(call, name, issuer, claims, issued * SECOND_NS)
     _take(call, name, identity, issued)
@@ -196,7 +196,7 @@ def _issuers(call: Call) -> dict[str, Issuer]:
 
 
 def _issuer_of(call: Call, token: str) -> tuple[str, Issuer]:
-    """Return the pinned issuer that a token names, which nothing has verified yet."""
+    """Return the pinned issuer that a token names; the token is not verified yet."""
     claims = _json(_unverified(token))
     for name, issuer in _issuers(call).items():
         if issuer.iss == claims.get("iss"):
@@ -232,7 +232,7 @@ def _json(raw: bytes) -> dict[str, Any]:
 
 
 def _keys(text: str) -> KeySet:
-    """Return a JWK set of public keys, each with its id; raise InvalidRequest for anything else."""
+    """Return a JWK set of public keys, each with its own id; raise InvalidRequest."""
     if len(text) > MAX_JWKS:
         raise TooLarge(f"jwks: at most {MAX_JWKS} characters")
     try:
@@ -257,12 +257,12 @@ def _is_fit(key: dict[str, Any]) -> bool:
 
 
 def _take(call: Call, name: str, identity: str, issued: int) -> None:
-    """Remember an event as taken; raise InvalidRequest when it was."""
+    """Record an event as accepted; raise InvalidRequest if it was accepted before."""
     store, hour = store_of(call), issued // _HOUR_S
     digest = sha256(f"{name}\0{identity}".encode("utf-8", "surrogatepass")).hexdigest()
     path = f"ssf/taken/{hour}/{digest}"
     if store.get(path) is not None:
-        raise InvalidRequest("invalid_request: this event was taken already")
+        raise InvalidRequest("invalid_request: this event was accepted already")
     known = store.list("ssf/taken")
     oldest = (call.now_ns // SECOND_NS - MAX_AGE_S) // _HOUR_S
     for folder in known:
@@ -276,7 +276,7 @@ def _take(call: Call, name: str, identity: str, issued: int) -> None:
 def _deeds(
     call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int
 ) -> list[Callable[[], str]]:
-    """Check all events; return what they ask, as far as the issuer may, each to be done after."""
+    """Check all events of a SET; return the actions of those that the issuer has the power for."""
     subject, events = claims.get("sub_id"), claims.get("events")
     if not isinstance(subject, dict) or not isinstance(events, dict) or not events:
         raise InvalidRequest("invalid_request: sub_id or events are missing")
@@ -305,18 +305,18 @@ def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_n
     known = state.blocks.get(name)
     bad = status == "not-compliant"
     if known is not None and (at_ns < known.at_ns or (at_ns == known.at_ns and not bad)):
-        return f"{record.id}: an older event, passed over"
+        return f"{record.id}: an older event, ignored"
     block = Block(_reason(event), at_ns, bad)
     state = msgspec.structs.replace(state, blocks={**state.blocks, name: block})
     keep_state(call, record.id, state)
     if bad or not record.posture_ok:
-        # Never compliant by somebody's word: the next report decides.
+        # An external event never clears a device: its next report decides.
         conclude(call, record, state, Verdict(False, (), record.posture_until_ns))
     return f"{record.id}: {status}"
 
 
 def _revoke(call: Call, entity: EntityId, at_ns: int) -> str:
-    # Up to now, not up to the event: between the two, whoever has the session could renew it.
+    # Up to now, not up to the event: an attacker could have renewed a session since.
     call.use(Tokens).revoke_entity_before(call.tx, entity, max(at_ns, call.now_ns), call.now_ns)
     call.use(Alerts).raise_(
         call.account, "sessions-revoked", "another system ended the sessions of a person",
@@ -326,10 +326,10 @@ def _revoke(call: Call, entity: EntityId, at_ns: int) -> str:
 
 
 def _subject(call: Call, subject: dict[str, Any]) -> tuple[DeviceRecord | None, EntityId]:
-    """Return the device and the person that a subject names; of a device alone, its owner.
+    """Return the device and the person that a subject names; for a device alone, its owner.
 
-    Raise InvalidRequest when one of them is not known, or when the device is another person's: what
-    was meant is not for us to guess.
+    Raise InvalidRequest if either is unknown, or if the device is another person's: the intention
+    must not be guessed.
     """
     record = _device(call, subject)
     named = _person(call, subject)
@@ -343,11 +343,11 @@ def _subject(call: Call, subject: dict[str, Any]) -> tuple[DeviceRecord | None, 
 
 
 def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
-    """Return the device that a subject names by our id (opaque, iss_sub, or complex's device)."""
+    """Return the device that a subject names by our id (as opaque or iss_sub), or None."""
     text = _named(subject.get("device"))
     if not text:
         if "device" in subject:
-            raise InvalidRequest("invalid_request: the device is not named in a form that is known")
+            raise InvalidRequest("invalid_request: the device is named in an unknown format")
         return None
     record: DeviceRecord | None = call.use(Devices).get(call.account, device_id(text))
     if record is None:
@@ -356,7 +356,7 @@ def _device(call: Call, subject: dict[str, Any]) -> DeviceRecord | None:
 
 
 def _person(call: Call, subject: dict[str, Any]) -> EntityId:
-    """Return whom a subject names by our entity id, or by the entity's name; "" when nobody."""
+    """Return the person that a subject names by entity id or name, or ""."""
     text = _named(subject.get("user") or subject)
     if not text:
         return EntityId("")
@@ -375,27 +375,25 @@ def _named(subject: object) -> str:
 
 
 def _reason(event: dict[str, Any]) -> str:
-    """Return the event's reason for people, as it may stand in a sentence."""
+    """Return the event's reason for people, cut and made printable."""
     reasons = event.get("reason_user") or event.get("reason_admin")
     text = ""
     if isinstance(reasons, dict):
         text = str(reasons.get("en") or next(iter(reasons.values()), ""))
     shown = "".join(char for char in text if char.isprintable())[:_MAX_TEXT]
-    return shown or "this device is not compliant; ask who runs that system what is wrong."
+    return shown or "this device is not compliant; ask the administrators of that system why."
 
 
 ROUTES: Final = (
-    Route(Operation.UPDATE, "ssf/events", receive, Push, open=True, help="Take an event."),
-    Route(Operation.LIST, "ssf/issuers/", list_issuers, help="Whose events are taken."),
-    Route(
-        Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."
-    ),
+    Route(Operation.UPDATE, "ssf/events", receive, Push, open=True, help="Deliver an event."),
+    Route(Operation.LIST, "ssf/issuers/", list_issuers, help="The pinned issuers."),
+    Route(Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."),
     Route(
         Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True, makes=True,
         audited=("name", "iss", "audience", "may"), help="Pin an issuer.",
     ),
     Route(
         Operation.DELETE, "ssf/issuers/{name}", delete_issuer, IssuerInput, sudo=True,
-        audited=("name",), help="Believe an issuer no longer.",
+        audited=("name",), help="Unpin an issuer.",
     ),
 )  # fmt: skip

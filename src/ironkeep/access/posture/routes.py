@@ -1,13 +1,13 @@
-"""The part `posture/` of the device engine: rules, reports, exceptions, the catalogue.
+"""The `posture/` routes of the device engine: reports, rules, exceptions and the KEV catalogue.
 
-posture/nonce                          what a device signs next
+posture/nonce                          a nonce for a device's next report
 posture/report                         a device's signed report; open: the signature is the proof
 posture/rules                          the rules in force
-posture/devices/<id>                   what is wrong with a device, since when, and who excepted it
-posture/exceptions/<id>/<rule>         one device need not meet one rule, for a while
+posture/devices/<id>                   the faults of a device, since when, and its exceptions
+posture/exceptions/<id>/<rule>         one device is excepted from one rule, for a while
 posture/kev                            CISA's catalogue, and which of its entries need a rule
-osquery/*                              see posture_osquery.py
-ssf/*                                  see posture_events.py and posture_receiver.py
+osquery/*                              see osquery.py
+ssf/*                                  see events.py and receiver.py
 """
 
 from dataclasses import dataclass, field
@@ -54,13 +54,13 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_EXCEPTION_S: Final = 30 * 86_400
-"""An exception is a decision with an end; longer needs a rule, which everybody can read."""
+"""An exception is temporary; anything longer belongs in the rules, which everybody can read."""
 MAX_EXCEPTIONS: Final = 32
 MAX_REASON: Final = 512
 MAX_SHOWN: Final = 500
 """Catalogue entries shown at once."""
 
-_UNKNOWN: Final = "no such device, or it is not its signature"
+_UNKNOWN: Final = "no such device, or the signature is not that of its key"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Device:
 
 @dataclass(frozen=True)
 class SignedReport:
-    """A report as JSON text in its one spelling, and what the device's key signed."""
+    """A report as JSON text in its canonical form, and the device's signature."""
 
     id: str
     report: str
@@ -88,14 +88,14 @@ class RulesFile:
 
 @dataclass(frozen=True)
 class CatalogueFile:
-    """CISA's file as text."""
+    """CISA's catalogue file as text."""
 
     catalogue: str
 
 
 @dataclass(frozen=True)
 class Excuse:
-    """Who need not meet what, why, and for how long."""
+    """An exception: the device, the rule, the reason and the duration."""
 
     id: str
     rule: str
@@ -114,19 +114,19 @@ def take_report(call: Call, given: SignedReport) -> Response:
     record = call.use(Devices).get(call.tx, device_id(given.id))
     if record is None:
         raise PermissionDenied(_UNKNOWN)
-    # A certificate that the authority did not sign names nobody: it must raise no false alarm.
+    # `named` ignores a certificate that the authority did not sign: it must raise no false alert.
     other = call.use(Devices).named(call.tx, call.request.peer, call.now_ns)
     if other not in {"", record.id}:
-        _alarm(call, record, f"device {other} sent a report in the name of another")
+        _alarm(call, record, f"device {other} sent a report in the name of this one")
         raise PermissionDenied(_UNKNOWN)
-    # Signature first: a stranger who knows an id must not use up the device's nonces.
+    # Signature first: a stranger who knows a device's id must not be able to use up its nonces.
     message = posture_report.signed_bytes(raw)
     try:
         verify(record.key, message, base64_of(given.signature, "signature"))
         report = parsed(raw, record.id)
         nonces.take(call, record.id, report.nonce)
     except PermissionDenied as error:
-        _alarm(call, record, f"a posture report was not believed: {error}")
+        _alarm(call, record, f"a posture report was refused: {error}")
         raise
     refusal = call.use(Devices).refused(record, call.now_ns)
     if refusal is not None:
@@ -136,22 +136,22 @@ def take_report(call: Call, given: SignedReport) -> Response:
 
 
 def parsed(raw: bytes, device: DeviceId) -> posture_report.Report:
-    """Return the report in raw; raise InvalidRequest, or PermissionDenied when it is another's."""
+    """Return the report in raw; raise InvalidRequest, or PermissionDenied for another device."""
     report = posture_report.decode(raw)
     if report.device_id != device:
-        raise PermissionDenied("the report speaks of another device")
+        raise PermissionDenied("the report names another device")
     return report
 
 
 def judged(call: Call, record: DeviceRecord, text: str, nonce: str) -> DeviceRecord:
-    """Judge a report that came with something else that was signed, and return the device after it.
+    """Judge a report that is part of another signed request; return the device after it.
 
     The caller has verified a signature over the report's text and the nonce, and used the nonce up.
-    Raise InvalidRequest or PermissionDenied when the report speaks of another nonce or device.
+    Raise InvalidRequest, or PermissionDenied if the report names another nonce or device.
     """
     report = parsed(_bytes(text, posture_report.MAX_REPORT), record.id)
     if report.nonce != nonce:
-        raise PermissionDenied("the report speaks of another nonce")
+        raise PermissionDenied("the report has another nonce")
     judge(call, record, report, AGENT)
     after = call.use(Devices).get(call.account, record.id)
     assert after is not None
@@ -159,7 +159,7 @@ def judged(call: Call, record: DeviceRecord, text: str, nonce: str) -> DeviceRec
 
 
 def read_rules(call: Call) -> Response:
-    """Return the rules in force as text and whether they are the shipped ones."""
+    """Return the rules in force as text, and whether they are the shipped ones."""
     raw = store_of(call).get(RULES)
     rules = rules_of(call)
     return Response(
@@ -172,7 +172,7 @@ def read_rules(call: Call) -> Response:
 
 
 def write_rules(call: Call, given: RulesFile) -> Response:
-    """Put a rules file in force; what was reported before is judged anew with the next report."""
+    """Put a rules file in force; a device is judged by it from its next report on."""
     raw = _bytes(given.rules, posture_rules.MAX_RULES_BYTES)
     rules = posture_rules.decode(raw)
     answer = _change(call, rules)
@@ -184,7 +184,7 @@ def write_rules(call: Call, given: RulesFile) -> Response:
 
 
 def delete_rules(call: Call) -> Response:
-    """Go back to the rules that are shipped."""
+    """Return to the shipped rules."""
     answer = _change(call, posture_rules.decode(SHIPPED))
     if not waits(answer):
         store_of(call).delete(RULES)
@@ -192,7 +192,7 @@ def delete_rules(call: Call) -> Response:
 
 
 def _change(call: Call, after: posture_rules.Rules) -> Response:
-    """Take another person's approval for rules that demand less anywhere; tell of all others."""
+    """Raise an alert for new rules; rules that demand less anywhere take another person first."""
     before = rules_of(call)
     if after == before:
         return Response()
@@ -211,7 +211,7 @@ def list_devices(call: Call) -> Response:
 
 
 def read_device(call: Call, given: Device) -> Response:
-    """Return what is wrong with a device, since when, who excepted it, and who blocks it."""
+    """Return a device's faults and since when, its exceptions, and the systems that block it."""
     record = found(call, given.id)
     state = state_of(call, record.id)
     return Response(
@@ -235,15 +235,15 @@ def read_device(call: Call, given: Device) -> Response:
 
 
 def write_exception(call: Call, given: Excuse) -> Response:
-    """Except a device from a rule for a while; counts from its next report on."""
+    """Except a device from a rule for a while, from its next report on."""
     if not given.reason or len(given.reason) > MAX_REASON:
-        raise InvalidRequest(f"reason: why, in 1 to {MAX_REASON} characters")
+        raise InvalidRequest(f"reason: 1 to {MAX_REASON} characters")
     if not 0 < given.ttl <= MAX_EXCEPTION_S:
         raise InvalidRequest(f"ttl: more than 0, at most {MAX_EXCEPTION_S} seconds")
     record = found(call, given.id)
     session = call.actor()
     if is_same_person(call.use(Identity), call.tx, session, record.owner):
-        raise PermissionDenied("nobody excepts a device of their own: ask another administrator")
+        raise PermissionDenied("nobody can except their own device: ask another administrator")
     state = state_of(call, record.id)
     until_ns = call.now_ns + given.ttl * SECOND_NS
     live = {rule: each for rule, each in state.excused.items() if each.until_ns > call.now_ns}
@@ -265,17 +265,17 @@ def delete_exception(call: Call, given: Excuse) -> Response:
 
 
 def write_kev(call: Call, given: CatalogueFile) -> Response:
-    """Load CISA's catalogue; raise InvalidRequest when it is older than the one in force."""
+    """Load CISA's catalogue; raise InvalidRequest if it is older than the one loaded."""
     catalogue = kev.parse(_bytes(given.catalogue, kev.MAX_CATALOGUE))
     before = catalogue_of(call)
     if before is not None and catalogue.released < before.released:
-        raise InvalidRequest(f"the catalogue of {before.released} is loaded, which is newer")
+        raise InvalidRequest(f"a newer catalogue is loaded already, that of {before.released}")
     keep_catalogue(call, catalogue)
     return Response(audited={"released": catalogue.released, "entries": len(catalogue.entries)})
 
 
 def read_kev(call: Call) -> Response:
-    """Return which entries of the catalogue, on programs that devices have, need a version rule."""
+    """Return the catalogue entries on programs of devices for which there is no version rule."""
     rules, catalogue = rules_of(call), catalogue_of(call)
     ruled = sorted({rule.cve for rule in rules.software if rule.cve})
     data: dict[str, Any] = {"rules_data_as_of": rules.data_as_of, "ruled": ruled}
@@ -325,13 +325,13 @@ def _shown(finding: Finding) -> dict[str, Any]:
 
 
 def _bytes(text: str, most: int) -> bytes:
-    """Return text as UTF-8; raise TooLarge past most bytes, InvalidRequest for what is no text."""
+    """Return text as UTF-8; raise TooLarge past `most`, InvalidRequest for invalid text."""
     if len(text) > most:
         raise TooLarge(f"at most {most} bytes")
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise InvalidRequest("what is sent is not UTF-8") from None
+        raise InvalidRequest("the text is not UTF-8") from None
 
 
 def _alarm(call: Call, record: DeviceRecord, text: str) -> None:
@@ -344,7 +344,7 @@ def _alarm(call: Call, record: DeviceRecord, text: str) -> None:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "posture/nonce", give_nonce, Device, open=True,
-        help="What a device is to put into its next report.",
+        help="A nonce for a device's next report.",
     ),
     Route(
         Operation.UPDATE, "posture/report", take_report, SignedReport, open=True, audited=("id",),
@@ -357,12 +357,12 @@ ROUTES: Final = (
     ),
     Route(
         Operation.DELETE, "posture/rules", delete_rules, sudo=True,
-        help="Go back to the shipped rules.",
+        help="Return to the shipped rules.",
     ),
     Route(Operation.LIST, "posture/devices/", list_devices, help="Devices with a state."),
     Route(
         Operation.READ, "posture/devices/{id}", read_device, Device,
-        help="What is wrong with a device.",
+        help="The faults of a device.",
     ),
     Route(
         Operation.UPDATE, "posture/exceptions/{id}/{rule}", write_exception, Excuse, sudo=True,
@@ -385,4 +385,4 @@ POSTURE_ROUTES: Final = (
     *posture_events.ROUTES,
     *posture_receiver.ROUTES,
 )
-"""What the device engine mounts."""
+"""All routes of posture, which the device engine mounts."""

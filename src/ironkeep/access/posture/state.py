@@ -1,12 +1,12 @@
-"""What is known of each device's state, and how a report becomes a verdict on its record.
+"""The posture state of each device, and the way from a report to the verdict on its record.
 
-    posture / rules          -> the rules file of this house, when it has its own
-    posture / kev            -> CISA's catalogue in short, when one was loaded
-    posture / state / device -> faults with when they were first seen, exceptions, blocks by others
+    posture / rules          -> this vault's own rules file, if it has one
+    posture / kev            -> a digest of CISA's catalogue, if one was loaded
+    posture / state / device -> faults and when they were first seen, exceptions, blocks by others
 
-Everything is written in the transaction that outlives a refusal: a device that fails its report is
-known to have failed. A fault that went and came back within `REMEMBERED_NS` keeps the grace period
-that it had, so that a switch flipped once a day does not buy another day.
+Everything is written in the transaction that outlives a refusal, so the failure of a device that is
+refused is kept. A fault that disappears and comes back within `REMEMBERED_NS` keeps its grace
+period, so that turning a setting on and off once a day does not gain another grace period.
 """
 
 from functools import lru_cache
@@ -37,7 +37,7 @@ AGENT: Final = "agent"
 OSQUERY: Final = "osquery"
 
 MAX_TOLD: Final = 8
-"""Reasons in one refusal: who has mended these is told the next. All are in the device's state."""
+"""Reasons in one refusal; the owner sees further ones after these are fixed. All are in `State`."""
 
 RULES: Final = "posture/rules"
 KEV: Final = "posture/kev"
@@ -52,7 +52,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Exemption(msgspec.Struct, frozen=True):
-    """Somebody decided that a device need not meet a rule for a while."""
+    """A decision that a device need not meet a rule until a time."""
 
     by: str
     reason: str
@@ -60,7 +60,7 @@ class Exemption(msgspec.Struct, frozen=True):
 
 
 class Block(msgspec.Struct, frozen=True):
-    """Another system says that the device is not compliant; only it lifts that again."""
+    """Another system's event on a device. While `active` it blocks; only that system lifts it."""
 
     reason: str
     at_ns: int
@@ -68,7 +68,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class PostureState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One device's state, apart from what its record says."""
+    """One device's posture state, beside the verdict on its record."""
 
     reported_ns: int = 0
     source: str = ""
@@ -86,13 +86,13 @@ _KEV: Final = Codec(Catalogue)
 
 
 def store_of(call: Call) -> Store:
-    """Return this mount's records where a refusal does not undo what is written."""
+    """Return this mount's store in the transaction that outlives a refusal."""
     store: Store = call.lasting
     return store
 
 
 def rules_of(call: Call) -> Rules:
-    """Return the rules in force: this house's own, or those shipped."""
+    """Return the rules in force: this vault's own, or those shipped."""
     return _decoded(store_of(call).get(RULES) or SHIPPED)
 
 
@@ -102,18 +102,18 @@ def _decoded(raw: bytes) -> Rules:
 
 
 def catalogue_of(call: Call) -> Catalogue | None:
-    """Return the catalogue that was loaded, or None."""
+    """Return the loaded catalogue, or None."""
     raw = store_of(call).get(KEV)
     return None if raw is None else _KEV.decode(raw)
 
 
 def keep_catalogue(call: Call, catalogue: Catalogue) -> None:
-    """Store a catalogue in place of the one before."""
+    """Store a catalogue in place of the previous one."""
     store_of(call).put(KEV, _KEV.encode(catalogue))
 
 
 def state_of(call: Call, device: DeviceId) -> PostureState:
-    """Return what is known of a device; an empty state when nothing is."""
+    """Return the state of a device, an empty one if it has none."""
     raw = store_of(call).get(_path(device))
     return PostureState() if raw is None else _STATE.decode(raw)
 
@@ -124,14 +124,14 @@ def keep_state(call: Call, device: DeviceId, state: PostureState) -> None:
 
 
 def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verdict:
-    """Evaluate a report whose sender is proven, and keep the verdict on state and record.
+    """Evaluate a report whose sender is authenticated, and store the verdict.
 
-    `source` is AGENT or OSQUERY; raise InvalidRequest when the rules do not take osquery's word.
-    The verdict is returned as kept: a block by another system, too, is a reason to refuse.
+    `source` is AGENT or OSQUERY; raise InvalidRequest if the rules do not accept osquery's reports.
+    The verdict is returned as stored: a block by another system makes it not compliant.
     """
     rules = rules_of(call)
     if source == OSQUERY and not rules.osquery:
-        raise InvalidRequest("the posture rules do not take osquery's word")
+        raise InvalidRequest("the posture rules do not accept reports by osquery")
     now_ns, before = call.now_ns, state_of(call, record.id)
     excused = {rule: each for rule, each in before.excused.items() if each.until_ns > now_ns}
     first = {rule: each.first_ns for rule, each in before.seen.items()}
@@ -148,7 +148,7 @@ def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verd
 
 
 def conclude(call: Call, record: DeviceRecord, state: PostureState, verdict: Verdict) -> Verdict:
-    """Write a verdict to the device's record, with what others say; tell of a change."""
+    """Write a verdict and the blocks to a device's record; emit an event of a change, and alert."""
     blocks = [f"{name} says: {each.reason}" for name, each in state.blocks.items() if each.active]
     compliant = verdict.compliant and not blocks
     faults = [each.text for each in verdict.findings if each.rule in verdict.refusing]
