@@ -1,8 +1,8 @@
-"""The flow matrix by API, and the question who reaches what.
+"""The routes of the flow matrix, and of the question whether one segment can reach others.
 
 segment/flows                     the whole matrix
 segment/flows/<from>/<to>         one rule: written, read, removed
-segment/flows-history             what the matrix was, and from when until when
+segment/flows-history             every matrix that was in force, with its dates
 segment/reach                     source=dev targets=prod,backup
 """
 
@@ -25,12 +25,12 @@ from ironkeep.plugin.route import Route
 from ironkeep.store.history import History
 
 MAX_TARGETS: Final = 16
-"""Segments asked about at once: each is some 0.3 s in a large house."""
+"""Targets of one question: each takes some 0.3 s in a large vault."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Lets callers of `source` ask `target`; with policies, only who holds one of them."""
+    """Lets callers of `source` ask `target`; with policies, only holders of one of them."""
 
     source: str
     target: str
@@ -66,7 +66,7 @@ def _shape(rule: FlowRule) -> dict[str, Any]:
 
 
 def read_all(call: Call) -> Response:
-    """Return every rule; what none of them allows is refused across segments."""
+    """Return every rule; across segments anything that no rule allows is refused."""
     rules = [_shape(rule) for rule in call.use(FlowTable).rules(call.tx)]
     return Response(data={"rules": rules, "default": "deny"})
 
@@ -80,7 +80,7 @@ def read(call: Call, given: Pair) -> Response:
 
 
 def write(call: Call, given: Flow) -> Response:
-    """Let one segment's callers ask another; who could not before takes another person."""
+    """Let callers of one segment ask another; letting more ask than before takes another person."""
     policies = tuple(sorted(set(given.policies)))
     rule = FlowRule(
         given.source, given.target, policies, given.reason, call.actor().name, call.now_ns
@@ -99,12 +99,12 @@ def _pair(rule: FlowRule) -> tuple[str, str]:
 
 
 def _is_covered(policies: Collection[str], before: Collection[str]) -> bool:
-    """Return whether a rule for these policies lets through nobody else; none at all is any."""
+    """Return whether policies let through no more callers than before; none lets all through."""
     return not before or (bool(policies) and set(policies) <= set(before))
 
 
 def delete(call: Call, given: Pair) -> Response:
-    """Refuse again what a rule allowed; absent is fine."""
+    """Remove a rule, so that its flow is refused again; an absent rule is fine."""
     call.use(FlowTable).forbid(call.tx, given.source, given.target, call.now_ns)
     return Response()
 
@@ -124,7 +124,7 @@ def history(call: Call) -> Response:
 
 
 def reach(call: Call, given: Question) -> Response:
-    """Say who of one segment reaches others, by which way and by which rule of which policy."""
+    """Return which subjects of a segment reach others: by which way, and by which policy rule."""
     if not given.source or not 1 <= len(given.targets) <= MAX_TARGETS:
         raise InvalidRequest(f"name a source, and 1 to {MAX_TARGETS} targets")
     survey = Survey(call)
@@ -139,7 +139,7 @@ def reach(call: Call, given: Question) -> Response:
 
 ROUTES: Final = (
     Route(Operation.READ, "flows", read_all, help="Which segments may ask which."),
-    Route(Operation.READ, "flows-history", history, help="What the flow matrix was, and when."),
+    Route(Operation.READ, "flows-history", history, help="Every flow matrix so far, with dates."),
     Route(Operation.READ, "flows/{source}/{target}", read, Pair, help="One rule."),
     Route(
         Operation.UPDATE, "flows/{source}/{target}", write, Flow, sudo=True, quorum=True,

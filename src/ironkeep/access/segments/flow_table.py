@@ -2,10 +2,10 @@
 
     sys/segments : flows -> every rule, in one record
 
-Where a caller comes from is told by up to three facts, each of which must let it through (see
-core/policy/flows.py): the device it holds, the address it calls from, and the auth methods at which
-its token and those above it were issued. The house's own mounts (`sys/`, `auth/`, …) are outside
-the matrix: everybody logs in there, and the matrix itself is mended there.
+Up to three facts tell where a caller comes from: its device, its address, and the auth methods that
+issued its token and the parents of its token. Each fact that is known must let it through (see
+core/policy/flows.py). The vault's own mounts (`sys/`, `auth/`, …) are outside the matrix: everybody
+logs in there, and a wrong matrix can be corrected there.
 """
 
 from collections.abc import Iterator
@@ -34,19 +34,19 @@ from ironkeep.store.reserved import SEGMENTS, StoreOf
 from ironkeep.store.state import Tx
 
 MAX_RULES: Final = 1_000
-"""All stand in one record, and are gone through for a request that crosses."""
+"""Rules in the matrix: they are in one record, and a request across segments tries them all."""
 MAX_POLICIES: Final = 64
 MAX_REASON: Final = 512
 MAX_LOCATED: Final = 4_096
-"""Addresses whose segments are remembered; all are forgotten when there are more."""
+"""Addresses whose segments are cached; the cache is emptied when full."""
 KIND: Final = "flows"
-"""Under which the history keeps the matrix, by this one name."""
+"""The kind, and the only name, under which the history keeps the matrix."""
 
 _FLOWS: Final = "flows"
 
 
 class Flows(msgspec.Struct, frozen=True):
-    """The one record."""
+    """The record of all rules."""
 
     rules: tuple[FlowRule, ...] = ()
 
@@ -55,7 +55,7 @@ _CODEC: Final = Codec(Flows)
 
 
 class FlowTable:
-    """Keeps the rules, and judges requests by them."""
+    """Stores the rules, and judges requests by them."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class FlowTable:
     def allow(self, tx: Tx, rule: FlowRule) -> None:
         """Add a rule, or replace the one of the same source and target.
 
-        Raise NotFound for a segment that is not there, InvalidRequest for a rule inside one
-        segment or with text that nobody could read, TooLarge past a limit.
+        Raise NotFound for an unknown segment, InvalidRequest for a rule inside one segment or with
+        a reason that is too long or not printable, TooLarge past a limit.
         """
         for name in (rule.source, rule.target):
             if name != HOUSE:
                 self._segments.find(tx, name)
         if rule.source == rule.target:
-            raise InvalidRequest("inside one segment nothing is asked: name two")
+            raise InvalidRequest("flows inside one segment need no rule: name two segments")
         if len(rule.reason) > MAX_REASON or not rule.reason.isprintable():
             raise InvalidRequest(f"a reason has at most {MAX_REASON} printable characters")
         if len(rule.policies) > MAX_POLICIES:
@@ -102,7 +102,7 @@ class FlowTable:
         self._save(tx, (*others, rule), rule.since_ns)
 
     def forbid(self, tx: Tx, source: str, target: str, now_ns: int) -> None:
-        """Remove the rule from source to target; absent is fine."""
+        """Remove the rule from source to target; an absent one is fine."""
         others = self._others(tx, source, target)
         if len(others) != len(self.rules(tx)):
             self._save(tx, others, now_ns)
@@ -110,9 +110,9 @@ class FlowTable:
     def refusal(
         self, tx: Tx, mount: Mount, session: Session | None, remote: str, now_ns: int
     ) -> Deny | None:
-        """Return the refusal when this caller may not ask this mount, None when it may.
+        """Return the refusal if this caller may not ask this mount, None if it may.
 
-        Without segments nothing is weighed. `now_ns` is the time of the request.
+        Without any segment every caller may. `now_ns` is the time of the request.
         """
         table = self._segments.table(tx)
         if not table.by_name:
@@ -146,7 +146,7 @@ class FlowTable:
         issuers: tuple[tuple[Segment, int], ...],
         target: str,
     ) -> Iterator[Origin]:
-        """Yield where a caller comes from, by each fact that is known."""
+        """Yield the origin of a caller by each known fact."""
         device = session.record.device if session is not None else DeviceId("")
         if device:
             record = self._devices.get(tx, device)
@@ -162,7 +162,7 @@ class FlowTable:
     def _issuers(
         self, tx: Tx, table: Table, session: Session | None
     ) -> Iterator[tuple[Segment, int]]:
-        """Yield the segments whose auth methods issued a token or one above it, and when."""
+        """Yield the segments whose auth methods issued a token or a parent of it, and when."""
         record = session.record if session is not None else None
         for _ in range(MAX_ANCESTORS + 1):
             if record is None:
@@ -203,7 +203,7 @@ def decode(raw: bytes) -> tuple[FlowRule, ...]:
 
 
 def located(table: Table, remote: str) -> frozenset[str]:
-    """Return the segments whose networks hold the address in remote, "1.2.3.4:5" or without."""
+    """Return the segments whose networks contain remote's address, with or without a port."""
     if not table.networks:
         return frozenset()
     address = parse_address(remote)

@@ -1,15 +1,15 @@
-"""Can anybody of one segment reach another? Computed, not remembered.
+"""Reachability: whether anybody of one segment can reach another, computed for each question.
 
-Somebody is of a segment by a device, by the auth method of the login, or by the address. From there
-another segment is reached in one of these ways:
+A caller belongs to a segment by a device, by the auth method of the login, or by the address. From
+there another segment is reached in one of these ways:
 
     rule       the flow matrix has a rule
-    device     a device is of both, or of one that a rule lets through
+    device     a device is in both, or also in one that a rule lets through
     network    address ranges of both overlap
     person     a person of the one also has a device, or a login, of the other
 
-and then by whoever holds a policy that grants anything on a mount of it. The answer errs to the
-safe side: a policy counts although nobody may hold it now, because a login may give it.
+and in addition by a policy that grants anything on a mount of the other. The answer errs on the
+safe side: a policy counts even if nobody holds it now, because a login may give it.
 """
 
 from collections.abc import Iterator
@@ -38,12 +38,12 @@ from ironkeep.seal.segments import OPTION, Segments
 from ironkeep.store.reserved import MOUNTS
 
 MAX_SUBJECTS: Final = 5_000
-"""Policies, persons and tokens gone through of each kind: some 0.3 s. Past it the answer says so.
-"""
+"""Policies, people and tokens examined, of each: some 0.3 s. `complete` is false if there are more
+policies or people."""
 
 
 class Way(msgspec.Struct, frozen=True):
-    """How the border is crossed, and with which policies only, if it says."""
+    """A way across; with `policies` only for their holders, with `entity` only for that person."""
 
     kind: str
     detail: str
@@ -63,7 +63,7 @@ class Found(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Reach:
-    """What was found of one pair."""
+    """The findings on one pair of segments."""
 
     source: str
     target: str
@@ -72,7 +72,7 @@ class Reach:
     complete: bool = True
 
     def shape(self) -> dict[str, Any]:
-        """Return it as it is answered."""
+        """Return the findings in the form of the answer."""
         return {
             "from": self.source,
             "to": self.target,
@@ -84,7 +84,7 @@ class Reach:
 
 
 class Survey:
-    """One request's view of who is where, and who may do what."""
+    """The devices, people, policies and segments of the vault, loaded once for one request."""
 
     def __init__(self, call: Call) -> None:
         self._call: Final = call
@@ -105,12 +105,12 @@ class Survey:
         self._granted: Final[dict[str, list[tuple[str, str]]]] = {}
 
     def reach(self, source: str, target: str) -> Reach:
-        """Return who of source reaches target; raise NotFound for a segment that is not there."""
+        """Return how source reaches target, and by which policies; raise NotFound."""
         for name in (source, target):
             if name != HOUSE:
                 self._call.use(Segments).find(self._call.tx, name)
         if source == target:
-            raise InvalidRequest("inside one segment nothing is asked: name two")
+            raise InvalidRequest("flows inside one segment need no rule: name two segments")
         result = Reach(source, target, list(self._ways(source, target)), complete=self._complete)
         mounts = [mount for mount in self._mounts if _segment_of(mount) == target]
         for way, mount in product(result.ways, mounts):
@@ -132,7 +132,7 @@ class Survey:
                 yield Way("person", detail, entity=person.id)
 
     def _by_device(self, device: DeviceRecord, target: str) -> Iterator[Way]:
-        """Yield how a device that is of several segments gets on to target by another of them."""
+        """Yield the ways by which a device of several segments reaches target."""
         segments = _segments_of(device)
         if target in segments:
             detail = f"device {device.id} is of {', '.join(sorted(segments))}"
@@ -162,7 +162,7 @@ class Survey:
         return by_login.union(*owned)
 
     def _through(self, way: Way, mount: Mount) -> Iterator[Found]:
-        """Yield who, once across by way, may do anything on mount."""
+        """Yield the subjects that can do anything on mount after crossing by way."""
         if mount.path not in self._granted:
             self._granted[mount.path] = list(self._granting(mount))
         for policy, rule in self._granted[mount.path]:
@@ -184,7 +184,7 @@ class Survey:
         for name in self._policies:
             parsed = parse_policy(name, policies.text(tx, name) or "")
             for rule in parsed.rules:
-                # A template may stand for anything: it counts as if it matched.
+                # A template can expand to anything, so it counts as a match.
                 template = not rule.path.is_literal
                 if template or _reaches(Policy(name, (rule,)), mount.path):
                     yield name, str(rule.origin)
@@ -205,7 +205,8 @@ class Survey:
     def _may_hold(self, entity: str, policy: str) -> bool:
         """Return whether a person holds a policy, or logs in where it may be given.
 
-        Which policies a login gives is its auth method's knowledge: all count for who can log in.
+        Only the auth method knows which policies a login gives, so a person who can log in may hold
+        any of them.
         """
         person = next((each for each in self._people if each.id == entity), None)
         return person is not None and (bool(person.aliases) or self._holds(person, policy))
@@ -228,7 +229,7 @@ def _segments_of(device: DeviceRecord) -> frozenset[str]:
 
 
 def _segment_of(mount: Mount) -> str:
-    """Return the segment that guards a mount; "" for one that is outside the matrix."""
+    """Return the segment of a mount; "" for a mount outside the matrix."""
     name = mount.options.get(OPTION, HOUSE)
     outside = mount.type in SINGLETONS or mount.path.startswith("auth/")
     return "" if name == HOUSE and outside else name

@@ -1,12 +1,12 @@
-"""Rebuilding a segment: what it held is issued anew, in the order in which things depend.
+"""Rebuilding a segment: its credentials are issued anew, in the order of their dependencies.
 
     1. administering accounts of connections      rotated here
     2. accounts that these set                    rotated here
-    3. secrets that somebody else issues          listed: replace each at its issuer, write it here
+    3. secrets that another system issues         listed: replace each at its issuer, write it here
     4. auth methods                               listed: their users log in again
 
-A credential is not handed out by one that is older than the loss: that is why the order counts. A
-rotation that cannot finish now goes on by itself, and is shown as waiting.
+The order matters because an account must not be rotated by one that may have been lost itself. A
+rotation that cannot finish now continues by itself, and is shown as waiting.
 """
 
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ from ironkeep.seal.segments import Segments
 from ironkeep.store.reserved import MOUNTS
 
 MAX_LISTED: Final = 1_000
-"""Secrets named in one answer; past it the list says that it is cut."""
+"""Secrets listed in one answer; past it `by_hand_complete` is false."""
 
 _ADMIN: Final = "config"
 
 
 @dataclass(frozen=True)
 class Rebuild:
-    """Which segment; `plan` only lists, and changes nothing."""
+    """The segment; with `plan` the steps are only listed."""
 
     name: str
     plan: bool = False
@@ -45,14 +45,14 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Managed:
-    """A credential that is rotated here, and its path by API."""
+    """A credential that is rotated here, and its API path."""
 
     which: CredentialId
     path: str
 
 
 def rebuild(call: Call, given: Rebuild) -> Response | Suspend:
-    """Rotate what is managed in a segment, administering accounts first; list what is not."""
+    """Rotate a segment's managed credentials, administering accounts first; list all others."""
     segment = call.use(Segments).find(call.tx, given.name)
     call.use(Segments).barrier(segment)
     mounts = mounts_of(call, segment)
@@ -77,7 +77,7 @@ def rebuild(call: Call, given: Rebuild) -> Response | Suspend:
 
 
 def mounts_of(call: Call, segment: Segment) -> list[Mount]:
-    """Return the mounts of a segment that are there now, by path."""
+    """Return the present mounts of a segment, by path."""
     inside = {placed.uuid for placed in segment.mounts}
     table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path
     return [table[path] for path in sorted(table) if table[path].uuid in inside]
@@ -92,7 +92,7 @@ def _managed(call: Call, mount: Mount, folder: str) -> list[Managed]:
 
 
 def _by_hand(call: Call, mounts: list[Mount]) -> tuple[list[str], bool]:
-    """Return the paths of secrets that are issued elsewhere, and whether that is all of them."""
+    """Return the paths of secrets that are issued elsewhere, and whether the list is complete."""
     found: list[str] = []
     for mount in mounts:
         plugin = call.use(Plugins).get(mount.type)
@@ -122,6 +122,6 @@ def _rotations(
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "segments/{name}/rebuild", rebuild, Rebuild, sudo=True,
-        audited=("name", "plan"), help="Issue anew what a segment holds, in the right order.",
+        audited=("name", "plan"), help="Rotate the credentials in a segment, in the right order.",
     ),
 )  # fmt: skip

@@ -1,11 +1,12 @@
-"""Segments by API: made, looked at, sealed, opened, cut off, destroyed.
+"""The segment engine: make, read, unseal, seal, cut off and destroy segments.
 
     segment/segments/            all of them            segment/segments/<name>/unseal|seal
-    segment/segments/<name>      make, change, read     segment/segments/<name>/cut|destroy|rebuild
-    segment/flows/…, segment/reach                      see segment_flows.py
+    segment/segments/<name>      make, change, read     segment/segments/<name>/cut|destroy
+    segment/segments/<name>/rebuild                     see rebuild.py
+    segment/flows/…, segment/reach                      see flow_routes.py
 
-The shares in the answer of a creation exist nowhere else: no root token and no key of the house
-brings them back.
+The shares in the answer to a creation exist nowhere else: neither a root token nor the vault's own
+key can recover them.
 """
 
 from base64 import b64encode
@@ -34,18 +35,18 @@ from ironkeep.store.reserved import MOUNTS
 
 
 class SegmentEngine:
-    """Segments, the flow matrix between them, and who reaches what."""
+    """Segments, the flow matrix between them, and reachability."""
 
     type: Final = "segment"
 
     def routes(self, _mount: Mount) -> Sequence[Route]:
-        """Return the routes of all the parts."""
+        """Return the routes of segments, rebuilding and flows."""
         return ALL_ROUTES
 
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """How a segment is opened, and from where it may be asked; what is left out stays."""
+    """How a segment is opened, and from where it may be asked; an omitted one stays."""
 
     name: str
     networks: CidrList | None = None
@@ -64,29 +65,29 @@ class Name:
 
 @dataclass(frozen=True)
 class Share:
-    """One share, or a wish to start over."""
+    """One share of a segment's key, or a reset of the attempt."""
 
     name: str
     key: Secret = Secret(b"")
     reset: bool = False
-    nonce: str = field(default="", metadata={"help": "of the attempt that a reset is to end"})
+    nonce: str = field(default="", metadata={"help": "of the attempt that a reset ends"})
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """What cannot be undone: `confirm` is the segment's name once more."""
+    """An action that cannot be undone: `confirm` repeats the segment's name."""
 
     name: str
     confirm: str = ""
 
 
 def exists(call: Call) -> bool:
-    """Return whether the segment named in the path has ever been made."""
+    """Return whether the segment in the path exists or ever existed."""
     return call.params["name"] in call.use(Segments).table(call.tx).by_name
 
 
 def shape(call: Call, segment: Segment) -> dict[str, Any]:
-    """Return a segment as it is shown: no key, and no share."""
+    """Return a segment as the API shows it, without key and shares."""
     status = call.use(Segments).status(call.tx, segment)
     state = segment.state
     if state == "live":
@@ -111,29 +112,29 @@ def shape(call: Call, segment: Segment) -> dict[str, Any]:
 
 
 def list_segments(call: Call) -> Response:
-    """Return the names of all segments, those that are destroyed included, with their states."""
+    """Return all segments by name, including destroyed ones, with their states."""
     table = call.use(Segments).table(call.tx).by_name
     about = {name: shape(call, table[name]) for name in sorted(table)}
     return Response(data={"keys": sorted(table), "key_info": about})
 
 
 def read(call: Call, given: Name) -> Response:
-    """Return one segment, also one that is destroyed."""
+    """Return one segment, which may be a destroyed one."""
     segment = call.use(Segments).table(call.tx).by_name.get(given.name)
     return Response(data=shape(call, segment or call.use(Segments).find(call.tx, given.name)))
 
 
 def write(call: Call, given: SegmentSettings) -> Response:
-    """Make a segment, and answer with its shares; or change one that is there.
+    """Make a segment and return its shares, or change an existing one.
 
-    To let more ask than before takes another person.
+    A change that lets more callers ask than before takes another person.
     """
     if exists(call):
         now = call.use(Segments).find(call.tx, given.name)
         networks = now.networks if given.networks is None else given.networks
         devices = now.devices if given.devices is None else given.devices
         wider = not covered(networks, now.networks) or not _are_among(devices, now.devices)
-        text = f"from where the segment {given.name} may be asked was changed"
+        text = f"the networks or devices that may ask segment {given.name} were changed"
         answer = change_guard(call, "segment", text, weaker=wider)
         if not waits(answer):
             call.use(Segments).configure(call.tx, given.name, networks, devices, call.now_ns)
@@ -152,20 +153,20 @@ def write(call: Call, given: SegmentSettings) -> Response:
             "key_file": Unkept(made.key_file.reveal()) if made.key_file is not None else "",
         },
         audited={"shares": given.secret_shares, "threshold": given.secret_threshold},
-        warnings=["these shares are kept nowhere: hand each to its holder, then unseal with them"],
+        warnings=["these shares are not stored: give each to its holder, then unseal with them"],
     )
 
 
 def _are_among(classes: Collection[str], before: Collection[str]) -> bool:
-    """Return whether no device is of these classes that was of none before; none at all is any."""
+    """Return whether `classes` allow no more devices than `before`; empty allows any device."""
     if not classes or not before:
         return not before
-    # `corporate/tpm` is a part of `corporate`, and of `tpm`.
+    # `corporate/tpm` is narrower than `corporate`, and than `tpm`.
     return all(set(before).intersection((each, *each.split("/"))) for each in classes)
 
 
 def unseal(call: Call, given: Share) -> Response:
-    """Take one share; with enough of them, open the segment."""
+    """Take one share of a segment's key; the last one needed opens the segment."""
     key = given.key.reveal().decode("utf-8", "replace")
     now = call.use(Segments).unseal(call.tx, given.name, key, reset=given.reset, nonce=given.nonce)
     status = shape(call, call.use(Segments).find(call.tx, given.name))
@@ -174,13 +175,13 @@ def unseal(call: Call, given: Share) -> Response:
 
 
 def seal(call: Call, given: Name) -> Response:
-    """Drop the keys of a segment at once."""
+    """Seal a segment: drop its keys at once."""
     call.use(Segments).seal(call.tx, given.name)
     return Response()
 
 
 def cut(call: Call, given: Name) -> Response:
-    """Drop the keys of a segment, and end all that was issued through its auth methods."""
+    """Seal a segment, and revoke everything that its auth methods issued."""
     segment = call.use(Segments).cut(call.tx, given.name, call.now_ns)
     paths = [mount.path for mount in mounts_of(call, segment)]
     for path in paths:
@@ -189,7 +190,7 @@ def cut(call: Call, given: Name) -> Response:
 
 
 def destroy(call: Call, given: Confirmed) -> Response:
-    """Remove the keys of a segment, its mounts and what they issued; its data is gone for good."""
+    """Destroy a segment's keys, its mounts and all they issued; its data is lost for ever."""
     call.use(Segments).find(call.tx, given.name)
     if given.confirm != given.name:
         raise InvalidRequest(
@@ -206,7 +207,7 @@ def destroy(call: Call, given: Confirmed) -> Response:
     data = {
         "destroyed": rfc3339(call.now_ns),
         "mounts": paths,
-        "remains": "copies of the database made before, with the shares: destroy those too",
+        "remains": "earlier copies of the database open with the shares: destroy those too",
     }
     return Response(data=data, audited={"mounts": paths})
 
@@ -215,7 +216,7 @@ _NAMED: Final = "segments/{name}"
 
 ROUTES: Final = (
     Route(Operation.LIST, "segments/", list_segments, help="All segments."),
-    Route(Operation.READ, _NAMED, read, Name, help="A segment and how far its seal is open."),
+    Route(Operation.READ, _NAMED, read, Name, help="A segment and the progress of its unsealing."),
     Route(
         Operation.UPDATE, _NAMED, write, SegmentSettings, exists=exists, sudo=True, quorum=True,
         makes=True,
@@ -231,7 +232,7 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, f"{_NAMED}/cut", cut, Name, sudo=True, audited=("name",),
-        help="Seal a segment and end what was issued through it.",
+        help="Seal a segment and revoke what was issued through it.",
     ),
     Route(
         Operation.UPDATE, f"{_NAMED}/destroy", destroy, Confirmed, sudo=True, quorum=True,
