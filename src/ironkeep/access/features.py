@@ -1,7 +1,7 @@
 """The features wired together: their services, their due records, their routes below `sys/`.
 
-This is the one list of what is asked of a request beyond policy. A feature that leaves is removed
-from here and, when reads of secrets ask it, from access/guards.py.
+This is the only list of the features. To delete one, remove it from here and, if reads of secrets
+ask it, from access/guards.py.
 """
 
 from collections.abc import Callable
@@ -44,14 +44,13 @@ SYSTEM_ROUTES: Final[tuple[Route, ...]] = (
     *alert_routes.ROUTES,
     *break_glass_routes.ROUTES,
 )
-"""The routes of features that are mounted below `sys/`; others are engines of their own."""
+"""The routes of features below `sys/`; the other features are engines of their own."""
 
 
 class Features:
-    """The services that the pipeline asks between policy and the handler.
+    """The services of all features.
 
-    `due` maps a reserved place to the feature that takes up its records when they are past their
-    time.
+    `due` maps a reserved place to the function that handles its records once they are due.
     """
 
     def __init__(self, services: Services, append: Callable[[Entry], Receipt]) -> None:
