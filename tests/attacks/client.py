@@ -149,9 +149,9 @@ class Client:
         row = self.attempts.row("C5", "every secret by what the token made, wrapped and rewrapped")
         send = partial(self.attempts.ask, row, self.attempts.nowhere)
         for token in made_of(send, self.token, self.policies, "c5"):
-            for guard, count in self.target["counts"].items():
+            for secret_class, count in self.target["counts"].items():
                 for number in range(count):
-                    self.take(row, f"{guard}/{number}", token)
+                    self.take(row, f"{secret_class}/{number}", token)
 
     def take(self, row: Row, name: str, token: str) -> None:
         """Read one secret plainly, by its fields, and wrapped twice over."""

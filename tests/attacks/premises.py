@@ -29,9 +29,9 @@ path "device/*" { capabilities = ["create", "read", "update"] }
 METHODS: Final = ("approle", "cert", "jwt", "passkey")
 
 
-def word(guard: str, number: int) -> str:
+def word(secret_class: str, number: int) -> str:
     """Return what a secret holds, found nowhere else."""
-    return f"canary-{guard}-{number:03}-lighthouse"
+    return f"canary-{secret_class}-{number:03}-lighthouse"
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,10 @@ class Report:
     def secrets(self) -> dict[str, int]:
         """How many secrets of each class were in what the attacker was answered."""
         return {
-            guard: sum(word(guard, number) in self.everything for number in range(count))
-            for guard, count in CLASSES.items()
+            secret_class: sum(
+                word(secret_class, number) in self.everything for number in range(count)
+            )
+            for secret_class, count in CLASSES.items()
         }
 
 
@@ -100,11 +102,14 @@ class Premises:
         self.post("sys/mounts/database", {"type": "database"})
         self.policy("hers", HERS)
         self.post("secret/data/hers", {"data": {"word": "an honest word"}})
-        for guard, count in CLASSES.items():
+        for secret_class, count in CLASSES.items():
             for number in range(count):
-                self.post(f"secret/data/{guard}/{number}", {"data": {"word": word(guard, number)}})
-            if guard != "open":
-                self.post(f"sys/classes/secret/{guard}", {"class": guard})
+                self.post(
+                    f"secret/data/{secret_class}/{number}",
+                    {"data": {"word": word(secret_class, number)}},
+                )
+            if secret_class != "open":
+                self.post(f"sys/classes/secret/{secret_class}", {"class": secret_class})
         self.honest = self.server.login("hanna")
 
     def post(self, path: str, data: Any = None, token: str = "") -> Any:

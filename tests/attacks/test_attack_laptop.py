@@ -56,12 +56,14 @@ class Estate:
         server, root = self.server, self.server.server.token
         server.prepare({"reader": READS}, {})
         server.plain.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}, root)
-        for guard, count in CLASSES.items():
+        for secret_class, count in CLASSES.items():
             for number in range(count):
-                value = {"data": {"word": word(guard, number)}}
-                server.plain.post(f"secret/data/{guard}/{number}", value, root)
-            if guard != "open":
-                server.plain.post(f"sys/classes/secret/{guard}", {"class": guard}, root)
+                value = {"data": {"word": word(secret_class, number)}}
+                server.plain.post(f"secret/data/{secret_class}/{number}", value, root)
+            if secret_class != "open":
+                server.plain.post(
+                    f"sys/classes/secret/{secret_class}", {"class": secret_class}, root
+                )
         limits = {"hour": BUDGET, "day": BUDGET, "month": BUDGET}
         server.plain.post("sys/budgets/defaults/entity", limits, root)
         ann = server.person("ann", ["reader"])
@@ -146,8 +148,8 @@ def estate(tmp_path: Path) -> Iterator[Estate]:
             yield made
 
 
-def word(guard: str, number: int) -> str:
-    return f"canary-{guard}-{number:03}-lighthouse"
+def word(secret_class: str, number: int) -> str:
+    return f"canary-{secret_class}-{number:03}-lighthouse"
 
 
 def attack(loot: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -161,8 +163,8 @@ def attack(loot: Path) -> tuple[list[dict[str, Any]], dict[str, int]]:
     report = json.loads(done.stdout)
     everything = "\n".join(report["answers"])
     got = {
-        guard: sum(word(guard, number) in everything for number in range(count))
-        for guard, count in CLASSES.items()
+        secret_class: sum(word(secret_class, number) in everything for number in range(count))
+        for secret_class, count in CLASSES.items()
     }
     return report["rows"], got
 

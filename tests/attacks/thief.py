@@ -147,8 +147,8 @@ class Thief:
             self.ask(row, client, "POST", f"sys/budgets/defaults/{kind}", limits, token)
         self.ask(row, client, "POST", "sys/budgets/defaults", {"soft": 100}, token)
         for mount in self.target["secrets"]:
-            for guard in self.target["classes"]:
-                at = f"sys/classes/{mount}{guard}"
+            for secret_class in self.target["classes"]:
+                at = f"sys/classes/{mount}{secret_class}"
                 self.ask(row, client, "DELETE", at, token=token)
                 self.ask(row, client, "POST", at, {"class": "open"}, token)
                 self.ask(row, client, "POST", f"{at}/0", {"class": "open"}, token)

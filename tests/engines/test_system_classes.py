@@ -18,8 +18,8 @@ def vault() -> Vault:
     return vault
 
 
-def put(vault: Vault, path: str, guard: str, **rest: Any) -> None:
-    reply = vault.write(f"sys/classes/{path}", {"class": guard, **rest})
+def put(vault: Vault, path: str, secret_class: str, **rest: Any) -> None:
+    reply = vault.write(f"sys/classes/{path}", {"class": secret_class, **rest})
     assert reply.error is None, reply.body
 
 
@@ -49,12 +49,12 @@ def test_the_strictest_rule_holds_and_whole_segments_match(vault: Vault) -> None
     put(vault, "secret", "guarded")
     put(vault, "secret/data/prod", "custody")
     put(vault, "secret/data/prod/open", "open")
-    for path, guard in (
+    for path, secret_class in (
         ("secret/data/other", "guarded"), ("secret/data/production", "guarded"),
         ("secret/data/prod", "custody"), ("secret/data/prod/open", "custody"),
     ):  # fmt: skip
         seen = vault.read(f"sys/internal/ui/mounts/{path}").data
-        assert seen["secret_class"] == guard
+        assert seen["secret_class"] == secret_class
 
 
 def test_a_rule_follows_its_mount(vault: Vault) -> None:
@@ -113,5 +113,6 @@ def test_the_entry_of_a_change_says_what_was_set() -> None:
     e = estate(approvals=2)
     entry = next(each for each in entries(e.vault) if each.path == "sys/classes/secret/data/prod")
     assert entry.audited == {
-        "path": SECRET.removesuffix("/db"), "guard": "two-person", "approvals": 2, "group": "",
+        "path": SECRET.removesuffix("/db"),
+        "secret_class": "two-person", "approvals": 2, "group": "",
     }  # fmt: skip

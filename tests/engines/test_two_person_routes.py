@@ -27,27 +27,29 @@ def routes(version: str) -> list[Route]:
     return list(Kv().routes(mount))
 
 
-def estate(guard: str) -> tuple[Vault, Person, Person]:
+def estate(secret_class: str) -> tuple[Vault, Person, Person]:
     vault = Vault.started(PLUGINS)
     vault.write("sys/auth/userpass", {"type": "userpass"})
     vault.write("sys/policies/acl/every", {"policy": EVERY})
     for version in ("1", "2"):
         vault.write(f"sys/mounts/kv{version}", {"type": "kv", "options": {"version": version}})
-        vault.write(f"sys/classes/kv{version}/prod", {"class": guard})
+        vault.write(f"sys/classes/kv{version}/prod", {"class": secret_class})
     vault.write("kv1/prod/db", SECRET)
     vault.write("kv2/data/prod/db", {"data": SECRET})
     return vault, person(vault, "bob", ["every"]), person(vault, "ann", ["every"])
 
 
-@pytest.mark.parametrize("guard", ["guarded", "two-person", "custody"])
+@pytest.mark.parametrize("secret_class", ["guarded", "two-person", "custody"])
 @pytest.mark.parametrize("wrap", [None, 60])
 @pytest.mark.parametrize(
     ("version", "route"),
     [(version, route) for version in ("1", "2") for route in routes(version)],
     ids=lambda value: value if isinstance(value, str) else f"{value.op.value} {value.pattern}",
 )
-def test_no_route_shows_anything(version: str, route: Route, wrap: int | None, guard: str) -> None:
-    vault, bob, _ = estate(guard)
+def test_no_route_shows_anything(
+    version: str, route: Route, wrap: int | None, secret_class: str
+) -> None:
+    vault, bob, _ = estate(secret_class)
     path = f"kv{version}/" + route.pattern.replace("{path...}", "prod/db")
     for sent in SENT:
         reply = vault.request(route.op, path, sent, token=bob.token, wrap=wrap)

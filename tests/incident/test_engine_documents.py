@@ -141,9 +141,11 @@ def test_all_of_a_large_vault_is_searched(estate: Estate) -> None:
     assert found == [f"secret/many/{number}@1" for number in (0, AT_ONCE, 2 * AT_ONCE)]
 
 
-@pytest.mark.parametrize("guard", ["guarded", "two-person", "custody"])
-def test_a_match_is_not_told_for_what_takes_more_than_policy(estate: Estate, guard: str) -> None:
-    estate.must("sys/classes/secret/data/app", {"class": guard})
+@pytest.mark.parametrize("secret_class", ["guarded", "two-person", "custody"])
+def test_a_match_is_not_told_for_what_takes_more_than_policy(
+    estate: Estate, secret_class: str
+) -> None:
+    estate.must("sys/classes/secret/data/app", {"class": secret_class})
     reader = estate.login("colleague")
     for token in (reader, "root"):
         guessed = submit(estate, f"mail={PASSWORD_OF_MAIL}", token, "guess").data
@@ -152,7 +154,9 @@ def test_a_match_is_not_told_for_what_takes_more_than_policy(estate: Estate, gua
     alerts = [e for _, e in estate.vault.house.audit_reader().entries() if e.op == "alert"]
     told = [e for e in alerts if e.audited["alert"] == "documents"]
     assert len(told) == 2
-    assert {e.audited["text"] for e in told} == {f"a document holds a secret of class {guard}"}
+    assert {e.audited["text"] for e in told} == {
+        f"a document holds a secret of class {secret_class}"
+    }
 
 
 def test_who_hits_secrets_of_two_persons_is_stopped_soon(estate: Estate) -> None:

@@ -127,9 +127,9 @@ def test_classes_weigh(vault: Vault) -> None:
     token, entity = login(vault, "alice")
     tx, session = session_of(vault, token)
     weights = {SecretClass.OPEN: 1, SecretClass.GUARDED: 3, SecretClass.TWO_PERSON: 5}
-    for guard, weight in weights.items():
+    for secret_class, weight in weights.items():
         cost = vault.house.features.budgets.assess(
-            tx, session, f"m/{weight}", guard, vault.clock.now_ns()
+            tx, session, f"m/{weight}", secret_class, vault.clock.now_ns()
         )
         assert {(move.where, move.charge.weight) for move in cost.moves} == {
             (f"entity/{entity}", weight)

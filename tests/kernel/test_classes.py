@@ -24,10 +24,12 @@ tables = st.lists(rules, max_size=6, unique_by=lambda rule: rule.prefix).map(tup
 
 def lowered(before: Demand, after: Demand) -> bool:
     """Say it dimension by dimension."""
-    if before.guard is SecretClass.OPEN:
+    if before.secret_class is SecretClass.OPEN:
         return False
     lost = before.groups - after.groups
-    return after.guard < before.guard or after.approvals < before.approvals or bool(lost)
+    return (
+        after.secret_class < before.secret_class or after.approvals < before.approvals or bool(lost)
+    )
 
 
 @given(tables, st.sampled_from(PATHS), rules | st.none())
@@ -37,7 +39,7 @@ def test_a_change_is_weaker_when_any_path_loses_anything(
     others = tuple(rule for rule in before if rule.prefix != prefix)
     after = others
     if fresh is not None:
-        after = (*others, Rule(MOUNT, prefix, fresh.guard, fresh.approvals, fresh.group))
+        after = (*others, Rule(MOUNT, prefix, fresh.secret_class, fresh.approvals, fresh.group))
     places = {*PATHS, *(f"{path}/x" for path in PATHS)}
     loses = any(
         lowered(demand_of(before, MOUNT, path), demand_of(after, MOUNT, path)) for path in places
@@ -46,12 +48,14 @@ def test_a_change_is_weaker_when_any_path_loses_anything(
     assert (found is not None) == loses
     if found is not None:
         lost = [demand_of(before, MOUNT, path) for path in places]
-        assert found.guard in {each.guard for each in lost}
+        assert found.secret_class in {each.secret_class for each in lost}
 
 
 def test_each_dimension_alone_is_weaker_whatever_the_others_do() -> None:
     was = Demand(SecretClass.TWO_PERSON, 2, frozenset({"g"}))
-    for guard, approvals, groups in product(SecretClass, (1, 2, 3), ({"g"}, {"g", "h"}, {"h"})):
-        now = Demand(guard, approvals, frozenset(groups))
-        lower = guard < SecretClass.TWO_PERSON or approvals < 2 or "g" not in groups
+    for secret_class, approvals, groups in product(
+        SecretClass, (1, 2, 3), ({"g"}, {"g", "h"}, {"h"})
+    ):
+        now = Demand(secret_class, approvals, frozenset(groups))
+        lower = secret_class < SecretClass.TWO_PERSON or approvals < 2 or "g" not in groups
         assert now.is_weaker_than(was) is lower

@@ -61,25 +61,31 @@ class Guards:
     def gather(self, call: Call, plan: Plan) -> Gathered:
         """Return what `core.policy.decision.decide_read` is to decide on."""
         session = call.actor()
-        guard = self._classes.of(call.account, plan.mount.uuid, plan.secret)
+        secret_class = self._classes.of(call.account, plan.mount.uuid, plan.secret)
         secret = f"{plan.mount.uuid}/{plan.secret}"
-        cost = self._budgets.assess(call.account, session, secret, guard, call.now_ns, plan.below)
+        cost = self._budgets.assess(
+            call.account, session, secret, secret_class, call.now_ns, plan.below
+        )
         if is_break_glass(session):
-            return _broken(session, guard, cost)
-        if guard is SecretClass.OPEN and cost is FREE and not call.request.grant:
+            return _broken(session, secret_class, cost)
+        if secret_class is SecretClass.OPEN and cost is FREE and not call.request.grant:
             return _PLAIN
         evidence: dict[str, Value] = {}
-        if guard is not SecretClass.OPEN:
-            evidence["class"] = guard.text
+        if secret_class is not SecretClass.OPEN:
+            evidence["class"] = secret_class.text
         grant = self._granted(call, plan)
         if grant is not None:
             evidence |= self._approvals.evidence(grant)
         touched = None
-        if grant is None and (guard is SecretClass.GUARDED or cost.near) and cost.limit is None:
+        if (
+            grant is None
+            and (secret_class is SecretClass.GUARDED or cost.near)
+            and cost.limit is None
+        ):
             touched = self._step_ups.take(call.account, session, call.op, _exact(call), call.now_ns)
             evidence |= touched or {}
         facts = ReadFacts(
-            guard,
+            secret_class,
             touched=touched is not None,
             approved=grant is not None,
             limit=cost.limit,
@@ -162,11 +168,11 @@ def _exact(call: Call) -> str:
     return f"{call.request.path} {data}"
 
 
-def _broken(session: Session, guard: SecretClass, cost: Assessment) -> Gathered:
+def _broken(session: Session, secret_class: SecretClass, cost: Assessment) -> Gathered:
     """Return the facts of a read by break-glass: k people have approved it beforehand."""
-    facts = ReadFacts(guard, break_glass=True, limit=cost.limit, near=cost.near)
+    facts = ReadFacts(secret_class, break_glass=True, limit=cost.limit, near=cost.near)
     evidence: dict[str, Value] = {
-        "class": guard.text,
+        "class": secret_class.text,
         BROKEN: session.record.meta.get(BROKEN, ""),
     }
     return Gathered(facts, evidence, cost)

@@ -23,7 +23,9 @@ ONE_OTHER = Demand(SecretClass.TWO_PERSON)
 class Approval(Protocol):
     """The approvals feature, as far as this module needs it; that feature is above this module."""
 
-    def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
+    def require(
+        self, call: Call, secret_class: str, need: int, groups: Sequence[str]
+    ) -> Response | None:
         """Return the answer of a request that is now pending, None if it has been approved."""
         ...
 
@@ -34,11 +36,13 @@ def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
     Return the answer of a change that is now pending (`waits` is true of it), or one to go on with,
     which contains the evidence of a touch. Raise StepUpNeeded where the demand takes a touch.
     """
-    if before.guard >= SecretClass.TWO_PERSON:
+    if before.secret_class >= SecretClass.TWO_PERSON:
         groups = tuple(sorted(before.groups))
-        waiting = call.use(Approval).require(call, before.guard.text, before.approvals, groups)
+        waiting = call.use(Approval).require(
+            call, before.secret_class.text, before.approvals, groups
+        )
         return Response() if waiting is None else waiting
-    if before.guard is SecretClass.GUARDED:
+    if before.secret_class is SecretClass.GUARDED:
         return Response(audited=_touched(call))
     return Response()
 

@@ -91,7 +91,7 @@ class Approvals:
         self.on_ask: Final[list[Callable[[Tx, Kept], None]]] = []
         tokens.on_ended.append(self._ended)
 
-    def ask(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response:
+    def ask(self, call: Call, secret_class: str, need: int, groups: Sequence[str]) -> Response:
         """Keep the caller's request as pending; return the answer for it, in Vault's shape.
 
         Raise PermissionDenied for a token without a person, TooManyRequests past the limits on
@@ -106,7 +106,7 @@ class Approvals:
             raise PermissionDenied("ask for approval with a token of a person")
         for person in session.payers:
             self._check_room(call.tx, person, call.now_ns)
-        token, kept = self._keep(call, session, guard, need, groups)
+        token, kept = self._keep(call, session, secret_class, need, groups)
         asked = Asked(kept.accessor, kept.op, kept.path, call.now_ns)
         for each in kept.askers:
             self.tallies.asked(call.tx, EntityId(each), asked)
@@ -126,18 +126,20 @@ class Approvals:
             "when they have approved, unwrap the token with your own token"
         )
         audited: dict[str, Value] = {
-            "approval": kept.accessor, "approval_digest": kept.digest, "class": guard,
+            "approval": kept.accessor, "approval_digest": kept.digest, "class": secret_class,
         }  # fmt: skip
         return Response(wrap_info=info, warnings=[text], audited=audited)
 
-    def require(self, call: Call, guard: str, need: int, groups: Sequence[str]) -> Response | None:
+    def require(
+        self, call: Call, secret_class: str, need: int, groups: Sequence[str]
+    ) -> Response | None:
         """Use up the approval of exactly this request; without one, return the answer of `ask`.
 
         For handlers of dangerous changes; for reads of secrets the pipeline asks.
         """
         kept = self.granted(call)
         if kept is None:
-            return self.ask(call, guard, need, groups)
+            return self.ask(call, secret_class, need, groups)
         self.spend(call.account, kept, call.now_ns)
         return None
 
@@ -279,7 +281,7 @@ class Approvals:
         }
 
     def _keep(
-        self, call: Call, session: Session, guard: str, need: int, groups: Sequence[str]
+        self, call: Call, session: Session, secret_class: str, need: int, groups: Sequence[str]
     ) -> tuple[Unkept, Kept]:
         request, record = call.request, session.record
         token = StoredToken(
@@ -310,7 +312,7 @@ class Approvals:
             created_ns=call.now_ns,
             number=_LOWEST + int.from_bytes(call.entropy.token(8), "big") % _NUMBERS,
             need=need,
-            guard=guard,
+            secret_class=secret_class,
             device=record.device,
             owner=self._approvers.owner(call.tx, record.device),
             wrap=request.wrap_ttl_seconds or 0,

@@ -66,7 +66,7 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     created_ns: int
     number: int
     need: int
-    guard: str
+    secret_class: str = msgspec.field(name="guard")
     device: DeviceId = DeviceId("")
     owner: str = ""
     wrap: int = 0

@@ -156,7 +156,7 @@ def _brief(call: Call, kept: Kept) -> dict[str, Any]:
         "entity_id": kept.entity,
         "operation": kept.op,
         "path": kept.path,
-        "class": kept.guard,
+        "class": kept.secret_class,
         "reason": kept.reason,
         "ticket": kept.ticket,
         "asked": rfc3339(kept.created_ns),

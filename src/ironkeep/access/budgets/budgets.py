@@ -165,7 +165,7 @@ class Budgets:
         tx: Tx,
         session: Session,
         secret: str,
-        guard: SecretClass,
+        secret_class: SecretClass,
         now_ns: int,
         spelling: Spelling | None = None,
     ) -> Assessment:
@@ -183,7 +183,7 @@ class Budgets:
             session.remembered[_CHANGES] = self._known.changes
         if now_ns < session.remembered.get(secret, 0):
             return FREE
-        read = _Read(secret, WEIGHTS[guard], now_ns, spelling)
+        read = _Read(secret, WEIGHTS[secret_class], now_ns, spelling)
         subjects = self._subjects(tx, session)
         costs = [self._cost(tx, each, read) for each in subjects]
         if all(cost.free_until_ns for cost in costs):

@@ -39,13 +39,13 @@ _TABLE: Final = "table"
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """One prefix below one mount; "" is the whole mount.
 
-    `guard` is the class. Where it takes approval, `approvals` other people have to approve, each of
-    whom holds the policy `group`.
+    `secret_class` is the class. Where it takes approval, `approvals` other people have to approve,
+    each of whom holds the policy `group`.
     """
 
     mount: MountUuid
     prefix: str
-    guard: str
+    secret_class: str = msgspec.field(name="guard")
     approvals: int = 1
     group: str = ""
 
@@ -96,7 +96,7 @@ class Classes:
         if not rules:
             return SecretClass.OPEN
         return max(
-            (BY_TEXT[rule.guard] for rule in rules if _matches(rule, mount, path)),
+            (BY_TEXT[rule.secret_class] for rule in rules if _matches(rule, mount, path)),
             default=SecretClass.OPEN,
         )
 
@@ -132,7 +132,7 @@ class Classes:
 
     def with_rule(self, tx: Tx, rule: Rule) -> tuple[Rule, ...]:
         """Return the rules as they would be with `rule`; raise InvalidRequest past the limits."""
-        if rule.guard not in BY_TEXT:
+        if rule.secret_class not in BY_TEXT:
             raise InvalidRequest(f"a class is one of {', '.join(BY_TEXT)}")
         if len(rule.prefix) > MAX_PREFIX:
             raise InvalidRequest(f"a prefix has at most {MAX_PREFIX} characters")
@@ -185,19 +185,19 @@ def weakened(
 def most(demands: Sequence[Demand]) -> Demand:
     """Return the strictest of some demands in each dimension."""
     return Demand(
-        max(each.guard for each in demands),
+        max(each.secret_class for each in demands),
         max(each.approvals for each in demands),
         frozenset().union(*(each.groups for each in demands)),
     )
 
 
 def _all_of(rules: Iterable[Rule]) -> Demand:
-    guard, approvals, groups = SecretClass.OPEN, 1, set[str]()
+    secret_class, approvals, groups = SecretClass.OPEN, 1, set[str]()
     for rule in rules:
-        guard = max(guard, BY_TEXT[rule.guard])
+        secret_class = max(secret_class, BY_TEXT[rule.secret_class])
         approvals = max(approvals, rule.approvals)
         groups.add(folded(rule.group))  # older versions stored the group as it was typed
-    return Demand(guard, approvals, frozenset(groups - {""}))
+    return Demand(secret_class, approvals, frozenset(groups - {""}))
 
 
 def _matches(rule: Rule, mount: MountUuid, path: str) -> bool:

@@ -40,7 +40,9 @@ class SetClass:
     """The class below a path; `approvals` and `group` are for classes that take approval."""
 
     path: str
-    guard: str = field(default="", metadata={"alias": ("class",), "help": "its class"})
+    secret_class: str = field(
+        default="", metadata={"alias": ("class", "guard"), "help": "its class"}
+    )
     approvals: int = 1
     group: FoldedText = ""
 
@@ -58,9 +60,9 @@ def read(call: Call, given: Prefix) -> Response:
 def write(call: Call, given: SetClass) -> Response:
     """Set the rule at a path."""
     mount, prefix = find_secret(call, given.path)
-    if given.guard not in BY_TEXT:
+    if given.secret_class not in BY_TEXT:
         raise InvalidRequest(f"class is one of {', '.join(BY_TEXT)}")
-    rule = Rule(mount.uuid, prefix, given.guard, given.approvals, given.group)
+    rule = Rule(mount.uuid, prefix, given.secret_class, given.approvals, given.group)
     classes = call.use(Classes)
     answer = _weaken(call, mount, prefix, classes.with_rule(call.tx, rule))
     if not waits(answer):
@@ -118,7 +120,7 @@ def _at(rules: Iterable[Rule], mount: Mount, prefix: str) -> Rule | None:
 
 
 def _text(before: Rule | None, after: Rule | None) -> str:
-    was, now = ("no rule" if each is None else each.guard for each in (before, after))
+    was, now = ("no rule" if each is None else each.secret_class for each in (before, after))
     text = f"a rule went from class {was} to {now}"
     if before is None or after is None:
         return text
@@ -130,7 +132,7 @@ def _text(before: Rule | None, after: Rule | None) -> str:
 
 
 def _shown(rule: Rule) -> dict[str, Any]:
-    return {"class": rule.guard, "approvals": rule.approvals, "group": rule.group}
+    return {"class": rule.secret_class, "approvals": rule.approvals, "group": rule.group}
 
 
 def _path_of(mount: Mount, prefix: str) -> str:
@@ -143,7 +145,7 @@ def _is_kv2(mount: Mount) -> bool:
     return mount.type == "kv" and mount.options.get("version") == "2"
 
 
-_AUDITED: Final = ("path", "guard", "approvals", "group")
+_AUDITED: Final = ("path", "secret_class", "approvals", "group")
 
 ROUTES: Final = (
     Route(Operation.LIST, "classes/", list_rules, sudo=True, help="All rules."),

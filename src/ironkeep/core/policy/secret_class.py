@@ -45,7 +45,7 @@ class Demand:
     Each approver must have every policy in `groups`.
     """
 
-    guard: SecretClass = SecretClass.OPEN
+    secret_class: SecretClass = SecretClass.OPEN
     approvals: int = 1
     groups: frozenset[str] = frozenset()
 
@@ -55,10 +55,10 @@ class Demand:
         A stricter class with fewer approvals is weaker: the class could then be lowered with those
         fewer approvals.
         """
-        if before.guard is SecretClass.OPEN:
+        if before.secret_class is SecretClass.OPEN:
             return False
         return (
-            self.guard < before.guard
+            self.secret_class < before.secret_class
             or self.approvals < before.approvals
             or not before.groups <= self.groups
         )

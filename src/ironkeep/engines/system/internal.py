@@ -71,8 +71,8 @@ def ui_mount(call: Call) -> Response:
             f'access to path "{path.rstrip("/")}/"'
         )
     # Clients of Vault pass over a field that they do not know.
-    guard = call.use(House).features.classes.of(call.tx, *_secret_at(call, path)).text
-    return Response(data={**shape(mount), "path": mount.path, "secret_class": guard})
+    secret_class = call.use(House).features.classes.of(call.tx, *_secret_at(call, path)).text
+    return Response(data={**shape(mount), "path": mount.path, "secret_class": secret_class})
 
 
 def _secret_at(call: Call, path: str) -> tuple[MountUuid, str]:

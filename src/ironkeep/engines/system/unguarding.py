@@ -18,11 +18,14 @@ def unguard(call: Call, mount: Mount, what: str) -> Response:
     """Take what a mount's rules demand, for letting it leave them; see require_another."""
     house = call.use(House)
     before = house.features.classes.below(call.tx, mount.uuid)
-    if before.guard is SecretClass.OPEN:
+    if before.secret_class is SecretClass.OPEN:
         return Response()
     answer = require_another_than_root(call, before)
     if not waits(answer):
-        _tell(call, f"a mount with rules up to class {before.guard.text} was {what}: {mount.path}")
+        _tell(
+            call,
+            f"a mount with rules up to class {before.secret_class.text} was {what}: {mount.path}",
+        )
     return answer
 
 
@@ -33,7 +36,7 @@ def let_go(call: Call, mount: Mount, what: str = "removed") -> Response:
     path that asks for none.
     """
     house = call.use(House)
-    is_open = house.features.classes.below(call.tx, mount.uuid).guard is SecretClass.OPEN
+    is_open = house.features.classes.below(call.tx, mount.uuid).secret_class is SecretClass.OPEN
     if is_open and mount.options.get(TOKEN_DEVICE) == REQUIRED:
         return admit_any_device(call, mount)
     return unguard(call, mount, what)

@@ -187,8 +187,8 @@ def _may_hear(call: Call, secret: Kept) -> bool:
     A match confirms a value as reading it does. What takes a touch or other people's approval is
     not told for a guess.
     """
-    guard = call.use(House).features.classes.of(call.tx, secret.mount, secret.path)
-    if guard is not SecretClass.OPEN:
+    secret_class = call.use(House).features.classes.of(call.tx, secret.mount, secret.path)
+    if secret_class is not SecretClass.OPEN:
         return False
     return bool(call.actor().acl.decide(secret.read, Operation.READ).allowed)
 
