@@ -1,4 +1,4 @@
-"""What a case says now: exposure, verdict, what to do next."""
+"""Routes that show the state of a case: exposure, verdict, next steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,54 +12,22 @@ from ironkeep.core.evidence.node import CREDENTIALS, kind_of
 from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.cases import Case
+from ironkeep.incident.case.next_steps import NEXT_STEPS
 from ironkeep.incident.case.workspace import Desk, instant, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_ROWS: Final = 10_000
-"""Of one answer's list; the counts are always of all."""
-
-_NEXT: Final = {
-    "not contained": (1, "ironkeep incident contain {case}"),
-    "acts again": (1, "ironkeep incident contain {case}, after finding out how"),
-    "not surveyed": (1, "ironkeep incident contain {case}"),
-    "not revoked": (
-        2,
-        "ironkeep incident rotate {case} (by hand: -secret -method -receipt)",
-    ),
-    "no receipt": (2, "report its revocation with a receipt"),
-    "sessions not ended": (3, "ironkeep incident kill {case}"),
-    "sessions remain": (3, "find out who comes back, then ironkeep incident kill {case}"),
-    "not presented": (4, "ironkeep incident probe {case}"),
-    "not answered": (4, "ironkeep incident probe {case}, once the system answers"),
-    "not watched": (4, "ironkeep incident probe {case}"),
-    "accepted elsewhere": (4, "revoke it there too"),
-    "worked after revocation": (2, "it still works: revoke it in another way"),
-    "no verifier": (4, "link what it opens (incident/links), or exempt it"),
-    "not swept": (5, "ironkeep incident sweep {case}"),
-    "no baseline": (5, "exempt it with an owner: nothing was on record before"),
-    "not seen": (5, "look at it by hand, then exempt it with an owner"),
-    "not explained": (6, "remove it and sweep again, or ironkeep incident explain {case} ITEM"),
-    "stranger acts": (6, "remove it, end its sessions, and sweep again"),
-    "foothold in vault": (6, "take it back, then ironkeep incident explain {case} ITEM"),
-    "root not checked": (7, "ironkeep incident check-root {case} ITEM"),
-    "root unsound": (7, "mend it, then check it again"),
-    "no residue": (8, "ironkeep incident residue {case} WORDS"),
-    "not witnessed": (9, "have witnesses cosign the log"),
-    "ends too early": (9, "wait until the witnesses have cosigned the newest entries"),
-}
-"""What to do about an open item, by its check, and in which order."""
-
-_LATER: Final = (10, "look into it, or exempt it with an owner, a reason and an end")
+"""Rows of one list in an answer; the counts always include all."""
 
 
 @dataclass(frozen=True)
 class At:
-    """A case, as of some moment."""
+    """A case, and the time for which it is evaluated."""
 
     id: str
-    as_of: str = field(default="", metadata={"help": "RFC 3339, or a length of time ago; or now"})
+    as_of: str = field(default="", metadata={"help": "RFC 3339, or a time ago; default: now"})
 
 
 def _judged(call: Call, given: At, then: Callable[[Desk], Response]) -> Suspend:
@@ -68,7 +36,7 @@ def _judged(call: Call, given: At, then: Callable[[Desk], Response]) -> Suspend:
 
 
 def exposure(call: Call, given: At) -> Suspend:
-    """Return the three answers side by side, each row with its shortest explanation."""
+    """Return what was read, could be read and could be reached, each row with its reason."""
     return _judged(call, given, _exposure)
 
 
@@ -113,7 +81,7 @@ def _row(desk: Desk, row: Exposed, states: dict[str, str]) -> dict[str, Any]:
 
 
 def verdict(call: Call, given: At) -> Suspend:
-    """Return the verdict with every claim and every open item."""
+    """Return the verdict with all claims and open items."""
     return _judged(call, given, _verdict)
 
 
@@ -126,13 +94,13 @@ def _verdict(desk: Desk) -> Response:
 
 
 def steps(call: Call, given: Case) -> Suspend:
-    """Return what is to be done next, in the order that counts."""
+    """Return the next steps of a case, in the order in which to take them."""
     return on_desk(call, given.id, _steps, judged=True, writes=False)
 
 
 def _steps(desk: Desk) -> Response:
     todo = sorted(
-        ((*_NEXT.get(each.check, _LATER), each) for each in desk.verdict.open_items()),
+        ((*NEXT_STEPS[each.check], each) for each in desk.verdict.open_items()),
         key=lambda one: (one[0], one[2].label),
     )
     found = [
@@ -153,22 +121,22 @@ def _item(item: Item) -> dict[str, Any]:
 
 
 def sealed_case(_call: Call) -> Response:
-    """Refuse to close or delete: a case ends with its proof, and its records stay."""
-    raise InvalidRequest("a case is never deleted: its records are the journal's")
+    """Refuse to delete a case: it ends with its proof, and its records stay in the journal."""
+    raise InvalidRequest("a case cannot be deleted: its records are part of the journal")
 
 
 ROUTES: Final = (
     Route(
         Operation.READ, "cases/{id}/exposure", exposure, At, sudo=True, audited=("id",),
-        help="Did read, could have read, could have reached.",
+        help="The secrets that were read, could be read or could be reached.",
     ),
     Route(
         Operation.READ, "cases/{id}/verdict", verdict, At, sudo=True, audited=("id",),
-        help="PROVEN, NOT PROVEN or DISPROVEN, and why.",
+        help="PROVEN, NOT PROVEN or DISPROVEN, with the reasons.",
     ),
     Route(
         Operation.READ, "cases/{id}/steps", steps, Case, sudo=True, audited=("id",),
-        help="What to do next.",
+        help="The next steps, in order.",
     ),
     Route(Operation.DELETE, "cases/{id}", sealed_case, sudo=True, help="Refused."),
 )  # fmt: skip
