@@ -155,7 +155,7 @@ def test_a_match_is_not_told_for_what_takes_more_than_policy(
     told = [e for e in alerts if e.audited["alert"] == "documents"]
     assert len(told) == 2
     assert {e.audited["text"] for e in told} == {
-        f"a document holds a secret of class {secret_class}"
+        f"a document contains a secret of class {secret_class}"
     }
 
 

@@ -226,7 +226,7 @@ def test_an_earlier_entry_at_another_place_is_refused() -> None:
 
 def test_an_earlier_entry_inside_the_window_is_refused() -> None:
     shown = SAMPLE.shown(start=6, earlier=(1, 2, 3, 4, 6))
-    with pytest.raises(IntegrityError, match="reach into the window"):
+    with pytest.raises(IntegrityError, match="overlap the window"):
         SAMPLE.pack(shown)
 
 

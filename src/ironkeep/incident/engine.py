@@ -1,4 +1,4 @@
-"""The incident engine: all of `incident/`, mounted once by the house."""
+"""The incident engine: all routes below `incident/`, mounted once by the server."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,12 +22,12 @@ from ironkeep.plugin.route import Route
 
 
 class Incident:
-    """Cases, exposure, eviction and proof."""
+    """The plugin for cases, exposure, eviction and proof."""
 
     type: Final = "incident"
 
     def routes(self, _mount: Mount) -> Sequence[Route]:
-        """Return the routes of all the parts."""
+        """Return the routes of all parts."""
         return ROUTES
 
 

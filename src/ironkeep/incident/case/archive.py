@@ -1,7 +1,7 @@
-"""What the server's own log holds of its cases: as evidence to judge by, and as a pack shows it.
+"""The server's own log as evidence: for verdicts made here, and in the form that a pack discloses.
 
-An archive is made on the loop thread and read on a worker: a window may hold many entries. Leaves
-may be read on any thread (journal/wal.py), and the archive has a reader of its own.
+An archive is created on the loop thread and read on a worker, because a window may contain many
+entries. Leaves may be read on any thread (journal/wal.py), and each archive has its own reader.
 """
 
 from functools import cached_property
@@ -23,15 +23,15 @@ from ironkeep.store.state import Tx
 from ironkeep.tlog.policy import Policy
 
 _NEAR: Final = 512
-"""Leaves in which there is an entry for certain, unless they are the last ones."""
+"""So many consecutive leaves contain at least one entry, except at the end of the log."""
 
 
 def policy_of(house: House) -> Policy:
-    """Return the server's own policy: its log, its witnesses, how many of them have to cosign."""
+    """Return the server's own policy: its log, its witnesses and the quorum that must cosign."""
     lines = [f"log {house.journal.key.format()}"]
     names = []
     for number, (name, vkey) in enumerate(house.settings.witnesses, start=1):
-        # A policy's words are set apart by spaces, and `none` has a meaning of its own.
+        # Spaces separate the words of a policy, and `none` is a keyword in it.
         plain = name.isascii() and name.isalnum() and name != "none" and name not in names
         names.append(name if plain else f"witness-{number}")
         lines.append(f"witness {names[-1]} {vkey}")
@@ -45,7 +45,7 @@ def policy_of(house: House) -> Policy:
 
 
 class Archive:
-    """The log, from the earliest beginning of any case on, and what of scope lies before it."""
+    """The log from the earliest start of any case on, plus the records of scope before that."""
 
     def __init__(self, house: House, tx: Tx, earliest_ns: int) -> None:
         self._log: Final = house.journal.log
@@ -57,7 +57,7 @@ class Archive:
 
     @cached_property
     def start(self) -> int:
-        """The first leaf that is needed: an entry not later than the earliest beginning, or 0."""
+        """The first leaf of the window: its entry is not later than the earliest start; or 0."""
         low, high = 0, self._size
         while high - low > 1:
             middle = (low + high) // 2
@@ -75,23 +75,23 @@ class Archive:
         """Return everything durable as evidence on a case."""
         if self._size - self.start > MAX_LEAVES:
             raise IntegrityError(
-                f"more than {MAX_LEAVES} entries since the earliest possible compromise: "
-                "this release cannot weigh so many"
+                f"there are more than {MAX_LEAVES} entries since the earliest possible compromise: "
+                "this release cannot evaluate so many"
             )
         earlier = [(index, self._entry(index)) for index in self._earlier]
         window = list(self._reader.entries(self.start, self._size))
-        # What was written before the first reading key was made may open for nobody.
+        # Entries written before the first reading key existed may be unreadable for good.
         sealed = sum(map(is_entry, self._log.leaves(self.start, self._size))) - len(window)
         return Evidence(case, as_of_ns, self._facts(sealed), (*earlier, *window))
 
     def shown(self) -> LogEvidence:
-        """Return the log as a pack shows it, up to the newest head that a quorum has cosigned.
+        """Return the log in a pack's form, up to the newest head that a quorum has cosigned.
 
         Raises NotFound while there is no signed head that reaches the window.
         """
         head = self._head
         if head is None or head.checkpoint.size <= self.start:
-            raise NotFound("no signed checkpoint covers the case yet: ask again in some seconds")
+            raise NotFound("no signed checkpoint covers the case yet: try again in a few seconds")
         size = head.checkpoint.size
         proof = self._log.range_proof(self.start, size, head.checkpoint)
         opened = {each.index: each for each in self._reader.disclosures(self.start, size)}
@@ -124,19 +124,19 @@ class Archive:
 
     @cached_property
     def _head(self) -> SignedHead | None:
-        """The newest head that a quorum has cosigned; without any, the newest signed one."""
+        """The newest head that a quorum has cosigned; if there is none, the newest signed one."""
         good = (head for head in self._log.recent if self._satisfied(head))
         return next(good, self._log.published)
 
     @cached_property
     def witnessed(self) -> int:
-        """Return the size of the newest head that a quorum has cosigned; 0 without any."""
+        """The size of the newest head that a quorum has cosigned; 0 if there is none."""
         head = self._head
         shown = self._satisfied(head)
         return head.checkpoint.size if head is not None and shown and shown.cosigners else 0
 
     def _satisfied(self, head: SignedHead | None) -> ShownHead | None:
-        """Return what a head says under our policy; None while its quorum is missing."""
+        """Check a head against our policy; return None while its quorum is missing."""
         if head is None:
             return None
         try:

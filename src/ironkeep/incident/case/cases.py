@@ -1,4 +1,4 @@
-"""Cases: opened, widened, listed, read."""
+"""Routes to open, widen, list and read cases."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,36 +34,36 @@ _SUBJECTS: Final = PRINCIPALS | {NodeKind.DOCUMENT, NodeKind.SECRET, NodeKind.PA
 
 @dataclass(frozen=True)
 class Case:
-    """Names a case."""
+    """The input that names a case."""
 
     id: str
 
 
 @dataclass(frozen=True)
 class OpenCase:
-    """What is lost, and since when at the earliest."""
+    """The subjects that may be compromised, and the earliest possible time."""
 
-    title: str = field(metadata={"help": "in a few words; holds no secret"})
+    title: str = field(metadata={"help": "a short title without secrets"})
     subjects: CommaList = field(metadata={"help": "person:NAME, token:ACCESSOR, document:NAME"})
     start: str = field(metadata={"help": "earliest possible compromise: RFC 3339, or 36h ago"})
-    basis: str = field(metadata={"help": "why not earlier"})
+    basis: str = field(metadata={"help": "why it cannot be earlier"})
 
 
 @dataclass(frozen=True)
 class WidenCase:
-    """More subjects, or an earlier beginning."""
+    """Further subjects, or an earlier start."""
 
     id: str
-    basis: str = field(metadata={"help": "what was learnt"})
+    basis: str = field(metadata={"help": "the new finding"})
     subjects: CommaList = ()
     start: str = ""
 
 
 def open_case(call: Call, given: OpenCase) -> Suspend:
-    """Open a case; its subjects' rights are worked out at once."""
+    """Open a case, and compute at once which secrets its subjects could read."""
     subjects = _subjects(Names(call), given.subjects)
     if not subjects:
-        raise InvalidRequest("a case is about somebody or something: give subjects")
+        raise InvalidRequest("a case needs subjects: people, tokens, devices, documents or secrets")
     number = desks.last_number(call.store) + 1
     stored = Stored(
         number, words(given.title, "a title"), call.now_ns, instant(given.start, call.now_ns)
@@ -88,12 +88,12 @@ def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Re
 
 
 def widen(call: Call, given: WidenCase) -> Suspend:
-    """Add subjects, or move the beginning back; a case never becomes narrower."""
+    """Add subjects, or move the start back; a case never becomes narrower."""
     before = desks.load(call.store, given.id)
     subjects = _subjects(Names(call), given.subjects)
     start = instant(given.start, call.now_ns) if given.start else before.from_ns
     if start > before.from_ns:
-        raise InvalidRequest("the beginning of a case only moves back")
+        raise InvalidRequest("the start of a case can only move back")
     if not subjects and start == before.from_ns:
         raise InvalidRequest("give more subjects, or an earlier start")
     stored = msgspec.structs.replace(before, from_ns=start)
@@ -123,7 +123,7 @@ def list_cases(call: Call) -> Response:
 
 
 def read(call: Call, given: Case) -> Suspend:
-    """Return a case in a few figures."""
+    """Return a summary of a case."""
     return on_desk(call, given.id, _read, judged=True, writes=False)
 
 
@@ -164,8 +164,8 @@ def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
     for each in subjects:
         if kind_of(each) not in _SUBJECTS:
             raise InvalidRequest(
-                "a case is about people, tokens, devices, documents and secrets: what those open "
-                "follows from the links"
+                "the subjects of a case are people, tokens, devices, documents and secrets: what "
+                "these open follows from the links"
             )
         if each.endswith("@*"):
             raise InvalidRequest("name a version of the secret: mount/path@version")
@@ -178,9 +178,9 @@ def _as_if(
     record: ev.Opened | ev.Widened,
     then: Callable[[Call, CaseFile], Response | Suspend],
 ) -> Suspend:
-    """Go on with the file as it will be once the record is in the log.
+    """Continue with the case file as it will be once the record is in the log.
 
-    Whoever would be exposed then is refused: see desk.py.
+    A caller who would then be exposed is refused (workspace.require_clean).
     """
     now_ns = call.now_ns
     archive = Archive(call.use(House), call.tx, min(stored.from_ns, desks.earliest(call.store)))
@@ -190,7 +190,7 @@ def _as_if(
         entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
         entries = (*evidence.entries, (evidence.log.size, entry))
         file = CaseFile(msgspec.structs.replace(evidence, entries=entries))
-        file.rows  # noqa: B018 - worked out once, and kept
+        file.rows  # noqa: B018 - computes and caches the rows on the worker
         return file
 
     def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
@@ -203,7 +203,7 @@ def _as_if(
 
 
 def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Response | Suspend:
-    """Work out what the subjects could read, and answer."""
+    """Compute which secrets the subjects could read, and answer."""
 
     def steps() -> Steps[None]:
         for each in file.case.subjects:
@@ -223,9 +223,9 @@ ROUTES: Final = (
         Operation.UPDATE, "cases", open_case, OpenCase, sudo=True,
         audited=("subjects", "start"), help="Open a case.",
     ),
-    Route(Operation.READ, "cases/{id}", read, Case, sudo=True, help="A case in a few figures."),
+    Route(Operation.READ, "cases/{id}", read, Case, sudo=True, help="A summary of a case."),
     Route(
         Operation.UPDATE, "cases/{id}/widen", widen, WidenCase, sudo=True,
-        audited=("id", "subjects", "start"), help="Add subjects, or an earlier beginning.",
+        audited=("id", "subjects", "start"), help="Add subjects, or move the start back.",
     ),
 )  # fmt: skip

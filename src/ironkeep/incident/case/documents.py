@@ -1,13 +1,14 @@
-"""Documents: a leaked text compared with what is kept, and encrypted copies registered beforehand.
+"""Documents: match a leaked text against the stored secrets, and register encrypted copies.
 
-    document / id            -> name, size, when: never the text
-    copy / SHA-256 (hex)     -> the document that stands for an encrypted copy
-    budget / who             -> the times of somebody's last submissions
-    hits / who               -> the times of those that held a secret of class two-person
+    document / id            -> name, size, time; never the text
+    copy / SHA-256 (hex)     -> the document that represents an encrypted copy
+    budget / submitter       -> the times of a submitter's recent submissions
+    hits / submitter         -> the times of those that contained a secret of class two-person
 
-Comparing is a guessing oracle: whoever hands in a list of guesses learns which of them are right.
-So submissions are counted, and a match is told only to those who may read the secret anyway, with
-neither a touch nor anybody's approval, and is charged as a read. On record it is in every case.
+Matching is a guessing oracle: a list of guesses as a document would show which of them are right.
+So submissions are rate-limited, and a match is reported only to a caller who may read the secret
+without a touch or an approval, and is charged to that caller's budget as a read. Every match is
+journalled, reported or not.
 """
 
 import re
@@ -42,21 +43,22 @@ from ironkeep.plugin.route import Route
 from ironkeep.store.record import Codec
 
 MAX_DOCUMENT: Final = 1 << 20
-"""Bytes of a document: searching one takes one to four seconds of a worker."""
+"""Bytes of a document; searching one takes a worker one to four seconds."""
 
 MAX_AN_HOUR: Final = 20
-"""Submissions of one person; a case seldom has more documents, and guessing wants millions."""
+"""Submissions per person; a case seldom has more documents, and guessing needs millions."""
 
 AT_ONCE: Final = 200
-"""Secrets fingerprinted in one turn: some milliseconds."""
+"""Secrets fingerprinted in one turn, which takes some milliseconds."""
 
 MAX_NAME: Final = 256
 MAX_PARTS: Final = 64
-"""Digests of one registered copy: of it as a whole, and of its parts."""
+"""Digests of one registered copy: of the whole and of its parts."""
 
 MAX_HITS: Final = 3
-"""Documents of one person in a day that hold a secret of class two-person: then somebody else hands
-the next one in. Whoever can read the record could take it for the answer to a guess."""
+"""Documents with a secret of class two-person that one person may submit in a day; after that
+another person has to submit the next one. A submitter who can read the journal's record of the
+match could otherwise use it as the answer to a guess."""
 
 HOUR_NS: Final = 3_600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
@@ -67,7 +69,7 @@ _UNPLACED: Final = (0, "")
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What is kept of a document."""
+    """The stored record of a document."""
 
     name: str
     size: int
@@ -75,7 +77,7 @@ class Registered(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """When somebody's last submissions were."""
+    """The times of a submitter's recent submissions."""
 
     times_ns: tuple[int, ...]
 
@@ -86,7 +88,7 @@ _SPENT: Final = Codec(Spent)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where a secret is: its mount, its path to rules and budgets, and the API path of a read."""
+    """The place of a secret: mount, path for rules and budgets, API path of a read."""
 
     mount: MountUuid
     path: str
@@ -95,7 +97,10 @@ class Kept:
 
 @dataclass(slots=True)
 class Seen:
-    """The fingerprints of everything, apart by whether the caller may hear of a match."""
+    """Fingerprints of all secrets, split by whether a match may be reported to the caller.
+
+    `unknown` counts the mounts that could not be searched.
+    """
 
     shown: Prints
     hidden: Prints
@@ -107,32 +112,32 @@ class Seen:
 class Submit:
     """A leaked text or file."""
 
-    name: str = field(metadata={"help": "what to call it; holds no secret"})
+    name: str = field(metadata={"help": "a name without secrets"})
     content: Secret = field(metadata={"help": "base64"})
 
 
 @dataclass(frozen=True)
 class Copy:
-    """An encrypted copy of a secret that is kept somewhere else."""
+    """An encrypted copy of a secret, stored outside the vault."""
 
     name: str
-    sha256: CommaList = field(metadata={"help": "of the ciphertext, or of its parts; hex"})
+    sha256: CommaList = field(metadata={"help": "of the ciphertext or its parts, in hex"})
     wraps: str = field(metadata={"help": "the secret inside: mount/path@version"})
-    opened_by: CommaList = field(metadata={"help": "the secrets that open it"})
+    opened_by: CommaList = field(metadata={"help": "the secrets that decrypt it"})
 
 
 def submit(call: Call, given: Submit) -> Suspend:
-    """Compare a document with everything kept; the text itself is dropped."""
+    """Match a document against every stored secret; the text itself is not stored."""
     _spend(call)
     name = _name(given.name)
-    too_large = TooLarge(f"a document holds at most {MAX_DOCUMENT} bytes: hand it in by parts")
-    # Before it is decoded: what is sent may be much larger than what is compared.
+    too_large = TooLarge(f"a document has at most {MAX_DOCUMENT} bytes: submit it in parts")
+    # Checked before decoding, because the request body may be much larger than the limit.
     if len(given.content) > 4 * (MAX_DOCUMENT // 3 + 1):
         raise too_large
     try:
         document = b64decode(given.content.reveal(), validate=True)
     except (Error, ValueError):
-        raise InvalidRequest("content is base64") from None
+        raise InvalidRequest("content must be base64") from None
     if len(document) > MAX_DOCUMENT:
         raise too_large
     copies = call.store.list("copy")
@@ -151,9 +156,9 @@ def submit(call: Call, given: Submit) -> Suspend:
 
 
 def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
-    """Take some fingerprints in each turn, so that others are served in between."""
+    """Take AT_ONCE fingerprints per turn, so that other requests are served in between."""
     for _ in islice(prints, AT_ONCE):
-        """Each step takes one secret's."""
+        """Each step fingerprints one secret."""
     rest = next(prints, _DONE)
     if rest is _DONE:
         return then
@@ -161,9 +166,9 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
 
 
 def _prints(call: Call, seen: Seen) -> Iterator[None]:
-    """Fingerprint everything kept, apart by whether the caller may hear of it.
+    """Fingerprint every stored secret, split by whether a match may be reported.
 
-    What a sealed segment keeps is unknown: its mounts are only counted.
+    The contents of a sealed segment are unknown; its mounts are only counted.
     """
     names = Names(call)
     for mount in names.mounts():
@@ -182,10 +187,10 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
 
 
 def _may_hear(call: Call, secret: Kept) -> bool:
-    """Return whether the caller could read a secret by policy alone.
+    """Return whether the caller may read a secret by policy alone.
 
-    A match confirms a value as reading it does. What takes a touch or other people's approval is
-    not told for a guess.
+    A match confirms a value just as a read does. So a match with a secret whose read needs a touch
+    or an approval is not reported.
     """
     secret_class = call.use(House).features.classes.of(call.tx, secret.mount, secret.path)
     if secret_class is not SecretClass.OPEN:
@@ -199,7 +204,7 @@ def _charged(call: Call, secret: Kept) -> bool:
 
 
 def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Response:
-    """Put on record what a document holds, and answer with what the caller may know."""
+    """Journal which secrets a document contains, and report those that the caller may see."""
     document = node(NodeKind.DOCUMENT, name)
     _keep(call, name, size)
     by, scope = actor_of(call), call.use(House).scope
@@ -223,9 +228,9 @@ def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Respons
 
 
 def _watch(call: Call, found: Found, seen: Seen) -> None:
-    """Count a document that holds what takes a touch or other people, and raise an alert.
+    """Raise an alert for a match with a secret that needs a touch or an approval, and count it.
 
-    The answer is the same as without: whoever guesses learns nothing, and is stopped soon.
+    The answer does not change, so a guesser learns nothing from it and soon hits the limit.
     """
     house = call.use(House)
     guards = {
@@ -234,9 +239,9 @@ def _watch(call: Call, found: Found, seen: Seen) -> None:
     } - {SecretClass.OPEN}
     if found.thorough and not guards:
         return
-    text = "a document was not compared whole with the secrets that its sender may not see"
+    text = "a document was not fully compared with the secrets that its sender may not read"
     if guards:
-        text = f"a document holds a secret of class {max(guards).text}"
+        text = f"a document contains a secret of class {max(guards).text}"
     record = call.actor().record
     house.features.alerts.raise_(
         call.tx, "documents", text, call.now_ns,
@@ -253,25 +258,25 @@ def _readable(version: NodeId, secret: Kept) -> str:
 
 
 def _spend(call: Call) -> None:
-    """Count a submission, refused or not; raise TooManyRequests past a limit."""
+    """Count a submission, even one refused later; raise TooManyRequests past a limit."""
     for who in _submitters(call):
         hits = _recent(call, f"hits/{who}", DAY_NS)
         if len(hits) >= MAX_HITS:
             raise TooManyRequests(
-                "documents are compared for you again at "
-                f"{when(hits[0] + DAY_NS)}: have somebody else hand this one in"
+                f"you can submit documents again at {when(hits[0] + DAY_NS)}: "
+                "have another person submit this one"
             )
         recent = _recent(call, f"budget/{who}", HOUR_NS)
         if len(recent) >= MAX_AN_HOUR:
             raise TooManyRequests(
-                f"{MAX_AN_HOUR} documents an hour are compared for one person: try again at "
+                f"one person can submit {MAX_AN_HOUR} documents an hour: try again at "
                 f"{when(recent[0] + HOUR_NS)}"
             )
         _count(call, f"budget/{who}", HOUR_NS)
 
 
 def _submitters(call: Call) -> tuple[str, ...]:
-    """Return who is charged: all people behind the token, or all tokens without any, as one."""
+    """Return the people behind the token; tokens without a person share one entry."""
     return call.actor().payers or ("nobody",)
 
 
@@ -282,14 +287,14 @@ def _recent(call: Call, path: str, within_ns: int) -> tuple[int, ...]:
 
 
 def _count(call: Call, path: str, within_ns: int) -> None:
-    """Remember one more, in the transaction that a refusal keeps."""
+    """Add the present time, in the transaction that is kept even when the request is refused."""
     recent = _recent(call, path, within_ns)
     store = call.use(House).mount_store(call.account, call.mount)
     store.put(path, _SPENT.encode(Spent((*recent, call.now_ns))))
 
 
 def register_copy(call: Call, given: Copy) -> Response:
-    """Note that an encrypted copy exists: who has it and the keys has the secret."""
+    """Register an encrypted copy: the copy together with its keys yields the secret."""
     name, names = _name(given.name), Names(call)
     digests = [each.lower() for each in given.sha256]
     if not 0 < len(digests) <= MAX_PARTS or not all(map(_SHA256.fullmatch, digests)):
@@ -297,7 +302,7 @@ def register_copy(call: Call, given: Copy) -> Response:
     wraps = names.secret(given.wraps)
     keys = [names.secret(each) for each in given.opened_by]
     if not keys or any(map(is_family, (wraps, *keys))):
-        raise InvalidRequest("wraps and opened_by name single versions: secret/path@1")
+        raise InvalidRequest("wraps and opened_by must name single versions: secret/path@1")
     document, by = node(NodeKind.DOCUMENT, name), actor_of(call)
     gate = ev.Gated(
         *_UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
@@ -338,7 +343,7 @@ def _copy_name(call: Call, digest: str) -> str:
 def _name(text: str) -> str:
     name = words(text, "a name")
     if len(name) > MAX_NAME:
-        raise InvalidRequest(f"a name holds at most {MAX_NAME} characters")
+        raise InvalidRequest(f"a name has at most {MAX_NAME} characters")
     return name
 
 
@@ -346,7 +351,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "documents/", list_documents, sudo=True, help="List the documents."),
     Route(
         Operation.UPDATE, "documents", submit, Submit, audited=("name",),
-        help="Compare a leaked text with what is kept.",
+        help="Match a leaked text against the stored secrets.",
     ),
     Route(
         Operation.UPDATE, "documents/registered", register_copy, Copy, sudo=True,

@@ -1,11 +1,11 @@
-"""Known secrets in a leaked text, found without any secret at hand: keyed fingerprints.
+"""Find stored secrets in a leaked text by keyed fingerprints, without holding the secrets.
 
-A fingerprint is (anchor, length, digest): the interpreter's own keyed hash (SipHash) of the first
-ANCHOR bytes of a value, and keyed BLAKE2b over all of it. Whoever searches slides one window of
-ANCHOR bytes along the text, and compares the digests where a window may be the beginning; the hash
-only spares the others the digest. Nobody who searches holds a value. The text is searched as it is
-and as what is encoded inside it: base64 (both alphabets, whatever stands before it), hexadecimal,
-percent escapes, JSON escapes, escaped line ends; two layers deep.
+A fingerprint is (anchor, length, digest): the interpreter's keyed hash (SipHash) of the first
+ANCHOR bytes of a value, and keyed BLAKE2b of the whole value. The search slides a window of ANCHOR
+bytes along the text and computes a digest only where the window's hash is that of a known anchor.
+It never handles a secret value. The text is searched as it is and after decoding what is encoded
+inside it, two layers deep: base64 (both alphabets, at any offset), hexadecimal, percent escapes,
+JSON escapes, escaped line ends.
 """
 
 import re
@@ -20,16 +20,17 @@ from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 
 ANCHOR: Final = 8
-"""Bytes of the window: a shorter secret is found in any text, and so in none."""
+"""Bytes of the window; shorter secrets are skipped, since they would match by chance."""
 
 DIGEST: Final = 16
 LAYERS: Final = 2
 MAX_SEARCHED: Final = 16 << 20
-"""Bytes searched in all layers together: some seconds of one worker."""
+"""Bytes searched in all layers together, which takes a worker some seconds."""
 
 MAX_COMPARED: Final = 1_000_000
-"""Values compared with one text, each counted once for every COMPARED_BYTES of it: about a second.
-Who stores thousands of values that begin alike could else make one search last for hours."""
+"""Comparisons in one search, about a second; a value counts once per COMPARED_BYTES of its length.
+Without this limit, a user who stores thousands of values with the same beginning could make one
+search last for hours."""
 
 COMPARED_BYTES: Final = 1 << 12
 
@@ -44,20 +45,20 @@ _BREAKS: Final = re.compile(rb"(?<=[A-Za-z0-9+/_-]{60})\r?\n[ \t]*")
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """The fingerprints of many secrets, by anchor; `key` is fresh for each search."""
+    """Fingerprints of many secrets by anchor; `key` is generated anew for each search."""
 
     key: bytes
     by_anchor: dict[int, dict[int, dict[bytes, set[NodeId]]]] = field(default_factory=dict)
 
     def add(self, version: NodeId, value: Secret) -> None:
-        """Take in one value of a secret version; one shorter than ANCHOR is left out."""
+        """Add one value of a secret version; a value shorter than ANCHOR is skipped."""
         plain = normal(value.reveal())
         if len(plain) >= ANCHOR:
             lengths = self.by_anchor.setdefault(hash(plain[:ANCHOR]), {})
             lengths.setdefault(len(plain), {}).setdefault(self._digest(plain), set()).add(version)
 
     def found_in(self, text: bytes, budget: "Budget") -> set[NodeId]:
-        """Return the secret versions that text holds as they are; those that budget allows."""
+        """Return the secret versions whose values occur in text, as far as budget allows."""
         found: set[NodeId] = set()
         known = self.by_anchor
         last = len(text) - ANCHOR + 1
@@ -75,13 +76,13 @@ class Prints:
 
 @dataclass(slots=True)
 class Budget:
-    """How much may still be compared in one search; `spent` once something was left out."""
+    """The comparisons left in one search; `spent` is true once a comparison was skipped."""
 
     left: int = MAX_COMPARED
     spent: bool = False
 
     def spend(self, count: int) -> bool:
-        """Return whether count more may be compared."""
+        """Use up count comparisons; return whether the budget allows them."""
         self.left -= count
         self.spent = self.spent or self.left < 0
         return not self.spent
@@ -89,10 +90,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a document holds: secret versions, and registered copies by their SHA-256 (hex).
+    """The result of a search: secret versions, and registered copies by their SHA-256 (hex).
 
-    `hidden` are the versions that the submitter is not to hear of. `complete` is false when there
-    was more inside it than is searched; it says nothing of what is hidden, whose own is `thorough`.
+    `hidden` are versions that must not be reported to the submitter. `complete` is false when the
+    search stopped at a limit; it does not cover the hidden versions, for which `thorough` has the
+    same meaning.
     """
 
     versions: frozenset[NodeId]
@@ -105,9 +107,10 @@ class Found:
 def search(
     document: bytes, prints: Prints, copies: Iterable[str], hidden: Prints | None = None
 ) -> Found:
-    """Search a document, and all that is encoded in it.
+    """Search a document and everything encoded in it.
 
-    What is hidden has a budget of its own: whether one is spent tells how a secret begins.
+    The hidden fingerprints have a separate budget: with a common one, `complete` would tell the
+    submitter whether the text contains the beginning of a hidden secret.
     """
     known = frozenset(copies)
     versions: set[NodeId] = set()
@@ -132,7 +135,7 @@ def search(
 
 
 def layers(document: bytes) -> Iterator[bytes]:
-    """Yield the document and what is encoded in it, each once."""
+    """Yield the document and everything encoded in it, each once."""
     known: set[bytes] = set()
     current = [document]
     for _ in range(LAYERS + 1):
@@ -146,29 +149,29 @@ def layers(document: bytes) -> Iterator[bytes]:
 
 
 def normal(data: bytes) -> bytes:
-    """Return data as it is compared: LF line ends, no white space around it."""
+    """Return data in the compared form: LF line ends, no surrounding white space."""
     return data.replace(b"\r\n", b"\n").strip()
 
 
 def _decoded(part: bytes) -> Iterator[bytes]:
-    """Yield everything in part that reads as an encoding."""
+    """Yield the decoded form of every encoding in part."""
     if b"%" in part:
         yield _ESCAPE.sub(lambda found: unhexlify(found[1]), part)
     if b"\\" in part:
         yield _JSON.sub(_from_json, part)
     joined = _BREAKS.sub(b"", part)
     for run in _HEX.findall(joined):
-        # A digit too many in front of it is not part of it, nor is one behind it.
+        # A stray digit before or after the data shifts the pairs: try both nibble alignments.
         for start in (0, 1):
             yield unhexlify(run[start : start + (len(run) - start) // 2 * 2])
     for run in _BASE64.findall(joined):
-        # What stands before it may be of the same alphabet: a path, a prefix.
+        # A path or prefix before the data may use the same alphabet: try all four alignments.
         for start in range(4):
             yield from _from_base64(run[start:])
 
 
 def _from_json(found: re.Match[bytes]) -> bytes:
-    """Return what a JSON escape stands for; half of a surrogate pair stays as it is."""
+    """Return the character of a JSON escape; a surrogate escape stays as it is."""
     escape = found[1]
     if escape[:1] != b"u":
         return bytes([_PLAIN[escape[0]]])
@@ -177,7 +180,7 @@ def _from_json(found: re.Match[bytes]) -> bytes:
 
 
 def _from_base64(run: bytes) -> Iterator[bytes]:
-    """Yield what a run decodes to; a byte too many at its end is not part of it."""
+    """Yield the decoded run, without a surplus last character."""
     text = run.replace(b"+", b"-").replace(b"/", b"_")
     usable = len(text) - (len(text) % 4 == 1)
     try:

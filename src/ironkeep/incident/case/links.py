@@ -1,4 +1,4 @@
-"""Links by hand: what opens, wraps, holds or yields what, where no connector knows it."""
+"""Links made by hand: relations between secrets and systems that no connector reports."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,41 +24,41 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 _BY_HAND: Final = frozenset(EdgeKind) - {EdgeKind.DID_READ, EdgeKind.MAY_READ}
-"""What was read is for the journal to say, and what may be read for the policies."""
+"""Reads come from the journal and read permissions from the policies, never by hand."""
 
 _UNPLACED: Final = (0, "")
 
 
 @dataclass(frozen=True)
 class Link:
-    """Source gives targets; or, with `gate` and `need`, so many of `known` and `live` at once."""
+    """A link: source yields targets; or a gate: `need` of `known` and `live` yield one target."""
 
     kind: str = field(metadata={"help": ", ".join(sorted(_BY_HAND))})
-    basis: str = field(metadata={"help": "from where this is known"})
+    basis: str = field(metadata={"help": "the evidence for this link"})
     source: str = ""
     targets: CommaList = ()
-    since: str = field(default="", metadata={"help": "RFC 3339 or a length of time; else always"})
-    gate: str = field(default="", metadata={"help": "a name for several inputs at once"})
-    need: int = field(default=0, metadata={"help": "how many of the inputs it takes"})
-    known: CommaList = field(default=(), metadata={"help": "inputs that need only be held"})
-    live: CommaList = field(default=(), metadata={"help": "inputs that somebody verifies"})
+    since: str = field(default="", metadata={"help": "RFC 3339, or a time ago; else always"})
+    gate: str = field(default="", metadata={"help": "a name for inputs needed together"})
+    need: int = field(default=0, metadata={"help": "the number of inputs that are needed"})
+    known: CommaList = field(default=(), metadata={"help": "inputs that only have to be possessed"})
+    live: CommaList = field(default=(), metadata={"help": "inputs that a system verifies"})
 
 
 @dataclass(frozen=True)
 class Named:
-    """A link by its id."""
+    """The input that names a link by its id."""
 
     link: str
 
 
 def write(call: Call, given: Link) -> Response:
-    """Put a link or a gate on record; it counts for every case from now on."""
+    """Journal a link or a gate; it counts for every case from now on."""
     if given.kind not in _BY_HAND:
-        raise InvalidRequest(f"kind is one of {', '.join(sorted(_BY_HAND))}")
+        raise InvalidRequest(f"kind must be one of {', '.join(sorted(_BY_HAND))}")
     if bool(given.gate) == bool(given.source):
-        raise InvalidRequest("give source and targets; or gate, need, known and live, and a target")
+        raise InvalidRequest("give source and targets; or gate, need, known, live and one target")
     if not given.targets:
-        raise InvalidRequest("a link leads to one or more targets")
+        raise InvalidRequest("a link needs at least one target")
     names, basis = Names(call), words(given.basis, "a basis")
     from_ns = instant(given.since, call.now_ns) if given.since else 0
     if given.gate:
@@ -72,7 +72,7 @@ def write(call: Call, given: Link) -> Response:
 
 def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Response:
     if len(given.targets) != 1:
-        raise InvalidRequest("a gate leads to one target")
+        raise InvalidRequest("a gate has exactly one target")
     gate = ev.Gated(
         *_UNPLACED,
         words(given.gate, "a gate's name"),
@@ -89,9 +89,10 @@ def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Re
 
 
 def spell_out(call: Call, names: Names) -> None:
-    """Link each version that is kept of a secret, where a link leads to all versions of it.
+    """Expand each link to all versions of a secret into links to the versions stored now.
 
-    A verdict knows of a version only what is on record, and names a family for want of it.
+    A verdict knows only the versions that are on record; without these links it would name the
+    secret as a whole.
     """
     wide = [
         edge for _, edge in call.use(House).scope.edges(call.tx) if is_family(NodeId(edge.target))
@@ -119,7 +120,7 @@ def spell_out(call: Call, names: Names) -> None:
 
 
 def delete(call: Call, given: Named) -> Response:
-    """Put on record that a link does not hold any more; what it gave before stays given."""
+    """Journal the end of a link; what it exposed before stays exposed."""
     edge = call.use(House).scope.edge(call.tx, given.link)
     call.use(House).scope.unlinked(
         NodeId(edge.source),
@@ -156,7 +157,7 @@ ROUTES: Final = (
     Route(Operation.LIST, "links/", list_links, sudo=True, help="List the links in force."),
     Route(
         Operation.UPDATE, "links", write, Link, sudo=True, audited=("kind", "gate"),
-        help="Link what gives what.",
+        help="Link secrets and systems.",
     ),
     Route(Operation.DELETE, "links/{link}", delete, Named, sudo=True, help="End a link."),
 )  # fmt: skip

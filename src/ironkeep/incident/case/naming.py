@@ -1,8 +1,8 @@
-"""Names as people write them, and the nodes that they stand for.
+"""Translate the names that people write into nodes of the exposure graph.
 
 person:<id, name or alias>   token:<accessor>   document:<name>   device:<id>
 secret/app/db                the current version        secret/app/db@3   that version
-secret/app/db@*              every version              system:…, store:… and so on as they are
+secret/app/db@*              every version              system:…, store:… are nodes as written
 """
 
 import re
@@ -28,7 +28,7 @@ from ironkeep.plugin.mounts import Table
 from ironkeep.store.reserved import MOUNTS
 
 MAX_NAME: Final = 2_048
-"""Characters of a name as people write it: long paths fit."""
+"""Characters of a written name; long paths fit."""
 
 _FAMILY: Final = "*"
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
@@ -38,7 +38,7 @@ _KINDS: Final = frozenset(map(str, NodeKind)) - {NodeKind.ALL_OF}
 
 
 class Names:
-    """Looks names up in one request's view of the house."""
+    """Resolves names against the vault's state in one request."""
 
     def __init__(self, call: Call) -> None:
         self._call: Final = call
@@ -50,19 +50,19 @@ class Names:
         return list(self.table.by_path.values())
 
     def unknown(self, mount: Mount) -> str:
-        """Return why it cannot be told now what a mount keeps: its segment is sealed; else ""."""
+        """Return why a mount's contents are unknown (its segment is sealed), or "" if known."""
         segments = self._house.segments
         segment = segments.table(self._call.tx).by_place.get(mount.uuid)
         return "" if segment is None else str(segments.closed(segment))
 
     def kept(self, mount: Mount) -> Iterator[Kept]:
-        """Yield the secrets that a mount keeps."""
+        """Yield the secrets stored in a mount."""
         house, tx = self._house, self._call.tx
         plugin = house.plugins.get(mount.type)
         return kept_of(plugin, mount, house.mount_store(tx, mount), house.credentials.store, tx)
 
     def subject(self, text: str) -> NodeId:
-        """Return who or what a case is about; raise InvalidRequest when nobody is known so."""
+        """Return the node of a case's subject; raise InvalidRequest for an unknown one."""
         text = _printable(text)
         if text.startswith(_SESSION):
             return node(NodeKind.SESSION, text.removeprefix(_SESSION))
@@ -79,15 +79,15 @@ class Names:
         return found[0]
 
     def named(self, text: str) -> NodeId:
-        """Return the node of a subject, or else of anything that `node` takes."""
+        """Return the node of a subject, or of any name that `node` accepts."""
         people = text.strip().startswith((_SESSION, _PERSON))
         plain = ":" not in text and "/" not in text
         return self.subject(text) if people or plain else self.node(text)
 
     def node(self, text: str, *, family: bool = False) -> NodeId:
-        """Return the node of a name: `kind:name` as it is, or the path of a secret.
+        """Return the node of `kind:name` as written, or of the path of a secret.
 
-        Without a version the path stands for the current one, or for all of them with family.
+        A path without a version means the current version, or with `family` all versions.
         """
         text = _printable(text)
         kind, colon, _ = text.partition(":")
@@ -96,14 +96,14 @@ class Names:
         return self.secret(text, family=family)
 
     def secret(self, text: str, *, family: bool = False) -> NodeId:
-        """Return the node of a secret's path, see the module; raise InvalidRequest."""
+        """Return the node of a secret's path (see the module); raise InvalidRequest."""
         path, at, version = _printable(text).rpartition("@")
         if not at or not (version == _FAMILY or _NUMBER.fullmatch(version)):
             path, version = text, _FAMILY if family else ""
         mount = self.table.find(path)
         if mount is None:
             raise InvalidRequest(
-                f"{path[:80]!r} is under no mount: write mount/path or mount/path@2"
+                f"{path[:80]!r} is not below a mount: write mount/path or mount/path@2"
             )
         inside = path.removeprefix(mount.path)
         if mount.options.get("version") == "2":
@@ -135,7 +135,7 @@ class Names:
     def _entities(self, text: str) -> list[NodeId]:
         tx, identity = self._call.tx, self._house.identity
         auths = [mount for mount in self.mounts() if mount.path.startswith("auth/")]
-        # By its id also one that was deleted: its tokens may have been read before.
+        # The id also finds a deleted entity, because its tokens may have read secrets before.
         known = [
             identity.stored(tx, EntityId(text))[2],
             identity.by_name(tx, text),
@@ -146,7 +146,7 @@ class Names:
 
 
 def _printable(text: str) -> str:
-    """Return text stripped; raise InvalidRequest when nobody could read or store it."""
+    """Return text stripped; raise InvalidRequest when it is empty, long or unprintable."""
     stripped = text.strip()
     if not stripped or len(stripped) > MAX_NAME or not stripped.isprintable():
         raise InvalidRequest(f"a name has 1 to {MAX_NAME} printable characters")
@@ -154,5 +154,5 @@ def _printable(text: str) -> str:
 
 
 def document_path(name: str) -> str:
-    """Return where a registered document is recorded."""
+    """Return the storage path of a registered document."""
     return f"document/{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"

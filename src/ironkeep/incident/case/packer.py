@@ -1,4 +1,4 @@
-"""Make an evidence pack: conclude from what the log shows, and sign both together."""
+"""Make an evidence pack: compute the verdict from a log excerpt, and sign both together."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -12,16 +12,16 @@ from ironkeep.tlog.policy import Policy
 
 
 def make_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> bytes:
-    """Return the signed pack of a case: what is shown of the log, and the verdict that follows.
+    """Return the signed pack of a case: the log excerpt and the verdict that follows from it.
 
-    What is shown must satisfy the policy in it. Raises NotFound when it holds no such case,
-    IntegrityError when it does not hold together.
+    The excerpt must satisfy the policy that it contains. Raises NotFound when it contains no such
+    case, IntegrityError when it is inconsistent.
     """
     evidence = evidence_of(case, as_of_ns, log, Policy.parse(log.policy.encode()))
     verdict, exposure = decide(evidence)
     if verdict.opening < 0:
         raise NotFound(
-            f"no signed checkpoint shows case {case} at that time: if it was opened just now, ask "
+            f"no signed checkpoint covers case {case} at that time: if it was opened just now, try "
             "again in a second"
         )
     pack = Pack(VERSION, case, as_of_ns, log, exposure, verdict)

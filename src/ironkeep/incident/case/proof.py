@@ -1,6 +1,6 @@
-"""The evidence pack and the keys to check it by.
+"""Routes for the evidence pack and the keys that verify it.
 
-pack-key      the seed of the Ed25519 key that signs packs, made at its first use
+pack-key      the seed of the Ed25519 key that signs packs, generated at its first use
 """
 
 from dataclasses import dataclass, field
@@ -28,21 +28,21 @@ _SEED: Final = 32
 
 @dataclass(frozen=True)
 class Wanted:
-    """A case, and the moment that its pack speaks of."""
+    """A case, and the time for which its pack states the verdict."""
 
     id: str
-    as_of: str = field(default="", metadata={"help": "RFC 3339, or a length of time ago; or now"})
+    as_of: str = field(default="", metadata={"help": "RFC 3339, or a time ago; default: now"})
 
 
 def pack(call: Call, given: Wanted) -> Suspend:
-    """Return the signed pack; what it concludes is worked out on a worker."""
+    """Return the signed pack; a worker computes its verdict."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
     archive, key = Desk(call, given.id).archive, pack_key(call)
 
     def work() -> bytes:
         return make_pack(given.id, as_of, archive.shown(), key)
 
-    # Durable, so that a key made just now is kept before anything is signed with it.
+    # A pack key generated in this request must be durable before it signs anything.
     return Suspend(work, _answer, durable=True)
 
 
@@ -53,20 +53,20 @@ def _answer(_call: Call, made: bytes | Exception) -> Response:
 
 
 def trust(call: Call) -> Response:
-    """Return the keys that a verifier pins: this server's packs, its log, its witnesses."""
+    """Return the keys to pin: this server's pack key, log key and witnesses."""
     key = pack_key(call).verifier_key(KeyType.ED25519)
     text = TrustedKeys((key,), policy_of(call.use(House))).serialise().decode()
     return Response(data={"trust": text})
 
 
 def pack_key(call: Call) -> SigningKey:
-    """Return the key that signs packs; it is made, and kept in the barrier, at its first use."""
+    """Return the key that signs packs; generate and store it at its first use."""
     raw = call.store.get(_PATH)
     if raw is None:
         raw = _VERSION + call.entropy.token(_SEED)
         call.store.put(_PATH, raw)
     if raw[:1] != _VERSION or len(raw) != 1 + _SEED:
-        raise IntegrityError("the key that signs packs is damaged or of unknown version")
+        raise IntegrityError("the key that signs packs is damaged or of an unknown version")
     return SigningKey(f"{call.use(House).journal.origin}/cases", Secret(raw[1:]))
 
 
@@ -75,5 +75,5 @@ ROUTES: Final = (
         Operation.READ, "cases/{id}/pack", pack, Wanted, sudo=True, audited=("id",),
         help="The signed evidence pack.",
     ),
-    Route(Operation.READ, "trust", trust, help="The keys by which packs are verified."),
+    Route(Operation.READ, "trust", trust, help="The keys that verify packs."),
 )  # fmt: skip

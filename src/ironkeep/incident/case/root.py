@@ -1,4 +1,4 @@
-"""What there is to look at of Ironkeep's own in a case (claim E9), taken from journal and store."""
+"""Ironkeep's own root of trust in a case (claim E9): present state and changes to review."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -18,7 +18,7 @@ from ironkeep.plugin.route import Route
 from ironkeep.tlog.note import KeyType
 
 MAX_SHOWN: Final = 100
-"""Changes in an answer for each item; the counts are of all."""
+"""Changes listed per item in one answer; the counts include all."""
 
 _CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
 
@@ -29,13 +29,13 @@ _ABOUT: Final = {
     "root:journal-key": ("sys/rotate", "sys/audit"),
     "root:case-key": ("incident/trust",),
 }
-"""Requests that change an item, by the start of their paths."""
+"""The requests that change an item, by the prefixes of their paths."""
 
 _LOGIN: Final = "/login/"
 
 
 def read(call: Call, given: Case) -> Suspend:
-    """Return, for each item, what it is now and what was changed since the case's start."""
+    """Return the present state of each item and its changes since the case's start."""
     return on_desk(call, given.id, _read, writes=False)
 
 
@@ -65,7 +65,7 @@ def changed(file: CaseFile, item: str) -> Iterator[tuple[int, Entry]]:
 
 
 def summary(desk: Desk, item: str) -> str:
-    """Return in words what the journal says of an item since the case's start."""
+    """Return a sentence on the changes of an item since the case's start."""
     changes = list(changed(desk.file, item))
     exposed = sum(any(actor in desk.file.rows for actor in _actors(entry)) for _, entry in changes)
     return f"{len(changes)} changes since the case's start, {exposed} of them by somebody exposed"
@@ -76,7 +76,7 @@ def _actors(entry: Entry) -> tuple[str, str]:
 
 
 def _now(desk: Desk, item: str) -> list[str]:
-    """Return what an item is at this moment, in words."""
+    """Return the present state of an item as lines of text."""
     call, house = desk.call, desk.house
     match item:
         case "root:administrators":
@@ -123,6 +123,6 @@ def _shape(desk: Desk, index: int, entry: Entry) -> dict[str, Any]:
 ROUTES: Final = (
     Route(
         Operation.READ, "cases/{id}/check-root", read, Case, sudo=True, audited=("id",),
-        help="What there is to look at of Ironkeep's own.",
+        help="Ironkeep's own root of trust: state, and changes to review.",
     ),
 )  # fmt: skip

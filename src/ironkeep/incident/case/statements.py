@@ -1,4 +1,4 @@
-"""What people state in a case: exemptions, looks at Ironkeep's own root, what stays unknown."""
+"""Statements of people in a case: exemptions, checks of Ironkeep's own root, residue."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,55 +15,55 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_EXEMPTION_SECONDS: Final = 366 * 86_400
-"""An exemption is for now: whoever still needs it in a year states it again."""
+"""Exemptions are temporary; one that is still needed after a year has to be renewed."""
 
 
 @dataclass(frozen=True)
 class Exempt:
-    """An open item that its owner accepts for now."""
+    """An open item that an owner accepts for a limited time."""
 
     id: str
     item: str = field(metadata={"help": "the subject of an open item, or its label"})
     reason: str
-    ttl: Duration = field(metadata={"help": "when it expires: 720h"})
-    owner: str = field(default="", metadata={"help": "who accepts it; by default you"})
+    ttl: Duration = field(metadata={"help": "time until it expires, such as 720h"})
+    owner: str = field(default="", metadata={"help": "the person who accepts it; default: you"})
 
 
 @dataclass(frozen=True)
 class CheckRoot:
-    """A look at one of Ironkeep's own."""
+    """The result of checking one item of Ironkeep's own root of trust."""
 
     id: str
     item: str = field(metadata={"help": ", ".join(ev.ROOT_ITEMS)})
     sound: bool
     detail: str = field(
-        default="", metadata={"help": "what was looked at; without it, what the journal says"}
+        default="", metadata={"help": "what was reviewed; default: the journal's summary"}
     )
 
 
 @dataclass(frozen=True)
 class Words:
-    """What cannot be known or undone."""
+    """The residue: what cannot be known or undone, in words."""
 
     id: str
     words: str
 
 
 def exempt(call: Call, given: Exempt) -> Suspend:
-    """Accept an open item until it expires. What failed is never exempt, nor the log itself."""
+    """Accept an open item for a time; failed items and the log itself are never exempt."""
     return on_desk(call, given.id, lambda desk: _exempt(desk, given), judged=True)
 
 
 def _exempt(desk: Desk, given: Exempt) -> Response:
     if not 0 < given.ttl <= MAX_EXEMPTION_SECONDS:
-        raise InvalidRequest("an exemption expires within a year")
+        raise InvalidRequest("the ttl of an exemption is more than 0 and at most a year")
     item = next(
         (each.subject for each in desk.verdict.open_items()
          if given.item in {each.subject, each.label}),
         None,
     )  # fmt: skip
     if item is None:
-        raise InvalidRequest("that is no open item of the case: read its steps")
+        raise InvalidRequest("the case has no such open item: read its steps for the items")
     owner = words(given.owner or desk.by.name or "root", "an owner")
     expires = desk.call.now_ns + given.ttl * SECOND_NS
     desk.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
@@ -72,21 +72,21 @@ def _exempt(desk: Desk, given: Exempt) -> Response:
 
 
 def check_root(call: Call, given: CheckRoot) -> Suspend:
-    """State what came of looking at one of Ironkeep's own."""
+    """Record the result of checking one item of Ironkeep's own root of trust."""
     return on_desk(call, given.id, lambda desk: _check_root(desk, given))
 
 
 def _check_root(desk: Desk, given: CheckRoot) -> Response:
     item = given.item if given.item.startswith("root:") else f"root:{given.item}"
     if item not in ev.ROOT_ITEMS:
-        raise InvalidRequest(f"item is one of {', '.join(ev.ROOT_ITEMS)}")
+        raise InvalidRequest(f"item must be one of {', '.join(ev.ROOT_ITEMS)}")
     detail = words(given.detail or root.summary(desk, item), "detail")
     desk.note(ev.RootChecked(given.id, item, given.sound, detail))
     return Response(data={"checked": item, "sound": given.sound, "detail": detail})
 
 
 def residue(call: Call, given: Words) -> Suspend:
-    """State what cannot be known or undone."""
+    """Record what cannot be known or undone."""
     return on_desk(call, given.id, lambda desk: _residue(desk, given))
 
 
@@ -98,14 +98,14 @@ def _residue(desk: Desk, given: Words) -> Response:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "cases/{id}/exempt", exempt, Exempt, sudo=True, audited=("id", "ttl"),
-        help="Accept an open item for now.",
+        help="Accept an open item for a limited time.",
     ),
     Route(
         Operation.UPDATE, "cases/{id}/check-root", check_root, CheckRoot, sudo=True,
-        audited=("id", "item", "sound"), help="State what came of looking at Ironkeep's own.",
+        audited=("id", "item", "sound"), help="Record a check of Ironkeep's own root of trust.",
     ),
     Route(
         Operation.UPDATE, "cases/{id}/residue", residue, Words, sudo=True, audited=("id",),
-        help="State what cannot be known or undone.",
+        help="Record what cannot be known or undone.",
     ),
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""What a principal could have read: the policies of that time over the secrets that are kept.
+"""The survey: which stored secrets a principal could have read under the policies of the time.
 
-The policies of a token are those of its record; of one that is gone, those that the journal names:
-in the answer that issued it, and in the rules that decided its requests. Each text counts from the
-instant at which it was written.
+A live token's policies come from its record. For a token that is gone they come from the journal:
+from the answer that issued it and from the rules that decided its requests. Each policy text
+applies from the time at which it was written.
 """
 
 from collections.abc import Iterable
@@ -34,14 +34,14 @@ from ironkeep.store.history import Interval
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
 A_TURN: Final = 32
-"""Records written in one turn: a few hundred kilobytes of the journal."""
+"""Records written in one turn, a few hundred kilobytes of the journal."""
 
 _UNPLACED: Final = (0, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The tokens of a principal and below: live ones by accessor, all accessors, their policies."""
+    """The tokens of a principal with all descendants: live ones, all accessors, all policies."""
 
     live: dict[str, TokenHash]
     accessors: tuple[str, ...]
@@ -49,7 +49,7 @@ class Tokens:
 
 
 def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
-    """Return every token that a person, session or device has or had, and all issued with them."""
+    """Return all past and present tokens of a person, session or device, and their descendants."""
     house = call.use(House)
     live = _stored(call, principal)
     seen = dict.fromkeys((*live, *_contained(file, principal)))
@@ -72,14 +72,14 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
 
 
 def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
-    """Yield what earlier containments ended: surveyed again when that survey was not complete."""
+    """Yield the sessions that earlier containments ended; their survey may be incomplete."""
     for filed in file.filed(ev.Contained):
         if filed.record.principal == principal:
             yield from (*filed.record.sessions, *filed.record.gone)
 
 
 def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
-    """Return the live tokens on record: the principal's own, and everything below them."""
+    """Return the live tokens in storage: the principal's own and all their descendants."""
     house = call.use(House)
     tx, store, name = call.tx, house.tokens.store, name_of(principal)
     if kind_of(principal) is NodeKind.PERSON:
@@ -102,7 +102,7 @@ def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
 
 
 def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable[Deed]:
-    """Return what a principal and its sessions did; adds the sessions met on the way to seen."""
+    """Return the deeds of a principal and its sessions; add newly found sessions to seen."""
     found: list[Deed] = []
     pending = [principal, *(node(NodeKind.SESSION, each) for each in seen)]
     done: set[NodeId] = set()
@@ -121,7 +121,7 @@ def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable
 
 
 def _named(deed: Deed) -> set[str]:
-    """Return the policy that decided a request, as its rule names it."""
+    """Return the policy named in the rule that decided a request, or an empty set."""
     rule = deed.entry.rule.partition(" ")[0].partition(":")[0]
     return {rule} if rule else set()
 
@@ -131,7 +131,7 @@ def _issued(value: Any) -> list[str]:
 
 
 class Survey:
-    """What one principal could read from the earliest beginning of the case on."""
+    """Computes which secrets one principal could read since the start of the case."""
 
     def __init__(
         self, call: Call, file: CaseFile, names: Names, principal: NodeId, tokens: Tokens
@@ -146,12 +146,13 @@ class Survey:
         self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
         self._policies: Final = tokens.policies
         self.unknown: Final[list[str]] = []
-        """Mounts of sealed segments: what could be read there is not known."""
+        """Mounts in sealed segments, whose readable secrets are unknown."""
 
     def link(self, until_ns: int) -> Steps[int]:
-        """Link every secret version that was readable; return how many. until_ns 0: still.
+        """Link every secret version that was readable until until_ns; return their number.
 
-        Done in turns: all that root could read does not fit into one batch of the journal.
+        until_ns 0 means that access continues. The work is spread over turns, because everything
+        that root can read does not fit into one batch of the journal.
         """
         moments = self._moments()
         spans: dict[tuple[int, int], list[NodeId]] = {}
@@ -178,7 +179,7 @@ class Survey:
         return len({target for targets in spans.values() for target in targets})
 
     def _known_mounts(self) -> Iterable[Mount]:
-        """Yield the mounts whose secrets can be told, and note the others."""
+        """Yield the mounts whose contents are known, and collect the others in `unknown`."""
         for mount in self._names.mounts():
             if self._names.unknown(mount):
                 self.unknown.append(mount.path)
@@ -186,7 +187,7 @@ class Survey:
                 yield mount
 
     def _conclude(self, until_ns: int) -> None:
-        """Put on record that all is linked; not while something is unknown: that stays open."""
+        """Journal that the survey is complete; with an unknown mount the claim stays open."""
         if self.unknown:
             return
         record = ev.Surveyed(
@@ -207,7 +208,7 @@ class Survey:
         self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
 
     def _moments(self) -> list[int]:
-        """Return the instants since the beginning at which what was allowed may have changed."""
+        """Return the start and every later instant at which the permissions may have changed."""
         tx, history = self._call.tx, self._house.history
         intervals: list[Interval] = []
         for name in (*self._policies, *self._entity_policies()):
@@ -223,11 +224,11 @@ class Survey:
         return set(known.policies) if known is not None else set()
 
     def _acl(self, moment: int) -> Acl | None:
-        """Return what the principal's policies granted at an instant."""
+        """Return the principal's ACL at an instant; None if it granted nothing."""
         tx, house = self._call.tx, self._house
         entity = house.identity.at(tx, self._entity, moment) if self._entity else None
         names = self._policies | set(entity.policies if entity else ())
-        # Of a token with more policies than its entry names, everything is believed.
+        # An entry with MORE does not name all policies of its token: assume the widest access.
         if names & {ROOT_POLICY_NAME, MORE}:
             return compile_acl([ROOT_POLICY], TemplateContext())
         texts = {
@@ -237,12 +238,12 @@ class Survey:
         try:
             return compile_acl(parsed, entity.templates if entity else TemplateContext())
         except (InvalidRequest, PermissionDenied):
-            # A template whose value may not stand in a path: such a token was refused everything.
+            # A template value that is not allowed in a path: such a token was refused everything.
             return None
 
 
 def nothing() -> None:
-    """Do nothing: what is wanted is that all written so far is durable, and the next turn."""
+    """Do nothing: as work of an effect, this waits for durability and starts the next turn."""
 
 
 def _reads(acl: Acl, path: str) -> bool:
@@ -251,7 +252,7 @@ def _reads(acl: Acl, path: str) -> bool:
 
 
 def _joined(starts: list[int], ends: list[int], allowed: list[bool]) -> Iterable[tuple[int, int]]:
-    """Yield the spans during which it was allowed, neighbours as one; an end of 0 is none."""
+    """Return the spans in which access was allowed, merging neighbours; end 0 means open."""
     spans: list[tuple[int, int]] = []
     for start, end, yes in zip(starts, ends, allowed, strict=True):
         if yes and spans and spans[-1][1] == start:
@@ -262,7 +263,7 @@ def _joined(starts: list[int], ends: list[int], allowed: list[bool]) -> Iterable
 
 
 def _overlap(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the time that two spans share, None for none; an end of 0 is none."""
+    """Return the overlap of two spans, or None; end 0 means open."""
     start = max(one[0], other[0])
     end = min(one[1] or FOREVER, other[1] or FOREVER)
     return (start, 0 if end == FOREVER else end) if start < end else None

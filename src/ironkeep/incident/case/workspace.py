@@ -1,10 +1,11 @@
-"""One case, opened for one request: its stored record, its file, and the pen.
+"""One case, opened for one request: its stored record, its case file, and the writing of records.
 
-    case / number           -> title, when it was opened, its earliest beginning
-    number                  -> the last number given
+    case / number           -> title, time of opening, earliest start
+    number                  -> the last number assigned
 
-Everything else about a case is in the journal. Who is exposed cannot write in a case's file: a
-record of theirs would not count, so none is taken; nor is one of a token that they stand behind.
+Everything else about a case is in the journal. A principal exposed in a case cannot write records
+in it, and neither can a token that depends on such a person: those records would not count, so they
+are refused.
 """
 
 from collections.abc import Callable
@@ -38,11 +39,11 @@ from ironkeep.store.record import Codec
 
 MAX_CASES: Final = 10_000
 MAX_WORDS: Final = 1_000
-"""Characters of a title, a reason, a receipt: people read them."""
+"""Characters of a title, reason or receipt, which people have to read."""
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What is kept of a case beside the journal; times are POSIX nanoseconds."""
+    """The stored record of a case, beside the journal; times are POSIX nanoseconds."""
 
     number: int
     title: str
@@ -54,7 +55,7 @@ _STORED: Final = Codec(Stored)
 
 
 class Desk:
-    """A case as it stands now, or stood at as_of_ns."""
+    """A case at as_of_ns (default: now), with everything that a handler needs to work on it."""
 
     def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
         self.call = call
@@ -67,7 +68,7 @@ class Desk:
         self.archive: Final = Archive(self.house, call.tx, earliest(call.store))
 
     def moved(self, call: Call) -> "Desk":
-        """Return this desk in a later turn of the same request, with what was worked out."""
+        """Return this desk for a later turn of the same request, keeping cached results."""
         moved = copy(self)
         moved.call, moved.names = call, Names(call)
         moved.stored = load(call.store, self.case)
@@ -75,38 +76,38 @@ class Desk:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """Everything durable, as evidence on this case."""
+        """All durable entries as evidence on this case."""
         return self.archive.evidence(self.case, self.as_of_ns)
 
     @cached_property
     def file(self) -> CaseFile:
-        """The facts of the case, sorted."""
+        """The facts of the case, derived from the evidence."""
         return CaseFile(self.evidence)
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The verdict that follows from them."""
+        """The verdict that follows from the evidence."""
         return decide(self.evidence)[0]
 
     def label(self, of: str) -> str:
-        """Return words for a node."""
+        """Return a readable label for a node."""
         return self.file.estate.label(of)
 
     def named(self, text: str) -> NodeId:
-        """Return the node that a text means in this case: one of its rows by label, or any name."""
+        """Return the node of a text: an exposed node or its label, or else any name."""
         found = [node for node in self.file.rows if text in {node, self.label(node)}]
         if len(found) > 1:
-            raise InvalidRequest(f"{text[:80]!r} is the name of {len(found)} things: write which")
+            raise InvalidRequest(f"{text[:80]!r} names {len(found)} things: write the node itself")
         return found[0] if found else self.names.named(text)
 
     def prepare(self, *, judged: bool) -> None:
-        """Work out what the case file says, and with judged its verdict; for a worker."""
-        self.file.rows  # noqa: B018 - worked out once, and kept
+        """Compute the case file, and with judged also the verdict; runs on a worker."""
+        self.file.rows  # noqa: B018 - computes and caches the rows
         if judged:
             self.verdict  # noqa: B018
 
     def note(self, record: ev.Record) -> int:
-        """Journal a record of the case in the caller's name; return its index."""
+        """Journal a record of the case, attributed to the caller; return its index."""
         return self.house.scope.note(record, self.call.now_ns, self.by)
 
 
@@ -119,9 +120,9 @@ def on_desk(
     judged: bool = False,
     writes: bool = True,
 ) -> Suspend:
-    """Work the case out on a worker, its verdict too if judged, and go on with the desk.
+    """Compute the case on a worker, with judged also its verdict, then continue with the desk.
 
-    Where it writes, whoever is exposed is refused: see the module.
+    With writes, a caller exposed in the case is refused (see the module).
     """
     desk = Desk(call, case, as_of_ns)
 
@@ -140,10 +141,10 @@ def on_desk(
 
 
 def require_clean(file: CaseFile, call: Call) -> None:
-    """Raise PermissionDenied when who calls is exposed in a case, and was not let in again.
+    """Raise PermissionDenied when the caller is exposed in a case and was not readmitted.
 
-    So is everybody who stands behind the token: a user whom an exposed person made, or whose
-    password they set, is that person's hand.
+    The same holds for every person behind the token: a user whom an exposed person created, or
+    whose password that person set, may act for that person.
     """
     by = actor_of(call)
     entry = Entry("request", 0, entity=by.entity, accessor=by.accessor, device=by.device)
@@ -151,7 +152,7 @@ def require_clean(file: CaseFile, call: Call) -> None:
     for actor in (*actors_of(entry), *(node(NodeKind.PERSON, each) for each in behind)):
         if actor in file.rows and file.readmission(actor) is None:
             raise PermissionDenied(
-                f"{file.estate.label(actor)} is exposed in this case: somebody else has to do this"
+                f"{file.estate.label(actor)} is exposed in this case: another person has to do this"
             )
 
 
@@ -176,7 +177,7 @@ def all_cases(store: Store) -> list[Stored]:
 
 
 def earliest(store: Store) -> int:
-    """Return the earliest beginning of any case: exposure is the union of them all."""
+    """Return the earliest start of any case: exposure is computed over all cases together."""
     return min((stored.from_ns for stored in all_cases(store)), default=FOREVER)
 
 
@@ -186,7 +187,7 @@ def last_number(store: Store) -> int:
 
 
 def next_number(store: Store) -> int:
-    """Take the number of the next case: each is given once."""
+    """Assign the number of the next case; numbers are never reused."""
     number = last_number(store) + 1
     if number > MAX_CASES:
         raise InvalidRequest(f"there are {MAX_CASES} cases already")
@@ -195,19 +196,19 @@ def next_number(store: Store) -> int:
 
 
 def instant(text: str, now_ns: int) -> int:
-    """Return a moment in the past: RFC 3339, or a length of time ago; raise InvalidRequest."""
+    """Parse a past time, RFC 3339 or a duration ago such as 36h; raise InvalidRequest."""
     try:
         ago = fields.duration(text)
     except InvalidRequest:
         ago = None
     time_ns = now_ns - ago * SECOND_NS if ago is not None else _rfc3339(text)
     if not 0 <= time_ns <= now_ns:
-        raise InvalidRequest("the time lies in the future, or before 1970")
+        raise InvalidRequest("the time is in the future or before 1970")
     return time_ns
 
 
 def words(text: str, what: str) -> str:
-    """Return text stripped; raise InvalidRequest unless it says something that can be printed."""
+    """Return text stripped; raise InvalidRequest when it is empty, long or unprintable."""
     stripped = text.strip()
     if not 1 <= len(stripped) <= MAX_WORDS or not stripped.isprintable():
         raise InvalidRequest(f"{what} takes 1 to {MAX_WORDS} printable characters")
@@ -215,14 +216,12 @@ def words(text: str, what: str) -> str:
 
 
 def when(time_ns: int) -> Any:
-    """Return a moment as an answer shows it; None for one that has not come."""
+    """Return a time in RFC 3339; None for 0 and FOREVER."""
     return rfc3339(time_ns) if 0 < time_ns < FOREVER else None
 
 
 def _rfc3339(text: str) -> int:
-    wrong = InvalidRequest(
-        "a time is written 2026-05-04T12:00:00Z, or as a length of time ago: 36h"
-    )
+    wrong = InvalidRequest("write a time as 2026-05-04T12:00:00Z, or as a duration ago such as 36h")
     try:
         moment = datetime.fromisoformat(text.strip())
         since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,1 +1,7 @@
-"""The eviction: contain, rotate what was exposed, sweep for what was left behind."""
+"""The eviction: contain the intruder, rotate what was exposed, sweep for persistence.
+
+The order is enforced: `rotation` refuses to issue new credentials while an exposed principal can
+still act (`containment.require_contained`), because the intruder could read them at once. Each step
+changes the system first, makes that durable, and then journals a record of it; the verdict is
+computed from these records.
+"""

@@ -1,7 +1,7 @@
-"""Containment: everything that a lost principal holds here ends, and the proof follows the deed.
+"""Containment: end all access of exposed principals, then journal the proof of it.
 
-What ends is made durable first, and only then put on record: a record never tells of what a crash
-may have undone.
+The revocations are durable before the record is written, so that no record states what a crash may
+have undone.
 """
 
 from collections.abc import Iterable
@@ -26,30 +26,30 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_ACCESSORS: Final = 1_000
-"""In one record; a principal with more has several, which count together."""
+"""Accessors in one record; a principal with more gets several records, counted together."""
 
 
 @dataclass(frozen=True)
 class Contain:
-    """One principal, or all that are exposed in the case."""
+    """One exposed principal, or all exposed principals of the case."""
 
     id: str
-    principal: str = field(default="", metadata={"help": "one of the exposed; all without it"})
+    principal: str = field(default="", metadata={"help": "one exposed principal; default: all"})
 
 
 @dataclass(frozen=True)
 class Readmit:
-    """A principal that may act again."""
+    """A principal to readmit, and the person responsible for it."""
 
     id: str
     principal: str
     reason: str
-    owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
+    owner: str = field(default="", metadata={"help": "the person responsible; default: you"})
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One principal as it was when it was cut off."""
+    """A principal that was cut off, with the tokens and the number of leases it had."""
 
     principal: NodeId
     tokens: Tokens
@@ -57,7 +57,7 @@ class Cut:
 
 
 def contain(call: Call, given: Contain) -> Suspend:
-    """End every token, child and lease of exposed principals, and their right to log in."""
+    """End all tokens, child tokens and leases of exposed principals, and disable their logins."""
     return on_desk(call, given.id, lambda desk: _contain(desk, given))
 
 
@@ -76,23 +76,25 @@ def _contain(desk: Desk, given: Contain) -> Suspend:
 
 def _chosen(desk: Desk, text: str) -> list[NodeId]:
     if not text:
-        # People and devices first: their sessions end with them.
+        # People and devices come first, because their sessions end with them.
         return sorted(desk.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
     principal = desk.named(text)
     if kind_of(principal) not in PRINCIPALS:
-        raise InvalidRequest("people, tokens and devices are contained; secrets are rotated")
+        raise InvalidRequest(
+            "only people, tokens and devices can be contained; secrets are rotated"
+        )
     if principal not in desk.file.rows:
         raise InvalidRequest(f"{desk.label(principal)} is not exposed in this case: widen it first")
     return [principal]
 
 
 def _cut(desk: Desk, principal: NodeId) -> Cut:
-    """End what a principal holds."""
+    """End the tokens of a principal, and the logins of a person."""
     call, house = desk.call, desk.house
     tokens = tokens_of(call, desk.file, principal)
     person = EntityId(name_of(principal)) if kind_of(principal) is NodeKind.PERSON else ""
     if desk.by.accessor in tokens.live or person in call.actor().people:
-        raise Conflict("that would end your own session: use one that is not in the case")
+        raise Conflict("this would end your own session: use one outside the case")
     leases = sum(house.leases.count_of(call.tx, hash_) for hash_ in tokens.live.values())
     for hash_ in tokens.live.values():
         house.tokens.revoke(call.tx, hash_, call.now_ns)
@@ -102,22 +104,22 @@ def _cut(desk: Desk, principal: NodeId) -> Cut:
 
 
 def _shut_out(call: Call, person: EntityId) -> None:
-    """Let no token of an entity live, batch tokens included, and none be issued to it."""
+    """End all tokens of an entity, batch tokens included, and disable the entity."""
     house = call.use(House)
     entity = house.identity.get(call.tx, person)
     if entity is None:
         return
     house.tokens.revoke_entity_before(call.tx, person, call.now_ns, call.now_ns)
     entity = house.identity.get(call.tx, person) or entity
-    # From now on, what they had set up lets nobody in before another person wrote it again.
+    # Logins that this person configured stay refused until another person writes them again.
     disabled = msgspec.structs.replace(entity, disabled=True, contained_ns=call.now_ns)
     house.identity.update(call.tx, disabled, call.now_ns)
-    # Tokens that came through their roles are dead by that; leases and the rest of them follow.
+    # Tokens issued through their roles are invalid now; tidy removes them with their leases.
     house.tokens.tidy(call.tx, call.now_ns)
 
 
 def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
-    """Put on record what is durable by now, and work out what they could have read."""
+    """Journal the containment, which is durable by now, and survey what could have been read."""
     call = desk.call
     for mount in desk.names.mounts():
         desk.house.scope.mounted(mount, call.now_ns)
@@ -163,7 +165,7 @@ def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
 
 
 def readmit(call: Call, given: Readmit) -> Suspend:
-    """Let a contained principal act again: somebody answers for it, with a reason."""
+    """Let a contained principal act again; an owner takes responsibility and gives a reason."""
     return on_desk(call, given.id, lambda desk: _readmit(desk, given))
 
 
@@ -171,9 +173,9 @@ def _readmit(desk: Desk, given: Readmit) -> Response:
     call = desk.call
     principal = desk.named(given.principal)
     if desk.file.containment(principal) is None:
-        raise Conflict("who was not contained cannot be readmitted")
+        raise Conflict("only a contained principal can be readmitted")
     if kind_of(principal) is NodeKind.SESSION:
-        raise InvalidRequest("a session that was ended stays ended: readmit its person")
+        raise InvalidRequest("a session stays ended: readmit its person")
     owner = words(given.owner or desk.by.name or "root", "an owner")
     desk.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
     person = EntityId(name_of(principal))
@@ -185,7 +187,7 @@ def _readmit(desk: Desk, given: Readmit) -> Response:
 
 
 def require_contained(desk: Desk) -> None:
-    """Raise Conflict while somebody exposed can act: a new secret could be theirs at once."""
+    """Raise Conflict while an exposed principal can act, as it could read new secrets at once."""
     free = [each for each in desk.file.principals if desk.file.containment(each) is None]
     if free:
         names: list[Any] = [desk.label(each) for each in free[:5]]
@@ -195,10 +197,10 @@ def require_contained(desk: Desk) -> None:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "cases/{id}/contain", contain, Contain, sudo=True,
-        audited=("id",), help="Cut off everybody who is exposed.",
+        audited=("id",), help="Cut off all exposed principals, or one.",
     ),
     Route(
         Operation.UPDATE, "cases/{id}/readmit", readmit, Readmit, sudo=True,
-        audited=("id",), help="Let somebody act again.",
+        audited=("id",), help="Let a contained principal act again.",
     ),
 )  # fmt: skip

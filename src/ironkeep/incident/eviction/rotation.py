@@ -1,8 +1,8 @@
-"""Eviction: exposed credentials are replaced, their sessions ended, the old ones presented.
+"""Rotation: replace exposed credentials, end their sessions, and check that systems refuse them.
 
-Rotation, ending of sessions and refusal are separate records, each written after the deed. Managed
-credentials are handled here, the administering ones first; others are revoked by a person at their
-issuer, and reported.
+The rotation, the end of sessions and the refusal are separate records, each written after the fact.
+Managed credentials are handled here, those of administering accounts first. A person revokes other
+credentials at their issuer and reports it.
 """
 
 from collections.abc import Callable
@@ -37,28 +37,29 @@ _MEANS_IN_USE: Final = (
     "given out; the old one presented again"
 )
 _SLACK_NS: Final = 1_000_000_000
-"""A session that began so shortly before the new credential was given out may be its consumer's:
-asking the system how long sessions are open takes time, and the old one is refused by then."""
+"""Tolerance for the start of a session, because the query for its age takes time: one that seems to
+begin shortly before the new credential was given out may belong to that credential's consumer. The
+old credential is refused by then."""
 
 
 @dataclass(frozen=True)
 class Rotate:
-    """One exposed credential, or all that are managed.
+    """One exposed credential, or all managed ones.
 
-    For one that is not managed here: how it was revoked at its issuer, and what says so.
+    For a credential not managed here: how it was revoked at its issuer, with the receipt.
     """
 
     id: str
     secret: str = field(default="", metadata={"help": "mount/path or mount/path@version"})
-    system: str = field(default="", metadata={"help": "by hand: where it was revoked"})
-    method: str = field(default="", metadata={"help": "by hand: how"})
+    system: str = field(default="", metadata={"help": "by hand: the system where it was revoked"})
+    method: str = field(default="", metadata={"help": "by hand: how it was revoked"})
     receipt: str = field(default="", metadata={"help": "by hand: the issuer's own statement"})
     replacement: str = field(default="", metadata={"help": "by hand: the new version"})
 
 
 @dataclass(frozen=True)
 class One:
-    """One exposed credential, or all that are managed and revoked."""
+    """One exposed credential, or all managed and revoked ones."""
 
     id: str
     secret: str = ""
@@ -66,14 +67,14 @@ class One:
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
-    """A managed credential with those of its versions that are exposed."""
+    """A managed credential with its exposed versions."""
 
     which: CredentialId
     versions: tuple[int, ...]
 
 
 def managed(desk: Desk, secret: str = "") -> list[Exposed]:
-    """Return the exposed managed credentials, administering ones first; one of them if named."""
+    """Return all exposed managed credentials, or the named one; administering accounts first."""
     found: dict[CredentialId, list[int]] = {}
     only = desk.named(secret) if secret else None
     for version in desk.file.credentials:
@@ -86,9 +87,10 @@ def managed(desk: Desk, secret: str = "") -> list[Exposed]:
 
 
 def _is_managed(desk: Desk, which: CredentialId, *, named: bool) -> bool:
-    """Return whether a credential is managed here; one of a sealed segment cannot be handled.
+    """Return whether a credential is managed here and can be handled now.
 
-    It stays open in the case. Raise Sealed when it is the one that was named.
+    A credential in a sealed segment cannot, and stays open in the case; raise Sealed if the request
+    named it.
     """
     try:
         return desk.house.credentials.store.find(desk.call.tx, which) is not None
@@ -101,7 +103,7 @@ def _is_managed(desk: Desk, which: CredentialId, *, named: bool) -> bool:
 
 
 def _split(version: NodeId) -> tuple[CredentialId, int]:
-    """Return the credential that a secret version may be of, and its number, -1 for none."""
+    """Split a secret version into credential and number; -1 if it is not a single version."""
     mount, _, rest = name_of(version).partition("/")
     path, _, number = rest.rpartition("@")
     single = kind_of(version) is NodeKind.SECRET and number.isdigit()
@@ -109,7 +111,7 @@ def _split(version: NodeId) -> tuple[CredentialId, int]:
 
 
 def rotate(call: Call, given: Rotate) -> Suspend:
-    """Replace exposed credentials; refused while somebody exposed could receive the new ones."""
+    """Replace exposed credentials; refused while an exposed principal could read the new ones."""
     return on_desk(call, given.id, lambda desk: _rotate(desk, given))
 
 
@@ -129,7 +131,7 @@ def _by_hand(desk: Desk, given: Rotate) -> Response:
     system = str(desk.names.node(given.system)) if given.system else ""
     if not system and desk.file.estate.verifiers(version):
         opened = ", ".join(map(desk.label, desk.file.estate.verifiers(version)))
-        raise InvalidRequest(f"say at which system it was revoked: it opens {opened}")
+        raise InvalidRequest(f"give the system where it was revoked: it opens {opened}")
     replacement = str(desk.names.secret(given.replacement)) if given.replacement else ""
     record = ev.Revoked(
         desk.case, version, system, desk.call.now_ns, words(given.method, "method"),
@@ -144,7 +146,7 @@ def _rotations(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict
     told = []
     for each in chosen:
         told.append((yield from _rotation(desk, each, turn)))
-        # What comes back from work brings the next turn; there is nothing else to do.
+        # Each credential gets a turn of its own.
         turn, _ = yield nothing
     return told
 
@@ -272,9 +274,9 @@ def _told(desk: Desk, which: CredentialId, number: int, state: Probe, why: str) 
 
 
 def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[None]:
-    """Record what is seen of a revoked credential's use: see _MEANS.
+    """Record the observed use of a revoked credential (see _MEANS).
 
-    Where it cannot be told whose a session is, nothing is recorded, and the claim stays open.
+    If a session cannot be attributed, nothing is recorded and the claim stays open.
     """
     version = which.version(number)
     revoked = desk.file.revocations(version)[-1].record
@@ -302,7 +304,7 @@ def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[No
 
 
 def _begun_before(sessions: list[InventoryItem], asked_ns: int, until_ns: int) -> int | None:
-    """Return how many sessions began before until_ns; None when one does not tell."""
+    """Return how many sessions began before until_ns; None if any start is unknown."""
     ages = [dict(session.attributes).get("open_us") for session in sessions]
     if not all(age is not None and age.isdigit() for age in ages):
         return None

@@ -1,4 +1,4 @@
-"""The sweep: what an intruder may have left behind, against a baseline from before the breach."""
+"""The sweep: compare systems with a baseline from before the breach, to find persistence."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,18 +24,18 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_ITEMS: Final = 200
-"""In one record, so that its entry holds them; what is past it is named as a gap."""
+"""Items in one record, so that they fit into its entry; further ones are recorded as a gap."""
 
 MAX_ITEM: Final = 240
-"""Characters of an item in a record; a longer one ends in its id."""
+"""Characters of an item in a record; a longer one is cut and ends in its id."""
 
 MAX_ACTING: Final = 50
-"""Added principals whose sessions are looked for; one look each."""
+"""Added principals whose sessions are queried, one query each."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One exposed system, or all of them."""
+    """One exposed system, or all exposed systems."""
 
     id: str
     system: str = ""
@@ -43,13 +43,13 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Explain:
-    """Somebody answers for a difference, or for a change to Ironkeep's own access."""
+    """An explanation of a difference, or of an entry in the vault's own journal."""
 
     id: str
-    item: str = field(metadata={"help": "as swept, its id, or entry:INDEX"})
+    item: str = field(metadata={"help": "its text in the sweep, its id, or entry:INDEX"})
     reason: str
     system: str = ""
-    owner: str = field(default="", metadata={"help": "who answers for it; by default you"})
+    owner: str = field(default="", metadata={"help": "the person responsible; default: you"})
 
 
 def sweep(call: Call, given: Sweep) -> Suspend:
@@ -70,7 +70,7 @@ def _sweep(desk: Desk, given: Sweep) -> Response | Suspend:
 
 
 def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
-    """Yield one connection that leads to a system: the first."""
+    """Yield the first connection to a system, if there is one."""
     connections = desk.house.credentials.connections
     for mount in desk.names.mounts():
         if desk.names.unknown(mount):
@@ -99,7 +99,7 @@ def _sweeps(
 
 
 def _baseline(desk: Desk, which: ConnectionId, turn: Turn) -> int:
-    """Return the last baseline from before the earliest compromise, or else the first there is."""
+    """Return the last baseline before the earliest compromise, or else the first of all."""
     numbers = desk.house.baselines.numbers(turn.tx, which)
     before = [
         number
@@ -112,7 +112,7 @@ def _baseline(desk: Desk, which: ConnectionId, turn: Turn) -> int:
 def _acting(
     desk: Desk, which: ConnectionId, compared: Comparison, turn: Turn
 ) -> Steps[tuple[str, ...]]:
-    """Return the added principals that have a session open now."""
+    """Return the added principals that have an open session."""
     house = desk.house
     connection = house.credentials.connections.get(turn.tx, which)
     targets = connection.targets(house.credentials.admin_secret(turn.tx, which))
@@ -127,9 +127,10 @@ def _acting(
 
 
 def _active(accounts: list[tuple[InventoryItem, Account]]) -> list[InventoryItem]:
-    """Look for open sessions; runs on a worker. One that cannot be looked for is not seen to act.
+    """Return the items with open sessions; runs on a worker.
 
-    It is listed as added all the same, and blocks the verdict until it is explained.
+    An item whose sessions cannot be queried is not reported as acting. It is still listed as added
+    and blocks the verdict until it is explained.
     """
     found = []
     for item, account in accounts:
@@ -160,7 +161,7 @@ def _record(desk: Desk, system: NodeId, compared: Comparison, acting: tuple[str,
 
 
 def _line(text: str) -> str:
-    """Return the text of an item as a record holds it: bounded, and still told apart."""
+    """Return the text of an item for a record: cut to a limit, but still unique."""
     return text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 18]}… {id_of(text)}"
 
 
@@ -179,7 +180,7 @@ def _told(desk: Desk, record: ev.Swept) -> dict[str, Any]:
 
 
 def explain(call: Call, given: Explain) -> Suspend:
-    """Answer for one difference that a sweep found, or for one of the vault's own entries."""
+    """Explain a difference that a sweep found, or one of the vault's own entries."""
     return on_desk(call, given.id, lambda desk: _explain(desk, given))
 
 
@@ -192,7 +193,7 @@ def _explain(desk: Desk, given: Explain) -> Response:
 
 
 def _item(desk: Desk, given: Explain) -> tuple[str, str]:
-    """Return (system, item) as the records of the case have it."""
+    """Return (system, item) as the records of the case name them."""
     if given.item.startswith("entry:") and given.item[6:].isdigit():
         return "", given.item
     for swept in reversed(desk.file.filed(ev.Swept)):
@@ -204,7 +205,9 @@ def _item(desk: Desk, given: Explain) -> tuple[str, str]:
                 desk.label(record.system),
             }:
                 return record.system, item
-    raise NotFound("no sweep of this case found that: read the steps of the case for what there is")
+    raise NotFound(
+        "no sweep of this case found this item: read the steps of the case for the items"
+    )
 
 
 ROUTES: Final = (
@@ -214,6 +217,6 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "cases/{id}/explain", explain, Explain, sudo=True, audited=("id",),
-        help="Answer for a difference.",
+        help="Explain one difference.",
     ),
 )  # fmt: skip

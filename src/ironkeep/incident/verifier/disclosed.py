@@ -1,6 +1,7 @@
-"""What a pack shows of the log, checked: from leaves and proofs to evidence.
+"""Check the log excerpt in a pack and turn its leaves and proofs into evidence.
 
-Made by the server before it signs and by the verifier after: both believe the log, not each other.
+The server runs these checks before it signs a pack, the verifier afterwards: both rely on the log
+and neither on the other's result.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ from ironkeep.tlog.policy import Policy
 
 
 class ShownHead:
-    """A checkpoint under a policy: the head, its cosigners, since when they have known it."""
+    """A checkpoint checked against a policy: the log's head and the witnesses that cosigned it.
+
+    `cosigned_ns` is the earliest time stamp among the cosignatures of these witnesses, 0 without
+    any. Raises IntegrityError when a signature is missing or the quorum is not reached.
+    """
 
     __slots__ = ("checkpoint", "cosigned_ns", "cosigners")
 
@@ -43,9 +48,10 @@ class ShownHead:
 
 
 def window_entries(log: LogEvidence) -> Iterator[tuple[int, Entry | None, bytes]]:
-    """Yield (index, entry or None, leaf hash) of the window, each entry's commitment checked.
+    """Yield (index, entry or None, leaf hash) of the window, checking each entry's commitment.
 
-    None stands for a leaf that is withheld or is no entry; `withheld_of` tells which.
+    The entry is None for a withheld leaf and for a leaf of another kind, such as a key or an epoch
+    start; `withheld_of` counts the former.
     """
     for index, shown in enumerate(log.leaves, start=log.start):
         if shown.hash:
@@ -59,22 +65,22 @@ def window_entries(log: LogEvidence) -> Iterator[tuple[int, Entry | None, bytes]
 
 
 def withheld_of(log: LogEvidence) -> int:
-    """Return how many leaves of the window may be entries that nobody can look into."""
+    """Return the number of leaves in the window that may be entries but are not disclosed."""
     return sum(map(_is_withheld, log.leaves))
 
 
 def check_window(log: LogEvidence, head: Checkpoint, leaves: list[bytes]) -> None:
-    """Check that leaves (hashes) are all of the log from the window's start to its head."""
+    """Check that leaves (hashes) are the complete log from the window's start to its head."""
     if log.start + len(leaves) != head.size:
         raise IntegrityError(f"the window ends before the head, at entry {log.start + len(leaves)}")
     verify_range(log.start, leaves, head.size, RangeProof(log.left, ()), head.root)
 
 
 def earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, Entry]]:
-    """Yield the entries from before the window, each with its place in the log proved."""
+    """Yield the entries from before the window, checking each one's inclusion proof."""
     bounds = [*(shown.index for shown in log.earlier), log.start]
     if any(one >= other for one, other in pairwise(bounds)):
-        raise IntegrityError("the earlier entries are out of order, or reach into the window")
+        raise IntegrityError("the earlier entries are out of order or overlap the window")
     for shown in log.earlier:
         entry = _disclosed(shown.index, shown)
         digest = leaf_hash(shown.leaf)
@@ -83,7 +89,7 @@ def earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, E
 
 
 def evidence_of(case: str, as_of_ns: int, log: LogEvidence, policy: Policy) -> Evidence:
-    """Return the evidence in a pack's log, everything checked; raises IntegrityError."""
+    """Check a pack's log completely and return its evidence; raise IntegrityError."""
     head = ShownHead(log.checkpoint, policy)
     window = list(window_entries(log))
     check_window(log, head.checkpoint, [digest for _, _, digest in window])
@@ -94,7 +100,7 @@ def evidence_of(case: str, as_of_ns: int, log: LogEvidence, policy: Policy) -> E
 def seen(
     window: list[tuple[int, Entry | None, bytes]],
 ) -> Iterator[tuple[int, Entry]]:
-    """Yield the entries of the window that are disclosed."""
+    """Yield the disclosed entries of the window."""
     return ((index, entry) for index, entry, _ in window if entry is not None)
 
 
@@ -105,7 +111,7 @@ def assemble(
     head: ShownHead,
     entries: tuple[tuple[int, Entry], ...],
 ) -> Evidence:
-    """Return the evidence, given a head and entries that have been checked."""
+    """Return the evidence made of a head and entries that were checked before."""
     facts = LogFacts(
         origin=head.checkpoint.origin,
         size=head.checkpoint.size,
@@ -118,7 +124,7 @@ def assemble(
 
 
 def opening_digest(log: LogEvidence, index: int) -> str:
-    """Return the SHA-256 (hex) of the body at index, which is among those shown."""
+    """Return the SHA-256 (hex) of the disclosed body at index."""
     if index >= log.start:
         return sha256(log.leaves[index - log.start].body.encode()).hexdigest()
     body = next(shown.body for shown in log.earlier if shown.index == index)
@@ -126,12 +132,12 @@ def opening_digest(log: LogEvidence, index: int) -> str:
 
 
 def _is_withheld(shown: WindowLeaf) -> bool:
-    """Return whether a leaf is neither a disclosed entry nor one of those that are no entries."""
+    """Return whether a leaf is neither a disclosed entry nor a key or epoch leaf."""
     return not (shown.salt or is_key(shown.leaf) or epoch_start(shown.leaf) is not None)
 
 
 def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:
-    """Return the entry that a leaf commits to."""
+    """Check that a leaf commits to the shown salt and body, and return the entry."""
     body = shown.body.encode()
     check_disclosed(shown.leaf, Disclosed(index, shown.salt, body))
     try:

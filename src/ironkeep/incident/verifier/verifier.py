@@ -1,8 +1,8 @@
-"""Verify an evidence pack: no server, no network, no belief in what it concludes.
+"""Verify an evidence pack without a server or a network, and without trusting its conclusions.
 
-With pinned keys the answer is VERIFIED: the pack is of whom it says, and its verdict follows from a
-log that the witnesses vouch for. Without them it is SELF-CONSISTENT and nothing more: whoever makes
-all keys anew can make such a pack.
+With pinned keys the result is VERIFIED: a pinned key signed the pack, and its verdict follows from
+a log that the pinned witnesses cosigned. Without pinned keys it is SELF-CONSISTENT and proves
+nothing about the origin: a forger who generates every key anew can produce such a pack.
 """
 
 from collections.abc import Iterator
@@ -25,17 +25,18 @@ from ironkeep.tlog.policy import Policy
 
 
 class Level(StrEnum):
-    """How far a pack was checked."""
+    """The strength of a verification: against pinned keys, or against the pack's own."""
 
     VERIFIED = "VERIFIED"
     SELF_CONSISTENT = "SELF-CONSISTENT"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What verification found; verdict and exposure are recomputed, not copied.
+    """The result of a verification; verdict and exposure are recomputed, not copied.
 
-    `disclosed`, `withheld` and `earlier` count entries; `later` are those after the verdict's time.
-    `cosigners` are the witnesses, by the policy's names; `signer` is the name of the pack's key.
+    `disclosed`, `withheld` and `earlier` count entries; `later` counts the entries after the time
+    of the verdict. `cosigners` are the witnesses by their names in the policy; `signer` is the name
+    of the key that signed the pack.
     """
 
     level: Level
@@ -52,20 +53,20 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def proven(self) -> bool:
-        """Return whether an eviction is proved, to somebody who pinned the keys."""
+        """Return whether the eviction is PROVEN and was verified against pinned keys."""
         return self.level is Level.VERIFIED and self.verdict.outcome is Outcome.PROVEN
 
 
 def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
-    """Verify the bytes of a pack; raise IntegrityError that names the step which failed.
+    """Verify the bytes of a pack; raise an IntegrityError that names the failed step.
 
-    (1) The envelope is well formed, in its one spelling, within limits. (2) A pinned pack key
-    signed it; without pinned keys, the key that it names. (3) It holds one statement of our type
-    and version. (4) The log's head is signed by a pinned log key and cosigned by a quorum of pinned
-    witnesses. (5) Each entry shown is what its leaf commits to. (6) The leaves are all of the log
-    from the window's start to the head: none was left out. (7) Each earlier entry is in the log, at
-    its place. (8) Exposure and verdict, computed from these entries, are those of the pack. (9) The
-    subject is the entry that opened the case.
+    (1) The envelope is well formed, canonically encoded and within limits. (2) A pinned pack key
+    signed it; without pinned keys, the key that the envelope names. (3) It contains one statement
+    of our type and version. (4) The log's head is signed by a pinned log key and cosigned by a
+    quorum of pinned witnesses. (5) Each disclosed entry matches the commitment in its leaf. (6) The
+    leaves are the complete log from the window's start to the head; none is left out. (7) Each
+    earlier entry is included in the log at its index. (8) Exposure and verdict, recomputed from
+    these entries, equal those in the pack. (9) The subject is the entry that opened the case.
     """
     with _step("(1) envelope"):
         envelope = dsse.decode(raw)
@@ -106,7 +107,7 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
 
 @contextmanager
 def _step(name: str) -> Iterator[None]:
-    """Say in which step verification failed."""
+    """Prefix errors with the step of the verification that failed."""
     try:
         yield
     except (IntegrityError, InvalidRequest) as error:
@@ -114,30 +115,30 @@ def _step(name: str) -> Iterator[None]:
 
 
 def _signer(envelope: Envelope, trust: TrustedKeys | None) -> str:
-    """Return the name of the key that signed, one of those pinned if any are."""
+    """Check the signature and return the signer's name; with pinned keys, one of those."""
     if trust:
         keys = trust.packs
     else:
         keys = tuple(VerifierKey.parse(each.keyid) for each in envelope.signatures)
     if any(key.kind is not KeyType.ED25519 for key in keys):
-        raise IntegrityError("a pack key is of type Ed25519 (01)")
+        raise IntegrityError("a pack key must be of type Ed25519 (01)")
     signed = dsse.verify(envelope, {key.format(): key.public for key in keys})
     return VerifierKey.parse(signed[0]).name
 
 
 def _check_subject(verdict: Verdict, log: LogEvidence, subject: str) -> None:
     if verdict.opening < 0 or shown.opening_digest(log, verdict.opening) != subject:
-        raise IntegrityError("the log holds another case, or none, under that name")
+        raise IntegrityError("the log contains no such case, or another case under that number")
 
 
 def _recompute(evidence: Evidence, pack: Pack) -> tuple[Verdict, Exposure]:
-    """Return verdict and exposure as they follow from the evidence; they must be the pack's."""
+    """Compute verdict and exposure from the evidence; raise when the pack's differ."""
     verdict, exposure = decide(evidence)
     if verdict != pack.verdict:
         raise IntegrityError(
-            f"the evidence gives {verdict.outcome}, and not the verdict written in the pack "
+            f"the evidence gives {verdict.outcome}, not the verdict written in the pack "
             f"({pack.verdict.outcome})"
         )
     if exposure != pack.exposure:
-        raise IntegrityError("the evidence gives another exposure than that written in the pack")
+        raise IntegrityError("the evidence gives an exposure other than the one in the pack")
     return verdict, exposure
