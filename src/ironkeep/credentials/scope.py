@@ -83,7 +83,6 @@ class Actor(NamedTuple):
 NOBODY: Final = Actor()
 """The server itself."""
 
-_UNPLACED: Final = (0, "")
 _DIGITS: Final = 12
 _SIZE: Final = 8
 _ID: Final = 16
@@ -172,7 +171,9 @@ class Scope:
             for edge in some:
                 store.put(_path(edge), _EDGE.encode(edge))
             names = tuple(edge.target for edge in some)
-            self._write(tx, ev.Linked(*_UNPLACED, source, kind, names, from_ns, basis), now_ns, by)
+            self._write(
+                tx, ev.Linked(*ev.UNPLACED, source, kind, names, from_ns, basis), now_ns, by
+            )
 
     def unlinked(
         self, source: NodeId, kind: EdgeKind, targets: Iterable[NodeId], now_ns: int, by: Actor
@@ -188,7 +189,7 @@ class Scope:
             for edge in some:
                 store.delete(_path(edge))
             names = tuple(edge.target for edge in some)
-            self._write(tx, ev.Unlinked(*_UNPLACED, source, kind, names), now_ns, by)
+            self._write(tx, ev.Unlinked(*ev.UNPLACED, source, kind, names), now_ns, by)
         return len(gone)
 
     def gated(self, gate: ev.Gated, now_ns: int, by: Actor) -> None:
@@ -236,7 +237,7 @@ class Scope:
         store = self._stores(tx, SCOPE)
         if store.get(f"mount/{mount.uuid}") != mount.path.encode():
             store.put(f"mount/{mount.uuid}", mount.path.encode())
-            self._write(tx, ev.Mounted(*_UNPLACED, mount.uuid, mount.path), now_ns, by)
+            self._write(tx, ev.Mounted(*ev.UNPLACED, mount.uuid, mount.path), now_ns, by)
 
     def credential_linked(self, turn: Turn, which: CredentialId, system: NodeId) -> None:
         """Record that a credential opens the system that it was configured for."""
@@ -246,7 +247,7 @@ class Scope:
 
     def baselined(self, turn: Turn, kept: Baseline) -> None:
         """Record a baseline."""
-        record = ev.Baselined(*_UNPLACED, kept.system, kept.digest, kept.items, kept.gaps)
+        record = ev.Baselined(*ev.UNPLACED, kept.system, kept.digest, kept.items, kept.gaps)
         self.write(record, turn.now_ns, Actor(request=turn.request))
 
     def custom(self, call: Call, path: str, metadata: dict[str, str] | None) -> None:

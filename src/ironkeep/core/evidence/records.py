@@ -48,6 +48,10 @@ class Scope(Record, frozen=True):
     chain: str
 
 
+UNPLACED: Final = (0, "")
+"""`seq` and `chain` of a record that the chain has not numbered yet."""
+
+
 class Mounted(Scope, frozen=True, tag="mounted"):
     """The path of a mount (its uuid), so that a verdict can show paths to people."""
 

@@ -28,7 +28,6 @@ from ironkeep.plugin.route import Route
 
 MAX_SUBJECTS: Final = 100
 
-_UNPLACED: Final = (0, "")
 _SUBJECTS: Final = PRINCIPALS | {NodeKind.DOCUMENT, NodeKind.SECRET, NodeKind.PART}
 
 
@@ -37,6 +36,13 @@ class Case:
     """The input that names a case."""
 
     id: str
+
+
+@dataclass(frozen=True)
+class At(Case):
+    """A case, and the time for which it is evaluated."""
+
+    as_of: str = field(default="", metadata={"help": "RFC 3339, or a time ago; default: now"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def open_case(call: Call, given: OpenCase) -> Suspend:
     )
     basis = words(given.basis, "a basis")
     opened = ev.Opened(
-        *_UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
+        *ev.UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
     )
     return _as_if(call, stored, opened, lambda later, file: _opened(later, file, stored, opened))
 
@@ -98,7 +104,7 @@ def widen(call: Call, given: WidenCase) -> Suspend:
         raise InvalidRequest("give more subjects, or an earlier start")
     stored = msgspec.structs.replace(before, from_ns=start)
     widened = ev.Widened(
-        *_UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
+        *ev.UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
     )
     return _as_if(call, stored, widened, lambda later, file: _widened(later, file, stored, widened))
 

@@ -65,7 +65,6 @@ DAY_NS: Final = 24 * HOUR_NS
 
 _DONE: Final = object()
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_UNPLACED: Final = (0, "")
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -305,7 +304,7 @@ def register_copy(call: Call, given: Copy) -> Response:
         raise InvalidRequest("wraps and opened_by must name single versions: secret/path@1")
     document, by = node(NodeKind.DOCUMENT, name), actor_of(call)
     gate = ev.Gated(
-        *_UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
+        *ev.UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
         wraps, 0, "registered encrypted copy",
     )  # fmt: skip
     call.use(House).scope.gated(gate, call.now_ns, by)

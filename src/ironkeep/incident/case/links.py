@@ -26,8 +26,6 @@ from ironkeep.plugin.route import Route
 _BY_HAND: Final = frozenset(EdgeKind) - {EdgeKind.DID_READ, EdgeKind.MAY_READ}
 """Reads come from the journal and read permissions from the policies, never by hand."""
 
-_UNPLACED: Final = (0, "")
-
 
 @dataclass(frozen=True)
 class Link:
@@ -74,7 +72,7 @@ def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Re
     if len(given.targets) != 1:
         raise InvalidRequest("a gate has exactly one target")
     gate = ev.Gated(
-        *_UNPLACED,
+        *ev.UNPLACED,
         words(given.gate, "a gate's name"),
         given.need,
         tuple(names.node(each) for each in given.known),

@@ -3,13 +3,13 @@
 pack-key      the seed of the Ed25519 key that signs packs, generated at its first use
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.incident.case.archive import policy_of
+from ironkeep.incident.case.cases import At
 from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.case.workspace import Desk, instant
 from ironkeep.incident.verifier.trust import TrustedKeys
@@ -26,15 +26,7 @@ _PATH: Final = "pack-key"
 _SEED: Final = 32
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A case, and the time for which its pack states the verdict."""
-
-    id: str
-    as_of: str = field(default="", metadata={"help": "RFC 3339, or a time ago; default: now"})
-
-
-def pack(call: Call, given: Wanted) -> Suspend:
+def pack(call: Call, given: At) -> Suspend:
     """Return the signed pack; a worker computes its verdict."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
     archive, key = Desk(call, given.id).archive, pack_key(call)
@@ -72,7 +64,7 @@ def pack_key(call: Call) -> SigningKey:
 
 ROUTES: Final = (
     Route(
-        Operation.READ, "cases/{id}/pack", pack, Wanted, sudo=True, audited=("id",),
+        Operation.READ, "cases/{id}/pack", pack, At, sudo=True, audited=("id",),
         help="The signed evidence pack.",
     ),
     Route(Operation.READ, "trust", trust, help="The keys that verify packs."),

@@ -64,7 +64,7 @@ def _exempt(desk: Desk, given: Exempt) -> Response:
     )  # fmt: skip
     if item is None:
         raise InvalidRequest("the case has no such open item: read its steps for the items")
-    owner = words(given.owner or desk.by.name or "root", "an owner")
+    owner = desk.owner(given.owner)
     expires = desk.call.now_ns + given.ttl * SECOND_NS
     desk.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
     data: dict[str, Any] = {"exempt": desk.label(item), "owner": owner, "expires": when(expires)}

@@ -36,8 +36,6 @@ SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 A_TURN: Final = 32
 """Records written in one turn, a few hundred kilobytes of the journal."""
 
-_UNPLACED: Final = (0, "")
-
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -203,7 +201,7 @@ class Survey:
         names = ", ".join(sorted(self._policies)[:8])
         basis = f"policies of that time: {names}"
         record = ev.Linked(
-            *_UNPLACED, self._principal, EdgeKind.MAY_READ, tuple(targets), start, basis, end
+            *ev.UNPLACED, self._principal, EdgeKind.MAY_READ, tuple(targets), start, basis, end
         )
         self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
 

@@ -1,7 +1,6 @@
 """Routes that show the state of a case: exposure, verdict, next steps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +10,7 @@ from ironkeep.core.evidence.exposure import Exposed
 from ironkeep.core.evidence.node import CREDENTIALS, kind_of
 from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
-from ironkeep.incident.case.cases import Case
+from ironkeep.incident.case.cases import At, Case
 from ironkeep.incident.case.next_steps import NEXT_STEPS
 from ironkeep.incident.case.workspace import Desk, instant, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
@@ -20,14 +19,6 @@ from ironkeep.plugin.route import Route
 
 MAX_ROWS: Final = 10_000
 """Rows of one list in an answer; the counts always include all."""
-
-
-@dataclass(frozen=True)
-class At:
-    """A case, and the time for which it is evaluated."""
-
-    id: str
-    as_of: str = field(default="", metadata={"help": "RFC 3339, or a time ago; default: now"})
 
 
 def _judged(call: Call, given: At, then: Callable[[Desk], Response]) -> Suspend:

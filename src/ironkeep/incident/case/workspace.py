@@ -106,6 +106,10 @@ class Desk:
         if judged:
             self.verdict  # noqa: B018
 
+    def owner(self, given: str) -> str:
+        """Return the person responsible: the given name, or else the caller's."""
+        return words(given or self.by.name or "root", "an owner")
+
     def note(self, record: ev.Record) -> int:
         """Journal a record of the case, attributed to the caller; return its index."""
         return self.house.scope.note(record, self.call.now_ns, self.by)
@@ -138,6 +142,15 @@ def on_desk(
         return then(moved)
 
     return Suspend(work, resume)
+
+
+def answered(name: str) -> Callable[[Call, object], Response]:
+    """Return a last step for `effects.run` that answers with the result under a name."""
+
+    def then(_call: Call, result: object) -> Response:
+        return Response(data={name: result})
+
+    return then
 
 
 def require_clean(file: CaseFile, call: Call) -> None:

@@ -17,7 +17,7 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey, Tokens, nothing, tokens_of
-from ironkeep.incident.case.workspace import Desk, on_desk, words
+from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -128,10 +128,7 @@ def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
         for each in _records(desk, cut):
             desk.note(each)
 
-    def then(_call: Call, contained: list[dict[str, Any]]) -> Response:
-        return Response(data={"contained": contained})
-
-    return effects.run(call, _surveys(desk, cuts), then)
+    return effects.run(call, _surveys(desk, cuts), answered("contained"))
 
 
 def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
@@ -176,7 +173,7 @@ def _readmit(desk: Desk, given: Readmit) -> Response:
         raise Conflict("only a contained principal can be readmitted")
     if kind_of(principal) is NodeKind.SESSION:
         raise InvalidRequest("a session stays ended: readmit its person")
-    owner = words(given.owner or desk.by.name or "root", "an owner")
+    owner = desk.owner(given.owner)
     desk.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
     person = EntityId(name_of(principal))
     entity = desk.house.identity.get(call.tx, person)

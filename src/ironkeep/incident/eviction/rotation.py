@@ -5,7 +5,6 @@ Managed credentials are handled here, those of administering accounts first. A p
 credentials at their issuer and reports it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +19,7 @@ from ironkeep.credentials.managed import Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import CredentialId
 from ironkeep.incident.case.survey import nothing
-from ironkeep.incident.case.workspace import Desk, on_desk, words
+from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -121,7 +120,7 @@ def _rotate(desk: Desk, given: Rotate) -> Response | Suspend:
     if given.secret and not chosen:
         return _by_hand(desk, given)
     steps = _rotations(desk, chosen, turn_of(desk.call))
-    return effects.run(desk.call, steps, _answered("rotated"))
+    return effects.run(desk.call, steps, answered("rotated"))
 
 
 def _by_hand(desk: Desk, given: Rotate) -> Response:
@@ -180,7 +179,7 @@ def kill(call: Call, given: One) -> Suspend:
 
 def _kill(desk: Desk, given: One) -> Response | Suspend:
     steps = _endings(desk, _revoked(desk, given.secret), turn_of(desk.call))
-    return effects.run(desk.call, steps, _answered("sessions"))
+    return effects.run(desk.call, steps, answered("sessions"))
 
 
 def _revoked(desk: Desk, secret: str) -> list[Exposed]:
@@ -227,7 +226,7 @@ def probe(call: Call, given: One) -> Suspend:
 
 def _probe(desk: Desk, given: One) -> Response | Suspend:
     steps = _probes(desk, _revoked(desk, given.secret), turn_of(desk.call))
-    return effects.run(desk.call, steps, _answered("probes"))
+    return effects.run(desk.call, steps, answered("probes"))
 
 
 def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
@@ -309,13 +308,6 @@ def _begun_before(sessions: list[InventoryItem], asked_ns: int, until_ns: int) -
     if not all(age is not None and age.isdigit() for age in ages):
         return None
     return sum(asked_ns - int(age or 0) * 1_000 < until_ns for age in ages)
-
-
-def _answered(name: str) -> Callable[[Call, list[dict[str, Any]]], Response]:
-    def then(_call: Call, told: list[dict[str, Any]]) -> Response:
-        return Response(data={name: told})
-
-    return then
 
 
 ROUTES: Final = (

@@ -16,7 +16,7 @@ from ironkeep.credentials.baselines import Comparison, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.jobs import Account
 from ironkeep.incident.case.survey import nothing
-from ironkeep.incident.case.workspace import Desk, on_desk, words
+from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, turn_of
@@ -62,11 +62,7 @@ def _sweep(desk: Desk, given: Sweep) -> Response | Suspend:
     chosen = [(system, which) for system in systems for which in _connections(desk, system)]
     if not chosen:
         raise NotFound("no connection here leads to an exposed system: nothing can be compared")
-
-    def then(_call: Call, told: list[dict[str, Any]]) -> Response:
-        return Response(data={"swept": told})
-
-    return effects.run(desk.call, _sweeps(desk, chosen, turn_of(desk.call)), then)
+    return effects.run(desk.call, _sweeps(desk, chosen, turn_of(desk.call)), answered("swept"))
 
 
 def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
@@ -185,7 +181,7 @@ def explain(call: Call, given: Explain) -> Suspend:
 
 
 def _explain(desk: Desk, given: Explain) -> Response:
-    owner = words(given.owner or desk.by.name or "root", "an owner")
+    owner = desk.owner(given.owner)
     system, item = _item(desk, given)
     record = ev.Explained(given.id, system, item, owner, words(given.reason, "a reason"))
     desk.note(record)
