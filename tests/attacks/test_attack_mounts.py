@@ -52,7 +52,7 @@ def test_what_is_stored_is_not_read_as_another_version(vault: Vault) -> None:
         "a", "data/", "delete/", "meta/", "metadata/"
     ]  # fmt: skip
     back = vault.write("sys/mounts/kv/tune", {"options": {"version": "1"}})
-    assert "keeps versions, which version 1 cannot" in back.errors[0]
+    assert "has versions, which version 1 lacks" in back.errors[0]
     assert vault.read("kv/data/a").data["data"] == {"data": "a"}
 
 

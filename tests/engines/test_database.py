@@ -84,11 +84,11 @@ def test_a_connection_is_shown_without_its_password(vault: Vault, postgres: Post
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"plugin_name": "mysql-database-plugin"}, "plugin_name is one of"),
+        ({"plugin_name": "mysql-database-plugin"}, "plugin_name must be one of"),
         ({"password": "wrong"}, "error verifying connection: the server refused the password"),
-        ({"password": None}, "takes connection_url"),
+        ({"password": None}, "needs connection_url"),
         ({"username": "x" * 64}, "63 bytes"),
-        ({"connection_url": ""}, "takes connection_url"),
+        ({"connection_url": ""}, "needs connection_url"),
         ({"host": "db"}, "not both"),
         ({"host": "d b", "connection_url": None}, "host:port"),
         ({"host": "db", "port": 0, "connection_url": None}, "host:port"),
@@ -125,7 +125,7 @@ def test_a_kept_password_is_not_shown_to_another_host(
     moved = {"host": "attacker.example", "verify_connection": False}
     reply = vault.write("database/config/main", moved)
     assert reply.error is InvalidRequest
-    assert "takes its password again" in reply.errors[0]
+    assert "give the password again" in reply.errors[0]
     downgraded = {"connection_url": url(postgres).replace("disable", "verify-full")}
     assert vault.write("database/config/main", downgraded).error is InvalidRequest
     for change in ({"username": "app"}, {"plugin_name": "mysql-database-plugin"}):

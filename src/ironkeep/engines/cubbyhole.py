@@ -1,8 +1,8 @@
-"""Cubbyhole: a private key/value space for each token, gone with it.
+"""Cubbyhole: a private key/value space for each service token, removed with the token.
 
-Source: the Vault HTTP API, secret/cubbyhole. Records live in the place that the kernel keeps for
-them, in a folder named by the token's hash, which it removes when the token ends; so no token can
-name another's records.
+Source: the Vault HTTP API, secret/cubbyhole. The records of a token are in a folder named by the
+token's hash, which the kernel removes when the token ends. A path is always relative to the
+caller's folder, so no token can address another token's records.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def write(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    """Remove the object; absent is fine."""
+    """Remove the object; succeed if there is none."""
     call.services.store(call.tx, CUBBYHOLE).delete(_place(call))
     return Response()
 
@@ -62,7 +62,7 @@ def list_keys(call: Call) -> Response:
 
 
 class Cubbyhole:
-    """The engine; it has no settings."""
+    """The cubbyhole engine; it has no settings."""
 
     type: Final = "cubbyhole"
 

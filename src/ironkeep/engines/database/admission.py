@@ -1,4 +1,4 @@
-"""How an account comes into care: its password is tried first, and nothing stays of a refusal."""
+"""Admit an account: try its password first, and store nothing when the database refuses it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from ironkeep.plugin.effects.effects import Steps, Turn
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An account to take in; `known` is its password, and with `keep` it stays that."""
+    """An account to admit; `known` is its present password, which `keep` leaves in place."""
 
     which: CredentialId
     about: Credential
@@ -28,9 +28,9 @@ class Admission:
 
 
 def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotated | list[str]]:
-    """Try the given password, keep the account, and rotate it unless its password is to stay.
+    """Try the given password, store the account, and rotate the password unless `keep` is set.
 
-    Return the rotation, or else the warnings.
+    Return the rotation, or the warnings if there was none.
     """
     warnings: list[str] = []
     if given.known is not None:
@@ -44,11 +44,11 @@ def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotat
         )
         presented = partial(performing.present, account, given.known)
         turn, shown = yield Outside(presented, account.system)
-        # It was out for a while: another request may have made the role, or moved the connection.
+        # Other requests ran meanwhile and may have created the role or changed the connection.
         if credentials.store.find(turn.tx, given.which) is not None:
-            raise Conflict("the role was made by somebody else meanwhile: read it first")
+            raise Conflict("another request created the role meanwhile: read it first")
         if credentials.connections.get(turn.tx, where) != connection:
-            raise Conflict("the connection was changed by somebody else meanwhile: try again")
+            raise Conflict("another request changed the connection meanwhile: try again")
         warnings = _judged(connection, shown, given)
     credentials.create(turn, given.which, given.about, given.strategy, given.known)
     if given.keep:
@@ -58,16 +58,16 @@ def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotat
 
 
 def _judged(connection: Connection, shown: Shown, given: Admission) -> list[str]:
-    """Return what to warn of when a password is taken in; raise when it is not."""
+    """Return the warnings for an accepted password; raise when it is not accepted."""
     if shown.state is Probe.ALIVE:
-        return [] if not shown.blocked else [f"the password is kept, but {shown.reason}"]
+        return [] if not shown.blocked else [f"the password is stored, but {shown.reason}"]
     if shown.state is Probe.DEAD or shown.refused:
-        raise InvalidRequest(f"the database does not take this password: {shown.reason}")
+        raise InvalidRequest(f"the database refuses this password: {shown.reason}")
     if not given.keep and given.strategy is Strategy.ADMIN:
-        return []  # the administering account sets a new one, whatever this one is
+        return []  # the administering account sets a new password anyway
     if connection.verify:
         raise UpstreamFailed(
-            f"the password could not be tried, and nothing was kept: {shown.reason}. Write "
-            "verify_connection=false to the connection to take passwords in untried"
+            f"the password could not be tried, and nothing was stored: {shown.reason}. Write "
+            "verify_connection=false to the connection to accept untried passwords"
         )
-    return [f"the password was kept untried: {shown.reason}"]
+    return [f"the password was stored untried: {shown.reason}"]

@@ -1,15 +1,14 @@
-"""What a responder does to one account: present a version, end sessions, lock, unlock."""
+"""Actions of a responder on one account: present a version, end sessions, lock, unlock."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.credential.inventory import InventoryItem
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.managed import Credentials
 from ironkeep.credentials.outcomes import Ended, Probed
-from ironkeep.credentials.store import CredentialId
-from ironkeep.engines.database.roles import RoleName, id_of
+from ironkeep.engines.database.roles import RoleName, known
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.response import Response
@@ -21,22 +20,15 @@ class Which:
     """One version of a role's password."""
 
     name: str
-    version: int = field(default=0, metadata={"help": "0 is the current one"})
-
-
-def _known(call: Call, name: str) -> CredentialId:
-    which = id_of(call, name)
-    if call.use(Credentials).store.find(call.tx, which) is None:
-        raise NotFound("")
-    return which
+    version: int = field(default=0, metadata={"help": "0 means the current version"})
 
 
 def probe(call: Call, given: Which) -> Response | Suspend:
-    """Present a version to every host; a refusal counts there as a failed login."""
-    which = _known(call, given.name)
+    """Present a version to every host; the system counts a refusal as a failed login."""
+    which, _ = known(call, given.name)
     version = given.version or call.use(Credentials).store.current(call.tx, which)
     if version is None:
-        raise InvalidRequest("no version of this role was ever current: name one")
+        raise InvalidRequest("no version of this role was ever current: give a version")
     return run(call, call.use(Credentials).probe(turn_of(call), which, version), _probed)
 
 
@@ -65,8 +57,9 @@ def _probed(_call: Call, probed: Probed) -> Response:
 
 
 def kill(call: Call, given: RoleName) -> Response | Suspend:
-    """End every session of a role; lock it first, or they may come back."""
-    steps = call.use(Credentials).kill(turn_of(call), _known(call, given.name))
+    """End every session of a role; lock it first, or its clients may reconnect."""
+    which, _ = known(call, given.name)
+    steps = call.use(Credentials).kill(turn_of(call), which)
     return run(call, steps, _ended)
 
 
@@ -84,8 +77,9 @@ def _ended(_call: Call, ended: Ended) -> Response:
 
 
 def sessions(call: Call, given: RoleName) -> Response | Suspend:
-    """Return what a role has open now."""
-    steps = call.use(Credentials).sessions(turn_of(call), _known(call, given.name))
+    """Return the open sessions of a role."""
+    which, _ = known(call, given.name)
+    steps = call.use(Credentials).sessions(turn_of(call), which)
     return run(call, steps, _listed)
 
 
@@ -104,13 +98,15 @@ def _listed(_call: Call, found: tuple[tuple[str, InventoryItem], ...]) -> Respon
 
 def lock(call: Call, given: RoleName) -> Response | Suspend:
     """Forbid new logins of a role."""
-    steps = call.use(Credentials).lock(turn_of(call), _known(call, given.name))
+    which, _ = known(call, given.name)
+    steps = call.use(Credentials).lock(turn_of(call), which)
     return run(call, steps, _done)
 
 
 def unlock(call: Call, given: RoleName) -> Response | Suspend:
     """Allow logins of a role again."""
-    steps = call.use(Credentials).unlock(turn_of(call), _known(call, given.name))
+    which, _ = known(call, given.name)
+    steps = call.use(Credentials).unlock(turn_of(call), which)
     return run(call, steps, _done)
 
 
@@ -123,7 +119,7 @@ ROUTES: Final = (
         Operation.UPDATE, "probe/{name}", probe, Which, audited=("version",),
         help="Present a version to the database: alive, dead or unknown.",
     ),
-    Route(Operation.READ, "sessions/{name}", sessions, RoleName, help="What a role has open."),
+    Route(Operation.READ, "sessions/{name}", sessions, RoleName, help="A role's open sessions."),
     Route(Operation.UPDATE, "kill/{name}", kill, RoleName, help="End a role's sessions."),
     Route(Operation.UPDATE, "lock/{name}", lock, RoleName, help="Forbid a role's logins."),
     Route(Operation.UPDATE, "unlock/{name}", unlock, RoleName, help="Allow a role's logins."),

@@ -1,8 +1,8 @@
 """Connections: `config/`, `reset/`, `rotate-root/`. Source: the Vault HTTP API, secret/databases.
 
-A connection is tried before it is kept, and a baseline of who can get into its system is taken in
-the same request: evidence has to be older than the incident. Where the administering account is and
-what it is called is not changed afterwards, since versions of its password belong to that name.
+A connection is tried before it is stored. The same request takes a baseline of the accounts and
+access paths of its system, because evidence has to be older than the incident. The administering
+account's name cannot change afterwards: the versions of its password belong to that name.
 """
 
 from collections.abc import Mapping
@@ -40,16 +40,16 @@ from ironkeep.plugin.route import Route
 from ironkeep.plugin.services import Services
 
 CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresql"}
-"""From Vault's names of plugins to connectors."""
+"""Connectors by Vault's plugin names."""
 
 MAX_ALLOWED: Final = 1_000
 MAX_USERNAME: Final = 63
-"""Bytes; PostgreSQL cuts what is longer, and would then change another account."""
+"""Bytes; PostgreSQL truncates a longer name, and the password of another account would change."""
 
 
 @dataclass(frozen=True)
 class Configure:
-    """A connection. What is left out stays as it is, when the connection exists."""
+    """A connection; omitted fields of an existing connection stay unchanged."""
 
     name: str
     plugin_name: str = ""
@@ -69,7 +69,7 @@ class Configure:
 
 @dataclass(frozen=True)
 class Name:
-    """Names a connection."""
+    """The input that names a connection."""
 
     name: str
 
@@ -80,10 +80,10 @@ def id_of(call: Call, name: str) -> ConnectionId:
 
 
 def configure(call: Call, given: Configure) -> Response | Suspend:
-    """Try a connection, keep it, and take the baseline of its system."""
+    """Try a connection, store it, and take the baseline of its system."""
     check_statements("root_rotation_statements", given.root_rotation_statements)
     if given.password_policy:
-        raise InvalidRequest("password_policy is not taken: passwords here are random ones")
+        raise InvalidRequest("password_policy is not supported: passwords are random")
     steps = _configure(call.services, turn_of(call), id_of(call, given.name), given)
     return run(call, steps, _configured)
 
@@ -115,7 +115,7 @@ def _configure(
     if not moved and kept.numbers(turn.tx, which):
         _keep(credentials, turn, which, (before, connection), given.password)
         return []
-    # Before anything is kept: of what cannot be taken stock of, nothing stays.
+    # Taken before the connection is stored, so that an error here leaves nothing behind.
     target = replace(account.targets[0], digest_key=kept.key(turn, which))
     taken = partial(baselines.attempt, account.connector, target)
     turn, stock = yield Outside(taken, account.system)
@@ -134,10 +134,10 @@ def _keep(
     change: tuple[Connection | None, Connection],
     password: Secret | None,
 ) -> None:
-    """Store a connection that was tried."""
+    """Store a connection after it was tried."""
     before, connection = change
     if credentials.connections.find(turn.tx, which) != before:
-        raise Conflict("the connection was changed by somebody else meanwhile: try again")
+        raise Conflict("another request changed the connection meanwhile: try again")
     credentials.connections.put(turn.tx, which, connection)
     admin = credentials.admin(which)
     if before is None:
@@ -151,14 +151,14 @@ def _keep(
 
 
 def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connection:
-    """Return the connection as it shall be."""
+    """Return the connection with the given fields applied; raise InvalidRequest."""
     where = _where(given)
     if before is None:
         return _new(given, where, now_ns)
     if given.username not in {"", before.username}:
-        raise InvalidRequest("the username of a connection does not change: make another one")
+        raise InvalidRequest("the username of a connection cannot change: create another one")
     if given.plugin_name and _connector(given.plugin_name) != before.connector:
-        raise InvalidRequest("the plugin of a connection does not change: make another one")
+        raise InvalidRequest("the plugin of a connection cannot change: create another one")
     changes: dict[str, Any] = {"verify": given.verify_connection}
     if given.allowed_roles is not None:
         changes["allowed"] = _allowed(given.allowed_roles)
@@ -168,8 +168,8 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
             "ca_file": where.ca_file,
         }  # fmt: skip
         if where != _of(before) and given.password is None:
-            # Else whoever may write here could have the kept password shown to a host of theirs.
-            raise InvalidRequest("a connection that is moved takes its password again")
+            # Else a writer could redirect the connection and capture the password.
+            raise InvalidRequest("give the password again to change where the connection leads")
     return msgspec.structs.replace(before, **changes)
 
 
@@ -180,7 +180,7 @@ def _of(connection: Connection) -> Whereabouts:
 def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection:
     connector = _connector(given.plugin_name)
     if where is None or not given.username or given.password is None:
-        raise InvalidRequest("a connection takes connection_url (or host), username and password")
+        raise InvalidRequest("a connection needs connection_url (or host), username and password")
     check_username(given.username)
     return Connection(
         connector=connector,
@@ -196,9 +196,9 @@ def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection
 
 
 def _connector(plugin: str) -> str:
-    """Return the connector that Vault's name of a plugin stands for; raise InvalidRequest."""
+    """Return the connector for one of Vault's plugin names; raise InvalidRequest."""
     if plugin not in CONNECTORS:
-        raise InvalidRequest(f"plugin_name is one of: {', '.join(CONNECTORS)}")
+        raise InvalidRequest(f"plugin_name must be one of: {', '.join(CONNECTORS)}")
     return CONNECTORS[plugin]
 
 
@@ -215,24 +215,30 @@ def _where(given: Configure) -> Whereabouts | None:
 
 def _allowed(roles: CommaList) -> tuple[str, ...]:
     if len(roles) > MAX_ALLOWED:
-        raise InvalidRequest(f"allowed_roles names at most {MAX_ALLOWED} roles; or write *")
+        raise InvalidRequest(f"allowed_roles can name at most {MAX_ALLOWED} roles; use * for all")
     return roles
 
 
 def check_username(username: str) -> None:
-    """Raise InvalidRequest unless username can be one."""
+    """Raise InvalidRequest for a username that is empty, too long or not printable."""
     if not 1 <= len(username.encode("utf-8", "replace")) <= MAX_USERNAME or (
         not username.isprintable()
     ):
-        raise InvalidRequest(f"a username takes 1 to {MAX_USERNAME} bytes, all printable")
+        raise InvalidRequest(f"a username must have 1 to {MAX_USERNAME} bytes, all printable")
+
+
+def known(call: Call, name: str) -> tuple[ConnectionId, Connection]:
+    """Return the id and the settings of a connection; raise NotFound."""
+    which = id_of(call, name)
+    connection = call.use(Credentials).connections.find(call.tx, which)
+    if connection is None:
+        raise NotFound("")
+    return which, connection
 
 
 def read(call: Call, given: Name) -> Response:
     """Return a connection without its password."""
-    which = id_of(call, given.name)
-    connection = call.use(Credentials).connections.find(call.tx, which)
-    if connection is None:
-        raise NotFound("")
+    which, connection = known(call, given.name)
     plugin = next(name for name, kind in CONNECTORS.items() if kind == connection.connector)
     hosts = ",".join(connection.endpoints)
     url = (
@@ -265,7 +271,7 @@ def list_names(call: Call) -> Response:
 
 
 def delete(call: Call, given: Name) -> Response:
-    """Forget a connection with its baselines; refused while roles use it."""
+    """Remove a connection with its baselines; refused while roles use it."""
     which = id_of(call, given.name)
     if call.use(Credentials).connections.find(call.tx, which) is not None:
         call.use(Credentials).connections.remove(call.tx, which)
@@ -275,7 +281,7 @@ def delete(call: Call, given: Name) -> Response:
 
 
 def reset(call: Call, given: Name) -> Response | Suspend:
-    """Try the connection anew; there is none that stays open and could be closed."""
+    """Try the connection again; unlike in Vault, no pooled connection exists to be closed."""
     which = id_of(call, given.name)
     admin = call.use(Credentials).admin(which)
     current = call.use(Credentials).store.current(call.tx, admin)
@@ -291,7 +297,7 @@ def _reset(_call: Call, probed: Probed) -> Response:
 
 
 def rotate_root(call: Call, given: Name) -> Response | Suspend:
-    """Give the administering account a password that only the vault knows."""
+    """Give the administering account a new password that only the vault knows."""
     which = id_of(call, given.name)
     call.use(Credentials).connections.get(call.tx, which)
     steps = call.use(Credentials).rotate(turn_of(call), call.use(Credentials).admin(which))
@@ -299,17 +305,17 @@ def rotate_root(call: Call, given: Name) -> Response | Suspend:
 
 
 def rotated(_call: Call, result: Rotated) -> Response:
-    """Answer a rotation; raise UpstreamFailed when it is not done, saying what happens next."""
+    """Answer a finished rotation; else raise an error that states what happens next."""
     if result.lost:
         raise UpstreamFailed(
             f"LOST: {result.reason}. Somebody set another password there: treat it as an incident. "
-            "A role is set anew by break-glass/<name>, an administering account by writing its "
-            "password to config/<name>"
+            "Reset a role by break-glass/<name>, an administering account by writing its password "
+            "to config/<name>"
         )
     if result.refused:
-        raise InvalidRequest(f"nothing was kept: {result.reason}")
+        raise InvalidRequest(f"nothing was stored: {result.reason}")
     if not result.done:
-        raise UpstreamFailed(f"the rotation is not finished and goes on by itself: {result.reason}")
+        raise UpstreamFailed(f"the rotation is unfinished and continues by itself: {result.reason}")
     return Response(audited={"version": result.current})
 
 
@@ -320,9 +326,9 @@ ROUTES: Final = (
         help="Configure a connection; its password is never returned.",
     ),
     Route(Operation.READ, "config/{name}", read, Name, help="A connection without its password."),
-    Route(Operation.DELETE, "config/{name}", delete, Name, help="Forget a connection."),
+    Route(Operation.DELETE, "config/{name}", delete, Name, help="Remove a connection."),
     Route(Operation.LIST, "config/", list_names, help="The names of the connections."),
-    Route(Operation.UPDATE, "reset/{name}", reset, Name, help="Try a connection anew."),
+    Route(Operation.UPDATE, "reset/{name}", reset, Name, help="Try a connection again."),
     Route(
         Operation.UPDATE, "rotate-root/{name}", rotate_root, Name,
         help="Give the administering account a password that only the vault knows.",

@@ -1,7 +1,7 @@
-"""Static roles: accounts that exist, whose password the vault keeps and rotates.
+"""Static roles: existing accounts whose passwords the vault stores and rotates.
 
 Source: the Vault HTTP API, secret/databases, static roles. A role's password is one secret,
-`static-creds/<name>`, with versions; only the current one is ever served.
+`static-creds/<name>`, with versions; only the current version is ever returned.
 """
 
 from dataclasses import dataclass, field
@@ -33,14 +33,14 @@ from ironkeep.plugin.route import Route
 FOLDER: Final = "static-creds"
 
 MIN_PERIOD_SECONDS: Final = 60
-"""A rotation presents what must be refused; more often, a lockout policy there would strike."""
+"""A rotation presents old passwords; a shorter period could trigger a lockout policy there."""
 
 MAX_PASSWORD: Final = 1_024
 
 
 @dataclass(frozen=True)
 class StaticRole:
-    """A static role. Only the period of an existing one changes."""
+    """A static role; of an existing one, only period and statements can change."""
 
     name: str
     db_name: str = ""
@@ -48,7 +48,7 @@ class StaticRole:
     rotation_period: Duration | None = None
     password: Secret | None = field(
         default=None,
-        metadata={"help": "what it is now; left out, the administrator sets a new one"},
+        metadata={"help": "the present one; else the administrator sets a new one"},
     )
     skip_import_rotation: bool = field(
         default=False, metadata={"help": "keep the given password until it is rotated"}
@@ -63,7 +63,7 @@ class StaticRole:
 
 @dataclass(frozen=True)
 class RoleName:
-    """Names a static role."""
+    """The input that names a static role."""
 
     name: str
 
@@ -74,12 +74,12 @@ def id_of(call: Call, name: str) -> CredentialId:
 
 
 def write(call: Call, given: StaticRole) -> Response | Suspend:
-    """Take an account in and rotate its password; or change an existing role's period."""
+    """Admit an account and rotate its password, or change an existing role's period."""
     check_statements("rotation_statements", given.rotation_statements or ())
     if given.rotation_schedule:
-        raise InvalidRequest("rotation_schedule is not taken: give rotation_period")
+        raise InvalidRequest("rotation_schedule is not supported: use rotation_period")
     if given.credential_type != "password":
-        raise InvalidRequest("credential_type is password")
+        raise InvalidRequest("credential_type must be password")
     _check_period(given.rotation_period)
     which = id_of(call, given.name)
     about = call.use(Credentials).store.find(call.tx, which)
@@ -90,7 +90,7 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
     check_name(given.name)
     check_username(given.username)
     if given.password is not None and not 1 <= len(given.password) <= MAX_PASSWORD:
-        raise InvalidRequest(f"a password takes 1 to {MAX_PASSWORD} bytes")
+        raise InvalidRequest(f"a password must have 1 to {MAX_PASSWORD} bytes")
     connection = call.use(Credentials).connections.find(
         call.tx, ConnectionId(call.mount.uuid, given.db_name)
     )
@@ -99,9 +99,9 @@ def _create(call: Call, given: StaticRole, which: CredentialId) -> Response | Su
     if not connection.allows(given.name):
         raise InvalidRequest(f'"{given.name}" is not an allowed role')
     if given.username == connection.username:
-        raise InvalidRequest("that is the administering account: rotate it by rotate-root")
+        raise InvalidRequest("this is the administering account: rotate it with rotate-root")
     if given.password is None and (given.self_managed or given.skip_import_rotation):
-        raise InvalidRequest("self_managed and skip_import_rotation take the present password")
+        raise InvalidRequest("self_managed and skip_import_rotation need the present password")
     about = Credential(
         connection=given.db_name,
         username=given.username,
@@ -122,10 +122,10 @@ def _admitted(call: Call, outcome: Rotated | list[str]) -> Response:
 def _change(call: Call, given: StaticRole, which: CredentialId, about: Credential) -> Response:
     if given.username not in {"", about.username} or given.db_name not in {"", about.connection}:
         raise InvalidRequest(
-            "username and db_name of a role do not change: its versions belong to that account"
+            "username and db_name of a role cannot change: its versions belong to that account"
         )
     if given.password is not None:
-        raise InvalidRequest("the password of an existing role is rotated, not given")
+        raise InvalidRequest("the password of an existing role can only be rotated")
     changes: dict[str, Any] = {}
     if given.rotation_period is not None:
         changes["period_seconds"] = given.rotation_period
@@ -141,11 +141,12 @@ def _change(call: Call, given: StaticRole, which: CredentialId, about: Credentia
 def _check_period(seconds: int | None) -> None:
     if seconds is not None and 0 < seconds < MIN_PERIOD_SECONDS:
         raise InvalidRequest(
-            f"rotation_period is at least {MIN_PERIOD_SECONDS} seconds, or 0 to rotate by hand"
+            f"rotation_period must be at least {MIN_PERIOD_SECONDS} seconds, or 0 to rotate by hand"
         )
 
 
-def _of(call: Call, name: str) -> tuple[CredentialId, Credential]:
+def known(call: Call, name: str) -> tuple[CredentialId, Credential]:
+    """Return the id and the settings of a role; raise NotFound."""
     which = id_of(call, name)
     about = call.use(Credentials).store.find(call.tx, which)
     if about is None:
@@ -154,8 +155,8 @@ def _of(call: Call, name: str) -> tuple[CredentialId, Credential]:
 
 
 def read(call: Call, given: RoleName) -> Response:
-    """Return a role and where its rotation stands; no password."""
-    which, about = _of(call, given.name)
+    """Return a role and the state of its rotation, without a password."""
+    which, about = known(call, given.name)
     record = call.use(Credentials).store.record(call.tx, which)
     shape: dict[str, Any] = {
         "db_name": about.connection,
@@ -184,10 +185,10 @@ def list_names(call: Call) -> Response:
 
 
 def delete(call: Call, given: RoleName) -> Response:
-    """Forget a role and all versions of its password, which stays what it is at the database.
+    """Remove a role and all stored versions of its password; the database is not changed.
 
-    The account could be taken in under another name then, of which no rule speaks: this takes what
-    a read of its password takes.
+    Afterwards the account could be admitted under a name without rules, so removal needs the same
+    approvals as a read of its password.
     """
     which = id_of(call, given.name)
     if call.use(Credentials).store.find(call.tx, which) is None:
@@ -216,7 +217,7 @@ def read_password(call: Call, given: RoleName) -> Response:
     warnings = []
     if record.at(Stage.PENDING):
         warnings.append(
-            "a rotation is under way: this password may be replaced at any moment"
+            "a rotation is in progress: this password may be replaced at any moment"
             + (f" ({record.reason})" if record.reason else "")
         )
     due_ns = about.due_ns
@@ -236,21 +237,21 @@ def read_password(call: Call, given: RoleName) -> Response:
 
 
 def rotate(call: Call, given: RoleName) -> Response | Suspend:
-    """Rotate now, or go on now with the rotation under way."""
-    which, _ = _of(call, given.name)
+    """Rotate now, or continue a rotation in progress."""
+    which, _ = known(call, given.name)
     return run(call, call.use(Credentials).rotate(turn_of(call), which), rotated)
 
 
 def break_glass(call: Call, given: RoleName) -> Response | Suspend:
-    """Let the administering account set the password of a role that is lost."""
-    which, _ = _of(call, given.name)
+    """Reset the password of a lost role with the administering account."""
+    which, _ = known(call, given.name)
     if call.use(Credentials).store.record(call.tx, which).state is not RotationState.LOST:
-        raise InvalidRequest("the role is not lost: rotate it by rotate-role")
+        raise InvalidRequest("the role is not lost: rotate it with rotate-role")
     return run(call, call.use(Credentials).rotate(turn_of(call), which, glass=True), rotated)
 
 
 def exists(call: Call) -> bool:
-    """Whether the role is known."""
+    """Return whether the role exists."""
     return call.use(Credentials).store.find(call.tx, id_of(call, call.params["name"])) is not None
 
 
@@ -258,10 +259,10 @@ ROUTES: Final = (
     Route(
         Operation.UPDATE, "static-roles/{name}", write, StaticRole, exists=exists, makes=True,
         audited=("db_name", "rotation_period", "self_managed", "skip_import_rotation"),
-        help="Take an account in, and rotate its password.",
+        help="Admit an account, and rotate its password.",
     ),
     Route(Operation.READ, "static-roles/{name}", read, RoleName, help="A role, no password."),
-    Route(Operation.DELETE, "static-roles/{name}", delete, RoleName, help="Forget a role."),
+    Route(Operation.DELETE, "static-roles/{name}", delete, RoleName, help="Remove a role."),
     Route(Operation.LIST, "static-roles/", list_names, help="The names of the static roles."),
     Route(
         Operation.READ, "static-creds/{name}", read_password, RoleName, releases=True, secret=True,
@@ -270,6 +271,6 @@ ROUTES: Final = (
     Route(Operation.UPDATE, "rotate-role/{name}", rotate, RoleName, help="Rotate now."),
     Route(
         Operation.UPDATE, "break-glass/{name}", break_glass, RoleName, sudo=True,
-        help="Set the password of a lost role as administrator.",
+        help="Reset the password of a lost role as administrator.",
     ),
 )  # fmt: skip

@@ -1,8 +1,9 @@
-"""Statements that Vault's clients send along: taken where they say what the connector does anyway.
+"""Rotation statements in requests: accepted only if they just set the account's password.
 
 Source: the Vault HTTP API, secret/databases: `rotation_statements` and `root_rotation_statements`
-name `{{name}}` or `{{username}}`, and `{{password}}`. The connector sets a password without sending
-it in a statement, so any other statement would not be run, and is refused rather than ignored.
+contain `{{name}}` or `{{username}}`, and `{{password}}`. The connector sets the password itself,
+without sending it in a statement, and runs no statements. So it refuses any statement that asks for
+more, instead of ignoring it.
 """
 
 import re
@@ -12,7 +13,7 @@ from ironkeep.core.errors import InvalidRequest
 
 MAX_STATEMENTS: Final = 16
 MAX_STATEMENT: Final = 1_024
-"""Characters; what is longer is not the one statement that is known."""
+"""Characters; the one accepted statement is shorter."""
 
 _SET_PASSWORD: Final = re.compile(
     r'ALTER (?:ROLE|USER) "?\{\{(?:name|username)\}\}"? (?:WITH )?(?:ENCRYPTED )?'
@@ -22,12 +23,12 @@ _SET_PASSWORD: Final = re.compile(
 
 
 def check_statements(field: str, statements: tuple[str, ...]) -> None:
-    """Raise InvalidRequest unless each statement does no more than set the account's password."""
+    """Raise InvalidRequest unless every statement only sets the account's password."""
     given = [text for text in statements if text.strip()]
     known = len(given) <= MAX_STATEMENTS and all(_is_known(text) for text in given)
     if not known:
         raise InvalidRequest(
-            f"{field} can only set the password, which the connector does by itself: leave it out, "
+            f"{field} can only set the password, which the connector does itself: omit it, "
             "or write ALTER ROLE \"{{name}}\" WITH PASSWORD '{{password}}';"
         )
 

@@ -1,9 +1,9 @@
-"""Where a database is, from Vault's `connection_url` or from fields.
+"""The address of a database, from Vault's `connection_url` or from separate fields.
 
     postgresql://{{username}}:{{password}}@host:5432,other:5432/db?sslmode=verify-full
 
-A URL with a name or password written into it is refused: it would be shown to whoever may read the
-configuration. Several hosts are one system: the first takes changes, all verify logins. Source:
+A URL with a literal username or password is refused, because anyone who may read the configuration
+would see it. Several hosts form one system: changes go to the first, and all verify logins. Source:
 libpq's connection URIs, PostgreSQL documentation 34.1.1.2.
 """
 
@@ -17,7 +17,7 @@ from ironkeep.core.errors import InvalidRequest
 DEFAULT_PORT: Final = 5432
 MAX_PORT: Final = 65_535
 MAX_HOSTS: Final = 16
-"""Each is asked in turn at every probe, some ten seconds when it does not answer."""
+"""Every probe asks each host in turn, which takes some ten seconds if one does not answer."""
 MAX_URL: Final = 4_096
 
 _URL: Final = re.compile(
@@ -35,7 +35,7 @@ _OPTIONS: Final = frozenset({"sslmode", "sslrootcert"})
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The hosts of one system, its database, and how the way there is protected."""
+    """The hosts of one system, its database, and the TLS settings of the connection."""
 
     hosts: tuple[tuple[str, int], ...]
     database: str
@@ -44,16 +44,16 @@ class Whereabouts:
 
 
 def parse_url(text: str) -> Whereabouts:
-    """Return what a connection URL says; raise InvalidRequest saying what to write instead."""
+    """Parse a connection URL; raise an InvalidRequest that states what to write instead."""
     found = _URL.fullmatch(text)
     if len(text) > MAX_URL or found is None:
         raise InvalidRequest(
-            "connection_url is postgresql://{{username}}:{{password}}@host:port/database?sslmode=…"
+            "connection_url: postgresql://{{username}}:{{password}}@host:port/database?sslmode=…"
         )
     if (found["who"] or _WHO) != _WHO:
         raise InvalidRequest(
-            "write {{username}}:{{password}} into connection_url, as it stands, "
-            "and give both as fields of their own"
+            "write {{username}}:{{password}} literally in connection_url, "
+            "and give both values as separate fields"
         )
     options = _options(found["options"] or "")
     hosts = tuple(parse_host(host) for host in found["hosts"].split(","))
@@ -70,14 +70,14 @@ def whereabouts(
     if not 1 <= len(hosts) <= MAX_HOSTS:
         raise InvalidRequest(f"a connection has 1 to {MAX_HOSTS} hosts")
     if _DATABASE.fullmatch(database) is None:
-        raise InvalidRequest("a database's name takes 1 to 63 characters, none of them % / ? #")
+        raise InvalidRequest("a database name has 1 to 63 characters without % / ? #")
     tls = _TLS.get(sslmode)
     if tls is None:
         raise InvalidRequest(
-            "sslmode is verify-full, or disable: the others do not check who answers"
+            "sslmode must be verify-full or disable: other modes do not verify the server"
         )
     if ca_file and not (ca_file.startswith("/") and ca_file.isprintable()):
-        raise InvalidRequest("sslrootcert is the absolute path of a file on this server")
+        raise InvalidRequest("sslrootcert must be the absolute path of a file on this server")
     return Whereabouts(hosts, database, tls, ca_file)
 
 
@@ -86,7 +86,7 @@ def parse_host(text: str, default: int = DEFAULT_PORT) -> tuple[str, int]:
     found = _HOST.fullmatch(text)
     port = default if found is None or found["port"] is None else int(found["port"])
     if found is None or not 1 <= port <= MAX_PORT:
-        raise InvalidRequest("a host is written host, host:port or [v6 address]:port")
+        raise InvalidRequest("write a host as host, host:port or [v6 address]:port")
     return found["v6"] or found["name"], port
 
 
@@ -95,6 +95,6 @@ def _options(text: str) -> dict[str, str]:
     for pair in filter(None, text.split("&")):
         name, _, value = pair.partition("=")
         if name not in _OPTIONS or name in options:
-            raise InvalidRequest("connection_url takes the options sslmode and sslrootcert, once")
+            raise InvalidRequest("connection_url allows the options sslmode and sslrootcert, once")
         options[name] = value
     return options

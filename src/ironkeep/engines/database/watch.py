@@ -1,13 +1,12 @@
-"""Who can get into a system now, and what differs from the baseline: an intruder's second way in.
+"""Inventories and baselines of a system: find access that an intruder added as a way back in.
 
-Each difference has to be explained by somebody who answers for it, with a reason and an expiry.
+Each difference from the baseline needs an explanation with an owner, a reason and an expiry.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ironkeep.core.credential.inventory import InventoryItem
-from ironkeep.core.errors import NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
@@ -21,9 +20,7 @@ from ironkeep.credentials.baselines import (
     id_of as item_id,
     text_of,
 )
-from ironkeep.credentials.connections import ConnectionId
-from ironkeep.credentials.managed import Credentials
-from ironkeep.engines.database.configuration import Name, id_of
+from ironkeep.engines.database.configuration import Name, known
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.fields import Duration
@@ -31,20 +28,20 @@ from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 DEFAULT_EXPIRY_SECONDS: Final = 30 * 86_400
-"""An explanation has to be given again from time to time, or it outlives its reason."""
+"""Explanations expire, so that none outlives its reason."""
 
 
 @dataclass(frozen=True)
 class Since:
-    """A connection, and the baseline to compare with."""
+    """A connection and the baseline to compare with."""
 
     name: str
-    baseline: int = field(default=0, metadata={"help": "its number; 0 is the last one"})
+    baseline: int = field(default=0, metadata={"help": "its number; 0 means the latest"})
 
 
 @dataclass(frozen=True)
 class Explain:
-    """Who answers for one difference, why, and for how long."""
+    """An explanation of one difference: its owner, the reason and the lifetime."""
 
     name: str
     item: str
@@ -54,16 +51,10 @@ class Explain:
     baseline: int = 0
 
 
-def _known(call: Call, name: str) -> ConnectionId:
-    which = id_of(call, name)
-    if call.use(Credentials).connections.find(call.tx, which) is None:
-        raise NotFound("")
-    return which
-
-
 def inventory(call: Call, given: Name) -> Response | Suspend:
-    """Return everything that can log in, act or come back."""
-    steps = call.use(Baselines).inventory(turn_of(call), _known(call, given.name))
+    """Return the system's present inventory: accounts, privileges, access rules and the like."""
+    which, _ = known(call, given.name)
+    steps = call.use(Baselines).inventory(turn_of(call), which)
     return run(call, steps, _taken)
 
 
@@ -83,8 +74,9 @@ def _taken(_call: Call, stock: Stock) -> Response:
 
 
 def baseline(call: Call, given: Name) -> Response | Suspend:
-    """Add a baseline: a later one for what is known good now. The earlier ones stay."""
-    steps = call.use(Baselines).baseline(turn_of(call), _known(call, given.name))
+    """Add a baseline of the present state, known to be good; earlier baselines stay."""
+    which, _ = known(call, given.name)
+    steps = call.use(Baselines).baseline(turn_of(call), which)
     return run(call, steps, _kept)
 
 
@@ -93,15 +85,15 @@ def _kept(_call: Call, kept: Baseline) -> Response:
 
 
 def read_baseline(call: Call, given: Since) -> Response:
-    """Return when a baseline was taken, its digest and what it could not see."""
-    return Response(
-        data=_shape(call.use(Baselines).get(call.tx, _known(call, given.name), given.baseline))
-    )
+    """Return the time, the digest and the gaps of a baseline."""
+    which, _ = known(call, given.name)
+    return Response(data=_shape(call.use(Baselines).get(call.tx, which, given.baseline)))
 
 
 def difference(call: Call, given: Since) -> Response | Suspend:
-    """Compare the system as it is now with a baseline."""
-    steps = call.use(Baselines).compare(turn_of(call), _known(call, given.name), given.baseline)
+    """Compare the present state of the system with a baseline."""
+    which, _ = known(call, given.name)
+    steps = call.use(Baselines).compare(turn_of(call), which, given.baseline)
     return run(call, steps, _compared)
 
 
@@ -126,8 +118,8 @@ def _compared(_call: Call, found: Comparison) -> Response:
 
 
 def explain(call: Call, given: Explain) -> Response | Suspend:
-    """Accept one difference; it has to be there, so the system is looked at first."""
-    which = _known(call, given.name)
+    """Explain one difference; compare first, because only an existing one can be explained."""
+    which, _ = known(call, given.name)
 
     def compared(later: Call, found: Comparison) -> Response:
         now = later.now_ns
@@ -180,18 +172,18 @@ def _explanation(given: Explanation) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "inventory/{name}", inventory, Name, help="Who can get in now."),
+    Route(Operation.READ, "inventory/{name}", inventory, Name, help="The present inventory."),
     Route(
         Operation.UPDATE, "baseline/{name}", baseline, Name, sudo=True,
-        help="Add a baseline; the earlier ones stay.",
+        help="Add a baseline; earlier ones stay.",
     ),
-    Route(Operation.READ, "baseline/{name}", read_baseline, Since, help="What a baseline says."),
+    Route(Operation.READ, "baseline/{name}", read_baseline, Since, help="A baseline's summary."),
     Route(
         Operation.READ, "diff/{name}", difference, Since, audited=("baseline",),
-        help="What differs from the baseline.",
+        help="The differences from a baseline.",
     ),
     Route(
         Operation.UPDATE, "explain/{name}", explain, Explain, sudo=True,
-        help="Answer for one difference.",
+        help="Explain one difference.",
     ),
 )  # fmt: skip

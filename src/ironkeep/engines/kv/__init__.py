@@ -1,4 +1,10 @@
-"""The key/value engine, versions 1 and 2; the mount's option `version` says which."""
+"""The key/value engine: JSON objects under paths, in version 1 or 2.
+
+The mount's option `version` selects `v1` (one object per path) or `v2` with `v2_metadata` (numbered
+versions, check-and-set, soft delete). `metadata` is version 2's record of a key, `document` the
+stored form of an object in both versions. `upgrade` converts a mount from 1 to 2 in one step;
+`kept` lists all secrets of a mount for incident work.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -12,21 +18,21 @@ from ironkeep.store.barrier import Store
 
 
 class Kv:
-    """Keeps JSON objects under paths."""
+    """The key/value engine."""
 
     type: Final = "kv"
 
     def routes(self, mount: Mount) -> Sequence[Route]:
-        """Return version 2's routes for a mount with the option version "2", else version 1's."""
+        """Return the routes of the version that the mount's option `version` selects."""
         return v2.ROUTES if mount.options.get("version") == "2" else v1.ROUTES
 
     def upgrade(self, store: Store, before: Mount, after: Mount, now_ns: int) -> None:
-        """Rewrite what a mount holds for its other version; raise InvalidRequest."""
+        """Convert a mount from version 1 to 2; raise InvalidRequest for the other direction."""
         if after.options.get("version") == "2":
             upgrade.to_second(store, now_ns)
         elif store.list(limit=1):
             raise InvalidRequest(
-                f"{before.path} keeps versions, which version 1 cannot: copy its secrets elsewhere"
+                f"{before.path} has versions, which version 1 lacks: copy its secrets elsewhere"
             )
 
     def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:

@@ -1,8 +1,8 @@
-"""A stored JSON object: its bytes as answered, and its field names for the journal.
+"""The stored form of a JSON object: its encoded bytes, and its field names for the journal.
 
     record = version 0x01 ‖ u16 length ‖ JSON list of names ‖ JSON object
 
-The object is kept as encoded once at the write, so that a read parses nothing. Numbers keep their
+The object is encoded once, at the write, so that a read parses nothing. Numbers keep their
 spelling.
 """
 
@@ -17,7 +17,7 @@ from ironkeep.plugin.response import SecretJson
 
 VERSION: Final = b"\x01"
 MAX_NAMES: Final = 64
-"""Field names recorded of one object; an object with more shows the first ones and a mark."""
+"""Field names recorded for one object; of more, the first ones and an ellipsis are recorded."""
 MAX_NAME: Final = 128
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encoded)
@@ -38,7 +38,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
 
 
 def split(record: bytes) -> tuple[tuple[str, ...], SecretJson]:
-    """Return (field names, object) of a record; raise IntegrityError when it is none of ours."""
+    """Return (field names, object) of a record; raise IntegrityError for an unknown version."""
     if record[:1] != VERSION:
         raise IntegrityError("a stored object is of an unknown version")
     end = 3 + int.from_bytes(record[1:3], "big")
@@ -60,7 +60,7 @@ def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
 
 
 def subkeys(value: Any, depth: int) -> Any:
-    """Return the shape of value, leaves as null; depth 0 means without bound."""
+    """Return the nested names of value with null leaves; depth 0 means unlimited."""
     if not isinstance(value, Mapping) or not value:
         return None
     return {

@@ -1,4 +1,4 @@
-"""What a key/value mount keeps, for whoever must know all of it: see credentials/listing.py."""
+"""List all secrets of a key/value mount, for surveys and leak matching (credentials/listing.py)."""
 
 import json
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from ironkeep.store.barrier import Store
 
 
 def first(store: Store) -> Iterator[Kept]:
-    """Yield the secrets of a mount of version 1, in which each has the one version 0."""
+    """Yield the secrets of a version 1 mount; each has the single version 0."""
     for path in sorted(store.walk()):
         yield Kept(path, path, (Served(0),), 0, partial(_values, store, path))
 
 
 def second(store: Store) -> Iterator[Kept]:
-    """Yield the secrets of a mount of version 2."""
+    """Yield the secrets of a version 2 mount."""
     for name in sorted(store.walk("meta")):
         path = name.removeprefix("meta/")
         key = meta.load(store, path)
@@ -43,7 +43,7 @@ def _values(store: Store, path: str, _number: int) -> tuple[Secret, ...]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Yield every text inside a JSON value; numbers and flags are nobody's secret by themselves."""
+    """Yield every string in a JSON value; numbers and booleans are too common to search for."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What KV version 2 keeps of a key beside its data: versions, limits, custom metadata."""
+"""The metadata that KV version 2 stores for a key: versions, limits, custom metadata."""
 
 from typing import Any, Final
 
@@ -18,20 +18,20 @@ MAX_CUSTOM_VALUE: Final = 512
 """Vault's own limits on custom metadata."""
 
 _MEMO: Final = 32_768
-"""Decoded metadata kept, about 1 KB each; secret values are never among them."""
+"""Decoded metadata kept in memory, about 1 KB each; it never contains secret values."""
 _MEMO_BYTES: Final = 4_096
-"""Of stored metadata that is kept decoded: some hundred versions. More is decoded each time."""
+"""Stored metadata up to this size, some hundred versions, is kept decoded in memory."""
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
-    """One version: POSIX nanoseconds, 0 meaning never."""
+    """One version of a key; times are POSIX nanoseconds, 0 means never."""
 
     created_ns: int
     deleted_ns: int = 0
     destroyed: bool = False
 
     def is_gone(self, now_ns: int) -> bool:
-        """Whether the version's data may not be read."""
+        """Return whether the version's data must not be read any more."""
         return self.destroyed or 0 < self.deleted_ns <= now_ns
 
     def shape(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that is known of a key; `versions` by number."""
+    """The metadata of a key; `versions` by number."""
 
     created_ns: int
     updated_ns: int
@@ -55,11 +55,11 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     delete_after_seconds: int = 0
     custom: dict[str, str] | None = None
     older: bool = False
-    """Version 1 was there, and readable, for longer than is known: the mount was upgraded."""
+    """The mount was upgraded: version 1 was readable before its recorded time of creation."""
 
     @property
     def oldest(self) -> int:
-        """The lowest version still known; 0 when there is none."""
+        """The lowest version still known; 0 if there is none."""
         return min(self.versions, default=0)
 
     def shape(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Config(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The mount's defaults."""
+    """The mount's defaults for its keys."""
 
     max_versions: int = 0
     cas_required: bool = False
@@ -107,7 +107,7 @@ _CONFIG: Final = msgspec.json.Decoder(Config)
 
 
 class Known:
-    """A key's metadata as decoded from one stored row, with its versions' shapes as encoded."""
+    """A key's metadata decoded from one stored row, with the encoded shapes of its versions."""
 
     __slots__ = ("_shapes", "metadata", "row")
 
@@ -117,7 +117,7 @@ class Known:
         self._shapes: Final[dict[int, msgspec.Raw]] = {}
 
     def version_shape(self, number: int) -> msgspec.Raw:
-        """Return what KeyMetadata.version_shape does, as JSON, encoded once."""
+        """Return KeyMetadata.version_shape as JSON, encoded at most once."""
         shape = self._shapes.get(number)
         if shape is None:
             shape = msgspec.Raw(_ENCODER.encode(self.metadata.version_shape(number)))
@@ -170,29 +170,29 @@ def save_config(store: Store, config: Config) -> None:
 
 
 def data_path(path: str, number: int) -> str:
-    """Return where a version's data is: a zero byte keeps it apart from any key's own name."""
+    """Return the path of a version's data; the zero byte separates it from every key's name."""
     return f"data/{path}\0{number}"
 
 
 def limit_of(metadata: KeyMetadata, config: Config) -> int:
-    """Return how many versions the key keeps."""
+    """Return the maximum number of versions of the key."""
     return metadata.max_versions or config.max_versions or DEFAULT_MAX_VERSIONS
 
 
 def delete_after_ns(metadata: KeyMetadata, config: Config) -> int:
-    """Return how long a new version lives, in nanoseconds; 0 is for ever."""
+    """Return the lifetime of a new version in nanoseconds; 0 means unlimited."""
     return (metadata.delete_after_seconds or config.delete_after_seconds) * SECOND_NS
 
 
 def check_custom(pairs: object) -> dict[str, str]:
-    """Return custom metadata; raise InvalidRequest past Vault's limits."""
+    """Return checked custom metadata; raise InvalidRequest past Vault's limits."""
     if not isinstance(pairs, dict):
-        raise InvalidRequest("custom_metadata is an object of strings")
+        raise InvalidRequest("custom_metadata must be an object of strings")
     if len(pairs) > MAX_CUSTOM_PAIRS:
         raise InvalidRequest(f"payload must contain at most {MAX_CUSTOM_PAIRS} keys")
     for name, value in pairs.items():
         if not isinstance(value, str) or not 0 < len(name) <= MAX_CUSTOM_KEY:
-            raise InvalidRequest("custom_metadata is an object of strings with short names")
+            raise InvalidRequest("custom_metadata must be an object of strings with short names")
         if len(value) > MAX_CUSTOM_VALUE or not (name + value).isprintable():
-            raise InvalidRequest("a custom_metadata value is printable and at most 512 long")
+            raise InvalidRequest("a custom_metadata value must be printable and at most 512 long")
     return dict(pairs)

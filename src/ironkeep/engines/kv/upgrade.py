@@ -1,8 +1,9 @@
-"""From version 1 to version 2: each object becomes the first version of its key.
+"""Upgrade a mount from version 1 to version 2: each object becomes version 1 of its key.
 
-Source: the Vault HTTP API, secret/kv, "upgrade a version 1 kv". Vault works on it in the background
-and answers nothing meanwhile; here it is one step, so a mount is wholly of one version or of the
-other, and the number of secrets is limited. Paths, and so the rules and budgets on them, stay.
+Source: the Vault HTTP API, secret/kv, "upgrade a version 1 kv". Vault upgrades in the background
+and refuses requests meanwhile. Here it is one transaction, so a mount is always entirely of one
+version, and the number of secrets is limited. The secrets' paths stay the same, and with them the
+rules and budgets on these paths.
 """
 
 from itertools import islice
@@ -14,18 +15,19 @@ from ironkeep.engines.kv.metadata import KeyMetadata, Version
 from ironkeep.store.barrier import Store
 
 MAX_SECRETS: Final = 512
-"""Moved in one transaction, some 0.2 s; nobody else is served meanwhile."""
+"""Secrets moved in one transaction, some 0.2 s during which no other request is served."""
 
 
 def to_second(store: Store, now_ns: int) -> None:
-    """Rewrite what a mount of version 1 holds; raise InvalidRequest when that is too much.
+    """Convert the contents of a version 1 mount; raise InvalidRequest when there are too many.
 
-    All is read before anything is written: an object may lie where version 2 keeps something else.
+    Everything is read before anything is written, because the path of an object may be one that
+    version 2 uses for its own records.
     """
     paths = sorted(islice(store.walk(), MAX_SECRETS + 1))
     if len(paths) > MAX_SECRETS:
         raise InvalidRequest(
-            f"more than {MAX_SECRETS} secrets are there: mount kv-v2 elsewhere and copy them"
+            f"the mount has more than {MAX_SECRETS} secrets: mount kv-v2 elsewhere and copy them"
         )
     records = [(path, record) for path in paths if (record := store.get(path)) is not None]
     store.delete_all(paths)

@@ -1,7 +1,7 @@
-"""KV version 1: one JSON object at a path, the last write wins.
+"""KV version 1: one JSON object per path; the last write wins.
 
-Source: the Vault HTTP API, secret/kv/kv-v1. A `ttl` or `lease` field shows as the lease duration of
-a read, as a hint to clients; nothing expires.
+Source: the Vault HTTP API, secret/kv/kv-v1. A read reports the object's `ttl` or `lease` field as
+its lease duration, a hint to clients; nothing expires.
 """
 
 from typing import Final
@@ -50,7 +50,7 @@ def write(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    """Remove the object; absent is fine."""
+    """Remove the object; succeed if there is none."""
     call.store.delete(call.path)
     return Response()
 

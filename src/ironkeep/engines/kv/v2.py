@@ -1,13 +1,13 @@
 """KV version 2: versions, check-and-set, soft delete, destroy, metadata.
 
 Source: the Vault HTTP API, secret/kv/kv-v2. A deleted or destroyed version answers 404 with the
-whole envelope and data null; the CLI and hvac rely on it. Data handlers are here, metadata's in
-v2_metadata.py.
+whole envelope and data null; the CLI and hvac rely on it. This file has the data handlers,
+v2_metadata.py those of metadata and configuration.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ class Which:
     """The query of a read."""
 
     path: str
-    version: int = field(default=0, metadata={"help": "0 is the current one"})
+    version: int = field(default=0, metadata={"help": "0 means the current version"})
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Shape:
 
 
 def _find(call: Call, path: str, version: int) -> tuple[Known, int, Version]:
-    """Return (metadata, number, version); version 0 asks for the current one; raise NotFound."""
+    """Return (metadata, number, version); version 0 means the current one; raise NotFound."""
     known = meta.find(call.store, path)
     if known is None or version < 0:
         raise NotFound("")
@@ -99,7 +99,7 @@ def read(call: Call, given: Which) -> Response:
 
 
 def subkeys(call: Call, given: Shape) -> Response:
-    """Return the names inside a version's data, every leaf as null."""
+    """Return the nested names of a version's data, with null leaves."""
     known, number, version = _find(call, given.path, given.version)
     shape = known.version_shape(number)
     if given.depth < 0:
@@ -124,7 +124,7 @@ def write(call: Call, given: Put) -> Response:
 
 
 def patch(call: Call, given: Put) -> Response:
-    """Store a new version made of the current one and a JSON merge patch."""
+    """Store a new version: the current one with a JSON merge patch (RFC 7396) applied."""
     if given.data is None:
         raise InvalidRequest("no data provided")
     known, number, version = _find(call, given.path, 0)
@@ -180,7 +180,7 @@ def _store(
 
 
 def delete(call: Call, given: Put) -> Response:
-    """Mark the current version as deleted; absent is fine."""
+    """Mark the current version as deleted; succeed if there is none."""
     key = meta.load(call.store, given.path)
     if key is not None and key.current in key.versions:
         _mark_deleted(call, given.path, key, (key.current,))
@@ -196,39 +196,52 @@ def delete_versions(call: Call, given: Versions) -> Response:
 
 
 def _mark_deleted(call: Call, path: str, key: KeyMetadata, numbers: tuple[int, ...]) -> None:
+    def deleted(version: Version) -> Version:
+        gone = version.is_gone(call.now_ns)
+        return version if gone else Version(version.created_ns, call.now_ns)
+
+    _change_versions(call, path, key, numbers, deleted)
+
+
+def _change_versions(
+    call: Call,
+    path: str,
+    key: KeyMetadata,
+    numbers: tuple[int, ...],
+    changed: Callable[[Version], Version],
+) -> None:
+    """Store the metadata with the given versions changed; unknown numbers are ignored."""
     versions = dict(key.versions)
     for number in numbers:
         version = versions.get(number)
-        if version is not None and not version.is_gone(call.now_ns):
-            versions[number] = Version(version.created_ns, call.now_ns)
+        if version is not None:
+            versions[number] = changed(version)
     meta.save(call.store, path, msgspec.structs.replace(key, versions=versions))
 
 
 def undelete(call: Call, given: Versions) -> Response:
-    """Make deleted versions readable again, where their data is still there."""
+    """Make deleted versions readable again, unless they were destroyed."""
     key = _versions_of(call, given)
     if key is not None:
-        versions = dict(key.versions)
-        for number in given.versions:
-            version = versions.get(number)
-            if version is not None and not version.destroyed:
-                versions[number] = Version(version.created_ns)
-        meta.save(call.store, given.path, msgspec.structs.replace(key, versions=versions))
+        _change_versions(call, given.path, key, given.versions, _undeleted)
     return Response()
+
+
+def _undeleted(version: Version) -> Version:
+    return version if version.destroyed else Version(version.created_ns)
 
 
 def destroy(call: Call, given: Versions) -> Response:
     """Remove the data of versions for good."""
     key = _versions_of(call, given)
     if key is not None:
-        versions = dict(key.versions)
-        for number in given.versions:
-            version = versions.get(number)
-            if version is not None:
-                versions[number] = Version(version.created_ns, version.deleted_ns, destroyed=True)
         call.store.delete_all([meta.data_path(given.path, number) for number in given.versions])
-        meta.save(call.store, given.path, msgspec.structs.replace(key, versions=versions))
+        _change_versions(call, given.path, key, given.versions, _destroyed)
     return Response()
+
+
+def _destroyed(version: Version) -> Version:
+    return Version(version.created_ns, version.deleted_ns, destroyed=True)
 
 
 def _versions_of(call: Call, given: Versions) -> KeyMetadata | None:
@@ -240,12 +253,12 @@ def _versions_of(call: Call, given: Versions) -> KeyMetadata | None:
 
 
 def exists(call: Call) -> bool:
-    """Whether the key is known: a write to a deleted key is an update."""
+    """Return whether the key has metadata: a write to a deleted key is an update."""
     return meta.load(call.store, call.params["path"]) is not None
 
 
 def wrong_path(_call: Call) -> Response:
-    """Answer what a version 1 client would ask for: 404 and a hint."""
+    """Answer a version 1 client with 404 and a hint."""
     return Response(absent=True, warnings=[WRONG_PATH])
 
 
@@ -262,7 +275,7 @@ ROUTES: Final = (
     Route(Operation.DELETE, "data/{path...}", delete, Put, help="Delete the current version."),
     Route(
         Operation.READ, "subkeys/{path...}", subkeys, Shape, releases=True,
-        secret=True, help="The shape of a version.",
+        secret=True, help="A version without its values.",
     ),
     Route(
         Operation.UPDATE, "delete/{path...}", delete_versions, Versions, audited=("versions",),
@@ -270,15 +283,15 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "undelete/{path...}", undelete, Versions, audited=("versions",),
-        help="Take a delete back.",
+        help="Undo the deletion of versions.",
     ),
     Route(
         Operation.UPDATE, "destroy/{path...}", destroy, Versions, audited=("versions",), ends=True,
-        help="Remove versions for good.",
+        help="Remove the data of versions permanently.",
     ),
     *v2_metadata.ROUTES,
-    Route(Operation.READ, "{path...}", wrong_path, help="Nothing is here."),
-    Route(Operation.UPDATE, "{path...}", wrong_path, help="Nothing is here."),
-    Route(Operation.DELETE, "{path...}", wrong_path, help="Nothing is here."),
-    Route(Operation.LIST, "{path...}", wrong_path, help="Nothing is here."),
+    Route(Operation.READ, "{path...}", wrong_path, help="404: use data/ instead."),
+    Route(Operation.UPDATE, "{path...}", wrong_path, help="404: use data/ instead."),
+    Route(Operation.DELETE, "{path...}", wrong_path, help="404: use data/ instead."),
+    Route(Operation.LIST, "{path...}", wrong_path, help="404: use data/ instead."),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from ironkeep.plugin.route import Route
 
 @dataclass(frozen=True)
 class MountSettings:
-    """Limits of a mount or a key; None leaves one as it is."""
+    """Limits of a mount or a key; None leaves a limit unchanged."""
 
     path: str = ""
     max_versions: int | None = None
@@ -31,13 +31,13 @@ class KeySettings(MountSettings):
     """Limits of a key and its custom metadata."""
 
     custom_metadata: dict[str, Any] | None = field(
-        default=None, metadata={"help": "strings by name; replaces what was there"}
+        default=None, metadata={"help": "strings by name; replaces all present pairs"}
     )
 
 
 @dataclass(frozen=True)
 class Key:
-    """Names a key."""
+    """The input that names a key."""
 
     path: str
 
@@ -55,7 +55,7 @@ def write_config(call: Call, given: MountSettings) -> Response:
 
 
 def read(call: Call, given: Key) -> Response:
-    """Return all that is known of a key beside its data."""
+    """Return a key's metadata."""
     key = meta.load(call.store, given.path)
     if key is None:
         raise NotFound("")
@@ -63,9 +63,9 @@ def read(call: Call, given: Key) -> Response:
 
 
 def write(call: Call, given: KeySettings) -> Response:
-    """Change a key's limits and custom metadata, making the key when it is not there.
+    """Change a key's limits and custom metadata; create the key if there is none.
 
-    A write that says nothing makes and changes nothing.
+    A write without any setting neither creates nor changes anything.
     """
     if not given.path:
         raise InvalidRequest("missing path")
@@ -82,7 +82,7 @@ def write(call: Call, given: KeySettings) -> Response:
 
 
 def patch(call: Call, given: KeySettings) -> Response:
-    """Change parts of a key's metadata; a null in custom_metadata removes that pair."""
+    """Change parts of a key's metadata; a null removes a limit or a custom pair."""
     key = meta.load(call.store, given.path)
     if key is None:
         raise NotFound("")
@@ -126,7 +126,7 @@ def list_keys(call: Call) -> Response:
 
 
 def exists(call: Call) -> bool:
-    """Whether the key is known."""
+    """Return whether the key has metadata."""
     return meta.load(call.store, call.params["path"]) is not None
 
 
@@ -134,7 +134,7 @@ def _changes(given: MountSettings) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if given.max_versions is not None:
         if not 0 <= given.max_versions <= meta.MAX_MAX_VERSIONS:
-            raise InvalidRequest(f"max_versions is between 0 and {meta.MAX_MAX_VERSIONS}")
+            raise InvalidRequest(f"max_versions must be between 0 and {meta.MAX_MAX_VERSIONS}")
         changes["max_versions"] = given.max_versions
     if given.cas_required is not None:
         changes["cas_required"] = given.cas_required

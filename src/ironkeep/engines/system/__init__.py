@@ -1,4 +1,20 @@
-"""The system engine: `sys/`, the house's own endpoints, mounted by the house itself."""
+"""The system engine: the endpoints below `sys/`, mounted once by the server itself.
+
+    sealing       init, seal, unseal, seal-status, health, leader
+    keys          key-status, rotate, rekey, generate-root
+    mounts        mounts, auth, remount; `unguarding` is what removing or moving a mount needs
+    policies      policies/acl, policy
+    capabilities  capabilities, capabilities-self, capabilities-accessor
+    leases        leases, renew, revoke
+    wrapping      wrapping/wrap, unwrap, lookup, rewrap
+    audit         audit, audit/log: the journal, read only
+    internal      internal/ui/mounts, version-history
+    tools         tools/random, tools/hash
+
+The remaining routes below `sys/` belong to features of `access` (alerts, approvals, break-glass,
+budgets, classes, the identity report), which are only listed here. The handlers translate between
+the Vault HTTP API and the services of the kernel; those services own the rules and the records.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -21,12 +37,12 @@ from ironkeep.plugin.route import Route
 
 
 class System:
-    """All of `sys/`."""
+    """The plugin for all of `sys/`."""
 
     type: Final = "system"
 
     def routes(self, _mount: Mount) -> Sequence[Route]:
-        """Return the routes of all the parts."""
+        """Return the routes of all parts."""
         return ROUTES
 
 

@@ -1,7 +1,8 @@
-"""The journal, read only: devices as Vault lists them, entries, proofs.
+"""The journal, read only: Vault's list of audit devices, entries, proofs.
 
-Source: the Vault HTTP API, sys/audit, as far as it reads. The journal cannot be added to, moved or
-turned off here: an intruder with a root token could do it too. `sys/audit/log/…` is ours.
+Source: the read operations of the Vault HTTP API, sys/audit. Devices cannot be added, moved or
+disabled here, because an intruder with a root token could do the same. `sys/audit/log/…` is an
+extension of Ironkeep.
 """
 
 from base64 import b64encode
@@ -22,19 +23,19 @@ from ironkeep.tlog.tile import Tile
 MAX_FOUND: Final = 1_000
 """Entries in one answer."""
 MAX_LOOKED_AT: Final = 10_000
-"""Entries that one request goes through, some 0.2 s in which nobody else is served; `next` says
-where the following request goes on."""
+"""Entries that one request examines, some 0.2 s in which no other request is served; `next` tells
+where the following request continues."""
 DEFAULT_FOUND: Final = 100
 
 REFUSED: Final = (
-    "the journal is part of the server: it is always on and cannot be added to, moved or disabled "
-    "by API. Mirror it with `ironkeep witness --mirror`, read it with `ironkeep audit`"
+    "the journal is part of the server: it is always on, and audit devices cannot be added, moved "
+    "or disabled. Mirror it with `ironkeep witness --mirror`, read it with `ironkeep audit`"
 )
 
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for; every given field must match. `first` and `last` bound the index."""
+    """The search conditions, all of which must match; `first` and `last` bound the index."""
 
     first: int = 0
     last: int | None = None
@@ -51,13 +52,13 @@ class Search:
 
 @dataclass(frozen=True)
 class Index:
-    """One entry."""
+    """The index of an entry."""
 
     index: int
 
 
 def devices(call: Call) -> Response:
-    """Return the one device there is."""
+    """Return the journal as the only audit device."""
     house = call.use(House)
     data: dict[str, Any] = {
         "journal/": {
@@ -72,29 +73,29 @@ def devices(call: Call) -> Response:
 
 
 def refuse(_call: Call) -> Response:
-    """Refuse whatever would change how the journal is kept."""
+    """Refuse every change of audit devices."""
     raise InvalidRequest(REFUSED)
 
 
 def disable(call: Call) -> Response:
-    """Refuse for the journal; a device that is not there is disabled already."""
+    """Refuse to disable the journal; any other device does not exist and so is disabled."""
     if call.params["path"] == "journal":
         raise InvalidRequest(REFUSED)
     return Response()
 
 
 def no_hash(_call: Call) -> Response:
-    """Say that no device hashes: entries hold no values, so there are no hashes to look up."""
+    """Refuse: entries contain no values, so there are no hashes to look up."""
     raise InvalidRequest("unknown audit backend: the journal records versions, not hashed values")
 
 
 def search(call: Call, given: Search) -> Response:
-    """Return entries that match, and as `next` where to go on: `first`, or `last` for the newest.
+    """Return matching entries, and in `next` the index at which to continue.
 
-    `next` is null when all was gone through.
+    Pass it as `first`, or in a search for the newest entries as `last`. It is null at the end.
     """
     if not 1 <= given.limit <= MAX_FOUND or given.first < 0:
-        raise InvalidRequest(f"limit is between 1 and {MAX_FOUND}, first is not negative")
+        raise InvalidRequest(f"limit must be between 1 and {MAX_FOUND}, first must not be negative")
     reader = call.use(House).audit_reader()
     size = call.use(House).journal.durable_size
     first, last = given.first, size if given.last is None else min(given.last, size)
@@ -104,11 +105,11 @@ def search(call: Call, given: Search) -> Response:
 
 
 Found = tuple[list[tuple[int, Entry]], int | None]
-"""Entries by index, and where to go on."""
+"""Entries with their indices, and the index at which to continue."""
 
 
 def _oldest(reader: Any, given: Search, first: int, last: int) -> Found:
-    """Look from the beginning forwards."""
+    """Search forwards from the first index."""
     end = min(last, first + MAX_LOOKED_AT)
     found = reader.search(lambda entry: _matches(entry, given), first, end, given.limit)
     further = found[-1][0] + 1 if len(found) == given.limit else end
@@ -116,7 +117,7 @@ def _oldest(reader: Any, given: Search, first: int, last: int) -> Found:
 
 
 def _newest(reader: Any, given: Search, first: int, last: int) -> Found:
-    """Look from the end backwards."""
+    """Search backwards from the last index."""
     start = max(first, last - MAX_LOOKED_AT)
     found = _backwards(reader, given, start, last)
     further = found[0][0] if len(found) == given.limit else start
@@ -124,7 +125,7 @@ def _newest(reader: Any, given: Search, first: int, last: int) -> Found:
 
 
 def _backwards(reader: Any, given: Search, first: int, last: int) -> list[tuple[int, Entry]]:
-    """Return the newest entries that match, in order, looked for a stretch at a time."""
+    """Return the newest matching entries in order, read in stretches from the end."""
     found: list[tuple[int, Entry]] = []
     while last > first and len(found) < given.limit:
         start = max(first, last - MAX_FOUND)
@@ -147,12 +148,12 @@ def _matches(entry: Entry, given: Search) -> bool:
 
 
 def proof(call: Call, given: Index) -> Response:
-    """Return an entry disclosed, with the proof that it is in the log (c2sp.org/tlog-proof)."""
+    """Return a disclosed entry with its inclusion proof (c2sp.org/tlog-proof)."""
     house = call.use(House)
     disclosed = house.audit_reader().disclose(given.index)
     head = house.journal.log.published
     if head is None or head.checkpoint.size <= given.index:
-        raise NotFound("the entry is not under a signed checkpoint yet: ask again in a second")
+        raise NotFound("no signed checkpoint covers the entry yet: try again in a second")
     return Response(
         data={
             "index": given.index,
@@ -165,10 +166,10 @@ def proof(call: Call, given: Index) -> Response:
 
 
 def checkpoint(call: Call) -> Response:
-    """Return the latest signed checkpoint; anybody may have it."""
+    """Return the latest cosigned checkpoint, else the latest signed one; it is public."""
     head = call.use(House).journal.log.cosigned or call.use(House).journal.log.published
     if head is None:
-        raise NotFound("nothing is signed yet: ask again in a second")
+        raise NotFound("no checkpoint is signed yet: try again in a second")
     return Response(raw=("text/plain; charset=utf-8", head.note.serialise()))
 
 
@@ -190,7 +191,7 @@ ROUTES: Final = (
     ),
     Route(
         Operation.READ, "audit/log/proof/{index}", proof, Index, sudo=True, audited=("index",),
-        help="An entry and its proof.",
+        help="An entry with its inclusion proof.",
     ),
     Route(
         Operation.READ, "audit/log/checkpoint", checkpoint, open=True, sealed_ok=True,

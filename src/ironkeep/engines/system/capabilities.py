@@ -1,4 +1,4 @@
-"""What a token may do to a path: `sys/capabilities`, `-self`, `-accessor`.
+"""The capabilities of a token on paths: `sys/capabilities`, `-self`, `-accessor`.
 
 Source: the Vault HTTP API, sys/capabilities*.
 """
@@ -21,21 +21,21 @@ MAX_PATHS: Final = 1_024
 
 @dataclass(frozen=True)
 class Paths:
-    """The paths asked about; `path` is the old name."""
+    """The paths in question; `path` is the old name of the field."""
 
     paths: CommaList = field(default=(), metadata={"alias": ("path",)})
 
 
 @dataclass(frozen=True)
 class OfToken(Paths):
-    """And the token."""
+    """The paths and the token."""
 
     token: Secret = Secret(b"")
 
 
 @dataclass(frozen=True)
 class OfAccessor(Paths):
-    """And the accessor."""
+    """The paths and the accessor of the token."""
 
     accessor: str = ""
 
@@ -58,12 +58,12 @@ def _capabilities(call: Call, session: Session, path: str) -> list[str]:
 
 
 def of_self(call: Call, given: Paths) -> Response:
-    """Answer for the calling token."""
+    """Return the capabilities of the calling token."""
     return _answer(call, call.actor(), given.paths)
 
 
 def of_token(call: Call, given: OfToken) -> Response:
-    """Answer for a token in the body."""
+    """Return the capabilities of a token in the body."""
     if not given.token.reveal():
         raise InvalidRequest("token must be supplied")
     tokens = call.use(House).tokens
@@ -75,7 +75,7 @@ def of_token(call: Call, given: OfToken) -> Response:
 
 
 def of_accessor(call: Call, given: OfAccessor) -> Response:
-    """Answer for the token with an accessor."""
+    """Return the capabilities of the token with an accessor."""
     tokens = call.use(House).tokens
     found = tokens.find_accessor(call.tx, given.accessor, call.now_ns)
     if found is None:
@@ -86,14 +86,14 @@ def of_accessor(call: Call, given: OfAccessor) -> Response:
 ROUTES: Final = (
     Route(
         Operation.UPDATE, "capabilities-self", of_self, Paths, flat=True,
-        help="What may this token do?",
+        help="The capabilities of this token on paths.",
     ),
     Route(
         Operation.UPDATE, "capabilities", of_token, OfToken, flat=True,
-        help="What may a token do?",
+        help="The capabilities of a token on paths.",
     ),
     Route(
         Operation.UPDATE, "capabilities-accessor", of_accessor, OfAccessor, flat=True,
-        audited=("accessor",), help="What may the token with this accessor do?",
+        audited=("accessor",), help="The capabilities of the token with an accessor.",
     ),
 )  # fmt: skip

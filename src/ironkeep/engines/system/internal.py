@@ -1,8 +1,8 @@
-"""What user interfaces and clients ask of the house itself: visible mounts, version.
+"""Information for user interfaces and clients: visible mounts, version history.
 
 Source: the Vault HTTP API, sys/internal/ui/*, sys/version-history. `internal/ui/mounts/<path>` is
-how clients learn the version of a KV mount. A mount that the caller may not see answers like one
-that is not there.
+how clients learn the version of a KV mount. A mount that the caller may not see is answered like
+one that does not exist.
 """
 
 from typing import Any, Final
@@ -12,7 +12,7 @@ from ironkeep.core.errors import PermissionDenied
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.mounts import AUTH, shape
-from ironkeep.engines.system.sealing import WIRE_VERSION
+from ironkeep.engines.system.sealing import BUILD_DATE, WIRE_VERSION
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mounts import Table
@@ -28,7 +28,7 @@ def _table(call: Call) -> Table:
 
 
 def _caller(call: Call) -> Session | None:
-    """Return who calls on a route that also answers strangers."""
+    """Return the caller's session on a route that needs no token; None without a valid one."""
     if call.request.token is None:
         return None
     tokens = call.use(House).tokens
@@ -44,7 +44,7 @@ def _caller(call: Call) -> Session | None:
 
 
 def ui_mounts(call: Call) -> Response:
-    """Return the mounts that the caller can reach; a stranger sees those listed for all."""
+    """Return the mounts that the caller can reach; without a token, only the public ones."""
     session = _caller(call)
     secret: dict[str, Any] = {}
     auth: dict[str, Any] = {}
@@ -62,7 +62,7 @@ def _public(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def ui_mount(call: Call) -> Response:
-    """Return the mount that serves a path, if the caller can reach anything in it."""
+    """Return the mount that serves a path, if the caller can reach any path in it."""
     path = call.params["path"]
     mount = _table(call).find(path) or _table(call).find(path + "/")
     if mount is None or not call.actor().acl.reaches(mount.path):
@@ -70,7 +70,7 @@ def ui_mount(call: Call) -> Response:
             "preflight capability check returned 403, please ensure client's policies grant "
             f'access to path "{path.rstrip("/")}/"'
         )
-    # Clients of Vault pass over a field that they do not know.
+    # Vault's clients ignore unknown fields such as `secret_class`.
     secret_class = call.use(House).features.classes.of(call.tx, *_secret_at(call, path)).text
     return Response(data={**shape(mount), "path": mount.path, "secret_class": secret_class})
 
@@ -81,8 +81,8 @@ def _secret_at(call: Call, path: str) -> tuple[MountUuid, str]:
 
 
 def version_history(call: Call) -> Response:
-    """Return the version that runs."""
-    installed = {"previous_version": None, "build_date": "2026-11-24T00:00:00Z"}
+    """Return the running version."""
+    installed = {"previous_version": None, "build_date": BUILD_DATE}
     return Response(
         data={
             "keys": [WIRE_VERSION],
@@ -98,11 +98,12 @@ def _started(call: Call) -> str:
 
 ROUTES: Final = (
     Route(
-        Operation.READ, "internal/ui/mounts", ui_mounts, open=True, help="Mounts that you can see."
+        Operation.READ, "internal/ui/mounts", ui_mounts, open=True,
+        help="The mounts that you can see.",
     ),
     Route(
         Operation.READ, "internal/ui/mounts/{path...}", ui_mount, any_token=True,
         help="The mount that serves a path.",
     ),
-    Route(Operation.LIST, "version-history/", version_history, help="Versions that ran here."),
+    Route(Operation.LIST, "version-history/", version_history, help="The running version."),
 )  # fmt: skip

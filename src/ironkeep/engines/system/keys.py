@@ -1,11 +1,10 @@
 """The barrier's keys: `key-status`, `rotate`, `rekey`, `generate-root`.
 
-Source: the Vault HTTP API, sys/key-status, sys/rotate, sys/rekey, sys/generate-root. Unlike older
-Vaults, rekey and generate-root need a token with sudo beside the shares: a stranger can neither
-start nor cancel them.
+Source: the Vault HTTP API, sys/key-status, sys/rotate, sys/rekey, sys/generate-root. Unlike in
+older Vaults, rekey and generate-root need a token with sudo in addition to the shares, so an
+unauthenticated client can neither start nor cancel them.
 """
 
-from base64 import b64encode
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
+from ironkeep.engines.system.sealing import shape_of_shares
 from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import ROOT_TOKEN
 from ironkeep.plugin.call import Call
@@ -28,12 +28,12 @@ from ironkeep.seal.seal import check_applicable
 from ironkeep.store.reserved import MOUNTS, UPKEEP
 
 SHARES: Final = "unseal-keys"
-"""What a rekey releases, as its entry names it."""
+"""The path by which a journal entry names the shares that a rekey releases."""
 
 
 @dataclass(frozen=True)
 class NewShares:
-    """The scheme to change to."""
+    """The new number of shares and threshold."""
 
     secret_shares: int = 5
     secret_threshold: int = 3
@@ -44,7 +44,7 @@ class NewShares:
 
 @dataclass(frozen=True)
 class Share:
-    """One share of the present key, for the attempt named by its nonce."""
+    """One share, for the attempt with the given nonce."""
 
     key: Secret
     nonce: str = ""
@@ -52,14 +52,14 @@ class Share:
 
 @dataclass(frozen=True)
 class Otp:
-    """The one-time password that will cover the token."""
+    """The one-time password that will encrypt the new root token."""
 
     otp: Secret = Secret(b"")
     pgp_key: str = ""
 
 
 def key_status(call: Call) -> Response:
-    """Return which key encrypts, since when, and how often it did."""
+    """Return the encrypting key's term, its time of installation and its number of uses."""
     ciphers = call.use(House).keys().ciphers
     term = ciphers.keyring.current
     return Response(
@@ -72,14 +72,14 @@ def key_status(call: Call) -> Response:
 
 
 def rotate(call: Call) -> Response:
-    """Add a key to the ring; it encrypts from now on."""
+    """Add a key to the keyring; it encrypts from now on."""
     call.use(House).rotate_keys(call.tx, call.now_ns)
     return Response()
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """When to rotate by itself; None leaves a setting as it is."""
+    """Settings of the automatic rotation; None leaves a setting unchanged."""
 
     max_operations: int | None = None
     interval: Duration | None = None
@@ -87,13 +87,13 @@ class Rotation:
 
 
 def read_rotate_config(call: Call) -> Response:
-    """Return when the key is rotated without being told to."""
+    """Return the settings of the automatic rotation."""
     config = call.use(House).upkeep.config(call.use(House).store(call.tx, UPKEEP))
     return Response(data=msgspec.to_builtins(config))
 
 
 def write_rotate_config(call: Call, given: Rotation) -> Response:
-    """Change when the key is rotated without being told to."""
+    """Change the settings of the automatic rotation."""
     store = call.use(House).store(call.tx, UPKEEP)
     changes = {name: value for name, value in asdict(given).items() if value is not None}
     config = msgspec.structs.replace(call.use(House).upkeep.config(store), **changes)
@@ -102,7 +102,7 @@ def write_rotate_config(call: Call, given: Rotation) -> Response:
 
 
 def rekey_status(call: Call) -> Response:
-    """Say how far a rekey is."""
+    """Return the progress of a rekey."""
     return Response(body=asdict(call.use(House).rekey.status()))
 
 
@@ -117,22 +117,20 @@ def rekey_start(call: Call, given: NewShares) -> Response:
 
 
 def rekey_cancel(call: Call) -> Response:
-    """Forget a rekey."""
+    """Cancel a rekey."""
     call.use(House).rekey.cancel()
     return Response()
 
 
 def rekey_update(call: Call, given: Share) -> Response:
-    """Take one present share; the last one makes the new shares."""
+    """Accept one present share; the last one creates the new shares."""
     result = call.use(House).rekey.update(call.tx, _text(given), given.nonce)
     if not isinstance(result, RekeyDone):
         return Response(body=asdict(result))
-    shares = [share.reveal() for share in result.keys]
     body: dict[str, Any] = {
         "nonce": result.nonce,
         "complete": True,
-        "keys": [Secret(share.hex().encode()) for share in shares],
-        "keys_base64": [Secret(b64encode(share)) for share in shares],
+        **shape_of_shares(result.keys),
         "pgp_fingerprints": None,
         "backup": False,
         "verification_required": result.verification_required,
@@ -147,27 +145,27 @@ def _text(given: Share) -> str:
 
 
 def verify_status(call: Call) -> Response:
-    """Say how far the verification of new shares is."""
+    """Return the progress of the verification of new shares."""
     return Response(body=asdict(call.use(House).rekey.verify_status()))
 
 
 def verify_restart(call: Call) -> Response:
-    """Start the verification over."""
+    """Restart the verification."""
     return Response(body=asdict(call.use(House).rekey.restart_verification()))
 
 
 def verify(call: Call, given: Share) -> Response:
-    """Take one new share back; the last one puts the new seal in force."""
+    """Accept one new share for verification; the last one puts the new shares in force."""
     return Response(body=asdict(call.use(House).rekey.verify(call.tx, _text(given), given.nonce)))
 
 
 def no_backup(_call: Call) -> Response:
-    """Say that no backup exists: shares are never stored."""
+    """Refuse: no backup exists, because shares are never stored."""
     raise InvalidRequest("no backed-up keys found")
 
 
 def root_status(call: Call) -> Response:
-    """Say how far the generation of a root token is."""
+    """Return the progress of the generation of a root token."""
     return Response(body=_root(call))
 
 
@@ -188,13 +186,13 @@ def root_start(call: Call, given: Otp) -> Response:
 
 
 def root_cancel(call: Call) -> Response:
-    """Forget it."""
+    """Cancel the generation of a root token."""
     call.use(House).root_generation.cancel()
     return Response()
 
 
 def root_update(call: Call, given: Share) -> Response:
-    """Take one share; the last one makes a root token, covered by the one-time password."""
+    """Accept one share; the last one creates a root token, encrypted with the one-time password."""
     house = call.use(House)
     result = house.root_generation.update(_text(given), given.nonce)
     if not isinstance(result, RootGrant):
@@ -213,39 +211,38 @@ def root_update(call: Call, given: Share) -> Response:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "key-status", key_status, flat=True, help="Which key encrypts?"),
-    Route(Operation.UPDATE, "rotate", rotate, sudo=True, help="Add a key to the ring."),
-    Route(Operation.UPDATE, "rotate/keyring", rotate, sudo=True, help="Add a key to the ring."),
-    Route(Operation.READ, "rotate/config", read_rotate_config, sudo=True, help="When?"),
+    Route(Operation.READ, "key-status", key_status, flat=True, help="The encrypting key."),
+    Route(Operation.UPDATE, "rotate", rotate, sudo=True, help="Add a key to the keyring."),
+    Route(Operation.UPDATE, "rotate/keyring", rotate, sudo=True, help="Add a key to the keyring."),
     Route(
-        Operation.UPDATE,
-        "rotate/config",
-        write_rotate_config,
-        Rotation,
-        sudo=True,
-        audited=("max_operations", "interval", "enabled"),
-        help="Change when.",
+        Operation.READ, "rotate/config", read_rotate_config, sudo=True,
+        help="The settings of the automatic rotation.",
     ),
-    Route(Operation.READ, "rekey/init", rekey_status, sudo=True, help="How far is a rekey?"),
-    Route(Operation.UPDATE, "rekey/init", rekey_start, NewShares, sudo=True, help="Start one."),
-    Route(Operation.DELETE, "rekey/init", rekey_cancel, sudo=True, help="Forget it."),
+    Route(
+        Operation.UPDATE, "rotate/config", write_rotate_config, Rotation, sudo=True,
+        audited=("max_operations", "interval", "enabled"),
+        help="Change the settings of the automatic rotation.",
+    ),
+    Route(Operation.READ, "rekey/init", rekey_status, sudo=True, help="The progress of a rekey."),
+    Route(Operation.UPDATE, "rekey/init", rekey_start, NewShares, sudo=True, help="Start a rekey."),
+    Route(Operation.DELETE, "rekey/init", rekey_cancel, sudo=True, help="Cancel a rekey."),
     Route(
         Operation.UPDATE, "rekey/update", rekey_update, Share, sudo=True, releases=True,
-        help="Give a share.",
+        help="Submit a present share.",
     ),
-    Route(Operation.READ, "rekey/verify", verify_status, sudo=True, help="How far?"),
-    Route(Operation.DELETE, "rekey/verify", verify_restart, sudo=True, help="Start over."),
-    Route(Operation.UPDATE, "rekey/verify", verify, Share, sudo=True, help="Give one back."),
-    Route(Operation.READ, "rekey/backup", no_backup, sudo=True, help="There is none."),
-    Route(Operation.DELETE, "rekey/backup", no_backup, sudo=True, help="There is none."),
-    Route(Operation.READ, "generate-root/attempt", root_status, sudo=True, help="How far?"),
+    Route(Operation.READ, "rekey/verify", verify_status, sudo=True, help="Its progress."),
+    Route(Operation.DELETE, "rekey/verify", verify_restart, sudo=True, help="Restart it."),
+    Route(Operation.UPDATE, "rekey/verify", verify, Share, sudo=True, help="Submit a new share."),
+    Route(Operation.READ, "rekey/backup", no_backup, sudo=True, help="No backup exists."),
+    Route(Operation.DELETE, "rekey/backup", no_backup, sudo=True, help="No backup exists."),
+    Route(Operation.READ, "generate-root/attempt", root_status, sudo=True, help="Its progress."),
     Route(
         Operation.UPDATE, "generate-root/attempt", root_start, Otp, sudo=True, quorum=True,
-        help="Start to make a root token.",
+        help="Start to generate a root token.",
     ),
-    Route(Operation.DELETE, "generate-root/attempt", root_cancel, sudo=True, help="Forget it."),
+    Route(Operation.DELETE, "generate-root/attempt", root_cancel, sudo=True, help="Cancel it."),
     Route(
         Operation.UPDATE, "generate-root/update", root_update, Share, sudo=True, releases=True,
-        quorum=True, help="Give a share.",
+        quorum=True, help="Submit a present share.",
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from ironkeep.plugin.route import Handler, Route
 
 @dataclass(frozen=True)
 class LeaseId:
-    """A lease; it may also stand at the end of the URL."""
+    """A lease id, from the body or from the end of the URL."""
 
     lease_id: str = field(default="", metadata={"alias": ("url_lease_id",)})
     increment: Duration = 0
@@ -29,14 +29,14 @@ class LeaseId:
 
     @property
     def id(self) -> str:
-        """The lease meant."""
+        """The checked id; raises InvalidRequest when it is empty."""
         check_named("lease_id", self.lease_id)
         return self.lease_id
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """All leases below a prefix."""
+    """The input that names all leases below a prefix."""
 
     prefix: str
     sync: bool = True
@@ -78,7 +78,7 @@ def renew(call: Call, given: LeaseId) -> Response:
         raise InvalidRequest("lease not found")
     limits = Limits(house.settings.default_ttl_seconds, house.settings.max_ttl_seconds)
     if lease.of_token:
-        # Who may renew tokens is said by policies on auth/token/.
+        # Policies on auth/token/ control the renewal of tokens.
         raise InvalidRequest("tokens cannot be renewed through this endpoint")
     renewed, warnings = house.leases.renew(call.tx, given.id, given.increment, limits, call.now_ns)
     seconds = (renewed.expires_ns - call.now_ns) // SECOND_NS
@@ -86,19 +86,19 @@ def renew(call: Call, given: LeaseId) -> Response:
 
 
 def revoke(call: Call, given: LeaseId) -> Response:
-    """End a lease; absent is fine."""
+    """Revoke a lease; succeed if there is none."""
     call.use(House).leases.revoke(call.tx, given.id, call.now_ns)
     return Response(accepted=not given.sync)
 
 
 def revoke_prefix(call: Call, given: Prefix) -> Response:
-    """End all leases below a prefix, or the one with that id."""
+    """Revoke all leases below a prefix, or the lease with that id."""
     call.use(House).leases.revoke_prefix(call.tx, given.prefix, call.now_ns)
     return Response(accepted=not given.sync)
 
 
 def revoke_force(call: Call, given: Prefix) -> Response:
-    """Forget all leases below a prefix, whether what they gave can be taken back or not."""
+    """Remove all leases below a prefix, even if their credentials cannot be revoked."""
     count = call.use(House).leases.force_prefix(call.tx, given.prefix, call.now_ns)
     return Response(audited={"forgotten": count})
 
@@ -116,25 +116,25 @@ ROUTES: Final = (
     Route(
         Operation.UPDATE, "leases/lookup", lookup, LeaseId, audited=_ID, help="A lease's times."
     ),
-    Route(Operation.LIST, "leases/lookup/{prefix...}", list_leases, sudo=True, help="Leases."),
+    Route(Operation.LIST, "leases/lookup/{prefix...}", list_leases, sudo=True, help="List leases."),
     *_both("renew", "leases/renew", renew, LeaseId, audited=_ID, help="Extend a lease."),
     *_both(
         "renew/{url_lease_id...}", "leases/renew/{url_lease_id...}", renew, LeaseId, audited=_ID,
         help="Extend a lease.",
     ),
-    *_both("revoke", "leases/revoke", revoke, LeaseId, audited=_ID, help="End a lease."),
+    *_both("revoke", "leases/revoke", revoke, LeaseId, audited=_ID, help="Revoke a lease."),
     *_both(
         "revoke/{url_lease_id...}", "leases/revoke/{url_lease_id...}", revoke, LeaseId,
-        audited=_ID, help="End a lease.",
+        audited=_ID, help="Revoke a lease.",
     ),
     *_both(
         "revoke-prefix/{prefix...}", "leases/revoke-prefix/{prefix...}", revoke_prefix, Prefix,
         sudo=True, audited=("prefix",), folder="prefix", ends=True,
-        help="End all leases below a prefix.",
+        help="Revoke all leases below a prefix.",
     ),
     *_both(
         "revoke-force/{prefix...}", "leases/revoke-force/{prefix...}", revoke_force, Prefix,
         sudo=True, audited=("prefix",), folder="prefix", ends=True,
-        help="Forget all leases below a prefix.",
+        help="Remove all leases below a prefix without revocation.",
     ),
 )  # fmt: skip

@@ -1,7 +1,6 @@
-"""Secrets engines and auth methods: mounted, listed, tuned, moved, removed.
+"""Mounts: enable, list, tune, move and disable secrets engines and auth methods.
 
-Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Removing a mount destroys what it
-holds.
+Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Disabling a mount destroys its data.
 """
 
 from collections.abc import Mapping
@@ -36,6 +35,9 @@ AUTH: Final = "auth/"
 AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "passkey", "token", "userpass"})
 _ALIASES: Final = {"kv-v2": ("kv", {"version": "2"}), "kv-v1": ("kv", {"version": "1"}),
                    "generic": ("kv", {"version": "1"})}  # fmt: skip
+_REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
+"""How long the outcome of a move can be queried."""
+
 _SECONDS: Final = ("default_lease_ttl", "max_lease_ttl")
 _OF_SYSTEM: Final = "system"
 _VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
@@ -49,7 +51,7 @@ _TUNABLE: Final = (
 
 @dataclass(frozen=True)
 class Enable:
-    """What to mount, and how it is set."""
+    """The type of a new mount, and its settings."""
 
     path: str
     type: EngineType = field(default="", metadata={"alias": ("plugin_name",)})
@@ -64,16 +66,16 @@ class Enable:
 
 @dataclass(frozen=True)
 class Tune:
-    """Settings to change; what is left out stays."""
+    """Settings to change; omitted ones stay unchanged."""
 
     path: str
     description: str | None = None
     options: KvPairs | None = None
     force_no_cache: bool | None = field(
-        default=None, metadata={"help": "Taken and without effect: nothing here is cached."}
+        default=None, metadata={"help": "Accepted without effect: nothing here is cached."}
     )
     default_lease_ttl: LeaseLength | None = field(
-        default=None, metadata={"help": 'A length; "system" is the server\'s own, "" changes none.'}
+        default=None, metadata={"help": 'A duration; "system": the server\'s; "": unchanged.'}
     )
     max_lease_ttl: LeaseLength | None = None
     listing_visibility: str | None = None
@@ -87,7 +89,7 @@ class Tune:
 
 @dataclass(frozen=True)
 class Path:
-    """Names a mount."""
+    """The input that names a mount."""
 
     path: str
 
@@ -124,7 +126,7 @@ def shape(mount: Mount) -> dict[str, Any]:
 
 
 class Side:
-    """One of the two halves of the table: secrets engines, or auth methods."""
+    """One of the two halves of the mount table: secrets engines or auth methods."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix: Final = prefix
@@ -133,7 +135,7 @@ class Side:
         return self._prefix + _slash(path)
 
     def mounts(self, call: Call) -> dict[str, Mount]:
-        """Return this half by path below the prefix."""
+        """Return the mounts of this half by their paths below the prefix."""
         house = call.use(House)
         table = house.mounts.table(house.store(call.tx, MOUNTS))
         is_auth = bool(self._prefix)
@@ -160,7 +162,7 @@ class Side:
         return Response(data=shape(self.find(call, given.path)))
 
     def enable(self, call: Call, given: Enable) -> Response:
-        """Mount an engine or a method."""
+        """Mount a secrets engine or an auth method."""
         house = call.use(House)
         kind, options = _ALIASES.get(given.type, (given.type, {}))
         known = kind in house.plugins and (kind in AUTH_TYPES) is bool(self._prefix)
@@ -171,7 +173,7 @@ class Side:
         if given.external_entropy_access or given.plugin_version:
             raise InvalidRequest("external_entropy_access and plugin_version are not supported")
         if not self._prefix and _slash(given.path).startswith(AUTH):
-            raise InvalidRequest(f"secrets engines are not mounted below {AUTH}")
+            raise InvalidRequest(f"secrets engines cannot be mounted below {AUTH}")
         path = self._path(given.path)
         mount = new_mount(
             path, kind, house.entropy,
@@ -188,7 +190,7 @@ class Side:
         )
 
     def disable(self, call: Call, given: Path) -> Response:
-        """Unmount and destroy what it held; absent is fine."""
+        """Unmount and destroy the data; succeed if there is no such mount."""
         house = call.use(House)
         mount = self.mounts(call).get(_slash(given.path))
         if mount is None:
@@ -205,7 +207,7 @@ class Side:
         return answer
 
     def read_tune(self, call: Call, given: Path) -> Response:
-        """Return the settings in force, lengths in seconds."""
+        """Return the effective settings, durations in seconds."""
         mount = self.find(call, given.path)
         settings = call.use(House).settings
         longest = int(mount.config.get("max_lease_ttl") or settings.max_ttl_seconds)
@@ -227,20 +229,18 @@ class Side:
         """Change settings."""
         house = call.use(House)
         mount = self.find(call, given.path)
-        changes = {name: getattr(given, name) for name in _TUNABLE}
-        given_only = {name: value for name, value in changes.items() if value is not None}
-        config = _config({**mount.config, **_tuned(mount.path, mount.type, given_only)})
+        config = _config({**mount.config, **_tuned(mount.path, mount.type, _named(given))})
         description = mount.description if given.description is None else given.description
         if len(description) > MAX_DESCRIPTION:
-            raise InvalidRequest(f"a description holds at most {MAX_DESCRIPTION} characters")
+            raise InvalidRequest(f"a description has at most {MAX_DESCRIPTION} characters")
         options = {**mount.options, **(given.options or {})}
         if options.get(SEGMENT) != mount.options.get(SEGMENT):
             raise InvalidRequest(
-                "a mount stays in its segment: make one in the other, and copy what it holds"
+                "a mount cannot change its segment: mount another there, and copy its contents"
             )
         answer = Response()
         if _version(options) != _version(mount.options):
-            # The same API path is another secret to the rules then.
+            # In the other version, the rules see another secret at the same API path.
             answer = unguard(call, mount, "given another version")
         elif mount.options.get(TOKEN_DEVICE) == REQUIRED != options.get(TOKEN_DEVICE):
             answer = admit_any_device(call, mount)
@@ -256,15 +256,17 @@ class Side:
 
 
 def _first_config(path: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a new mount, read and judged as those of a tune are."""
-    said = parse(Tune, {**given, "path": path})
-    settings = {name: getattr(said, name) for name in _TUNABLE}
-    named = {name: value for name, value in settings.items() if value is not None}
-    return _config(_tuned(path, kind, named))
+    """Return the settings of a new mount, parsed and checked like those of a tune."""
+    return _config(_tuned(path, kind, _named(parse(Tune, {**given, "path": path}))))
+
+
+def _named(given: Tune) -> dict[str, Any]:
+    """Return the tunable settings that a request names."""
+    return {name: value for name in _TUNABLE if (value := getattr(given, name)) is not None}
 
 
 def _config(given: dict[str, Any]) -> dict[str, Any]:
-    """Return a mount's settings, lengths as seconds; unknown names are left out as Vault does."""
+    """Return a mount's settings, durations in seconds; ignore unknown names, as Vault does."""
     config: dict[str, Any] = {}
     for name in _TUNABLE:
         if given.get(name) is not None:
@@ -279,15 +281,15 @@ def _config(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _length(value: Any) -> int:
-    """Return a length in seconds; "system" is the server's own, which is kept as 0."""
+    """Return a duration in seconds; "system" means the server's setting, stored as 0."""
     return 0 if value == _OF_SYSTEM else duration(value)
 
 
 def _tuned(path: str, type_: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that a tune changes; an empty length leaves the mount's as it is.
+    """Return the settings that a tune changes; an empty duration leaves the mount's unchanged.
 
-    Vault's command sends both lengths with every tune, empty when nobody named them. Raise
-    InvalidRequest for a word that Vault does not know either.
+    Vault's CLI sends both durations with every tune, empty when they were not given. Raise
+    InvalidRequest for a value that Vault does not know either.
     """
     if given.get("listing_visibility", "") not in _VISIBILITIES:
         raise InvalidRequest("invalid value for 'listing_visibility': it is hidden or unauth")
@@ -308,7 +310,7 @@ def _version(options: Mapping[str, str]) -> str:
 
 
 def _upgrade(call: Call, before: Mount, after: Mount) -> None:
-    """Have a mount's engine rewrite what it holds: another version would misread it."""
+    """Let the mount's engine convert its records, which the other version cannot read."""
     plugin = call.use(House).plugins[before.type]
     if not isinstance(plugin, Upgrader):
         raise InvalidRequest(f"a mount of {before.type} has no versions")
@@ -317,20 +319,20 @@ def _upgrade(call: Call, before: Mount, after: Mount) -> None:
 
 def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
     if kind == "kv" and options.get("version", "1") not in ("1", "2"):
-        raise InvalidRequest("the version of a kv mount is 1 or 2")
+        raise InvalidRequest("the version of a kv mount must be 1 or 2")
     return options
 
 
 @dataclass(frozen=True)
 class Move:
-    """From where to where a mount is moved."""
+    """The present and the new path of a mount."""
 
     source: FolderText = field(default="", metadata={"alias": ("from",)})
     target: FolderText = field(default="", metadata={"alias": ("to",)})
 
 
 def remount(call: Call, given: Move) -> Response:
-    """Give a mount another path; its records, leases and identity stay."""
+    """Move a mount to another path; its records, leases and identity stay the same."""
     house = call.use(House)
     source, target = f"{given.source}/", f"{given.target}/"
     if source.startswith(AUTH) is not target.startswith(AUTH):
@@ -343,19 +345,14 @@ def remount(call: Call, given: Move) -> Response:
         return answer
     house.mounts.move(call.tx, house.store(call.tx, MOUNTS), source, target, call.now_ns)
     migration = uuid(call.entropy.token(16))
-    call.store.put(
-        f"remount/{migration}", f"{source}\n{target}".encode(), call.now_ns + _REMEMBER_NS
-    )
+    moved = f"{source}\n{target}".encode()
+    call.store.put(f"remount/{migration}", moved, call.now_ns + _REMEMBER_NS)
     audited = {**answer.audited, "from": source, "to": target}
     return Response(data={"migration_id": migration}, audited=audited)
 
 
-_REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
-"""How long the outcome of a move may be asked for."""
-
-
 def remount_status(call: Call) -> Response:
-    """Return a move's outcome: it is done when it is answered."""
+    """Return the outcome of a move, which is complete when its request is answered."""
     raw = call.store.get(f"remount/{call.params['id']}")
     if raw is None:
         raise NotFound("")
@@ -377,28 +374,28 @@ def _side(name: str, side: Side, *, sudo: bool) -> tuple[Route, ...]:
     return (
         Route(Operation.READ, name, side.list, flat=True, help="All mounts."),
         route(Operation.READ, f"{name}/{{path...}}/tune", side.read_tune, Path, flat=True,
-              help="Settings in force."),
+              help="The effective settings."),
         route(Operation.UPDATE, f"{name}/{{path...}}/tune", side.tune, Tune, audited=("path",),
               quorum=True, help="Change settings."),
         route(Operation.READ, f"{name}/{{path...}}", side.read, Path, flat=True, help="A mount."),
         route(Operation.UPDATE, f"{name}/{{path...}}", side.enable, Enable, audited=audited,
               quorum=True, makes=True, help="Mount."),
         route(Operation.DELETE, f"{name}/{{path...}}", side.disable, Path, audited=("path",),
-              quorum=True, help="Unmount, destroying what it held."),
+              quorum=True, help="Unmount, and destroy the data."),
     )  # fmt: skip
 
 
 ROUTES: Final = (
     *_side("mounts", ENGINES, sudo=False),
     *_side("auth", METHODS, sudo=True),
-    # The clients of Vault tune auth methods here, where Vault asks for no sudo. What policy says
-    # of sys/auth/<path>/tune holds as well.
+    # Vault's clients tune auth methods at these paths, for which Vault needs no sudo. The policies
+    # on sys/auth/<path>/tune apply as well.
     Route(Operation.READ, "mounts/auth/{path...}/tune", METHODS.read_tune, Path, flat=True,
           folder="path", same_as="auth/{path...}/tune",
-          help="Settings in force of an auth method."),
+          help="The effective settings of an auth method."),
     Route(Operation.UPDATE, "mounts/auth/{path...}/tune", METHODS.tune, Tune, audited=("path",),
           quorum=True, folder="path", same_as="auth/{path...}/tune",
           help="Change settings of an auth method."),
     Route(Operation.UPDATE, "remount", remount, Move, sudo=True, quorum=True, help="Move a mount."),
-    Route(Operation.READ, "remount/status/{id}", remount_status, help="A move's outcome."),
+    Route(Operation.READ, "remount/status/{id}", remount_status, help="The outcome of a move."),
 )  # fmt: skip

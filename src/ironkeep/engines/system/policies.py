@@ -1,6 +1,6 @@
 """ACL policies: `sys/policies/acl` and the older `sys/policy`.
 
-Source: the Vault HTTP API, sys/policies and sys/policy. The text comes back byte for byte.
+Source: the Vault HTTP API, sys/policies and sys/policy. A policy's text is returned byte for byte.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from ironkeep.plugin.route import Route
 
 @dataclass(frozen=True)
 class Write:
-    """A policy's text; `rules` is its old name."""
+    """A policy's name and text; `rules` is the old name of the field."""
 
     name: str
     policy: str = field(default="", metadata={"alias": ("rules",)})
@@ -26,7 +26,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Name:
-    """Names a policy."""
+    """The input that names a policy."""
 
     name: str
 
@@ -37,7 +37,7 @@ def list_policies(call: Call) -> Response:
 
 
 def list_old(call: Call) -> Response:
-    """Return the names in the old shape."""
+    """Return the names of all policies in the old response format."""
     names = call.use(House).policies.names(call.tx)
     return Response(data={"keys": names, "policies": names})
 
@@ -56,7 +56,7 @@ def read(call: Call, given: Name) -> Response:
 
 
 def read_old(call: Call, given: Name) -> Response:
-    """Return a policy's text in the old shape."""
+    """Return a policy's text in the old response format."""
     return Response(data={"name": given.name, "rules": _text(call, given.name)})
 
 
@@ -68,7 +68,7 @@ def write(call: Call, given: Write) -> Response:
     if "{" not in text:
         text = _decoded(text)
     call.use(House).policies.put(call.tx, given.name, text, call.now_ns)
-    # The text is in the history; the entry names it by its hash.
+    # The history stores the text; the journal entry contains only its hash.
     return Response(audited={"sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
@@ -80,7 +80,7 @@ def _decoded(text: str) -> str:
 
 
 def delete(call: Call, given: Name) -> Response:
-    """Remove a policy; absent is fine."""
+    """Remove a policy; succeed if there is none."""
     call.use(House).policies.delete(call.tx, given.name, call.now_ns)
     return Response()
 

@@ -1,10 +1,11 @@
-"""Initialise, seal, unseal, health, leader: what a vault answers before it has keys.
+"""Init, seal, unseal, health, leader: the requests that a vault also answers without keys.
 
 Source: the Vault HTTP API, sys/init, sys/seal, sys/seal-status, sys/unseal, sys/health, sys/leader.
-Unlike Vault, all of them are journalled.
+Unlike in Vault, all of them are journalled.
 """
 
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,12 +22,14 @@ from ironkeep.plugin.route import Route
 from ironkeep.seal.seal import check_applicable
 
 WIRE_VERSION: Final = "1.16.3"
-"""The release of Vault whose API this is; clients gate features on it and need strict semver."""
+"""The Vault release whose API this is; clients select features by it and need strict semver."""
+
+BUILD_DATE: Final = "2026-11-24T00:00:00Z"
 
 
 @dataclass(frozen=True)
 class Init:
-    """How many shares, and how many open."""
+    """The number of shares and the threshold."""
 
     secret_shares: int = 5
     secret_threshold: int = 3
@@ -40,35 +43,39 @@ class Init:
 
 @dataclass(frozen=True)
 class Unseal:
-    """One share, or a wish to start over."""
+    """One share, or a reset of the attempt."""
 
     key: Secret = Secret(b"")
     reset: bool = False
-    nonce: str = field(default="", metadata={"help": "of the attempt that a reset is to end"})
+    nonce: str = field(default="", metadata={"help": "the nonce of the attempt to reset"})
     migrate: bool = False
 
 
 def read_init(call: Call) -> Response:
-    """Say whether the vault has keys."""
+    """Return whether the vault is initialised."""
     return Response(body={"initialized": call.use(House).seal.initialized})
 
 
 def init(call: Call, given: Init) -> Response:
-    """Make the vault's keys; the answer is the only place where the shares ever are."""
+    """Generate the vault's keys; the shares appear in this response and nowhere else."""
     check_applicable(call.raw)
     made, root = opening.initialise(
         call.use(House), call.tx, given.secret_shares, given.secret_threshold, with_key_file=False
     )
-    shares = [share.reveal() for share in made.keys]
     return Response(
-        body={
-            "keys": [Secret(share.hex().encode()) for share in shares],
-            "keys_base64": [Secret(b64encode(share)) for share in shares],
-            "root_token": root.token,
-        },
+        body={**shape_of_shares(made.keys), "root_token": root.token},
         issued=root.record.accessor,
         audited={"shares": given.secret_shares, "threshold": given.secret_threshold},
     )
+
+
+def shape_of_shares(keys: Iterable[Secret]) -> dict[str, list[Secret]]:
+    """Return unseal keys as Vault's responses list them, in hex and in base64."""
+    shares = [share.reveal() for share in keys]
+    return {
+        "keys": [Secret(share.hex().encode()) for share in shares],
+        "keys_base64": [Secret(b64encode(share)) for share in shares],
+    }
 
 
 def status_of(house: House) -> dict[str, Any]:
@@ -83,7 +90,7 @@ def status_of(house: House) -> dict[str, Any]:
         "progress": status.progress,
         "nonce": status.nonce,
         "version": WIRE_VERSION,
-        "build_date": "2026-11-24T00:00:00Z",
+        "build_date": BUILD_DATE,
         "migration": status.migration,
         **({} if status.sealed else {"cluster_name": house.settings.cluster_name}),
         **({} if status.sealed else {"cluster_id": cluster_id(house)}),
@@ -95,7 +102,7 @@ def status_of(house: House) -> dict[str, Any]:
 
 
 def _complaints(house: House) -> dict[str, Any]:
-    """Return why the vault does not serve, and what an operator should see to; {} as a rule."""
+    """Return the reason why the vault does not serve and its problems; usually empty."""
     why = house.failure or house.trouble
     return {
         **({"failure": why} if why else {}),
@@ -104,17 +111,17 @@ def _complaints(house: House) -> dict[str, Any]:
 
 
 def cluster_id(house: House) -> str:
-    """Return the name under which the journal knows this cluster."""
+    """Return the cluster's name in the origin of its journal."""
     return house.journal.origin.partition("/audit/")[0]
 
 
 def read_seal_status(call: Call) -> Response:
-    """Say how far the seal is open; the nonce, by which an attempt is ended, is for its holders."""
+    """Return the state of the seal without the nonce, which allows a reset of an attempt."""
     return Response(body={**status_of(call.use(House)), "nonce": ""})
 
 
 def unseal(call: Call, given: Unseal) -> Response:
-    """Take one share; with enough of them, check everything and serve."""
+    """Accept one share; with the last one needed, verify the stored state and start to serve."""
     house = call.use(House)
     was_sealed = house.seal.sealed
     key = given.key.reveal().decode("utf-8", "replace")
@@ -128,13 +135,13 @@ def unseal(call: Call, given: Unseal) -> Response:
 
 
 def seal(call: Call) -> Response:
-    """Drop the keys at once."""
+    """Drop the keys from memory at once."""
     call.use(House).seal_up()
     return Response()
 
 
 def health(call: Call) -> Response:
-    """Say whether the vault serves."""
+    """Return whether the vault serves requests."""
     house = call.use(House)
     serving = house.barrier is not None
     return Response(
@@ -160,7 +167,7 @@ def health(call: Call) -> Response:
 
 
 def leader(call: Call) -> Response:
-    """Say who leads: without standbys nobody, sealed or not; clients ask before they unseal."""
+    """Return that high availability is off; clients ask this also before they unseal."""
     return Response(
         body={
             "ha_enabled": False,
@@ -175,7 +182,7 @@ def leader(call: Call) -> Response:
 
 
 def ha_status(call: Call) -> Response:
-    """Return the one node."""
+    """Return this server as the only node."""
     return Response(
         data={
             "nodes": [
@@ -198,22 +205,22 @@ def step_down(_call: Call) -> Response:
 
 
 ROUTES: Final = (
-    Route(Operation.READ, "init", read_init, open=True, sealed_ok=True, help="Are there keys?"),
+    Route(Operation.READ, "init", read_init, open=True, sealed_ok=True, help="Is it initialised?"),
     Route(
         Operation.UPDATE, "init", init, Init, open=True, sealed_ok=True, releases=True,
-        quorum=False, help="Make the keys of a new vault.",
+        quorum=False, help="Generate the keys of a new vault.",
     ),
     Route(
         Operation.READ, "seal-status", read_seal_status, open=True, sealed_ok=True,
-        help="How far is the seal open?",
+        help="The state of the seal.",
     ),
     Route(
         Operation.UPDATE, "unseal", unseal, Unseal, open=True, sealed_ok=True,
-        help="Give one share of the key.",
+        help="Submit one share of the key.",
     ),
-    Route(Operation.UPDATE, "seal", seal, sudo=True, help="Drop the keys."),
+    Route(Operation.UPDATE, "seal", seal, sudo=True, help="Drop the keys from memory."),
     Route(Operation.READ, "health", health, open=True, sealed_ok=True, help="Does it serve?"),
-    Route(Operation.READ, "leader", leader, open=True, sealed_ok=True, help="Who leads?"),
+    Route(Operation.READ, "leader", leader, open=True, sealed_ok=True, help="The leader."),
     Route(Operation.READ, "ha-status", ha_status, help="The nodes of this cluster.", flat=True),
     Route(Operation.UPDATE, "step-down", step_down, sudo=True, help="Hand over to a standby."),
 )  # fmt: skip

@@ -21,7 +21,7 @@ MAX_RANDOM: Final = 128 * 1024
 """Vault's own limit on one call."""
 DEFAULT_RANDOM: Final = 32
 SOURCES: Final = frozenset({"platform", "seal", "all"})
-"""Vault's names of sources; without a seal that makes randomness all of them are the platform."""
+"""Vault's names of entropy sources; all mean the platform, as no seal supplies randomness."""
 
 _NUMBER: Final = re.compile(r"\d+", re.ASCII)
 _ALGORITHMS: Final = {
@@ -33,7 +33,7 @@ _ALGORITHMS: Final = {
 
 @dataclass(frozen=True)
 class Random:
-    """How many bytes, from where, how spelt."""
+    """The number of random bytes, their source and encoding."""
 
     bytes: int = DEFAULT_RANDOM
     source: str = "platform"
@@ -42,7 +42,7 @@ class Random:
 
 @dataclass(frozen=True)
 class Hash:
-    """What to hash (base64), how, and how to spell the sum."""
+    """The input to hash (base64), the algorithm, and the encoding of the result."""
 
     input: Secret = Secret(b"")
     algorithm: str = "sha2-256"
@@ -63,14 +63,14 @@ def random(call: Call, given: Random) -> Response:
     if _NUMBER.fullmatch(source) and "source" in call.params and "bytes" not in call.params:
         count, source = _count(source), "platform"
     if not 1 <= count <= MAX_RANDOM:
-        raise InvalidRequest(f"bytes is between 1 and {MAX_RANDOM}")
+        raise InvalidRequest(f"bytes must be between 1 and {MAX_RANDOM}")
     if source not in SOURCES:
         raise InvalidRequest(f"unsupported entropy source {source[:16]!r}; it is platform")
     return Response(data={"random_bytes": _spelt(call.entropy.token(count), given.format)})
 
 
 def _count(text: str) -> int:
-    """Return the number that a path ends in; one that is too long is past the limit."""
+    """Return the number at the end of a path; map one with too many digits past the limit."""
     return int(text) if len(text) <= len(str(MAX_RANDOM)) else MAX_RANDOM + 1
 
 
@@ -88,11 +88,11 @@ def sum_of(_call: Call, given: Hash) -> Response:
 
 ROUTES: Final = (
     *(
-        Route(Operation.UPDATE, pattern, random, Random, help="Random bytes.")
+        Route(Operation.UPDATE, pattern, random, Random, help="Generate random bytes.")
         for pattern in ("tools/random", "tools/random/{source}", "tools/random/{source}/{bytes}")
     ),
     *(
-        Route(Operation.UPDATE, pattern, sum_of, Hash, help="A hash.")
+        Route(Operation.UPDATE, pattern, sum_of, Hash, help="Hash the input.")
         for pattern in ("tools/hash", "tools/hash/{algorithm}")
     ),
 )

@@ -1,8 +1,9 @@
-"""Mounts that lose what guards them: removed, moved, or read as another version.
+"""Mounts that lose their access rules: removed, moved, or converted to another version.
 
-Rules are kept by a mount's uuid. When that mount leaves a path, or its paths change their meaning,
-a mount that is made there next has no rules, and clients go on writing secrets to the same path.
-So this is as weak as removing each rule, and takes what all of them together demand.
+Rules belong to a mount's uuid. When a mount leaves its path, or its paths change their meaning, the
+next mount at that path has no rules, while clients continue to write secrets there. Such a change
+weakens protection as much as the removal of every rule, so it needs the combined approval that all
+of these rules demand.
 """
 
 from ironkeep.access.devices.devices import REQUIRED, TOKEN_DEVICE
@@ -15,7 +16,7 @@ from ironkeep.plugin.response import Response
 
 
 def unguard(call: Call, mount: Mount, what: str) -> Response:
-    """Take what a mount's rules demand, for letting it leave them; see require_another."""
+    """Require the approval that a mount's rules demand (second_person.require_another)."""
     house = call.use(House)
     before = house.features.classes.below(call.tx, mount.uuid)
     if before.secret_class is SecretClass.OPEN:
@@ -30,10 +31,10 @@ def unguard(call: Call, mount: Mount, what: str) -> Response:
 
 
 def let_go(call: Call, mount: Mount, what: str = "removed") -> Response:
-    """Take what a mount's rules demand, for removing it or moving it away.
+    """Require the approval that a mount's rules demand for its removal or move.
 
-    One whose logins take an enrolled device has that rule too: another could be enabled at its
-    path that asks for none.
+    An auth mount whose logins need an enrolled device counts as having a rule, because another
+    mount enabled at its path could admit any device.
     """
     house = call.use(House)
     is_open = house.features.classes.below(call.tx, mount.uuid).secret_class is SecretClass.OPEN
@@ -43,10 +44,10 @@ def let_go(call: Call, mount: Mount, what: str = "removed") -> Response:
 
 
 def admit_any_device(call: Call, mount: Mount) -> Response:
-    """Take another person's approval for logins without an enrolled device at a mount."""
+    """Require another person's approval to allow logins without an enrolled device."""
     answer = require_another_than_root(call)
     if not waits(answer):
-        _tell(call, f"logins at {mount.path} take no enrolled device from now on")
+        _tell(call, f"logins at {mount.path} need no enrolled device from now on")
     return answer
 
 

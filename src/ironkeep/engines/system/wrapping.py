@@ -1,7 +1,7 @@
 """Response wrapping: `sys/wrapping`.
 
-Source: the Vault HTTP API, sys/wrapping. The token to open comes in the body, or is the
-request's own.
+Source: the Vault HTTP API, sys/wrapping. The wrapping token is in the body, or it is the token of
+the request itself.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from ironkeep.plugin.token import Session
 
 @dataclass(frozen=True)
 class Token:
-    """The wrapping token, unless it came as the request's own."""
+    """The wrapping token; None means the token of the request itself."""
 
     token: Secret | None = None
 
@@ -36,7 +36,7 @@ def _token(call: Call, given: Token) -> Secret:
 
 
 def _require_device(call: Call, token: Secret) -> None:
-    """Raise DeviceRefused when an enrolled device is needed and none is there, and say so."""
+    """Raise DeviceRefused and an alert when the token needs an enrolled device and has none."""
     house = call.use(House)
     device = house.wrapping.device(call.tx, token, call.now_ns)
     if (
@@ -44,16 +44,16 @@ def _require_device(call: Call, token: Secret) -> None:
         or house.features.devices.device_of(call.tx, call.request.peer, call.now_ns) is not None
     ):
         return
-    text = f"an answer that device {device} had wrapped was to be opened from no enrolled device"
+    text = f"a client without an enrolled device tried to open an answer wrapped by device {device}"
     house.features.alerts.repeated(
         call.account, "bound-token", text, call.now_ns,
         subject="wrapped", device=device, path=call.request.path,
     )  # fmt: skip
-    raise DeviceRefused("this answer opens on an enrolled device alone: use its agent")
+    raise DeviceRefused("this answer can only be opened on an enrolled device: use its agent")
 
 
 def _session(call: Call) -> Session | None:
-    """Return who moves an answer, when the request has a token beside the wrapping token's."""
+    """Return the session of the request's own token, or None without a valid one."""
     token = call.request.token
     if token is None:
         return None
@@ -66,16 +66,16 @@ def _session(call: Call) -> Session | None:
 
 
 def wrap(call: Call) -> Response:
-    """Return what came in; the header X-Vault-Wrap-TTL makes the pipeline wrap it."""
+    """Return the request's data; the header X-Vault-Wrap-TTL makes the pipeline wrap it."""
     if call.request.wrap_ttl_seconds is None:
         raise InvalidRequest("endpoint requires response wrapping to be used")
-    # Kept nowhere else: the request that wrapped it is its name.
+    # The data is stored nowhere else, so the entry names it by the id of this request.
     released = Released(call.mount.uuid, f"wrapping/{call.request_id}")
     return Response(data=call.raw, released=(released,))
 
 
 def unwrap(call: Call, given: Token) -> Response:
-    """Return the wrapped answer and use the token up."""
+    """Return the wrapped answer and consume the token."""
     token, remote = _token(call, given), call.request.remote
     wrapped = call.use(House).wrapping.unwrap(call.tx, token, call.now_ns, remote)
     audited: dict[str, Value] = {"creation_path": wrapped.creation_path}
@@ -91,12 +91,12 @@ def unwrap(call: Call, given: Token) -> Response:
 
 
 def lookup(call: Call, given: Token) -> Response:
-    """Return where a wrapping token came from; it stays unused."""
+    """Return the origin of a wrapping token without consuming it."""
     return Response(data=call.use(House).wrapping.lookup(call.tx, _token(call, given), call.now_ns))
 
 
 def rewrap(call: Call, given: Token) -> Response:
-    """Move a wrapped answer behind a fresh token."""
+    """Move a wrapped answer to a new token."""
     info = call.use(House).wrapping.rewrap(
         call.tx, _token(call, given), call.now_ns, call.entropy, _session(call),
         call.request.remote,
@@ -105,21 +105,21 @@ def rewrap(call: Call, given: Token) -> Response:
 
 
 ROUTES: Final = (
-    Route(Operation.UPDATE, "wrapping/wrap", wrap, help="Wrap what is sent.", flat=True),
+    Route(Operation.UPDATE, "wrapping/wrap", wrap, help="Wrap the request's data.", flat=True),
     Route(
         Operation.UPDATE, "wrapping/unwrap", unwrap, Token, open=True, releases=True,
         help="Open a wrapped answer, once.",
     ),
     Route(
         Operation.UPDATE, "wrapping/lookup", lookup, Token, open=True,
-        help="Where does a wrapping token come from?",
+        help="The origin of a wrapping token.",
     ),
     Route(
         Operation.READ, "wrapping/lookup", lookup, Token, open=True,
-        help="Where does a wrapping token come from?",
+        help="The origin of a wrapping token.",
     ),
     Route(
         Operation.UPDATE, "wrapping/rewrap", rewrap, Token, open=True, releases=True,
-        help="Move a wrapped answer behind a fresh token.",
+        help="Move a wrapped answer to a new token.",
     ),
 )  # fmt: skip
