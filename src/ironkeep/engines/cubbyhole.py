@@ -16,7 +16,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.text.number_hook import encoded
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
-from ironkeep.plugin.response import Response, SecretJson
+from ironkeep.plugin.response import Response, SecretJson, listing
 from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import CUBBYHOLE
 
@@ -55,10 +55,7 @@ def delete(call: Call) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.services.store(call.tx, CUBBYHOLE).names(_place(call))
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing(call.services.store(call.tx, CUBBYHOLE).names(_place(call)))
 
 
 class Cubbyhole:

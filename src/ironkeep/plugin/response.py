@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ironkeep.core.errors import NotFound
 from ironkeep.core.event import Released, Value
 from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import TokenSpec
@@ -61,3 +62,10 @@ class Response(msgspec.Struct):
     wrapped_accessor: str = ""
     absent: bool = False
     accepted: bool = False
+
+
+def listing(keys: Sequence[str], info: Mapping[str, Any] | None = None) -> Response:
+    """Return the answer to a LIST; raise NotFound when it is empty, as Vault answers 404."""
+    if not keys:
+        raise NotFound("")
+    return Response(data={"keys": keys} if info is None else {"keys": keys, "key_info": info})

@@ -35,7 +35,7 @@ from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Steps, Turn, run, turn_of
 from ironkeep.plugin.fields import CommaList
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.services import Services
 
@@ -264,10 +264,7 @@ def read(call: Call, given: Name) -> Response:
 
 def list_names(call: Call) -> Response:
     """Return the names of the connections."""
-    names = call.use(Credentials).connections.names(call.tx, call.mount.uuid)
-    if not names:
-        raise NotFound("")
-    return Response(data={"keys": names})
+    return listing(call.use(Credentials).connections.names(call.tx, call.mount.uuid))
 
 
 def delete(call: Call, given: Name) -> Response:

@@ -27,7 +27,7 @@ from ironkeep.engines.database.statements import check_statements
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
 from ironkeep.plugin.fields import CommaList, Duration
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 
 FOLDER: Final = "static-creds"
@@ -178,10 +178,7 @@ def read(call: Call, given: RoleName) -> Response:
 
 def list_names(call: Call) -> Response:
     """Return the names of the static roles."""
-    names = call.use(Credentials).store.paths(call.tx, call.mount.uuid, FOLDER)
-    if not names:
-        raise NotFound("")
-    return Response(data={"keys": names})
+    return listing(call.use(Credentials).store.paths(call.tx, call.mount.uuid, FOLDER))
 
 
 def delete(call: Call, given: RoleName) -> Response:

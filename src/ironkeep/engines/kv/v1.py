@@ -13,7 +13,7 @@ from ironkeep.core.text.numbers import loads
 from ironkeep.engines.kv import document
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import duration
-from ironkeep.plugin.response import LeaseInfo, Response, SecretJson
+from ironkeep.plugin.response import LeaseInfo, Response, SecretJson, listing
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 
@@ -57,10 +57,7 @@ def delete(call: Call) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.store.names(call.path)
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing(call.store.names(call.path))
 
 
 ROUTES: Final = (

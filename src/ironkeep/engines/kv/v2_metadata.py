@@ -12,7 +12,7 @@ from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 
 
@@ -119,10 +119,7 @@ def delete(call: Call, given: Key) -> Response:
 
 def list_keys(call: Call) -> Response:
     """Return the names directly below the path."""
-    keys = call.store.names(f"meta/{call.params['path']}")
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing(call.store.names(f"meta/{call.params['path']}"))
 
 
 def exists(call: Call) -> bool:

@@ -6,7 +6,7 @@ Source: the Vault HTTP API, sys/leases. The old names are aliases with the same 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
@@ -15,7 +15,7 @@ from ironkeep.identity.lifetimes import Limits
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration, check_named
-from ironkeep.plugin.response import LeaseInfo, Response
+from ironkeep.plugin.response import LeaseInfo, Response, listing
 from ironkeep.plugin.route import Handler, Route
 
 
@@ -64,10 +64,8 @@ def lookup(call: Call, given: LeaseId) -> Response:
 
 def list_leases(call: Call) -> Response:
     """Return the names directly below a prefix."""
-    keys = call.use(House).leases.list(call.tx, call.params.get("prefix", "").removesuffix("/"))
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    prefix = call.params.get("prefix", "").removesuffix("/")
+    return listing(call.use(House).leases.list(call.tx, prefix))
 
 
 def renew(call: Call, given: LeaseId) -> Response:

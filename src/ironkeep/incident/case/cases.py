@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
+from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
@@ -23,7 +23,7 @@ from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps
 from ironkeep.plugin.fields import CommaList
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 
 MAX_SUBJECTS: Final = 100
@@ -121,11 +121,8 @@ def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) ->
 
 def list_cases(call: Call) -> Response:
     """Return the numbers of all cases, with their titles."""
-    stored = desks.all_cases(call.store)
-    if not stored:
-        raise NotFound("")
-    info = {str(each.number): _summary(each) for each in stored}
-    return Response(data={"keys": list(info), "key_info": info})
+    info = {str(each.number): _summary(each) for each in desks.all_cases(call.store)}
+    return listing(list(info), info)
 
 
 def read(call: Call, given: Case) -> Suspend:

@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.access.guards import Guards
-from ironkeep.core.errors import InvalidRequest, NotFound, TooLarge, TooManyRequests
+from ironkeep.core.errors import InvalidRequest, TooLarge, TooManyRequests
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, is_family, node, secret_version
 from ironkeep.core.evidence.reach import EdgeKind
@@ -38,7 +38,7 @@ from ironkeep.incident.case.workspace import when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import CommaList
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 from ironkeep.store.record import Codec
 
@@ -320,13 +320,11 @@ def list_documents(call: Call) -> Response:
     """Return the names of all documents."""
     raws = (call.store.get(f"document/{name}") for name in call.store.list("document"))
     found = [_REGISTERED.decode(raw) for raw in raws if raw is not None]
-    if not found:
-        raise NotFound("")
     info = {
         each.name: {"size": each.size, "registered": when(each.registered_ns)}
         for each in sorted(found, key=lambda each: each.name)
     }
-    return Response(data={"keys": list(info), "key_info": info})
+    return listing(list(info), info)
 
 
 def _keep(call: Call, name: str, size: int) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import (
     NodeId,
@@ -20,7 +20,7 @@ from ironkeep.incident.case.workspace import instant, when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 
 _BY_HAND: Final = frozenset(EdgeKind) - {EdgeKind.DID_READ, EdgeKind.MAY_READ}
@@ -133,9 +133,7 @@ def delete(call: Call, given: Named) -> Response:
 def list_links(call: Call) -> Response:
     """Return every link in force."""
     found = {name: _shape(edge) for name, edge in call.use(House).scope.edges(call.tx)}
-    if not found:
-        raise NotFound("")
-    return Response(data={"keys": sorted(found), "key_info": found})
+    return listing(sorted(found), found)
 
 
 def _shape(edge: Edge) -> dict[str, Any]:
