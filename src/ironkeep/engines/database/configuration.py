@@ -103,9 +103,11 @@ def _configure(
     if password is None:
         password = credentials.admin_secret(turn.tx, which)
     account = performing.Account(
-        connections.connector(connection), connection.targets(password), connection.system,
+        connections.connector(connection),
+        connection.targets(password),
+        connection.system,
         connection.username,
-    )  # fmt: skip
+    )
     if given.verify_connection:
         presented = partial(performing.present, account, password)
         turn, shown = yield Outside(presented, account.system)
@@ -164,9 +166,11 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
         changes["allowed"] = _allowed(given.allowed_roles)
     if where is not None:
         changes |= {
-            "hosts": where.hosts, "database": where.database, "tls": where.tls,
+            "hosts": where.hosts,
+            "database": where.database,
+            "tls": where.tls,
             "ca_file": where.ca_file,
-        }  # fmt: skip
+        }
         if where != _of(before) and given.password is None:
             # Else a writer could redirect the connection and capture the password.
             raise InvalidRequest("give the password again to change where the connection leads")

@@ -58,9 +58,11 @@ def parse_url(text: str) -> Whereabouts:
     options = _options(found["options"] or "")
     hosts = tuple(parse_host(host) for host in found["hosts"].split(","))
     return whereabouts(
-        hosts, found["database"] or "postgres", options.get("sslmode", ""),
+        hosts,
+        found["database"] or "postgres",
+        options.get("sslmode", ""),
         options.get("sslrootcert", ""),
-    )  # fmt: skip
+    )
 
 
 def whereabouts(

@@ -34,7 +34,10 @@ def to_second(store: Store, now_ns: int) -> None:
     for path, record in records:
         store.put(meta.data_path(path, 1), record)
         key = KeyMetadata(
-            created_ns=now_ns, updated_ns=now_ns, current=1, versions={1: Version(now_ns)},
+            created_ns=now_ns,
+            updated_ns=now_ns,
+            current=1,
+            versions={1: Version(now_ns)},
             older=True,
-        )  # fmt: skip
+        )
         meta.save(store, path, key)

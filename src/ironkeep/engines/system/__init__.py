@@ -2,7 +2,8 @@
 
     sealing       init, seal, unseal, seal-status, health, leader
     keys          key-status, rotate, rekey, generate-root
-    mounts        mounts, auth, remount; `unguarding` is what removing or moving a mount needs
+    mounts        mounts, auth; `unguarding`: the approval that removing or moving a mount needs
+    remount       remount
     policies      policies/acl, policy
     capabilities  capabilities, capabilities-self, capabilities-accessor
     leases        leases, renew, revoke
@@ -28,6 +29,7 @@ from ironkeep.engines.system import (
     leases,
     mounts,
     policies,
+    remount,
     sealing,
     tools,
     wrapping,
@@ -49,6 +51,7 @@ class System:
 ROUTES: Final = (
     *sealing.ROUTES,
     *mounts.ROUTES,
+    *remount.ROUTES,
     *policies.ROUTES,
     *capabilities.ROUTES,
     *leases.ROUTES,

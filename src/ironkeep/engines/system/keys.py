@@ -110,9 +110,11 @@ def rekey_start(call: Call, given: NewShares) -> Response:
     """Start a rekey."""
     check_applicable(call.raw)
     status = call.use(House).rekey.start(
-        given.secret_shares, given.secret_threshold, verify=given.require_verification,
+        given.secret_shares,
+        given.secret_threshold,
+        verify=given.require_verification,
         backup=given.backup,
-    )  # fmt: skip
+    )
     return Response(body=asdict(status))
 
 
@@ -172,9 +174,13 @@ def root_status(call: Call) -> Response:
 def _root(call: Call, **more: Any) -> dict[str, Any]:
     status = asdict(call.use(House).root_generation.status())
     return {
-        **status, "pgp_fingerprint": "", "encoded_token": "", "encoded_root_token": "", "otp": "",
+        **status,
+        "pgp_fingerprint": "",
+        "encoded_token": "",
+        "encoded_root_token": "",
+        "otp": "",
         **more,
-    }  # fmt: skip
+    }
 
 
 def root_start(call: Call, given: Otp) -> Response:

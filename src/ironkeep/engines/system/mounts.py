@@ -1,6 +1,6 @@
-"""Mounts: enable, list, tune, move and disable secrets engines and auth methods.
+"""Mounts: enable, list, tune and disable secrets engines and auth methods.
 
-Source: the Vault HTTP API, sys/mounts, sys/auth, sys/remount. Disabling a mount destroys its data.
+Source: the Vault HTTP API, sys/mounts, sys/auth. Disabling a mount destroys its data.
 """
 
 from collections.abc import Mapping
@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from ironkeep.access.devices.devices import REQUIRED, TOKEN_DEVICE
 from ironkeep.access.second_person import waits
-from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.ids import uuid
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, let_go, unguard
 from ironkeep.kernel.house import House
@@ -18,7 +17,6 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import (
     CommaList,
     EngineType,
-    FolderText,
     KvPairs,
     LeaseLength,
     duration,
@@ -35,9 +33,6 @@ AUTH: Final = "auth/"
 AUTH_TYPES: Final = frozenset({"approle", "cert", "jwt", "passkey", "token", "userpass"})
 _ALIASES: Final = {"kv-v2": ("kv", {"version": "2"}), "kv-v1": ("kv", {"version": "1"}),
                    "generic": ("kv", {"version": "1"})}  # fmt: skip
-_REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
-"""How long the outcome of a move can be queried."""
-
 _SECONDS: Final = ("default_lease_ttl", "max_lease_ttl")
 _OF_SYSTEM: Final = "system"
 _VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
@@ -323,44 +318,6 @@ def _options(kind: str, options: dict[str, str]) -> dict[str, str]:
     return options
 
 
-@dataclass(frozen=True)
-class Move:
-    """The present and the new path of a mount."""
-
-    source: FolderText = field(default="", metadata={"alias": ("from",)})
-    target: FolderText = field(default="", metadata={"alias": ("to",)})
-
-
-def remount(call: Call, given: Move) -> Response:
-    """Move a mount to another path; its records, leases and identity stay the same."""
-    house = call.use(House)
-    source, target = f"{given.source}/", f"{given.target}/"
-    if source.startswith(AUTH) is not target.startswith(AUTH):
-        raise InvalidRequest("cannot move between secret engines and auth methods")
-    found = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.get(source)
-    if found is not None and found.type in SINGLETONS:
-        raise InvalidRequest(f"cannot remount {source!r}")
-    answer = Response() if found is None else let_go(call, found, "moved")
-    if waits(answer):
-        return answer
-    house.mounts.move(call.tx, house.store(call.tx, MOUNTS), source, target, call.now_ns)
-    migration = uuid(call.entropy.token(16))
-    moved = f"{source}\n{target}".encode()
-    call.store.put(f"remount/{migration}", moved, call.now_ns + _REMEMBER_NS)
-    audited = {**answer.audited, "from": source, "to": target}
-    return Response(data={"migration_id": migration}, audited=audited)
-
-
-def remount_status(call: Call) -> Response:
-    """Return the outcome of a move, which is complete when its request is answered."""
-    raw = call.store.get(f"remount/{call.params['id']}")
-    if raw is None:
-        raise NotFound("")
-    source, _, target = raw.decode().partition("\n")
-    info = {"source_mount": source, "target_mount": target, "status": "success"}
-    return Response(data={"migration_id": call.params["id"], "migration_info": info})
-
-
 ENGINES: Final = Side("")
 METHODS: Final = Side(AUTH)
 
@@ -396,6 +353,4 @@ ROUTES: Final = (
     Route(Operation.UPDATE, "mounts/auth/{path...}/tune", METHODS.tune, Tune, audited=("path",),
           quorum=True, folder="path", same_as="auth/{path...}/tune",
           help="Change settings of an auth method."),
-    Route(Operation.UPDATE, "remount", remount, Move, sudo=True, quorum=True, help="Move a mount."),
-    Route(Operation.READ, "remount/status/{id}", remount_status, help="The outcome of a move."),
 )  # fmt: skip

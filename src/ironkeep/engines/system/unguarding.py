@@ -54,6 +54,11 @@ def admit_any_device(call: Call, mount: Mount) -> Response:
 def _tell(call: Call, text: str) -> None:
     record = call.actor().record
     call.use(House).features.alerts.raise_(
-        call.tx, "class", text, call.now_ns,
-        entity=record.entity, device=record.device, path=call.request.path,
-    )  # fmt: skip
+        call.tx,
+        "class",
+        text,
+        call.now_ns,
+        entity=record.entity,
+        device=record.device,
+        path=call.request.path,
+    )

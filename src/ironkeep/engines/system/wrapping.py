@@ -46,9 +46,14 @@ def _require_device(call: Call, token: Secret) -> None:
         return
     text = f"a client without an enrolled device tried to open an answer wrapped by device {device}"
     house.features.alerts.repeated(
-        call.account, "bound-token", text, call.now_ns,
-        subject="wrapped", device=device, path=call.request.path,
-    )  # fmt: skip
+        call.account,
+        "bound-token",
+        text,
+        call.now_ns,
+        subject="wrapped",
+        device=device,
+        path=call.request.path,
+    )
     raise DeviceRefused("this answer can only be opened on an enrolled device: use its agent")
 
 
@@ -98,9 +103,13 @@ def lookup(call: Call, given: Token) -> Response:
 def rewrap(call: Call, given: Token) -> Response:
     """Move a wrapped answer to a new token."""
     info = call.use(House).wrapping.rewrap(
-        call.tx, _token(call, given), call.now_ns, call.entropy, _session(call),
+        call.tx,
+        _token(call, given),
+        call.now_ns,
+        call.entropy,
+        _session(call),
         call.request.remote,
-    )  # fmt: skip
+    )
     return Response(wrap_info=info)
 
 

@@ -33,7 +33,6 @@ from ironkeep.core.secret import Secret
 from ironkeep.credentials.scope import actor_of
 from ironkeep.incident.case.fingerprints import Found, Prints, search
 from ironkeep.incident.case.naming import Names, document_path
-from ironkeep.incident.case.survey import nothing
 from ironkeep.incident.case.workspace import when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -161,7 +160,11 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     rest = next(prints, _DONE)
     if rest is _DONE:
         return then
-    return Suspend(nothing, lambda _call, _result: _gather(prints, then))
+    return Suspend(_no_work, lambda _call, _result: _gather(prints, then))
+
+
+def _no_work() -> None:
+    """Do nothing: resuming starts the next turn, after other requests."""
 
 
 def _prints(call: Call, seen: Seen) -> Iterator[None]:
@@ -176,7 +179,7 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
             continue
         for kept in names.kept(mount):
             secret = Kept(mount.uuid, kept.path, mount.path + kept.read)
-            prints = seen.shown if _may_hear(call, secret) else seen.hidden
+            prints = seen.shown if _may_report(call, secret) else seen.hidden
             for served in kept.versions:
                 version = secret_version(mount.uuid, kept.path, served.number)
                 seen.kept[version] = secret
@@ -185,7 +188,7 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
             yield
 
 
-def _may_hear(call: Call, secret: Kept) -> bool:
+def _may_report(call: Call, secret: Kept) -> bool:
     """Return whether the caller may read a secret by policy alone.
 
     A match confirms a value just as a read does. So a match with a secret whose read needs a touch
@@ -213,7 +216,7 @@ def _file(call: Call, name: str, size: int, found: Found, seen: Seen) -> Respons
     shown = [
         each
         for each in sorted(found.versions)
-        if _may_hear(call, seen.kept[each]) and _charged(call, seen.kept[each])
+        if _may_report(call, seen.kept[each]) and _charged(call, seen.kept[each])
     ]
     _watch(call, found, seen)
     data: dict[str, Any] = {
@@ -243,9 +246,14 @@ def _watch(call: Call, found: Found, seen: Seen) -> None:
         text = f"a document contains a secret of class {max(guards).text}"
     record = call.actor().record
     house.features.alerts.raise_(
-        call.tx, "documents", text, call.now_ns,
-        entity=record.entity, device=record.device, path=call.request.path,
-    )  # fmt: skip
+        call.tx,
+        "documents",
+        text,
+        call.now_ns,
+        entity=record.entity,
+        device=record.device,
+        path=call.request.path,
+    )
     if guards and max(guards) >= SecretClass.TWO_PERSON:
         for who in _submitters(call):
             _count(call, f"hits/{who}", DAY_NS)
@@ -304,9 +312,16 @@ def register_copy(call: Call, given: Copy) -> Response:
         raise InvalidRequest("wraps and opened_by must name single versions: secret/path@1")
     document, by = node(NodeKind.DOCUMENT, name), actor_of(call)
     gate = ev.Gated(
-        *ev.UNPLACED, f"{name} opened", 1 + len(keys), (document, *keys), (), EdgeKind.DECRYPTS,
-        wraps, 0, "registered encrypted copy",
-    )  # fmt: skip
+        *ev.UNPLACED,
+        f"{name} opened",
+        1 + len(keys),
+        (document, *keys),
+        (),
+        EdgeKind.DECRYPTS,
+        wraps,
+        0,
+        "registered encrypted copy",
+    )
     call.use(House).scope.gated(gate, call.now_ns, by)
     basis = "registered encrypted copy"
     call.use(House).scope.linked(document, EdgeKind.WRAPS, (wraps,), basis, call.now_ns, by)

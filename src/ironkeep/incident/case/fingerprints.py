@@ -129,9 +129,12 @@ def search(
         if hidden is not None and hidden.by_anchor:
             others |= hidden.found_in(plain, hidden_budget)
     return Found(
-        frozenset(versions), known & seen, complete and not budget.spent,
-        frozenset(others), complete and not hidden_budget.spent,
-    )  # fmt: skip
+        frozenset(versions),
+        known & seen,
+        complete and not budget.spent,
+        frozenset(others),
+        complete and not hidden_budget.spent,
+    )
 
 
 def layers(document: bytes) -> Iterator[bytes]:

@@ -58,10 +58,13 @@ def _exempt(desk: Desk, given: Exempt) -> Response:
     if not 0 < given.ttl <= MAX_EXEMPTION_SECONDS:
         raise InvalidRequest("the ttl of an exemption is more than 0 and at most a year")
     item = next(
-        (each.subject for each in desk.verdict.open_items()
-         if given.item in {each.subject, each.label}),
+        (
+            each.subject
+            for each in desk.verdict.open_items()
+            if given.item in {each.subject, each.label}
+        ),
         None,
-    )  # fmt: skip
+    )
     if item is None:
         raise InvalidRequest("the case has no such open item: read its steps for the items")
     owner = desk.owner(given.owner)

@@ -26,7 +26,7 @@ from ironkeep.identity import entities as identity, policies
 from ironkeep.incident.case.naming import Names
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.effects.effects import Steps
+from ironkeep.plugin.effects.effects import Steps, settled
 from ironkeep.plugin.entries import MORE
 from ironkeep.plugin.mount import Mount
 from ironkeep.store.history import Interval
@@ -172,7 +172,7 @@ class Survey:
                 self._write(start, end, targets[at : at + MAX_TARGETS])
                 written += 1
                 if written % A_TURN == 0:
-                    yield nothing
+                    yield from settled()
         self._conclude(until_ns)
         return len({target for targets in spans.values() for target in targets})
 
@@ -238,10 +238,6 @@ class Survey:
         except (InvalidRequest, PermissionDenied):
             # A template value that is not allowed in a path: such a token was refused everything.
             return None
-
-
-def nothing() -> None:
-    """Do nothing: as work of an effect, this waits for durability and starts the next turn."""
 
 
 def _reads(acl: Acl, path: str) -> bool:

@@ -16,7 +16,7 @@ from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, n
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.links import spell_out
-from ironkeep.incident.case.survey import SURVEYED, Survey, Tokens, nothing, tokens_of
+from ironkeep.incident.case.survey import SURVEYED, Survey, Tokens, tokens_of
 from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -61,17 +61,17 @@ def contain(call: Call, given: Contain) -> Suspend:
     return on_desk(call, given.id, lambda desk: _contain(desk, given))
 
 
-def _contain(desk: Desk, given: Contain) -> Suspend:
+def _contain(desk: Desk, given: Contain) -> Response | Suspend:
     cuts: list[Cut] = []
     for principal in _chosen(desk, given.principal):
         ended = {each for cut in cuts for each in cut.tokens.accessors}
         if kind_of(principal) is not NodeKind.SESSION or name_of(principal) not in ended:
             cuts.append(_cut(desk, principal))
 
-    def resume(later: Call, _: object) -> Suspend:
+    def durable(later: Call, _: object) -> Suspend:
         return on_desk(later, given.id, lambda again: _record(again, cuts))
 
-    return Suspend(nothing, resume, durable=True)
+    return effects.run(desk.call, effects.settled(), durable)
 
 
 def _chosen(desk: Desk, text: str) -> list[NodeId]:

@@ -18,12 +18,11 @@ from ironkeep.core.operation import Operation
 from ironkeep.credentials.managed import Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import CredentialId
-from ironkeep.incident.case.survey import nothing
 from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
-from ironkeep.plugin.effects.effects import Steps, Turn, turn_of
+from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
@@ -133,21 +132,26 @@ def _by_hand(desk: Desk, given: Rotate) -> Response:
         raise InvalidRequest(f"give the system where it was revoked: it opens {opened}")
     replacement = str(desk.names.secret(given.replacement)) if given.replacement else ""
     record = ev.Revoked(
-        desk.case, version, system, desk.call.now_ns, words(given.method, "method"),
-        words(given.receipt, "receipt"), replacement,
-    )  # fmt: skip
+        desk.case,
+        version,
+        system,
+        desk.call.now_ns,
+        words(given.method, "method"),
+        words(given.receipt, "receipt"),
+        replacement,
+    )
     desk.note(record)
     done = {"secret": desk.label(version), "state": "revoked", "detail": "as reported"}
     return Response(data={"rotated": [done]})
 
 
 def _rotations(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
-    told = []
+    results = []
     for each in chosen:
-        told.append((yield from _rotation(desk, each, turn)))
+        results.append((yield from _rotation(desk, each, turn)))
         # Each credential gets a turn of its own.
-        turn, _ = yield nothing
-    return told
+        turn = yield from settled()
+    return results
 
 
 def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
@@ -156,7 +160,7 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     current = house.credentials.store.current(turn.tx, which)
     if current in each.versions or current is None:
         rotated: Rotated = yield from house.credentials.rotate(turn, which)
-        turn, _ = yield nothing
+        turn = yield from settled()
         if not rotated.done:
             state = "lost" if rotated.lost else "waiting"
             return {"secret": label, "state": state, "detail": rotated.reason}
@@ -165,9 +169,14 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     receipt = f"version {current} is the one that works there, each earlier one is refused"
     for number in each.versions:
         record = ev.Revoked(
-            desk.case, which.version(number), system, turn.now_ns, "replaced at the system",
-            receipt, which.version(current),
-        )  # fmt: skip
+            desk.case,
+            which.version(number),
+            system,
+            turn.now_ns,
+            "replaced at the system",
+            receipt,
+            which.version(current),
+        )
         house.scope.note(record, turn.now_ns, desk.by)
     return {"secret": label, "state": "revoked", "detail": receipt}
 
@@ -198,16 +207,20 @@ def _is_revoked(desk: Desk, which: CredentialId, number: int) -> bool:
 
 
 def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
-    told = []
+    results = []
     for each in chosen:
         ended = yield from desk.house.credentials.kill(turn, each.which)
         for number in each.versions if ended.remaining >= 0 else ():
             record = ev.Ended(
-                desk.case, each.which.version(number), ended.system, ended.done_ns, ended.ended,
+                desk.case,
+                each.which.version(number),
+                ended.system,
+                ended.done_ns,
+                ended.ended,
                 ended.remaining,
-            )  # fmt: skip
+            )
             desk.house.scope.note(record, ended.done_ns, desk.by)
-        told.append(
+        results.append(
             {
                 "secret": desk.label(each.which.version(max(each.versions))),
                 "ended": ended.ended,
@@ -215,8 +228,8 @@ def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[s
                 "detail": ended.reason,
             }
         )
-        turn, _ = yield nothing
-    return told
+        turn = yield from settled()
+    return results
 
 
 def probe(call: Call, given: One) -> Suspend:
@@ -230,31 +243,38 @@ def _probe(desk: Desk, given: One) -> Response | Suspend:
 
 
 def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
-    told: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for which, number in [(each.which, n) for each in chosen for n in each.versions]:
         try:
             probed: Probed = yield from desk.house.credentials.probe(turn, which, number)
         except NotFound:
-            told.append(_unknown(desk, which, number, turn))
-            turn, _ = yield nothing
+            results.append(_unknown(desk, which, number, turn))
+            turn = yield from settled()
             continue
         except TooManyRequests as limit:
-            told.append(_told(desk, which, number, Probe.UNKNOWN, str(limit)))
+            results.append(_result(desk, which, number, Probe.UNKNOWN, str(limit)))
             break
-        turn, _ = yield nothing
+        turn = yield from settled()
         _note_probe(desk, probed, turn)
         yield from _watch(desk, which, number, turn)
-        turn, _ = yield nothing
-        told.append(_told(desk, which, number, probed.shown.state, probed.shown.reason))
-    return told
+        turn = yield from settled()
+        results.append(_result(desk, which, number, probed.shown.state, probed.shown.reason))
+    return results
 
 
 def _note_probe(desk: Desk, probed: Probed, turn: Turn) -> None:
     for answer in probed.shown.answers:
         record = ev.Probed(
-            desk.case, probed.version, probed.system, answer.endpoint, answer.state, answer.code,
-            answer.reason, probed.at_ns, max(answer.took_ms, 0),
-        )  # fmt: skip
+            desk.case,
+            probed.version,
+            probed.system,
+            answer.endpoint,
+            answer.state,
+            answer.code,
+            answer.reason,
+            probed.at_ns,
+            max(answer.took_ms, 0),
+        )
         desk.house.scope.note(record, turn.now_ns, desk.by)
 
 
@@ -265,10 +285,10 @@ def _unknown(desk: Desk, which: CredentialId, number: int, turn: Turn) -> dict[s
         desk.case, which.version(number), system, "", Probe.UNKNOWN, "", reason, turn.now_ns, 0
     )
     desk.house.scope.note(record, turn.now_ns, desk.by)
-    return _told(desk, which, number, Probe.UNKNOWN, reason)
+    return _result(desk, which, number, Probe.UNKNOWN, reason)
 
 
-def _told(desk: Desk, which: CredentialId, number: int, state: Probe, why: str) -> dict[str, Any]:
+def _result(desk: Desk, which: CredentialId, number: int, state: Probe, why: str) -> dict[str, Any]:
     return {"secret": desk.label(which.version(number)), "state": str(state), "detail": why}
 
 
@@ -285,7 +305,7 @@ def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[No
         found = yield from desk.house.credentials.sessions(turn, which)
     except ConnectorError:
         return
-    turn, _ = yield nothing
+    turn = yield from settled()
     reads = desk.file.deeds.reads_of(NodeId(revoked.replacement))
     sessions = [session for _, session in found]
     if reads:

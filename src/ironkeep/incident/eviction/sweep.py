@@ -15,11 +15,10 @@ from ironkeep.credentials import jobs as performing
 from ironkeep.credentials.baselines import Comparison, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.jobs import Account
-from ironkeep.incident.case.survey import nothing
 from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
-from ironkeep.plugin.effects.effects import Steps, Turn, turn_of
+from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
@@ -81,17 +80,17 @@ def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
 def _sweeps(
     desk: Desk, chosen: list[tuple[NodeId, ConnectionId]], turn: Turn
 ) -> Steps[list[dict[str, Any]]]:
-    told = []
+    results = []
     for system, which in chosen:
         number = _baseline(desk, which, turn)
         compared = yield from desk.house.baselines.compare(turn, which, number)
-        turn, _ = yield nothing
+        turn = yield from settled()
         acting = yield from _acting(desk, which, compared, turn)
-        turn, _ = yield nothing
+        turn = yield from settled()
         record = _record(desk, system, compared, acting)
         desk.house.scope.note(record, turn.now_ns, desk.by)
-        told.append(_told(desk, record))
-    return told
+        results.append(_result(desk, record))
+    return results
 
 
 def _baseline(desk: Desk, which: ConnectionId, turn: Turn) -> int:
@@ -151,9 +150,17 @@ def _record(desk: Desk, system: NodeId, compared: Comparison, acting: tuple[str,
         gaps.insert(0, f"{more} further differences: explain them, or take them back, and sweep on")
     added, removed, changed = (tuple(each[: MAX_ITEMS // 3]) for each in lists)
     return ev.Swept(
-        desk.case, system, compared.baseline.digest, compared.stock.digest, compared.at_ns, added,
-        removed, changed, acting, tuple(gaps[:MAX_ITEMS]),
-    )  # fmt: skip
+        desk.case,
+        system,
+        compared.baseline.digest,
+        compared.stock.digest,
+        compared.at_ns,
+        added,
+        removed,
+        changed,
+        acting,
+        tuple(gaps[:MAX_ITEMS]),
+    )
 
 
 def _line(text: str) -> str:
@@ -161,7 +168,7 @@ def _line(text: str) -> str:
     return text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 18]}… {id_of(text)}"
 
 
-def _told(desk: Desk, record: ev.Swept) -> dict[str, Any]:
+def _result(desk: Desk, record: ev.Swept) -> dict[str, Any]:
     kinds = (("added", record.added), ("removed", record.removed), ("changed", record.changed))
     return {
         "system": desk.label(record.system),
