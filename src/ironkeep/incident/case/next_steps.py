@@ -55,7 +55,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "no basis": _INVESTIGATE,
     "subject unknown": _INVESTIGATE,
     "scope narrowed": _INVESTIGATE,
-    "hand of nobody": _INVESTIGATE,
+    "unattributed record": _INVESTIGATE,
     "released again": _INVESTIGATE,
     "readmitted unsigned": _INVESTIGATE,
     "delivered early": _INVESTIGATE,
@@ -67,6 +67,6 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "source lost messages": _INVESTIGATE,
     "ended session worked": _INVESTIGATE,
     "used later": _INVESTIGATE,
-    "hand of exposed": _INVESTIGATE,
+    "record by an exposed principal": _INVESTIGATE,
     "withheld": _INVESTIGATE,
 }
