@@ -1,19 +1,20 @@
-"""The auth method `passkey`: people, with authenticators that verify them and sign one challenge.
+"""The auth method `passkey`: people log in with WebAuthn authenticators that verify their user.
 
-No password and no code is typed anywhere, nothing is remembered in a browser, and no single person
-lets another one in. What is verified of a signature is core/webauthn/webauthn.py; whose
-authenticators there are, and ever were, is access/step_up/authenticators.py, for step-ups and
-approvals ask them too.
+No password or code is typed anywhere, nothing is stored in the browser, and no single person can
+let another person in.
 
-    settings      who asks, what authenticators must be, how recovery goes
-    people        who may log in; tickets, by which alone an authenticator is bound
+    settings      relying party, requirements on authenticators, rules of recovery
+    people        the people who may log in; tickets, the only way to bind an authenticator
     ceremony      challenges
     registration  binding an authenticator
-    login         a token, or a ticket for one more authenticator, by a touch
-    loopback      a login in a browser, handed to a command
-    recovery      other people and time instead of a lost authenticator
-    own           looking at authenticators, and removing them
-    touching      one touch for one request
+    login         a touch yields a token, or a ticket for one more authenticator
+    loopback      handing a login in a browser to a command on the same machine
+    recovery      several other people and a delay replace a lost authenticator
+    own           reading and removing authenticators
+    touching      the page where a touch allows one request
+
+core/webauthn/webauthn.py verifies signatures. access/step_up/authenticators.py keeps all
+authenticators, removed ones included, because step-ups and approvals use them too.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ _USER: Final = "users/{username}"
 _RECOVERY: Final = "recovery/{username}"
 
 _SETTINGS: Final[tuple[Route, ...]] = (
-    Route(_READ, "config", read_config, help="Who asks, and what is demanded."),
+    Route(_READ, "config", read_config, help="Relying party and requirements."),
     Route(
         _UPDATE,
         "config",
@@ -50,7 +51,7 @@ _SETTINGS: Final[tuple[Route, ...]] = (
             "recovery_quorum",
             "recovery_delay",
         ),
-        help="Say who asks, and what is demanded.",
+        help="Set relying party and requirements.",
     ),
     Route(_LIST, "users/", people.list_users, help="List the people."),
     Route(_READ, _USER, people.read_user, folds="username", help="A person."),
@@ -65,7 +66,13 @@ _SETTINGS: Final[tuple[Route, ...]] = (
         folds="username",
         help="Make or change a person.",
     ),
-    Route(_DELETE, _USER, people.delete_user, folds="username", help="Remove a person's way in."),
+    Route(
+        _DELETE,
+        _USER,
+        people.delete_user,
+        folds="username",
+        help="Remove a person from this mount.",
+    ),
     Route(
         _UPDATE,
         _USER + "/ticket",
@@ -73,9 +80,11 @@ _SETTINGS: Final[tuple[Route, ...]] = (
         folds="username",
         help="Invite a person who never had an authenticator.",
     ),
-    Route(_LIST, _USER + "/authenticators/", own.list_of, help="Every one that a person ever had."),
-    Route(_READ, _USER + "/authenticators/{id}", own.read_of, help="One of them."),
-    Route(_DELETE, _USER + "/authenticators/{id}", own.remove_of, help="Remove one that was lost."),
+    Route(_LIST, _USER + "/authenticators/", own.list_of, help="All of a person, removed too."),
+    Route(_READ, _USER + "/authenticators/{id}", own.read_of, help="An authenticator of a person."),
+    Route(
+        _DELETE, _USER + "/authenticators/{id}", own.remove_of, help="Remove a lost authenticator."
+    ),
 )
 
 _PEOPLE: Final[tuple[Route, ...]] = (
@@ -119,7 +128,7 @@ _PEOPLE: Final[tuple[Route, ...]] = (
         login.begin_add,
         input=login.BeginInput,
         open=True,
-        help="Begin to ask for a ticket for one more authenticator.",
+        help="Begin to get a ticket for one more authenticator.",
     ),
     Route(
         _UPDATE,
@@ -127,7 +136,7 @@ _PEOPLE: Final[tuple[Route, ...]] = (
         login.finish_add,
         input=login.FinishInput,
         login=True,
-        help="A ticket for one more authenticator, by a touch of another.",
+        help="Get a ticket for one more authenticator, by a touch of another.",
     ),
     Route(
         _UPDATE,
@@ -135,7 +144,7 @@ _PEOPLE: Final[tuple[Route, ...]] = (
         loopback.start,
         input=loopback.StartInput,
         open=True,
-        help="Say where a command waits for a login in a browser.",
+        help="Begin a login in a browser for a command on the same machine.",
     ),
     Route(
         _UPDATE,
@@ -147,21 +156,31 @@ _PEOPLE: Final[tuple[Route, ...]] = (
         help="Fetch the token of a login in a browser.",
     ),
     Route(_LIST, "authenticators/", own.list_own, any_token=True, help="Your authenticators."),
-    Route(_READ, "authenticators/{id}", own.read_own, any_token=True, help="One of yours."),
-    Route(_DELETE, "authenticators/{id}", own.remove_own, any_token=True, help="Remove it."),
-    Route(_READ, "step-up/{id}", read_demand, open=True, help="What a touch would allow."),
+    Route(
+        _READ,
+        "authenticators/{id}",
+        own.read_own,
+        any_token=True,
+        help="One of your authenticators.",
+    ),
+    Route(
+        _DELETE, "authenticators/{id}", own.remove_own, any_token=True, help="Remove one of yours."
+    ),
+    Route(
+        _READ, "step-up/{id}", read_demand, open=True, help="The request that a touch would allow."
+    ),
     Route(
         _UPDATE,
         "step-up/{id}",
         write_touch,
         input=TouchInput,
         open=True,
-        help="Allow it, once.",
+        help="Allow the request, once.",
     ),
 )
 
 _RECOVERING: Final[tuple[Route, ...]] = (
-    Route(_LIST, "recovery/", recovery.names, help="List who is being recovered."),
+    Route(_LIST, "recovery/", recovery.names, help="List the people being recovered."),
     Route(_READ, _RECOVERY, recovery.read, folds="username", help="The state of a recovery."),
     Route(
         _UPDATE,
@@ -170,7 +189,7 @@ _RECOVERING: Final[tuple[Route, ...]] = (
         input=recovery.ApproveInput,
         audited=("reason",),
         folds="username",
-        help="Approve the recovery of somebody else.",
+        help="Approve the recovery of another person.",
     ),
     Route(_DELETE, _RECOVERY, recovery.cancel, folds="username", help="End a recovery."),
     Route(
@@ -178,7 +197,7 @@ _RECOVERING: Final[tuple[Route, ...]] = (
         _RECOVERY + "/ticket",
         recovery.ticket,
         folds="username",
-        help="The ticket, when the delay has passed.",
+        help="Get the ticket, once the delay has passed.",
     ),
 )
 

@@ -1,11 +1,11 @@
-"""Challenges: made here, bound to a purpose and a subject, good for a minute and for one use.
+"""Challenges, bound to a purpose and a subject, good for two minutes and for one use.
 
     used / minute / hash of the id -> b""
 
-A challenge is an HMAC over its id, and the id says what it is for: version, purpose, expiry, a
-random number, the subject's hash. So nothing is stored when one is asked for, however many
-strangers ask, and any worker can judge any of them. What was signed once is remembered until it
-would have expired; that mark is made in the transaction that outlives a refusal.
+A challenge is an HMAC over its id. The id holds version, purpose, expiry, a random number and the
+hash of the subject. So challenge requests use no storage, however many unauthenticated clients
+send them. A used challenge is marked until it would have expired; the mark is written through
+`call.account`, which is committed even when the login is refused.
 """
 
 import hmac
@@ -26,7 +26,7 @@ LIFE_NS: Final = 120 * SECOND_NS
 """Time to find the security key; the page gives up after a minute."""
 NONCE_BYTES: Final = 16
 PRUNE: Final = 256
-"""Marks of past minutes removed at one login, so that they never pile up."""
+"""Marks of past minutes removed at each login, so that they never pile up."""
 
 _FORM: Final = struct.Struct(">BBQ16s32s")
 _VERSION: Final = 1
@@ -34,7 +34,7 @@ _BUCKET_NS: Final = 60 * SECOND_NS
 
 
 class Purpose(IntEnum):
-    """What a challenge is for."""
+    """The purpose of a challenge; a challenge of one purpose is refused for another."""
 
     LOGIN = 1
     ADD = 2
@@ -43,7 +43,7 @@ class Purpose(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """A challenge that is out; `subject` is the hash of whom or what it is bound to."""
+    """An outstanding challenge; `subject` is the hash of the name or ticket it is bound to."""
 
     id: str
     challenge: bytes
@@ -52,7 +52,7 @@ class Ceremony:
 
 
 def subject_of(*parts: str) -> bytes:
-    """Return the hash of what a challenge is bound to."""
+    """Return the subject hash of some texts, each prefixed by its length."""
     return sha256(b"".join(struct.pack(">I", len(p.encode())) + p.encode() for p in parts)).digest()
 
 
@@ -65,9 +65,10 @@ def begin(call: Call, purpose: Purpose, subject: bytes) -> Ceremony:
 
 
 def resume(call: Call, purpose: Purpose, text: str) -> Ceremony:
-    """Return the challenge of an id; raise InvalidCredentials when it is past or was used.
+    """Return the challenge of an id; raise InvalidCredentials when it expired or was used.
 
-    Whether the id is of our making shows when the signature is held against the challenge.
+    The id itself is not authenticated here: a forged id yields another challenge, so the signature
+    does not verify.
     """
     raw = webauthn.decode(text, _FORM.size)
     if len(raw) != _FORM.size:
@@ -79,12 +80,15 @@ def resume(call: Call, purpose: Purpose, text: str) -> Ceremony:
         raise InvalidCredentials("the challenge has expired: begin again")
     found = Ceremony(text, _challenge(call, raw), subject, expires_ns)
     if _marks(call).get(_mark(found)) is not None:
-        raise InvalidCredentials("the challenge was used already: begin again")
+        raise InvalidCredentials("the challenge was already used: begin again")
     return found
 
 
 def use_up(call: Call, ceremony: Ceremony) -> None:
-    """Mark a challenge as used: only what was verified is, so strangers cannot fill the disk."""
+    """Mark a challenge as used.
+
+    Call it only after the assertion has verified: else unauthenticated clients could fill the disk.
+    """
     store = _marks(call)
     for minute in store.list("used", PRUNE):
         if (int(minute.rstrip("/")) + 1) * _BUCKET_NS <= call.now_ns:

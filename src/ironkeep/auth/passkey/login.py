@@ -1,8 +1,8 @@
-"""Logging in with a touch, and the ticket for one more authenticator that a touch yields.
+"""Logging in with a touch, and getting a ticket for one more authenticator with a touch.
 
-What is asked for is the same for every name, known or not: passkeys are discoverable, so the answer
-names none, and a name only binds the challenge. Every failure of an assertion has the same words. A
-privileged person gets no token before two authenticators count.
+The options are the same for every name, known or not: passkeys are discoverable, so the options
+list no credentials, and a name only binds the challenge. Every failed assertion gets the same
+error. A privileged person gets no token before two of their authenticators count.
 """
 
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ _FAILED: Final = "the passkey was not accepted"
 
 @dataclass(frozen=True)
 class BeginInput:
-    """Who wants to log in, if they say so."""
+    """An optional name, and the id of a waiting command."""
 
     username: str = field(default="", metadata={"help": "Bind the challenge to this name."})
     cli: str = field(default="", metadata={"help": "The id that cli/start gave."})
@@ -50,14 +50,14 @@ class FinishInput:
 
 
 def begin_login(call: Call, given: BeginInput) -> Response:
-    """Return what a browser needs to log somebody in."""
+    """Return the options of a login for navigator.credentials.get."""
     if given.cli:
         parse(given.cli)
     return _begin(call, Purpose.LOGIN, given)
 
 
 def finish_login(call: Call, given: FinishInput) -> Response:
-    """Log in by an assertion; with `cli`, return where to take the code instead of a token."""
+    """Log in by an assertion; with `cli`, return a redirect that carries a code, and no token."""
     user, credential = _verified(call, Purpose.LOGIN, given)
     _require_two(call, user)
     if given.cli:
@@ -66,7 +66,7 @@ def finish_login(call: Call, given: FinishInput) -> Response:
 
 
 def fetch_login(call: Call, given: FetchInput) -> Response:
-    """Log in by a code from the browser; the token belongs to who fetches it."""
+    """Log in by a code from the browser; the token goes to the command that fetches it."""
     code = fetch(call, given)
     user = by_entity(call, code.entity)
     if user is None or not _may_come_from(call, user) or not still_good(call, user, code):
@@ -76,12 +76,12 @@ def fetch_login(call: Call, given: FetchInput) -> Response:
 
 
 def begin_add(call: Call, given: BeginInput) -> Response:
-    """Return what a browser needs to let somebody add an authenticator."""
+    """Return the options for the touch that yields a ticket for one more authenticator."""
     return _begin(call, Purpose.ADD, given)
 
 
 def finish_add(call: Call, given: FinishInput) -> Response:
-    """Return a ticket for one more authenticator, by an assertion of one that is there."""
+    """Return a ticket for one more authenticator, by an assertion of a registered one."""
     user, credential = _verified(call, Purpose.ADD, given)
     response = ticket_response(call, user, issue_ticket(call, user, "touch", credential))
     response.audited["credential"] = credential
@@ -95,11 +95,12 @@ def _begin(call: Call, purpose: Purpose, given: BeginInput) -> Response:
 
 
 def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, str]:
-    """Return who signed, and the credential's id; the challenge is used up.
+    """Return the user who signed and the credential's id, and use the challenge up.
 
-    (1) The challenge is ours, for this purpose, fresh and unused. (2) The assertion verifies by an
-    authenticator that says whose it is. (3) Its person is known here, is whom the challenge was
-    made for, and may come from there.
+    (1) The challenge is for this purpose, fresh and unused. (2) The assertion verifies with a
+    registered authenticator. (3) It carries a user handle, its person is known at this mount, and
+    the request comes from an allowed address. (4) The challenge was made for this person, or for no
+    name.
     """
     ceremony = resume(call, purpose, given.id)
     try:
@@ -115,7 +116,7 @@ def _verified(call: Call, purpose: Purpose, given: FinishInput) -> tuple[User, s
     names = ("", user.name)
     if ceremony.subject not in {subject_of(name, given.cli) for name in names}:
         raise InvalidCredentials(_FAILED)
-    # What was verified, and not what the request calls it.
+    # The id that was verified, not the one that the request claims.
     return recovery.end_by_login(call, user), webauthn.encode(used.id)
 
 
@@ -147,6 +148,6 @@ def _issue(call: Call, user: User, audited: dict[str, Any]) -> Response:
     response = Response(issue=replace(spec, made=made), audited=audited)
     if len(counted(call, user)) < NEEDED:
         response.warnings = [
-            "register a second authenticator: when you lose the one, nobody can let you in at once"
+            "register a second authenticator: if you lose the only one, recovery takes time"
         ]
     return response

@@ -1,11 +1,12 @@
-"""Handing a login in a browser to the command that waits on the same machine: RFC 8252 and PKCE.
+"""Handing a login in a browser to a command on the same machine (RFC 8252, with PKCE, RFC 7636).
 
-    code / minute / hash -> for whom, and the hash of the verifier that fetches it
+    code / minute / hash -> the user, and the challenge that the command's verifier must match
 
-The command listens on 127.0.0.1 and opens the login page with an id that says where and holds the
-hash of a secret of its own (RFC 7636, S256). The browser gets a code and no token; it goes there at
-the top level, because pages that fetch from loopback are stopped by browsers. A code is good once,
-within a minute, and only with the secret; a wrong one burns it.
+The command listens on 127.0.0.1 and opens the login page with an id that holds its port and the
+hash of its own secret, the verifier (RFC 7636, S256). The browser gets a code instead of a token
+and navigates to the command with it; it navigates because browsers block pages that fetch from
+loopback. A code is good once, within a minute, and only with the verifier; a wrong verifier uses
+it up.
 """
 
 import hmac
@@ -31,7 +32,7 @@ from ironkeep.store.record import Codec
 CODE_NS: Final = 60 * SECOND_NS
 CODE_BYTES: Final = 32
 PRUNE: Final = 256
-"""Codes of past minutes removed when one is made: those that nobody fetched."""
+"""Codes of past minutes, never fetched, that are removed each time a code is made."""
 LOWEST_PORT: Final = 1_024
 HIGHEST_PORT: Final = 65_535
 
@@ -44,10 +45,10 @@ _VERIFIER: Final = re.compile(rb"[A-Za-z0-9._~-]{43,128}")
 
 @dataclass(frozen=True)
 class StartInput:
-    """Where a command waits."""
+    """The address of a waiting command, and its PKCE challenge."""
 
-    port: int = field(metadata={"help": "The port on 127.0.0.1 that it listens on."})
-    state: str = field(metadata={"help": "32 random bytes in base64url; they come back."})
+    port: int = field(metadata={"help": "The port on 127.0.0.1 that the command listens on."})
+    state: str = field(metadata={"help": "32 random bytes in base64url, returned in the redirect."})
     code_challenge: str = field(
         metadata={"help": "SHA-256 of the verifier in base64url (RFC 7636, S256)."}
     )
@@ -55,15 +56,15 @@ class StartInput:
 
 @dataclass(frozen=True)
 class FetchInput:
-    """A code, and the secret of who asked for it."""
+    """A code, and the verifier of the command that asked for it."""
 
     code: Secret = field(metadata={"help": "The code that came to the loopback address."})
-    code_verifier: Secret = field(metadata={"help": "What code_challenge is the hash of."})
+    code_verifier: Secret = field(metadata={"help": "The text that code_challenge is the hash of."})
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A command that waits."""
+    """A waiting command, as its id describes it."""
 
     port: int
     state: bytes
@@ -71,7 +72,7 @@ class Waiting:
 
 
 class Code(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A login that waits to be fetched, by which authenticator of whom."""
+    """A login that waits to be fetched: its user, and the authenticator that was touched."""
 
     name: str
     challenge: bytes
@@ -85,7 +86,7 @@ _CODE: Final = Codec(Code)
 
 
 def start(call: Call, given: StartInput) -> Response:
-    """Return the id to open the login page with; nothing is kept of it."""
+    """Return the id to open the login page with; nothing is stored."""
     del call
     if not LOWEST_PORT <= given.port <= HIGHEST_PORT:
         raise InvalidRequest(f"port is {LOWEST_PORT} to {HIGHEST_PORT}")
@@ -99,7 +100,7 @@ def start(call: Call, given: StartInput) -> Response:
 
 
 def parse(cli: str) -> Waiting:
-    """Return who waits; raise InvalidRequest for what `start` did not write."""
+    """Return the command that an id describes; raise InvalidRequest unless `start` made the id."""
     raw = webauthn.decode(cli, _FORM.size)
     if len(raw) != _FORM.size:
         raise InvalidRequest("cli is not an id that cli/start gave")
@@ -110,7 +111,7 @@ def parse(cli: str) -> Waiting:
 
 
 def hand_over(call: Call, user: User, credential: str, cli: str) -> Response:
-    """Keep a login to be fetched; return where the browser takes its code."""
+    """Store a login to be fetched; return the redirect that takes its code to the command."""
     waiting = parse(cli)
     text = webauthn.encode(call.entropy.token(CODE_BYTES))
     expires_ns = call.now_ns + CODE_NS
@@ -126,7 +127,7 @@ def hand_over(call: Call, user: User, credential: str, cli: str) -> Response:
 
 
 def fetch(call: Call, given: FetchInput) -> Code:
-    """Use a code up; return the login. Raise InvalidCredentials, with the code gone."""
+    """Use a code up and return its login; raise InvalidCredentials, with the code used up too."""
     store: Store = call.lasting
     code = given.code.reveal()
     for expires_ns in (call.now_ns, call.now_ns + CODE_NS):

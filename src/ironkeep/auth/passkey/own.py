@@ -1,4 +1,4 @@
-"""Looking at authenticators and letting go of them: one's own, and, for who may, other people's."""
+"""Reading and removing authenticators: the caller's own and, for administrators, other people's."""
 
 from typing import Any
 
@@ -22,12 +22,15 @@ def list_own(call: Call) -> Response:
 
 
 def read_own(call: Call) -> Response:
-    """Return one of the caller's authenticators, removed ones too."""
+    """Return one of the caller's authenticators; it may be a removed one."""
     return Response(data=_view(_find(call, _caller(call))))
 
 
 def remove_own(call: Call) -> Response:
-    """Remove one of the caller's authenticators by a touch of another, not the last that counts."""
+    """Remove one of the caller's authenticators, by a touch of another.
+
+    Refuse it when too few authenticators that count would be left.
+    """
     entity = _caller(call)
     gone = call.use(Authenticators).owned(call.tx, entity, _id(call))
     user = by_entity(call, entity)
@@ -38,25 +41,25 @@ def remove_own(call: Call) -> Response:
         raise InvalidRequest("register another authenticator first: this would lock you out")
     touched = take_fresh_touch(call, Operation.DELETE, call.request.path, "removing this")
     if touched.get(KEY, "") in {"", key_id(gone.key)}:
-        # Else who has one of them and a token shuts out the person who has the others.
-        raise PermissionDenied("touch another authenticator than the one that is removed")
+        # Else a thief of one authenticator and a token could lock its owner out.
+        raise PermissionDenied("touch another authenticator than the one you are removing")
     response = _remove(call, user, gone, "removed by its person")
     response.audited |= touched
     return response
 
 
 def list_of(call: Call) -> Response:
-    """List every authenticator that a person ever had."""
+    """List all authenticators of a person, removed ones included."""
     return _listing(call.use(Authenticators).ever(call.tx, found(call).entity))
 
 
 def read_of(call: Call) -> Response:
-    """Return one authenticator that a person ever had."""
+    """Return one of a person's authenticators; it may be a removed one."""
     return Response(data=_view(_find(call, found(call).entity)))
 
 
 def remove_of(call: Call) -> Response:
-    """Remove a person's authenticator, because it was lost; another person approves."""
+    """Remove an authenticator that its person lost; another administrator must approve it."""
     user = found(call)
     gone = call.use(Authenticators).owned(call.tx, user.entity, _id(call))
     waiting = require_another_than_root(call)
@@ -73,7 +76,7 @@ def _remove(call: Call, user: User, gone: Authenticator, why: str) -> Response:
 def _caller(call: Call) -> EntityId:
     entity = call.actor().record.entity
     if not entity:
-        raise PermissionDenied("this takes a token of a person")
+        raise PermissionDenied("this needs the token of a person")
     return entity
 
 

@@ -1,12 +1,13 @@
-"""People who may have passkeys, and tickets: the only things that an authenticator is bound by.
+"""The people of a mount, and tickets, which alone allow an authenticator to be registered.
 
-    user / name -> token parameters, whether privileged, the entity, and the ticket that is out
-    ticket / hash -> whom it is for, how it came, until when
+    user / name -> token parameters, privileged or not, the entity, the hash of the current ticket
+    ticket / hash -> the user, the ticket's origin and expiry
 
-A ticket is a random text, shown once, kept as a hash, good for one registration within minutes. It
-logs nobody in. One is out per person: a new one ends the one before. It stands in no address, and
-whoever opens it first gets a second secret that it is no good without from then on: what is left of
-it in a history or a mailbox binds nothing.
+A ticket is a random text, shown once and stored as a hash. It is good for one registration within
+15 minutes, and it cannot be used to log in. A person has at most one: a new ticket ends the former
+one. No URL contains it. The client that opens it first gets a second secret, the holder secret,
+which every later use needs: a copy of the ticket in a mailbox or a browser's history is then worth
+nothing.
 """
 
 import hmac
@@ -45,24 +46,24 @@ from ironkeep.store.reserved import escape_part, unescape_part
 MAX_NAME: Final = 256
 TICKET_BYTES: Final = 32
 TICKET_NS: Final = 15 * 60 * SECOND_NS
-"""Long enough to be handed over and used; a link that waits in a mailbox is somebody else's."""
+"""Long enough to hand a ticket over and use it; one that lies in a mailbox may be stolen."""
 
 Origin = Literal["invitation", "touch", "recovery"]
 
 
 @dataclass(frozen=True)
 class UserInput(TokenParamsInput):
-    """What a request may say of a person; None leaves it as it is."""
+    """The settings of a person that a request changes; None leaves a setting as it is."""
 
     username: str = field(default="", metadata={"help": "The name, in the path."})
     privileged: bool | None = field(
         default=None,
-        metadata={"help": "Needs two authenticators that cannot be copied, of accepted models."},
+        metadata={"help": "Needs two authenticators of accepted models that cannot be copied."},
     )
 
 
 class User(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A person as stored; `ticket` is the hash of the one that is out."""
+    """A person as stored; `ticket` is the hash of the current ticket, "" without one."""
 
     name: str
     entity: EntityId
@@ -72,9 +73,10 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a ticket is good for, by whom it was had, and by which authenticator's touch.
+    """A ticket as stored; times are POSIX nanoseconds.
 
-    Times are POSIX. `holder` is the hash of the secret of who opened it; empty until somebody did.
+    `made` records the people behind it, `credential` the authenticator that was touched for it, ""
+    for none. `holder` is the hash of the holder secret, empty until the ticket is opened.
     """
 
     name: str
@@ -89,14 +91,14 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True):
 _USER: Final = Codec(User)
 _TICKET: Final = Codec(Ticket)
 _OPENED: Final = (
-    "the ticket is not valid here: it was opened in another page or program already, and works "
-    "there alone. If that was not you, tell who runs this vault; else ask for another one"
+    "the ticket is not valid here: it was already opened in another page or program, and works "
+    "only there. If that was not you, tell your administrator; otherwise ask for another ticket"
 )
-_GONE: Final = "the ticket is not valid: it was used, it expired, or another took its place"
+_GONE: Final = "the ticket is not valid: it was used, it expired, or a newer one replaced it"
 
 
 def write_user(call: Call, given: UserInput) -> Response:
-    """Make a person, or change what is given."""
+    """Create a person, or change the settings that are given."""
     name = name_of(call)
     user = find(call, name)
     if user is None:
@@ -123,7 +125,7 @@ def write_user(call: Call, given: UserInput) -> Response:
 
 
 def read_user(call: Call) -> Response:
-    """Return a person: token parameters, and how many authenticators there are."""
+    """Return a person's token parameters, entity and number of authenticators."""
     user = found(call)
     active = call.use(Authenticators).of(call.tx, user.entity)
     data = {
@@ -137,10 +139,11 @@ def read_user(call: Call) -> Response:
 
 
 def delete_user(call: Call) -> Response:
-    """Remove a person's way in; entity, history and authenticators stay on record.
+    """Remove a person from the mount; entity, history and authenticators stay on record.
 
-    Another person approves while there are authenticators, as of each of them: who has none is
-    asked for no touch, so whoever removes them alone, with a token of that person, is rid of it.
+    While the person has authenticators another administrator must approve it, as for removing each
+    of them: a person without authenticators is asked for no touch, so an administrator acting alone
+    with a token of that person would get rid of step-up.
     """
     name = name_of(call)
     user = find(call, name)
@@ -167,29 +170,30 @@ def list_users(call: Call) -> Response:
 
 
 def write_ticket(call: Call) -> Response:
-    """Invite a person who never had an authenticator; everybody else adds by touch, or recovers.
+    """Return an invitation for a person who never had an authenticator.
 
-    An administrator who could make a ticket for anybody could become anybody.
+    Others add an authenticator by a touch of one they have, or go through recovery: an
+    administrator who could make tickets for everybody could log in as anybody.
     """
     user = found(call)
     if call.use(Authenticators).ever(call.tx, user.entity):
         raise InvalidRequest(
-            "this person has, or had, authenticators: they add one by a touch of another, or "
-            "other people recover them"
+            "this person has, or had, authenticators: they can add one by a touch of another; if "
+            "all are lost, use recovery"
         )
     return ticket_response(call, user, issue_ticket(call, user, "invitation"))
 
 
 def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -> str:
-    """Make the one ticket that is out for a person; return it.
+    """Make and return a person's ticket, which ends the former one.
 
-    One that came from a touch ends with the authenticator that gave it.
+    A ticket that came from a touch is void when the authenticator that was touched is removed.
     """
     _end_ticket(call, user)
     text = webauthn.encode(call.entropy.token(TICKET_BYTES))
     name = sha256(text.encode()).hexdigest()
-    # One authenticator leads to the next: the people behind those that are there come along. The
-    # key itself is in the hands of its person alone.
+    # The new authenticator descends from the registered ones, so the people behind those stand
+    # behind it too. No holders: only its person holds the key itself.
     made = msgspec.structs.replace(made_by(call.session, call.now_ns), holders=())
     for each in call.use(Authenticators).made(call.tx, user.entity):
         made = made_again(each, made)
@@ -207,7 +211,7 @@ def issue_ticket(call: Call, user: User, origin: Origin, credential: str = "") -
 
 
 def ticket_response(call: Call, user: User, text: str) -> Response:
-    """Return the answer that shows a ticket, once."""
+    """Return the response that shows a ticket; it is shown only here."""
     api = call.use(ServerSettings).api_addr.rstrip("/")
     data = {
         "ticket": Unkept(text.encode()),
@@ -219,7 +223,7 @@ def ticket_response(call: Call, user: User, text: str) -> Response:
 
 
 def redeem(call: Call, name: str) -> tuple[User, Ticket]:
-    """Return whom the ticket of a hash is for; raise InvalidCredentials when it is good no more."""
+    """Return the user and ticket of a hash; raise InvalidCredentials when it is void."""
     ticket = _ticket(call, name)
     user = None if ticket is None else find(call, ticket.name)
     if ticket is None or user is None or user.ticket != name or not still_good(call, user, ticket):
@@ -228,10 +232,10 @@ def redeem(call: Call, name: str) -> tuple[User, Ticket]:
 
 
 def hold(call: Call, name: str, ticket: Ticket, given: Secret | None) -> str:
-    """Return the secret of who opened the ticket of a hash, made the first time.
+    """Return a ticket's holder secret; make it when the ticket is opened for the first time.
 
-    Raise InvalidCredentials for everybody else: one who saw the ticket later, or earlier than the
-    person whom it is for, who then learns of it here.
+    Raise InvalidCredentials for a client without the holder secret: somebody who copied the ticket
+    later, or the rightful person when somebody else opened it first. The error tells that person.
     """
     if ticket.holder:
         if given is None or not hmac.compare_digest(secret_hash(given), ticket.holder):
@@ -244,23 +248,24 @@ def hold(call: Call, name: str, ticket: Ticket, given: Secret | None) -> str:
 
 
 class Pending(Protocol):
-    """Something that somebody may still take up, and where it came from."""
+    """A ticket or code that is still to be used, and its origin."""
 
     @property
     def credential(self) -> str:
-        """The authenticator that was touched for it, "" for none."""
+        """Return the authenticator that was touched for it, "" for none."""
         ...
 
     @property
     def made_ns(self) -> int:
-        """When it was made."""
+        """Return the time it was made, in POSIX nanoseconds."""
         ...
 
 
 def still_good(call: Call, user: User, pending: Pending) -> bool:
-    """Return whether nothing behind something pending has ended since it was made.
+    """Return whether a ticket or code still has its basis.
 
-    Its person is there and may act, was not cut off since, and still has the authenticator.
+    Its person exists and is not disabled, their tokens were not revoked since it was made, and the
+    authenticator that was touched for it is still theirs.
     """
     known = call.use(Identity).get(call.tx, user.entity)
     if known is None or known.disabled or known.revoked_ns >= pending.made_ns > 0:
@@ -281,13 +286,13 @@ def use_ticket(call: Call, user: User) -> User:
 
 
 def end_recovery(call: Call, user: User) -> User:
-    """End a ticket that came from a recovery, because its person is here."""
+    """End a ticket that came from a recovery, because its person has logged in."""
     ticket = _ticket(call, user.ticket) if user.ticket else None
     return use_ticket(call, user) if ticket and ticket.origin == "recovery" else user
 
 
 def counted(call: Call, user: User) -> list[Authenticator]:
-    """Return the authenticators that count for a person: for privileged ones, none that copies."""
+    """Return the authenticators that count: for privileged people, only uncopyable ones."""
     active = call.use(Authenticators).of(call.tx, user.entity)
     return [each for each in active if not (user.privileged and each.eligible)]
 
@@ -302,7 +307,7 @@ def found(call: Call) -> User:
     """Return the person in the path; raise NotFound."""
     user = find(call, name_of(call))
     if user is None:
-        raise NotFound("nobody of that name is known here")
+        raise NotFound("there is no user of that name here")
     return user
 
 
@@ -328,7 +333,7 @@ def name_of(call: Call) -> str:
 
 
 def check_name(text: str) -> str:
-    """Return a name as it is kept; raise InvalidRequest."""
+    """Return a name in its stored spelling; raise InvalidRequest."""
     name = folded(text)
     if len(name) > MAX_NAME or not name.isprintable():
         raise InvalidRequest(f"a name has at most {MAX_NAME} printable characters")
@@ -336,7 +341,7 @@ def check_name(text: str) -> str:
 
 
 def secret_hash(ticket: Secret) -> str:
-    """Return the hash that a ticket is kept under."""
+    """Return the hash under which a ticket is stored."""
     return sha256(ticket.reveal()).hexdigest()
 
 

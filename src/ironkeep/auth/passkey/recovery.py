@@ -1,11 +1,11 @@
-"""Letting somebody back in who lost every authenticator: other people, and time.
+"""Recovery of a person who lost every authenticator, by several other people and a delay.
 
-    recovery / name -> who approved, when, and when it may be used
+    recovery / name -> the approvals, and the time from which the recovery can be used
 
-Several distinct other people approve, each with authenticators of their own from before; then a
-delay runs, in which the person is told, and ends it by logging in. What comes out is a ticket: it
-registers one authenticator, and logs nobody in. Nobody alone, and no answer to a question, opens an
-account.
+Several different people approve, each with authenticators registered long before. Then a delay
+runs: alerts tell the person, who ends the recovery by logging in. After the delay an approver gets
+a ticket, which registers one authenticator and cannot be used to log in. No single person and no
+answer to a question opens an account.
 """
 
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
 KNOWN_NS: Final = 7 * 24 * 3600 * SECOND_NS
-"""Authenticators of who approves are this old: whoever makes people up for it waits as long, under
-everybody's eyes."""
+"""Minimum age of an approver's authenticators: an attacker who invents approvers must wait that
+long, while the invented people are in plain sight."""
 LIFE_NS: Final = 7 * 24 * 3600 * SECOND_NS
 """A recovery that is not approved, or not used, in this time lapses."""
 MAX_REASON: Final = 512
@@ -44,14 +44,14 @@ MAX_REASON: Final = 512
 
 @dataclass(frozen=True)
 class ApproveInput:
-    """Why."""
+    """The reason of an approval."""
 
-    username: str = field(default="", metadata={"help": "Who is to be recovered, in the path."})
-    reason: str = field(default="", metadata={"help": "Why, and how you know that it is them."})
+    username: str = field(default="", metadata={"help": "The person to recover, in the path."})
+    reason: str = field(default="", metadata={"help": "Why, and how you verified that it is them."})
 
 
 class Word(msgspec.Struct, frozen=True):
-    """One person's approval; `people` are all who stand behind the token that gave it."""
+    """One person's approval; `people` are all people behind the token that gave it."""
 
     entity: EntityId
     name: str
@@ -61,7 +61,7 @@ class Word(msgspec.Struct, frozen=True):
 
 
 class Recovery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A recovery that runs; `ready_ns` is 0 until enough people approved."""
+    """A running recovery; `ready_ns` is 0 until enough people have approved."""
 
     entity: EntityId
     started_ns: int
@@ -73,10 +73,10 @@ _RECOVERY: Final = Codec(Recovery)
 
 
 def approve(call: Call, given: ApproveInput) -> Response:
-    """Approve the recovery of somebody else; the first approval begins it."""
+    """Approve the recovery of another person; the first approval starts it."""
     user = found(call)
     if not 1 <= len(given.reason) <= MAX_REASON:
-        raise InvalidRequest(f"say why, in 1 to {MAX_REASON} characters")
+        raise InvalidRequest(f"give a reason of 1 to {MAX_REASON} characters")
     before = _find(call, user) or Recovery(user.entity, call.now_ns)
     if before.ready_ns:
         raise InvalidRequest("enough people have approved already")
@@ -92,8 +92,8 @@ def approve(call: Call, given: ApproveInput) -> Response:
     call.store.put(_path(user.name), _RECOVERY.encode(after))
     _tell(
         call, user, f"recovery {'approved' if enough else 'asked'} {len(words)}",
-        f"{session.name} approved that you be given a new authenticator: if you can log in, do, "
-        "and it ends; if it was not you who asked, tell who runs this vault",
+        f"{session.name} approved your recovery, which lets you register a new authenticator. "
+        "Logging in ends it. If you did not ask for it, tell your administrator",
     )  # fmt: skip
     return Response(data=_view(call, user, after))
 
@@ -114,7 +114,7 @@ def cancel(call: Call) -> Response:
 
 
 def names(call: Call) -> Response:
-    """List who is being recovered."""
+    """List the names of the people being recovered."""
     keys = [unescape_part(name) for name in call.store.names("recovery")]
     if not keys:
         raise NotFound("")
@@ -122,27 +122,27 @@ def names(call: Call) -> Response:
 
 
 def ticket(call: Call) -> Response:
-    """Return the ticket to one of those who approved, once the delay has passed; this ends it."""
+    """Return the ticket to one of the approvers once the delay has passed; end the recovery."""
     user = found(call)
     running = _running(call, user)
     if not running.ready_ns:
         raise PermissionDenied("not enough people have approved this recovery")
     if call.now_ns < running.ready_ns:
-        raise PermissionDenied(f"this recovery waits until {rfc3339(running.ready_ns)}")
+        raise PermissionDenied(f"this recovery must wait until {rfc3339(running.ready_ns)}")
     standing = _standing(call, running)
     if len(standing) < settings(call).recovery_quorum:
         raise PermissionDenied(
-            "not enough of those who approved are still here: others approve beside them"
+            "too few of these approvals still count: more people must approve this recovery"
         )
     if call.actor().record.entity not in {word.entity for word in standing}:
-        raise PermissionDenied("one of those who approved hands the ticket over, nobody else")
+        raise PermissionDenied("only one of the approvers can get the ticket")
     call.store.delete(_path(user.name))
     _tell(call, user, "recovery ticket", "a ticket for a new authenticator of yours was made")
     return ticket_response(call, user, issue_ticket(call, user, "recovery"))
 
 
 def end_by_login(call: Call, user: User) -> User:
-    """End a recovery, and its ticket, because the person is here; return them as they are then."""
+    """End a recovery and its ticket because the person logged in; return the updated person."""
     if _find(call, user) is not None:
         call.store.delete(_path(user.name))
         _tell(call, user, "recovery ended", "you logged in, which ended your recovery")
@@ -150,27 +150,34 @@ def end_by_login(call: Call, user: User) -> User:
 
 
 def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, ...]) -> None:
-    """Raise PermissionDenied unless the caller is another person, known from before."""
+    """Raise PermissionDenied unless the caller may approve this recovery.
+
+    (1) The caller is a person, not the one being recovered. (2) No one person set up both. (3) They
+    have not approved yet, and no one person stands behind them and an earlier approver. (4) They
+    have had their authenticators for long enough.
+    """
     entity = call.actor().record.entity
     if not entity:
-        raise PermissionDenied("approving takes a token of a person")
+        raise PermissionDenied("approving needs the token of a person")
     if user.entity in people:
         raise PermissionDenied("nobody approves their own recovery")
     if is_same_person(call.use(Identity), call.tx, call.actor(), user.entity):
         raise PermissionDenied(
-            f"one person set up you and who is recovered, or one of you the other: {APART}"
+            "one person set up both you and the person being recovered, or one of you set up the "
+            f"other: {APART}"
         )
     if any(word.entity == entity for word in running.words):
-        raise PermissionDenied("you have approved this recovery already")
+        raise PermissionDenied("you have already approved this recovery")
     if any(is_one_hand(people, word.people) for word in running.words):
         raise PermissionDenied(
-            f"one person stands behind you and who approved, so you count as one: {APART}"
+            f"one person stands behind you and an earlier approver, so you count as one: {APART}"
         )
     if not _is_known(call, running, entity):
-        # Else an administrator makes the people up who approve.
+        # Else an administrator could invent the people who approve.
         days = KNOWN_NS // (24 * 3600 * SECOND_NS)
         raise PermissionDenied(
-            f"who approves has {NEEDED} authenticators from {days} days before the recovery began"
+            f"an approver needs {NEEDED} authenticators that were registered {days} days before "
+            "the recovery began"
         )
 
 
@@ -182,7 +189,7 @@ def _is_known(call: Call, running: Recovery, entity: EntityId) -> bool:
 
 
 def _standing(call: Call, running: Recovery) -> list[Word]:
-    """Return the approvals that still count: their people are here, with their authenticators."""
+    """Return the approvals that still count: their people still stand, with authenticators."""
     identity = call.use(Identity)
     return [
         word
@@ -195,7 +202,7 @@ def _standing(call: Call, running: Recovery) -> list[Word]:
 def _running(call: Call, user: User) -> Recovery:
     running = _find(call, user)
     if running is None:
-        raise NotFound("nobody asked for this person to be recovered, or it has lapsed")
+        raise NotFound("no recovery of this person is running: none was started, or it lapsed")
     return running
 
 

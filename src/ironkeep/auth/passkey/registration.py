@@ -1,8 +1,8 @@
-"""Binding an authenticator: with a ticket, within minutes, once.
+"""Registering an authenticator, with a ticket.
 
-A ticket says how its holder came by it. An invitation and a recovery yield, with the first
-authenticator, the ticket for the second; a recovery also ends every authenticator and every token
-that its person had before.
+A ticket has an origin. When the ticket of an invitation or a recovery is used, the response holds
+the ticket for the second authenticator; a recovery also ends every authenticator and token that the
+person had before.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +39,8 @@ class BeginInput:
 
     ticket: Secret = field(metadata={"help": "The ticket, as it was handed over."})
     holder: Secret | None = field(
-        default=None, metadata={"help": "What the first call for this ticket gave; from then on."}
+        default=None,
+        metadata={"help": "The holder secret that the first call for this ticket gave."},
     )
 
 
@@ -51,11 +52,11 @@ class FinishInput:
     credential: dict[str, Any] = field(
         metadata={"help": "The credential in JSON, as browsers' toJSON writes it."}
     )
-    label: str = field(metadata={"help": "What its person calls the authenticator."})
+    label: str = field(metadata={"help": "A name for the authenticator."})
 
 
 def begin_registration(call: Call, given: BeginInput) -> Response:
-    """Return what a browser needs to make a credential for whom the ticket is for."""
+    """Return the options of a new credential for the ticket's person."""
     name = secret_hash(given.ticket)
     user, ticket = redeem(call, name)
     holder = hold(call, name, ticket, given.holder)
@@ -136,7 +137,7 @@ def _answer(call: Call, user: User, ticket: Ticket, made: webauthn.Registered) -
         "bound_by": ticket.origin,
         "credential": webauthn.encode(made.credential),
         "key": webauthn.encode(made.key),
-        # Without an attestation the model is only what the authenticator says of itself.
+        # Without an attestation the model is only the authenticator's own claim.
         "aaguid": made.aaguid if _proves_model(call, user) else "",
         "can_be_copied": made.eligible,
     }
@@ -148,7 +149,7 @@ def _proves_model(call: Call, user: User) -> bool:
 
 
 def _end_everything(call: Call, user: User) -> None:
-    """Remove all authenticators and tokens from before: what was lost may be in other hands."""
+    """Remove all earlier authenticators and tokens: a lost one may be in other hands."""
     for each in call.use(Authenticators).of(call.tx, user.entity):
         call.use(Authenticators).remove(call.tx, each, "its person was recovered", call.now_ns)
     call.use(Identity).revoke_before(call.tx, user.entity, call.now_ns)

@@ -1,10 +1,10 @@
-"""What a mount of passkeys is told: who asks, what authenticators must be, how recovery goes.
+"""The settings of a passkey mount: relying party, requirements on authenticators, recovery.
 
     config -> the settings
-    challenges -> the key that challenges are made with
+    challenges -> the HMAC key of challenges
 
-The relying party is the house's: the same authenticators sign step-ups and approvals. Changing
-`rp_id` makes every authenticator useless, so it is set once and then refused.
+The relying party is shared by the whole vault, because the same authenticators sign step-ups and
+approvals. A new `rp_id` would make every authenticator useless, so it can be set only once.
 """
 
 import re
@@ -32,9 +32,9 @@ MAX_MODELS: Final = 256
 MAX_ROOTS: Final = 32
 MAX_HOST: Final = 253
 MIN_QUORUM: Final = 2
-"""One other person could be the attacker."""
+"""People other than the one recovered; a single one could be the attacker."""
 MIN_DELAY: Final = 60 * 60
-"""Seconds; so long the person and their team have to say that this is not them."""
+"""Seconds in which the person or their team can notice a false recovery and stop it."""
 DEFAULT_DELAY: Final = 24 * 60 * 60
 MAX_DELAY: Final = 30 * 24 * 60 * 60
 KEY_BYTES: Final = 32
@@ -42,11 +42,11 @@ KEY_BYTES: Final = 32
 _ORIGIN: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:[1-9][0-9]{0,4})?", re.ASCII
 )
-"""As browsers write it; so a default port is left out."""
+"""An origin as browsers write it, so without a default port."""
 
 
 class PasskeySettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The settings; `for_all` is demanded of every authenticator, `privileged` of some people's."""
+    """The settings; `privileged` holds the demands on privileged people's authenticators."""
 
     for_all: Demands = Demands()
     privileged: Demands = Demands(device_bound=True)
@@ -54,12 +54,12 @@ class PasskeySettings(msgspec.Struct, frozen=True, omit_defaults=True):
     recovery_delay_seconds: int = DEFAULT_DELAY
 
     def demands(self, *, privileged: bool) -> Demands:
-        """Return what a person's authenticators must be."""
+        """Return the demands on a person's authenticators."""
         return self.privileged if privileged else self.for_all
 
     @property
     def delay_ns(self) -> int:
-        """How long a recovery waits after the last word that it needed."""
+        """The delay of a recovery after its last needed approval, in nanoseconds."""
         return self.recovery_delay_seconds * SECOND_NS
 
 
@@ -68,7 +68,7 @@ _SETTINGS: Final = Codec(PasskeySettings)
 
 @dataclass(frozen=True)
 class ConfigInput:
-    """What a request may say of the settings; None leaves it as it is."""
+    """The settings that a request changes; None leaves a setting as it is."""
 
     rp_id: str | None = field(
         default=None, metadata={"help": "The host name that passkeys belong to; set once."}
@@ -92,7 +92,7 @@ class ConfigInput:
         default=None, metadata={"help": "Other people who must approve a recovery, at least 2."}
     )
     recovery_delay: Duration | None = field(
-        default=None, metadata={"help": "How long a recovery waits after that, at least 1h."}
+        default=None, metadata={"help": "The delay after the last needed approval, at least 1h."}
     )
 
 
@@ -103,9 +103,10 @@ def settings(call: Call) -> PasskeySettings:
 
 
 def write_config(call: Call, given: ConfigInput) -> Response:
-    """Change the settings that are given; once they are set, another person approves.
+    """Change the settings that are given; later changes need another person's approval.
 
-    They say who lets a person in again, and on which pages an authenticator signs.
+    The settings decide how many people recover an account, and at which origins authenticators
+    sign.
     """
     party_before, party = _party(call, given)
     before = settings(call)
@@ -158,20 +159,20 @@ def read_config(call: Call) -> Response:
 
 
 def challenge_key(call: Call) -> bytes:
-    """Return the key that challenges are made with; raise InvalidRequest before configuration."""
+    """Return the HMAC key of challenges; raise InvalidRequest before the mount is configured."""
     raw: bytes | None = call.store.get("challenges")
     if raw is None:
-        raise InvalidRequest("passkeys are not configured here: write config first")
+        raise InvalidRequest("passkeys are not configured at this mount: write config first")
     return raw
 
 
 def handle_of(entity: EntityId) -> bytes:
-    """Return what an authenticator knows its person by: nothing that says who it is."""
+    """Return the WebAuthn user handle of an entity: an opaque id, which reveals no name."""
     return entity.encode()
 
 
 def _party(call: Call, given: ConfigInput) -> tuple[Party, Party]:
-    """Return the relying party as it is, and as it is to be."""
+    """Return the relying party before and after the request's changes."""
     try:
         before = call.use(Authenticators).party(call.tx)
     except InvalidRequest:
@@ -181,7 +182,7 @@ def _party(call: Call, given: ConfigInput) -> tuple[Party, Party]:
         before.origins if given.origins is None else given.origins,
     )
     if before.rp_id and party.rp_id != before.rp_id:
-        raise InvalidRequest("rp_id is set already: another would make every passkey useless")
+        raise InvalidRequest("rp_id is already set: another would make every passkey useless")
     _check_party(party)
     return before, party
 
@@ -189,9 +190,11 @@ def _party(call: Call, given: ConfigInput) -> tuple[Party, Party]:
 def _check_party(party: Party) -> None:
     host = party.rp_id
     if len(host) > MAX_HOST or _ORIGIN.fullmatch(f"https://{host}") is None:
-        raise InvalidRequest("rp_id is a host name in lower case, like vault.example.com")
+        raise InvalidRequest("rp_id must be a host name in lower case, like vault.example.com")
     if not 1 <= len(party.origins) <= MAX_ORIGINS:
-        raise InvalidRequest(f"origins are 1 to {MAX_ORIGINS}, like https://vault.example.com:8200")
+        raise InvalidRequest(
+            f"give 1 to {MAX_ORIGINS} origins, like https://vault.example.com:8200"
+        )
     for origin in party.origins:
         _check_origin(origin, host)
 
@@ -200,10 +203,10 @@ def _check_origin(origin: str, rp_id: str) -> None:
     parts = _ORIGIN.fullmatch(origin)
     local = parts is not None and parts["scheme"] == "http" and parts["host"] == "localhost"
     if parts is None or not (parts["scheme"] == "https" or local):
-        raise InvalidRequest(f"{origin!r} is no origin like https://host[:port]")
+        raise InvalidRequest(f"{origin!r} is not an origin like https://host[:port]")
     host = parts["host"]
     if host != rp_id and not host.endswith(f".{rp_id}"):
-        raise InvalidRequest(f"{origin!r} is not at the host {rp_id}")
+        raise InvalidRequest(f"{origin!r} is neither at the host {rp_id} nor below it")
 
 
 def _demands(
@@ -212,11 +215,11 @@ def _demands(
     chosen = before.attestation if attestation is None else attestation
     models = before.aaguids if aaguids is None else tuple(each.lower() for each in aaguids)
     if chosen not in {"none", "packed"}:
-        raise InvalidRequest("an attestation is none or packed")
+        raise InvalidRequest("an attestation is either none or packed")
     if chosen == "packed" and not roots:
         raise InvalidRequest("packed attestation proves nothing without the manufacturers' roots")
     if models and chosen != "packed":
-        raise InvalidRequest("aaguids are only claims without packed attestation: demand that too")
+        raise InvalidRequest("aaguids prove nothing without packed attestation: set that too")
     if len(models) > MAX_MODELS:
         raise InvalidRequest(f"at most {MAX_MODELS} models")
     packed = chosen == "packed"
@@ -231,7 +234,7 @@ def _roots(pem: str) -> tuple[bytes, ...]:
     try:
         found = x509.load_pem_x509_certificates(pem.encode())
     except (ValueError, UnicodeError):
-        raise InvalidRequest("roots are certificates in PEM") from None
+        raise InvalidRequest("roots must be certificates in PEM") from None
     if len(found) > MAX_ROOTS:
         raise InvalidRequest(f"at most {MAX_ROOTS} roots")
     return tuple(sorted(_der(each) for each in found))
@@ -245,5 +248,5 @@ def _within(given: int | None, before: int, least: int, most: int, name: str) ->
     if given is None:
         return before
     if not least <= given <= most:
-        raise InvalidRequest(f"{name} is {least} to {most}")
+        raise InvalidRequest(f"{name} must be {least} to {most}")
     return given

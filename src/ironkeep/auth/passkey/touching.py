@@ -1,6 +1,7 @@
-"""The page where a touch is given for one request: open, for the id in the link is all it takes.
+"""The routes behind the step-up page, where a touch allows one request.
 
-Who has the link sees what is asked; only an authenticator of the session's own person answers.
+They need no token: the id in the link is enough to read the request, but only an authenticator of
+the session's own person can allow it.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class TouchInput:
 
 
 def read_demand(call: Call) -> Response:
-    """Return what a touch would allow, and what a browser needs to have it signed."""
+    """Return the request that a touch would allow, and the options to sign it with."""
     step_ups = call.use(StepUps)
     kept = step_ups.find(call.tx, call.params["id"], call.now_ns)
     statement = kept.statement
@@ -42,7 +43,7 @@ def read_demand(call: Call) -> Response:
 
 
 def write_touch(call: Call, given: TouchInput) -> Response:
-    """Take the assertion; the request goes through once when it is sent again."""
+    """Accept the assertion; the request is then allowed once when it is sent again."""
     evidence = call.use(StepUps).satisfy(
         call.account, call.params["id"], given.credential, call.now_ns
     )
