@@ -207,13 +207,13 @@ def test_changed_claims_and_broken_tokens(vault: Vault) -> None:
     ("changed", "reason"),
     [
         ({"exp": ...}, "exp is missing"),
-        ({"exp": "soon"}, "no time"),
-        ({"exp": True}, "no time"),
-        ({"exp": None}, "no time"),
-        ({"exp": float("inf")}, "no time"),
-        ({"exp": float("nan")}, "no time"),
+        ({"exp": "soon"}, "not a time"),
+        ({"exp": True}, "not a time"),
+        ({"exp": None}, "not a time"),
+        ({"exp": float("inf")}, "not a time"),
+        ({"exp": float("nan")}, "not a time"),
         ({"exp": 10**30}, "more than"),
-        ({"nbf": float("inf")}, "no time"),
+        ({"nbf": float("inf")}, "not a time"),
         ({"iss": ...}, "iss"),
         ({"iss": "https://evil.example"}, "iss"),
         ({"iss": [ISSUER]}, "iss"),
@@ -274,7 +274,7 @@ def test_globs_and_pointers(vault: Vault) -> None:
     job = {"name": "deploy", "protected": True}
     assert "protected" in why(vault, signed(vault))
     assert "sub" in why(vault, signed(vault, job=job, sub="repo:evil/acme/x:ref:main"))
-    assert "no name" in why(vault, signed(vault, job={"protected": True}))
+    assert "not a name" in why(vault, signed(vault, job={"protected": True}))
     assert login(vault, signed(vault, job=job)).error is None
 
 
@@ -523,7 +523,7 @@ def test_no_other_kind_of_key_is_taken_as_pem(vault: Vault) -> None:
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["long", "long before"])
 def test_a_time_past_every_clock(vault: Vault, claim: str, value: int) -> None:
-    assert f"claim {claim} is no time" in why(vault, signed(vault, **{claim: value}))
+    assert f"claim {claim} is not a time" in why(vault, signed(vault, **{claim: value}))
 
 
 def test_half_of_a_surrogate_pair_is_no_text(vault: Vault) -> None:

@@ -1,15 +1,14 @@
 """The auth method `userpass`: names and passwords.
 
     user / name    -> password hash (argon2id) and token parameters
-    lockout / name -> failures, and until when the name is locked
-    decoy          -> what is written for a failure that counts for no name
+    lockout / name -> failures, and the end of the lock
+    decoy / lockout -> written for a failure that counts for no name
 
-Source: the Vault HTTP API, auth/userpass, and Vault's user lockout; argon2id with the second
-parameters that RFC 9106 recommends. Every login does the same work, whether the name is unknown,
-locked or known, and fails with the same words. Hashing runs on a worker; whether the name is locked
-is asked again when the result is there, so that a thousand guesses sent at once are no better than
-one after another. Only known names have a lockout record: strangers cannot fill the disk with
-names.
+Source: the Vault HTTP API, auth/userpass, and Vault's user lockout; argon2id with the second set of
+parameters that RFC 9106, 4 recommends. Every login does the same work and fails with the same
+error, whether the name is unknown, locked or known. Hashing runs on a worker; the lock is checked
+again when the result arrives, so that a thousand guesses sent at once gain nothing over guesses in
+sequence. Only known names have a lockout record, so invented names cannot fill the disk.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +49,7 @@ from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_PASSWORD: Final = 4_096
-"""Bytes; argon2 takes more, and nobody types it."""
+"""Bytes; argon2 would accept more, but no real password is longer."""
 SALT_BYTES: Final = 16
 LOCK_AFTER: Final = 5
 """Failures in a row; Vault's default."""
@@ -64,12 +63,13 @@ _NOBODY: Final = (
     f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}"
     f"${'A' * 22}${'A' * 43}"
 )
-"""A hash of the same cost that no password has: what an unknown name is checked against."""
+"""A hash of the same cost that matches no password; passwords of unknown names are checked with it.
+"""
 
 
 @dataclass(frozen=True)
 class UserInput(TokenParamsInput):
-    """What a request may say of a user; None leaves it as it is."""
+    """The settings of a user that a request changes; None leaves a setting as it is."""
 
     username: str = field(default="", metadata={"help": "The name, in the path."})
     password: Secret | None = field(default=None, metadata={"help": "The password."})
@@ -85,7 +85,7 @@ class PasswordInput:
 
 @dataclass(frozen=True)
 class PoliciesInput(TokenParamsInput):
-    """Policies; other token parameters are not taken here."""
+    """A user's policies; the other token parameters are ignored here."""
 
     username: str = field(default="", metadata={"help": "The name, in the path."})
     token_policies: PolicyNames | None = field(
@@ -104,7 +104,7 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Lockout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Failures in a row, the last one's time, and until when the name is locked."""
+    """Failures in a row, the time of the last one, and the end of the lock, in POSIX ns."""
 
     failures: int = 0
     last_ns: int = 0
@@ -117,13 +117,13 @@ _LOCKOUT: Final = Codec(Lockout)
 
 
 def login(call: Call, given: PasswordInput) -> Suspend:
-    """Check a password on a worker; the answer is `_finish_login`'s."""
+    """Check a password on a worker, then continue in `_finish_login`."""
     name = _name(call)
     user = _find(call, name)
     expected = _NOBODY if user is None else user.password_hash
     password = given.password
     if password is None or len(password) > MAX_PASSWORD:
-        password = Secret(b"")  # which is nobody's
+        password = Secret(b"")  # matches no hash: passwords have at least one byte
 
     def resume(later: Call, matched: Any) -> Response:
         if isinstance(matched, Exception):
@@ -138,17 +138,17 @@ def _verification(expected: str, password: Secret) -> Callable[[], bool]:
         try:
             return HASHER.verify(expected, password.reveal())
         except argon2.exceptions.VerifyMismatchError:
-            # Any other error is no answer: without memory a right password fails too.
+            # Other errors propagate: out of memory, for example, says nothing about the password.
             return False
 
     return matches
 
 
 def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Response:
-    """Answer a login: the user, its hash and the lock as they are now decide."""
+    """Decide a login by the user, its hash and the lock as they are now, after the hashing."""
     user = _find(call, name)
     if user is None or not _may_come_from(call, user) or _locked(call, name):
-        # From a wrong address a right password is not told from a wrong one, and locks nobody out.
+        # From a disallowed address, right and wrong passwords get the same answer and do not count.
         _count_nothing(call)
         raise _failed()
     if not matched or user.password_hash != expected:
@@ -173,7 +173,7 @@ def _may_come_from(call: Call, user: User) -> bool:
 
 
 def write_user(call: Call, given: UserInput) -> Response | Suspend:
-    """Make a user, or change what is given."""
+    """Create a user, or change the settings that are given."""
     name = _name(call)
     user = _find(call, name)
     if user is None and given.password is None:
@@ -223,7 +223,7 @@ def read_user(call: Call) -> Response:
 
 
 def delete_user(call: Call) -> Response:
-    """Remove a user; absent is fine. Tokens that it holds stay until they are revoked."""
+    """Remove a user; absent is fine. Its tokens stay until they expire or are revoked."""
     name = _name(call)
     if _find(call, name) is not None:
         call.store.delete(_path(name))
@@ -242,7 +242,7 @@ def list_users(call: Call) -> Response:
 
 def _hashing(call: Call, password: Secret) -> Callable[[], str]:
     if not 1 <= len(password) <= MAX_PASSWORD:
-        raise InvalidRequest(f"a password has 1 to {MAX_PASSWORD} bytes")
+        raise InvalidRequest(f"a password must have 1 to {MAX_PASSWORD} bytes")
     salt = call.entropy.token(SALT_BYTES)
     return lambda: HASHER.hash(password.reveal(), salt=salt)
 
@@ -254,7 +254,7 @@ def _hash_of(hashed: Any) -> str:
 
 
 def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) -> Response:
-    """Write a user as it is now with what was given changed; a new password ends a lock."""
+    """Apply changes to a user as stored now; a new password ends a lock."""
     user = _find(call, name)
     if hashed is None and user is None:
         raise InvalidRequest("missing password")
@@ -262,7 +262,7 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     params = before.changed(given, call.raw)
     kept = user.password_hash if user else ""
     if hashed:
-        # Only who knows the password can be this user: those behind the last one know it no more.
+        # Logging in takes the new password, so the people behind the former one no longer count.
         params = msgspec.structs.replace(params, made=made_by(call.session, call.now_ns))
     call.store.put(_path(name), _USER.encode(User(hashed or kept, params)))
     if hashed:
@@ -304,7 +304,7 @@ def _locked(call: Call, name: str) -> bool:
 
 
 def _count_failure(call: Call, name: str) -> None:
-    """Count a failure where the refusal that follows does not undo it."""
+    """Count a failure through `call.account`, so that the refusal does not undo it."""
     known = _lockout(call, name)
     recent = call.now_ns - known.last_ns < FORGET_NS and not known.until_ns
     failures = known.failures + 1 if recent else 1
@@ -314,7 +314,7 @@ def _count_failure(call: Call, name: str) -> None:
 
 
 def _count_nothing(call: Call) -> None:
-    """Write as much as a counted failure does: the time of a commit must not tell names apart."""
+    """Write as much as a counted failure: the commit's time must not reveal known names."""
     store = call.lasting
     store.put(_DECOY, _LOCKOUT.encode(Lockout(1, call.now_ns, 0)))
 
@@ -329,7 +329,7 @@ def _failed() -> InvalidCredentials:
 
 
 def _overloaded(error: Exception) -> IronkeepError:
-    """Return why a password was not looked at: it is neither right nor wrong."""
+    """Return the error for a password that could not be checked."""
     if isinstance(error, IronkeepError):
         return error
     return Unavailable("the password could not be hashed: try again, and check the free memory")
@@ -360,14 +360,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         Operation.UPDATE, "users/{username}", write_user, input=UserInput, exists=_exists,
-        makes=True, audited=_PARAMS, folds="username", help="Make or change a user.",
+        makes=True, audited=_PARAMS, folds="username", help="Create or change a user.",
     ),
     Route(
         Operation.DELETE, "users/{username}", delete_user, folds="username", help="Remove a user."
     ),
     Route(
         Operation.UPDATE, "users/{username}/password", write_password, input=PasswordInput,
-        folds="username", help="Change a password.",
+        folds="username", help="Change a user's password.",
     ),
     Route(
         Operation.UPDATE, "users/{username}/policies", write_policies, input=PoliciesInput,
@@ -387,7 +387,7 @@ class Userpass:
         return ROUTES
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
-        """Yield the users: a password is typed, and who sees it typed has it."""
+        """Yield all users: a password can be copied when it is typed."""
         store = call.store_of(mount)
         for name in map(unescape_part, store.names("user")):
             known = call.use(History).intervals(call.tx, LOGIN, login_name(mount, name))

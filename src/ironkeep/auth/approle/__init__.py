@@ -1,6 +1,12 @@
-"""The auth method `approle`: role ids and secret ids, in Vault's wire form, for compatibility only.
+"""The auth method `approle`: role ids and secret ids, as in Vault, for compatibility only.
 
-Both are copyable; a machine whose platform can speak for it logs in by `jwt` or `cert` instead.
+Both can be copied. A machine whose platform can vouch for it should log in by `jwt` or `cert`.
+
+    role        roles, and the index from role id to role
+    settings    the routes that read, write and reset one setting of a role
+    secret_ids  storage of secret ids
+    issuing     the routes that issue, look up and destroy secret ids
+    login       logins
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +29,7 @@ _AT: Final = "role/{role_name}"
 
 
 def _secret_id(end: str, given: type, look: Handler, destroy: Handler) -> tuple[Route, ...]:
-    """Return the routes that look up and destroy a secret id; both destroy by POST and DELETE."""
+    """Return the routes that look up a secret id and destroy it, by POST or by DELETE."""
     at = f"{_AT}/{end}"
     return (
         Route(
@@ -62,7 +68,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(Operation.READ, _AT, role.read_role, folds="role_name", help="A role."),
     Route(
         Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
-        audited=(*OWN, *_PARAMS), folds="role_name", help="Make or change a role.",
+        audited=(*OWN, *_PARAMS), folds="role_name", help="Create or change a role.",
     ),
     Route(Operation.DELETE, _AT, issuing.delete_role, folds="role_name", help="Remove a role."),
     Route(
@@ -70,18 +76,18 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         Operation.UPDATE, f"{_AT}/role-id", role.write_role_id, RoleInput, audited=("role_id",),
-        folds="role_name", help="Give a role another id.",
+        folds="role_name", help="Change a role's id.",
     ),
     Route(
         Operation.UPDATE, f"{_AT}/secret-id", issuing.generate, NewSecretId, releases=True,
         secret=True, audited=("num_uses", "ttl", "cidr_list"), folds="role_name",
-        help="Make a secret id.",
+        help="Issue a secret id.",
     ),
     Route(
         Operation.UPDATE, f"{_AT}/custom-secret-id", issuing.take_custom, NewSecretId,
         releases=True, secret=True, secret_as=f"{_AT}/secret-id",
         audited=("num_uses", "ttl", "cidr_list"), folds="role_name",
-        help="Take a secret id of the caller's choice.",
+        help="Register a secret id that the caller chose.",
     ),
     Route(
         Operation.LIST, f"{_AT}/secret-id/", issuing.list_accessors,
@@ -107,7 +113,7 @@ class AppRole:
         return ROUTES
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
-        """Yield the roles: role id and secret id are texts."""
+        """Yield all roles: role id and secret id are texts, which can be copied."""
         store = call.store_of(mount)
         for name in store.names("role"):
             found = role.ROLE.decode(store.get(f"role/{name}") or b"")
@@ -118,7 +124,7 @@ class AppRole:
                 "approle",
                 unescape_part(name),
                 f"a role id and a secret id log in from {where}",
-                "let the platform speak for the machine: auth/jwt or auth/cert",
+                "let the platform vouch for the machine: auth/jwt or auth/cert",
                 created_ns=found.created_ns,
                 used_ns=found.used_ns,
             )

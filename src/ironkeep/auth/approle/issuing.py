@@ -1,4 +1,4 @@
-"""AppRole's routes for secret ids: issue, look up, destroy, by value or by accessor."""
+"""AppRole's routes that issue secret ids, and look them up or destroy them by value or accessor."""
 
 import ipaddress
 import json
@@ -24,12 +24,12 @@ from ironkeep.plugin.response import Response
 from ironkeep.store.history import History
 
 NEVER: Final = "0001-01-01T00:00:00Z"
-"""Go's zero time: what Vault shows of a secret id that does not expire."""
+"""Go's zero time, which Vault returns for a secret id that does not expire."""
 
 
 @dataclass(frozen=True)
 class NewSecretId:
-    """A secret id to be made; what is left out is the role's."""
+    """The settings of a new secret id; the role's apply where one is absent."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     secret_id: Secret | None = field(default=None, metadata={"help": "Chosen by the caller."})
@@ -39,12 +39,12 @@ class NewSecretId:
         default=(), metadata={"help": "Addresses from which to use tokens."}
     )
     num_uses: int | None = field(default=None, metadata={"help": "Logins, 0 for any number."})
-    ttl: Duration | None = field(default=None, metadata={"help": "How long it is good for."})
+    ttl: Duration | None = field(default=None, metadata={"help": "Its time to live."})
 
 
 @dataclass(frozen=True)
 class WhichSecretId:
-    """A secret id."""
+    """A secret id, by its value."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     secret_id: Secret | None = field(default=None, metadata={"help": "The secret id."})
@@ -52,25 +52,25 @@ class WhichSecretId:
 
 @dataclass(frozen=True)
 class WhichAccessor:
-    """A secret id by its accessor."""
+    """A secret id, by its accessor."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     secret_id_accessor: str = field(default="", metadata={"help": "The accessor."})
 
 
 def generate(call: Call, given: NewSecretId) -> Response:
-    """Make a random secret id."""
+    """Issue a random secret id."""
     return _issue(call, given, secret_ids.new_secret_id(call))
 
 
 def take_custom(call: Call, given: NewSecretId) -> Response:
-    """Take a secret id that the caller has chosen."""
+    """Register a secret id that the caller chose."""
     chosen = given.secret_id
     if chosen is None or not len(chosen):
         raise InvalidRequest("missing secret_id")
     if not secret_ids.MIN_CUSTOM <= len(chosen) <= secret_ids.MAX_SECRET_ID:
         raise InvalidRequest(
-            f"a secret id has {secret_ids.MIN_CUSTOM} to {secret_ids.MAX_SECRET_ID} bytes"
+            f"a secret id must have {secret_ids.MIN_CUSTOM} to {secret_ids.MAX_SECRET_ID} bytes"
         )
     return _issue(call, given, chosen)
 
@@ -81,7 +81,7 @@ def _issue(call: Call, given: NewSecretId, secret_id: Secret) -> Response:
         raise InvalidRequest("bind_secret_id is not set on the role")
     if role.secret_id_wrapping == REQUIRED and call.request.wrap_ttl_seconds is None:
         raise InvalidRequest(
-            "secret ids of this role are handed out wrapped: send X-Vault-Wrap-TTL "
+            "secret ids of this role are only issued wrapped: send X-Vault-Wrap-TTL "
             "(-wrap-ttl=60s), or set secret_id_wrapping=optional on the role"
         )
     record = _record(call, role, given)
@@ -104,7 +104,7 @@ def _record(call: Call, role: Role, given: NewSecretId) -> SecretId:
     seconds = role.secret_id_ttl if given.ttl is None else given.ttl
     if uses < 0:
         raise InvalidRequest("num_uses cannot be negative")
-    # No more than the role allows, where it sets a bound.
+    # 0 means unlimited, in the role as in the request.
     if role.secret_id_num_uses and (uses == 0 or uses > role.secret_id_num_uses):
         raise InvalidRequest("num_uses cannot be higher than the role's secret_id_num_uses")
     if role.secret_id_ttl and (seconds == 0 or seconds > role.secret_id_ttl):
@@ -121,7 +121,7 @@ def _record(call: Call, role: Role, given: NewSecretId) -> SecretId:
         ttl_seconds=seconds,
         uses=uses,
         metadata=_metadata(given.metadata),
-        # What a bound token hands out is used from no other addresses than the token itself.
+        # A secret id issued with an address-bound token is bound to the same addresses.
         cidr_list=narrowed(own, given.cidr_list),
         token_bound_cidrs=narrowed(own, given.token_bound_cidrs),
         made=made_by(session, call.now_ns),
@@ -136,7 +136,7 @@ def _metadata(text: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict) or not all(isinstance(v, str) for v in parsed.values()):
-        raise InvalidRequest("metadata is a JSON object of strings, as text")
+        raise InvalidRequest("metadata must be the text of a JSON object of strings")
     check_metadata(parsed)
     return parsed
 
@@ -166,7 +166,7 @@ def list_accessors(call: Call) -> Response:
 
 
 def lookup(call: Call, given: WhichSecretId) -> Response:
-    """Return what is kept of a secret id; nothing at all when it is not there, as in Vault."""
+    """Return the record of a secret id, and an empty response when there is none, as in Vault."""
     name, _ = the_role(call)
     if given.secret_id is None:
         raise InvalidRequest("missing secret_id")
@@ -188,13 +188,13 @@ def destroy(call: Call, given: WhichSecretId) -> Response:
 
 
 def lookup_accessor(call: Call, given: WhichAccessor) -> Response:
-    """Return what is kept of the secret id with that accessor."""
+    """Return the record of the secret id with an accessor."""
     _, _, record = _by_accessor(call, given)
     return Response(data=_view(record))
 
 
 def destroy_accessor(call: Call, given: WhichAccessor) -> Response:
-    """Remove the secret id with that accessor."""
+    """Remove the secret id with an accessor."""
     name, digest, record = _by_accessor(call, given)
     secret_ids.destroy(call, name, digest, record)
     return Response()
@@ -223,7 +223,7 @@ def _view(record: SecretId) -> dict[str, Any]:
 
 
 def delete_role(call: Call) -> Response:
-    """Remove a role with its secret ids; absent is fine. Its tokens stay."""
+    """Remove a role and its secret ids; absent is fine. Its tokens stay valid."""
     name = name_of(call)
     raw = call.store.get(role_path(name))
     if raw is not None:
@@ -235,7 +235,7 @@ def delete_role(call: Call) -> Response:
 
 
 def tidy(call: Call) -> Response:
-    """Answer as Vault does: what has expired is removed by the tick."""
+    """Answer as Vault does; nothing is left to do, because the tick removes expired records."""
     del call
     return Response(
         accepted=True,

@@ -1,6 +1,7 @@
-"""AppRole's login: a role id and a secret id become a token.
+"""AppRole's login: a role id and a secret id yield a token.
 
-Whatever is wrong, the answer is the same, nothing is written, and the same rows are looked for.
+Every refused login gets the same answer, writes nothing and reads the same records, so that neither
+content nor timing tells what was wrong.
 """
 
 from dataclasses import dataclass, field, replace
@@ -20,19 +21,19 @@ from ironkeep.plugin.cidr import inside, narrowed, parse_cidrs
 from ironkeep.plugin.response import Response
 
 USE_NOTED_NS: Final = 3_600 * SECOND_NS
-"""A role's last use is noted at most once an hour: it is for people to read."""
+"""A role's last use is recorded at most once an hour, which is enough for people who read it."""
 
 
 @dataclass(frozen=True)
 class LoginInput:
-    """What a machine logs in with."""
+    """The role id and secret id of a login."""
 
     role_id: str = field(default="", metadata={"help": "The role id."})
     secret_id: Secret | None = field(default=None, metadata={"help": "The secret id."})
 
 
 def login(call: Call, given: LoginInput) -> Response:
-    """Log in; of a secret id with one use left, only the first login has it."""
+    """Log in; a secret id with one use left works for the first login only."""
     if not given.role_id:
         raise InvalidRequest("missing role_id")
     if len(given.role_id) > MAX_ROLE_ID:
@@ -53,7 +54,7 @@ def login(call: Call, given: LoginInput) -> Response:
 
 
 def _is_allowed(call: Call, role: Role, record: SecretId | None) -> bool:
-    """Return whether the caller's address is in every list that speaks of it."""
+    """Return whether the caller's address is in every list of allowed addresses that applies."""
     lists = [role.secret_id_bound_cidrs, role.params.token_bound_cidrs]
     if role.bind_secret_id and record is not None:
         lists += [record.cidr_list, record.token_bound_cidrs]
@@ -62,7 +63,7 @@ def _is_allowed(call: Call, role: Role, record: SecretId | None) -> bool:
 
 def _token(call: Call, name: str, role: Role, record: SecretId | None) -> Response:
     metadata = {"role_name": name} | ({} if record is None else record.metadata)
-    # The role's name is ours to give, whatever the secret id's metadata says.
+    # Set last: the secret id's metadata must not override the role's name.
     metadata["role_name"] = name
     params = role.params
     if record is not None:

@@ -1,12 +1,12 @@
-"""AppRole's roles: what a role id and a secret id together may become.
+"""AppRole's roles: the token that a role id and a secret id yield.
 
-    role / name        -> the role
-    role-id / digest   -> the name of the role with that role id (SHA-256)
-    was-role-id / digest -> the name of the role that had it, after a machine had logged in by it
+    role / name          -> the role
+    role-id / digest     -> the name of the role with that role id (SHA-256)
+    was-role-id / digest -> the name of the role that last had a role id by which machines logged in
 
-Source: the Vault HTTP API, auth/approle. Deviations, each to the safe side: a secret id is good for
-one login within ten minutes unless the role says otherwise, and it is handed out only in a wrapped
-response unless the role says `secret_id_wrapping=optional`.
+Source: the Vault HTTP API, auth/approle. Deviations, each to the safe side: by default a secret id
+is good for one login within ten minutes, and it is issued only in a wrapped response unless the
+role has `secret_id_wrapping=optional`.
 """
 
 from dataclasses import dataclass, field
@@ -40,17 +40,19 @@ from ironkeep.store.reserved import escape_part, unescape_part
 MAX_NAME: Final = 256
 MAX_ROLE_ID: Final = 4_096
 SECRET_ID_SECONDS: Final = 10 * 60
-"""How long a secret id is good for unless the role says otherwise: it is fetched to be used."""
+"""Default time to live of a secret id: it is fetched in order to be used at once."""
 SECRET_ID_USES: Final = 1
 OPTIONAL: Final = "optional"
 
 
 @dataclass(frozen=True)
 class RoleInput(TokenParamsInput):
-    """What a request may say of a role; None leaves the setting as it is."""
+    """The settings of a role that a request changes; None leaves a setting as it is."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
-    role_id: str | None = field(default=None, metadata={"help": "The role id, made if not given."})
+    role_id: str | None = field(
+        default=None, metadata={"help": "The role id; a random one if not given."}
+    )
     bind_secret_id: bool | None = field(
         default=None, metadata={"help": "A login needs a secret id."}
     )
@@ -62,11 +64,11 @@ class RoleInput(TokenParamsInput):
         default=None, metadata={"help": "Logins by one secret id, 0 for any number."}
     )
     secret_id_ttl: Duration | None = field(
-        default=None, metadata={"help": "How long a secret id is good for."}
+        default=None, metadata={"help": "Time to live of a secret id."}
     )
     secret_id_wrapping: str | None = field(
         default=None,
-        metadata={"help": "required: secret ids are handed out wrapped; or optional."},
+        metadata={"help": "required: secret ids are only issued wrapped; or optional."},
     )
     token_bound_peer: str | None = field(
         default=None,
@@ -125,7 +127,7 @@ def the_role(call: Call) -> tuple[str, Role]:
 
 
 def find_by_role_id(call: Call, role_id: str) -> tuple[str, Role | None]:
-    """Return name and role with that role id; a role that is not there takes as long."""
+    """Return name and role of a role id, or None; both cases do the same reads."""
     raw = call.store.get(_id_path(role_id))
     name = "" if raw is None else raw.decode()
     role = find_role(call, name or "-")
@@ -145,7 +147,7 @@ def write_role(call: Call, given: RoleInput) -> Response:
 def change(
     call: Call, name: str, role: Role, given: RoleInput, *, is_new: bool = False
 ) -> Response:
-    """Write role with what is given."""
+    """Write a role with the given changes; return a pending response when approval is needed."""
     changes: dict[str, Any] = {
         key: value for key in OWN if (value := getattr(given, key)) is not None
     }
@@ -155,8 +157,9 @@ def change(
     _check(changed)
     takes_id = is_new or role_id != role.role_id
     former = _former(call, role_id) if takes_id else ""
-    # Without a secret id it is as good as one for everybody, and with the id of another role its
-    # tokens are of that role's machine: both take what a secret id takes.
+    # A role without secret ids lets anybody in who has its role id, and a role that takes over
+    # another role's former id gets tokens of that role's machine. Both need the approvals that
+    # issuing a secret id needs.
     guarded = {name} if not changed.bind_secret_id and (is_new or role.bind_secret_id) else set()
     guarded |= {former} - {"", name}
     answer = _approved(call, guarded) if guarded else Response()
@@ -172,7 +175,7 @@ def change(
 
 
 def _approved(call: Call, roles: set[str]) -> Response:
-    """Take all that secret ids of some roles take; see require_another."""
+    """Require the approvals that issuing secret ids of these roles needs; see require_another."""
     places = [f"role/{each}/secret-id" for each in roles]
     demands = [call.use(Classes).demand(call.tx, call.mount.uuid, each) for each in places]
     return require_another(call, most(demands))
@@ -194,12 +197,12 @@ def list_roles(call: Call) -> Response:
 
 
 def read_role_id(call: Call) -> Response:
-    """Return a role's id: a name, not a secret."""
+    """Return a role's id; it is a name, not a secret."""
     return Response(data={"role_id": the_role(call)[1].role_id})
 
 
 def write_role_id(call: Call, given: RoleInput) -> Response:
-    """Give a role another id."""
+    """Change a role's id."""
     name, role = the_role(call)
     if not given.role_id:
         raise InvalidRequest("missing role_id")
@@ -217,14 +220,14 @@ def role_path(name: str) -> str:
 
 
 def forget_role_id(call: Call, role: Role) -> None:
-    """Strike the index of a role that is removed; see _leave_id."""
+    """Remove the index entry of a role that is removed; see _leave_id."""
     _leave_id(call, role.role_id)
 
 
 def _take_id(call: Call, name: str, role: Role, role_id: str) -> None:
-    """Move the index to role_id; no two roles have one."""
+    """Move a role's index entry to role_id; raise InvalidRequest when another role has the id."""
     if not 1 <= len(role_id) <= MAX_ROLE_ID or not role_id.isprintable():
-        raise InvalidRequest(f"a role id has 1 to {MAX_ROLE_ID} printable characters")
+        raise InvalidRequest(f"a role id must have 1 to {MAX_ROLE_ID} printable characters")
     taken = call.store.get(_id_path(role_id))
     if taken is not None and taken.decode() != name:
         raise InvalidRequest("role_id already in use")
@@ -234,9 +237,10 @@ def _take_id(call: Call, name: str, role: Role, role_id: str) -> None:
 
 
 def _leave_id(call: Call, role_id: str) -> None:
-    """Strike an id, and remember whose it was if a machine has logged in by it.
+    """Remove an id's index entry; remember its role if a machine has logged in by it.
 
-    The id names the machine: it keeps its entity, and with that its limits and templated paths.
+    The id is the alias of the machine's entity, so a new role with this id would get that entity,
+    its limits and its templated paths.
     """
     raw = call.store.get(_id_path(role_id))
     call.store.delete(_id_path(role_id))
@@ -245,7 +249,7 @@ def _leave_id(call: Call, role_id: str) -> None:
 
 
 def _former(call: Call, role_id: str) -> str:
-    """Return the name of the role whose machines an id named last, "" for none."""
+    """Return the name of the role that last had an id by which machines logged in, "" for none."""
     raw = call.store.get(_was_path(role_id))
     return "" if raw is None else raw.decode()
 
@@ -253,7 +257,7 @@ def _former(call: Call, role_id: str) -> str:
 def _check(role: Role) -> None:
     check_bound_peer(role.token_bound_peer)
     if role.secret_id_wrapping not in {REQUIRED, OPTIONAL}:
-        raise InvalidRequest(f"secret_id_wrapping is {REQUIRED!r} or {OPTIONAL!r}")
+        raise InvalidRequest(f"secret_id_wrapping must be {REQUIRED!r} or {OPTIONAL!r}")
     if role.secret_id_num_uses < 0:
         raise InvalidRequest("secret_id_num_uses cannot be negative")
     if len(role.secret_id_bound_cidrs) > MAX_CIDRS:

@@ -1,13 +1,13 @@
-"""AppRole's secret ids: made, looked up, used and destroyed.
+"""AppRole's secret ids: storage, lookup, use and removal.
 
-    key                                 -> the key of the hash
-    passing / secret / role / hash      -> uses left, times, addresses
+    key                                  -> the key of the hash
+    passing / secret / role / hash       -> uses left, times, addresses
     passing / accessor / role / accessor -> hash
 
-A secret id is kept nowhere: only a keyed hash of it. Who reads every record learns none and cannot
-test a guess without the key. Both rows go when their time has passed. Using one and issuing its
-token are one transaction, and requests run one after another: of two logins at the same moment by a
-secret id with one use left, one finds nothing.
+Only a keyed hash of a secret id is stored, so its records reveal none, and guesses cannot be tested
+without the key. Both records are removed when the secret id expires. Using a secret id and issuing
+its token are one transaction, and requests run one after another: of two simultaneous logins with a
+secret id that has one use left, the second finds nothing.
 """
 
 import hashlib
@@ -39,9 +39,10 @@ _VERSION: Final = b"\x01"
 
 
 class SecretId(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is kept of a secret id; times are POSIX nanoseconds, `uses` 0 is any number.
+    """A secret id as stored; times are POSIX nanoseconds, `uses` 0 is any number.
 
-    `made` is by whom: it ends with any of those who had it in their hands.
+    `made` records the people behind it: the secret id is void once any of its holders is disabled
+    or revoked.
     """
 
     accessor: str
@@ -65,15 +66,15 @@ def new_secret_id(call: Call) -> Secret:
 
 
 def new_accessor(call: Call) -> str:
-    """Return a name for a secret id that is none itself."""
+    """Return a random accessor, which names a secret id without revealing it."""
     return uuid(call.entropy.token(16))
 
 
 def hash_of(call: Call, role: str, secret_id: Secret) -> str:
-    """Return the hash under which a role's secret id is known; bound to the role."""
+    """Return the hash under which a role's secret id is stored; the role's name is part of it."""
     raw = call.store.get(_KEY)
     if raw is None:
-        raw = _VERSION + bytes(KEY_BYTES)  # the key of nothing: no secret id was made yet
+        raw = _VERSION + bytes(KEY_BYTES)  # no secret id was issued yet: any key finds nothing
     hasher = hashlib.blake2b(digest_size=32, key=raw[1:], person=_PERSON)
     name = role.encode()
     hasher.update(len(name).to_bytes(4, "big") + name + secret_id.reveal())
@@ -81,13 +82,13 @@ def hash_of(call: Call, role: str, secret_id: Secret) -> str:
 
 
 def make_key(call: Call) -> None:
-    """Make the key of the hash, unless it is there."""
+    """Create the key of the hash unless it exists."""
     if call.store.get(_KEY) is None:
         call.store.put(_KEY, _VERSION + call.entropy.token(KEY_BYTES))
 
 
 def add(call: Call, role: str, secret_id: Secret, record: SecretId) -> None:
-    """Keep a new secret id; raise InvalidRequest when the role has had it and still has."""
+    """Store a new secret id; raise InvalidRequest when the role already has it."""
     make_key(call)
     name = hash_of(call, role, secret_id)
     if find(call, role, name) is not None:
@@ -98,7 +99,7 @@ def add(call: Call, role: str, secret_id: Secret, record: SecretId) -> None:
 
 
 def find(call: Call, role: str, name: str) -> SecretId | None:
-    """Return the secret id of that hash if it is still good, or None."""
+    """Return the secret id of a hash, None when it is absent, expired or void."""
     raw = call.store.get(_path(role, name))
     record = None if raw is None else _SECRET_ID.decode(raw)
     if record is None or (record.expires_ns and call.now_ns >= record.expires_ns):
@@ -109,7 +110,7 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
 
 
 def find_accessor(call: Call, role: str, accessor: str) -> tuple[str, SecretId] | None:
-    """Return hash and record of the secret id with that accessor, or None."""
+    """Return hash and record of the secret id with an accessor, or None."""
     raw = call.store.get(_accessor_path(role, accessor)) if accessor else None
     if raw is None:
         return None
@@ -118,13 +119,13 @@ def find_accessor(call: Call, role: str, accessor: str) -> tuple[str, SecretId] 
 
 
 def accessors(call: Call, role: str) -> list[str]:
-    """Return the accessors of a role's secret ids that are still good, sorted."""
+    """Return the sorted accessors of a role's secret ids that are still valid."""
     names = call.store.names(f"{FOLDER}/accessor/{escape_part(role)}")
     return [name for name in names if find_accessor(call, role, name) is not None]
 
 
 def use(call: Call, role: str, name: str, record: SecretId) -> None:
-    """Count one use; the last one removes it."""
+    """Count one use; the last one removes the secret id."""
     if record.uses == 0:
         return
     if record.uses == 1:
@@ -148,7 +149,7 @@ def destroy_all(call: Call, role: str) -> None:
 
 
 def expiry(call: Call, seconds: int) -> int:
-    """Return when something made now ends, 0 for never."""
+    """Return the expiry of a secret id issued now, in POSIX nanoseconds, 0 for never."""
     return call.now_ns + seconds * SECOND_NS if seconds else 0
 
 

@@ -1,6 +1,6 @@
-"""AppRole's settings one by one: `role/<name>/<setting>` reads, writes and resets a part of a role.
+"""AppRole's settings one by one: `role/<name>/<setting>` reads, writes or resets one setting.
 
-Source: the Vault HTTP API, auth/approle; the table says which path speaks of what.
+Source: the Vault HTTP API, auth/approle.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ SETTINGS: Final = (
     ("token-num-uses", "token_num_uses", "token_num_uses"),
     ("token-ttl", "token_ttl", "token_ttl"),
 )
-"""Path below the role, field of the role, and the name that it has in answers."""
+"""Path below the role, field of the role, and its name in responses."""
 _TWICE: Final = {
     "bound-cidr-list": "secret-id-bound-cidrs",
     "secret-id-bound-cidrs": "bound-cidr-list",
 }
-"""Paths that speak of one field."""
+"""Pairs of paths for the same field."""
 
 
 def _reader(setting: str, shown: str) -> Callable[[Call], Response]:
@@ -52,7 +52,7 @@ def _writer(setting: str) -> Callable[[Call, RoleInput], Response]:
         value = getattr(given, setting)
         if value is None:
             raise InvalidRequest(f"missing {setting}")
-        # Only this setting: policy has decided on its path alone.
+        # Only this setting: the policy check covered this path alone.
         return change(call, name, role, RoleInput(**{setting: value}))
 
     return write

@@ -1,7 +1,13 @@
-"""The auth method `cert`: client certificates, SPIFFE ids among them, become short, bound tokens.
+"""The auth method `cert`: a workload logs in with the client certificate of its connection.
+
+The token it gets is short-lived and bound to the certificate's key. SPIFFE ids are supported.
+
+    chain   checks of a certificate against the CAs of a role
+    role    roles: the certificates they accept and the token they yield
+    login   logins
 
 Source: the Vault HTTP API, auth/cert, without CRLs and OCSP: certificates of workloads live for
-minutes, and a role is taken away at once.
+minutes, and removing a role takes effect at once.
 """
 
 from collections.abc import Sequence
@@ -23,7 +29,7 @@ _AT: Final = "certs/{name}"
 
 @dataclass(frozen=True)
 class ConfigInput:
-    """What may be configured of the method."""
+    """The settings of Vault's cert config that clients may send."""
 
     disable_binding: bool = field(
         default=False, metadata={"help": "Must be false: tokens are always bound to their key."}
@@ -31,7 +37,7 @@ class ConfigInput:
 
 
 def write_config(call: Call, given: ConfigInput) -> Response:
-    """Take what Vault's clients send, and refuse to unbind tokens."""
+    """Accept what Vault's clients send; refuse to disable the binding of tokens."""
     del call
     if given.disable_binding:
         raise InvalidRequest("tokens are bound to their certificate's key; this cannot be disabled")
@@ -47,17 +53,17 @@ def read_config(call: Call) -> Response:
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
-        help="Log in by the client certificate of the connection.",
+        help="Log in with the client certificate of the connection.",
     ),
     Route(Operation.LIST, "certs/", role.list_certs, help="List the roles."),
     Route(Operation.READ, _AT, role.read_cert, folds="name", help="A role."),
     Route(
         Operation.UPDATE, _AT, role.write_cert, CertInput, exists=role.cert_exists, makes=True,
         audited=("token_policies", "token_ttl", "token_max_ttl", "token_type", *PATTERNS),
-        folds="name", help="Make or change a role.",
+        folds="name", help="Create or change a role.",
     ),
     Route(Operation.DELETE, _AT, role.delete_cert, folds="name", help="Remove a role."),
-    Route(Operation.READ, "config", read_config, help="That tokens are bound."),
+    Route(Operation.READ, "config", read_config, help="The configuration."),
     Route(
         Operation.UPDATE, "config", write_config, ConfigInput, help="Accepted; nothing to set."
     ),

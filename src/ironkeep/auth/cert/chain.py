@@ -1,10 +1,10 @@
-"""Whether a client certificate is one that a role takes: pure functions over DER and PEM.
+"""Checks of a client certificate against the CAs of a role: pure functions over DER and PEM.
 
-Specs: RFC 5280, section 6, for one step; SPIFFE's X509-SVID. The role names the very certificate
-that signs its clients' (a root, or the intermediate that issues), or the client's own: a listener
-hands on the leaf alone, so there is no chain between them to be built. The listener has proved that
-the caller holds the key; it trusts the CAs of all roles, and so its word on the chain counts for
-nothing here.
+Specs: RFC 5280, section 6, for a path of length one; SPIFFE's X509-SVID. A role lists the
+certificates that directly issue its clients' (a root or an issuing intermediate), or a client's own
+certificate: a listener passes on the leaf alone, so there is no chain to build. The listener has
+verified that the caller holds the leaf's key. It trusts the CAs of all roles together, so its
+verification of the chain says nothing about one role.
 """
 
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 
 MAX_PEM: Final = 64 * 1024
 MAX_CERTIFICATES: Final = 16
-"""Of one role: a login checks a signature against each that has the issuer's name."""
+"""In one role; a login verifies one signature for each that has the issuer's name."""
 MIN_RSA_BITS: Final = 2_048
 DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
-"""Of signatures; Ed25519 has none. With SHA-1 somebody else's certificate can be made to match."""
+"""Accepted signature digests; Ed25519 has none. SHA-1 collisions allow forged certificates."""
 
 _KNOWN: Final = frozenset(
     {
@@ -33,18 +33,18 @@ _KNOWN: Final = frozenset(
         ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     }
 )
-"""Extensions that are looked at; a critical one beside them is refused (RFC 5280, 4.2)."""
+"""Extensions that are checked; any other critical extension is refused (RFC 5280, 4.2)."""
 
 _UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 def parse_authorities(pem: str) -> tuple[x509.Certificate, ...]:
-    """Return the certificates of a role; raise InvalidRequest for what cannot be one.
+    """Return the certificates of a role; raise InvalidRequest for invalid or unsupported ones.
 
-    A CA with name constraints is refused: they are not checked here.
+    A CA with name constraints is refused because name constraints are not checked here.
     """
     if len(pem) > MAX_PEM:
-        raise InvalidRequest(f"certificate has at most {MAX_PEM} bytes")
+        raise InvalidRequest(f"certificate must have at most {MAX_PEM} bytes")
     try:
         found = tuple(x509.load_pem_x509_certificates(pem.encode()))
         for each in found:
@@ -54,7 +54,7 @@ def parse_authorities(pem: str) -> tuple[x509.Certificate, ...]:
     except _UNREADABLE:
         raise InvalidRequest("failed to parse certificate: PEM is needed") from None
     if not 1 <= len(found) <= MAX_CERTIFICATES:
-        raise InvalidRequest(f"a role has 1 to {MAX_CERTIFICATES} certificates")
+        raise InvalidRequest(f"a role needs 1 to {MAX_CERTIFICATES} certificates")
     return found
 
 
@@ -65,27 +65,27 @@ def authorities_of(pem: str) -> tuple[x509.Certificate, ...]:
 
 
 def read_leaf(der: bytes) -> x509.Certificate:
-    """Return a client's certificate; raise InvalidCredentials when it cannot be read whole."""
+    """Return a client's certificate; raise InvalidCredentials when any part of it is unreadable."""
     try:
         leaf = x509.load_der_x509_certificate(der)
         extensions = leaf.extensions
-        # Read here what is read later: some of it is parsed only when it is looked at.
+        # The library parses these on first access: access them here, where errors are caught.
         _ = leaf.subject, leaf.issuer, leaf.not_valid_before_utc, leaf.not_valid_after_utc
     except _UNREADABLE:
         raise InvalidCredentials("the certificate cannot be read") from None
     if any(each.critical and each.oid not in _KNOWN for each in extensions):
-        raise InvalidCredentials("the certificate has a critical extension that is not known")
+        raise InvalidCredentials("the certificate has an unknown critical extension")
     return leaf
 
 
 def check(
     leaf: x509.Certificate, authorities: tuple[x509.Certificate, ...], now_ns: int
 ) -> x509.Certificate:
-    """Return which of a role's certificates vouches for leaf.
+    """Return the certificate of the role that vouches for leaf.
 
-    (1) leaf is valid now. (2) Its key and signature are strong. (3) It is for clients, and no CA.
-    (4) It is one of the role's own, or signed by a CA of the role that is valid now, by its key and
-    not by its name alone. Raise InvalidCredentials, saying why not.
+    (1) leaf is valid now. (2) Its key and signature are strong. (3) It is a client certificate and
+    not a CA. (4) It equals a certificate of the role, or a CA of the role that is valid now signed
+    it; the signature is verified, not the name alone. Raise InvalidCredentials with the reason.
     """
     now = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)
     _check_time(leaf, now)
@@ -103,14 +103,14 @@ def check(
 
 def _check_time(certificate: x509.Certificate, now: datetime) -> None:
     if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
-        raise InvalidCredentials("the certificate, or its CA's, is not valid now")
+        raise InvalidCredentials("the certificate or its CA is not valid now")
 
 
 def _check_strength(leaf: x509.Certificate) -> None:
     try:
         digest, key = leaf.signature_hash_algorithm, leaf.public_key()
     except (ValueError, UnsupportedAlgorithm):
-        raise InvalidCredentials("the certificate's key or signature is of no known kind") from None
+        raise InvalidCredentials("the certificate's key or signature type is unknown") from None
     weak = isinstance(key, RSAPublicKey) and key.key_size < MIN_RSA_BITS
     if weak or (digest is not None and digest.name not in DIGESTS):
         raise InvalidCredentials("the certificate's key or signature is too weak")
@@ -118,7 +118,7 @@ def _check_strength(leaf: x509.Certificate) -> None:
 
 def _check_usage(leaf: x509.Certificate) -> None:
     if _is_authority(leaf):
-        raise InvalidCredentials("a CA's certificate is no client's")
+        raise InvalidCredentials("the certificate is that of a CA, not of a client")
     extensions = leaf.extensions
     try:
         usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value

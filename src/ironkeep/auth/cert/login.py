@@ -1,7 +1,7 @@
-"""Logins of the auth method `cert`: the certificate of the connection becomes a token bound to it.
+"""Logins of the auth method `cert`: the certificate of the connection yields a token bound to it.
 
-The token is good only over a connection that proves the same key, on every request and not only
-when it is renewed: another certificate of the same CA is refused, whatever it says.
+Every request with the token, and not only its renewal, must come over a connection that proves the
+same key; any other certificate of the same CA is refused.
 """
 
 from dataclasses import dataclass, field, replace
@@ -26,13 +26,13 @@ MAX_SUBJECT: Final = 256
 
 @dataclass(frozen=True)
 class LoginInput:
-    """The role; the first that takes the certificate if not given."""
+    """The role; without one, the first role that accepts the certificate."""
 
-    name: str = field(default="", metadata={"help": "The role, or all are tried."})
+    name: str = field(default="", metadata={"help": "The role; all are tried if not given."})
 
 
 def login(call: Call, given: LoginInput) -> Response:
-    """Log in by the client certificate of this connection."""
+    """Log in with the client certificate of this connection."""
     peer = call.request.peer
     if peer is None:
         raise InvalidCredentials(REFUSED)
@@ -45,7 +45,7 @@ def login(call: Call, given: LoginInput) -> Response:
     is_device(call, peer)
     metadata = _metadata(leaf, name)
     prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
-    # By role and name: two CAs may both sign for "web", and those are not one machine.
+    # The alias holds role and name: two CAs may both certify "web", for different machines.
     spec = role.params.spec(
         call.mount, f"{prefix}-{role.display_name or name}", call.request.path,
         f"{name}:{subject}", meta=metadata, role=name,
@@ -61,7 +61,7 @@ def login(call: Call, given: LoginInput) -> Response:
 
 
 def _metadata(leaf: x509.Certificate, role: str) -> dict[str, str]:
-    """Return what Vault keeps with the token; policies' templates and people's scripts read it."""
+    """Return the same token metadata as Vault; policy templates and scripts read it."""
     subject_key = authority_key = b""
     for extension in leaf.extensions:
         if isinstance(extension.value, x509.SubjectKeyIdentifier):
@@ -78,7 +78,7 @@ def _metadata(leaf: x509.Certificate, role: str) -> dict[str, str]:
 
 
 def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
-    """Return the first role that takes a certificate; raise InvalidCredentials."""
+    """Return the first role that accepts a certificate, by name; raise InvalidCredentials."""
     for name in [clean_name(wanted)] if wanted else names_of(call):
         role = find_cert(call, name)
         if role is None:
@@ -88,11 +88,11 @@ def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
         except InvalidCredentials:
             continue
         return name, role
-    raise InvalidCredentials("no role takes this certificate")
+    raise InvalidCredentials("no role accepts this certificate")
 
 
 def _check_role(call: Call, leaf: x509.Certificate, role: Cert) -> None:
-    """Raise InvalidCredentials unless role takes leaf, from this address."""
+    """Raise InvalidCredentials unless role accepts leaf and the caller's address."""
     check(leaf, authorities_of(role.certificate), call.now_ns)
     networks = parse_cidrs(role.params.token_bound_cidrs)
     if networks and not inside(call.request.remote, networks):
@@ -101,7 +101,7 @@ def _check_role(call: Call, leaf: x509.Certificate, role: Cert) -> None:
 
 
 def _check_names(leaf: x509.Certificate, role: Cert) -> None:
-    """Raise InvalidCredentials unless, for each list of the role, one name of leaf is on it."""
+    """Raise InvalidCredentials unless each non-empty list of the role matches a name of leaf."""
     common, (dns, emails, uris) = [_common_name(leaf)], _alternatives(leaf)
     for patterns, names in (
         (role.allowed_names, [*common, *dns, *emails, *uris]),
@@ -114,7 +114,8 @@ def _check_names(leaf: x509.Certificate, role: Cert) -> None:
         if patterns and not any(matches(patterns, name) for name in names):
             raise InvalidCredentials("the certificate has no name that the role takes")
     if role.allowed_uri_sans and len(uris) != 1:
-        raise InvalidCredentials("an SVID has exactly one URI")
+        # SPIFFE's X509-SVID, section 2.
+        raise InvalidCredentials("an SVID must have exactly one URI")
 
 
 def _alternatives(leaf: x509.Certificate) -> tuple[list[str], list[str], list[str]]:
@@ -144,11 +145,11 @@ def _units(leaf: x509.Certificate) -> list[str]:
 
 
 def _subject(leaf: x509.Certificate) -> str:
-    """Return who it is: the SPIFFE id or other URI, else the common name, else the DNS name."""
+    """Return the name of the client: the URI (SPIFFE id), else common name, else DNS name."""
     dns, _, uris = _alternatives(leaf)
     for names in (uris, [_common_name(leaf)], dns):
         if len(names) == 1 and names[0]:
             if len(names[0]) > MAX_SUBJECT or not names[0].isprintable():
                 break
             return names[0]
-    raise InvalidCredentials("the certificate does not say whose it is")
+    raise InvalidCredentials("the certificate names no single client")

@@ -1,8 +1,8 @@
-"""Roles of the auth method `cert`: whose certificates are taken, and for what names.
+"""Roles of the auth method `cert`: the CAs and names they accept and the tokens they yield.
 
     cert / name -> the role
 
-Source: the Vault HTTP API, auth/cert. Names are globs in which `*` is any text.
+Source: the Vault HTTP API, auth/cert. Names are globs in which `*` matches any text.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,20 +34,21 @@ from ironkeep.store.reserved import escape_part, unescape_part
 MAX_NAME: Final = 256
 MAX_PATTERNS: Final = 256
 MAX_ROLES: Final = 256
-"""Of one mount: a login that names no role tries them all."""
+"""In one mount; a login without a role tries them all."""
 
 
 @dataclass(frozen=True)
 class CertInput(TokenParamsInput):
-    """What a request may say of a role; None leaves the setting as it is."""
+    """The settings of a role that a request changes; None leaves a setting as it is."""
 
     name: str = field(default="", metadata={"help": "The role, in the path."})
     certificate: str | None = field(
-        default=None, metadata={"help": "CAs that sign the clients', or a client's own, PEM."}
+        default=None,
+        metadata={"help": "CAs that issue the clients' certificates, or a client's own, PEM."},
     )
-    display_name: str | None = field(default=None, metadata={"help": "In names of tokens."})
+    display_name: str | None = field(default=None, metadata={"help": "The display name of tokens."})
     allowed_names: CommaList | None = field(
-        default=None, metadata={"help": "Globs for the common name or any name beside it."}
+        default=None, metadata={"help": "Globs for the common name or any alternative name."}
     )
     allowed_common_names: CommaList | None = field(
         default=None, metadata={"help": "Globs for the common name."}

@@ -1,6 +1,14 @@
-"""The auth method `jwt`: tokens that a platform signs for its machines become short, bound ones.
+"""The auth method `jwt`: a workload logs in with a token that its platform signed for it.
 
-Source: the Vault HTTP API, auth/jwt, without its logins through a browser.
+The token it gets is short-lived and, where the role demands it, bound to a client certificate.
+
+    config   trusted issuer and keys; fetching and caching of published keys
+    keys     parsing public keys and verifying signatures
+    role     roles: the tokens they accept and the token they yield
+    claims   checks of a verified token's claims against a role
+    login    logins, and `explain`, which tells an administrator why a token is refused
+
+Source: the Vault HTTP API, auth/jwt, without its logins through a browser (OIDC).
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,24 +35,24 @@ _PARAMS: Final = (
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
-        help="Log in by a signed token.",
+        help="Log in with a signed token.",
     ),
-    Route(Operation.READ, "config", config.read_config, help="Whose signatures are believed."),
+    Route(Operation.READ, "config", config.read_config, help="Trusted issuer and keys."),
     Route(
         Operation.UPDATE, "config", config.write_config, ConfigInput,
         audited=("jwks_url", "bound_issuer", "jwt_supported_algs", "default_role"),
-        help="Say whose signatures are believed.",
+        help="Set trusted issuer and keys.",
     ),
     Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
     Route(Operation.READ, _AT, role.read_role, folds="name", help="A role."),
     Route(
         Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
-        audited=_PARAMS, folds="name", help="Make or change a role.",
+        audited=_PARAMS, folds="name", help="Create or change a role.",
     ),
     Route(Operation.DELETE, _AT, role.delete_role, folds="name", help="Remove a role."),
     Route(
         Operation.UPDATE, f"{_AT}/explain", login.explain, LoginInput, folds="name",
-        help="Would this token log in, and why not?",
+        help="Test whether a token would log in, and why not.",
     ),
 )  # fmt: skip
 
@@ -60,7 +68,7 @@ class Jwt:
         return ROUTES
 
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
-        """Yield the roles that ask for no certificate: a signed token is enough there."""
+        """Yield the roles that need no client certificate: there a signed token is enough."""
         store = call.store_of(mount)
         for name in store.names("role"):
             found = role.ROLE.decode(store.get(f"role/{name}") or b"")

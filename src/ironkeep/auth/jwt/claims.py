@@ -1,7 +1,7 @@
-"""What a verified token says, held against what a role demands: pure functions.
+"""Checks of a verified token's claims against a role: pure functions.
 
 Spec: RFC 7519, section 4.1, and Vault's auth/jwt for bound claims. Stricter than both: `exp` and
-`aud` must be there, and a token may not be made for more than a day.
+`aud` are required, and a token may not live for more than a day.
 """
 
 import sys
@@ -14,18 +14,18 @@ from ironkeep.core.text.visible import is_text
 from ironkeep.core.units import SECOND_NS
 
 MAX_LIFE_SECONDS: Final = 24 * 3600
-"""A token that is good for longer is a password; and its `jti` would have to be remembered."""
+"""A token that lives longer is as good as a password, and its `jti` would be stored as long."""
 MAX_VALUE: Final = 512
 """Characters of a claim that becomes a name or metadata."""
 MAX_TIME: Final = sys.float_info.max
-"""POSIX seconds: what is beyond it is infinite, or a whole number that no float can hold."""
+"""POSIX seconds; above it are infinity and integers too large for a float."""
 
 
 def check(claims: dict[str, Any], role: Role, issuer: str, now_ns: int) -> None:
-    """Raise InvalidCredentials, saying why, unless claims are what role demands now.
+    """Raise InvalidCredentials with the reason unless the claims satisfy the role now.
 
-    (1) Not expired, not early, not from the future. (2) The issuer is the configured one. (3) An
-    audience is the role's. (4) The subject and (5) every bound claim match.
+    (1) `exp`, `nbf` and `iat` allow use now. (2) `iss` is the configured issuer. (3) `aud` has an
+    audience of the role. (4) `sub` and (5) every bound claim match.
     """
     _check_times(claims, role, now_ns // SECOND_NS)
     for expected in (issuer, role.bound_issuer):
@@ -43,7 +43,7 @@ def check(claims: dict[str, Any], role: Role, issuer: str, now_ns: int) -> None:
 
 
 def expires(claims: dict[str, Any], role: Role) -> int:
-    """Return the POSIX second after which the claims are worth nothing."""
+    """Return the POSIX second at which the token expires, leeways included."""
     return _second(claims, "exp", 0) + role.clock_skew() + role.expiration_leeway
 
 
@@ -65,14 +65,14 @@ def _check_times(claims: dict[str, Any], role: Role, now: int) -> None:
 def _second(claims: dict[str, Any], name: str, absent: int) -> int:
     value = claims.get(name, absent)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Compared and not converted, as a whole number may be too long to be. NaN is not within.
+    # Compared before it is converted: an integer may be too large for a float. NaN fails too.
     if not is_number or not -MAX_TIME <= value <= MAX_TIME:
-        raise InvalidCredentials(f"claim {name} is no time")
+        raise InvalidCredentials(f"claim {name} is not a time")
     return int(value)
 
 
 def find(claims: dict[str, Any], name: str) -> Any:
-    """Return a claim by its name, or by a JSON pointer (RFC 6901); None when it is not there."""
+    """Return a claim by name or by JSON pointer (RFC 6901), None when it is absent."""
     if name in claims or not name.startswith("/"):
         return claims.get(name)
     value: Any = claims
@@ -91,7 +91,7 @@ def _is_bound(value: Any, wanted: tuple[str, ...], *, globs: bool) -> bool:
 
 
 def text_of(value: Any) -> str | None:
-    """Return a claim's value as a role spells it, or None for what has no spelling."""
+    """Return a claim's value as text, as roles write it; None for other types or invalid text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -100,20 +100,20 @@ def text_of(value: Any) -> str | None:
 
 
 def user_of(claims: dict[str, Any], role: Role) -> str:
-    """Return who the token speaks of; raise InvalidCredentials when it does not say."""
+    """Return the user claim, which becomes the alias; raise InvalidCredentials without one."""
     by_pointer = role.user_claim_json_pointer
     value = find(claims, role.user_claim) if by_pointer else claims.get(role.user_claim)
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_VALUE or not value.isprintable():
-        raise InvalidCredentials(f"claim {role.user_claim} is no name")
+        raise InvalidCredentials(f"claim {role.user_claim} is not a name")
     return value
 
 
 def metadata_of(claims: dict[str, Any], role: Role) -> dict[str, str]:
-    """Return what of the claims goes along with the token."""
+    """Return the token metadata from the mapped claims; raise InvalidCredentials without one."""
     found: dict[str, str] = {}
     for name, key in role.claim_mappings.items():
         text = text_of(find(claims, name))
         if text is None or len(text) > MAX_VALUE:
-            raise InvalidCredentials(f"claim {name} is not there to be mapped")
+            raise InvalidCredentials(f"claim {name} is to be mapped, but absent or too long")
         found[key] = text
     return found

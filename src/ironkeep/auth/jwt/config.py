@@ -1,12 +1,12 @@
-"""Configuration of the auth method `jwt`: whose signatures are believed.
+"""Configuration of the auth method `jwt`: the trusted issuer and its keys.
 
-    config -> the keys, or where they are published
-    jwks   -> the key set as it was last fetched
-    tried  -> when it was last asked for
+    config -> the keys, or the address where they are published
+    jwks   -> the key set as last fetched
+    tried  -> the time of the last fetch
 
-Published keys are fetched by a login that needs them, on a worker, and kept. They are fetched again
-when they are an hour old, or when a token names a key that is not among them, but never twice in
-half a minute: who sends tokens with invented key ids makes nobody work.
+A login that needs published keys fetches them on a worker; they are then cached. They are fetched
+again when they are an hour old or when a token names an unknown key, but at most once in half a
+minute, so that tokens with invented key ids cause no load at the issuer.
 """
 
 import re
@@ -36,9 +36,9 @@ from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
 
 FRESH_NS: Final = 3_600 * SECOND_NS
-"""Keys older than this are fetched again: one that the issuer withdrew is out of force by then."""
+"""Keys older than this are fetched again, so that a key the issuer withdrew stops working."""
 STALE_NS: Final = 2 * FRESH_NS
-"""Until then the old ones are believed while the issuer cannot be asked."""
+"""Cached keys up to this age are still used while the issuer cannot be reached."""
 PAUSE_NS: Final = 30 * SECOND_NS
 MAX_URL: Final = 2_048
 LOOPBACK: Final = frozenset({"127.0.0.1", "[::1]", "localhost"})
@@ -47,22 +47,24 @@ _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:/[!-\"$-~]*)?",
     re.ASCII,
 )
-"""Without a user, whom logs would show, and without a fragment."""
+"""A URL without user info, which logs would show, and without a fragment."""
 
 
 @dataclass(frozen=True)
 class ConfigInput:
-    """Whose signatures are believed: exactly one of three sources."""
+    """Exactly one of three sources of keys, and rules for all tokens."""
 
-    jwks_url: str = field(default="", metadata={"help": "Where keys are published, https."})
+    jwks_url: str = field(default="", metadata={"help": "The https address of the key set."})
     jwks_ca_pem: str = field(default="", metadata={"help": "The only CAs trusted at jwks_url."})
     jwks: Any = field(default="", metadata={"help": "A key set (RFC 7517), pasted."})
     jwt_validation_pubkeys: CommaList = field(default=(), metadata={"help": "Public keys, PEM."})
-    bound_issuer: str = field(default="", metadata={"help": "What iss must be."})
+    bound_issuer: str = field(default="", metadata={"help": "The required iss."})
     jwt_supported_algs: CommaList = field(
         default=(), metadata={"help": "Algorithms; all asymmetric ones if not given."}
     )
-    default_role: FoldedText = field(default="", metadata={"help": "Of logins that name none."})
+    default_role: FoldedText = field(
+        default="", metadata={"help": "The role of logins without one."}
+    )
     oidc_discovery_url: str = field(default="", metadata={"help": "Not supported."})
     oidc_discovery_ca_pem: str = field(default="", metadata={"help": "Not supported."})
     oidc_client_id: str = field(default="", metadata={"help": "Not supported."})
@@ -87,12 +89,12 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def source(self) -> str:
-        """What a fetched key set belongs to: another address or CA has nothing to do with it."""
+        """The hash of address and CA: a cached key set from another source is not used."""
         return sha256(f"{self.jwks_url}\0{self.jwks_ca_pem}".encode()).hexdigest()
 
 
 class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A key set as it was published; `fetched_ns` is POSIX nanoseconds."""
+    """A fetched key set as stored; `fetched_ns` is POSIX nanoseconds."""
 
     source: str
     document: str
@@ -100,7 +102,7 @@ class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tried(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When a key set was last asked for."""
+    """The last attempt to fetch a key set; `tried_ns` is POSIX nanoseconds."""
 
     source: str
     tried_ns: int
@@ -128,7 +130,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         )
     unknown = sorted(set(given.jwt_supported_algs) - set(ALGORITHMS))
     if unknown:
-        raise InvalidRequest(f"jwt_supported_algs are of {', '.join(ALGORITHMS)}")
+        raise InvalidRequest(f"jwt_supported_algs must be among {', '.join(ALGORITHMS)}")
     config = Config(
         jwks_url=given.jwks_url,
         jwks_ca_pem=given.jwks_ca_pem,
@@ -137,7 +139,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         bound_issuer=given.bound_issuer,
         jwt_supported_algs=given.jwt_supported_algs,
         default_role=given.default_role,
-        # Whose keys are believed decides who may log in as anybody.
+        # An author of this could have set keys of their own and logged in as anybody.
         made=made_by(call.session, call.now_ns),
     )
     if config.jwks_url:
@@ -151,7 +153,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
 
 
 def read_config(call: Call) -> Response:
-    """Return the configuration; there are no secrets in it."""
+    """Return the configuration, which holds no secrets."""
     config = find_config(call)
     if config is None:
         raise NotFound("")
@@ -161,14 +163,14 @@ def read_config(call: Call) -> Response:
 
 
 def static_keys(config: Config) -> tuple[Key, ...]:
-    """Return the keys that stand in the configuration; raise InvalidRequest for bad ones."""
+    """Return the configured keys; raise InvalidRequest for invalid ones."""
     if config.jwks:
         return keys_of_jwks(config.jwks)
     return keys_of_pems(config.jwt_validation_pubkeys)
 
 
 def fetched(call: Call, config: Config) -> Fetched | None:
-    """Return the key set as last fetched from where config says, unless it is too old."""
+    """Return the cached key set of this configuration's source, None when absent or too old."""
     raw = _lasting(call).get("jwks")
     found = None if raw is None else _FETCHED.decode(raw)
     if found is None or found.source != config.source:
@@ -177,7 +179,10 @@ def fetched(call: Call, config: Config) -> Fetched | None:
 
 
 def may_fetch(call: Call, config: Config) -> bool:
-    """Return whether the issuer may be asked now; if so it counts as asked."""
+    """Return whether a fetch is allowed now; if so, record it as the last attempt.
+
+    Written through `call.account`, so that a refused login does not undo it.
+    """
     store = _lasting(call)
     raw = store.get("tried")
     last = None if raw is None else _TRIED.decode(raw)
@@ -188,7 +193,7 @@ def may_fetch(call: Call, config: Config) -> bool:
 
 
 def keep(call: Call, config: Config, body: bytes) -> bool:
-    """Keep a key set that was fetched; answer whether it is one. A refusal does not undo it."""
+    """Cache a fetched key set; return whether it is valid. A refused login does not undo it."""
     try:
         document = body.decode()
         keys_of_jwks(document)
@@ -212,12 +217,12 @@ def _pasted(given: Any) -> str:
 
 
 def _check_url(url: str) -> None:
-    """Raise InvalidRequest unless url is one that keys may be fetched from."""
+    """Raise InvalidRequest unless keys may be fetched from url."""
     found = _URL.fullmatch(url)
     if len(url) > MAX_URL or found is None:
-        raise InvalidRequest("jwks_url is an address like https://issuer.example/keys")
+        raise InvalidRequest("jwks_url must be an address like https://issuer.example/keys")
     if found["scheme"] != "https" and found["host"] not in LOOPBACK:
-        raise InvalidRequest("jwks_url is https: whoever stands between could forge the keys")
+        raise InvalidRequest("jwks_url must be https: without TLS the keys could be forged")
 
 
 def _check_ca(pem: str) -> None:
@@ -226,4 +231,4 @@ def _check_ca(pem: str) -> None:
         if pem:
             x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
-        raise InvalidRequest("jwks_ca_pem is no PEM of certificates") from None
+        raise InvalidRequest("jwks_ca_pem must be certificates in PEM") from None

@@ -1,8 +1,8 @@
-"""Public keys, and the one place where a signature is verified.
+"""Public keys, and the only place where a token's signature is verified.
 
-Specs: RFC 7515 (JWS), RFC 7517 (JWK), RFC 8725 (best current practices). What a token says of keys
-(`jwk`, `jku`, `x5u`, `x5c`) is not looked at; `alg` only chooses among the algorithms allowed here,
-which are all asymmetric; `kid` only chooses among the keys that are configured.
+Specs: RFC 7515 (JWS), RFC 7517 (JWK), RFC 8725 (best current practices). Keys that a token itself
+carries or points to (`jwk`, `jku`, `x5u`, `x5c`) are ignored; `alg` only selects among the
+algorithms allowed here, all asymmetric; `kid` only selects among the configured keys.
 """
 
 from functools import lru_cache
@@ -21,33 +21,33 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
 )  # fmt: skip
-"""Never `none`, and never HS*: with those a public key is a secret that everybody has."""
+"""Never `none`, and never HS*: there the public key would serve as the secret."""
 MAX_TOKEN: Final = 16_384
-"""Bytes; those of CI systems have two thousand."""
+"""Bytes; tokens of CI systems have about 2,000."""
 MAX_KEYS: Final = 64
 MAX_DOCUMENT: Final = 256 * 1024
-"""Bytes of a key set; those of large issuers have ten thousand."""
+"""Bytes of a key set; the sets of large issuers have about 10,000."""
 MAX_TRIES: Final = 8
-"""Keys tried for one token that names none: each try costs a verification."""
+"""Keys tried for one token; each try costs a signature verification."""
 MIN_RSA_BITS: Final = 2_048
 
 _KINDS: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _BITS: Final = 6
-"""Of a number, in one character of base64url."""
+"""Bits that one character of base64url encodes."""
 _MALFORMED: Final = (
     JoseError, ValueError, TypeError, KeyError, RecursionError, UnsupportedAlgorithm,
 )  # fmt: skip
-"""What hostile bytes raise in the libraries that read them."""
+"""The exceptions that the parsing libraries raise for hostile input."""
 
 Key = RSAKey | ECKey | OKPKey
 
 
 class UnknownKey(InvalidCredentials):
-    """The token is signed by a key that is not known here; the issuer may have a new one."""
+    """The token names a key that is not known here; the issuer may have published a new one."""
 
 
 def keys_of_pems(pems: tuple[str, ...]) -> tuple[Key, ...]:
-    """Return public keys; raise InvalidRequest for what is none, or is too weak."""
+    """Return public keys; raise InvalidRequest for invalid or weak ones."""
     if len(pems) > MAX_KEYS:
         raise InvalidRequest(f"at most {MAX_KEYS} public keys")
     return tuple(_key_of_pem(pem) for pem in pems)
@@ -59,31 +59,31 @@ def _key_of_pem(pem: str) -> Key:
     except _MALFORMED:
         raise InvalidRequest("error parsing public key: PEM of a public key is needed") from None
     if isinstance(public, RSAPublicKey) and public.key_size < MIN_RSA_BITS:
-        raise InvalidRequest(f"an RSA key has at least {MIN_RSA_BITS} bits")
+        raise InvalidRequest(f"an RSA key needs at least {MIN_RSA_BITS} bits")
     for kind in (RSAKey, ECKey, OKPKey):
         try:
             key = kind.import_key(pem)
         except _MALFORMED:
             continue
         return key
-    raise InvalidRequest("a public key is RSA, EC or Ed25519")
+    raise InvalidRequest("a public key must be RSA, EC or Ed25519")
 
 
 @lru_cache(maxsize=16)
 def keys_of_jwks(document: str) -> tuple[Key, ...]:
-    """Return the signature keys of a key set; raise InvalidRequest for what is none.
+    """Return the signature keys of a key set; raise InvalidRequest for an invalid set.
 
-    Keys of kinds that sign nothing here are left out (RFC 7517, section 5).
+    Keys of unsupported types or uses are left out (RFC 7517, section 5).
     """
     try:
         entries = msgspec.json.decode(document)["keys"]
     except (msgspec.DecodeError, TypeError, KeyError, RecursionError):
-        raise InvalidRequest('a key set is a JSON object with a list of "keys"') from None
+        raise InvalidRequest('a key set must be a JSON object with a list of "keys"') from None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise InvalidRequest(f"a key set has at most {MAX_KEYS} keys")
+        raise InvalidRequest(f"a key set must have a list of at most {MAX_KEYS} keys")
     keys = tuple(key for key in map(_key_of_jwk, entries) if key is not None)
     if not keys:
-        raise InvalidRequest("the key set has no public key that signs")
+        raise InvalidRequest("the key set has no usable public signature key")
     return keys
 
 
@@ -105,13 +105,13 @@ def _key_of_jwk(entry: Any) -> Key | None:
 
 
 def header_of(token: str) -> tuple[str, str]:
-    """Return algorithm and key id of a token, unverified; raise InvalidCredentials."""
+    """Return the unverified algorithm and key id of a token; raise InvalidCredentials."""
     if len(token) > MAX_TOKEN:
         raise InvalidCredentials("the token is too long")
     try:
         header = jws.extract_compact(token.encode()).headers()
     except _MALFORMED:
-        raise InvalidCredentials("the token is no JWT") from None
+        raise InvalidCredentials("the token is not a JWT") from None
     algorithm, kid = header.get("alg"), header.get("kid", "")
     if not isinstance(algorithm, str) or not isinstance(kid, str):
         raise InvalidCredentials("the token's header is malformed")
@@ -123,9 +123,10 @@ def header_of(token: str) -> tuple[str, str]:
 def verify(token: str, keys: tuple[Key, ...], algorithms: tuple[str, ...]) -> dict[str, Any]:
     """Return the claims of a token signed by one of keys.
 
-    (1) The algorithm is one of algorithms. (2) A key with the token's key id is there, or no key
-    has an id. (3) The key is of the algorithm's kind. (4) The signature verifies. Raise
-    UnknownKey at (2), InvalidCredentials else. No claim is looked at.
+    (1) The algorithm is one of `algorithms`. (2) Candidates are the keys with the token's key id or
+    without any; all keys when the token has no key id. (3) A candidate has the algorithm's key
+    type. (4) The signature verifies. Raise UnknownKey when (2) finds no key, else
+    InvalidCredentials. Claims are not checked.
     """
     algorithm, kid = header_of(token)
     if algorithm not in algorithms or algorithm not in ALGORITHMS:

@@ -1,9 +1,9 @@
 """Logins of the auth method `jwt`.
 
-A stranger learns nothing: whatever is wrong with role or token, the words are the same. Who may
-write roles asks `role/<name>/explain` instead.
+Whatever is wrong with role or token, the error is the same, so that an attacker learns nothing.
+Administrators call `role/<name>/explain` for the reason.
 
-    passing / jti / hash -> a token that logged in, until it has expired
+    passing / jti / hash -> marks a token that has logged in, until it expires
 """
 
 from collections.abc import Callable
@@ -32,14 +32,14 @@ REFUSED: Final = "the role does not take this token"
 
 @dataclass(frozen=True)
 class LoginInput:
-    """A token of somebody else, and the role that it is for."""
+    """A token signed by the platform, and the role to log in to."""
 
     role: str = field(default="", metadata={"help": "The role; the default one if not given."})
     jwt: Secret | None = field(default=None, metadata={"help": "The signed token."})
 
 
 def login(call: Call, given: LoginInput) -> Response | Suspend:
-    """Log in by a signed token; published keys are fetched first when they are needed."""
+    """Log in with a signed token; fetch the published keys first when needed."""
     token = _token(given)
     config = find_config(call)
     if config is None:
@@ -74,7 +74,7 @@ def _fetching(call: Call, config: Config) -> Callable[[], bytes]:
 
 
 def _fetched(call: Call, given: LoginInput, before: Config, body: Any) -> Response:
-    """Go on with what was fetched, under the configuration as it is now."""
+    """Continue a login after the fetch, under the configuration as it is now."""
     config = find_config(call)
     if config is None or config.source != before.source:
         raise InvalidCredentials(REFUSED)
@@ -104,9 +104,10 @@ def _login(call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...])
 def _judge(
     call: Call, given: LoginInput, config: Config, keys: tuple[Key, ...]
 ) -> tuple[str, Role, dict[str, Any]]:
-    """Return role and claims of a token that may log in; raise InvalidCredentials saying why not.
+    """Return role name, role and claims of a token that may log in.
 
-    The signature comes first: until it verifies, nothing that the token says is looked at.
+    Raise InvalidCredentials with the reason otherwise. The signature is verified first: before
+    that, no claim is used.
     """
     said = verify(_token(given), keys, config.algorithms)
     name = folded(given.role or config.default_role)
@@ -147,7 +148,7 @@ def _is_single(said: dict[str, Any], role: Role) -> bool:
 
 
 def _jti_path(said: dict[str, Any]) -> str:
-    """Return where a token's use is noted; of an issuer's ids there is one of each."""
+    """Return the path that marks a token as used; `jti` is unique per issuer (RFC 7519, 4.1.7)."""
     text = f"{said.get('iss')!r}\0{said.get('jti')!r}"
     return f"{FOLDER}/jti/{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
@@ -159,7 +160,7 @@ def _token(given: LoginInput) -> str:
 
 
 def explain(call: Call, given: LoginInput) -> Response:
-    """Say whether a role takes a token, and why not; nobody is logged in, nothing is fetched."""
+    """Return whether a role accepts a token, and why not, without a login and without a fetch."""
     config = find_config(call)
     if config is None:
         raise NotFound("the method is not configured")

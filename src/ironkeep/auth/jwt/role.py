@@ -1,9 +1,9 @@
-"""Roles of the auth method `jwt`: which tokens of others are taken, and for what.
+"""Roles of the auth method `jwt`: the signed tokens they accept and the tokens they yield.
 
     role / name -> the role
 
-Source: the Vault HTTP API, auth/jwt. Audiences are required: a token made for somebody else must
-not open this vault.
+Source: the Vault HTTP API, auth/jwt. Audiences are required: a token made for another service must
+not log in here.
 """
 
 from dataclasses import dataclass, field, replace
@@ -31,41 +31,47 @@ from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 256
 MAX_LEEWAY: Final = 300
-"""Seconds; clocks that differ by more are broken, and a leeway is time for a stolen token."""
+"""Seconds. Clocks that differ by more are broken, and leeway extends the life of a stolen token."""
 CLOCK_SKEW: Final = 60
 MAX_BOUND: Final = 64
-"""Claims of a role, and values of a claim."""
+"""Bound claims of a role, values of a claim, and claim mappings of a role."""
 ROLE_KEY: Final = "role"
-"""Metadata of every token of this method; no claim may be mapped to it."""
+"""The metadata key that holds the role's name; no claim may be mapped to it."""
 
 
 @dataclass(frozen=True)
 class RoleInput(TokenParamsInput):
-    """What a request may say of a role; None leaves the setting as it is."""
+    """The settings of a role that a request changes; None leaves a setting as it is."""
 
     name: str = field(default="", metadata={"help": "The role, in the path."})
     role_type: str | None = field(default=None, metadata={"help": "jwt."})
     bound_audiences: CommaList | None = field(
         default=None, metadata={"help": "Audiences, one of which the token must have; required."}
     )
-    bound_issuer: str | None = field(default=None, metadata={"help": "What iss must be."})
-    bound_subject: str | None = field(default=None, metadata={"help": "What sub must be."})
+    bound_issuer: str | None = field(default=None, metadata={"help": "The required iss."})
+    bound_subject: str | None = field(default=None, metadata={"help": "The required sub."})
     bound_claims: dict[str, Any] | None = field(
-        default=None, metadata={"help": "Claims and the values that they must have."}
+        default=None, metadata={"help": "Claims and their allowed values."}
     )
     bound_claims_type: str | None = field(default=None, metadata={"help": "string or glob."})
     claim_mappings: KvPairs | None = field(
-        default=None, metadata={"help": "Claims that go into the token's metadata, and as what."}
+        default=None, metadata={"help": "Claims to copy into the token's metadata, as claim=key."}
     )
-    user_claim: str | None = field(default=None, metadata={"help": "The claim that names who."})
+    user_claim: str | None = field(
+        default=None, metadata={"help": "The claim that names the workload."}
+    )
     user_claim_json_pointer: bool | None = field(
         default=None, metadata={"help": "user_claim is a JSON pointer."}
     )
     clock_skew_leeway: Duration | None = field(
-        default=None, metadata={"help": "For clocks that differ; 0 is a minute."}
+        default=None, metadata={"help": "Leeway for clock skew; 0 is a minute."}
     )
-    expiration_leeway: Duration | None = field(default=None, metadata={"help": "After exp."})
-    not_before_leeway: Duration | None = field(default=None, metadata={"help": "Before nbf."})
+    expiration_leeway: Duration | None = field(
+        default=None, metadata={"help": "Extra time after exp."}
+    )
+    not_before_leeway: Duration | None = field(
+        default=None, metadata={"help": "Extra time before nbf."}
+    )
     jti_single_use: bool | None = field(
         default=None, metadata={"help": "A token with a jti logs in once."}
     )
@@ -73,9 +79,9 @@ class RoleInput(TokenParamsInput):
         default=None, metadata={"help": "required: log in over a client certificate; or offered."}
     )
     groups_claim: str = field(default="", metadata={"help": "Not supported."})
-    allowed_redirect_uris: CommaList = field(default=(), metadata={"help": "Of OIDC; not used."})
-    verbose_oidc_logging: bool = field(default=False, metadata={"help": "Of OIDC; not used."})
-    oidc_scopes: CommaList = field(default=(), metadata={"help": "Of OIDC; not used."})
+    allowed_redirect_uris: CommaList = field(default=(), metadata={"help": "For OIDC; ignored."})
+    verbose_oidc_logging: bool = field(default=False, metadata={"help": "For OIDC; ignored."})
+    oidc_scopes: CommaList = field(default=(), metadata={"help": "For OIDC; ignored."})
 
 
 class Role(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,7 +104,7 @@ class Role(msgspec.Struct, frozen=True, omit_defaults=True):
     token_bound_peer: str = OFFERED
 
     def clock_skew(self) -> int:
-        """Return the seconds by which clocks may differ."""
+        """Return the allowed clock skew in seconds."""
         return self.clock_skew_leeway or CLOCK_SKEW
 
 
@@ -134,9 +140,9 @@ def write_role(call: Call, given: RoleInput) -> Response:
     name = name_of(call)
     role = find_role(call, name) or Role(created_ns=call.now_ns)
     if given.role_type not in {None, "", "jwt"}:
-        raise InvalidRequest("role_type is jwt: logins through a browser are auth/passkey's")
+        raise InvalidRequest("role_type must be jwt: for logins in a browser use auth/passkey")
     if given.groups_claim:
-        raise InvalidRequest("groups_claim is not supported: give policies by role")
+        raise InvalidRequest("groups_claim is not supported: assign policies by role")
     if given.token_type == "":
         given = replace(given, token_type="default")  # noqa: S106 - a kind
     changes: dict[str, Any] = {
@@ -199,7 +205,7 @@ def _values(name: str, wanted: Any) -> tuple[str, ...]:
         if isinstance(each, str | int)
     ]
     if not 1 <= len(values) <= MAX_BOUND or len(texts) != len(values):
-        raise InvalidRequest(f"bound claim {name[:64]!r} is a text or a list of texts")
+        raise InvalidRequest(f"bound claim {name[:64]!r} must be a text or a list of texts")
     return tuple(texts)
 
 
@@ -213,10 +219,10 @@ def _check(role: Role) -> None:
     if not role.user_claim:
         raise InvalidRequest("a user claim must be defined on the role")
     if role.bound_claims_type not in {"string", "glob"}:
-        raise InvalidRequest("bound_claims_type is string or glob")
+        raise InvalidRequest("bound_claims_type must be string or glob")
     if len(role.claim_mappings) > MAX_BOUND or ROLE_KEY in role.claim_mappings.values():
-        raise InvalidRequest(f"at most {MAX_BOUND} claims are mapped, and none to {ROLE_KEY!r}")
+        raise InvalidRequest(f"map at most {MAX_BOUND} claims, and none of them to {ROLE_KEY!r}")
     check_metadata(dict.fromkeys(role.claim_mappings.values(), ""))
     leeways = (role.clock_skew_leeway, role.expiration_leeway, role.not_before_leeway)
     if max(leeways) > MAX_LEEWAY:
-        raise InvalidRequest(f"a leeway is at most {MAX_LEEWAY} seconds")
+        raise InvalidRequest(f"a leeway must be at most {MAX_LEEWAY} seconds")

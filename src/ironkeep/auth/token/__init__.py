@@ -1,4 +1,11 @@
-"""The auth method `token`, mounted at auth/token/: tokens made by tokens."""
+"""The auth method `token`, mounted once, at auth/token/: tokens made by tokens.
+
+    create      which policies, parent, lifetime and type a caller may ask for
+    lifecycle   looking up, renewing and revoking tokens
+    roles       token roles, which fix or limit the tokens made through them
+
+Tokens themselves are stored by identity/token_store.py; this method only checks requests.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +18,7 @@ ROUTES: Final[tuple[Route, ...]] = (*create.ROUTES, *lifecycle.ROUTES, *roles.RO
 
 
 class TokenMethod:
-    """The auth method `token`; mounted once, by the house."""
+    """The auth method `token`; the server mounts it once, and it cannot be mounted again."""
 
     type: Final = "token"
 

@@ -1,6 +1,6 @@
-"""Making tokens: which policies, parent, length and type a caller may ask for.
+"""Creating tokens: which policies, parent, lifetime and type a caller may ask for.
 
-Source: Vault, token store (handleCreateCommon), whose order of checks and words are kept.
+Source: Vault, token store (handleCreateCommon): order of checks and error texts are Vault's.
 """
 
 import re
@@ -33,13 +33,13 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-zA-Z0-9-]")
 
 @dataclass(frozen=True)
 class CreateToken:
-    """What a caller may ask of a new token."""
+    """The properties of a new token that a caller may ask for."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     id: Secret | None = field(default=None, metadata={"help": "The token itself; needs sudo."})
     policies: PolicyNames = field(default=(), metadata={"help": "Its policies."})
-    meta: KvPairs | None = field(default=None, metadata={"help": "Facts to keep with it."})
-    no_parent: bool = field(default=False, metadata={"help": "Make an orphan; needs sudo."})
+    meta: KvPairs | None = field(default=None, metadata={"help": "Its metadata."})
+    no_parent: bool = field(default=False, metadata={"help": "Create an orphan; needs sudo."})
     no_default_policy: bool = field(
         default=False, metadata={"help": "Leave out the policy `default`."}
     )
@@ -48,11 +48,11 @@ class CreateToken:
         default=0, metadata={"alias": ("lease",), "help": "Its time to live, before renewal."}
     )
     type: str = field(default="", metadata={"help": "service or batch."})
-    explicit_max_ttl: Duration = field(default=0, metadata={"help": "Hard limit on its life."})
-    display_name: str = field(default="", metadata={"help": "A name for the journal."})
+    explicit_max_ttl: Duration = field(default=0, metadata={"help": "Hard limit on its lifetime."})
+    display_name: str = field(default="", metadata={"help": "A name, for audit entries."})
     num_uses: int = field(default=0, metadata={"help": "Uses, 0 for any number."})
     period: Duration = field(
-        default=0, metadata={"help": "Renewed for this long, for ever; needs sudo."}
+        default=0, metadata={"help": "Each renewal lasts this long, without end; needs sudo."}
     )
     entity_alias: FoldedText = field(
         default="", metadata={"help": "An alias that the role allows."}
@@ -60,17 +60,17 @@ class CreateToken:
 
 
 def create(call: Call, given: CreateToken) -> Response:
-    """Make a child of the caller's token."""
+    """Create a child of the caller's token."""
     return _create(call, given, orphan=False, role=None)
 
 
 def create_orphan(call: Call, given: CreateToken) -> Response:
-    """Make a token without parent, which outlives the caller's."""
+    """Create a token without a parent, which may outlive the caller's."""
     return _create(call, given, orphan=True, role=None)
 
 
 def create_with_role(call: Call, given: CreateToken) -> Response:
-    """Make a token as a role allows."""
+    """Create a token within the limits of a role."""
     name = call.params["role_name"]
     role = find_role(call, name)
     if role is None:
@@ -126,8 +126,8 @@ def _check_parent(parent: Session) -> None:
     if parent.record.type == "batch":
         raise InvalidRequest("batch tokens cannot create more tokens")
     if is_break_glass(parent):
-        # An orphan of it would outlive the hour that it was opened for.
-        raise InvalidRequest("a token of break-glass creates no other")
+        # An orphan made by it would outlive the emergency's time limit.
+        raise InvalidRequest("a break-glass token cannot create tokens")
     if parent.record.num_uses:
         raise InvalidRequest("restricted use token cannot generate child tokens")
 
@@ -140,7 +140,7 @@ def _check_privileges(given: CreateToken, role: TokenRole | None, *, sudo: bool)
             raise InvalidRequest("invalid 'entity_alias' value")
         fault = fault_of(given.entity_alias)
         if fault is not None:
-            raise InvalidRequest(f"this 'entity_alias' cannot be made: {fault}")
+            raise InvalidRequest(f"this 'entity_alias' is not a valid name: {fault}")
     if sudo:
         return
     if given.id is not None:
@@ -161,7 +161,7 @@ def _kind(call: Call, given: CreateToken, role: TokenRole | None) -> TokenType:
 def _policies(
     given: CreateToken, role: TokenRole | None, parent: Session, *, sudo: bool
 ) -> tuple[str, ...]:
-    """Return the policies that the new token gets, `default` included when it is to have it."""
+    """Return the policies of the new token, with `default` where it applies."""
     if role is not None and role.restricts:
         return _role_policies(given, role, parent)
     own = parent.record.policies
@@ -221,7 +221,7 @@ def _path(call: Call, role: TokenRole | None) -> str:
 
 def _display_name(name: str) -> str:
     if len(name) > MAX_DISPLAY_NAME:
-        raise InvalidRequest(f"a display name has at most {MAX_DISPLAY_NAME} characters")
+        raise InvalidRequest(f"a display name must have at most {MAX_DISPLAY_NAME} characters")
     safe = _NOT_IN_NAMES.sub("-", name).rstrip("-")
     return f"token-{safe}" if safe else "token"
 
@@ -231,9 +231,10 @@ def _custom(token: Secret | None) -> str:
         return ""
     text = token.reveal().decode("utf-8", "replace")
     if not 1 <= len(text) <= MAX_CUSTOM or not text.isascii() or not text.isprintable():
-        raise InvalidRequest(f"a custom token has 1 to {MAX_CUSTOM} printable ASCII characters")
+        raise InvalidRequest(f"a custom token must be 1 to {MAX_CUSTOM} printable ASCII characters")
     if " " in text or "." in text:
-        # A dot separates a token from its namespace, or is of a prefix of our own: "hvs.", "s.".
+        # In Vault a dot separates a token from its namespace, and our own prefixes ("hvs.") end in
+        # one.
         raise InvalidRequest("a custom token ID may contain neither a space nor a '.' character")
     return text
 
@@ -259,7 +260,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=CreateToken,
         audited=_AUDITED,
         releases=True,
-        help="Make a token below your own.",
+        help="Create a child of your token.",
     ),
     Route(
         Operation.UPDATE,
@@ -269,7 +270,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         sudo=True,
         audited=_AUDITED,
         releases=True,
-        help="Make a token without a parent.",
+        help="Create a token without a parent.",
     ),
     Route(
         Operation.UPDATE,
@@ -278,6 +279,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=CreateToken,
         audited=_AUDITED,
         releases=True,
-        help="Make a token as a role says.",
+        help="Create a token within a role.",
     ),
 )

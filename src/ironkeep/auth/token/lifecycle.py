@@ -1,4 +1,4 @@
-"""What becomes of tokens: looked up, renewed, revoked.
+"""Looking up, renewing and revoking tokens.
 
 Source: the Vault HTTP API, auth/token.
 """
@@ -19,6 +19,8 @@ from ironkeep.plugin.response import Response, Unkept
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import TokenRecord
 
+_INCREMENT: Final = "Seconds from now; the server may grant less."
+
 
 @dataclass(frozen=True)
 class ByToken:
@@ -29,9 +31,11 @@ class ByToken:
 
 @dataclass(frozen=True)
 class LookupToken:
-    """A token in the body, else the caller's own."""
+    """A token in the body; the caller's own without one."""
 
-    token: Secret | None = field(default=None, metadata={"help": "The token; absent: your own."})
+    token: Secret | None = field(
+        default=None, metadata={"help": "The token; your own if not given."}
+    )
 
 
 @dataclass(frozen=True)
@@ -43,28 +47,28 @@ class ByAccessor:
 
 @dataclass(frozen=True)
 class RenewToken(ByToken):
-    """Which token, and for how long."""
+    """A token to renew, and the lifetime asked for."""
 
-    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+    increment: Duration = field(default=0, metadata={"help": _INCREMENT})
 
 
 @dataclass(frozen=True)
 class RenewSelf:
-    """For how long."""
+    """The lifetime asked for."""
 
     token: Secret | None = field(default=None, metadata={"help": "Ignored."})
-    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+    increment: Duration = field(default=0, metadata={"help": _INCREMENT})
 
 
 @dataclass(frozen=True)
 class RenewAccessor(ByAccessor):
-    """Which token, and for how long."""
+    """The accessor of a token to renew, and the lifetime asked for."""
 
-    increment: Duration = field(default=0, metadata={"help": "Seconds from now; a wish."})
+    increment: Duration = field(default=0, metadata={"help": _INCREMENT})
 
 
 def lookup(call: Call, given: LookupToken) -> Response:
-    """Say what a token is."""
+    """Return the properties of a token."""
     if given.token is None:
         return lookup_self(call)
     _, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
@@ -73,7 +77,7 @@ def lookup(call: Call, given: LookupToken) -> Response:
 
 
 def lookup_self(call: Call) -> Response:
-    """Say what the caller's token is."""
+    """Return the properties of the caller's token."""
     session = call.actor()
     record = call.use(Tokens).store.load(call.tx, session.hash) or session.record
     assert call.request.token is not None
@@ -82,35 +86,35 @@ def lookup_self(call: Call) -> Response:
 
 
 def lookup_accessor(call: Call, given: ByAccessor) -> Response:
-    """Say what the token with an accessor is, but not the token."""
+    """Return the properties of the token with an accessor, without the token itself."""
     _, record = _by_accessor(call, given.accessor)
     return Response(data=call.use(Tokens).describe(call.tx, record, None, call.now_ns))
 
 
 def renew(call: Call, given: RenewToken) -> Response:
-    """Extend a token."""
+    """Renew a token."""
     try:
         name, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
-        # 403 would say that the caller's own token was refused, and clients log in anew.
+        # Not 403: clients would take their own token for refused and log in again.
         raise InvalidRequest("token not found") from None
     return _renew(call, name, record, given.token, given.increment)
 
 
 def renew_self(call: Call, given: RenewSelf) -> Response:
-    """Extend the caller's token."""
+    """Renew the caller's token."""
     session = call.actor()
     return _renew(call, session.hash, session.record, call.request.token, given.increment)
 
 
 def renew_accessor(call: Call, given: RenewAccessor) -> Response:
-    """Extend the token with an accessor."""
+    """Renew the token with an accessor."""
     name, record = _by_accessor(call, given.accessor)
     return _renew(call, name, record, None, given.increment)
 
 
 def revoke(call: Call, given: ByToken) -> Response:
-    """End a token and everything below it; one that is not there is fine."""
+    """Revoke a token, its descendants and their leases; an absent token is fine."""
     name = _revocable(call, given.token)
     if name is not None:
         call.use(Tokens).revoke(call.tx, name, call.now_ns)
@@ -118,7 +122,7 @@ def revoke(call: Call, given: ByToken) -> Response:
 
 
 def revoke_self(call: Call) -> Response:
-    """End the caller's token and everything below it."""
+    """Revoke the caller's token, its descendants and their leases."""
     session = call.actor()
     if session.record.type == "batch":
         raise InvalidRequest("batch tokens cannot be revoked")
@@ -127,14 +131,14 @@ def revoke_self(call: Call) -> Response:
 
 
 def revoke_accessor(call: Call, given: ByAccessor) -> Response:
-    """End the token with an accessor and everything below it."""
+    """Revoke the token with an accessor, its descendants and their leases."""
     name, _ = _by_accessor(call, given.accessor)
     call.use(Tokens).revoke(call.tx, name, call.now_ns)
     return Response()
 
 
 def revoke_orphan(call: Call, given: ByToken) -> Response:
-    """End a token; what is directly below it becomes orphans."""
+    """Revoke a token; its direct children become orphans."""
     name = _revocable(call, given.token)
     if name is None:
         raise InvalidRequest("token to revoke not found")
@@ -151,7 +155,7 @@ def list_accessors(call: Call) -> Response:
 
 
 def tidy(call: Call) -> Response:
-    """Have the rows of dead tokens removed by the next ticks."""
+    """Have the next ticks remove the records of expired tokens."""
     count = call.use(Tokens).tidy(call.tx, call.now_ns)
     return Response(
         warnings=["Tidy operation successfully started."],
@@ -170,7 +174,7 @@ def _by_accessor(call: Call, accessor: str) -> tuple[TokenHash, StoredToken]:
 
 
 def _revocable(call: Call, token: Secret) -> TokenHash | None:
-    """Return the hash of a stored token, None when there is none; refuse a batch token."""
+    """Return the hash of a stored token, None when it is absent; refuse a batch token."""
     check_named("token", token)
     if is_batch(token.reveal()):
         raise InvalidRequest("batch tokens cannot be revoked")
@@ -198,17 +202,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         sudo=True,
         help="List the accessors of all tokens.",
     ),
-    Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, help="What a token is."),
-    Route(Operation.READ, "lookup", lookup, input=LookupToken, help="What a token is."),
-    Route(Operation.READ, "lookup-self", lookup_self, help="What your token is."),
-    Route(Operation.UPDATE, "lookup-self", lookup_self, help="What your token is."),
+    Route(Operation.UPDATE, "lookup", lookup, input=LookupToken, help="Look up a token."),
+    Route(Operation.READ, "lookup", lookup, input=LookupToken, help="Look up a token."),
+    Route(Operation.READ, "lookup-self", lookup_self, help="Look up your token."),
+    Route(Operation.UPDATE, "lookup-self", lookup_self, help="Look up your token."),
     Route(
         Operation.UPDATE,
         "lookup-accessor",
         lookup_accessor,
         input=ByAccessor,
         audited=("accessor",),
-        help="What the token with an accessor is.",
+        help="Look up the token with an accessor.",
     ),
     Route(
         Operation.UPDATE,
@@ -217,7 +221,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=RenewToken,
         audited=("increment",),
         releases=True,
-        help="Extend a token.",
+        help="Renew a token.",
     ),
     Route(
         Operation.UPDATE,
@@ -226,7 +230,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         input=RenewSelf,
         audited=("increment",),
         releases=True,
-        help="Extend your token.",
+        help="Renew your token.",
     ),
     Route(
         Operation.UPDATE,
@@ -234,17 +238,25 @@ ROUTES: Final[tuple[Route, ...]] = (
         renew_accessor,
         input=RenewAccessor,
         audited=("accessor", "increment"),
-        help="Extend the token with an accessor.",
+        help="Renew the token with an accessor.",
     ),
-    Route(Operation.UPDATE, "revoke", revoke, input=ByToken, help="End a token and all below it."),
-    Route(Operation.UPDATE, "revoke-self", revoke_self, help="End your token and all below it."),
+    Route(
+        Operation.UPDATE,
+        "revoke",
+        revoke,
+        input=ByToken,
+        help="Revoke a token and its descendants.",
+    ),
+    Route(
+        Operation.UPDATE, "revoke-self", revoke_self, help="Revoke your token and its descendants."
+    ),
     Route(
         Operation.UPDATE,
         "revoke-accessor",
         revoke_accessor,
         input=ByAccessor,
         audited=("accessor",),
-        help="End the token with an accessor, and all below it.",
+        help="Revoke the token with an accessor and its descendants.",
     ),
     Route(
         Operation.UPDATE,
@@ -252,7 +264,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         revoke_orphan,
         input=ByToken,
         sudo=True,
-        help="End a token; those below it stay, as orphans.",
+        help="Revoke a token; its children become orphans.",
     ),
-    Route(Operation.UPDATE, "tidy", tidy, help="Look for what expired tokens left behind."),
+    Route(Operation.UPDATE, "tidy", tidy, help="Remove the records of expired tokens."),
 )

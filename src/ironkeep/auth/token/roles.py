@@ -1,4 +1,4 @@
-"""Token roles: what auth/token/create/<role> may issue, whoever calls it.
+"""Token roles: the limits of auth/token/create/<role>, the same for every caller.
 
     roles / name -> the role
 
@@ -26,41 +26,41 @@ from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_NAME: Final = 128
 MAX_SUFFIX: Final = 128
-"""Characters of a path suffix: it stands in the path and lease id of each token of the role."""
+"""Characters of a path suffix, which is part of the path and lease id of each token of the role."""
 HISTORY: Final = "token-role"
-"""The kind under which the history keeps roles."""
+"""The kind of a role's records in the history."""
 
 _SUFFIX: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class RoleInput(TokenParamsInput):
-    """What a request may say of a role; None leaves the setting as it is."""
+    """The settings of a role that a request changes; None leaves a setting as it is."""
 
     role_name: str = field(default="", metadata={"help": "The role, in the path."})
     allowed_policies: PolicyNames | None = field(
-        default=None, metadata={"help": "Policies that tokens may have, whatever the caller has."}
+        default=None, metadata={"help": "Policies that tokens may have, even without the caller's."}
     )
     disallowed_policies: PolicyNames | None = field(
         default=None, metadata={"help": "Policies that tokens may not have."}
     )
     allowed_policies_glob: CommaList | None = field(
-        default=None, metadata={"help": "As allowed_policies, with * for any text."}
+        default=None, metadata={"help": "Like allowed_policies, with * for any text."}
     )
     disallowed_policies_glob: CommaList | None = field(
-        default=None, metadata={"help": "As disallowed_policies, with * for any text."}
+        default=None, metadata={"help": "Like disallowed_policies, with * for any text."}
     )
     orphan: bool | None = field(default=None, metadata={"help": "Tokens have no parent."})
     renewable: bool | None = field(default=None, metadata={"help": "Tokens can be renewed."})
     path_suffix: str | None = field(
-        default=None, metadata={"help": "Ends the path of tokens, to revoke them by prefix."}
+        default=None, metadata={"help": "Appended to the path of tokens, to revoke them by prefix."}
     )
     allowed_entity_aliases: CommaList | None = field(
         default=None, metadata={"help": "Aliases that may be asked for, with * for any text."}
     )
     token_explicit_max_ttl: Duration | None = field(
         default=None,
-        metadata={"alias": ("explicit_max_ttl",), "help": "Hard limit on the life of tokens."},
+        metadata={"alias": ("explicit_max_ttl",), "help": "Hard limit on the lifetime of tokens."},
     )
 
 
@@ -79,7 +79,7 @@ class TokenRole(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def restricts(self) -> bool:
-        """Whether the role, and not the parent token, says which policies are allowed."""
+        """Return whether the role, and not the parent token, limits the policies."""
         return bool(
             self.allowed_policies
             or self.disallowed_policies
@@ -88,11 +88,11 @@ class TokenRole(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
     def allows(self, policy: str) -> bool:
-        """Return whether a token may have policy, as far as the allowed lists say."""
+        """Return whether the allowed lists contain a policy."""
         return policy in self.allowed_policies or matches(self.allowed_policies_glob, policy)
 
     def forbids(self, policy: str) -> bool:
-        """Return whether a token may not have policy."""
+        """Return whether the disallowed lists contain a policy."""
         return policy in self.disallowed_policies or matches(self.disallowed_policies_glob, policy)
 
 
@@ -155,9 +155,9 @@ def write_role(call: Call, given: RoleInput) -> Response:
 
 
 def _check_batch(role: TokenRole) -> None:
-    """Raise InvalidRequest for batch tokens that are children or can be renewed: none can be.
+    """Raise InvalidRequest when a role of batch tokens makes children or renewable tokens.
 
-    A role that was written before this check stays as it is until it is written again.
+    Batch tokens can be neither. Stored roles are checked only when they are written again.
     """
     if role.params.token_type != "batch":  # noqa: S105 - a kind
         return
@@ -169,7 +169,7 @@ def _check_batch(role: TokenRole) -> None:
 
 
 def delete_role(call: Call) -> Response:
-    """Remove a role; its tokens stay."""
+    """Remove a role; its tokens stay valid."""
     name = call.params["role_name"]
     if find_role(call, name) is not None:
         call.store.delete(f"roles/{escape_part(name)}")
@@ -207,7 +207,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             "orphan",
             "token_type",
         ),
-        help="Make or change a role.",
+        help="Create or change a role.",
     ),
     Route(Operation.DELETE, "roles/{role_name}", delete_role, help="Remove a role."),
 )
