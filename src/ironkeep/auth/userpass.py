@@ -30,18 +30,19 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.people import made_by
+from ironkeep.identity.roles import record_login
 from ironkeep.identity.token_params import (
     LOGIN,
-    LOGINS,
     TokenParams,
     TokenParamsInput,
+    display_name,
     login_name,
 )
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.fields import PolicyNames
 from ironkeep.plugin.mount import Mount
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
@@ -155,21 +156,13 @@ def _finish_login(call: Call, name: str, expected: str, *, matched: bool) -> Res
         _count_failure(call, name)
         raise _failed()
     _forgive(call, name)
-    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
-    metadata = {"username": name}
-    spec = user.params.spec(
-        call.mount,
-        f"{prefix}-{name}",
-        call.request.path,
-        name,
-        meta=metadata,
-    )
+    shown, metadata = display_name(call.mount, name), {"username": name}
+    spec = user.params.spec(call.mount, shown, call.request.path, name, meta=metadata)
     return Response(issue=spec, audited={"username": name})
 
 
 def _may_come_from(call: Call, user: User) -> bool:
-    networks = parse_cidrs(user.params.token_bound_cidrs)
-    return not networks or inside(call.request.remote, networks)
+    return admits(user.params.token_bound_cidrs, call.request.remote)
 
 
 def write_user(call: Call, given: UserInput) -> Response | Suspend:
@@ -192,14 +185,12 @@ def write_user(call: Call, given: UserInput) -> Response | Suspend:
 def write_password(call: Call, given: PasswordInput) -> Suspend:
     """Change a user's password."""
     name = _name(call)
-    if _find(call, name) is None:
-        raise InvalidRequest("username does not exist")
+    _require(call, name)
     if given.password is None:
         raise InvalidRequest("missing password")
 
     def resume(later: Call, hashed: Any) -> Response:
-        if _find(later, name) is None:
-            raise InvalidRequest("username does not exist")
+        _require(later, name)
         return _save(later, name, TokenParamsInput(), _hash_of(hashed))
 
     return Suspend(_hashing(call, given.password), resume, hashing=True)
@@ -208,8 +199,7 @@ def write_password(call: Call, given: PasswordInput) -> Suspend:
 def write_policies(call: Call, given: PoliciesInput) -> Response:
     """Change a user's policies."""
     name = _name(call)
-    if _find(call, name) is None:
-        raise InvalidRequest("username does not exist")
+    _require(call, name)
     only = TokenParamsInput(token_policies=given.token_policies or ())
     return _save(call, name, only, None)
 
@@ -228,16 +218,13 @@ def delete_user(call: Call) -> Response:
     if _find(call, name) is not None:
         call.store.delete(_path(name))
         call.store.delete(_lockout_path(name))
-        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        record_login(call, name, None)
     return Response()
 
 
 def list_users(call: Call) -> Response:
     """List the names of all users."""
-    keys = [unescape_part(name) for name in call.store.list("user")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing([unescape_part(name) for name in call.store.list("user")])
 
 
 def _hashing(call: Call, password: Secret) -> Callable[[], str]:
@@ -268,15 +255,18 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     if hashed:
         call.store.delete(_lockout_path(name))
     if user is None or params.view() != before.view():
-        call.use(History).record(
-            call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
-        )
+        record_login(call, name, params)
     return Response()
 
 
 def _find(call: Call, name: str) -> User | None:
     raw = call.store.get(_path(name))
     return None if raw is None else _USER.decode(raw)
+
+
+def _require(call: Call, name: str) -> None:
+    if _find(call, name) is None:
+        raise InvalidRequest("username does not exist")
 
 
 def _name(call: Call) -> str:

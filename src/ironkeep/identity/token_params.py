@@ -154,6 +154,12 @@ class TokenParams(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
+def display_name(mount: Mount, name: str = "") -> str:
+    """Return the display name of a login's token: the mount's path and a name, with dashes."""
+    prefix = mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    return f"{prefix}-{name}" if name else prefix
+
+
 LOGIN: Final = "login"
 """The kind under which the history records a login's token parameters, by `login_name`."""
 

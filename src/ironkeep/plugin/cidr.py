@@ -67,6 +67,11 @@ def inside(remote: str, networks: tuple[Network, ...]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+def admits(cidrs: tuple[str, ...], remote: str) -> bool:
+    """Return whether address ranges contain the address in remote; no ranges admit every one."""
+    return not cidrs or inside(remote, parse_cidrs(cidrs))
+
+
 def narrowed(some: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     """Return the intersection of two lists of ranges; an empty list means every address.
 

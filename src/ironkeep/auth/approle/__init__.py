@@ -17,12 +17,11 @@ from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.auth.approle import issuing, login, role, settings
 from ironkeep.auth.approle.issuing import NewSecretId, WhichAccessor, WhichSecretId
 from ironkeep.auth.approle.login import LoginInput
-from ironkeep.auth.approle.role import OWN, RoleInput
+from ironkeep.auth.approle.role import OWN, ROLES, RoleInput
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Handler, Route
-from ironkeep.store.reserved import unescape_part
 
 _PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
 _AT: Final = "role/{role_name}"
@@ -64,10 +63,10 @@ ROUTES: Final[tuple[Route, ...]] = (
         Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
         help="Log in with role id and secret id.",
     ),
-    Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
+    Route(Operation.LIST, "role/", ROLES.list, help="List the roles."),
     Route(Operation.READ, _AT, role.read_role, folds="role_name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=ROLES.exists, makes=True,
         audited=(*OWN, *_PARAMS), folds="role_name", help="Create or change a role.",
     ),
     Route(Operation.DELETE, _AT, issuing.delete_role, folds="role_name", help="Remove a role."),
@@ -115,14 +114,13 @@ class AppRole:
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield all roles: role id and secret id are texts, which can be copied."""
         store = call.store_of(mount)
-        for name in store.names("role"):
-            found = role.ROLE.decode(store.get(f"role/{name}") or b"")
+        for name, found in ROLES.all_of(store):
             where = "anywhere"
             if found.token_bound_peer == REQUIRED:
                 where = "any machine with a certificate that a listener accepts"
             yield Copyable(
                 "approle",
-                unescape_part(name),
+                name,
                 f"a role id and a secret id log in from {where}",
                 "let the platform vouch for the machine: auth/jwt or auth/cert",
                 created_ns=found.created_ns,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ironkeep.access.devices.machine import REQUIRED
 from ironkeep.auth.approle import secret_ids
-from ironkeep.auth.approle.role import Role, forget_role_id, name_of, role_path, the_role
+from ironkeep.auth.approle.role import ROLES, Role, forget_role_id
 from ironkeep.auth.approle.secret_ids import SecretId
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
@@ -15,16 +15,16 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.identity.entities import check_metadata
 from ironkeep.identity.people import made_by
-from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.identity.token_rules import MAX_CIDRS
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import narrowed, parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration, check_named
-from ironkeep.plugin.response import Response
-from ironkeep.store.history import History
+from ironkeep.plugin.response import Response, listing
 
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time, which Vault returns for a secret id that does not expire."""
+
+_MISSING: Final = "missing secret_id"
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def generate(call: Call, given: NewSecretId) -> Response:
 
 def take_custom(call: Call, given: NewSecretId) -> Response:
     """Register a secret id that the caller chose."""
-    chosen = given.secret_id
-    if chosen is None or not len(chosen):
-        raise InvalidRequest("missing secret_id")
+    chosen = _secret_id(given)
+    if not len(chosen):
+        raise InvalidRequest(_MISSING)
     if not secret_ids.MIN_CUSTOM <= len(chosen) <= secret_ids.MAX_SECRET_ID:
         raise InvalidRequest(
             f"a secret id must have {secret_ids.MIN_CUSTOM} to {secret_ids.MAX_SECRET_ID} bytes"
@@ -76,7 +76,7 @@ def take_custom(call: Call, given: NewSecretId) -> Response:
 
 
 def _issue(call: Call, given: NewSecretId, secret_id: Secret) -> Response:
-    name, role = the_role(call)
+    name, role = ROLES.required(call)
     if not role.bind_secret_id:
         raise InvalidRequest("bind_secret_id is not set on the role")
     if role.secret_id_wrapping == REQUIRED and call.request.wrap_ttl_seconds is None:
@@ -158,33 +158,34 @@ def _inside(inner: Any, outer: Any) -> bool:
 
 def list_accessors(call: Call) -> Response:
     """List the accessors of a role's secret ids."""
-    name, _ = the_role(call)
-    keys = secret_ids.accessors(call, name)
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    name, _ = ROLES.required(call)
+    return listing(secret_ids.accessors(call, name))
 
 
 def lookup(call: Call, given: WhichSecretId) -> Response:
     """Return the record of a secret id, and an empty response when there is none, as in Vault."""
-    name, _ = the_role(call)
-    if given.secret_id is None:
-        raise InvalidRequest("missing secret_id")
-    record = secret_ids.find(call, name, secret_ids.hash_of(call, name, given.secret_id))
+    name, _ = ROLES.required(call)
+    digest = secret_ids.hash_of(call, name, _secret_id(given))
+    record = secret_ids.find(call, name, digest)
     return Response() if record is None else Response(data=_view(record))
 
 
 def destroy(call: Call, given: WhichSecretId) -> Response:
     """Remove a secret id; absent is fine."""
-    name, _ = the_role(call)
-    if given.secret_id is None:
-        raise InvalidRequest("missing secret_id")
-    check_named("secret_id", given.secret_id)
-    digest = secret_ids.hash_of(call, name, given.secret_id)
+    name, _ = ROLES.required(call)
+    secret_id = _secret_id(given)
+    check_named("secret_id", secret_id)
+    digest = secret_ids.hash_of(call, name, secret_id)
     record = secret_ids.find(call, name, digest)
     if record is not None:
         secret_ids.destroy(call, name, digest, record)
     return Response()
+
+
+def _secret_id(given: NewSecretId | WhichSecretId) -> Secret:
+    if given.secret_id is None:
+        raise InvalidRequest(_MISSING)
+    return given.secret_id
 
 
 def lookup_accessor(call: Call, given: WhichAccessor) -> Response:
@@ -201,7 +202,7 @@ def destroy_accessor(call: Call, given: WhichAccessor) -> Response:
 
 
 def _by_accessor(call: Call, given: WhichAccessor) -> tuple[str, str, SecretId]:
-    name, _ = the_role(call)
+    name, _ = ROLES.required(call)
     found = secret_ids.find_accessor(call, name, given.secret_id_accessor)
     if found is None:
         raise NotFound("failed to find accessor entry for secret_id_accessor")
@@ -224,13 +225,12 @@ def _view(record: SecretId) -> dict[str, Any]:
 
 def delete_role(call: Call) -> Response:
     """Remove a role and its secret ids; absent is fine. Its tokens stay valid."""
-    name = name_of(call)
-    raw = call.store.get(role_path(name))
-    if raw is not None:
-        forget_role_id(call, the_role(call)[1])
+    name = ROLES.name_of(call)
+    role = ROLES.find(call, name)
+    if role is not None:
+        forget_role_id(call, role)
         secret_ids.destroy_all(call, name)
-        call.store.delete(role_path(name))
-        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+        ROLES.remove(call, name)
     return Response()
 
 

@@ -11,13 +11,14 @@ import msgspec
 
 from ironkeep.access.devices.machine import bound
 from ironkeep.auth.approle import secret_ids
-from ironkeep.auth.approle.role import MAX_ROLE_ID, ROLE, Role, find_by_role_id, role_path
+from ironkeep.auth.approle.role import MAX_ROLE_ID, ROLES, Role, find_by_role_id
 from ironkeep.auth.approle.secret_ids import MAX_SECRET_ID, SecretId
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.cidr import inside, narrowed, parse_cidrs
+from ironkeep.plugin.cidr import admits, narrowed
 from ironkeep.plugin.response import Response
 
 USE_NOTED_NS: Final = 3_600 * SECOND_NS
@@ -58,7 +59,7 @@ def _is_allowed(call: Call, role: Role, record: SecretId | None) -> bool:
     lists = [role.secret_id_bound_cidrs, role.params.token_bound_cidrs]
     if role.bind_secret_id and record is not None:
         lists += [record.cidr_list, record.token_bound_cidrs]
-    return all(not each or inside(call.request.remote, parse_cidrs(each)) for each in lists)
+    return all(admits(each, call.request.remote) for each in lists)
 
 
 def _token(call: Call, name: str, role: Role, record: SecretId | None) -> Response:
@@ -69,16 +70,14 @@ def _token(call: Call, name: str, role: Role, record: SecretId | None) -> Respon
     if record is not None:
         both = narrowed(params.token_bound_cidrs, record.token_bound_cidrs)
         params = msgspec.structs.replace(params, token_bound_cidrs=both)
-    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
-    spec = params.spec(
-        call.mount, prefix, call.request.path, role.role_id, meta=metadata, role=name
-    )
+    shown = display_name(call.mount)
+    spec = params.spec(call.mount, shown, call.request.path, role.role_id, meta=metadata, role=name)
     spec = bound(call, spec, role.token_bound_peer)
     if record is not None:
         spec = replace(spec, made=(*spec.made, record.made), makers=record.made.holders)
     if call.now_ns - role.used_ns > USE_NOTED_NS:
         used = msgspec.structs.replace(role, used_ns=call.now_ns)
-        call.store.put(role_path(name), ROLE.encode(used))
+        ROLES.put(call, name, used)
     audited = {"role_name": name}
     if record is not None:
         audited["secret_id_accessor"] = record.accessor

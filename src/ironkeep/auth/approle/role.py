@@ -11,33 +11,25 @@ role has `secret_id_wrapping=optional`.
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from ironkeep.access.classes.classes import Classes, most
 from ironkeep.access.devices.machine import OFFERED, REQUIRED, check_bound_peer
 from ironkeep.access.second_person import require_another, waits
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import uuid
 from ironkeep.identity.entities import Identity
-from ironkeep.identity.token_params import (
-    LOGIN,
-    LOGINS,
-    TokenParams,
-    TokenParamsInput,
-    login_name,
-)
+from ironkeep.identity.roles import Roles, record_login
+from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.identity.token_rules import MAX_CIDRS
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration
 from ironkeep.plugin.response import Response
-from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import escape_part, unescape_part
 
-MAX_NAME: Final = 256
 MAX_ROLE_ID: Final = 4_096
 SECRET_ID_SECONDS: Final = 10 * 60
 """Default time to live of a secret id: it is fetched in order to be used at once."""
@@ -92,7 +84,6 @@ class Role(msgspec.Struct, frozen=True, omit_defaults=True):
     used_ns: int = 0
 
 
-ROLE: Final = Codec(Role)
 OWN: Final = (
     "bind_secret_id",
     "secret_id_bound_cidrs",
@@ -103,41 +94,22 @@ OWN: Final = (
 )
 
 
-def name_of(call: Call) -> str:
-    """Return the name of the role in the path."""
-    name = call.params["role_name"]
-    if len(name) > MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
-    return name
-
-
-def find_role(call: Call, name: str) -> Role | None:
-    """Return the role of that name, or None."""
-    raw = call.store.get(role_path(name))
-    return None if raw is None else ROLE.decode(raw)
-
-
-def the_role(call: Call) -> tuple[str, Role]:
-    """Return name and role in the path; raise NotFound when there is none."""
-    name = name_of(call)
-    role = find_role(call, name)
-    if role is None:
-        raise NotFound("")
-    return name, role
+ROLE: Final = Codec(Role)
+ROLES: Final = Roles("role", "role_name", ROLE, OWN)
 
 
 def find_by_role_id(call: Call, role_id: str) -> tuple[str, Role | None]:
     """Return name and role of a role id, or None; both cases do the same reads."""
     raw = call.store.get(_id_path(role_id))
     name = "" if raw is None else raw.decode()
-    role = find_role(call, name or "-")
+    role = ROLES.find(call, name or "-")
     return name, None if raw is None else role
 
 
 def write_role(call: Call, given: RoleInput) -> Response:
-    """Make a role, or change the settings that are given."""
-    name = name_of(call)
-    known = find_role(call, name)
+    """Create a role, or change the settings that are given."""
+    name = ROLES.name_of(call)
+    known = ROLES.find(call, name)
     if given.local_secret_ids:
         raise InvalidRequest("local_secret_ids is not supported")
     fresh = Role(role_id=_new_id(call), created_ns=call.now_ns)
@@ -148,12 +120,9 @@ def change(
     call: Call, name: str, role: Role, given: RoleInput, *, is_new: bool = False
 ) -> Response:
     """Write a role with the given changes; return a pending response when approval is needed."""
-    changes: dict[str, Any] = {
-        key: value for key in OWN if (value := getattr(given, key)) is not None
-    }
     params = role.params.of_role(given, call)
     role_id = role.role_id if given.role_id is None else given.role_id
-    changed = msgspec.structs.replace(role, params=params, role_id=role_id, **changes)
+    changed = msgspec.structs.replace(role, params=params, role_id=role_id, **ROLES.given(given))
     _check(changed)
     takes_id = is_new or role_id != role.role_id
     former = _former(call, role_id) if takes_id else ""
@@ -167,10 +136,8 @@ def change(
         return answer
     if takes_id:
         _take_id(call, name, role, role_id)
-    call.store.put(role_path(name), ROLE.encode(changed))
-    call.use(History).record(
-        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
-    )
+    ROLES.put(call, name, changed)
+    record_login(call, name, params)
     return answer
 
 
@@ -183,40 +150,21 @@ def _approved(call: Call, roles: set[str]) -> Response:
 
 def read_role(call: Call) -> Response:
     """Return a role, without its role id."""
-    _, role = the_role(call)
-    data = role.params.view() | {key: getattr(role, key) for key in OWN}
-    return Response(data=data | {"local_secret_ids": False})
-
-
-def list_roles(call: Call) -> Response:
-    """List the names of all roles."""
-    keys = [unescape_part(name) for name in call.store.names("role")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    _, role = ROLES.required(call)
+    return Response(data=role.params.view() | ROLES.shown(role) | {"local_secret_ids": False})
 
 
 def read_role_id(call: Call) -> Response:
     """Return a role's id; it is a name, not a secret."""
-    return Response(data={"role_id": the_role(call)[1].role_id})
+    return Response(data={"role_id": ROLES.required(call)[1].role_id})
 
 
 def write_role_id(call: Call, given: RoleInput) -> Response:
     """Change a role's id."""
-    name, role = the_role(call)
+    name, role = ROLES.required(call)
     if not given.role_id:
         raise InvalidRequest("missing role_id")
     return change(call, name, role, RoleInput(role_id=given.role_id))
-
-
-def role_exists(call: Call) -> bool:
-    """Return whether the role in the path is there."""
-    return find_role(call, name_of(call)) is not None
-
-
-def role_path(name: str) -> str:
-    """Return where a role is kept."""
-    return f"role/{escape_part(name)}"
 
 
 def forget_role_id(call: Call, role: Role) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.auth.approle.role import OWN, Role, RoleInput, change, the_role
+from ironkeep.auth.approle.role import OWN, ROLES, Role, RoleInput, change
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.identity.token_params import TokenParams
@@ -40,7 +40,7 @@ _TWICE: Final = {
 
 def _reader(setting: str, shown: str) -> Callable[[Call], Response]:
     def read(call: Call) -> Response:
-        _, role = the_role(call)
+        _, role = ROLES.required(call)
         return Response(data={shown: getattr(role if setting in OWN else role.params, setting)})
 
     return read
@@ -48,7 +48,7 @@ def _reader(setting: str, shown: str) -> Callable[[Call], Response]:
 
 def _writer(setting: str) -> Callable[[Call, RoleInput], Response]:
     def write(call: Call, given: RoleInput) -> Response:
-        name, role = the_role(call)
+        name, role = ROLES.required(call)
         value = getattr(given, setting)
         if value is None:
             raise InvalidRequest(f"missing {setting}")
@@ -62,7 +62,7 @@ def _resetter(setting: str) -> Callable[[Call], Response]:
     default = _default(Role if setting in OWN else TokenParams, setting)
 
     def reset(call: Call) -> Response:
-        name, role = the_role(call)
+        name, role = ROLES.required(call)
         return change(call, name, role, RoleInput(**{setting: default}))
 
     return reset

@@ -16,7 +16,7 @@ from typing import Final
 
 from ironkeep.auth.cert import login, role
 from ironkeep.auth.cert.login import LoginInput
-from ironkeep.auth.cert.role import PATTERNS, CertInput
+from ironkeep.auth.cert.role import PATTERNS, ROLES, CertInput
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
@@ -55,14 +55,14 @@ ROUTES: Final[tuple[Route, ...]] = (
         Operation.UPDATE, "login", login.login, LoginInput, login=True, releases=True,
         help="Log in with the client certificate of the connection.",
     ),
-    Route(Operation.LIST, "certs/", role.list_certs, help="List the roles."),
+    Route(Operation.LIST, "certs/", ROLES.list, help="List the roles."),
     Route(Operation.READ, _AT, role.read_cert, folds="name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_cert, CertInput, exists=role.cert_exists, makes=True,
+        Operation.UPDATE, _AT, role.write_cert, CertInput, exists=ROLES.exists, makes=True,
         audited=("token_policies", "token_ttl", "token_max_ttl", "token_type", *PATTERNS),
         folds="name", help="Create or change a role.",
     ),
-    Route(Operation.DELETE, _AT, role.delete_cert, folds="name", help="Remove a role."),
+    Route(Operation.DELETE, _AT, ROLES.delete, folds="name", help="Remove a role."),
     Route(Operation.READ, "config", read_config, help="The configuration."),
     Route(
         Operation.UPDATE, "config", write_config, ConfigInput, help="Accepted; nothing to set."

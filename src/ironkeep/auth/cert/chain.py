@@ -121,9 +121,9 @@ def _check_usage(leaf: x509.Certificate) -> None:
         raise InvalidCredentials("the certificate is that of a CA, not of a client")
     extensions = leaf.extensions
     try:
-        usages = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        usages = list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
-        raise InvalidCredentials("the certificate is not for clients (clientAuth)") from None
+        usages = []
     if ExtendedKeyUsageOID.CLIENT_AUTH not in usages:
         raise InvalidCredentials("the certificate is not for clients (clientAuth)")
     try:

@@ -12,11 +12,13 @@ from cryptography.x509.oid import NameOID
 
 from ironkeep.access.devices.machine import is_device, shortened
 from ironkeep.auth.cert.chain import authorities_of, check, read_leaf
-from ironkeep.auth.cert.role import Cert, clean_name, find_cert, names_of
+from ironkeep.auth.cert.role import ROLES, Cert
 from ironkeep.core.errors import InvalidCredentials
 from ironkeep.core.policy.glob import matches
+from ironkeep.identity.roles import clean_name
+from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.response import Response
 
 REFUSED: Final = "invalid certificate or no client certificate supplied"
@@ -44,12 +46,11 @@ def login(call: Call, given: LoginInput) -> Response:
         raise InvalidCredentials(REFUSED) from None
     is_device(call, peer)
     metadata = _metadata(leaf, name)
-    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
+    shown = display_name(call.mount, role.display_name or name)
     # The alias holds role and name: two CAs may both certify "web", for different machines.
     spec = role.params.spec(
-        call.mount, f"{prefix}-{role.display_name or name}", call.request.path,
-        f"{name}:{subject}", meta=metadata, role=name,
-    )  # fmt: skip
+        call.mount, shown, call.request.path, f"{name}:{subject}", meta=metadata, role=name
+    )
     return Response(
         issue=replace(shortened(spec), peer=peer.key),
         audited={
@@ -79,8 +80,8 @@ def _metadata(leaf: x509.Certificate, role: str) -> dict[str, str]:
 
 def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
     """Return the first role that accepts a certificate, by name; raise InvalidCredentials."""
-    for name in [clean_name(wanted)] if wanted else names_of(call):
-        role = find_cert(call, name)
+    for name in [clean_name(wanted)] if wanted else ROLES.names(call):
+        role = ROLES.find(call, name)
         if role is None:
             continue
         try:
@@ -94,8 +95,7 @@ def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
 def _check_role(call: Call, leaf: x509.Certificate, role: Cert) -> None:
     """Raise InvalidCredentials unless role accepts leaf and the caller's address."""
     check(leaf, authorities_of(role.certificate), call.now_ns)
-    networks = parse_cidrs(role.params.token_bound_cidrs)
-    if networks and not inside(call.request.remote, networks):
+    if not admits(role.params.token_bound_cidrs, call.request.remote):
         raise InvalidCredentials("the role does not take logins from this address")
     _check_names(leaf, role)
 

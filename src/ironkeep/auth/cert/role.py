@@ -5,8 +5,8 @@
 Source: the Vault HTTP API, auth/cert. Names are globs in which `*` matches any text.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -15,23 +15,14 @@ from ironkeep.access.devices.devices import Devices
 from ironkeep.access.devices.machine import check_machine
 from ironkeep.access.second_person import change_guard
 from ironkeep.auth.cert.chain import parse_authorities
-from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.text.spelling import folded
-from ironkeep.identity.token_params import (
-    LOGIN,
-    LOGINS,
-    TokenParams,
-    TokenParamsInput,
-    login_name,
-)
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.identity.roles import Roles, record_login, with_type
+from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
-from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import escape_part, unescape_part
 
-MAX_NAME: Final = 256
 MAX_PATTERNS: Final = 256
 MAX_ROLES: Final = 256
 """In one mount; a login without a role tries them all."""
@@ -84,59 +75,29 @@ class Cert(msgspec.Struct, frozen=True, omit_defaults=True):
     allowed_organizational_units: tuple[str, ...] = ()
 
 
-CERT: Final = Codec(Cert)
 PATTERNS: Final = tuple(name for name in Cert.__struct_fields__ if name.startswith("allowed_"))
-OWN: Final = ("certificate", "display_name", *PATTERNS)
-
-
-def cert_path(name: str) -> str:
-    """Return where a role is kept."""
-    return f"cert/{escape_part(name)}"
-
-
-def clean_name(name: str) -> str:
-    """Return the one spelling of a role's name."""
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
-    return folded(name)
-
-
-def find_cert(call: Call, name: str) -> Cert | None:
-    """Return the role of that name, or None."""
-    raw = call.store.get(cert_path(name))
-    return None if raw is None else CERT.decode(raw)
-
-
-def names_of(call: Call) -> list[str]:
-    """Return the names of all roles, sorted."""
-    return [unescape_part(name) for name in call.store.names("cert")]
+CERT: Final = Codec(Cert)
+ROLES: Final = Roles("cert", "name", CERT, ("certificate", "display_name", *PATTERNS))
 
 
 def write_cert(call: Call, given: CertInput) -> Response:
-    """Make a role, or change the settings that are given; listeners hear of its CAs."""
-    name = clean_name(call.params["name"])
-    known = find_cert(call, name)
+    """Create a role, or change the settings that are given; pass its CAs to the listeners."""
+    name = ROLES.name_of(call)
+    known = ROLES.find(call, name)
     if given.required_extensions or given.ocsp_enabled:
         raise InvalidRequest("required_extensions and OCSP are not supported")
-    if given.token_type == "":
-        given = replace(given, token_type="default")  # noqa: S106 - a kind
-    if known is None and len(names_of(call)) >= MAX_ROLES:
-        raise InvalidRequest(f"a mount has at most {MAX_ROLES} roles")
+    if known is None and len(ROLES.names(call)) >= MAX_ROLES:
+        raise InvalidRequest(f"a mount can have at most {MAX_ROLES} roles")
     role = known or Cert(certificate="", created_ns=call.now_ns)
-    changes: dict[str, Any] = {
-        key: value for key in OWN if (value := getattr(given, key)) is not None
-    }
-    params = role.params.of_role(given, call)
-    changed = msgspec.structs.replace(role, params=params, **changes)
+    params = role.params.of_role(with_type(given), call)
+    changed = msgspec.structs.replace(role, params=params, **ROLES.given(given))
     check_machine(params)
     if any(len(getattr(changed, key)) > MAX_PATTERNS for key in PATTERNS):
         raise InvalidRequest(f"at most {MAX_PATTERNS} patterns")
     for authority in parse_authorities(changed.certificate):
         call.use(Devices).trust(call.tx, authority.public_bytes(Encoding.DER))
-    call.store.put(cert_path(name), CERT.encode(changed))
-    call.use(History).record(
-        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
-    )
+    ROLES.put(call, name, changed)
+    record_login(call, name, params)
     if changed.certificate == role.certificate:
         return Response()
     text = f"whose certificates log in by {name} at {call.mount.path} was changed"
@@ -144,32 +105,7 @@ def write_cert(call: Call, given: CertInput) -> Response:
 
 
 def read_cert(call: Call) -> Response:
-    """Return a role; certificates are no secrets."""
-    name = clean_name(call.params["name"])
-    role = find_cert(call, name)
-    if role is None:
-        raise NotFound("")
-    data = role.params.view() | {key: getattr(role, key) for key in OWN}
-    return Response(data=data | {"display_name": role.display_name or name})
-
-
-def list_certs(call: Call) -> Response:
-    """List the names of all roles."""
-    keys = names_of(call)
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
-
-
-def delete_cert(call: Call) -> Response:
-    """Remove a role; absent is fine. Its tokens stay until they end."""
-    name = clean_name(call.params["name"])
-    if find_cert(call, name) is not None:
-        call.store.delete(cert_path(name))
-        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
-    return Response()
-
-
-def cert_exists(call: Call) -> bool:
-    """Return whether the role in the path is there."""
-    return find_cert(call, clean_name(call.params["name"])) is not None
+    """Return a role; certificates are not secret."""
+    name, role = ROLES.required(call)
+    shown = role.params.view() | ROLES.shown(role)
+    return Response(data=shown | {"display_name": role.display_name or name})

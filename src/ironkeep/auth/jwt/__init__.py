@@ -19,12 +19,11 @@ from ironkeep.access.identity_report.copyable_logins import Copyable
 from ironkeep.auth.jwt import config, login, role
 from ironkeep.auth.jwt.config import ConfigInput
 from ironkeep.auth.jwt.login import LoginInput
-from ironkeep.auth.jwt.role import RoleInput
+from ironkeep.auth.jwt.role import ROLES, RoleInput
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
-from ironkeep.store.reserved import unescape_part
 
 _AT: Final = "role/{name}"
 _PARAMS: Final = (
@@ -43,13 +42,13 @@ ROUTES: Final[tuple[Route, ...]] = (
         audited=("jwks_url", "bound_issuer", "jwt_supported_algs", "default_role"),
         help="Set trusted issuer and keys.",
     ),
-    Route(Operation.LIST, "role/", role.list_roles, help="List the roles."),
+    Route(Operation.LIST, "role/", ROLES.list, help="List the roles."),
     Route(Operation.READ, _AT, role.read_role, folds="name", help="A role."),
     Route(
-        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=role.role_exists, makes=True,
+        Operation.UPDATE, _AT, role.write_role, RoleInput, exists=ROLES.exists, makes=True,
         audited=_PARAMS, folds="name", help="Create or change a role.",
     ),
-    Route(Operation.DELETE, _AT, role.delete_role, folds="name", help="Remove a role."),
+    Route(Operation.DELETE, _AT, ROLES.delete, folds="name", help="Remove a role."),
     Route(
         Operation.UPDATE, f"{_AT}/explain", login.explain, LoginInput, folds="name",
         help="Test whether a token would log in, and why not.",
@@ -70,14 +69,13 @@ class Jwt:
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield the roles that need no client certificate: there a signed token is enough."""
         store = call.store_of(mount)
-        for name in store.names("role"):
-            found = role.ROLE.decode(store.get(f"role/{name}") or b"")
+        for name, found in ROLES.all_of(store):
             if found.token_bound_peer == REQUIRED:
                 continue
             often = "once" if found.jti_single_use else "any number of times"
             yield Copyable(
                 "jwt",
-                unescape_part(name),
+                name,
                 f"a signed token logs in from anywhere until it expires, {often}",
                 "give the workload a certificate, and set token_bound_peer=required",
                 created_ns=found.created_ns,

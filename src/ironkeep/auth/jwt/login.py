@@ -16,13 +16,15 @@ from ironkeep.access.devices.machine import bound, shortened
 from ironkeep.auth.jwt import claims as facts, config as configs
 from ironkeep.auth.jwt.config import FRESH_NS, Config, find_config, static_keys
 from ironkeep.auth.jwt.keys import MAX_DOCUMENT, Key, UnknownKey, keys_of_jwks, verify
-from ironkeep.auth.jwt.role import ROLE_KEY, Role, clean_name, find_role, name_of
+from ironkeep.auth.jwt.role import ROLE_KEY, ROLES, Role
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, Unavailable
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.spelling import folded
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.roles import clean_name
+from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.effects.expiring import FOLDER
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.response import Response
@@ -111,12 +113,11 @@ def _judge(
     """
     said = verify(_token(given), keys, config.algorithms)
     name = folded(given.role or config.default_role)
-    role = find_role(call, clean_name(name)) if name else None
+    role = ROLES.find(call, clean_name(name)) if name else None
     if role is None:
         raise InvalidCredentials("there is no such role")
     facts.check(said, role, config.bound_issuer, call.now_ns)
-    networks = parse_cidrs(role.params.token_bound_cidrs)
-    if networks and not inside(call.request.remote, networks):
+    if not admits(role.params.token_bound_cidrs, call.request.remote):
         raise InvalidCredentials("the role does not take logins from this address")
     if _is_single(said, role) and call.store.get(_jti_path(said)) is not None:
         raise InvalidCredentials("a token with this jti has logged in already")
@@ -131,10 +132,8 @@ def _issue(call: Call, name: str, role: Role, said: dict[str, Any], config: Conf
         call.store.put(_jti_path(said), b"\x01", due_ns)
     user = facts.user_of(said, role)
     metadata = {**facts.metadata_of(said, role), ROLE_KEY: name}
-    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
-    spec = role.params.spec(
-        call.mount, f"{prefix}-{user}", call.request.path, user, meta=metadata, role=name
-    )
+    shown = display_name(call.mount, user)
+    spec = role.params.spec(call.mount, shown, call.request.path, user, meta=metadata, role=name)
     spec = replace(spec, made=(*spec.made, config.made))
     issuer, subject = facts.text_of(said.get("iss")) or "", facts.text_of(said.get("sub")) or ""
     return Response(
@@ -169,7 +168,7 @@ def explain(call: Call, given: LoginInput) -> Response:
     if known is not None:
         keys = keys_of_jwks(known.document)
     try:
-        _judge(call, LoginInput(name_of(call), given.jwt), config, keys)
+        _judge(call, LoginInput(ROLES.name_of(call), given.jwt), config, keys)
     except InvalidCredentials as refusal:
         return Response(data={"accepted": False, "reason": str(refusal)})
     return Response(data={"accepted": True, "reason": ""})

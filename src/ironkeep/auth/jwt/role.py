@@ -6,30 +6,21 @@ Source: the Vault HTTP API, auth/jwt. Audiences are required: a token made for a
 not log in here.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.access.devices.machine import OFFERED, check_bound_peer, check_machine
-from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.text.spelling import folded
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.identity.entities import check_metadata
-from ironkeep.identity.token_params import (
-    LOGIN,
-    LOGINS,
-    TokenParams,
-    TokenParamsInput,
-    login_name,
-)
+from ironkeep.identity.roles import Roles, record_login, with_type
+from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration, KvPairs
 from ironkeep.plugin.response import Response
-from ironkeep.store.history import History
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import escape_part, unescape_part
 
-MAX_NAME: Final = 256
 MAX_LEEWAY: Final = 300
 """Seconds. Clocks that differ by more are broken, and leeway extends the life of a stolen token."""
 CLOCK_SKEW: Final = 60
@@ -108,87 +99,35 @@ class Role(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.clock_skew_leeway or CLOCK_SKEW
 
 
-ROLE: Final = Codec(Role)
 OWN: Final = tuple(name for name in Role.__struct_fields__ if name not in {"created_ns", "params"})
-
-
-def role_path(name: str) -> str:
-    """Return where a role is kept."""
-    return f"role/{escape_part(name)}"
-
-
-def name_of(call: Call) -> str:
-    """Return the name of the role in the path, in lower case."""
-    return clean_name(call.params["name"])
-
-
-def clean_name(name: str) -> str:
-    """Return the one spelling of a role's name."""
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"a role's name has at most {MAX_NAME} printable characters")
-    return folded(name)
-
-
-def find_role(call: Call, name: str) -> Role | None:
-    """Return the role of that name, or None."""
-    raw = call.store.get(role_path(name))
-    return None if raw is None else ROLE.decode(raw)
+ROLE: Final = Codec(Role)
+ROLES: Final = Roles("role", "name", ROLE, OWN)
 
 
 def write_role(call: Call, given: RoleInput) -> Response:
-    """Make a role, or change the settings that are given."""
-    name = name_of(call)
-    role = find_role(call, name) or Role(created_ns=call.now_ns)
+    """Create a role, or change the settings that are given."""
+    name = ROLES.name_of(call)
+    role = ROLES.find(call, name) or Role(created_ns=call.now_ns)
     if given.role_type not in {None, "", "jwt"}:
         raise InvalidRequest("role_type must be jwt: for logins in a browser use auth/passkey")
     if given.groups_claim:
         raise InvalidRequest("groups_claim is not supported: assign policies by role")
-    if given.token_type == "":
-        given = replace(given, token_type="default")  # noqa: S106 - a kind
-    changes: dict[str, Any] = {
-        key: value for key in OWN if (value := getattr(given, key)) is not None
-    }
+    given = with_type(given)
+    changes = ROLES.given(given)
     if given.bound_claims is not None:
         changes["bound_claims"] = _bound_claims(given.bound_claims)
     params = role.params.of_role(given, call)
     changed = msgspec.structs.replace(role, params=params, **changes)
     _check(changed)
-    call.store.put(role_path(name), ROLE.encode(changed))
-    call.use(History).record(
-        call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
-    )
+    ROLES.put(call, name, changed)
+    record_login(call, name, params)
     return Response()
 
 
 def read_role(call: Call) -> Response:
     """Return a role."""
-    role = find_role(call, name_of(call))
-    if role is None:
-        raise NotFound("")
-    data = role.params.view() | {key: getattr(role, key) for key in OWN}
-    return Response(data=data | {"role_type": "jwt"})
-
-
-def list_roles(call: Call) -> Response:
-    """List the names of all roles."""
-    keys = [unescape_part(name) for name in call.store.names("role")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
-
-
-def delete_role(call: Call) -> Response:
-    """Remove a role; absent is fine. Its tokens stay until they end."""
-    name = name_of(call)
-    if find_role(call, name) is not None:
-        call.store.delete(role_path(name))
-        call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
-    return Response()
-
-
-def role_exists(call: Call) -> bool:
-    """Return whether the role in the path is there."""
-    return find_role(call, name_of(call)) is not None
+    _, role = ROLES.required(call)
+    return Response(data=role.params.view() | ROLES.shown(role) | {"role_type": "jwt"})
 
 
 def _bound_claims(given: dict[str, Any]) -> dict[str, tuple[str, ...]]:

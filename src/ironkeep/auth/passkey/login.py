@@ -23,8 +23,9 @@ from ironkeep.auth.passkey.people import (
 )
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, PermissionDenied
 from ironkeep.core.webauthn import webauthn
+from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.cidr import inside, parse_cidrs
+from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.response import Response
 
 _FAILED: Final = "the passkey was not accepted"
@@ -130,15 +131,13 @@ def _require_two(call: Call, user: User) -> None:
 
 
 def _may_come_from(call: Call, user: User) -> bool:
-    networks = parse_cidrs(user.params.token_bound_cidrs)
-    return not networks or inside(call.request.remote, networks)
+    return admits(user.params.token_bound_cidrs, call.request.remote)
 
 
 def _issue(call: Call, user: User, audited: dict[str, Any]) -> Response:
-    prefix = call.mount.path.removeprefix("auth/").rstrip("/").replace("/", "-")
     spec = user.params.spec(
         call.mount,
-        f"{prefix}-{user.name}",
+        display_name(call.mount, user.name),
         call.request.path,
         user.name,
         meta={"username": user.name},

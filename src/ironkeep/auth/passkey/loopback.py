@@ -102,12 +102,11 @@ def start(call: Call, given: StartInput) -> Response:
 def parse(cli: str) -> Waiting:
     """Return the command that an id describes; raise InvalidRequest unless `start` made the id."""
     raw = webauthn.decode(cli, _FORM.size)
-    if len(raw) != _FORM.size:
-        raise InvalidRequest("cli is not an id that cli/start gave")
-    version, port, state, challenge = _FORM.unpack(raw)
-    if version != _VERSION or port < LOWEST_PORT:
-        raise InvalidRequest("cli is not an id that cli/start gave")
-    return Waiting(port, state, challenge)
+    if len(raw) == _FORM.size:
+        version, port, state, challenge = _FORM.unpack(raw)
+        if version == _VERSION and port >= LOWEST_PORT:
+            return Waiting(port, state, challenge)
+    raise InvalidRequest("cli is not an id that cli/start gave")
 
 
 def hand_over(call: Call, user: User, credential: str, cli: str) -> Response:

@@ -28,18 +28,12 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.core.webauthn import webauthn
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import made_again, made_by
-from ironkeep.identity.token_params import (
-    LOGIN,
-    LOGINS,
-    TokenParams,
-    TokenParamsInput,
-    login_name,
-)
+from ironkeep.identity.roles import record_login
+from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.response import Response, Unkept, listing
 from ironkeep.plugin.settings import ServerSettings
 from ironkeep.plugin.token import Made
-from ironkeep.store.history import History
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
@@ -118,9 +112,7 @@ def write_user(call: Call, given: UserInput) -> Response:
             return waiting
     save(call, msgspec.structs.replace(user, params=params, privileged=privileged))
     if params != before:
-        call.use(History).record(
-            call.tx, LOGIN, login_name(call.mount, name), LOGINS.encode(params), call.now_ns
-        )
+        record_login(call, name, params)
     return Response()
 
 
@@ -157,16 +149,13 @@ def delete_user(call: Call) -> Response:
     for each in bound:
         call.use(Authenticators).remove(call.tx, each, "the person was removed", call.now_ns)
     call.store.delete(_path(name))
-    call.use(History).record(call.tx, LOGIN, login_name(call.mount, name), b"", call.now_ns)
+    record_login(call, name, None)
     return waiting
 
 
 def list_users(call: Call) -> Response:
     """List the names of all people."""
-    keys = [unescape_part(name) for name in call.store.names("user")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing([unescape_part(name) for name in call.store.names("user")])
 
 
 def write_ticket(call: Call) -> Response:

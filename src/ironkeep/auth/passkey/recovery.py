@@ -30,7 +30,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import APART, are_standing, is_one_hand, is_same_person
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
@@ -115,10 +115,7 @@ def cancel(call: Call) -> Response:
 
 def names(call: Call) -> Response:
     """List the names of the people being recovered."""
-    keys = [unescape_part(name) for name in call.store.names("recovery")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing([unescape_part(name) for name in call.store.names("recovery")])
 
 
 def ticket(call: Call) -> Response:

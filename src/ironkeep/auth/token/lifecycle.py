@@ -6,7 +6,7 @@ Source: the Vault HTTP API, auth/token.
 from dataclasses import dataclass, field
 from typing import Final
 
-from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -15,11 +15,12 @@ from ironkeep.identity.token_store import StoredToken
 from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration, check_named
-from ironkeep.plugin.response import Response, Unkept
+from ironkeep.plugin.response import Response, Unkept, listing
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import TokenRecord
 
 _INCREMENT: Final = "Seconds from now; the server may grant less."
+_BATCH: Final = "batch tokens cannot be revoked"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def revoke_self(call: Call) -> Response:
     """Revoke the caller's token, its descendants and their leases."""
     session = call.actor()
     if session.record.type == "batch":
-        raise InvalidRequest("batch tokens cannot be revoked")
+        raise InvalidRequest(_BATCH)
     call.use(Tokens).revoke(call.tx, session.hash, call.now_ns)
     return Response()
 
@@ -148,10 +149,7 @@ def revoke_orphan(call: Call, given: ByToken) -> Response:
 
 def list_accessors(call: Call) -> Response:
     """List the accessors of all service tokens."""
-    keys = call.use(Tokens).accessors(call.tx)
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing(call.use(Tokens).accessors(call.tx))
 
 
 def tidy(call: Call) -> Response:
@@ -177,7 +175,7 @@ def _revocable(call: Call, token: Secret) -> TokenHash | None:
     """Return the hash of a stored token, None when it is absent; refuse a batch token."""
     check_named("token", token)
     if is_batch(token.reveal()):
-        raise InvalidRequest("batch tokens cannot be revoked")
+        raise InvalidRequest(_BATCH)
     name: TokenHash | None = call.use(Tokens).store.hash_of(call.tx, token)
     if name is None or call.use(Tokens).store.load(call.tx, name) is None:
         return None

@@ -18,7 +18,7 @@ from ironkeep.identity.policies import normalise_names
 from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import CommaList, Duration, PolicyNames
-from ironkeep.plugin.response import Response
+from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
@@ -179,10 +179,7 @@ def delete_role(call: Call) -> Response:
 
 def list_roles(call: Call) -> Response:
     """List the names of all roles."""
-    keys = [unescape_part(name) for name in call.store.list("roles")]
-    if not keys:
-        raise NotFound("")
-    return Response(data={"keys": keys})
+    return listing([unescape_part(name) for name in call.store.list("roles")])
 
 
 def _exists(call: Call) -> bool:
