@@ -185,7 +185,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"Content-Length: 100000\r\n\r\n", b" ", "took longer"),
         (OK + b"X-Drip: ", b"a", "took longer"),
         (OK + b"Content-Length: 900000\r\n\r\n" + b"x" * 300_000, b"", "too large"),
-        (OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", b"", "is packed"),
+        (OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", b"", "is compressed"),
     ],
 )
 def test_a_hostile_server_holds_the_agent_for_a_while_at_most(

@@ -1,7 +1,8 @@
-"""The client certificate of some minutes, and the key of its connections, which no disk ever sees.
+"""The short-lived client certificate and its key, which never touches a disk.
 
-One connection key for as long as the process runs: tokens may be bound to it. OpenSSL reads keys
-from files alone, so it gets one that is in memory (memfd_create(2)) and gone when it is read.
+The process uses one key as long as it runs, because tokens may be bound to it. Python's ssl loads
+keys from files only, so the key is passed in an anonymous in-memory file (memfd_create(2)), which
+is gone once it was read.
 """
 
 import os
@@ -26,7 +27,7 @@ from ironkeep.core.units import SECOND_NS
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A certificate in use: the TLS context that shows it, and its life in POSIX ns."""
+    """A certificate in use: the TLS context that presents it, and its life in POSIX ns."""
 
     context: ssl.SSLContext
     obtained_ns: int
@@ -34,12 +35,12 @@ class Credential:
 
     @property
     def renew_ns(self) -> int:
-        """Return when it is to be renewed: at two thirds of its life."""
+        """Return the time to renew it, at two thirds of its life."""
         return self.obtained_ns + (self.until_ns - self.obtained_ns) * 2 // 3
 
 
 class Certificates:
-    """Asks for certificates in the name of one device."""
+    """Gets certificates for one device."""
 
     def __init__(
         self, vault: Vault, device: str, key: DeviceKey, report: Callable[[str, str], str]
@@ -54,7 +55,7 @@ class Certificates:
         self._csr: Final = signed.public_bytes(Encoding.PEM).decode()
 
     def obtain(self, now_ns: int) -> Credential:
-        """Return a fresh certificate for a fresh report; raise what the server or the key says."""
+        """Return a new certificate for a new report; errors of server and key are passed on."""
         nonce = str(self._vault.post("device/nonce", {"id": self._device}).get("nonce", ""))
         report = self._report(self._device, nonce)
         message = certificate_message(self._device, nonce, self._csr, report)

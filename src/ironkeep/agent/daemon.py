@@ -1,4 +1,4 @@
-"""The agent as it runs: one certificate that is always fresh, and its listeners."""
+"""The running agent: it renews its certificate and serves its listeners."""
 
 import asyncio
 import socket
@@ -17,13 +17,13 @@ from ironkeep.core.ports import Clock
 from ironkeep.core.units import SECOND_NS
 
 RETRY_SECONDS: Final = 10.0
-"""After a failure: soon enough to be back before anybody asks why."""
+"""After a failed renewal: short, so that people hardly notice that the server was away."""
 LOOK_SECONDS: Final = 15.0
-"""Between looks at the clock: a laptop that slept wakes up with a certificate that has ended."""
+"""Between looks at the clock: a laptop that wakes from sleep may have an expired certificate."""
 
 
 class Agent:
-    """Keeps the certificate fresh and forwards what comes."""
+    """Keeps the certificate fresh and forwards requests."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Agent:
         ready: Callable[[], None],
         watch: Callable[[Callable[[], None], Callable[[], None]], None],
     ) -> None:
-        """Serve until told to stop; call ready when the first certificate is there.
+        """Serve until told to stop; call ready when the first certificate has arrived.
 
-        watch is given what to do to stop, and to reload: that asks for a new certificate at once.
+        `watch` gets two callbacks: one stops the agent, the other gets a new certificate at once.
         """
         servers = [(server(self._proxy(guarded=False)), unix)]
         if loopback is not None:
@@ -70,7 +70,7 @@ class Agent:
             await self._upstream.close()
 
     def status(self) -> Mapping[str, Any]:
-        """Return what people ask: which device, which key, and how long the certificate lasts."""
+        """Return the status for people: device, kind of key, server, certificate and problem."""
         credential = self._upstream.credential
         good = credential is not None and self._clock.now_ns() < credential.until_ns
         return {
@@ -87,7 +87,7 @@ class Agent:
         return Proxy(self._upstream, self._clock, self.status, self._prompt, guarded=guarded)
 
     async def _renew(self, ready: Callable[[], None]) -> None:
-        """Ask for a certificate at two thirds of the life of the last, for ever."""
+        """Renew the certificate at two thirds of its life, forever."""
         while True:
             credential, hurry = self._upstream.credential, self._hurry.is_set()
             self._hurry.clear()
@@ -101,12 +101,12 @@ class Agent:
                 await self._pause(min(LOOK_SECONDS, max(left, 0)))
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, or until somebody is in a hurry."""
+        """Wait, but end at once when a reload was asked for."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), seconds)
 
     async def _obtain(self) -> bool:
-        """Try once; return whether there is a new certificate. Say each new problem once."""
+        """Try once; return whether there is a new certificate. Report each new problem once."""
         try:
             now_ns = self._clock.now_ns()
             credential = await asyncio.to_thread(self._certificates.obtain, now_ns)

@@ -1,7 +1,7 @@
-"""What the agent keeps between runs, `agent.json`: server, device and key, and no secret.
+"""Enrolment of a device, and its result, `agent.json`: server, device id and public key, no secret.
 
-Enrolling makes the device key, asks the server for a challenge in the name of a person who has just
-logged in, and proves the key. Another person then decides.
+Enrolling creates the device key, gets a challenge from the server in the name of a person who has
+just logged in, and proves possession of the key. Another person then approves the device.
 """
 
 from base64 import b64encode
@@ -26,7 +26,7 @@ MAX_PIN: Final = 256
 
 
 class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the device key is: its kind, and how to reach the TPM or the token.
+    """The place of the device key: its kind, and how to reach the TPM or the token.
 
     `pin_file` is a file of mode 0600 that holds the token's PIN.
     """
@@ -38,7 +38,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pin_file: str = ""
 
     def store(self, folder: Path) -> KeyStore:
-        """Return the store; what the TPM or a file keeps is in folder."""
+        """Return the key store; folder holds the file of a TPM key or a file key."""
         if self.kind is KeyKind.TPM:
             return TpmKeyStore(folder / "device.tss", self.tcti)
         if self.kind is KeyKind.FILE:
@@ -48,7 +48,7 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An enrolled device: where its server is, its id there, and its key (hex of the SPKI)."""
+    """An enrolled device: its server, its id and name there, and its public key (hex of SPKI)."""
 
     v: int
     address: str
@@ -59,26 +59,26 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
 
     def save(self, folder: Path) -> None:
-        """Keep it in folder."""
+        """Write it to folder."""
         private_files.create(folder / NAME, msgspec.json.format(msgspec.json.encode(self)))
 
     @classmethod
     def load(cls, folder: Path) -> "Enrolment":
-        """Return what folder keeps; raise NotFound, or InvalidRequest when it is no such file.
+        """Return the enrolment in folder; raise NotFound, or InvalidRequest for another file.
 
-        A folder that others may write to is refused too: they could have put another file there.
+        A folder that others may write to is refused too, because they could have replaced the file.
         """
         private_files.require_own_folder(folder)
         try:
             found = msgspec.json.decode(private_files.read(folder / NAME, MAX_FILE), type=cls)
         except msgspec.MsgspecError:
-            raise InvalidRequest(f"{folder / NAME} is not an agent's file") from None
+            raise InvalidRequest(f"{folder / NAME} is not a file of an agent") from None
         if found.v != 1:
-            raise InvalidRequest(f"{folder / NAME} is of version {found.v}; this agent reads 1")
+            raise InvalidRequest(f"{folder / NAME} has version {found.v}; this agent reads only 1")
         return found
 
     def device_key(self, folder: Path) -> DeviceKey:
-        """Return the key that was enrolled; raise IntegrityError when another is in its place."""
+        """Return the enrolled key; raise IntegrityError when its place holds another key."""
         key = self.place.store(folder).load()
         if key.spki.hex() != self.key:
             raise IntegrityError("the device key is not the one that was enrolled")
@@ -88,13 +88,14 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def enrol(
     vault: Vault, folder: Path, token: Secret, name: str, ownership: str, place: Place
 ) -> Enrolment:
-    """Make the key if need be, ask to enrol it, and prove it; return what was kept in folder.
+    """Enrol the device and prove its key; write the enrolment to folder and return it.
 
-    A key that an attempt left behind is used again; raise Conflict when the device is enrolled.
+    A key left by an earlier attempt is used, else one is created. Raise Conflict when folder holds
+    an enrolled device.
     """
     private_files.make_folder(folder)
     if (folder / NAME).exists():
-        raise Conflict(f"{folder} holds a device already: give another -dir, or remove it")
+        raise Conflict(f"{folder} already holds a device: give another -dir, or remove it")
     store = place.store(folder)
     try:
         key = store.load()

@@ -1,6 +1,6 @@
-"""A device key in a file, mode 0600: for machines that have nothing better, and marked as such.
+"""A device key in a file, mode 0600: for machines without TPM or token, and ranked below both.
 
-Whoever reads the file once has the key for ever, an infostealer included.
+Anything that reads the file once, an infostealer for example, has the key forever.
 """
 
 from pathlib import Path
@@ -54,14 +54,14 @@ class FileKeyStore:
         self._path: Final = path
 
     def create(self) -> FileKey:
-        """Make the key and its file; raise Conflict when there is one already."""
+        """Create the key and its file; raise Conflict when the file exists."""
         key = generate_private_key(SECP256R1())
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         private_files.create(self._path, pem)
         return FileKey(key)
 
     def load(self) -> FileKey:
-        """Return the key; raise NotFound, or InvalidRequest when the file is not as made here."""
+        """Return the key; raise NotFound, or InvalidRequest for another kind of file."""
         pem = private_files.read(self._path, MAX_FILE)
         try:
             key = load_pem_private_key(pem, password=None)

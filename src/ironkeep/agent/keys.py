@@ -1,8 +1,8 @@
-"""The device key: ECDSA on P-256, made where it is kept, and the order of the places.
+"""The interfaces of device keys (ECDSA on P-256) and key stores, and their ranking.
 
-A store makes one key and finds it again. The kind is part of what is enrolled, so that a policy can
-ask for hardware; it is what the agent says of itself, and the administrator who approves decides
-whether to believe it.
+A store creates one key in its place and loads it again. The kind is part of the enrolment, so that
+a policy can require hardware; it is the agent's own claim, and the administrator who approves the
+device decides whether to trust it.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 
 class KeyKind(StrEnum):
-    """Where a device key is kept."""
+    """The place where a device key is kept."""
 
     TPM = "tpm"
     PKCS11 = "pkcs11"
@@ -18,7 +18,7 @@ class KeyKind(StrEnum):
 
 
 ORDER: Final = (KeyKind.TPM, KeyKind.PKCS11, KeyKind.FILE)
-"""Best first. The first two never let go of the key; a file is copied by whoever can read it."""
+"""Best first. The first two never release the key; a file can be copied by anyone who reads it."""
 
 
 class DeviceKey(Protocol):
@@ -26,7 +26,7 @@ class DeviceKey(Protocol):
 
     @property
     def kind(self) -> KeyKind:
-        """Return where it is kept."""
+        """Return the kind of place where it is kept."""
         ...
 
     @property
@@ -44,11 +44,11 @@ class KeyStore(Protocol):
 
     @property
     def kind(self) -> KeyKind:
-        """Return what kind of place it is."""
+        """Return the kind of place."""
         ...
 
     def create(self) -> DeviceKey:
-        """Make the key; raise Conflict when there is one already, Unavailable without the place."""
+        """Create the key; raise Conflict when there is one, Unavailable without the place."""
         ...
 
     def load(self) -> DeviceKey:

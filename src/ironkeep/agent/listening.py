@@ -1,7 +1,7 @@
-"""The agent's own addresses: a unix socket of this user alone, and loopback TCP when asked for.
+"""The agent's own addresses: a unix socket for this user alone, and loopback TCP on request.
 
-Whoever connects to the socket is asked for by the kernel (SO_PEERCRED, unix(7)): the mode of the
-file keeps others out, and this does so too should somebody change the mode.
+The file mode of the socket keeps other users out. In case the mode is changed, the user id of each
+peer is checked too (SO_PEERCRED, unix(7)).
 """
 
 import asyncio
@@ -22,12 +22,13 @@ from ironkeep.agent.proxy import Proxy, is_loopback
 from ironkeep.core.errors import InvalidRequest, Unavailable
 
 MAX_CLIENTS: Final = 128
-"""Beyond it a new connection takes the place of one that only waits: it is one person's machine."""
+"""Beyond it a new connection replaces the longest idle one: this is one person's machine."""
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 60.0
-"""From a connection, or the first byte of a request, to the end of its head; and on to its last."""
+"""The time from the connection, or a request's first byte, to the end of its head (HEAD_SECONDS),
+and from there to the end of its body."""
 WRITE_SECONDS: Final = 30.0
-"""How long a client may leave what we sent unread."""
+"""How long a client may leave a response unread."""
 MAX_HEAD: Final = 16_384
 IDLE_SECONDS: Final = 60
 GRACE_SECONDS: Final = 5
@@ -36,9 +37,10 @@ _UCRED: Final = struct.Struct("3i")
 
 
 class Protocol(H11Protocol):
-    """One connection; over the socket, of this user or of nobody. Nothing on it waits for ever.
+    """One connection with time limits; over the socket only this user's connections are accepted.
 
-    uvicorn bounds no head, no body, and no client that reads nothing.
+    uvicorn itself limits neither the time of a head or body nor that of a client that stops
+    reading.
     """
 
     _timer: asyncio.TimerHandle | None = None
@@ -47,7 +49,7 @@ class Protocol(H11Protocol):
     _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start it; close at once when it is somebody else's, or when there is no place."""
+        """Start; close at once a connection of another user, or one above MAX_CLIENTS."""
         super().connection_made(transport)
         if not is_ours(transport.get_extra_info("socket")) or not self._admitted():
             transport.abort()
@@ -61,7 +63,7 @@ class Protocol(H11Protocol):
             self._watch()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what was sent whole before the client closed its half (RFC 9112, 9.6)."""
+        """Answer a request sent whole before the client closed its half (RFC 9112, 9.6)."""
         cycle: Any = self.cycle
         due = cycle is not None and not cycle.response_complete and not cycle.more_body
         if due:
@@ -69,23 +71,23 @@ class Protocol(H11Protocol):
         return due
 
     def on_response_complete(self) -> None:
-        """Turn to the next request, which may have come in part."""
+        """Watch the next request, part of which may have arrived."""
         super().on_response_complete()
         self._watch()
 
     def pause_writing(self) -> None:
-        """Give a client that reads nothing some time."""
+        """Start the time limit of a client that stopped reading."""
         super().pause_writing()
         self._choked = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Stop the time limit: the client reads again."""
         super().resume_writing()
         if self._choked is not None:
             self._choked.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop everything."""
+        """Stop all time limits."""
         self._enter("")
         super().connection_lost(exc)
         if self._choked is not None:
@@ -93,7 +95,7 @@ class Protocol(H11Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether the client has no request under way."""
+        """Return whether the client has no request under way."""
         cycle: Any = self.cycle
         return cycle is None or cycle.response_complete
 
@@ -106,7 +108,7 @@ class Protocol(H11Protocol):
             self._enter("head" if begun else "")
 
     def _enter(self, phase: str) -> None:
-        """Note what is waited for, and for how long at most in all."""
+        """Start the time limit of a phase, unless it runs already."""
         if phase == self._phase:
             return
         self._phase, self._since = phase, self.loop.time()
@@ -117,7 +119,7 @@ class Protocol(H11Protocol):
             self._timer = self.loop.call_later(_SECONDS[phase], self.transport.abort)
 
     def _admitted(self) -> bool:
-        """Return whether there is a place; the connection that only waits the longest makes it."""
+        """Return whether there is room; make it by closing the longest idle connection."""
         others: list[Any] = [
             each
             for each in self.connections
@@ -133,7 +135,7 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server that leaves signals to its owner."""
+    """A uvicorn server that leaves signals to the agent."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -142,7 +144,7 @@ class Server(uvicorn.Server):
 
 
 def is_ours(connection: Any) -> bool:
-    """Return whether a unix socket's other end is this user; a TCP one has no such thing."""
+    """Return whether the peer of a unix socket is this user; True for TCP, which cannot tell."""
     if connection.family != socket.AF_UNIX:
         return True
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
@@ -150,7 +152,7 @@ def is_ours(connection: Any) -> bool:
 
 
 def server(proxy: Proxy) -> Server:
-    """Return a server of proxy; whoever starts it gives it its sockets."""
+    """Return a server of proxy, to be started with its sockets."""
     config = uvicorn.Config(
         proxy,
         http=Protocol,
@@ -171,18 +173,18 @@ def server(proxy: Proxy) -> Server:
 
 
 def bind_socket(path: Path) -> socket.socket:
-    """Listen at path, mode 0600 from its first instant; raise Unavailable when another agent does.
+    """Listen at path, created with mode 0600; raise Unavailable when another agent listens there.
 
-    A socket that nobody listens at is one that an agent left behind, and is replaced.
+    A socket without a listener was left behind by an agent, and is replaced.
     """
     around = path.parent.stat().st_mode
     if around & stat.S_IWOTH and not around & stat.S_ISVTX:
         raise InvalidRequest(f"{path.parent} is open to others: run `chmod o-w {path.parent}`")
     if path.exists() and not stat.S_ISSOCK(path.lstat().st_mode):
-        raise InvalidRequest(f"{path} is there, and no socket")
+        raise InvalidRequest(f"{path} exists and is not a socket")
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
         if probe.connect_ex(str(path)) == 0:
-            raise Unavailable(f"an agent listens at {path} already")
+            raise Unavailable(f"an agent already listens at {path}")
     path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX)
     try:
@@ -202,7 +204,7 @@ def bind_loopback(address: str) -> socket.socket:
     """Listen at host:port; raise InvalidRequest unless that is loopback."""
     host, _, port = address.rpartition(":")
     if not (port.isascii() and port.isdigit() and int(port) < 1 << 16 and is_loopback(address)):
-        raise InvalidRequest("-listen is 127.0.0.1:port: an agent serves this machine alone")
+        raise InvalidRequest("-listen must be 127.0.0.1:port: an agent serves only this machine")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family)

@@ -1,7 +1,7 @@
 """A device key inside a PKCS#11 token (smart card, HSM): sensitive, and never extractable.
 
-Source: PKCS #11 v2.40, CKM_EC_KEY_PAIR_GEN and CKM_ECDSA. The digest is made here, since not every
-token knows CKM_ECDSA_SHA256.
+Source: PKCS #11 v2.40, CKM_EC_KEY_PAIR_GEN and CKM_ECDSA. The digest is computed here, because not
+every token supports CKM_ECDSA_SHA256.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from ironkeep.core.errors import Conflict, NotFound, Unavailable
 from ironkeep.core.secret import Secret
 
 LABEL: Final = "ironkeep device"
-"""CKA_LABEL of the key: one a token."""
+"""CKA_LABEL of the key; a token holds one."""
 
 _COORDINATE: Final = 32
 """Bytes of each half of a P-256 signature."""
@@ -27,7 +27,7 @@ _COORDINATE: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """Which token: the vendor's module, the token's label, and what opens it."""
+    """A PKCS#11 token: the vendor's module, the token's label and its PIN."""
 
     module: Path
     label: str
@@ -35,7 +35,7 @@ class Token:
 
 
 class Pkcs11Key:
-    """A key that the token uses for us."""
+    """A key that signs inside the token."""
 
     kind: Final = KeyKind.PKCS11
 
@@ -57,11 +57,11 @@ class Pkcs11KeyStore:
         self._token: Final = token
 
     def create(self) -> Pkcs11Key:
-        """Make the key; raise Conflict when the token holds one already, Unavailable."""
+        """Create the key; raise Conflict when the token already holds one, Unavailable."""
         library = _library()
         with self._session(library, rw=True) as session:
             if _find(library, session, library.ObjectClass.PRIVATE_KEY) is not None:
-                raise Conflict(f"the token {self._token.label!r} holds a key {LABEL!r} already")
+                raise Conflict(f"the token {self._token.label!r} already holds a key {LABEL!r}")
             curve = library.util.ec.encode_named_curve_parameters("secp256r1")
             parameters = session.create_domain_parameters(
                 library.KeyType.EC, {library.Attribute.EC_PARAMS: curve}, local=True
@@ -83,7 +83,7 @@ class Pkcs11KeyStore:
         with self._session(library) as session:
             private = _require(library, session, library.ObjectClass.PRIVATE_KEY)
             if private[library.Attribute.EXTRACTABLE]:
-                raise NotFound(f"the key {LABEL!r} can be taken out of its token: make another")
+                raise NotFound(f"the key {LABEL!r} is extractable from its token: create another")
             public = _require(library, session, library.ObjectClass.PUBLIC_KEY)
             return Pkcs11Key(self, library.util.ec.encode_ec_public_key(public))
 
@@ -100,7 +100,7 @@ class Pkcs11KeyStore:
 
     @contextmanager
     def _session(self, library: Any, *, rw: bool = False) -> Iterator[Any]:
-        """Yield a session with the token; what it refuses is Unavailable."""
+        """Yield a session with the token; its errors become Unavailable."""
         pin = self._token.pin.reveal().decode()
         try:
             module = library.lib(str(self._token.module))
@@ -108,13 +108,13 @@ class Pkcs11KeyStore:
             with token.open(user_pin=pin, rw=rw) as session:
                 yield session
         except (library.PKCS11Error, RuntimeError) as error:
-            # Its class says what is wrong (PinIncorrect, NoSuchToken); nothing quotes the PIN.
+            # The class names the problem (PinIncorrect, NoSuchToken) and never quotes the PIN.
             said = f"{type(error).__name__} of {self._token.module}"
-            raise Unavailable(f"the token {self._token.label!r} does not do it: {said}") from None
+            raise Unavailable(f"the token {self._token.label!r} failed: {said}") from None
 
 
 def _library() -> Any:
-    """Return python-pkcs11, which only devices with a token need; raise Unavailable without it."""
+    """Return python-pkcs11, which only devices with a token need; raise Unavailable if missing."""
     try:
         importlib.import_module("pkcs11.util.ec")
         return importlib.import_module("pkcs11")

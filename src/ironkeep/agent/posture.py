@@ -1,7 +1,7 @@
-"""What a Linux device can say of itself, small and honest: what cannot be seen is null.
+"""The posture report of a Linux device; a property that the agent cannot see is null.
 
-Nobody looks at the screen lock or the firewall here, since each desktop has its own; those stay
-unknown. Of the installed packages those named below are told, and no other.
+Screen lock and firewall are not examined, because each desktop has its own; they stay unknown. Of
+the installed packages only those named below are reported.
 
 Sources: os-release(5); lsblk(8); dpkg-query(1); UEFI 2.10, 3.3 (SecureBoot).
 """
@@ -31,7 +31,7 @@ PACKAGES: Final = (
     "7zip", "chromium", "firefox", "firefox-esr", "google-chrome-stable", "openssh-server",
     "openssl", "p7zip", "plexmediaserver", "sudo", "thunderbird",
 )  # fmt: skip
-"""Programs that posture rules speak of, by their Debian names, and what guards a login."""
+"""Debian packages that posture rules refer to, and packages that matter for logins."""
 
 PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 COMMAND_SECONDS: Final = 10
@@ -45,7 +45,7 @@ _MAX_WORD: Final = 64
 
 
 def report_text(device: str, nonce: str, now_ns: int, root: Path = Path("/")) -> str:
-    """Return the report of this machine in its one spelling."""
+    """Return the report of this machine in its canonical encoding."""
     release = os_release(_text(root / "etc/os-release"))
     system = System(
         name=_FAMILIES.get(release.get("ID", ""), "linux"),
@@ -85,7 +85,7 @@ def os_release(text: str) -> dict[str, str]:
 
 
 def encrypted(lsblk: str) -> bool | None:
-    """Return whether the root file system is on dm-crypt, None when lsblk does not tell."""
+    """Return whether the root file system is on dm-crypt, None when lsblk does not show it."""
     try:
         devices = msgspec.json.decode(lsblk).get("blockdevices", [])
     except (msgspec.DecodeError, AttributeError):
@@ -94,10 +94,10 @@ def encrypted(lsblk: str) -> bool | None:
 
 
 def packages(listed: str) -> tuple[Software, ...] | None:
-    """Return those of PACKAGES that dpkg-query listed as installed, None when it did not tell.
+    """Return those of PACKAGES that dpkg-query listed as installed, None when it listed nothing.
 
-    A system with no package at all is none of Debian's. A version that is too long is left out of
-    its package, which then has a version that cannot be read.
+    A system without any package is not a Debian system. A version that is too long is reported as
+    "", which no posture rule can read.
     """
     found = []
     installed = 0
@@ -116,9 +116,9 @@ def packages(listed: str) -> tuple[Software, ...] | None:
 
 
 def _unseen(family: Family, *, known: bool) -> tuple[Source, ...]:
-    """Return what nobody here could look at; `known` says whether dpkg-query told its packages.
+    """Return the sources that were not examined; `known` tells whether dpkg-query listed packages.
 
-    rpm is not asked. On a system of another family dpkg's list, where there is one, is the whole.
+    rpm is not queried. On an unknown family with dpkg, its list counts as complete.
     """
     read: tuple[Source, ...] = ("deb_packages",) if known else ()
     if known and family == "linux":
@@ -127,7 +127,7 @@ def _unseen(family: Family, *, known: bool) -> tuple[Source, ...]:
 
 
 def _on_crypt(devices: Any, *, within: bool) -> bool | None:
-    """Return whether `/` is mounted from below a crypt device, None when it is not among them."""
+    """Return whether `/` is mounted from or below a crypt device, None when it is not listed."""
     for device in devices if isinstance(devices, list) else ():
         if not isinstance(device, dict):
             return None
@@ -160,8 +160,8 @@ def _text(path: Path) -> str:
 
 
 def _output(program: str, *words: str) -> str:
-    """Return what a program says; "" when it is missing, fails, takes or says too much."""
-    # Not of the caller's PATH: whoever sets it would write the report.
+    """Return a program's output; "" when it is missing, fails, or exceeds a time or size limit."""
+    # Not the caller's PATH: a changed PATH could forge the report.
     found = shutil.which(program, path=PATH)
     if found is None:
         return ""
@@ -175,5 +175,5 @@ def _output(program: str, *words: str) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    # Half a list would say that the other half is not installed.
+    # A truncated list would report the missing half as not installed.
     return "" if len(done.stdout) > MAX_OUTPUT else done.stdout.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Files that only their owner reads: written whole, mode 0600, no symbolic link followed."""
+"""Files that only their owner can read: written atomically, mode 0600, symbolic links refused."""
 
 import errno
 import os
@@ -13,33 +13,33 @@ _FOLDER_MODE: Final = 0o700
 
 
 def make_folder(path: Path) -> None:
-    """Make path a folder of this user alone; raise InvalidRequest when it is open to others."""
+    """Create the folder for this user alone; raise InvalidRequest when others may write to it."""
     path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     require_own_folder(path)
 
 
 def require_own_folder(path: Path) -> None:
-    """Raise NotFound, or InvalidRequest when others may write to the folder: on every start."""
+    """Raise NotFound, or InvalidRequest when others may write to the folder; run on every start."""
     try:
         found = path.stat()
     except FileNotFoundError:
         raise NotFound(f"there is no {path}") from None
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o022:
-        raise InvalidRequest(f"{path} is not yours alone to write: run `chmod 700 {path}`")
+        raise InvalidRequest(f"{path} is open to others: run `chmod 700 {path}`")
 
 
 def create(path: Path, data: bytes) -> None:
-    """Write a new file, durable when this returns; raise Conflict when there is one already.
+    """Write a new file, durable when this returns; raise Conflict when it exists.
 
-    Of two who create it at the same moment the later one stays: both are the same person.
+    Of two simultaneous calls the later one wins: both are from the same user.
     """
     if os.path.lexists(path):
-        raise Conflict(f"{path} exists already")
+        raise Conflict(f"{path} already exists")
     replace(path, data)
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Make path hold data, durable when this returns; a reader sees the old or the new."""
+    """Write data to path, durable when this returns; readers see the old data or the new."""
     staged = _stage(path, data)
     try:
         staged.rename(path)
@@ -50,7 +50,7 @@ def replace(path: Path, data: bytes) -> None:
 
 
 def read(path: Path, limit: int) -> bytes:
-    """Return what path holds; raise NotFound, or InvalidRequest unless it is private and small."""
+    """Return the content of path; raise NotFound, or InvalidRequest unless private and small."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def _stage(path: Path, data: bytes) -> Path:
-    """Write data, durably, to a file beside path."""
+    """Write data durably to a file next to path."""
     staged = path.with_name(f"{path.name}.{os.getpid()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(staged, flags, _MODE)

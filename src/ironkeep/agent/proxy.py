@@ -1,8 +1,9 @@
-"""Forwards requests as they are, as the device, and waits for the touch that an answer asks for.
+"""Forwards requests unchanged as the device, and waits for the touch that an answer asks for.
 
-It adds nothing but the certificate of the connection: no token, no header. Whoever may connect has
-this device, and nothing else. On loopback TCP, where browsers reach too, `X-Vault-Request: true`
-(which no form can send) and a loopback Host (against DNS rebinding) are required.
+It adds nothing but the certificate of the connection: no token, no header. A client that may
+connect acts as this device and gains nothing else. On loopback TCP, which browsers can reach too,
+`X-Vault-Request: true` (which no form can send) and a loopback Host (against DNS rebinding) are
+required.
 
 Sources: RFC 9110, 7.6.1 (hop-by-hop headers); RFC 9470, 3 (step-up).
 """
@@ -23,13 +24,14 @@ from ironkeep.core.ports import Clock
 MAX_BODY: Final = 32 << 20
 """Bytes of a request: the server's own limit."""
 MAX_REPEATABLE: Final = 1 << 18
-"""Bytes of a request that is sent once more after a touch; larger ones are not kept."""
+"""Bytes of a request that can be repeated after a touch; larger bodies are not kept."""
 MAX_REFUSAL: Final = 1 << 16
 """Bytes of an answer that asks for a touch."""
 TOUCH_SECONDS: Final = 25.0
-"""How long a client waits for a touch: hvac gives up after 30 seconds, and then shows nothing."""
+"""How long a client waits for a touch: hvac gives up after 30 seconds, without the answer."""
 FORWARD_SECONDS: Final = 300.0
-"""For a whole exchange, the touch included: a server that drips holds no place for ever."""
+"""For a whole exchange, the touch included, so that a slow server cannot hold a connection forever.
+"""
 POLL_SECONDS: Final = 1.0
 
 STATUS: Final = "/agent/v1/status"
@@ -52,7 +54,7 @@ _OK: Final = 200
 
 
 class Proxy:
-    """The ASGI application at the agent's own addresses."""
+    """The ASGI application at the agent's own addresses; `guarded` on loopback TCP."""
 
     def __init__(
         self,
@@ -112,7 +114,7 @@ class Proxy:
         finally:
             await response.aclose()
         url, demand = link
-        # A server that was not told its own address says where on it.
+        # A server without a configured address sends a path alone.
         self._prompt(self._upstream.address + url if url.startswith("/") else url)
         if not await self._touched(exchange, demand, body):
             await _answer(send, _FORBIDDEN, refusal, _end_to_end(response))
@@ -124,14 +126,15 @@ class Proxy:
             await response.aclose()
 
     async def _touched(self, exchange: "_Exchange", demand: str, body: "_Body") -> bool:
-        """Return whether the demand was answered in time, with the client still there."""
+        """Return whether the touch came in time, with the client still connected."""
         gone = asyncio.ensure_future(body.disconnected())
         try:
             for _ in range(int(TOUCH_SECONDS / POLL_SECONDS)):
                 await asyncio.wait({gone}, timeout=POLL_SECONDS)
                 if gone.done():
                     return False
-                # It is there as long as it waits; the retry finds out how it ended.
+                # The demand exists while it waits for a touch; the repeated request shows whether
+                # the touch was given or refused.
                 if not await exchange.waits(demand):
                     return True
             return False
@@ -140,7 +143,7 @@ class Proxy:
 
 
 class _Body:
-    """A request's body: kept when it is small, else passed on as it comes, within MAX_BODY."""
+    """A request's body: kept whole when it is small, else streamed, up to MAX_BODY."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive: Final = receive
@@ -148,16 +151,16 @@ class _Body:
         self.whole = False
 
     async def begin(self) -> None:
-        """Read as much as may be kept."""
+        """Read the body, up to MAX_REPEATABLE."""
         while not self.whole and len(self._kept) <= MAX_REPEATABLE:
             self._kept += await self._more()
 
     def content(self) -> bytes | AsyncIterator[bytes]:
-        """Return what to send."""
+        """Return the body to send, whole or as a stream."""
         return self._kept if self.whole else self._stream()
 
     async def disconnected(self) -> None:
-        """Return when the client has gone."""
+        """Return when the client has disconnected."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -174,14 +177,14 @@ class _Body:
     async def _more(self) -> bytes:
         message = await self._receive()
         if message["type"] != "http.request":
-            raise Unavailable("the client has gone")
+            raise Unavailable("the client has disconnected")
         self.whole = not message.get("more_body", False)
         chunk: bytes = message.get("body", b"")
         return chunk
 
 
 class _Started:
-    """Passes an answer on, and knows whether it has begun: a second one would be none."""
+    """Passes a response on and tracks whether it has started: a second one cannot be sent."""
 
     def __init__(self, send: Send) -> None:
         self._send: Final = send
@@ -192,13 +195,13 @@ class _Started:
         await self._send(message)
 
     async def fail(self, status: int, text: str) -> None:
-        """Say what went wrong; leave an answer that has begun unfinished, so that it shows."""
+        """Send an error; leave a started response unfinished, so that the client notices."""
         if not self._begun:
             await _say(self._send, status, text)
 
 
 class _Exchange:
-    """One request, as often as it is sent: method, target and headers as they came."""
+    """A request that can be sent again: method, target and headers as received."""
 
     def __init__(
         self, client: httpx.AsyncClient, address: str, scope: Message, headers: Headers
@@ -211,7 +214,7 @@ class _Exchange:
         self._headers: Final = _forwarded(headers)
 
     async def send(self, body: _Body) -> httpx.Response:
-        """Send it; return the answer, whose body is still to be read."""
+        """Send the request; return the response, whose body is still to be read."""
         content = body.content()
         headers = list(self._headers)
         if isinstance(content, bytes) and content:
@@ -223,19 +226,19 @@ class _Exchange:
             self._address,
             headers=[(b"host", base.netloc), *headers],
             content=content,
-            # httpx would tidy a path up; it is the server that judges it.
+            # Without this httpx would normalise the path, which only the server may do.
             extensions={"target": base.raw_path.rstrip(b"/") + self._target},
         )
         return await self._client.send(request, stream=True)
 
     async def waits(self, demand: str) -> bool:
-        """Return whether a demand still waits for its touch."""
+        """Return whether a demand still waits for a touch."""
         answer = await self._client.get(f"{self._address}/v1/auth/passkey/step-up/{demand}")
         return answer.status_code == _OK
 
 
 def _forwarded(headers: Headers) -> Headers:
-    """Return what is passed on: all but what is between this client and this agent alone."""
+    """Return the headers to pass on: all but hop-by-hop ones, Host and Expect (RFC 9110, 7.6.1)."""
     listed = b",".join(value for name, value in headers if name == b"connection")
     named = {part.strip().lower() for part in listed.split(b",")}
     dropped = _HOP_BY_HOP | named | {b"host", b"expect"}
@@ -248,7 +251,7 @@ def _end_to_end(response: httpx.Response) -> Headers:
 
 
 def _step_up(response: httpx.Response) -> tuple[str, str] | None:
-    """Return link and id of the demand in an answer that asks for a touch, else None."""
+    """Return link and id of the demand in a response that asks for a touch, else None."""
     challenge = response.headers.get("www-authenticate", "")
     if response.status_code != _FORBIDDEN or _CHALLENGE not in challenge:
         return None
@@ -257,16 +260,16 @@ def _step_up(response: httpx.Response) -> tuple[str, str] | None:
 
 
 def _refusal(headers: Mapping[bytes, bytes]) -> tuple[int, str] | None:
-    """Return how a request on loopback TCP is refused, None when it is one of a Vault client."""
+    """Return the refusal of a request on loopback TCP, None when a Vault client sent it."""
     if headers.get(b"x-vault-request", b"").lower() != b"true":
         return 412, "send the header X-Vault-Request: true"
     if not is_loopback(headers.get(b"host", b"").decode("latin-1")):
-        return 403, "the Host header is not this machine's: call the agent by 127.0.0.1"
+        return 403, "the Host header does not name this machine: call the agent at 127.0.0.1"
     return None
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether the host of `host:port` is this machine by an address of its own."""
+    """Return whether the host of `host:port` is localhost or a loopback address."""
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     name = name.strip("[]")
     try:

@@ -1,9 +1,9 @@
-"""A device key inside a TPM 2.0: it is made there and never leaves (fixedTPM, fixedParent).
+"""A device key inside a TPM 2.0: it is created there and never leaves it (fixedTPM, fixedParent).
 
-What the file beside it holds is the key wrapped by the TPM's own storage key, in the TSS2 private
-key format that tpm2-openssl also reads: useless on any other machine. The key has no PIN, since the
-agent renews its certificate without anybody there. Each use loads it and flushes it again, because
-a TPM without a resource manager has three places.
+A file holds the key wrapped by the TPM's own storage key, in the TSS2 private key format that
+tpm2-openssl also reads; it is useless on any other machine. The key has no PIN, because the agent
+renews its certificate unattended. Each use loads the key and flushes it again, because a TPM
+without a resource manager has only three slots for objects.
 
 Sources: TCG TPM 2.0 Library, part 3; ASN.1 Specification for TPM 2.0 Key Files.
 """
@@ -27,14 +27,14 @@ from ironkeep.agent.keys import KeyKind
 from ironkeep.core.errors import InvalidRequest, Unavailable
 
 RESOURCE_MANAGER: Final = "device:/dev/tpmrm0"
-"""The TCTI of Linux's own resource manager: other programs may use the TPM at the same time."""
+"""The TCTI of Linux's resource manager, which lets other programs use the TPM at the same time."""
 
 MAX_FILE: Final = 8_192
-"""Bytes; such a key has about 400."""
+"""Bytes; a key file has about 400."""
 
 
 class TpmKey:
-    """A key that the TPM uses for us."""
+    """A key that signs inside the TPM."""
 
     kind: Final = KeyKind.TPM
 
@@ -49,7 +49,7 @@ class TpmKey:
 
 
 class TpmKeyStore:
-    """Keeps the wrapped key in one file; only the TPM at tcti can use it."""
+    """Keeps the wrapped key in one file; only the TPM at `tcti` can use it."""
 
     kind: Final = KeyKind.TPM
 
@@ -58,13 +58,13 @@ class TpmKeyStore:
         self._tpm: Final = Tpm(tcti)
 
     def create(self) -> TpmKey:
-        """Make the key; raise Conflict when there is one already, Unavailable without a TPM."""
+        """Create the key; raise Conflict when its file exists, Unavailable without a TPM."""
         pem = self._tpm.create()
         private_files.create(self._path, pem)
         return TpmKey(self._tpm, pem)
 
     def load(self) -> TpmKey:
-        """Return the key; raise NotFound, InvalidRequest when the file holds none, Unavailable."""
+        """Return the key; raise NotFound, InvalidRequest for another file, Unavailable."""
         return TpmKey(self._tpm, private_files.read(self._path, MAX_FILE))
 
 
@@ -75,7 +75,7 @@ class Tpm:
         self._tcti: Final = tcti
 
     def create(self) -> bytes:
-        """Make a P-256 signing key; return it wrapped, as PEM. Raise Unavailable."""
+        """Create a P-256 signing key; return it wrapped, as PEM. Raise Unavailable."""
         library = _library()
         with self._session() as session:
             made = library.tsskey.TSSPrivKey.create_ecc(session)
@@ -88,7 +88,7 @@ class Tpm:
         attributes = key.public.publicArea.objectAttributes
         kept = library.TPMA_OBJECT.FIXEDTPM | library.TPMA_OBJECT.SENSITIVEDATAORIGIN
         if attributes & kept != kept:
-            raise InvalidRequest("that key was not made inside a TPM for this TPM alone")
+            raise InvalidRequest("the key was not created inside this TPM, or may leave it")
         public = load_pem_public_key(key.public.to_pem())
         return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
@@ -111,17 +111,17 @@ class Tpm:
 
     @contextmanager
     def _session(self) -> Iterator[Any]:
-        """Yield a connection to the TPM; what it refuses is Unavailable."""
+        """Yield a connection to the TPM; its errors become Unavailable."""
         library = _library()
         try:
             with library.ESAPI(self._tcti) as session:
                 yield session
         except library.TSS2_Exception as error:
-            raise Unavailable(f"the TPM at {self._tcti} does not do it: {error}") from None
+            raise Unavailable(f"the TPM at {self._tcti} failed: {error}") from None
 
 
 def _library() -> Any:
-    """Return tpm2-pytss, which only devices with a TPM need; raise Unavailable without it."""
+    """Return tpm2-pytss, which only devices with a TPM need; raise Unavailable if missing."""
     try:
         importlib.import_module("tpm2_pytss.tsskey")
         return importlib.import_module("tpm2_pytss")
@@ -133,4 +133,4 @@ def _parse(library: Any, pem: bytes) -> Any:
     try:
         return library.tsskey.TSSPrivKey.from_pem(pem)
     except (ValueError, TypeError, library.TSS2_Exception):
-        raise InvalidRequest("that file holds no TPM key") from None
+        raise InvalidRequest("the file holds no TPM key") from None

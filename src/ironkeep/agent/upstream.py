@@ -1,6 +1,6 @@
-"""The connections to the server, under the certificate of the moment.
+"""The connections to the server, under the current certificate.
 
-A renewal starts new connections; those of before end when the requests on them have ended.
+A renewal opens new connections; the former ones close when their last request has ended.
 """
 
 from collections.abc import AsyncIterator
@@ -15,10 +15,12 @@ from ironkeep.core.errors import Unavailable
 MAX_CONNECTIONS: Final = 64
 CONNECT_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 120.0
-"""For each further part of an answer: a database credential may take a minute."""
+"""For each part of a response; a database credential may take a minute."""
 
 
 class _Connections:
+    """The connections under one certificate, and the number of requests that use them."""
+
     def __init__(self, credential: Credential) -> None:
         self.client: Final = httpx.AsyncClient(
             verify=credential.context,
@@ -31,35 +33,35 @@ class _Connections:
         self.retired = False
 
     async def leave(self) -> None:
-        """Close when nobody uses it any more."""
+        """Close once they are retired and no request uses them."""
         if self.retired and not self.users:
             await self.client.aclose()
 
 
 class Upstream:
-    """Whom requests are forwarded through."""
+    """The server that requests are forwarded to, and the current certificate for it."""
 
     def __init__(self, address: str) -> None:
         self.address: Final = address
         self.credential: Credential | None = None
         self.problem = "the agent has no certificate yet"
-        """Why there is none, or none newer: the server's own words."""
+        """The reason why there is no certificate, or no newer one, in the server's own words."""
         self._now: _Connections | None = None
 
     async def adopt(self, credential: Credential) -> None:
-        """Forward through connections that show credential from now on."""
+        """Forward over new connections under credential from now on."""
         before, self._now = self._now, _Connections(credential)
         self.credential, self.problem = credential, ""
         await self._retire(before)
 
     async def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every connection without a request; the others close when theirs end."""
         before, self._now = self._now, None
         await self._retire(before)
 
     @asynccontextmanager
     async def client(self, now_ns: int) -> AsyncIterator[httpx.AsyncClient]:
-        """Yield the client of the moment; raise Unavailable without a certificate that is good."""
+        """Yield the current client; raise Unavailable without a valid certificate."""
         held, credential = self._now, self.credential
         if held is None or credential is None or now_ns >= credential.until_ns:
             raise Unavailable(f"this device has no valid certificate: {self.problem}")

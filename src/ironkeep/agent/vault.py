@@ -1,4 +1,4 @@
-"""The agent's own few calls to its server: https only, no proxy, no redirect, answers bounded."""
+"""The agent's own calls to its server: https only, no proxy, no redirects, responses bounded."""
 
 import asyncio
 import ssl
@@ -14,9 +14,9 @@ from ironkeep.core.secret import Secret
 
 TIMEOUT_SECONDS: Final = 30.0
 TOTAL_SECONDS: Final = 60.0
-"""For each part of an exchange, and for the whole."""
+"""The limits for each part of an exchange and for the whole."""
 MAX_ANSWER: Final = 1 << 18
-"""Bytes: a certificate and its authority have about 2 KiB."""
+"""Bytes; a certificate and its CA's have about 2 KiB."""
 
 _ERROR: Final = 300
 _FORBIDDEN: Final = 403
@@ -24,21 +24,21 @@ _SERVER: Final = 500
 
 
 class Vault:
-    """A server at an https address, trusted by the CA in a file (by the system's when "")."""
+    """A server at an https address, verified by the CA in a file, or the system's CAs for ""."""
 
     def __init__(self, address: str, ca_cert: str = "") -> None:
         url = httpx.URL(address)
         if url.scheme != "https" or not url.host or url.userinfo or url.query or url.fragment:
             raise InvalidRequest(
-                f"{address!r}: an agent needs https://host:port, since its certificate is what "
-                "the server knows the device by"
+                f"{address!r}: an agent needs https://host:port, because the server recognises the "
+                "device by its client certificate"
             )
         self.address: Final = address.rstrip("/")
         self.ca_cert: Final = str(Path(ca_cert).absolute()) if ca_cert else ""
 
     def context(self) -> ssl.SSLContext:
         """Return a fresh TLS context that verifies the server."""
-        # Not ssl.create_default_context: it would write the session's keys to SSLKEYLOGFILE.
+        # Not ssl.create_default_context, which would write session keys to SSLKEYLOGFILE.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             if self.ca_cert:
@@ -53,7 +53,7 @@ class Vault:
     def post(
         self, path: str, data: Mapping[str, Any], token: Secret | None = None
     ) -> dict[str, Any]:
-        """Write data to path; return the answer's data, or raise what the server said."""
+        """Write data to path; return the response's data, or raise the server's error."""
         headers = {"X-Vault-Request": "true", "Accept-Encoding": "identity"}
         if token is not None:
             headers["X-Vault-Token"] = token.reveal().decode("ascii")
@@ -69,15 +69,15 @@ class Vault:
     async def _asked(
         self, url: str, data: Mapping[str, Any], headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        """Return status and body, bounded in bytes and in time, whatever drips from the server.
+        """Return status and body, bounded in bytes and in time even when the server is slow.
 
-        The body is read as it comes: unpacking is what a few bytes could make hundreds of MB with.
+        A compressed body is refused: a few bytes could expand to hundreds of megabytes.
         """
         client = httpx.AsyncClient(verify=self.context(), trust_env=False, timeout=TIMEOUT_SECONDS)
         asking = client.stream("POST", url, json=dict(data), headers=headers)
         async with asyncio.timeout(TOTAL_SECONDS), client, asking as response:
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise UpstreamFailed("the server's answer is packed, which was not asked for")
+                raise UpstreamFailed("the server's answer is compressed, which was not asked for")
             body = b""
             async for chunk in response.aiter_raw():
                 body += chunk
@@ -90,7 +90,7 @@ def _data(status: int, body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body) if body else {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise UpstreamFailed(f"the server answered {status}, and no JSON") from None
+        raise UpstreamFailed(f"the server answered {status} without valid JSON") from None
     document = document if isinstance(document, dict) else {}
     if status < _ERROR:
         data = document.get("data")

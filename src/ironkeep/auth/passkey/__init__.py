@@ -64,7 +64,7 @@ _SETTINGS: Final[tuple[Route, ...]] = (
         makes=True,
         audited=("privileged", "token_policies", "token_ttl", "token_max_ttl", "token_bound_cidrs"),
         folds="username",
-        help="Make or change a person.",
+        help="Create or change a person.",
     ),
     Route(
         _DELETE,
