@@ -54,7 +54,7 @@ def test_a_login_in_the_browser_is_handed_to_the_command(ann: Person, tmp_path: 
     page = ann.visitor.page
     with login(ann, tmp_path) as (process, address):
         page.goto(address)
-        expect(page.get_by_role("status")).to_contain_text("A command on this machine asked")
+        expect(page.get_by_role("status")).to_contain_text("A command on this machine asks")
         page.screenshot(path=tmp_path / "login.png")
         answers: list[dict[str, Any]] = []
 

@@ -188,7 +188,7 @@ def test_a_page_signs_only_what_it_shows(ann: Person, consistent: bool) -> None:
             expect(page.get_by_role("status")).to_contain_text("another challenge was signed")
         else:
             status = page.get_by_role("status")
-            expect(status).to_contain_text("something else than it shows")
+            expect(status).to_contain_text("something other than it shows")
             expect(page.get_by_role("button")).to_have_count(0)
             assert ann.touches() == touches
     finally:
@@ -212,7 +212,7 @@ def test_another_person_approves_with_the_number(eve: Person, bob: Person, tmp_p
         expect(card).to_contain_text(text)
     bob.visitor.page.screenshot(path=tmp_path / "approvals.png", full_page=True)
     wrong = str(200 if asked.number == 100 else 100)
-    number = card.get_by_label("Number on the screen of who asks")
+    number = card.get_by_label("Number on the requester's screen")
     number.fill(wrong)
     card.get_by_role("button", name="Approve with a touch").click()
     status = bob.visitor.page.get_by_role("status")
@@ -260,10 +260,10 @@ def test_an_approver_signs_for_this_approval_alone(eve: Person, bob: Person) -> 
     page, touches = bob.visitor.page, bob.touches()
     page.route("**/v1/auth/passkey/step-up/*", altering(asked.accessor, "other", consistent=True))
     try:
-        card.get_by_label("Number on the screen of who asks").fill(str(asked.number))
+        card.get_by_label("Number on the requester's screen").fill(str(asked.number))
         card.get_by_role("button", name="Approve with a touch").click()
         status = page.get_by_role("status")
-        expect(status).to_contain_text("something else: nothing was touched")
+        expect(status).to_contain_text("something else: nothing was signed")
     finally:
         page.unroute_all()
     assert bob.touches() == touches

@@ -79,7 +79,7 @@ def test_a_segment_stays_one_segment(loaded: Visitor, name: str, path: str) -> N
 
 @pytest.mark.parametrize("name", [".", ".."])
 def test_dots_are_no_segment(loaded: Visitor, name: str) -> None:
-    with pytest.raises(Error, match="no segment of a path"):
+    with pytest.raises(Error, match="not a segment of a path"):
         call(loaded, "ironkeep", "segment", name)
 
 

@@ -1,7 +1,7 @@
-"""The pages under /ui/: packaged files, an exact table of them, and the headers that fence them in.
+"""The pages under /ui/: an exact table of packaged files, and their security headers.
 
-They hold no state and know no secret: everything they show and do goes through /v1/, with a token
-that lives in the memory of one open page. Nothing is kept in the browser: no cookie, no storage.
+The files hold no state and no secret: all data comes from /v1/, with a token that lives in the
+memory of one open page. Nothing is stored in the browser, neither in cookies nor in web storage.
 
 Sources: Content Security Policy Level 3, HTML (referrer and opener policies), Permissions Policy.
 """
@@ -15,7 +15,7 @@ Found = tuple[list[Header], bytes]
 
 PREFIX: Final = "/ui/"
 MAX_ID: Final = 128
-"""Characters of the id in /ui/step-up/<id>; the page itself is the same for all of them."""
+"""Characters of the id in /ui/step-up/<id>; the page is the same for all ids."""
 
 _HTML: Final = b"text/html; charset=utf-8"
 _SCRIPT: Final = b"text/javascript; charset=utf-8"
@@ -44,8 +44,8 @@ CSP: Final = (
     b"img-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; "
     b"require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Scripts and styles are files of ours, or they do not run; a form is sent nowhere, for it is a
-script that reads it; and no text can be turned into markup, even by a mistake of that script."""
+"""Only our own files run as scripts or styles. No form is submitted: scripts read the forms.
+Trusted Types stop text from becoming markup, even by a mistake in our scripts."""
 
 _PERMISSIONS: Final = (
     b"publickey-credentials-create=(self), publickey-credentials-get=(self), "
@@ -65,7 +65,7 @@ HEADERS: Final[tuple[Header, ...]] = (
 
 
 class Pages:
-    """All files of the console, read once."""
+    """All files of the console, read once, with their headers."""
 
     def __init__(self) -> None:
         folder = files("ironkeep.console") / "static"
@@ -80,7 +80,7 @@ class Pages:
         self._step_up: Final = read("step-up.html", _HTML)
 
     def __call__(self, path: str) -> Found | None:
-        """Return headers and body of what is at path, as it stands in the URL; None: nothing is."""
+        """Return headers and body of the file at a URL's path, None when there is none."""
         name = path.removeprefix(PREFIX)
         if name.startswith(_STEP_UP):
             return self._step_up if _is_id(name.removeprefix(_STEP_UP)) else None

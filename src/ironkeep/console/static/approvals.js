@@ -1,5 +1,5 @@
-// The inbox: who asks for what and why. To approve takes the number from the requester's screen and
-// a touch; one refusal is enough to end a request.
+// The inbox of approval requests: requester, path, data and reason. Approving needs the number on
+// the requester's screen and a touch; a single refusal ends a request.
 
 import { busy, by, element, fill, say, segment, when } from "./ironkeep.js";
 import { askAs, askWithTouch, signIn, signOut } from "./session.js";
@@ -79,7 +79,7 @@ function decision(id, request, at) {
     required: "",
     "aria-describedby": `hint-${at}`,
   });
-  const hint = "Ask the person, face to face or by voice. Never take it from a message.";
+  const hint = "Ask the person, face to face or by voice. Never take the number from a message.";
   const approve = element("button", { type: "submit" }, "Approve with a touch");
   const refuse = element("button", { type: "button", class: "refuse" }, "Refuse");
   const form = element(
@@ -88,7 +88,7 @@ function decision(id, request, at) {
     element(
       "div",
       { class: "field" },
-      element("label", { for: number.id }, "Number on the screen of who asks"),
+      element("label", { for: number.id }, "Number on the requester's screen"),
       number,
       element("p", { class: "hint", id: `hint-${at}` }, hint),
     ),

@@ -1,10 +1,10 @@
-// What all pages share: asking the API, building elements from text alone, and the authenticator.
+// The code that all pages share: API calls, building elements from text, and WebAuthn.
 //
-// No text becomes markup anywhere: elements are made one by one, and texts are set as texts.
+// No text becomes markup: elements are created one by one, and text is set as text content.
 
 const NEWS = document.getElementById("news");
 
-/** A refusal of the server, in its own words; `touch` is the id of the touch that would lift it. */
+/** A refusal by the server, in its own words; `touch` is the id of the step-up that lifts it. */
 export class Refused extends Error {
   constructor(status, texts, challenge = "") {
     super(texts.filter(Boolean).join("\n") || `The server refused this (status ${status}).`);
@@ -15,8 +15,8 @@ export class Refused extends Error {
 }
 
 /**
- * Ask the API; return the answer's document, an empty object without one; throw Refused.
- * With `last` the request goes out even when the page is left.
+ * Call the API; return the response's document, {} when it is empty; throw Refused.
+ * With `last` the request is sent even while the page is being left.
  */
 export async function ask(method, path, data, token, last = false) {
   const headers = { "X-Vault-Request": "true" };
@@ -41,24 +41,25 @@ export async function ask(method, path, data, token, last = false) {
   return document_;
 }
 
-/** Return one segment of an API path; throw for what leads somewhere else however it is written. */
+/** Return text as a segment of an API path; throw for "." and "..", which no encoding protects. */
 export function segment(text) {
-  if (/^\.{1,2}$/.test(text)) throw new TypeError("no segment of a path");
+  if (/^\.{1,2}$/.test(text)) throw new TypeError("not a segment of a path");
   return encodeURIComponent(text);
 }
 
 const LOOPBACK = /^http:\/\/127\.0\.0\.1:[1-9][0-9]{0,4}\/cb\?[A-Za-z0-9_.~%&=-]+$/;
 
-/** Return whether an address is that of a command which waits on this machine. */
+/** Return whether an address is one where a command on this machine can wait. */
 export function isLoopback(address) {
   return LOOPBACK.test(address);
 }
 
-// Controls, formats, separators, unassigned, and what is a letter or a mark and drawn as nothing: two
-// paths that differ by one of these would look alike. The same as core/visible.py.
+// Control, format, separator and unassigned characters, and letters or marks that are drawn as
+// nothing: two paths that differ by one of these would look alike. The same set as
+// core/text/visible.py.
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
 
-/** Return text with every character shown that draws nothing, reorders or breaks what is beside it. */
+/** Return text in which every invisible, reordering or breaking character is spelled out. */
 export function visible(text) {
   return String(text).replace(
     UNSEEN,
@@ -66,7 +67,7 @@ export function visible(text) {
   );
 }
 
-/** Return an element with attributes and children; a child that is no element is shown as text. */
+/** Return an element with attributes and children; a child that is not a node becomes text. */
 export function element(name, attributes, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, visible(value));
@@ -90,13 +91,13 @@ export function by(id) {
   return document.getElementById(id);
 }
 
-/** Say something to the person, and to their screen reader. Kinds: good, bad, plain. */
+/** Show a message to the person and their screen reader. Kinds: good, bad, plain. */
 export function say(text, kind = "plain") {
   NEWS.dataset.kind = kind;
   NEWS.textContent = visible(text).replaceAll("⟨U+000A⟩", "\n");
 }
 
-/** Do work with the button disabled; say why it failed. */
+/** Run work with the button disabled; show the reason when it fails. */
 export async function busy(button, work) {
   if (button.disabled) return;
   button.disabled = true;
@@ -116,7 +117,7 @@ function reason(error) {
     return "Your authenticator gave no answer: it was cancelled, timed out, or holds no passkey for this vault.";
   if (error.name === "InvalidStateError") return "This authenticator is registered already.";
   if (error.name === "SecurityError")
-    return "Your browser refuses: this page is not at the address that your passkeys belong to.";
+    return "Your browser refused: this page is not at the address that your passkeys belong to.";
   if (error instanceof TypeError) return "The server cannot be reached.";
   return `This did not work (${error.name}).`;
 }
@@ -127,33 +128,33 @@ function capable() {
   }
 }
 
-/** Make a passkey; return the registration as JSON. */
+/** Create a passkey; return the registration as JSON. */
 export async function create(options) {
   capable();
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey ?? options);
   return (await navigator.credentials.create({ publicKey })).toJSON();
 }
 
-/** Have a challenge signed with a touch; return the assertion as JSON. */
+/** Sign a challenge with a touch; return the assertion as JSON. */
 export async function sign(options) {
   capable();
   const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey ?? options);
   return (await navigator.credentials.get({ publicKey })).toJSON();
 }
 
-/** Return what a demanded touch stands for; throw unless its challenge is the hash of that. */
+/** Return the statement of a step-up demand; throw unless its challenge is the statement's hash. */
 export async function statementOf({ statement, options }) {
   capable();
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(statement));
   const { challenge } = PublicKeyCredential.parseRequestOptionsFromJSON(options.publicKey);
   const [one, other] = [new Uint8Array(hash), new Uint8Array(challenge)];
   if (one.length !== other.length || one.some((byte, at) => byte !== other[at])) {
-    throw new Refused(0, ["The server asks to sign something else than it shows: do not touch."]);
+    throw new Refused(0, ["The server asks to sign something other than it shows: do not touch."]);
   }
   return JSON.parse(statement);
 }
 
-/** Return a point in time, in RFC 3339 or in milliseconds, as it is written in this place. */
+/** Return a point in time, given in RFC 3339 or milliseconds, in the person's locale. */
 export function when(text) {
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? String(text) : date.toLocaleString();

@@ -1,4 +1,4 @@
-// Signs in: to see that a passkey works, or for the command that waits on this machine (?cli=<id>).
+// Signs in: to test a passkey, or for a command that waits on this machine (?cli=<id>).
 
 import { busy, by, fill, isLoopback, Refused, say, when } from "./ironkeep.js";
 import { signIn, signOut } from "./session.js";
@@ -6,7 +6,7 @@ import { signIn, signOut } from "./session.js";
 const cli = new URLSearchParams(location.search).get("cli");
 
 if (cli !== null) {
-  say("A command on this machine asked for this. If you did not start one, close this page.");
+  say("A command on this machine asks you to sign in. If you did not start one, close this page.");
 }
 
 signIn(
@@ -17,9 +17,9 @@ signIn(
   cli === null ? {} : { cli },
 );
 
-/** Go to the command, with a code that only it can turn into a token. */
+/** Go to the command with a code that only the command can exchange for a token. */
 function handBack(address) {
-  if (!isLoopback(address)) throw new Refused(0, ["That is no command on this machine."]);
+  if (!isLoopback(address)) throw new Refused(0, ["That address is not a command on this machine."]);
   say("Signed in. Going back to your command.", "good");
   location.replace(address);
 }

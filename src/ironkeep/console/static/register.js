@@ -1,5 +1,5 @@
-// Registers a passkey for the person whom a ticket was made for, and then the second one. The ticket is
-// pasted; from the moment it is opened it works in this page alone.
+// Registers a passkey for the person of a ticket, and then a second one. The person pastes the
+// ticket; once opened, it works only in this page.
 
 import { ask, busy, by, create, element, fill, say } from "./ironkeep.js";
 
@@ -8,8 +8,8 @@ const label = by("label");
 const open = by("open");
 const pasted = by("ticket");
 
-// No link of ours holds a ticket. One that somebody made by hand is opened here at once, so that what
-// the browser remembers of it is worth nothing.
+// Our own links contain no ticket. A ticket in a handmade link is opened at once, so that the copy
+// in the browser's history becomes worthless.
 let ticket = new URLSearchParams(location.search).get("ticket") ?? "";
 history.replaceState(null, "", location.pathname);
 let holder;
@@ -68,7 +68,7 @@ function finish(made) {
   const have = `You have ${made.authenticators} authenticators; ${made.needed} are needed.`;
   by("done-text").replaceChildren(
     element("p", {}, have),
-    element("p", {}, "Keep one of them at another place than the other."),
+    element("p", {}, "Keep them in different places."),
     element("p", {}, element("a", { href: "/ui/login" }, "Sign in to try one")),
   );
   by("done").hidden = false;

@@ -1,11 +1,11 @@
-// Signing in. The token lives in a variable of this module, and no other page has it; whoever leaves
-// the page ends it. Nothing is ever written to a cookie or a storage of the browser.
+// Signing in. The token lives in a variable of this module; no other page has it, and leaving the
+// page revokes it. Nothing is ever written to cookies or web storage.
 
 import { ask, busy, by, Refused, sign, statementOf } from "./ironkeep.js";
 
 let token;
 
-/** Show the form; call back with the login's answer when the person has signed in. */
+/** Show the form; call back with the login's response when the person has signed in. */
 export function signIn(onSignedIn, more = {}) {
   const form = by("sign-in");
   const button = form.querySelector("button");
@@ -28,12 +28,12 @@ async function login(more) {
   return ask("POST", "auth/passkey/login/finish", { id: begun.data.id, credential, ...more });
 }
 
-/** Ask the API as who signed in. */
+/** Call the API with the token of the signed-in person. */
 export function askAs(method, path, data) {
   return ask(method, path, data, token);
 }
 
-/** Ask like askAs; where that takes a touch, give it, but only one that stands for `what`. */
+/** Call the API like askAs; when a touch is needed, give it only for a statement about `what`. */
 export async function askWithTouch(method, path, data, what) {
   try {
     return await askAs(method, path, data);
@@ -42,7 +42,7 @@ export async function askWithTouch(method, path, data, what) {
     const route = `auth/passkey/step-up/${error.touch}`;
     const demand = (await ask("GET", route)).data;
     if ((await statementOf(demand)).path !== what) {
-      throw new Refused(0, ["The server asks to sign something else: nothing was touched."]);
+      throw new Refused(0, ["The server asks to sign something else: nothing was signed."]);
     }
     await ask("POST", route, { credential: await sign(demand.options) });
     return askAs(method, path, data);
@@ -56,6 +56,6 @@ export async function signOut() {
   if (last !== undefined) await ask("POST", "auth/token/revoke-self", {}, last, true);
 }
 
-// A page that is shown again from the browser's memory starts signed out.
+// A page that the browser restores from its back/forward cache starts signed out.
 addEventListener("pagehide", () => signOut().catch(() => undefined));
 addEventListener("pageshow", (event) => event.persisted && location.reload());

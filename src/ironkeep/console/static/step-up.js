@@ -1,5 +1,5 @@
-// One touch for one request: shows what was asked for, and has its challenge signed. What is shown
-// is the very text whose hash is the challenge.
+// One touch for one request: shows the request and signs its challenge, which is the hash of the
+// statement shown.
 
 import { ask, busy, by, fill, say, segment, sign, statementOf, when } from "./ironkeep.js";
 
