@@ -73,7 +73,7 @@ def test_a_session_that_does_not_end_is_not_called_gone(
     with postgres.connect(role, "first") as session:
         os.kill(session.info.backend_pid, signal.SIGSTOP)
         try:
-            with pytest.raises(Ambiguous, match="lock it"):
+            with pytest.raises(Ambiguous, match="lock the role"):
                 connector.kill_sessions(postgres.target(), role)
         finally:
             os.kill(session.info.backend_pid, signal.SIGCONT)

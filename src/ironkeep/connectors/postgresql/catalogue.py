@@ -1,11 +1,11 @@
-"""Where in PostgreSQL's catalogues (15 to 18) somebody could get in, act, or come back from.
+"""The inventory's queries on PostgreSQL's catalogues (15 to 18): ways to get in, act or return.
 
-Each source is a query whose first column names a thing uniquely within the source; the others are
-its attributes, under their column names. Rules for the queries: a name that is put together quotes
-each of its parts, so that no two things are spelt alike; code and definitions are shown as SHA-256
-digests; of a password's verifier only the salt, which the server tells everybody who tries to log
-in, and which is new at every change; a column that may hold a secret has a shape (redaction.py);
-nothing that changes by itself (counters, times, activity).
+Each source is a query whose first column names an object uniquely within the source; the other
+columns are its attributes. Rules for the queries: a composed name quotes each of its parts, so that
+no two objects get the same name; code and definitions appear as SHA-256 digests; of a password's
+verifier only iterations and salt appear, which the server tells every client that tries to log in
+and which change with the password; a column that may hold a secret has a shape (redaction.py); no
+column changes by itself (counters, times, activity).
 """
 # ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
 
@@ -22,9 +22,9 @@ _AS_IT_IS: Final[Mapping[str, Shape]] = MappingProxyType({})
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One query; skipped where table `needs` does not exist; rows are hidden without `role`.
+    """One query; skipped when the table `needs` does not exist; `role` is needed to see all rows.
 
-    `shapes` says of columns that may hold a secret how they are shown.
+    `shapes` tells for columns that may hold a secret how they are shown.
     """
 
     name: str
@@ -41,7 +41,7 @@ _OUTSIDE: Final[LiteralString] = (
 
 
 def _digest(expression: LiteralString) -> LiteralString:
-    """Return SQL for the hexadecimal SHA-256 of a text expression; null stays null."""
+    """Return the SQL of the hexadecimal SHA-256 of a text expression; null stays null."""
     return "encode(sha256(convert_to(" + expression + ", getdatabaseencoding())), 'hex')"
 
 
@@ -172,7 +172,7 @@ CLUSTER: Final = (
         "SELECT gid, owner, database, prepared::text AS since FROM pg_prepared_xacts",
     ),
 )
-"""What belongs to the cluster, and is seen from any of its databases."""
+"""Objects of the cluster, visible from any of its databases."""
 
 DATABASE: Final = (
     Source(
@@ -345,4 +345,4 @@ DATABASE: Final = (
         needs="cron.job",
     ),
 )
-"""What belongs to one database."""
+"""Objects of one database."""

@@ -1,7 +1,7 @@
-"""The way to one server: a socket, TLS when it is asked for, and what it may cost.
+"""The connection to one server: a socket, TLS when it is demanded, and a budget.
 
-Every operation has one budget of time and of bytes, which all its connections share: a server that
-was taken over sends without end, or one byte now and then.
+Every operation has one budget of time, bytes and messages, which all its connections share: a
+compromised server might send without end, or one byte at a time.
 """
 
 import socket
@@ -18,26 +18,26 @@ CONNECT_SECONDS: Final = 5
 """For each address of the host; a server that takes longer is of no use to its application."""
 
 SILENCE_SECONDS: Final = 20
-"""Without a byte: the server itself ends a statement after half of that."""
+"""The longest wait for a byte; the server itself ends a statement after half of that."""
 
 SMALL_BYTES: Final = 256
-"""A budget's bytes divided by this are its messages: an empty one costs as much time as a long one,
-and a million of them seconds of the processor."""
+"""A budget's bytes divided by this are its messages: an empty message costs as much processor
+time as a long one, and a million of them cost seconds."""
 
 _CHUNK: Final = 64 * 1024
 
 
 def _now() -> float:
-    """Return seconds that only bound a wait: the Clock stands still while it is set back."""
+    """Return seconds, only to limit waits: the Clock stands still while it is set back."""
     return time.monotonic()  # noqa: TID251 - see above
 
 
 class Flooded(IntegrityError):
-    """The server sent more than the operation may take."""
+    """The server sent more than the operation's budget allows."""
 
 
 class Budget:
-    """The time, the bytes and the messages that are left to one operation."""
+    """The time, bytes and messages left to one operation."""
 
     def __init__(self, seconds: float, limit: int) -> None:
         self._until: Final = _now() + seconds
@@ -46,20 +46,20 @@ class Budget:
         self._messages = limit // SMALL_BYTES
 
     def seconds(self) -> float:
-        """Return the seconds left, more than zero; raise TimeoutError when there are none."""
+        """Return the seconds left, more than zero; raise TimeoutError when the time is up."""
         left = self._until - _now()
         if left <= 0:
             raise TimeoutError
         return left
 
     def spend(self, received: int) -> None:
-        """Count received bytes; raise Flooded when they are more than were left."""
+        """Count received bytes; raise Flooded past the budget."""
         self._left -= received
         if self._left < 0:
             raise Flooded(f"the server sent more than {self._limit} bytes")
 
     def count(self) -> None:
-        """Count one message; raise Flooded when there were too many."""
+        """Count one message; raise Flooded past the budget."""
         self._messages -= 1
         if self._messages < 0:
             raise Flooded(f"the server sent more than {self._limit // SMALL_BYTES} messages")
@@ -96,7 +96,7 @@ class Channel:
 
 @contextmanager
 def opened(target: Target, budget: Budget, *, long_rows: bool = False) -> Iterator[Channel]:
-    """Connect to target and secure the way; raise OSError or IntegrityError when that fails."""
+    """Connect to target, under TLS if demanded; raise OSError or IntegrityError on failure."""
     patience = min(CONNECT_SECONDS, budget.seconds())
     with (
         socket.create_connection((target.host, target.port), patience) as raw,
@@ -106,13 +106,14 @@ def opened(target: Target, budget: Budget, *, long_rows: bool = False) -> Iterat
 
 
 def _secured(raw: socket.socket, target: Target, budget: Budget) -> socket.socket:
-    """Return raw, or raw under TLS when target asks for it; raise IntegrityError when refused."""
+    """Return raw, or raw under TLS when target demands it; raise IntegrityError when refused."""
     raw.settimeout(budget.seconds())
     if target.tls is Tls.DISABLE:
         return raw
     context = trust.context(target.ca_file)
     raw.sendall(wire.SSL_REQUEST)
-    # Exactly one byte: what else came in the clear must reach TLS, and fail there, not be believed.
+    # Read exactly one byte: any further plaintext must go to TLS and fail there, and must not be
+    # taken for an answer that came under TLS (as in CVE-2021-23222).
     if raw.recv(1) != b"S":
         raise IntegrityError("the server does not offer TLS")
     return context.wrap_socket(raw, server_hostname=target.host)

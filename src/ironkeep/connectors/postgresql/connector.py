@@ -1,8 +1,8 @@
-"""Set, probe, lock and kill PostgreSQL logins, and take stock of who can get in.
+"""The operations on PostgreSQL roles: set, probe, lock, end sessions, and take an inventory.
 
-The server is given SCRAM verifiers, never passwords: a password is in no statement, and so in no
-log of the server. Role names are quoted by the driver and bounded here, because PostgreSQL cuts a
-long name and would then change another role.
+The server gets SCRAM verifiers, never passwords, so no statement and no server log contains a
+password. Role names are quoted in link.py and limited in length here, because PostgreSQL truncates
+a long name and would then change another role.
 """
 # ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
 
@@ -21,13 +21,13 @@ from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret
 
 MAX_NAME_BYTES: Final = 63
-"""PostgreSQL's NAMEDATALEN less one; it silently cuts what is longer."""
+"""PostgreSQL's NAMEDATALEN less one; PostgreSQL silently truncates longer names."""
 
 KILL_TRIES: Final = 10
-"""A try ends every session it sees; a client that outlasts ten still finds the door open."""
+"""Each try ends all sessions it finds; a client that returns ten times can still log in."""
 
-# By number, not name: the sessions of a dropped role have no name any more. They cannot be told
-# from those of another dropped role, but are nobody's: asked about a role that is gone, all count.
+# By role number, because the sessions of a dropped role have no name any more. Sessions of several
+# dropped roles cannot be told apart: for a role that does not exist, all of them count.
 _THEIRS: Final[LiteralString] = """
     FROM pg_stat_activity s LEFT JOIN pg_stat_ssl t USING (pid)
     WHERE s.pid <> pg_backend_pid() AND CASE
@@ -62,16 +62,16 @@ _TERMINATE: Final[LiteralString] = (
 )
 
 _AWAIT: Final[LiteralString] = "SELECT pg_terminate_backend(s.pid, 200)" + _THEIRS + " LIMIT 20"
-"""Waits up to 200 ms for each to be gone; twenty of them stay within the statement's time."""
+"""Waits up to 200 ms for each session to end; twenty of them stay within the statement timeout."""
 
 _SHOWN: Final = Redaction(None)
 
 
 class PostgreSQL:
-    """The connector; core.credential.connector.Connector says what each method promises."""
+    """The connector; core.credential.connector.Connector defines the contract of each method."""
 
     refusals_per_minute: Final = 10
-    """PostgreSQL itself locks nobody; a ban on addresses in front of it (fail2ban) may."""
+    """PostgreSQL itself locks no account; a tool in front of it (fail2ban) may ban addresses."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock
@@ -80,10 +80,10 @@ class PostgreSQL:
     def set_password(
         self, target: Target, username: str, new: Secret, current: Secret | None
     ) -> None:
-        """Set username's verifier for new, logged in as username with current, or else as admin.
+        """Set username's password to new, logged in with current, or as admin when that is None.
 
-        The verifier does reach the server's log when statements are logged. It lets nobody log in,
-        but a weak password can be guessed from it.
+        The verifier reaches the server's log when statements are logged. It cannot be used to log
+        in, but a weak password can be guessed from it.
         """
         _check_name(username)
         verifier = scram.verifier(new, self._entropy.token(scram.SALT_BYTES))
@@ -96,9 +96,9 @@ class PostgreSQL:
             link.alter_role(username, "PASSWORD", verifier)
 
     def probe(self, target: Target, username: str, password: Secret) -> ProbeResult:
-        """Log in as username with password and run SELECT now(); see outcome.py for the answers.
+        """Log in as username with password and run SELECT now(); see outcome.py for the outcomes.
 
-        A refusal is DEAD only when nothing else is found that explains it, as administrator.
+        A refusal is DEAD only when an administrative connection finds no other explanation for it.
         """
         _check_name(username)
         scram.saslprep(password.reveal())
@@ -110,27 +110,27 @@ class PostgreSQL:
                 doubt = refusal.doubt(link, username)
         except ConnectorError as failure:
             if username == target.admin_username:
-                return shown  # its own password is refused: nobody is left to ask, but a person
-            doubt = f"what else explains it could not be asked: {failure}"
+                return shown  # the administrator's own password: no other account can be asked
+            doubt = f"other explanations could not be checked: {failure}"
         if not doubt:
             return shown
         reason = f"the server refused the password ({shown.code}), but {doubt}"
         return msgspec.structs.replace(shown, state=Probe.UNKNOWN, reason=reason)
 
     def lock(self, target: Target, username: str) -> None:
-        """Take the right to log in from username."""
+        """Revoke username's right to log in."""
         _check_name(username)
         with self._admin(target) as link:
             link.alter_role(username, "NOLOGIN")
 
     def unlock(self, target: Target, username: str) -> None:
-        """Give the right to log in back to username."""
+        """Restore username's right to log in."""
         _check_name(username)
         with self._admin(target) as link:
             link.alter_role(username, "LOGIN")
 
     def kill_sessions(self, target: Target, username: str) -> int:
-        """End the sessions of username until none is left, and return how many there were.
+        """End the sessions of username until no session is left; return how many were ended.
 
         Prepared transactions and replication slots outlive them: `sessions` lists those.
         """
@@ -144,11 +144,11 @@ class PostgreSQL:
                 ended.update(name for name, _ in seen)
                 link.effects(_AWAIT, username, username, width=1)
         raise Ambiguous(
-            f"sessions of {username} are left, or come back: lock it, then end them again"
+            f"sessions of {username} remain or come back: lock the role, then end them again"
         )
 
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
-        """Return username's sessions, its prepared transactions, the replication slots it uses."""
+        """Return username's sessions, prepared transactions, and the replication slots in use."""
         _check_name(username)
         with self._admin(target) as link:
             found = [
@@ -159,7 +159,7 @@ class PostgreSQL:
         return tuple(sorted(found))
 
     def inventory(self, target: Target) -> Inventory:
-        """Return who can get into every database of the cluster; see catalogue.py for the list."""
+        """Return all ways into every database of the cluster; see catalogue.py for the list."""
         return stock.take(target, self._entropy)
 
     def _admin(self, target: Target) -> AbstractContextManager[Link]:
@@ -178,10 +178,10 @@ def _items(
 
 
 def _check_name(username: str) -> None:
-    """Raise InvalidRequest unless PostgreSQL can hold username whole."""
+    """Raise InvalidRequest for a name that PostgreSQL would refuse or truncate."""
     try:
         size = len(username.encode())
     except UnicodeEncodeError:
         size = 0
     if not 1 <= size <= MAX_NAME_BYTES or "\0" in username:
-        raise InvalidRequest(f"a PostgreSQL role name takes 1 to {MAX_NAME_BYTES} bytes of UTF-8")
+        raise InvalidRequest(f"a PostgreSQL role name must be 1 to {MAX_NAME_BYTES} bytes of UTF-8")

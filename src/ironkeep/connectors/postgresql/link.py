@@ -1,12 +1,11 @@
-"""One administrative connection to PostgreSQL, bounded in time and bytes, whose errors are ours.
+"""An administrative connection to PostgreSQL, limited in time and bytes, with errors of our own.
 
-It speaks the protocol itself. libpq, which stands behind every driver, takes from the environment
-and from files of the user's what is not said to it (PGHOSTADDR, PGSERVICE, PGOPTIONS, ~/.pgpass,
-~/.postgresql), reports a refused login without its SQLSTATE, and keeps whole whatever a server
-sends it.
+It speaks the protocol itself. libpq, on which the usual drivers are built, takes missing parameters
+from the environment and from the user's files (PGHOSTADDR, PGSERVICE, PGOPTIONS, ~/.pgpass,
+~/.postgresql), reports a refused login without its SQLSTATE, and buffers whatever a server sends.
 
-Nothing of the server's errors is passed on but the SQLSTATE: their text can quote the statement,
-which holds a password verifier.
+Of the server's errors only the SQLSTATE is passed on: their text can quote the statement, which
+holds a password verifier.
 """
 
 import re
@@ -38,20 +37,20 @@ STATEMENT_SECONDS: Final = 10
 LOCK_SECONDS: Final = 5
 
 LINK_SECONDS: Final = 60
-"""For everything done over one connection. The server bounds its statements itself; this is for a
-server that has stopped answering, or answers a byte at a time."""
+"""For everything done over one connection. The server limits its statements itself; this limit is
+for a server that stopped answering or answers a byte at a time."""
 
 LINK_BYTES: Final = 16 * 1024 * 1024
-"""For everything that is received over one connection; a list of 10,000 sessions takes 3 MB."""
+"""For everything received over one connection; a list of 10,000 sessions takes 3 MB."""
 
 MAX_ROWS: Final = 50_000
-"""In one answer to an ordinary question; a server has no more sessions than that."""
+"""In the result of one query, except for inventories; a server has fewer sessions than that."""
 
 _UNCERTAIN: Final = ("08", "53", "57P", "58", "XX")
-"""SQLSTATE classes after which a statement may have been carried out all the same."""
+"""SQLSTATE prefixes after which a statement may have taken effect nevertheless."""
 
 _NEVER: Final = ("42501", "42704", "22023")
-"""A statement that was refused so is refused again: no such role, no privilege, bad password."""
+"""SQLSTATEs that a repeated statement would get again: no privilege, no such role, bad password."""
 
 _HINTS: Final = {
     "22021": "something in it is not valid in its encoding",
@@ -60,10 +59,11 @@ _HINTS: Final = {
     "42501": "the account lacks a privilege: see the required privileges in the documentation",
     "42704": "there is no such role",
     "55P03": "another session holds a lock on it",
-    "57014": "the server did not finish in time, and undid it",
+    "57014": "the server did not finish in time, and rolled it back",
 }
 
-# Without pg_catalog alone to look in, an intruder's functions and tables would answer for the real.
+# The search path is pg_catalog alone: else an intruder's functions and tables could stand in for
+# the system's.
 _SETTINGS: Final = (
     f"SET statement_timeout = {STATEMENT_SECONDS * 1000}",
     f"SET lock_timeout = {LOCK_SECONDS * 1000}",
@@ -73,7 +73,7 @@ _SETTINGS: Final = (
 
 _BOOL: Final = 16
 _NUMBERS: Final = frozenset({20, 21, 23, 26})
-"""Types by number: int8, int2, int4, oid."""
+"""Type numbers of int8, int2, int4 and oid."""
 
 _PLACE: Final = re.compile("%s")
 
@@ -82,9 +82,9 @@ Value = str | int | bool | None
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row: its values, and what is odd about it, if anything.
+    """One row: its values, and in `flaw` a description of a defect, "" for none.
 
-    Of a row that was too long only the first values are there; `digest` is the SHA-256 of it all.
+    A row that was too long has only its first values; `digest` is the SHA-256 of the whole row.
     """
 
     values: tuple[Value, ...]
@@ -107,26 +107,26 @@ class Link:
         self._way = way
         self._columns: list[str] = []
         self.release = release
-        """The server's version as it says it, such as "16.2"."""
+        """The version that the server reports, such as "16.2"."""
 
     def rows(self, query: LiteralString, *values: str, width: int) -> list[tuple[Value, ...]]:
-        """Return the rows of query, with values bound to its %s; it must change nothing.
+        """Return the rows of a read-only query, with values bound to its %s.
 
-        Each row has `width` values, here and below, or the server is not believed.
+        Here and below, a row with other than `width` values raises IntegrityError.
         """
         return self.table(query, *values, width=width)[1]
 
     def value(self, query: LiteralString, *values: str) -> Value:
-        """Return the one value that query asks for; it must change nothing."""
+        """Return the value of a read-only query with one row and one column."""
         rows = self.rows(query, *values, width=1)
         if len(rows) != 1:
-            raise Unreachable("PostgreSQL answered one question with several rows, or with none")
+            raise Unreachable("PostgreSQL answered a query for one row with several rows or none")
         return rows[0][0]
 
     def table(
         self, query: LiteralString, *values: str, width: int
     ) -> tuple[list[str], list[tuple[Value, ...]]]:
-        """Return the column names and the rows of query; it must change nothing."""
+        """Return the column names and the rows of a read-only query."""
         rows = _guarded(lambda: self._fetch(query, values, width), Unreachable)
         return self._columns, rows
 
@@ -135,7 +135,7 @@ class Link:
         return _guarded(lambda: self._fetch(query, values, width), Ambiguous)
 
     def stream(self, query: LiteralString) -> Iterator[Row]:
-        """Yield the rows of query one by one, odd ones included; read it to its end."""
+        """Yield the rows of query one by one, flawed ones included; read it to its end."""
         rows = self._run(query, ())
         while True:
             row = _guarded(lambda: next(rows, None), Unreachable)
@@ -145,11 +145,11 @@ class Link:
 
     @property
     def columns(self) -> list[str]:
-        """Return the names of the columns of what is read now."""
+        """Return the column names of the latest result."""
         return self._columns
 
     def alter_role(self, username: str, change: LiteralString, literal: str | None = None) -> None:
-        """Run ALTER ROLE username change, with literal quoted after it when there is one."""
+        """Run ALTER ROLE username change, followed by literal, quoted, if it is given."""
         words = ["ALTER ROLE", quoted(username), change]
         if literal is not None:
             words.append("'" + literal.replace("'", "''") + "'")
@@ -157,13 +157,13 @@ class Link:
         _guarded(lambda: self._do(statement), Ambiguous)
 
     def prepare(self) -> None:
-        """Bound the session's statements, and have it look in pg_catalog alone."""
+        """Set the session's time limits and its search path, pg_catalog alone."""
         for setting in _SETTINGS:
             _guarded(partial(self._do, setting), Unreachable)
 
     def _do(self, statement: str) -> None:
         for _ in self._run(statement, ()):
-            """Nothing that is run so returns rows; what a server sends all the same is dropped."""
+            """These statements return no rows; rows that a server sends anyway are dropped."""
 
     def _fetch(self, query: str, values: tuple[str, ...], width: int) -> list[tuple[Value, ...]]:
         found: list[tuple[Value, ...]] = []
@@ -173,7 +173,7 @@ class Link:
             if row.digest:
                 raise channel.Flooded("the server sent a row that is too long")
             if len(row.values) != width:
-                raise IntegrityError("the server sent a row of another shape than was asked for")
+                raise IntegrityError("the server sent a row of another width than was asked for")
             found.append(row.values)
         return found
 
@@ -198,7 +198,7 @@ class Link:
                 case b"Z":
                     break
                 case _:
-                    pass  # notices, parameters, tags: nothing that is used
+                    pass  # notices, parameters and tags are not used
         if refusal:
             raise _Refused(refusal)
 
@@ -213,9 +213,9 @@ def connect(
     database: str = "",
     budget: Budget | None = None,
 ) -> Iterator[Link]:
-    """Open a link to target's database, or another one; raise Unreachable when it cannot be.
+    """Open a link to target's database, or to another one; raise Unreachable on failure.
 
-    The server must ask for SCRAM: the password is sent to none that asks for it in the clear.
+    The server must ask for SCRAM: the password is never sent in the clear.
     """
     _check(password)
     budget = budget or Budget(LINK_SECONDS, LINK_BYTES)
@@ -238,7 +238,7 @@ def quoted(name: str) -> str:
 
 
 def _entered(open_ones: ExitStack, target: Target, login: Login, budget: Budget) -> Channel:
-    """Connect and log in; raise Unreachable with what the server said."""
+    """Connect and log in; raise Unreachable with the reason."""
     try:
         way = open_ones.enter_context(channel.opened(target, budget, long_rows=True))
         outcome = converse(way, login)
@@ -246,7 +246,7 @@ def _entered(open_ones: ExitStack, target: Target, login: Login, budget: Budget)
             return way
     except (OSError, IntegrityError) as failure:
         outcome = login.broken_off(words_for(failure))
-    # Raised out here: no error of the way in may be our context.
+    # Raised outside of the except block, so that the connection's error is not chained to it.
     raise Unreachable(
         f"PostgreSQL did not let the account in: {outcome.reason}",
         outcome.code,
@@ -257,7 +257,7 @@ def _entered(open_ones: ExitStack, target: Target, login: Login, budget: Budget)
 def _row(message: wire.Message, types: list[int]) -> Row:
     cells = wire.cells(message.body, cut=message.size > 0)
     if len(cells) > len(types) or (len(cells) < len(types) and not message.size):
-        raise IntegrityError("the server sent a row of another shape than it described")
+        raise IntegrityError("the server sent a row of another width than it described")
     flaw = f"{message.size} bytes are too many to be looked at" if message.size else ""
     values: list[Value] = []
     for cell, number in zip(cells, types, strict=False):
@@ -270,7 +270,7 @@ def _row(message: wire.Message, types: list[int]) -> Row:
 
 
 def _value(cell: bytes | None, number: int) -> Value:
-    """Return a value in text format as Python's."""
+    """Return a value in PostgreSQL's text format as a Python value."""
     if cell is None:
         return None
     if number == _BOOL:
@@ -283,7 +283,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 
 
 def _guarded(action: Callable[[], Result], uncertain: type[ConnectorError]) -> Result:
-    """Return what action returns; raise Rejected for the server's no, else an uncertain."""
+    """Return the result of action; raise Rejected for a definite refusal, else `uncertain`."""
     code, words = "", ""
     try:
         return action()
@@ -300,7 +300,7 @@ def _guarded(action: Callable[[], Result], uncertain: type[ConnectorError]) -> R
 
 
 def _check(password: Secret) -> None:
-    """Raise InvalidRequest when a password is not UTF-8, which no login by SCRAM takes."""
+    """Raise InvalidRequest for a password that is not UTF-8, which no SCRAM login accepts."""
     try:
         password.reveal().decode()
     except UnicodeDecodeError:

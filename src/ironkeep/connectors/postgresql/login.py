@@ -1,8 +1,8 @@
-"""One login to PostgreSQL, a state machine without I/O; outcome.py says what its end means.
+"""One login to PostgreSQL as a state machine without I/O; outcome.py interprets its end.
 
-It presents a password by SCRAM only, so that a false server learns nothing, and believes a login
-only when the server proved in turn that it knows the verifier: a server that lets everybody in says
-nothing about a password. A failure is told by its SQLSTATE, which is the same in every language.
+It presents a password by SCRAM only, so that a false server learns nothing. It trusts a login only
+when the server has proved that it knows the verifier: a server that lets everybody in says nothing
+about a password. Failures are recognised by SQLSTATE, which is the same in every language.
 """
 
 from enum import Enum
@@ -14,10 +14,10 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.secret import Secret
 
 ACTION: Final = "SELECT now()"
-"""The harmless action that a live credential must be able to perform."""
+"""The harmless statement that a live credential must be able to run."""
 
 MAX_RELEASE: Final = 64
-"""Characters of a version, which the server makes up."""
+"""Characters of the version that the server reports."""
 
 _AUTH_OK: Final = 0
 _AUTH_SASL: Final = 10
@@ -40,10 +40,10 @@ class _Phase(Enum):
 
 
 class Login:
-    """One attempt to log in and act; `outcome` is None until it is decided.
+    """One attempt to log in and run an action; `outcome` is None until it is decided.
 
-    Without an action the login is done when the server is ready for one. `release` is the version
-    that the server tells of itself.
+    Without an action the login ends when the server is ready for queries. `release` is the version
+    that the server reports.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Login:
         return self._start
 
     def broken_off(self, words: str) -> Outcome:
-        """Return the outcome when the connection ended, for the reason in words, undecided."""
+        """Return the outcome when the connection broke before a decision; words give the reason."""
         if self._proof is Proof.SIGNATURE:
             words = f"but then {words}"
         return judge(self._proof, "", words)
 
     def receive(self, message: wire.Message) -> bytes:
-        """Take one message from the server and return what to send back, perhaps nothing.
+        """Take one message from the server and return the bytes to send back, or b"".
 
         Raise IntegrityError when the server breaks the protocol or fails to prove itself.
         """
@@ -93,7 +93,7 @@ class Login:
             case b"Z":
                 return self._ready()
             case _:
-                pass  # notices, the cancel key, row headers: nothing to decide
+                pass  # notices, the cancel key and row headers decide nothing
         return b""
 
     def _noted(self, name: str, value: str) -> None:
@@ -109,7 +109,7 @@ class Login:
         if code != self._expected or not offered:
             self.outcome = judge(self._proof, "", "the server does not ask for a SCRAM login")
             return b""
-        # Each step once, in this order: every answer to a challenge costs a key derivation.
+        # Each step happens once, in this order: a server must not cause repeated key derivations.
         self._expected = _NEXT[code]
         if code == _AUTH_SASL:
             return wire.sasl_initial(scram.MECHANISM, self._exchange.first())
@@ -131,4 +131,4 @@ class Login:
         if self._phase is _Phase.STARTING or (self._phase is _Phase.ACTING and self._acted):
             self.outcome = finished()
             return b""
-        raise IntegrityError("the server is ready before it should be")
+        raise IntegrityError("the server reported that it is ready too early")

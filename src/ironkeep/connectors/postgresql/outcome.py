@@ -1,20 +1,20 @@
-"""What the end of a login says of the password that was presented: one table, without I/O.
+"""The meaning of a login's end for the password that was presented: one table, without I/O.
 
-Three things decide: what was proven, how far the login came, and the server's own SQLSTATE
-("PostgreSQL documentation, Appendix A").
+It is decided by what was proven, how far the login came, and the server's SQLSTATE ("PostgreSQL
+documentation, Appendix A").
 
     proof           SQLSTATE      state     blocked
-    signature       any, none     ALIVE     unless the login came to its end
+    signature       any, none     ALIVE     unless the login completed
     answer sent     28P01         DEAD
     answer sent     any other     UNKNOWN
     nothing sent    any           UNKNOWN
     let in          any, none     UNKNOWN
 
 *signature*: the server proved by SCRAM that it holds the verifier of this password, which it does
-only after it has checked ours: the password is right, whatever is refused after it (53300, no
-connection left; 28000, NOLOGIN; 42501, no CONNECT; 58P01, a library is missing). *let in*: the
-server asked for no password (`trust`), and would have taken any. A 28P01 before our answer was sent
-refuses something else than the password.
+only after it has checked our proof. The password is right even if the server refuses a later step
+(53300, no connection left; 28000, NOLOGIN; 42501, no CONNECT; 58P01, a library is missing).
+*let in*: the server asked for no password (`trust`) and would have accepted any. A 28P01 before our
+proof was sent does not refer to the password.
 """
 
 from enum import Enum
@@ -26,7 +26,7 @@ from ironkeep.core.credential.connector import Probe
 
 
 class Proof(Enum):
-    """How far the two sides came in proving what they know."""
+    """How far client and server got in proving that they know the password and its verifier."""
 
     NOTHING = "nothing was presented"
     ANSWERED = "our proof of the password was sent"
@@ -35,7 +35,7 @@ class Proof(Enum):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a login showed; the fields are those of core.credential.connector.ProbeResult."""
+    """The result of a login; the fields are those of core.credential.connector.ProbeResult."""
 
     state: Probe
     reason: str
@@ -48,7 +48,7 @@ REFUSED: Final = "28P01"
 FULL: Final = "53300"
 
 _BLOCKED: Final = {
-    "28000": "but the role may not log in (NOLOGIN), or not by this way",
+    "28000": "but the role may not log in (NOLOGIN), or not over this connection",
     "42501": "but the role may not connect to this database",
     "3D000": "but there is no such database",
     "53300": "but no connection is left for the role, the database or the server",
@@ -58,7 +58,7 @@ _BLOCKED: Final = {
     "58P01": "but a library that the role, the database or the server loads is missing",
 }
 _UNKNOWN: Final = {
-    "28000": "the server turned this address or role away before it asked for the password",
+    "28000": "the server refused this address or role before it asked for the password",
     "28P01": "the server refused the login before the password was presented",
     "53300": "the server has no connection left, and did not ask for the password",
     "57P03": "the server is starting or stopping",
@@ -67,26 +67,26 @@ _UNKNOWN: Final = {
 
 
 def finished() -> Outcome:
-    """Return the outcome of a login that came to its end."""
+    """Return the outcome of a login that completed."""
     return Outcome(Probe.ALIVE, "logged in")
 
 
 def judge(proof: Proof, code: str, words: str = "") -> Outcome:
-    """Return the outcome of a login that ended at proof with code, or by words of our own."""
+    """Return the outcome of a login that ended at proof with the server's code or our own words."""
     full = code == FULL
     if proof is Proof.SIGNATURE:
-        cause = words or _BLOCKED.get(code, "but the server refused what came after it")
+        cause = words or _BLOCKED.get(code, "but the server refused a later step")
         reason = f"the password is right, {cause}"
         return Outcome(Probe.ALIVE, _named(reason, code), code, blocked=True, full=full)
     if proof is Proof.LET_IN:
-        reason = "the server let us in without any password, so that this says nothing of it"
+        reason = "the server let us in without any password, which says nothing about this one"
         return Outcome(Probe.UNKNOWN, _named(reason, code), code)
     if proof is Proof.ANSWERED and code == REFUSED:
         return Outcome(Probe.DEAD, _named("the server refused the password", code), code)
-    reason = words or _UNKNOWN.get(code, "the server could not take the login now")
+    reason = words or _UNKNOWN.get(code, "the server could not accept the login now")
     return Outcome(Probe.UNKNOWN, _named(reason, code), code, full=full)
 
 
 def _named(reason: str, code: str) -> str:
-    """Return reason with the server's own code, of which nothing but letters and digits is kept."""
+    """Return reason with the server's code, unless the code has other than letters and digits."""
     return f"{reason} ({code})" if code.isalnum() else reason

@@ -1,4 +1,4 @@
-"""Present one password to one PostgreSQL server over a socket, within a fixed time."""
+"""Present one password to one PostgreSQL server, within a fixed time."""
 
 import ssl
 from contextlib import suppress
@@ -14,10 +14,10 @@ from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret
 
 PROBE_SECONDS: Final = 10
-"""For all of it: the connection, TLS, login, one statement."""
+"""For the whole probe: connection, TLS, login and one statement."""
 
 PROBE_BYTES: Final = 1024 * 1024
-"""Of everything that the server sends; a login takes some 500, and a module may add notices."""
+"""For everything that the server sends; a login takes about 500, and a module may add notices."""
 
 _NS_PER_MS: Final = 1_000_000
 
@@ -25,7 +25,7 @@ _NS_PER_MS: Final = 1_000_000
 def present(
     target: Target, username: str, password: Secret, clock: Clock, entropy: Entropy
 ) -> ProbeResult:
-    """Log in to target as username with password; return what that showed, whatever happens."""
+    """Log in to target as username with password; return a result in every case."""
     started = clock.now_ns()
     login = Login(
         username, password, target.database, scram.nonce(entropy.token(scram.NONCE_BYTES))
@@ -44,7 +44,7 @@ def present(
 
 
 def _attempt(target: Target, login: Login) -> Outcome:
-    """Run login; what breaks it off decides nothing that was not proven before."""
+    """Run login; a broken connection leaves the outcome to what was proven before."""
     try:
         with channel.opened(target, Budget(PROBE_SECONDS, PROBE_BYTES)) as way:
             outcome = converse(way, login)
@@ -64,7 +64,7 @@ def converse(way: Channel, login: Login) -> Outcome:
 
 
 def words_for(failure: OSError | IntegrityError) -> str:
-    """Return what broke a connection off, in one clause."""
+    """Return the reason why a connection broke, as a clause."""
     match failure:
         case IntegrityError():
             return str(failure)

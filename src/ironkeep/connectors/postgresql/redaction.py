@@ -1,10 +1,10 @@
-"""What an inventory shows of values that may hold secrets: names of options, and keyed digests.
+"""Redaction of values in an inventory that may hold secrets: they are shown as keyed digests.
 
-Options, connection strings and settings are taken apart by their own grammar, and a value is shown
-only when its name is known to hold no secret and its text is plain. Every other one is shown as an
-HMAC-SHA256 under a key of the connection's: a change shows, the value does not, and nobody without
-the key can try guesses. What cannot be taken apart is digested whole. All of it is linear in the
-text, and longer texts are only digested.
+Options, connection strings and settings are parsed by their own grammar. A value is shown only when
+its name is known to hold no secret and its text is plain. Any other value is replaced by an
+HMAC-SHA256 under a key of the connection, so that changes are visible but the value is not, and
+guesses cannot be tested without the key. Text that cannot be parsed is digested as a whole. Parsing
+takes linear time, and texts beyond a limit are only digested.
 """
 
 import hmac
@@ -18,13 +18,13 @@ import msgspec
 from ironkeep.core.secret import Secret
 
 MAX_TEXT: Final = 16 * 1024
-"""Characters of one value that are shown: a list of privileges that is longer is read by nobody."""
+"""Characters of a value that is shown; longer lists of privileges would not be read anyway."""
 
 MAX_PLAIN: Final = 256
 """Characters of an option's value that is shown."""
 
 _DIGITS: Final = 32
-"""Hexadecimal, of a digest."""
+"""Hexadecimal digits of a digest that are shown."""
 
 _PLAIN: Final = frozenset(string.ascii_letters + string.digits + '_.,:/+-$\\ "*')
 
@@ -44,7 +44,7 @@ _OPTIONS: Final = frozenset(
         "radiusservers", "radiusports", "radiusidentifiers",
     }
 )  # fmt: skip
-"""Of foreign servers, user mappings, subscriptions and pg_hba.conf: those that hold no secret."""
+"""Options of foreign servers, user mappings, subscriptions and pg_hba.conf that hold no secret."""
 
 _SETTINGS: Final = frozenset(
     {
@@ -66,7 +66,7 @@ _SETTINGS: Final = frozenset(
         "client_min_messages", "jit_provider", "recovery_target_timeline",
     }
 )  # fmt: skip
-"""PostgreSQL's own settings of free text that hold no secret. A setting with a dot is anybody's."""
+"""PostgreSQL's own text settings that hold no secret. Anybody can define a name with a dot."""
 
 _FREE: Final = frozenset(
     {
@@ -76,7 +76,7 @@ _FREE: Final = frozenset(
         "syslog_ident", "recovery_target_name", "recovery_target_xid",
     }
 )  # fmt: skip
-"""PostgreSQL's own settings that may hold anything, a number among others."""
+"""PostgreSQL's own settings that may hold any text, so that a number may be a secret too."""
 
 _UNITS: Final = ("", "us", "ms", "s", "min", "h", "d", "B", "kB", "MB", "GB", "TB")
 _WORDS: Final = frozenset({"on", "off", "true", "false", "yes", "no"})
@@ -84,7 +84,7 @@ _SPACE: Final = frozenset(" \t\n\r\f\v")
 
 
 class Shape(Enum):
-    """The grammar of a column."""
+    """The grammar of a column's values; it decides how they are shown."""
 
     TEXT = "as it is"
     OPTIONS = "a JSON list of name=value"
@@ -95,13 +95,13 @@ class Shape(Enum):
 
 
 class Redaction:
-    """Shows values under one key; without a key a secret is left out."""
+    """Redacts values under one key; without a key a secret is shown as an ellipsis."""
 
     def __init__(self, key: Secret | None) -> None:
         self._key: Final = key
 
     def shown(self, shape: Shape, text: str, name: str = "") -> str:
-        """Return what is shown of a value; name is the row's, which SETTING needs."""
+        """Return a value as shown; `name` is the row's name, which SETTING needs."""
         if len(text) > MAX_TEXT:
             return f"{len(text)} characters, {self.digest(text)}"
         match shape:
@@ -119,7 +119,7 @@ class Redaction:
                 return self._free(text)
 
     def digest(self, text: str | bytes) -> str:
-        """Return what stands for a value that is not shown."""
+        """Return the digest shown in place of a value."""
         if self._key is None:
             return "…"
         raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
@@ -136,7 +136,7 @@ class Redaction:
         return "; ".join(f"{self._name(name)}={one(name, value)}" for name, value in pairs)
 
     def _name(self, name: str) -> str:
-        """Return an option's name, which whoever made the option chose, if it is plain."""
+        """Return an option's name if it is plain, else its digest: names can hold secrets too."""
         return name if _plain(name) and " " not in name else self.digest(name)
 
     def _option(self, name: str, value: str) -> str:
@@ -165,7 +165,7 @@ def _plain(value: str) -> bool:
 
 
 def _number(value: str) -> bool:
-    """Return whether value is a truth value, or a number with a unit."""
+    """Return whether value is a truth value or a number, with or without a unit."""
     if value.lower() in _WORDS:
         return True
     digits = value.rstrip(string.ascii_letters)
@@ -173,7 +173,7 @@ def _number(value: str) -> bool:
 
 
 def _listed(text: str) -> list[tuple[str, str]] | None:
-    """Return the pairs of a JSON list of name=value; None when it is none."""
+    """Return the pairs of a JSON list of name=value, None for other text."""
     try:
         listed = msgspec.json.decode(text, type=list[str])
     except msgspec.MsgspecError:
@@ -185,7 +185,7 @@ def _listed(text: str) -> list[tuple[str, str]] | None:
 def _conninfo(text: str) -> list[tuple[str, str]] | None:
     """Return the pairs of a connection string ("PostgreSQL documentation, 34.1.1"), or None.
 
-    A URI is never taken apart: where its password ends is decided by whoever reads it.
+    A URI is never parsed: programs disagree on where its password ends.
     """
     if "://" in text:
         return None
@@ -214,7 +214,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """Return the value that begins at, and where it ends: quoted, or up to the next blank."""
+    """Return the value that begins at `at`, quoted or up to the next space, and its end."""
     quoted = text[at : at + 1] == "'"
     at += quoted
     found: list[str] = []

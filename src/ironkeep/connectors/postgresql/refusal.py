@@ -1,8 +1,8 @@
-"""What else a refused password may mean, asked of the server as administrator.
+"""Other explanations of a refused password, found by an administrative connection.
 
-PostgreSQL answers 28P01 to a wrong password and to a right one whose role is past its VALID UNTIL,
-which ALTER ROLE undoes; and a password that is refused at one database is worth nothing as evidence
-where pg_hba.conf lets the role into another one, from here, without any password.
+PostgreSQL answers 28P01 to a wrong password, and also to a right one when the role is past its
+VALID UNTIL, which ALTER ROLE can undo. And a refusal at one database does not end the role's access
+where pg_hba.conf lets it into another database, from here, without any password.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,14 +43,14 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def doubt(link: Link, username: str) -> str:
-    """Return why a refusal of username's password says nothing of it, or "" when it does."""
+    """Return the reason why a refusal of username's password is no evidence, "" when it is."""
     expired = link.rows(_EXPIRED, username, width=2)
     if expired and expired[0][0]:
         return "the role is past its VALID UNTIL, where the server refuses every password"
     try:
         rules = [_rule(row) for row in link.rows(_RULES, width=5)]
     except Rejected:
-        return ""  # only a superuser, or who was given it, reads pg_hba.conf: see the documentation
+        return ""  # reading pg_hba.conf takes a superuser or a grant: see the documentation
     if not (expired and expired[0][1]):
         rules = [rule for rule in rules if rule.databases != _REPLICATION]
     groups = {f"+{row[0]}" for row in link.rows(_GROUPS, username, width=1)} if expired else set()
@@ -62,10 +62,10 @@ def doubt(link: Link, username: str) -> str:
 
 
 def trusted(rules: Iterable[Rule], names: set[str], here: str) -> str | None:
-    """Return the databases, as text, that a client at `here` enters as one of names by `trust`.
+    """Return as text the databases that a client at `here` can enter as one of names by `trust`.
 
-    The first line that matches decides, so a line for every database ends the search. What cannot
-    be told here (a host name, a pattern) is taken to match for `trust`, and not for the others.
+    The first matching line decides, so a line for every database ends the search. A condition that
+    cannot be evaluated here (a host name, a pattern) counts as a match for `trust` lines only.
     """
     asked: set[str] = set()
     for rule in rules:
@@ -92,7 +92,7 @@ def _names(text: str) -> frozenset[str]:
     try:
         return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
     except msgspec.DecodeError:
-        raise Unreachable("PostgreSQL sent a line of pg_hba.conf that is none") from None
+        raise Unreachable("PostgreSQL sent a malformed line of pg_hba.conf") from None
 
 
 def _matches_user(rule: Rule, names: set[str], *, unsure: bool) -> bool:
@@ -111,7 +111,7 @@ def _matches_address(rule: Rule, here: str, *, unsure: bool) -> bool:
 
 
 def _prefix(netmask: str) -> str:
-    """Return a netmask as the number of its bits, which is what an IPv6 network is written with."""
+    """Return a netmask as its number of bits, the only form that ipaddress accepts for IPv6."""
     return str(int(ip_address(netmask)).bit_count()) if netmask else ""
 
 

@@ -1,8 +1,8 @@
-"""SCRAM-SHA-256 as PostgreSQL uses it: the verifier it stores and the client's half of a login.
+"""SCRAM-SHA-256 as PostgreSQL uses it: the stored verifier, and the client's half of a login.
 
 RFC 5802 and RFC 7677, without channel binding; the user name in the exchange is empty, because
-PostgreSQL takes it from the start-up message. Passwords are prepared by SASLprep (RFC 4013), and
-like the server and libpq, one that SASLprep refuses is taken byte for byte.
+PostgreSQL takes it from the start-up message. Passwords are prepared by SASLprep (RFC 4013); a
+password that SASLprep rejects is used unchanged, as in the server and in libpq.
 """
 
 import base64
@@ -19,33 +19,35 @@ from ironkeep.core.secret import Secret
 MECHANISM: Final = "SCRAM-SHA-256"
 
 ITERATIONS: Final = 4096
-"""PostgreSQL's own default. More would slow every login of the application; passwords that Ironkeep
-makes are random, and stretching adds nothing to those."""
+"""PostgreSQL's default. More would slow down every login of the application, and would add nothing
+for the random passwords that Ironkeep generates."""
 
 MIN_ITERATIONS: Final = 4096
-"""What RFC 7677, 4 asks for at least. A false server would ask for one, and try passwords that a
-person may have chosen against our proof, four thousand times as fast."""
+"""The minimum of RFC 7677, 4. A false server that asked for one iteration could test guesses of a
+human-chosen password against our proof four thousand times as fast."""
 
 MAX_ITERATIONS: Final = 1_000_000
-"""What a server may ask of us; about half a second of work."""
+"""The most that a server may demand; about half a second of work."""
 
 SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 18
 
 MAX_PASSWORD_BYTES: Final = 1024
-"""Above what any pooler or driver takes."""
+"""More than any pooler or driver accepts."""
 
 _MAX_DIGITS: Final = len(str(MAX_ITERATIONS))
 _GS2_HEADER: Final = b"n,,"
 
 
 def saslprep(password: bytes) -> bytes:
-    """Return password prepared by RFC 4013, or unchanged when it cannot be.
+    """Return password prepared by RFC 4013, or unchanged when RFC 4013 rejects it.
 
-    Raise InvalidRequest for a password that PostgreSQL cannot hold: empty, with NUL, or too long.
+    Raise InvalidRequest for a password that PostgreSQL cannot store: empty, with NUL, or too long.
     """
     if not password or b"\0" in password or len(password) > MAX_PASSWORD_BYTES:
-        raise InvalidRequest(f"a password takes 1 to {MAX_PASSWORD_BYTES} bytes, none of them zero")
+        raise InvalidRequest(
+            f"a password must be 1 to {MAX_PASSWORD_BYTES} bytes without a zero byte"
+        )
     if password.isascii():
         return password
     try:
@@ -64,7 +66,7 @@ def saslprep(password: bytes) -> bytes:
 
 
 def verifier(password: Secret, salt: bytes, iterations: int = ITERATIONS) -> str:
-    """Return what PostgreSQL stores for password: SCRAM-SHA-256$i:salt$StoredKey:ServerKey."""
+    """Return the verifier that PostgreSQL stores: SCRAM-SHA-256$i:salt$StoredKey:ServerKey."""
     salted = _salted(password, salt, iterations)
     stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
@@ -74,8 +76,8 @@ def verifier(password: Secret, salt: bytes, iterations: int = ITERATIONS) -> str
 class Exchange:
     """The client's half of one login; `nonce` must be fresh, printable and without commas.
 
-    Each step raises IntegrityError when the server's message is not well-formed, or does not prove
-    that the server knows the verifier.
+    Each step raises IntegrityError when the server's message is malformed or does not prove that
+    the server knows the verifier.
     """
 
     def __init__(self, password: Secret, nonce: bytes) -> None:
@@ -117,12 +119,12 @@ class Exchange:
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce):
             raise IntegrityError("the server's SCRAM nonce does not extend ours")
         if not count.isdigit():
-            raise IntegrityError("the server's SCRAM iterations are no number")
+            raise IntegrityError("the server's SCRAM iteration count is not a number")
         if len(count) > _MAX_DIGITS or int(count) > MAX_ITERATIONS:
             raise IntegrityError(f"the server asks for more than {MAX_ITERATIONS} iterations")
         if int(count) < MIN_ITERATIONS:
             raise IntegrityError(
-                f"the server asks for less than {MIN_ITERATIONS} SCRAM iterations: raise its "
+                f"the server asks for fewer than {MIN_ITERATIONS} SCRAM iterations: raise its "
                 "scram_iterations, and set the password again"
             )
         try:
@@ -150,7 +152,7 @@ def _prohibited(char: str) -> bool:
 
 
 def _one_direction(text: str) -> bool:
-    """Return whether text keeps the rule on bidirectional strings, RFC 3454 section 6."""
+    """Return whether text obeys the rule on bidirectional strings, RFC 3454 section 6."""
     if not any(map(stringprep.in_table_d1, text)):
         return True
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])

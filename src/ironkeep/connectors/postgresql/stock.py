@@ -1,7 +1,8 @@
-"""Take stock of a PostgreSQL cluster: run the catalogue's queries in every database.
+"""Take the inventory of a PostgreSQL cluster: run the catalogue's queries in every database.
 
-One odd thing never fails the whole: what is too long, not valid in its encoding, or spelt like
-another is an item with a digest, and is named in the gaps. So is all that lies past a limit.
+One flawed row never fails the whole inventory: a row that is too long or not valid in its encoding,
+a duplicate name, and everything past a limit is listed in the inventory's gaps. The texts of gaps
+are stored with baselines and compared with later ones, so they must not change between releases.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,33 +18,33 @@ from ironkeep.core.credential.inventory import Inventory, InventoryItem, collect
 from ironkeep.core.ports import Entropy
 
 MAX_DATABASES: Final = 256
-"""Each takes a login and a second or so; past this the rest are named as gaps."""
+"""Each takes a login and about a second; further databases are listed as gaps."""
 
 STOCK_SECONDS: Final = 300
 """For all databases together, on one worker."""
 
 STOCK_BYTES: Final = 128 * 1024 * 1024
-"""For everything that is received; a cluster of 100,000 relations sends some 20 MB."""
+"""For everything received; a cluster of 100,000 relations sends about 20 MB."""
 
 MAX_ITEMS: Final = 200_000
-"""Rows that are looked at: a million small ones would cost a minute of the processor."""
+"""Rows that are read; a million small ones would cost a minute of processor time."""
 
 MAX_KEPT: Final = 32 * 1024 * 1024
 """Characters of all items together; core.credential.inventory encodes no more than twice that."""
 
 MAX_GAPS: Final = 1_000
 MAX_NAME: Final = 1_024
-"""Characters of a gap's own name; role names are at most 63 bytes, signatures some hundreds."""
+"""Characters of an item's name; role names have at most 63 bytes, function signatures hundreds."""
 
 SYSTEM: Final = "postgresql"
 
 
 class _Full(Exception):
-    """There is more than can be kept: what was found so far is all."""
+    """A limit is reached: the inventory ends with the items found so far."""
 
 
 class _Stock:
-    """What has been found so far."""
+    """The items and gaps found so far."""
 
     def __init__(self, redaction: Redaction) -> None:
         self.redaction: Final = redaction
@@ -53,7 +54,7 @@ class _Stock:
         self._seen = 0
 
     def gap(self, words: str) -> None:
-        """Name something that could not be looked at."""
+        """Record a gap: something that could not be read."""
         if len(self.gaps) < MAX_GAPS:
             self.gaps.append(words)
         elif len(self.gaps) == MAX_GAPS:
@@ -73,7 +74,7 @@ class _Stock:
 
 
 def take(target: Target, entropy: Entropy) -> Inventory:
-    """Return everything the catalogue's queries find; what could not be seen is in its gaps."""
+    """Return everything that the catalogue's queries find, and the gaps."""
     budget = Budget(STOCK_SECONDS, STOCK_BYTES)
     stock = _Stock(Redaction(target.digest_key))
 
@@ -112,7 +113,7 @@ def attributes(
     source: Source | None = None,
     name: str = "",
 ) -> dict[str, str]:
-    """Return the values that are not null as text, by name, each in the shape that source says."""
+    """Return the non-null values as text, by column name, each redacted as source demands."""
     shapes = {} if source is None else source.shapes
     return {
         column: redaction.shown(shapes.get(column, Shape.TEXT), text_of(value), name)
@@ -122,17 +123,17 @@ def attributes(
 
 
 def text_of(value: Value) -> str:
-    """Return value as text, truth values as SQL spells them."""
+    """Return value as text, truth values as in SQL."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
-    """Return the databases that take connections, and how each is shown; name the others."""
+    """Return names and quoted names of databases that accept connections; others become gaps."""
     rows = link.rows(
         "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname",
         width=3,
     )
-    # template0 takes none, so that nothing can be in it that initdb did not put there.
+    # template0 accepts none, so it holds only what initdb created, and is not a gap.
     for name, shown, takes in rows:
         if not takes and name != "template0":
             gap(f"database {shown}: takes no connections")
@@ -143,7 +144,7 @@ def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
 
 
 def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) -> None:
-    """Run the queries of sources that this server has the tables for."""
+    """Run the queries of the sources whose tables exist on this server."""
     for source in sources:
         if source.needs and not link.value("SELECT to_regclass(%s)::oid", source.needs):
             continue
@@ -165,7 +166,7 @@ def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) ->
 def _found(
     link: Link, source: Source, prefix: str, redaction: Redaction
 ) -> Iterator[tuple[InventoryItem, str]]:
-    """Yield the items of a source, each with what is odd about it."""
+    """Yield the items of a source, each with its flaw, "" for none."""
     for row in link.stream(source.query):
         name = _name(row)
         given = attributes(link.columns[1:], row.values[1:], redaction, source, name)

@@ -1,7 +1,7 @@
-"""Which certificates vouch for a server: a named file's, or the operating system's.
+"""The CAs that verify a server: those in a named file, or the operating system's.
 
-No variable of the process decides: SSL_CERT_FILE and SSL_CERT_DIR are not asked, and no keys are
-written to SSLKEYLOGFILE, as ssl.create_default_context would.
+Environment variables have no influence: SSL_CERT_FILE and SSL_CERT_DIR are ignored, and no session
+keys are written to SSLKEYLOGFILE, as ssl.create_default_context would do.
 """
 
 import os
@@ -13,11 +13,11 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError
 
 MAX_CA_BYTES: Final = 1024 * 1024
-"""Of a file of CAs: the operating system's own bundle of all public ones takes a quarter of it."""
+"""Size of a CA file; the operating system's bundle of all public CAs takes a quarter of it."""
 
 
 def context(ca_file: str) -> ssl.SSLContext:
-    """Return what verifies a server by the CAs in ca_file, or by the operating system's."""
+    """Return a TLS context that verifies a server by the CAs in ca_file, or the system's for ""."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file:
@@ -34,7 +34,7 @@ def context(ca_file: str) -> ssl.SSLContext:
 def _pem(path: str) -> str:
     """Return the text of a regular file of bounded size; raise IntegrityError for anything else.
 
-    Opened without waiting: a FIFO that nobody writes to would keep the worker for ever.
+    The file is opened without blocking: a FIFO without a writer would block the worker forever.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

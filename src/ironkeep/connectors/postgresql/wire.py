@@ -1,8 +1,8 @@
 """The messages of the PostgreSQL frontend/backend protocol 3.0 for a login and plain statements.
 
-"PostgreSQL documentation, Message Formats". Parsing raises IntegrityError on anything malformed
-or past a limit: what is on the other end may be hostile. Only the body of a row may be longer than
-a message may be: it is hashed as it passes, and its beginning alone is kept.
+"PostgreSQL documentation, Message Formats". Parsing raises IntegrityError for anything malformed
+or past a limit, because the server may be hostile. Only rows may be longer than a message's limit:
+a long row is hashed as it passes, and only its beginning is kept.
 """
 
 import hashlib
@@ -18,25 +18,25 @@ SSL_REQUEST: Final = struct.pack("!ii", 8, 80877103)
 TERMINATE: Final = b"X\x00\x00\x00\x04"
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
-"""Nothing in a login comes near; an error message with its context takes a few kilobytes, and so
-does the longest list of privileges that somebody still reads."""
+"""No message of a login comes near; an error message with its context takes a few kilobytes, and so
+does the longest list of privileges that a person would still read."""
 
 MAX_ROW_BYTES: Final = 1024 * 1024
-"""Of a row of an inventory that is looked at: the tables of a publication may be thousands."""
+"""Of a row of an inventory that is read whole: a publication may have thousands of tables."""
 
 _PROTOCOL_3_0: Final = 196608
 _HEADER: Final = struct.Struct("!ci")
 _INT: Final = struct.Struct("!i")
 _SHORT: Final = struct.Struct("!h")
 _COLUMN: Final = struct.Struct("!ihihih")
-"""Of a column: table, number in it, type, size, modifier, format."""
+"""Description of a column: table, number within it, type, size, modifier, format."""
 
 
 class Message(msgspec.Struct, frozen=True):
     """One message from the server: its type byte and its body.
 
-    Of a row that was too long, `body` is the beginning, `size` its whole length in bytes, and
-    `digest` the SHA-256 of all of it; else size is 0 and digest empty.
+    For a row that was too long, `body` is its beginning, `size` its whole length in bytes and
+    `digest` the SHA-256 of all of it; otherwise `size` is 0 and `digest` empty.
     """
 
     kind: bytes
@@ -49,7 +49,7 @@ ROW: Final = b"D"
 
 
 class Reader:
-    """Cuts a stream of bytes into messages; what it keeps of them is bounded."""
+    """Cuts a stream of bytes into messages, with bounded memory."""
 
     def __init__(self, *, long_rows: bool = False) -> None:
         self._buffer = bytearray()
@@ -90,7 +90,7 @@ class Reader:
         del self._buffer[: 1 + MAX_MESSAGE_BYTES]
 
     def _pass_over(self) -> bool:
-        """Hash what has come of a long row; return whether that was all of it."""
+        """Hash the received part of a long row; return whether the row is complete."""
         part = bytes(self._buffer[: self._missing])
         self._hash.update(part)
         self._missing -= len(part)
@@ -99,7 +99,7 @@ class Reader:
 
 
 def startup(username: str, database: str, program: str = "ironkeep probe") -> bytes:
-    """Return the start-up message; neither name may hold a zero byte."""
+    """Return the start-up message; no argument may contain a zero byte."""
     pairs = {
         "user": username,
         "database": database,
@@ -126,7 +126,7 @@ def query(statement: str) -> bytes:
 
 
 def statement(text: str, values: Sequence[str]) -> bytes:
-    """Return the messages that run text, which has a $1 for each of values, as one statement."""
+    """Return the messages that run text as one statement, with values bound to its $1, $2, ..."""
     bound = b"".join(_INT.pack(len(raw)) + raw for raw in (value.encode() for value in values))
     return b"".join(
         (
@@ -140,7 +140,7 @@ def statement(text: str, values: Sequence[str]) -> bytes:
 
 
 def columns(body: bytes) -> list[tuple[str, int]]:
-    """Return the name and the number of the type of each column in a RowDescription message."""
+    """Return the name and type number of each column in a RowDescription message."""
     found = []
     try:
         (count,), at = _SHORT.unpack_from(body), _SHORT.size
@@ -154,7 +154,7 @@ def columns(body: bytes) -> list[tuple[str, int]]:
 
 
 def cells(body: bytes, *, cut: bool = False) -> list[bytes | None]:
-    """Return the values in a DataRow message; when it was cut, those that are there whole."""
+    """Return the values in a DataRow message; when it was cut, only the complete ones."""
     found: list[bytes | None] = []
     count = -1
     try:
@@ -191,9 +191,9 @@ def mechanisms(rest: bytes) -> list[str]:
 
 
 def sqlstate(body: bytes) -> str:
-    """Return the SQLSTATE of an ErrorResponse, or "" when it has none.
+    """Return the SQLSTATE of an ErrorResponse, "" without one.
 
-    It is the same in every language the server may speak; the text is not, and is not kept.
+    The SQLSTATE is the same in every language of the server; the message text is dropped.
     """
     found = next((part[1:6] for part in body.split(b"\0") if part[:1] == b"C"), b"")
     return found.decode("ascii", errors="replace")
