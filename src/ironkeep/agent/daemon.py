@@ -38,7 +38,7 @@ class Agent:
         self._clock: Final = clock
         self._say: Final = say
         self._prompt: Final = prompt
-        self._hurry: Final = asyncio.Event()
+        self._reload: Final = asyncio.Event()
         self._upstream: Final = Upstream(enrolment.address)
 
     async def run(
@@ -60,7 +60,7 @@ class Agent:
             for each, _ in servers:
                 each.should_exit = True
 
-        watch(stop, self._hurry.set)
+        watch(stop, self._reload.set)
         renewing = asyncio.create_task(self._renew(ready))
         try:
             await asyncio.gather(*(each.serve(sockets=[sock]) for each, sock in servers))
@@ -89,9 +89,9 @@ class Agent:
     async def _renew(self, ready: Callable[[], None]) -> None:
         """Renew the certificate at two thirds of its life, forever."""
         while True:
-            credential, hurry = self._upstream.credential, self._hurry.is_set()
-            self._hurry.clear()
-            if hurry or credential is None or self._clock.now_ns() >= credential.renew_ns:
+            credential, reload = self._upstream.credential, self._reload.is_set()
+            self._reload.clear()
+            if reload or credential is None or self._clock.now_ns() >= credential.renew_ns:
                 if not await self._obtain():
                     await self._pause(RETRY_SECONDS)
                 elif credential is None:
@@ -103,7 +103,7 @@ class Agent:
     async def _pause(self, seconds: float) -> None:
         """Wait, but end at once when a reload was asked for."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), seconds)
+            await asyncio.wait_for(self._reload.wait(), seconds)
 
     async def _obtain(self) -> bool:
         """Try once; return whether there is a new certificate. Report each new problem once."""

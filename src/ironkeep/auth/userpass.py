@@ -60,7 +60,7 @@ FORGET_NS: Final = 15 * 60 * SECOND_NS
 
 HASHER: Final = argon2.PasswordHasher.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
 
-_NOBODY: Final = (
+_UNMATCHED: Final = (
     f"$argon2id$v=19$m={HASHER.memory_cost},t={HASHER.time_cost},p={HASHER.parallelism}"
     f"${'A' * 22}${'A' * 43}"
 )
@@ -121,7 +121,7 @@ def login(call: Call, given: PasswordInput) -> Suspend:
     """Check a password on a worker, then continue in `_finish_login`."""
     name = _name(call)
     user = _find(call, name)
-    expected = _NOBODY if user is None else user.password_hash
+    expected = _UNMATCHED if user is None else user.password_hash
     password = given.password
     if password is None or len(password) > MAX_PASSWORD:
         password = Secret(b"")  # matches no hash: passwords have at least one byte

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.text.spelling import folded
 from ironkeep.identity.token_params import (
     LOGIN,
@@ -23,6 +23,7 @@ from ironkeep.identity.token_params import (
     login_name,
 )
 from ironkeep.plugin.call import Call
+from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.response import Response, listing
 from ironkeep.store.barrier import Store
 from ironkeep.store.history import History
@@ -121,6 +122,12 @@ def clean_name(name: str) -> str:
 def with_type(given: Input) -> Input:
     """Return a role's input with the empty token type, which Vault's clients send, as `default`."""
     return replace(given, token_type="default") if given.token_type == "" else given  # noqa: S106 - a kind
+
+
+def check_address(call: Call, params: TokenParams) -> None:
+    """Raise InvalidCredentials unless a role admits logins from the caller's address."""
+    if not admits(params.token_bound_cidrs, call.request.remote):
+        raise InvalidCredentials("the role does not accept logins from this address")
 
 
 def record_login(call: Call, alias: str, params: TokenParams | None) -> None:

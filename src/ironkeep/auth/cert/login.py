@@ -15,10 +15,9 @@ from ironkeep.auth.cert.chain import authorities_of, check, read_leaf
 from ironkeep.auth.cert.role import ROLES, Cert
 from ironkeep.core.errors import InvalidCredentials
 from ironkeep.core.policy.glob import matches
-from ironkeep.identity.roles import clean_name
+from ironkeep.identity.roles import check_address, clean_name
 from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.response import Response
 
 REFUSED: Final = "invalid certificate or no client certificate supplied"
@@ -95,8 +94,7 @@ def _first(call: Call, leaf: x509.Certificate, wanted: str) -> tuple[str, Cert]:
 def _check_role(call: Call, leaf: x509.Certificate, role: Cert) -> None:
     """Raise InvalidCredentials unless role accepts leaf and the caller's address."""
     check(leaf, authorities_of(role.certificate), call.now_ns)
-    if not admits(role.params.token_bound_cidrs, call.request.remote):
-        raise InvalidCredentials("the role does not take logins from this address")
+    check_address(call, role.params)
     _check_names(leaf, role)
 
 

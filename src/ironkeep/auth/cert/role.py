@@ -100,7 +100,7 @@ def write_cert(call: Call, given: CertInput) -> Response:
     record_login(call, name, params)
     if changed.certificate == role.certificate:
         return Response()
-    text = f"whose certificates log in by {name} at {call.mount.path} was changed"
+    text = f"the trusted certificates of role {name} at {call.mount.path} were changed"
     return change_guard(call, "login-keys", text, weaker=False)
 
 

@@ -148,7 +148,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
     else:
         static_keys(config)
     call.store.put("config", _CONFIG.encode(config))
-    text = f"whose signed tokens log in at {call.mount.path} was changed"
+    text = f"the trusted issuer and keys of {call.mount.path} were changed"
     return change_guard(call, "login-keys", text, weaker=False)
 
 

@@ -21,10 +21,9 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, U
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.spelling import folded
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.roles import clean_name
+from ironkeep.identity.roles import check_address, clean_name
 from ironkeep.identity.token_params import display_name
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.effects.expiring import FOLDER
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.response import Response
@@ -81,10 +80,10 @@ def _fetched(call: Call, given: LoginInput, before: Config, body: Any) -> Respon
     if config is None or config.source != before.source:
         raise InvalidCredentials(REFUSED)
     if isinstance(body, Exception) or not configs.keep(call, config, body):
+        text, mount = "an issuer's keys could not be fetched", call.mount
         call.use(Alerts).repeated(
-            call.account, "jwks", "an issuer's keys could not be fetched", call.now_ns,
-            subject=call.mount.uuid, path=call.mount.path,
-        )  # fmt: skip
+            call.account, "jwks", text, call.now_ns, subject=mount.uuid, path=mount.path
+        )
     known = configs.fetched(call, config)
     return _with(call, given, config, () if known is None else keys_of_jwks(known.document))
 
@@ -117,8 +116,7 @@ def _judge(
     if role is None:
         raise InvalidCredentials("there is no such role")
     facts.check(said, role, config.bound_issuer, call.now_ns)
-    if not admits(role.params.token_bound_cidrs, call.request.remote):
-        raise InvalidCredentials("the role does not take logins from this address")
+    check_address(call, role.params)
     if _is_single(said, role) and call.store.get(_jti_path(said)) is not None:
         raise InvalidCredentials("a token with this jti has logged in already")
     facts.user_of(said, role)

@@ -90,11 +90,11 @@ def approve(call: Call, given: ApproveInput) -> Response:
     ready_ns = call.now_ns + wanted.delay_ns if enough else 0
     after = Recovery(user.entity, before.started_ns, words, ready_ns)
     call.store.put(_path(user.name), _RECOVERY.encode(after))
-    _tell(
-        call, user, f"recovery {'approved' if enough else 'asked'} {len(words)}",
+    text = (
         f"{session.name} approved your recovery, which lets you register a new authenticator. "
-        "Logging in ends it. If you did not ask for it, tell your administrator",
-    )  # fmt: skip
+        "Logging in ends it. If you did not ask for it, tell your administrator"
+    )
+    _tell(call, user, f"recovery {'approved' if enough else 'asked'} {len(words)}", text)
     return Response(data=_view(call, user, after))
 
 
@@ -157,7 +157,7 @@ def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, 
     if not entity:
         raise PermissionDenied("approving needs the token of a person")
     if user.entity in people:
-        raise PermissionDenied("nobody approves their own recovery")
+        raise PermissionDenied("you cannot approve your own recovery")
     if is_same_person(call.use(Identity), call.tx, call.actor(), user.entity):
         raise PermissionDenied(
             "one person set up both you and the person being recovered, or one of you set up the "

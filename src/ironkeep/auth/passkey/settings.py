@@ -15,8 +15,7 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ironkeep.access.alerts.alerts import Alerts
-from ironkeep.access.second_person import require_another_than_root, waits
+from ironkeep.access.second_person import change_guard, waits
 from ironkeep.access.step_up.authenticators import Authenticators
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId
@@ -124,14 +123,10 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         ),
     )
     if party_before.rp_id and (after, party) != (before, party_before):
-        waiting = require_another_than_root(call)
+        text = f"the settings of {call.mount.path} were changed"
+        waiting = change_guard(call, "passkey-config", text, weaker=True)
         if waits(waiting):
             return waiting
-        record = call.actor().record
-        call.use(Alerts).raise_(
-            call.tx, "passkey-config", f"the settings of {call.mount.path} were changed",
-            call.now_ns, entity=record.entity, device=record.device, path=call.request.path,
-        )  # fmt: skip
     if party != party_before:
         call.use(Authenticators).set_party(call.tx, party)
     call.store.put("config", _SETTINGS.encode(after))

@@ -223,8 +223,8 @@ def connect(
     login = Login(
         username, password, database or target.database, nonce, action="", program="ironkeep"
     )
-    with ExitStack() as open_ones:
-        way = _entered(open_ones, target, login, budget)
+    with ExitStack() as stack:
+        way = _logged_in(stack, target, login, budget)
         link = Link(way, login.release)
         link.prepare()
         yield link
@@ -237,10 +237,10 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _entered(open_ones: ExitStack, target: Target, login: Login, budget: Budget) -> Channel:
+def _logged_in(stack: ExitStack, target: Target, login: Login, budget: Budget) -> Channel:
     """Connect and log in; raise Unreachable with the reason."""
     try:
-        way = open_ones.enter_context(channel.opened(target, budget, long_rows=True))
+        way = stack.enter_context(channel.opened(target, budget, long_rows=True))
         outcome = converse(way, login)
         if outcome.state is Probe.ALIVE and not outcome.blocked:
             return way
