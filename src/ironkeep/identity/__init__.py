@@ -8,7 +8,7 @@ revokes tokens by Vault's rules (`token_rules`, `lifetimes`, `token_params`), ov
 `token_store`; `batch_token` encrypts records that are not stored; `token_view` formats tokens for
 responses. `sessions` authenticates every request and caches the result. `policies` stores and
 compiles policies. `leases` tracks credentials that must be revoked at their mount. `wrapping`
-stores responses behind single-use tokens.
+stores responses behind single-use tokens. `roles` is the code that the roles of auth methods share.
 
 Each part stores its records in a reserved place through store/ and writes only to the transaction
 it is given. Ending many tokens or leases takes effect at once, by an epoch or a missing parent; the
