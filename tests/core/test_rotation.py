@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation import (
+from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest
+from ironkeep.credentials.rotation import (
     KEEP_PREVIOUS,
     MAX_BACKOFF_NS,
     MAX_UNVERIFIED,
@@ -29,7 +30,7 @@ from ironkeep.core.credential.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.credential.rotation_record import (
+from ironkeep.credentials.rotation_record import (
     MAX_ENCODED_BYTES,
     Record,
     RotationState,
@@ -40,7 +41,6 @@ from ironkeep.core.credential.rotation_record import (
     decode,
     encode,
 )
-from ironkeep.core.errors import Conflict, IntegrityError, InvalidRequest
 from ironkeep.testing.rotating import FOREIGN, Fault, Simulation
 
 strategies_ = st.sampled_from(Strategy)

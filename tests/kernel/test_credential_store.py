@@ -3,8 +3,13 @@
 import msgspec
 import pytest
 
-from ironkeep.core.credential.rotation import Prepared, observe, start
-from ironkeep.core.credential.rotation_record import (
+from ironkeep.core.errors import IntegrityError, NotFound
+from ironkeep.core.ids import MountUuid
+from ironkeep.core.secret import Secret
+from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.rotation import Prepared, observe, start
+from ironkeep.credentials.rotation_record import (
     Record,
     RotationState,
     Stage,
@@ -12,11 +17,6 @@ from ironkeep.core.credential.rotation_record import (
     Version,
     adopt,
 )
-from ironkeep.core.errors import IntegrityError, NotFound
-from ironkeep.core.ids import MountUuid
-from ironkeep.core.secret import Secret
-from ironkeep.core.units import SECOND_NS
-from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.store import (
     PASSWORD_LENGTH,
     Credential,

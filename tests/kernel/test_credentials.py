@@ -6,11 +6,11 @@ from typing import Final
 import pytest
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation import ALERT_ATTEMPT
-from ironkeep.core.credential.rotation_record import Stage
 from ironkeep.core.errors import Conflict, UpstreamFailed
 from ironkeep.core.event import encode
 from ironkeep.credentials import managed as credentials
+from ironkeep.credentials.rotation import ALERT_ATTEMPT
+from ironkeep.credentials.rotation_record import Stage
 from ironkeep.credentials.store import CredentialId
 from ironkeep.testing.credential_bench import FIRST, Bench
 from ironkeep.testing.memory import Fault as CommitFault

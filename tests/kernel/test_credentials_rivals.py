@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ironkeep.core.credential.rotation import KEEP_PREVIOUS
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.credentials.managed import Credentials, Rotated
+from ironkeep.credentials.rotation import KEEP_PREVIOUS
 from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.effects.effects import Effects, Turn

@@ -5,11 +5,11 @@ from itertools import combinations_with_replacement
 import pytest
 
 from ironkeep.core.credential.connector import Probe, ProbeResult, Target, Tls
-from ironkeep.core.credential.rotation import Applied, Refused, Set, Unsure
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs as performing
 from ironkeep.credentials.jobs import Account, EndedAt, Shown
+from ironkeep.credentials.rotation import Applied, Refused, Set, Unsure
 from ironkeep.testing.simulated import Account as Login, Fault, SimulatedSystem
 
 NEW = Secret(b"new")

@@ -1,18 +1,21 @@
 """Credentials of other systems: connections, rotation, baselines, and the chain of scope.
 
     connection ─ admin credential ─▶ connector ─▶ system
-    managed credential ─ rotation (core/credential) ─ jobs on a worker ─▶ outcomes in the journal
+    managed credential ─ rotation ─ jobs on a worker ─▶ outcomes in the journal
 
 `connections` stores how a system is reached and administered. `store` holds each managed
 credential, the state of its rotation and the secrets of its versions. `managed` runs the
 operations: rotate, present, lock, end sessions; `jobs` are their parts that call the connector on a
-worker thread, and `outcomes` writes the journal entries about the results. `baselines` takes and
+worker thread, and `outcomes` writes the journal entries about the results. `rotation` is the state
+machine that replaces a credential without losing it in a crash, pure and without secret material,
+and `rotation_record` its stored state. `baselines` takes and
 compares inventories of everything that grants access to a system. `scope` writes the records which
 tell an incident case what a secret opens. `listing` enumerates a mount's secrets for surveys and
 leak matching.
 
 The room relies on plugin/effects for operations that survive a crash, on core/credential for the
-rotation's state machine, and on store/ for records, which lie in the mount that owns them.
+connector's contract, and on store/ for records, which lie in the mount that owns them. `wiring`
+connects the services.
 
 Invariants:
 - An intent is durable before another system is called, and every outcome is journalled.

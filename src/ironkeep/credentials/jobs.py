@@ -20,10 +20,10 @@ from ironkeep.core.credential.connector import (
     Target,
 )
 from ironkeep.core.credential.inventory import InventoryItem
-from ironkeep.core.credential.rotation import Applied, Refused, Set, Unsure
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
+from ironkeep.credentials.rotation import Applied, Refused, Set, Unsure
 
 
 class Shown(msgspec.Struct, frozen=True):

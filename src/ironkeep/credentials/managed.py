@@ -2,7 +2,7 @@
 
 Every operation is an effect (plugin/effects/effects.py): the intent is durable before the system is
 called, and the outcome is journalled as one entry of kind "effect" per host. The rotation is the
-state machine of core/credential/rotation.py; this module provides its secrets, targets and storage.
+state machine of credentials/rotation.py; this module provides its secrets, targets and storage.
 At every instant the record names the versions that may work, and their secrets are stored.
 
 Every driver of a rotation first raises its fence epoch, so that an earlier driver that was delayed
@@ -16,7 +16,14 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.credential.inventory import InventoryItem
-from ironkeep.core.credential.rotation import (
+from ironkeep.core.errors import Conflict, TooManyRequests
+from ironkeep.core.evidence.node import NodeId
+from ironkeep.core.secret import Secret
+from ironkeep.credentials import jobs
+from ironkeep.credentials.connections import ConnectionId, Connections
+from ironkeep.credentials.jobs import Account, Shown
+from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
+from ironkeep.credentials.rotation import (
     KEEP_PREVIOUS,
     KEEP_RETIRED,
     WINDOW_NS,
@@ -41,7 +48,7 @@ from ironkeep.core.credential.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.credential.rotation_record import (
+from ironkeep.credentials.rotation_record import (
     Record,
     RotationState,
     Stage,
@@ -49,13 +56,6 @@ from ironkeep.core.credential.rotation_record import (
     Version,
     adopt,
 )
-from ironkeep.core.errors import Conflict, TooManyRequests
-from ironkeep.core.evidence.node import NodeId
-from ironkeep.core.secret import Secret
-from ironkeep.credentials import jobs
-from ironkeep.credentials.connections import ConnectionId, Connections
-from ironkeep.credentials.jobs import Account, Shown
-from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
 from ironkeep.credentials.store import Credential, CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Effects, Steps, Turn, Work, key_of

@@ -14,8 +14,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ironkeep.core.credential.rotation import Action, Done, Lost, Wait, next_action
-from ironkeep.core.credential.rotation_record import Record, RotationState, Stage, decode, encode
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.evidence.node import NodeId, secret_version
 from ironkeep.core.ids import MountUuid, base62
@@ -23,6 +21,8 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.rotation import Action, Done, Lost, Wait, next_action
+from ironkeep.credentials.rotation_record import Record, RotationState, Stage, decode, encode
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx

@@ -69,6 +69,11 @@ class Call(msgspec.Struct):
         """Return the server's service of a type."""
         return self.services.use(kind)
 
+    def may_sudo(self) -> bool:
+        """Return whether policy grants the caller sudo on the request's path."""
+        session = self.actor()
+        return session.root or session.acl.decide(self.request.path, self.op, self.raw).sudo
+
     def actor(self) -> Session:
         """Return the caller's session; only for routes that need a token."""
         if self.session is None:

@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from ironkeep.auth.token import TokenMethod
-from ironkeep.core.credential.rotation_record import RotationState, Stage
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.credentials.rotation_record import RotationState, Stage
 from ironkeep.credentials.store import CredentialId
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database

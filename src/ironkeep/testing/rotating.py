@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final, assert_never
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation import (
+from ironkeep.credentials.rotation import (
     MAX_UNVERIFIED,
     Action,
     Applied,
@@ -31,7 +31,7 @@ from ironkeep.core.credential.rotation import (
     start,
     take_over,
 )
-from ironkeep.core.credential.rotation_record import (
+from ironkeep.credentials.rotation_record import (
     Record,
     RotationState,
     Stage,

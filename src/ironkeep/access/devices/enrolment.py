@@ -37,7 +37,6 @@ from ironkeep.plugin.fields import CommaList, Duration
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
-from ironkeep.plugin.sudo import may_sudo
 from ironkeep.plugin.token import Session
 from ironkeep.seal.segments import Segments
 from ironkeep.store.record import Codec
@@ -207,7 +206,7 @@ def revoke(call: Call, given: Reason) -> Response:
     """Revoke a device at once, with every token bound to it; its key cannot be enrolled again."""
     record = found(call, given.id)
     session = call.actor()
-    if record.owner not in session.people and not may_sudo(call):
+    if record.owner not in session.people and not call.may_sudo():
         raise PermissionDenied("revoking another person's device takes the sudo capability")
     ended = _end(call, record, given)
     return Response(data={"tokens": ended}, audited={"owner": record.owner, "tokens": ended})

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation_record import Strategy
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs as performing
 from ironkeep.credentials.connections import Connection, ConnectionId
 from ironkeep.credentials.jobs import Shown
 from ironkeep.credentials.managed import Credentials, Rotated
+from ironkeep.credentials.rotation_record import Strategy
 from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.plugin.effects.answer import Outside
 from ironkeep.plugin.effects.effects import Steps, Turn

@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation_record import Strategy
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
@@ -22,6 +21,7 @@ from ironkeep.credentials.baselines import Baselines
 from ironkeep.credentials.connections import Connection, ConnectionId
 from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.outcomes import Probed
+from ironkeep.credentials.rotation_record import Strategy
 from ironkeep.credentials.store import Credential
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.engines.database.url import (

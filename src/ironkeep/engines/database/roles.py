@@ -11,7 +11,6 @@ import msgspec
 
 from ironkeep.access.classes.classes import Classes
 from ironkeep.access.second_person import require_another_than_root, waits
-from ironkeep.core.credential.rotation_record import RotationState, Stage, Strategy
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
@@ -20,6 +19,7 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId, check_name
 from ironkeep.credentials.managed import Credentials, Rotated
+from ironkeep.credentials.rotation_record import RotationState, Stage, Strategy
 from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.engines.database.admission import Admission, admit
 from ironkeep.engines.database.configuration import check_username, rotated

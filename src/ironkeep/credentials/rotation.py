@@ -35,8 +35,8 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.credential.rotation_record import Record, RotationState, Stage, Strategy, Version
 from ironkeep.core.errors import Conflict
+from ironkeep.credentials.rotation_record import Record, RotationState, Stage, Strategy, Version
 
 KEEP_PREVIOUS: Final = 3
 KEEP_RETIRED: Final = 3

@@ -1,6 +1,6 @@
 """The stored state of a rotation, and its encoding.
 
-core/credential/rotation.py changes it. It has version numbers but no secret material. The encoding
+credentials/rotation.py changes it. It has version numbers but no secret material. The encoding
 is a header line and one JSON object (RFC 8259).
 """
 
@@ -29,7 +29,7 @@ class Stage(StrEnum):
 
 
 class RotationState(StrEnum):
-    """The states of the machine; core/credential/rotation.py has their table."""
+    """The states of the machine; credentials/rotation.py has their table."""
 
     IDLE = "idle"
     PREPARING = "preparing"
