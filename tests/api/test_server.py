@@ -13,7 +13,8 @@ import uvloop
 
 from ironkeep.api.callers import Callers
 from ironkeep.api.commit.committer import Committer, Owner
-from ironkeep.api.server import Servers, bind
+from ironkeep.api.listening import bind
+from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
 from ironkeep.api.tls import load, tls_context
 from ironkeep.app import PLUGINS

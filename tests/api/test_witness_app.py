@@ -125,7 +125,7 @@ def closed(running: WitnessProcess, data: bytes) -> bool:
 
 
 def test_a_head_that_is_too_long_or_too_slow_ends_the_connection(tmp_path: Path) -> None:
-    impatient = "from ironkeep.api import witness_server; witness_server.HEAD_SECONDS = 0.3"
+    impatient = "from ironkeep.api.witness import server; server.HEAD_SECONDS = 0.3"
     key = SampleLog(ORIGINS[0]).signer.key
     with witness(tmp_path, [key], before=impatient) as running:
         assert closed(running, b"GET / HTTP/1.1\r\nHost: ")

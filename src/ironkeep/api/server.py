@@ -1,26 +1,22 @@
 """Runs uvicorn on our listeners: sockets, TLS, limits, and a stop that loses nothing."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import uvicorn
 
-from ironkeep.api import tls
+from ironkeep.api import listening, tls
 from ironkeep.api.http.asgi import App, Pages
 from ironkeep.api.http.head import RequestHeads
 from ironkeep.api.http.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
+from ironkeep.api.listening import BACKLOG, UnsignalledServer, bind, url_of
 from ironkeep.api.service import Service
 from ironkeep.config import Listener
-from ironkeep.core.errors import InvalidRequest, Unavailable
+from ironkeep.core.errors import InvalidRequest
 
-BACKLOG: Final = 2_048
-"""Connections that may wait for accept."""
-GRACE_SECONDS: Final = 5
-"""What requests under way get to finish when the server is told to stop."""
 KEEP_ALIVE_SECONDS: Final = 120
 SWEEP_SECONDS: Final = 1.0
 
@@ -33,7 +29,7 @@ _SILENT: Final[dict[str, Any]] = {
 """uvicorn would write a line for every malformed request: strangers could fill a disk with them."""
 
 
-class _Server(uvicorn.Server):
+class _Server(UnsignalledServer):
     """A server that leaves signals to its owner: there may be several in one process.
 
     A handshake has its own deadline, that of a request's head: a connection that never ends one
@@ -60,11 +56,6 @@ class _Server(uvicorn.Server):
         )
         self.servers = [server]
         self.started = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
 
 
 class Servers:
@@ -149,24 +140,8 @@ class Servers:
 
 
 def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
-    """Return how uvicorn is to run: nothing of it that a vault does not need."""
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        loop="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=_SILENT,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    config.load()
-    return config
+    """Return the uvicorn configuration of one of the vault's listeners."""
+    return listening.configure(app, protocol, KEEP_ALIVE_SECONDS, log_config=_SILENT)
 
 
 def protocol_of(service: Service, connections: int = MAX_CONNECTIONS) -> type[Protocol]:
@@ -182,29 +157,3 @@ def protocol_of(service: Service, connections: int = MAX_CONNECTIONS) -> type[Pr
             super().__init__(service, heads, **rest)
 
     return Connection
-
-
-def url_of(sock: socket.socket, *, tls: bool) -> str:
-    """Return the address of a listening socket as a client gives it."""
-    host, port = sock.getsockname()[:2]
-    return f"{'https' if tls else 'http'}://{host_and_port(host, port)}"
-
-
-def host_and_port(host: str, port: int) -> str:
-    """Return host:port, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def bind(listener: Listener) -> socket.socket:
-    """Return a listening socket; raise Unavailable saying why the address cannot be had."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((listener.host, listener.port))
-        sock.listen(BACKLOG)
-    except OSError as error:
-        sock.close()
-        where = host_and_port(listener.host, listener.port)
-        raise Unavailable(f"cannot listen on {where}: {error}") from None
-    return sock

@@ -1,16 +1,15 @@
 """Runs a witness on one listener: uvicorn, with limits on who is slow or sends too much."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import uvicorn
 
 from ironkeep.api import tls
 from ironkeep.api.http.strict import MAX_HEAD, Strict
-from ironkeep.api.server import bind, url_of
+from ironkeep.api.listening import UnsignalledServer, bind, configure, url_of
 from ironkeep.api.service import Rendered, message as response
 from ironkeep.api.witness.witness import WitnessApp
 from ironkeep.config import Listener
@@ -22,9 +21,6 @@ witness serves some logs and their auditors."""
 
 HEAD_SECONDS: Final = 10.0
 """From a connection, or an answer on it, to the end of the next request's head."""
-
-GRACE_SECONDS: Final = 5
-"""What requests under way get to finish when the server is told to stop."""
 
 
 class _Protocol(Strict):
@@ -96,15 +92,6 @@ class _Protocol(Strict):
             self._timer = None
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves signals to its owner."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
-
-
 Watch = Callable[[Callable[[], None], Callable[[], None]], None]
 """Given what to do to stop and to reload: does it when a signal asks for it."""
 
@@ -135,7 +122,7 @@ async def _serve(
     watch: Watch,
     say: Callable[[str], None],
 ) -> None:
-    server = _Server(_configure(app, listener))
+    server = UnsignalledServer(_configure(app, listener))
 
     def stop() -> None:
         server.should_exit = True
@@ -155,22 +142,7 @@ async def _serve(
 
 
 def _configure(app: WitnessApp, listener: Listener) -> uvicorn.Config:
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        ws="none",
-        loop="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        timeout_keep_alive=int(HEAD_SECONDS),
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    config.load()
+    config = configure(app, _Protocol, int(HEAD_SECONDS), date_header=True)
     if listener.tls:
         config.ssl = tls.tls_context(listener)
     return config

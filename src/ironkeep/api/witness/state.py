@@ -108,10 +108,6 @@ class Witness:
             log.newest = open_checkpoint(data, log.verifiers, [self._own])
         return answer if self._cosigns else Answer(200, b"")
 
-    def log_of(self, tag: str) -> WitnessedLog | None:
-        """Return the log whose origin hashes to tag."""
-        return self._by_tag.get(tag)
-
     def checkpoint(self, tag: str) -> bytes | None:
         """Return the newest checkpoint of a log that carries our cosignature; None if none does."""
         log = self._by_tag.get(tag)
