@@ -69,10 +69,10 @@ def test_a_renewed_certificate_is_shown_after_sighup_and_nothing_is_sealed(tmp_p
     with ServerProcess.configured(tmp_path, tls=first) as server:
         server.initialise()
         shutil.copy(renewed.cert, first.cert)
-        hang_up(server, "goes on with the certificate that it has")
+        hang_up(server, "keeps its present certificate")
         assert asked(server, "sys/health", first.ca) == 200
         shutil.copy(renewed.key, first.key)
-        hang_up(server, "shows the certificate of")
+        hang_up(server, "now presents the certificate in")
         assert asked(server, "sys/health", renewed.ca) == 200
 
 
@@ -92,7 +92,7 @@ def test_a_certificate_file_that_is_broken_is_named_and_stops_nobody(
             tls.cert.mkdir()
         else:
             tls.cert.write_bytes(b"no certificate")
-        hang_up(server, "goes on with the certificate that it has")
+        hang_up(server, "keeps its present certificate")
         assert str(tls.cert) in (server.home / "server.err").read_text()
         assert asked(server, "sys/health?uninitcode=200", tls.ca) == 200
         if tls.cert.is_dir():
@@ -100,7 +100,7 @@ def test_a_certificate_file_that_is_broken_is_named_and_stops_nobody(
         else:
             tls.cert.unlink(missing_ok=True)
         tls.cert.write_bytes(good)
-        hang_up(server, "shows the certificate of")
+        hang_up(server, "now presents the certificate in")
 
 
 def hang_up(server: ServerProcess, words: str) -> None:

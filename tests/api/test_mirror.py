@@ -196,7 +196,7 @@ def test_a_copy_ahead_of_the_witness_s_memory_stops_the_start() -> None:
     setup = Setup(pending=300)
     setup.send(sample_upload(LOG, 0, 300))
     setup.state.files.clear()
-    with pytest.raises(RolledBack, match="bring that back"):
+    with pytest.raises(RolledBack, match="restore that file"):
         setup.start()
 
 

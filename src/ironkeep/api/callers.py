@@ -1,16 +1,16 @@
-"""Which requests of browsers are taken: those of our own pages, at a name that is ours.
+"""Accepts requests of browsers only from this server's own pages, at a configured host name.
 
-A browser asks for whatever page is open in it. Two kinds of page are not ours:
+Any page that is open in a browser can send requests here. Two kinds of page are refused:
 
-    (1) one at a name of its own that resolves to this machine (DNS rebinding): to the browser it is
-        of our origin, and reads every answer. On loopback, and everywhere in development mode, a
-        Host that is not configured is refused with 421. An address in digits was resolved by nobody
-        and is no such name.
-    (2) one of another origin: it cannot read answers, but what a form can send arrives, and ten
-        wrong passwords lock somebody out. Browsers say so themselves in Sec-Fetch-Site and Origin,
-        which no page can change; such requests are refused with 403.
+    (1) a page at a foreign name that resolves to this machine (DNS rebinding): the browser counts
+        it as our origin and lets it read every answer. On loopback, and everywhere in development
+        mode, a Host that is not configured is refused with 421. A numeric address needs no DNS, so
+        it cannot be rebound and is accepted.
+    (2) a page of another origin: it cannot read answers, but its forms arrive here, and ten wrong
+        passwords lock a user out. Browsers name the origin in Sec-Fetch-Site and Origin, which no
+        page can change; such requests are refused with 403.
 
-Programs send neither header and are not concerned by (2). Sources: Fetch Metadata Request Headers
+Programs send neither header, so (2) does not affect them. Sources: Fetch Metadata Request Headers
 (W3C), 2.4; RFC 6454, 7; RFC 9110, 7.4 and 15.5.20.
 """
 
@@ -27,55 +27,57 @@ from cryptography import x509
 from ironkeep.core.errors import InvalidRequest
 
 MAX_HOST: Final = 253
-"""Characters of a name in the DNS."""
+"""Characters of a DNS name."""
 
 PAGES_ONLY: Final = frozenset({b"origin", b"sec-fetch-site"})
 """Headers that browsers send and programs do not."""
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[^:\[\]\s]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 _OURS: Final = frozenset({b"same-origin", b"none"})
-"""`none` is a person at the address bar, not a page."""
+"""`none` means that the user typed the address: no page sent the request."""
 
 Refusal = tuple[int, str]
 
 
 class Callers:
-    """Judges the Host of a request, and where the page that sent it is from."""
+    """Checks the Host of a request and the origin of the page that sent it."""
 
     def __init__(
         self, api_addr: str = "", names: Iterable[str] = (), *, everywhere: bool = False
     ) -> None:
-        """`names` are hosts without a port; `everywhere` asks for them beyond loopback too."""
+        """`names` are hosts without a port; `everywhere` checks Host beyond loopback too."""
         self._authority: Final = _authority(api_addr)
         named = (*names, _name(self._authority), "localhost")
         self._names: Final = frozenset(each.lower().rstrip(".") for each in named if each)
         self._everywhere: Final = everywhere
 
     def guards(self, local: str) -> bool:
-        """Return whether connections to our address `local` are asked for a configured Host."""
+        """Return whether connections to our address `local` need a configured Host."""
         return self._everywhere or _is_loopback(local)
 
     def knows(self, host: bytes) -> bool:
-        """Return whether a Host header names us: a configured name, or an address in digits."""
+        """Return whether a Host header names this server: a configured name or any IP address."""
         name = _name(host.decode("latin-1")).lower().rstrip(".")
         wider = "*." + name.partition(".")[2]
         return name in self._names or wider in self._names or _is_address(name)
 
     def refusal(self, headers: Mapping[bytes, bytes], local: str, *, page: bool) -> Refusal | None:
-        """Return how a request is refused, None when it is taken; `page` is one for a page of ours.
+        """Return the status and text that refuse a request, None to accept it.
 
-        Pages are files that change nothing, and links to them come from everywhere: mails, chats.
+        `page` is true for a page of the console. Those are static files, and links to them come
+        from everywhere (mails, chats), so their origin is not checked.
         """
         host = headers.get(b"host")
         if host is not None and self.guards(local) and not self.knows(host):
             return 421, (
-                "the Host header names no configured host: call this server by localhost or by its "
-                "address, or set api_addr (-dev: VAULT_API_ADDR) to the name it is called by"
+                "the Host header names no configured host: use localhost or this server's IP "
+                "address, or set api_addr (-dev: VAULT_API_ADDR) to the name that clients use"
             )
         if page or self._is_ours(headers):
             return None
         return 403, (
-            "a page of another origin sent this: the API answers programs, and pages of this server"
+            "a page of another origin sent this request: the API serves programs and the pages of "
+            "this server only"
         )
 
     def _is_ours(self, headers: Mapping[bytes, bytes]) -> bool:
@@ -91,9 +93,9 @@ class Callers:
 
 
 def names_in(certificate: Path) -> list[str]:
-    """Return the names that a listener's certificate is for; raise InvalidRequest if unreadable.
+    """Return the DNS names in a listener's certificate; raise InvalidRequest if unreadable.
 
-    A browser that reached us by one of these over TLS did so because its owner wanted that.
+    They count as configured: the operator obtained the certificate for them.
     """
     try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
@@ -106,7 +108,7 @@ def names_in(certificate: Path) -> list[str]:
 
 
 def _authority(url: str) -> str:
-    """Return host and port of a URL as a Host header has them; "" when it is none."""
+    """Return host and port of a URL in the form of a Host header; "" for other text."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -132,6 +134,6 @@ def _is_loopback(local: str) -> bool:
     try:
         address = ipaddress.ip_address(local)
     except ValueError:
-        return True  # no address: a socket of this machine
+        return True  # not an IP address: a unix socket of this machine
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback

@@ -1,7 +1,7 @@
-"""The `Date` of every answer, put together once a second.
+"""The `Date` header of every answer, formatted once a second.
 
-Source: RFC 9110, 6.6.1 (a server with a clock sends it) and 5.6.7 (its form). The cache of Vault's
-and OpenBao's agent reads it, and keeps no answer without one.
+Source: RFC 9110, 6.6.1 (a server with a clock sends it) and 5.6.7 (its form). The caches of Vault's
+and OpenBao's agents read it and do not keep an answer without it.
 """
 
 import time
@@ -13,7 +13,7 @@ Header = tuple[bytes, bytes]
 
 
 class HttpDate:
-    """Remembers the header of the present second: a read asks the clock, and formats nothing."""
+    """Caches the header of the current second, so that most answers only read the clock."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds: Final = seconds
@@ -28,7 +28,7 @@ class HttpDate:
         return self._value
 
     def header(self) -> Header:
-        """Return the header."""
+        """Return the header as name and value."""
         return b"date", self.value()
 
 

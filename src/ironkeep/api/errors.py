@@ -1,4 +1,4 @@
-"""Which HTTP status each error becomes: the only such table.
+"""The HTTP status of each error class: the only such table.
 
 Source: the status map of the Vault HTTP API.
 """
@@ -30,11 +30,11 @@ STATUS: Final[Mapping[type[Exception], int]] = {
 }
 
 DEFECT: Final = 500
-"""Any other exception is a defect of ours."""
+"""The status of every other exception, which is a defect of the server."""
 
 
 def status_of(error: type[Exception]) -> int:
-    """Return the status for an error class; one without a line of its own takes its parent's."""
+    """Return the status of an error class; a class without its own line inherits its parent's."""
     for cls in error.__mro__:
         if cls in STATUS:
             return STATUS[cls]

@@ -1,4 +1,4 @@
-"""Runs uvicorn on our listeners: sockets, TLS, limits, and a stop that loses nothing."""
+"""The vault's listeners: uvicorn with TLS, connection limits and a graceful stop."""
 
 import asyncio
 import socket
@@ -26,18 +26,18 @@ _SILENT: Final[dict[str, Any]] = {
     "handlers": {"none": {"class": "logging.NullHandler"}},
     "loggers": {"uvicorn": {"handlers": ["none"], "propagate": False}},
 }
-"""uvicorn would write a line for every malformed request: strangers could fill a disk with them."""
+"""uvicorn logs every malformed request, so unauthenticated clients could fill a disk."""
 
 
 class _Server(UnsignalledServer):
-    """A server that leaves signals to its owner: there may be several in one process.
+    """A uvicorn server whose TLS handshakes have the deadline of a request's head.
 
-    A handshake has its own deadline, that of a request's head: a connection that never ends one
-    takes a descriptor and is not counted among the others.
+    A connection that never completes its handshake holds a descriptor, and the limit on
+    connections does not count it.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on the one socket that there is."""
+        """Listen on the single socket of `sockets`."""
         assert sockets is not None
         config, loop = self.config, asyncio.get_running_loop()
 
@@ -71,7 +71,7 @@ class Servers:
         self._servers: Final[list[tuple[_Server, socket.socket]]] = []
         self._listeners: Final[list[Listener]] = []
         app = App(service, pages)
-        # Each listener counts its own.
+        # Each listener counts its own connections.
         protocol = protocol_of(service, max(1, connections // max(1, len(listeners))))
         for listener in listeners:
             config = configure(app, protocol)
@@ -82,13 +82,14 @@ class Servers:
 
     @property
     def addresses(self) -> list[str]:
-        """The addresses as bound, with the real port where 0 was asked for."""
+        """The bound addresses, with the real port where port 0 was configured."""
         return [url_of(sock, tls=server.config.ssl is not None) for server, sock in self._servers]
 
     def trust(self, certificate: bytes) -> None:
-        """Ask for client certificates from now on; where only some are taken, take this CA's (DER).
+        """Request client certificates from now on, and add this CA (DER) to the trusted ones.
 
-        Before the first one none is asked for: a browser shows its people a choice of theirs.
+        No listener requests them before the first CA is trusted, because browsers then show a
+        certificate dialog.
         """
         for server, _ in self._servers:
             context = server.config.ssl
@@ -98,9 +99,9 @@ class Servers:
                     tls.ask_for_any_certificate(context)
 
     def reload(self, say: Callable[[str], None]) -> None:
-        """Show the certificates that are in the listeners' files now; what is broken is said.
+        """Load each TLS listener's certificate and key again, and report the result through `say`.
 
-        Connections go on as they are, and a listener whose files are broken goes on with the old.
+        Open connections are unaffected; a listener whose files are broken keeps its certificate.
         """
         for listener, (server, sock) in zip(self._listeners, self._servers, strict=True):
             context = server.config.ssl
@@ -110,9 +111,9 @@ class Servers:
             try:
                 tls.load(context, listener)
             except InvalidRequest as error:
-                say(f"{host}:{port} goes on with the certificate that it has: {error}")
+                say(f"{host}:{port} keeps its present certificate: {error}")
             else:
-                say(f"{host}:{port} shows the certificate of {listener.cert_file}")
+                say(f"{host}:{port} now presents the certificate in {listener.cert_file}")
 
     async def run(self) -> None:
         """Serve until `stop`."""
@@ -123,12 +124,12 @@ class Servers:
             sweeping.cancel()
 
     def stop(self) -> None:
-        """Accept nothing more, finish what is under way, and let `run` return."""
+        """Accept no more connections, finish running requests, and let `run` return."""
         for server, _ in self._servers:
             server.should_exit = True
 
     async def _sweep(self) -> None:
-        """Close connections whose clients are too slow."""
+        """Close the connections of slow clients, once every SWEEP_SECONDS."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
@@ -145,7 +146,7 @@ def configure(app: App, protocol: type[Protocol]) -> uvicorn.Config:
 
 
 def protocol_of(service: Service, connections: int = MAX_CONNECTIONS) -> type[Protocol]:
-    """Return the protocol with what uvicorn, which makes the connections, does not know."""
+    """Return a protocol class bound to service, which uvicorn can instantiate for connections."""
     heads = RequestHeads(service.callers)
 
     class Connection(Protocol):

@@ -1,6 +1,6 @@
-"""From request to bytes: executes through the pipeline, waits for the disk, renders the answer.
+"""From request to bytes: execute through the pipeline, wait for the disk, render the answer.
 
-Both ways in, the short one of api/http/protocol.py and ASGI, end here.
+Both the short way (api/http/protocol.py) and ASGI (api/http/asgi.py) end here.
 """
 
 import json
@@ -28,14 +28,14 @@ STRICT: Final[Header] = (
 )
 
 BODILESS: Final = frozenset({204, 304})
-"""Statuses after which a body, or its length, would be taken for the next answer (RFC 9110)."""
+"""Statuses without a body: a client would read body bytes as the next answer (RFC 9110)."""
 
 _COMMON: Final = (
     b"HTTP/1.1 200 OK\r\ndate: %b\r\ncache-control: no-store\r\n%b"
     b"content-type: application/json\r\n"
     b"x-ironkeep-audit: %b\r\ncontent-length: %d\r\n\r\n%b"
 )
-"""The head of most answers, as `_render_any` would put it together."""
+"""The head of most answers, byte for byte as `message` would build it."""
 _STRICT_LINE: Final = b"%b: %b\r\n" % STRICT
 
 
@@ -48,7 +48,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class Service:
-    """The whole server behind the wire."""
+    """Executes requests through the pipeline and delivers their answers through the committer."""
 
     def __init__(
         self,
@@ -63,17 +63,17 @@ class Service:
         self.defect: Final = on_defect
 
     def recognises(self, token: Secret | None, remote: str) -> bool:
-        """Return whether token is good from this address, for a caller who sends a large body."""
+        """Return whether token is valid from this address, so that it may send a large body."""
         return token is not None and self._pipeline.recognises(token, remote)
 
     def submit(self, request: Request, send: Callable[[Answer | None], None]) -> None:
-        """Execute request now; call send when its answer may leave, with None when it is lost."""
+        """Execute request now; call send when its answer may leave, or with None if it is lost."""
         if request.path in HEALTH_PATHS:
             send = self._or_standing(request, send)
         try:
             self._committer.require_room()
             outcome = self._pipeline.handle(request)
-        except Exception as error:  # noqa: BLE001 - one request must not take others with it
+        except Exception as error:  # noqa: BLE001 - one request must not fail the others
             send(self._failed(error))
             return
         self._committer.submit(outcome, send)
@@ -81,20 +81,20 @@ class Service:
     def _or_standing(
         self, request: Request, send: Callable[[Answer | None], None]
     ) -> Callable[[Answer | None], None]:
-        """Return send for a question about the server's state, answered also without the disk."""
+        """Return send for a status request, which is answered even when the disk fails."""
 
         def answer(usual: Answer | None) -> None:
             if usual is None or usual.error is Unavailable:
                 try:
                     usual = self._pipeline.health(request) or usual
-                except Exception as error:  # noqa: BLE001 - then the usual answer has to do
+                except Exception as error:  # noqa: BLE001 - the usual answer is sent instead
                     self.defect(error)
             send(usual)
 
         return answer
 
     def _failed(self, error: Exception) -> Answer:
-        """Return the answer to a request that the pipeline did not take or could not journal."""
+        """Return the answer to a request that the pipeline refused or could not journal."""
         if isinstance(error, IronkeepError):
             return Answer(None, errors_body(str(error)), type(error))
         self.defect(error)
@@ -139,23 +139,23 @@ def message(rendered: Rendered) -> bytes:
 
 
 def length_of(rendered: Rendered) -> Header:
-    """Return the header that says how long the body is."""
+    """Return the content-length header of rendered."""
     return b"content-length", b"%d" % len(rendered.body)
 
 
 def refusal(status: int, text: str) -> bytes:
-    """Return the message that refuses what is no request, before the connection is closed."""
+    """Return the error message for malformed HTTP, sent before the connection is closed."""
     headers = [NO_STORE, (b"content-type", JSON.encode()), (b"connection", b"close")]
     return message(Rendered(status, headers, errors_body(text)))
 
 
 def errors_body(text: str) -> bytes:
-    """Return Vault's body of an error; one without a text has an empty list."""
+    """Return Vault's error body; without a text its list of errors is empty."""
     return json.dumps({"errors": [text] if text else []}, separators=(",", ":")).encode()
 
 
 def _step_up(link: str) -> bytes:
-    """Return the challenge of RFC 9470, with where the touch is given."""
+    """Return the step-up challenge (RFC 9470) with the link at which the user confirms."""
     text = (
         'Bearer error="insufficient_user_authentication", '
         f'error_description="{link}", acr_values="phr", max_age="60"'
@@ -169,7 +169,7 @@ _LOST: Final = errors_body(
 
 
 def _outcome_of(answer: Answer | None) -> tuple[int, bytes]:
-    """Return status and body."""
+    """Return the status and body of an answer; None means that the outcome is unknown."""
     if answer is None:
         return 503, _LOST
     if answer.error is not None:

@@ -1,15 +1,15 @@
-"""The server side of TLS: certificates that can be renewed, and client certificates of anybody.
+"""The server side of TLS: renewable certificates, and client certificates of any issuer.
 
-Whoever shows a client certificate may be answered: a browser or a library sends the one that it
-has. So a handshake asks only for the proof that the other end holds the key. Whether a certificate
-is a device's, or one that a role takes, is judged where that matters (access/devices/devices.py,
-auth/cert/chain.py), which never believed the listener's word on the chain. Only where the
-configuration requires certificates of a CA does the handshake itself refuse all others.
+A client may present any certificate, because browsers and libraries send the one that they have.
+So the handshake checks only that the client holds its private key. Device checks and the cert auth
+method (access/devices/devices.py, auth/cert/chain.py) verify the chain themselves and never rely
+on the listener for it. Only with `require_client_cert` does the handshake refuse certificates of
+other CAs.
 
-Python can ask for a client certificate only together with OpenSSL's verification of it, so the
-verification is replaced by a function that accepts (SSL_CTX_set_cert_verify_callback(3)); the
-signature by the certificate's key is checked all the same. Where that function cannot be reached
-the handshake refuses what it cannot verify, as it did before.
+Python can request a client certificate only together with OpenSSL's verification of it. The
+verification is therefore replaced by a function that accepts every chain
+(SSL_CTX_set_cert_verify_callback(3)); OpenSSL still checks the signature by the certificate's key.
+Where that function cannot be reached, the handshake refuses certificates that it cannot verify.
 """
 
 import _ssl
@@ -29,16 +29,16 @@ from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest
 
 MAX_FILE: Final = 1 << 20
-"""Bytes of a certificate file, chain and all, or of a key."""
+"""Bytes of a certificate file with its chain, or of a key file."""
 
 _ACCEPT: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(
     lambda _store, _argument: 1
 )
-"""Kept for ever: OpenSSL calls it."""
+"""A global, so that it is never collected: OpenSSL keeps a pointer to it."""
 
 
 def tls_context(listener: Listener) -> ssl.SSLContext:
-    """Return the server side of TLS 1.3 and, unless forbidden, 1.2 with forward secrecy."""
+    """Return a server context for TLS 1.3 and, unless the listener forbids it, TLS 1.2."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = (
         ssl.TLSVersion.TLSv1_3 if listener.min_version == "tls13" else ssl.TLSVersion.TLSv1_2
@@ -61,14 +61,14 @@ def tls_context(listener: Listener) -> ssl.SSLContext:
 
 
 def load(context: ssl.SSLContext, listener: Listener) -> None:
-    """Show the certificate that is in the listener's files from the next handshake on.
+    """Load the listener's certificate and key into context, for the next handshakes.
 
-    Raise InvalidRequest, and leave context as it is, when they cannot be read, do not fit together,
-    or the key takes a passphrase.
+    Raise InvalidRequest and leave context unchanged when they cannot be read, do not match, or the
+    key has a passphrase.
     """
     try:
         cert, key = _pem(listener.cert_file), _pem(listener.key_file)
-        # Tried elsewhere first: half of a pair that does not fit would stay in context.
+        # First into a throwaway context: a mismatched pair would leave its certificate in context.
         for each in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), context):
             with (
                 _named(cert, listener.cert_file) as cert_name,
@@ -80,7 +80,7 @@ def load(context: ssl.SSLContext, listener: Listener) -> None:
 
 
 def client_cas(listeners: Iterable[Listener]) -> tuple[bytes, ...]:
-    """Return the CAs (DER) of all listeners' clients; raise InvalidRequest for a broken file."""
+    """Return the client CAs (DER) of all listeners; raise InvalidRequest for a broken file."""
     found: list[bytes] = []
     for path in {each.client_ca_file for each in listeners} - {None}:
         try:
@@ -92,9 +92,9 @@ def client_cas(listeners: Iterable[Listener]) -> tuple[bytes, ...]:
 
 
 def ask_for_any_certificate(context: ssl.SSLContext) -> None:
-    """Ask for a client certificate, and take none, or any whose key the other end proves to hold.
+    """Request a client certificate, and accept none or any whose key the client proves to hold.
 
-    Raise nothing: where OpenSSL cannot be reached the handshake goes on to verify.
+    Raise nothing: where OpenSSL cannot be reached, the handshake verifies the chain as usual.
     """
     context.verify_mode = ssl.CERT_OPTIONAL
     pointer = _pointer(context)
@@ -103,18 +103,18 @@ def ask_for_any_certificate(context: ssl.SSLContext) -> None:
 
 
 def _pointer(context: ssl.SSLContext) -> int | None:
-    """Return OpenSSL's SSL_CTX of context: the first field after the head of the object."""
+    """Return OpenSSL's SSL_CTX of context: the first field after the Python object header."""
     if _SET_CALLBACK is None:
         return None
     pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
-    # The layout is Python's own: believed only if OpenSSL finds in it what was just set.
+    # The layout is internal to Python: use the pointer only if OpenSSL reads the mode just set.
     if not pointer or _GET_VERIFY_MODE(pointer) != int(context.verify_mode):
         return None
     return pointer
 
 
 def _find() -> tuple[Any, Any]:
-    """Return OpenSSL's functions, of the very library that Python's ssl uses; None for none."""
+    """Return the setter and getter from the OpenSSL library that `ssl` uses, or (None, None)."""
     try:
         library = ctypes.CDLL(getattr(_ssl, "__file__", None))
         setter, getter = library.SSL_CTX_set_cert_verify_callback, library.SSL_CTX_get_verify_mode
@@ -130,36 +130,37 @@ _SET_CALLBACK, _GET_VERIFY_MODE = _find()
 
 
 def _no_passphrase() -> str:
-    raise ValueError("the key takes a passphrase, and a server has nobody to ask")
+    raise ValueError("the key has a passphrase, which a server cannot ask for")
 
 
 def _pem(path: Path | None) -> bytes:
     content = _content(path)
     if b"-----BEGIN " not in content:
-        # OpenSSL would say "PEM lib" and not of which of the two.
-        raise ValueError(f"{path} holds nothing in PEM")
+        # OpenSSL would only say "PEM lib", without the name of the file.
+        raise ValueError(f"{path} is not a PEM file")
     return content
 
 
 def _content(path: Path | None) -> bytes:
     assert path is not None
-    # Without waiting for a writer, should it be a pipe: this is read while others are served.
+    # O_NONBLOCK: opening a named pipe would wait for a writer, on the loop that serves requests.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ValueError(f"{path} is no regular file")
+        raise ValueError(f"{path} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
-        raise ValueError(f"{path} has more than {MAX_FILE} bytes")
+        raise ValueError(f"{path} is larger than {MAX_FILE} bytes")
     return data
 
 
 @contextmanager
 def _named(content: bytes, path: Path | None) -> Iterator[str]:
-    """Give content, in memory, the name that OpenSSL wants: it is read twice and stays the same.
+    """Yield the path of an in-memory file with content, since OpenSSL loads from paths only.
 
-    Where the system has no such files the path itself has to do.
+    OpenSSL reads it twice, and the file on disk could change in between. Systems without
+    memfd_create(2) get the path itself.
     """
     if not hasattr(os, "memfd_create"):
         yield str(path)

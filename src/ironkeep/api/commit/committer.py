@@ -1,14 +1,14 @@
-"""Answers wait here until the batch that holds their entry is durable.
+"""Holds each answer until the batch that contains its journal entry is durable.
 
-The loop thread executes; one long-lived writer thread makes batches durable. The next batch is
-whatever was executed while the last one synced, so batches form by themselves and no timer delays
-anybody. Nobody waits for ever: not on a disk that hangs (STALL_SECONDS), nor on witnesses that
-cannot be reached (QUORUM_SECONDS); such a client is told what is known.
+The loop thread executes requests; one long-lived writer thread makes batches durable. The next
+batch is whatever was executed while the last one synced, so batches form without a timer. Every
+wait is bounded: on a hanging disk by STALL_SECONDS, on unreachable witnesses by QUORUM_SECONDS.
+The client then learns what is known about its request.
 
-A failure that may pass (a full disk, no free descriptor, no memory, a permission taken away) is not
-the end: nothing of the batch is answered, nothing more is executed, and `try_again` looks every
-second whether it is over. Only a journal that may have lost a write is final, and bytes that do not
-verify.
+A failure that may pass (a full disk, no free descriptor, no memory, a revoked permission) does not
+end the server: no request of the batch is answered with its result, no more requests are executed,
+and `try_again` checks every second whether the failure is over. Only a journal that may have lost
+a write, and bytes that do not verify, are final.
 """
 
 import asyncio
@@ -31,25 +31,25 @@ from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.store.ledger import Ledger
 
 Send = Callable[[Answer | None], None]
-"""Called once: with the answer when it may leave; with None when its fate is unknown."""
+"""Called once: with the answer when it may leave, or with None when the outcome is unknown."""
 
 MAX_WAITING: Final = 8_192
-"""Requests that may wait for one sync; past it new ones are refused before they are executed."""
+"""Requests that may wait for one sync; past it, new ones are refused before they are executed."""
 STALL_SECONDS: Final = 5.0
-"""Past this a sync is stalled: who waits is told so, and new requests are refused."""
+"""Past this a sync is stalled: waiting clients get 503, and new requests are refused."""
 QUORUM_SECONDS: Final = 10.0
-"""How long an answer waits for the witnesses, of whom a healthy one is asked every second."""
+"""How long an answer waits for witnesses; a healthy one is asked every second."""
 MAX_QUORUM: Final = 1_024
-"""Answers that wait for witnesses; past it an answer does not wait, and says so."""
+"""Answers that wait for witnesses; past it, an answer leaves at once as UNSIGNED."""
 HASHERS: Final = 1
-"""Threads for argon2, where nobody has looked how many the machine has room for."""
+"""Threads for argon2 when the caller has not computed how many fit into the machine's memory."""
 WORKERS: Final = 8
-"""Threads for other slow work: documents that are fetched or searched."""
+"""Threads for other slow work, such as fetching or searching documents."""
 WORK_NICE: Final = 10
-"""Of both (Linux has it by thread): a tenth of the loop's weight."""
+"""Nice value of both kinds of threads (Linux sets it per thread): a tenth of the loop's weight."""
 MAX_WORK: Final = 128
-"""Requests that wait for one of either: logins take 0.1 s of a core or two, the last one waits
-some ten seconds, and turns are fair."""
+"""Requests that wait for one kind of thread. A login takes 0.1 s of a core or two, so the last one
+waits some ten seconds; turns are fair."""
 CLOSE_SECONDS: Final = 10.0
 
 UNSIGNED: Final = (
@@ -60,10 +60,10 @@ UNSIGNED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who hears of what is not an answer: a failure that only a restart mends, a defect, trouble.
+    """Callbacks to the server: a failure that needs a restart, a defect, and passing trouble.
 
     `trouble` is called with the cause when nothing can be made durable for now, and with None when
-    that is over.
+    that is over; by default it is ignored.
     """
 
     failed: Callable[[BaseException], None]
@@ -73,7 +73,7 @@ class Owner:
 
 @dataclass(slots=True)
 class _Unsigned:
-    """An answer that waits for witnesses, until the loop's clock shows `until`."""
+    """An answer that waits for witnesses, at most until loop time `until`."""
 
     answer: Answer
     send: Send
@@ -106,13 +106,13 @@ class Committer:
         self._parked: list[tuple[Waiting, Any, Send]] = []
         self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
         self._work: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
-        # Connectors' calls apart, so that systems that do not answer delay no login.
+        # Calls of connectors are separate, so that systems that do not answer delay no login.
         self._effects: Final = Lanes(self._begin)
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
     def require_room(self) -> None:
-        """Raise Unavailable when a request should not even be executed now."""
+        """Raise Unavailable when a request must not be executed now."""
         if self._trouble is not None:
             raise Unavailable(reason_of(self._trouble))
         if self._stalled:
@@ -121,13 +121,13 @@ class Committer:
             raise Unavailable("too many requests wait for the journal: try again shortly")
 
     def submit(self, outcome: Answer | Waiting, send: Send) -> None:
-        """Send outcome's answer when it may leave; start its work when it waits for some."""
+        """Send an answer when it may leave, or start the work of a Waiting."""
         if outcome.receipt is None:
             if isinstance(outcome, Waiting):
                 self._start(outcome, send)
                 self.nudge()
                 return
-            # An answer without an entry may still have counted something, in the open batch.
+            # A request without an entry may still have changed a counter in the open batch.
             if not self._ledger.has_open_batch():
                 self._deliver(outcome, send)
                 return
@@ -136,17 +136,17 @@ class Committer:
             self.nudge()
 
     def nudge(self) -> None:
-        """Make sure that what was executed is on its way to the disk."""
+        """Make sure that the open batch is on its way to the disk."""
         if not self._busy:
             self._busy = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Hand the open batch to the writer, or find that there is none."""
+        """Give the open batch to the writer, or release the answers if there is no batch."""
         self._flying, self._waiting = self._waiting, []
         try:
             batch = self._ledger.close()
-        except Exception as error:  # noqa: BLE001 - whatever it is, no answer may leave
+        except Exception as error:  # noqa: BLE001 - after any failure no answer may leave
             self._fail(error)
             batch = None
         if batch is None:
@@ -170,11 +170,11 @@ class Committer:
             error: BaseException | None = None
             try:
                 self._ledger.persist(sync.batch)
-            except Exception as failure:  # noqa: BLE001 - whatever it is, no answer may leave
+            except Exception as failure:  # noqa: BLE001 - after any failure no answer may leave
                 error = failure
             try:
                 sync.finish(self._called_back, error)
-            except RuntimeError:  # the loop is closed: nobody is left to be told
+            except RuntimeError:  # the loop is closed: no client is left
                 return
 
     def _called_back(self, sync: Sync) -> None:
@@ -185,7 +185,7 @@ class Committer:
             self._rest()
 
     def _done(self, sync: Sync) -> None:
-        """Answer who waited for a batch that is durable, or is known to have failed."""
+        """Answer the requests of a batch that is durable or has failed."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -196,14 +196,14 @@ class Committer:
         if error is None:
             try:
                 self._ledger.settle(sync.batch)
-            except Exception as failure:  # noqa: BLE001 - the journal is not what it should be
+            except Exception as failure:  # noqa: BLE001 - the journal contradicts the batch
                 error = failure
         if error is not None:
             self._fail(error)
         self._release()
 
     def _rest(self) -> None:
-        """Be ready for the next batch; what nobody waits for is made durable too."""
+        """Get ready for the next batch; write an open batch even if no answer waits for it."""
         self._busy = False
         if self._ledger.has_open_batch():
             self.nudge()
@@ -211,7 +211,7 @@ class Committer:
             self._idle.set_result(None)
 
     def _stall(self) -> None:
-        """Tell those who wait for a sync that hangs; what they asked for may still happen."""
+        """Answer the clients that wait for a hanging sync; their requests may still take effect."""
         self._alarm = None
         self._stalled = True
         self._owner.trouble(TimeoutError(f"a write has not ended for {STALL_SECONDS:.0f} seconds"))
@@ -228,7 +228,7 @@ class Committer:
                 self._deliver(outcome, send)
 
     def _deliver(self, answer: Answer | None, send: Send) -> None:
-        """Send one answer; a client that cannot be written to must not cost the others theirs."""
+        """Send one answer; a failure to send must not keep other answers back."""
         try:
             send(answer)
         except Exception as error:  # noqa: BLE001 - see above
@@ -243,7 +243,7 @@ class Committer:
         self._loop.call_at(until, self._expire)
 
     def cosigned(self, size: int) -> None:
-        """Release the answers that waited for the witnesses: the log is cosigned up to size."""
+        """Release the waiting answers with entries below size, up to which the log is cosigned."""
         waiting, self._unsigned = self._unsigned, []
         for item in waiting:
             receipt = item.answer.receipt
@@ -253,7 +253,7 @@ class Committer:
                 self._unsigned.append(item)
 
     def _expire(self) -> None:
-        """Answer those who waited too long: it was done, and nobody else has vouched for it."""
+        """Answer the clients that waited too long: the request took effect without cosignatures."""
         now = self._loop.time()
         late = [item for item in self._unsigned if item.until <= now]
         self._unsigned = [item for item in self._unsigned if item.until > now]
@@ -262,11 +262,11 @@ class Committer:
 
     @property
     def trouble(self) -> str:
-        """Return why nothing can be made durable for now; "" when it can."""
+        """The reason why nothing can be made durable for now; "" if there is none."""
         return "" if self._trouble is None else reason_of(self._trouble)
 
     def try_again(self) -> None:
-        """Look whether what kept batches from the disk is over; call about once a second."""
+        """Check whether the trouble is over and resume if so; call about once a second."""
         if self._trouble is None or self._busy:
             return
         self._recover(self._trouble)
@@ -277,7 +277,7 @@ class Committer:
                 self._resume(waiting, result, send)
 
     def _fail(self, error: BaseException) -> None:
-        """Withhold every answer of the batch and of what was executed on top of it."""
+        """Withhold the answers of the failed batch and of all requests executed after it."""
         if isinstance(error, OSError | MemoryError):
             self._recover(error)
             if self._trouble is not None:
@@ -287,7 +287,10 @@ class Committer:
         self._lose(lost(error))
 
     def _recover(self, error: BaseException) -> None:
-        """Bring journal and database into step, now or later; say when that can never be."""
+        """Bring journal and database into step; report a failure that makes that impossible.
+
+        A failure that may pass is kept as the trouble, for `try_again`.
+        """
         try:
             self._ledger.recover()
         except (OSError, MemoryError) as again:
@@ -295,7 +298,7 @@ class Committer:
                 self._trouble = again
                 return
             error = again
-        except Exception as fatal:  # noqa: BLE001 - what cannot be recovered is fatal
+        except Exception as fatal:  # noqa: BLE001 - any other failure to recover is fatal
             error = self._ledger.failure or fatal
         else:
             self._trouble = None
@@ -304,7 +307,7 @@ class Committer:
         self._owner.failed(self._ledger.failure or error)
 
     def _lose(self, answer: Answer | None = None) -> None:
-        """Tell those who wait that nobody knows, with an answer that says why, if there is one."""
+        """Send all waiting clients the given answer; None says that the outcome is unknown."""
         lost = [*self._flying, *self._waiting]
         self._flying, self._waiting = [], []
         for _, send in lost:
@@ -318,7 +321,7 @@ class Committer:
         call = self._loop.call_soon_threadsafe
 
         def done(result: Any) -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            with suppress(RuntimeError):  # the loop is closed: no client is left
                 call(self._resume, waiting, result, send)
 
         def crowded() -> None:
@@ -333,7 +336,7 @@ class Committer:
     def _begin(
         self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
     ) -> None:
-        """Run an effect in pool, and call done with its result on the loop."""
+        """Run an effect in pool; call done with its result on the loop."""
         future = self._loop.run_in_executor(pool, _outcome_of, waiting)
 
         def ended(it: "asyncio.Future[object]") -> None:
@@ -342,17 +345,17 @@ class Committer:
         future.add_done_callback(ended)
 
     def _ended(self, waiting: Waiting, send: Send, result: object) -> None:
-        # Not from inside `submit`: a refusal is answered in a turn of the loop of its own.
+        # Lanes.submit may call this at once; a separate turn of the loop avoids re-entering it.
         self._loop.call_soon(self._resume, waiting, result, send)
 
     def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
         if self._trouble is not None:
-            # What has happened outside must be written down: it waits for the disk.
+            # The outside system may have changed, and that must be recorded: wait for the disk.
             self._parked.append((waiting, result, send))
             return
         try:
             outcome = waiting.finish(result)
-        except Exception as error:  # noqa: BLE001 - the client is told that nobody knows
+        except Exception as error:  # noqa: BLE001 - the client is told the outcome is unknown
             self._owner.defect(error)
             self._deliver(None, send)
             return
@@ -362,14 +365,14 @@ class Committer:
         self.submit(outcome, send)
 
     async def drain(self) -> None:
-        """Wait until everything executed is durable and answered, or known to be lost."""
+        """Wait until all executed requests are durable and answered, or have failed."""
         while self._busy or self._ledger.has_open_batch():
             self._idle = self._loop.create_future()
             self.nudge()
             await self._idle
 
     def close(self) -> None:
-        """Let the writer finish what it has and stop; call after the last answer."""
+        """Let the writer finish its queue and stop; call after the last answer."""
         self._queue.put(None)
         self._thread.join(CLOSE_SECONDS)
         self._hashers.close()
@@ -378,9 +381,10 @@ class Committer:
 
 
 def _give_way() -> None:
-    """Let this thread, and what argon2 starts from it, have what the loop leaves of the processor.
+    """Lower the priority of this thread, and of the threads that argon2 starts from it.
 
-    Strangers can ask for logins: without it some forty a second make everybody else wait.
+    Unauthenticated clients can request logins: at the normal priority some forty a second would
+    slow all other requests.
     """
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORK_NICE)
@@ -391,8 +395,8 @@ def _unsigned(answer: Answer) -> Answer:
 
 
 def _outcome_of(waiting: Waiting) -> object:
-    """Run the work on a worker; an exception is a result, the handler decides what it means."""
+    """Run the work on a worker; an exception is a result, which the handler interprets."""
     try:
         return waiting.work()
-    except Exception as error:  # noqa: BLE001 - handed to the handler as its result
+    except Exception as error:  # noqa: BLE001 - passed to the handler as the result
         return error

@@ -1,8 +1,8 @@
-"""Workers for effects: few at once for one outside system, and some kept free for responders.
+"""Workers for effects: limited for each outside system, with some reserved for urgent work.
 
-A system that hangs holds each worker for as long as its deadlines allow. It may hold no more than
-PER_SYSTEM of them, all hung systems together no more than ORDINARY; what a responder does first
-(end sessions, lock) takes the others, and does not stand in line behind anything else.
+A hanging system holds a worker for as long as its deadlines allow. It may hold at most PER_SYSTEM
+workers, and all hanging systems together at most ORDINARY. The others are reserved for urgent work
+(a responder's first steps: ending sessions, locking accounts), which queues apart from all else.
 """
 
 from collections import Counter, deque
@@ -17,21 +17,25 @@ WORKERS: Final = 24
 """Threads; they mostly wait for sockets."""
 
 ORDINARY: Final = 16
-"""Of those, what is not urgent may hold; the rest wait for responders."""
+"""Workers that work which is not urgent may hold; the rest stay free for responders."""
 
 PER_SYSTEM: Final = 4
-"""Of what is urgent, and of what is not, at once at one system: it bears no more logins, either."""
+"""Concurrent urgent operations for one system, and as many ordinary ones: more sessions could
+overload it."""
 
 MAX_QUEUED: Final = 64
-"""For one system; past it, the answer is 503 at once, not a minute later."""
+"""Operations that wait for one system; past it, the answer is 503 at once, not a minute later."""
 
 Done = Callable[[object], None]
 Start = Callable[[ThreadPoolExecutor, Waiting, Done], None]
-"""Runs the work of a Waiting in a pool and calls back on the loop; raises RuntimeError."""
+"""Runs the work of a Waiting in a pool and calls back on the loop.
+
+Raises RuntimeError when no thread can be started.
+"""
 
 
 class _Lane:
-    """Everything for one system, of one urgency."""
+    """The running and queued work for one system at one urgency."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -39,7 +43,7 @@ class _Lane:
 
 
 class Lanes:
-    """Hands work to workers; every method is called on the loop."""
+    """Gives work to workers within the limits; call every method on the loop."""
 
     def __init__(self, start: Start) -> None:
         self.pool: Final = ThreadPoolExecutor(WORKERS, "effect")
@@ -58,7 +62,7 @@ class Lanes:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Start what may run now: urgent work first, then one of each system in turn."""
+        """Start the work that may run now: urgent work first, then system by system."""
         for where in sorted(self._lanes, key=lambda each: not each[1]):
             lane = self._lanes[where]
             while lane.queued and self._has_room(where, lane):
@@ -76,7 +80,7 @@ class Lanes:
         def finished(result: object) -> None:
             lane.running -= 1
             self._running[where[1]] -= 1
-            # A lane that has work again later goes to the end of the line.
+            # Move the lane to the end, so that other systems have their turn first.
             self._lanes[where] = self._lanes.pop(where, lane)
             self._go_on()
             done(result)
@@ -85,7 +89,7 @@ class Lanes:
         self._running[where[1]] += 1
         try:
             self._start(self.pool, waiting, finished)
-        except RuntimeError:  # no thread to be had, or the pool was shut down
+        except RuntimeError:  # no thread could be started, or the pool was shut down
             lane.running -= 1
             self._running[where[1]] -= 1
             done(Unavailable("no worker could be started: try again shortly"))

@@ -1,4 +1,4 @@
-"""One batch on its way to the disk, for which the loop waits: itself, or to be called back."""
+"""The meeting point of the loop and the writer thread for one batch."""
 
 import asyncio
 import threading
@@ -8,15 +8,15 @@ from typing import Final
 from ironkeep.store.ledger import Batch
 
 PATIENCE_SECONDS: Final = 0.001
-"""How long the loop itself waits for a batch of reads, which a good disk takes in 0.1 ms.
+"""How long the loop blocks for a batch of reads, which a good disk syncs in 0.1 ms.
 
-Meanwhile nobody wants the interpreter lock of the writer, and the answers leave at once, before
-more requests are executed. A disk that is slower, or hangs, costs the loop no more than this.
+While it blocks, the writer has the interpreter lock to itself, and the answers leave before more
+requests are executed. A slow or hanging disk costs the loop no more than this.
 """
 
 
 class Sync:
-    """One batch on its way to the disk, for which the loop waits: itself, or to be called back."""
+    """One batch on its way to the disk: the loop blocks for it briefly, or is called back."""
 
     __slots__ = ("_done", "_loop", "_turn", "_waited", "batch", "error")
 
@@ -25,13 +25,13 @@ class Sync:
         self.error: BaseException | None = None
         self._loop: Final = loop
         self._turn: Final = threading.Lock()
-        # A commit takes the disk longer: the loop goes on with the next batch.
+        # A commit takes longer: the loop executes the next batch meanwhile.
         self._waited = batch.commit is None
         self._done: Final = threading.Lock()
         self._done.acquire()
 
     def wait(self) -> bool:
-        """Wait a moment, on the loop; False: it is called back."""
+        """Block the loop for PATIENCE_SECONDS; return False if the loop is called back instead."""
         if not self._waited:
             return False
         if self._done.acquire(timeout=PATIENCE_SECONDS):
@@ -41,7 +41,7 @@ class Sync:
             return self._done.acquire(blocking=False)
 
     def finish(self, callback: Callable[["Sync"], None], error: BaseException | None) -> None:
-        """Say, on the writer thread, what became of the batch."""
+        """Report the outcome of the batch, on the writer thread."""
         self.error = error
         with self._turn:
             if self._waited:

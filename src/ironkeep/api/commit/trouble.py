@@ -1,4 +1,4 @@
-"""What clients and operators are told when nothing can be made durable: the machine's words."""
+"""Texts for clients and operators when nothing can be made durable."""
 
 import json
 
@@ -7,9 +7,9 @@ from ironkeep.plugin.effects.answer import Answer
 
 
 def lost(error: BaseException) -> Answer:
-    """Return the answer to a request whose batch failed; it may have become durable all the same.
+    """Return the answer to a request whose batch failed; the batch may be durable all the same.
 
-    Only the machine's own words are given: any other error may hold what nobody should see.
+    Only errors of the operating system are quoted: any other error may contain secret values.
     """
     text = "the disk failed while this request was made durable: its outcome is unknown"
     if isinstance(error, OSError | MemoryError):
@@ -24,8 +24,8 @@ def _cause(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why nothing is made durable for now, in words for whoever asks."""
+    """Return the text that says why nothing can be made durable for now."""
     return (
-        f"nothing can be written for now: {_cause(error)}. The server goes on by itself when that "
-        "is mended"
+        f"nothing can be written for now: {_cause(error)}. The server resumes by itself once that "
+        "is resolved"
     )

@@ -1,14 +1,14 @@
-"""Whose turn it is: a bounded queue that is fair by address and by name.
+"""A bounded queue that is fair by address and by name.
 
-Each waiting item has two keys, where it comes from and what it is about. A turn goes to the next
-name, one to the next address from which nothing was wrong lately, one to the next address. So one
-address that guesses for many names, and many addresses that guess for one name, both cost everybody
-else no more than one more turn: an address, or a name, gets one item done a round, however many it
-has waiting.
+Each waiting item has two keys: the client's address and the name that it logs in to. Turns rotate:
+one goes to the next name, one to the next address without a recent failure, one to the next
+address. An address or a name thus gets one item done in each round, however many it has waiting.
+So an address that guesses for many names, and many addresses that guess for one name, delay every
+other client by no more than one turn.
 
-Who was here before, and was found right, does not stand behind strangers who look the same from
-outside: a pair of address and name that succeeded gets every other turn, until it fails once. And a
-flood is known by its first guesses, from however many addresses it comes.
+A pair of address and name that succeeded before gets every other turn, until it fails once. So
+known users do not wait behind a flood from unknown pairs. The first wrong guess of an address marks
+it as failing, which exposes a flood however many addresses it comes from.
 
 When the queue is full, the newest item of the longest line gives way to one of a shorter line.
 """
@@ -16,8 +16,8 @@ When the queue is full, the newest item of the longest line gives way to one of 
 from typing import Final, Generic, TypeVar
 
 MAX_KNOWN: Final = 4_096
-"""Pairs of address and name, and addresses, that are remembered, about 200 bytes each; the oldest
-goes first."""
+"""Pairs that succeeded, and addresses that failed, that are remembered; about 200 bytes each. The
+oldest is dropped first."""
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _Line = dict[int, None]
 
 
 class _Lines:
-    """Items by one key, and within it by the other; the next one is of the key that waited most."""
+    """Items by an outer and an inner key; the next item is of the outer key that waited longest."""
 
     def __init__(self) -> None:
         self._lines: Final[dict[str, dict[str, _Line]]] = {}
@@ -45,12 +45,12 @@ class _Lines:
             del self._lines[outer], self.counts[outer]
 
     def of(self, outer: str) -> list[tuple[str, int]]:
-        """Return what waits of a key, each with its other key."""
+        """Return the waiting items of an outer key, each as (inner key, number)."""
         lines = self._lines.get(outer, {})
         return [(inner, number) for inner, line in lines.items() for number in line]
 
     def next(self) -> int:
-        """Return the number whose turn it is; its keys go to the end of their lines."""
+        """Return the number of the next item; move its keys to the end of their lines."""
         outer = next(iter(self._lines))
         lines = self._lines[outer] = self._lines.pop(outer)
         inner = next(iter(lines))
@@ -58,16 +58,16 @@ class _Lines:
         return next(iter(line))
 
     def longest(self) -> tuple[str, int]:
-        """Return the key that has most items waiting, and how many."""
+        """Return the key with the most waiting items, and their count."""
         return max(self.counts.items(), key=lambda pair: pair[1])
 
     def newest_of(self, outer: str) -> int:
-        """Return the newest item of a key: it has waited least."""
+        """Return the number of a key's newest item, which has waited least."""
         return max(next(reversed(line)) for line in self._lines[outer].values())
 
 
 class Turns(Generic[T]):
-    """The queue. It is not locked: one thread calls, or its caller holds a lock."""
+    """The queue. It has no lock: call it from one thread, or hold a lock."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit: Final = limit
@@ -85,7 +85,7 @@ class Turns(Generic[T]):
         return len(self._items)
 
     def put(self, item: T, address: str = "", name: str = "") -> T | None:
-        """Let item wait; return what has to give way for it: None, an older item, or item."""
+        """Queue item; return the item that gives way for it: None, an older one, or item itself."""
         gone: T | None = None
         if self._limit is not None and len(self._items) >= self._limit:
             number = self._longest(address, name)
@@ -103,7 +103,7 @@ class Turns(Generic[T]):
         return gone
 
     def take(self) -> T | None:
-        """Return the item whose turn it is, None when nothing waits."""
+        """Remove and return the item whose turn it is; None when the queue is empty."""
         if not self._items:
             return None
         self._turn += 1
@@ -116,7 +116,7 @@ class Turns(Generic[T]):
         return self._remove((lines or self._by_address).next())
 
     def learn(self, address: str, name: str, *, right: bool) -> None:
-        """Remember whether what came from address about name was right, the last time."""
+        """Remember whether the latest item of this address and name succeeded (`right`)."""
         self._known.pop((address, name), None)
         if right:
             self._known[address, name] = None
@@ -140,10 +140,10 @@ class Turns(Generic[T]):
         return item
 
     def _longest(self, address: str, name: str) -> int | None:
-        """Return the newest item of the longest line that is longer than the newcomer's own.
+        """Return the newest item of the longest line, if that is longer than the newcomer's line.
 
-        With one more in its line the newcomer must not be in the longest line itself, or two
-        equals would push each other out for ever.
+        The newcomer's line is counted with the newcomer in it: otherwise two lines of equal length
+        would push each other's items out for ever.
         """
         for lines, key in ((self._by_address, address), (self._by_name, name)):
             longest, count = lines.longest()

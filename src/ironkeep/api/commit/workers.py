@@ -1,9 +1,8 @@
-"""Threads for what must not hold up the loop; all of them exist from the start.
+"""Threads for work that must not block the loop; all are started before the first request.
 
-A thread that is started when it is needed is refused by a machine that is short of memory or of
-processes, and then the work waits for ever. So they are made before the first request, or the
-server does not start. What an item's work raises is its result; nothing that it raises ends a
-thread.
+A machine short of memory or processes may refuse a thread that is started on demand, and its work
+would wait for ever. Here the server does not start instead. An exception of a job is its result
+and never ends the thread.
 """
 
 import threading
@@ -14,11 +13,11 @@ from ironkeep.api.commit.turns import Turns
 from ironkeep.core.errors import Unavailable
 
 STACK_BYTES: Final = 1 << 20
-"""Of a worker's stack: the default of 8 MiB each counts whole where address space is limited."""
+"""Bytes of a worker's stack: under a limit on address space the default of 8 MiB counts in full."""
 
 
 class Job:
-    """Work, and what to call, on the worker, with its result; `drop` when it is never begun."""
+    """Work with its callbacks: `done` gets the result on the worker, `drop` if it never begins."""
 
     __slots__ = ("done", "drop", "work")
 
@@ -34,7 +33,7 @@ class Job:
 
 
 class Workers:
-    """A fixed number of threads that take jobs from a queue of turns."""
+    """A fixed number of threads that take jobs from a fair queue (`Turns`)."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class Workers:
         limit: int | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """Start count threads, each of which calls begin first; raise Unavailable for no room."""
+        """Start count threads, each of which calls begin first; raise Unavailable if one fails."""
         self._turns: Final[Turns[Job]] = Turns(limit)
         self._ready: Final = threading.Condition()
         self._closed = False
@@ -56,13 +55,13 @@ class Workers:
             self.close()
             raise Unavailable(
                 f"the machine does not let this process start {count} threads for {name}: raise "
-                "its limit on processes (ulimit -u, TasksMax) or on memory"
+                "the limit on processes (ulimit -u, TasksMax) or on memory"
             ) from None
         finally:
             threading.stack_size(before)
 
     def submit(self, job: Job, address: str = "", name: str = "") -> Job | None:
-        """Let job wait for its turn; return the job that has to give way, perhaps this one."""
+        """Queue job; return the job that gives way for it, possibly job itself."""
         with self._ready:
             if self._closed:
                 return job
@@ -72,12 +71,12 @@ class Workers:
         return gone
 
     def learn(self, address: str, name: str, *, right: bool) -> None:
-        """Remember what came of a job: see Turns."""
+        """Remember whether a job succeeded; see Turns.learn."""
         with self._ready:
             self._turns.learn(address, name, right=right)
 
     def close(self) -> None:
-        """Begin nothing more; what is under way ends by itself, and what waits never begins."""
+        """Begin no more jobs; running jobs end by themselves, and waiting ones never begin."""
         with self._ready:
             self._closed = True
             self._ready.notify_all()
@@ -87,10 +86,10 @@ class Workers:
         while (job := self._next()) is not None:
             try:
                 result: Any = job.work()
-            except Exception as error:  # noqa: BLE001 - its handler decides what it means
+            except Exception as error:  # noqa: BLE001 - passed to the handler as the result
                 result = error
             job.done(result)
-            # The next job may be long in coming, and this one holds a password.
+            # Do not keep this job, which holds a password, until the next one comes.
             del job, result
 
     def _next(self) -> Job | None:

@@ -1,7 +1,7 @@
-"""The ASGI application: bodies, verbs and everything else that is not the short way.
+"""The ASGI application: every request that protocol.py does not answer the short way.
 
-It has no routes of its own: `/v1/` is the pipeline's, `/ui/` a table of packaged files, and nothing
-else exists.
+It has no routes of its own: the pipeline handles `/v1/`, a table of packaged files serves `/ui/`,
+and every other path is not found.
 """
 
 import asyncio
@@ -37,22 +37,22 @@ from ironkeep.plugin.request import Request
 Scope = Mapping[str, Any]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Pages = Callable[[str], tuple[list[Header], bytes] | None]
-"""From a path under /ui/, as it stands in the URL, to headers and body of a file; None: no file."""
+"""Maps a raw URL path under /ui/ to the headers and body of a file; None if there is none."""
 
 DEADLINE_SECONDS: Final = 90.0
-"""Vault's default request timeout: past it the client is told to look for the outcome itself."""
+"""Vault's default request timeout: past it the client is told that the outcome is unknown."""
 _ONCE: Final = frozenset(
     {b"authorization", b"content-length", b"content-type", b"x-vault-namespace", b"x-vault-token",
      b"x-vault-wrap-ttl"}
 )  # fmt: skip
-"""Given twice, these could be read in one way by a proxy and in another by us."""
+"""Headers refused when repeated: a proxy and this server could read different values."""
 PEER: Final = "ironkeep.peer"
-"""The scope's extension that holds who is at the other end: see api/http/protocol.py."""
+"""The scope extension that holds the client certificate's `Peer`: see api/http/protocol.py."""
 _UI: Final = b"/ui/"
 _HEALTH: Final = "sys/health"
 _OK: Final = 200
 _STATUS: Final = re.compile(r"[2-5][0-9]{2}")
-"""A status that a caller of sys/health may ask for."""
+"""A status code that a caller of sys/health may choose."""
 
 
 class App:
@@ -64,7 +64,7 @@ class App:
         self._bodies: Final = Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; HTTP is all that is spoken."""
+        """Answer one HTTP request; ignore other ASGI scopes."""
         if scope["type"] != "http":
             return
         try:
@@ -79,19 +79,19 @@ class App:
         except Gone:
             return
         except asyncio.CancelledError:
-            # The server stops, and this took longer than it waits.
-            stopping = "the server was stopped before this was answered: its outcome is unknown"
+            # The server is stopping, and this request outlasted the grace period.
+            stopping = "the server stopped before it answered this request: its outcome is unknown"
             await _send(send, _refusal(503, stopping), head=scope["method"] == "HEAD")
             raise
         except IronkeepError as error:
             rendered = _refusal(status_of(type(error)), str(error))
-        except Exception as error:  # noqa: BLE001 - a defect of ours
+        except Exception as error:  # noqa: BLE001 - a defect of the server
             self._service.defect(error)
             rendered = _refusal(DEFECT, "internal error")
         await _send(send, rendered, head=scope["method"] == "HEAD")
 
     def _refused(self, scope: Scope, *, page: bool) -> Rendered | None:
-        """Return the refusal of what a page that is not ours sent, before its body is read."""
+        """Return the refusal of a request from a foreign page, before its body is read."""
         local = scope["server"]
         refusal = self._service.callers.refusal(
             dict(reversed(scope["headers"])), local[0] if local else "", page=page
@@ -139,7 +139,7 @@ class App:
 
 
 def _page(pages: Pages, scope: Scope) -> Rendered:
-    """Return a file of the console; raise UnsupportedOperation or NotFound."""
+    """Return a file of the console; raise UnsupportedOperation or NotFound if there is none."""
     if scope["method"] not in ("GET", "HEAD"):
         raise UnsupportedOperation("")
     found = pages(scope["raw_path"].decode("latin-1"))
@@ -165,13 +165,13 @@ def _refusal(status: int, text: str) -> Rendered:
 
 
 def _health(rendered: Rendered, query: bytes) -> Rendered:
-    """Return the answer of sys/health with the status that its caller asks for.
+    """Return the answer of sys/health with the status code that its caller chose.
 
     Source: the Vault HTTP API, sys/health: 200 active, 501 not initialised, 503 sealed.
     """
     health = json.loads(rendered.body)
     if "initialized" not in health:
-        return rendered  # the help of this route
+        return rendered  # the route's help text
     wanted = parse_qs(query.decode("latin-1"), max_num_fields=wire.MAX_PARAMETERS)
     if not health.get("initialized"):
         name, status = "uninitcode", 501

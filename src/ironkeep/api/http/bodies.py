@@ -1,8 +1,8 @@
-"""Bodies of requests as they arrive: bounded one by one, and all together.
+"""Request bodies as they arrive, with limits for each and for all together.
 
-A body is held, and then parsed while nobody else is served, before anything is known of its sender.
-So a large one is taken only from a client that shows a valid token or a client certificate, and
-those of strangers have a small share of the room.
+A body is buffered, and then parsed on the loop thread, before its sender is authenticated. So a
+large body is accepted only from a client that shows a valid token or a client certificate, and
+unauthenticated bodies get a small share of the memory.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,17 +15,17 @@ from ironkeep.core.errors import TooLarge, Unavailable
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 MAX_BODIES: Final = 8 * wire.MAX_BODY
-"""Bytes of all bodies of known clients being received."""
+"""Bytes of all bodies of authenticated clients that are being received."""
 MAX_STRANGERS_BODY: Final = 1 << 20
-"""Bytes of a body without a valid token or a client certificate: a login has some thousand."""
+"""Bytes of a body without a valid token or a client certificate: a login has a few thousand."""
 MAX_STRANGERS_BODIES: Final = 64 << 20
-"""Bytes of all such bodies being received: they leave the room of known clients alone."""
+"""Bytes of all such bodies being received; they do not count against MAX_BODIES."""
 SMALL_BODY: Final = 16 << 10
-"""Bytes that are taken all the same: large bodies keep out nobody's small ones."""
+"""Bodies up to this many bytes are always accepted, however many large ones are being received."""
 
 
 class Gone(Exception):
-    """The client left before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Bodies:
@@ -38,10 +38,11 @@ class Bodies:
     async def read(
         self, receive: Receive, headers: Mapping[bytes, bytes], is_known: Callable[[], bool]
     ) -> bytes:
-        """Return a whole body; raise TooLarge as soon as it is known to be past the limit.
+        """Return the whole body; raise TooLarge as soon as it is known to exceed the limit.
 
-        `is_known` is asked at most once, for a body that is not small. Raise Unavailable while
-        other bodies take all the room, Gone when the rest never comes.
+        `is_known` tells whether the client is authenticated; it is called at most once, and only
+        for a large body. Raise Unavailable while other bodies use up the memory, Gone when the
+        client disconnects.
         """
         announced = headers.get(b"content-length", b"0")
         if len(announced) > MAX_LENGTH or not announced.isdigit():
@@ -72,7 +73,7 @@ class Bodies:
 
 
 class _Share:
-    """What one kind of client may have of the room: bytes of one body, and of all."""
+    """The memory for one kind of client: a limit for one body, and one for all together."""
 
     def __init__(self, limit: int, most: int) -> None:
         self._limit: Final = limit
@@ -80,7 +81,7 @@ class _Share:
         self.held = 0
 
     def take(self, more: int, size: int) -> None:
-        """Take more bytes for a body of size; raise TooLarge or Unavailable."""
+        """Reserve `more` bytes for a body of `size`; raise TooLarge or Unavailable."""
         if size > self._limit:
             raise _too_large(self._limit)
         if self.held + more > self._most:

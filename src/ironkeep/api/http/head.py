@@ -1,8 +1,8 @@
-"""Heads of requests on the short way: what a block of header lines says, remembered by its bytes.
+"""Parses request heads on the short way, and caches the result by the bytes of the header lines.
 
-Clients send the same lines with every request, so most blocks are known. Only plain ones are taken:
-a block with a header twice, folded, empty of a host, or with a header that changes how the message
-is framed, is left to the parser; so is what a page in a browser sends.
+Clients send the same lines with every request, so most blocks are found in the cache. Only plain
+blocks are parsed here. A block with a repeated or folded header, without a host, with a header that
+changes the framing of the message, or with headers that browsers send is left to the parser.
 """
 
 import re
@@ -17,21 +17,21 @@ from ironkeep.core.errors import IronkeepError
 from ironkeep.core.secret import Secret
 
 MAX_BLOCK: Final = 2_048
-"""Bytes of a block that is remembered; the few longer ones go through the parser."""
+"""Bytes of a block that is cached; the few longer ones go through the parser."""
 MAX_BLOCKS: Final = 4_096
-"""Blocks remembered, at most some 10 MB; the older half goes when full."""
+"""Blocks in the cache, at most some 10 MB; when it is full, the older half is dropped."""
 
 _HEADER: Final = re.compile(rb"([A-Za-z0-9\-]++):[ \t]*+([\x20-\x7e]*+)[ \t]*+\r\n")
-"""A line. Nothing in it is tried twice (possessive), and it is matched where the last one ended
-and never searched for, so that a block costs time linear in its bytes."""
+"""One header line. Its quantifiers are possessive, and it is matched where the last line ended,
+never searched for, so that a block costs time linear in its bytes."""
 _NO_HOST: Final = b" "
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"trailer", b"te"})
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """What the headers of one request say. `length` is the body's, in bytes.
+    """The parsed headers of one request. `length` is the body's, in bytes.
 
-    `known_host` says whether the Host is one of ours, where that is asked for.
+    `known_host` is whether the Host names this server, for connections that must check it.
     """
 
     token: Secret | None
@@ -43,14 +43,14 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 
 class RequestHeads:
-    """The blocks met so far. They hold tokens, as the requests did, and so are never shown."""
+    """The cache of parsed blocks. The blocks hold tokens and must never be logged."""
 
     def __init__(self, callers: Callers | None = None) -> None:
         self._callers: Final = callers or Callers()
         self._known: Final[dict[bytes, RequestHead]] = {}
 
     def find(self, block: bytes) -> RequestHead | None:
-        """Return what block says, its lines each ended by CRLF; None leaves it to the parser."""
+        """Return the parsed block, whose lines each end in CRLF; None leaves it to the parser."""
         head = self._known.get(block)
         if head is None and len(block) <= MAX_BLOCK:
             head = _parse(block, self._callers)

@@ -1,12 +1,13 @@
-"""uvicorn's HTTP protocol, one request at a time, with a short way for the plain ones.
+"""uvicorn's HTTP protocol, one request at a time, with a short way for plain requests.
 
-Half of the cost of a read is its coroutine, its future and its scope. A whole plain request to /v1/
-that nothing is under way before is answered by the same pipeline function without them. All others
-go through the parser to ASGI. A test shows that both ways give equal answers and equal entries.
+Half of the cost of a read is its coroutine, its future and its ASGI scope. A complete plain request
+to /v1/, with no other request running on its connection, is answered by the same pipeline function
+without them. All others go through the parser to ASGI. A test shows that both ways give equal
+answers and equal journal entries.
 
-What a client sends ahead is held until its turn comes, so answers are in order and a client that
-reads nothing is read no further. Where a request ends is the parser's to say: bytes are only held
-back from it, and rewritten only where it is about to begin a request.
+Pipelined bytes are held until their turn comes, so answers stay in order, and reading stops for a
+client that does not read its answers. The parser alone decides where a request ends: bytes are
+only held back from it, and rewritten only where it is about to begin a request.
 """
 
 import _ssl
@@ -29,14 +30,17 @@ from ironkeep.plugin.request import Request
 
 HEAD_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
-"""From the first byte of a request to the end of its head, and to its last; Vault's defaults."""
+"""From the first byte of a request to the end of its head, and to its last byte: Vault's defaults.
+
+A new connection has HEAD_SECONDS to send its first head.
+"""
 WRITE_SECONDS: Final = 30.0
-"""How long a client may leave what we sent unread."""
+"""How long a client may leave an answer unread."""
 IDLE_SECONDS: Final = 120.0
 """Between two requests on a connection that is kept alive."""
 MAX_CONNECTIONS: Final = 10_000
-"""Beyond it a new connection takes the place of one that only waits, or gets 503 when none does:
-each costs about 20 KiB."""
+"""Past it a new connection replaces an idle one, or gets 503 when none is idle: each costs about
+20 KiB."""
 
 _TARGET: Final = re.compile(
     rb"(GET|LIST|POST|PUT) /v1/((?!/*sys/health)[A-Za-z0-9_\-./~]+) HTTP/1\.1\r\n"
@@ -54,11 +58,11 @@ _DER: Final = _ssl.ENCODING_DER
 _END: Final = b"\r\n\r\n"
 _LIST: Final = b"LIST "
 _LINK: Final = b"LINK "
-"""A verb that the parser knows and nobody uses: it does not know LIST."""
+"""Stands in for LIST, which the parser does not know: a verb that it knows and no client uses."""
 
 
 class Protocol(Strict):
-    """One connection. Its clock is read when bytes arrive; `sweep` closes what takes too long."""
+    """One connection. It notes the time when bytes arrive; `sweep` closes it when it is slow."""
 
     most = MAX_CONNECTIONS
 
@@ -74,8 +78,9 @@ class Protocol(Strict):
         self._pending = False
         self._ending = False
         self._finished = False
-        # Of the request that is being received: since when; whether it is in the parser; the bytes
-        # of it that are still to come, None when only the parser knows.
+        # State of the request that is being received: whether its head is due, when it began and
+        # when bytes last arrived, whether the parser has it, and how many of its bytes are still
+        # to come (None when only the parser knows).
         self._due_head = True
         self._began = self._heard = 0.0
         self._parsing = False
@@ -84,7 +89,7 @@ class Protocol(Strict):
         self._choked_at: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start a connection; its first head is due soon."""
+        """Start the connection and the deadline of its first head."""
         super().connection_made(cast("asyncio.Transport", transport))
         self._remote = remote_of(self.client)
         self._guarded = self._service.callers.guards(self.server[0] if self.server else "")
@@ -96,12 +101,12 @@ class Protocol(Strict):
             self._refuse(503, "too many connections: try again shortly")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what was held: nobody is there to be answered."""
+        """Drop the held bytes: the client is gone."""
         self._held = b""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what arrived: go on with a request, begin one, or hold it until its turn comes."""
+        """Continue a request, begin one, or hold the bytes until their turn comes."""
         self._heard = self.loop.time()
         if self._parsing:
             self._feed(data)
@@ -111,9 +116,9 @@ class Protocol(Strict):
             self._start(self._held + data if self._held else data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Note that the client sends no more; keep our half open for the answers that are due.
+        """Note that the client sends no more; keep our half open while an answer is due.
 
-        Source: RFC 9112, 9.6. TLS has no half: there the connection ends.
+        Source: RFC 9112, 9.6. A TLS connection cannot be half-closed, so it ends here.
         """
         self._finished = True
         due = self._pending or self._in_cycle() or (bool(self._held) and not self._due_head)
@@ -124,7 +129,7 @@ class Protocol(Strict):
         return cycle is not None and not cycle.response_complete
 
     def _start(self, data: bytes) -> None:
-        """Begin the request at the start of data, if its head is there."""
+        """Begin the request at the start of data, if its head is complete."""
         end = data.find(_END)
         if end < 0:
             self._await_head(data)
@@ -142,9 +147,9 @@ class Protocol(Strict):
             self.send_400_response("")
 
     def _answer(self, data: bytes, end: int) -> bool:
-        """Answer the request whose head ends at end the short way; False: it has to go the other.
+        """Answer the request whose head ends at `end` the short way, and hold the bytes after it.
 
-        What follows the request is held.
+        Return False if it has to go through the parser.
         """
         target = _TARGET.match(data)
         if target is None:
@@ -193,7 +198,7 @@ class Protocol(Strict):
             transport.close()
 
     def _parse(self, data: bytes, end: int) -> None:
-        """Hand the request whose head ends at end to the parser."""
+        """Give the request whose head ends at `end` to the parser."""
         if end > MAX_HEAD:
             self._refuse(431, "the request's head is too large")
             return
@@ -212,7 +217,7 @@ class Protocol(Strict):
         self._feed(data)
 
     def _feed(self, data: bytes) -> None:
-        """Give the parser what belongs to its request, and hold the rest."""
+        """Give the parser the bytes of its request, and hold the rest."""
         left = self._left
         if left is None:
             super().data_received(data)
@@ -225,13 +230,13 @@ class Protocol(Strict):
             self.data_received(data[left:])
 
     def _hold(self, data: bytes) -> None:
-        """Keep what a client sends before its turn comes."""
+        """Keep pipelined bytes until their turn comes; stop reading when they are many."""
         self._held += data
         if len(self._held) > MAX_HEAD:
             self.flow.pause_reading()
 
     def _take_up(self) -> None:
-        """Go on with what was held, if it is its turn."""
+        """Continue with the held bytes, if no request is running."""
         if self.waits_since() is None or not self._held or self.transport.is_closing():
             return
         held, self._held = self._held, b""
@@ -241,12 +246,12 @@ class Protocol(Strict):
             self.transport.close()  # the rest of this request will not come
 
     def on_message_begin(self) -> None:
-        """Note that the parser is in a request."""
+        """Note that the parser has begun a request."""
         super().on_message_begin()
         self._parsing = True
 
     def on_headers_complete(self) -> None:
-        """Give LIST its name back."""
+        """Put the peer into the scope, and restore the method LIST."""
         super().on_headers_complete()
         if self._peer is not None:
             self.scope["extensions"] = {PEER: self._peer}  # type: ignore[dict-item]
@@ -256,12 +261,12 @@ class Protocol(Strict):
             self.scope["method"] = "LIST"
 
     def on_message_complete(self) -> None:
-        """Note that the parser is in none."""
+        """Note that the parser has ended its request."""
         self._parsing = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Turn to what was held meanwhile."""
+        """Continue with the bytes held meanwhile, or close for a client that sends no more."""
         super().on_response_complete()
         if self._held:
             self.loop.call_soon(self._take_up)
@@ -269,25 +274,25 @@ class Protocol(Strict):
             self.transport.close()
 
     def pause_writing(self) -> None:
-        """Stop taking requests from a client that does not read its answers."""
+        """Begin no requests of a client that does not read its answers."""
         super().pause_writing()
         self._choked_at = self.loop.time()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Begin requests again."""
         super().resume_writing()
         self._choked_at = None
         if self._held:
             self.loop.call_soon(self._take_up)
 
     def waits_since(self) -> tuple[bool, float] | None:
-        """Return whether a first request is still to come, and since when; None while one runs."""
+        """Return whether a request head is due, and the start of the wait; see Strict."""
         if self._pending or self._parsing or self._choked_at is not None or self._in_cycle():
             return None
         return self._due_head, self._began if self._due_head else self._heard
 
     def sweep(self, now: float) -> None:
-        """Close the connection when its client is too slow, or idle for too long."""
+        """Close the connection when its client is too slow or idle for too long."""
         if self._choked_at is not None:
             if now - self._choked_at > WRITE_SECONDS:
                 self.transport.abort()
@@ -298,7 +303,7 @@ class Protocol(Strict):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """End the connection, after the answer that is due."""
+        """Close the connection after the pending answer."""
         if self._pending:
             self._ending = True
         else:
@@ -306,7 +311,10 @@ class Protocol(Strict):
 
 
 def _peer_of(transport: asyncio.BaseTransport) -> Peer | None:
-    """Return who proved to hold a client certificate in the handshake; None for everybody else."""
+    """Return the peer that proved to hold a client certificate's key; None without a certificate.
+
+    A certificate that cannot be parsed counts as none.
+    """
     tls = transport.get_extra_info("ssl_object")
     certificate = tls.getpeercert(binary_form=True) if tls is not None else None
     if not certificate:
@@ -314,13 +322,13 @@ def _peer_of(transport: asyncio.BaseTransport) -> Peer | None:
     try:
         return Peer.of(certificate, _chain_of(tls))
     except InvalidRequest:
-        return None  # verified, and yet not to be read: nobody we know
+        return None
 
 
 def _chain_of(tls: Any) -> tuple[bytes, ...]:
-    """Return the unverified certificates that were sent after the client's own, some `MAX_CHAIN`.
+    """Return the unverified certificates after the client's own, at most `MAX_CHAIN`.
 
-    Python 3.13 has a method for it, the versions before have it on the inner object.
+    Python 3.13 has a method for it; earlier versions have it on the private inner object.
     """
     if hasattr(tls, "get_unverified_chain"):
         chain = tls.get_unverified_chain()

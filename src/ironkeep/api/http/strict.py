@@ -1,10 +1,10 @@
-"""uvicorn's HTTP protocol, held to what RFC 9112 demands and to limits that it does not have.
+"""uvicorn's HTTP protocol with the requirements of RFC 9112, and limits that uvicorn lacks.
 
-Both servers speak it: the vault's own and the witness's. Refused here, before an application is
-called: a request of HTTP/1.1 without exactly one Host (3.2), other versions than 1.0 and 1.1 (2.3),
-transfer codings other than chunked (6.1), too many headers, and chunked framing (extensions,
-trailers) that goes on without a body. Trailers are read past and dropped (RFC 9110, 6.5.1): no
-token and no other header is taken from there.
+Both the vault's server and the witness's use it. It refuses, before the application is called: an
+HTTP/1.1 request without exactly one Host (3.2), versions other than 1.0 and 1.1 (2.3), transfer
+codings other than chunked (6.1), too many headers, and chunked framing (extensions, trailers) that
+goes on without body bytes. Trailers are read and dropped (RFC 9110, 6.5.1): no token or other
+header is accepted from there.
 """
 
 import re
@@ -17,45 +17,45 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ironkeep.api.service import refusal
 
 MAX_HEAD: Final = 16_384
-"""Bytes of a request head, as in Go's servers within a factor of a few; of its trailers too."""
+"""Bytes of a request head, within a small factor of the limit in Go's servers; also of trailers."""
 MAX_HEADERS: Final = 128
 """Header lines of a request: clients send a dozen, proxies add as many."""
 MAX_LENGTH: Final = 12
 """Digits of a Content-Length, leading zeros included."""
 LOOKED_AT: Final = 64
-"""Connections looked at to find one to close when there are too many: the cost of a look is fixed,
-however many there are."""
+"""Connections examined to find one to close when there are too many, so that the cost is fixed."""
 
 _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,64}\]|[A-Za-z0-9\-._~%!$&'()*+,;=]{0,255})(?::[0-9]{0,5})?"
 )
-"""RFC 9110, 7.2: a name, an address, or nothing, and a port."""
+"""RFC 9110, 7.2: a name, an address or nothing, and an optional port."""
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 _NOT_HTTP: Final = (400, "not a valid HTTP request")
 
 
 class Strict(HttpToolsProtocol):
-    """One connection. A subclass says when it waits for its client, and how it refuses."""
+    """One connection. A subclass defines when it is idle and how it refuses a request."""
 
     _in_body = False
     """Whether the head of the request that is being received is complete."""
     _quiet = 0
-    """Bytes of a request that came after its head and were no body, since the last that were."""
+    """Bytes received after the head, since the last byte that was part of the body."""
     _trailing = 0
+    """Bytes of trailer names and values."""
     _why: tuple[int, str] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Give the parser what arrived; refuse framing that goes on without end."""
+        """Give data to the parser; refuse framing that goes on without body bytes."""
         parser: Any = self.parser
         if parser is None:
-            return  # the connection was lost meanwhile
+            return  # the connection was lost
         self._quiet += len(data)
         super().data_received(data)
         if self._in_body and self._quiet > MAX_HEAD and not self.transport.is_closing():
             self._refuse(431, "the request's trailers are too large")
 
     def on_message_begin(self) -> None:
-        """Begin a request with nothing counted."""
+        """Begin a request with its counters at zero."""
         super().on_message_begin()
         self._trailing = 0
 
@@ -71,7 +71,7 @@ class Strict(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Refuse the versions that we do not speak, and a head that does not name its host once."""
+        """Refuse unknown versions, and a head without exactly one valid Host."""
         version = self.parser.get_http_version()
         if version not in _VERSIONS:
             self._stop(505, "the server speaks HTTP/1.1 and HTTP/1.0")
@@ -86,10 +86,10 @@ class Strict(HttpToolsProtocol):
         self._quiet = 0
 
     def _check_coding(self, version: str) -> None:
-        """Refuse a transfer coding that is not undone here, and any in HTTP/1.0 (9112, 6.1).
+        """Refuse transfer codings other than chunked, and all in HTTP/1.0 (RFC 9112, 6.1).
 
-        The RFC suggests 501 for a coding that is unknown; here it is a framing that another reader
-        takes otherwise, and refused as all of these are.
+        The RFC suggests 501 for an unknown coding. It is answered with 400 here like all other
+        framing that a proxy may read differently.
         """
         codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         if codings and version != "1.1":
@@ -98,27 +98,30 @@ class Strict(HttpToolsProtocol):
             self._stop(400, "the server takes the transfer coding chunked, and no other")
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Pass on a part of the body."""
         self._quiet = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that what follows is no trailer."""
+        """Note that following header lines are no trailers."""
         self._in_body = False
         super().on_message_complete()
 
     def _stop(self, status: int, text: str) -> None:
-        """Refuse from within the parser: what a callback raises ends in `send_400_response`."""
+        """Refuse from inside a parser callback: its exception leads to `send_400_response`."""
         self._why = (status, text)
         raise ValueError(text)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, in the form of every other error."""
+        """Refuse malformed HTTP in the form of every other error."""
         del msg
         self._refuse(*(self._why or _NOT_HTTP))
 
     def _refuse(self, status: int, message: str) -> None:
-        """Refuse and close; where an answer is due, this would be taken for it: only close."""
+        """Refuse and close.
+
+        Only close while an answer is due: the client would take the refusal for that answer.
+        """
         cycle: Any = self.cycle
         due = cycle is not None and not cycle.response_complete and not cycle.more_body
         answered = self._in_body and cycle is not None and cycle.response_started
@@ -127,17 +130,17 @@ class Strict(HttpToolsProtocol):
         self.transport.close()
 
     def _refusal(self, status: int, message: str) -> bytes:
-        """Return the answer that refuses a request."""
+        """Return the message that refuses a request."""
         return refusal(status, message)
 
     def waits_since(self) -> tuple[bool, float] | None:
-        """Return whether a first request is still to come, and since when; None while one runs."""
+        """Return whether a request head is due, and the start of the wait; None while one runs."""
         raise NotImplementedError
 
     def admitted(self, limit: int) -> bool:
-        """Return whether this new connection may stay; one that only waits makes room for it.
+        """Return whether this new connection may stay; past limit, close an idle one for it.
 
-        So connections that say nothing shut nobody out: the next ones push them away.
+        So silent connections cannot shut out other clients: new ones replace them.
         """
         if len(self.connections) <= limit:
             return True
@@ -156,5 +159,5 @@ class Strict(HttpToolsProtocol):
 
 
 def is_host(value: bytes) -> bool:
-    """Return whether value may stand in a Host header."""
+    """Return whether value is valid in a Host header."""
     return _HOST.fullmatch(value) is not None

@@ -1,8 +1,8 @@
-"""HTTP in, `Request` out: Vault's transport rules, with a limit on everything.
+"""Parses HTTP into a `Request` by Vault's transport rules, with a limit on everything.
 
-Source: the Vault HTTP API (docs, and the behaviour that its clients depend on). Verbs map to
-operations; query parameters are data on GET, LIST and DELETE; a body is a JSON object whatever its
-Content-Type says, since curl sends JSON as a form.
+Source: the Vault HTTP API (its documentation, and the behaviour that clients depend on). Verbs map
+to operations; query parameters are data on GET, LIST and DELETE; a body is read as a JSON object
+whatever its Content-Type, since curl labels JSON as a form.
 """
 
 import json
@@ -27,13 +27,13 @@ from ironkeep.plugin.request import Request
 MAX_BODY: Final = 32 << 20
 """Vault's default max_request_size."""
 MAX_JSON_TOKENS: Final = 100_000
-"""Commas and colons in a JSON body: bounds the time that parsing takes to some 0.1 s, in which
-nobody else is served, and the memory to some 15 MiB. Strangers can send bodies too."""
+"""Commas and colons in a JSON body. They bound parsing, which blocks the loop, to some 0.1 s and
+some 15 MiB: unauthenticated clients can send bodies too."""
 MAX_DEPTH: Final = 64
-"""Nested objects and lists; deeper documents are attacks on recursive code."""
+"""Nested objects and lists: deeper documents would overflow recursive code."""
 MAX_PARAMETERS: Final = 256
 MAX_FORM: Final = 1 << 16
-"""Bytes of a form: taking one apart costs some 60 ns for each byte, and forms are small."""
+"""Bytes of a form: parsing costs some 60 ns for each byte, and forms are small."""
 MAX_TOKEN: Final = 8_192
 
 PREFIX: Final = "/v1/"
@@ -61,7 +61,7 @@ def parse(
     body: bytes,
     remote: str,
 ) -> Request:
-    """Return the request; raise the error that answers it. Header names come in lower case."""
+    """Return the request; raise the error that answers it. Header names are in lower case."""
     op = _VERBS.get(method)
     if op is None:
         raise UnsupportedOperation("")
@@ -86,7 +86,7 @@ _CONTROL: Final = frozenset({"list", "help"})
 
 
 def from_headers(headers: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """Return token, wrap_ttl_seconds and namespace as the headers say."""
+    """Return the Request fields token, wrap_ttl_seconds and namespace from the headers."""
     token = headers.get(b"x-vault-token", b"").decode("latin-1").strip()
     if not token:
         scheme, _, rest = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -136,9 +136,9 @@ def _reading(parameters: Mapping[str, list[str]]) -> Operation:
 
 
 def parse_body(body: bytes, content_type: bytes) -> dict[str, Any]:
-    """Return the fields in a body: a form if it says so and does not look like JSON, else JSON.
+    """Return the fields in a body: JSON, or a form if declared so and not shaped like JSON.
 
-    A pushed Security Event Token (RFC 8935) is the field `set`.
+    A pushed Security Event Token (RFC 8935) becomes the field `set`.
     """
     text = body.lstrip(b" \t\r\n")
     if not text:
@@ -161,9 +161,10 @@ def _reject_constant(name: str) -> None:
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in body, numbers exact; raise InvalidRequest or TooLarge.
+    """Return the JSON object in body; raise InvalidRequest or TooLarge.
 
-    A fraction becomes a Spelt, so that what was stored is what is read back.
+    Numbers keep their exact spelling (a fraction becomes a Spelt), so that a stored number is read
+    back as it was written.
     """
     if body.count(b",") + body.count(b":") > MAX_JSON_TOKENS:
         raise TooLarge("the JSON body holds too many values")
@@ -196,8 +197,8 @@ def _is_shallow(value: object, depth: int) -> bool:
 
 
 def _require_text(document: dict[str, Any]) -> None:
-    """Raise InvalidRequest when a string holds half of a surrogate pair: it is no text."""
+    """Raise InvalidRequest when a string contains an unpaired surrogate, which has no UTF-8."""
     try:
         json.dumps(document, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeEncodeError:
-        raise InvalidRequest("the JSON body holds a lone surrogate") from None
+        raise InvalidRequest("the JSON body contains an unpaired surrogate") from None

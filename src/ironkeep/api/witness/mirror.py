@@ -1,8 +1,9 @@
-"""The mirror's side of c2sp.org/tlog-mirror: it signs a checkpoint when it holds all its leaves.
+"""The mirror's side of c2sp.org/tlog-mirror: it signs a checkpoint once it holds all its leaves.
 
-It first learns a checkpoint as a witness does (`Witness`, without cosigning), then takes entries in
-packages, each proven to stand in that checkpoint's tree, and at last signs. So a copy is consistent
-whoever uploads it, and a cosignature says that the leaves are on this disk.
+It first learns a checkpoint as a witness does (`Witness`, without cosigning). It then accepts
+entries in packages, each with a proof of inclusion in that checkpoint's tree, and signs at the end.
+So a copy is consistent no matter which client uploads it, and a cosignature says that the leaves
+are on this disk.
 """
 
 import threading
@@ -22,7 +23,7 @@ from ironkeep.tlog.witness import Answer
 
 
 class Copy:
-    """The copy of one log."""
+    """The stored copy of one log."""
 
     def __init__(self, files: LogFiles, log: WitnessedLog) -> None:
         self.log: Final = log
@@ -31,25 +32,26 @@ class Copy:
         self.static = StaticLog(files, log.tag, log.key)
         if self.size > log.head.size:
             raise RolledBack(
-                f"the copy of {log.key.name} is at {self.size}, and the witness's own memory of it "
-                f"at {log.head.size}: bring that back, or make a new witness with a new key"
+                f"the copy of {log.key.name} has {self.size} entries, but the witness's checkpoint "
+                f"of it only {log.head.size}: restore that file, or make a new witness with a new "
+                "key"
             )
 
     @property
     def size(self) -> int:
-        """The size of the checkpoint that we hold all leaves of."""
+        """The size of the newest checkpoint whose leaves are all stored."""
         return self.static.head.checkpoint.size if self.static.head else 0
 
     def reopen(self) -> None:
-        """Go back to what the disk holds, after it failed; call with the lock held."""
+        """Read the state from disk again after a failed write; call with the lock held."""
         self.static = StaticLog(self._files, self.log.tag, self.log.key)
 
 
 class Mirror:
-    """All copies, and their uploads. Any thread may call."""
+    """All copies of a mirror, and the uploads into them. Any thread may call."""
 
     def __init__(self, files: LogFiles, witness: Witness) -> None:
-        """Open the copies of witness's logs; raise IntegrityError if one is damaged."""
+        """Open the copies of the witness's logs; raise IntegrityError if one is damaged."""
         self.witness: Final = witness
         self._files: Final = files
         self._copies: Final = {origin: Copy(files, log) for origin, log in witness.logs.items()}
@@ -60,7 +62,7 @@ class Mirror:
         return Session(self)
 
     def copy_of(self, origin: str) -> Copy | None:
-        """Return the copy of a log; None if we keep none."""
+        """Return the copy of a log; None for an unknown log."""
         return self._copies.get(origin)
 
     def checkpoint(self, tag: str) -> bytes | None:
@@ -70,7 +72,7 @@ class Mirror:
         return head.note.serialise() if head is not None else None
 
     def tile(self, tag: str, tile: Tile) -> bytes | None:
-        """Return a bundle or tile under the checkpoint of a copy; None if there is no such one."""
+        """Return a tile or entry bundle within a copy's checkpoint; None if there is none."""
         copy = self._by_tag.get(tag)
         if copy is None or not tile.within(copy.size):
             return None
@@ -78,7 +80,7 @@ class Mirror:
 
 
 class Session:
-    """One add-entries request, fed as it arrives. Holds at most one package at a time."""
+    """One add-entries request, fed as it arrives. It buffers at most one package at a time."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror: Final = mirror
@@ -91,13 +93,13 @@ class Session:
 
     @property
     def buffered(self) -> int:
-        """Bytes of the package that has not all come."""
+        """Bytes of the package that is still incomplete."""
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Answer | None:
-        """Take more of the body; return an answer as soon as there is one to give early.
+        """Process more of the body; return an answer to end the request early, else None.
 
-        Raises OSError if entries could not be written; they were not promised then.
+        Raises OSError if entries could not be written; nothing was promised about them then.
         """
         self._buffer += data
         try:
@@ -113,7 +115,7 @@ class Session:
         return None
 
     def finish(self) -> Answer:
-        """Return the answer to what has arrived: the body has ended, or is cut here."""
+        """Return the answer to the part that has arrived: the body has ended or was cut short."""
         copy, pending = self._copy, self._pending
         if copy is None or pending is None:
             return _say(400, "the head of an upload is cut short")
@@ -124,12 +126,12 @@ class Session:
         with copy.lock:
             checkpoint = pending.checkpoint
             if copy.size > checkpoint.size or copy.static.next_index != checkpoint.size:
-                # Somebody else's upload has gone further meanwhile.
+                # A concurrent upload has advanced the copy.
                 return self._progress(409, copy)
             return self._commit(copy, pending)
 
     def _begin(self) -> Answer | None:
-        """Read the head of the request, if it has all arrived; return an answer if it is a no."""
+        """Read the head of the request once it is complete; return an answer if it is refused."""
         found = Upload.split(bytes(self._buffer))
         if found is None:
             return None
@@ -150,7 +152,7 @@ class Session:
         return None
 
     def _take(self, copy: Copy) -> None:
-        """Store every package that has arrived as a whole; raise IntegrityError for a bad one."""
+        """Store every complete package; raise IntegrityError for a bad one."""
         while self._span is not None:
             first, last = self._span
             found = split_package(self._buffer, last - first)
@@ -162,11 +164,11 @@ class Session:
             del self._buffer[:used]
             self.packages += 1
             self._span = next(self._spans, None)
-        # Nothing belongs after the last package; what comes is dropped.
+        # Drop any bytes after the last package.
         self._buffer.clear()
 
     def _store(self, copy: Copy, first: int, entries: list[bytes], proof: list[bytes]) -> None:
-        """Check a package against the checkpoint, and add what is new in it."""
+        """Verify a package against the checkpoint, and append its new entries."""
         static, pending = copy.static, self._pending
         assert pending is not None
         known = static.next_index
@@ -174,7 +176,7 @@ class Session:
             return
         start = known - known % TILE_WIDTH
         if not start <= first <= known:
-            raise IntegrityError("the copy changed during the upload: ask again how far it is")
+            raise IntegrityError("the copy changed during the upload: ask for its size again")
         hashes = [*static.edge_hashes()[: first - start], *map(leaf_hash, entries)]
         checkpoint = pending.checkpoint
         verify_package(start, hashes, checkpoint.size, proof, checkpoint.root)
@@ -185,7 +187,7 @@ class Session:
             raise
 
     def _commit(self, copy: Copy, pending: SignedCheckpoint) -> Answer:
-        """Sign what we hold all of; the cosignature is durable before it leaves."""
+        """Sign the checkpoint, all of whose leaves are stored; keep it durably before answering."""
         lines: list[str] = []
 
         def sign() -> Note:
@@ -201,7 +203,7 @@ class Session:
         return Answer(200, "".join(lines).encode())
 
     def _progress(self, status: int, copy: Copy) -> Answer:
-        """Return an answer that says how far the copy is."""
+        """Return an answer with the copy's next entry."""
         info = MirrorInfo(copy.log.head.size, copy.static.next_index)
         return Answer(status, info.serialise(), INFO)
 

@@ -1,4 +1,4 @@
-"""Runs a witness on one listener: uvicorn, with limits on who is slow or sends too much."""
+"""Runs a witness on one listener, with limits on slow clients and large requests."""
 
 import asyncio
 import socket
@@ -16,31 +16,31 @@ from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest
 
 MAX_CONNECTIONS: Final = 256
-"""Beyond it a new connection takes the place of one that only waits, or gets 503 when none does: a
-witness serves some logs and their auditors."""
+"""Past it a new connection replaces an idle one, or gets 503 when none is idle. A witness serves a
+few logs and their auditors."""
 
 HEAD_SECONDS: Final = 10.0
-"""From a connection, or an answer on it, to the end of the next request's head."""
+"""From a new connection, or the last answer on it, to the end of the next request's head."""
 
 
 class _Protocol(Strict):
-    """A connection that ends when a request's head takes too long or is too big.
+    """A connection that is closed when a request's head takes too long or is too large.
 
-    uvicorn bounds neither. The application bounds bodies, in bytes and time.
+    uvicorn limits neither. The application limits bodies in bytes and time.
     """
 
     _timer: asyncio.TimerHandle | None = None
     _unread: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for a head; take the place of a connection that only waits."""
+        """Wait for a head; replace an idle connection if there are too many."""
         super().connection_made(transport)
         self._wait()
         if not self.admitted(MAX_CONNECTIONS):
             self._refuse(503, "too many connections: try again shortly")
 
     def data_received(self, data: bytes) -> None:
-        """Parse data; close when a head that is too big is still not whole."""
+        """Parse data; close the connection when a head exceeds MAX_HEAD and is incomplete."""
         if self._timer is not None:
             if self._unread > MAX_HEAD:
                 self.transport.close()
@@ -49,7 +49,10 @@ class _Protocol(Strict):
         super().data_received(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what was sent whole before the client closed its half (RFC 9112, 9.6)."""
+        """Answer a complete request before the client's half-close ends the connection.
+
+        Source: RFC 9112, 9.6.
+        """
         cycle: Any = self.cycle
         due = cycle is not None and not cycle.response_complete and not cycle.more_body
         if due:
@@ -62,18 +65,18 @@ class _Protocol(Strict):
         self._stop_waiting()
 
     def on_response_complete(self) -> None:
-        """Wait for the next head, unless it came already."""
+        """Wait for the next head, unless it has already arrived."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop everything."""
+        """Cancel the timer."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def waits_since(self) -> tuple[bool, float] | None:
-        """Return whether a first request is still to come, and since when; None while one runs."""
+        """Return whether no request has come yet, and the start of the wait; see Strict."""
         return None if self._timer is None else (self.cycle is None, self._timer.when())
 
     def _refusal(self, status: int, message: str) -> bytes:
@@ -93,7 +96,7 @@ class _Protocol(Strict):
 
 
 Watch = Callable[[Callable[[], None], Callable[[], None]], None]
-"""Given what to do to stop and to reload: does it when a signal asks for it."""
+"""Takes the callbacks `stop` and `reload`, and calls them when a signal asks for it."""
 
 
 def serve(
@@ -103,9 +106,9 @@ def serve(
     watch: Watch,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until told to stop; call ready with the address as bound.
+    """Serve until told to stop; call ready with the bound address.
 
-    A reload takes the certificate that is in the listener's files then.
+    A reload loads the listener's certificate and key again.
     """
     sock = bind(listener)
     try:
@@ -134,7 +137,7 @@ async def _serve(
         try:
             tls.load(context, listener)
         except InvalidRequest as error:
-            say(f"goes on with the certificate that it has: {error}")
+            say(f"keeps its present certificate: {error}")
 
     watch(stop, reload)
     ready(url_of(sock, tls=listener.tls))

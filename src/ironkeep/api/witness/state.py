@@ -1,9 +1,9 @@
-"""What a witness knows of each log (c2sp.org/tlog-witness), kept before it is told.
+"""The witness's record of each log (c2sp.org/tlog-witness), stored before it cosigns.
 
     <hex sha256(origin)>/checkpoint    the newest checkpoint seen, as a signed note
 
-A head is durable before its cosignature leaves, and no two requests about one log run at a time:
-whatever happens to the process, it never vouches for two histories.
+A head is durable before its cosignature leaves, and requests for the same log run one at a time.
+So the witness never vouches for two histories, even if the process is killed.
 """
 
 import threading
@@ -21,13 +21,13 @@ from ironkeep.tlog.note import MAX_NOTE, Note, NoteVerifier, Signature, Verifier
 from ironkeep.tlog.witness import AddCheckpoint, Answer, Update, WitnessedHead, decide
 
 MAX_LOGS: Final = 64
-"""Logs of one witness: each costs a lock, a head in memory and, with a mirror, its right edge."""
+"""Logs of one witness. Each costs a lock, a head and, with a mirror, its right edge in memory."""
 
 _NS: Final = 1_000_000_000
 
 
 class WitnessedLog:
-    """One log, its key, and the newest checkpoint of it."""
+    """One log: its key and its newest checkpoint."""
 
     def __init__(self, key: VerifierKey, newest: SignedCheckpoint | None) -> None:
         self.key: Final = key
@@ -37,12 +37,12 @@ class WitnessedLog:
 
     @property
     def tag(self) -> str:
-        """The name of the log in paths."""
+        """The log's name in paths: the SHA-256 of its origin in hex."""
         return sha256(self.key.name.encode()).hexdigest()
 
     @property
     def head(self) -> WitnessedHead:
-        """The size and root of the newest checkpoint."""
+        """The size and root of the newest checkpoint; those of the empty tree before the first."""
         if self.newest is None:
             return WitnessedHead(0, EMPTY_ROOT)
         return WitnessedHead(self.newest.checkpoint.size, self.newest.checkpoint.root)
@@ -60,9 +60,9 @@ class Witness:
         *,
         cosigns: bool = True,
     ) -> None:
-        """Read what is known of logs; raise IntegrityError if a file of it is damaged.
+        """Read the stored checkpoints of `logs`; raise IntegrityError if one is damaged.
 
-        Without `cosigns` it keeps heads, and leaves it to a mirror to sign them.
+        Without `cosigns` it only keeps heads, and a mirror signs them.
         """
         self.cosigner: Final = cosigner
         self._own: Final = CosignatureVerifier(cosigner.key)
@@ -85,14 +85,14 @@ class Witness:
         except IntegrityError as error:
             raise IntegrityError(
                 f"{log.tag}/checkpoint: {error}. Without it this witness could vouch for a fork: "
-                "bring it back, or make a new witness with a new key"
+                "restore it, or make a new witness with a new key"
             ) from None
         return log
 
     def add_checkpoint(self, body: bytes) -> Answer:
-        """Return the answer to an add-checkpoint request; what it vouches for is durable then.
+        """Return the answer to an add-checkpoint request, after its checkpoint is durable.
 
-        Raises OSError if that could not be written: then nothing was vouched for.
+        Raises OSError if it could not be written; nothing was cosigned then.
         """
         log = self.logs.get(_origin(body))
         if log is None:
@@ -103,19 +103,20 @@ class Witness:
             if answer.update is None:
                 return answer
             data = self._kept(answer.update)
-            # The order is the safety: durable, then known, then told.
+            # In this order: were the answer sent before the file is durable, a crash would make
+            # the witness forget a head that it vouched for.
             self._files.replace(f"{log.tag}/checkpoint", data)
             log.newest = open_checkpoint(data, log.verifiers, [self._own])
         return answer if self._cosigns else Answer(200, b"")
 
     def checkpoint(self, tag: str) -> bytes | None:
-        """Return the newest checkpoint of a log that carries our cosignature; None if none does."""
+        """Return a log's newest checkpoint if it carries our cosignature, else None."""
         log = self._by_tag.get(tag)
         newest = log.newest if log is not None else None
         return newest.note.serialise() if newest is not None and newest.cosignatures else None
 
     def sign(self, checkpoint: SignedCheckpoint) -> tuple[Note, Signature]:
-        """Return a checkpoint with our cosignature, and that one."""
+        """Return the checkpoint's note with our cosignature added, and that cosignature."""
         own = self.cosigner.cosign(checkpoint.checkpoint, self.now())
         note = checkpoint.note
         return Note(note.text, (*self._others(note), own)), own
@@ -128,7 +129,7 @@ class Witness:
         return {origin: log.verifiers for origin, log in self.logs.items()}
 
     def _kept(self, update: Update) -> bytes:
-        """Return what to keep of an update: without our cosignature if the mirror is to give it."""
+        """Return the note to store, without our cosignature if a mirror is to add it."""
         if self._cosigns:
             return update.note
         note = Note.parse(update.note)
@@ -140,7 +141,7 @@ class Witness:
 
 
 def _origin(body: bytes) -> str:
-    """Return the origin that a request is about; "" if it is malformed, for `decide` to refuse."""
+    """Return the origin in a request; "" if it is malformed, so that `decide` refuses it."""
     try:
         return AddCheckpoint.parse(body).checkpoint.origin
     except IntegrityError:

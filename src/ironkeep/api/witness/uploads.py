@@ -1,9 +1,10 @@
-"""The uploads that a mirror takes at the same time: few, and within one budget of memory.
+"""Limits on a mirror's concurrent uploads: their number and their memory together.
 
-Anybody may send one, and a package of up to 16 MiB is held until it is whole. So what all of them
-hold together is bounded, counted after unpacking. Where there is no room, the upload goes that
-holds most of it, and where there is no place, the one that has stored nothing for the longest: a
-log that uploads goes on, whatever strangers begin and leave lying.
+Any client may send an upload, and a package of up to 16 MiB is buffered until it is complete. So
+the memory of all uploads is limited, counted after decompression. When the memory is used up, the
+upload that holds the most is dropped; when there are too many uploads, the one that has stored
+nothing for the longest. A log's own upload thus continues whatever unauthenticated clients begin
+and abandon.
 """
 
 from collections.abc import Callable
@@ -14,13 +15,13 @@ from ironkeep.core.errors import Unavailable
 from ironkeep.tlog.mirror import MAX_PACKAGE
 
 MAX_UPLOADS: Final = 16
-"""At the same time: a mirror serves some logs, each of which sends one after another."""
+"""Concurrent uploads. A mirror serves a few logs, and each sends one upload after another."""
 ROOM: Final = 4 * MAX_PACKAGE
-"""Bytes held by all uploads, some 67 MB; those of a log of ours have 150 kB a package."""
+"""Bytes held by all uploads, some 67 MB; an Ironkeep log's packages have some 150 kB."""
 
 
 class Slot:
-    """One upload under way. Its session and bytes go when another one needs the room."""
+    """One running upload. Its session and bytes are dropped when another upload needs the room."""
 
     def __init__(self, session: Session, now: float) -> None:
         self._session: Session | None = session
@@ -29,27 +30,27 @@ class Slot:
         self.since = now
 
     def require(self) -> Session:
-        """Return the session; raise Unavailable when its room was given to another."""
+        """Return the session; raise Unavailable when its room was given to another upload."""
         if self._session is None:
-            raise Unavailable("too many uploads at once: the log goes on with the next one")
+            raise Unavailable("too many uploads at once: the next upload continues this one")
         return self._session
 
     def drop(self) -> None:
-        """Give the room back."""
+        """Release the session and its memory."""
         self._session = None
         self.pending = bytearray()
         self.held = 0
 
 
 class Uploads:
-    """All uploads under way."""
+    """All running uploads."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock: Final = clock
         self._open: Final[list[Slot]] = []
 
     def enter(self, session: Session) -> Slot:
-        """Return a place for session."""
+        """Return a slot for session; when all are taken, drop the one that stalled for longest."""
         if len(self._open) >= MAX_UPLOADS:
             self.leave(min(self._open, key=lambda slot: slot.since))
         slot = Slot(session, self._clock())
@@ -63,7 +64,7 @@ class Uploads:
             self._open.remove(slot)
 
     def take(self, slot: Slot, data: bytes) -> None:
-        """Hold data for slot; raise Unavailable when it has to go itself."""
+        """Buffer data for slot; raise Unavailable if that makes it the upload to drop."""
         slot.require()
         slot.pending += data
         slot.held += len(data)
@@ -72,7 +73,7 @@ class Uploads:
         slot.require()
 
     def fed(self, slot: Slot, session: Session, packages: int) -> None:
-        """Note what slot holds now that its session has taken what there was."""
+        """Count the memory of slot again after its session has processed the buffered data."""
         if slot in self._open:
             slot.held = len(slot.pending) + session.buffered
             if session.packages > packages:

@@ -5,7 +5,7 @@
     POST /add-entries                    a mirror only
     GET  /<hex sha256(origin)>/tile/…    a mirror only
 
-Nothing secret passes here: who may write is told by the log's signature, and leaves are sealed.
+No secret passes here: the log's signature authorises a write, and leaves are sealed.
 """
 
 import asyncio
@@ -27,29 +27,29 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 BODY_SECONDS: Final = 30.0
-"""In which a body has to have arrived and be dealt with; what a mirror has stored by then stays."""
+"""Time for a body to arrive and be processed; packages that a mirror stored by then are kept."""
 
 MAX_UPLOAD: Final = 1 << 26
-"""Bytes of an upload that are read; the client goes on in the next request."""
+"""Bytes read of one upload; the client continues in its next request."""
 
 MAX_RATIO: Final = 64
-"""How many times its size a gzip body may unpack to, beyond the first chunk: sealed entries do not
-shrink, and those of other logs shrink to a third."""
+"""Largest ratio of unpacked to packed bytes of a gzip body, beyond the first chunk. Sealed entries
+do not compress, and entries of other logs compress to about a third."""
 
 _CHUNK: Final = 1 << 20
-"""Bytes of an upload that are handed on together."""
+"""Bytes of an upload that are passed to its session together."""
 
 _GZIP: Final = 31
-"""zlib's window bits that stand for gzip and nothing else."""
+"""The zlib window bits that accept the gzip format only."""
 
 _KEEP: Final = frozenset({200, 202, 404, 409, 422})
-"""Answers after which the connection goes on."""
+"""Statuses after which the connection stays open."""
 
 _READ: Final = re.compile(r"/([0-9a-f]{64})/(checkpoint|tile/[0-9a-z/.]{1,60})", re.ASCII)
 
 
 class WitnessApp:
-    """Callable as ASGI 3. Work on the disk runs on threads, so that reading goes on meanwhile."""
+    """The ASGI 3 application. Disk work runs on threads, so that other requests are not blocked."""
 
     def __init__(self, witness: Witness, mirror: Mirror | None = None) -> None:
         self._witness: Final = witness
@@ -57,7 +57,7 @@ class WitnessApp:
         self._uploads: Final = Uploads(lambda: asyncio.get_running_loop().time())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; HTTP is all that is spoken."""
+        """Answer one HTTP request; ignore other ASGI scopes."""
         if scope["type"] != "http":
             return
         try:
@@ -104,7 +104,7 @@ class WitnessApp:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return a whole body; None if it is longer than any request or the client has gone."""
+    """Return the body; None if it is longer than any add-checkpoint request."""
     body = bytearray()
     async for chunk in _chunks(receive):
         body += chunk
@@ -116,12 +116,12 @@ async def _read(receive: Receive) -> bytes | None:
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     """Yield a body as it arrives; raise TimeoutError when it takes too long.
 
-    It may end early because the client has gone.
+    The body ends early when the client disconnects.
     """
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
     more = True
     while more:
-        # Around the waiting alone: work on a thread could not be called back.
+        # Only around the wait: the timeout could not cancel work on a thread.
         async with asyncio.timeout_at(deadline):
             message = await receive()
         if message["type"] != "http.request":
@@ -133,7 +133,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 async def _upload(
     uploads: Uploads, slot: Slot, headers: list[tuple[bytes, bytes]], receive: Receive
 ) -> Answer:
-    """Feed a body to a session; return its answer to all of it, or to what came in time."""
+    """Feed a body to a session; return its answer to the part that arrived in time."""
     encoding = dict(headers).get(b"content-encoding", b"identity").lower()
     if encoding not in {b"identity", b"gzip"}:
         return Answer(415, b"the encodings are identity and gzip\n")
@@ -151,7 +151,7 @@ async def _upload(
 
 
 async def _feed(uploads: Uploads, slot: Slot, chunks: AsyncIterator[bytes]) -> Answer | None:
-    """Hand chunks on in larger ones, up to MAX_UPLOAD; return an answer that comes early."""
+    """Pass chunks to the session in larger ones, up to MAX_UPLOAD; return an early answer."""
     total = 0
     async for chunk in chunks:
         uploads.take(slot, chunk)
@@ -173,9 +173,9 @@ async def _hand_on(uploads: Uploads, slot: Slot) -> Answer | None:
 
 
 async def _unpacked(receive: Receive, *, gzip: bool) -> AsyncIterator[bytes]:
-    """Yield a body, unpacked piece by piece if it is gzip.
+    """Yield a body, decompressed piece by piece if `gzip` is set.
 
-    Raise zlib.error if it is not, TooLarge when it unpacks to more than any log's entries would.
+    Raise zlib.error for malformed gzip, TooLarge when its ratio exceeds MAX_RATIO.
     """
     unpack = zlib.decompressobj(wbits=_GZIP)
     packed = unpacked = 0
@@ -195,7 +195,7 @@ async def _unpacked(receive: Receive, *, gzip: bool) -> AsyncIterator[bytes]:
 
 
 async def _send(send: Send, answer: Answer, method: str) -> None:
-    """Send an answer. After a refusal the connection closes: its body may not have been read."""
+    """Send an answer; close the connection after a refusal, whose body may be unread."""
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
