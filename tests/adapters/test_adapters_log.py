@@ -73,7 +73,7 @@ def test_a_file_that_cannot_be_opened_anew_is_kept_and_said(messages: Path) -> N
     log.reopen()
     log.say("still here")
     first, second = moved.read_text().splitlines()
-    assert f"the log file stays as it was: cannot write to the log file {messages}" in first
+    assert f"the old log file is kept: cannot write to the log file {messages}" in first
     assert second.endswith(" still here")
 
 

@@ -82,7 +82,7 @@ def test_a_database_of_which_only_the_log_is_left_is_refused(tmp_path: Path, kep
     used(data)
     delete(data)
     (data / f"{NAME}{kept}").write_bytes(b"pages")
-    with pytest.raises(IntegrityError, match="bring both back"):
+    with pytest.raises(IntegrityError, match="restore both"):
         Server(Config((), path=data))
     assert not (data / NAME).exists()
 

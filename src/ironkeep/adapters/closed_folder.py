@@ -1,7 +1,7 @@
-"""Folders that hold a server's or a witness's state: nobody else may put files into them.
+"""Folders with the state of a server or a witness, which no other user may write to.
 
-Whoever can write to the folder can replace what is in it, whatever the modes of the files are. It
-is looked at on every start: a mode that was right when the folder was made may have been changed.
+A user who can write to the folder can replace its files, whatever their modes are. The mode is
+checked on every start, because it may have changed since the folder was made.
 """
 
 import os
@@ -12,14 +12,14 @@ from ironkeep.core.errors import InvalidRequest
 
 
 def require_closed(folder: Path) -> None:
-    """Raise InvalidRequest when others may write to folder.
+    """Raise InvalidRequest when other users may write to folder.
 
-    Everybody never may, in a sticky folder neither. A group may where somebody else owns the
-    folder: so volumes are shared out that belong to root and to the group of a service.
+    A world-writable folder is refused even if it is sticky. Group write is accepted if another user
+    owns the folder: volumes often belong to root and to the group of a service.
     """
     found = folder.stat()
     others = stat.S_IWOTH | (stat.S_IWGRP if found.st_uid == os.geteuid() else 0)
     if found.st_mode & others:
         raise InvalidRequest(
-            f"{folder} is open to others, who could replace its files: run `chmod go-w {folder}`"
+            f"other users can write to {folder} and replace its files: run `chmod go-w {folder}`"
         )

@@ -1,8 +1,8 @@
-"""Beginning the next epoch of a node's log: offline, on purpose, with a reason that stays.
+"""Begins the next epoch of a node's log, offline, and records the reason in its first entry.
 
-The server must be down (both locks are taken). A log that a server could go on with is left alone,
-unless it is to be ended by force. The new log starts from the newest checkpoint that anybody has of
-the older ones: their directories, a mirror's copy, the witnesses, or a file.
+The server must be down (both locks are taken). A log that a server could continue is kept, unless
+-force ends it. The new log starts from the best checkpoint of the older ones that can be found: in
+their directories, in a mirror's copy, at the witnesses, or in a file.
 """
 
 import os
@@ -31,16 +31,16 @@ from ironkeep.tlog.cosignature import CosignatureVerifier
 from ironkeep.tlog.note import Note, Verifier, VerifierKey
 
 MAX_REASON: Final = 1_000
-"""Characters of a reason; an entry holds it easily."""
+"""Characters of a reason; it fits into one entry."""
 
 _MAX_TROUBLE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the operator asks for. checkpoint is a note of an older log, mirror a copy of one.
+    """The operator's request. `checkpoint` is a note of an older log, `mirror` a copy of one.
 
-    `force` ends a log that is sound, and lets a database that is older than its log be opened.
+    `force` ends a sound log, and lets a database that is older than its log be opened.
     """
 
     reason: str
@@ -52,9 +52,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A checkpoint of an older log, where it comes from, and whether we saw who signed it.
+    """A checkpoint of an older log, its source, and whether a signature on it was verified.
 
-    `cosigned` by a configured witness, it binds whoever may have changed this machine's files.
+    `cosigned` means by a configured witness: an attacker who changed this machine's files cannot
+    have forged that.
     """
 
     checkpoint: Checkpoint
@@ -65,18 +66,18 @@ class Known:
 
     @property
     def epoch(self) -> int:
-        """The number of the log."""
+        """The epoch of the log."""
         return split_origin(self.checkpoint.origin)[1]
 
     @property
     def rank(self) -> tuple[bool, int, int, int]:
-        """What makes one better than another: cosigned, newer, larger, with more signatures."""
+        """The sort key: cosigned ones first, then newer, larger, with more signatures."""
         return self.cosigned, self.epoch, self.checkpoint.size, len(self.note.signatures)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The new log. `trouble` is why the one before cannot go on; empty if it could."""
+    """The new log. `trouble` is why the previous one cannot continue; empty if it could."""
 
     origin: str
     vkey: str
@@ -86,7 +87,7 @@ class Begun:
 
 
 def begin_next(config: Config, wish: Wish, say: Say) -> Begun:
-    """Begin the next epoch; raise InvalidRequest if it is not wanted, Unavailable while in use."""
+    """Begin the next epoch; raise InvalidRequest if it is not needed, Unavailable while in use."""
     if not 0 < len(wish.reason.strip()) <= MAX_REASON:
         raise InvalidRequest(f"give a reason, of at most {MAX_REASON} characters")
     database = _database(config)
@@ -94,7 +95,7 @@ def begin_next(config: Config, wish: Wish, say: Say) -> Begun:
         storage = SqliteStorage(database)
         stack.callback(storage.close)
         if not storage.head().seq:
-            raise InvalidRequest(f"{database} is empty: there is no log to go on from")
+            raise InvalidRequest(f"{database} is empty: there is no log to continue")
         witnesses = Witnesses(config.witnesses, config.quorum)
         stack.callback(witnesses.close)
         stem = f"{config.cluster_name}/audit/{config.audit_name}"
@@ -105,19 +106,19 @@ def begin_next(config: Config, wish: Wish, say: Say) -> Begun:
 
 
 def _database(config: Config) -> Path:
-    """Return the database's path; raise InvalidRequest unless it is there and is ours."""
+    """Return the database's path; raise InvalidRequest unless it exists and belongs to us."""
     if config.path is None:
-        raise InvalidRequest("a server that keeps nothing has no log to go on from")
+        raise InvalidRequest("a server that keeps its data in memory has no log to continue")
     path = config.path / "ironkeep.db"
     if not path.is_file():
-        raise InvalidRequest(f"{path} is not there: there is nothing to go on with")
+        raise InvalidRequest(f"{path} does not exist: there is no log to continue")
     if path.stat().st_uid != os.geteuid():
         raise InvalidRequest(f"run this as the owner of {path}, or the server cannot read the log")
     return path
 
 
 def _examine(logs: NodeLogs, storage: Storage, witnesses: Witnesses, wish: Wish, say: Say) -> str:
-    """Open the newest log as a server would; return why that fails, empty if it does not."""
+    """Open the newest log as a server would; return the reason if that fails, else ""."""
     public = reading_key_of(storage, SystemEntropy()).public
     try:
         journal = logs.open(storage, SystemEntropy(), public, witnesses, say)
@@ -126,10 +127,10 @@ def _examine(logs: NodeLogs, storage: Storage, witnesses: Witnesses, wish: Wish,
     with closing(journal):
         if not wish.force:
             raise InvalidRequest(
-                f"the log {journal.origin} is sound, and a server goes on with it: start that. To "
-                "end it all the same, say -force"
+                f"the log {journal.origin} is sound: start the server, which continues it. To end "
+                "it all the same, use -force"
             )
-        # So that the next log vouches for all of this one.
+        # The next log then starts from a cosigned checkpoint of this whole log.
         try:
             witnesses.cosign(journal, journal.checkpoint(), say)
         except IntegrityError as error:
@@ -161,7 +162,7 @@ def _begin(
 
 
 def _notice(origin: str, commit: int, known: Known | None, wish: Wish, trouble: str) -> Entry:
-    """Return the entry that says why the epoch was begun, by whom, and from what."""
+    """Return the entry with the reason, the operator and the starting point of the epoch."""
     audited: dict[str, Value] = {
         "log": origin,
         "continues": known.checkpoint.origin if known else "",
@@ -182,7 +183,7 @@ def _notice(origin: str, commit: int, known: Known | None, wish: Wish, trouble: 
 
 
 class _Search:
-    """What is known of the older logs of a node."""
+    """Collects checkpoints of a node's older logs."""
 
     def __init__(self, logs: NodeLogs, storage: Storage, config: Config) -> None:
         self._logs: Final = logs
@@ -194,9 +195,9 @@ class _Search:
         self._newest: Final = max(logs.newest(), split_origin(stored)[1] if ours else 0)
 
     def all(self, witnesses: Witnesses, wish: Wish, say: Say) -> Iterator[Known]:
-        """Yield every checkpoint that can be had; raise IntegrityError for a given one that is bad.
+        """Yield every checkpoint that can be found; raise IntegrityError if the given file is bad.
 
-        What is damaged elsewhere is passed over: there is damage, or we would not be here.
+        Damage elsewhere is skipped: it is the usual reason to begin an epoch.
         """
         origins = [self._logs.origin(number) for number in self._epochs()]
         for origin in origins:
@@ -214,7 +215,7 @@ class _Search:
             yield known
 
     def next_epoch(self, found: Iterable[Known]) -> int:
-        """Return the epoch to begin: the one after all that are known of, but for an unused one."""
+        """Return the epoch after the highest known one, or the highest if its log is unused."""
         highest = max((self._newest, *(known.epoch for known in found)))
         unused = highest > FIRST_EPOCH and self._is_unused(highest)
         return highest if unused else highest + 1
@@ -223,7 +224,7 @@ class _Search:
         return range(max(FIRST_EPOCH, self._newest - EPOCHS_ASKED), self._newest + 2)
 
     def _is_unused(self, epoch: int) -> bool:
-        """Return whether a directory was made for an epoch, and no more."""
+        """Return whether an epoch's log has no entries and no signed checkpoint."""
         files = DirectoryLogFiles(self._logs.folder(epoch), readonly=True)
         try:
             empty = replay(files, self._logs.origin(epoch)).size == 0
@@ -257,7 +258,7 @@ class _Search:
             yield known
 
     def _weigh(self, note: Note, source: str) -> Known:
-        """Return what a note says; raise IntegrityError if it is malformed, or falsely cosigned."""
+        """Return a note's checkpoint; raise IntegrityError if malformed or falsely cosigned."""
         checkpoint = Checkpoint.parse(note.text)
         checkpoint.require_sound_empty()
         cosigned = bool(note.verified(self._cosigners))

@@ -1,8 +1,8 @@
 """A log's directory on a POSIX file system.
 
-Directories are 0700 and files 0600. Names are durable because the folder is synced after each
-change of it. A failed sync is not tried again: the kernel may have dropped the pages (the journal
-stops for good). `core.logport.PASSING` lists the failures that are not of that kind.
+Directories have mode 0700, files 0600. Names are durable because the folder is synced after each
+change of it. A failed sync is not retried, because the kernel may have dropped the pages: the
+journal stops for good. `core.logport.PASSING` lists the failures after which it may continue.
 """
 
 import errno
@@ -32,9 +32,9 @@ def log_directory(audit: Path, origin: str) -> Path:
 
 
 def newest_origin(audit: Path, stem: str) -> str:
-    """Return the origin stem/<epoch> with the highest epoch that has a log; stem/0 if none has.
+    """Return the origin stem/<epoch> of the highest epoch that has a log; stem/0 if none has.
 
-    A log counts in its own directory only: a copy beside it is not one to be written.
+    A log counts in its own directory only: a copy in another directory must not be written.
     """
     epochs = [0]
     for path in audit.glob(f"*/{_ORIGIN}"):
@@ -48,7 +48,10 @@ def newest_origin(audit: Path, stem: str) -> str:
 
 
 class _Handle:
-    """An open file that closes when the last thread lets go of it, so that none reads another's."""
+    """An open file that closes when its last user drops it.
+
+    A thread that still reads never has its descriptor number reused for another file.
+    """
 
     __slots__ = ("fd",)
 
@@ -62,7 +65,7 @@ class _Handle:
 
 
 class DirectoryLogFiles:
-    """LogFiles over a directory; flock keeps a second writer out, and `readonly` takes no lock."""
+    """LogFiles over a directory. An flock keeps other writers out; `readonly` takes no lock."""
 
     def __init__(self, root: Path, *, readonly: bool = False) -> None:
         self._root: Final = root
@@ -72,7 +75,7 @@ class DirectoryLogFiles:
         if not readonly:
             self._make_folder(root)
             require_closed(root)
-            # A process that was killed may have left either folder's names unsynced.
+            # A killed process may have left the names in either folder unsynced.
             _sync_folder(root.parent)
             _sync_folder(root)
             self._lock = self._take_lock()
@@ -90,13 +93,13 @@ class DirectoryLogFiles:
 
     @staticmethod
     def mark(path: Path) -> None:
-        """Make an empty file at path, durable when this returns; its folder is there."""
-        # Of an empty file there is nothing to sync but its name.
+        """Make an empty file at path, durable when this returns; its folder must exist."""
+        # An empty file has no data to sync, only its name.
         _Handle(path, os.O_WRONLY | os.O_CREAT)
         _sync_folder(path.parent)
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in folder, sorted; see LogFiles."""
+        """Return the sorted names of the files in folder; see LogFiles."""
         try:
             with os.scandir(self._root / folder) as entries:
                 return sorted(entry.name for entry in entries if entry.is_file())
@@ -104,7 +107,7 @@ class DirectoryLogFiles:
             return []
 
     def size(self, name: str) -> int:
-        """Return the bytes in a file; see LogFiles."""
+        """Return the size of a file in bytes; see LogFiles."""
         return (self._root / name).stat().st_size
 
     def read(self, name: str, at: int, length: int) -> bytes:
@@ -121,7 +124,7 @@ class DirectoryLogFiles:
         return b"".join(parts)
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write beside, sync, rename over, sync the folder; see LogFiles."""
+        """Write a temporary file, sync it, rename it, sync the folder; see LogFiles."""
         path = self._root / name
         self._make_folder(path.parent)
         temporary = path.with_name(path.name + _TEMPORARY)
@@ -133,10 +136,10 @@ class DirectoryLogFiles:
         _sync_folder(path.parent)
 
     def allocate(self, name: str, length: int) -> None:
-        """Make a file of zeros, written for real; see LogFiles.
+        """Make a file and write zeros to all of it; see LogFiles.
 
-        A later sync then moves data only, in about half the time of one that also has to turn
-        unwritten extents into written ones.
+        A later sync then writes data only. Converting unwritten extents would about double its
+        time.
         """
         path = self._root / name
         self._make_folder(path.parent)
@@ -172,13 +175,13 @@ class DirectoryLogFiles:
             _sync_folder(path.parent)
 
     def write_through(self, name: str, at: int, data: bytes) -> None:
-        """Write and sync in one call where the kernel can; see LogFiles."""
+        """Write and sync, in one call where the kernel supports it; see LogFiles."""
         fd = self._writable(name).fd
         if _DSYNC:
             try:
                 written = os.pwritev(fd, [data], at, _DSYNC)
             except OSError as error:
-                # Refused before anything was written: this file system knows no such flag.
+                # Refused before any write: this file system does not support the flag.
                 if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
                     raise
                 written = 0
@@ -202,7 +205,7 @@ class DirectoryLogFiles:
         os.fdatasync(self._writable(name).fd)
 
     def free(self) -> int:
-        """Return the bytes that this user may still write; see LogFiles."""
+        """Return the free bytes for this user; see LogFiles."""
         disk = os.statvfs(self._root)
         return disk.f_bavail * disk.f_frsize
 
@@ -214,19 +217,19 @@ class DirectoryLogFiles:
             raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
 
     def close(self) -> None:
-        """Close the files and let go of the lock."""
+        """Close the files and release the lock."""
         self._open.clear()
         self._lock = None
 
     def _writable(self, name: str) -> _Handle:
-        """Return the file held open under name, opening it if needed."""
+        """Return the open handle of a file, opening it if needed."""
         handle = self._open.get(name)
         if handle is None:
             handle = self._open[name] = _Handle(self._root / name, self._flags)
         return handle
 
     def _make_folder(self, folder: Path) -> None:
-        """Make folder and those above it, each durable in its parent."""
+        """Make folder and its missing parents, each durable in its parent."""
         if folder.is_dir():
             return
         self._make_folder(folder.parent)
@@ -235,7 +238,7 @@ class DirectoryLogFiles:
 
 
 def _write_all(fd: int, at: int, data: bytes) -> None:
-    """Write all of data at an offset, however often the kernel takes only a part."""
+    """Write all of data at an offset, in several calls if the kernel writes only a part."""
     view = memoryview(data)
     while view:
         written = os.pwrite(fd, view, at)

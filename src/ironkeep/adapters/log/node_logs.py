@@ -1,15 +1,15 @@
-"""The logs of one node, an epoch each, under its audit directory.
+"""The logs of one node, one for each epoch, under its audit directory.
 
-    audit/<hash of the origin>/        one log; the newest epoch is the one that is written
+    audit/<hash of the origin>/        one log; only the newest epoch is written
+    audit/<hash>/initialised           marks the log of an initialised vault
 
-A start takes the newest epoch, and refuses where something says that it is not the right one: the
-directory is gone, the database is empty beside the log of a vault, or was last opened with a later
-log, a witness remembers more than this log or the one that it continues. Nothing is made here but
-the very first log of an empty database.
-
-    audit/<hash>/initialised           this log is that of a vault that has keys
-
-A server that was never initialised writes a log too, and starts again on an empty database.
+A start opens the newest epoch, and refuses if there is evidence that it is not the right log:
+    - its directory is missing;
+    - the database is empty although the log is that of an initialised vault (a server that was
+      never initialised writes a log too, and may start again on an empty database);
+    - the database was last opened with a later log;
+    - a witness remembers more than this log, or than the log that it continues.
+A start creates a log only for an empty database that has none. `epoch_begin.py` begins all others.
 """
 
 from collections.abc import Iterable
@@ -33,12 +33,12 @@ from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.note import MAX_NOTE, Note
 
 EPOCHS_ASKED: Final = 8
-"""Epochs before the newest that witnesses are asked about; there are hardly ever that many."""
+"""Epochs before the newest that witnesses are asked about; a node rarely has that many."""
 
 INITIALISED: Final = "initialised"
 
 _HELP: Final = (
-    "Bring it back; if it is lost, `ironkeep operator new-epoch` begins the next log "
+    "Restore it; if it is lost, `ironkeep operator new-epoch` begins the next log "
     "(docs/runbooks/journal-lost.md)"
 )
 
@@ -73,15 +73,16 @@ class NodeLogs:
         *,
         lost: bool = False,
     ) -> Journal:
-        """Open the newest log, in step with storage; raise why it must not be continued.
+        """Open the newest log and bring it into step with storage.
 
-        The log is locked until it is closed. `lost` says that there was a database where storage
-        was made anew. Raises IntegrityError, RolledBack, Unavailable.
+        The log is locked until it is closed. `lost` means that storage was created where a database
+        had been before. Raises IntegrityError or RolledBack if the log must not be continued,
+        Unavailable if another process has it open.
         """
         epoch = self._epoch_for(storage, lost=lost)
         oldest = max(FIRST_EPOCH, epoch - EPOCHS_ASKED)
         others = [number for number in range(oldest, epoch + 2) if number != epoch]
-        # The log that will be cosigned comes last: see Witnesses.memory.
+        # The log to be cosigned comes last: see Witnesses.memory.
         heads = witnesses.memory([self.origin(number) for number in (*others, epoch)], say)
         _require_newest(epoch, heads)
         origin = self.origin(epoch)
@@ -98,15 +99,15 @@ class NodeLogs:
         return journal
 
     def mark_initialised(self, epoch: int) -> None:
-        """Note, durably, that an epoch's log is that of a vault that has keys."""
+        """Mark durably that an epoch's log is that of an initialised vault."""
         path = self.folder(epoch) / INITIALISED
         if not path.exists():
             DirectoryLogFiles.mark(path)
 
     def older(self, origin: str) -> Leaves | None:
-        """Return the leaves of another log of this node, unverified; None if they are not here.
+        """Return the unverified leaves of another log of this node; None if there are none.
 
-        They are read from its directory, or else from the mirror's copy.
+        They come from the log's directory, or else from the mirror's copy.
         """
         try:
             return self._from_directory(origin) or self._from_mirror(origin)
@@ -114,16 +115,16 @@ class NodeLogs:
             return self._from_mirror(origin)
 
     def _epoch_for(self, storage: Storage, *, lost: bool) -> int:
-        """Return the epoch to open; raise IntegrityError if its directory or the rows are gone."""
+        """Return the epoch to open; raise IntegrityError if its log or the database is missing."""
         newest, known, commits = self.newest(), stored_origin(storage), storage.head().seq
         if not newest and not commits:
             return FIRST_EPOCH
         if not commits:
             if lost or (self.folder(newest) / INITIALISED).exists():
-                # The next start finds the file that this one made, and must know it all the same.
+                # `lost` is true for this start only; the mark makes the next one refuse too.
                 self.mark_initialised(newest)
                 raise IntegrityError(
-                    f"{self.folder(newest)} holds the log {self.origin(newest)} of a vault, and "
+                    f"{self.folder(newest)} holds the log {self.origin(newest)} of a vault, but "
                     "the database beside it is empty: it was deleted or replaced. Restore it from "
                     "a backup. To begin a new vault, give it an audit directory of its own, and "
                     "keep this one as evidence"
@@ -134,8 +135,8 @@ class NodeLogs:
         last = f"; it was last opened with the log {known}" if known else ""
         if not newest:
             raise IntegrityError(
-                f"the database holds {commits} commits{last}; but {self.audit} holds no log named "
-                f"{self.stem}/…: the audit directory is missing, or another one. {_HELP}"
+                f"the database holds {commits} commits{last}, but {self.audit} holds no log named "
+                f"{self.stem}/…: the audit directory is missing or the wrong one. {_HELP}"
             )
         if known.startswith(f"{self.stem}/") and split_origin(known)[1] > newest:
             raise IntegrityError(
@@ -165,7 +166,7 @@ class NodeLogs:
 
 
 class _Closed:
-    """The leaves of a log that is not written any more."""
+    """The leaves of a log that is no longer written."""
 
     def __init__(self, origin: str, wal: Wal) -> None:
         self.origin: Final = origin
@@ -174,7 +175,7 @@ class _Closed:
 
 
 def copied_checkpoint(mirror: Path, origin: str) -> bytes | None:
-    """Return the checkpoint note of a mirror's copy of a log, unverified; None if there is none."""
+    """Return the unverified checkpoint note of a mirror's copy of a log; None without a copy."""
     try:
         with (mirror / folder_of(origin) / CHECKPOINT).open("rb") as file:
             return file.read(MAX_NOTE)
@@ -194,13 +195,13 @@ def _require_newest(epoch: int, heads: Iterable[SignedHead]) -> None:
 
 
 def _require_continues(journal: Journal, heads: Iterable[SignedHead]) -> None:
-    """Raise unless the log continues another one, from no less than witnesses remember of it."""
+    """Raise unless the log continues an older one, at or past the point that witnesses remember."""
     epoch = split_origin(journal.origin)[1]
     start = start_of(journal.log)
     if start is None:
         raise IntegrityError(
-            f"the log {journal.origin} does not say what it continues: it was not begun by "
-            f"`ironkeep operator new-epoch`, or that did not end. {_HELP}"
+            f"the log {journal.origin} does not say which log it continues: it was not begun by "
+            f"`ironkeep operator new-epoch`, or that command did not finish. {_HELP}"
         )
     older = [one.checkpoint for one in heads if split_origin(one.checkpoint.origin)[1] < epoch]
     if not older:
@@ -208,15 +209,15 @@ def _require_continues(journal: Journal, heads: Iterable[SignedHead]) -> None:
     newest = max(older, key=_place)
     base = continued(start)
     if base is None or _place(base) < _place(newest):
-        taken = f"{base.origin} at {base.size}" if base else "nothing that is known"
+        taken = f"{base.origin} at {base.size}" if base else "no checkpoint"
         raise RolledBack(
             f"the log {journal.origin} was begun from {taken}, but a witness remembers "
-            f"{newest.origin} at {newest.size}: begin another epoch, while the witness answers"
+            f"{newest.origin} at {newest.size}: begin another epoch while the witness answers"
         )
     if base.text != newest.text and _place(base) == _place(newest):
         raise IntegrityError(
             f"the log {journal.origin} was begun from another history of {base.origin} than a "
-            "witness remembers: somebody signs with its key, or entries were changed"
+            "witness remembers: another machine signs with its key, or entries were changed"
         )
 
 

@@ -1,11 +1,11 @@
-"""Why an exchange with another system failed, in this machine's own words and never in theirs."""
+"""Causes of failed exchanges in this machine's words, never in those of the other system."""
 
 import ssl
 from collections.abc import Iterator
 
 
 def cause(error: BaseException) -> str:
-    """Return the true cause beneath an error of a library."""
+    """Return the underlying cause of a library's error."""
     for each in _chain(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {each.verify_message}"

@@ -1,7 +1,8 @@
-"""A deadline over whole exchanges of httpx, whose own timeouts are of each wait alone.
+"""A deadline for whole HTTP exchanges; the timeouts of httpx apply to each single wait.
 
-A server that sends a byte of its head now and then would hold a thread for days. Here every wait is
-cut to what is left of the exchange that the calling thread has begun with `begin`.
+With those alone, a server that sends one byte of its head now and then could hold a thread for
+days. Here every wait is limited to the remaining time of the exchange, which the calling thread
+started with `begin`.
 """
 
 import ssl
@@ -14,26 +15,26 @@ import httpcore
 import httpx
 
 SECONDS: Final = 10.0
-"""Of a whole exchange, from the connection to the last byte."""
+"""Time for a whole exchange, from the connection to the last byte."""
 
 
 class DeadlineTransport(httpx.HTTPTransport):
-    """httpx's own transport over connections that keep a deadline. No proxy is taken."""
+    """httpx's transport over connections with a deadline. It uses no proxy."""
 
     def __init__(self, context: ssl.SSLContext, seconds: float = SECONDS) -> None:
         super().__init__(verify=context, trust_env=False)
         self._backend: Final = _Backend(seconds)
-        # httpx takes a transport of one's own, and gives no way to hand its backend over.
+        # HTTPTransport has no parameter for the network backend, so its pool is replaced.
         self._pool = httpcore.ConnectionPool(ssl_context=context, network_backend=self._backend)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Begin an exchange."""
+        """Start the deadline and send the request."""
         self._backend.begin()
         return super().handle_request(request)
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens connections, and knows until when each thread's exchange may last."""
+    """Opens connections, and keeps the deadline of each thread's exchange."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds: Final = seconds
@@ -44,7 +45,7 @@ class _Backend(httpcore.NetworkBackend):
         self._until.time = time.monotonic() + self._seconds
 
     def left(self, timeout: float | None, error: type[Exception]) -> float:
-        """Return how long this wait may take; raise error when no time is left."""
+        """Return the seconds that this wait may take; raise error when no time is left."""
         left: float = self._until.time - time.monotonic()
         if left <= 0:
             raise error(f"longer than {self._seconds:.0f} seconds in all")
@@ -64,7 +65,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """One connection."""
+    """One connection, whose waits keep the deadline."""
 
     def __init__(self, inner: httpcore.NetworkStream, backend: _Backend) -> None:
         self._inner: Final = inner

@@ -1,6 +1,6 @@
-"""HTTP to other systems: answers are bounded, and no redirect is followed.
+"""HTTP to other systems, with bounded answers and without redirects.
 
-It implements the port of plugin/effects/outbound.py.
+Implements the port of plugin/effects/outbound.py.
 """
 
 from typing import Final
@@ -13,14 +13,14 @@ from ironkeep.adapters.outbound.deadline import DeadlineTransport
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 
 OPERATION_SECONDS: Final = 3.0
-"""Of connecting, of writing, and of each wait; `adapters.outbound.deadline` bounds the whole."""
+"""Limit of connecting, writing and each wait; `adapters.outbound.deadline` bounds the whole."""
 
 
 class HttpOutbound:
-    """Fetches documents. No proxy and no certificate is taken from the environment."""
+    """Fetches documents. It takes no proxy and no certificate from the environment."""
 
     def get(self, url: str, ca_pem: str, limit: int) -> bytes:
-        """Return the body at url; see plugin.outbound.Outbound."""
+        """Return the body at url; see plugin.effects.outbound.Outbound."""
         headers = {"Accept-Encoding": "identity", "User-Agent": "ironkeep"}
         try:
             with httpx.Client(
@@ -40,7 +40,7 @@ def _read(client: httpx.Client, url: str, limit: int) -> bytes:
     with client.stream("GET", url) as response:
         if response.status_code != httpx.codes.OK:
             raise UpstreamFailed(f"answered {response.status_code}")
-        # Raw: what is not asked to be compressed is not unpacked either.
+        # Raw: no compression was requested, so a compressed answer is not unpacked either.
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > limit:

@@ -1,8 +1,9 @@
 """Notifiers: mail by SMTP (RFC 5321, STARTTLS by RFC 3207), and webhooks with a signed body.
 
-A webhook is a POST of JSON whose header `X-Ironkeep-Signature` is `t=<seconds>,v1=<hex>`: the
-HMAC-SHA256, by the shared secret, of the seconds, a dot, and the body. Compare in constant time,
-and refuse what is older than five minutes. No redirect is followed, no proxy used.
+A webhook is a POST of JSON whose header `X-Ironkeep-Signature` is `t=<seconds>,v1=<hex>`. The hex
+is the HMAC-SHA256, keyed with the shared secret, of the seconds, a dot, and the body. Receivers
+should compare it in constant time, and refuse signatures older than five minutes. No redirect is
+followed, no proxy used.
 """
 
 import hmac
@@ -29,21 +30,21 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.text.visible import visible
 
 TIMEOUT_SECONDS: Final = 10.0
-"""Of connecting and of each answer; a worker is held so long."""
+"""Limit of connecting and of each answer: it holds a worker for that long."""
 MAX_SUBJECT: Final = 120
 SIGNATURE: Final = "X-Ironkeep-Signature"
 MIN_SECRET: Final = 16
-"""Bytes of a webhook's secret: fewer can be guessed from one signed body."""
+"""Bytes of a webhook's secret: a shorter one can be guessed from one signed body."""
 
 
 def notifiers_of(mails: tuple[Mail, ...], hooks: tuple[Webhook, ...]) -> Mapping[str, Notifier]:
-    """Return the notifiers that are configured, by name; raise InvalidRequest."""
+    """Return the configured notifiers by name; raise InvalidRequest for an unusable one."""
     found: dict[str, Notifier] = {f"mail {mail.name}": MailNotifier(mail) for mail in mails}
     return found | {f"webhook {hook.name}": WebhookNotifier(hook) for hook in hooks}
 
 
 class MailNotifier:
-    """Sends one mail for each notice."""
+    """Sends each notice as one mail."""
 
     def __init__(self, mail: Mail, tls: ssl.SSLContext | None = None) -> None:
         self._mail: Final = mail
@@ -52,7 +53,7 @@ class MailNotifier:
         self._password: Final = None if path is None else Secret(_contents(path))
 
     def send(self, notice: Notice) -> None:
-        """Send it; see access.notices.notices.Notifier."""
+        """Send the notice; see access.notices.notices.Notifier."""
         mail = self._mail
         try:
             with smtplib.SMTP(mail.host, mail.port, timeout=TIMEOUT_SECONDS) as smtp:
@@ -79,18 +80,18 @@ class MailNotifier:
 
 
 class WebhookNotifier:
-    """Posts one signed document for each notice."""
+    """Posts each notice as one signed document."""
 
     def __init__(self, hook: Webhook) -> None:
         self._hook: Final = hook
         secret = _contents(hook.secret_file)
         if len(secret) < MIN_SECRET:
-            raise InvalidRequest(f"{hook.secret_file} holds fewer than {MIN_SECRET} bytes")
+            raise InvalidRequest(f"{hook.secret_file} has fewer than {MIN_SECRET} bytes")
         self._secret: Final = Secret(secret)
         self._tls: Final = context(hook.ca_file)
 
     def send(self, notice: Notice) -> None:
-        """Post it; see access.notices.notices.Notifier."""
+        """Post the notice; see access.notices.notices.Notifier."""
         body = msgspec.json.encode({"v": 1, **_facts(notice)})
         headers = {
             "Content-Type": "application/json",
@@ -105,7 +106,7 @@ class WebhookNotifier:
                     trust_env=False,
                     follow_redirects=False,
                 ) as client,
-                # What it says is not read: only the status counts.
+                # The answer's body is not read: only the status counts.
                 client.stream("POST", self._hook.url, content=body, headers=headers) as answer,
             ):
                 pass
@@ -134,7 +135,7 @@ def _facts(notice: Notice) -> dict[str, str]:
 
 
 def _line(text: str) -> str:
-    """Return text on one line, with what would begin a header, reorder or draw nothing spelt."""
+    """Return text on one line, with line breaks and invisible or reordering characters escaped."""
     return visible(text)
 
 

@@ -1,8 +1,7 @@
-"""What this machine lets the process have: open files, memory, address space.
+"""The machine's limits on this process: open files, memory, address space.
 
-It is looked at once, at the start: the server takes what there is, says where that is little, and
-refuses to start with less than it can work with. A limit that is met later costs a connection or a
-login a 503.
+They are read once, at the start. The server adapts to them, reports where they are low, and refuses
+to start below its minimum. A limit that is reached later costs a connection or a login a 503.
 
 Sources: setrlimit(2); cgroups(7), memory.max of version 2 and memory.limit_in_bytes of version 1,
 where each parent's limit holds too; proc(5), status and meminfo; mallopt(3).
@@ -23,26 +22,26 @@ from typing import Final
 from ironkeep.core.errors import Unavailable
 
 SPARE_FILES: Final = 256
-"""Descriptors for everything that is no connection: the database, the journal, connectors."""
+"""Descriptors for everything besides client connections: database, journal, connectors."""
 MIN_FILES: Final = 64
-"""Below this the database, the journal and a handful of connections do not fit together."""
+"""The database, the journal and a handful of connections need at least this many descriptors."""
 WORKING_BYTES: Final = 64 << 20
-"""Memory for requests, beside what the process has when it starts and what passwords take."""
+"""Memory for requests, in addition to the process's at its start and to that of password checks."""
 CACHE_PART: Final = 4
-"""Of the memory that is left then, the rows kept in memory may take this part."""
+"""The row cache may take one part in this many of the memory that is left then."""
 MAX_HASHERS: Final = 8
-"""Password checks at once; each uses several cores and 64 MiB."""
+"""Concurrent password checks; each uses several cores and 64 MiB."""
 
 _ARENA_MAX: Final = -8
 """M_ARENA_MAX of mallopt(3): each arena reserves 64 MiB of address space for its threads."""
 _UNLIMITED: Final = 1 << 60
-"""What version 1 of cgroups shows for no limit is above this."""
+"""Version 1 of cgroups shows a value above this when there is no limit."""
 _MIB: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is left under one limit on memory, and what that limit is."""
+    """One limit on memory in bytes, and the bytes left under it."""
 
     limit: int
     left: int
@@ -51,7 +50,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What the server takes, and the lines that say what is less than it would take."""
+    """The sizes that the server uses, and notes on those that a limit reduced."""
 
     connections: int
     hashers: int
@@ -60,9 +59,9 @@ class Fitted:
 
 
 def fit(connections: int, hash_bytes: int, stack_bytes: int) -> Fitted:
-    """Return what fits; hash_bytes and stack_bytes are the memory and stacks of one password check.
+    """Return the sizes that fit; hash_bytes and stack_bytes are those of one password check.
 
-    Raise Unavailable where the server could not work.
+    Raise Unavailable if the limits are too low for the server.
     """
     most, notes = fit_files(connections)
     hashers = min(MAX_HASHERS, max(1, _cores() // 2))
@@ -75,14 +74,15 @@ def fit(connections: int, hash_bytes: int, stack_bytes: int) -> Fitted:
         if fitting < 1:
             raise Unavailable(
                 f"{room.name} is {room.limit // _MIB} MiB, of which {max(0, room.left) // _MIB} "
-                f"are left: a server needs {(WORKING_BYTES + need) // _MIB} MiB more than it "
-                "starts with, to check one password. Raise the limit (docs/operation.md)"
+                "are left: to check one password, the server needs "
+                f"{(WORKING_BYTES + need) // _MIB} MiB more than at its start. Raise the limit "
+                "(docs/operation.md)"
             )
         if fitting < hashers:
             hashers = fitting
             notes.append(
-                f"{room.name} is {room.limit // _MIB} MiB: passwords are checked {hashers} at a "
-                "time, and the others wait"
+                f"{room.name} is {room.limit // _MIB} MiB: only {hashers} passwords are checked at "
+                "a time"
             )
         left = (room.left - WORKING_BYTES - hashers * need) // CACHE_PART
         cache = left if cache is None else min(cache, left)
@@ -90,7 +90,7 @@ def fit(connections: int, hash_bytes: int, stack_bytes: int) -> Fitted:
 
 
 def fit_files(connections: int) -> tuple[int, list[str]]:
-    """Raise the limit on open files as far as it goes; return how many connections fit, and notes.
+    """Raise the limit on open files as needed; return how many connections fit, and notes.
 
     Raise Unavailable below MIN_FILES.
     """
@@ -106,18 +106,18 @@ def fit_files(connections: int) -> tuple[int, list[str]]:
         return connections, []
     if soft < MIN_FILES:
         raise Unavailable(
-            f"this process may open {soft} files, and needs {MIN_FILES} at the least: raise the "
-            "limit (ulimit -n, LimitNOFILE)"
+            f"this process may open {soft} files, but needs at least {MIN_FILES}: raise the limit "
+            "(ulimit -n, LimitNOFILE)"
         )
     most = min(connections, soft - min(SPARE_FILES, soft // 2))
     if most == connections:
         return most, []
-    note = f"this process may open {soft} files: {most} connections at once, and more get 503"
+    note = f"this process may open {soft} files: more than {most} connections get 503"
     return most, [f"{note} (ulimit -n, LimitNOFILE)"]
 
 
 def rooms() -> Iterator[Room]:
-    """Yield what is left under each limit on memory that holds for this process."""
+    """Yield each limit on memory that holds for this process."""
     if sys.platform != "linux":
         return
     used = _fields(Path("/proc/self/status"))
@@ -138,7 +138,7 @@ def rooms() -> Iterator[Room]:
 
 
 def threads(count: int) -> ThreadPoolExecutor:
-    """Return a pool whose threads run already: later the machine might refuse them."""
+    """Return a pool whose threads are already started: the machine might refuse them later."""
     pool = ThreadPoolExecutor(count)
     together = threading.Barrier(count + 1)
     for _ in range(count):
@@ -148,7 +148,7 @@ def threads(count: int) -> ThreadPoolExecutor:
 
 
 def free(path: Path) -> int | None:
-    """Return the bytes that this user may still write at path; None when that cannot be seen."""
+    """Return the free bytes for this user on the disk of path; None if that is unknown."""
     try:
         disk = os.statvfs(path)
     except OSError:
@@ -157,10 +157,10 @@ def free(path: Path) -> int | None:
 
 
 def cgroup_limit(membership: Path, root: Path) -> int | None:
-    """Return the lowest memory limit of the groups that a process is in; None for no limit.
+    """Return the lowest memory limit of the control groups of a process; None without a limit.
 
-    membership is /proc/PID/cgroup. A container may not show the path that is named there; what is
-    at the root is its own then.
+    `membership` is /proc/PID/cgroup. The path in it may not exist inside a container; the files at
+    the root are then the container's own.
     """
     found: list[int] = []
     with suppress(OSError, ValueError):
@@ -198,13 +198,13 @@ def _fields(path: Path) -> dict[str, int]:
 
 
 def _save_address_space() -> None:
-    """Keep malloc from reserving 64 MiB for every few threads, where that counts."""
+    """Keep malloc from reserving 64 MiB of address space for every few threads."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def _cores() -> int:
-    """Return how many processors this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -1,7 +1,7 @@
-"""What a server does when it is sent a signal: stop, reload, or say that it does nothing.
+"""Signal handling of a server: stop, reload, or log that a signal has no effect.
 
-A signal whose default is to end the process ends no server unsaid: operators and their tools send
-SIGHUP after a certificate was renewed, SIGUSR1 to a program that they take for another one.
+No signal that a program can handle ends the server without a log line. Operators and their tools
+send SIGHUP after renewing a certificate, and SIGUSR1 to programs that do not use it.
 
 Sources: signal(7); the Vault documentation, "SIGHUP".
 """
@@ -20,11 +20,14 @@ NAMES: Final = (
     "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT",
     "SIGXCPU",
 )  # fmt: skip
-"""Those that would end the process by default, beside what tells of a crash and SIGKILL."""
+"""Signals without effect here whose default action ends the process.
+
+Not listed: SIGKILL, and the signals that report a crash.
+"""
 
 
 def _harmless() -> dict[int, str]:
-    """Return the signals that do nothing here, with their names; a system may not have them all."""
+    """Return the signals without effect here and their names, as far as the system has them."""
     found = {int(getattr(signal, name)): name for name in NAMES if hasattr(signal, name)}
     if hasattr(signal, "SIGRTMIN"):
         first, last = int(signal.SIGRTMIN), int(signal.SIGRTMAX)
@@ -33,20 +36,20 @@ def _harmless() -> dict[int, str]:
 
 
 def hold() -> None:
-    """Let no signal but a stop end a process that starts, until it does `watch`.
+    """Ignore all signals but stops while the process starts, until it calls `watch`.
 
-    What SIGHUP would have read again is about to be read.
+    SIGHUP may be ignored too, since the files that a reload reads are about to be read.
     """
     for number in (*RELOADS, *_harmless()):
         signal.signal(number, signal.SIG_IGN)
 
 
 def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0) -> None:
-    """Call stop and reload, on the running loop, when a signal asks for it; say every signal.
+    """Call stop and reload, on the running loop, when a signal asks for it; log every signal.
 
-    A reload opens the log file anew first.
+    A reload first reopens the log file.
 
-    From a stop on the process has `within` seconds, 0 for any number: then the system ends it,
+    After a stop signal the process has `within` seconds (0 for no limit). Then the system ends it,
     whatever hangs, by SIGALRM. A second SIGINT or SIGTERM ends it at once.
     """
     loop = asyncio.get_running_loop()
@@ -57,7 +60,7 @@ def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0)
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL)
         if within:
-            # The system's own clock: no thread, no memory and no turn of the loop is needed for it.
+            # The kernel's timer needs no thread, no memory and no turn of the loop.
             loop.remove_signal_handler(signal.SIGALRM)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(within)
@@ -73,14 +76,14 @@ def watch(stop: Callable[[], None], reload: Callable[[], None], within: int = 0)
     for number in RELOADS:
         loop.add_signal_handler(number, reloading, number.name)
     for each, name in _harmless().items():
-        loop.add_signal_handler(each, log.say, f"{name}: without effect here")
+        loop.add_signal_handler(each, log.say, f"{name}: ignored")
 
 
 def done() -> None:
-    """Call off the end by the system: everything was written."""
+    """Cancel the alarm of a stop, after everything was written."""
     signal.alarm(0)
 
 
 def end(code: int) -> None:
-    """End the process at once, with code, whatever its threads wait for."""
+    """End the process at once with exit code `code`, even if threads hang."""
     os._exit(code)

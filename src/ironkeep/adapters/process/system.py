@@ -1,4 +1,4 @@
-"""The machine's clock, its source of randomness, and what its environment may not decide."""
+"""The machine's clock and entropy; removes environment variables that steer connections."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class SystemClock:
-    """UTC of this machine, held still when it is set back; any thread may ask."""
+    """The machine's UTC clock, which stands still when it is set back; any thread may call."""
 
     def __init__(self) -> None:
         self._lock: Final = threading.Lock()
@@ -15,14 +15,14 @@ class SystemClock:
 
     def now_ns(self) -> int:
         """Return POSIX nanoseconds; never less than any value returned before."""
-        # Without the lock a thread that was suspended here could put an older value back.
+        # Without the lock a thread that was suspended here could restore an older value.
         with self._lock:
             self._last_ns = max(self._last_ns, time.time_ns())
             return self._last_ns
 
 
 class SystemEntropy:
-    """The kernel's generator, asked each time: nothing to guard in memory or to fork."""
+    """The kernel's random generator. It is called each time, so no state is kept in memory."""
 
     def token(self, size: int) -> bytes:
         """Return size unpredictable bytes."""
@@ -30,10 +30,10 @@ class SystemEntropy:
 
 
 def forget_steering() -> None:
-    """Forget what would steer this process's connections: names, routes, authorities, drivers.
+    """Remove the environment variables that steer connections: names, routes, authorities, drivers.
 
-    A server connects where and how its configuration says. Whatever is begun later, in a library or
-    in the C library's resolver, finds none of these variables.
+    A server connects as its configuration says. Libraries and the C library's resolver, which read
+    these variables later, then do not find them.
     """
     for name in list(os.environ):
         if name.startswith("PG") or name.upper() in _STEERING:

@@ -1,1 +1,5 @@
-"""Rows in one SQLite file."""
+"""Rows in one SQLite file: the port `core.ports.Storage`.
+
+`storage.py` reads and commits, `schema.py` creates and migrates the tables, and `files.py` handles
+the lock, the folder and the files around the database.
+"""

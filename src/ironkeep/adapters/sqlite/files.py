@@ -1,4 +1,4 @@
-"""The files around an SQLite database: its lock, its folder, and whether it is all there."""
+"""The files around an SQLite database: its lock, its folder, and a check for missing files."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ _FOLDER_MODE: Final = 0o700
 
 
 def take_lock(path: Path) -> int:
-    """Lock the side file against other processes; return its descriptor, which holds the lock."""
+    """Lock `path`.lock against other processes; return the descriptor that holds the lock."""
     lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, _FILE_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -23,21 +23,24 @@ def take_lock(path: Path) -> int:
 
 
 def require_whole(path: Path) -> None:
-    """Raise IntegrityError when only the database file is gone: its log would fill a new one."""
+    """Raise IntegrityError when the database is gone and its WAL is not.
+
+    SQLite would apply the old WAL to a new database.
+    """
     for suffix in ("-wal", "-journal"):
         rest = path.with_name(path.name + suffix)
         if rest.exists() and rest.stat().st_size and not path.exists():
             raise IntegrityError(
-                f"{path} is gone, and {rest} is there: bring both back from the same backup"
+                f"{path} is missing, but {rest} exists: restore both from the same backup"
             )
 
 
 def make_file(path: Path) -> None:
-    """Make the file if it is not there, for its owner only; SQLite's other files get its mode.
+    """Create the file if it is missing, with mode 0600, which SQLite's other files inherit.
 
     Its name is durable when this returns, before SQLite writes a journal beside it: after a crash
-    during the first start, a journal alone would look like a database that was lost. A process that
-    was killed may have made the file and not synced its name.
+    during the first start, a journal alone would look like a lost database. The name is synced even
+    if the file exists, because a killed process may have created it without syncing.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, _FILE_MODE)
     try:
@@ -48,7 +51,7 @@ def make_file(path: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make folder and those above it, each durable in its parent."""
+    """Make folder and its missing parents, each durable in its parent."""
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
@@ -56,7 +59,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make a file's content, or a folder's names, durable."""
+    """Make a file's content or a folder's names durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,11 +1,11 @@
-"""The tables of a SQLite store, and how an older file becomes a current one.
+"""The tables of a SQLite store, and the migrations of older files.
 
-    row     what the store holds; seq is the commit that last wrote it
+    row     the stored rows; seq is the commit that last wrote a row
     tomb    removed keys, for the change stream
     outbox  journal frames that may not have reached the journal yet
     head    one row: the last commit's number and state, and the last removal dropped from tomb
 
-The schema's number lies in the file's `user_version`, and `application_id` says whose file it is.
+The file's `user_version` is the schema's number; its `application_id` marks it as Ironkeep's.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError, Unavailable
 
 APPLICATION_ID: Final = 0x49524B50
-"""ASCII "IRKP", for file(1) and against opening somebody else's database."""
+"""ASCII "IRKP", for file(1) and to refuse another program's database."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -35,19 +35,19 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
 )
-"""Statements from schema n to n + 1, one transaction each; a released one never changes again."""
+"""Statements from schema n to n + 1, one transaction for each step; released ones never change."""
 
 
 def require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise unless the file is new or of a schema that this version knows; changes nothing.
+    """Raise unless the file is new or has a known schema; change nothing.
 
-    IntegrityError: another program's file. Unavailable: made by a newer Ironkeep.
+    Raise IntegrityError for another program's file, Unavailable for one of a newer Ironkeep.
     """
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if owner != APPLICATION_ID and (owner, version, tables) != (0, 0, 0):
-        raise IntegrityError(f"{path} is not an Ironkeep database: name another file")
+        raise IntegrityError(f"{path} is not an Ironkeep database: give another path")
     if version > len(MIGRATIONS):
         raise Unavailable(
             f"{path} was made by a newer ironkeep (schema {version}, this one knows up to"
@@ -56,7 +56,7 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the current schema; a crash leaves it at one of the schemas between."""
+    """Bring the file to the current schema; a crash leaves it at an intermediate schema."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
@@ -67,7 +67,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def require_head(connection: sqlite3.Connection) -> None:
-    """Raise IntegrityError unless there is exactly one head, as every schema leaves it."""
+    """Raise IntegrityError unless there is exactly one head row, as in every schema."""
     (heads,) = connection.execute("SELECT count(*) FROM head").fetchone()
     if heads != 1:
         raise IntegrityError("the database lost its head row: restore a backup")

@@ -1,11 +1,11 @@
-"""Rows in one SQLite file: write-ahead log, every commit synced before it returns.
+"""Rows in one SQLite file, with a write-ahead log; every commit is synced before it returns.
 
-Three connections, each with one owner. The writer thread calls `commit`; one other thread, the
-loop's, calls everything that reads; a worker calls `checkpoint`. A reader never waits for the
-writer and sees finished commits only. `checkpoint` alone empties the WAL: no commit pays for it.
+There are three connections, each with one owner: the writer thread calls `commit`, the loop thread
+calls all methods that read, and a worker calls `checkpoint`. A reader never waits for the writer
+and sees finished commits only. Only `checkpoint` empties the WAL, so no commit pays for it.
 
-A commit that fails leaves nothing behind, not even bytes that a later start could take for a
-finished one; until that can be had, commits and the head fail.
+A failed commit leaves nothing behind, not even bytes that a later start could take for a finished
+commit. Until that is ensured, `commit` and `head` fail.
 """
 
 import errno
@@ -24,15 +24,15 @@ from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
 from ironkeep.core.ports import Change, Commit, Row, StoreHead
 
 MAX_TOMBS: Final = 262_144
-"""Removals kept for the change stream, some 20 MB; who falls further behind starts from a scan."""
+"""Removals kept for the change stream, some 20 MB; a reader further behind starts with a scan."""
 SCAN_START: Final = 8
-"""Rows in the first page of a folder's scan: most only ask whether it is empty."""
+"""Rows in the first page of a folder's scan: most callers only test whether it is empty."""
 SCAN_PAGE: Final = 256
-"""Rows that `scan` reads at a time: a read transaction left open would hold up checkpoints."""
+"""Rows that `scan` reads at a time: an open read transaction would block checkpoints."""
 RESTART_PAGES: Final = 4_096
-"""Pages in the WAL (16 MiB) past which `checkpoint` has the writer wait until it can start over."""
+"""Pages in the WAL (16 MiB) past which `checkpoint` blocks the writer to start the WAL over."""
 PASSES: Final = 3
-"""Rounds of a checkpoint before the writer waits: each leaves only what was added during it."""
+"""Passive rounds before the writer is blocked: each leaves only the pages added during it."""
 BUSY_SECONDS: Final = 5.0
 """How long a commit waits for a checkpoint that starts the WAL over; milliseconds are normal."""
 CACHE_KIB: Final = 16_384
@@ -45,10 +45,10 @@ _NUMBERS: Final = {
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
     sqlite3.SQLITE_PERM: errno.EACCES,
     sqlite3.SQLITE_READONLY: errno.EACCES,
-    # No descriptor, or no right to the file: SQLite does not say which.
+    # No descriptor left, or no permission: SQLite does not say which.
     sqlite3.SQLITE_CANTOPEN: errno.EACCES,
 }
-"""Results of SQLite that have a better number than EIO."""
+"""SQLite results that have a more exact errno than EIO."""
 
 _PUT: Final = (
     "INSERT INTO row (key, value, due, seq) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
@@ -65,11 +65,12 @@ _CHANGES: Final = (
 
 
 class SqliteStorage:
-    """Storage in the SQLite file at path, made if it is not there; see `core.ports.Storage`.
+    """Storage in the SQLite file at path, which is created if missing; see `core.ports.Storage`.
 
     Raise Unavailable when another process has it open or a newer Ironkeep made it, IntegrityError
-    when it is damaged, in part gone, or is something else. `lost`: a database was here before, and
-    is not. max_tombs bounds the removals kept for `changes`.
+    when it is damaged, partly missing, or not an Ironkeep database. The attribute `lost` is true if
+    the file was created although a database had been there before. max_tombs bounds the removals
+    kept for `changes`.
     """
 
     def __init__(self, path: Path, *, max_tombs: int = MAX_TOMBS) -> None:
@@ -81,7 +82,7 @@ class SqliteStorage:
         with ExitStack() as stack:
             make_folder(path.parent)
             require_closed(path.parent)
-            # A process that was killed may have made the folder and not synced its name.
+            # A killed process may have made the folder without syncing its name.
             sync(path.parent.parent)
             locked_before = path.with_name(path.name + ".lock").exists()
             stack.callback(os.close, take_lock(path))
@@ -96,7 +97,7 @@ class SqliteStorage:
                 _require_wal(self._writer, path)
                 migrate(self._writer)
                 require_head(self._writer)
-                # SQLite syncs its files' names too, but goes on when that fails.
+                # SQLite syncs its files' names too, but ignores a failure.
                 sync(path.parent)
                 self._tombs = _count_tombs(self._writer)
                 self._reader.execute("PRAGMA query_only = ON")
@@ -105,7 +106,7 @@ class SqliteStorage:
             self._open: Final = stack.pop_all()
 
     def head(self) -> StoreHead:
-        """Return the last finished commit's number and state."""
+        """Return the number and state of the last finished commit."""
         self._require_sound()
         ((seq, state),) = self._read("SELECT seq, state FROM head")
         if not isinstance(seq, int) or not isinstance(state, bytes):
@@ -120,7 +121,7 @@ class SqliteStorage:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows whose key starts with prefix, in key order.
 
-        Every page of rows is of one commit; the next page may be of a later one.
+        All rows of a page are of one commit; the next page may be of a later one.
         """
         start, end, size = prefix, _after(prefix), SCAN_START if prefix else SCAN_PAGE
         while True:
@@ -135,7 +136,7 @@ class SqliteStorage:
             start, size = page[-1][0] + b"\x00", SCAN_PAGE
 
     def due(self, before_ns: int, limit: int) -> list[bytes]:
-        """Return at most limit keys due before before_ns, the earliest first, then by key."""
+        """Return at most limit keys due before before_ns, ordered by due time, then by key."""
         sql = "SELECT key FROM row WHERE due < ? ORDER BY due, key LIMIT ?"
         return [key for (key,) in self._read(sql, before_ns, limit)]
 
@@ -147,9 +148,10 @@ class SqliteStorage:
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit.
 
-        The limit may cut a commit in two: who gets as many as asked for asks again from before the
-        last one's. Raise NotFound when removals since then have been dropped: begin again with
-        `head` and a full `scan`. From 0 on none is missed: who has seen nothing, needs no removal.
+        The limit may cut a commit in two: a caller that gets `limit` rows continues from the commit
+        before the last row's. Raise NotFound when removals since after_seq have been dropped: start
+        over with `head` and a full `scan`. With after_seq 0 dropped removals do not matter, because
+        the caller has seen no rows.
         """
         ((dropped,),) = self._read("SELECT dropped_seq FROM head")
         if 0 < after_seq < dropped:
@@ -162,7 +164,7 @@ class SqliteStorage:
     def commit(self, commit: Commit) -> None:
         """Make commit durable, all or nothing; see `core.ports.Storage.commit`.
 
-        After an OSError nothing of commit is there, or `head` raises too and a restart will tell.
+        After an OSError nothing of commit is stored, or `head` raises too and a restart decides.
         """
         self._require_sound()
         try:
@@ -178,8 +180,8 @@ class SqliteStorage:
         try:
             self._writer.execute("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
-            # A full disk failed a write, so that the last frame, which would count, is not there;
-            # and there may be no room to repair in.
+            # On a full disk a write failed, so the WAL lacks the last frame, which would make the
+            # commit count; and there may be no room for the repair.
             self._unrepaired = _code(error) != sqlite3.SQLITE_FULL
             self._reopen_writer()
             self._repair()
@@ -194,7 +196,7 @@ class SqliteStorage:
             )
 
     def _apply(self, commit: Commit) -> int:
-        """Carry out commit in the open transaction; return how many tombs there are then."""
+        """Execute commit in the open transaction; return the number of tombs after it."""
         run, many, seq = self._writer.execute, self._writer.executemany, commit.seq
         puts, gone = [], []
         for key, row in commit.writes.items():
@@ -212,7 +214,7 @@ class SqliteStorage:
         return self._drop_tombs(self._tombs - max(back, 0) + max(buried, 0))
 
     def _drop_tombs(self, tombs: int) -> int:
-        """Drop the oldest tombs past the bound: no more than this commit added."""
+        """Drop the oldest tombs past the bound, at most as many as this commit added."""
         excess = tombs - self._max_tombs
         if excess <= 0:
             return tombs
@@ -227,7 +229,7 @@ class SqliteStorage:
         self._writer.close()
 
     def _reopen_writer(self) -> None:
-        """Drop the writer's connection, and with it the transaction, whatever state it is in."""
+        """Replace the writer's connection, which ends its transaction in any state."""
         try:
             with suppress(sqlite3.Error):
                 self._writer.close()
@@ -239,11 +241,11 @@ class SqliteStorage:
             self._unwritable = False
 
     def _repair(self) -> None:
-        """Make sure that a commit whose sync failed does not come back.
+        """Make sure that a commit whose sync failed does not reappear.
 
-        Its frames may lie complete in the WAL, and a start after a crash would take them for a
-        commit, although this process has said otherwise since. So what is before them goes to the
-        database file, and the WAL is cut to nothing, durably.
+        Its frames may be complete in the WAL, and a start after a crash would take them for a
+        commit, although this process has reported it as failed. So the frames before them are moved
+        to the database file, and the WAL is truncated durably.
         """
         if not self._unrepaired or self._unwritable:
             return
@@ -255,10 +257,10 @@ class SqliteStorage:
         self._unrepaired = bool(busy)
 
     def checkpoint(self) -> None:
-        """Move what the WAL holds to the database file; for a worker thread, each second or so.
+        """Move the WAL's pages to the database file; call from a worker, about once a second.
 
-        Commits go on meanwhile. Only when the WAL has grown past RESTART_PAGES does one wait, while
-        the last pages are moved, so that the WAL starts over. An OSError loses nothing.
+        Commits continue meanwhile. Only when the WAL has grown past RESTART_PAGES does a commit
+        wait, while the last pages are moved, so that the WAL starts over. An OSError loses nothing.
         """
         with self._checkpointing:
             try:
@@ -272,21 +274,21 @@ class SqliteStorage:
                 _raise(error)
 
     def close(self) -> None:
-        """Close the connections, which empties the WAL, and let go of the file."""
+        """Close the connections, which empties the WAL, and release the lock."""
         with self._checkpointing:
             self._open.close()
 
     def _require_sound(self) -> None:
-        """Finish what a failed commit left undone; raise OSError while that cannot be had.
+        """Complete the repair after a failed commit; raise OSError while that is impossible.
 
-        No commit runs meanwhile: after a failed one the caller asks for the head first.
+        Commits are blocked until then: after a failed one the caller first reads the head.
         """
         if self._unwritable:
             self._reopen_writer()
         self._repair()
         if self._unwritable or self._unrepaired:
             raise OSError(
-                errno.EIO, "the database cannot be opened again after a failed commit", self._path
+                errno.EIO, "the database cannot be reopened after a failed commit", self._path
             )
 
     def _read(self, sql: str, *parameters: bytes | int) -> list[Any]:
@@ -300,9 +302,9 @@ class SqliteStorage:
 def _connect(path: Path) -> sqlite3.Connection:
     """Open a connection that syncs every commit and leaves checkpoints to `checkpoint`.
 
-    Threads: the module's connections are used by one thread at a time, not always by their maker.
+    One thread uses a connection at a time, which need not be the thread that opened it.
     """
-    # A file that is gone is not made anew: `_make_file` does that, once.
+    # mode=rw: never create a missing file; `make_file` does that once, at the start.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
         uri=True,
@@ -316,7 +318,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         f"cache_size = -{CACHE_KIB}",
         "cell_size_check = ON",
         "trusted_schema = OFF",
-        # A destroyed segment's wraps must be gone from the file, and not only from the tables.
+        # A destroyed segment's wraps must be erased from the file, not only from the tables.
         "secure_delete = ON",
     ):
         connection.execute(f"PRAGMA {pragma}")
@@ -326,7 +328,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _require_wal(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
-        raise Unavailable(f"{path} is on a file system without shared memory: use a local disk")
+        raise Unavailable(
+            f"{path} is on a file system without shared memory, such as a network mount: use a "
+            "local disk"
+        )
 
 
 def _count_tombs(connection: sqlite3.Connection) -> int:
@@ -335,22 +340,22 @@ def _count_tombs(connection: sqlite3.Connection) -> int:
 
 
 def _after(prefix: bytes) -> bytes | None:
-    """Return the smallest key above every key that starts with prefix; None when there is none."""
+    """Return the smallest key above all keys that start with prefix; None without an upper end."""
     stem = prefix.rstrip(b"\xff")
     return stem[:-1] + bytes([stem[-1] + 1]) if stem else None
 
 
 def _row(value: object, due: object) -> Row:
-    """Return the row of two columns, whose types a damaged or doctored file may have wrong."""
+    """Return the row of two columns; a damaged or manipulated file may have wrong types."""
     if isinstance(value, bytes) and (due is None or isinstance(due, int)):
         return Row(value, due)
     raise IntegrityError("the database holds a value that no commit wrote: restore a backup")
 
 
 def _raise(error: sqlite3.Error | MemoryError) -> NoReturn:
-    """Raise error in the port's terms."""
+    """Raise the error of the port that corresponds to SQLite's error."""
     if isinstance(error, MemoryError):
-        raise OSError(errno.ENOMEM, "no memory for the database") from error
+        raise OSError(errno.ENOMEM, "out of memory for the database") from error
     code = _code(error)
     if code in _DAMAGED:
         raise IntegrityError(f"the database is damaged ({error}): restore a backup") from error
@@ -358,5 +363,5 @@ def _raise(error: sqlite3.Error | MemoryError) -> NoReturn:
 
 
 def _code(error: sqlite3.Error | MemoryError) -> int:
-    """Return SQLite's primary result code; 0 for an error of the module's own."""
+    """Return SQLite's primary result code; 0 for an error of the Python module itself."""
     return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE

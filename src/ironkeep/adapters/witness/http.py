@@ -1,4 +1,4 @@
-"""HTTP to one witness: to its configured address only, with every answer bounded."""
+"""HTTP to one witness, at its configured address only, with bounded answers."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.tlog.note import MAX_NOTE
 
 OPERATION_SECONDS: Final = 2.0
-"""Of connecting, of writing, and of each wait; `adapters.outbound.deadline` bounds the whole."""
+"""Limit of connecting, writing and each wait; `adapters.outbound.deadline` bounds the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Reply:
 
 
 class WitnessHttp:
-    """A client of one address. Redirects are not followed, and no proxy is taken from outside."""
+    """A client of one address. It follows no redirects and uses no proxy."""
 
     def __init__(self, address: str, ca_file: Path | None = None) -> None:
         self._base: Final = require_address(address)
@@ -39,11 +39,11 @@ class WitnessHttp:
         )
 
     def get(self, path: str) -> Reply:
-        """Fetch a path below the address; raise UpstreamFailed unless it is answered."""
+        """Fetch a path below the address; raise UpstreamFailed without an answer."""
         return self._send(self._client.build_request("GET", f"{self._base}/{path}"))
 
     def post(self, path: str, body: bytes, content_type: str) -> Reply:
-        """Post body to a path below the address; raise UpstreamFailed unless it is answered."""
+        """Post body to a path below the address; raise UpstreamFailed without an answer."""
         headers = {"Content-Type": content_type}
         url = f"{self._base}/{path}"
         return self._send(self._client.build_request("POST", url, content=body, headers=headers))
@@ -57,7 +57,7 @@ class WitnessHttp:
         try:
             response = self._client.send(request, stream=True)
             try:
-                # Raw: what is not asked to be compressed is not unpacked either.
+                # Raw: no compression was requested, so a compressed answer is not unpacked either.
                 for chunk in response.iter_raw():
                     body += chunk
                     if len(body) > MAX_NOTE:
@@ -72,8 +72,8 @@ class WitnessHttp:
 def require_address(address: str) -> str:
     """Return an address without its last slash; raise InvalidRequest unless it is safe to use.
 
-    That is https, or http to this very machine: whoever stands between could otherwise hide a
-    rollback by pretending that the witness is away.
+    Safe are https, and http to this machine. Over plain HTTP an attacker on the path could hide a
+    rollback by making the witness seem unreachable.
     """
     try:
         url = httpx.URL(address)

@@ -19,14 +19,14 @@ from ironkeep.tlog.mirror import (
 from ironkeep.tlog.tile import TILE_WIDTH
 
 MAX_REQUESTS: Final = 64
-"""Requests in a row, about half a million entries; then a newer checkpoint is due."""
+"""Requests for one checkpoint, about half a million entries; then a newer checkpoint is due."""
 
 REQUEST_BYTES: Final = 1 << 22
-"""Bytes after which no further package goes into a request: they have to pass within seconds."""
+"""Bytes after which a request gets no further package, since it must complete within seconds."""
 
 
 class MirrorUpload:
-    """What we know of one mirror's copy of our log."""
+    """Uploads leaves to one mirror, and remembers how many its copy of the log has."""
 
     def __init__(self, http: WitnessHttp) -> None:
         self._http: Final = http
@@ -34,9 +34,9 @@ class MirrorUpload:
         self._ticket = b""
 
     def send(self, log: Log, checkpoint: Checkpoint) -> bytes | None:
-        """Send what the mirror lacks of a checkpoint that it knows; return its signature lines.
+        """Send the leaves that the mirror lacks of a checkpoint; return its signature lines.
 
-        None means that more is to come. Raises UpstreamFailed.
+        The mirror must know the checkpoint. None means that leaves remain. Raises UpstreamFailed.
         """
         for _ in range(MAX_REQUESTS):
             reply = self._post(log, checkpoint)
@@ -48,7 +48,7 @@ class MirrorUpload:
 
     def _post(self, log: Log, checkpoint: Checkpoint) -> Reply:
         if self._next is None:
-            # An upload of nothing under no checkpoint: the answer says how far the mirror is.
+            # An empty upload without a checkpoint: the answer tells the mirror's next entry.
             head = Upload(log.origin, 0, 0)
             return self._http.post("add-entries", head.serialise(), ENTRIES)
         head = Upload(log.origin, self._next, checkpoint.size, self._ticket)
@@ -63,7 +63,7 @@ class MirrorUpload:
         return self._http.post("add-entries", bytes(body), ENTRIES)
 
     def _learn(self, reply: Reply, checkpoint: Checkpoint) -> None:
-        """Take from a 202 or 409 how far the mirror is; raise UpstreamFailed for anything else."""
+        """Learn the mirror's next entry from a 202 or 409; raise UpstreamFailed otherwise."""
         if reply.status not in {202, 409}:
             self._next = None
             raise UpstreamFailed(f"it answered {reply.status} to add-entries")
@@ -74,5 +74,5 @@ class MirrorUpload:
         moved = self._next != info.next_entry
         if not (moved and info.next_entry <= checkpoint.size and len(info.ticket) <= MAX_TICKET):
             self._next = None
-            raise UpstreamFailed(f"its copy does not get on: it lacks entry {info.next_entry}")
+            raise UpstreamFailed(f"its copy makes no progress: it lacks entry {info.next_entry}")
         self._next, self._ticket = info.next_entry, info.ticket

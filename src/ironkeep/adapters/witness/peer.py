@@ -1,8 +1,8 @@
-"""One witness as its log sees it (c2sp.org/tlog-witness).
+"""The log's client of one witness (c2sp.org/tlog-witness).
 
-A refusal is an alarm. It is believed when the witness can show a checkpoint, cosigned with its key,
-that this log does not lead to. Without that it is said aloud, and the witness does not count: a
-witness must not be able to stop a server by a status code.
+A refusal raises an alarm. It proves a fork only if the witness shows a checkpoint, cosigned with
+its key, that this log does not lead to. Without proof the alarm is logged and the witness does not
+count towards the quorum: a witness must not be able to stop a server with a status code.
 """
 
 from hashlib import sha256
@@ -30,11 +30,11 @@ _CONFLICT: Final = 409
 _UNPROVEN: Final = 422
 
 _TRIES: Final = 3
-"""Requests for one checkpoint: the first may only learn the size, and someone may interfere."""
+"""Requests for one checkpoint: the first may only learn the size, which may change once more."""
 
 
 class WitnessPeer:
-    """A configured witness, or a mirror, which signs a checkpoint once it holds all its leaves."""
+    """A configured witness or mirror. A mirror signs a checkpoint once it holds all its leaves."""
 
     def __init__(self, witness: Witness) -> None:
         self.name: Final = witness.name
@@ -42,7 +42,7 @@ class WitnessPeer:
             self.verifier: Final = CosignatureVerifier(VerifierKey.parse(witness.vkey))
         except InvalidRequest as error:
             raise InvalidRequest(
-                f"vkey of witness {witness.name!r}: {error} (what `ironkeep witness vkey` prints)"
+                f"vkey of witness {witness.name!r}: {error} (copy it from `ironkeep witness vkey`)"
             ) from None
         self._http: Final = WitnessHttp(witness.address, witness.ca_file)
         self._upload: Final = MirrorUpload(self._http)
@@ -51,8 +51,8 @@ class WitnessPeer:
     def latest(self, origin: str) -> SignedHead | None:
         """Return the newest checkpoint of origin that the witness shows; None if it knows none.
 
-        Verified with the witness's key alone. The log's key is on the machine that may have been
-        replaced, so what it would say of this checkpoint does not matter. Raises UpstreamFailed.
+        It is verified with the witness's key alone. The log's key is on this machine, which may
+        have been replaced, so that key proves nothing here. Raises UpstreamFailed.
         """
         reply = self._http.get(f"{sha256(origin.encode()).hexdigest()}/checkpoint")
         if reply.status == _NOT_FOUND:
@@ -75,14 +75,14 @@ class WitnessPeer:
     def cosign(self, log: Log, head: SignedHead) -> Signature | None:
         """Show a head of the log to the witness; return its cosignature.
 
-        None means that a mirror has not got all leaves yet, and gets on. Raises UpstreamFailed,
-        and IntegrityError or RolledBack if the witness proves that it cosigned another history.
+        None means that a mirror still lacks leaves and makes progress. Raises UpstreamFailed, and
+        IntegrityError or RolledBack if the witness proves that it cosigned another history.
         """
         reply = self._submit(log, head)
         try:
             return read_cosignature(reply.body, head.checkpoint, self.verifier)
         except IntegrityError:
-            # A mirror answers without its cosignature, and gives it for the leaves.
+            # A mirror answers add-checkpoint without a cosignature, and returns it for the leaves.
             lines = self._upload.send(log, head.checkpoint)
         if lines is None:
             return None
@@ -96,7 +96,7 @@ class WitnessPeer:
         self._http.close()
 
     def _submit(self, log: Log, head: SignedHead) -> Reply:
-        """Return the witness's 200 to a head, after learning which size it knows."""
+        """Return the witness's 200 to a head, after learning the size that it knows."""
         checkpoint = head.checkpoint
         for _ in range(_TRIES):
             old = self._size if self._size <= checkpoint.size else 0
@@ -112,10 +112,10 @@ class WitnessPeer:
             if size is None or size == old or size > checkpoint.size:
                 raise self._alarm(log, reply.status)
             self._size = size
-        raise UpstreamFailed("it says another size each time")
+        raise UpstreamFailed("it answers with a different size each time")
 
     def _alarm(self, log: Log, status: int) -> IronkeepError:
-        """Return what a refusal at a size we know amounts to."""
+        """Return the error for a refusal at the witness's own size: a proven fork, or unproven."""
         try:
             seen = self.latest(log.origin)
         except UpstreamFailed:
@@ -125,22 +125,22 @@ class WitnessPeer:
             size = seen.checkpoint.size
             if size > published.checkpoint.size:
                 return RolledBack(
-                    f"FORK ALARM: witness {self.name} has cosigned this log at {size}, and it ends "
+                    f"FORK ALARM: witness {self.name} has cosigned this log at {size}, but it ends "
                     f"at {published.checkpoint.size}: this is an older copy, or there are two"
                 )
             if log.root_at(size) != seen.checkpoint.root:
                 return IntegrityError(
                     f"FORK ALARM: witness {self.name} has cosigned another history of this log at "
-                    f"{size}: somebody else signs with its key, or entries were changed"
+                    f"{size}: another machine signs with its key, or entries were changed"
                 )
         return UpstreamFailed(
-            f"FORK ALARM, not proven: it answered {status} to a checkpoint that extends all that "
-            "it shows of this log. Compare with its operator"
+            f"FORK ALARM, not proven: it answered {status} to a checkpoint that extends the newest "
+            "one that it shows of this log. Compare with its operator"
         )
 
 
 def _known_size(reply: Reply) -> int | None:
-    """Return the size that a 409 tells; None for a 422, or if it tells none."""
+    """Return the size in a 409; None for a 422, or if the 409 has no size."""
     if reply.status != _CONFLICT:
         return None
     try:

@@ -1,7 +1,7 @@
-"""The log's witnesses: what they remember at start-up, and their cosignatures while it grows.
+"""The log's witnesses: their remembered checkpoints at start-up, their cosignatures afterwards.
 
-Each attempt runs on a thread of its own, so that a witness that is away or slow delays nobody: only
-its own next attempt. The journal is written by the calling thread alone.
+Each attempt runs on its own thread, so a witness that is unreachable or slow delays only its own
+next attempt. Only the calling thread writes the journal.
 """
 
 import threading
@@ -26,19 +26,19 @@ Say = Callable[[str], None]
 _T = TypeVar("_T")
 
 START_SECONDS: Final = 5.0
-"""What all witnesses together get at start-up to say what they remember."""
+"""Time for all witnesses together to answer at start-up."""
 
 QUORUM_SECONDS: Final = 2.0
-"""What a call waits for a quorum; the next one takes what comes later."""
+"""Time that a call waits for a quorum; the next call collects later answers."""
 
 GRACE_SECONDS: Final = 0.2
-"""What the others get once there is a quorum, so that the checkpoint carries them too."""
+"""Time for the other witnesses after a quorum, so that the checkpoint carries them too."""
 
 MAX_PAUSE_SECONDS: Final = 60.0
 """Longest pause between two attempts at a witness that fails."""
 
 LATE_SECONDS: Final = 30.0
-"""An attempt that takes longer is said."""
+"""An attempt that takes longer is reported."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class _Attempt:
 
 
 class _Record:
-    """How it goes with one witness."""
+    """The state of one witness: its cosigned size, its running attempt and its failures."""
 
     def __init__(self, peer: WitnessPeer) -> None:
         self.peer: Final = peer
@@ -71,7 +71,7 @@ class Witnesses:
         servers = {httpx.URL(one.address).copy_with(path="/") for one in witnesses}
         if min(len(keys), len(servers)) < len(peers):
             raise InvalidRequest(
-                "each witness is a server and a key of its own, or it counts twice"
+                "two witnesses have the same server or key: they would count twice"
             )
         if not 0 <= quorum <= len(peers):
             raise InvalidRequest("quorum is larger than the number of witnesses")
@@ -79,16 +79,16 @@ class Witnesses:
         self._quorum: Final = quorum
 
     def heads(self, origin: str, say: Say) -> list[Checkpoint]:
-        """Return what the witnesses last cosigned of origin; who does not answer is said.
+        """Return the newest checkpoints of origin that the witnesses cosigned; report silent ones.
 
         The log must lead to each of them, or it was rolled back, replaced or forked.
         """
         return [head.checkpoint for head in self.memory([origin], say)]
 
     def memory(self, origins: Sequence[str], say: Say) -> list[SignedHead]:
-        """Return what the witnesses last cosigned of these logs; who does not answer is said.
+        """Return the newest heads of these logs that the witnesses cosigned; report silent ones.
 
-        The log that is to be cosigned comes last: its size is what the next proof starts from.
+        The log to be cosigned comes last, because the next proof starts from its size.
         """
         asked = [
             (record.peer.name, _start(partial(_remembered, record.peer, origins)))
@@ -104,19 +104,19 @@ class Witnesses:
                 silent += 1
                 say(f"witness {name}: {str(error) or 'no answer'}; starting without its memory")
         if silent > len(asked) - self._quorum:
-            say("fewer witnesses than a quorum answered: a rollback would not be noticed now")
+            say("fewer witnesses than a quorum answered: a rollback would not be detected now")
         return heads
 
     def cosign(
         self,
         journal: Journal,
-        note: bytes | None,  # noqa: ARG002 - what was signed just now is what is published
+        note: bytes | None,  # noqa: ARG002 - the note just signed is the published one
         say: Say,
     ) -> int:
         """Show the newest checkpoint to the witnesses; return the size that a quorum has cosigned.
 
-        Where none is asked for, that is the published size. Call from one thread, about once a
-        second. Raises IntegrityError when a witness proves a fork.
+        With a quorum of 0 that is the published size. Call from one thread, about once a second.
+        Raises IntegrityError when a witness proves a fork.
         """
         head = journal.log.published
         if head is None:
@@ -136,7 +136,7 @@ class Witnesses:
             wait(running, left, FIRST_COMPLETED)
 
     def close(self) -> None:
-        """Close the connections; threads that still wait end by themselves."""
+        """Close the connections; waiting threads end by themselves."""
         for record in self._records:
             record.peer.close()
 
@@ -148,7 +148,7 @@ class Witnesses:
         return sizes[self._quorum - 1]
 
     def _collect(self, journal: Journal, say: Say) -> None:
-        """Take what the attempts brought into the journal."""
+        """Write the cosignatures of finished attempts to the journal; report late attempts."""
         now = time.monotonic()
         for record in self._records:
             attempt = record.attempt
@@ -163,12 +163,12 @@ class Witnesses:
 
 
 def _remembered(peer: WitnessPeer, origins: Sequence[str]) -> list[SignedHead]:
-    """Return what one witness shows of these logs."""
+    """Return the newest heads of these logs that one witness shows."""
     return [head for head in map(peer.latest, origins) if head is not None]
 
 
 def _begin(record: _Record, journal: Journal, head: SignedHead, now: float) -> None:
-    """Start an attempt, unless one is under way, too early, or not needed."""
+    """Start an attempt, unless one is running, paused after a failure, or not needed."""
     due = record.cosigned < head.checkpoint.size and now >= record.retry_at
     if record.attempt is None and due:
         future = _start(partial(record.peer.cosign, journal.log, head))
@@ -194,7 +194,7 @@ def _settle(record: _Record, attempt: _Attempt, journal: Journal, say: Say) -> N
 
 
 def _pause(record: _Record, error: UpstreamFailed, say: Say) -> None:
-    """Leave a witness that fails alone for a while, twice as long each time."""
+    """Pause before the next attempt at a failing witness, twice as long each time."""
     record.failures += 1
     pause = min(2.0 ** min(record.failures, 10), MAX_PAUSE_SECONDS)
     record.retry_at = time.monotonic() + pause
@@ -202,13 +202,13 @@ def _pause(record: _Record, error: UpstreamFailed, say: Say) -> None:
 
 
 def _start(function: Callable[[], _T]) -> Future[_T]:
-    """Run function on a thread that does not keep the process from ending."""
+    """Run function on a daemon thread, which does not keep the process alive."""
     future: Future[_T] = Future()
 
     def run() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again by Future.result
             future.set_exception(error)
 
     threading.Thread(target=run, name="witness", daemon=True).start()

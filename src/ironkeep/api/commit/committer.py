@@ -287,10 +287,7 @@ class Committer:
         self._lose(lost(error))
 
     def _recover(self, error: BaseException) -> None:
-        """Bring journal and database into step; report a failure that makes that impossible.
-
-        A failure that may pass is kept as the trouble, for `try_again`.
-        """
+        """Bring journal and database into step; keep a passing failure, report a final one."""
         try:
             self._ledger.recover()
         except (OSError, MemoryError) as again:
