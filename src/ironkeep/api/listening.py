@@ -1,6 +1,7 @@
 """Listening sockets and the uvicorn set-up that the vault's and the witness's servers share."""
 
 import contextlib
+import ipaddress
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
@@ -62,6 +63,14 @@ def url_of(sock: socket.socket, *, tls: bool) -> str:
 def host_and_port(host: str, port: int) -> str:
     """Return host:port, an IPv6 address in brackets (RFC 3986, 3.2.2)."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a listener's host is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def bind(listener: Listener) -> socket.socket:

@@ -9,6 +9,7 @@ from ironkeep.cli.client.client import connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK, REACHES
 from ironkeep.cli.failures import NoValue
+from ironkeep.cli.operator.attempt import unseal_arguments, unseal_data
 from ironkeep.cli.output import render
 from ironkeep.cli.output.terminal import Terminal
 
@@ -44,11 +45,7 @@ def _row(about: Mapping[str, Any]) -> list[str]:
 
 def _unseal(context: Context) -> int:
     args, terminal, client = context.args, context.terminal, connect(context)
-    if args.reset:
-        data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
-    else:
-        key = terminal.key(args.key, f"Key of segment {args.name} (one share)")
-        data = {"key": key.reveal().decode("utf-8", "replace")}
+    data = unseal_data(context, f"Key of segment {args.name} (one share)")
     return render.answer(terminal, client.write(_path(args.name, "/unseal"), data), "")
 
 
@@ -100,9 +97,7 @@ def _maybe_name(parser: argparse.ArgumentParser) -> None:
 
 def _share(parser: argparse.ArgumentParser) -> None:
     _name(parser)
-    parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
-    parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
-    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
+    unseal_arguments(parser)
 
 
 def _question(parser: argparse.ArgumentParser) -> None:

@@ -17,11 +17,12 @@ from typing import Any, Final
 from ironkeep.cli.audit.trust import trust_arguments, trust_of
 from ironkeep.cli.audit.verify import VERIFIED
 from ironkeep.cli.client.client import Client, connect
+from ironkeep.cli.client.inputs import read_file
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import Refused
 from ironkeep.cli.output import render
-from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
+from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.evidence.leaf import Disclosed, check_disclosed
 from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.proof import MAX_PROOF, LogProof, verify_proof
@@ -89,9 +90,9 @@ def _check(context: Context, path: Path) -> int:
     trust = trust_of(context.args)
     if not trust.keys:
         raise InvalidRequest("whom to trust? Give the log's key with -vkey, or a -policy")
-    proof = LogProof.parse(_content(path, MAX_PROOF))
+    proof = LogProof.parse(read_file(path, MAX_PROOF))
     entry_path = path.with_name(path.name.removesuffix(PROOF_SUFFIX) + ENTRY_SUFFIX)
-    leaf, disclosed = _disclosed(_content(entry_path, MAX_ENTRY_FILE))
+    leaf, disclosed = _disclosed(read_file(entry_path, MAX_ENTRY_FILE))
     if disclosed.index != proof.index:
         raise IntegrityError(f"the proof is of entry {proof.index}, not of {disclosed.index}")
     check_disclosed(leaf, disclosed)
@@ -104,12 +105,7 @@ def _check(context: Context, path: Path) -> int:
         "cosigners": sorted(logged.cosigners),
         "entry": _entry(disclosed),
     }
-    if terminal.field:
-        return render.field(terminal, document)
-    if terminal.structured:
-        return render.as_json(terminal, document)
-    render.pairs(terminal, document)
-    return OK
+    return render.record(terminal, document)
 
 
 def _entry(disclosed: Disclosed) -> Any:
@@ -132,14 +128,6 @@ def _disclosed(raw: bytes) -> tuple[bytes, Disclosed]:
     if version != 1 or type(index) is not int:
         raise IntegrityError("an entry file of another version")
     return leaf, Disclosed(index, salt, body)
-
-
-def _content(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise TooLarge(f"{path} is longer than {limit} bytes")
-    return data
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

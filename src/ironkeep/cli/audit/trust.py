@@ -4,7 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from ironkeep.core.errors import InvalidRequest, TooLarge
+from ironkeep.cli.client.inputs import read_file
+from ironkeep.core.errors import InvalidRequest
 from ironkeep.tlog.note import NoteVerifier, VerifierKey
 from ironkeep.tlog.policy import MAX_POLICY, Policy
 
@@ -34,18 +35,10 @@ class Trust:
 
 def trust_of(args: argparse.Namespace) -> Trust:
     """Return whom the flags -vkey and -policy trust; no keys at all when neither is given."""
-    policy = _policy(Path(args.policy)) if args.policy else None
+    policy = Policy.parse(read_file(Path(args.policy), MAX_POLICY)) if args.policy else None
     if args.vkey:
         return Trust((VerifierKey.parse(args.vkey.strip()),), policy)
     return Trust(tuple(log.key for log in policy.logs) if policy else (), policy)
-
-
-def _policy(path: Path) -> Policy:
-    with path.open("rb") as file:
-        text = file.read(MAX_POLICY + 1)
-    if len(text) > MAX_POLICY:
-        raise TooLarge(f"{path} is longer than a policy may be ({MAX_POLICY} bytes)")
-    return Policy.parse(text)
 
 
 def trust_arguments(parser: argparse.ArgumentParser) -> None:

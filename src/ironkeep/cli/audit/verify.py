@@ -8,7 +8,6 @@ from typing import Final
 from ironkeep.adapters.log.files import log_directory
 from ironkeep.cli.audit.trust import Trust, trust_arguments, trust_of
 from ironkeep.cli.command import Command, Context
-from ironkeep.cli.exits import OK
 from ironkeep.cli.output import render
 from ironkeep.cli.output.progress import WatchedLogFiles
 from ironkeep.core.errors import InvalidRequest
@@ -38,15 +37,10 @@ def _verify(context: Context) -> int:
             key = trust.key_of(origin_of_copy(files, copy))
             verified = verify_static(files, copy, key, trust.policy)
     verdict = VERIFIED if trust.keys else CONSISTENT
-    document = _document(verified, verdict)
-    if terminal.field:
-        return render.field(terminal, document)
-    if terminal.structured:
-        return render.as_json(terminal, document)
-    render.pairs(terminal, document)
-    if not trust.keys:
+    code = render.record(terminal, _document(verified, verdict))
+    if not (trust.keys or terminal.field or terminal.structured):
         terminal.note(_UNPINNED)
-    return OK
+    return code
 
 
 def _log(folder: Path, trust: Trust) -> Path:

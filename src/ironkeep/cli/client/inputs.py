@@ -46,11 +46,15 @@ def content_of(word: str, terminal: Terminal) -> bytes:
     """Return what `-` or `@file` stands for; raise InvalidRequest or TooLarge."""
     if word == "-":
         return terminal.read()
-    path = Path(word.removeprefix("@"))
+    return read_file(Path(word.removeprefix("@")), MAX_INPUT)
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Return the content of a file; raise TooLarge past limit bytes."""
     with path.open("rb") as file:
-        content = file.read(MAX_INPUT + 1)
-    if len(content) > MAX_INPUT:
-        raise TooLarge(f"{path} holds more than {MAX_INPUT} bytes")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise TooLarge(f"{path} is longer than {limit} bytes")
     return content
 
 

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from ironkeep.cli.client.client import Client
 from ironkeep.cli.command import Context
-from ironkeep.cli.exits import OK
 from ironkeep.cli.output import render
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
@@ -14,13 +13,10 @@ NOT_STARTED: Final = "no attempt is in progress: start one with -init"
 
 
 def show(terminal: Terminal, status: dict[str, Any]) -> int:
-    """Print how far an attempt is."""
-    if terminal.field:
-        return render.field(terminal, status)
-    if terminal.structured:
-        return render.as_json(terminal, status)
-    render.pairs(terminal, {key: value for key, value in status.items() if value not in ("", None)})
-    return OK
+    """Print the progress of an attempt; a table leaves empty values out."""
+    if not (terminal.field or terminal.structured):
+        status = {key: value for key, value in status.items() if value not in ("", None)}
+    return render.record(terminal, status)
 
 
 def give_share(context: Context, client: Client, path: str) -> dict[str, Any]:
@@ -52,6 +48,22 @@ def cancel(context: Context, client: Client, path: str, what: str) -> int:
     """Forget the attempt at path."""
     client.delete(path)
     return render.answer(context.terminal, None, f"Canceled {what} (if it was started)")
+
+
+def unseal_data(context: Context, question: str) -> dict[str, Any]:
+    """Return the body of an unseal request: a share, asked for by question, or -reset."""
+    args = context.args
+    if args.reset:
+        return {"reset": True, "nonce": args.nonce or ""}
+    share = context.terminal.key(args.key, question)
+    return {"key": share.reveal().decode("utf-8", "replace")}
+
+
+def unseal_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of an unseal command."""
+    parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
+    parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
+    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
 
 
 def share_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,6 @@ from typing import Final
 
 from ironkeep.adapters.log.epoch_begin import Begun, Wish, begin_next
 from ironkeep.cli.command import Command, Context
-from ironkeep.cli.exits import OK
 from ironkeep.cli.output import render
 from ironkeep.config import environment, load
 from ironkeep.core.errors import InvalidRequest
@@ -46,13 +45,7 @@ def _new_epoch(context: Context) -> int:
     elif not begun.continues.verified:
         terminal.note(_UNVERIFIED)
     terminal.note(_TELL)
-    document = _document(begun)
-    if terminal.field:
-        return render.field(terminal, document)
-    if terminal.structured:
-        return render.as_json(terminal, document)
-    render.pairs(terminal, document)
-    return OK
+    return render.record(terminal, _document(begun))
 
 
 def _document(begun: Begun) -> dict[str, object]:

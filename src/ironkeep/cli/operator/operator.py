@@ -11,7 +11,7 @@ from ironkeep.cli.operator import (
     rekey as operator_rekey,
     root as operator_root,
 )
-from ironkeep.cli.operator.attempt import show
+from ironkeep.cli.operator.attempt import show, unseal_arguments, unseal_data
 from ironkeep.cli.output import render
 
 KEEP: Final = (
@@ -57,14 +57,9 @@ def _as_vault(document: dict[str, Any], args: argparse.Namespace) -> dict[str, A
 
 
 def _unseal(context: Context) -> int:
-    args, terminal = context.args, context.terminal
     client = connect(context)
-    if args.reset:
-        data: dict[str, Any] = {"reset": True, "nonce": args.nonce or ""}
-    else:
-        key = terminal.key(args.key, "Unseal Key (one share)")
-        data = {"key": key.reveal().decode("utf-8", "replace")}
-    return show(terminal, client.write("sys/unseal", data) or {})
+    data = unseal_data(context, "Unseal Key (one share)")
+    return show(context.terminal, client.write("sys/unseal", data) or {})
 
 
 def _seal(context: Context) -> int:
@@ -93,12 +88,6 @@ def _initial(parser: argparse.ArgumentParser) -> None:
     add("--status", action="store_true", help="only say whether it is done: exit code 0 or 2")
 
 
-def _one_share(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
-    parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
-    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
-
-
 OPERATOR: Final = Group(
     "Initialise, unseal, seal, change keys",
     {
@@ -108,7 +97,8 @@ OPERATOR: Final = Group(
         ),
         "unseal": Command(
             "Give one share of the key; asked for without echo.", _unseal, "[KEY]",
-            "  $ ironkeep operator unseal\n  $ ironkeep operator unseal - < share.txt", _one_share,
+            "  $ ironkeep operator unseal\n  $ ironkeep operator unseal - < share.txt",
+            unseal_arguments,
         ),
         "seal": Command(
             "Drop the keys at once; nothing is served until it is unsealed.", _seal, "",

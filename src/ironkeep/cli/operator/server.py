@@ -1,13 +1,13 @@
 """`ironkeep server`: start a server and serve until it is told to stop (SIGTERM, SIGINT)."""
 
 import argparse
-import ipaddress
 from pathlib import Path
 from typing import Final
 
 from ironkeep.adapters.process import messages as log, signals
 from ironkeep.adapters.process.memory_guard import forbid_dumps
 from ironkeep.adapters.process.system import forget_steering
+from ironkeep.api.listening import is_loopback
 from ironkeep.app import Server
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK, UNAVAILABLE
@@ -63,7 +63,7 @@ def _develop(args: argparse.Namespace, terminal: Terminal) -> int:
     log_file.begin(args)
     address = args.dev_listen_address or environment("VAULT_DEV_LISTEN_ADDRESS")
     config = dev.config_for(address or dev.DEFAULT_ADDRESS)
-    if not _is_local(config.listeners[0].host):
+    if not is_loopback(config.listeners[0].host):
         terminal.note("WARNING! A development server without TLS listens beyond this machine.")
     server = Server(config)
     root = args.dev_root_token_id or environment("VAULT_DEV_ROOT_TOKEN_ID")
@@ -100,13 +100,6 @@ def _describe(terminal: Terminal, config: Config, addresses: list[str]) -> None:
         rows["Without effect here"] = ", ".join(config.ignored)
     lines = [f"{name:>20}: {value}" for name, value in rows.items()]
     terminal.say("\n".join(["==> Ironkeep server configuration:", "", *lines, "", _STARTED]))
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,17 +5,18 @@ its directory, and must never be used with an older copy of that directory.
 """
 
 import argparse
-import ipaddress
 from pathlib import Path
 from typing import Final
 
 from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.adapters.process import messages as log, signals
 from ironkeep.adapters.process.system import SystemClock, SystemEntropy, forget_steering
+from ironkeep.api.listening import is_loopback
 from ironkeep.api.witness.mirror import Mirror
 from ironkeep.api.witness.server import serve
 from ironkeep.api.witness.state import Witness
 from ironkeep.api.witness.witness import WitnessApp
+from ironkeep.cli.client.inputs import read_file
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import naming_places
@@ -112,7 +113,7 @@ def _log_keys(args: argparse.Namespace) -> list[VerifierKey]:
     """Return the keys given by flags and in the file; raise InvalidRequest if there are none."""
     lines = list(args.log)
     if args.logs is not None:
-        lines += _read(args.logs, _MAX_LIST).decode(errors="replace").splitlines()
+        lines += read_file(Path(args.logs), _MAX_LIST).decode(errors="replace").splitlines()
     keys = [VerifierKey.parse(line.strip()) for line in lines if line.strip()]
     for key in keys:
         if key.kind is not KeyType.ED25519:
@@ -129,25 +130,10 @@ def _listener(args: argparse.Namespace) -> Listener:
     host = host.strip("[]")
     if (args.tls_cert is None) != (args.tls_key is None):
         raise InvalidRequest("-tls-cert and -tls-key go together")
-    if args.tls_cert is None and not _is_loopback(host):
+    if args.tls_cert is None and not is_loopback(host):
         raise InvalidRequest("other machines need TLS: give -tls-cert and -tls-key")
     cert, key = (Path(one) if one else None for one in (args.tls_cert, args.tls_key))
     return Listener(host, int(port), cert, key)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _read(path: str, limit: int) -> bytes:
-    with Path(path).open("rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise InvalidRequest(f"{path} is longer than {limit} bytes")
-    return data
 
 
 WITNESS: Final = Command(

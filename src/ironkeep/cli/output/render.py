@@ -57,6 +57,16 @@ def pairs(terminal: Terminal, data: Mapping[str, Any]) -> None:
     table(terminal, ("Key", "Value"), [(key, text(value)) for key, value in data.items()])
 
 
+def record(terminal: Terminal, document: Mapping[str, Any]) -> int:
+    """Print a document that the command made itself: one field, in -format, or as a table."""
+    if terminal.field:
+        return field(terminal, document)
+    if terminal.structured:
+        return as_json(terminal, document)
+    pairs(terminal, document)
+    return OK
+
+
 def text(value: object) -> str:
     """Return a value as a table shows it."""
     if value is None:

@@ -13,7 +13,7 @@ from ironkeep.cli.failures import NoValue, Refused
 from ironkeep.cli.output import render
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.cli.secrets import kv_metadata
-from ironkeep.cli.secrets.kv_mount import Key, open_key
+from ironkeep.cli.secrets.kv_mount import Key, key_arguments, open_key
 from ironkeep.core.errors import InvalidRequest
 
 _VERSION: Final = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
@@ -186,11 +186,6 @@ def _newest_or_version(text: str) -> int:
     return 0 if text == "0" else _version(text)
 
 
-def _key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH")
-    parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
-
-
 def _mount(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("to_version", metavar="MOUNT")
 
@@ -202,7 +197,7 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 
 def _data(parser: argparse.ArgumentParser) -> None:
-    _key(parser)
+    key_arguments(parser)
     parser.add_argument("data", metavar="key=value", nargs="*", default=[])
     parser.add_argument("--cas", metavar="N", type=int, help="write only if N is the version now")
 
@@ -214,18 +209,18 @@ def _patching(parser: argparse.ArgumentParser) -> None:
 
 
 def _one_version(parser: argparse.ArgumentParser) -> None:
-    _key(parser)
+    key_arguments(parser)
     parser.add_argument("--version", metavar="N", type=_newest_or_version, help="the version")
 
 
 def _old_version(parser: argparse.ArgumentParser) -> None:
-    _key(parser)
+    key_arguments(parser)
     add = parser.add_argument
     add("--version", metavar="N", type=_version, required=True, help="to go back to")
 
 
 def _versions(parser: argparse.ArgumentParser) -> None:
-    _key(parser)
+    key_arguments(parser)
     parser.add_argument("--versions", metavar="N,N", action="append", help="which versions")
 
 

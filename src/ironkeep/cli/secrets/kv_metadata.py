@@ -9,7 +9,7 @@ from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import NoValue
 from ironkeep.cli.output import render
-from ironkeep.cli.secrets.kv_mount import Key, open_key
+from ironkeep.cli.secrets.kv_mount import Key, key_arguments, open_key
 from ironkeep.core.errors import InvalidRequest
 
 
@@ -73,13 +73,8 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", metavar="PATH")
-    parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
-
-
 def _writing(parser: argparse.ArgumentParser) -> None:
-    _key(parser)
+    key_arguments(parser)
     add = parser.add_argument
     add("--max-versions", metavar="N", type=int, help="versions to keep; 0 for the mount's number")
     add("--cas-required", metavar="true|false", help="whether every write must name the version")
@@ -97,7 +92,7 @@ METADATA: Final = Group(
     {
         "get": Command(
             "Read a key's settings and versions.", _get, "PATH",
-            "  $ ironkeep kv metadata get secret/app", _key,
+            "  $ ironkeep kv metadata get secret/app", key_arguments,
         ),
         "put": Command(
             "Set a key's settings; what is not named goes back to its default.", _put, "PATH",
@@ -110,7 +105,7 @@ METADATA: Final = Group(
         ),
         "delete": Command(
             "Remove a key with all its versions, for good.", _delete, "PATH",
-            "  $ ironkeep kv metadata delete secret/app", _key,
+            "  $ ironkeep kv metadata delete secret/app", key_arguments,
         ),
     },
 )  # fmt: skip

@@ -34,6 +34,12 @@ class Key:
         return self.version == 2  # noqa: PLR2004 - KV's own number
 
 
+def key_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add PATH and -mount, which `open_key` reads."""
+    parser.add_argument("path", metavar="PATH")
+    parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
+
+
 def open_key(context: Context) -> tuple[Client, Key]:
     """Return a client, and the key that the command's path (and -mount) mean."""
     args: argparse.Namespace = context.args
