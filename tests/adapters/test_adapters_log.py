@@ -95,7 +95,7 @@ def test_lines_that_nobody_can_take_stop_nobody(tmp_path: Path) -> None:
     ends = (
         "import resource, signal\n"
         "from pathlib import Path\n"
-        "from ironkeep.adapters import log\n"
+        "from ironkeep.adapters.process import messages as log\n"
         "log.write_to(Path('messages'))\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"

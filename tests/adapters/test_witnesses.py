@@ -329,9 +329,9 @@ def test_a_witness_elsewhere_speaks_tls_and_proves_its_name(
 
 def test_witnesses_that_are_one_are_not_counted_twice() -> None:
     one, two = dead("a"), dead("b")
-    with pytest.raises(InvalidRequest, match="counts twice"):
+    with pytest.raises(InvalidRequest, match="count twice"):
         Witnesses([one, Witness("b", f"{one.address}/other", two.vkey)], 2)
-    with pytest.raises(InvalidRequest, match="counts twice"):
+    with pytest.raises(InvalidRequest, match="count twice"):
         Witnesses([one, Witness("b", two.address, one.vkey)], 2)
     with pytest.raises(InvalidRequest, match="quorum"):
         Witnesses([one, two], 3)

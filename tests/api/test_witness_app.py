@@ -250,12 +250,12 @@ def test_the_log_file_has_what_standard_error_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["-listen", "0.0.0.0:0"], "other machines need TLS"),
+        (["-listen", "0.0.0.0:0"], "that other machines reach needs TLS"),
         (["-listen", "127.0.0.1:x"], "host:port"),
         (["-log", "nonsense"], "a key is written"),
         (["-log", sample_cosigner("w").key.format()], "the key of a witness"),
         (["-log", NoteVerifier(SampleLog(ORIGINS[0]).signer.key).key.format()], "different names"),
-        (["-tls-cert", "x"], "go together"),
+        (["-tls-cert", "x"], "give both -tls-cert and -tls-key"),
     ],
 )
 def test_what_it_is_told_wrongly_is_said(tmp_path: Path, words: list[str], said: str) -> None:

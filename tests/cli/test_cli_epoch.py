@@ -176,12 +176,12 @@ def test_nothing_is_begun_for_nothing(home: Path) -> None:
         'listener "tcp" {\n  address = "127.0.0.1:0"\n  tls_disable = true\n}\n'
         f'storage "sqlite" {{ path = "{home / "data"}" }}\n'
     )
-    assert "is not there" in new_epoch(home).err
+    assert "does not exist" in new_epoch(home).err
     with ServerProcess.configured(home):
         pass
     assert "is empty" in new_epoch(home).err
     config.write_text('listener "tcp" { tls_disable = true }\nstorage "inmem" {}\n')
-    assert "keeps nothing" in new_epoch(home).err
+    assert "keeps its data in memory" in new_epoch(home).err
 
 
 def test_without_anything_known_it_is_begun_and_said(home: Path) -> None:
@@ -207,7 +207,7 @@ def test_an_epoch_that_was_not_begun_in_full_is_begun_again(home: Path) -> None:
     (segment,) = (begun / "wal").glob("*.wal")
     whole = segment.read_bytes()
     segment.write_bytes(whole[:84] + bytes(len(whole) - 84))
-    refused(home, "does not say what it continues")
+    refused(home, "does not say which log it continues")
     again = new_epoch(home).json()
     assert (again["log"], again["vkey"]) == (first["log"], first["vkey"])
 

@@ -64,7 +64,7 @@ def test_a_password_logs_in(run: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "canary" not in done.err
     done = run(*words)
     assert done.code == 1
-    assert "there is no terminal to ask on" in done.err
+    assert "there is no terminal to ask for it" in done.err
 
 
 def test_no_store_and_no_print(run: Any, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_is_not_as_it_was_stored_is_refused(tmp_path: Path) -> None:
         tokenfile.load(tmp_path)
     path.unlink()
     path.mkdir(mode=0o700)
-    with pytest.raises(InvalidRequest, match="not a plain file"):
+    with pytest.raises(InvalidRequest, match="not a regular file"):
         tokenfile.load(tmp_path)
     path.rmdir()
     tokenfile.store(tmp_path, Secret(b"x" * tokenfile.MAX_TOKEN))
@@ -206,7 +206,7 @@ def test_nothing_is_asked_for_when_nobody_reads_the_answer(
             stderr=subprocess.PIPE, timeout=60, check=False,
         )  # fmt: skip
     assert done.returncode == 5
-    assert b"nobody reads standard output" in done.stderr
+    assert b"no program reads standard output" in done.stderr
     assert run("unwrap", "-field=v", token).out == "привет"
 
 

@@ -105,5 +105,5 @@ def test_only_at_this_address(host: bytes) -> None:
 
 def test_nobody_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
-    with Loopback("s") as waiting, pytest.raises(InvalidRequest, match="nobody signed in"):
+    with Loopback("s") as waiting, pytest.raises(InvalidRequest, match="sign-in timed out"):
         waiting.wait()

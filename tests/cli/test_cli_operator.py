@@ -125,7 +125,7 @@ def renew(server: ServerProcess, shares: list[str]) -> None:
     for share in fresh:
         done = server.cli(*rekey, "-verify", "-", given=share)
         assert done.code == 0, done.err
-    assert "in force" in done.out
+    assert "in effect" in done.out
 
     assert server.cli("operator", "seal").out == "Success! Vault is sealed.\n"
     assert server.cli("status").code == 2

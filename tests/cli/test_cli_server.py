@@ -28,7 +28,7 @@ def start(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     [
         ((), "-config=FILE"),
         (("-dev", "-config=x"), "-dev takes no -config"),
-        (("-config=x", "-dev-root-token-id=canary"), "go with -dev"),
+        (("-config=x", "-dev-root-token-id=canary"), "need -dev"),
         (("-config=/nonexistent",), "/nonexistent"),
         (("-dev", "-dev-listen-address=nowhere"), "host:port"),
         (("-dev", "-log-file=/nonexistent/log"), "cannot write to the log file /nonexistent/log"),
@@ -100,7 +100,7 @@ def test_a_place_that_cannot_be_used_is_named_and_has_its_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("what", "said"), [("link", "it is a symbolic link"), ("file", "should be a folder")]
+    ("what", "said"), [("link", "it is a symbolic link"), ("file", "it is a file, not a folder")]
 )
 @pytest.mark.parametrize("place", ["data", "data/audit"])
 def test_a_place_that_is_no_folder_is_called_what_it_is(

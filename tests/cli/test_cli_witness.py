@@ -33,7 +33,7 @@ def test_the_key_is_made_once_and_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(words) == 0
     assert capsys.readouterr().out == first
     assert main([*words, "-name", "other.example"]) == 1
-    assert "is that of the witness tower.example/w1" in capsys.readouterr().err
+    assert "belongs to the witness tower.example/w1" in capsys.readouterr().err
     secret = (tmp_path / "w" / "witness-key").read_text()
     assert secret.startswith("PRIVATE+KEY+tower.example/w1+")
 

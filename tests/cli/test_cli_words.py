@@ -254,7 +254,7 @@ def test_the_end_of_input_at_a_prompt_is_an_answer_that_was_not_given(
         raise EOFError
 
     monkeypatch.setattr("getpass.getpass", ended)
-    with pytest.raises(InvalidRequest, match="nothing was given"):
+    with pytest.raises(InvalidRequest, match="no value was given"):
         piped().hidden("Token")
 
 

@@ -1,8 +1,8 @@
-"""What a command is, and how its arguments are read.
+"""The definition of a command, and the parsing of its arguments.
 
-A command is a value: a summary, its flags, examples, and the function that runs it. Flags are
-spelt as Vault's: one dash or two, `-name=value` or `-name value`, booleans also `-name=true`; and
-they may stand before or after the other arguments.
+A command is a value: a summary, its flags, examples, and the function that runs it. Flags have
+Vault's syntax: one dash or two, `-name=value` or `-name value`, booleans also `-name=true`, before
+or after the other arguments.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from ironkeep.core.errors import InvalidRequest
 
 FORMATS: Final = ("table", JSON, YAML, RAW)
 PLACES: Final = frozenset({"mount", "path"})
-"""Flags that say in which mount something is."""
+"""Flags that name a mount."""
 MAY_BE_EMPTY: Final = frozenset({"description", "listing_visibility", "namespace"})
-"""Flags whose empty value says something: take the text back, or the root namespace."""
+"""Flags whose empty value has a meaning: remove the text, or the root namespace."""
 HELP: Final = frozenset({"--help", "--h"})
 
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -31,7 +31,7 @@ _GO_FLAG: Final = re.compile(r"-[A-Za-z]")
 
 @dataclass(slots=True)
 class Context:
-    """One run: the parsed arguments, the streams, and what is closed when it ends."""
+    """One run: the parsed arguments, the streams, and the resources to close at its end."""
 
     args: argparse.Namespace
     terminal: Terminal
@@ -39,14 +39,14 @@ class Context:
 
 
 def no_arguments(_parser: argparse.ArgumentParser) -> None:
-    """Take no flags of its own."""
+    """Add no flags: the default of a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that runs.
+    """A command that can be run.
 
-    `remote` adds the flags that say how to reach a server, `output` those that say how to print.
+    `remote` adds the flags of the connection to a server, `output` those of the output format.
     `run` returns the exit code.
     """
 
@@ -61,14 +61,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A command with commands below it."""
+    """A command with subcommands."""
 
     summary: str
     commands: Mapping[str, "Command | Group"]
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Shows flags as Vault's help does."""
+    """Prints flags as Vault's help does."""
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings:
@@ -78,7 +78,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of leaving the process."""
+    """A parser that raises an error instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
         raise InvalidRequest(f"{_as_go(message)}\nSee `{self.prog} -help`.")
@@ -89,7 +89,7 @@ def _as_go(message: str) -> str:
 
 
 def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
-    """Return the parser of one command; name is how it was called, `ironkeep kv get`."""
+    """Return the parser of one command; name is its full name, `ironkeep kv get`."""
     parser = _Parser(
         prog=name,
         usage=f"{name} [flags] {command.usage}".rstrip(),
@@ -110,37 +110,37 @@ def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
 def _add_connection(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("connection (the environment variable in brackets)")
     add = group.add_argument
-    add("--address", metavar="URL", help="of the server [VAULT_ADDR]")
-    add("--ca-cert", metavar="FILE", help="PEM of the CA that signs the server [VAULT_CACERT]")
+    add("--address", metavar="URL", help="URL of the server [VAULT_ADDR]")
+    add("--ca-cert", metavar="FILE", help="PEM file with the server's CA [VAULT_CACERT]")
     add("--ca-path", metavar="DIR", help="directory of such PEM files [VAULT_CAPATH]")
-    add("--client-cert", metavar="FILE", help="PEM to present [VAULT_CLIENT_CERT]")
-    add("--client-key", metavar="FILE", help="its key [VAULT_CLIENT_KEY]")
-    add("--tls-skip-verify", action="store_true", help="do not verify [VAULT_SKIP_VERIFY]")
-    add("--namespace", metavar="PATH", help="[VAULT_NAMESPACE]")
-    add("--wrap-ttl", metavar="TIME", help="wrap the answer for this long [VAULT_WRAP_TTL]")
-    add("--output-curl-string", action="store_true", help="print the request instead of sending")
+    add("--client-cert", metavar="FILE", help="client certificate, PEM [VAULT_CLIENT_CERT]")
+    add("--client-key", metavar="FILE", help="its private key [VAULT_CLIENT_KEY]")
+    add("--tls-skip-verify", action="store_true", help="skip TLS verification [VAULT_SKIP_VERIFY]")
+    add("--namespace", metavar="PATH", help="namespace of the request [VAULT_NAMESPACE]")
+    add("--wrap-ttl", metavar="TIME", help="wrap the answer for this time [VAULT_WRAP_TTL]")
+    add("--output-curl-string", action="store_true", help="print the request, do not send it")
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
-    group.add_argument("--format", metavar="table|json|yaml|raw", help="[VAULT_FORMAT]")
-    group.add_argument("--field", metavar="NAME", help="print this field alone")
+    group.add_argument("--format", metavar="table|json|yaml|raw", help="format [VAULT_FORMAT]")
+    group.add_argument("--field", metavar="NAME", help="print only this field")
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise InvalidRequest saying what is wrong with them."""
+    """Return the parsed arguments; raise InvalidRequest for invalid ones."""
     args = parser.parse_intermixed_args(_settle_booleans(parser, argv))
     _require_names(parser, args)
     return args
 
 
 def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Raise InvalidRequest for an argument that names nothing.
+    """Raise InvalidRequest for an empty argument.
 
-    It is a variable of a script that was not set, and what the command would do without it (end
-    all leases, say) was never meant.
+    It usually comes from an unset variable of a script, and the command would do something else
+    without it, such as end all leases.
     """
-    for action in parser._get_positional_actions():  # noqa: SLF001 - there is no other way
+    for action in parser._get_positional_actions():  # noqa: SLF001 - no public access
         value = getattr(args, action.dest, None)
         given = value if isinstance(value, list) else [value]
         for each in given:
@@ -149,7 +149,7 @@ def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
                 raise InvalidRequest(f"{name} is empty: is a variable not set?")
     for action in parser._actions:  # noqa: SLF001 - as above
         if action.option_strings and _names_nothing(action, getattr(args, action.dest, None)):
-            # Taken as not given, it would mean more: another mount, no limit, every policy.
+            # Treated as absent, it would mean more: another mount, no limit, every policy.
             raise InvalidRequest(
                 f"{_as_go(action.option_strings[0])} is empty: is a variable not set?"
             )
@@ -169,12 +169,12 @@ def _is_blank(value: object) -> bool:
 
 
 def normalise(argv: Sequence[str]) -> list[str]:
-    """Return argv with every flag spelt with two dashes."""
+    """Return argv with two dashes before every flag."""
     return ["-" + word if _GO_FLAG.match(word) else word for word in argv]
 
 
 def _settle_booleans(parser: argparse.ArgumentParser, argv: Sequence[str]) -> list[str]:
-    """Return argv with `--flag=true` as `--flag`, and without `--flag=false`."""
+    """Return argv with `--flag=true` written as `--flag`, and `--flag=false` removed."""
     booleans = {
         option
         for action in parser._actions  # noqa: SLF001 - argparse has no public list of them
@@ -194,7 +194,7 @@ def _settle_booleans(parser: argparse.ArgumentParser, argv: Sequence[str]) -> li
 
 
 def wished_format(words: Sequence[str]) -> str:
-    """Return the format that words or the environment ask for, before they are looked at."""
+    """Return the format that words or the environment ask for, before words are parsed."""
     wished = environment("VAULT_FORMAT")
     for word, after in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.partition("=")
@@ -204,7 +204,10 @@ def wished_format(words: Sequence[str]) -> str:
 
 
 def choose_output(args: argparse.Namespace, terminal: Terminal) -> None:
-    """Set how terminal prints from -format, VAULT_FORMAT and -field; raise InvalidRequest."""
+    """Set terminal's format and field from -format, VAULT_FORMAT and -field.
+
+    Raise InvalidRequest for an unknown format.
+    """
     if not hasattr(args, "format"):
         return
     chosen = args.format or environment("VAULT_FORMAT") or FORMATS[0]

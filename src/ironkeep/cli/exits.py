@@ -2,13 +2,13 @@
 
 | code | meaning |
 |------|---------|
-| 0    | done; for `status`: unsealed |
-| 1    | wrong use, or something on this machine is not as it must be |
-| 2    | the server could not be reached, refused, or has no such value; for `status`: sealed |
+| 0    | success; for `status`: unsealed |
+| 1    | wrong usage, or a problem on this machine |
+| 2    | the server is unreachable, refused, or has no such value; for `status`: sealed |
 | 3    | stored bytes, a log, a proof or a pack do not verify |
-| 4    | they verify, and are older than what has already been seen |
+| 4    | they verify, but are older than a state already seen |
 | 5    | a directory, an address or a disk cannot be used now |
-| 6    | `segment reach`: yes, somebody does, or it cannot be told |
+| 6    | `segment reach`: a principal reaches the segment, or that cannot be determined |
 | 130  | interrupted from the keyboard |
 
 The first three are Vault's.
@@ -55,7 +55,7 @@ EXITS: Final[Mapping[type[Exception], int]] = {
 
 
 def exit_code(error: type[Exception]) -> int:
-    """Return the code for an error class; one without a line of its own takes its parent's."""
+    """Return the code of an error class; a class without its own line inherits its parent's."""
     for cls in error.__mro__:
         if cls in EXITS:
             return EXITS[cls]

@@ -1,4 +1,4 @@
-"""What can go wrong between the command and a server; everything else is core.errors."""
+"""The errors between a command and a server; all others are in core.errors."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, 
 
 
 class Unreachable(IronkeepError):
-    """No answer came, or none that is HTTP; the message says what to look at."""
+    """No answer, or none in HTTP; the message says what to check."""
 
     code = "unreachable"
 
@@ -34,42 +34,42 @@ class Refused(IronkeepError):
 
 
 class NoValue(IronkeepError):
-    """The server has nothing at that path."""
+    """The server has no value at the path."""
 
     code = "no_value"
 
 
 class CurlString(Exception):
-    """The request as a curl command, raised instead of sending it: what -output-curl-string asks.
+    """Raised instead of sending a request with -output-curl-string; its text is a curl command.
 
-    It is no error, and so not one of IronkeepError's.
+    It is not an error, and so not an IronkeepError.
     """
 
 
 @contextmanager
 def naming_places() -> Iterator[None]:
-    """Raise Unavailable for a place on this machine that what serves cannot use, naming it."""
+    """Turn an OSError about a server's files into Unavailable with the name of the place."""
     try:
         yield
     except OSError as error:
         if error.filename:
             raise Unavailable(
-                f"cannot use {error.filename}: {_why(error)}. A server needs its directories to "
-                "itself, owned by its user, on a disk that can be written"
+                f"cannot use {error.filename}: {_why(error)}. A server needs directories of its "
+                "own, owned by its user, on a writable disk"
             ) from None
         if error.errno not in _FULL:
             raise
         raise Unavailable(
-            f"cannot write: {error.strerror}. Look at the room on the disks of the data and the "
-            "journal, and at the limits of this process (ulimit -f)"
+            f"cannot write: {error.strerror}. Check the free space on the disks of the data and "
+            "the journal, and the limits of this process (ulimit -f)"
         ) from None
 
 
 def _why(error: OSError) -> str:
-    """Return why the place that error names cannot be used: what the system says, or the cause."""
+    """Return the reason why error's file cannot be used: a known cause, or the system's text."""
     place = Path(error.filename)
     if error.errno in _NO_FOLDER and place.is_symlink():
-        return "it is a symbolic link, which is not followed: name the folder that it stands for"
+        return "it is a symbolic link, which is not followed: give the folder that it points to"
     if error.errno in _NO_FOLDER and place.is_file():
-        return "it is a file, and should be a folder"
+        return "it is a file, not a folder"
     return error.strerror or type(error).__name__

@@ -1,7 +1,7 @@
-"""The entry point: finds the command, runs it, and turns errors into words and an exit code.
+"""The entry point: finds the command, runs it, and turns errors into messages and exit codes.
 
-`COMMANDS` is the whole command line. A line names a module and the `Command` or `Group` in it; the
-module is loaded only when its command is called, so that no command pays for another's imports.
+`COMMANDS` is the whole command line. A line names a module and the `Command` or `Group` in it. The
+module is loaded only when its command is called, so no command pays for another's imports.
 """
 
 import difflib
@@ -36,7 +36,7 @@ PROGRAM: Final = "ironkeep"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Where a command is, and what it is for."""
+    """The module and name of a command, and its summary."""
 
     module: str
     name: str
@@ -49,21 +49,23 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "list": Line("ironkeep.cli.secrets.logical", "LIST", "List data or secrets"),
     "delete": Line("ironkeep.cli.secrets.logical", "DELETE", "Delete secrets and configuration"),
     "patch": Line("ironkeep.cli.secrets.logical", "PATCH", "Change parts of data"),
-    "unwrap": Line("ironkeep.cli.secrets.logical", "UNWRAP", "Open a wrapped answer, once"),
+    "unwrap": Line("ironkeep.cli.secrets.logical", "UNWRAP", "Unwrap a wrapped answer, once"),
     "path-help": Line(
-        "ironkeep.cli.secrets.logical", "PATH_HELP", "Say what a path of the API takes"
+        "ironkeep.cli.secrets.logical", "PATH_HELP", "Show the parameters of an API path"
     ),
-    "login": Line("ironkeep.cli.access.login", "LOGIN", "Log in and keep the token"),
-    "status": Line("ironkeep.cli.operator.status", "STATUS", "Is the server sealed?"),
+    "login": Line("ironkeep.cli.access.login", "LOGIN", "Log in and store the token"),
+    "status": Line("ironkeep.cli.operator.status", "STATUS", "Show whether the server is sealed"),
     "kv": Line("ironkeep.cli.secrets.kv", "KV", "Key-value secrets"),
     "token": Line("ironkeep.cli.access.token", "TOKEN", "Tokens"),
     "policy": Line("ironkeep.cli.access.policy", "POLICY", "ACL policies"),
     "secrets": Line("ironkeep.cli.secrets.mounts", "SECRETS", "Secrets engines"),
     "auth": Line("ironkeep.cli.secrets.mounts", "AUTH", "Auth methods"),
-    "identity": Line("ironkeep.cli.access.identity", "IDENTITY", "Who can log in, and with what"),
+    "identity": Line(
+        "ironkeep.cli.access.identity", "IDENTITY", "Identities with copyable login secrets"
+    ),
     "lease": Line("ironkeep.cli.secrets.lease", "LEASE", "Leases"),
-    "approval": Line("ironkeep.cli.access.approval", "APPROVAL", "Decide on what others ask for"),
-    "segment": Line("ironkeep.cli.access.segment", "SEGMENT", "Segments with keys of their own"),
+    "approval": Line("ironkeep.cli.access.approval", "APPROVAL", "Decide on pending requests"),
+    "segment": Line("ironkeep.cli.access.segment", "SEGMENT", "Segments with their own keys"),
     "operator": Line(
         "ironkeep.cli.operator.operator", "OPERATOR", "Initialise, unseal, seal, change keys"
     ),
@@ -71,13 +73,13 @@ COMMANDS: Final[Mapping[str, Line]] = {
     "incident": Line(
         "ironkeep.cli.incident.incident", "INCIDENT", "Cases: exposure, eviction, proof"
     ),
-    "verify": Line("ironkeep.cli.incident.verify", "VERIFY", "Verify an evidence pack, offline"),
+    "verify": Line("ironkeep.cli.incident.verify", "VERIFY", "Verify an evidence pack offline"),
     "demo": Line("ironkeep.demo.command", "DEMO", "Replay a breach, from the leak to the proof"),
     "server": Line("ironkeep.cli.operator.server", "SERVER", "Start a server"),
     "witness": Line(
-        "ironkeep.cli.operator.witness", "WITNESS", "Cosign logs, or mirror them, elsewhere"
+        "ironkeep.cli.operator.witness", "WITNESS", "Cosign or mirror logs on another machine"
     ),
-    "agent": Line("ironkeep.cli.access.agent", "AGENT", "Enrol this device, and run its agent"),
+    "agent": Line("ironkeep.cli.access.agent", "AGENT", "Enrol this device and run its agent"),
     "version": Line("ironkeep.cli.version", "VERSION", "Print the version"),
 }
 
@@ -85,18 +87,18 @@ _TOP_VERSION: Final = frozenset({"--version", "--v"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command in argv (without the program's name; sys.argv's by default)."""
+    """Run the command in argv (without the program's name; by default that of the process)."""
     return call(sys.argv[1:] if argv is None else argv, Terminal.standard())
 
 
 def call(argv: Sequence[str], terminal: Terminal) -> int:
-    """Run the command in argv on terminal; return its exit code, whatever happens."""
+    """Run the command in argv on terminal; return its exit code, also after any error."""
     try:
         return run(argv, terminal)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone. Python would fail again when it flushes at exit.
+        # The reader of our output is gone. Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.LOCAL
     except IronkeepError as error:
@@ -107,13 +109,13 @@ def call(argv: Sequence[str], terminal: Terminal) -> int:
         render.failed(terminal, f"{error.strerror or type(error).__name__}{place}")
         return exits.LOCAL
     except Exception as error:  # noqa: BLE001 - its message and values may hold a secret
-        render.fail_document(terminal, "the command failed: a line on standard error says where")
+        render.fail_document(terminal, "the command failed: see the place on standard error")
         log.defect("of the command itself", error)
         return exits.LOCAL
 
 
 def run(argv: Sequence[str], terminal: Terminal) -> int:
-    """Find and run the command in argv; return its exit code or raise what went wrong."""
+    """Find and run the command in argv; return its exit code or raise its error."""
     for number, word in enumerate(argv, start=1):
         if not word.isascii():
             _require_text(number, word)
@@ -138,7 +140,7 @@ def _require_text(number: int, word: str) -> None:
 
 
 def _with_help_last(words: list[str]) -> list[str]:
-    """Return words with a `help` that stands for a command, `kv help put`, as `kv put -help`."""
+    """Return words with `help` in the place of a command, `kv help put`, as `kv put -help`."""
     if words[:1] == ["help"]:
         return [*words[1:], "--help"]
     if words[1:2] == ["help"] and isinstance(load(words[0]), Group):
@@ -147,11 +149,11 @@ def _with_help_last(words: list[str]) -> list[str]:
 
 
 def load(name: str) -> Command | Group | None:
-    """Return a command of the table; None when there is none of that name."""
+    """Load a command of the table by name; return None for an unknown name."""
     line = COMMANDS.get(name)
     if line is None:
         return None
-    # What modules make stays. To look for garbage among it takes a tenth of a server's start.
+    # Objects of modules live for ever: collecting garbage among them takes a tenth of the start.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -163,7 +165,7 @@ def load(name: str) -> Command | Group | None:
 
 
 def _no_command(name: str, word: str, known: Iterable[str]) -> InvalidRequest:
-    """Return the refusal of a word that is no command, with the one that was meant, if it shows."""
+    """Return the error for an unknown command, with the closest known one."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1)
     meant = f" Did you mean `{name} {close[0]}`?" if close else ""
     return InvalidRequest(f"there is no command `{name} {word}`.{meant} See `{name} -help`.")
@@ -183,7 +185,7 @@ def _descend(name: str, found: Command | Group, words: Sequence[str], terminal: 
     if HELP.intersection(words):
         terminal.say(parser.format_help().rstrip())
         return exits.OK
-    # Wrong use is said in the format that was asked for, too.
+    # Usage errors are printed in the requested format, too.
     terminal.format = wished_format(words) if found.output else terminal.format
     args = parse(parser, words)
     choose_output(args, terminal)
@@ -205,6 +207,6 @@ def _overview(name: str, summaries: Mapping[str, str]) -> str:
             "",
             *lines,
             "",
-            f"`{name} <command> -help` says more.",
+            f"Run `{name} <command> -help` for details.",
         ]
     )

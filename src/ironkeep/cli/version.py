@@ -11,7 +11,7 @@ API_VERSION: Final = "1.16.3"
 
 
 def version_text() -> str:
-    """Return the version in words; scripts take the second."""
+    """Return the text of `version`; scripts take its second word."""
     return f"Ironkeep v{__version__} (Vault API v{API_VERSION})"
 
 

@@ -1,8 +1,8 @@
 """A thin client of the HTTP API: PUT for writes, LIST for lists, errors as exceptions.
 
-It is made of the standard library alone: loading httpx takes longer than a whole command may. It
-follows no redirect and uses no proxy, so a token goes to the address that was asked for and to no
-other. It does not retry.
+It uses the standard library only, because loading httpx takes longer than a whole command should.
+It follows no redirect and uses no proxy, so a token goes to the given address only. It does not
+retry.
 """
 
 import http.client
@@ -20,10 +20,10 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.text.numbers import dumps, loads
 
 MAX_ANSWER: Final = 64 << 20
-"""Bytes of an answer: twice the largest request."""
+"""Bytes of an answer: twice the size of the largest request."""
 
 RECEIPT: Final = "X-Ironkeep-Audit"
-"""The header in which the server says where in its journal a request stands."""
+"""The header with the position of the request's journal entry."""
 
 _MERGE: Final = "application/merge-patch+json"
 _PATH_SAFE: Final = "/-_.~:+@!$&'()*,;="
@@ -38,7 +38,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its status, its JSON document if it has one, where it stands in the journal."""
+    """An answer: status, body, its JSON document if any, and the receipt of its journal entry."""
 
     status: int
     body: bytes
@@ -47,33 +47,33 @@ class Reply:
 
 
 class Client:
-    """Talks to one server over one connection."""
+    """A client of one server, over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection: Final = connection
         self._http: http.client.HTTPConnection | None = None
 
     def read(self, path: str, query: Mapping[str, Any] | None = None) -> Document | None:
-        """Return the answer to a read; None when there is nothing at path.
+        """Return the answer to a read; None when there is no value at path.
 
-        A 404 that says something (a deleted version, a warning) is an answer too.
+        A 404 with data or warnings (of a deleted version) counts as an answer.
         """
         return self._present(self.send("GET", path, query=query), "GET", path)
 
     def list(self, path: str, query: Mapping[str, Any] | None = None) -> Document | None:
-        """Return the answer to a list; None when there is nothing below path."""
+        """Return the answer to a list; None when there are no keys below path."""
         return self._present(self.send("LIST", path, query=query), "LIST", path)
 
     def write(self, path: str, data: Mapping[str, Any] | None = None) -> Document | None:
-        """Write data; return the answer, None when it has no content."""
+        """Write data; return the answer, None if it has no content."""
         return self._require(self.send("PUT", path, data=data or {}), "PUT", path).document
 
     def patch(self, path: str, data: Mapping[str, Any]) -> Document | None:
-        """Merge data into what is there; return the answer, None when it has no content."""
+        """Merge data into the stored data; return the answer, None if it has no content."""
         return self._require(self.send("PATCH", path, data=data), "PATCH", path).document
 
     def delete(self, path: str, query: Mapping[str, Any] | None = None) -> Document | None:
-        """Delete; return the answer, None when it has no content."""
+        """Delete path; return the answer, None if it has no content."""
         reply = self.send("DELETE", path, query=query)
         return self._require(reply, "DELETE", path).document
 
@@ -86,10 +86,10 @@ class Client:
         data: Mapping[str, Any] | None = None,
         token: Secret | None = None,
     ) -> Reply:
-        """Send one request; return its answer when it is good or 404, raise Refused otherwise.
+        """Send one request; return its answer if its status is good or 404, else raise Refused.
 
-        token replaces the connection's. Raises Unreachable without an answer, CurlString when the
-        request is to be printed.
+        `token` replaces the connection's token. Raises Unreachable without an answer, CurlString
+        with -output-curl-string.
         """
         target = f"{self.connection.base}/v1/{quote(path.lstrip('/'), safe=_PATH_SAFE)}"
         if query:
@@ -148,23 +148,24 @@ class Client:
         return None
 
     def _require_document(self, reply: Reply) -> None:
-        """Raise Unreachable when what answers well is no Vault: a portal, a page, another service.
+        """Raise Unreachable if a good status comes without JSON: not from a Vault server.
 
-        Such an answer to `operator seal` or a write would be told as done.
+        The answer of a captive portal or another service to `operator seal` or a write would
+        otherwise be reported as success.
         """
         if reply.document is None and reply.status in _WITH_DOCUMENT:
             raise Unreachable(
-                f"what answers at {self.connection.address}{self.connection.base} is no Vault "
+                f"the service at {self.connection.address}{self.connection.base} is not a Vault "
                 f"server: status {reply.status} without a JSON document\n{_WHERE}"
             )
 
     def _require(self, reply: Reply, method: str, path: str) -> Reply:
-        """Return reply when it is good; raise Refused with what the server says otherwise."""
+        """Return reply if its status is good; else raise Refused with the server's errors."""
         if reply.status < _REDIRECT:
             return reply
         request = f"{method} {self.connection.address}{self.connection.base}/v1/{path}"
         if reply.status < _ERROR:
-            hint = "The server points elsewhere: set VAULT_ADDR to the active node's address."
+            hint = "The server redirects: set VAULT_ADDR to the active node's address."
             raise Refused(request, reply.status, (), hint)
         errors = (reply.document or {}).get("errors") or []
         said = [str(error) for error in errors] if isinstance(errors, list) else [str(errors)]
@@ -172,7 +173,7 @@ class Client:
 
 
 def connect(context: Context, connection: Connection | None = None) -> Client:
-    """Return a client for connection, by default that of the flags; context closes it."""
+    """Return a client for connection, by default the one of the flags; context closes it."""
     client = Client(connection or connection_of(context.args))
     context.closing.callback(client.close)
     return client
@@ -194,7 +195,7 @@ def _document(raw: bytes) -> Document | None:
 
 
 def explain(connection: Connection, error: Exception) -> str:
-    """Return why connection got no answer, and what to look at."""
+    """Return the reason why connection got no answer, with a hint."""
     address = connection.address
     reason = str(getattr(error, "strerror", None) or type(error).__name__)
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -204,12 +205,12 @@ def explain(connection: Connection, error: Exception) -> str:
         )
     elif isinstance(error, ssl.SSLError):
         hint = (
-            f"no TLS ({error.reason}). If it speaks plain HTTP, set "
-            f"VAULT_ADDR=http://{address.partition('://')[2]}; if it wants a client certificate, "
-            "give -client-cert and -client-key"
+            f"no TLS ({error.reason}). If the server speaks plain HTTP, set "
+            f"VAULT_ADDR=http://{address.partition('://')[2]}; if it requires a client "
+            "certificate, give -client-cert and -client-key"
         )
     elif isinstance(error, http.client.HTTPException | ConnectionResetError):
-        hint = "no HTTP answer. If it speaks TLS, its address starts with https://"
+        hint = "no HTTP answer. If the server speaks TLS, its address starts with https://"
     elif isinstance(error, TimeoutError):
         hint = f"no answer within {connection.timeout_seconds or 0:g} seconds"
     else:
@@ -218,7 +219,7 @@ def explain(connection: Connection, error: Exception) -> str:
 
 
 def _hint(errors: list[str]) -> str:
-    """Return what to do about an error that everybody meets."""
+    """Return a hint for a common error; "" for any other."""
     text = " ".join(errors)
     if "missing client token" in text:
         return "Log in with `ironkeep login`, or set VAULT_TOKEN."
@@ -238,7 +239,7 @@ def _curl(
     headers: Mapping[str, str],
     body: bytes | None,
 ) -> str:
-    """Return the request as a command, with the token left to the shell."""
+    """Return the request as a curl command that takes the token from the shell's variable."""
     words = ["curl"] if method == "GET" else ["curl", "-X", method]
     for name, value in headers.items():
         if name == "X-Vault-Token":

@@ -1,4 +1,4 @@
-"""How to reach the server: flags first, then Vault's environment variables, then its defaults."""
+"""Connection settings: from flags, then Vault's environment variables, then Vault's defaults."""
 
 import argparse
 import re
@@ -14,14 +14,14 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 
 TIMEOUT_SECONDS: Final = 60.0
-"""Vault's own for a client."""
+"""The default of Vault's client."""
 DEFAULT_ADDRESS: Final = "https://127.0.0.1:8200"
-"""Vault's own. A development server speaks plain HTTP and prints its address."""
+"""Vault's default. A development server speaks plain HTTP and prints its address."""
 
 MAX_TIMEOUT_SECONDS: Final = 86_400.0
-"""A day: beyond what a socket's timeout can hold nothing waits anyway."""
+"""A day. Longer timeouts serve no purpose, and far longer ones overflow a socket's timeout."""
 MAX_CA_BYTES: Final = 1 << 22
-"""Of one file: ten times all the CAs that systems ship in one."""
+"""Bytes of one CA file: ten times the CA bundle of a system."""
 
 _UNITS: Final = {"": 1.0, "ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"([0-9.]+)(ns|us|ms|s|m|h|)")
@@ -35,7 +35,7 @@ _TRUE: Final = frozenset({"1", "t", "true", "T", "TRUE", "True"})
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Everything that a client needs to know of a server, and who calls."""
+    """The settings of a client: server address, TLS, token, namespace and timeout."""
 
     host: str
     port: int
@@ -56,7 +56,7 @@ class Connection:
 
 
 def connection_of(args: argparse.Namespace) -> Connection:
-    """Return what args and the environment say; raise InvalidRequest for what cannot be used."""
+    """Return the settings of args and the environment; raise InvalidRequest for unusable ones."""
     address = str(args.address or environment("VAULT_ADDR") or DEFAULT_ADDRESS)
     parts = _split(address)
     return Connection(
@@ -73,7 +73,7 @@ def connection_of(args: argparse.Namespace) -> Connection:
 
 
 def timeout_of(text: str) -> float | None:
-    """Return what VAULT_CLIENT_TIMEOUT says, `90`, `90s`, `1m30s`; None, without end, for 0."""
+    """Return VAULT_CLIENT_TIMEOUT (`90`, `90s`, `1m30s`) in seconds; None (no limit) for 0."""
     if not text:
         return TIMEOUT_SECONDS
     if _DURATION.fullmatch(text) is None:
@@ -83,7 +83,7 @@ def timeout_of(text: str) -> float | None:
 
 
 def current_token() -> Secret | None:
-    """Return the token of VAULT_TOKEN, or the one that `login` kept; None without either."""
+    """Return the token of VAULT_TOKEN, or else the one that `login` stored; None without both."""
     given = environment("VAULT_TOKEN").strip()
     token = Secret(given.encode()) if given else tokenfile.load(tokenfile.home())
     if token is not None:
@@ -92,17 +92,17 @@ def current_token() -> Secret | None:
 
 
 def require_token(token: Secret) -> None:
-    """Raise InvalidRequest, quoting nothing, unless token can stand in a header."""
+    """Raise InvalidRequest, without quoting the token, unless it is valid in a header."""
     if _TOKEN.fullmatch(token.reveal()) is None:
         raise InvalidRequest(
-            "the token is empty or has characters that no token has (spaces, newlines): look at "
+            "the token is empty or contains characters that no token has (spaces, newlines): check "
             "VAULT_TOKEN and ~/.vault-token, or log in again"
         )
 
 
 def _split(address: str) -> SplitResult:
     wrong = InvalidRequest(
-        f"{address!r} is not an address like https://host:8200: set VAULT_ADDR or give -address"
+        f"{address!r} is not an address such as https://host:8200: set VAULT_ADDR or give -address"
     )
     try:
         parts = urlsplit(address)
@@ -116,10 +116,10 @@ def _split(address: str) -> SplitResult:
 
 
 def _load_folder(context: ssl.SSLContext, folder: Path) -> None:
-    """Trust the certificates of all PEM files in folder, whatever their names are.
+    """Trust the certificates of all PEM files in folder, with any names.
 
-    OpenSSL itself looks only for names that are hashes of subjects (c_rehash). Raise InvalidRequest
-    when there is no certificate.
+    OpenSSL itself finds only files named by the hash of their subject (c_rehash). Raise
+    InvalidRequest if there is no certificate.
     """
     found = 0
     for path in sorted(folder.iterdir()) if folder.is_dir() else [folder]:
@@ -129,7 +129,7 @@ def _load_folder(context: ssl.SSLContext, folder: Path) -> None:
             context.load_verify_locations(cafile=path)
             found += 1
     if not found:
-        raise InvalidRequest(f"{folder} holds no certificate in PEM: look at VAULT_CAPATH")
+        raise InvalidRequest(f"{folder} contains no PEM certificate: check VAULT_CAPATH")
 
 
 def _tls(args: argparse.Namespace) -> ssl.SSLContext:
@@ -139,7 +139,7 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext:
     key = args.client_key or environment("VAULT_CLIENT_KEY")
     for name in (ca, folder, cert, key):
         if name and not Path(name).exists():
-            raise InvalidRequest(f"{name}: there is no such file (CA, client certificate or key)")
+            raise InvalidRequest(f"{name}: no such file (CA, client certificate or key)")
     try:
         # Not ssl.create_default_context: it would write the session's keys to SSLKEYLOGFILE.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -152,7 +152,7 @@ def _tls(args: argparse.Namespace) -> ssl.SSLContext:
         if cert:
             context.load_cert_chain(cert, key or None)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"cannot use the CA or client certificate given: {error}") from None
+        raise InvalidRequest(f"cannot use the given CA or client certificate: {error}") from None
     if args.tls_skip_verify or environment("VAULT_SKIP_VERIFY") in _TRUE:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

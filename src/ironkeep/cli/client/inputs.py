@@ -1,9 +1,9 @@
 r"""Data from arguments, as Vault's CLI builds it: `key=value`, `key=@file`, `key=-`, `-`, `@file`.
 
-A value that starts with `@` comes from that file and `-` from standard input, so that a secret
-need not stand in the process list; `\@` is a plain `@`. The end of the line is no part of a value
-that is one line: so it is the same typed, piped or from a file. `-` and `@file` alone are a whole
-JSON object. A key given twice makes a list.
+A value `@file` is read from that file and `-` from standard input, so that a secret need not appear
+in the process list; `\@` is a literal `@`. A value of a single line loses its end of line, so it is
+the same whether typed, piped or read from a file. `-` and `@file` without a key are a whole JSON
+object. A repeated key becomes a list.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ironkeep.core.text.numbers import loads
 
 
 def data_of(words: Sequence[str], terminal: Terminal) -> dict[str, Any]:
-    """Return the data that words spell; raise InvalidRequest, which quotes no value."""
+    """Return the data in words; raise InvalidRequest, which quotes no value."""
     data: dict[str, Any] = {}
     for number, word in enumerate(words, start=1):
         if word == "-" or word.startswith("@"):
@@ -32,7 +32,7 @@ def data_of(words: Sequence[str], terminal: Terminal) -> dict[str, Any]:
 
 
 def pairs_of(words: Sequence[str] | None, flag: str) -> dict[str, str]:
-    """Return the pairs of a repeated flag as a dict; raise InvalidRequest on what is no pair."""
+    """Return the values of a repeated flag as a dict; raise InvalidRequest unless all are pairs."""
     pairs = {}
     for word in words or ():
         key, equals, value = word.partition("=")
@@ -43,7 +43,7 @@ def pairs_of(words: Sequence[str] | None, flag: str) -> dict[str, str]:
 
 
 def content_of(word: str, terminal: Terminal) -> bytes:
-    """Return what `-` or `@file` stands for; raise InvalidRequest or TooLarge."""
+    """Return the content that `-` or `@file` names; raise InvalidRequest or TooLarge."""
     if word == "-":
         return terminal.read()
     return read_file(Path(word.removeprefix("@")), MAX_INPUT)
@@ -59,16 +59,16 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def text_of(word: str, terminal: Terminal) -> str:
-    """Return what `-` or `@file` stands for as text; raise InvalidRequest unless it is UTF-8."""
+    """Return the text that `-` or `@file` names; raise InvalidRequest unless it is UTF-8."""
     return text_of_value(content_of(word, terminal))
 
 
 def text_of_value(value: bytes) -> str:
-    """Return value as text; raise InvalidRequest, quoting nothing, unless it is UTF-8."""
+    """Return value as text; raise InvalidRequest, without quoting it, unless it is UTF-8."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidRequest("a value is not UTF-8: encode binary values, as base64 say") from None
+        raise InvalidRequest("a value is not UTF-8: encode binary values, e.g. in base64") from None
 
 
 def _value(key: str, word: str, terminal: Terminal) -> str:

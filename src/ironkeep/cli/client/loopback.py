@@ -1,7 +1,7 @@
-"""The command's own address while it waits for a browser: one request with its state, no other.
+"""The listener on 127.0.0.1 that receives a browser login's code, in one request with our state.
 
-Every local process can connect. So each connection has a few seconds in all, whatever it drips, and
-connections do not wait for one another.
+Every local process can connect. So each connection has a few seconds in all, even if it sends byte
+by byte, and connections do not wait for one another.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from urllib.parse import parse_qs, urlsplit
 from ironkeep.core.errors import InvalidRequest
 
 WAIT_SECONDS: Final = 180.0
-"""For the person in the browser."""
+"""Time for the user to sign in in the browser."""
 READ_SECONDS: Final = 5.0
-"""For one request, from the connection to its last byte, and for its answer."""
+"""Time for one request, from the connection to its last byte, and its answer."""
 MAX_HEAD: Final = 16_384
 MAX_CONNECTIONS: Final = 64
-"""At the same time; the oldest makes place for a new one."""
+"""Concurrent connections; past it, a new one replaces the oldest."""
 
 _END: Final = b"\r\n\r\n"
 _PARTS: Final = 3
@@ -36,7 +36,7 @@ _HEADERS: Final = (
 
 
 class Loopback:
-    """Waits on 127.0.0.1 for the one request that brings the code."""
+    """Waits on 127.0.0.1 for the request that brings the code."""
 
     def __init__(self, state: str) -> None:
         self._state: Final = state
@@ -54,11 +54,11 @@ class Loopback:
         self._socket.close()
 
     def wait(self) -> str:
-        """Return the code; raise InvalidRequest when nobody brings it in time."""
+        """Return the code; raise InvalidRequest if it does not arrive in time."""
         try:
             asyncio.run(self._serve())
         except TimeoutError:
-            text = "nobody signed in in the browser in time: run this again"
+            text = "the browser sign-in timed out: run this again"
             raise InvalidRequest(text) from None
         return self._code
 
@@ -77,7 +77,7 @@ class Loopback:
             except (TimeoutError, OSError, EOFError, asyncio.LimitOverrunError):
                 code = ""
             except asyncio.CancelledError:
-                code = ""  # another one took the place, or the command ends
+                code = ""  # a newer connection replaced this one, or the command ends
             finally:
                 del self._open[task]
                 writer.close()
@@ -91,7 +91,7 @@ class Loopback:
         server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Answer one request; return the code that it brought, or ""."""
+        """Answer one request; return its code, or ""."""
         head = await reader.readuntil(_END)
         code = self.code_in(head)
         status, page = (b"200 OK", _PAGE) if code else (b"404 Not Found", b"")
@@ -101,9 +101,10 @@ class Loopback:
         return code
 
     def code_in(self, head: bytes) -> str:
-        """Return the code that a request to this address brings with our state; "" for any other.
+        """Return the code of a request to this address with our state; "" for any other request.
 
-        A page whose name resolves to this machine names that in its Host.
+        The Host must be our address: a page at a name that resolves to this machine sends that
+        name instead (DNS rebinding).
         """
         line, *rest = head.decode("latin-1").split("\r\n")
         hosts = [v.strip() for n, _, v in (each.partition(":") for each in rest) if _is_host(n)]

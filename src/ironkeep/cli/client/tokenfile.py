@@ -1,8 +1,8 @@
-"""The file in which `login` keeps the token, `~/.vault-token`, as Vault's clients expect it.
+"""The file `~/.vault-token`, in which `login` stores the token as Vault's clients expect it.
 
-It is written beside and renamed over, so that a reader sees the old token or the new one, and is
-never readable to others, not even for an instant. A symbolic link in its place is neither followed
-nor written through. It is the only file into which the command puts a secret.
+A temporary file is written and renamed, so that a reader sees either the old token or the new one,
+and other users can never read it, not even for a moment. A symbolic link in its place is neither
+followed nor written through. It is the only file in which the command stores a secret.
 """
 
 import errno
@@ -19,16 +19,16 @@ from ironkeep.core.secret import Secret
 
 NAME: Final = ".vault-token"
 MAX_TOKEN: Final = 8_192
-"""Bytes; what a server takes in a header."""
+"""Bytes of a token: a server accepts no more in the header."""
 
 _MODE: Final = 0o600
 
 
 def home() -> Path:
-    """Return the folder that holds the file; raise InvalidRequest when there is none."""
+    """Return the folder of the file, HOME; raise InvalidRequest if it is not set."""
     found = environment("HOME")
     if not found:
-        raise InvalidRequest("HOME is not set: there is no place for the token. Set VAULT_TOKEN")
+        raise InvalidRequest("HOME is not set, so there is no token file: set VAULT_TOKEN")
     return Path(found)
 
 
@@ -42,24 +42,24 @@ def _folder(path: Path) -> Iterator[int]:
 
 
 def require_place(folder: Path) -> None:
-    """Raise InvalidRequest when no token can be kept in folder: before it is asked for."""
+    """Raise InvalidRequest if no token can be stored in folder; call before a token is made."""
     wanted = os.W_OK | os.X_OK
     if not folder.is_dir() or not os.access(folder, wanted):
         raise InvalidRequest(
-            f"{folder} is no folder that you can write to: no token can be kept there. Set HOME, "
-            "or give -no-store"
+            f"{folder} is not a folder that you can write to, so the token cannot be stored there. "
+            "Set HOME, or give -no-store"
         )
     _require_closed(folder, folder.stat())
 
 
 def _require_closed(folder: Path, found: os.stat_result) -> None:
-    """Raise InvalidRequest when everybody may put another file in the token's place."""
+    """Raise InvalidRequest if all users may replace the token's file."""
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise InvalidRequest(f"{folder} is open to others: run `chmod o-w {folder}`")
+        raise InvalidRequest(f"all users can write to {folder}: run `chmod o-w {folder}`")
 
 
 def store(folder: Path, token: Secret) -> None:
-    """Make the file hold token, mode 0600, durable when this returns."""
+    """Store token in the file, with mode 0600; durable when this returns."""
     with _folder(folder) as at:
         temporary = f"{NAME}.{os.urandom(8).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -77,7 +77,10 @@ def store(folder: Path, token: Secret) -> None:
 
 
 def load(folder: Path) -> Secret | None:
-    """Return the token kept, or None; raise InvalidRequest when the file is not as `store` does."""
+    """Return the stored token, or None.
+
+    Raise InvalidRequest if the file is a link, of another owner, or readable by other users.
+    """
     path = folder / NAME
     try:
         with _folder(folder) as at:
@@ -93,15 +96,15 @@ def load(folder: Path) -> Secret | None:
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise InvalidRequest(f"{path} is not a plain file")
+            raise InvalidRequest(f"{path} is not a regular file")
         _require_closed(folder, around)
         if found.st_uid not in (os.geteuid(), around.st_uid):
-            raise InvalidRequest(f"{path} belongs to somebody else: remove it, and log in again")
+            raise InvalidRequest(f"{path} belongs to another user: remove it and log in again")
         if stat.S_IMODE(found.st_mode) & 0o077:
-            raise InvalidRequest(f"{path} is open to others: run `chmod 600 {path}`")
+            raise InvalidRequest(f"other users have access to {path}: run `chmod 600 {path}`")
         token = os.read(fd, MAX_TOKEN + 1).strip()
     finally:
         os.close(fd)
     if len(token) > MAX_TOKEN:
-        raise InvalidRequest(f"{path} holds no token: it is longer than {MAX_TOKEN} bytes")
+        raise InvalidRequest(f"{path} is not a token: it is longer than {MAX_TOKEN} bytes")
     return Secret(token) if token else None

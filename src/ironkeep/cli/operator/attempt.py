@@ -1,4 +1,4 @@
-"""The flags and steps that rekey and generate-root share: start, give shares one by one, cancel."""
+"""The flags and steps common to unseal, rekey and generate-root, which take shares one by one."""
 
 import argparse
 from typing import Any, Final
@@ -22,8 +22,8 @@ def show(terminal: Terminal, status: dict[str, Any]) -> int:
 def give_share(context: Context, client: Client, path: str) -> dict[str, Any]:
     """Give one share to the attempt at path and return its answer.
 
-    The share is asked for without echo unless the command named one; -nonce makes sure that it
-    goes to the attempt that its owner was told of.
+    The share is typed without echo unless it is an argument. -nonce makes sure that it goes to the
+    attempt that its holder agreed to.
     """
     args = context.args
     status = client.read(path) or {}
@@ -40,12 +40,12 @@ def give_share(context: Context, client: Client, path: str) -> dict[str, Any]:
 
 
 def update_path(path: str) -> str:
-    """Return where shares are given for the attempt at path."""
+    """Return the path to which shares of the attempt at path are written."""
     return path if path.endswith("/verify") else f"{path.rpartition('/')[0]}/update"
 
 
 def cancel(context: Context, client: Client, path: str, what: str) -> int:
-    """Forget the attempt at path."""
+    """Cancel the attempt at path."""
     client.delete(path)
     return render.answer(context.terminal, None, f"Canceled {what} (if it was started)")
 
@@ -62,8 +62,8 @@ def unseal_data(context: Context, question: str) -> dict[str, Any]:
 def unseal_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of an unseal command."""
     parser.add_argument("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
-    parser.add_argument("--reset", action="store_true", help="forget the shares given so far")
-    parser.add_argument("--nonce", metavar="NONCE", help="of the attempt that -reset ends")
+    parser.add_argument("--reset", action="store_true", help="discard the shares given so far")
+    parser.add_argument("--nonce", metavar="NONCE", help="nonce of the attempt that -reset ends")
 
 
 def share_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,6 @@ def share_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("key", metavar="KEY", nargs="?", help="`-` reads it from stdin")
     add("--init", action="store_true", help="start an attempt")
-    add("--status", action="store_true", help="say how far it is")
-    add("--cancel", action="store_true", help="forget it")
-    add("--nonce", metavar="NONCE", help="of the attempt that the share is for")
+    add("--status", action="store_true", help="show the progress of the attempt")
+    add("--cancel", action="store_true", help="cancel the attempt")
+    add("--nonce", metavar="NONCE", help="nonce of the attempt that the share is for")

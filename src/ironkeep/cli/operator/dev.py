@@ -1,6 +1,6 @@
-"""A development server: keys made, unsealed, KV version 2 at secret/, all in a directory that goes.
+"""A development server: initialised, unsealed, KV version 2 at secret/, in a temporary directory.
 
-It is set up through the pipeline, as a person would do it: every step is journalled.
+It is set up through the pipeline like any other server, so every step is journalled.
 """
 
 import json
@@ -22,7 +22,7 @@ DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
 
 @dataclass(frozen=True, slots=True)
 class DevKeys:
-    """What a development server prints: the one key share, and the root token."""
+    """The keys that a development server prints: its one unseal share and its root token."""
 
     unseal_key: Secret
     root_token: Secret
@@ -40,7 +40,7 @@ def config_for(address: str) -> Config:
 def prepare(house: House, root_token_id: str) -> DevKeys:
     """Initialise and unseal house and mount KV at secret/, before it serves.
 
-    root_token_id is what the root token is to be; empty leaves it to chance.
+    root_token_id becomes the root token; if empty, a random one is made.
     """
     setup = _Setup(house)
     made = setup.write("sys/init", {"secret_shares": 1, "secret_threshold": 1})
@@ -60,7 +60,7 @@ def prepare(house: House, root_token_id: str) -> DevKeys:
 
 
 class _Setup:
-    """Executes requests one after another, each durable before the next."""
+    """Executes requests in sequence, each durable before the next."""
 
     def __init__(self, house: House) -> None:
         self._ledger: Final = house.ledger
@@ -68,14 +68,14 @@ class _Setup:
         self.token: Secret | None = None
 
     def write(self, path: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write, and return the answer's document, empty without one."""
+        """Write data to path; return the answer's document, empty if it has none."""
         request = Request(Operation.UPDATE, path, dict(data), self.token, "dev")
         answer = self._pipeline.handle(request)
         batch = self._ledger.close()
         if batch is not None:
             self._ledger.persist(batch)
             self._ledger.settle(batch)
-        assert isinstance(answer, Answer), "nothing that a development server is set up by waits"
+        assert isinstance(answer, Answer), "no request of this set-up waits for work"
         document: dict[str, Any] = json.loads(answer.body) if answer.body else {}
         if answer.error is not None:
             raise InvalidRequest(f"{path}: {'; '.join(document['errors'])}")

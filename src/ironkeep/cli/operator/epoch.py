@@ -1,4 +1,4 @@
-"""`ironkeep operator new-epoch`: go on when the log is lost or must not be continued."""
+"""`ironkeep operator new-epoch`: begin a new log when the old one is lost or unusable."""
 
 import argparse
 import os
@@ -14,17 +14,17 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.tlog.note import MAX_NOTE
 
 _TELL: Final = (
-    "Tell each witness and mirror the new vkey (-log), and keep the key of the older log for its "
-    "copies. The next unseal checks every row and says in the journal what it compared."
+    "Give each witness and mirror the new vkey (-log), and keep the key of the older log for its "
+    "copies. The next unseal checks every row and records in the journal what it compared."
 )
 _BLIND: Final = (
-    "WARNING! Nothing is known of the log before: nobody can tell from this one where that ended. "
-    "If a mirror or a witness has a checkpoint of it, begin once more with that, before the server "
-    "is started."
+    "WARNING! No checkpoint of the previous log was found, so the new log does not prove where the "
+    "previous one ended. If a mirror or a witness has a checkpoint of it, run this again with that "
+    "checkpoint before you start the server."
 )
 _UNVERIFIED: Final = (
     "WARNING! The signatures of the checkpoint that this log continues could not be verified: no "
-    "configured witness has cosigned it, and the older log's own key is not here."
+    "configured witness has cosigned it, and the older log's key is missing."
 )
 
 
@@ -62,7 +62,7 @@ def _document(begun: Begun) -> dict[str, object]:
 
 
 def _who() -> str:
-    """Return the operating system's user, and who that was before sudo: for the journal."""
+    """Return the operating system's user, and the user who called sudo, for the journal."""
     uid = os.getuid()
     try:
         name = pwd.getpwuid(uid).pw_name
@@ -80,20 +80,20 @@ def _read(path: Path) -> bytes:
 def _folder(name: str) -> Path:
     path = Path(name)
     if not path.is_dir():
-        raise InvalidRequest(f"{path} is no directory")
+        raise InvalidRequest(f"{path} is not a directory")
     return path
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--config", metavar="FILE", help="the server's configuration")
-    add("--reason", metavar="TEXT", help="why; it stays in the journal")
-    add("--predecessor", metavar="FILE", help="a checkpoint of the log before")
-    add("--mirror", metavar="DIR", help="a mirror's directory, with a copy of the log before")
+    add("--reason", metavar="TEXT", help="the reason, which is recorded in the journal")
+    add("--predecessor", metavar="FILE", help="a checkpoint of the previous log")
+    add("--mirror", metavar="DIR", help="a mirror's directory with a copy of the previous log")
     add(
         "--force",
         action="store_true",
-        help="end a log that is sound, or go on with a database older than its log",
+        help="end a sound log, or continue with a database that is older than its log",
     )
 
 

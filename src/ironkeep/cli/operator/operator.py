@@ -1,4 +1,4 @@
-"""`ironkeep operator`: initialise, unseal, seal, and change the keys."""
+"""`ironkeep operator`: initialise, unseal, seal, and change keys."""
 
 import argparse
 from typing import Any, Final
@@ -15,8 +15,8 @@ from ironkeep.cli.operator.attempt import show, unseal_arguments, unseal_data
 from ironkeep.cli.output import render
 
 KEEP: Final = (
-    "Give each key share to another person, and keep none of them on this machine: {threshold} of "
-    "them open the seal, and with fewer all data is lost. Revoke the root token when other ways in "
+    "Give each key share to a different person, and keep none on this machine. {threshold} of them "
+    "unseal the vault; if fewer remain, all data is lost. Revoke the root token once other logins "
     "are set up."
 )
 
@@ -42,7 +42,7 @@ def _init(context: Context) -> int:
 
 
 def _as_vault(document: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-    """Return the answer under the names that Vault's CLI prints, which scripts read."""
+    """Return the answer under the names of Vault's CLI, which scripts read."""
     return {
         "unseal_keys_b64": document["keys_base64"],
         "unseal_keys_hex": document["keys"],
@@ -83,33 +83,33 @@ def _rotate(context: Context) -> int:
 
 def _initial(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--key-shares", "--n", metavar="N", type=int, default=5, help="how many (5)")
-    add("--key-threshold", "--t", metavar="N", type=int, default=3, help="how many open it (3)")
-    add("--status", action="store_true", help="only say whether it is done: exit code 0 or 2")
+    add("--key-shares", "--n", metavar="N", type=int, default=5, help="number of shares (5)")
+    add("--key-threshold", "--t", metavar="N", type=int, default=3, help="shares to unseal (3)")
+    add("--status", action="store_true", help="only check: exit code 0 initialised, 2 not")
 
 
 OPERATOR: Final = Group(
     "Initialise, unseal, seal, change keys",
     {
         "init": Command(
-            "Make the keys of a new vault and print them, once.", _init, "",
+            "Make the keys of a new vault and print them once.", _init, "",
             "  $ ironkeep operator init -key-shares=5 -key-threshold=3", _initial,
         ),
         "unseal": Command(
-            "Give one share of the key; asked for without echo.", _unseal, "[KEY]",
+            "Give one share of the unseal key; it is typed without echo.", _unseal, "[KEY]",
             "  $ ironkeep operator unseal\n  $ ironkeep operator unseal - < share.txt",
             unseal_arguments,
         ),
         "seal": Command(
-            "Drop the keys at once; nothing is served until it is unsealed.", _seal, "",
+            "Seal the vault at once: it serves no data until it is unsealed.", _seal, "",
             "  $ ironkeep operator seal",
         ),
         "key-status": Command(
-            "Say which key encrypts, and since when.", _key_status, "",
+            "Show the current encryption key's term and install time.", _key_status, "",
             "  $ ironkeep operator key-status",
         ),
         "rotate": Command(
-            "Add a key to the ring; new data is encrypted with it.", _rotate, "",
+            "Add an encryption key to the keyring; new data is encrypted with it.", _rotate, "",
             "  $ ironkeep operator rotate",
         ),
         "rekey": operator_rekey.REKEY,

@@ -1,4 +1,4 @@
-"""`ironkeep operator rekey`: new key shares, by the consent of enough holders of the old."""
+"""`ironkeep operator rekey`: new key shares, made with a threshold of the old ones."""
 
 import argparse
 from typing import Any, Final
@@ -32,7 +32,7 @@ def _rekey(context: Context) -> int:
     if not status.get("complete"):
         return show(terminal, status)
     if args.verify:
-        return render.answer(terminal, None, "The new key shares are verified and in force.")
+        return render.answer(terminal, None, "The new key shares are verified and in effect.")
     return _done(context, status)
 
 
@@ -45,21 +45,21 @@ def _done(context: Context, status: dict[str, Any]) -> int:
     terminal.say(f"\nOperation nonce: {status['nonce']}\n")
     if status.get("verification_required"):
         terminal.say(
-            f"Verification nonce: {status.get('verification_nonce')}\n\nThe new shares come into "
-            "force when enough of them were given back: `ironkeep operator rekey -verify`."
+            f"Verification nonce: {status.get('verification_nonce')}\n\nThe new shares take effect "
+            "once a threshold of them was entered with `ironkeep operator rekey -verify`."
         )
     else:
-        terminal.say("The new shares are in force; the old ones open nothing any more.")
+        terminal.say("The new shares are in effect; the old ones are no longer valid.")
     return OK
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     share_arguments(parser)
     add = parser.add_argument
-    add("--key-shares", "--n", metavar="N", type=int, default=5, help="how many new ones (5)")
-    add("--key-threshold", "--t", metavar="N", type=int, default=3, help="how many open it (3)")
-    add("--verify", action="store_true", help="give a new share back, to verify")
-    add("--require-verification", action="store_true", help="with -init: verify before they count")
+    add("--key-shares", "--n", metavar="N", type=int, default=5, help="number of new shares (5)")
+    add("--key-threshold", "--t", metavar="N", type=int, default=3, help="shares to unseal (3)")
+    add("--verify", action="store_true", help="enter a new share to verify it")
+    add("--require-verification", action="store_true", help="with -init: require -verify")
 
 
 REKEY: Final = Command(

@@ -1,7 +1,7 @@
-"""`ironkeep operator generate-root`: a root token by the consent of enough share holders.
+"""`ironkeep operator generate-root`: a root token, made with a threshold of the key shares.
 
-It leaves the server covered by a one-time password (base64 of token XOR password), so that whoever
-gives the last share does not see it. -decode uncovers it without a server.
+The server returns it encoded with a one-time password (base64 of token XOR password), so that the
+holder who gives the last share does not see it. -decode decodes it without a server.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ironkeep.core.ids import base62
 
 _ATTEMPT: Final = "sys/generate-root/attempt"
 OTP_CHARS: Final = 28
-"""As many as a root token has."""
+"""The length of a root token."""
 
 
 def _generate_root(context: Context) -> int:
@@ -67,14 +67,14 @@ def _decode(context: Context) -> int:
 
 
 def decode(encoded: bytes, otp: bytes) -> str:
-    """Return the token that otp covers; raise InvalidRequest, quoting neither."""
+    """Return the token that is encoded with otp; raise InvalidRequest, which quotes neither."""
     try:
         mixed = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except binascii.Error:
         raise InvalidRequest("the encoded token is not base64") from None
     if not mixed or len(mixed) != len(otp):
         raise InvalidRequest(
-            f"the one-time password has {len(otp)} characters, the encoded token {len(mixed)}"
+            f"the one-time password has {len(otp)} characters, but the encoded token {len(mixed)}"
         )
     token = bytes(a ^ b for a, b in zip(mixed, otp, strict=True))
     if not (token.isascii() and token.decode("ascii").isprintable()):
@@ -85,13 +85,13 @@ def decode(encoded: bytes, otp: bytes) -> str:
 def _arguments(parser: argparse.ArgumentParser) -> None:
     share_arguments(parser)
     add = parser.add_argument
-    add("--generate-otp", action="store_true", help="print a fresh one-time password")
+    add("--generate-otp", action="store_true", help="print a new one-time password")
     add("--otp", metavar="OTP", help="the one-time password; `-` reads it from stdin")
-    add("--decode", metavar="TOKEN", help="uncover an encoded token, offline")
+    add("--decode", metavar="TOKEN", help="decode an encoded token offline")
 
 
 GENERATE_ROOT: Final = Command(
-    "Make a root token: start with -init, then each holder gives a share; then -decode.",
+    "Make a root token: start with -init, let each holder give a share, then use -decode.",
     _generate_root,
     "[KEY]",
     "  $ ironkeep operator generate-root -init\n"

@@ -1,4 +1,4 @@
-"""`ironkeep server`: start a server and serve until it is told to stop (SIGTERM, SIGINT)."""
+"""`ironkeep server`: run a server until it is told to stop (SIGTERM, SIGINT)."""
 
 import argparse
 from pathlib import Path
@@ -29,10 +29,10 @@ def _server(context: Context) -> int:
     forget_steering()
     if args.dev:
         if args.config:
-            raise InvalidRequest("-dev takes no -config: it keeps nothing")
+            raise InvalidRequest("-dev takes no -config: it stores its data temporarily")
         return _develop(args, terminal)
     if args.dev_root_token_id or args.dev_listen_address:
-        raise InvalidRequest("-dev-root-token-id and -dev-listen-address go with -dev")
+        raise InvalidRequest("-dev-root-token-id and -dev-listen-address need -dev")
     if not args.config:
         raise InvalidRequest("give -config=FILE, or -dev to try things out")
     config = load(Path(args.config))
@@ -53,7 +53,7 @@ def _server(context: Context) -> int:
 
 
 def _ended(server: Server) -> int:
-    """Return the exit code of a server that was stopped, and say what it could not write."""
+    """Return the exit code of a stopped server, and report data that it could not write."""
     for text in server.unwritten:
         log.say(text)
     return UNAVAILABLE if server.unwritten else OK
@@ -87,7 +87,7 @@ def _develop(args: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _describe(terminal: Terminal, config: Config, addresses: list[str]) -> None:
-    """Print what runs; scripts wait for the line that says that it started."""
+    """Print the configuration; scripts wait for the line that says that the server started."""
     rows = {
         "Version": version_text(),
         **{f"Listener {number}": address for number, address in enumerate(addresses, start=1)},
@@ -95,18 +95,18 @@ def _describe(terminal: Terminal, config: Config, addresses: list[str]) -> None:
         "Witnesses": f"{len(config.witnesses)}, quorum {config.quorum}",
     }
     if config.segments is not None:
-        rows["Segments"] = ", ".join(config.segments) or "the house alone"
+        rows["Segments"] = ", ".join(config.segments) or "none besides the vault's own"
     if config.ignored:
-        rows["Without effect here"] = ", ".join(config.ignored)
+        rows["Ignored settings"] = ", ".join(config.ignored)
     lines = [f"{name:>20}: {value}" for name, value in rows.items()]
     terminal.say("\n".join(["==> Ironkeep server configuration:", "", *lines, "", _STARTED]))
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--config", metavar="FILE", help="configuration, HCL or JSON with Vault's keys")
+    add("--config", metavar="FILE", help="configuration in HCL or JSON, with Vault's keys")
     log_file.add_argument(parser)
-    add("--dev", action="store_true", help="a server to try things out: keeps nothing, no TLS")
+    add("--dev", action="store_true", help="a server for trials: temporary data, no TLS")
     add("--dev-root-token-id", metavar="TOKEN", help="the root token [VAULT_DEV_ROOT_TOKEN_ID]")
     add(
         "--dev-listen-address",

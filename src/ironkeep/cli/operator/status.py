@@ -1,4 +1,4 @@
-"""`ironkeep status`: is the server sealed? The exit code says it too, as Vault's."""
+"""`ironkeep status`: show whether the server is sealed, also by the exit code, as in Vault."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ def _status(context: Context) -> int:
     try:
         status = _asked(connect(context))
     except (Refused, Unreachable) as error:
-        # 2 would say "sealed" to a script.
+        # To a script, exit code 2 would mean "sealed".
         render.refused(terminal, error)
         return LOCAL
     if terminal.field:
@@ -32,7 +32,7 @@ def _asked(client: Client) -> dict[str, Any]:
     status = client.read("sys/seal-status") or {}
     if "sealed" not in status:
         where = f"{client.connection.address}{client.connection.base}"
-        raise Unreachable(f"what answers at {where} says nothing of a seal: look at VAULT_ADDR")
+        raise Unreachable(f"the service at {where} is not a Vault server: check VAULT_ADDR")
     return status
 
 
@@ -60,7 +60,7 @@ def _shown(status: dict[str, Any]) -> dict[str, Any]:
 
 
 STATUS: Final = Command(
-    "Print whether the server serves. Exit code: 0 unsealed, 2 sealed or failed, 1 not known.",
+    "Show whether the server is sealed. Exit code: 0 unsealed, 2 sealed or failed, 1 unknown.",
     _status,
     examples="  $ ironkeep status\n  $ ironkeep status -format=json",
 )

@@ -1,4 +1,4 @@
-"""`ironkeep witness`: a process that cosigns logs, and with -mirror keeps copies of them.
+"""`ironkeep witness`: a server that cosigns logs, and with -mirror stores copies of them.
 
 Run it on another machine, under another administrator. Its key is made at the first start, stays in
 its directory, and must never be used with an older copy of that directory.
@@ -40,24 +40,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags."""
     add = parser.add_argument
     add("action", nargs="?", choices=_ACTIONS, default="serve", metavar="serve|vkey")
-    add("--dir", metavar="DIR", help="state of the witness: its key and what it has seen")
-    add("--name", metavar="NAME", help="of the witness, at its first start: say tower.example/w1")
+    add("--dir", metavar="DIR", help="the witness's state: its key and the checkpoints it saw")
+    add("--name", metavar="NAME", help="the witness's name (first start), e.g. tower.example/w1")
     add("--listen", metavar="HOST:PORT", default=ADDRESS, help=f"default {ADDRESS}")
     add("--log", metavar="VKEY", action="append", default=[], help="a log to witness; repeatable")
-    add("--logs", metavar="FILE", help="a file of such keys, one a line")
-    add("--mirror", metavar="DIR", help="keep the logs' entries here, and cosign what is kept")
-    add("--tls-cert", metavar="FILE", help="PEM; needed unless the address is loopback")
-    add("--tls-key", metavar="FILE", help="its key")
+    add("--logs", metavar="FILE", help="a file of such keys, one per line")
+    add("--mirror", metavar="DIR", help="store the logs' entries here, and cosign once stored")
+    add("--tls-cert", metavar="FILE", help="PEM certificate; required unless on loopback")
+    add("--tls-key", metavar="FILE", help="its private key")
     log_file.add_argument(parser)
 
 
 def run(context: Context) -> int:
-    """Serve until told to stop; or print the verifier key."""
+    """Serve until told to stop, or print the verifier key."""
     args = context.args
     if args.dir is None:
         raise InvalidRequest("give -dir, a directory that only this witness uses")
     folder = Path(args.dir)
-    # While the witness runs, its key can be asked for, and nobody else can start.
+    # Without the lock, `vkey` also works while the witness runs.
     readonly = args.action == "vkey" and (folder / _KEY).exists()
     with naming_places():
         files = DirectoryLogFiles(folder, readonly=readonly)
@@ -95,7 +95,7 @@ def _serve(args: argparse.Namespace, files: DirectoryLogFiles, cosigner: Cosigne
 
 
 def _cosigner(files: DirectoryLogFiles, name: str | None) -> Cosigner:
-    """Return the witness's key; it is made, and durable, at the first start."""
+    """Return the witness's cosigner; its key is made and stored durably at the first start."""
     try:
         text = files.read(_KEY, 0, _MAX_KEY)
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def _cosigner(files: DirectoryLogFiles, name: str | None) -> Cosigner:
         files.replace(_KEY, text)
     key = SigningKey.parse(Secret(text.removesuffix(b"\n")))
     if name not in {None, key.name}:
-        raise InvalidRequest(f"this directory is that of the witness {key.name}")
+        raise InvalidRequest(f"this directory belongs to the witness {key.name}")
     return Cosigner(key)
 
 
@@ -117,9 +117,11 @@ def _log_keys(args: argparse.Namespace) -> list[VerifierKey]:
     keys = [VerifierKey.parse(line.strip()) for line in lines if line.strip()]
     for key in keys:
         if key.kind is not KeyType.ED25519:
-            raise InvalidRequest(f"{key.name}: that is the key of a witness, not of a log")
+            raise InvalidRequest(f"{key.name}: this is the key of a witness, not of a log")
     if not keys:
-        raise InvalidRequest("give -log VKEY for each log: the file `vkey` in its audit directory")
+        raise InvalidRequest(
+            "give -log VKEY for each log; its VKEY is in the file `vkey` of its audit directory"
+        )
     return keys
 
 
@@ -129,15 +131,17 @@ def _listener(args: argparse.Namespace) -> Listener:
         raise InvalidRequest("-listen is host:port")
     host = host.strip("[]")
     if (args.tls_cert is None) != (args.tls_key is None):
-        raise InvalidRequest("-tls-cert and -tls-key go together")
+        raise InvalidRequest("give both -tls-cert and -tls-key")
     if args.tls_cert is None and not is_loopback(host):
-        raise InvalidRequest("other machines need TLS: give -tls-cert and -tls-key")
+        raise InvalidRequest(
+            "an address that other machines reach needs TLS: give -tls-cert and -tls-key"
+        )
     cert, key = (Path(one) if one else None for one in (args.tls_cert, args.tls_key))
     return Listener(host, int(port), cert, key)
 
 
 WITNESS: Final = Command(
-    "Cosign the checkpoints of logs, and with -mirror keep their entries, on another machine.",
+    "Cosign the checkpoints of logs, and with -mirror store their entries, on another machine.",
     run,
     usage="[serve|vkey]",
     examples=(

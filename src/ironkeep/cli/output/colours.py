@@ -1,4 +1,4 @@
-"""Which words are shown in which colour where somebody watches: good, not yet, bad."""
+"""The colours of words on an interactive terminal: good, not yet, bad."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -36,7 +36,7 @@ _ANSI: Final = {GOOD: "1;32", NOT_YET: "1;33", BAD: "1;31"}
 
 
 def painted(word: str, width: int = 0) -> str | Painted:
-    """Return word in its colour, filled up to width; as it is when it has none."""
+    """Return word padded to width, in its colour if it has one."""
     colour = WORDS.get(word)
     filled = f"{word:<{width}}"
     return Painted(filled, _ANSI[colour]) if colour else filled

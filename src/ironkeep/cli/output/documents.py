@@ -1,9 +1,9 @@
-"""Answers as programs read them: JSON, the same on one line (`raw`), and YAML.
+"""Answers as programs read them: JSON, JSON on one line (`raw`), and YAML.
 
-What a terminal could not show, or would be driven by, is escaped in the way of the format, so that
-what is printed stays valid and means the same. YAML is written in block style, with strings quoted
-as in JSON wherever a plain one could be taken for something else (YAML 1.2.2, 7.3; YAML 1.1's
-booleans are quoted too, for its readers).
+Characters that a terminal cannot show or would act on are escaped by the rules of the format, so
+the output stays valid and keeps its meaning. YAML is written in block style, with strings quoted as
+in JSON wherever a plain one could be read as another type (YAML 1.2.2, 7.3; the booleans of YAML
+1.1 are quoted too, for its readers).
 """
 
 import json
@@ -19,14 +19,14 @@ RAW: Final = "raw"
 YAML: Final = "yaml"
 
 Shown = Callable[[str], bool]
-"""Whether the stream can show a character."""
+"""Tells whether the stream can show a character."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z/_][A-Za-z0-9/_.-]*", re.ASCII)
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def written(document: object, kind: str, can_show: Shown) -> str:
-    """Return document in one of the formats above, for a stream that shows what can_show says."""
+    """Return document in one of the formats above, with characters escaped unless can_show them."""
     if kind == YAML:
         return "\n".join(_yaml(document, can_show))
     shape: dict[str, Any] = {"separators": (",", ":")} if kind == RAW else {"indent": 2}
@@ -34,9 +34,9 @@ def written(document: object, kind: str, can_show: Shown) -> str:
 
 
 def _escaped(text: str, can_show: Shown, spelt: Callable[[str], str]) -> str:
-    """Return text with what cannot be shown as `spelt` writes it inside of quotes.
+    """Return text with every character that cannot be shown escaped by `spelt`.
 
-    Outside of strings both formats are ASCII, so what is escaped stands in one.
+    Both formats are ASCII outside of strings, so each escaped character is inside one.
     """
     if text.isascii():
         return text
@@ -47,7 +47,7 @@ def _escaped(text: str, can_show: Shown, spelt: Callable[[str], str]) -> str:
 
 
 def _yaml(value: object, can_show: Shown) -> Iterator[str]:
-    """Yield the lines of a value that stands by itself."""
+    """Yield the lines of a value without a key."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             yield from _entry(f"{_scalar(str(key), can_show)}:", item, can_show)
@@ -74,6 +74,6 @@ def _scalar(value: object, can_show: Shown) -> str:
 
 
 def _yaml_spelt(char: str) -> str:
-    """Return a character as YAML escapes it: by its number, and no pair of surrogates."""
+    """Return a character as YAML escapes it: by its code point, not by a surrogate pair."""
     number = ord(char)
     return f'"\\U{number:08X}"' if number > 0xFFFF else f'"\\u{number:04x}"'  # noqa: PLR2004 - BMP

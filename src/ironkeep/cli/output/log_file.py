@@ -11,10 +11,10 @@ def add_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-file",
         metavar="FILE",
-        help="write messages here too, beside standard error; SIGHUP opens it anew",
+        help="also write messages to this file; SIGHUP reopens it",
     )
 
 
 def begin(args: argparse.Namespace, configured: Path | None = None) -> None:
-    """Write messages to the file that was given, or configured; raise InvalidRequest."""
+    """Write messages to the given or configured file, if any; raise InvalidRequest."""
     log.write_to(Path(args.log_file) if args.log_file else configured)

@@ -1,4 +1,4 @@
-"""Tables for people, drawn by rich; loaded only when somebody watches."""
+"""Tables for interactive terminals, drawn by rich; loaded only there."""
 
 from collections.abc import Sequence
 from typing import Final, TextIO
@@ -12,26 +12,26 @@ from rich.text import Text
 from ironkeep.cli.output.colours import WORDS
 
 WHOLE: Final = 24
-"""Characters up to which the cells of a column are kept on one line: an RFC 3339 time."""
+"""Columns up to this width, that of an RFC 3339 time, are not wrapped."""
 
 _BETWEEN: Final = 3
 _EDGES: Final = 2
-"""Characters that the box takes, between columns and at the ends."""
+"""Characters of the box between columns, and at both ends."""
 
 
 def draw(stream: TextIO, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Draw rows under headers to stream; nothing in a cell is taken for markup."""
+    """Draw rows under headers to stream; cells are not interpreted as markup."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     needed = _EDGES
     for column, header in enumerate(headers):
         widest = max((cell_len(row[column]) for row in rows), default=0)
-        # An index or a time cut in two is hard to read; long words give way.
+        # A wrapped index or time is hard to read, so longer columns are wrapped instead.
         table.add_column(header, overflow="fold", no_wrap=widest <= WHOLE)
         needed += min(max(widest, cell_len(header)), WHOLE) + _BETWEEN
     for row in rows:
         table.add_row(*(Text(cell, WORDS.get(cell, "")) for cell in row))
     console = Console(file=stream, highlight=False)
     if console.width < needed:
-        # rich would crop the cells without a word; a line that is too long breaks where it must.
+        # rich would crop the cells silently; let the terminal break long lines instead.
         console = Console(file=stream, highlight=False, width=needed, soft_wrap=True)
     console.print(table)

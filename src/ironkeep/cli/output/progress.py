@@ -1,4 +1,4 @@
-"""How far a long read is, on standard error, when somebody watches."""
+"""Progress of a long read, drawn on standard error if that is a terminal."""
 
 import time
 from pathlib import Path
@@ -8,12 +8,12 @@ from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.cli.output.terminal import Terminal
 
 QUIET_SECONDS: Final = 1.0
-"""What is done sooner needs no word."""
+"""Time before progress is shown: a shorter read needs none."""
 EVERY_SECONDS: Final = 0.2
 
 
 class WatchedLogFiles(DirectoryLogFiles):
-    """A log's directory, read only, that tells how much of it was read."""
+    """A read-only log directory that shows how much of it was read."""
 
     def __init__(self, root: Path, terminal: Terminal) -> None:
         super().__init__(root, readonly=True)
@@ -23,7 +23,7 @@ class WatchedLogFiles(DirectoryLogFiles):
         self._drawn = False
 
     def read(self, name: str, at: int, length: int) -> bytes:
-        """Read, and count; see LogFiles."""
+        """Read and count the bytes; see LogFiles."""
         data = super().read(name, at, length)
         self._bytes += len(data)
         if self._terminal.watched and time.monotonic() >= self._next:
@@ -33,7 +33,7 @@ class WatchedLogFiles(DirectoryLogFiles):
         return data
 
     def close(self) -> None:
-        """Close, and take the line back; see LogFiles."""
+        """Close, and remove the line of progress; see LogFiles."""
         if self._drawn:
             self._terminal.redraw("")
         super().close()

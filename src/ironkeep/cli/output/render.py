@@ -1,8 +1,8 @@
-"""Answers as people and programs read them: tables, JSON, or one field.
+"""Prints answers: as tables, as JSON or YAML, or as one field.
 
-On a terminal tables are drawn by rich; piped, they are plain aligned columns as Vault prints them,
-so that scripts written for it go on working. What the server says never drives a terminal, and an
-answer that is given once is shown whole rather than lost.
+On a terminal rich draws the tables; in a pipe they are plain aligned columns as Vault prints them,
+so that scripts written for Vault keep working. Text from the server never controls the terminal.
+An answer that is given only once is shown in full rather than lost.
 """
 
 import importlib
@@ -28,7 +28,7 @@ _AUTH: Final = {
     "policies": "policies",
 }
 _ONCE: Final = ("auth", "wrap_info", "lease_id")
-"""An answer with one of these was made for this request, and is not given again."""
+"""An answer with one of these was made for this request and cannot be fetched again."""
 _WRAP: Final = {
     "token": "wrapping_token",
     "accessor": "wrapping_accessor",
@@ -53,7 +53,7 @@ def table(terminal: Terminal, headers: Sequence[str], rows: Rows) -> None:
 
 
 def pairs(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print a mapping as keys and values."""
+    """Print a mapping as a table of keys and values."""
     table(terminal, ("Key", "Value"), [(key, text(value)) for key, value in data.items()])
 
 
@@ -79,21 +79,21 @@ def text(value: object) -> str:
 
 
 def as_json(terminal: Terminal, document: object) -> int:
-    """Print document for a program: JSON, or what else -format asks for; return success."""
+    """Print document in the format of -format, by default JSON; return success."""
     kind = terminal.format if terminal.structured else JSON
     terminal.say(written(document, kind, terminal.can_show))
     return OK
 
 
 def line(terminal: Terminal, document: object) -> None:
-    """Print one of many documents: JSON on a line of its own, or one of a stream of YAML."""
+    """Print one document of a stream: JSON on one line, or a YAML document."""
     kind = RAW if terminal.format != YAML else YAML
     text = written(document, kind, terminal.can_show)
     terminal.say(f"---\n{text}" if kind == YAML else text)
 
 
 def value(terminal: Terminal, text: str) -> None:
-    """Print a value alone: as it is for a program, with a newline where somebody watches."""
+    """Print a value: unchanged for a program, with a newline on a terminal."""
     if terminal.interactive:
         terminal.say(text)
     else:
@@ -101,7 +101,7 @@ def value(terminal: Terminal, text: str) -> None:
 
 
 def field(terminal: Terminal, data: Mapping[str, Any]) -> int:
-    """Print the field that was asked for, without a newline when nobody watches."""
+    """Print the field of -field, with a newline on a terminal only."""
     if terminal.field not in data:
         raise InvalidRequest(f'Field "{terminal.field}" not present in secret')
     found = data[terminal.field]
@@ -112,9 +112,9 @@ def field(terminal: Terminal, data: Mapping[str, Any]) -> int:
 def answer(
     terminal: Terminal, document: Mapping[str, Any] | None, done: str, *, once: bool = False
 ) -> int:
-    """Print an answer with its warnings; done is what to say when it has no content.
+    """Print an answer with its warnings, or `done` if it has no content.
 
-    `once` says that it cannot be asked for again.
+    `once` means that the answer cannot be fetched again.
     """
     if document is None:
         if terminal.field:
@@ -130,9 +130,9 @@ def answer(
     except OSError as error:
         if not once:
             raise
-        # A full disk, or whoever read it has gone: what is given once goes where it is still seen.
+        # A full disk, or a reader that is gone: print the answer to standard error instead.
         why = error.strerror or type(error).__name__
-        terminal.note(f"Standard output failed ({why}). This answer is given once:")
+        terminal.note(f"Standard output failed ({why}). This answer cannot be fetched again:")
         terminal.note(written(document, JSON, str.isascii))
         return LOCAL
 
@@ -150,7 +150,7 @@ def _printed(terminal: Terminal, document: Mapping[str, Any], *, once: bool) -> 
 
 
 def _fields_once(terminal: Terminal, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the fields of an answer, or those of the KV secret in it where the field is there."""
+    """Return the fields of an answer, or of the KV secret in it if the field is only there."""
     data = fields_of(document)
     inner = data.get("data")
     if terminal.field in data or not isinstance(inner, dict) or terminal.field not in inner:
@@ -159,28 +159,29 @@ def _fields_once(terminal: Terminal, document: Mapping[str, Any]) -> Mapping[str
 
 
 def _whole(terminal: Terminal, document: Mapping[str, Any]) -> int:
-    """Print an answer without the field that was asked for: what it holds is given once."""
+    """Print an answer in full that lacks the field of -field and cannot be fetched again."""
     terminal.note(
-        f'Field "{terminal.field}" is not in the answer. It is given once, so all of it is shown.'
+        f'Field "{terminal.field}" is not in the answer. The answer cannot be fetched again, so '
+        "all of it is shown."
     )
     as_json(terminal, document)
     return LOCAL
 
 
 def refused(terminal: Terminal, error: IronkeepError) -> None:
-    """Say what went wrong; a program that reads documents gets one, in Vault's form of errors."""
+    """Print an error; with -format also as a document, in the form of Vault's errors."""
     fail_document(terminal, *(error.errors if isinstance(error, Refused) else ()) or (str(error),))
     terminal.note(str(error))
 
 
 def failed(terminal: Terminal, text: str) -> None:
-    """Say what went wrong on this machine, as `refused` does."""
+    """Print an error of this machine, as `refused` does."""
     fail_document(terminal, text)
     terminal.note(text)
 
 
 def fail_document(terminal: Terminal, *errors: str) -> None:
-    """Print errors for a program that reads documents, unless it has got one already."""
+    """Print errors as a document with -format, unless a document was already printed."""
     if terminal.structured and not terminal.answered:
         as_json(terminal, {"errors": list(errors)})
 
@@ -192,7 +193,7 @@ def warn(terminal: Terminal, document: Mapping[str, Any]) -> None:
 
 
 def fields_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an answer tells, flat: wrapping, login, lease and data as Vault names them."""
+    """Return the fields of an answer in one level: wrapping, login, lease and data, as in Vault."""
     wrap, auth = document.get("wrap_info"), document.get("auth")
     if wrap:
         return {name: wrap[key] for key, name in _WRAP.items() if key in wrap}
@@ -216,7 +217,7 @@ def fields_of(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keys(terminal: Terminal, document: Mapping[str, Any] | None, path: str) -> int:
-    """Print the keys of a list; raise NoValue when there is none."""
+    """Print the keys of a list; raise NoValue if it is empty."""
     found = ((document or {}).get("data") or {}).get("keys")
     if not found:
         if terminal.structured:
@@ -230,7 +231,7 @@ def keys(terminal: Terminal, document: Mapping[str, Any] | None, path: str) -> i
 
 
 def lines(terminal: Terminal, found: Iterable[str]) -> int:
-    """Print one word a line, or a JSON list."""
+    """Print one word per line, or a JSON list."""
     words = list(found)
     if terminal.structured:
         return as_json(terminal, words)
