@@ -112,7 +112,7 @@ def test_documents(server: ServerProcess, tmp_path: Path) -> None:
     leak = tmp_path / "leak.txt"
     leak.write_text("password: canary-of-an-incident\n")
     found = incident(server, "document", str(leak)).out
-    assert found == "document:leak.txt is on record.\n  holds secret/app@1\n"
+    assert found == "document:leak.txt is on record.\n  contains secret/app@1\n"
     assert (
         "registered copy document:copy of the key" in incident(server, "document", str(cipher)).out
     )

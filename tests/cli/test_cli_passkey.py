@@ -262,6 +262,6 @@ def test_a_server_at_another_address_gets_no_signature(
     before = browser.key.credentials[-1].counter
     done = run("login", "-method=passkey", f"-path={PATH}")  # at 127.0.0.1, which is not localhost
     assert done.code == 1
-    assert "the security key gave no answer" in done.err
+    assert "the security key did not answer" in done.err
     assert browser.key.credentials[-1].counter == before
     assert not (tmp_path / ".vault-token").exists()

@@ -1,4 +1,4 @@
-"""`ironkeep agent`: enrol this machine, run the process that clients connect through, ask it."""
+"""`ironkeep agent`: enrol this machine, run the agent that forwards its clients, show its state."""
 
 import argparse
 import asyncio
@@ -41,11 +41,11 @@ _OK: Final = 200
 
 
 def run_enrol(context: Context) -> int:
-    """Make the device key, ask to enrol it, and say who must decide."""
+    """Make the device key, request its enrolment, and print the command that approves it."""
     args = context.args
     token = current_token()
     if token is None:
-        raise InvalidRequest("log in first, with `ironkeep login`: a person enrols a device")
+        raise InvalidRequest("log in first with `ironkeep login`: only a user can enrol a device")
     vault = Vault(
         args.address or environment("VAULT_ADDR") or DEFAULT_ADDRESS,
         args.ca_cert or environment("VAULT_CACERT"),
@@ -53,23 +53,24 @@ def run_enrol(context: Context) -> int:
     place = _place(args)
     made = enrol(vault, _folder(args), token, args.name, args.ownership, place)
     context.terminal.say(
-        f"device {made.device} ({made.name}), key kind {place.kind.value}: proved, and waits.\n\n"
-        "Another administrator decides:\n"
+        f"device {made.device} ({made.name}), key kind {place.kind.value}: proved, waiting for "
+        "approval.\n\n"
+        "Another administrator approves it with:\n"
         f"  ironkeep write device/approve/{made.device} reason=WHY until=30d\n\n"
-        "Then `ironkeep agent run` gets its certificate. It may be started now: it keeps asking."
+        "`ironkeep agent run` then gets the certificate. You can start it now: it keeps asking."
     )
     return OK
 
 
 def run_agent(context: Context) -> int:
-    """Serve until told to stop."""
+    """Run the agent until told to stop."""
     args = context.args
     signals.hold()
     log_file.begin(args)
     folder = _folder(args)
     enrolment = Enrolment.load(folder)
     key = enrolment.device_key(folder)
-    # From here on there is a key in memory that is nobody else's, of this user's programs neither.
+    # The private key is in memory now: block dumps and tracing, also by this user's programs.
     forbid_dumps()
     clock = SystemClock()
     vault = Vault(enrolment.address, enrolment.ca_cert)
@@ -94,7 +95,7 @@ def run_agent(context: Context) -> int:
 
 
 def run_status(context: Context) -> int:
-    """Ask the running agent how it is."""
+    """Print the status of the running agent."""
     path = _socket(context.args)
     connection = http.client.HTTPConnection("localhost", timeout=5)
     context.closing.callback(connection.close)
@@ -107,7 +108,7 @@ def run_status(context: Context) -> int:
     except (OSError, http.client.HTTPException, ValueError):
         raise Unreachable(f"no agent answers at {path}: start `ironkeep agent run`") from None
     if answer.status != _OK or not isinstance(found, dict):
-        raise Unreachable(f"what answers at {path} is no agent")
+        raise Unreachable(f"the program that answers at {path} is not an agent")
     if context.terminal.structured:
         render.as_json(context.terminal, found)
     else:
@@ -118,13 +119,13 @@ def run_status(context: Context) -> int:
 
 
 def _prompt(browser: bool, link: str) -> None:
-    log.say(f"a touch of your authenticator is asked for: {link}")
+    log.say(f"confirm with your authenticator: {link}")
     if browser:
         webbrowser.open(link)
 
 
 def _place(args: argparse.Namespace) -> Place:
-    """Return where the key goes; with `auto` the best place that is there."""
+    """Return the place for the key; `auto` takes the best one available."""
     kind = args.key
     tcti = args.tpm or RESOURCE_MANAGER
     if kind == "auto":
@@ -150,21 +151,21 @@ def _socket(args: argparse.Namespace) -> Path:
 
 
 def _add_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dir", metavar="DIR", help=f"state of the agent; default ~/{FOLDER}")
+    parser.add_argument("--dir", metavar="DIR", help=f"the agent's state; default ~/{FOLDER}")
 
 
 def _add_enrol(parser: argparse.ArgumentParser) -> None:
     _add_dir(parser)
     add = parser.add_argument
-    add("--name", metavar="NAME", default=socket.gethostname(), help="how people know the device")
-    add("--ownership", choices=("corporate", "personal"), required=True, help="whose it is")
-    add("--key", choices=_KINDS, default="auto", help="where its key is kept: auto takes the first")
-    add("--tpm", metavar="TCTI", help=f"default {RESOURCE_MANAGER}")
-    add("--pkcs11-module", metavar="FILE", help="the token's library")
-    add("--pkcs11-token", metavar="LABEL", help="its label")
-    add("--pkcs11-pin-file", metavar="FILE", help="a file, mode 0600, that holds its PIN")
-    add("--address", metavar="URL", help="of the server [VAULT_ADDR]")
-    add("--ca-cert", metavar="FILE", help="PEM of the CA that signs the server [VAULT_CACERT]")
+    add("--name", metavar="NAME", default=socket.gethostname(), help="the device's name")
+    add("--ownership", choices=("corporate", "personal"), required=True, help="the device's owner")
+    add("--key", choices=_KINDS, default="auto", help="storage of the key; auto: the best there is")
+    add("--tpm", metavar="TCTI", help=f"the TPM's address; default {RESOURCE_MANAGER}")
+    add("--pkcs11-module", metavar="FILE", help="the PKCS #11 library of the token")
+    add("--pkcs11-token", metavar="LABEL", help="the token's label")
+    add("--pkcs11-pin-file", metavar="FILE", help="a file with the token's PIN, mode 0600")
+    add("--address", metavar="URL", help="URL of the server [VAULT_ADDR]")
+    add("--ca-cert", metavar="FILE", help="PEM file with the server's CA [VAULT_CACERT]")
 
 
 def _add_socket(parser: argparse.ArgumentParser) -> None:
@@ -175,14 +176,14 @@ def _add_socket(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_socket(parser)
     add = parser.add_argument
-    add("--listen", metavar="127.0.0.1:PORT", help="also here, for clients without unix sockets")
-    add("--open", action="store_true", help="open the browser when a touch is asked for")
+    add("--listen", metavar="127.0.0.1:PORT", help="also listen here, for clients without sockets")
+    add("--open", action="store_true", help="open the browser to confirm with an authenticator")
     log_file.add_argument(parser)
 
 
-AGENT: Final = Group("Enrol this device, and run its agent.", {
+AGENT: Final = Group("Enrol this device and run its agent.", {
     "enrol": Command(
-        "Make this machine's key and ask for it to be let in; another person decides.",
+        "Make this machine's key and request its enrolment, which another person approves.",
         run_enrol,
         examples=(
             "  $ ironkeep agent enrol -ownership=corporate -name='laptop of ann'\n"
@@ -201,7 +202,7 @@ AGENT: Final = Group("Enrol this device, and run its agent.", {
         arguments=_add_run, remote=False, output=False,
     ),
     "status": Command(
-        "Ask the running agent for its device and certificate.",
+        "Show the running agent's device and certificate.",
         run_status, arguments=_add_socket, remote=False,
     ),
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""`ironkeep approval`: what waits for your decision, and your decision on it."""
+"""`ironkeep approval`: list the requests that wait for your decision, and decide on them."""
 
 import argparse
 from collections.abc import Callable
@@ -26,8 +26,8 @@ def _list(context: Context) -> int:
     document = connect(context).list(REQUESTS)
     if document is None:
         raise NoValue(
-            "nothing waits for your decision; why a request is not for you to decide, "
-            "`approval show ACCESSOR` says"
+            "no request waits for your decision; `approval show ACCESSOR` says why a request is "
+            "not yours to decide"
         )
     if terminal.structured or terminal.field:
         return render.answer(terminal, document, "")
@@ -54,7 +54,7 @@ def _approve(context: Context) -> int:
     args, terminal, client = context.args, context.terminal, connect(context)
     number = args.number
     if not number:
-        number = terminal.key("", "Number on the screen of who asked").reveal().decode()
+        number = terminal.key("", "Number on the requester's screen").reveal().decode()
     document = client.write(_path(args.accessor, "/approve"), {"number": number})
     return render.answer(terminal, document, "Approved.")
 
@@ -78,7 +78,7 @@ def _report(context: Context) -> int:
         [
             each["name"], each["week"], str(each["approved"]), str(each["denied"]),
             f"{each['median_look_ms'] / 1000:.1f} s",
-            "does not look" if each["rubber_stamp"] else "",
+            "approves unread" if each["rubber_stamp"] else "",
         ]
         for each in document["data"]["approvers"]
     ]  # fmt: skip
@@ -92,38 +92,39 @@ def _accessor(parser: argparse.ArgumentParser) -> None:
 
 def _approval(parser: argparse.ArgumentParser) -> None:
     _accessor(parser)
-    parser.add_argument("--number", metavar="NUMBER", help="on the screen of who asked")
+    parser.add_argument("--number", metavar="NUMBER", help="the number on the requester's screen")
 
 
 def _denial(parser: argparse.ArgumentParser) -> None:
     _accessor(parser)
-    parser.add_argument("--reason", metavar="TEXT", help="why not")
+    parser.add_argument("--reason", metavar="TEXT", help="the reason of the denial")
 
 
 APPROVAL: Final = Group(
     "Requests that wait for a second person",
     {
         "list": Command(
-            "List what waits for your decision.", _list, "", "  $ ironkeep approval list"
+            "List requests that wait for your decision.", _list, "", "  $ ironkeep approval list"
         ),
         "show": Command(
-            "Show who asks for what, why, and what else they asked today.", _show, "ACCESSOR",
+            "Show a request, its reason, and the requester's other requests today.", _show,
+            "ACCESSOR",
             "  $ ironkeep approval show 8rVfS1yVqf0yUG0sBf5fPq4e", _accessor,
         ),
         "approve": Command(
-            "Approve a request, with the number on the screen of who asked.", _approve, "ACCESSOR",
+            "Approve a request, with the number on the requester's screen.", _approve, "ACCESSOR",
             "  $ ironkeep approval approve -number=417 8rVfS1yVqf0yUG0sBf5fPq4e", _approval,
         ),
         "deny": Command(
-            "Deny a request: one no is enough.", _decide("deny", "Denied."), "ACCESSOR",
+            "Deny a request; one denial ends it.", _decide("deny", "Denied."), "ACCESSOR",
             '  $ ironkeep approval deny -reason="no ticket" 8rVfS1yVqf0yUG0sBf5fPq4e', _denial,
         ),
         "withdraw": Command(
-            "Withdraw what you asked.", _decide("withdraw", "Withdrawn."), "ACCESSOR",
+            "Withdraw your own request.", _decide("withdraw", "Withdrawn."), "ACCESSOR",
             "  $ ironkeep approval withdraw 8rVfS1yVqf0yUG0sBf5fPq4e", _accessor,
         ),
         "report": Command(
-            "Show who decides how much a week, and how long they look.", _report, "",
+            "Show each approver's decisions per week and median reading time.", _report, "",
             "  $ ironkeep approval report",
         ),
     },

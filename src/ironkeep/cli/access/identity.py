@@ -1,4 +1,4 @@
-"""`ironkeep identity`: who can log in, and with what."""
+"""`ironkeep identity`: identities whose login secret can be copied."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -33,9 +33,9 @@ def _show(terminal: Terminal, data: Mapping[str, Any]) -> None:
         render.table(terminal, ("Kind", "Name", "Mount", "Age", "Last use", "Why"), rows)
     terminal.say(f"{len(rows)} can log in with a secret that can be copied.")
     if data["sealed"]:
-        terminal.note(f"not looked at, their segment is sealed: {', '.join(data['sealed'])}")
+        terminal.note(f"not examined, because their segment is sealed: {', '.join(data['sealed'])}")
     elif not data["complete"]:
-        terminal.note("there are more than one report lists")
+        terminal.note("the list is incomplete: a report has a limit")
 
 
 def _age(row: Mapping[str, Any]) -> str:
@@ -44,10 +44,10 @@ def _age(row: Mapping[str, Any]) -> str:
 
 
 IDENTITY: Final = Group(
-    "Who can log in, and with what",
+    "Identities with copyable login secrets",
     {
         "report": Command(
-            "List every identity that can log in with a secret that can be copied.",
+            "List all identities that can log in with a secret that can be copied.",
             _report,
             examples="  $ ironkeep identity report\n  $ ironkeep identity report -format=json",
         ),

@@ -1,7 +1,7 @@
-"""`ironkeep login`: get a token, check it, and keep it in ~/.vault-token.
+"""`ironkeep login`: get a token, check it, and store it in ~/.vault-token.
 
-Secrets are typed without echo or come from standard input as `-`; a password on the command line
-works as in Vault (`password=…`), and is seen by whoever sees the process list.
+Secrets are typed without echo or read from standard input with `-`. A password on the command line
+works as in Vault (`password=…`), but other users can see it in the process list.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def _login(context: Context) -> int:
 
 
 def _with_token(client: Client, terminal: Terminal, words: list[str]) -> dict[str, Any]:
-    """Return a login answer for a token that exists already."""
+    """Return a login answer for an existing token."""
     given = words[0].removeprefix("token=") if words else None
     if len(words) > 1:
         raise InvalidRequest("login with a token takes one argument: the token, or -")
@@ -76,9 +76,10 @@ def _with_password(client: Client, terminal: Terminal, args: argparse.Namespace)
 
 
 def _username(data: dict[str, Any]) -> str:
-    """Take the user's name out of data; "" when none is given, and an empty one is refused.
+    """Remove and return the user's name from data; "" if it is absent.
 
-    It is a variable that was not set, and somebody else would be logged in.
+    An empty name is refused: it usually comes from an unset variable, and another user would be
+    logged in.
     """
     name = data.pop("username", None)
     if name is not None and not str(name).strip():
@@ -90,16 +91,16 @@ def _own_name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the second from Python 3.13 on
-        raise InvalidRequest("this user has no name here: give username=NAME") from None
+        raise InvalidRequest("this user has no name on this machine: give username=NAME") from None
 
 
 def _with_passkey(client: Client, terminal: Terminal, args: argparse.Namespace) -> dict[str, Any]:
     data = data_of(args.arguments, terminal)
     username = _username(data)
     if data:
-        raise InvalidRequest("a login with a passkey takes username=NAME, or nothing")
+        raise InvalidRequest("a login with a passkey takes username=NAME or no argument")
     path = (args.path or args.method).strip("/")
-    # Loaded when it is needed: what speaks to security keys takes longer than other commands do.
+    # Loaded on demand: the library for security keys loads longer than other commands run.
     found: dict[str, Any] = importlib.import_module("ironkeep.cli.access.passkey").log_in(
         client, terminal, path, username
     )
@@ -110,23 +111,23 @@ def _finish(context: Context, document: dict[str, Any]) -> int:
     args, terminal = context.args, context.terminal
     auth = document.get("auth")
     if auth and not auth.get("client_token"):
-        raise InvalidRequest("a second factor is needed, which this command cannot ask for")
+        raise InvalidRequest("the login needs a second factor, which this command does not support")
     if not auth:
         return render.answer(terminal, document, "Logged in.")
     failed = None if args.no_store else _keep(auth["client_token"])
     if failed is not None:
-        terminal.note(f"WARNING! The token could not be kept in {_PLACE}: {failed}")
+        terminal.note(f"WARNING! The token could not be stored in {_PLACE}: {failed}")
     if args.no_print:
         return OK if failed is None else LOCAL
     if not (terminal.structured or terminal.field):
-        kept = "It is not kept." if args.no_store or failed else f"It is kept in {_PLACE}."
+        kept = "It is not stored." if args.no_store or failed else f"It is stored in {_PLACE}."
         terminal.note(f"Success! You are now authenticated. The token is shown below. {kept}")
     code = render.answer(terminal, document, "")
     return code if failed is None else LOCAL
 
 
 def _keep(token: str) -> str | None:
-    """Keep token; return why it could not be kept: it is here, and would be lost by an error."""
+    """Store token; return the reason if that fails, since an exception would lose the token."""
     try:
         tokenfile.store(tokenfile.home(), Secret(token.encode()))
     except OSError as error:
@@ -138,13 +139,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("arguments", metavar="TOKEN | key=value", nargs="*", default=[])
     add("--method", metavar="NAME", default="token", help="token (the default), passkey, userpass")
-    add("--path", metavar="PATH", help="where the method is mounted, if not at its name")
-    add("--no-store", action="store_true", help="do not keep the token")
+    add("--path", metavar="PATH", help="mount of the method; default: its name")
+    add("--no-store", action="store_true", help="do not store the token")
     add("--no-print", action="store_true", help="do not print the token")
 
 
 LOGIN: Final = Command(
-    "Log in, and keep the token in ~/.vault-token (mode 0600) for the commands that follow.",
+    "Log in, and store the token in ~/.vault-token (mode 0600) for later commands.",
     _login,
     "[TOKEN | key=value...]",
     "  $ ironkeep login                                  (asks for a token)\n"

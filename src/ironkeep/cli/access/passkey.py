@@ -1,13 +1,14 @@
-"""`ironkeep login -method=passkey`: by a security key that is plugged in, else by the browser.
+"""`ironkeep login -method=passkey`: with a plugged-in security key, or else in the browser.
 
-A key that is plugged in signs here; its PIN is typed without echo and goes to the key alone. Else
-the login page opens in the browser, which hands a code to 127.0.0.1 by a redirect (RFC 8252), and
-only this process has the secret that turns it into a token (RFC 7636). The address is printed too,
-for a browser that does not open by itself.
+A plugged-in key signs here; its PIN is typed without echo and goes to the key only. Without a key
+the login page opens in the browser, which passes a code to 127.0.0.1 by a redirect (RFC 8252). Only
+this process has the secret that turns the code into a token (RFC 7636). The address is printed too,
+in case the browser does not open.
 
-Whoever knows the address can sign in there as themselves, and this command would be theirs. So it
-stands in no command line, which every user of the machine can read: the browser is given a private
-file that leads there. And who came back is held against who was named, and always said.
+Another user who knows the address could sign in there as themselves, and this command would run
+with their token. So the address never appears in a command line, which every user of the machine
+can read: the browser opens a private file that leads there. The name of the user who signed in is
+always printed, and compared with the requested one.
 """
 
 import base64
@@ -51,7 +52,7 @@ Document = dict[str, Any]
 
 
 def log_in(client: Client, terminal: Terminal, path: str, username: str) -> Document:
-    """Log in; return the answer. Raise what the client raises, and InvalidRequest for no answer."""
+    """Log in; return the answer. Raise the client's errors, InvalidRequest without an answer."""
     device = _device()
     if device is None:
         return _by_browser(client, terminal, path, username)
@@ -59,7 +60,7 @@ def log_in(client: Client, terminal: Terminal, path: str, username: str) -> Docu
 
 
 def _device() -> CtapDevice | None:
-    """Return a security key that is plugged in and may be used, or None."""
+    """Return a usable plugged-in security key, or None."""
     try:
         return next(list_devices(), None)
     except (OSError, NotImplementedError):
@@ -67,7 +68,7 @@ def _device() -> CtapDevice | None:
 
 
 class _Asking(UserInteraction):
-    """Tells the person what the key waits for."""
+    """Asks the user for the touch and the PIN that the key waits for."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal: Final = terminal
@@ -92,7 +93,7 @@ def _by_key(
     except (ClientError, CtapError, OSError, ValueError) as error:
         why = error.code.name if isinstance(error, ClientError | CtapError) else str(error)
         raise InvalidCredentials(
-            f"the security key gave no answer ({why}): unplug it to use the browser instead"
+            f"the security key did not answer ({why}): unplug it to use the browser instead"
         ) from None
     given = {"id": begun["id"], "credential": dict(signed)}
     return client.write(f"auth/{path}/login/finish", given) or {}
@@ -100,7 +101,7 @@ def _by_key(
 
 def _by_browser(client: Client, terminal: Terminal, path: str, username: str) -> Document:
     if username and client.connection.wrap_ttl:
-        raise InvalidRequest("a wrapped login does not say who signed in: give no username")
+        raise InvalidRequest("a wrapped login cannot check username: leave it out")
     verifier, state = (_text(secrets.token_bytes(SECRET_BYTES)) for _ in range(2))
     with Loopback(state) as loopback:
         waiting = {
@@ -122,10 +123,10 @@ def _by_browser(client: Client, terminal: Terminal, path: str, username: str) ->
 
 @contextmanager
 def _private_page(address: str) -> Iterator[str]:
-    """Yield the URL of a file of this user alone that leads to address; it is gone afterwards.
+    """Yield the URL of a private file that leads to address, and delete the file afterwards.
 
-    In the home folder: browsers that are confined see no other. Without one the address is shown
-    all the same, and is opened by hand.
+    It is in the home folder, because confined browsers see no other. Without a home folder the
+    printed address must be opened by hand.
     """
     try:
         folder = TemporaryDirectory(prefix="ironkeep-login-", dir=home())
@@ -140,21 +141,24 @@ def _private_page(address: str) -> Iterator[str]:
 
 
 def _require_person(client: Client, terminal: Terminal, named: str, auth: Document) -> None:
-    """Say who signed in; end the session and raise InvalidCredentials when another was named."""
+    """Print the user who signed in; if another was requested, revoke the token and raise.
+
+    Raises InvalidCredentials.
+    """
     token, who = auth.get("client_token"), (auth.get("metadata") or {}).get("username", "")
-    terminal.note(f"Signed in as {who or 'somebody without a name'}.")
+    terminal.note(f"Signed in as {who or 'a user without a name'}.")
     if not named or not token or named.lower() == str(who).lower():
         return
     with suppress(Refused, Unreachable):
         client.send("PUT", "auth/token/revoke-self", data={}, token=Secret(token.encode()))
     raise InvalidCredentials(
-        f"{who!r} signed in, and not {named!r}: nothing is kept. If you did not do this yourself, "
-        "somebody else knew the address: tell who runs this vault"
+        f"{who!r} signed in, not {named!r}: the token was not stored. If you did not do this "
+        "yourself, another person knew the address: tell the operators of this vault"
     )
 
 
 def _origin(connection: Connection) -> str:
-    """Return the origin of the server's pages, as a browser would write it."""
+    """Return the origin of the server's pages in the form of a browser."""
     parts = urlsplit(connection.address)
     if parts.port == _PORTS[parts.scheme]:
         return f"{parts.scheme}://{parts.hostname}"
@@ -164,7 +168,7 @@ def _origin(connection: Connection) -> str:
 def _data(document: Document | None) -> Document:
     data = (document or {}).get("data")
     if not isinstance(data, dict):
-        raise InvalidRequest("the server's answer is none of this method: look at -path")
+        raise InvalidRequest("the server's answer is not from this auth method: check -path")
     return data
 
 

@@ -1,4 +1,4 @@
-"""`ironkeep segment`: parts of the house with keys of their own, and who reaches them."""
+"""`ironkeep segment`: parts of the vault with their own keys, and the access between them."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -59,7 +59,7 @@ def _write(deed: str, done: str) -> Callable[[Context], int]:
 
 
 def _reach(context: Context) -> int:
-    """Print who reaches what; the exit code answers the question."""
+    """Print the access from one segment to others; the exit code tells if there is any."""
     args, terminal = context.args, context.terminal
     query = {"source": args.source, "targets": ",".join(args.targets)}
     document = connect(context).read("segment/reach", query)
@@ -75,10 +75,10 @@ def _reach(context: Context) -> int:
 
 
 def _show(terminal: Terminal, pair: Mapping[str, Any]) -> None:
-    verdict = "YES" if pair["reaches"] else "no" if pair["complete"] else "not known"
+    verdict = "YES" if pair["reaches"] else "no" if pair["complete"] else "unknown"
     terminal.say(f"{pair['from']} -> {pair['to']}: {verdict}")
     if not pair["complete"]:
-        terminal.say("  There were too many policies or persons to go through all of them.")
+        terminal.say("  There are too many policies or persons to examine all of them.")
     for way in pair["ways"]:
         terminal.say(f"  open: {way['kind']}: {way['detail']}")
     if pair["who"]:
@@ -106,27 +106,27 @@ def _question(parser: argparse.ArgumentParser) -> None:
 
 
 SEGMENT: Final = Group(
-    "Segments with keys of their own",
+    "Segments with their own keys",
     {
         "status": Command(
             "Show all segments, or one.", _status, "[SEGMENT]",
             "  $ ironkeep segment status\n  $ ironkeep segment status prod", _maybe_name,
         ),
         "unseal": Command(
-            "Give one share of a segment's key; asked for without echo.", _unseal,
+            "Give one share of a segment's key; it is typed without echo.", _unseal,
             "SEGMENT [KEY]", "  $ ironkeep segment unseal prod", _share,
         ),
         "seal": Command(
-            "Drop the keys of a segment at once.", _write("seal", "Segment {name} is sealed."),
+            "Seal a segment at once.", _write("seal", "Segment {name} is sealed."),
             "SEGMENT", "  $ ironkeep segment seal prod", _name,
         ),
         "cut": Command(
-            "Seal a segment and end all that was issued through it.",
+            "Seal a segment and revoke all tokens and leases issued through it.",
             _write("cut", "Segment {name} is cut off."),
             "SEGMENT", "  $ ironkeep segment cut prod", _name,
         ),
         "reach": Command(
-            "Can anybody of one segment reach others? Exit code 0: no; 6: yes, or not known.",
+            "Show whether users of a segment reach others. Exit code: 0 no, 6 yes or unknown.",
             _reach, "FROM TO [TO…]", "  $ ironkeep segment reach dev prod backup", _question,
         ),
     },

@@ -1,4 +1,4 @@
-"""`ironkeep token`: make, look at, renew and revoke tokens."""
+"""`ironkeep token`: create, look up, renew and revoke tokens."""
 
 import argparse
 from typing import Any, Final
@@ -71,7 +71,7 @@ def _revoke(context: Context) -> int:
 
 
 def _target(context: Context) -> tuple[str, dict[str, str]] | None:
-    """Return which kind of call, and its data; None when no token is named."""
+    """Return the suffix of the API path and its data; None if no token was named."""
     given = context.args.token
     if context.args.accessor:
         if not given:
@@ -104,18 +104,18 @@ def _creation(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--policy", metavar="NAME", action="append", help="may be given repeatedly")
     add("--ttl", metavar="TIME", help="time to live before it must be renewed")
-    add("--explicit-max-ttl", metavar="TIME", help="hard limit on its life")
-    add("--period", metavar="TIME", help="renewed for this long, for ever")
-    add("--use-limit", metavar="N", type=int, help="how often it can be used")
+    add("--explicit-max-ttl", metavar="TIME", help="hard limit on its lifetime")
+    add("--period", metavar="TIME", help="TTL of each renewal, without a maximum lifetime")
+    add("--use-limit", metavar="N", type=int, help="number of uses")
     add("--display-name", metavar="NAME", help="a name for the journal")
-    add("--type", metavar="service|batch", help="which kind")
-    add("--role", metavar="NAME", help="a token role to make it by")
+    add("--type", metavar="service|batch", help="the kind of token")
+    add("--role", metavar="NAME", help="the token role to create it with")
     add("--entity-alias", metavar="NAME", help="an alias that the role allows")
     add("--metadata", metavar="KEY=VALUE", action="append", help="may be given repeatedly")
-    add("--orphan", action="store_true", help="without parent: it outlives your token")
+    add("--orphan", action="store_true", help="without a parent: it outlives your token")
     add("--no-default-policy", action="store_true", help="without the policy `default`")
     add("--renewable", metavar="true|false", help="whether it can be renewed")
-    add("--id", metavar="TOKEN", help="the token itself, `-` from stdin; needs sudo")
+    add("--id", metavar="TOKEN", help="the token's value, `-` for stdin; needs sudo")
 
 
 def _which(parser: argparse.ArgumentParser) -> None:
@@ -127,13 +127,13 @@ def _which(parser: argparse.ArgumentParser) -> None:
 
 def _renewal(parser: argparse.ArgumentParser) -> None:
     _which(parser)
-    parser.add_argument("--increment", metavar="TIME", help="for how long; a wish")
+    parser.add_argument("--increment", metavar="TIME", help="requested extension")
 
 
 def _revocation(parser: argparse.ArgumentParser) -> None:
     _which(parser)
-    parser.add_argument("--self", action="store_true", help="the token in use")
-    parser.add_argument("--mode", choices=("orphan",), metavar="orphan", help="spare its children")
+    parser.add_argument("--self", action="store_true", help="revoke the token in use")
+    parser.add_argument("--mode", choices=("orphan",), metavar="orphan", help="keep its children")
 
 
 def _question(parser: argparse.ArgumentParser) -> None:
@@ -144,25 +144,26 @@ TOKEN: Final = Group(
     "Tokens",
     {
         "create": Command(
-            "Make a token: a child of the one in use.", _create, "",
+            "Create a token: a child of the one in use.", _create, "",
             "  $ ironkeep token create -policy=dev -ttl=1h", _creation,
         ),
         "lookup": Command(
-            "Say what a token is; the one in use by default.", _lookup, "[TOKEN | ACCESSOR]",
+            "Show a token's properties; by default the one in use.", _lookup,
+            "[TOKEN | ACCESSOR]",
             "  $ ironkeep token lookup - < token.txt\n  $ ironkeep token lookup -accessor 0Uwy…",
             _which,
         ),
         "renew": Command(
-            "Extend a token; the one in use by default.", _renew, "[TOKEN | ACCESSOR]",
+            "Extend a token; by default the one in use.", _renew, "[TOKEN | ACCESSOR]",
             "  $ ironkeep token renew -increment=1h", _renewal,
         ),
         "revoke": Command(
-            "End a token, everything below it and all their leases.", _revoke,
+            "Revoke a token, its descendants and all their leases.", _revoke,
             "[TOKEN | ACCESSOR]",
             "  $ ironkeep token revoke - < token.txt\n  $ ironkeep token revoke -self", _revocation,
         ),
         "capabilities": Command(
-            "Say what a token may do to a path; the one in use by default.", _capabilities,
+            "Show a token's capabilities on a path; by default the one in use.", _capabilities,
             "[TOKEN] PATH", "  $ ironkeep token capabilities secret/data/app", _question,
         ),
     },

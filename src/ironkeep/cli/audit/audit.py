@@ -1,4 +1,4 @@
-"""`ironkeep audit`: the journal, read through the API, and proved and verified without it."""
+"""`ironkeep audit`: read the journal through the API; prove and verify it without a server."""
 
 import argparse
 import time
@@ -21,11 +21,11 @@ _POLL_SECONDS: Final = 1.0
 _AT_ONCE: Final = 1_000
 """Entries in one answer: the server's limit."""
 _USUAL: Final = 100
-"""Entries shown of a search that asks for no number."""
+"""Entries shown of a search without -limit."""
 
 _HEADERS: Final = ("Index", "Time", "Kind", "Outcome", "Op", "Path", "Name", "Remote")
 _BOOKKEEPING: Final = frozenset({"commit", "tick"})
-"""Kinds that tell of the store and not of anybody's doing; JSON output has them too."""
+"""Kinds about the store, not about a client's action; only JSON and YAML output show them."""
 
 
 def _search(context: Context) -> int:
@@ -58,7 +58,7 @@ def _tail(context: Context) -> int:
     while args.follow:
         time.sleep(_POLL_SECONDS)
         asked = {"first": size, "limit": _AT_ONCE}
-        # Asking is journalled too: without the receipts we would see ourselves asking for ever.
+        # Each search is journalled too: without the receipts we would list our own searches.
         mine = own
         found, end, own = _ask(client, asked)
         size = found[-1]["index"] + 1 if len(found) == _AT_ONCE else end
@@ -67,7 +67,7 @@ def _tail(context: Context) -> int:
 
 
 def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what is found by as many requests as it takes: each goes through a part only."""
+    """Return all results, with several requests: each searches only a part of the journal."""
     limit = int(query.get("limit", _USUAL))
     found: list[dict[str, Any]] = []
     while True:
@@ -81,10 +81,10 @@ def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _ask(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], int, int]:
-    """Return the entries found, the journal's size, and the index of the entry of asking."""
+    """Return the entries found, the journal's size, and the index of this search's audit entry."""
     reply = client.send("GET", _SEARCH, query=query)
     data = (reply.document or {})["data"]
-    # origin/index/leaf hash; the hash may hold slashes too.
+    # origin/index/leaf hash; the hash may contain slashes too.
     index = reply.receipt.partition("/")[2].partition("/")[0]
     return data["entries"], data["size"], int(index) if index.isdigit() else -1
 
@@ -102,7 +102,7 @@ def _tells(entry: dict[str, Any]) -> bool:
 
 
 def _row(entry: dict[str, Any]) -> list[str]:
-    """Return an entry's cells, a refusal's reason beside its outcome."""
+    """Return the cells of an entry."""
     seconds, rest = divmod(entry["time_ns"], SECOND_NS)
     moment = datetime.fromtimestamp(seconds, UTC)
     names = ("kind", "outcome", "op", "path", "name", "remote")
@@ -111,7 +111,7 @@ def _row(entry: dict[str, Any]) -> list[str]:
 
 
 def instant_of(text: str | None, now_ns: int) -> int:
-    """Return POSIX nanoseconds of an RFC 3339 time, or of a length of time ago; 0 for None."""
+    """Return an RFC 3339 time, or a duration before now_ns, in POSIX nanoseconds; 0 for None."""
     if not text:
         return 0
     try:
@@ -119,29 +119,29 @@ def instant_of(text: str | None, now_ns: int) -> int:
     except ValueError:
         return now_ns - duration(text) * SECOND_NS
     if moment.tzinfo is None:
-        raise InvalidRequest("a time says its zone: 2026-11-24T08:00:00Z")
+        raise InvalidRequest("a time needs its zone: 2026-11-24T08:00:00Z")
     return int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1_000
 
 
 def _searching(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--path", metavar="PREFIX", help="entries whose path starts so")
-    add("--entity", metavar="ID", help="entries of one person or machine")
+    add("--path", metavar="PREFIX", help="entries whose path starts with this")
+    add("--entity", metavar="ID", help="entries of one entity")
     add("--accessor", metavar="ACCESSOR", help="entries of one token")
     add("--op", metavar="NAME", help="read, list, create, update, patch, delete")
     add("--outcome", metavar="CODE", help="ok, permission_denied, …")
-    add("--since", metavar="TIME", help="RFC 3339, or a length of time ago: 1h")
-    add("--until", metavar="TIME", help="the same, exclusive")
+    add("--since", metavar="TIME", help="from this time: RFC 3339, or a duration ago (1h)")
+    add("--until", metavar="TIME", help="before this time, in the same forms")
     add("--first", metavar="INDEX", type=int, help="start at this entry")
-    add("--limit", metavar="N", type=int, help="at most this many (100)")
-    add("--newest", action="store_true", help="the last ones that match, not the first")
+    add("--limit", metavar="N", type=int, help="at most this many entries (100)")
+    add("--newest", action="store_true", help="the newest matches instead of the oldest")
 
 
 def _tailing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--n", dest="number", metavar="N", type=int, default=20, help="how many (20)"
+        "--n", dest="number", metavar="N", type=int, default=20, help="number of entries (20)"
     )
-    parser.add_argument("--f", dest="follow", action="store_true", help="go on as entries come")
+    parser.add_argument("--f", dest="follow", action="store_true", help="follow new entries")
 
 
 AUDIT: Final = Group(
@@ -151,7 +151,7 @@ AUDIT: Final = Group(
             "Print the newest entries.", _tail, "", "  $ ironkeep audit tail -f", _tailing
         ),
         "search": Command(
-            "Find entries: every condition given must hold.", _search, "",
+            "Find entries that match all given conditions.", _search, "",
             "  $ ironkeep audit search -path=secret/ -outcome=permission_denied -since=24h",
             _searching,
         ),

@@ -1,9 +1,10 @@
-"""`ironkeep audit proof`: one entry, disclosed with the proof that it is in the log.
+"""`ironkeep audit proof`: disclose one entry with the proof that it is in the log.
 
     INDEX.tlog-proof    the proof (c2sp.org/tlog-proof@v1)
-    INDEX.entry.json    what the leaf commits to: leaf, salt and entry, base64
+    INDEX.entry.json    the leaf, and the salt and entry that it commits to, in base64
 
-Whoever has both and the log's key can check them without a server, and reads this one entry only.
+With both files and the log's key anyone can check the entry without a server. They disclose this
+one entry only.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from ironkeep.tlog.proof import MAX_PROOF, LogProof, verify_proof
 PROOF_SUFFIX: Final = ".tlog-proof"
 ENTRY_SUFFIX: Final = ".entry.json"
 MAX_ENTRY_FILE: Final = 1 << 18
-"""Bytes: a leaf is below 64 KiB, and stands in it twice, as base64."""
+"""Bytes: a leaf is below 64 KiB, and the file contains it twice in base64."""
 
 _TRIES: Final = 10
 _WAIT_SECONDS: Final = 0.5
@@ -44,7 +45,7 @@ def _proof(context: Context) -> int:
             raise InvalidRequest("give INDEX to make a proof, or -verify=FILE to check one")
         return _check(context, Path(args.verify))
     if not (args.index and args.index.isdigit()):
-        raise InvalidRequest("give the INDEX of an entry: `ironkeep audit search` shows them")
+        raise InvalidRequest("give the INDEX of an entry, which `ironkeep audit search` shows")
     return _make(context, args.index)
 
 
@@ -63,7 +64,7 @@ def _make(context: Context, index: str) -> int:
 
 
 def _fetch(context: Context, client: Client, path: str) -> dict[str, Any]:
-    """Return the proof, once a checkpoint covers it: the server signs about one a second."""
+    """Return the proof once a checkpoint covers the entry: the server signs about one a second."""
     for attempt in range(_TRIES):
         try:
             document = client.read(path)
@@ -83,13 +84,13 @@ def _fetch(context: Context, client: Client, path: str) -> dict[str, Any]:
 def _check(context: Context, path: Path) -> int:
     """Verify a proof offline.
 
-    (1) The entry is what its leaf commits to; (2) the leaf is in the tree of a checkpoint that the
-    log's key signed and, with a policy, its quorum cosigned.
+    (1) The leaf commits to the entry. (2) The leaf is in the tree of a checkpoint that the log's
+    key signed and, with a policy, its quorum cosigned.
     """
     terminal = context.terminal
     trust = trust_of(context.args)
     if not trust.keys:
-        raise InvalidRequest("whom to trust? Give the log's key with -vkey, or a -policy")
+        raise InvalidRequest("give the key to trust: the log's with -vkey, or a -policy")
     proof = LogProof.parse(read_file(path, MAX_PROOF))
     entry_path = path.with_name(path.name.removesuffix(PROOF_SUFFIX) + ENTRY_SUFFIX)
     leaf, disclosed = _disclosed(read_file(entry_path, MAX_ENTRY_FILE))
@@ -112,11 +113,11 @@ def _entry(disclosed: Disclosed) -> Any:
     try:
         return json.loads(disclosed.body)
     except (ValueError, RecursionError):
-        raise IntegrityError(f"entry {disclosed.index} does not hold JSON") from None
+        raise IntegrityError(f"entry {disclosed.index} is not JSON") from None
 
 
 def _disclosed(raw: bytes) -> tuple[bytes, Disclosed]:
-    """Return the leaf and what it is said to hold; raise IntegrityError when malformed."""
+    """Return the leaf and its claimed content; raise IntegrityError if malformed."""
     try:
         document = json.loads(raw)
         version, index = document["version"], document["index"]
@@ -126,15 +127,13 @@ def _disclosed(raw: bytes) -> tuple[bytes, Disclosed]:
     except (ValueError, KeyError, TypeError, RecursionError, Base64Error):
         raise IntegrityError(f"not an entry file ({ENTRY_SUFFIX})") from None
     if version != 1 or type(index) is not int:
-        raise IntegrityError("an entry file of another version")
+        raise IntegrityError("the entry file has an unknown version")
     return leaf, Disclosed(index, salt, body)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("index", metavar="INDEX", nargs="?")
-    parser.add_argument(
-        "--out", metavar="DIR", default=".", help="where to write the two files (.)"
-    )
+    parser.add_argument("--out", metavar="DIR", default=".", help="directory for the two files (.)")
     parser.add_argument("--verify", metavar="FILE", help="check a .tlog-proof offline")
     trust_arguments(parser)
 

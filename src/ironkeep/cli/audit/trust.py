@@ -1,4 +1,4 @@
-"""Whom to trust when a log is checked offline: a pinned key, a policy, or nobody."""
+"""The keys to trust when a log is checked offline: a pinned key, a policy's, or none."""
 
 import argparse
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from ironkeep.tlog.policy import MAX_POLICY, Policy
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The keys of logs that count, and the policy whose quorum must have cosigned, if any."""
+    """The trusted keys of logs, and the policy whose quorum must have cosigned, if any."""
 
     keys: tuple[VerifierKey, ...]
     policy: Policy | None
 
     def key_of(self, origin: str) -> VerifierKey:
-        """Return the key of the log of that origin; raise InvalidRequest when none is trusted."""
+        """Return the trusted key of the log with this origin; raise InvalidRequest if none is."""
         for key in self.keys:
             if key.name == origin:
                 return key
-        raise InvalidRequest(f"no key for the log {origin} is among those given")
+        raise InvalidRequest(f"no key was given for the log {origin}")
 
     def verifiers(self) -> tuple[NoteVerifier, ...]:
-        """Return verifiers for the keys."""
+        """Return a verifier for each key."""
         return tuple(map(NoteVerifier, self.keys))
 
     def quorum(self) -> Policy:
-        """Return the policy, or one that asks for no cosignature."""
+        """Return the policy, or one that requires no cosignature."""
         return self.policy or Policy.parse(b"quorum none\n")
 
 
 def trust_of(args: argparse.Namespace) -> Trust:
-    """Return whom the flags -vkey and -policy trust; no keys at all when neither is given."""
+    """Return the keys that -vkey and -policy name; no keys if neither is given."""
     policy = Policy.parse(read_file(Path(args.policy), MAX_POLICY)) if args.policy else None
     if args.vkey:
         return Trust((VerifierKey.parse(args.vkey.strip()),), policy)
@@ -44,5 +44,5 @@ def trust_of(args: argparse.Namespace) -> Trust:
 def trust_arguments(parser: argparse.ArgumentParser) -> None:
     """Add -vkey and -policy."""
     add = parser.add_argument
-    add("--vkey", metavar="VKEY", help="the log's verifier key, as you noted it when it was made")
+    add("--vkey", metavar="VKEY", help="the log's verifier key, noted when the log was begun")
     add("--policy", metavar="FILE", help="a c2sp.org/tlog-policy: logs, witnesses, quorum")

@@ -1,4 +1,4 @@
-"""`ironkeep audit verify`: check a whole log, or a mirror's copy of one, without a server."""
+"""`ironkeep audit verify`: check a whole log or a mirror's copy of one, without a server."""
 
 import argparse
 from contextlib import closing
@@ -20,8 +20,8 @@ from ironkeep.tlog.wire import encode_base64
 VERIFIED: Final = "VERIFIED"
 CONSISTENT: Final = "SELF-CONSISTENT"
 _UNPINNED: Final = (
-    "No key was given: the one in the directory was used, which whoever can rewrite the log can "
-    "replace too. Pin it with -vkey, or with a -policy, to have it VERIFIED."
+    "No key was given, so the one in the directory was used. An attacker who can rewrite the log "
+    "can replace that key too. Pin the log's key with -vkey or a -policy to get VERIFIED."
 )
 
 
@@ -44,7 +44,7 @@ def _verify(context: Context) -> int:
 
 
 def _log(folder: Path, trust: Trust) -> Path:
-    """Return the directory of the log to verify: folder, or the one in it that is meant."""
+    """Return the directory of the log to verify: folder, or the only candidate in it."""
     logs = [path.parent for path in folder.glob(f"*/{ORIGIN}")]
     if (folder / ORIGIN).exists() or not logs:
         return folder
@@ -52,12 +52,12 @@ def _log(folder: Path, trust: Trust) -> Path:
     meant = [log for log in logs if log in trusted] or logs
     if len(meant) > 1:
         names = ", ".join(sorted(f"{log.name} ({_line(log / ORIGIN)})" for log in meant))
-        raise InvalidRequest(f"{folder} holds several logs, say which: {names}")
+        raise InvalidRequest(f"{folder} holds several logs, name one of them: {names}")
     return meant[0]
 
 
 def _copy(folder: Path, trust: Trust) -> str | None:
-    """Return where in folder a mirror's copy is; None if it is a server's audit directory."""
+    """Return the path of a mirror's copy in folder; None for a server's audit directory."""
     if (folder / ORIGIN).exists():
         return None
     names = (".", *(folder_of(key.name) for key in trust.keys))
@@ -65,7 +65,7 @@ def _copy(folder: Path, trust: Trust) -> str | None:
 
 
 def _key(folder: Path, trust: Trust) -> VerifierKey:
-    """Return the key that the log must be signed by: a trusted one, or else its own."""
+    """Return the key that must have signed the log: a trusted one, or else its own."""
     if trust.keys:
         return trust.key_of(_line(folder / ORIGIN))
     return VerifierKey.parse(_line(folder / VKEY))
@@ -75,14 +75,14 @@ def _line(path: Path) -> str:
     try:
         text = path.read_bytes()[:_MAX_LINE].decode("utf-8")
     except FileNotFoundError:
-        raise InvalidRequest(f"{path.parent} is no log: it has no file {path.name!r}") from None
+        raise InvalidRequest(f"{path.parent} is not a log: it has no file {path.name!r}") from None
     except UnicodeDecodeError:
         raise InvalidRequest(f"{path} is not UTF-8") from None
     return text.removesuffix("\n")
 
 
 _MAX_LINE: Final = 1_024
-"""Bytes of a key or an origin in a file; both are shorter."""
+"""Bytes read of a file with a key or an origin; both are shorter."""
 
 
 def _document(verified: Verified, verdict: str) -> dict[str, object]:
@@ -99,7 +99,7 @@ def _document(verified: Verified, verdict: str) -> dict[str, object]:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", metavar="DIR", help="the audit directory of a server, or a mirror's")
+    parser.add_argument("dir", metavar="DIR", help="a server's audit directory, or a mirror's")
     trust_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""`ironkeep incident`: work on a case, from the first suspicion to the proof."""
+"""`ironkeep incident`: work on a case, from the first suspicion to the proof of eviction."""
 
 import argparse
 import hashlib
@@ -19,26 +19,26 @@ from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import TooLarge
 
 MAX_DOCUMENT: Final = 1 << 20
-"""Bytes: what a server compares at a time."""
+"""Bytes of a document: the server compares no more in one request."""
 
 Show = Callable[[Terminal, Mapping[str, Any]], None]
 Arguments = Callable[[argparse.ArgumentParser], None]
 
 _OPTIONS: Final = {
-    "title": "in a few words; holds no secret",
-    "start": "the earliest possible compromise: RFC 3339, or a length of time ago: 36h",
-    "basis": "why not earlier, or what was learnt",
-    "as_of": "the verdict's time: RFC 3339, or a length of time ago",
-    "principal": "one of the exposed; all of them without it",
-    "secret": "one exposed credential: mount/path, or mount/path@version",
-    "system": "one exposed system",
-    "method": "for one that is not managed here: how it was revoked",
-    "receipt": "the same: what its issuer says",
-    "replacement": "the same: the new version",
-    "reason": "why",
-    "owner": "who answers for it; by default you",
-    "ttl": "when it expires: 720h",
-    "detail": "what was looked at, and what was seen",
+    "title": "a short title without secrets",
+    "start": "earliest possible compromise: RFC 3339, or a duration ago (36h)",
+    "basis": "evidence for the start, or for the change",
+    "as_of": "time of the verdict: RFC 3339, or a duration ago",
+    "principal": "only this exposed principal; default: all",
+    "secret": "only this exposed credential: mount/path or mount/path@version",
+    "system": "only this exposed system; default: all",
+    "method": "how a credential that is not managed here was revoked",
+    "receipt": "its issuer's confirmation of that",
+    "replacement": "its new version",
+    "reason": "the reason",
+    "owner": "the person responsible for the decision; default: you",
+    "ttl": "time until it expires, such as 720h",
+    "detail": "what was checked, and the result",
 }
 
 _TRIES: Final = 10
@@ -46,7 +46,7 @@ _WAIT_SECONDS: Final = 0.5
 
 
 def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], int]:
-    """Return a command that writes its arguments to a path of a case."""
+    """Return a function that writes the named arguments to a path of the case."""
 
     def run(context: Context) -> int:
         args = context.args
@@ -58,6 +58,8 @@ def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context],
 
 
 def _read(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], int]:
+    """Return a function that reads a path of the case with the named arguments as its query."""
+
     def run(context: Context) -> int:
         args = context.args
         query = {name: getattr(args, name) for name in names if getattr(args, name)}
@@ -128,7 +130,7 @@ def _pack(context: Context) -> int:
 
 
 def _fetch_pack(context: Context) -> Reply:
-    """Return the answer, once a checkpoint covers the case: the server signs about one a second."""
+    """Return the answer once a checkpoint covers the case: the server signs about one a second."""
     args = context.args
     query = {"as_of": args.as_of} if args.as_of else {}
     client = connect(context)
@@ -159,7 +161,7 @@ def _trust(context: Context) -> int:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    """Write a file for its owner alone: a pack tells who read what."""
+    """Write a file with mode 0600, because a pack discloses who read which secrets."""
     path.touch(mode=0o600)
     path.write_bytes(data)
 
@@ -184,12 +186,12 @@ def _bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MAX_DOCUMENT + 1)
     if len(data) > MAX_DOCUMENT:
-        raise TooLarge(f"{path} is larger than {MAX_DOCUMENT} bytes: hand it in by parts")
+        raise TooLarge(f"{path} is larger than {MAX_DOCUMENT} bytes: submit it in parts")
     return data
 
 
 def _flags(*names: str, need: tuple[str, ...] = (), item: str = "", case: bool = True) -> Arguments:
-    """Return what adds CASE, an optional further word, and flags by name."""
+    """Return a function that adds CASE, an optional further argument, and flags by name."""
 
     def add(parser: argparse.ArgumentParser) -> None:
         if case:
@@ -210,7 +212,7 @@ def _flags(*names: str, need: tuple[str, ...] = (), item: str = "", case: bool =
 
 def _opening(parser: argparse.ArgumentParser) -> None:
     _flags("title", "start", "basis", need=("title", "start", "basis"), case=False)(parser)
-    parser.add_argument("--contain", action="store_true", help="cut them off at once")
+    parser.add_argument("--contain", action="store_true", help="revoke their access at once")
     parser.add_argument("subjects", metavar="SUBJECT", nargs="+")
 
 
@@ -221,7 +223,7 @@ def _widening(parser: argparse.ArgumentParser) -> None:
 
 def _checking(parser: argparse.ArgumentParser) -> None:
     _flags("detail", item="item")(parser)
-    parser.add_argument("--unsound", action="store_true", help="it was found wanting")
+    parser.add_argument("--unsound", action="store_true", help="the check found a problem")
 
 
 def _packing(parser: argparse.ArgumentParser) -> None:
@@ -230,22 +232,22 @@ def _packing(parser: argparse.ArgumentParser) -> None:
 
 
 def _out(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="FILE", help="where to write it, for you alone to read")
+    parser.add_argument("--out", metavar="FILE", help="file to write, readable by you only")
 
 
 def _submission(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE")
     parser.add_argument(
-        "--name", metavar="TEXT", help="what to call it; by default the file's name"
+        "--name", metavar="TEXT", help="name of the document; default: the file's name"
     )
 
 
 def _registration(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("files", metavar="FILE", nargs="+", help="the ciphertext, or its parts")
-    add("--name", metavar="TEXT", required=True, help="what to call the copy")
+    add("--name", metavar="TEXT", required=True, help="name of the copy")
     add("--wraps", metavar="SECRET", required=True, help="the secret inside: mount/path@version")
-    add("--opened-by", metavar="SECRET", action="append", required=True, help="what opens it")
+    add("--opened-by", metavar="SECRET", action="append", required=True, help="its decryption key")
 
 
 def _on_case(
@@ -258,24 +260,24 @@ INCIDENT: Final = Group(
     "Cases: exposure, eviction, proof",
     {
         "open": Command(
-            "Open a case on people, tokens, documents.", _open,
+            "Open a case about people, tokens or documents.", _open,
             "-title=… -start=… -basis=… [-contain] SUBJECT...",
             "  $ ironkeep incident open -title='laptop fell' -start=2026-08-12T00:00:00Z \\\n"
             "      -basis='last good image' person:jo document:leak.txt",
             _opening,
         ),
         "list": Command("List the cases.", _list),
-        "show": Command("A case in a few figures.", _read("cases/{case}", (), view.case),
+        "show": Command("Show a summary of a case.", _read("cases/{case}", (), view.case),
                         "CASE", "", _flags()),
-        "widen": _on_case("Add subjects, or an earlier beginning.", "cases/{case}/widen",
+        "widen": _on_case("Add subjects, or set an earlier start.", "cases/{case}/widen",
                           ("subjects", "start", "basis"), view.case, _widening,
                           "CASE -basis=… [-start=…] [SUBJECT...]"),
-        "exposure": Command("What they got: did read, could have read, could have reached.",
+        "exposure": Command("Show what was read, could have been read, could have been reached.",
                             _read("cases/{case}/exposure", ("as_of",), view.exposure),
                             "CASE", "", _flags("as_of")),
-        "steps": Command("What to do next.", _read("cases/{case}/steps", (), view.steps),
+        "steps": Command("Show the next steps.", _read("cases/{case}/steps", (), view.steps),
                          "CASE", "", _flags()),
-        "contain": _on_case("Cut off everybody who is exposed.", "cases/{case}/contain",
+        "contain": _on_case("Revoke the access of exposed principals.", "cases/{case}/contain",
                             ("principal",), view.rows, _flags("principal"), "CASE"),
         "rotate": _on_case("Replace exposed credentials, or report one replaced by hand.",
                            "cases/{case}/rotate",
@@ -287,7 +289,7 @@ INCIDENT: Final = Group(
                           ("secret",), view.rows, _flags("secret"), "CASE"),
         "sweep": _on_case("Compare exposed systems with their baselines.", "cases/{case}/sweep",
                           ("system",), view.swept, _flags("system"), "CASE"),
-        "explain": _on_case("Answer for a difference.", "cases/{case}/explain",
+        "explain": _on_case("Explain a difference as legitimate.", "cases/{case}/explain",
                             ("item", "reason", "owner"), render.pairs,
                             _flags("reason", "owner", need=("reason",), item="item"),
                             "CASE ITEM -reason=…"),
@@ -299,17 +301,17 @@ INCIDENT: Final = Group(
                             ("principal", "reason", "owner"), render.pairs,
                             _flags("reason", "owner", need=("reason",), item="principal"),
                             "CASE PRINCIPAL -reason=…"),
-        "check-root": Command("State what came of looking at Ironkeep's own.", _check_root,
+        "check-root": Command("Record the result of checking one of Ironkeep's own settings.", _check_root,
                               "CASE ITEM [-detail=…]", "", _checking),
-        "root": Command("What there is to look at of Ironkeep's own.",
+        "root": Command("Show Ironkeep's own settings to check, and their changes.",
                         _read("cases/{case}/check-root", (), view.root), "CASE", "", _flags()),
-        "residue": _on_case("State what cannot be known or undone.", "cases/{case}/residue",
+        "residue": _on_case("Record what cannot be known or undone.", "cases/{case}/residue",
                             ("words",), render.pairs, _flags(item="words"), "CASE WORDS"),
-        "verdict": Command("PROVEN, NOT PROVEN or DISPROVEN; exits with 0, 3 or 4.", _verdict,
-                           "CASE", "", _flags("as_of")),
+        "verdict": Command("Print PROVEN, NOT PROVEN or DISPROVEN. Exit code: 0, 3 or 4.",
+                           _verdict, "CASE", "", _flags("as_of")),
         "pack": Command("Write the signed evidence pack to a file.", _pack, "CASE", "", _packing),
         "trust": Command("Print the keys by which packs are verified.", _trust, "", "", _out),
-        "document": Command("Compare a leaked text with what is kept.", _document, "FILE", "",
+        "document": Command("Search a leaked document for stored secrets.", _document, "FILE", "",
                             _submission),
         "register-copy": Command("Register an encrypted copy of a secret.", _copy,
                                  "-name=… -wraps=… -opened-by=… FILE...", "", _registration),

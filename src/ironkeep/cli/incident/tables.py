@@ -8,7 +8,7 @@ from ironkeep.cli.output.terminal import Terminal
 
 
 def case(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print a case in a few lines."""
+    """Print the summary of a case."""
     flat = {**data, **(data.get("exposed") or {})}
     flat.pop("exposed", None)
     render.pairs(terminal, flat)
@@ -24,7 +24,7 @@ def cases(terminal: Terminal, data: Mapping[str, Any]) -> None:
 
 
 def exposure(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print the three answers, the last without what is in the others; each row with its why."""
+    """Print the three levels of exposure; each secret once, at its first level, with reasons."""
     shown: set[str] = set()
     titles = {
         "did_read": "Did read (the journal proves it)",
@@ -58,7 +58,7 @@ def _short(time: str | None) -> str:
 
 
 def steps(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print what is to be done, in order."""
+    """Print the open steps in order."""
     if not data["steps"]:
         terminal.say(f"{data['outcome']}: nothing is open.")
         return
@@ -67,7 +67,7 @@ def steps(terminal: Terminal, data: Mapping[str, Any]) -> None:
 
 
 def rows(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print lists of rows, whatever their columns are."""
+    """Print lists of rows with any columns."""
     for found in data.values():
         if not found:
             terminal.say("Nothing to do.")
@@ -78,7 +78,7 @@ def rows(terminal: Terminal, data: Mapping[str, Any]) -> None:
 
 
 def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print what differs from the baselines."""
+    """Print the differences from the baselines."""
     for each in data["swept"]:
         differences = each["differences"]
         terminal.say(f"{each['system']}: {len(differences)} differences")
@@ -89,24 +89,24 @@ def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
             ]
             render.table(terminal, ("Id", "What", "Item", ""), found)
         for gap in each["gaps"]:
-            terminal.say(f"  not looked at: {gap}")
+            terminal.say(f"  not checked: {gap}")
 
 
 def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print what was found in a document, as far as the caller may know."""
+    """Print the secrets found in a document, as far as the caller may read them."""
     terminal.say(f"{data['document']} is on record.")
     for name in data["found"]:
-        terminal.say(f"  holds {name}")
+        terminal.say(f"  contains {name}")
     for name in data["copies"]:
-        terminal.say(f"  holds the registered copy {name}")
+        terminal.say(f"  contains the registered copy {name}")
     if not (data["found"] or data["copies"]):
-        terminal.say("  nothing was found that you may read")
+        terminal.say("  contains no secret that you may read")
     if not data["complete"]:
-        terminal.say("  it holds more than is searched: hand it in by parts")
+        terminal.say("  only a part of it was searched: submit it in parts")
 
 
 def root(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print what Ironkeep's own is now, and what was changed of it."""
+    """Print Ironkeep's own settings and keys of the case, and their changes."""
     for item, found in data.items():
         terminal.say(f"{item}: {found['changes']} changes since the case's start")
         for line in found["now"]:

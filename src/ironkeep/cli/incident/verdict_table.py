@@ -1,4 +1,4 @@
-"""A verdict as people read it: the outcome first, then what stands against it, claim by claim."""
+"""Prints a verdict: the outcome first, then each claim with the items that are open."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,11 +12,11 @@ from ironkeep.core.text.goformat import rfc3339
 NOT_PROVEN: Final = 3
 DISPROVEN: Final = 4
 OUTCOMES: Final = {"PROVEN": 0, "NOT PROVEN": NOT_PROVEN, "DISPROVEN": DISPROVEN}
-"""What a command that gives a verdict exits with."""
+"""Exit codes of the commands that print a verdict."""
 
 
 def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
-    """Print a verdict, as the API and the verifier give it."""
+    """Print a verdict in the form of the API and the verifier."""
     terminal.say(painted(verdict["outcome"]), f": {verdict['scope']}")
     for claim in verdict["claims"]:
         status = painted(claim["status"], 8)
@@ -32,7 +32,7 @@ def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
 
 
 def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
-    """Print where each exposed credential stands."""
+    """Print the state of each exposed credential."""
     rows = [
         (
             each["label"],
@@ -50,7 +50,7 @@ def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
 
 
 def moment(time_ns: int) -> str:
-    """Return an instant for people to read, a dash for one that has not come."""
+    """Return an instant as text, a dash for one that has not come."""
     return rfc3339(time_ns // 10**9 * 10**9) if 0 < time_ns < FOREVER else "-"
 
 

@@ -1,12 +1,12 @@
-"""`ironkeep verify`: check an evidence pack, with no server, no network, no belief in it.
+"""`ironkeep verify`: check an evidence pack offline, without trusting its conclusions.
 
 | exit code | meaning |
 |-----------|---------|
-| 0         | PROVEN, under the keys that were pinned |
-| 3         | NOT PROVEN: the pack is sound, and says so itself |
+| 0         | PROVEN, under the pinned keys |
+| 3         | NOT PROVEN: the pack is sound, and its own verdict says so |
 | 4         | DISPROVEN: the same |
-| 5         | SELF-CONSISTENT: no keys were pinned, so nobody vouches for it |
-| 6         | refused: malformed, changed, or not of whom the pinned keys are |
+| 5         | SELF-CONSISTENT: no keys were pinned, so any key may have signed it |
+| 6         | refused: malformed, changed, or not signed by the pinned keys |
 """
 
 import argparse
@@ -32,8 +32,8 @@ _MAX_TRUST: Final = 1 << 18
 """Bytes read of a trust file; its own limit is lower."""
 
 _WARNING: Final = (
-    "No keys were pinned: whoever makes all keys anew can make a pack like this one. Get the trust "
-    "file by a way of your own (`ironkeep incident trust`), and give it with -trust."
+    "No keys were pinned, so an attacker could have made this pack with keys of their own. Get the "
+    "trust file from a source that you trust (`ironkeep incident trust`), and give it with -trust."
 )
 
 
@@ -79,7 +79,7 @@ def _show(terminal: Terminal, report: Report) -> None:
 
 
 def _read(name: str, limit: int) -> bytes:
-    """Return the content of a file, cut behind its limit, where it is refused for its length."""
+    """Return the content of a file up to one byte past limit, so that its parser refuses it."""
     with Path(name).open("rb") as file:
         return file.read(limit + 1)
 
@@ -90,7 +90,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 VERIFY: Final = Command(
-    "Verify an evidence pack offline: recompute its verdict from what it shows.",
+    "Verify an evidence pack offline: recompute its verdict from the entries that it discloses.",
     _verify,
     "PACK -trust=KEYS",
     "  $ ironkeep verify case-7.pack -trust=trusted-keys.txt\n"

@@ -1,4 +1,4 @@
-"""`ironkeep kv`: key-value secrets, in mounts of version 1 and 2 alike."""
+"""`ironkeep kv`: key-value secrets in mounts of version 1 and 2."""
 
 import argparse
 import re
@@ -17,9 +17,9 @@ from ironkeep.cli.secrets.kv_mount import Key, key_arguments, open_key
 from ironkeep.core.errors import InvalidRequest
 
 _VERSION: Final = re.compile(r"0*[1-9][0-9]{0,17}", re.ASCII)
-"""Versions are counted from 1."""
+"""A version number, counted from 1."""
 _NO_PATCH: Final = frozenset({403, 405})
-"""A server or a policy that knows no PATCH: read and write instead."""
+"""The server or a policy refuses PATCH: read and write instead."""
 
 
 def _get(context: Context) -> int:
@@ -74,7 +74,9 @@ def _write(
 ) -> dict[str, Any] | None:
     if not key.is_v2:
         if cas is not None:
-            raise InvalidRequest(f"{key.mount} is a KV mount of version 1: it knows no -cas")
+            raise InvalidRequest(
+                f"{key.mount} is a KV mount of version 1: it does not support -cas"
+            )
         return client.write(key.at("data"), data)
     return client.write(key.at("data"), _body(data, cas))
 
@@ -105,7 +107,7 @@ def _patch(context: Context) -> int:
 
 
 def _read_and_write(client: Client, key: Key, data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Merge on this side; check-and-set makes sure that nobody wrote in between."""
+    """Merge in the client; check-and-set fails if another client wrote in between."""
     document = client.read(key.at("data")) or {}
     found = document.get("data") or {}
     if found.get("data") is None:
@@ -156,7 +158,7 @@ def _versions_command(context: Context, client: Client, key: Key, kind: str) -> 
 
 def _list(context: Context) -> int:
     if not (context.args.path or context.args.mount):
-        raise InvalidRequest("say what to list: PATH, or -mount for the keys of a whole mount")
+        raise InvalidRequest("give PATH, or -mount to list the keys of a whole mount")
     client, key = open_key(context)
     path = key.at("metadata").rstrip("/") + "/"
     return render.keys(context.terminal, client.list(path), path)
@@ -182,7 +184,7 @@ def _version(text: str) -> int:
 
 
 def _newest_or_version(text: str) -> int:
-    """Take 0 for the newest, as Vault's command does."""
+    """Accept 0 as the newest version, as Vault's command does."""
     return 0 if text == "0" else _version(text)
 
 
@@ -191,7 +193,7 @@ def _mount(parser: argparse.ArgumentParser) -> None:
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
-    """Take no PATH for the keys of the whole mount that -mount names, as Vault's command does."""
+    """Make PATH optional: without it, -mount names the whole mount, as in Vault's command."""
     parser.add_argument("path", metavar="PATH", nargs="?", default="")
     parser.add_argument("--mount", metavar="PATH", help="the mount; PATH is then below it")
 
@@ -199,13 +201,13 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 def _data(parser: argparse.ArgumentParser) -> None:
     key_arguments(parser)
     parser.add_argument("data", metavar="key=value", nargs="*", default=[])
-    parser.add_argument("--cas", metavar="N", type=int, help="write only if N is the version now")
+    parser.add_argument("--cas", metavar="N", type=int, help="write only if the version is N")
 
 
 def _patching(parser: argparse.ArgumentParser) -> None:
     _data(parser)
     parser.add_argument("--method", choices=("patch", "rw"), metavar="patch|rw",
-                        help="by PATCH alone, or by reading and writing")  # fmt: skip
+                        help="use PATCH only, or read and write")  # fmt: skip
 
 
 def _one_version(parser: argparse.ArgumentParser) -> None:
@@ -216,12 +218,12 @@ def _one_version(parser: argparse.ArgumentParser) -> None:
 def _old_version(parser: argparse.ArgumentParser) -> None:
     key_arguments(parser)
     add = parser.add_argument
-    add("--version", metavar="N", type=_version, required=True, help="to go back to")
+    add("--version", metavar="N", type=_version, required=True, help="the version to restore")
 
 
 def _versions(parser: argparse.ArgumentParser) -> None:
     key_arguments(parser)
-    parser.add_argument("--versions", metavar="N,N", action="append", help="which versions")
+    parser.add_argument("--versions", metavar="N,N", action="append", help="the versions")
 
 
 KV: Final = Group(
@@ -234,37 +236,37 @@ KV: Final = Group(
             _one_version,
         ),
         "put": Command(
-            "Write a secret; in version 2 as a new version. @file reads a value, - takes stdin.",
+            "Write a secret; KV version 2 adds a version. @file and - read a value from file or stdin.",
             _put, "PATH key=value...",
             "  $ ironkeep kv put secret/app user=ada password=- < password.txt\n"
             "  $ ironkeep kv put -cas=0 secret/app @secret.json",
             _data,
         ),
         "patch": Command(
-            "Change parts of a secret: keys that are not named stay.", _patch,
+            "Change parts of a secret; keys that are not named stay unchanged.", _patch,
             "PATH key=value...", "  $ ironkeep kv patch secret/app user=grace", _patching,
         ),
         "delete": Command(
-            "Delete the newest version, or those named; `undelete` takes it back.", _delete,
+            "Delete the newest version, or -versions; `undelete` restores them.", _delete,
             "PATH", "  $ ironkeep kv delete -versions=1,2 secret/app", _versions,
         ),
         "undelete": Command(
-            "Take a delete back.", _undelete, "-versions=N,N PATH",
+            "Restore deleted versions.", _undelete, "-versions=N,N PATH",
             "  $ ironkeep kv undelete -versions=2 secret/app", _versions,
         ),
         "destroy": Command(
-            "Remove versions for good.", _destroy, "-versions=N,N PATH",
+            "Remove versions permanently.", _destroy, "-versions=N,N PATH",
             "  $ ironkeep kv destroy -versions=1 secret/app", _versions,
         ),
         "list": Command(
             "List the keys below a path.", _list, "PATH", "  $ ironkeep kv list secret/", _folder
         ),
         "rollback": Command(
-            "Write an old version again, as the newest.", _rollback, "-version=N PATH",
+            "Write an old version again as the newest.", _rollback, "-version=N PATH",
             "  $ ironkeep kv rollback -version=1 secret/app", _old_version,
         ),
         "enable-versioning": Command(
-            "Let a mount of version 1 keep versions; what it holds becomes each first one.",
+            "Convert a mount to KV version 2; each secret becomes version 1 of its key.",
             _enable_versioning, "MOUNT", "  $ ironkeep kv enable-versioning secret/", _mount,
         ),
         "metadata": kv_metadata.METADATA,

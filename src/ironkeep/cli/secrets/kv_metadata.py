@@ -1,4 +1,4 @@
-"""`ironkeep kv metadata`: what KV version 2 keeps about a key."""
+"""`ironkeep kv metadata`: the settings and versions of a key in KV version 2."""
 
 import argparse
 from typing import Any, Final
@@ -51,7 +51,7 @@ def _patch(context: Context) -> int:
     if removed:
         settings.setdefault("custom_metadata", {}).update(dict.fromkeys(removed))
     if not settings:
-        raise InvalidRequest("say what to change: see `ironkeep kv metadata patch -help`")
+        raise InvalidRequest("give a setting to change: see `ironkeep kv metadata patch -help`")
     document = client.patch(key.at("metadata"), settings)
     return render.answer(context.terminal, document, f"Data written to: {key.at('metadata')}")
 
@@ -76,26 +76,28 @@ def _settings(args: argparse.Namespace) -> dict[str, Any]:
 def _writing(parser: argparse.ArgumentParser) -> None:
     key_arguments(parser)
     add = parser.add_argument
-    add("--max-versions", metavar="N", type=int, help="versions to keep; 0 for the mount's number")
-    add("--cas-required", metavar="true|false", help="whether every write must name the version")
-    add("--delete-version-after", metavar="TIME", help="how long a version lives")
+    add("--max-versions", metavar="N", type=int, help="versions to keep; 0: the mount's setting")
+    add("--cas-required", metavar="true|false", help="whether every write needs -cas")
+    add("--delete-version-after", metavar="TIME", help="lifetime of a version")
     add("--custom-metadata", metavar="KEY=VALUE", action="append", help="may be given repeatedly")
 
 
 def _patching(parser: argparse.ArgumentParser) -> None:
     _writing(parser)
-    parser.add_argument("--remove-custom-metadata", metavar="KEY", action="append", help="drop it")
+    parser.add_argument(
+        "--remove-custom-metadata", metavar="KEY", action="append", help="remove this key"
+    )
 
 
 METADATA: Final = Group(
-    "What is kept about a key",
+    "Settings and versions of a key",
     {
         "get": Command(
             "Read a key's settings and versions.", _get, "PATH",
             "  $ ironkeep kv metadata get secret/app", key_arguments,
         ),
         "put": Command(
-            "Set a key's settings; what is not named goes back to its default.", _put, "PATH",
+            "Set a key's settings; those not given return to their default.", _put, "PATH",
             "  $ ironkeep kv metadata put -max-versions=5 -custom-metadata=owner=ada secret/app",
             _writing,
         ),
@@ -104,7 +106,7 @@ METADATA: Final = Group(
             "  $ ironkeep kv metadata patch -custom-metadata=owner=grace secret/app", _patching,
         ),
         "delete": Command(
-            "Remove a key with all its versions, for good.", _delete, "PATH",
+            "Remove a key with all its versions permanently.", _delete, "PATH",
             "  $ ironkeep kv metadata delete secret/app", key_arguments,
         ),
     },

@@ -1,7 +1,7 @@
-"""Which version a KV mount has, and where a key lives in it.
+"""The version of a KV mount, and the API path of a key in it.
 
-A person writes `secret/app`; version 2 keeps it at `secret/data/app`. The server is asked which
-mount serves the path (`sys/internal/ui/mounts/<path>`), as Vault's CLI does.
+Users write `secret/app`; version 2 stores it at `secret/data/app`. As in Vault's CLI, the server is
+asked which mount serves the path (`sys/internal/ui/mounts/<path>`).
 """
 
 import argparse
@@ -18,14 +18,14 @@ _NOT_FOUND: Final = 404
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key in a KV mount: the mount's path with its slash, the key below it, the version."""
+    """A key in a KV mount: the mount's path with its slash, the key's name, the KV version."""
 
     mount: str
     name: str
     version: int
 
     def at(self, kind: str) -> str:
-        """Return the API path: kind is `data`, `metadata`, … and only version 2 has it."""
+        """Return the key's API path; `kind` (`data`, `metadata`, …) is part of version 2 only."""
         return f"{self.mount}{kind}/{self.name}" if self.is_v2 else f"{self.mount}{self.name}"
 
     @property
@@ -41,11 +41,11 @@ def key_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def open_key(context: Context) -> tuple[Client, Key]:
-    """Return a client, and the key that the command's path (and -mount) mean."""
+    """Return a client, and the key that the command's path and -mount name."""
     args: argparse.Namespace = context.args
     connection = connection_of(args)
-    # The question where the mount is is asked for real, unwrapped, even when the request that
-    # follows is only printed or its answer wrapped.
+    # The mount is looked up for real and unwrapped, even if the command's own request is only
+    # printed or its answer wrapped.
     asking = connect(context, replace(connection, only_print=False, wrap_ttl=""))
     path = args.path.strip("/")
     if args.mount:
@@ -53,13 +53,13 @@ def open_key(context: Context) -> tuple[Client, Key]:
         _, version = _ask(asking, mount)
         return connect(context, connection), Key(mount, path, version)
     mount, version = _ask(asking, path)
-    # One slash alone is between them: what follows `//` is another name, which the server refuses.
+    # Remove one slash only: after `//` comes another name, which the server refuses.
     name = path.removeprefix(mount.rstrip("/")).removeprefix("/") if mount else path
     return connect(context, connection), Key(mount, name, version)
 
 
 def _ask(client: Client, path: str) -> tuple[str, int]:
-    """Return the mount that serves path, and its version; what does not know is version 1."""
+    """Return the mount that serves path, and its version; version 1 if the server knows none."""
     try:
         document = client.read(f"sys/internal/ui/mounts/{path}")
     except Refused as error:

@@ -1,4 +1,4 @@
-"""`ironkeep lease`: look at, renew and revoke leases."""
+"""`ironkeep lease`: look up, renew and revoke leases."""
 
 import argparse
 from typing import Final
@@ -42,20 +42,20 @@ def _id(parser: argparse.ArgumentParser) -> None:
 
 def _renewal(parser: argparse.ArgumentParser) -> None:
     _id(parser)
-    parser.add_argument("--increment", metavar="TIME", help="for how long; a wish")
+    parser.add_argument("--increment", metavar="TIME", help="requested extension")
 
 
 def _revocation(parser: argparse.ArgumentParser) -> None:
     _id(parser)
-    parser.add_argument("--prefix", action="store_true", help="all leases whose id starts so")
-    parser.add_argument("--force", action="store_true", help="forget them even if it fails")
+    parser.add_argument("--prefix", action="store_true", help="revoke all leases below LEASE")
+    parser.add_argument("--force", action="store_true", help="drop them even if revocation fails")
 
 
 LEASE: Final = Group(
     "Leases",
     {
         "lookup": Command(
-            "Say how long a lease lasts.", _lookup, "LEASE",
+            "Show a lease and its remaining time.", _lookup, "LEASE",
             "  $ ironkeep lease lookup database/creds/app/2f6a…", _id,
         ),
         "renew": Command(
@@ -63,7 +63,7 @@ LEASE: Final = Group(
             "  $ ironkeep lease renew -increment=1h database/creds/app/2f6a…", _renewal,
         ),
         "revoke": Command(
-            "End a lease, or all below a prefix.", _revoke, "LEASE",
+            "Revoke a lease, or all below a prefix.", _revoke, "LEASE",
             "  $ ironkeep lease revoke -prefix database/creds/app/", _revocation,
         ),
     },

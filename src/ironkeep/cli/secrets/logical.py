@@ -1,4 +1,4 @@
-"""read, write, list, delete, patch, unwrap: the API as it is."""
+"""read, write, list, delete, patch, unwrap and path-help: direct access to any API path."""
 
 import argparse
 from typing import Any, Final
@@ -14,7 +14,7 @@ from ironkeep.core.errors import InvalidRequest
 
 
 def _path_of(context: Context) -> str:
-    """Return the path as it was given: blanks in it may be part of a name."""
+    """Return the path without outer slashes; blanks are kept, since names may contain them."""
     path: str = context.args.path
     return path.strip("/")
 
@@ -30,7 +30,7 @@ def _read(context: Context) -> int:
 
 
 def _says_nothing(document: dict[str, Any]) -> bool:
-    """Return whether an answer holds warnings at most."""
+    """Return whether an answer has no content besides warnings."""
     return "request_id" in document and not any(
         document.get(part) for part in ("data", "auth", "wrap_info", "lease_id")
     )
@@ -89,7 +89,7 @@ def _unwrap(context: Context) -> int:
         token = terminal.key(context.args.token, "Wrapping token")
         require_token(token)
         if client.connection.token is not None:
-            # What was approved is opened by who asked: their own token goes along.
+            # An approved answer can be unwrapped by its requester only: send their token along.
             data, token = {"token": token.reveal().decode()}, None
     reply = client.send("PUT", "sys/wrapping/unwrap", data=data, token=token)
     if reply.document is None:
@@ -133,14 +133,14 @@ WRITE: Final = Command(
     _write_arguments,
 )
 PATCH: Final = Command(
-    "Change parts of data: what is not named stays as it is.",
+    "Change parts of data; keys that are not named stay unchanged.",
     _patch,
     "PATH key=value...",
     "  $ ironkeep patch secret/metadata/app @metadata.json",
     _data_arguments,
 )
 LIST: Final = Command(
-    "List what is directly below a path.",
+    "List the keys directly below a path.",
     _list,
     "PATH",
     "  $ ironkeep list auth/userpass/users",
@@ -154,14 +154,14 @@ DELETE: Final = Command(
     _data_arguments,
 )
 PATH_HELP: Final = Command(
-    "Say what a path of the API takes, or which paths a mount has.",
+    "Show the parameters of an API path, or the paths of a mount.",
     _path_help,
     "PATH",
     "  $ ironkeep path-help secret\n  $ ironkeep path-help auth/approle/role/web",
     _path_argument,
 )
 UNWRAP: Final = Command(
-    "Open a wrapped answer; it works once. Without TOKEN, the token in use is the wrapping token.",
+    "Unwrap a wrapped answer, once. Without TOKEN, the token in use is the wrapping token.",
     _unwrap,
     "[TOKEN]",
     "  $ ironkeep unwrap - < wrapping-token.txt",

@@ -1,4 +1,4 @@
-"""`ironkeep secrets` and `ironkeep auth`: what is mounted where."""
+"""`ironkeep secrets` and `ironkeep auth`: list, mount, tune, move and unmount."""
 
 import argparse
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from ironkeep.core.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One half of the table of mounts: where its API is, and what people call it."""
+    """Secrets engines or auth methods: the path of their API, their name, their path prefix."""
 
     base: str
     noun: str
     prefix: str
 
     def list(self, context: Context) -> int:
-        """Print all mounts of this half."""
+        """Print all mounts of this kind."""
         terminal = context.terminal
         document = connect(context).read(self.base)
         mounts: dict[str, Any] = (document or {}).get("data") or {}
@@ -46,7 +46,7 @@ class _Side:
         return OK
 
     def enable(self, context: Context) -> int:
-        """Mount something."""
+        """Mount an engine or method."""
         args = context.args
         path = (args.path or args.type).strip("/")
         options = pairs_of(args.options, "-options")
@@ -70,14 +70,14 @@ class _Side:
         )
 
     def disable(self, context: Context) -> int:
-        """Unmount something."""
+        """Unmount an engine or method."""
         path = self._below(context.args.path)
         document = connect(context).delete(f"{self.base}/{path}")
         done = f"Disabled the {self.noun} (if it existed) at: {path}/"
         return render.answer(context.terminal, document, done)
 
     def tune(self, context: Context) -> int:
-        """Change settings of a mount."""
+        """Change the settings of a mount."""
         args = context.args
         path = self._below(args.path)
         data: dict[str, Any] = {
@@ -89,12 +89,12 @@ class _Side:
         }
         given = {name: value for name, value in data.items() if value is not None}
         if not given:
-            raise InvalidRequest("say what to change: see -help")
+            raise InvalidRequest("give a setting to change: see -help")
         document = connect(context).write(f"{self.base}/{path}/tune", given)
         return render.answer(context.terminal, document, f"Tuned the {self.noun} at: {path}/")
 
     def move(self, context: Context) -> int:
-        """Give a mount another path."""
+        """Move a mount to another path."""
         source, target = (self._below(path) for path in (context.args.source, context.args.target))
         data = {"from": self.prefix + source, "to": self.prefix + target}
         document = connect(context).write("sys/remount", data)
@@ -122,21 +122,21 @@ def _two(parser: argparse.ArgumentParser) -> None:
 
 def _settings(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--description", metavar="TEXT", help="what it is for")
-    add("--default-lease-ttl", metavar="TIME", help="of what it issues")
-    add("--max-lease-ttl", metavar="TIME", help="of what it issues")
+    add("--description", metavar="TEXT", help="its purpose")
+    add("--default-lease-ttl", metavar="TIME", help="default TTL of its leases and tokens")
+    add("--max-lease-ttl", metavar="TIME", help="maximum TTL of its leases and tokens")
     add(
         "--listing-visibility",
         metavar="unauth|hidden",
-        help="whether strangers see that it is there",
+        help="whether clients without a token see it",
     )
     add("--options", metavar="KEY=VALUE", action="append", help="may be given repeatedly")
 
 
 def _enabling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("type", metavar="TYPE")
-    parser.add_argument("--path", metavar="PATH", help="where; the type's name by default")
-    parser.add_argument("--version", metavar="N", help="of a kv engine: 1 or 2")
+    parser.add_argument("--path", metavar="PATH", help="mount path; default: the type's name")
+    parser.add_argument("--version", metavar="N", help="version of a kv engine: 1 or 2")
     _settings(parser)
 
 
@@ -160,9 +160,9 @@ def _group(side: _Side, word: str, example: str) -> Group:
         f"{noun[0].upper()}{noun[1:]}s",
         {
             "list": command(f"List {noun}s.", side.list, "", "list -detailed", _listing),
-            "enable": command(f"Mount one: a {noun}.", side.enable, "TYPE", example, _enabling),
+            "enable": command(f"Mount a new {noun}.", side.enable, "TYPE", example, _enabling),
             "disable": command(
-                f"Unmount: the {noun} and all that it holds is destroyed.", side.disable, "PATH",
+                f"Unmount: the {noun} and all its data are destroyed.", side.disable, "PATH",
                 "disable old/", _one,
             ),
             "tune": command(
@@ -170,7 +170,7 @@ def _group(side: _Side, word: str, example: str) -> Group:
                 _tuning,
             ),
             "move": command(
-                f"Give a {noun} another path; what it holds stays.", side.move, "FROM TO",
+                f"Move a {noun} to another path, with its data.", side.move, "FROM TO",
                 "move team/ crew/", _two,
             ),
         },
