@@ -1,4 +1,4 @@
-"""`make demo`: the story comes out as told, and a step that does not stops it."""
+"""`make demo`: every check of the story holds, and one that does not ends it."""
 
 import io
 import subprocess
@@ -26,11 +26,11 @@ def test_the_breach_is_replayed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     for words in (
         "the verdict is NOT PROVEN, and names the encrypted key",
-        "did read: exactly the wrapping key and the login of the store",
-        "the old password is refused, really connecting",
+        "did read: exactly the wrapping key and the login of the backup store",
+        "PostgreSQL refuses a connection with the old password",
         "the verdict is DISPROVEN",
         "the verdict is PROVEN, for this scope",
-        "one byte changed, and it is refused (exit code 6)",
+        "a pack with one changed byte is refused (exit code 6)",
     ):
         assert f"✓ {words}" in done.stdout
     assert list(tmp_path.iterdir()) == []

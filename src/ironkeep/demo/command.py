@@ -1,4 +1,4 @@
-"""`ironkeep demo`: the breach replay, on real processes of this machine alone."""
+"""`ironkeep demo`: the breach replay, with real processes on this machine."""
 
 import tempfile
 import time
@@ -17,12 +17,15 @@ def _demo(context: Context) -> int:
     terminal = context.terminal
     teller, began = Teller(terminal), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ironkeep-demo-") as name:
-        teller.chapter("An estate: a vault, two witnesses, a PostgreSQL that holds backups")
+        teller.chapter("The set-up: a vault, two witnesses, and a PostgreSQL with backups")
         with built(Path(name)) as stage:
             estate = Estate(stage, teller)
             estate.build()
-            teller.tell("What opens what is on record, and a baseline of the database, before")
-            teller.tell("anything happens. An auditor pins the keys of log, witnesses and packs.")
+            teller.tell("Before the breach, the vault records which secrets open which data, and")
+            teller.tell(
+                "takes a baseline of the database. An auditor pins the keys of the log, the"
+            )
+            teller.tell("witnesses and the evidence packs.")
             try:
                 Replay(estate, teller).play()
             except StoryBroken as broken:
@@ -34,7 +37,7 @@ def _demo(context: Context) -> int:
 
 
 DEMO: Final = Command(
-    "Replay a breach: a leak, what it exposed, the way out, and the proof. Every step is asserted.",
+    "Replay a breach: the leak, its exposure, the eviction and the proof. Every step is asserted.",
     _demo,
     "",
     "  $ ironkeep demo",

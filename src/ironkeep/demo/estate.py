@@ -1,4 +1,4 @@
-"""The estate of the story, before anything happens: people, parts of a backup key, a database."""
+"""The set-up of the story before the breach: users, the parts of a backup key, a database."""
 
 import json
 import subprocess
@@ -30,11 +30,11 @@ BACKUPS: Final = "backup:customer backups"
 ROLE: Final = "backup_store"
 
 CIPHERTEXT: Final = sha256(b"the backup decryption key, encrypted under the wrapping key").digest()
-"""Stands for the encrypted key that lies in a repository; nobody in the story decrypts it."""
+"""Stands for the encrypted key in a repository; the story never decrypts it."""
 
 
 class Estate:
-    """Sets up, and knows how each part is called."""
+    """Sets up the vault and the database, and sends the requests of operator and responder."""
 
     def __init__(self, stage: Stage, teller: Teller) -> None:
         self.stage: Final = stage
@@ -43,7 +43,7 @@ class Estate:
         self.trust: Final[Path] = stage.folder / "trusted-keys.txt"
 
     def build(self) -> None:
-        """Fill the vault and the database, and link what opens what."""
+        """Fill the vault and the database, and link secrets to the data that they open."""
         self._database()
         self._people()
         self._secrets()
@@ -52,7 +52,7 @@ class Estate:
         self.trust.write_text(self.read("incident/trust")["trust"])
 
     def root(self, path: str, **data: Any) -> Any:
-        """Write as the operator who sets the estate up."""
+        """Write as the operator, with the root token."""
         return require(self.stage.send("PUT", path, self.stage.server.token, data), path).data
 
     def write(self, path: str, **data: Any) -> Any:
@@ -64,7 +64,7 @@ class Estate:
         return require(self.stage.send("GET", path, self.responder), path).data
 
     def command(self, *words: str) -> tuple[int, str]:
-        """Run `ironkeep` with words in a process of its own; return exit code and output."""
+        """Run `ironkeep` with words in its own process; return exit code and output."""
         done = subprocess.run(
             [sys.executable, "-m", "ironkeep", *words],
             capture_output=True,
@@ -136,7 +136,7 @@ class Estate:
 
 
 def require(answer: Answer, path: str) -> Answer:
-    """Return a good answer; raise StoryBroken with what was said instead."""
+    """Return answer if its status is good; else raise StoryBroken with its errors."""
     if answer.status not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT}:
         raise StoryBroken(f"{path} answered {answer.status}: {json.dumps(answer.errors)}")
     return answer

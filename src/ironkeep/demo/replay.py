@@ -1,4 +1,4 @@
-"""The breach, replayed: stolen ciphertext first, a stolen session later, and the way out."""
+"""The replayed breach: first a stolen ciphertext, later a stolen session, then the eviction."""
 
 import re
 import time
@@ -23,7 +23,7 @@ from ironkeep.demo.estate import (
 from ironkeep.demo.teller import Teller
 
 _TICK_SECONDS: Final = 1.1
-"""Times in answers are told apart by seconds."""
+"""Times in answers have a resolution of one second."""
 
 
 class Replay:
@@ -56,9 +56,9 @@ class Replay:
                     open_session.close()
 
     def document(self) -> None:
-        """Steal a document in which an encrypted key lies; ask whether all is well."""
+        """Steal a document that contains an encrypted key, and ask for a verdict."""
         tell, estate = self._teller, self._estate
-        tell.chapter("A document is stolen: source code, with an encrypted backup key in it")
+        tell.chapter("A document is stolen: source code that contains an encrypted backup key")
         time.sleep(_TICK_SECONDS)
         started = _now()
         leak = b"# deploy.yaml\nbackup_key_enc: " + b64encode(CIPHERTEXT) + b"\n"
@@ -66,7 +66,7 @@ class Replay:
         content = b64encode(leak).decode()
         found = estate.write("incident/documents", name="deploy.yaml", content=content)
         tell.check(
-            "the registered encrypted copy is recognised inside it, base64 and all",
+            "the registered encrypted copy is found inside it, although encoded in base64",
             found["copies"] == ["document:encrypted backup key"],
             found,
         )
@@ -84,7 +84,7 @@ class Replay:
         items = [f"{item['label']}: {item['words']}" for item in verdict["open_items"]]
         named = [item for item in items if item.startswith(f"{DECRYPTION_KEY} version 1")]
         tell.show([verdict["outcome"], *named])
-        tell.tell("“The other parts are kept elsewhere” is not a state that clears anything.")
+        tell.tell("“The other parts are stored elsewhere” does not clear the key.")
         tell.check(
             "the verdict is NOT PROVEN, and names the encrypted key",
             verdict["outcome"] == "NOT PROVEN" and "an encrypted copy" in "".join(named),
@@ -94,7 +94,7 @@ class Replay:
         self._closed_at = _now()
 
     def session(self) -> None:
-        """Steal an engineer's session, and use it."""
+        """Steal an engineer's session and use it."""
         tell, stage = self._teller, self._stage
         tell.chapter("Later, an engineer's session is stolen and reads two more parts")
         self._second_started = _now()
@@ -102,12 +102,12 @@ class Replay:
         token = self._stolen_token = stage.login("engineer", PASSWORDS["engineer"])
         wrapping = stage.send("GET", "secret/data/backup/wrapping-key", token)
         login = stage.send("GET", STORE_LOGIN, token)
-        tell.check("the wrapping key is read", "key" in wrapping.data.get("data", {}))
+        tell.check("they read the wrapping key", "key" in wrapping.data.get("data", {}))
         self._stolen_password = login.data.get("password", "")
-        tell.check("the login of the backup store is read", bool(self._stolen_password))
+        tell.check("they read the login of the backup store", bool(self._stolen_password))
         refused = stage.send("GET", "secret/data/backup/decryption-key", token)
         tell.check(
-            "the decryption key itself is refused",
+            "the decryption key itself is refused to them",
             refused.status == HTTPStatus.FORBIDDEN,
             refused.status,
         )
@@ -115,60 +115,60 @@ class Replay:
         self._session.execute("SELECT count(*) FROM backups")
         self._session.execute("CREATE ROLE maintenance LOGIN PASSWORD 'a way back in'")
         self._second = stage.connect("maintenance", "a way back in")
-        tell.tell("With it they open a database session, make a role of their own, and stay.")
+        tell.tell("With the login they open a database session and create a role, to stay in.")
 
     def exposure(self) -> None:
-        """Open the second case, and list what they got."""
+        """Open the second case, and list the exposed secrets."""
         tell, estate = self._teller, self._estate
-        tell.chapter("What did they get?")
+        tell.chapter("Exposure: what did they get?")
         tell.run("ironkeep incident open -start=… person:engineer")
         case = estate.write(
             "incident/cases",
             title="a session of an engineer was stolen",
             subjects=["person:engineer"],
             start=self._second_started,
-            basis="the last hour in which the machine was seen clean",
+            basis="the last hour in which the machine was known to be clean",
         )["id"]
         tell.check("it is case 2", case == "2", case)
         tell.run("ironkeep incident exposure 2")
         exposure = estate.read("incident/cases/2/exposure")
         read = {row["label"] for row in exposure["did_read"]}
         tell.check(
-            "did read: exactly the wrapping key and the login of the store",
+            "did read: exactly the wrapping key and the login of the backup store",
             read == {f"{WRAPPING_KEY} version 1", f"{STORE_LOGIN} version 2"},
             read,
         )
         rows = {row["label"]: row for row in exposure["could_reach"]}
         key = rows.get(f"{DECRYPTION_KEY} version 1", {})
-        tell.show([f"{key.get('label')} is reached:", *_why(key)])
+        tell.show([f"{key.get('label')} could be reached:", *_why(key)])
         tell.check(
-            "could have reached: the decryption key, from the document of case 1 and what was read",
+            "could have reached: the decryption key, with the document of case 1 and these secrets",
             bool(key.get("in_clear")) and len(key["why"]) > 1,
             key,
         )
         kinds = {row["label"] for row in exposure["could_reach"] if row["kind"] in _DATA}
         expected = {BACKUPS.replace(":", " "), f"system {self._system()}"}
-        tell.check("… and so the backups, and the database", kinds == expected, kinds)
+        tell.check("… and with it the backups, and the database", kinds == expected, kinds)
         count = exposure["counts"]
         tell.tell(
-            f"Counted, not estimated: {count['did_read']} read, {count['could_read']} readable, "
-            f"{count['could_reach']} reached in all."
+            f"These are counts, not estimates: {count['did_read']} read, {count['could_read']} "
+            f"readable, {count['could_reach']} reachable in all."
         )
         verdict = estate.read(f"incident/cases/1/verdict?as_of={self._closed_at}")
         named = {item["label"] for item in verdict["open_items"]}
         tell.check(
-            "asked as of the day of case 1, the answer is still NOT PROVEN, and names the key",
+            "as of the day of case 1, the verdict is still NOT PROVEN, and names the key",
             verdict["outcome"] == "NOT PROVEN" and f"{DECRYPTION_KEY} version 1" in named,
             named,
         )
 
     def containment(self) -> None:
-        """Cut the principal off, in one command, before anything new is made."""
+        """Revoke the principal's access in one command, before any secret is replaced."""
         tell, estate, stage = self._teller, self._estate, self._stage
-        tell.chapter("Contain")
+        tell.chapter("Containment")
         early = stage.send("PUT", "incident/cases/2/rotate", estate.responder, {})
         tell.check(
-            "rotating first is refused: the new secret would be theirs at once",
+            "rotating first is refused: they could read the new secret at once",
             early.status == HTTPStatus.BAD_REQUEST and "contain first" in "".join(early.errors),
             early.errors,
         )
@@ -177,70 +177,70 @@ class Replay:
         contained = estate.write("incident/cases/2/contain")["contained"]
         took = time.monotonic() - began
         tell.check(
-            f"every token of the engineer is ended, in {took * 1000:.0f} ms",
+            f"all tokens of the engineer are revoked, in {took * 1000:.0f} ms",
             contained[0]["tokens_ended"] >= 1,
             contained,
         )
         again = stage.send("GET", STORE_LOGIN, self._stolen_token)
         tell.check(
-            "the stolen session is refused", again.status == HTTPStatus.FORBIDDEN, again.status
+            "the stolen token is refused", again.status == HTTPStatus.FORBIDDEN, again.status
         )
         login = stage.send(
             "PUT", "auth/userpass/login/engineer", data={"password": PASSWORDS["engineer"]}
         )
-        tell.check("so is a new login", login.status in _REFUSALS, login.status)
+        tell.check("a new login is refused, too", login.status in _REFUSALS, login.status)
         assert self._session is not None
         self._session.execute("SELECT 1")
-        tell.tell("Their database session is still open: containing is not evicting.")
+        tell.tell("Their database session is still open: containment is not eviction.")
 
     def eviction(self) -> None:
-        """Replace, end, prove dead."""
+        """Replace the secrets, end the sessions, prove that the old secrets are dead."""
         tell, estate = self._teller, self._estate
-        tell.chapter("Revoke, end sessions, prove dead")
+        tell.chapter("Eviction: revoke, end sessions, prove dead")
         tell.run("ironkeep incident rotate 2")
         rotated = estate.write("incident/cases/2/rotate")["rotated"]
         tell.check(
-            "the login of the store is replaced in PostgreSQL",
+            "the login of the backup store is replaced in PostgreSQL",
             [each["state"] for each in rotated] == ["revoked"],
             rotated,
         )
         tell.check("their open database session is dead", not _answers(self._session))
         for secret in (WRAPPING_KEY, DECRYPTION_KEY):
             self._by_hand(secret)
-        tell.check("the old password is refused, really connecting", self._is_refused())
+        tell.check("PostgreSQL refuses a connection with the old password", self._is_refused())
         tell.run("ironkeep incident kill 2; ironkeep incident probe 2")
         ended = estate.write("incident/cases/2/kill")["sessions"]
         tell.check("no session of the account is left", ended[0]["remaining"] == 0, ended)
         probes = estate.write("incident/cases/2/probe")["probes"]
         tell.check(
-            "Ironkeep presented the old password itself: DEAD",
+            "Ironkeep tried the old password itself: DEAD",
             [each["state"] for each in probes] == ["dead"],
             probes,
         )
 
     def _by_hand(self, secret: str) -> None:
-        """Make a key anew, as its owners do, and report it."""
+        """Replace a key as its owners do, and report it."""
         folder, _, name = secret.partition("/")
         self._estate.write(f"{folder}/data/{name}", data={"key": "a new key, not a real one"})
         self._estate.write(
             "incident/cases/2/rotate",
             secret=f"{secret}@1",
-            method="made anew, and the backups encrypted again",
+            method="replaced, and the backups encrypted again",
             receipt="backup job 4711: all generations re-encrypted, the old ones deleted",
             replacement=f"{secret}@2",
         )
-        self._teller.tell(f"{secret} is made anew by its owners, and reported with their receipt.")
+        self._teller.tell(f"The owners of {secret} replace it and report that with a receipt.")
 
     def persistence(self) -> None:
-        """Find what they left behind, and remove it."""
+        """Find the role that they left behind, and remove it."""
         tell, estate, stage = self._teller, self._estate, self._stage
-        tell.chapter("Are they out? The sweep, against the baseline from before the breach")
+        tell.chapter("Persistence: a sweep against the baseline from before the breach")
         tell.run("ironkeep incident sweep 2")
         swept = estate.write("incident/cases/2/sweep")["swept"][0]
         tell.show(f"{one['what']}: {one['item'][:90]}" for one in swept["differences"])
         acting = [one for one in swept["differences"] if one["acting"]]
         tell.check(
-            "it lists the role that they made, and that it has a session open",
+            "it lists the role that they created, with an open session",
             len(acting) == 1 and " maintenance" in acting[0]["item"],
             swept,
         )
@@ -252,23 +252,23 @@ class Replay:
             "DROP ROLE maintenance",
         )
         tell.tell("The administrator ends that session and drops the role.")
-        tell.check("its session is dead", not _answers(self._second))
+        tell.check("the session is dead", not _answers(self._second))
         swept = estate.write("incident/cases/2/sweep")["swept"][0]
         for one in swept["differences"]:
             tell.show([f"{one['what']}: {one['item'][:90]}"])
             estate.write(
                 "incident/cases/2/explain",
                 item=one["id"],
-                reason="of our own rotation",
+                reason="caused by our own rotation",
             )
         tell.check(
-            "the next sweep finds nothing of theirs",
+            "the next sweep finds nothing that they left",
             not any("maintenance" in one["item"] for one in swept["differences"]),
             swept,
         )
 
     def proof(self) -> None:
-        """Give the verdict, and let somebody else look at it."""
+        """Print the verdict, and verify its evidence pack with a second program."""
         tell, estate = self._teller, self._estate
         tell.chapter("The proof")
         tell.run("ironkeep incident root 2; ironkeep incident check-root 2 …")
@@ -277,7 +277,7 @@ class Replay:
             for item in ev.ROOT_ITEMS
         ]
         tell.check(
-            "administrators, policies, shares and keys were changed by nobody exposed",
+            "no exposed principal changed administrators, policies, shares or keys",
             all(re.search(r"\b0 of them by somebody exposed", detail) for detail in details),
             details,
         )
@@ -290,13 +290,13 @@ class Replay:
         pack = self._stage.folder / "case-2.pack"
         answer = self._stage.send("GET", "incident/cases/2/pack", estate.responder)
         pack.write_bytes(answer.body)
-        self._verify(pack.name, 0, "a second program recomputes it, without server or network")
-        self._verify(pack.name, 5, "without pinned keys it says SELF-CONSISTENT and no more",
+        self._verify(pack.name, 0, "a second program recomputes it without server or network")
+        self._verify(pack.name, 5, "without pinned keys it says only SELF-CONSISTENT",
                      pinned=False)  # fmt: skip
         forged = bytearray(answer.body)
         forged[len(forged) // 2] ^= 1
         (self._stage.folder / "forged.pack").write_bytes(forged)
-        self._verify("forged.pack", 6, "one byte changed, and it is refused")
+        self._verify("forged.pack", 6, "a pack with one changed byte is refused")
 
     def _verify(self, name: str, code: int, what: str, *, pinned: bool = True) -> None:
         words = ["verify", name]
@@ -337,5 +337,5 @@ def _answers(session: psycopg.Connection[TupleRow] | None) -> bool:
 
 
 def _now() -> str:
-    """Return this second as the API takes it."""
+    """Return the current time in the API's format, to the second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

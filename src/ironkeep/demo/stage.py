@@ -1,4 +1,4 @@
-"""What the story is played on: PostgreSQL, two witnesses and a server, each a real process."""
+"""The processes of the story: PostgreSQL, two witnesses and a server."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.note import VerifierKey
 
 WITNESS_SECONDS: Final = 60.0
-"""What the witnesses may take to cosign; they need one or two seconds."""
+"""Time for the witnesses to cosign; they need one or two seconds."""
 
 _POLL_SECONDS: Final = 0.1
 _ANSWER_SECONDS: Final = 180
@@ -36,7 +36,7 @@ class Answer:
 
 
 class Stage:
-    """The processes, and how the people of the story reach them."""
+    """The running processes, and the requests and logins to them."""
 
     def __init__(self, folder: Path, server: ServerProcess, database: PostgresServer) -> None:
         self.folder: Final = folder
@@ -46,7 +46,7 @@ class Stage:
     def send(
         self, method: str, path: str, token: str = "", data: Mapping[str, Any] | None = None
     ) -> Answer:
-        """Send one request in somebody's name; return the answer, good or not."""
+        """Send one request with a token; return the answer of any status."""
         request = urllib.request.Request(
             f"{self.server.address}/v1/{path}",
             None if data is None else json.dumps(data).encode(),
@@ -66,17 +66,17 @@ class Stage:
         return Answer(status, document, body)
 
     def login(self, name: str, password: str) -> str:
-        """Log somebody in; return the token."""
+        """Log a user in; return the token."""
         answer = self.send("PUT", f"auth/userpass/login/{name}", data={"password": password})
         token: str = answer.auth["client_token"]
         return token
 
     def connect(self, username: str, password: str) -> psycopg.Connection[TupleRow]:
-        """Open a database session, past Ironkeep, as anybody could who has the password."""
+        """Open a database session past Ironkeep, with nothing but the password."""
         return self.database.connect(username, password)
 
     def await_witnesses(self, case: str, token: str) -> Any:
-        """Return the verdict of a case once the witnesses have seen what it is based on."""
+        """Return the verdict of a case once the witnesses have cosigned the log up to it."""
         wanted = self.send("GET", f"incident/cases/{case}/verdict", token).data["log_size"]
         deadline = time.monotonic() + WITNESS_SECONDS
         while time.monotonic() < deadline:
@@ -89,7 +89,7 @@ class Stage:
 
 @contextmanager
 def built(folder: Path) -> Iterator[Stage]:
-    """Start everything; stop it in the end."""
+    """Start all processes, and stop them at the end."""
     with ExitStack() as stack:
         database = stack.enter_context(PostgresServer())
         vkey = _log_key(folder)
@@ -108,9 +108,9 @@ def built(folder: Path) -> Iterator[Stage]:
 
 
 def _log_key(folder: Path) -> VerifierKey:
-    """Start the server once, so that its log has a key for the witnesses to know."""
+    """Start the server once, so that its log has the key that the witnesses need."""
     with ServerProcess.configured(folder):
-        """Its key is made before it says that it started."""
+        """The key is made before the server reports its start."""
     (path,) = (folder / "data" / "audit").glob("*/vkey")
     return VerifierKey.parse(path.read_text().strip())
 

@@ -1,4 +1,4 @@
-"""Tells the story on the terminal, and stops it when a step does not come out as told."""
+"""Prints the story on the terminal, and ends it at the first check that does not hold."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -12,7 +12,7 @@ _RED: Final = "31"
 
 
 class StoryBroken(Exception):
-    """A step of the demo did not come out as told."""
+    """A check of the demo did not hold."""
 
 
 class Teller:
@@ -30,22 +30,22 @@ class Teller:
         self._terminal.say(Painted(f"{self._chapter}. {title}", _BOLD))
 
     def tell(self, text: str) -> None:
-        """Say what happens."""
+        """Print a sentence of the story."""
         self._terminal.say(f"   {text}")
 
     def run(self, command: str) -> None:
-        """Show a command that is being run."""
+        """Print the command that is run."""
         self._terminal.say(Painted(f"   $ {command}", _DIM))
 
     def show(self, lines: Iterable[str]) -> None:
-        """Show what an answer says."""
+        """Print lines of an answer."""
         for line in lines:
             self._terminal.say(f"       {line}")
 
     def check(self, what: str, holds: bool, found: object = "") -> None:
-        """Say that something holds; raise StoryBroken, with what was found, when it does not."""
+        """Print that something holds; if not, raise StoryBroken with what was found."""
         if not holds:
             self._terminal.say(Painted(f"   ✗ {what}", _RED))
-            raise StoryBroken(f"not as told: {what}" + (f"; found: {found}" if found else ""))
+            raise StoryBroken(f"does not hold: {what}" + (f"; found: {found}" if found else ""))
         self.checks += 1
         self._terminal.say("   ", Painted("✓", _GREEN), f" {what}")

@@ -301,7 +301,7 @@ INCIDENT: Final = Group(
                             ("principal", "reason", "owner"), render.pairs,
                             _flags("reason", "owner", need=("reason",), item="principal"),
                             "CASE PRINCIPAL -reason=…"),
-        "check-root": Command("Record the result of checking one of Ironkeep's own settings.", _check_root,
+        "check-root": Command("Record the check of one of Ironkeep's own settings.", _check_root,
                               "CASE ITEM [-detail=…]", "", _checking),
         "root": Command("Show Ironkeep's own settings to check, and their changes.",
                         _read("cases/{case}/check-root", (), view.root), "CASE", "", _flags()),

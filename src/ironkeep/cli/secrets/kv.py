@@ -236,7 +236,7 @@ KV: Final = Group(
             _one_version,
         ),
         "put": Command(
-            "Write a secret; KV version 2 adds a version. @file and - read a value from file or stdin.",
+            "Write a secret; KV version 2 adds a version. @file reads a file, - reads stdin.",
             _put, "PATH key=value...",
             "  $ ironkeep kv put secret/app user=ada password=- < password.txt\n"
             "  $ ironkeep kv put -cas=0 secret/app @secret.json",
