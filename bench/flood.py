@@ -1,10 +1,10 @@
-"""What an honest login waits beside a flood of wrong passwords from elsewhere.
+"""The wait of an honest login during a flood of wrong passwords from other addresses.
 
     python bench/flood.py [--connections 60] [--seconds 60]
 
-The real server on disk. The flood comes from a process of its own, over connections from other
-loopback addresses, for ever new names and for the honest one's; the honest login is repeated
-meanwhile by a client that has never logged in before and by one that has.
+The server is a real one on disk. The flood comes from its own process, over connections from other
+loopback addresses, for new names and for the honest user's name. Meanwhile honest logins are
+repeated from an address that has logged in before, and from addresses that have not.
 """
 
 import argparse
@@ -24,12 +24,12 @@ from ironkeep.testing.server import ServerProcess
 PATIENCE = 60
 BEGUN = 30
 NEW = 100
-"""People who have never logged in; each does once."""
+"""Users who have never logged in; each logs in once."""
 PASSWORD = "correct horse battery staple"
 
 
 def login(port: int, source: str, name: str, password: str) -> tuple[int, float]:
-    """Log in once over a connection of its own; return status and seconds."""
+    """Log in once over a new connection; return status and seconds."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0)
     )
@@ -44,7 +44,7 @@ def login(port: int, source: str, name: str, password: str) -> tuple[int, float]
 
 
 def flood(port: int, connections: int, seconds: float) -> None:
-    """Send wrong passwords until the time is over; print how many of each status came back."""
+    """Send wrong passwords until the time is over; print the count of each status."""
     until = time.monotonic() + seconds
     codes: dict[int, int] = {}
 
@@ -81,7 +81,7 @@ def measure(port: int, connections: int, seconds: float) -> None:
     command = [sys.executable, __file__, "--flood", str(port)]
     command += ["--connections", str(connections), "--seconds", str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        time.sleep(BEGUN)  # the flood's first guesses have been judged
+        time.sleep(BEGUN)  # until the server has answered the flood's first guesses
         until = time.monotonic() + seconds - BEGUN
         known, fresh = [], []
         for number in itertools.count(1):
@@ -91,9 +91,9 @@ def measure(port: int, connections: int, seconds: float) -> None:
             if number < NEW:
                 fresh.append(login(port, f"127.9.0.{number}", f"new-{number}", PASSWORD))
         print("the flood was answered", other.communicate(timeout=PATIENCE * 2)[0].strip())
-    shown("quiet", quiet)
-    shown("beside it, known from there", known)
-    shown("beside it, never seen from there", fresh)
+    shown("without the flood", quiet)
+    shown("during it, known address and name", known)
+    shown("during it, new address and name", fresh)
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
-"""What binding, classes and budgets cost a read: bound reads beside plain ones, in pairs.
+"""The cost of device binding, classes and budgets for a read: guarded and plain reads in pairs.
 
     python bench/guarded.py [--pairs 5] [--seconds 3]
 
-The same server, the same keys, TLS on both sides. A plain read comes with a token that is bound to
-nothing and belongs to nobody. A guarded one comes over a device's certificate with a token bound to
-the device, of a person with a budget. Each pair runs one after the other, in alternating order; the
-client is closed-loop, of our own (wrk has no client certificates), in one thread on the same
-machine, so both rates are lower than in run.py.
+Both sides use the same server, the same keys and TLS. A plain read uses a token that is not bound
+to a device and has no entity. A guarded read uses a device's certificate, and a token bound to the
+device, of a person with a budget. The two sides of a pair run one after the other, in alternating
+order. The client is our own (wrk has no client certificates), closed-loop and single-threaded, on
+the same machine, so both rates are lower than in run.py.
 """
 
 import argparse
@@ -29,14 +29,14 @@ from ironkeep.testing.soft_device import SoftDevice
 
 CONNECTIONS = 64
 SECRETS = 500
-"""Different secrets that the person reads; all but the first read of each are re-reads."""
+"""Distinct secrets that the person reads; all but the first read of each are re-reads."""
 DEVICE_POLICY = POLICY + 'path "device/*" { capabilities = ["create", "read", "update"] }\n'
 ADMIN = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 
 
 @dataclass
 class Side:
-    """One of the two kinds of reads: its token, its TLS, and what was measured."""
+    """One of the two kinds of reads: its name, token and TLS context."""
 
     name: str
     token: str
@@ -44,7 +44,7 @@ class Side:
 
 
 class Reader(asyncio.Protocol):
-    """One connection that asks again as soon as it was answered."""
+    """One connection that sends the next request as soon as it has an answer."""
 
     def __init__(self, requests: list[bytes], until: float, done: asyncio.Future[None]) -> None:
         self.requests = requests
@@ -54,19 +54,19 @@ class Reader(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
+        """Send the first request."""
         self.transport: Any = transport
         self.ask()
 
     def ask(self) -> None:
-        """Ask for any secret, or stop."""
+        """Request a random secret, or stop when the time is over."""
         if time.monotonic() < self.until:
             self.transport.write(random.choice(self.requests))
         else:
             self.transport.close()
 
     def data_received(self, data: bytes) -> None:
-        """Count an answer once it is whole."""
+        """Count an answer once it is complete."""
         self.buffer += data
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -80,14 +80,14 @@ class Reader(asyncio.Protocol):
             self.ask()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Finish this reader."""
         del exc
         if not self.done.done():
             self.done.set_result(None)
 
 
 async def drive(url: str, side: Side, seconds: float) -> tuple[int, int]:
-    """Read for so long; return how many were answered, and how many of these refused."""
+    """Read for `seconds`; return the number of answers, and of refusals among them."""
     host, port = url.removeprefix("https://").split(":")
     requests = [
         f"GET /v1/secret/data/bench/{number} HTTP/1.1\r\nHost: bench\r\n"
@@ -112,7 +112,7 @@ async def drive(url: str, side: Side, seconds: float) -> tuple[int, int]:
 
 
 def bound(house: House, root: str, folder: Path, cert: Path) -> Side:
-    """Enrol a device, let it in, and log a person in over it; return that side."""
+    """Enrol and approve a device, and log a person in over it; return that side."""
     base = f"{house.urls['tls']}/v1/"
     trust = ssl.create_default_context(cafile=str(cert))
     with httpx.Client(base_url=base, verify=trust, timeout=30) as client:
@@ -156,7 +156,7 @@ def bound(house: House, root: str, folder: Path, cert: Path) -> Side:
 
 
 def pair(server: Process, sides: list[Side], seconds: float) -> dict[str, tuple[float, float]]:
-    """Measure both sides once; return (reads a second, CPU microseconds each) by name."""
+    """Measure both sides once; return (reads per second, CPU microseconds per read) by name."""
     found = {}
     for side in sides:
         before, began = server.cpu_seconds, time.monotonic()
@@ -186,7 +186,7 @@ def main() -> None:
             guarded = bound(house, root, folder, cert)
             trust = ssl.create_default_context(cafile=str(cert))
             sides = [Side("plain", plain, trust), guarded]
-            pair(server, sides, options.seconds)  # caches, and the first read of each secret
+            pair(server, sides, options.seconds)  # warms caches; includes each secret's first read
             ratios, costs = [], []
             for number in range(options.pairs):
                 found = pair(server, sides[:: -1 if number % 2 else 1], options.seconds)
@@ -201,8 +201,8 @@ def main() -> None:
             server.stop()
     print(
         f"median of {options.pairs} pairs: {statistics.median(ratios):.2f} of the plain rate, "
-        f"{statistics.median(costs):.2f} times its CPU; all of the reads counted are re-reads "
-        f"within the hour, of {SECRETS} secrets of {KEYS:,}"
+        f"{statistics.median(costs):.2f} times its CPU; all counted reads are re-reads within the "
+        f"hour, of {SECRETS} secrets of {KEYS:,}"
     )
 
 

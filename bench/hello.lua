@@ -1,2 +1,2 @@
--- The yardstick: one path, no token.
+-- The baseline: one path, no token.
 dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "report.lua")

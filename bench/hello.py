@@ -1,4 +1,4 @@
-"""The yardstick: a bare ASGI handler of 300 bytes of JSON, on the server that Ironkeep uses."""
+"""The baseline: a bare ASGI handler that returns 300 bytes of JSON, on Ironkeep's HTTP server."""
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping

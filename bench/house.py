@@ -1,4 +1,4 @@
-"""The vault under test: on disk, everything on, with keys, tokens and users in it."""
+"""The vault under test: on disk, with all features on, filled with keys, tokens and users."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +49,7 @@ class House:
         return self.root / "data" / "audit"
 
     def start(self) -> Process:
-        """Start the server; return it when it answers sys/health."""
+        """Start the server; return it once it answers sys/health."""
         probe = f"{self.urls['plain']}/v1/sys/health"
         return start(["-m", "ironkeep", "server", f"-config={self.config}"], self.urls, probe)
 
@@ -78,13 +78,13 @@ class House:
             return root
 
     def login(self) -> None:
-        """Log in once, behind all logins that wait; while too many do, it is refused."""
+        """Log in once, after all waiting logins; retry while it is refused because of them."""
         with httpx.Client(base_url=f"{self.urls['plain']}/v1/", timeout=300) as client:
             while client.put("auth/userpass/login/user1", json={"password": PASSWORD}).is_error:
                 time.sleep(1)
 
     def unseal(self) -> None:
-        """Give the one share."""
+        """Give the only key share."""
         with httpx.Client(base_url=f"{self.urls['plain']}/v1/") as client:
             _put(client, "sys/unseal", {"key": self.unseal_key})
 

@@ -1,4 +1,4 @@
--- Logins with name and password; argon2id is meant to be slow. Argument: users.
+-- Logins with name and password; argon2id is slow by design. Argument: number of users.
 dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "report.lua")
 local body = '{"password":"correct horse battery staple"}'
 local users = 1

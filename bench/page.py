@@ -1,4 +1,4 @@
-"""The figures of a run as a table in docs/performance.md, between its two marks."""
+"""Writes the figures of a run as a table into docs/performance.md, between its two marks."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ HEAD = """| work | transport | connections | a second | p50 ms | p99 ms | CPU us
 
 
 def fill(page: Path, found: dict[str, Any]) -> None:
-    """Replace what is between the marks of page."""
+    """Replace the text between the marks of page."""
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -22,10 +22,10 @@ def fill(page: Path, found: dict[str, Any]) -> None:
 def _where(found: dict[str, Any]) -> str:
     machine = found["machine"]
     return (
-        f"{machine['cpus']} CPUs, Python {machine['python']}, {found['seconds']} s a line; load "
-        f"average when it ended {', '.join(map(str, machine['load']))} (the server and the client "
-        "make about 2; more is other work on the same machine, which costs throughput and latency, "
-        "and about doubles the CPU of a request)."
+        f"{machine['cpus']} CPUs, Python {machine['python']}, {found['seconds']} s per line; load "
+        f"average at the end {', '.join(map(str, machine['load']))} (the server and the client "
+        "cause about 2; a higher load is other work on the same machine, which costs throughput "
+        "and latency, and about doubles the CPU of a request)."
     )
 
 

@@ -1,4 +1,4 @@
-"""Servers as processes: started, waited for until they answer, measured, stopped."""
+"""Server processes: start them, wait until they answer, measure their CPU time, stop them."""
 
 import datetime as dt
 import os
@@ -25,7 +25,7 @@ UNCHECKED = ssl._create_unverified_context()  # noqa: SLF001 - our own server, o
 
 @dataclass
 class Process:
-    """A server process and how long it took to answer its first request."""
+    """A server process, and the time until it answered its first request."""
 
     process: subprocess.Popen[bytes]
     urls: dict[str, str]
@@ -33,18 +33,18 @@ class Process:
 
     @property
     def cpu_seconds(self) -> float:
-        """User and system time so far, all threads."""
+        """User and system time of all threads so far."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / TICKS
 
     def stop(self) -> None:
-        """Ask it to end, and wait for that."""
+        """Terminate the process and wait for its end."""
         self.process.terminate()
         self.process.wait(timeout=60)
 
 
 def start(command: list[str], urls: dict[str, str], probe: str) -> Process:
-    """Start a server; return it when probe is answered."""
+    """Start a server; return it once probe is answered."""
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
     found = Process(process, urls)
@@ -63,7 +63,7 @@ def start(command: list[str], urls: dict[str, str], probe: str) -> Process:
 
 
 def _answer(probe: str) -> None:
-    """Get one answer over a socket; a client library would cost more than the server's start."""
+    """Get one answer over a socket; loading a client library would take longer than the start."""
     url = httpx.URL(probe)
     with socket.create_connection((url.host, url.port or 80), timeout=1) as plain:
         sock = UNCHECKED.wrap_socket(plain) if url.scheme == "https" else plain
@@ -73,7 +73,7 @@ def _answer(probe: str) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
+    """Return ports that are free now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [sock.getsockname()[1] for sock in sockets]
     for sock in sockets:

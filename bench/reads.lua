@@ -1,4 +1,4 @@
--- Audited reads: a random key and a random token each time. Arguments: file of tokens, keys.
+-- Audited reads with a random key and token each. Arguments: file of tokens, number of keys.
 dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "report.lua")
 local tokens, keys = {}, 0
 function init(args)

@@ -1,4 +1,4 @@
--- For every script: prints what was measured as one line of JSON, after wrk's own report.
+-- Loaded by every script: prints the results as one line of JSON after wrk's own report.
 function done(summary, latency)
   local errors = summary.errors
   print(string.format(

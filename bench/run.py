@@ -3,9 +3,9 @@
     python bench/run.py [--seconds 5] [--connections 1 16 64 256] [--only reads] [--json FILE]
                         [--page docs/performance.md]
 
-The real server on disk, through the whole pipeline, with nothing switched off; `wrk` is the client,
-closed-loop, on the same machine. Every figure stands beside that of a bare ASGI handler on the same
-HTTP server in the same run.
+A real server on disk runs the whole pipeline with no feature off. The client is `wrk`, closed-loop,
+on the same machine. Every figure is compared with that of a bare ASGI handler on the same HTTP
+server in the same run.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from ironkeep.journal.verify import verify_log
 from ironkeep.tlog.note import VerifierKey
 
 RUN_IN = 2
-"""Seconds of the same load before each measurement: caches are warm, as in a server that runs."""
+"""Seconds of the same load before each measurement, so that caches are warm."""
 CONNECTIONS = (1, 16, 64, 256)
 WORK = ("reads", "writes", "logins")
 TRANSPORTS = ("plain", "tls")
@@ -37,7 +37,7 @@ TRANSPORTS = ("plain", "tls")
 
 @dataclass
 class Result:
-    """One closed-loop run; `failed` counts what was refused or not answered."""
+    """One closed-loop run; `failed` counts requests that were refused or not answered."""
 
     work: str
     transport: str
@@ -52,7 +52,7 @@ class Result:
 
 @dataclass
 class Bench:
-    """The servers, and what was measured of them."""
+    """The servers and their results."""
 
     house: House
     server: Process
@@ -61,7 +61,7 @@ class Bench:
     results: list[Result] = field(default_factory=list)
 
     def compare(self, works: list[str], transport: str, connections: int) -> None:
-        """Measure the yardstick, and the works beside it."""
+        """Measure the bare handler, and then each kind of work."""
         hello = self.drive(self.hellos[transport], "hello", transport, connections)
         self.keep(hello)
         for work in works:
@@ -72,11 +72,11 @@ class Bench:
                 self.house.login()
 
     def drive(self, server: Process, work: str, transport: str, connections: int) -> Result:
-        """Load one server with one kind of request; the first seconds of it are not counted."""
+        """Load one server with one kind of request; the first RUN_IN seconds are not counted."""
         load = ["-s", str(HERE / f"{work}.lua"), f"{server.urls[transport]}/", "--"]
         load += self.arguments_of(work)
         command = ["wrk", "-t1", f"-c{connections}", "--timeout=10s"]
-        if work != "logins":  # those of a run-in would still wait in front of the ones counted
+        if work != "logins":  # logins of a run-in would still be queued before the counted ones
             subprocess.run([*command, f"-d{RUN_IN}s", *load], check=True, capture_output=True)
         before = server.cpu_seconds
         command += [f"-d{self.seconds}s", *load]
@@ -96,7 +96,7 @@ class Bench:
         )
 
     def arguments_of(self, work: str) -> list[str]:
-        """Return what a script is told."""
+        """Return the arguments of a load script."""
         if work == "hello":
             return []
         if work == "logins":
@@ -104,7 +104,7 @@ class Bench:
         return [str(self.house.tokens), str(KEYS)]
 
     def keep(self, result: Result) -> None:
-        """Remember and print one line."""
+        """Store a result and print its line."""
         self.results.append(result)
         ratio = f"{result.of_hello:5.2f}" if result.of_hello else "     "
         failed = f"  {result.failed} failed" if result.failed else ""
@@ -128,7 +128,7 @@ def measure(house: House, cert: Path, key: Path, options: argparse.Namespace) ->
         "tls": _hello("tls", "https", str(cert), str(key)),
     }
     bench = Bench(house, server, hellos, options.seconds)
-    # Logins last: the ones that nobody waits for any more still keep the processors busy.
+    # Logins last: abandoned ones still keep the processors busy.
     quick = [work for work in options.only if work != "logins"]
     try:
         for works in (quick, [work for work in options.only if work == "logins"]):
@@ -159,7 +159,7 @@ def _hello(name: str, scheme: str, *tls: str) -> Process:
 
 
 def verify(house: House) -> dict[str, float]:
-    """Verify the journal that the run left, offline; return its size and entries a second."""
+    """Verify the run's journal offline; return its entries, and entries per second of CPU time."""
     (folder,) = (path.parent for path in house.audit.rglob("vkey"))
     files = DirectoryLogFiles(folder, readonly=True)
     key = VerifierKey.parse((folder / "vkey").read_text().strip())
@@ -170,7 +170,7 @@ def verify(house: House) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    """Say where this was measured, and how busy it was."""
+    """Return the machine's properties and its load."""
     return {
         "cpus": os.cpu_count(),
         "python": platform.python_version(),
@@ -180,7 +180,7 @@ def machine() -> dict[str, Any]:
 
 
 def require_wrk() -> None:
-    """End with what to install when the load generator is missing."""
+    """Install the load generator if root may, or end with the name of its package."""
     if shutil.which("wrk"):
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
@@ -196,17 +196,17 @@ def main() -> None:
     parser.add_argument("--connections", type=int, nargs="+", default=list(CONNECTIONS))
     parser.add_argument("--transports", nargs="+", choices=TRANSPORTS, default=list(TRANSPORTS))
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
-    parser.add_argument("--json", type=Path, help="write all figures there")
-    parser.add_argument("--page", type=Path, help="put the table into that page")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--page", type=Path, help="write the table into this page")
     options = parser.parse_args()
     require_wrk()
-    print("requests/s, latency, CPU a request, ratio to hello; load", os.getloadavg())
+    print("requests/s, latency, CPU per request, ratio to hello; load", os.getloadavg())
     with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as name:
         root = Path(name)
         cert, key = make_certificate(root)
         found = measure(House(root, cert, key), cert, key, options)
     boot, checked = found["boot_seconds"], found["verify"]
-    print(f"boot to serving: {boot['first']:.2f} s first, {boot['next']:.2f} s next")
+    print(f"start to first answer: {boot['first']:.2f} s empty, {boot['next']:.2f} s filled")
     print(f"verified {checked['entries']:,} entries, {checked['per_second']:,}/s of CPU time")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")

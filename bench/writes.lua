@@ -1,4 +1,4 @@
--- Durable writes: a new version of a random key each time. Arguments: file of tokens, keys.
+-- Durable writes of a new version of a random key. Arguments: file of tokens, number of keys.
 dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "report.lua")
 local body = '{"data":{"user":"app","password":"0123456789abcdef0123456789abcdef"}}'
 local tokens, keys = {}, 0

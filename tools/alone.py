@@ -1,9 +1,9 @@
-"""Run each test in a process of its own: none may need what another one leaves behind.
+"""Run each test in its own process, to find tests that depend on others.
 
-Each file is imported by a fresh process, which forks for each of its tests: neither another file's
-imports nor another test's fixtures are there.
+A new process imports each file and forks for each of its tests, so a test sees neither the imports
+of other files nor the fixtures of other tests.
 
-python tools/alone.py JOBS [PATH ...]
+    python tools/alone.py JOBS [PATH ...]
 """  # noqa: INP001 - a script
 
 import os
@@ -24,12 +24,12 @@ PYTEST: Final = (
     "-p", "alone", "-p", "no:xdist", "-p", "no:cacheprovider",
 )  # fmt: skip
 FITS: Final = (0, 5)
-"""pytest's exit codes for passed, and for a file all of whose tests are deselected."""
+"""pytest's exit codes for success, and for a file whose tests are all deselected."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool:
-    """Run a test in a fork of the process that has imported its file (a hook of pytest's)."""
+    """Run a test in a fork of the process that has imported its file (a pytest hook)."""
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in run_in_fork(item):
         item.ihook.pytest_runtest_logreport(report=report)
@@ -38,7 +38,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool:
 
 
 def run_in_fork(item: pytest.Item) -> Iterator[pytest.TestReport]:
-    """Yield the reports of a test; raise ChildProcessError when its process ended without any."""
+    """Yield the reports of a test; raise ChildProcessError if its process ended without any."""
     hook = item.config.hook
     with tempfile.TemporaryFile() as told:
         child = os.fork()
@@ -63,16 +63,16 @@ def run_in_fork(item: pytest.Item) -> Iterator[pytest.TestReport]:
 
 
 def files_below(paths: list[str]) -> Iterator[str]:
-    """Yield the files of tests at and below paths; raise ValueError where there are none."""
+    """Yield the test files at and below paths; raise ValueError for a path without any."""
     for path in map(Path, paths):
         found = [path] if path.is_file() else sorted(path.rglob("test_*.py"))
         if not found:
-            raise ValueError(f"{path} holds no tests")
+            raise ValueError(f"{path} contains no tests")
         yield from map(str, found)
 
 
 def run(file: str) -> tuple[str, str, bool]:
-    """Run each test of a file; return the file, what was printed, and whether all passed."""
+    """Run the tests of a file; return the file, the output, and whether all passed."""
     there = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     with tempfile.TemporaryDirectory(prefix="alone-") as folder:
         command = [*PYTEST, f"--basetemp={folder}/tests", file]
@@ -81,7 +81,7 @@ def run(file: str) -> tuple[str, str, bool]:
 
 
 def main(jobs: int, paths: list[str]) -> int:
-    """Run all; return how many files failed."""
+    """Run the tests at paths; return the number of files that failed."""
     failed: list[str] = []
     with ThreadPoolExecutor(jobs) as pool:
         running = [pool.submit(run, file) for file in files_below(paths)]

@@ -1,8 +1,8 @@
-"""Refuse a Python that cannot work, in one sentence, before anything is installed.
+"""Refuse an unsupported Python with one sentence, before anything is installed.
 
     python3 tools/check_python.py
 
-`make` runs it with the Python that it was given, so it keeps to a syntax that every Python reads.
+`make` runs it with whichever Python was chosen, so its syntax must be valid in every version.
 """  # noqa: INP001 - a script
 
 import os
@@ -12,11 +12,11 @@ import sysconfig
 
 OLDEST = (3, 11)
 NEWEST = (3, 15)
-"""The last one for which each pinned dependency has a wheel; `make lock` may move it."""
+"""The newest version for which each pinned dependency has a wheel; `make lock` may raise it."""
 
 
 def refusal():  # noqa: ANN201 - Python 2 reads this file too
-    """Return why this Python cannot work, or None."""
+    """Return the reason why this Python is not supported, or None."""
     kind, version = platform.python_implementation(), sys.version_info[:2]
     if kind != "CPython" or not OLDEST <= version <= NEWEST:
         text = "Ironkeep needs CPython {} to {}, and {} is {} {}: {}."
@@ -26,10 +26,10 @@ def refusal():  # noqa: ANN201 - Python 2 reads this file too
         text = "{} is a free-threaded Python, for which not every dependency has a wheel: {}."
         return text.format(sys.executable, _advice())
     try:
-        import ensurepip  # noqa: F401, PLC0415 - whether it is there is the question
+        import ensurepip  # noqa: F401, PLC0415 - tests that it is installed
         import venv  # noqa: F401, PLC0415
     except ImportError:
-        text = "{} cannot make virtual environments: install python{}-venv or your system's like."
+        text = "{} cannot make virtual environments: install python{}-venv or its equivalent."
         return text.format(sys.executable, _named(version))
     return None
 
@@ -39,13 +39,13 @@ def _named(version):  # noqa: ANN001, ANN202
 
 
 def _advice():  # noqa: ANN202
-    """Return what to do instead: name a Python that is here, or install one."""
+    """Return the advice to use a supported Python of this machine, or to install one."""
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         name = "python3.{}".format(minor)  # noqa: UP032 - no f-strings in Python 2
         for folder in os.environ.get("PATH", "").split(os.pathsep):
             if os.access(os.path.join(folder, name), os.X_OK):  # noqa: PTH118
-                return "say `make PYTHON={} demo`".format(name)  # noqa: UP032
-    return "install one and say `make PYTHON=/path/to/it demo`"
+                return "run `make PYTHON={} demo`".format(name)  # noqa: UP032
+    return "install one and run `make PYTHON=/path/to/it demo`"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Build the posture rules that Ironkeep ships, from CISA's catalogue and the ranges kept here.
+"""Build the posture rules that Ironkeep ships, from CISA's catalogue and posture_rules.base.json.
 
     python tools/posture_rules.py known_exploited_vulnerabilities.json
 
-Ranges in posture_rules.base.json are copied from NVD, each with its source; this adds what the
-catalogue says of each CVE, and its day. Edit the base, not what is built.
+The version ranges in posture_rules.base.json are copied from NVD, each with its source. This adds
+the catalogue's data on each CVE, and the catalogue's date. Edit the base, not the built file.
 """  # noqa: INP001 - a script
 
 import sys
@@ -17,7 +17,7 @@ BUILT: Final = HERE.parent / "src" / "ironkeep" / "access" / "posture" / "rules.
 
 
 def build(catalogue: bytes) -> bytes:
-    """Return the rules file as built from a catalogue; errors as those of its parts."""
+    """Return the rules file built from a catalogue; raise the errors of its two parsers."""
     base = posture_rules.decode((HERE / "posture_rules.base.json").read_bytes())
     return posture_rules.encode(kev.joined(base, kev.parse(catalogue)))
 

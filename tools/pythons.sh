@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run the demo on each Python that is found here and can work, in a virtual environment of its own.
+# Run the demo on each supported Python of this machine, each in its own virtual environment.
 # PYTHONS="/path/to/python ..." names them instead.
 set -eu
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ if [ -z "${PYTHONS:-}" ]; then
     folders="$(echo "$PATH" | tr : ' ') $(echo "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin)"
     for minor in 11 12 13 14 15; do
         for folder in $folders; do
-            # A pyenv shim is there for versions that are not selected, and then runs nothing.
+            # pyenv also has shims for versions that are not selected; those fail when run.
             if "$folder/python3.$minor" tools/check_python.py >/dev/null 2>&1; then
                 PYTHONS="${PYTHONS:-} $folder/python3.$minor"
                 break
