@@ -76,7 +76,7 @@ def shown(name: str, waits: list[tuple[int, float]]) -> None:
 
 
 def measure(port: int, connections: int, seconds: float) -> None:
-    """Measure quiet logins, then logins beside the flood."""
+    """Measure quiet logins, then logins during the flood."""
     quiet = [login(port, "127.0.0.1", "ann", PASSWORD) for _ in range(5)]
     command = [sys.executable, __file__, "--flood", str(port)]
     command += ["--connections", str(connections), "--seconds", str(seconds)]

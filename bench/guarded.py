@@ -103,8 +103,11 @@ async def drive(url: str, side: Side, seconds: float) -> tuple[int, int]:
         reader = Reader(requests, until, end)
         await loop.create_connection(
             lambda reader=reader: reader,  # type: ignore[misc]
-            host, int(port), ssl=side.tls, server_hostname=host,
-        )  # fmt: skip
+            host,
+            int(port),
+            ssl=side.tls,
+            server_hostname=host,
+        )
         readers.append(reader)
         ends.append(end)
     await asyncio.gather(*ends)

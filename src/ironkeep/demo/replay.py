@@ -291,8 +291,7 @@ class Replay:
         answer = self._stage.send("GET", "incident/cases/2/pack", estate.responder)
         pack.write_bytes(answer.body)
         self._verify(pack.name, 0, "a second program recomputes it without server or network")
-        self._verify(pack.name, 5, "without pinned keys it says only SELF-CONSISTENT",
-                     pinned=False)  # fmt: skip
+        self._verify(pack.name, 5, "without pinned keys it says only SELF-CONSISTENT", pinned=False)
         forged = bytearray(answer.body)
         forged[len(forged) // 2] ^= 1
         (self._stage.folder / "forged.pack").write_bytes(forged)

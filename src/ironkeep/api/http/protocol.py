@@ -178,9 +178,16 @@ class Protocol(Strict):
         self._due_head = False
         self._pending = True
         request = Request(
-            op, path, body, head.token, self._remote, head.wrap_ttl_seconds, head.namespace,
-            "", self._peer,
-        )  # fmt: skip
+            op,
+            path,
+            body,
+            head.token,
+            self._remote,
+            head.wrap_ttl_seconds,
+            head.namespace,
+            "",
+            self._peer,
+        )
         self._service.submit(request, self._reply)
         return True
 

@@ -17,8 +17,8 @@ _COLUMNS: Final = ("Accessor", "Who", "Operation", "Path", "Reason", "Ticket", "
 _REPORT: Final = ("Approver", "Week", "Approved", "Denied", "Median look", "")
 
 
-def _path(accessor: str, deed: str = "") -> str:
-    return f"{REQUESTS}/{quote(accessor, safe='')}{deed}"
+def _path(accessor: str, action: str = "") -> str:
+    return f"{REQUESTS}/{quote(accessor, safe='')}{action}"
 
 
 def _list(context: Context) -> int:
@@ -59,11 +59,11 @@ def _approve(context: Context) -> int:
     return render.answer(terminal, document, "Approved.")
 
 
-def _decide(deed: str, done: str) -> Callable[[Context], int]:
+def _decide(action: str, done: str) -> Callable[[Context], int]:
     def run(context: Context) -> int:
         reason = getattr(context.args, "reason", None)
         data = {"reason": reason} if reason else None
-        document = connect(context).write(_path(context.args.accessor, f"/{deed}"), data)
+        document = connect(context).write(_path(context.args.accessor, f"/{action}"), data)
         return render.answer(context.terminal, document, done)
 
     return run
@@ -76,12 +76,15 @@ def _report(context: Context) -> int:
         return render.answer(terminal, document, "")
     rows = [
         [
-            each["name"], each["week"], str(each["approved"]), str(each["denied"]),
+            each["name"],
+            each["week"],
+            str(each["approved"]),
+            str(each["denied"]),
             f"{each['median_look_ms'] / 1000:.1f} s",
             "approves unread" if each["rubber_stamp"] else "",
         ]
         for each in document["data"]["approvers"]
-    ]  # fmt: skip
+    ]
     render.table(terminal, _REPORT, rows)
     return OK
 

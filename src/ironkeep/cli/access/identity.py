@@ -25,10 +25,16 @@ def _report(context: Context) -> int:
 
 def _show(terminal: Terminal, data: Mapping[str, Any]) -> None:
     rows = [
-        (each["kind"], each["name"], each["mount"], _age(each), each["last_use"] or "-",
-         each["why"])
+        (
+            each["kind"],
+            each["name"],
+            each["mount"],
+            _age(each),
+            each["last_use"] or "-",
+            each["why"],
+        )
         for each in data["identities"]
-    ]  # fmt: skip
+    ]
     if rows:
         render.table(terminal, ("Kind", "Name", "Mount", "Age", "Last use", "Why"), rows)
     terminal.say(f"{len(rows)} can log in with a secret that can be copied.")

@@ -16,8 +16,8 @@ from ironkeep.cli.output.terminal import Terminal
 _COLUMNS: Final = ("Segment", "State", "Shares", "Networks", "Devices", "Mounts")
 
 
-def _path(name: str, deed: str = "") -> str:
-    return f"segment/segments/{quote(name, safe='')}{deed}"
+def _path(name: str, action: str = "") -> str:
+    return f"segment/segments/{quote(name, safe='')}{action}"
 
 
 def _status(context: Context) -> int:
@@ -49,10 +49,10 @@ def _unseal(context: Context) -> int:
     return render.answer(terminal, client.write(_path(args.name, "/unseal"), data), "")
 
 
-def _write(deed: str, done: str) -> Callable[[Context], int]:
+def _write(action: str, done: str) -> Callable[[Context], int]:
     def run(context: Context) -> int:
         name = context.args.name
-        document = connect(context).write(_path(name, f"/{deed}"))
+        document = connect(context).write(_path(name, f"/{action}"))
         return render.answer(context.terminal, document, done.format(name=name))
 
     return run

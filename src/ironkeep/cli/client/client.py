@@ -168,8 +168,8 @@ class Client:
             hint = "The server redirects: set VAULT_ADDR to the active node's address."
             raise Refused(request, reply.status, (), hint)
         errors = (reply.document or {}).get("errors") or []
-        said = [str(error) for error in errors] if isinstance(errors, list) else [str(errors)]
-        raise Refused(request, reply.status, said, _hint(said))
+        texts = [str(error) for error in errors] if isinstance(errors, list) else [str(errors)]
+        raise Refused(request, reply.status, texts, _hint(texts))
 
 
 def connect(context: Context, connection: Connection | None = None) -> Client:

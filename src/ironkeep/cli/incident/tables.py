@@ -113,8 +113,14 @@ def root(terminal: Terminal, data: Mapping[str, Any]) -> None:
             terminal.say(f"  now: {line}")
         if found["changed"]:
             rows = [
-                (one["item"], one["time"] or "-", one["op"], one["path"], one["by"],
-                 "EXPOSED" if one["exposed"] else "")
+                (
+                    one["item"],
+                    one["time"] or "-",
+                    one["op"],
+                    one["path"],
+                    one["by"],
+                    "EXPOSED" if one["exposed"] else "",
+                )
                 for one in found["changed"]
-            ]  # fmt: skip
+            ]
             render.table(terminal, ("Entry", "Time", "Op", "Path", "By", ""), rows)

@@ -63,7 +63,7 @@ def _refused(terminal: Terminal, error: IntegrityError) -> int:
 
 
 def _show(terminal: Terminal, report: Report) -> None:
-    witnesses = ", ".join(report.cosigners) or "nobody"
+    witnesses = ", ".join(report.cosigners) or "no witness"
     lines = {
         "Log": f"{report.origin}, {report.size} entries, cosigned by {witnesses}",
         "Shown": (

@@ -206,8 +206,12 @@ def _data(parser: argparse.ArgumentParser) -> None:
 
 def _patching(parser: argparse.ArgumentParser) -> None:
     _data(parser)
-    parser.add_argument("--method", choices=("patch", "rw"), metavar="patch|rw",
-                        help="use PATCH only, or read and write")  # fmt: skip
+    parser.add_argument(
+        "--method",
+        choices=("patch", "rw"),
+        metavar="patch|rw",
+        help="use PATCH only, or read and write",
+    )
 
 
 def _one_version(parser: argparse.ArgumentParser) -> None:
