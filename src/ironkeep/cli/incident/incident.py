@@ -50,7 +50,7 @@ def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context],
 
     def run(context: Context) -> int:
         args = context.args
-        data = {name: getattr(args, name) for name in names if getattr(args, name)}
+        data = _given(args, names)
         document = connect(context).write(f"incident/{path.format(case=args.case)}", data)
         return _answer(context.terminal, document, show)
 
@@ -62,11 +62,16 @@ def _read(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context], 
 
     def run(context: Context) -> int:
         args = context.args
-        query = {name: getattr(args, name) for name in names if getattr(args, name)}
+        query = _given(args, names)
         document = connect(context).read(f"incident/{path.format(case=args.case)}", query)
         return _answer(context.terminal, document, show)
 
     return run
+
+
+def _given(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the named arguments that are not empty."""
+    return {name: getattr(args, name) for name in names if getattr(args, name)}
 
 
 def _answer(terminal: Terminal, document: Mapping[str, Any] | None, show: Show) -> int:
