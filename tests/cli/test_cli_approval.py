@@ -66,4 +66,4 @@ def test_a_denial_and_a_withdrawal_end_it(server: ServerProcess) -> None:
     assert denied.out == "Success! Denied.\n"
     gone = server.cli("approval", "list", env=ben)
     assert gone.code != OK
-    assert "nothing waits" in gone.err
+    assert "no request waits" in gone.err

@@ -117,7 +117,7 @@ def test_documents(server: ServerProcess, tmp_path: Path) -> None:
         "registered copy document:copy of the key" in incident(server, "document", str(cipher)).out
     )
     leak.write_text("nothing of ours")
-    assert "nothing was found" in incident(server, "document", "-name=other", str(leak)).out
+    assert "contains no secret" in incident(server, "document", "-name=other", str(leak)).out
 
 
 @pytest.mark.usefixtures("case")

@@ -34,7 +34,7 @@ def test_a_token_from_standard_input_is_checked_and_kept(
     monkeypatch.delenv("VAULT_TOKEN")
     done = run("login", "-", given=token + "\n")
     assert done.code == 0
-    assert "kept in ~/.vault-token" in done.err
+    assert "stored in ~/.vault-token" in done.err
     assert "token_policies" in done.out
     assert (tmp_path / NAME).read_text() == token
     assert mode_of(tmp_path / NAME) == 0o600
@@ -223,7 +223,7 @@ def test_a_token_is_not_spent_where_standard_output_takes_nothing(
     )  # fmt: skip
     assert done.returncode == code, done.stderr
     if code == 1:
-        shown = done.stderr.partition("once:\n")[2]
+        shown = done.stderr.partition("again:\n")[2]
         found, _ = json.JSONDecoder().raw_decode(shown)
         assert found["data"]["data"]["other"] == "o"
     else:

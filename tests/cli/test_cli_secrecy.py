@@ -87,7 +87,7 @@ def test_a_defect_is_reported_without_its_values(
     def broken(_path: object) -> None:
         raise ValueError(CANARY)
 
-    monkeypatch.setattr("ironkeep.cli.login.tokenfile.store", broken)
+    monkeypatch.setattr("ironkeep.cli.access.login.tokenfile.store", broken)
     assert run("login", "root").code == 1
     said = capsys.readouterr().err
     assert "ValueError" not in said or CANARY not in said

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.cli.operator import server
+from ironkeep.api.listening import is_loopback
 from ironkeep.core.secret import Secret
 from ironkeep.testing.server import ServerProcess, environment, stop
 from ironkeep.tlog.note import Signer, SigningKey
@@ -56,7 +56,7 @@ def test_an_unknown_key_is_named(tmp_path: Path) -> None:
      ("0.0.0.0", False), ("::", False), ("192.0.2.1", False), ("example.com", False)],
 )  # fmt: skip
 def test_a_development_server_knows_when_others_can_reach_it(host: str, local: bool) -> None:
-    assert server._is_local(host) is local
+    assert is_loopback(host) is local
 
 
 def test_a_taken_address_is_named(dev: ServerProcess, tmp_path: Path) -> None:

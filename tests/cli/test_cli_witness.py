@@ -54,7 +54,7 @@ def test_a_copy_is_verified_offline(
     assert json.loads(capsys.readouterr().out)["cosigners"] == ["tower"]
     # A copy brings no key of its own.
     assert main([*verify, copy]) == 1
-    assert "no key for the log" in capsys.readouterr().err
+    assert "no key was given for the log" in capsys.readouterr().err
 
 
 def test_a_copy_that_was_changed_is_exit_3(

@@ -36,6 +36,7 @@ FOLDER: Final = ".ironkeep-agent"
 SOCKET: Final = "agent.sock"
 
 _KINDS: Final = ("auto", *KeyKind)
+_OWNERS: Final = ("corporate", "personal")
 _MAX_STATUS: Final = 1 << 16
 _OK: Final = 200
 
@@ -158,8 +159,20 @@ def _add_enrol(parser: argparse.ArgumentParser) -> None:
     _add_dir(parser)
     add = parser.add_argument
     add("--name", metavar="NAME", default=socket.gethostname(), help="the device's name")
-    add("--ownership", choices=("corporate", "personal"), required=True, help="the device's owner")
-    add("--key", choices=_KINDS, default="auto", help="storage of the key; auto: the best there is")
+    add(
+        "--ownership",
+        choices=_OWNERS,
+        metavar="|".join(_OWNERS),
+        required=True,
+        help="the device's owner",
+    )
+    add(
+        "--key",
+        choices=_KINDS,
+        metavar="|".join(_KINDS),
+        default="auto",
+        help="storage of the key; auto: the best available",
+    )
     add("--tpm", metavar="TCTI", help=f"the TPM's address; default {RESOURCE_MANAGER}")
     add("--pkcs11-module", metavar="FILE", help="the PKCS #11 library of the token")
     add("--pkcs11-token", metavar="LABEL", help="the token's label")
