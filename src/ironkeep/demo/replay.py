@@ -278,7 +278,7 @@ class Replay:
         ]
         tell.check(
             "no exposed principal changed administrators, policies, shares or keys",
-            all(re.search(r"\b0 of them by somebody exposed", detail) for detail in details),
+            all(re.search(r"\b0 of them by ", detail) for detail in details),
             details,
         )
         estate.write("incident/cases/2/residue", words="what was read before containment was seen")
