@@ -1,7 +1,8 @@
-"""What is asked before a secret is read, beyond policy: its class, a touch, an approval, a budget.
+"""The guards of a read beyond policy: the secret's class, a touch, an approval, a budget.
 
-Gathers the facts for `core.policy.decision.decide_read`, which decides. What was given for exactly
-this request is used up here, in the transaction that a refusal keeps: a touch opens one read, once.
+This module gathers the facts; `core.policy.decision.decide_read` decides on them. A touch or an
+approval that was given for exactly this request is used up here, in the transaction that outlives a
+refusal: each opens one read, once.
 """
 
 from dataclasses import dataclass
@@ -38,11 +39,11 @@ class Gathered:
 
 
 _PLAIN: Final = Gathered(ReadFacts(SecretClass.OPEN), {}, FREE)
-"""Of a secret that is open, and was read within the hour: most reads."""
+"""The facts about most reads: the secret is open, and the caller read it within the hour."""
 
 
 class Guards:
-    """Gathers facts, and asks for what is missing."""
+    """Gathers the facts about a read, and asks for the touch or the approval that it lacks."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Guards:
         self._step_ups: Final = step_ups
 
     def gather(self, call: Call, plan: Plan) -> Gathered:
-        """Return what `core.policy.decision.decide_read` is to decide on."""
+        """Return the facts about a read, with the evidence for its entry and its cost."""
         session = call.actor()
         secret_class = self._classes.of(call.account, plan.mount.uuid, plan.secret)
         secret = f"{plan.mount.uuid}/{plan.secret}"
@@ -95,7 +96,7 @@ class Guards:
         return Gathered(facts, evidence, cost, grant)
 
     def let(self, call: Call, gathered: Gathered) -> None:
-        """Charge a read that is let through and use its approval up; its entry has the evidence."""
+        """Charge an allowed read, use up its approval, and raise the alerts that it calls for."""
         if gathered.grant is not None:
             self._approvals.spend(call.account, gathered.grant, call.now_ns)
         if gathered.cost.moves:
@@ -113,9 +114,9 @@ class Guards:
             )  # fmt: skip
 
     def charge(self, call: Call, secret: str) -> bool:
-        """Charge an open secret that the caller learns of otherwise than by a read of its path.
+        """Charge an open secret that the caller learns in another way than by reading its path.
 
-        Return False, and charge nothing, when that would take more than its class does.
+        Return False and charge nothing when the budget refuses it or would demand a touch.
         """
         cost = self._budgets.assess(
             call.account, call.actor(), secret, SecretClass.OPEN, call.now_ns
@@ -130,12 +131,12 @@ class Guards:
         return self._step_ups.needed(call, call.op, _exact(call), "reading this")
 
     def ask(self, call: Call, plan: Plan, gathered: Gathered) -> Response:
-        """Keep the request until others have approved it; return what opens it then."""
+        """Store the request until others have approved it; return the answer that opens it then."""
         need, groups = self._demanded(call, plan)
         return self._approvals.ask(call, gathered.facts.secret_class.text, need, groups)
 
     def _granted(self, call: Call, plan: Plan) -> Kept | None:
-        """Return the approval of this request, while it is all that the rules demand by now."""
+        """Return the approval of this request if it still meets all that the rules demand."""
         grant = self._approvals.granted(call)
         if grant is None:
             return None
@@ -147,7 +148,7 @@ class Guards:
         return demand.approvals, tuple(sorted(demand.groups))
 
     def refused(self, call: Call, gathered: Gathered, verdict: Deny) -> PermissionDenied:
-        """Tell who watches that a read was refused beyond policy; return what tells the caller."""
+        """Raise an alert for a refused read; return the error for its caller."""
         record, over = call.actor().record, gathered.facts.limit is not None
         self._alerts.repeated(
             call.account, "guard", verdict.reason, call.now_ns,
@@ -158,7 +159,7 @@ class Guards:
 
 
 def _exact(call: Call) -> str:
-    """Return what a touch is for: the path, and the request's data when there is any."""
+    """Return the statement that a touch signs: the path, and the request's data if it has any."""
     if not call.raw:
         return call.request.path
     try:
@@ -169,7 +170,7 @@ def _exact(call: Call) -> str:
 
 
 def _broken(session: Session, secret_class: SecretClass, cost: Assessment) -> Gathered:
-    """Return the facts of a read by break-glass: k people have approved it beforehand."""
+    """Return the facts about a read by break-glass, which k people approved beforehand."""
     facts = ReadFacts(secret_class, break_glass=True, limit=cost.limit, near=cost.near)
     evidence: dict[str, Value] = {
         "class": secret_class.text,
