@@ -25,7 +25,7 @@ import uvloop
 from house import KEYS, PASSWORD, POLICY, House
 from processes import Process, make_certificate
 
-from ironkeep.testing.soft_device import SoftDevice
+from tests.support.devices.soft_device import SoftDevice
 
 CONNECTIONS = 64
 SECRETS = 500

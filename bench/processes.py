@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent))
+"""guarded.py takes its device in software from `tests.support`."""
 START_SECONDS = 20.0
 TICKS = os.sysconf("SC_CLK_TCK")
 UNCHECKED = ssl._create_unverified_context()  # noqa: SLF001 - our own server, our own certificate

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import argon2
@@ -11,6 +12,10 @@ from ironkeep.auth import userpass
 settings.register_profile("fast", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=5_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+ROOT: Final = str(Path(__file__).parents[1])
+"""Programs that tests start import `tests.support` as well, wherever they run."""
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 
 SHIPPED: Final = userpass.HASHER
 

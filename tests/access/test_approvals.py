@@ -5,7 +5,7 @@ import pytest
 from ironkeep.access.approvals.record import PLACE
 from ironkeep.access.approvals.tallies import MAX_AN_HOUR
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
-from ironkeep.testing.approval_estate import (
+from tests.support.people.approval_estate import (
     OTHER,
     SECRET,
     VALUE,

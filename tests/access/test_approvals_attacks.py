@@ -21,7 +21,9 @@ from ironkeep.plugin.effects.answer import Answer
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.token import TokenSpec
-from ironkeep.testing.approval_estate import (
+from ironkeep.testing.vault import Vault
+from tests.support.devices.device_estate import DeviceEstate
+from tests.support.people.approval_estate import (
     APPROVER,
     OTHER,
     SECRET,
@@ -35,9 +37,7 @@ from ironkeep.testing.approval_estate import (
     estate,
     unwrap,
 )
-from ironkeep.testing.device_estate import DeviceEstate
-from ironkeep.testing.people import log_in
-from ironkeep.testing.vault import Vault
+from tests.support.people.people import log_in
 
 
 def approved(e: Estate) -> Ask:

@@ -6,8 +6,8 @@ from typing import Any
 
 import hvac
 
-from ironkeep.testing.approval_estate import APPROVER, READER, SECRET
 from ironkeep.testing.server import ServerProcess
+from tests.support.people.approval_estate import APPROVER, READER, SECRET
 
 PASSWORD = "correct horse battery"
 

@@ -5,7 +5,7 @@ import json
 from ironkeep.core.errors import PermissionDenied, StepUpNeeded
 from ironkeep.core.webauthn.step_up import STATEMENT
 from ironkeep.plugin.effects.answer import Answer
-from ironkeep.testing.approval_estate import (
+from tests.support.people.approval_estate import (
     APPROVER,
     OTHER,
     READER,
@@ -17,7 +17,7 @@ from ironkeep.testing.approval_estate import (
     told,
     unwrap,
 )
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
+from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
 
 
 def ready() -> tuple[PasskeyVault, str, Person]:

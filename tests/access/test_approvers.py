@@ -12,7 +12,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.identity.people import APART
 from ironkeep.store.reserved import MOUNTS
 from ironkeep.store.state import Tx
-from ironkeep.testing.approval_estate import (
+from tests.support.people.approval_estate import (
     APPROVER,
     READER,
     SECRET,
@@ -23,8 +23,8 @@ from ironkeep.testing.approval_estate import (
     told,
     unwrap,
 )
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault
-from ironkeep.testing.people import person
+from tests.support.people.passkeys import MOUNT, PasskeyVault
+from tests.support.people.people import person
 
 
 def _disabled(e: Estate, tx: Tx, now_ns: int) -> None:

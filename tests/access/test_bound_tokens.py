@@ -14,10 +14,10 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.mount import Mount
-from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls
-from ironkeep.testing.tls_client import TlsClient
+from tests.support.devices.device_server import DeviceServer
+from tests.support.devices.tls_client import TlsClient
 
 EXPIRED: Final = (str(Path(__file__).with_name("expired_server.py")),)
 METHODS: Final = {

@@ -4,9 +4,9 @@ import pytest
 
 from ironkeep.access.break_glass.break_glass import CODES, MAX_SECONDS
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.testing.approval_estate import SECRET, VALUE, alerts, entries, estate
-from ironkeep.testing.people import person
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.approval_estate import SECRET, VALUE, alerts, entries, estate
+from tests.support.people.people import person
 
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }'
 WHY = "the identity provider is down"

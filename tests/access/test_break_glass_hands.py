@@ -7,9 +7,9 @@ from ironkeep.access.break_glass.break_glass import CODES, PLACE, Codes
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.store.record import Codec
-from ironkeep.testing.approval_estate import SECRET, Ask, approve, estate, told, unwrap
-from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.approval_estate import SECRET, Ask, approve, estate, told, unwrap
+from tests.support.people.people import Person, person
 
 CONFIG, PEOPLE, FETCH = "sys/break-glass/config", "sys/break-glass/people", "sys/break-glass/codes"
 GLASS = """

@@ -18,8 +18,8 @@ from ironkeep.core.errors import (
     TooLarge,
 )
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
-from ironkeep.testing.soft_device import SoftDevice, csr_of, fresh_csr
+from tests.support.devices.device_estate import PASSWORD, DeviceEstate
+from tests.support.devices.soft_device import SoftDevice, csr_of, fresh_csr
 
 DAY: Final = 86_400
 

@@ -23,8 +23,8 @@ from ironkeep.core.errors import (
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.token import TokenSpec
-from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
-from ironkeep.testing.soft_device import SoftDevice
+from tests.support.devices.device_estate import PASSWORD, DeviceEstate
+from tests.support.devices.soft_device import SoftDevice
 
 
 @pytest.fixture

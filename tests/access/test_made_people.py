@@ -12,11 +12,11 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import OverBudget
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.authority import Asked, Authority
-from ironkeep.testing.passkeys import RP_ID
-from ironkeep.testing.people import Person, person
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Asked, Authority
+from tests.support.people.passkeys import RP_ID
+from tests.support.people.people import Person, person
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
 
 SECRETS: Final = 12
 HOUR: Final = 3

@@ -6,7 +6,7 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
-from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
+from tests.support.devices.device_estate import PASSWORD, DeviceEstate
 
 MAKES: Final = """
 path "auth/token/create-orphan" { capabilities = ["update", "sudo"] }

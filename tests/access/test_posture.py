@@ -16,9 +16,9 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.device_estate import DeviceEstate
-from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.vault import Reply
+from tests.support.devices.device_estate import DeviceEstate
+from tests.support.devices.soft_device import SoftDevice
 
 PLEX_2022: Final = Software(
     src="programs", name="Plex Media Server", version="1.16.5.1488-deeb86e7f",

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, OctKey
-from tests.access.test_posture import PLEX_2022, alerts, tell
 
 from ironkeep.access.posture import events as posture_events, receiver as posture_receiver
 from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
@@ -23,9 +22,10 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.device_estate import DeviceEstate
-from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Reply
+from tests.access.test_posture import PLEX_2022, alerts, tell
+from tests.support.devices.device_estate import DeviceEstate
+from tests.support.edge import Edge, request, run
 
 MDM: Final = "https://mdm.example"
 US: Final = "https://vault.example"

@@ -11,7 +11,7 @@ from ironkeep.core.device import posture_rules
 from ironkeep.core.errors import InvalidRequest, PermissionDenied, TooLarge
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.device_estate import DeviceEstate
+from tests.support.devices.device_estate import DeviceEstate
 
 ENROLL: Final = json.loads("""{
   "enroll_secret": "", "host_identifier": "7F3C-ANN-LAPTOP", "platform_type": "2",

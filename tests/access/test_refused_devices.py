@@ -14,8 +14,8 @@ from ironkeep.engines.system.mounts import AUTH_TYPES
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.route import Route
-from ironkeep.testing.device_estate import PASSWORD, DeviceEstate
-from ironkeep.testing.soft_device import SoftDevice
+from tests.support.devices.device_estate import PASSWORD, DeviceEstate
+from tests.support.devices.soft_device import SoftDevice
 
 LOGINS: Final = [
     (kind, route)

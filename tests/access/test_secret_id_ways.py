@@ -6,9 +6,9 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import OverBudget
-from ironkeep.testing.approval_estate import approve, told, unwrap
-from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.approval_estate import approve, told, unwrap
+from tests.support.people.people import Person, person
 
 ROLE = "auth/approle/role/web"
 PLAIN, CUSTOM = f"{ROLE}/secret-id", f"{ROLE}/custom-secret-id"

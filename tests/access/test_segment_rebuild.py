@@ -7,7 +7,7 @@ import pytest
 from ironkeep.access.devices.devices import DeviceRecord
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
-from ironkeep.testing.incident_estate import Estate
+from tests.support.incident.incident_estate import Estate
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
 

@@ -12,10 +12,10 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.device import posture_rules
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.cidr import covered
-from ironkeep.testing.approval_estate import alerts, approve, told, unwrap
-from ironkeep.testing.authority import Authority
-from ironkeep.testing.device_estate import DeviceEstate
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Authority
+from tests.support.devices.device_estate import DeviceEstate
+from tests.support.people.approval_estate import alerts, approve, told, unwrap
 
 KEYS: Final = json.dumps(
     {"keys": [{**ECKey.generate_key("P-256").as_dict(private=False), "kid": "1"}]}

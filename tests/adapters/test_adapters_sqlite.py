@@ -17,7 +17,7 @@ from ironkeep.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
 from ironkeep.core.ports import Change, Row, StoreHead
-from ironkeep.testing.contracts import commit
+from tests.support.contracts import commit
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.app import Server
 from ironkeep.config import Config
 from ironkeep.core.errors import IntegrityError
-from ironkeep.testing.reopened import reopened
+from tests.support.crash.reopened import reopened
 
 NAME = "ironkeep.db"
 

@@ -14,7 +14,7 @@ from ironkeep.access.notices.notices import Notice
 from ironkeep.adapters.outbound.notify import SIGNATURE, MailNotifier, WebhookNotifier, notifiers_of
 from ironkeep.config import Mail, Webhook, parse
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
-from ironkeep.testing.mail_server import MailServer
+from tests.support.mail_server import MailServer
 
 NOTICE = Notice("x", "class", "secret/prod went\r\nBcc: eve@example.com", 0, "entity-1", "dev-1")
 KEY = "k" * 32

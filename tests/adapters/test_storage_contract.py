@@ -8,8 +8,8 @@ import pytest
 
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.ports import Storage
-from ironkeep.testing.contracts import StorageContract
 from ironkeep.testing.memory import MemoryStorage
+from tests.support.contracts import StorageContract
 
 
 class TestMemoryStorage(StorageContract):

@@ -3,8 +3,8 @@
 import pytest
 
 from ironkeep.core.ports import Commit, Row, StoreHead
-from ironkeep.testing.contracts import commit
 from ironkeep.testing.memory import START_NS, FakeClock, Fault, MemoryStorage, SeededEntropy
+from tests.support.contracts import commit
 
 
 def test_the_clock_moves_only_when_told() -> None:

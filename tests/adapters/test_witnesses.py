@@ -19,13 +19,19 @@ from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.config import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
 from ironkeep.core.evidence.leaf import EpochStart
+from ironkeep.demo.witness_process import WitnessProcess, witness
 from ironkeep.journal.entries import Reader
 from ironkeep.journal.epochs import begin_epoch, continued, start_of
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.static_log import StaticLeaves, folder_of, verify_static
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import (
+from ironkeep.testing.tls import make_tls
+from ironkeep.tlog.checkpoint import open_checkpoint
+from ironkeep.tlog.cosignature import CosignatureVerifier
+from ironkeep.tlog.note import MAX_NOTE, NoteVerifier, VerifierKey
+from ironkeep.tlog.policy import Policy
+from tests.support.log.sample_journal import (
     READING_KEY,
     READING_SECRET,
     SAMPLE_ORIGIN,
@@ -33,13 +39,7 @@ from ironkeep.testing.sample_journal import (
     sample_entry,
     write_batch,
 )
-from ironkeep.testing.sample_log import sample_cosigner
-from ironkeep.testing.tls import make_tls
-from ironkeep.testing.witness_process import WitnessProcess, witness
-from ironkeep.tlog.checkpoint import open_checkpoint
-from ironkeep.tlog.cosignature import CosignatureVerifier
-from ironkeep.tlog.note import MAX_NOTE, NoteVerifier, VerifierKey
-from ironkeep.tlog.policy import Policy
+from tests.support.log.sample_log import sample_cosigner
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from ironkeep.agent.pkcs11_key import Token
 from ironkeep.core.secret import Secret
-from ironkeep.testing import hardware
+from tests.support.devices import hardware
 
 
 def need(program: str, library: str) -> None:

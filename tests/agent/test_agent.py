@@ -16,11 +16,11 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.ids import MountAccessor, MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.mount import Mount
-from ironkeep.testing.agent_process import AgentProcess, running
-from ironkeep.testing.device_estate import PASSWORD
-from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess, environment
 from ironkeep.testing.tls import make_tls
+from tests.support.devices.agent_process import AgentProcess, running
+from tests.support.devices.device_estate import PASSWORD
+from tests.support.devices.device_server import DeviceServer
 
 METHODS: Final = {
     Operation.READ: "GET", Operation.LIST: "LIST", Operation.UPDATE: "POST",

@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-from ironkeep.testing.agent_process import running
-from ironkeep.testing.device_estate import PASSWORD
-from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess, environment
 from ironkeep.testing.tls import make_tls
+from tests.support.devices.agent_process import running
+from tests.support.devices.device_estate import PASSWORD
+from tests.support.devices.device_server import DeviceServer
 
 PACKAGES: Final = ("ansible==11.13.0", "hvac==2.4.0")
 FOLDER: Final = Path(sys.prefix) / "ansible"

@@ -22,7 +22,7 @@ from ironkeep.core.errors import (
     Unavailable,
 )
 from ironkeep.core.secret import Secret
-from ironkeep.testing import hardware
+from tests.support.devices import hardware
 
 if "CI" in os.environ:
     pkcs11: Any = importlib.import_module("pkcs11")

@@ -17,8 +17,8 @@ from ironkeep.agent import listening, vault
 from ironkeep.agent.listening import MAX_CLIENTS, Protocol
 from ironkeep.agent.vault import Vault
 from ironkeep.core.errors import UpstreamFailed
-from ironkeep.testing.edge import JumpLoop, MemoryTransport
 from ironkeep.testing.tls import Tls, make_tls
+from tests.support.edge import JumpLoop, MemoryTransport
 
 GET = b"GET /v1/sys/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 POST = b"POST /v1/x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n"

@@ -10,11 +10,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from ironkeep.testing.agent_process import AgentProcess, running
-from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess, environment
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 from ironkeep.testing.tls import make_tls
+from tests.support.devices.agent_process import AgentProcess, running
+from tests.support.devices.device_server import DeviceServer
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
 
 RULES: Final = ("disk-encryption", "firewall", "secure-boot", "screen-lock")
 PASSKEY: Final = "auth/passkey"

@@ -3,9 +3,9 @@
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.testing.approval_estate import entries
-from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, request, run
+from tests.support.people.approval_estate import entries
 
 CALLERS = {
     ("192.0.2.7", 40000): ("192.0.2.7:40000", "192.0.2.0/24"),

@@ -10,9 +10,9 @@ from ironkeep.app import PLUGINS, callers_of
 from ironkeep.cli.operator.dev import config_for
 from ironkeep.config import Config, Listener
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.testing.edge import Edge, Raw, run
 from ironkeep.testing.tls import make_tls
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, Raw, run
 
 OURS: Final = [
     "localhost", "localhost:8200", "LocalHost:8200", "localhost.", "127.0.0.1", "127.0.0.1:8200",

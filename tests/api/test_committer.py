@@ -12,10 +12,10 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
 from ironkeep.journal.journal import Receipt
 from ironkeep.plugin.effects.answer import Answer, Waiting
-from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.memory_log import MemoryLogFiles
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, request, run
 
 BODY = b'{"data":{"user":"app"}}'
 

@@ -4,8 +4,8 @@ import pytest
 
 from ironkeep.api.date import HttpDate
 from ironkeep.app import PLUGINS
-from ironkeep.testing.edge import Edge, Raw, request, run
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, Raw, request, run
 
 
 def test_the_form_of_rfc_9110_made_once_a_second() -> None:

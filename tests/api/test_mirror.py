@@ -17,13 +17,13 @@ from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.journal.static_log import verify_static
 from ironkeep.testing.memory import FakeClock, Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
-from ironkeep.testing.sample_upload import sample_checkpoint, sample_upload
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
 from ironkeep.tlog.mirror import INFO, MirrorInfo, Upload
 from ironkeep.tlog.tile import Tile, encode_entries
 from ironkeep.tlog.witness import Answer, read_cosignature
+from tests.support.log.sample_log import SampleLog, sample_cosigner
+from tests.support.log.sample_upload import sample_checkpoint, sample_upload
 
 LOG = SampleLog()
 LOG.append(str(number).encode() for number in range(900))

@@ -21,9 +21,9 @@ from ironkeep.app import PLUGINS
 from ironkeep.config import Listener
 from ironkeep.core.errors import InvalidRequest, Unavailable
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.testing.edge import request
 from ironkeep.testing.tls import Tls, make_tls
 from ironkeep.testing.vault import Vault
+from tests.support.edge import request
 
 ANY = Listener("127.0.0.1", 0)
 

@@ -6,8 +6,8 @@ import pytest
 
 from ironkeep.api.http import protocol
 from ironkeep.app import PLUGINS
-from ironkeep.testing.edge import Edge, request, run
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, request, run
 
 GET = b"GET /v1/secret/data/app HTTP/1.1\r\n"
 

@@ -8,8 +8,8 @@ import pytest
 from ironkeep.api.http.strict import MAX_HEAD, MAX_HEADERS
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound
-from ironkeep.testing.edge import Client, Edge, Raw, request, run
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Client, Edge, Raw, request, run
 
 BODY = b'{"data":{"user":"app"}}'
 

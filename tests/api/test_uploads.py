@@ -15,9 +15,9 @@ from ironkeep.api.witness.witness import MAX_RATIO, WitnessApp
 from ironkeep.core.errors import Unavailable
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
-from ironkeep.testing.sample_upload import sample_checkpoint, sample_upload
 from ironkeep.tlog.mirror import Upload
+from tests.support.log.sample_log import SampleLog, sample_cosigner
+from tests.support.log.sample_upload import sample_checkpoint, sample_upload
 
 PIECE: Final = bytes(1 << 20)
 

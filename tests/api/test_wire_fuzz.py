@@ -8,8 +8,8 @@ from ironkeep.api.http import wire
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
-from ironkeep.testing.edge import Edge, run
 from ironkeep.testing.vault import Vault
+from tests.support.edge import Edge, run
 
 VAULT = Vault.started(PLUGINS)
 

@@ -17,15 +17,15 @@ from ironkeep.api.witness import witness as app
 from ironkeep.api.witness.mirror import Mirror
 from ironkeep.api.witness.state import Witness
 from ironkeep.api.witness.witness import WitnessApp
+from ironkeep.demo.witness_process import WitnessProcess, witness
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
-from ironkeep.testing.sample_upload import sample_checkpoint
-from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
 from ironkeep.tlog.note import Note, NoteVerifier
 from ironkeep.tlog.witness import MAX_REQUEST, AddCheckpoint, read_cosignature, read_size
+from tests.support.log.sample_log import SampleLog, sample_cosigner
+from tests.support.log.sample_upload import sample_checkpoint
 
 ORIGINS = tuple(f"log{number}.example/audit" for number in range(8))
 

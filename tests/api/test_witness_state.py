@@ -10,10 +10,10 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.logport import LogFiles
 from ironkeep.testing.memory import FakeClock, Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
-from ironkeep.testing.sample_upload import sample_checkpoint
 from ironkeep.tlog.note import KeyType, VerifierKey
 from ironkeep.tlog.witness import WitnessedHead
+from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
+from tests.support.log.sample_upload import sample_checkpoint
 
 LOG = SampleLog()
 LOG.append(str(number).encode() for number in range(40))

@@ -17,9 +17,8 @@ from typing import Any, Final
 
 from tests.attacks.attempts import Attempts, Row
 from tests.attacks.touches import authenticator
-
-from ironkeep.testing.soft_device import SoftDevice
-from ironkeep.testing.softauth import SoftAuthenticator
+from tests.support.devices.soft_device import SoftDevice
+from tests.support.people.softauth import SoftAuthenticator
 
 AT: Final = "auth/passkey"
 NO_NAMES: Final = ("", "/", "//", " ", " /")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from ironkeep.testing.tls_client import TlsClient
+from tests.support.devices.tls_client import TlsClient
 
 PATIENCE: Final = 20
 """Seconds without a byte after which a raw connection is given up; it is counted as no answer."""

@@ -17,13 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey
-from tests.attacks.attempts import Attempts, Row
 
 from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
 from ironkeep.core.device import posture_report
 from ironkeep.core.device.posture_report import Report
 from ironkeep.core.device.proof import certificate_message
-from ironkeep.testing.soft_device import SoftDevice, fresh_csr
+from tests.attacks.attempts import Attempts, Row
+from tests.support.devices.soft_device import SoftDevice, fresh_csr
 
 UNKNOWN: Final = ("disk_encrypted", "screen_lock_s", "firewall", "secure_boot")
 """What a report may say is not known, and a rule asks for."""

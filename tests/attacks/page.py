@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
 
+from ironkeep.core.webauthn.webauthn import encode
 from tests.attacks.attempts import Attempts, Row
 from tests.attacks.touches import authenticator
-
-from ironkeep.core.webauthn.webauthn import encode
-from ironkeep.testing.softauth import ORIGIN, UV, SoftAuthenticator
+from tests.support.people.softauth import ORIGIN, UV, SoftAuthenticator
 
 EVIL: Final = [
     "evil.example", "evil.example:8200", "127.0.0.1.evil.example", "localhost.evil.example",

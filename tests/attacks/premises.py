@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ironkeep.testing.device_estate import PASSWORD
-from ironkeep.testing.device_server import DeviceServer
-from ironkeep.testing.tls_client import TlsClient
+from tests.support.devices.device_estate import PASSWORD
+from tests.support.devices.device_server import DeviceServer
+from tests.support.devices.tls_client import TlsClient
 
 ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 900

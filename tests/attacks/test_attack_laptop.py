@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import pytest
 
-from ironkeep.testing.device_estate import PASSWORD
-from ironkeep.testing.device_server import DeviceServer
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.tls import make_tls
+from tests.support.devices.device_estate import PASSWORD
+from tests.support.devices.device_server import DeviceServer
+from tests.support.devices.soft_device import SoftDevice
 
 ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 900

@@ -11,8 +11,8 @@ from ironkeep.core.errors import DeviceRefused, InvalidCredentials, IronkeepErro
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Authority
 
 SIGNER: Final = ECKey.generate_key("P-256")
 HOSTILE: Final[tuple[Any, ...]] = (

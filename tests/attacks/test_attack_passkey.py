@@ -15,8 +15,8 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.webauthn.step_up import verify_evidence
 from ironkeep.core.webauthn.webauthn import decode, encode
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
-from ironkeep.testing.softauth import SoftAuthenticator
+from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
+from tests.support.people.softauth import SoftAuthenticator
 
 SECRET = "secret/data/prod/db"
 OTHER = "secret/data/prod/mail"

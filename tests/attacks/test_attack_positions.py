@@ -13,6 +13,10 @@ from typing import Any, Final
 
 import pytest
 from joserfc.jwk import ECKey
+
+from ironkeep.core.webauthn import webauthn
+from ironkeep.testing.server import ServerProcess
+from ironkeep.testing.tls import make_tls
 from tests.attacks.administrator import hidden
 from tests.attacks.client import BOUND
 from tests.attacks.database import HUNG, MARK, plain
@@ -21,12 +25,8 @@ from tests.attacks.premises import CLASSES, NOTHING, SECONDS, Premises, Report, 
 from tests.attacks.stranger import ADDRESSES
 from tests.attacks.touches import lent
 from tests.connectors.hostile import Server
-
-from ironkeep.core.webauthn import webauthn
-from ironkeep.testing.device_estate import ADMIN, PASSWORD
-from ironkeep.testing.device_server import DeviceServer
-from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.tls import make_tls
+from tests.support.devices.device_estate import ADMIN, PASSWORD
+from tests.support.devices.device_server import DeviceServer
 
 pytestmark = pytest.mark.timeout(SECONDS)
 WORKERS: Final = os.cpu_count() or 1

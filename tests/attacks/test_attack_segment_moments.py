@@ -7,7 +7,7 @@ import pytest
 from ironkeep.core.errors import PermissionDenied, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Answer, Waiting
-from ironkeep.testing.incident_estate import Estate
+from tests.support.incident.incident_estate import Estate
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
 PASSWORD: Final = "correct horse battery"

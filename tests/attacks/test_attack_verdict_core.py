@@ -6,7 +6,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import secret_version
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
-from ironkeep.testing.sample_case import (
+from tests.support.incident.sample_case import (
     ALICE,
     BREACH_AT,
     CASE,

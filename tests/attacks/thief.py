@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from tests.attacks.attempts import Attempts, Row
 from tests.attacks.chains import made_of
 from tests.attacks.surface import routes
-
-from ironkeep.testing.soft_device import SoftDevice
-from ironkeep.testing.tls_client import TlsClient
+from tests.support.devices.soft_device import SoftDevice
+from tests.support.devices.tls_client import TlsClient
 
 TOKEN: Final = re.compile(r"hv[sb]\.[A-Za-z0-9_\-]{24,}")
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from ironkeep.core.webauthn.webauthn import decode, encode
-from ironkeep.testing.passkeys import Person
-from ironkeep.testing.softauth import ORIGIN, Credential, SoftAuthenticator
+from tests.support.people.passkeys import Person
+from tests.support.people.softauth import ORIGIN, Credential, SoftAuthenticator
 
 MOST: Final = 1_000
 """Bytes of a lent handle or credential id."""

@@ -16,8 +16,8 @@ from ironkeep.auth.cert.login import REFUSED
 from ironkeep.core.errors import DeviceRefused, InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.authority import Asked, Authority
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.devices.authority import Asked, Authority
 
 ROLE = "auth/cert/certs/web"
 SPIFFE = "spiffe://prod.example/ns/web/sa/shop"

@@ -34,8 +34,8 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.effects.answer import Answer
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.peer import Peer
-from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.devices.authority import Authority
 
 ISSUER: Final = "https://token.actions.githubusercontent.com"
 CONFIG: Final = "auth/jwt/config"

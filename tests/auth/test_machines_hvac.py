@@ -13,9 +13,9 @@ from cryptography.x509 import load_der_x509_certificate
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from ironkeep.testing.authority import Asked, Authority
 from ironkeep.testing.server import ServerProcess
 from ironkeep.testing.tls import make_tls
+from tests.support.devices.authority import Asked, Authority
 
 Pair = tuple[str, str]
 DAY = 86_400

@@ -13,11 +13,11 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.token import Made
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.authority import Authority
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault
-from ironkeep.testing.people import person
-from ironkeep.testing.softauth import SoftAuthenticator
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Authority
+from tests.support.people.passkeys import MOUNT, PasskeyVault
+from tests.support.people.people import person
+from tests.support.people.softauth import SoftAuthenticator
 
 PUBLIC: Final = ECKey.generate_key("P-256").as_pem(private=False).decode()
 ALL: Final = """

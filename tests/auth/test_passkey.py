@@ -14,8 +14,8 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.core.webauthn.webauthn import encode
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
-from ironkeep.testing.softauth import BE, BS, UP, UV, Maker, SoftAuthenticator
+from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
+from tests.support.people.softauth import BE, BS, UP, UV, Maker, SoftAuthenticator
 
 HOUR = 3600
 

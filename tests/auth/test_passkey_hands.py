@@ -10,9 +10,9 @@ from ironkeep.core.errors import InvalidCredentials, NotFound, PermissionDenied,
 from ironkeep.core.event import Entry
 from ironkeep.core.webauthn import webauthn
 from ironkeep.core.webauthn.step_up import KEY
-from ironkeep.testing.approval_estate import approve, told, unwrap
-from ironkeep.testing.passkeys import MOUNT, PasskeyVault, Person
-from ironkeep.testing.softauth import SoftAuthenticator
+from tests.support.people.approval_estate import approve, told, unwrap
+from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
+from tests.support.people.softauth import SoftAuthenticator
 
 HOUR = 3_600
 PEER = f"""

@@ -8,8 +8,8 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.token_params import LOGIN, LOGINS, login_name
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Authority
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ironkeep.kernel.router import Router
 from ironkeep.plugin import fields
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.token import TokenSpec
-from ironkeep.testing.services import TOKEN, USERPASS, Services
+from tests.support.services import TOKEN, USERPASS, Services
 
 HERE = "127.0.0.1:1"
 SUDO = """

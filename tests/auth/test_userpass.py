@@ -21,7 +21,7 @@ from ironkeep.kernel.router import Router
 from ironkeep.plugin import fields
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
-from ironkeep.testing.services import USERPASS, Services
+from tests.support.services import USERPASS, Services
 
 ROUTER = Router(ROUTES)
 GOOD = "correct horse battery staple"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from ironkeep.cli.exits import OK
-from ironkeep.testing.approval_estate import APPROVER, READER
 from ironkeep.testing.server import Done, ServerProcess
+from tests.support.people.approval_estate import APPROVER, READER
 
 PASSWORD = "correct horse battery"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ironkeep.demo.witness_process import WitnessProcess, witness
 from ironkeep.testing.server import Done, ServerProcess, environment
-from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.note import VerifierKey
 
 STEM = "ironkeep/audit/node-1"

@@ -20,7 +20,7 @@ from ironkeep.cli import main
 from ironkeep.cli.access import passkey
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.softauth import SoftAuthenticator
+from tests.support.people.softauth import SoftAuthenticator
 
 PATH = "touch"
 BASE = f"auth/{PATH}"

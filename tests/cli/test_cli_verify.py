@@ -13,11 +13,11 @@ from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.pack import PAYLOAD_TYPE
-from ironkeep.testing.sample_case import SampleCase, sample_case
-from ironkeep.testing.sample_log import sample_key
-from ironkeep.testing.sample_pack import SamplePack
 from ironkeep.testing.server import Done
 from ironkeep.tlog.note import KeyType
+from tests.support.incident.sample_case import SampleCase, sample_case
+from tests.support.incident.sample_pack import SamplePack
+from tests.support.log.sample_log import sample_key
 
 SAMPLE = SamplePack()
 

@@ -7,8 +7,8 @@ import pytest
 
 from ironkeep.cli.main import main
 from ironkeep.journal.static_log import folder_of
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
 from ironkeep.tlog.note import KeyType, VerifierKey
+from tests.support.log.sample_log import SampleLog, sample_cosigner
 
 WITNESS = sample_cosigner("w.example")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ironkeep.demo.witness_process import witness
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.witness_process import witness
 from ironkeep.tlog.note import VerifierKey
 
 

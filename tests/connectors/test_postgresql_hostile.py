@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.connectors.hostile import COLUMN, DONE, PASSWORD, READY, endless, message, row, serving
 
 from ironkeep.connectors.postgresql import PostgreSQL, channel, link, refusal, stock
 from ironkeep.core.credential.connector import (
@@ -25,6 +24,7 @@ from ironkeep.core.credential.connector import (
 from ironkeep.core.credential.inventory import MAX_ENCODED_BYTES, encode
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
+from tests.connectors.hostile import COLUMN, DONE, PASSWORD, READY, endless, message, row, serving
 
 ENDLESS = {
     "rows": endless(row(b"x y " * 1500)),

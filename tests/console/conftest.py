@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser
 
-from ironkeep.testing.chromium import Visitor, chromium, missing, visitor
 from ironkeep.testing.server import ServerProcess
+from tests.support.people.chromium import Visitor, chromium, missing, visitor
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 from playwright.sync_api import expect
 
-from ironkeep.testing.chromium import Visitor
 from ironkeep.testing.server import ServerProcess
+from tests.support.people.chromium import Visitor
 
 GUARDED: Final = "secret/data/guarded/key"
 SHARED: Final = "secret/data/shared/key"

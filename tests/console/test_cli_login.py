@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route, expect
-from tests.console.team import Person, set_up
 
-from ironkeep.testing.chromium import NOTHING, visitor
 from ironkeep.testing.server import ServerProcess
+from tests.console.team import Person, set_up
+from tests.support.people.chromium import NOTHING, visitor
 
 SECONDS = 60
 

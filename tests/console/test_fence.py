@@ -2,10 +2,10 @@
 
 import pytest
 from playwright.sync_api import Browser, Error, expect
-from tests.console.conftest import Elsewhere
 
-from ironkeep.testing.chromium import NOTHING, Visitor
 from ironkeep.testing.server import ServerProcess
+from tests.console.conftest import Elsewhere
+from tests.support.people.chromium import NOTHING, Visitor
 
 PAGES = ["register", "register?ticket=t", "login", "login?cli=abc", "step-up/abc", "approvals"]
 

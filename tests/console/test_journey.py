@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
-from tests.console.team import GUARDED, SHARED, Asked, Person, set_up
 
-from ironkeep.testing.chromium import NOTHING, visitor
 from ironkeep.testing.server import ServerProcess
+from tests.console.team import GUARDED, SHARED, Asked, Person, set_up
+from tests.support.people.chromium import NOTHING, visitor
 
 NUMBERS = count(1)
 

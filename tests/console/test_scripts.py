@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error, expect
 
-from ironkeep.testing.chromium import Visitor
+from tests.support.people.chromium import Visitor
 
 CALL = """async ([module, name, ...given]) => (await import(`/ui/${module}.js`))[name](...given)"""
 

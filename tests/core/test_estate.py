@@ -8,7 +8,7 @@ from ironkeep.core.evidence import estate as module, records as ev
 from ironkeep.core.evidence.estate import Estate
 from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
-from ironkeep.testing.sample_case import UNPLACED
+from tests.support.incident.sample_case import UNPLACED
 
 FAMILY = secret_family("m", "db")
 ONE, TWO = secret_version("m", "db", 1), secret_version("m", "db", 2)

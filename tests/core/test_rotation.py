@@ -41,7 +41,7 @@ from ironkeep.credentials.rotation_record import (
     decode,
     encode,
 )
-from ironkeep.testing.rotating import FOREIGN, Fault, Simulation
+from tests.support.credentials.rotating import FOREIGN, Fault, Simulation
 
 strategies_ = st.sampled_from(Strategy)
 faults_ = st.lists(st.sampled_from(Fault), max_size=25)

@@ -16,7 +16,7 @@ from ironkeep.core.webauthn.step_up import (
     verify_evidence,
 )
 from ironkeep.core.webauthn.webauthn import Demands, Party, encode, signed_of, verify_registration
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
 
 PARTY = Party("vault.example", (ORIGIN,))
 ASKED = Statement("read", "secret/data/app", "acc", "entity", "laptop", "0" * 32, 60)

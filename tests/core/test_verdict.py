@@ -14,7 +14,7 @@ from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
-from ironkeep.testing.sample_case import (
+from tests.support.incident.sample_case import (
     ALICE,
     CASE,
     DATABASE,

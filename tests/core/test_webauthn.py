@@ -25,7 +25,7 @@ from ironkeep.core.webauthn.webauthn import (
     verify_assertion,
     verify_registration,
 )
-from ironkeep.testing.softauth import BE, BS, ORIGIN, UP, UV, Maker, SoftAuthenticator
+from tests.support.people.softauth import BE, BS, ORIGIN, UP, UV, Maker, SoftAuthenticator
 
 PARTY = Party("vault.example", (ORIGIN,))
 CHALLENGE = b"c" * 32

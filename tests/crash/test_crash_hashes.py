@@ -17,9 +17,9 @@ import pytest
 
 from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.journal.tree import HashTree
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages
 from ironkeep.tlog.merkle import Frontier
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages
 
 SIZES: Final = (1, 3, 200, 256, 700)
 LEAVES: Final = [sha256(b"%d" % number).digest() for number in range(SIZES[-1])]

@@ -19,8 +19,8 @@ import pytest
 
 from ironkeep.adapters.log import files as logfiles
 from ironkeep.adapters.log.files import DirectoryLogFiles
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages, Image, Trace
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages, Image, Trace
 
 LOG: Final = "deep/er/log"
 LEFT: Final = "left"

@@ -15,8 +15,8 @@ from typing import Final
 import pytest
 
 from ironkeep.agent import private_files
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages
 
 NAME: Final = "device.key"
 CONTENTS: Final = (b"first", b"second, and longer", b"third")

@@ -17,10 +17,10 @@ from typing import Final
 
 import pytest
 
-from ironkeep.testing import strace
-from ironkeep.testing.crashed_server import Recording, broken, journalled, record
-from ironkeep.testing.crashfs import CrashImages, Image
-from ironkeep.testing.reopened import reopened
+from tests.support.crash import strace
+from tests.support.crash.crashed_server import Recording, broken, journalled, record
+from tests.support.crash.crashfs import CrashImages, Image
+from tests.support.crash.reopened import reopened
 
 STEPS: Final = 30
 CRASHES: Final = 2

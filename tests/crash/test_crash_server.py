@@ -1,7 +1,7 @@
 """The whole server: after any crash it starts, with all that it had said, and the entries of that.
 
-The promises are in `ironkeep.testing.crashed_server`. That these tests can fail is shown by taking
-away the syncs of one file or folder at a time.
+The promises are in `tests.support.crash.crashed_server`. That these tests can fail is shown by
+taking away the syncs of one file or folder at a time.
 """
 
 from pathlib import Path
@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from ironkeep.testing.crashed_server import LOG, Recording, broken, record
-from ironkeep.testing.crashfs import CrashImages
+from tests.support.crash.crashed_server import LOG, Recording, broken, record
+from tests.support.crash.crashfs import CrashImages
 
 pytestmark = pytest.mark.usefixtures("traced")
 

@@ -24,8 +24,8 @@ import pytest
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.ports import Commit, Row, Storage
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages, Image, Sync, Trace
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages, Image, Sync, Trace
 
 KEYS = (1, 2, 3, 5, 7, 12, 19)
 RECORD = 12

@@ -16,8 +16,8 @@ import pytest
 
 from ironkeep.cli.client import tokenfile
 from ironkeep.core.secret import Secret
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages
 
 TOKENS: Final = (b"hvs.first", b"hvs.second-and-longer", b"hvs.third")
 

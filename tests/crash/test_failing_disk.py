@@ -16,8 +16,9 @@ from typing import Final
 
 import pytest
 
-from ironkeep.testing import strace
-from ironkeep.testing.crashed_server import (
+from ironkeep.testing.server import ServerProcess
+from tests.support.crash import strace
+from tests.support.crash.crashed_server import (
     PROGRAM,
     Keys,
     broken,
@@ -26,10 +27,9 @@ from ironkeep.testing.crashed_server import (
     start_load,
     understood,
 )
-from ironkeep.testing.crashfs import CrashImages
-from ironkeep.testing.mixed_load import Gate, Lane, Wire, run_lanes
-from ironkeep.testing.reopened import reopened
-from ironkeep.testing.server import ServerProcess
+from tests.support.crash.crashfs import CrashImages
+from tests.support.crash.mixed_load import Gate, Lane, Wire, run_lanes
+from tests.support.crash.reopened import reopened
 
 LANES: Final = 4
 STEPS: Final = 25

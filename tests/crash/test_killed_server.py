@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
-from ironkeep.testing.crashed_server import PROGRAM, check_open, check_receipts, start_load
-from ironkeep.testing.mixed_load import Gate, Lane, Wire, run_lanes
-from ironkeep.testing.reopened import reopened
 from ironkeep.testing.server import ServerProcess
+from tests.support.crash.crashed_server import PROGRAM, check_open, check_receipts, start_load
+from tests.support.crash.mixed_load import Gate, Lane, Wire, run_lanes
+from tests.support.crash.reopened import reopened
 
 LANES: Final = 4
 MANY: Final = 100_000

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.testing.crashed_server import LOG
-from ironkeep.testing.mixed_load import Wire
+from ironkeep.demo.witness_process import WitnessProcess, witness
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.note import VerifierKey
+from tests.support.crash.crashed_server import LOG
+from tests.support.crash.mixed_load import Wire
 
 
 class Estate:

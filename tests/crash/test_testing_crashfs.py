@@ -1,6 +1,6 @@
 """The model of a crash: what must be there, what may be, and what never can."""
 
-from ironkeep.testing.crashfs import (
+from tests.support.crash.crashfs import (
     FOLDER,
     NEVER,
     Change,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import CrashImages, Names, Resize, Sync, Write
+from tests.support.crash import strace
+from tests.support.crash.crashfs import CrashImages, Names, Resize, Sync, Write
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None and "CI" not in os.environ, reason="strace is not installed"

@@ -5,8 +5,8 @@ import pytest
 from ironkeep.core.credential.inventory import Kind, item
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.plugin.effects.answer import Answer, Waiting
-from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
-from ironkeep.testing.simulated import Account, Fault
+from tests.support.credentials.credential_bench import ADMIN, FIRST, TARGET, Bench
+from tests.support.credentials.simulated import Account, Fault
 
 
 @pytest.fixture

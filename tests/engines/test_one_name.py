@@ -22,8 +22,8 @@ from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.plans import Plan
 from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.people import Person, person
 
 NAME: Final = re.compile(r"\{\w+(\.\.\.)?\}")
 CHANGES: Final[dict[str, Callable[[str], str]]] = {

@@ -6,9 +6,9 @@ import pytest
 
 from ironkeep.access.classes.classes import MAX_APPROVALS, MAX_PREFIX
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.testing.approval_estate import SECRET, entries, estate
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
+from tests.support.people.approval_estate import SECRET, entries, estate
 
 
 @pytest.fixture

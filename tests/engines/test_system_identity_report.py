@@ -8,8 +8,8 @@ from joserfc.jwk import ECKey
 from ironkeep.access.identity_report import routes as identity_report
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
-from ironkeep.testing.authority import Authority
 from ironkeep.testing.vault import Vault
+from tests.support.devices.authority import Authority
 
 ROLE = {"bound_audiences": "a", "user_claim": "sub"}
 

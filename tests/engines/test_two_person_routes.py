@@ -8,10 +8,10 @@ from ironkeep.core.operation import Operation
 from ironkeep.engines.kv import Kv
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
-from ironkeep.testing.approval_estate import approve, told, unwrap
-from ironkeep.testing.people import Person, person
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
+from tests.support.people.approval_estate import approve, told, unwrap
+from tests.support.people.people import Person, person
 
 FIELD, INNER, VALUE = "name-of-a-field", "name-inside", "hunter2-of-nobody"
 SECRET: Final = {FIELD: {INNER: VALUE}}

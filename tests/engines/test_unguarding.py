@@ -6,7 +6,9 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import Conflict, NotFound, PermissionDenied, StepUpNeeded
-from ironkeep.testing.approval_estate import (
+from ironkeep.testing.vault import Vault
+from tests.support.credentials.simulated import Account, SimulatedSystem
+from tests.support.people.approval_estate import (
     Estate,
     alerts,
     approve,
@@ -14,10 +16,8 @@ from ironkeep.testing.approval_estate import (
     told,
     unwrap,
 )
-from ironkeep.testing.passkeys import PasskeyVault
-from ironkeep.testing.people import Person, person
-from ironkeep.testing.simulated import Account, SimulatedSystem
-from ironkeep.testing.vault import Vault
+from tests.support.people.passkeys import PasskeyVault
+from tests.support.people.people import Person, person
 
 CONNECTION = {
     "plugin_name": "postgresql-database-plugin", "username": "keeper", "password": "k",

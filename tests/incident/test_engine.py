@@ -10,7 +10,7 @@ from ironkeep.core.evidence import dsse, records as ev
 from ironkeep.core.evidence.pack import read_statement
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.verifier import Level, verify_pack
-from ironkeep.testing.incident_estate import Estate, opened
+from tests.support.incident.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"
 KEY = "secret/backup/key version 1"

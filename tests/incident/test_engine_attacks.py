@@ -10,7 +10,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.mount import Mount
-from ironkeep.testing.incident_estate import PASSWORD, Estate, opened
+from tests.support.incident.incident_estate import PASSWORD, Estate, opened
 
 SUDO_FREE = {"trust", "documents"}
 """Routes that a plain policy may grant."""

@@ -15,8 +15,8 @@ from ironkeep.incident.case.documents import (
     MAX_DOCUMENT,
     MAX_HITS,
 )
-from ironkeep.testing.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document
 from ironkeep.testing.vault import Reply
+from tests.support.incident.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document
 
 PASSWORD_OF_MAIL = "mail-secret-91b2"
 

@@ -6,9 +6,9 @@ from ironkeep.core.event import Entry
 from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.journal.epochs import begin_epoch, start_from
 from ironkeep.seal.reading_key import reading_key_of
-from ironkeep.testing.incident_estate import Estate
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from tests.support.incident.incident_estate import Estate
 
 EPOCH_2 = "vault.example/audit/node-1/2"
 

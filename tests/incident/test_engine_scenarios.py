@@ -14,9 +14,9 @@ from ironkeep.incident.case.survey import A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.incident_estate import CIPHERTEXT, Estate, document, opened
-from ironkeep.testing.sample_log import sample_cosigner
-from ironkeep.testing.simulated import Account
+from tests.support.credentials.simulated import Account
+from tests.support.incident.incident_estate import CIPHERTEXT, Estate, document, opened
+from tests.support.log.sample_log import sample_cosigner
 
 APP = "database/static-creds/app version 2"
 KEY = "secret/backup/key version 1"

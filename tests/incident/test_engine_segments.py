@@ -6,7 +6,7 @@ import pytest
 
 from ironkeep.core.errors import Sealed
 from ironkeep.core.operation import Operation
-from ironkeep.testing.incident_estate import Estate, document, opened
+from tests.support.incident.incident_estate import Estate, document, opened
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
 PASSWORD: Final = "vaulted-secret-77aa10"

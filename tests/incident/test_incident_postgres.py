@@ -8,8 +8,8 @@ import pytest
 from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.incident.verifier.verifier import verify_pack
-from ironkeep.testing.incident_estate import Estate, Real, opened
 from ironkeep.testing.postgres import PostgresServer
+from tests.support.incident.incident_estate import Estate, Real, opened
 
 APP = "database/static-creds/app version 2"
 

@@ -20,7 +20,8 @@ from ironkeep.core.evidence.verdict import Outcome
 from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.verifier.trust import MAX_PACK_KEYS, TrustedKeys
 from ironkeep.incident.verifier.verifier import Level, verify_pack
-from ironkeep.testing.sample_case import (
+from ironkeep.tlog.note import KeyType
+from tests.support.incident.sample_case import (
     CASE,
     DATABASE,
     END_AT,
@@ -32,9 +33,8 @@ from ironkeep.testing.sample_case import (
     request,
     sample_case,
 )
-from ironkeep.testing.sample_log import sample_key
-from ironkeep.testing.sample_pack import SamplePack, replaced, sample_policy
-from ironkeep.tlog.note import KeyType
+from tests.support.incident.sample_pack import SamplePack, replaced, sample_policy
+from tests.support.log.sample_log import sample_key
 
 SAMPLE = SamplePack()
 RAW = SAMPLE.pack()

@@ -17,8 +17,8 @@ from ironkeep.credentials import baselines
 from ironkeep.credentials.baselines import MAX_GAPS_NOTED, differing, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.store.barrier import MAX_BODY_BYTES
-from ironkeep.testing.credential_bench import Bench
-from ironkeep.testing.simulated import Account, Fault
+from tests.support.credentials.credential_bench import Bench
+from tests.support.credentials.simulated import Account, Fault
 
 
 @pytest.fixture

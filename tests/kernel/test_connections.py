@@ -15,8 +15,8 @@ from ironkeep.credentials.connections import (
     Connections,
     check_name,
 )
-from ironkeep.testing.services import Services
-from ironkeep.testing.simulated import SimulatedSystem
+from tests.support.credentials.simulated import SimulatedSystem
+from tests.support.services import Services
 
 WHICH = ConnectionId(MountUuid("mount"), "main")
 CONNECTION = Connection(

@@ -24,7 +24,7 @@ from ironkeep.credentials.store import (
     CredentialStore,
     Material,
 )
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 WHICH = CredentialId(MountUuid("mount"), "static-creds/app")
 ABOUT = Credential("main", "app", period_seconds=60, created_ns=1, rotated_ns=5)

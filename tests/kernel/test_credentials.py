@@ -12,9 +12,9 @@ from ironkeep.credentials import managed as credentials
 from ironkeep.credentials.rotation import ALERT_ATTEMPT
 from ironkeep.credentials.rotation_record import Stage
 from ironkeep.credentials.store import CredentialId
-from ironkeep.testing.credential_bench import FIRST, Bench
 from ironkeep.testing.memory import Fault as CommitFault
-from ironkeep.testing.simulated import Fault
+from tests.support.credentials.credential_bench import FIRST, Bench
+from tests.support.credentials.simulated import Fault
 
 CALLS: Final = 8
 """To the system in a rotation by the account itself; the administrator needs one less."""

@@ -5,8 +5,8 @@ import pytest
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
 from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.effects import GROUP_AT_ONCE, MAX_AT_ONCE
-from ironkeep.testing.credential_bench import ADMIN, FIRST, TARGET, Bench
-from ironkeep.testing.simulated import Account, Fault
+from tests.support.credentials.credential_bench import ADMIN, FIRST, TARGET, Bench
+from tests.support.credentials.simulated import Account, Fault
 
 
 @pytest.fixture(params=[False, True], ids=["admin", "self"])

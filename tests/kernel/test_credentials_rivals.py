@@ -14,7 +14,7 @@ from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.effects.effects import Effects, Turn
 from ironkeep.plugin.request import Request
-from ironkeep.testing.credential_bench import ADMIN, FIRST, Bench
+from tests.support.credentials.credential_bench import ADMIN, FIRST, Bench
 
 
 @pytest.fixture(params=[False, True], ids=["admin", "self"])

@@ -23,7 +23,7 @@ from ironkeep.plugin.effects.effects import (
     key_of,
 )
 from ironkeep.store.barrier import DueRecord
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 PLACE = "mount-uuid"
 

@@ -26,10 +26,10 @@ from ironkeep.store import ledger
 from ironkeep.testing.memory import Fault, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.plugins import PLUGINS
-from ironkeep.testing.sample_journal import READING_KEY, sample_entry
 from ironkeep.testing.vault import ORIGIN, Vault
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.note import NoteVerifier
+from tests.support.log.sample_journal import READING_KEY, sample_entry
 
 EPOCH_2 = "vault.example/audit/node-1/2"
 EPOCH_3 = "vault.example/audit/node-1/3"

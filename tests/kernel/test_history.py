@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from ironkeep.core.errors import IntegrityError
 from ironkeep.store.history import Interval
 from ironkeep.store.reserved import HISTORY
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 
 def test_a_value_holds_until_the_next() -> None:

@@ -6,7 +6,7 @@ import pytest
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId, MountAccessor
 from ironkeep.identity.entities import Alias, Entity
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 MOUNT = MountAccessor("userpass_1")
 

@@ -12,15 +12,6 @@ from ironkeep.journal.entries import Reader
 from ironkeep.journal.journal import ENTRIES_PER_KEY, Journal
 from ironkeep.journal.wal import RESERVE
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import (
-    READING_SECRET,
-    SAMPLE_ORIGIN,
-    flush,
-    open_sample,
-    sample_entry,
-    write_batch,
-)
-from ironkeep.testing.sample_log import SAMPLE_TIME, sample_key
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
 from ironkeep.tlog.merkle import (
@@ -34,6 +25,15 @@ from ironkeep.tlog.note import KeyType, NoteVerifier, VerifierKey
 from ironkeep.tlog.policy import Policy
 from ironkeep.tlog.proof import LogProof, verify_proof
 from ironkeep.tlog.tile import Tile, encode_entries, tiles_of
+from tests.support.log.sample_journal import (
+    READING_SECRET,
+    SAMPLE_ORIGIN,
+    flush,
+    open_sample,
+    sample_entry,
+    write_batch,
+)
+from tests.support.log.sample_log import SAMPLE_TIME, sample_key
 
 
 def log_key(disk: LogDisk) -> VerifierKey:

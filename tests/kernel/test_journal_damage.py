@@ -23,10 +23,10 @@ from ironkeep.journal.journal import Journal
 from ironkeep.journal.verify import verify_log
 from ironkeep.journal.wal import wal_file_name
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import SAMPLE_ORIGIN, open_sample, sample_entry, write_batch
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.note import Signer, SigningKey, VerifierKey
+from tests.support.log.sample_journal import SAMPLE_ORIGIN, open_sample, sample_entry, write_batch
 
 SEGMENT = 1 << 20
 ROUNDS = [80, pytest.param(1_000, marks=pytest.mark.slow)]

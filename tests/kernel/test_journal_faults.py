@@ -17,18 +17,18 @@ from ironkeep.journal.verify import verify_log
 from ironkeep.journal.wal import RESERVE
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import (
+from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
+from ironkeep.tlog.cosignature import Cosigner
+from ironkeep.tlog.merkle import Frontier, leaf_hash
+from ironkeep.tlog.note import NoteVerifier, VerifierKey
+from tests.support.log.sample_journal import (
     SAMPLE_ORIGIN,
     SMALL_SEGMENT,
     open_sample,
     sample_entry,
     write_batch,
 )
-from ironkeep.testing.sample_log import SAMPLE_TIME, sample_key
-from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
-from ironkeep.tlog.cosignature import Cosigner
-from ironkeep.tlog.merkle import Frontier, leaf_hash
-from ironkeep.tlog.note import NoteVerifier, VerifierKey
+from tests.support.log.sample_log import SAMPLE_TIME, sample_key
 
 WITNESS = Cosigner(sample_key("w.example"))
 

@@ -22,7 +22,10 @@ from ironkeep.journal.recovery import open_journal
 from ironkeep.journal.verify import verify_log
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import (
+from ironkeep.tlog.merkle import leaf_hash
+from ironkeep.tlog.note import VerifierKey
+from ironkeep.tlog.tile import tiles_of
+from tests.support.log.sample_journal import (
     READING_KEY,
     READING_SECRET,
     SAMPLE_ORIGIN,
@@ -30,9 +33,6 @@ from ironkeep.testing.sample_journal import (
     sample_entry,
     write_batch,
 )
-from ironkeep.tlog.merkle import leaf_hash
-from ironkeep.tlog.note import VerifierKey
-from ironkeep.tlog.tile import tiles_of
 
 
 def vkey_in(root: Path) -> VerifierKey:
@@ -97,7 +97,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from ironkeep.adapters.log.files import DirectoryLogFiles
-from ironkeep.testing.sample_journal import open_sample, write_batch
+from tests.support.log.sample_journal import open_sample, write_batch
 journal = open_sample(DirectoryLogFiles(Path(sys.argv[1])), seed=int(sys.argv[2]))
 while True:
     receipts = write_batch(journal, 7)

@@ -11,7 +11,7 @@ from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.tokens import Issued
 from ironkeep.plugin.token import TokenSpec
 from ironkeep.store.reserved import LEASES
-from ironkeep.testing.services import TOKEN, Services
+from tests.support.services import TOKEN, Services
 
 
 def token(s: Services) -> Issued:

@@ -9,7 +9,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.journal import entries as log_reader
 from ironkeep.journal.entries import Reader
 from ironkeep.testing.memory_log import LogDisk
-from ironkeep.testing.sample_journal import (
+from tests.support.log.sample_journal import (
     READING_KEY,
     READING_SECRET,
     SAMPLE_ORIGIN,

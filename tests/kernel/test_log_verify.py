@@ -6,11 +6,11 @@ from ironkeep.core.errors import IntegrityError, RolledBack
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.verify import verify_log
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_journal import open_sample, write_batch
-from ironkeep.testing.sample_log import SAMPLE_TIME, sample_key
 from ironkeep.tlog.cosignature import Cosigner
 from ironkeep.tlog.note import KeyType, VerifierKey
 from ironkeep.tlog.policy import Policy
+from tests.support.log.sample_journal import open_sample, write_batch
+from tests.support.log.sample_log import SAMPLE_TIME, sample_key
 
 WITNESS = sample_key("w.example")
 POLICY = Policy.parse(

@@ -10,7 +10,7 @@ from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import MAX_PATH, Table, check_path, new_mount
 from ironkeep.plugin.request import MAX_PATH as MAX_REQUEST_PATH
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 KIND = "kv"
 

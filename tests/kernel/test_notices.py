@@ -2,8 +2,8 @@
 
 from ironkeep.access.notices.notices import MAX_TRIES, MAX_WAITING, Notice, Notices
 from ironkeep.core.errors import UpstreamFailed
-from ironkeep.testing.approval_estate import SECRET, Estate, ask, entries, estate
 from ironkeep.testing.vault import Vault
+from tests.support.people.approval_estate import SECRET, Estate, ask, entries, estate
 
 
 class Letters:

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.plugin.peer import MAX_CERTIFICATE, Peer, vouched
-from ironkeep.testing.authority import BEGINS, ENDS, Asked, Authority
+from tests.support.devices.authority import BEGINS, ENDS, Asked, Authority
 
 KEY = generate_private_key(SECP256R1())
 

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings, strategies as st
 from ironkeep.access.budgets.record import PERSON
 from ironkeep.app import PLUGINS
 from ironkeep.core.secret import Secret
-from ironkeep.testing.approval_estate import approve, told, unwrap
-from ironkeep.testing.people import person
 from ironkeep.testing.vault import Vault
+from tests.support.people.approval_estate import approve, told, unwrap
+from tests.support.people.people import person
 
 ALL: Final = """
 path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }

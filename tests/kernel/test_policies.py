@@ -8,7 +8,7 @@ from ironkeep.core.policy.builtin import DEFAULT_POLICY_TEXT
 from ironkeep.core.policy.template import TemplateContext
 from ironkeep.identity import policies
 from ironkeep.identity.policies import normalise_names
-from ironkeep.testing.services import Services
+from tests.support.services import Services
 
 READ = 'path "secret/a" { capabilities = ["read"] }'
 NOBODY = TemplateContext()

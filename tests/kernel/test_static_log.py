@@ -16,9 +16,9 @@ from ironkeep.journal.static_log import (
 )
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
 from ironkeep.tlog.policy import Policy
 from ironkeep.tlog.tile import Tile, encode_entries, tiles_of
+from tests.support.log.sample_log import SampleLog, sample_cosigner
 
 LOG = SampleLog()
 LOG.append(str(number).encode() for number in range(70_000))

@@ -22,8 +22,8 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.webauthn.step_up import verify_evidence
 from ironkeep.core.webauthn.webauthn import Demands, Party, encode, verify_registration
 from ironkeep.plugin.token import Session, TokenRecord
-from ironkeep.testing.services import Services
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
+from tests.support.services import Services
 
 PARTY = Party("vault.example", (ORIGIN,))
 READ = Operation.READ

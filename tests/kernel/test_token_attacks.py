@@ -12,7 +12,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.tokens import Issued
 from ironkeep.plugin.token import Session, TokenSpec
-from ironkeep.testing.services import TOKEN, USERPASS, Services
+from tests.support.services import TOKEN, USERPASS, Services
 
 HERE = "10.0.0.1:4711"
 

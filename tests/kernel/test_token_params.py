@@ -8,7 +8,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.identity.token_params import LOGINS, TokenParams, TokenParamsInput, token_type
 from ironkeep.plugin import fields
 from ironkeep.plugin.mount import Mount
-from ironkeep.testing.services import USERPASS
+from tests.support.services import USERPASS
 
 
 def changed(params: TokenParams, **raw: object) -> TokenParams:

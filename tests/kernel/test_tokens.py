@@ -16,7 +16,7 @@ from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.tokens import Issued
 from ironkeep.plugin.token import Session, TokenSpec
 from ironkeep.store.reserved import TOKENS
-from ironkeep.testing.services import TOKEN, USERPASS, Services
+from tests.support.services import TOKEN, USERPASS, Services
 
 HERE = "127.0.0.1:4711"
 

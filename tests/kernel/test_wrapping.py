@@ -11,7 +11,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.identity import wrapping
 from ironkeep.plugin.token import TokenSpec
 from ironkeep.store.reserved import TOKENS, WRAPPING
-from ironkeep.testing.services import USERPASS, Services
+from tests.support.services import USERPASS, Services
 
 BODY = b'{"data":{"password":"hunter2"}}'
 WORDS = "wrapping token is not valid or does not exist"

@@ -32,10 +32,10 @@ from ironkeep.journal import epochs
 from ironkeep.plugin import cidr, fields
 from ironkeep.plugin.peer import Peer
 from ironkeep.seal import shares
-from ironkeep.testing.meter import Parser
-from ironkeep.testing.sample_log import sample_cosigner
 from ironkeep.tlog import checkpoint, mirror as uploads, note, proof, tile, wire as lines, witness
 from ironkeep.tlog.cosignature import CosignatureVerifier
+from tests.meter.meter import Parser
+from tests.support.log.sample_log import sample_cosigner
 
 DEVICE: Final = DeviceId("00000000-0000-4000-8000-000000000000")
 PARTY: Final = webauthn.Party("localhost", ("http://localhost",))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from tests.meter import parsers
 
 import ironkeep
 from ironkeep.app import PLUGINS
@@ -23,9 +22,9 @@ from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import TABLE
 from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import MOUNTS
-from ironkeep.testing import meter
-from ironkeep.testing.meter import Dear, Parser
 from ironkeep.testing.vault import Vault
+from tests.meter import meter, parsers
+from tests.meter.meter import Dear, Parser
 
 SOURCE: Final = Path(ironkeep.__file__).parent
 AT_THE_EDGE: Final = (

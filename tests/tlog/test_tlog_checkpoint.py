@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
 from ironkeep.tlog.merkle import EMPTY_ROOT
 from ironkeep.tlog.note import Note, NoteVerifier, Signature, Signer
 from ironkeep.tlog.wire import MAX_SIZE
+from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 LOG = SampleLog()
 LOG.append([b"one", b"two", b"three"])

@@ -5,10 +5,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.tlog.cosignature import CosignatureVerifier, cosigned_at
 from ironkeep.tlog.note import KeyType, Signature, VerifierKey
 from ironkeep.tlog.wire import MAX_SIZE
+from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 LOG = SampleLog()
 LOG.append([b"one", b"two"])

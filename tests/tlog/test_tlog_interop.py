@@ -8,10 +8,10 @@ from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Ed25519CosignatureVerifier, PlainEd25519Verifier, Vkey
 from tlog_scales.tlog import Checkpoint as TheirCheckpoint, InclusionProof
 
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
 from ironkeep.tlog.checkpoint import open_checkpoint
 from ironkeep.tlog.merkle import consistency_proof, inclusion_proof, leaf_hash
 from ironkeep.tlog.proof import LogProof
+from tests.support.log.sample_log import SampleLog, sample_cosigner
 
 COSIGNER = sample_cosigner("witness.example/1")
 

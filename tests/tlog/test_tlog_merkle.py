@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.testing.sample_log import SampleLog
 from ironkeep.tlog.merkle import (
     EMPTY_ROOT,
     Frontier,
@@ -23,6 +22,7 @@ from ironkeep.tlog.merkle import (
     verify_range,
 )
 from ironkeep.tlog.wire import MAX_SIZE
+from tests.support.log.sample_log import SampleLog
 
 # The test tree of the Certificate Transparency reference implementation, and its roots by size.
 CT_LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657"]

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.testing.sample_log import SampleLog
 from ironkeep.tlog.merkle import inclusion_proof
 from ironkeep.tlog.mirror import (
     MAX_HASHES,
@@ -17,6 +16,7 @@ from ironkeep.tlog.mirror import (
     verify_package,
 )
 from ironkeep.tlog.wire import MAX_SIZE
+from tests.support.log.sample_log import SampleLog
 
 LOG = SampleLog()
 LOG.append(str(number).encode() for number in range(1500))

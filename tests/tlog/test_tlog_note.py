@@ -5,7 +5,6 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.testing.sample_log import sample_key
 from ironkeep.tlog.note import (
     MAX_NAME,
     MAX_NOTE,
@@ -19,6 +18,7 @@ from ironkeep.tlog.note import (
     VerifierKey,
     open_note,
 )
+from tests.support.log.sample_log import sample_key
 
 SPEC_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 SPEC_NOTE = (

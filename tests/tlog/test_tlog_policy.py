@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner
 from ironkeep.tlog.policy import MAX_DEFINITIONS, MAX_POLICY, Policy
+from tests.support.log.sample_log import SampleLog, sample_cosigner
 
 LOG = SampleLog()
 LOG.append([b"one"])

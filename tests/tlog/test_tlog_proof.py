@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.core.errors import IntegrityError, IronkeepError
-from ironkeep.testing.sample_log import SAMPLE_TIME, SampleLog, sample_cosigner
 from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature
 from ironkeep.tlog.policy import Policy
 from ironkeep.tlog.proof import MAX_HASHES, LogProof, verify_proof
+from tests.support.log.sample_log import SAMPLE_TIME, SampleLog, sample_cosigner
 
 LOG = SampleLog()
 LOG.append(b"entry %d" % number for number in range(1000))

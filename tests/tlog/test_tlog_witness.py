@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier, cosigned_at
 from ironkeep.tlog.merkle import EMPTY_ROOT, consistency_proof
@@ -21,6 +20,7 @@ from ironkeep.tlog.witness import (
     read_cosignature,
     read_size,
 )
+from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 LOG = SampleLog()
 LOG.append(b"entry %d" % number for number in range(300))

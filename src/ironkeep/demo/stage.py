@@ -12,9 +12,9 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import TupleRow
 
+from ironkeep.demo.witness_process import WitnessProcess, witness
 from ironkeep.testing.postgres import PostgresServer
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.witness_process import WitnessProcess, witness
 from ironkeep.tlog.note import VerifierKey
 
 WITNESS_SECONDS: Final = 60.0

@@ -1,4 +1,4 @@
-"""The plug-ins that tests of the kernel mount: those that need nothing from outside."""
+"""The plugins that an in-memory vault has by default: those that need no outside system."""
 
 from collections.abc import Mapping
 from typing import Final

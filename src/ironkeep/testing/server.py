@@ -1,6 +1,6 @@
 """A real `ironkeep server` in a process of its own, for as long as a test needs it.
 
-    with ServerProcess.development() as server:
+    with ServerProcess.development(folder) as server:
         server.cli("status")
 
     with ServerProcess.configured(folder, tls=make_tls(folder)) as server:

@@ -29,6 +29,7 @@ from ironkeep.plugin.settings import ServerSettings
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.testing.plugins import PLUGINS
 
 ORIGIN: Final = "vault.example/audit/node-1/1"
 
@@ -67,7 +68,7 @@ class Vault:
 
     def __init__(
         self,
-        plugins: Mapping[str, Plugin],
+        plugins: Mapping[str, Plugin] = PLUGINS,
         *,
         storage: MemoryStorage | None = None,
         disk: LogDisk | None = None,
@@ -108,7 +109,7 @@ class Vault:
         self.flush()
 
     @classmethod
-    def started(cls, plugins: Mapping[str, Plugin], **rest: Any) -> "Vault":
+    def started(cls, plugins: Mapping[str, Plugin] = PLUGINS, **rest: Any) -> "Vault":
         """Return a vault that is initialised and unsealed, with KV version 2 at secret/."""
         vault = cls(plugins, **rest)
         vault.initialise()

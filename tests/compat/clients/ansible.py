@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.compat.clients.outcome import Outcome, Suite
-
 from ironkeep.testing.server import ServerProcess
+from tests.compat.clients.outcome import Outcome, Suite
 
 TITLE = "Ansible: targets of community.hashi_vault 5.0.1, on ansible-core 2.16"
 SECONDS = 900

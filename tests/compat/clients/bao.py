@@ -6,10 +6,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ironkeep.testing.server import ServerProcess
 from tests.compat.clients.bao_steps import NEW, RUNNING, SECRETS, SIGN_IN, TOKENS, Step
 from tests.compat.clients.outcome import Outcome, Suite
-
-from ironkeep.testing.server import ServerProcess
 
 TITLE = "OpenBao's command 2.7.2"
 SECONDS = 180

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ironkeep.testing.server import ServerProcess, stop
 from tests.compat.clients.bao import binary
 from tests.compat.clients.outcome import Outcome, Suite
-
-from ironkeep.testing.server import ServerProcess, stop
 
 TITLE = "OpenBao's agent 2.7.2, with auto-auth and a cache"
 ROUNDS = 120

@@ -9,9 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.compat.clients.outcome import Outcome, Suite
-
 from ironkeep.testing.server import ServerProcess
+from tests.compat.clients.outcome import Outcome, Suite
 
 TITLE = "node-vault 0.12.0"
 SCRIPT = Path(__file__).with_name("node") / "suite.js"

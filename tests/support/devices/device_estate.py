@@ -11,8 +11,8 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.route import Plugin
 from ironkeep.testing.plugins import PLUGINS
-from ironkeep.testing.soft_device import SoftDevice
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.devices.soft_device import SoftDevice
 
 ADMIN: Final = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 USER: Final = """

@@ -1,10 +1,10 @@
 """What the sample log's client would send to a witness or a mirror, for their tests."""
 
-from ironkeep.testing.sample_log import SampleLog
 from ironkeep.tlog.merkle import consistency_proof, inclusion_proof
 from ironkeep.tlog.mirror import Upload, encode_package, package_proof
 from ironkeep.tlog.tile import TILE_WIDTH
 from ironkeep.tlog.witness import AddCheckpoint
+from tests.support.log.sample_log import SampleLog
 
 
 def sample_checkpoint(log: SampleLog, old: int, size: int) -> bytes:

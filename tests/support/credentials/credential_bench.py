@@ -15,8 +15,8 @@ from ironkeep.engines.system import System
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.route import Plugin
-from ironkeep.testing.simulated import Account, SimulatedSystem
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.credentials.simulated import Account, SimulatedSystem
 
 PLUGINS: Final[dict[str, Plugin]] = {
     plugin.type: plugin for plugin in (System(), Kv(), Cubbyhole(), TokenMethod(), Database())

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ironkeep.testing.crashfs import (
+from tests.support.crash.crashfs import (
     FOLDER,
     NEVER,
     Change,

@@ -23,13 +23,13 @@ from ironkeep.adapters.log.files import log_directory
 from ironkeep.core.event import Entry
 from ironkeep.journal.frame import read_leaves
 from ironkeep.kernel.rowcheck import name_rows
-from ironkeep.testing import strace
-from ironkeep.testing.crashfs import Image, Trace, Write
-from ironkeep.testing.mixed_load import Gate, Lane, Step, Wire, prepare, run_lanes
-from ironkeep.testing.reopened import Reopened, reopened
 from ironkeep.testing.server import ServerProcess
+from tests.support.crash import strace
+from tests.support.crash.crashfs import Image, Trace, Write
+from tests.support.crash.mixed_load import Gate, Lane, Step, Wire, prepare, run_lanes
+from tests.support.crash.reopened import Reopened, reopened
 
-PROGRAM: Final = ("-m", "ironkeep.testing.small_segments")
+PROGRAM: Final = ("-m", "tests.support.crash.small_segments")
 LOG: Final = str(log_directory(Path("audit"), "ironkeep/audit/node-1/1"))
 """Where in its directory a server with the default names keeps its first log."""
 LANES: Final = 6

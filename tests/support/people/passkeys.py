@@ -7,8 +7,8 @@ from ironkeep.auth.passkey import Passkey
 from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import Session
 from ironkeep.testing.plugins import PLUGINS
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
 
 RP_ID: Final = "vault.example"
 MOUNT: Final = "auth/passkey"

@@ -20,9 +20,9 @@ from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.plugin.settings import ServerSettings
 from ironkeep.testing.memory import FakeClock, MemoryStorage
-from ironkeep.testing.sample_log import sample_cosigner
-from ironkeep.testing.simulated import Account, SimulatedSystem
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.credentials.simulated import Account, SimulatedSystem
+from tests.support.log.sample_log import sample_cosigner
 
 WITNESS: Final = "witness.example"
 PASSWORD: Final = "correct horse battery"

@@ -1,5 +1,4 @@
 """What every implementation of a port must do: subclass a contract and say how to open yours."""
-# ruff: noqa: D102, PLR2004 - each test's name is its sentence, and its numbers are its example.
 
 import threading
 from abc import ABC, abstractmethod

@@ -1,8 +1,8 @@
 """What a disk may hold after the power failed: crash images from a trace of writes and syncs.
 
-A trace is what a process asked of the file system, in order; `ironkeep.testing.strace` records one
-from any program. `CrashImages` takes an instant of it and builds what a crash then may leave. The
-model is POSIX at its least helpful, not one file system's habits:
+A trace is what a process asked of the file system, in order; `tests.support.crash.strace` records
+one from any program. `CrashImages` takes an instant of it and builds what a crash then may leave.
+The model is POSIX at its least helpful, not one file system's habits:
 
 - Written data, a file's length and a folder's names last only once a sync that began after the
   call returned has itself returned; a file's sync covers data and length, a folder's its names.

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from ironkeep.testing.device_estate import ADMIN, PASSWORD
-from ironkeep.testing.passkeys import RP_ID, Person
 from ironkeep.testing.server import ServerProcess
-from ironkeep.testing.soft_device import SoftDevice
-from ironkeep.testing.softauth import ORIGIN, SoftAuthenticator
-from ironkeep.testing.tls_client import TlsClient
+from tests.support.devices.device_estate import ADMIN, PASSWORD
+from tests.support.devices.soft_device import SoftDevice
+from tests.support.devices.tls_client import TlsClient
+from tests.support.people.passkeys import RP_ID, Person
+from tests.support.people.softauth import ORIGIN, SoftAuthenticator
 
 
 class DeviceServer:

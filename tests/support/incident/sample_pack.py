@@ -12,11 +12,11 @@ from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
 from ironkeep.core.secret import Secret
 from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.verifier.trust import TrustedKeys
-from ironkeep.testing.sample_case import CASE, END_AT, SampleCase, at, sample_case
-from ironkeep.testing.sample_log import SampleLog, sample_cosigner, sample_key
 from ironkeep.tlog.merkle import inclusion_proof, range_proof
 from ironkeep.tlog.note import KeyType, SigningKey
 from ironkeep.tlog.policy import Policy
+from tests.support.incident.sample_case import CASE, END_AT, SampleCase, at, sample_case
+from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 _READER: Final = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
 """A public key of RFC 7748, section 6.1."""

@@ -6,8 +6,8 @@ from typing import Final
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.event import Entry
-from ironkeep.testing.people import Person, person
 from ironkeep.testing.vault import Reply, Vault
+from tests.support.people.people import Person, person
 
 SECRET: Final = "secret/data/prod/db"
 OTHER: Final = "secret/data/prod/backup"

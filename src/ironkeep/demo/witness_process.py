@@ -1,4 +1,4 @@
-"""Witnesses and mirrors as processes of their own on loopback, for tests and demonstrations."""
+"""Witnesses and mirrors on loopback, each in a process of its own."""
 
 import contextlib
 import subprocess

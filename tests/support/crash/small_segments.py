@@ -1,6 +1,6 @@
 """A real server whose journal's segments are small: they rotate, and go into bundles, all the time.
 
-python -m ironkeep.testing.small_segments server -config=…
+python -m tests.support.crash.small_segments server -config=…
 """
 
 import sys

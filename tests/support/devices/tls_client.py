@@ -66,6 +66,6 @@ class TlsClient:
     def post(self, path: str, data: Mapping[str, Any] | None = None, token: str = "") -> Any:
         """Send what must succeed; return the whole answer."""
         status, body = self.send("POST", path, data or {}, token)
-        if status >= 300:  # noqa: PLR2004  # everything below is a success
+        if status >= 300:  # everything below is a success
             raise AssertionError((path, status, body))
         return body
