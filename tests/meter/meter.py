@@ -1,6 +1,6 @@
 r"""A meter of what a parser costs: time and memory in proportion to the bytes that it was given.
 
-    require(Parser("api.wire:parse_json", wire.parse_json, (b"@", b'{"a":@}')))
+    require(Parser("api.http.wire:parse_json", wire.parse_json, (b"@", b'{"a":@}')))
 
 A parser is fed the worst inputs of its grammar: long repetitions of each unit that means something
 in it, each also with an end that spoils the match (a near miss is what makes a pattern backtrack).

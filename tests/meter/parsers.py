@@ -183,11 +183,11 @@ PARSERS: Final = (
         (b"Host: x\r\n@\r\n", b"@", b"Host: x\r\na: @\r\n", b"Host: @\r\n"),
         2_048,
     ),
-    Parser("api.strict:is_host", strict.is_host, (b"@", b"[@]:1", b"a:@"), 16_384),
+    Parser("api.http.strict:is_host", strict.is_host, (b"@", b"[@]:1", b"a:@"), 16_384),
     Parser("api.callers:Callers.refusal", caller, (b"@", b"http://@", b"http://[@]"), 16_384),
-    Parser("api.wire:parse", request, (b"@", b"a/@", b"a?@", b"a?a=@", b"a?@=1"), 16_384),
+    Parser("api.http.wire:parse", request, (b"@", b"a/@", b"a?@", b"a?a=@", b"a?@=1"), 16_384),
     Parser(
-        "api.wire:from_headers",
+        "api.http.wire:from_headers",
         lambda raw: wire.from_headers({b"x-vault-token": raw, b"x-vault-wrap-ttl": raw}),
         most=16_384,
     ),
@@ -201,9 +201,9 @@ PARSERS: Final = (
         9_000,
     ),
     # Bodies.
-    Parser("api.wire:parse_json", wire.parse_json, JSON),
+    Parser("api.http.wire:parse_json", wire.parse_json, JSON),
     Parser(
-        "api.wire:parse_body",
+        "api.http.wire:parse_body",
         lambda raw: wire.parse_body(raw, FORM),
         (b"a=@", b"@=1", b"@"),
         wire.MAX_FORM + 9,
@@ -351,7 +351,7 @@ PARSERS: Final = (
     ),
     Parser("agent.proxy:is_loopback", text(proxy.is_loopback), (b"@", b"[@]:1", b"1@")),
     Parser(
-        "cli.loopback:Loopback.code_in",
+        "cli.client.loopback:Loopback.code_in",
         LOOPBACK.code_in,
         (b"@", b"GET /cb?@ HTTP/1.1\r\n", b"GET /cb?code=@&state=s HTTP/1.1\r\n"),
     ),

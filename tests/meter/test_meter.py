@@ -47,6 +47,7 @@ RAW: Final = frozenset({"bytes", "str", "object", "bytes | bytearray"})
 ELSEWHERE: Final = {
     "api.witness.mirror:Session.feed": "Upload.split and split_package take it apart",
     "core.webauthn.cbor_bounds:require_few": "by verify_registration",
+    "access.segments.flow_table:decode": "a record of the vault's own",
     "tlog.checkpoint:open_checkpoint": "Note.parse and Checkpoint.parse take it apart",
     "tlog.note:open_note": "Note.parse takes it apart",
     "tlog.note:VerifierKey.parse": "keys of one's own configuration",
