@@ -1,5 +1,5 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +8,10 @@ import pytest
 from hypothesis import settings
 
 from ironkeep.auth import userpass
+from ironkeep.core.ports import Entropy, Row
+from ironkeep.store.rows import View
+from ironkeep.testing.memory import SeededEntropy
+from tests.support.rows import DictView
 
 settings.register_profile("fast", max_examples=50, derandomize=True, deadline=None)
 settings.register_profile("nightly", max_examples=5_000, deadline=None)
@@ -37,3 +41,23 @@ def cheap_passwords() -> Iterator[None]:
 def shipped_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords as a server does, where that is what is tested."""
     monkeypatch.setattr(userpass, "HASHER", SHIPPED)
+
+
+@pytest.fixture(scope="session")
+def entropy() -> Entropy:
+    return SeededEntropy()
+
+
+@pytest.fixture(scope="session")
+def view_over() -> Callable[[dict[bytes, Row]], View]:
+    return DictView
+
+
+@pytest.fixture
+def rows() -> dict[bytes, Row]:
+    return {}
+
+
+@pytest.fixture
+def view(rows: dict[bytes, Row]) -> View:
+    return DictView(rows)

@@ -253,7 +253,7 @@ def scenario(vault: Vault, case: Case) -> dict[str, Any] | None:
 
 RELEASING: Final = [case for case in CASES if case.route.releases]
 ELSEWHERE: Final = {
-    # Need a database: tests/engines/test_database.py asks for each of them.
+    # Need a database: tests/engines/database/test_database.py asks for each of them.
     "read database/static-creds/{name}",
     # Need a role, a certificate, a signed token or an authenticator: the tests of each in
     # tests/auth ask for them.
@@ -264,9 +264,9 @@ ELSEWHERE: Final = {
     "update auth/jwt/login",
     "update auth/passkey/login/finish",
     "update auth/passkey/cli/finish",
-    # Need people with authenticators, who agree: tests/access/test_break_glass_hands.py.
+    # Need people with authenticators, who agree: tests/access/break_glass/test_hands.py.
     "update sys/break-glass/open",
-    # Needs a holder for whom codes wait: tests/access/test_break_glass_hands.py fetches them.
+    # Needs a holder for whom codes wait: tests/access/break_glass/test_hands.py fetches them.
     "update sys/break-glass/codes",
     # Asked for as a secret is, and shows the names of its fields: no version leaves.
     "read secret/subkeys/{path...}",
