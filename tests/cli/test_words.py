@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+import ironkeep
 from ironkeep.cli.client import inputs
 from ironkeep.cli.output import render, terminal as module
 from ironkeep.cli.output.terminal import Painted, Terminal
@@ -313,12 +314,8 @@ def test_a_full_disk_behind_standard_output_is_named() -> None:
 
 def test_nothing_but_the_terminal_writes_to_the_streams() -> None:
     """One place, so that no text of others gets round it; `render` has rich draw tables."""
-    folder = Path(module.__file__).parent
-    places = [
-        *folder.glob("*.py"),
-        *folder.parent.glob("demo/*.py"),
-        *folder.parent.glob("agent/*.py"),
-    ]
+    root = Path(ironkeep.__file__).parent
+    places = [path for room in ("agent", "cli", "demo") for path in (root / room).rglob("*.py")]
     found = {
         path.name
         for path in places
