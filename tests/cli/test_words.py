@@ -323,4 +323,12 @@ def test_nothing_but_the_terminal_writes_to_the_streams() -> None:
             r"\bprint\(|sys\.std|\.stdout\b(?! \+)|\.stderr\b|getpass\.getpass\(", path.read_text()
         )
     }
-    assert found <= {"terminal.py", "render.py", "main.py", "pretty.py", "estate.py", "posture.py"}
+    assert found <= {
+        "terminal.py",
+        "render.py",
+        "main.py",
+        "pretty.py",
+        "estate.py",
+        "posture.py",
+        "witness_process.py",
+    }
