@@ -119,7 +119,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("journal/test_damage.py", "journal", "scan"),
     ("journal/test_journal.py", "journal", "wal"),
     ("journal/test_epochs.py", "kernel", "adoption"),
-    ("api/commit/test_committer.py", "kernel", "standing"),
+    ("engines/system/test_sealing.py", "kernel", "standing"),
     ("auth/test_pipeline.py", "kernel", "issuing"),
     ("kernel/test_pipeline.py", "kernel", "house"),
     ("engines/test_routes_contract.py", "kernel", "admission help routing"),
