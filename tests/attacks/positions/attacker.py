@@ -35,7 +35,7 @@ def main(loot: Path, position: str = "thief") -> None:
     """Try everything from one position, and print the report."""
     if position not in POSITIONS:
         raise SystemExit(f"a position is one of: {', '.join(POSITIONS)}")
-    module = importlib.import_module(f"tests.attacks.{position}")
+    module = importlib.import_module(f"tests.attacks.positions.{position}")
     attempts = Attempts(loot)
     with attempts.stack:
         getattr(module, position.title())(attempts).run()
