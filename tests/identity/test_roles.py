@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from ironkeep.testing.services import USERPASS
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.identity.roles import MAX_NAME, Roles, clean_name, with_type
@@ -12,6 +11,7 @@ from ironkeep.identity.token_params import TokenParamsInput, display_name
 from ironkeep.plugin.cidr import admits
 from ironkeep.plugin.response import listing
 from ironkeep.store.record import Codec
+from tests.support.services import USERPASS
 
 
 class _Record(msgspec.Struct, frozen=True, omit_defaults=True):
