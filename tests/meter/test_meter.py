@@ -52,6 +52,7 @@ ELSEWHERE: Final = {
     "tlog.note:open_note": "Note.parse takes it apart",
     "tlog.note:VerifierKey.parse": "keys of one's own configuration",
     "tlog.policy:Policy.parse": "one's own file",
+    "api.listening:is_loopback": "addresses of one's own configuration",
     "auth.cert.chain:parse_authorities": "what an administrator configures",
 }
 """Functions that are named like parsers and are not in the table: why."""
