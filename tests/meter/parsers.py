@@ -10,9 +10,10 @@ import httpx
 
 from ironkeep.access.devices import authority as device_authority
 from ironkeep.access.posture import (
+    issuers as posture_issuers,
     osquery as posture_osquery,
     receiver as posture_receiver,
-    routes as posture,
+    reports as posture,
 )
 from ironkeep.agent import proxy, vault as agent_vault
 from ironkeep.api.callers import Callers
@@ -259,7 +260,7 @@ PARSERS: Final = (
         (b"@", b"-----BEGIN CERTIFICATE REQUEST-----\n@\n-----END CERTIFICATE REQUEST-----\n"),
     ),
     Parser("core.device.posture_report:decode", posture_report.decode, JSON),
-    Parser("access.posture.routes:parsed", lambda raw: posture.parsed(raw, DEVICE), JSON),
+    Parser("access.posture.reports:parsed", lambda raw: posture.parsed(raw, DEVICE), JSON),
     Parser("access.posture.osquery:translate", osquery, most=32_768),
     Parser(
         "core.device.software_version:compare", versions, (b"@", b"1:@-1", b"1.@", b"a@1"), 4_096
@@ -271,7 +272,9 @@ PARSERS: Final = (
         posture_receiver.MAX_SET,
     ),
     Parser("access.posture.receiver:_json", posture_receiver._json, JSON),
-    Parser("access.posture.receiver:_keys", text(posture_receiver._keys), (*JSON, b'{"keys":[@]}')),
+    Parser(
+        "access.posture.issuers:keys_of", text(posture_issuers.keys_of), (*JSON, b'{"keys":[@]}')
+    ),
     # Witness and mirror.
     Parser(
         "tlog.witness:AddCheckpoint.parse",

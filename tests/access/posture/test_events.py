@@ -11,7 +11,8 @@ from joserfc.jwk import ECKey, KeySet, OctKey
 
 from ironkeep.access.posture import events as posture_events, receiver as posture_receiver
 from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
-from ironkeep.access.posture.receiver import MAX_ISSUERS, MAX_SET, REVOKED
+from ironkeep.access.posture.issuers import MAX_ISSUERS
+from ironkeep.access.posture.receiver import MAX_SET, REVOKED
 from ironkeep.api.http.wire import parse_body
 from ironkeep.core.errors import (
     DeviceRefused,

@@ -22,7 +22,7 @@ from ironkeep.access.devices.authority import (
 )
 from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.devices.enrolment import base64_of, device_id
-from ironkeep.access.posture.routes import judged
+from ironkeep.access.posture.reports import judged
 from ironkeep.core.device.posture_report import MAX_REPORT
 from ironkeep.core.device.proof import certificate_message, verify
 from ironkeep.core.errors import DeviceRefused, InvalidRequest, PermissionDenied, TooLarge

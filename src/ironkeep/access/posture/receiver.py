@@ -1,17 +1,15 @@
 """CAEP receiver: signed events by which an MDM or identity provider acts on a device or person.
 
-    ssf / issuer / name         -> a pinned issuer: iss, keys, our audience, powers
     ssf / taken / hour / digest -> a SET that was accepted
 
 Specs: Security Event Token (SET, RFC 8417), push-based delivery (RFC 8935), subject identifiers
 (RFC 9493), CAEP 1.0. A push is a POST of application/secevent+jwt. The answer is 202, or an error
-in the usual form whose text begins with RFC 8935's code.
+in the usual form whose text begins with RFC 8935's code. `issuers.py` pins the issuers.
 
 Only the issuer of a block can lift it. An external event never clears a device: after a block is
 lifted its next report decides.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,39 +19,26 @@ from typing import Any, Final
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from ironkeep.access.alerts.alerts import Alerts
 from ironkeep.access.devices.devices import DeviceRecord, Devices
 from ironkeep.access.devices.enrolment import device_id
 from ironkeep.access.posture.events import CAEP, COMPLIANCE, TYPE
+from ironkeep.access.posture.issuers import Issuer, issuers_of, keys_of
 from ironkeep.access.posture.state import Block, conclude, keep_state, state_of, store_of
-from ironkeep.access.second_person import change_guard, waits
 from ironkeep.core.device.posture import Verdict
-from ironkeep.core.errors import (
-    InvalidRequest,
-    NotFound,
-    PermissionDenied,
-    TooLarge,
-    TooManyRequests,
-)
+from ironkeep.core.errors import InvalidRequest, PermissionDenied, TooLarge, TooManyRequests
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
-from ironkeep.store.record import Codec
-from ironkeep.store.reserved import escape_part, unescape_part
 
 MAX_SET: Final = 16 * 1024
 """Characters of an event; typical ones have about 700."""
-MAX_JWKS: Final = 32 * 1024
-MAX_KEYS: Final = 16
-MAX_ISSUERS: Final = 16
 MAX_AGE_S: Final = 24 * 3600
 """Transmitters retry for a while; an older event is rejected."""
 MAX_SKEW_S: Final = 60
@@ -62,36 +47,10 @@ MAX_AN_HOUR: Final = 10_000
 CLEARED_AT_ONCE: Final = 1_000
 """Old records that one event deletes; the next event deletes more."""
 ALGORITHMS: Final = ("ES256", "ES384", "RS256", "PS256", "EdDSA")
-POWERS: Final = ("compliance", "sessions")
 REVOKED: Final = f"{CAEP}session-revoked"
 
 _MAX_TEXT: Final = 256
-_MIN_MODULUS: Final = 342
-"""Characters in base64url of 2,048 bits."""
 _HOUR_S: Final = 3_600
-
-
-class Issuer(msgspec.Struct, frozen=True):
-    """A pinned issuer; its events are signed by a key in `jwks` (JSON text), for `audience`."""
-
-    iss: str
-    audience: str
-    jwks: str
-    may: tuple[str, ...]
-
-
-_ISSUER: Final = Codec(Issuer)
-
-
-@dataclass(frozen=True)
-class IssuerInput:
-    """A pinned issuer."""
-
-    name: str
-    iss: str = ""
-    audience: str = ""
-    jwks: str = ""
-    may: CommaList = POWERS
 
 
 @dataclass(frozen=True)
@@ -99,61 +58,6 @@ class Push:
     """A Security Event Token, compact."""
 
     set: str
-
-
-def write_issuer(call: Call, given: IssuerInput) -> Response:
-    """Pin an issuer: from now on its events are accepted.
-
-    Changing a pinned issuer takes another person, because its keys can lift blocks.
-    """
-    for text in (given.name, given.iss, given.audience):
-        if not 0 < len(text) <= _MAX_TEXT or not text.isprintable():
-            raise InvalidRequest(f"name, iss and audience: 1 to {_MAX_TEXT} printable characters")
-    if not given.may or not set(given.may) <= set(POWERS):
-        raise InvalidRequest(f"may is one or more of {', '.join(POWERS)}")
-    _keys(given.jwks)
-    others = {name: each for name, each in _issuers(call).items() if name != given.name}
-    if len(others) >= MAX_ISSUERS or any(each.iss == given.iss for each in others.values()):
-        raise InvalidRequest(f"at most {MAX_ISSUERS} issuers, each pinned once")
-    issuer = Issuer(given.iss, given.audience, given.jwks, tuple(given.may))
-    is_known = given.name in _issuers(call)
-    text = f"the issuer of events {given.name} was pinned"
-    answer = change_guard(call, "event-issuer", text, weaker=is_known)
-    if not waits(answer):
-        store_of(call).put(f"ssf/issuer/{escape_part(given.name)}", _ISSUER.encode(issuer))
-    return answer
-
-
-def read_issuer(call: Call, given: IssuerInput) -> Response:
-    """Return a pinned issuer."""
-    issuer = _issuers(call).get(given.name)
-    if issuer is None:
-        raise NotFound("")
-    return Response(data=msgspec.structs.asdict(issuer) | {"may": list(issuer.may)})
-
-
-def delete_issuer(call: Call, given: IssuerInput) -> Response:
-    """Unpin an issuer and lift its blocks; the devices' next reports decide."""
-    text = f"the issuer of events {given.name} was unpinned"
-    answer = change_guard(call, "event-issuer", text, weaker=True)
-    if waits(answer):
-        return answer
-    store = store_of(call)
-    store.delete(f"ssf/issuer/{escape_part(given.name)}")
-    for name in store.names("posture/state"):
-        state = state_of(call, DeviceId(name))
-        if given.name in state.blocks:
-            rest = {who: each for who, each in state.blocks.items() if who != given.name}
-            keep_state(call, DeviceId(name), msgspec.structs.replace(state, blocks=rest))
-    return answer
-
-
-def list_issuers(call: Call) -> Response:
-    """Return the names of the pinned issuers."""
-    names = sorted(_issuers(call))
-    if not names:
-        raise NotFound("")
-    return Response(data={"keys": names})
 
 
 def receive(call: Call, given: Push) -> Response:
@@ -185,20 +89,10 @@ def receive(call: Call, given: Push) -> Response:
     return Response(accepted=True, audited={"issuer": name, "jti": identity, "done": done})
 
 
-def _issuers(call: Call) -> dict[str, Issuer]:
-    store = store_of(call)
-    found = {}
-    for name in store.list("ssf/issuer"):
-        raw = store.get(f"ssf/issuer/{name}")
-        if raw is not None:
-            found[unescape_part(name)] = _ISSUER.decode(raw)
-    return found
-
-
 def _issuer_of(call: Call, token: str) -> tuple[str, Issuer]:
     """Return the pinned issuer that a token names; the token is not verified yet."""
     claims = _json(_unverified(token))
-    for name, issuer in _issuers(call).items():
+    for name, issuer in issuers_of(call).items():
         if issuer.iss == claims.get("iss"):
             return name, issuer
     raise PermissionDenied("invalid_issuer: no such issuer is pinned")
@@ -213,7 +107,7 @@ def _unverified(token: str) -> bytes:
 
 def _verified(issuer: Issuer, token: str) -> dict[str, Any]:
     try:
-        found = jws.deserialize_compact(token, _keys(issuer.jwks), algorithms=list(ALGORITHMS))
+        found = jws.deserialize_compact(token, keys_of(issuer.jwks), algorithms=list(ALGORITHMS))
     except (JoseError, ValueError, TypeError):
         raise PermissionDenied("invalid_key: no pinned key has signed the event") from None
     if str(found.headers().get("typ", "")).lower().removeprefix("application/") != TYPE:
@@ -229,31 +123,6 @@ def _json(raw: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest("invalid_request: not a JSON object")
     return document
-
-
-def _keys(text: str) -> KeySet:
-    """Return a JWK set of public keys, each with its own id; raise InvalidRequest."""
-    if len(text) > MAX_JWKS:
-        raise TooLarge(f"jwks: at most {MAX_JWKS} characters")
-    try:
-        document = json.loads(text)
-        weak = not all(_is_fit(key) for key in document["keys"])
-        keys = KeySet([]) if weak else KeySet.import_key_set(document)
-        ids = {each.get("kid") for each in document["keys"]}
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise InvalidRequest("jwks is not a JWK set") from None
-    if weak or not 0 < len(keys.keys) <= MAX_KEYS or None in ids or len(ids) != len(keys.keys):
-        raise InvalidRequest(
-            f"jwks: 1 to {MAX_KEYS} public keys, EC, OKP or RSA of 2048 bits, "
-            "each with a kid of its own"
-        )
-    return keys
-
-
-def _is_fit(key: dict[str, Any]) -> bool:
-    if key["kty"] not in ("EC", "OKP", "RSA") or "d" in key:
-        return False
-    return key["kty"] != "RSA" or len(key["n"]) >= _MIN_MODULUS
 
 
 def _take(call: Call, name: str, identity: str, issued: int) -> None:
@@ -386,14 +255,4 @@ def _reason(event: dict[str, Any]) -> str:
 
 ROUTES: Final = (
     Route(Operation.UPDATE, "ssf/events", receive, Push, open=True, help="Deliver an event."),
-    Route(Operation.LIST, "ssf/issuers/", list_issuers, help="The pinned issuers."),
-    Route(Operation.READ, "ssf/issuers/{name}", read_issuer, IssuerInput, help="A pinned issuer."),
-    Route(
-        Operation.UPDATE, "ssf/issuers/{name}", write_issuer, IssuerInput, sudo=True, makes=True,
-        audited=("name", "iss", "audience", "may"), help="Pin an issuer.",
-    ),
-    Route(
-        Operation.DELETE, "ssf/issuers/{name}", delete_issuer, IssuerInput, sudo=True,
-        audited=("name",), help="Unpin an issuer.",
-    ),
-)  # fmt: skip
+)

@@ -1,36 +1,33 @@
-"""The `posture/` routes of the device engine: reports, rules, exceptions and the KEV catalogue.
+"""The `posture/` routes of the device engine: rules, states, exceptions and the KEV catalogue.
 
-posture/nonce                          a nonce for a device's next report
-posture/report                         a device's signed report; open: the signature is the proof
+posture/nonce, posture/report          see reports.py
 posture/rules                          the rules in force
 posture/devices/<id>                   the faults of a device, since when, and its exceptions
 posture/exceptions/<id>/<rule>         one device is excepted from one rule, for a while
 posture/kev                            CISA's catalogue, and which of its entries need a rule
 osquery/*                              see osquery.py
-ssf/*                                  see events.py and receiver.py
+ssf/*                                  see events.py, receiver.py and issuers.py
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from ironkeep.access.alerts.alerts import Alerts
-from ironkeep.access.devices import nonces
-from ironkeep.access.devices.devices import DeviceRecord, Devices
-from ironkeep.access.devices.enrolment import base64_of, device_id, found
+from ironkeep.access.devices.enrolment import found
 from ironkeep.access.posture import (
     events as posture_events,
+    issuers as posture_issuers,
     osquery as posture_osquery,
     receiver as posture_receiver,
+    reports as posture_reports,
 )
+from ironkeep.access.posture.reports import Device, bytes_of, shown
 from ironkeep.access.posture.state import (
-    AGENT,
     RULES,
     SHIPPED,
     Exemption,
     catalogue_of,
-    judge,
     keep_catalogue,
     keep_state,
     rules_of,
@@ -38,10 +35,8 @@ from ironkeep.access.posture.state import (
     store_of,
 )
 from ironkeep.access.second_person import change_guard, waits
-from ironkeep.core.device import kev, posture_report, posture_rules
-from ironkeep.core.device.posture import Finding, Verdict
-from ironkeep.core.device.proof import verify
-from ironkeep.core.errors import DeviceRefused, InvalidRequest, NotFound, PermissionDenied, TooLarge
+from ironkeep.core.device import kev, posture_rules
+from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooLarge
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
@@ -59,24 +54,6 @@ MAX_EXCEPTIONS: Final = 32
 MAX_REASON: Final = 512
 MAX_SHOWN: Final = 500
 """Catalogue entries shown at once."""
-
-_UNKNOWN: Final = "no such device, or the signature is not that of its key"
-
-
-@dataclass(frozen=True)
-class Device:
-    """Names a device."""
-
-    id: str
-
-
-@dataclass(frozen=True)
-class SignedReport:
-    """A report as JSON text in its canonical form, and the device's signature."""
-
-    id: str
-    report: str
-    signature: str = field(metadata={"help": "of K_dev over context and report: base64 of DER"})
 
 
 @dataclass(frozen=True)
@@ -103,61 +80,6 @@ class Excuse:
     ttl: Duration = 0
 
 
-def give_nonce(call: Call, given: Device) -> Response:
-    """Return a nonce that a device can use once, within minutes."""
-    return Response(data={"nonce": nonces.give(call, device_id(given.id))})
-
-
-def take_report(call: Call, given: SignedReport) -> Response:
-    """Judge a report that the device's key signed over a fresh nonce."""
-    raw = _bytes(given.report, posture_report.MAX_REPORT)
-    record = call.use(Devices).get(call.tx, device_id(given.id))
-    if record is None:
-        raise PermissionDenied(_UNKNOWN)
-    # `named` ignores a certificate that the authority did not sign: it must raise no false alert.
-    other = call.use(Devices).named(call.tx, call.request.peer, call.now_ns)
-    if other not in {"", record.id}:
-        _alarm(call, record, f"device {other} sent a report in the name of this one")
-        raise PermissionDenied(_UNKNOWN)
-    # Signature first: a stranger who knows a device's id must not be able to use up its nonces.
-    message = posture_report.signed_bytes(raw)
-    try:
-        verify(record.key, message, base64_of(given.signature, "signature"))
-        report = parsed(raw, record.id)
-        nonces.take(call, record.id, report.nonce)
-    except PermissionDenied as error:
-        _alarm(call, record, f"a posture report was refused: {error}")
-        raise
-    refusal = call.use(Devices).refused(record, call.now_ns)
-    if refusal is not None:
-        raise DeviceRefused(refusal.say)
-    verdict = judge(call, record, report, AGENT)
-    return _answer(call, record, verdict)
-
-
-def parsed(raw: bytes, device: DeviceId) -> posture_report.Report:
-    """Return the report in raw; raise InvalidRequest, or PermissionDenied for another device."""
-    report = posture_report.decode(raw)
-    if report.device_id != device:
-        raise PermissionDenied("the report names another device")
-    return report
-
-
-def judged(call: Call, record: DeviceRecord, text: str, nonce: str) -> DeviceRecord:
-    """Judge a report that is part of another signed request; return the device after it.
-
-    The caller has verified a signature over the report's text and the nonce, and used the nonce up.
-    Raise InvalidRequest, or PermissionDenied if the report names another nonce or device.
-    """
-    report = parsed(_bytes(text, posture_report.MAX_REPORT), record.id)
-    if report.nonce != nonce:
-        raise PermissionDenied("the report has another nonce")
-    judge(call, record, report, AGENT)
-    after = call.use(Devices).get(call.account, record.id)
-    assert after is not None
-    return after
-
-
 def read_rules(call: Call) -> Response:
     """Return the rules in force as text, and whether they are the shipped ones."""
     raw = store_of(call).get(RULES)
@@ -173,7 +95,7 @@ def read_rules(call: Call) -> Response:
 
 def write_rules(call: Call, given: RulesFile) -> Response:
     """Put a rules file in force; a device is judged by it from its next report on."""
-    raw = _bytes(given.rules, posture_rules.MAX_RULES_BYTES)
+    raw = bytes_of(given.rules, posture_rules.MAX_RULES_BYTES)
     rules = posture_rules.decode(raw)
     answer = _change(call, rules)
     if waits(answer):
@@ -222,7 +144,7 @@ def read_device(call: Call, given: Device) -> Response:
             "source": state.source,
             "os": state.system,
             "data_as_of": state.data_as_of,
-            "findings": [_shown(each) for each in state.findings],
+            "findings": [shown(each) for each in state.findings],
             "first_seen": {rule: rfc3339(each.first_ns) for rule, each in state.seen.items()},
             "exceptions": {
                 rule: {"by": each.by, "reason": each.reason, "until": rfc3339(each.until_ns)}
@@ -266,7 +188,7 @@ def delete_exception(call: Call, given: Excuse) -> Response:
 
 def write_kev(call: Call, given: CatalogueFile) -> Response:
     """Load CISA's catalogue; raise InvalidRequest if it is older than the one loaded."""
-    catalogue = kev.parse(_bytes(given.catalogue, kev.MAX_CATALOGUE))
+    catalogue = kev.parse(bytes_of(given.catalogue, kev.MAX_CATALOGUE))
     before = catalogue_of(call)
     if before is not None and catalogue.released < before.released:
         raise InvalidRequest(f"a newer catalogue is loaded already, that of {before.released}")
@@ -293,63 +215,7 @@ def read_kev(call: Call) -> Response:
     return Response(data=data)
 
 
-def _answer(call: Call, record: DeviceRecord, verdict: Verdict) -> Response:
-    after = call.use(Devices).get(call.account, record.id)
-    assert after is not None
-    return Response(
-        data={
-            "compliant": verdict.compliant,
-            "until": rfc3339(verdict.until_ns),
-            "refused_because": list(after.findings),
-            "findings": [_shown(each) for each in verdict.findings],
-        },
-        audited={
-            "device": record.id,
-            "compliant": verdict.compliant,
-            "findings": [each.rule for each in verdict.findings],
-            "data_as_of": rules_of(call).data_as_of,
-        },
-    )
-
-
-def _shown(finding: Finding) -> dict[str, Any]:
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "text": finding.text,
-        "cve": finding.cve,
-        "source": finding.source,
-        "data_as_of": finding.data_as_of,
-        "grace_until": rfc3339(finding.until_ns) if finding.until_ns else "",
-    }
-
-
-def _bytes(text: str, most: int) -> bytes:
-    """Return text as UTF-8; raise TooLarge past `most`, InvalidRequest for invalid text."""
-    if len(text) > most:
-        raise TooLarge(f"at most {most} bytes")
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest("the text is not UTF-8") from None
-
-
-def _alarm(call: Call, record: DeviceRecord, text: str) -> None:
-    call.use(Alerts).repeated(
-        call.account, "posture-forged", text, call.now_ns, subject="report",
-        entity=record.owner, device=record.id, path=call.request.path,
-    )  # fmt: skip
-
-
 ROUTES: Final = (
-    Route(
-        Operation.UPDATE, "posture/nonce", give_nonce, Device, open=True,
-        help="A nonce for a device's next report.",
-    ),
-    Route(
-        Operation.UPDATE, "posture/report", take_report, SignedReport, open=True, audited=("id",),
-        help="A device's signed report of its state.",
-    ),
     Route(Operation.READ, "posture/rules", read_rules, help="The rules that devices are held to."),
     Route(
         Operation.UPDATE, "posture/rules", write_rules, RulesFile, sudo=True,
@@ -380,9 +246,11 @@ ROUTES: Final = (
 )  # fmt: skip
 
 POSTURE_ROUTES: Final = (
+    *posture_reports.ROUTES,
     *ROUTES,
     *posture_osquery.ROUTES,
     *posture_events.ROUTES,
     *posture_receiver.ROUTES,
+    *posture_issuers.ROUTES,
 )
 """All routes of posture, which the device engine mounts."""
