@@ -7,7 +7,7 @@ import argon2
 import pytest
 from hypothesis import settings
 
-from ironkeep.auth import userpass
+from ironkeep.auth.userpass import hashing
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.store.rows import View
 from ironkeep.testing.memory import SeededEntropy
@@ -21,7 +21,7 @@ ROOT: Final = str(Path(__file__).parents[1])
 """Programs that tests start import `tests.support` as well, wherever they run."""
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 
-SHIPPED: Final = userpass.HASHER
+SHIPPED: Final = hashing.HASHER
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,14 +33,14 @@ def cheap_passwords() -> Iterator[None]:
     """
     cheap = argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(userpass, "HASHER", cheap)
+        patch.setattr(hashing, "HASHER", cheap)
         yield
 
 
 @pytest.fixture
 def shipped_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords as a server does, where that is what is tested."""
-    monkeypatch.setattr(userpass, "HASHER", SHIPPED)
+    monkeypatch.setattr(hashing, "HASHER", SHIPPED)
 
 
 @pytest.fixture(scope="session")

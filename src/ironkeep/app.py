@@ -36,7 +36,8 @@ from ironkeep.auth.cert import CertMethod
 from ironkeep.auth.jwt import Jwt
 from ironkeep.auth.passkey import Passkey
 from ironkeep.auth.token import TokenMethod
-from ironkeep.auth.userpass import HASHER, Userpass
+from ironkeep.auth.userpass import Userpass
+from ironkeep.auth.userpass.hashing import HASHER
 from ironkeep.config import Config
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.console.pages import Pages

@@ -5,8 +5,7 @@ from typing import Any, Literal
 import argon2
 import pytest
 
-from ironkeep.auth import userpass
-from ironkeep.auth.userpass import ROUTES, Userpass
+from ironkeep.auth.userpass import ROUTES, Userpass, hashing, users
 from ironkeep.core.errors import (
     InvalidCredentials,
     InvalidRequest,
@@ -93,10 +92,10 @@ def test_every_failure_has_the_same_words(s: Bench, name: str, password: str) ->
 
 @pytest.mark.usefixtures("shipped_passwords")
 def test_the_real_cost_is_that_of_rfc_9106() -> None:
-    parameters = argon2.extract_parameters(userpass._UNMATCHED)
+    parameters = argon2.extract_parameters(hashing.UNMATCHED)
     assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (65536, 3, 4)
     assert parameters.type is argon2.Type.ID
-    fresh = argon2.extract_parameters(userpass.HASHER.hash("x", salt=bytes(16)))
+    fresh = argon2.extract_parameters(hashing.HASHER.hash("x", salt=bytes(16)))
     assert fresh == parameters
 
 
@@ -110,10 +109,10 @@ def test_known_unknown_and_locked_names_take_one_check_of_the_same_cost(
             checked.append(argon2.extract_parameters(str(hash)))
             return super().verify(hash, password)
 
-    monkeypatch.setattr(userpass, "HASHER", argon2.PasswordHasher())
+    monkeypatch.setattr(hashing, "HASHER", argon2.PasswordHasher())
     s.ask("users/ann", password=GOOD)
     monkeypatch.setattr(
-        userpass, "HASHER", Counting.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
+        hashing, "HASHER", Counting.from_parameters(argon2.profiles.RFC_9106_LOW_MEMORY)
     )
     s.fails("ann", "wrong")
     s.fails("nobody", "wrong")
@@ -321,7 +320,7 @@ def test_history_tells_what_a_login_gave_then(s: Bench) -> None:
 def test_neither_password_nor_hash_is_audited_or_shown(s: Bench) -> None:
     for route in Userpass().routes(USERPASS):
         assert "password" not in route.audited
-    stored = userpass._find(s.call(USERPASS, "users/ann"), "ann")
+    stored = users.find(s.call(USERPASS, "users/ann"), "ann")
     assert stored is not None
     assert "argon2" not in repr(stored)
     assert GOOD not in repr(s.start("login/ann", password=GOOD)[0])
@@ -329,7 +328,7 @@ def test_neither_password_nor_hash_is_audited_or_shown(s: Bench) -> None:
 
 def test_two_users_with_one_password_have_two_hashes(s: Bench) -> None:
     s.ask("users/bob", password=GOOD)
-    found = [userpass._find(s.call(USERPASS, ""), name) for name in ("ann", "bob")]
+    found = [users.find(s.call(USERPASS, ""), name) for name in ("ann", "bob")]
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].password_hash != found[1].password_hash

@@ -1,0 +1,86 @@
+"""The auth method `userpass`: names and passwords.
+
+    users      users: their settings and password hashes
+    hashing    argon2id, on a worker
+    lockout    the lock on a name after failed logins
+    login      logins
+
+Source: the Vault HTTP API, auth/userpass, and Vault's user lockout. A password can be copied when
+it is typed: people should log in by `passkey`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ironkeep.access.identity_report.copyable_logins import Copyable
+from ironkeep.auth.userpass import login, users
+from ironkeep.auth.userpass.users import PasswordInput, PoliciesInput, UserInput
+from ironkeep.core.operation import Operation
+from ironkeep.identity.token_params import LOGIN, login_name
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.mount import Mount
+from ironkeep.plugin.route import Route
+from ironkeep.store.history import History
+from ironkeep.store.reserved import unescape_part
+
+_PARAMS: Final = (
+    "token_policies",
+    "token_ttl",
+    "token_max_ttl",
+    "token_period",
+    "token_type",
+    "token_bound_cidrs",
+)
+
+_AT: Final = "users/{username}"
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        Operation.UPDATE, "login/{username}", login.login, input=PasswordInput, login=True,
+        folds="username", releases=True, help="Log in with a password.",
+    ),
+    Route(Operation.LIST, "users/", users.list_users, help="List the users."),
+    Route(
+        Operation.READ, _AT, users.read_user, folds="username",
+        help="A user, without the password.",
+    ),
+    Route(
+        Operation.UPDATE, _AT, users.write_user, input=UserInput, exists=users.exists,
+        makes=True, audited=_PARAMS, folds="username", help="Create or change a user.",
+    ),
+    Route(
+        Operation.DELETE, _AT, users.delete_user, folds="username", help="Remove a user."
+    ),
+    Route(
+        Operation.UPDATE, f"{_AT}/password", users.write_password, input=PasswordInput,
+        folds="username", help="Change a user's password.",
+    ),
+    Route(
+        Operation.UPDATE, f"{_AT}/policies", users.write_policies, input=PoliciesInput,
+        audited=("token_policies",), folds="username", help="Change a user's policies.",
+    ),
+)  # fmt: skip
+
+
+class Userpass:
+    """The auth method `userpass`."""
+
+    type: Final = "userpass"
+
+    def routes(self, mount: Mount) -> Sequence[Route]:
+        """Return the routes, the same for each mount."""
+        del mount
+        return ROUTES
+
+    def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
+        """Yield all users: a password can be copied when it is typed."""
+        store = call.store_of(mount)
+        for name in map(unescape_part, store.names("user")):
+            known = call.use(History).intervals(call.tx, LOGIN, login_name(mount, name))
+            yield Copyable(
+                "userpass",
+                name,
+                "a password logs in from anywhere",
+                "register a passkey, and demand a device: tune the mount to token_device=required",
+                created_ns=known[0].start_ns if known else 0,
+            )
