@@ -8,7 +8,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.identity import leases
 from ironkeep.identity.leases import Lease
 from ironkeep.identity.lifetimes import Limits
-from ironkeep.identity.tokens import Issued
+from ironkeep.identity.token_issuer import Issued
 from ironkeep.plugin.token import TokenSpec
 from ironkeep.store.reserved import LEASES
 from tests.support.services import TOKEN, Services

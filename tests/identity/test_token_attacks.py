@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.secret import Secret
 from ironkeep.identity.lifetimes import Limits
-from ironkeep.identity.tokens import Issued
+from ironkeep.identity.token_issuer import Issued
 from ironkeep.plugin.token import Session, TokenSpec
 from tests.support.services import TOKEN, USERPASS, Services
 

@@ -13,7 +13,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity import tokens
 from ironkeep.identity.lifetimes import Limits
-from ironkeep.identity.tokens import Issued
+from ironkeep.identity.token_issuer import Issued
 from ironkeep.plugin.token import Session, TokenSpec
 from ironkeep.store.reserved import TOKENS
 from tests.support.services import TOKEN, USERPASS, Services

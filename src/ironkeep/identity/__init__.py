@@ -3,12 +3,13 @@
     token ─ keyed hash ─▶ token row ─▶ parents, entity, people ─▶ policies ─▶ Session (with its ACL)
 
 `entities` stores people and machines with their aliases at auth methods. `people` computes the
-people behind a token, which approvals, budgets and containment rely on. `tokens` issues, renews and
-revokes tokens by Vault's rules (`token_rules`, `lifetimes`, `token_params`), over the rows of
-`token_store`; `batch_token` encrypts records that are not stored; `token_view` formats tokens for
-responses. `sessions` authenticates every request and caches the result. `policies` stores and
-compiles policies. `leases` tracks credentials that must be revoked at their mount. `wrapping`
-stores responses behind single-use tokens. `roles` is the code that the roles of auth methods share.
+people behind a token, which approvals, budgets and containment rely on. `token_issuer` issues
+tokens; `tokens` renews and revokes them, by Vault's rules (`lifetimes`, `token_params`), over the
+rows of `token_store`; `batch_token` encrypts records that are not stored; `token_view` formats
+tokens for responses. `sessions` authenticates every request and caches the result. `policies`
+stores and compiles policies. `leases` tracks credentials that must be revoked at their mount.
+`wrapping` stores responses behind single-use tokens. `roles` is the code that the roles of auth
+methods share.
 
 Each part stores its records in a reserved place through store/ and writes only to the transaction
 it is given. Ending many tokens or leases takes effect at once, by an epoch or a missing parent; the

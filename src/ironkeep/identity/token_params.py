@@ -13,7 +13,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.identity.people import made_again, made_by
 from ironkeep.identity.policies import normalise_names
-from ironkeep.identity.token_rules import MAX_CIDRS, MAX_POLICIES
+from ironkeep.identity.token_issuer import MAX_CIDRS, MAX_POLICIES
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration, PolicyNames

@@ -1,4 +1,4 @@
-"""Issue, look up, renew, count and revoke tokens.
+"""Look up, renew, count and revoke tokens; `token_issuer.py` issues them.
 
 The rules are Vault's (token store, expiration manager), with three stricter deviations: a token
 whose parent ended is dead in the same instant, and not when a sweep reaches it; an orphan records
@@ -7,58 +7,34 @@ token.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash, base62
-from ironkeep.core.ports import Entropy
+from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.batch_token import is_batch, open_token, seal_token
+from ironkeep.identity.batch_token import is_batch, open_token
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.leases import Lease, Leases
-from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime, limits_of
-from ironkeep.identity.people import people_of_spec, require_uncontained, with_chain
-from ironkeep.identity.policies import Policies, normalise_names
-from ironkeep.identity.sessions import MAX_ANCESTORS, Sessions
-from ironkeep.identity.token_rules import check_policies, check_spec, first_lifetime
+from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime
+from ironkeep.identity.policies import Policies
+from ironkeep.identity.sessions import Sessions
+from ironkeep.identity.token_issuer import TokenIssuer
 from ironkeep.identity.token_store import SPENT, StoredToken, TokenStore
 from ironkeep.identity.token_view import auth_of, lookup_of
-from ironkeep.plugin.cidr import narrowed
-from ironkeep.plugin.mount import Mount
-from ironkeep.plugin.token import Session, TokenRecord, TokenSpec
+from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.store.barrier import PARTS, DueRecord
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
-PREFIX: Final = "hvs."
-SUFFIX: Final = 24
-"""Base62 characters: 142 bits. generate-root relies on the length of "hvs." and 24 characters."""
-ACCESSOR: Final = 24
 STEP: Final = 512
 """Tokens and leases removed in one transaction; the tick removes the rest, which are dead already.
 """
 
 Ended = Callable[[Tx, TokenHash, StoredToken], None]
 """Called with each removed token, so that other parts remove what they store under its hash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new token; besides the response, the only place where it exists in clear text."""
-
-    token: Secret
-    hash: TokenHash
-    record: StoredToken
-    identity_policies: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    def auth(self) -> dict[str, Any]:
-        """Return the auth field of Vault's envelope."""
-        return auth_of(self.record, self.token, self.identity_policies)
 
 
 class Tokens:
@@ -74,12 +50,14 @@ class Tokens:
     ) -> None:
         self.limits: Final = limits
         self.store: Final = TokenStore(stores)
-        self._policies: Final = policies
         self._identity: Final = identity
         self._leases: Final = leases
         self._sessions: Final = Sessions(self.store, policies, identity)
         self.authenticate: Final = self._sessions.authenticate
         self.session: Final = self._sessions.session
+        issuer = TokenIssuer(self.store, policies, identity, leases, self._sessions, limits)
+        self.issue: Final = issuer.issue
+        self.write: Final = issuer.write
         self.on_ended: Final[list[Ended]] = []
         leases.attach(self)
 
@@ -87,92 +65,6 @@ class Tokens:
         """Drop sessions and keys from memory, because the vault is being sealed."""
         self._sessions.forget()
         self.store.forget()
-
-    def issue(
-        self,
-        tx: Tx,
-        mount: Mount,
-        spec: TokenSpec,
-        now_ns: int,
-        entropy: Entropy,
-        creator: Session | None = None,
-    ) -> Issued:
-        """Issue the token that spec describes, at mount; `creator` is the requesting session.
-
-        An alias in spec finds or creates its entity. Raise InvalidRequest when the rules forbid the
-        token, PermissionDenied for a disabled entity.
-        """
-        check_spec(mount, spec)
-        entity, identity_policies = spec.entity, tuple[str, ...]()
-        if spec.alias:
-            known = self._identity.login(
-                tx, mount.accessor, spec.alias, spec.alias_metadata, now_ns, entropy,
-                people_of_spec(spec, creator),
-            )  # fmt: skip
-            entity, identity_policies = known.id, known.policies
-        require_uncontained(self._identity, tx, spec.made, entity)
-        policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
-        check_policies(policies, mount)
-        limits = limits_of(mount.config, self.limits)
-        seconds, warnings = first_lifetime(spec, policies, limits, now_ns)
-        renewable = spec.renewable and seconds > 0 and spec.type == "service"
-        record = StoredToken(
-            accessor=TokenAccessor(""),
-            policies=policies,
-            path=spec.path,
-            issued_ns=now_ns,
-            expires_ns=now_ns + seconds * SECOND_NS if seconds else 0,
-            type=spec.type,
-            display_name=spec.display_name,
-            entity=entity,
-            parent=TokenHash("") if spec.orphan else spec.parent,
-            orphan=spec.orphan,
-            meta=spec.meta,
-            num_uses=spec.num_uses,
-            renewable=renewable,
-            ttl_seconds=seconds,
-            explicit_max_ttl_seconds=spec.explicit_max_ttl_seconds,
-            period_seconds=spec.period_seconds,
-            # A root token without expiry is not bound to addresses, as the last way to get access.
-            bound_cidrs=_bounds(spec, creator) if seconds else (),
-            role=spec.role,
-            mount=mount.accessor,
-            device=spec.device,
-            peer=spec.peer,
-            # The mount's limit is stored too, so that renewals need not look up the mount.
-            max_ttl_seconds=min(spec.max_ttl_seconds or limits.max_seconds, limits.max_seconds),
-        )
-        record = with_chain(record, creator, spec.made, spec.makers)
-        if self._sessions.depth(tx, record) > MAX_ANCESTORS:
-            raise InvalidRequest(f"a token has at most {MAX_ANCESTORS} generations above it")
-        unknown = [name for name in policies if not self._policies.exists(tx, name)]
-        warnings += [f'Policy "{name}" does not exist' for name in unknown]
-        all_warnings = (*spec.warnings, *warnings)
-        if spec.type == "batch":
-            return self._seal(tx, record, entropy, identity_policies, all_warnings)
-        token, name, record = self.write(tx, record, mount.uuid, entropy, spec.id)
-        return Issued(token, name, record, identity_policies, all_warnings)
-
-    def write(
-        self, tx: Tx, record: StoredToken, mount: MountUuid, entropy: Entropy, custom: str = ""
-    ) -> tuple[Secret, TokenHash, StoredToken]:
-        """Make a service token for record and store it; `custom` is a token chosen by the caller.
-
-        It checks no rules; `issue` and response wrapping use it.
-        """
-        self.store.make_keys(tx, entropy)
-        text = custom or PREFIX + base62(entropy.token(2 * SUFFIX), SUFFIX)
-        token = Secret(text.encode())
-        name = self.store.hash_of(tx, token)
-        assert name is not None
-        if custom and self.store.load(tx, name) is not None:
-            raise InvalidRequest("cannot create a token with a duplicate ID")
-        accessor = TokenAccessor(base62(entropy.token(2 * ACCESSOR), ACCESSOR))
-        whole = msgspec.structs.replace(record, accessor=accessor)
-        self.store.add(tx, name, whole)
-        if whole.expires_ns:
-            self._leases.mark_token(tx, whole.path, name, mount, whole.issued_ns)
-        return token, name, whole
 
     def use(self, tx: Tx, session: Session, now_ns: int) -> None:
         """Count one use of a token with limited uses.
@@ -348,20 +240,6 @@ class Tokens:
         keys = self.store.keys(tx)
         return None if keys is None else open_token(keys.batch_key, token.reveal())
 
-    def _seal(
-        self,
-        tx: Tx,
-        record: StoredToken,
-        entropy: Entropy,
-        identity_policies: tuple[str, ...],
-        warnings: tuple[str, ...],
-    ) -> Issued:
-        keys = self.store.make_keys(tx, entropy)
-        token = seal_token(keys.batch_key, record, entropy)
-        name = self.store.hash_of(tx, token)
-        assert name is not None
-        return Issued(token, name, record, identity_policies, warnings)
-
     def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
         """Remove pending tokens and all below them, up to `STEP`; leave the rest to the tick."""
         budget, more = STEP, list[TokenHash]()
@@ -386,9 +264,3 @@ class Tokens:
         for ended in self.on_ended:
             ended(tx, name, record)
         return self._leases.end_token(tx, name, now_ns)
-
-
-def _bounds(spec: TokenSpec, creator: Session | None) -> tuple[str, ...]:
-    """Return a new token's address ranges, which never exceed those of the requesting token."""
-    own = creator.record.bound_cidrs if creator is not None else ()
-    return narrowed(own, spec.bound_cidrs)

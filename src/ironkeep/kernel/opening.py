@@ -8,7 +8,7 @@ from typing import Final
 
 from ironkeep.core.errors import IntegrityError, Unavailable
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
-from ironkeep.identity.tokens import Issued
+from ironkeep.identity.token_issuer import Issued
 from ironkeep.kernel import rowcheck
 from ironkeep.kernel.adoption import adopt_log
 from ironkeep.kernel.house import House

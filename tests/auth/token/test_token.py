@@ -8,7 +8,7 @@ from ironkeep.auth.token import ROUTES, TokenMethod, roles
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.glob import matches
-from ironkeep.identity.tokens import Issued
+from ironkeep.identity.token_issuer import Issued
 from ironkeep.kernel.router import Router
 from ironkeep.plugin import fields
 from ironkeep.plugin.response import Response

@@ -15,7 +15,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.identity.entities import check_metadata
 from ironkeep.identity.people import made_by
-from ironkeep.identity.token_rules import MAX_CIDRS
+from ironkeep.identity.token_issuer import MAX_CIDRS
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import narrowed, parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration, check_named

@@ -22,8 +22,8 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import uuid
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.roles import Roles, record_login
+from ironkeep.identity.token_issuer import MAX_CIDRS
 from ironkeep.identity.token_params import TokenParams, TokenParamsInput
-from ironkeep.identity.token_rules import MAX_CIDRS
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration
