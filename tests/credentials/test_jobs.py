@@ -9,7 +9,7 @@ from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs as performing
 from ironkeep.credentials.jobs import Account, EndedAt, Shown
-from ironkeep.credentials.rotation import Applied, Refused, Set, Unsure
+from ironkeep.credentials.rotation_actions import Applied, Refused, Set, Unsure
 from tests.support.credentials.simulated import Account as Login, Fault, SimulatedSystem
 
 NEW = Secret(b"new")

@@ -13,6 +13,13 @@ from ironkeep.credentials.rotation import (
     MAX_BACKOFF_NS,
     MAX_UNVERIFIED,
     WINDOW_NS,
+    break_glass,
+    next_action,
+    observe,
+    start,
+    take_over,
+)
+from ironkeep.credentials.rotation_actions import (
     Action,
     Done,
     Killed,
@@ -24,11 +31,6 @@ from ironkeep.credentials.rotation import (
     Set,
     Unsure,
     Wait,
-    break_glass,
-    next_action,
-    observe,
-    start,
-    take_over,
 )
 from ironkeep.credentials.rotation_record import (
     MAX_ENCODED_BYTES,

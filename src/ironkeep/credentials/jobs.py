@@ -23,7 +23,7 @@ from ironkeep.core.credential.inventory import InventoryItem
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
-from ironkeep.credentials.rotation import Applied, Refused, Set, Unsure
+from ironkeep.credentials.rotation_actions import Applied, Refused, Set, Unsure
 
 
 class Shown(msgspec.Struct, frozen=True):

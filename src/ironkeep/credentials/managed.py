@@ -27,6 +27,13 @@ from ironkeep.credentials.rotation import (
     KEEP_PREVIOUS,
     KEEP_RETIRED,
     WINDOW_NS,
+    break_glass,
+    next_action,
+    observe,
+    start,
+    take_over,
+)
+from ironkeep.credentials.rotation_actions import (
     Applied,
     Done,
     Killed,
@@ -42,11 +49,6 @@ from ironkeep.credentials.rotation import (
     Set,
     Unsure,
     Wait,
-    break_glass,
-    next_action,
-    observe,
-    start,
-    take_over,
 )
 from ironkeep.credentials.rotation_record import (
     Record,

@@ -20,7 +20,7 @@ import msgspec
 from ironkeep.core.event import Value
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.credentials.jobs import Account, EndedAt, Shown
-from ironkeep.credentials.rotation import Applied, Refused, Set, Unsure, Wait
+from ironkeep.credentials.rotation_actions import Applied, Refused, Set, Unsure, Wait
 from ironkeep.credentials.rotation_record import Record, Stage
 from ironkeep.credentials.store import CredentialId
 from ironkeep.plugin.effects.effects import Effects, Turn

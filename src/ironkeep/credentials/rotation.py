@@ -21,6 +21,8 @@ account sets pending again, which changes nothing. UNKNOWN changes no state, wit
 the target has no connection left, the sessions of the account are ended first, as they belong to
 the version that is being replaced.
 
+credentials/rotation_actions.py defines the actions and observations.
+
 The driver of the machine has a fence epoch; a driver with an older epoch cannot change the record.
 The store must likewise refuse a record that is not the successor of the stored one.
 
@@ -32,10 +34,26 @@ version that is no longer in the record.
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import Conflict
+from ironkeep.credentials.rotation_actions import (
+    Action,
+    Applied,
+    Done,
+    Killed,
+    KillSessions,
+    Lost,
+    NotKilled,
+    Observation,
+    Prepare,
+    Prepared,
+    Present,
+    Presented,
+    Refused,
+    Set,
+    Unsure,
+    Wait,
+)
 from ironkeep.credentials.rotation_record import Record, RotationState, Stage, Strategy, Version
 
 KEEP_PREVIOUS: Final = 3
@@ -57,100 +75,6 @@ MAX_REASON: Final = 500
 
 _MADE_ROOM_NS: Final = 1
 """A `not_before_ns` in the past that means: sessions were just ended, do not end them again."""
-
-
-class Prepare(msgspec.Struct, frozen=True):
-    """Make new material for this version and store it in the same commit as the next record."""
-
-    version: int
-
-
-class Present(msgspec.Struct, frozen=True):
-    """Probe the target with this version."""
-
-    version: int
-
-
-class Set(msgspec.Struct, frozen=True):
-    """Set version as the target's password, logged in with version `using`, or as admin if None."""
-
-    version: int
-    using: int | None
-
-
-class KillSessions(msgspec.Struct, frozen=True):
-    """End every session that an older version opened."""
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Continue at until_ns; `alert` means that a person must be told."""
-
-    until_ns: int
-    reason: str
-    alert: bool
-
-
-class Done(msgspec.Struct, frozen=True):
-    """Nothing to do: the current version works, and older ones are refused."""
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """No version in the record works; only a person may continue, with `break_glass`."""
-
-    reason: str
-
-
-Action = Prepare | Present | Set | KillSessions | Wait | Done | Lost
-
-
-class Prepared(msgspec.Struct, frozen=True):
-    """The material of version is stored."""
-
-    version: int
-
-
-class Presented(msgspec.Struct, frozen=True):
-    """The result of probing with version; `full` means that the target had no connection left."""
-
-    version: int
-    state: Probe
-    reason: str = ""
-    full: bool = False
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """The target confirmed that it accepted version."""
-
-    version: int
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The target refused version (connector.Rejected); `final` means that it always will."""
-
-    version: int
-    reason: str
-    final: bool = False
-
-
-class Unsure(msgspec.Struct, frozen=True):
-    """Setting version failed, with or without effect (connector: Ambiguous, Unreachable)."""
-
-    version: int
-    reason: str
-    full: bool = False
-
-
-class Killed(msgspec.Struct, frozen=True):
-    """All sessions of older versions are ended."""
-
-
-class NotKilled(msgspec.Struct, frozen=True):
-    """Some sessions may still be open."""
-
-    reason: str
-
-
-Observation = Prepared | Presented | Applied | Refused | Unsure | Killed | NotKilled
 
 
 def start(record: Record, epoch: int) -> Record:

@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Final, assert_never
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.credentials.rotation import (
-    MAX_UNVERIFIED,
+from ironkeep.credentials.rotation import MAX_UNVERIFIED, next_action, observe, start, take_over
+from ironkeep.credentials.rotation_actions import (
     Action,
     Applied,
     Done,
@@ -26,10 +26,6 @@ from ironkeep.credentials.rotation import (
     Set,
     Unsure,
     Wait,
-    next_action,
-    observe,
-    start,
-    take_over,
 )
 from ironkeep.credentials.rotation_record import (
     Record,
