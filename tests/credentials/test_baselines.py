@@ -55,7 +55,7 @@ def test_the_digest_is_that_of_the_inventory_as_it_is_encoded(bench: Bench) -> N
     shown = bench.vault.read("database/inventory/main").data
     tx = bench.vault.house.state.begin()
     connection = bench.vault.house.credentials.connections.get(tx, main_of(bench))
-    secret = bench.vault.house.credentials.admin_secret(tx, main_of(bench))
+    secret = bench.vault.house.credentials.accounts.admin_secret(tx, main_of(bench))
     raw = encode(bench.system.inventory(connection.targets(secret)[0]))
     assert shown["digest"] == sha256(raw).hexdigest()
 

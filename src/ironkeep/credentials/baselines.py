@@ -234,7 +234,7 @@ class Baselines:
 
     def _look(self, turn: Turn, which: ConnectionId) -> Work:
         connection = self._connections.get(turn.tx, which)
-        target = connection.targets(self._credentials.admin_secret(turn.tx, which))[0]
+        target = connection.targets(self._credentials.accounts.admin_secret(turn.tx, which))[0]
         target = replace(target, digest_key=self.key(turn, which))
         work = partial(_take, self._connections.connector(connection), target)
         return Outside(work, connection.system)

@@ -1,8 +1,8 @@
-"""Operations on managed credentials, safe against crashes: rotate, present, lock, end sessions.
+"""Managed credentials: create, replace, remove, and rotate without losing one in a crash.
 
-Every operation is an effect (plugin/effects/effects.py): the intent is durable before the system is
-called, and the outcome is journalled as one entry of kind "effect" per host. The rotation is the
-state machine of credentials/rotation.py; this module provides its secrets, targets and storage.
+A rotation is an effect (plugin/effects/effects.py): the intent is durable before the system is
+called, and the outcome is journalled as one entry of kind "effect" per host. The state machine of
+credentials/rotation.py decides each step; this module performs it and stores the result.
 At every instant the record names the versions that may work, and their secrets are stored.
 
 Every driver of a rotation first raises its fence epoch, so that an earlier driver that was delayed
@@ -15,18 +15,17 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.credential.inventory import InventoryItem
-from ironkeep.core.errors import Conflict, TooManyRequests
+from ironkeep.core.errors import Conflict
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs
+from ironkeep.credentials.accounts import Accounts, claim_of
 from ironkeep.credentials.connections import ConnectionId, Connections
 from ironkeep.credentials.jobs import Account, Shown
-from ironkeep.credentials.outcomes import Ended, Outcomes, Probed
+from ironkeep.credentials.outcomes import Outcomes
 from ironkeep.credentials.rotation import (
     KEEP_PREVIOUS,
     KEEP_RETIRED,
-    WINDOW_NS,
     break_glass,
     next_action,
     observe,
@@ -60,7 +59,7 @@ from ironkeep.credentials.rotation_record import (
 )
 from ironkeep.credentials.store import Credential, CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Outside
-from ironkeep.plugin.effects.effects import Effects, Steps, Turn, Work, key_of
+from ironkeep.plugin.effects.effects import Effects, Steps, Turn, Work
 from ironkeep.store.barrier import DueRecord
 from ironkeep.store.state import Tx
 
@@ -95,19 +94,9 @@ class Credentials:
         self.connections: Final = connections
         self._effects: Final = effects
         self._outcomes: Final = Outcomes(effects)
+        self.accounts: Final = Accounts(store, connections, effects, self._outcomes)
         self.on_linked: Final[list[Callable[[Turn, CredentialId, NodeId], None]]] = []
         """Called when a credential is linked to the system that it opens."""
-
-    def admin(self, which: ConnectionId) -> CredentialId:
-        """Return the credential of a connection's administering account."""
-        return CredentialId(which.mount, f"config/{which.name}")
-
-    def admin_secret(self, tx: Tx, which: ConnectionId) -> Secret:
-        """Return the password of a connection's administering account; raise NotFound."""
-        admin = self.admin(which)
-        serving = self.store.record(tx, admin).serving
-        assert serving is not None, "an account that sets its own password has a current version"
-        return self.store.secret(tx, admin, serving)
 
     def system_of(self, tx: Tx, which: CredentialId) -> NodeId:
         """Return the node of the system that a credential opens."""
@@ -191,7 +180,7 @@ class Credentials:
 
         With `glass`, the administering account resets a lost credential: a person must decide that.
         """
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(claim_of(which)):
             record = self._taken_over(turn, which)
             if record.state is RotationState.LOST and glass:
                 record = break_glass(record, record.epoch)
@@ -204,7 +193,7 @@ class Credentials:
     def resume(self, turn: Turn, row: DueRecord) -> Steps[object]:
         """Start or continue the rotation of a due record; a driver for Effects.register."""
         which = CredentialId(row.place.mount, row.path.split("/", 2)[2])
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(claim_of(which)):
             record = self._taken_over(turn, which)
             due_ns = self.store.about(turn.tx, which).due_ns
             if record.state is RotationState.IDLE and due_ns is not None and due_ns <= turn.now_ns:
@@ -217,59 +206,6 @@ class Credentials:
         if about is None:
             return row.place.mount, row.due_ns
         return f"{row.place.mount}/{about.connection}", min(row.due_ns, about.due_ns or row.due_ns)
-
-    def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
-        """Present one version to every host.
-
-        Raise TooManyRequests when the account has had its limit of refused logins in a minute.
-        """
-        with self._effects.claimed(self._key(which)):
-            record = self.store.record(turn.tx, which)
-            if len(_recent(record, turn.now_ns)) >= record.refusals:
-                raise TooManyRequests(
-                    "the account has had its limit of refused logins in a minute: "
-                    "try again in a minute"
-                )
-            account = self._account(turn.tx, which)
-            secret = self.store.secret(turn.tx, which, version)
-            began_ns = turn.now_ns
-            turn, shown = yield Outside(partial(jobs.present, account, secret), account.system)
-            if shown.refused:
-                self._count_refusal(turn, which)
-            return self._outcomes.presented(turn, which, account, version, began_ns, shown)
-
-    def kill(self, turn: Turn, which: CredentialId) -> Steps[Ended]:
-        """End every session of the account at every host, and count those that remain."""
-        with self._effects.claimed(f"sessions of {self._key(which)}", urgent=True):
-            account = self._account(turn.tx, which)
-            work = partial(jobs.end_sessions, account)
-            turn, hosts = yield Outside(work, account.system, urgent=True)
-            return self._outcomes.ended(turn, which, account, hosts)
-
-    def sessions(
-        self, turn: Turn, which: CredentialId
-    ) -> Steps[tuple[tuple[str, InventoryItem], ...]]:
-        """Return (endpoint, session) for every open session of the account."""
-        account = self._account(turn.tx, which)
-        work = partial(jobs.sessions, account)
-        _, found = yield Outside(work, account.system, urgent=True)
-        return found  # type: ignore[no-any-return]
-
-    def lock(self, turn: Turn, which: CredentialId) -> Steps[None]:
-        """Forbid new logins of the account; open sessions continue."""
-        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
-            account = self._account(turn.tx, which)
-            work = partial(jobs.lock, account)
-            turn, _ = yield Outside(work, account.system, urgent=True)
-            self._outcomes.switched(turn, which, account, "lock")
-
-    def unlock(self, turn: Turn, which: CredentialId) -> Steps[None]:
-        """Allow logins of the account again."""
-        with self._effects.claimed(f"lock of {self._key(which)}", urgent=True):
-            account = self._account(turn.tx, which)
-            work = partial(jobs.unlock, account)
-            turn, _ = yield Outside(work, account.system, urgent=True)
-            self._outcomes.switched(turn, which, account, "unlock")
 
     def _taken_over(self, turn: Turn, which: CredentialId) -> Record:
         record = self.store.record(turn.tx, which)
@@ -288,7 +224,7 @@ class Credentials:
                 self.store.write_secret(turn.tx, which, action.version, secret, turn.now_ns)
                 seen: Observation = Prepared(action.version)
             else:
-                account = self._account(turn.tx, which)
+                account = self.accounts.account(turn.tx, which)
                 work = self._work(turn.tx, which, account, action)
                 began_ns = turn.now_ns
                 turn, result = yield Outside(work, account.system)
@@ -359,27 +295,9 @@ class Credentials:
             self._outcomes.stuck(turn, which, record, action)
         return Rotated(False, False, current, action.reason, action.until_ns)
 
-    def _account(self, tx: Tx, which: CredentialId) -> Account:
-        about = self.store.about(tx, which)
-        connection_id = ConnectionId(which.mount, about.connection)
-        connection = self.connections.get(tx, connection_id)
-        targets = connection.targets(self.admin_secret(tx, connection_id))
-        connector = self.connections.connector(connection)
-        return Account(connector, targets, connection.system, about.username)
-
     def _require_free(self, which: CredentialId) -> None:
-        with self._effects.claimed(self._key(which)):
+        with self._effects.claimed(claim_of(which)):
             """No other operation holds it, and none can start before this request has executed."""
-
-    def _count_refusal(self, turn: Turn, which: CredentialId) -> None:
-        record = self.store.record(turn.tx, which)
-        refused = (*_recent(record, turn.now_ns), turn.now_ns)
-        counted = msgspec.structs.replace(record, refused_ns=refused)
-        self.store.write_record(turn.tx, which, counted, turn.now_ns)
-
-    @staticmethod
-    def _key(which: CredentialId) -> str:
-        return key_of(which.mount, which.row)
 
 
 def _outdated(record: Record) -> list[Version]:
@@ -392,8 +310,3 @@ def _outdated(record: Record) -> list[Version]:
         for each in record.versions
         if each.number in stages
     ]
-
-
-def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
-    """Return the times of the refused logins that still count."""
-    return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)

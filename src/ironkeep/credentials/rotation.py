@@ -122,7 +122,7 @@ def next_action(record: Record, now_ns: int) -> Action:
     if now_ns < record.not_before_ns:
         return _wait(record, record.not_before_ns, record.reason)
     action = _NEXT[record.state](record)
-    recent = _recent(record, now_ns)
+    recent = recent_refusals(record, now_ns)
     if isinstance(action, Present) and len(recent) >= record.refusals:
         # The next probe could be refused too, and lock the account for its owner.
         reason = "the limit on refused logins a minute is reached"
@@ -157,6 +157,11 @@ def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -
             return _later(record, now_ns, reason)
         case Killed():
             return _killed(record)
+
+
+def recent_refusals(record: Record, now_ns: int) -> tuple[int, ...]:
+    """Return the times of refused logins within the window before now."""
+    return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)
 
 
 def _next_prepared(record: Record) -> Action:
@@ -218,7 +223,7 @@ def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
         reason = shown.reason or "the target gave no clear answer"
         return _failed(record, now_ns, reason, full=shown.full)
     if state is Probe.DEAD:
-        record = record.but(refused_ns=(*_recent(record, now_ns), now_ns))
+        record = record.but(refused_ns=(*recent_refusals(record, now_ns), now_ns))
     else:
         record = record.marked({version}, dead=False)
     record = record.but(seen=(*record.seen, (version, state)))
@@ -308,11 +313,6 @@ def _later(record: Record, now_ns: int, reason: str, state: RotationState | None
 
 def _wait(record: Record, until_ns: int, reason: str) -> Wait:
     return Wait(until_ns, reason, alert=record.attempt >= ALERT_ATTEMPT)
-
-
-def _recent(record: Record, now_ns: int) -> tuple[int, ...]:
-    """Return the times of refused logins within the window before now."""
-    return tuple(each for each in record.refused_ns if each > now_ns - WINDOW_NS)
 
 
 def _fence(record: Record, epoch: int) -> None:

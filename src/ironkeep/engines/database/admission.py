@@ -38,7 +38,7 @@ def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotat
         connection = credentials.connections.get(turn.tx, where)
         account = performing.Account(
             credentials.connections.connector(connection),
-            connection.targets(credentials.admin_secret(turn.tx, where)),
+            connection.targets(credentials.accounts.admin_secret(turn.tx, where)),
             connection.system,
             given.about.username,
         )

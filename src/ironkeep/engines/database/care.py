@@ -29,7 +29,7 @@ def probe(call: Call, given: Which) -> Response | Suspend:
     version = given.version or call.use(Credentials).store.current(call.tx, which)
     if version is None:
         raise InvalidRequest("no version of this role was ever current: give a version")
-    return run(call, call.use(Credentials).probe(turn_of(call), which, version), _probed)
+    return run(call, call.use(Credentials).accounts.probe(turn_of(call), which, version), _probed)
 
 
 def _probed(_call: Call, probed: Probed) -> Response:
@@ -59,7 +59,7 @@ def _probed(_call: Call, probed: Probed) -> Response:
 def kill(call: Call, given: RoleName) -> Response | Suspend:
     """End every session of a role; lock it first, or its clients may reconnect."""
     which, _ = known(call, given.name)
-    steps = call.use(Credentials).kill(turn_of(call), which)
+    steps = call.use(Credentials).accounts.kill(turn_of(call), which)
     return run(call, steps, _ended)
 
 
@@ -79,7 +79,7 @@ def _ended(_call: Call, ended: Ended) -> Response:
 def sessions(call: Call, given: RoleName) -> Response | Suspend:
     """Return the open sessions of a role."""
     which, _ = known(call, given.name)
-    steps = call.use(Credentials).sessions(turn_of(call), which)
+    steps = call.use(Credentials).accounts.sessions(turn_of(call), which)
     return run(call, steps, _listed)
 
 
@@ -99,14 +99,14 @@ def _listed(_call: Call, found: tuple[tuple[str, InventoryItem], ...]) -> Respon
 def lock(call: Call, given: RoleName) -> Response | Suspend:
     """Forbid new logins of a role."""
     which, _ = known(call, given.name)
-    steps = call.use(Credentials).lock(turn_of(call), which)
+    steps = call.use(Credentials).accounts.lock(turn_of(call), which)
     return run(call, steps, _done)
 
 
 def unlock(call: Call, given: RoleName) -> Response | Suspend:
     """Allow logins of a role again."""
     which, _ = known(call, given.name)
-    steps = call.use(Credentials).unlock(turn_of(call), which)
+    steps = call.use(Credentials).accounts.unlock(turn_of(call), which)
     return run(call, steps, _done)
 
 

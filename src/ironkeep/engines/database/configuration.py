@@ -101,7 +101,7 @@ def _configure(
     connection = _merged(before, given, turn.now_ns)
     password = given.password
     if password is None:
-        password = credentials.admin_secret(turn.tx, which)
+        password = credentials.accounts.admin_secret(turn.tx, which)
     account = performing.Account(
         connections.connector(connection),
         connection.targets(password),
@@ -141,7 +141,7 @@ def _keep(
     if credentials.connections.find(turn.tx, which) != before:
         raise Conflict("another request changed the connection meanwhile: try again")
     credentials.connections.put(turn.tx, which, connection)
-    admin = credentials.admin(which)
+    admin = credentials.accounts.admin(which)
     if before is None:
         about = Credential(which.name, connection.username, created_ns=turn.now_ns)
         credentials.create(turn, admin, about, Strategy.SELF, password)
@@ -276,7 +276,7 @@ def delete(call: Call, given: Name) -> Response:
     which = id_of(call, given.name)
     if call.use(Credentials).connections.find(call.tx, which) is not None:
         call.use(Credentials).connections.remove(call.tx, which)
-        call.use(Credentials).remove(turn_of(call), call.use(Credentials).admin(which))
+        call.use(Credentials).remove(turn_of(call), call.use(Credentials).accounts.admin(which))
         call.use(Baselines).remove(call.tx, which)
     return Response()
 
@@ -284,11 +284,11 @@ def delete(call: Call, given: Name) -> Response:
 def reset(call: Call, given: Name) -> Response | Suspend:
     """Try the connection again; unlike in Vault, no pooled connection exists to be closed."""
     which = id_of(call, given.name)
-    admin = call.use(Credentials).admin(which)
+    admin = call.use(Credentials).accounts.admin(which)
     current = call.use(Credentials).store.current(call.tx, admin)
     if current is None:
         raise NotFound("")
-    return run(call, call.use(Credentials).probe(turn_of(call), admin, current), _reset)
+    return run(call, call.use(Credentials).accounts.probe(turn_of(call), admin, current), _reset)
 
 
 def _reset(_call: Call, probed: Probed) -> Response:
@@ -301,7 +301,7 @@ def rotate_root(call: Call, given: Name) -> Response | Suspend:
     """Give the administering account a new password that only the vault knows."""
     which = id_of(call, given.name)
     call.use(Credentials).connections.get(call.tx, which)
-    steps = call.use(Credentials).rotate(turn_of(call), call.use(Credentials).admin(which))
+    steps = call.use(Credentials).rotate(turn_of(call), call.use(Credentials).accounts.admin(which))
     return run(call, steps, rotated)
 
 

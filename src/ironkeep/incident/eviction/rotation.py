@@ -209,7 +209,7 @@ def _is_revoked(desk: Desk, which: CredentialId, number: int) -> bool:
 def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
     results = []
     for each in chosen:
-        ended = yield from desk.house.credentials.kill(turn, each.which)
+        ended = yield from desk.house.credentials.accounts.kill(turn, each.which)
         for number in each.versions if ended.remaining >= 0 else ():
             record = ev.Ended(
                 desk.case,
@@ -246,7 +246,7 @@ def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[st
     results: list[dict[str, Any]] = []
     for which, number in [(each.which, n) for each in chosen for n in each.versions]:
         try:
-            probed: Probed = yield from desk.house.credentials.probe(turn, which, number)
+            probed: Probed = yield from desk.house.credentials.accounts.probe(turn, which, number)
         except NotFound:
             results.append(_unknown(desk, which, number, turn))
             turn = yield from settled()
@@ -302,7 +302,7 @@ def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[No
     system = desk.house.credentials.system_of(turn.tx, which)
     asked_ns = turn.now_ns
     try:
-        found = yield from desk.house.credentials.sessions(turn, which)
+        found = yield from desk.house.credentials.accounts.sessions(turn, which)
     except ConnectorError:
         return
     turn = yield from settled()
