@@ -8,9 +8,9 @@
 
 `journal.Journal` is the only writer. It seals each entry into a leaf (core/evidence/leaf.py),
 collects leaves into a batch, and makes the batch durable as one `frame` in the write-ahead log
-(`wal`). Then `tree` adds the leaf hashes, and about once a second the durable size is signed as a
-checkpoint, to which witnesses add cosignatures. `wal` later moves leaves of finished WAL files into
-bundles.
+(`wal`). Then `tree` adds the leaf hashes, and about once a second `checkpoints` signs the durable
+size as a checkpoint, to which witnesses add cosignatures. `wal` later moves leaves of finished WAL
+files into bundles.
 
 `log.Log` is the read side: leaves, tiles and proofs. `entries.Reader` decrypts entries with the
 private reading key. `recovery` opens a journal at start-up and checks it against every head that

@@ -4,17 +4,15 @@
     checkpoint, add_cosignatures, rotate_wal, check_files (one worker thread, about once a
     second)
 
-The invariants keep the server from forking its own log, which would end it:
+These invariants, and those of `checkpoints`, keep the server from forking its own log, which would
+end it:
 
-(1) A checkpoint is signed only for durable leaves, or a crash would leave a signed fork.
-(2) A signed checkpoint is durable in `signed` before it is published or sent to a witness.
-(3) A checkpoint never has a smaller size than one signed before, nor another root at its size.
-(4) There is one writer: the files are locked, and frames reach the disk strictly in order.
-(5) A failed write or sync is final. The operating system may have dropped the pages, so a later
+(1) There is one writer: the files are locked, and frames reach the disk strictly in order.
+(2) A failed write or sync is final. The operating system may have dropped the pages, so a later
     successful sync would prove nothing: the journal refuses everything until a restart has read
     the disk. Only operations that the system refused to begin (`core.logport.PASSING`: no room, no
     descriptor, no permission) may be repeated in full, after `discard`.
-(6) A run key seals an index once. Discarding a batch therefore discards the key.
+(3) A run key seals an index once. Discarding a batch therefore discards the key.
 """
 
 import hmac
@@ -32,6 +30,7 @@ from ironkeep.core.evidence.leaf import KEY_SIZE, MAX_BODY, LeafKey, wrap_key
 from ironkeep.core.logport import LogFiles, is_passing
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
+from ironkeep.journal.checkpoints import Checkpoints
 from ironkeep.journal.frame import (
     MAX_FRAME_BYTES,
     MAX_FRAME_ENTRIES,
@@ -40,21 +39,17 @@ from ironkeep.journal.frame import (
     read_frame,
     read_leaves,
 )
-from ironkeep.journal.log import Heads, Log, SignedHead, origin_tag, require_root
+from ironkeep.journal.log import Heads, Log, origin_tag
 from ironkeep.journal.tree import HashTree
 from ironkeep.journal.wal import Wal
 from ironkeep.tlog.checkpoint import Checkpoint
-from ironkeep.tlog.note import MAX_SIGNATURES, Note, Signature, Signer, VerifierKey
+from ironkeep.tlog.note import Signature, Signer, VerifierKey
 from ironkeep.tlog.tile import MAX_ENTRY
 
 __all__ = ["ENTRIES_PER_KEY", "Frame", "Journal", "Receipt"]
 
 ENTRIES_PER_KEY: Final = 4_096
 """Leaves from one key leaf to the next: a reader of one entry looks back no further."""
-
-SIGNED: Final = "signed"
-PUBLISHED: Final = "checkpoint"
-COSIGNED: Final = "cosigned"
 
 _OUTBOX: Final = b"outbox"
 _MAC_SIZE: Final = 32
@@ -87,18 +82,19 @@ class Journal:
         tree: HashTree,
         heads: Heads,
     ) -> None:
-        self.origin: Final = signer.key.name
+        self.key: Final[VerifierKey] = signer.key
+        """The public key that verifies the log's checkpoints."""
+        self.origin: Final = self.key.name
         self.log: Final = Log(self.origin, wal, tree, heads)
         self.next_index = wal.size
         self.failed: OSError | None = None
         self._refused = False
         self._files: Final = files
         self._entropy: Final = entropy
-        self._signer: Final = signer
         self._reading_key = reading_key
         self._wal: Final = wal
         self._tree: Final = tree
-        self._heads: Final = heads
+        self._checkpoints: Final = Checkpoints(files, signer, self.log, tree, heads)
         self._tag: Final = origin_tag(self.origin)
         self._outbox_key: Final = signer.secret_for(_OUTBOX)
         self._key: LeafKey | None = None
@@ -108,11 +104,6 @@ class Journal:
         self._room = _PAYLOAD_ROOM
         self._digest = wal.digest
         self._closed: deque[Frame] = deque()
-
-    @property
-    def key(self) -> VerifierKey:
-        """The public key that verifies the log's checkpoints."""
-        return self._signer.key
 
     @property
     def durable_size(self) -> int:
@@ -246,14 +237,13 @@ class Journal:
     def checkpoint(self) -> bytes | None:
         """Sign the durable size; return the note, or None if no leaves came since the last one.
 
-        The order must stay: hashes durable, then `signed` durable, then published. An OSError has
-        the same consequences as in `write`; after one that can pass, the next call repeats all
-        steps.
+        An OSError has the same consequences as in `write`; after one that can pass, the next call
+        repeats all steps.
         """
         if self.failed is not None:
             raise Unavailable("the journal failed to reach the disk: restart the server")
         try:
-            return self._checkpoint()
+            return self._checkpoints.sign()
         except OSError as error:
             self._failed_by(error)
             raise
@@ -261,21 +251,15 @@ class Journal:
     def add_cosignatures(self, checkpoint: Checkpoint, signatures: Iterable[Signature]) -> bytes:
         """Merge verified cosignatures into the note of a checkpoint of this log; return the note.
 
-        A key's newer signature line replaces its older one. Raises IntegrityError if it is not a
-        checkpoint of this log, NotFound past the newest signed one, TooLarge past MAX_SIGNATURES.
+        Raises as Checkpoints.merge does; an OSError while the note is stored has the same
+        consequences as in `write`.
         """
-        text = checkpoint.text
-        if checkpoint.origin != self.origin:
-            raise IntegrityError("cosignatures for another log's checkpoint")
-        require_root(checkpoint, self.log.root_at(checkpoint.size), "the cosigned checkpoint")
-        lines = {(one.name, one.key_id): one for one in (self._signer.sign(text),)}
-        for head in (*self.log.recent, self._heads.published):
-            if head is not None and head.note.text == text:
-                lines |= {(one.name, one.key_id): one for one in head.note.signatures}
-        lines |= {(one.name, one.key_id): one for one in signatures}
-        if len(lines) > MAX_SIGNATURES:
-            raise TooLarge(f"a checkpoint carries at most {MAX_SIGNATURES} signatures")
-        return self._publish_cosigned(SignedHead(checkpoint, Note(text, tuple(lines.values()))))
+        head = self._checkpoints.merge(checkpoint, signatures)
+        try:
+            return self._checkpoints.publish(head)
+        except OSError as error:
+            self._failed_by(error)
+            raise
 
     def rotate_wal(self) -> bool:
         """Allocate the next WAL file and move finished ones into bundles; return if more wait.
@@ -283,7 +267,7 @@ class Journal:
         On a full disk the reserve is given up first (`disk_full` becomes true). An OSError has the
         same consequences as in `write`.
         """
-        head = self._heads.published
+        head = self.log.published
         try:
             self._wal.prepare()
             return self._wal.seal(head.checkpoint.size if head else 0)
@@ -362,33 +346,3 @@ class Journal:
                 f"the database's outbox and the journal differ at entry {first}: one of them was "
                 "changed, or comes from another copy. Keep both as evidence"
             )
-
-    def _checkpoint(self) -> bytes | None:
-        size, root = self._tree.save()
-        head = self._heads.published
-        if size <= (head.checkpoint.size if head else 0):
-            return None
-        checkpoint = Checkpoint(self.origin, size, root)
-        note = checkpoint.sign(self._signer)
-        self._files.replace(SIGNED, note.serialise())
-        self._files.replace(PUBLISHED, note.serialise())
-        self._heads.published = SignedHead(checkpoint, note)
-        return note.serialise()
-
-    def _publish_cosigned(self, head: SignedHead) -> bytes:
-        """Store a cosigned head, and publish it if it is still the newest."""
-        data = head.note.serialise()
-        try:
-            kept = self._heads.cosigned
-            if kept is None or head.checkpoint.size >= kept.checkpoint.size:
-                self._files.replace(COSIGNED, data)
-                self._heads.cosigned = head
-            self._heads.keep(head)
-            published = self._heads.published
-            if published is not None and published.note.text == head.note.text:
-                self._files.replace(PUBLISHED, data)
-                self._heads.published = head
-        except OSError as error:
-            self._failed_by(error)
-            raise
-        return data

@@ -21,10 +21,11 @@ from ironkeep.core.evidence.leaf import KEY_SIZE
 from ironkeep.core.logport import LogFiles
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
+from ironkeep.journal.checkpoints import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.frame import (
     FILE_HEADER,
 )
-from ironkeep.journal.journal import COSIGNED, PUBLISHED, SIGNED, Journal
+from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import Heads, SignedHead, require_reached, require_root
 from ironkeep.journal.scan import EVIDENCE, Replayed, replay, sealed_hashes
 from ironkeep.journal.tree import HashTree, hash_reader

@@ -20,7 +20,7 @@ from typing import Final
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.logport import LogFiles
-from ironkeep.journal.journal import COSIGNED, PUBLISHED, SIGNED
+from ironkeep.journal.checkpoints import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.log import SignedHead, require_reached, require_root
 from ironkeep.journal.recovery import read_head
 from ironkeep.journal.scan import EVIDENCE, replay, sealed_hashes

@@ -21,8 +21,8 @@ from ironkeep.config import Config
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Storage
+from ironkeep.journal.checkpoints import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.epochs import FIRST_EPOCH, OPENED, begin_epoch, split_origin, start_from
-from ironkeep.journal.journal import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.recovery import VKEY, read_head, read_small
 from ironkeep.journal.scan import replay
 from ironkeep.seal.reading_key import reading_key_of, stored_origin
