@@ -4,7 +4,8 @@ import asyncio
 import os
 import threading
 
-from ironkeep.api.commit.committer import WORK_NICE, Committer, Owner
+from ironkeep.api.commit.committer import Committer, Owner
+from ironkeep.api.commit.slow_work import WORK_NICE
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidCredentials
 from ironkeep.plugin.effects.answer import Answer, Waiting

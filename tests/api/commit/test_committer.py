@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ironkeep.api.commit import committer
+from ironkeep.api.commit import committer, quorum, slow_work
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
 from ironkeep.journal.journal import Receipt
@@ -212,7 +212,7 @@ class TestWitnesses:
             assert got == []
             edge.committer.cosigned(receipt.index + 1)
             assert [answer.body for answer in got if answer] == [b"{}"]
-            edge.loop.jump(committer.QUORUM_SECONDS + 1)
+            edge.loop.jump(quorum.QUORUM_SECONDS + 1)
             await asyncio.sleep(0)
             assert len(got) == 1
 
@@ -224,7 +224,7 @@ class TestWitnesses:
             got: list[Answer | None] = []
             receipt = self.submit(edge, vault, got)
             await edge.settle()
-            edge.loop.jump(committer.QUORUM_SECONDS + 0.1)
+            edge.loop.jump(quorum.QUORUM_SECONDS + 0.1)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert len(got) == 1
@@ -253,7 +253,7 @@ class TestWitnesses:
     def test_so_many_may_wait_and_no_more(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(committer, "MAX_QUORUM", 2)
+        monkeypatch.setattr(quorum, "MAX_QUORUM", 2)
 
         async def scenario(edge: Edge) -> None:
             edge.committer.await_quorum = True
@@ -302,7 +302,7 @@ class TestWork:
     def test_a_crowd_is_turned_away_and_its_first_are_served(
         self, vault: Vault, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(committer, "MAX_WORK", 2)
+        monkeypatch.setattr(slow_work, "MAX_WORK", 2)
         begun, release = threading.Event(), threading.Event()
 
         def work() -> bool:

@@ -2,7 +2,8 @@
 
 The loop thread executes requests; one long-lived writer thread makes batches durable. The next
 batch is whatever was executed while the last one synced, so batches form without a timer. Every
-wait is bounded: on a hanging disk by STALL_SECONDS, on unreachable witnesses by QUORUM_SECONDS.
+wait is bounded: on a hanging disk by STALL_SECONDS, on unreachable witnesses by QUORUM_SECONDS
+(quorum.py).
 The client then learns what is known about its request.
 
 A failure that may pass (a full disk, no free descriptor, no memory, a revoked permission) does not
@@ -12,50 +13,26 @@ a write, and bytes that do not verify, are final.
 """
 
 import asyncio
-import os
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from ironkeep.api.commit.lanes import Lanes
+from ironkeep.api.commit.quorum import Send, UnsignedAnswers
+from ironkeep.api.commit.slow_work import HASHERS, SlowWork
 from ironkeep.api.commit.sync import Sync
 from ironkeep.api.commit.trouble import lost, reason_of
-from ironkeep.api.commit.workers import Job, Workers
-from ironkeep.core.errors import TooManyRequests, Unavailable
+from ironkeep.core.errors import Unavailable
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.store.ledger import Ledger
-
-Send = Callable[[Answer | None], None]
-"""Called once: with the answer when it may leave, or with None when the outcome is unknown."""
 
 MAX_WAITING: Final = 8_192
 """Requests that may wait for one sync; past it, new ones are refused before they are executed."""
 STALL_SECONDS: Final = 5.0
 """Past this a sync is stalled: waiting clients get 503, and new requests are refused."""
-QUORUM_SECONDS: Final = 10.0
-"""How long an answer waits for witnesses; a healthy one is asked every second."""
-MAX_QUORUM: Final = 1_024
-"""Answers that wait for witnesses; past it, an answer leaves at once as UNSIGNED."""
-HASHERS: Final = 1
-"""Threads for argon2 when the caller has not computed how many fit into the machine's memory."""
-WORKERS: Final = 8
-"""Threads for other slow work, such as fetching or searching documents."""
-WORK_NICE: Final = 10
-"""Nice value of both kinds of threads (Linux sets it per thread): a tenth of the loop's weight."""
-MAX_WORK: Final = 128
-"""Requests that wait for one kind of thread. A login takes 0.1 s of a core or two, so the last one
-waits some ten seconds; turns are fair."""
 CLOSE_SECONDS: Final = 10.0
-
-UNSIGNED: Final = (
-    b'{"errors":["this was done and is in the journal, but no quorum of witnesses has signed it '
-    b'yet: see that the witnesses can be reached"]}'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +46,6 @@ class Owner:
     failed: Callable[[BaseException], None]
     defect: Callable[[Exception], None]
     trouble: Callable[[BaseException | None], None] = lambda _error: None
-
-
-@dataclass(slots=True)
-class _Unsigned:
-    """An answer that waits for witnesses, at most until loop time `until`."""
-
-    answer: Answer
-    send: Send
-    until: float
 
 
 class Committer:
@@ -98,16 +66,13 @@ class Committer:
         self._busy = False
         self._stalled = False
         self._alarm: asyncio.TimerHandle | None = None
-        self._unsigned: list[_Unsigned] = []
+        self._unsigned: Final = UnsignedAnswers(loop, self._deliver)
         self._idle: asyncio.Future[None] | None = None
         self.await_quorum = False
         self._queue: Final[queue.SimpleQueue[Sync | None]] = queue.SimpleQueue()
         self._trouble: BaseException | None = None
-        self._parked: list[tuple[Waiting, Any, Send]] = []
-        self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
-        self._work: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
-        # Calls of connectors are separate, so that systems that do not answer delay no login.
-        self._effects: Final = Lanes(self._begin)
+        self._parked: list[tuple[Waiting, Send, object]] = []
+        self._slow_work: Final = SlowWork(loop, hashers)
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
@@ -223,7 +188,7 @@ class Committer:
             if isinstance(outcome, Waiting):
                 self._start(outcome, send)
             elif outcome.quorum and self.await_quorum:
-                self._await_quorum(outcome, send)
+                self._unsigned.hold(outcome, send)
             else:
                 self._deliver(outcome, send)
 
@@ -234,31 +199,9 @@ class Committer:
         except Exception as error:  # noqa: BLE001 - see above
             self._owner.defect(error)
 
-    def _await_quorum(self, answer: Answer, send: Send) -> None:
-        if len(self._unsigned) >= MAX_QUORUM:
-            self._deliver(_unsigned(answer), send)
-            return
-        until = self._loop.time() + QUORUM_SECONDS
-        self._unsigned.append(_Unsigned(answer, send, until))
-        self._loop.call_at(until, self._expire)
-
     def cosigned(self, size: int) -> None:
         """Release the waiting answers with entries below size, up to which the log is cosigned."""
-        waiting, self._unsigned = self._unsigned, []
-        for item in waiting:
-            receipt = item.answer.receipt
-            if receipt is None or receipt.index < size:
-                self._deliver(item.answer, item.send)
-            else:
-                self._unsigned.append(item)
-
-    def _expire(self) -> None:
-        """Answer the clients that waited too long: the request took effect without cosignatures."""
-        now = self._loop.time()
-        late = [item for item in self._unsigned if item.until <= now]
-        self._unsigned = [item for item in self._unsigned if item.until > now]
-        for item in late:
-            self._deliver(_unsigned(item.answer), item.send)
+        self._unsigned.release(size)
 
     @property
     def trouble(self) -> str:
@@ -273,8 +216,8 @@ class Committer:
         if not self.trouble:
             self._owner.trouble(None)
             parked, self._parked = self._parked, []
-            for waiting, result, send in parked:
-                self._resume(waiting, result, send)
+            for waiting, send, result in parked:
+                self._resume(waiting, send, result)
 
     def _fail(self, error: BaseException) -> None:
         """Withhold the answers of the failed batch and of all requests executed after it."""
@@ -311,44 +254,12 @@ class Committer:
             self._deliver(answer, send)
 
     def _start(self, waiting: Waiting, send: Send) -> None:
-        if waiting.receipt is not None:
-            self._effects.submit(waiting, partial(self._ended, waiting, send))
-            return
-        pool = self._hashers if waiting.hashing else self._work
-        call = self._loop.call_soon_threadsafe
+        self._slow_work.start(waiting, partial(self._resume, waiting, send))
 
-        def done(result: Any) -> None:
-            with suppress(RuntimeError):  # the loop is closed: no client is left
-                call(self._resume, waiting, result, send)
-
-        def crowded() -> None:
-            error = TooManyRequests("too many logins and other slow requests wait: try again later")
-            self._loop.call_soon(self._resume, waiting, error, send)
-
-        job = Job(waiting.work, done, crowded)
-        gone = pool.submit(job, waiting.caller, waiting.name)
-        if gone is not None:
-            gone.drop()
-
-    def _begin(
-        self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
-    ) -> None:
-        """Run an effect in pool; call done with its result on the loop."""
-        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
-
-        def ended(it: "asyncio.Future[object]") -> None:
-            done(Unavailable("the server is stopping") if it.cancelled() else it.result())
-
-        future.add_done_callback(ended)
-
-    def _ended(self, waiting: Waiting, send: Send, result: object) -> None:
-        # Lanes.submit may call this at once; a separate turn of the loop avoids re-entering it.
-        self._loop.call_soon(self._resume, waiting, result, send)
-
-    def _resume(self, waiting: Waiting, result: object, send: Send) -> None:
+    def _resume(self, waiting: Waiting, send: Send, result: object) -> None:
         if self._trouble is not None:
             # The outside system may have changed, and that must be recorded: wait for the disk.
-            self._parked.append((waiting, result, send))
+            self._parked.append((waiting, send, result))
             return
         try:
             outcome = waiting.finish(result)
@@ -358,7 +269,7 @@ class Committer:
             return
         if waiting.hashing and isinstance(outcome, Answer):
             right = outcome.error is None
-            self._hashers.learn(waiting.caller, waiting.name, right=right)
+            self._slow_work.learn(waiting, right=right)
         self.submit(outcome, send)
 
     async def drain(self) -> None:
@@ -372,28 +283,4 @@ class Committer:
         """Let the writer finish its queue and stop; call after the last answer."""
         self._queue.put(None)
         self._thread.join(CLOSE_SECONDS)
-        self._hashers.close()
-        self._work.close()
-        self._effects.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _give_way() -> None:
-    """Lower the priority of this thread, and of the threads that argon2 starts from it.
-
-    Unauthenticated clients can request logins: at the normal priority some forty a second would
-    slow all other requests.
-    """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORK_NICE)
-
-
-def _unsigned(answer: Answer) -> Answer:
-    return Answer(answer.receipt, UNSIGNED, Unavailable)
-
-
-def _outcome_of(waiting: Waiting) -> object:
-    """Run the work on a worker; an exception is a result, which the handler interprets."""
-    try:
-        return waiting.work()
-    except Exception as error:  # noqa: BLE001 - passed to the handler as the result
-        return error
+        self._slow_work.close()

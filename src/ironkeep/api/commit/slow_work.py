@@ -1,0 +1,109 @@
+"""The work of requests that must not run on the loop, and the threads for it.
+
+    password hashing       Workers: as many threads as the caller finds memory for
+    other slow work        Workers: WORKERS threads
+    effects (connectors)   Lanes: separate, so that systems that do not answer delay no login
+
+Past MAX_WORK waiting requests, one of those for the same kind of worker gets 429 (turns.py).
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from ironkeep.api.commit.lanes import Lanes
+from ironkeep.api.commit.workers import Job, Workers
+from ironkeep.core.errors import TooManyRequests, Unavailable
+from ironkeep.plugin.effects.answer import Waiting
+
+Resume = Callable[[object], None]
+"""Called once on the loop with the result of the work; an exception is a result too."""
+
+HASHERS: Final = 1
+"""Threads for argon2 when the caller has not computed how many fit into the machine's memory."""
+WORKERS: Final = 8
+"""Threads for other slow work, such as fetching or searching documents."""
+WORK_NICE: Final = 10
+"""Nice value of both kinds of threads (Linux sets it per thread): a tenth of the loop's weight."""
+MAX_WORK: Final = 128
+"""Requests that wait for one kind of thread. A login takes 0.1 s of a core or two, so the last one
+waits some ten seconds; turns are fair."""
+
+
+class SlowWork:
+    """Runs the work of a `Waiting` on threads, and gives its result back to the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hashers: int = HASHERS) -> None:
+        self._loop: Final = loop
+        self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
+        self._others: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
+        self._effects: Final = Lanes(self._begin)
+
+    def start(self, waiting: Waiting, resume: Resume) -> None:
+        """Run the work of waiting on its threads; call resume in a later turn of the loop."""
+        if waiting.receipt is not None:
+            self._effects.submit(waiting, partial(self._later, resume))
+            return
+        pool = self._hashers if waiting.hashing else self._others
+        call = self._loop.call_soon_threadsafe
+
+        def done(result: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed: no client is left
+                call(resume, result)
+
+        def crowded() -> None:
+            error = TooManyRequests("too many logins and other slow requests wait: try again later")
+            self._loop.call_soon(resume, error)
+
+        job = Job(waiting.work, done, crowded)
+        gone = pool.submit(job, waiting.caller, waiting.name)
+        if gone is not None:
+            gone.drop()
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
+    ) -> None:
+        """Run an effect in pool; call done with its result on the loop."""
+        future = self._loop.run_in_executor(pool, _outcome_of, waiting)
+
+        def ended(it: "asyncio.Future[object]") -> None:
+            done(Unavailable("the server is stopping") if it.cancelled() else it.result())
+
+        future.add_done_callback(ended)
+
+    def _later(self, resume: Resume, result: object) -> None:
+        # Lanes.submit may call this at once; a separate turn of the loop avoids re-entering it.
+        self._loop.call_soon(resume, result)
+
+    def learn(self, waiting: Waiting, *, right: bool) -> None:
+        """Record whether the password of a login was right, for the order of later turns."""
+        self._hashers.learn(waiting.caller, waiting.name, right=right)
+
+    def close(self) -> None:
+        """Begin no more work; threads end after the work that they have begun."""
+        self._hashers.close()
+        self._others.close()
+        self._effects.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _give_way() -> None:
+    """Lower the priority of this thread, and of the threads that argon2 starts from it.
+
+    Unauthenticated clients can request logins: at the normal priority some forty a second would
+    slow all other requests.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WORK_NICE)
+
+
+def _outcome_of(waiting: Waiting) -> object:
+    """Run the work on a worker; an exception is a result, which the handler interprets."""
+    try:
+        return waiting.work()
+    except Exception as error:  # noqa: BLE001 - passed to the handler as the result
+        return error
