@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep import app
+from ironkeep import timer
 from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.app import Server
 from ironkeep.config import Config, Listener
@@ -21,7 +21,7 @@ from ironkeep.tlog.note import VerifierKey
 
 @pytest.fixture(autouse=True)
 def _fast_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "TICK_SECONDS", 0.001)
+    monkeypatch.setattr(timer, "TICK_SECONDS", 0.001)
 
 
 def make_server(path: Path) -> Server:
@@ -75,7 +75,7 @@ def test_a_defect_in_the_clocks_work_does_not_stop_the_clock(
 ) -> None:
     server = make_server(tmp_path)
     ticks = Counted(tick, ZeroDivisionError("secret text"), 2)
-    monkeypatch.setattr(app, "tick", ticks)
+    monkeypatch.setattr(timer, "tick", ticks)
     serve(server, lambda _: None)
     said = capsys.readouterr().err
     assert ticks.calls >= 5
@@ -97,7 +97,7 @@ def test_a_journal_that_cannot_be_signed_seals_once(
         raise error
 
     monkeypatch.setattr(server.journal, "checkpoint", fails)
-    monkeypatch.setattr(app, "tick", Counted(tick, error, 0))
+    monkeypatch.setattr(timer, "tick", Counted(tick, error, 0))
     serve(server, lambda _: None)
     assert server.house.failure.startswith("the journal or the database failed")
     assert capsys.readouterr().err.count("sealed: ") == 1
@@ -109,7 +109,7 @@ def test_a_fork_that_a_witness_proves_seals(
     server = make_server(tmp_path)
     cosign = Counted(server.witnesses.cosign, IntegrityError("a fork"), 1)
     monkeypatch.setattr(server.witnesses, "cosign", cosign)
-    monkeypatch.setattr(app, "tick", Counted(tick, cosign.error, 0))
+    monkeypatch.setattr(timer, "tick", Counted(tick, cosign.error, 0))
     serve(server, lambda _: None)
     assert "a fork" in server.house.failure
     assert "sealed: IntegrityError: a fork" in capsys.readouterr().err

@@ -1,11 +1,11 @@
-"""The composition root: builds a running server from a configuration, and runs its tick loop."""
+"""The composition root: builds a server from a configuration, serves, and stops."""
 
 import asyncio
 import gc
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -41,8 +41,7 @@ from ironkeep.auth.userpass.hashing import HASHER
 from ironkeep.config import Config
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.console.pages import Pages
-from ironkeep.core.errors import IntegrityError, InvalidRequest, IronkeepError
-from ironkeep.core.logport import is_passing
+from ironkeep.core.errors import InvalidRequest, IronkeepError
 from ironkeep.engines.cubbyhole import Cubbyhole
 from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
@@ -53,15 +52,12 @@ from ironkeep.journal.journal import Journal
 from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.route import Plugin
 from ironkeep.plugin.settings import ServerSettings
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.store.state import Tx
-
-TICK_SECONDS: Final = 1.0
-"""Witnesses of the public network accept about one checkpoint a second; other work fits that."""
+from ironkeep.timer import Timer
 
 CLOSE_SECONDS: Final = 10.0
 """The time for the last batch to become durable when the server stops."""
@@ -108,7 +104,6 @@ class Server:
         for note in self.fitted.notes:
             log.say(note)
         self.unwritten: list[str] = []
-        self._marked = False
         try:
             self._open(config)
         except BaseException:
@@ -123,7 +118,7 @@ class Server:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.data, self.audit = root, config.audit_path or root / "audit"
-        self._disks = Disks({"database": self.data, "journal": self.audit}, log.say)
+        disks = Disks({"database": self.data, "journal": self.audit}, log.say)
         self.storage = SqliteStorage(root / "ironkeep.db")
         self._stack.callback(self.storage.close)
         self.reading_key = reading_key_of(self.storage, self.entropy)
@@ -163,6 +158,7 @@ class Server:
         self.house.features.devices.client_cas = client_cas(config.listeners)
         Notices(self.house.services, notifiers_of(config.mails, config.webhooks))
         self.house.start(__version__)
+        self._timer = Timer(self.house, self.storage, self.logs, self.witnesses, disks, self._fail)
 
     def _open_journal(self, audit: Path) -> Journal:
         """Open this node's log, after comparing it with its witnesses' latest checkpoints."""
@@ -226,7 +222,7 @@ class Server:
         )
         committer.nudge()
         serving = asyncio.create_task(servers.run())
-        ticking = asyncio.create_task(self._tick(committer, stop))
+        ticking = asyncio.create_task(self._timer.run(committer, stop))
         _settle_memory()
         ready(self, servers.addresses)
         stopping = asyncio.create_task(stop.wait())
@@ -265,7 +261,7 @@ class Server:
             self._note_unwritten()
             return
         try:
-            await asyncio.to_thread(self._show, await asyncio.to_thread(self._freeze))
+            await self._timer.finish()
         except (IronkeepError, OSError) as error:
             log.say(f"the journal's last entries could not be signed: {error}")
         except Exception as error:  # noqa: BLE001 - the files must be closed in any case
@@ -296,81 +292,6 @@ class Server:
         if not self.house.failure:
             log.say(f"sealed: {type(error).__name__}: {error}")
             self.house.fail(f"the journal or the database failed: {error}")
-
-    async def _tick(self, committer: Committer, stop: asyncio.Event) -> None:
-        """Run all timed work, one step after another, about once a second."""
-        while not stop.is_set():
-            try:
-                await asyncio.wait_for(stop.wait(), TICK_SECONDS)
-            except TimeoutError:
-                await self._tick_once(committer)
-
-    async def _tick_once(self, committer: Committer) -> None:
-        if committer.trouble:
-            with suppress(OSError, IronkeepError):
-                await asyncio.to_thread(self.journal.rotate_wal)
-            committer.try_again()
-            return
-        try:
-            for effect in tick(self.house, self.clock.now_ns()):
-                committer.submit(effect, lambda _answer: committer.nudge())
-        except Exception as error:  # noqa: BLE001 - a defect of ours; the next tick tries again
-            _defect(error)
-        committer.nudge()
-        if not self.house.failure:
-            await self._sign(committer)
-            self._mark()
-
-    def _mark(self) -> None:
-        """Mark once, beside the log, that the vault is initialised (adapters/log/node_logs.py)."""
-        if self._marked or not self.storage.head().seq:
-            return
-        try:
-            self.logs.mark_initialised(split_origin(self.journal.origin)[1])
-            self._marked = True
-        except OSError as error:
-            self._disks.once.say("mark", f"cannot write beside the log: {error}")
-
-    async def _sign(self, committer: Committer) -> None:
-        """Sign a checkpoint of the durable entries, and send it to the witnesses."""
-        try:
-            note = await asyncio.to_thread(self._freeze)
-        except Exception as error:  # noqa: BLE001 - a journal that cannot be signed must not grow
-            passing = isinstance(error, OSError) and is_passing(error)
-            if passing or isinstance(error, MemoryError):
-                self._disks.once.say("sign", f"the journal cannot be signed for now: {error}")
-            else:
-                self._fail(error)
-            return
-        self._disks.once.over("sign")
-        try:
-            size = await asyncio.to_thread(self._show, note)
-        except IntegrityError as error:  # a witness proves a fork
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001 - a witness's response must not seal the vault
-            _defect(error)
-        else:
-            committer.cosigned(size)
-
-    def _freeze(self) -> bytes | None:
-        """Sign a checkpoint of the durable entries; return it, or None if there is no new one."""
-        self.journal.check_files()
-        note = self.journal.checkpoint()
-        self.journal.rotate_wal()
-        self.house.warnings = self._disks.look()
-        try:
-            self.storage.checkpoint()
-        except OSError as error:
-            # Usually the disk is full. Nothing is lost, and the next tick tries again.
-            text = f"the database's write-ahead log could not be emptied, and grows: {error}"
-            self._disks.once.say("checkpoint", text)
-        else:
-            self._disks.once.over("checkpoint")
-        return note
-
-    def _show(self, note: bytes | None) -> int:
-        """Send a checkpoint to the witnesses; return the size that a quorum of them signed."""
-        return self.witnesses.cosign(self.journal, note, say=log.say)
 
 
 def callers_of(config: Config) -> Callers:

@@ -2,7 +2,8 @@
 
 The lower rooms take their input and output through ports (`core.ports`, `core.logport`,
 `plugin.effects.outbound`, `access.notices`). The adapters implement these ports and may do I/O and
-read the clock, which those rooms may not. Only `app.py`, the commands and the tests import them.
+read the clock, which those rooms may not. Only `app.py`, `timer.py`, the commands and
+the tests import them.
 
     sqlite/    rows in one SQLite file                              core.ports.Storage
     log/       a log's directory, the logs of a node                core.logport.LogFiles
