@@ -12,7 +12,7 @@ import pytest
 from ironkeep import timer
 from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.app import Server
-from ironkeep.config import Config, Listener
+from ironkeep.config.settings import Config, Listener
 from ironkeep.core.errors import IntegrityError
 from ironkeep.journal.verify import verify_log
 from ironkeep.kernel.tick import tick

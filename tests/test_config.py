@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from ironkeep import config
-from ironkeep.config import (
-    DEFAULT_TTL_SECONDS,
-    MAX_LISTENERS,
-    MAX_WITNESSES,
-    Config,
-    Listener,
-    Witness,
-)
+from ironkeep.config import file as config
+from ironkeep.config.environment import environment
+from ironkeep.config.file import MAX_LISTENERS, MAX_WITNESSES
+from ironkeep.config.settings import DEFAULT_TTL_SECONDS, Config, Listener, Witness
 from ironkeep.core.errors import InvalidRequest, IronkeepError
 
 LISTENER = 'listener "tcp" {\n  tls_disable = true\n}\n'
@@ -211,8 +206,8 @@ def test_files(tmp_path: Path) -> None:
 
 def test_the_environment_is_read_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_ADDR", "x")
-    assert config.environment("VAULT_ADDR") == "x"
-    assert config.environment("VAULT_NOTHING_OF_THE_KIND", "default") == "default"
+    assert environment("VAULT_ADDR") == "x"
+    assert environment("VAULT_NOTHING_OF_THE_KIND", "default") == "default"
 
 
 VALUES = st.sampled_from(

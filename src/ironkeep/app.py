@@ -38,7 +38,7 @@ from ironkeep.auth.passkey import Passkey
 from ironkeep.auth.token import TokenMethod
 from ironkeep.auth.userpass import Userpass
 from ironkeep.auth.userpass.hashing import HASHER
-from ironkeep.config import Config
+from ironkeep.config.settings import Config
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.console.pages import Pages
 from ironkeep.core.errors import InvalidRequest, IronkeepError

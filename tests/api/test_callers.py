@@ -8,7 +8,7 @@ import pytest
 from ironkeep.api.callers import Callers, names_in
 from ironkeep.app import PLUGINS, callers_of
 from ironkeep.cli.operator.dev import config_for
-from ironkeep.config import Config, Listener
+from ironkeep.config.settings import Config, Listener
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.testing.tls import make_tls
 from ironkeep.testing.vault import Vault

@@ -18,7 +18,7 @@ from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
 from ironkeep.api.tls import load, tls_context
 from ironkeep.app import PLUGINS
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest, Unavailable
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.testing.tls import Tls, make_tls

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import Unavailable
 
 BACKLOG: Final = 2_048

@@ -14,7 +14,7 @@ from ironkeep.api.http.head import RequestHeads
 from ironkeep.api.http.protocol import HEAD_SECONDS, MAX_CONNECTIONS, Protocol
 from ironkeep.api.listening import BACKLOG, UnsignalledServer, bind, url_of
 from ironkeep.api.service import Service
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest
 
 KEEP_ALIVE_SECONDS: Final = 120

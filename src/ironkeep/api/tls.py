@@ -25,7 +25,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest
 
 MAX_FILE: Final = 1 << 20

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 from ironkeep.cli.output.documents import JSON, RAW, YAML
 from ironkeep.cli.output.terminal import Terminal
-from ironkeep.config import environment
+from ironkeep.config.environment import environment
 from ironkeep.core.errors import InvalidRequest
 
 FORMATS: Final = ("table", JSON, YAML, RAW)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from ironkeep.config import Witness
+from ironkeep.config.settings import Witness
 from ironkeep.tlog.note import VerifierKey
 
 STOP_SECONDS: Final = 60.0

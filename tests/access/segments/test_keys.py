@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from ironkeep.access.segments.routes import SegmentEngine
-from ironkeep.config import parse
+from ironkeep.config.file import parse
 from ironkeep.core.errors import InvalidRequest, Sealed
 from ironkeep.plugin.route import Plugin
 from ironkeep.plugin.settings import ServerSettings

@@ -12,7 +12,8 @@ import pytest
 
 from ironkeep.access.notices.notices import Notice
 from ironkeep.adapters.outbound.notify import SIGNATURE, MailNotifier, WebhookNotifier, notifiers_of
-from ironkeep.config import Mail, Webhook, parse
+from ironkeep.config.file import parse
+from ironkeep.config.settings import Mail, Webhook
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from tests.support.mail_server import MailServer
 

@@ -13,7 +13,7 @@ import pytest
 
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.app import Server
-from ironkeep.config import Config
+from ironkeep.config.settings import Config
 from ironkeep.core.errors import IntegrityError
 from tests.support.crash.reopened import reopened
 

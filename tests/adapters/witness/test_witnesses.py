@@ -16,7 +16,7 @@ from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.adapters.witness.http import WitnessHttp, require_address
 from ironkeep.adapters.witness.peer import WitnessPeer
 from ironkeep.adapters.witness.witnesses import Witnesses
-from ironkeep.config import Witness
+from ironkeep.config.settings import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
 from ironkeep.core.evidence.leaf import EpochStart
 from ironkeep.demo.witness_process import WitnessProcess, witness

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ironkeep.api.errors import status_of
 from ironkeep.app import Server
-from ironkeep.config import Config
+from ironkeep.config.settings import Config
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.house import House

@@ -17,7 +17,7 @@ from ironkeep.adapters.log.node_logs import EPOCHS_ASKED, NodeLogs, copied_check
 from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.adapters.witness.witnesses import Say, Witnesses
-from ironkeep.config import Config
+from ironkeep.config.settings import Config
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Storage

@@ -23,7 +23,7 @@ from ironkeep.access.notices.notices import Notice, Notifier
 from ironkeep.adapters.outbound.causes import cause
 from ironkeep.adapters.outbound.deadline import DeadlineTransport
 from ironkeep.adapters.outbound.tls import context
-from ironkeep.config import Mail, Webhook
+from ironkeep.config.settings import Mail, Webhook
 from ironkeep.core.errors import InvalidRequest, UpstreamFailed
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339

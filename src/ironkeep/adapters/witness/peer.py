@@ -10,7 +10,7 @@ from typing import Final
 
 from ironkeep.adapters.witness.http import Reply, WitnessHttp
 from ironkeep.adapters.witness.mirror_upload import MirrorUpload
-from ironkeep.config import Witness
+from ironkeep.config.settings import Witness
 from ironkeep.core.errors import (
     IntegrityError,
     InvalidRequest,

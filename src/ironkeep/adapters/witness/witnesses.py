@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import httpx
 
 from ironkeep.adapters.witness.peer import WitnessPeer
-from ironkeep.config import Witness
+from ironkeep.config.settings import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, UpstreamFailed
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import SignedHead

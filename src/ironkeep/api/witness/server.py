@@ -12,7 +12,7 @@ from ironkeep.api.http.strict import MAX_HEAD, Strict
 from ironkeep.api.listening import UnsignalledServer, bind, configure, url_of
 from ironkeep.api.service import Rendered, message as response
 from ironkeep.api.witness.witness import WitnessApp
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest
 
 MAX_CONNECTIONS: Final = 256

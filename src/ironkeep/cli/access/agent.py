@@ -29,7 +29,7 @@ from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import Unreachable
 from ironkeep.cli.output import log_file, render
-from ironkeep.config import environment
+from ironkeep.config.environment import environment
 from ironkeep.core.errors import InvalidRequest
 
 FOLDER: Final = ".ironkeep-agent"

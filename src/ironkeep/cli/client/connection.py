@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from ironkeep.cli.client import tokenfile
-from ironkeep.config import environment
+from ironkeep.config.environment import environment
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ironkeep.config import environment
+from ironkeep.config.environment import environment
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 

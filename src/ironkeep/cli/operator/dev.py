@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ironkeep.config import Config, Listener, environment
+from ironkeep.config.environment import environment
+from ironkeep.config.settings import Config, Listener
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret

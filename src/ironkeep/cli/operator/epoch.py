@@ -9,7 +9,8 @@ from typing import Final
 from ironkeep.adapters.log.epoch_begin import Begun, Wish, begin_next
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.output import render
-from ironkeep.config import environment, load
+from ironkeep.config.environment import environment
+from ironkeep.config.file import load
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.tlog.note import MAX_NOTE
 

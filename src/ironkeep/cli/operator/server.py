@@ -16,7 +16,9 @@ from ironkeep.cli.operator import dev
 from ironkeep.cli.output import log_file
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.cli.version import version_text
-from ironkeep.config import Config, environment, load
+from ironkeep.config.environment import environment
+from ironkeep.config.file import load
+from ironkeep.config.settings import Config
 from ironkeep.core.errors import InvalidRequest
 
 _STARTED: Final = "==> Ironkeep server started!"

@@ -21,7 +21,7 @@ from ironkeep.cli.command import Command, Context
 from ironkeep.cli.exits import OK
 from ironkeep.cli.failures import naming_places
 from ironkeep.cli.output import log_file
-from ironkeep.config import Listener
+from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
 from ironkeep.tlog.cosignature import Cosigner

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO, Final, TextIO
 
-from ironkeep.config import environment
+from ironkeep.config.environment import environment
 from ironkeep.core.errors import InvalidRequest, TooLarge, Unavailable
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.visible import visible

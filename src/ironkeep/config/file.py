@@ -1,32 +1,20 @@
-"""The server's configuration: Vault's own HCL or JSON keys, and a few of our own.
+"""Reading a configuration file: Vault's own HCL or JSON keys, and a few of the server's own.
 
 An unknown key is an error: a misspelt `tls_disable` or `witness` must not silently have no effect.
 Vault's keys that have no meaning here are accepted by name (`disable_mlock`, `ui`, `log_level`, …),
-so that an existing file works unchanged. Only this module reads the environment.
-
-    listener "tcp" { address = "127.0.0.1:8200"  tls_cert_file = "…"  tls_key_file = "…" }
-    storage "sqlite" { path = "/var/lib/ironkeep" }
-    audit { path = "/var/lib/ironkeep/audit"  name = "node-1"  mirror = "/srv/mirror" }
-    witness "tower" { address = "https://…"  vkey = "…" }
-    seal "file" { path = "/etc/ironkeep/seal.key" }
-    mail "security" { address = "mx:587"  from = "…"  to = ["…"] }
-    webhook "chat" { url = "https://…"  secret_file = "…" }
-    log_file = "/var/log/ironkeep.log"
-    segments = ["prod"]
-    segment "prod" { key_file = "/etc/ironkeep/prod.key" }
+so that an existing file works unchanged.
 """
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from ironkeep.config import fields
+from ironkeep.config.settings import Config, Listener, Mail, Webhook, Witness
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.policy import hcl
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8200"
-DEFAULT_TTL_SECONDS: Final = 768 * 3600
 MAX_LISTENERS: Final = 8
 MAX_WITNESSES: Final = 16
 MAX_SEGMENTS: Final = 200
@@ -49,86 +37,6 @@ _LISTENER_WITHOUT_EFFECT: Final = frozenset(
     {"cluster_address", "tls_disable_client_certs", "max_request_size"}
 )
 _TLS_VERSIONS: Final = frozenset({"tls12", "tls13"})
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """One TCP address, with TLS unless that is disabled."""
-
-    host: str
-    port: int
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    client_ca_file: Path | None = None
-    require_client_cert: bool = False
-    min_version: str = "tls12"
-
-    @property
-    def tls(self) -> bool:
-        """True if the listener uses TLS."""
-        return self.cert_file is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """One witness that cosigns our checkpoints; `vkey` is its signed-note verifier key."""
-
-    name: str
-    address: str
-    vkey: str
-    ca_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """A mail server, and the recipients of alerts and of requests that wait for approval."""
-
-    name: str
-    host: str
-    port: int
-    sender: str
-    to: tuple[str, ...]
-    starttls: bool = True
-    username: str = ""
-    password_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """A URL that receives the same notices, as documents signed with a shared secret."""
-
-    name: str
-    url: str
-    secret_file: Path
-    ca_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The whole configuration of a server. With a `path` of None nothing is stored on disk."""
-
-    listeners: tuple[Listener, ...]
-    path: Path | None = None
-    audit_path: Path | None = None
-    audit_mirror: Path | None = None
-    audit_name: str = "node-1"
-    cluster_name: str = "ironkeep"
-    api_addr: str = ""
-    default_lease_ttl_seconds: int = DEFAULT_TTL_SECONDS
-    max_lease_ttl_seconds: int = DEFAULT_TTL_SECONDS
-    witnesses: tuple[Witness, ...] = ()
-    quorum: int = 0
-    seal_key_file: Path | None = None
-    segments: tuple[str, ...] | None = None
-    """The segments whose keys this server may hold; None means all of them."""
-    segment_key_files: tuple[tuple[str, Path], ...] = ()
-    mails: tuple[Mail, ...] = ()
-    webhooks: tuple[Webhook, ...] = ()
-    log_file: Path | None = None
-    """A file that receives operator messages, in addition to standard error."""
-    development: bool = False
-    """A server for trying things out, whose root token may be well known."""
-    ignored: tuple[str, ...] = field(default=())
 
 
 def load(path: Path) -> Config:
@@ -154,7 +62,8 @@ def parse(text: str) -> Config:
     witnesses = tuple(_witness(block) for block in body.blocks("witness", 1))
     if len(witnesses) > MAX_WITNESSES:
         raise InvalidRequest(f"give at most {MAX_WITNESSES} witness blocks")
-    default, longest = _seconds(body, "default_lease_ttl"), _seconds(body, "max_lease_ttl")
+    default = fields.seconds(body, "default_lease_ttl")
+    longest = fields.seconds(body, "max_lease_ttl")
     if default > longest:
         raise InvalidRequest("default_lease_ttl is larger than max_lease_ttl")
     return Config(
@@ -163,8 +72,8 @@ def parse(text: str) -> Config:
         audit_path=Path(audit["path"]) if audit.get("path") else None,
         audit_mirror=Path(audit["mirror"]) if audit.get("mirror") else None,
         audit_name=audit.get("name") or "node-1",
-        cluster_name=str(_scalar(body, "cluster_name", str) or "ironkeep"),
-        api_addr=str(_scalar(body, "api_addr", str) or ""),
+        cluster_name=str(fields.scalar(body, "cluster_name", str) or "ironkeep"),
+        api_addr=str(fields.scalar(body, "api_addr", str) or ""),
         default_lease_ttl_seconds=default,
         max_lease_ttl_seconds=longest,
         witnesses=witnesses,
@@ -180,7 +89,7 @@ def parse(text: str) -> Config:
 
 
 def _log_file(body: hcl.Body) -> Path | None:
-    given = _scalar(body, "log_file", str)
+    given = fields.scalar(body, "log_file", str)
     return Path(str(given)) if given else None
 
 
@@ -195,7 +104,7 @@ def _ignored(body: hcl.Body) -> tuple[str, ...]:
 
 def _quorum(body: hcl.Body, witnesses: int) -> int:
     """Return the number of witnesses that must have signed; the default is a majority."""
-    given = _scalar(body, "quorum", int)
+    given = fields.scalar(body, "quorum", int)
     if given is None:
         return witnesses // 2 + 1 if witnesses else 0
     quorum = int(str(given))
@@ -207,25 +116,27 @@ def _quorum(body: hcl.Body, witnesses: int) -> int:
 def _listener(block: hcl.Item) -> Listener:
     if block.labels != ("tcp",):
         raise block.error('the only kind of listener is "tcp"')
-    given = _known(block, _LISTENER)
-    host, _, port = _text(block, given, "address", DEFAULT_ADDRESS).rpartition(":")
-    if not _is_number(port) or int(port) >= 1 << 16:
+    given = fields.known(block, _LISTENER)
+    host, _, port = fields.text(block, given, "address", DEFAULT_ADDRESS).rpartition(":")
+    if not fields.is_number(port) or int(port) >= 1 << 16:
         raise block.error("address is host:port")
-    version = _text(block, given, "tls_min_version", "tls12")
+    version = fields.text(block, given, "tls_min_version", "tls12")
     if version not in _TLS_VERSIONS:
         raise block.error("tls_min_version is tls12 or tls13")
-    disabled = _flag(block, given.get("tls_disable", False))
-    cert, key = (_text(block, given, name) for name in ("tls_cert_file", "tls_key_file"))
+    disabled = fields.flag(block, given.get("tls_disable", False))
+    cert, key = (fields.text(block, given, name) for name in ("tls_cert_file", "tls_key_file"))
     if not disabled and not (cert and key):
         raise block.error("give tls_cert_file and tls_key_file, or tls_disable = true")
-    ca = _text(block, given, "tls_client_ca_file")
+    ca = fields.text(block, given, "tls_client_ca_file")
     return Listener(
         host=host.strip("[]") or "127.0.0.1",
         port=int(port),
         cert_file=None if disabled else Path(cert),
         key_file=None if disabled else Path(key),
         client_ca_file=Path(ca) if ca else None,
-        require_client_cert=_flag(block, given.get("tls_require_and_verify_client_cert", False)),
+        require_client_cert=fields.flag(
+            block, given.get("tls_require_and_verify_client_cert", False)
+        ),
         min_version=version,
     )
 
@@ -236,40 +147,40 @@ def _storage(body: hcl.Body) -> Path | None:
         raise InvalidRequest('give one storage block: storage "sqlite" { path = "…" }')
     block = blocks[0]
     if block.labels == ("inmem",):
-        _known(block, frozenset())
+        fields.known(block, frozenset())
         return None
     if block.labels not in (("sqlite",), ("file",)):
         raise block.error('the kinds of storage are "sqlite" and "inmem"')
-    given = _known(block, frozenset({"path"}))
-    path = _text(block, given, "path")
+    given = fields.known(block, frozenset({"path"}))
+    path = fields.text(block, given, "path")
     if not path:
         raise block.error("storage needs a path")
     return Path(path)
 
 
 def _witness(block: hcl.Item) -> Witness:
-    given = _known(block, frozenset({"address", "vkey", "ca_file"}))
-    address, vkey = (_text(block, given, name) for name in ("address", "vkey"))
+    given = fields.known(block, frozenset({"address", "vkey", "ca_file"}))
+    address, vkey = (fields.text(block, given, name) for name in ("address", "vkey"))
     if not (address and vkey):
         raise block.error("a witness needs address and vkey")
-    ca = _text(block, given, "ca_file")
+    ca = fields.text(block, given, "ca_file")
     return Witness(block.labels[0], address, vkey, Path(ca) if ca else None)
 
 
 def _mail(block: hcl.Item) -> Mail:
     names = frozenset({"address", "from", "to", "tls_disable", "username", "password_file"})
-    given = _known(block, names)
-    host, _, port = _text(block, given, "address").rpartition(":")
-    if not host or not _is_number(port) or int(port) >= 1 << 16:
+    given = fields.known(block, names)
+    host, _, port = fields.text(block, given, "address").rpartition(":")
+    if not host or not fields.is_number(port) or int(port) >= 1 << 16:
         raise block.error("address of a mail server is host:port")
-    sender, to = _text(block, given, "from"), given.get("to")
+    sender, to = fields.text(block, given, "from"), given.get("to")
     if not isinstance(to, list | tuple) or not all(isinstance(each, str) for each in to):
         raise block.error('to is a list of addresses: to = ["security@example.com"]')
     addresses = (sender, *(str(each) for each in to))
     if len(addresses) < 2 or not all("@" in each and each.isprintable() for each in addresses):  # noqa: PLR2004 - from and one to
         raise block.error("mail needs the addresses from and to")
-    username, password = (_text(block, given, name) for name in ("username", "password_file"))
-    plain = _flag(block, given.get("tls_disable", False))
+    username, password = (fields.text(block, given, name) for name in ("username", "password_file"))
+    plain = fields.flag(block, given.get("tls_disable", False))
     if bool(username) != bool(password) or (plain and password):
         raise block.error("give username and password_file together, and never without TLS")
     return Mail(
@@ -285,8 +196,10 @@ def _mail(block: hcl.Item) -> Mail:
 
 
 def _webhook(block: hcl.Item) -> Webhook:
-    given = _known(block, frozenset({"url", "secret_file", "ca_file"}))
-    url, secret, ca = (_text(block, given, name) for name in ("url", "secret_file", "ca_file"))
+    given = fields.known(block, frozenset({"url", "secret_file", "ca_file"}))
+    url, secret, ca = (
+        fields.text(block, given, name) for name in ("url", "secret_file", "ca_file")
+    )
     local = url.startswith(("http://127.0.0.1:", "http://[::1]:"))
     if not (url.startswith("https://") or local) or not url.isprintable():
         raise block.error("url of a webhook is https://…, or http:// to this machine")
@@ -301,7 +214,7 @@ def _seal(body: hcl.Body) -> Path | None:
         return None
     if len(blocks) != 1 or blocks[0].labels not in (("file",), ("shamir",)):
         raise InvalidRequest('give at most one seal block, "shamir" or "file"')
-    path = _text(blocks[0], _known(blocks[0], frozenset({"path"})), "path")
+    path = fields.text(blocks[0], fields.known(blocks[0], frozenset({"path"})), "path")
     if blocks[0].labels == ("shamir",):
         return None
     if not path:
@@ -328,7 +241,7 @@ def _segment_key_files(body: hcl.Body) -> tuple[tuple[str, Path], ...]:
     found: dict[str, Path] = {}
     for block in body.blocks("segment", 1):
         name = block.labels[0]
-        path = _text(block, _known(block, frozenset({"key_file"})), "key_file")
+        path = fields.text(block, fields.known(block, frozenset({"key_file"})), "key_file")
         if not path or name in found:
             raise block.error(f"give one segment block for {name!r}, with its key_file")
         if served is not None and name not in served:
@@ -341,58 +254,5 @@ def _audit(body: hcl.Body) -> Mapping[str, str]:
     item = body.get("audit")
     if item is None:
         return {}
-    given = _known(item, frozenset({"path", "name", "mirror"}))
-    return {name: _text(item, given, name) for name in given}
-
-
-def _known(block: hcl.Item, names: frozenset[str]) -> dict[str, Any]:
-    given = block.body().plain()
-    unknown = sorted(given.keys() - names)
-    if unknown:
-        raise block.error(f"unknown key {unknown[0]!r} in {block.key}")
-    return given
-
-
-def _text(block: hcl.Item, given: Mapping[str, Any], name: str, default: str = "") -> str:
-    value = given.get(name, default)
-    if not isinstance(value, str):
-        raise block.error(f"{name} is a string")
-    return value
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def _flag(block: hcl.Item, value: object) -> bool:
-    if value in (True, 1, "1", "true"):
-        return True
-    if value in (False, 0, "0", "false", ""):
-        return False
-    raise block.error("expected true or false")
-
-
-def _scalar(body: hcl.Body, key: str, kind: type) -> object:
-    item = body.get(key)
-    if item is None:
-        return None
-    if not isinstance(item.value, kind) or isinstance(item.value, bool):
-        raise item.error(f"{key} is not of type {kind.__name__}")
-    return item.value
-
-
-def _seconds(body: hcl.Body, key: str) -> int:
-    item = body.get(key)
-    if item is None:
-        return DEFAULT_TTL_SECONDS
-    text = str(item.value)
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
-    if not _is_number(number):
-        raise item.error(f"{key} is a duration such as 768h")
-    return int(number) * units[unit]
-
-
-def environment(name: str, default: str = "") -> str:
-    """Return an environment variable; only this function reads the environment."""
-    return os.environ.get(name, default)
+    given = fields.known(item, frozenset({"path", "name", "mirror"}))
+    return {name: fields.text(item, given, name) for name in given}
