@@ -220,7 +220,7 @@ def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys
         vault.tick()
     lookup = vault.write("auth/token/lookup-accessor", {"accessor": accessor})
     assert lookup.error is not None
-    assert vault.house.segments.asleep == 20
+    assert vault.house.segments.keys.asleep == 20
     met: list[DueRecord] = []
 
     def take(_tx: Tx, records: list[DueRecord], _now_ns: int) -> list[Waiting]:
@@ -232,7 +232,7 @@ def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys
     for _ in range(6):
         vault.tick()
     assert {record.path for record in met} == {f"later/{number}" for number in range(20)}
-    assert house.segments.asleep == 0
+    assert house.segments.keys.asleep == 0
     assert vault.defects == []
     assert not house.failure
 
@@ -271,4 +271,4 @@ def test_shares_that_are_garbage_are_refused_and_start_over(vault: Vault) -> Non
         assert reply.error is not None
         assert issubclass(reply.error, InvalidRequest)
     assert vault.read("segment/segments/prod").data["progress"] == 0
-    assert SegmentId("prod") not in vault.house.segments._held
+    assert SegmentId("prod") not in vault.house.segments.keys._held

@@ -202,14 +202,14 @@ class Wrapping:
         for each in wrapped.released:
             segment = places.get(each.mount)
             if segment is not None:
-                body = self._segments.barrier(segment).ciphers.seal(wrapped.body, _AAD)
+                body = self._segments.keys.barrier(segment).ciphers.seal(wrapped.body, _AAD)
                 return msgspec.structs.replace(wrapped, body=body, segment=segment.name)
         return wrapped
 
     def _opened(self, tx: Tx, wrapped: Wrapped) -> Wrapped:
         if not wrapped.segment:
             return wrapped
-        ciphers = self._segments.barrier(self._segments.find(tx, wrapped.segment)).ciphers
+        ciphers = self._segments.keys.barrier(self._segments.find(tx, wrapped.segment)).ciphers
         body = ciphers.open_sealed(wrapped.body, _AAD)
         return msgspec.structs.replace(wrapped, body=body, segment="")
 

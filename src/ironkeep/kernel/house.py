@@ -196,7 +196,7 @@ class House:
             self.seal_up()
         elif self.barrier is not None:
             self.take(Barrier(self.seal.opened.keyring, self.entropy))
-            self.segments.resync(self.state.begin())
+            self.segments.keys.resync(self.state.begin())
 
     def store(self, tx: Tx, place: str) -> Store:
         """Return the records of a reserved place, or of a mount by its uuid.

@@ -35,12 +35,12 @@ def tick(house: House, now_ns: int) -> list[Waiting]:
 def _expire(house: House, now_ns: int) -> list[Waiting]:
     """Process due records: tokens, leases, wrapped responses, effects."""
     # Look past the rows of sealed segments, which stay due until their segment is unsealed.
-    keys = house.storage.due(now_ns, EXPIRE_AT_ONCE + house.segments.asleep)
+    keys = house.storage.due(now_ns, EXPIRE_AT_ONCE + house.segments.keys.asleep)
     if not keys and not house.effects.late:
         return []
     tx = house.state.begin()
     try:
-        records = house.segments.records_due(tx, house.keys(), keys, now_ns)
+        records = house.segments.keys.records_due(tx, house.keys(), keys, now_ns)
         if not records and not house.effects.late:
             return []
         started = _take_up(house, tx, records, now_ns)

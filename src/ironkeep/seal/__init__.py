@@ -10,8 +10,9 @@ The vault and each of its segments is a key domain with a seal of its own:
 `shares` decodes submitted shares and counts the progress of one attempt. `Seal` (seal.py) is the
 state machine that combines these: uninitialised, sealed, unsealed. `Rekey` and `RootGeneration` are
 the two procedures that need the consent of threshold shareholders. `Upkeep` rotates the keyring
-before AES-GCM's limits and saves its use counts. `Segments` holds one seal for each segment, and
-`segment_record` is their stored table. `reading_key` stores the private keys of the journal.
+before AES-GCM's limits and saves its use counts. `Segments` stores segments in the table of
+`segment_record`, and `SegmentKeys` holds a seal for each. `reading_key` stores the private keys of
+the journal.
 
 The room relies on store/ for rows, keyrings and barriers, and on core/ for envelopes and Shamir's
 scheme. It does no I/O of its own: it reads and writes rows through the transaction it is given.
@@ -23,5 +24,5 @@ Invariants:
   after the new shares were given back.
 - Attempts live in memory. Sealing, a restart or a completed rekey ends each of them.
 - Memory reflects executed writes. After a commit with an unknown outcome, the kernel calls
-  `Seal.load` and `Segments.resync`, which read the stored rows again.
+  `Seal.load` and `SegmentKeys.resync`, which read the stored rows again.
 """

@@ -12,8 +12,7 @@ keys and everything derived with them; `cut` also refuses, for good, the tokens 
 through the segment until then; `destroy` removes the wraps, after which the shares open nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
@@ -22,9 +21,7 @@ import msgspec
 from ironkeep.core.errors import (
     Conflict,
     IntegrityError,
-    InvalidRequest,
     NotFound,
-    Sealed,
     TooLarge,
 )
 from ironkeep.core.event import Value
@@ -33,6 +30,7 @@ from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.seal.config import config_key, keyring_key
 from ironkeep.seal.seal import Initialised, Seal, SealStatus
+from ironkeep.seal.segment_keys import SegmentKeys
 from ironkeep.seal.segment_record import (
     EMPTY,
     FIRST_NUMBER,
@@ -46,8 +44,7 @@ from ironkeep.seal.segment_record import (
     check_name,
     table_of,
 )
-from ironkeep.seal.upkeep import Upkeep
-from ironkeep.store.barrier import Barrier, DueRecord
+from ironkeep.store.barrier import Barrier
 from ironkeep.store.history import History
 from ironkeep.store.keyring import SegmentId
 from ironkeep.store.record import Codec
@@ -60,28 +57,14 @@ KIND: Final = "segment"
 """The kind under which the history records segments."""
 RAZE_STEP: Final = 1_024
 """Rows of a destroyed segment that one tick removes: some 10 ms."""
-MAX_ASLEEP: Final = 100_000
-"""Due rows of sealed segments skipped in one tick: 3 MB of keys."""
 
 _TABLE: Final = "table"
 _STORED: Final = Codec(Stored)
 _SEGMENT: Final = Codec(Segment)
 
 
-@dataclass(slots=True)
-class _Open:
-    """A segment's seal, and its barrier while it is open."""
-
-    segment: Segment
-    seal: Seal
-    barrier: Barrier | None = None
-
-
 class Segments:
-    """Stores segments and holds the keys of the open ones.
-
-    `served` names the segments that this server may open; None means all of them.
-    """
+    """Stores segments; `keys` holds the keys of the open ones."""
 
     def __init__(
         self,
@@ -90,14 +73,13 @@ class Segments:
         entropy: Entropy,
         served: frozenset[str] | None = None,
     ) -> None:
+        """Take the names of the segments that this server may open; None means all of them."""
         self._stores: Final = stores
         self._history: Final = history
         self._entropy: Final = entropy
-        self._served: Final = served
-        self._held: Final[dict[SegmentId, _Open]] = {}
+        self.keys: Final = SegmentKeys(entropy, served)
         self._derived: tuple[Row | None, Table] = (None, EMPTY)
         self._stamp = 0
-        self.asleep = 0
         self.on_house_open: Callable[[Tx], None] = _nothing
 
     def table(self, tx: Tx) -> Table:
@@ -162,17 +144,6 @@ class Segments:
         self._save(tx, changed, now_ns)
         return changed
 
-    def status(self, tx: Tx, segment: Segment) -> SealStatus:
-        """Return the state of a segment's seal; a destroyed segment has no keys."""
-        if segment.state != "live":
-            return SealStatus(initialized=False, sealed=True)
-        return self._hold(tx, segment).seal.status()
-
-    def is_open(self, segment: Segment) -> bool:
-        """Return whether the keys of a segment are in memory."""
-        held = self._held.get(segment.id)
-        return held is not None and held.barrier is not None
-
     def unseal(
         self, tx: Tx, name: str, key: str, *, reset: bool = False, nonce: str = ""
     ) -> SealStatus:
@@ -180,28 +151,23 @@ class Segments:
 
         Errors as `find` and Seal.unseal; InvalidRequest when this server does not serve it.
         """
-        held = self._to_open(tx, name)
-        held.seal.unseal(tx, key, reset=reset, nonce=nonce)
-        self._take(held)
-        return held.seal.status()
+        return self.keys.unseal(tx, self.find(tx, name), key, reset=reset, nonce=nonce)
 
     def unseal_with_file(self, tx: Tx, name: str, content: bytes) -> None:
         """Open a segment with the content of its key file; errors as `unseal`."""
-        held = self._to_open(tx, name)
-        held.seal.unseal_with_file(tx, content)
-        self._take(held)
+        self.keys.unseal_with_file(tx, self.find(tx, name), content)
 
     def seal(self, tx: Tx, name: str) -> Segment:
         """Drop the keys of a segment and all that was derived with them, if it is open."""
         segment = self.find(tx, name)
-        self._drop(segment)
+        self.keys.drop(segment)
         return segment
 
     def cut(self, tx: Tx, name: str, now_ns: int) -> Segment:
         """Seal a segment and end all tokens that were issued through its mounts until now."""
         segment = msgspec.structs.replace(self.find(tx, name), cut_ns=now_ns)
         self._save(tx, segment, now_ns)
-        self._drop(segment)
+        self.keys.drop(segment)
         return segment
 
     def destroy(self, tx: Tx, name: str, now_ns: int) -> Segment:
@@ -213,7 +179,7 @@ class Segments:
         gone = msgspec.structs.replace(
             found, state="destroying", destroyed_ns=now_ns, cut_ns=now_ns
         )
-        self._drop(found)
+        self.keys.drop(found)
         tx.delete(config_key(found.id))
         tx.delete(keyring_key(found.id))
         self._save(tx, gone, now_ns)
@@ -232,52 +198,17 @@ class Segments:
     def barrier_of(self, tx: Tx, place: str) -> Barrier | None:
         """Return the barrier for the records of a place; None when the vault's own applies.
 
-        Raise Sealed when the segment is sealed, NotFound when it is destroyed.
+        Errors as SegmentKeys.barrier.
         """
         segment = self.table(tx).by_place.get(place)
-        return None if segment is None else self.barrier(segment)
-
-    def barrier(self, segment: Segment) -> Barrier:
-        """Return the barrier of a segment; errors as `barrier_of`."""
-        held = self._held.get(segment.id)
-        if held is not None and held.barrier is not None:
-            return held.barrier
-        if segment.state != "live":
-            raise NotFound(f"segment {segment.name!r} was destroyed")
-        raise Sealed(self._closed(segment))
+        return None if segment is None else self.keys.barrier(segment)
 
     def barrier_of_mount(self, tx: Tx, place: MountUuid, name: str) -> Barrier:
         """Return the barrier of a mount whose options name its segment; errors as `barrier_of`."""
         segment = self.table(tx).by_place.get(place)
         if segment is None or segment.name != name:
             raise IntegrityError(f"the mount names segment {name!r}, which does not list it")
-        return self.barrier(segment)
-
-    def records_due(
-        self, tx: Tx, house: Barrier, keys: Iterable[bytes], before_ns: int
-    ) -> list[DueRecord]:
-        """Return the due records as Barrier.records_due does, each with its own segment's keys.
-
-        Rows of sealed segments are left as they are and counted in `asleep`.
-        """
-        spaces: Mapping[bytes, Barrier] = {
-            each.segment.space: each.barrier
-            for each in self._held.values()
-            if each.barrier is not None
-        }
-        found: list[DueRecord] = []
-        asleep = 0
-        by_barrier: dict[int, tuple[Barrier, list[bytes]]] = {}
-        for key in keys:
-            barrier = house if key[0] < FIRST_NUMBER else spaces.get(key[:1])
-            if barrier is None:
-                asleep += 1
-            else:
-                by_barrier.setdefault(id(barrier), (barrier, []))[1].append(key)
-        for barrier, own in by_barrier.values():
-            found += barrier.records_due(tx, own, before_ns)
-        self.asleep = min(asleep, MAX_ASLEEP)
-        return found
+        return self.keys.barrier(segment)
 
     def tick(
         self, tx: Tx, note: Callable[[str, str, dict[str, Value]], object], now_ns: int
@@ -286,24 +217,14 @@ class Segments:
 
         `note` journals the changes before tx is merged here. Removing rows needs no segment keys.
         """
-        fresh = self._rotated(tx, now_ns)
+        fresh = self.keys.rotated(tx, self._stores(tx, UPKEEP), now_ns)
         razed = self._raze(tx, now_ns)
         if not fresh and not razed:
             return
         note("tick", "segments", {"keys": len(fresh), "razed": razed})
         tx.merge()
         for held, barrier in fresh:
-            _change(held, barrier)
-
-    def _rotated(self, tx: Tx, now_ns: int) -> list[tuple[_Open, Barrier]]:
-        fresh: list[tuple[_Open, Barrier]] = []
-        for held in self._held.values():
-            if held.barrier is not None:
-                upkeep = Upkeep(held.seal, self._entropy, held.segment.space)
-                changed = upkeep.check(tx, held.barrier, self._stores(tx, UPKEEP), now_ns)
-                if changed is not None:
-                    fresh.append((held, changed))
-        return fresh
+            held.change(barrier)
 
     def _raze(self, tx: Tx, now_ns: int) -> str:
         """Remove rows of one destroyed segment, `RAZE_STEP` at most; return its name, or ""."""
@@ -320,60 +241,8 @@ class Segments:
 
     def forget(self) -> None:
         """Drop the keys of all segments, because the vault is being sealed."""
-        for held in list(self._held.values()):
-            self._drop(held.segment)
+        self.keys.forget()
         self._derived, self._stamp = (None, EMPTY), 0
-        self.asleep = 0
-
-    def resync(self, tx: Tx) -> None:
-        """Read the held seals again, after a commit whose outcome was unknown."""
-        for held in list(self._held.values()):
-            held.seal.load(tx)
-            if held.seal.sealed:
-                self._drop(held.segment)
-            else:
-                _change(held, self._barrier(held))
-
-    def closed(self, segment: Segment) -> str:
-        """Return why a segment is closed, and how to open it; "" while it is open."""
-        return "" if self.is_open(segment) else self._closed(segment)
-
-    def _closed(self, segment: Segment) -> str:
-        name = segment.name
-        if self._served is not None and name not in self._served:
-            return f"segment {name!r} is sealed here: this server does not serve it, ask another"
-        why = f", cut off {rfc3339(segment.cut_ns)}" if segment.cut_ns else ""
-        return (
-            f"segment {name!r} is sealed{why}: give its own key shares to "
-            f"segment/segments/{name}/unseal, or run `ironkeep segment unseal {name}`"
-        )
-
-    def _to_open(self, tx: Tx, name: str) -> _Open:
-        segment = self.find(tx, name)
-        if self._served is not None and name not in self._served:
-            raise InvalidRequest(f"this server does not serve segment {name!r}")
-        return self._hold(tx, segment)
-
-    def _hold(self, tx: Tx, segment: Segment) -> _Open:
-        held = self._held.get(segment.id)
-        if held is None:
-            seal = Seal(segment.id, self._entropy)
-            seal.load(tx)
-            held = self._held[segment.id] = _Open(segment, seal)
-        return held
-
-    def _take(self, held: _Open) -> None:
-        if not held.seal.sealed and held.barrier is None:
-            held.barrier = self._barrier(held)
-
-    def _barrier(self, held: _Open) -> Barrier:
-        return Barrier(held.seal.opened.keyring, self._entropy, held.segment.space)
-
-    def _drop(self, segment: Segment) -> None:
-        held = self._held.pop(segment.id, None)
-        if held is not None:
-            held.seal.close()
-            _change(held, None)
 
     def _stored(self, tx: Tx) -> Stored:
         raw = self._stores(tx, SEGMENTS).get(_TABLE)
@@ -387,13 +256,6 @@ class Segments:
         others = [each for each in self._stored(tx).segments if each.name != segment.name]
         ordered = tuple(sorted((*others, segment), key=lambda each: each.number))
         self._stores(tx, SEGMENTS).put(_TABLE, _STORED.encode(Stored(ordered)))
-
-
-def _change(held: _Open, barrier: Barrier | None) -> None:
-    """Replace the barrier, and close the previous one, which work in progress may still hold."""
-    if held.barrier is not None:
-        held.barrier.ciphers.close()
-    held.barrier = barrier
 
 
 def _nothing(_tx: Tx) -> None:

@@ -33,7 +33,7 @@ def make(vault: Vault, name: str) -> str:
 def terms(vault: Vault, name: str) -> int:
     segments = vault.house.segments
     segment = segments.find(vault.house.state.begin(), name)
-    return len(segments.barrier(segment).ciphers.keyring.terms)
+    return len(segments.keys.barrier(segment).ciphers.keyring.terms)
 
 
 def test_the_key_of_a_segment_is_rotated_by_age_and_old_records_stay_readable() -> None:

@@ -86,9 +86,9 @@ def test_sealing_the_house_seals_its_segments(vault: Vault) -> None:
     keys = make(vault, "prod")
     unseal(vault, "prod", keys)
     segment = vault.house.segments.find(vault.house.state.begin(), "prod")
-    assert vault.house.segments.is_open(segment)
+    assert vault.house.segments.keys.is_open(segment)
     vault.write("sys/seal")
-    assert not vault.house.segments.is_open(segment)
+    assert not vault.house.segments.keys.is_open(segment)
 
 
 def test_shares_of_one_segment_open_neither_another_nor_the_house(vault: Vault) -> None:

@@ -124,8 +124,8 @@ class FlowTable:
                     f"the token was issued through segment {segment.name}, which was cut off "
                     f"{rfc3339(segment.cut_ns)}: log in again"
                 )
-            if not self._segments.is_open(segment):
-                return denied(f"the token was issued through {self._segments.closed(segment)}")
+            if not self._segments.keys.is_open(segment):
+                return denied(f"the token was issued through {self._segments.keys.closed(segment)}")
         target = mount.options.get(OPTION, HOUSE)
         if target == HOUSE and (mount.type in SINGLETONS or mount.path.startswith("auth/")):
             return None

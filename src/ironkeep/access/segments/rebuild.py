@@ -54,7 +54,7 @@ class Managed:
 def rebuild(call: Call, given: Rebuild) -> Response | Suspend:
     """Rotate a segment's managed credentials, administering accounts first; list all others."""
     segment = call.use(Segments).find(call.tx, given.name)
-    call.use(Segments).barrier(segment)
+    call.use(Segments).keys.barrier(segment)
     mounts = mounts_of(call, segment)
     managed = [
         *(each for mount in mounts for each in _managed(call, mount, _ADMIN)),

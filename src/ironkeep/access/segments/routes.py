@@ -88,15 +88,15 @@ def exists(call: Call) -> bool:
 
 def shape(call: Call, segment: Segment) -> dict[str, Any]:
     """Return a segment as the API shows it, without key and shares."""
-    status = call.use(Segments).status(call.tx, segment)
+    status = call.use(Segments).keys.status(call.tx, segment)
     state = segment.state
     if state == "live":
-        state = "open" if call.use(Segments).is_open(segment) else "sealed"  # type: ignore[assignment]
+        state = "open" if call.use(Segments).keys.is_open(segment) else "sealed"  # type: ignore[assignment]
     return {
         "name": segment.name,
         "number": segment.number,
         "state": state,
-        "sealed": not call.use(Segments).is_open(segment),
+        "sealed": not call.use(Segments).keys.is_open(segment),
         "t": status.t,
         "n": status.n,
         "progress": status.progress,
@@ -107,7 +107,7 @@ def shape(call: Call, segment: Segment) -> dict[str, Any]:
         "created": rfc3339(segment.created_ns),
         "cut": rfc3339(segment.cut_ns) if segment.cut_ns else "",
         "destroyed": rfc3339(segment.destroyed_ns) if segment.destroyed_ns else "",
-        "hint": call.use(Segments).closed(segment) if segment.state == "live" else "",
+        "hint": call.use(Segments).keys.closed(segment) if segment.state == "live" else "",
     }
 
 

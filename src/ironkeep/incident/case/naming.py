@@ -53,7 +53,7 @@ class Names:
         """Return why a mount's contents are unknown (its segment is sealed), or "" if known."""
         segments = self._house.segments
         segment = segments.table(self._call.tx).by_place.get(mount.uuid)
-        return "" if segment is None else str(segments.closed(segment))
+        return "" if segment is None else str(segments.keys.closed(segment))
 
     def kept(self, mount: Mount) -> Iterator[Kept]:
         """Yield the secrets stored in a mount."""
