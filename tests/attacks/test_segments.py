@@ -8,7 +8,7 @@ from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
-from ironkeep.kernel import house as houses
+from ironkeep.kernel import tick as ticks
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.route import Plugin
 from ironkeep.seal import config as seal_config
@@ -202,7 +202,7 @@ def test_a_destruction_that_is_killed_between_its_steps_is_taken_up_again(
 def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(houses, "EXPIRE_AT_ONCE", 5)
+    monkeypatch.setattr(ticks, "EXPIRE_AT_ONCE", 5)
     share = make(vault, "prod")
     house, tx = vault.house, vault.house.state.begin()
     mount = house.mounts.table(house.store(tx, "sys/mounts")).by_path["prod/"]

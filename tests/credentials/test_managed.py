@@ -109,7 +109,7 @@ def test_a_system_that_is_away_moves_nothing_and_is_asked_less_and_less(bench: B
     bench.system.calls.clear()
     reply = bench.rotate()
     assert reply.error is UpstreamFailed
-    assert "goes on by itself" in reply.errors[0]
+    assert "continues by itself" in reply.errors[0]
     for _ in range(600):
         bench.vault.tick(1)
     asked = bench.system.calls["probe"] + bench.system.calls["set"]
