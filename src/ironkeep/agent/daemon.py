@@ -17,9 +17,9 @@ from ironkeep.core.ports import Clock
 from ironkeep.core.units import SECOND_NS
 
 RETRY_SECONDS: Final = 10.0
-"""After a failed renewal: short, so that people hardly notice that the server was away."""
+"""Pause after a failed renewal: short, so that people hardly notice a restart of the server."""
 LOOK_SECONDS: Final = 15.0
-"""Between looks at the clock: a laptop that wakes from sleep may have an expired certificate."""
+"""Longest time between looks at the clock: the certificate of a waking laptop may have expired."""
 
 
 class Agent:

@@ -149,7 +149,7 @@ def _require_names(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
                 raise InvalidRequest(f"{name} is empty: is a variable not set?")
     for action in parser._actions:  # noqa: SLF001 - as above
         if action.option_strings and _names_nothing(action, getattr(args, action.dest, None)):
-            # Treated as absent, it would mean more: another mount, no limit, every policy.
+            # Ignoring an empty flag would widen the command: another mount, no limit, every policy.
             raise InvalidRequest(
                 f"{_as_go(action.option_strings[0])} is empty: is a variable not set?"
             )

@@ -151,6 +151,6 @@ class Connections:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidRequest unless name is one short, printable path escape_part."""
+    """Raise InvalidRequest unless name is one short, printable path segment."""
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable() or "/" in name:
         raise InvalidRequest(f"a name takes 1 to {MAX_NAME} printable characters and no slash")

@@ -15,12 +15,13 @@ from ironkeep.store.barrier import Store
 from ironkeep.store.state import Tx
 
 STATIC: Final = "static-creds"
-"""The folder of managed credentials that a read can release; an administering one is never read."""
+"""The folder of the managed credentials that clients can read; those of the accounts that
+administer a system are in another one, and never released."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One version, and the time during which a read could release it (an until_ns of 0: still)."""
+    """One version, and the time during which a read could release it (0: a read still can)."""
 
     number: int
     from_ns: int = 0
@@ -68,8 +69,8 @@ def kept_of(
         def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
             return (credentials.secret(tx, which, number),)
 
-        # Only these are released now. An earlier version's time is not known more exactly than
-        # this: after the creation and before the last rotation.
+        # Only these are released now. When an earlier version was released is not recorded: assume
+        # all the time from the creation of the credential to its last rotation.
         served = {current, record.serving}
         versions = tuple(
             Served(each.number, about.rotated_ns)

@@ -274,7 +274,7 @@ class Store:
                 return
             self._view.put(folder.row_key, self._barrier.seal_row(folder.row_key, folder.name, b""))
 
-    # Must be the last method: after it, `list` in this class is not the type.
+    # Keep this method last: in the class body below it, `list` no longer names the type.
     def list(self, prefix: str = "", limit: int | None = None) -> list[str]:
         """Return the names directly inside the folder prefix, sorted; folders end in "/".
 

@@ -2,9 +2,9 @@
 
     sys/demolition : place / folder     -> still to be deleted, due at once
 
-A mount or a cubbyhole can have any number of records, and all requests share one thread. So its
-owner first makes it unreachable and then calls `raze`: the request deletes the first `AT_ONCE`
-rows, later ticks the rest.
+A mount or a cubbyhole can have any number of records, and all requests share one thread. So the
+code that deletes one first makes it unreachable and then calls `raze`: the request deletes the
+first `AT_ONCE` rows, later ticks the rest.
 """
 
 from collections.abc import Iterable
@@ -45,11 +45,9 @@ class Demolition:
             place, _, folder = record.path.partition("/")
             try:
                 gone = self._stores(tx, unescape_part(place)).clear(unescape_part(folder), budget)
-            except (
-                Sealed
-            ):  # its escape_part is sealed: delete later, or together with the escape_part
-                continue
-            except NotFound:  # its escape_part was destroyed with all its rows
+            except Sealed:
+                continue  # the place's segment is sealed: delete later, or with the whole segment
+            except NotFound:  # the place's segment was destroyed with all its rows
                 gone = 0
             budget -= gone
             if budget == 0:

@@ -35,10 +35,10 @@ def is_reserved(place: str) -> bool:
 
 
 def escape_part(name: str) -> str:
-    """Return name as one path escape_part, with slashes escaped."""
+    """Return name as one path segment, with slashes escaped."""
     return name.replace("%", "%25").replace("/", "%2F")
 
 
 def unescape_part(text: str) -> str:
-    """Return the name that `escape_part` escaped as text."""
+    """Return the name from which `escape_part` made text."""
     return text.replace("%2F", "/").replace("%25", "%")

@@ -16,7 +16,7 @@ from ironkeep.store.names import KIND_AT
 CACHE_ROWS: Final = 65_536
 """Rows kept in memory, about 1.6 KB each with their objects; a full cache drops its older half."""
 CACHE_BYTES: Final = 256 << 20
-"""Bytes of all their values: users choose the size of a row, up to a mebibyte."""
+"""Bytes of all cached values: users choose the size of a row, up to a mebibyte."""
 
 _ABSENT: Final = Row(b"")
 """Stands for "known to be absent" in a mapping where None means "not known"."""
@@ -185,7 +185,7 @@ class Tx:
         return Tx(self._state, self)
 
     def stamp(self) -> int:
-        """Return State's stamp, or 0, which it never has, if this request has written."""
+        """Return the state's stamp, or 0 (never a stamp of the state) if this request wrote."""
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
         return self._state.stamp()

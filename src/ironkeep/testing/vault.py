@@ -1,4 +1,4 @@
-"""A whole house in memory, driven one request at a time: deterministic, single-threaded.
+"""A complete vault in memory, driven one request at a time: deterministic, single-threaded.
 
     vault = Vault.started()
     vault.write("secret/data/app", {"data": {"password": "x"}})
@@ -64,7 +64,7 @@ class Reply:
 
 
 class Vault:
-    """A server without a wire."""
+    """A server without a network."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Vault:
         return vault
 
     def initialise(self, shares: int = 1, threshold: int = 1) -> None:
-        """Make the keys and remember them."""
+        """Initialise the vault, and remember its shares and root token."""
         reply = self.request(
             Operation.UPDATE,
             "sys/init",
@@ -144,7 +144,7 @@ class Vault:
         self.keys, self.root = reply.body["keys"], reply.body["root_token"]
 
     def unseal(self) -> Reply:
-        """Give shares until it is open; return the last reply."""
+        """Submit shares until the vault is unsealed; return the last reply."""
         reply = self.request(Operation.READ, "sys/seal-status", token=None)
         for key in self.keys[: reply.body["t"]]:
             reply = self.request(Operation.UPDATE, "sys/unseal", {"key": key}, token=None)
@@ -177,25 +177,25 @@ class Vault:
         remote: str = "127.0.0.1:50000",
         peer: Peer | None = None,
     ) -> Request:
-        """Return a request to be executed, for an answer that is not JSON."""
+        """Return a request, for tests that execute it themselves, such as for a non-JSON answer."""
         text = self.root if token == "root" else token
         secret = Secret(text.encode()) if text is not None else None
         return Request(op, path, dict(data or {}), secret, remote, wrap, peer=peer)
 
     def settle(self, outcome: Answer | Waiting) -> Answer:
-        """Make durable and run what waits, until there is an answer."""
+        """Make the batches durable and do the pending work, until there is an answer."""
         while isinstance(outcome, Waiting):
             self.flush()
             try:
                 result: Any = outcome.work()
-            except Exception as error:  # noqa: BLE001 - it is the handler's to judge
+            except Exception as error:  # noqa: BLE001 - passed to the handler as the result
                 result = error
             outcome = outcome.finish(result)
         self.flush()
         return outcome
 
     def flush(self) -> None:
-        """Make everything executed durable; raise OSError as the storage or the disk does."""
+        """Make everything executed durable; raise the error of the storage or the log."""
         batch = self.house.ledger.close()
         if batch is None:
             return
@@ -223,7 +223,7 @@ class Vault:
         return self.request(Operation.LIST, path, **rest)
 
     def tick(self, seconds: float = 1) -> None:
-        """Let time pass and do what it brings."""
+        """Advance the clock and do the timed work that is due."""
         self.clock.advance(seconds=seconds)
         effects = tick(self.house, self.clock.now_ns())
         self.flush()

@@ -30,8 +30,8 @@ MAX_KEPT: Final = 1_000
 """Alerts kept for listing; the journal has all of them."""
 MAX_TEXT: Final = 1_024
 REPEAT_NS: Final = 60 * 1_000_000_000
-"""Time in which refusals of one subject raise one alert: a stolen token in a loop must not fill
-the disk."""
+"""Refusals of one subject within this time raise one alert: a program that retries with a stolen
+token must not fill the disk."""
 MAX_SUBJECTS: Final = 1_000
 """Subjects whose refusals are counted at the same time; any further refusal is its own alert."""
 NAMED: Final = 8
@@ -128,11 +128,11 @@ class Alerts:
             self._repeated[same] = _Counted(now_ns, alert)
 
     def over(self, now_ns: int) -> bool:
-        """Return whether the minute of any subject is over, so that `flush` has work."""
+        """Return whether `flush` has work: whether the minute of some counted subject is over."""
         return any(now_ns - each.since_ns >= REPEAT_NS for each in self._repeated.values())
 
     def flush(self, tx: Tx, now_ns: int) -> None:
-        """Raise an alert for the refusals counted in each minute that is over."""
+        """Raise one alert for each subject whose minute is over, if more refusals were counted."""
         for same, known in list(self._repeated.items()):
             if now_ns - known.since_ns >= REPEAT_NS:
                 self._account(tx, known, now_ns)

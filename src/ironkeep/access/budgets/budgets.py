@@ -92,7 +92,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The cost of a read: `limit` is its refusal, if any, `near` that a soft limit is passed."""
+    """The cost of a read. `limit` is set if it is refused; `near`: it passes a soft limit."""
 
     limit: Deny | None = None
     near: bool = False
@@ -307,7 +307,7 @@ class Budgets:
         record = session.record
         found = {_Charged(HOUSE, ALL): None}
         for person in session.payers:
-            # A token that was handed out may be in anybody's hands: its reads of a secret count
+            # A token that was handed out can be used by others: its reads of a secret are counted
             # apart from those by the person's own tokens.
             by = "" if person == record.entity else f"\0{record.entity or session.hash}"
             found[_Charged(PERSON, person, by)] = None

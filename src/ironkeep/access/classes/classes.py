@@ -27,7 +27,8 @@ PLACE: Final = "sys/classes"
 """The reserved place of this feature's records."""
 
 MAX_RULES: Final = 1_024
-"""Rules in the table: it is one record, looked up again after any change in the store."""
+"""Largest number of rules: they are one record, which is looked up again after any change in the
+store."""
 MAX_PREFIX: Final = 1_024
 MAX_APPROVALS: Final = 10
 """Approvals that one read may take: more people will not respond within 15 minutes."""
@@ -69,10 +70,10 @@ class Classes:
         self._row: Row | None = None
         self._table = Table()
         self.one_form: Callable[[Tx, MountUuid, str], str] = _as_written
-        """Returns the one form of a path below a mount; rules of older versions may have others."""
+        """Returns the canonical form of a path below a mount; older versions stored other forms."""
 
     def table(self, tx: Tx) -> Table:
-        """Return the table: the same object as long as its row is the same."""
+        """Return the table: the same object until its row changes."""
         stamp = tx.stamp()
         if stamp and stamp == self._stamp:
             return self._table

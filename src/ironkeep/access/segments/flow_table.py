@@ -3,7 +3,7 @@
     sys/segments : flows -> every rule, in one record
 
 Up to three facts tell where a caller comes from: its device, its address, and the auth methods that
-issued its token and the parents of its token. Each fact that is known must let it through (see
+issued its token and the parents of its token. Each known fact must allow the request (see
 core/policy/flows.py). The vault's own mounts (`sys/`, `auth/`, …) are outside the matrix: everybody
 logs in there, and a wrong matrix can be corrected there.
 """
@@ -110,9 +110,9 @@ class FlowTable:
     def refusal(
         self, tx: Tx, mount: Mount, session: Session | None, remote: str, now_ns: int
     ) -> Deny | None:
-        """Return the refusal if this caller may not ask this mount, None if it may.
+        """Return the refusal if this caller may not use this mount, None if it may.
 
-        Without any segment every caller may. `now_ns` is the time of the request.
+        Every caller may while there are no segments. `now_ns` is the time of the request.
         """
         table = self._segments.table(tx)
         if not table.by_name:

@@ -43,7 +43,7 @@ LATE_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class _Attempt:
-    """A head on its way to a witness."""
+    """A head that is being submitted to a witness."""
 
     head: SignedHead
     future: Future[Signature | None]
@@ -81,7 +81,7 @@ class Witnesses:
     def heads(self, origin: str, say: Say) -> list[Checkpoint]:
         """Return the newest checkpoints of origin that the witnesses cosigned; report silent ones.
 
-        The log must lead to each of them, or it was rolled back, replaced or forked.
+        The log must extend each of them; otherwise it was rolled back, replaced or forked.
         """
         return [head.checkpoint for head in self.memory([origin], say)]
 
@@ -113,7 +113,7 @@ class Witnesses:
         note: bytes | None,  # noqa: ARG002 - the note just signed is the published one
         say: Say,
     ) -> int:
-        """Show the newest checkpoint to the witnesses; return the size that a quorum has cosigned.
+        """Submit the newest checkpoint to the witnesses; return the size cosigned by a quorum.
 
         With a quorum of 0 that is the published size. Call from one thread, about once a second.
         Raises IntegrityError when a witness proves a fork.
@@ -163,7 +163,7 @@ class Witnesses:
 
 
 def _remembered(peer: WitnessPeer, origins: Sequence[str]) -> list[SignedHead]:
-    """Return the newest heads of these logs that one witness shows."""
+    """Return the newest head that one witness has of each of these logs, if any."""
     return [head for head in map(peer.latest, origins) if head is not None]
 
 
@@ -176,7 +176,7 @@ def _begin(record: _Record, journal: Journal, head: SignedHead, now: float) -> N
 
 
 def _settle(record: _Record, attempt: _Attempt, journal: Journal, say: Say) -> None:
-    """Take the outcome of an attempt; raise IntegrityError for a proven fork."""
+    """Process the outcome of an attempt; raise IntegrityError for a proven fork."""
     try:
         signature = attempt.future.result()
     except UpstreamFailed as error:

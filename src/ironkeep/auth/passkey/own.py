@@ -27,9 +27,9 @@ def read_own(call: Call) -> Response:
 
 
 def remove_own(call: Call) -> Response:
-    """Remove one of the caller's authenticators, by a touch of another.
+    """Remove one of the caller's authenticators, confirmed by a touch of another.
 
-    Refuse it when too few authenticators that count would be left.
+    Refuse the removal when too few authenticators that count would be left.
     """
     entity = _caller(call)
     gone = call.use(Authenticators).owned(call.tx, entity, _id(call))
@@ -41,7 +41,7 @@ def remove_own(call: Call) -> Response:
         raise InvalidRequest("register another authenticator first: this would lock you out")
     touched = take_fresh_touch(call, Operation.DELETE, call.request.path, "removing this")
     if touched.get(KEY, "") in {"", key_id(gone.key)}:
-        # Else a thief of one authenticator and a token could lock its owner out.
+        # Otherwise the thief of one authenticator and a token could lock the owner out.
         raise PermissionDenied("touch another authenticator than the one you are removing")
     response = _remove(call, user, gone, "removed by its person")
     response.audited |= touched

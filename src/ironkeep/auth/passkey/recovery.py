@@ -4,8 +4,8 @@
 
 Several different people approve, each with authenticators registered long before. Then a delay
 runs: alerts tell the person, who ends the recovery by logging in. After the delay an approver gets
-a ticket, which registers one authenticator and cannot be used to log in. No single person and no
-answer to a question opens an account.
+a ticket, which registers one authenticator and cannot be used to log in. No single person can
+recover another's account, and there are no security questions.
 """
 
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
 KNOWN_NS: Final = 7 * 24 * 3600 * SECOND_NS
-"""Minimum age of an approver's authenticators: an attacker who invents approvers must wait that
-long, while the invented people are in plain sight."""
+"""Minimum age of an approver's authenticators: an attacker who creates accounts to approve with
+must wait that long, and administrators can notice those accounts meanwhile."""
 LIFE_NS: Final = 7 * 24 * 3600 * SECOND_NS
 """A recovery that is not approved, or not used, in this time lapses."""
 MAX_REASON: Final = 512
@@ -170,7 +170,7 @@ def _require_peer(call: Call, user: User, running: Recovery, people: tuple[str, 
             f"one person stands behind you and an earlier approver, so you count as one: {APART}"
         )
     if not _is_known(call, running, entity):
-        # Else an administrator could invent the people who approve.
+        # Otherwise an administrator could create accounts and approve with them.
         days = KNOWN_NS // (24 * 3600 * SECOND_NS)
         raise PermissionDenied(
             f"an approver needs {NEEDED} authenticators that were registered {days} days before "
@@ -186,7 +186,7 @@ def _is_known(call: Call, running: Recovery, entity: EntityId) -> bool:
 
 
 def _standing(call: Call, running: Recovery) -> list[Word]:
-    """Return the approvals that still count: their people still stand, with authenticators."""
+    """Return the approvals that still count: of people in good standing, with authenticators."""
     identity = call.use(Identity)
     return [
         word

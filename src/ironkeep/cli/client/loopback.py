@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from ironkeep.core.errors import InvalidRequest
 
 WAIT_SECONDS: Final = 180.0
-"""Time for the user to sign in in the browser."""
+"""Time that the user has to sign in, in the browser."""
 READ_SECONDS: Final = 5.0
 """Time for one request, from the connection to its last byte, and its answer."""
 MAX_HEAD: Final = 16_384

@@ -18,13 +18,13 @@ from ironkeep.core.credential.inventory import Inventory, InventoryItem, collect
 from ironkeep.core.ports import Entropy
 
 MAX_DATABASES: Final = 256
-"""Each takes a login and about a second; further databases are listed as gaps."""
+"""Databases visited; each takes a login and about a second. Further ones are listed as gaps."""
 
 STOCK_SECONDS: Final = 300
-"""For all databases together, on one worker."""
+"""Time for all databases together, on one worker."""
 
 STOCK_BYTES: Final = 128 * 1024 * 1024
-"""For everything received; a cluster of 100,000 relations sends about 20 MB."""
+"""Bytes received in all; a cluster of 100,000 relations sends about 20 MB."""
 
 MAX_ITEMS: Final = 200_000
 """Rows that are read; a million small ones would cost a minute of processor time."""
@@ -133,7 +133,7 @@ def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
         "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname",
         width=3,
     )
-    # template0 accepts none, so it holds only what initdb created, and is not a gap.
+    # template0 accepts no connections either, but contains only what initdb created: not a gap.
     for name, shown, takes in rows:
         if not takes and name != "template0":
             gap(f"database {shown}: takes no connections")

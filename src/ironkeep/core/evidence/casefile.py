@@ -139,7 +139,7 @@ class CaseFile:
         return since
 
     def answers(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
-        """Return the last of those probes for each endpoint, as endpoints verify separately."""
+        """Return the last of these probes at each endpoint, because each verifies on its own."""
         last = {each.record.endpoint: each for each in self.probes(version, system)}
         return list(last.values())
 
@@ -170,7 +170,7 @@ class CaseFile:
         return self._act_after(principal, self.containment(principal))
 
     def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
-        # The first one counts: a later repetition must not excuse deeds in between.
+        # The first containment counts: a repeated one must not excuse the deeds in between.
         last = self._readmissions.get(principal, [-1])[-1]
         for cut in self._containments.get(principal, ()):
             if cut.entry.time_ns >= from_ns or cut.index > last:
@@ -217,7 +217,7 @@ class CaseFile:
     def _seed(self, subject: NodeId, from_ns: int) -> Seed:
         """Return a subject with the time during which the attacker held it."""
         cut = self._cut(subject, from_ns)
-        # A leaked secret is never contained, and a principal that still acts is not either.
+        # A leaked secret cannot be contained, and a principal that still acts is not contained.
         until = FOREVER if cut is None or self._act_after(subject, cut) else cut.entry.time_ns
         return Seed(subject, from_ns, until)
 
