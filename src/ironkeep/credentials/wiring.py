@@ -18,7 +18,7 @@ from ironkeep.store.state import Tx
 
 
 class CredentialServices:
-    """Credentials, baselines and the chain of scope, which hears of every change of both."""
+    """Credentials and baselines, and the scope chain, which records every change of both."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ from ironkeep.store.reserved import WRAPPING, StoreOf
 from ironkeep.store.state import Tx
 
 MAX_TTL_SECONDS: Final = DEFAULT_TTL_SECONDS
-"""A wrapped response is a secret in transit; none stays there longer than a token lives."""
+"""Longest TTL: a wrapped response is in transit, and needs no more time than a token's default."""
 
 _AAD: Final = b"ironkeep/wrapped/v1"
 _SYS: Final = MountUuid("sys")
@@ -144,8 +144,8 @@ class Wrapping:
     ) -> dict[str, Any]:
         """Move the response behind token to a new token; errors as `unwrap`.
 
-        The new token expires when the old one would have. It ends with the same people as the old
-        one, and with the person who rewraps, because they know the new token.
+        The new token expires when the old one would have. It is revoked with the tokens of the
+        same people as the old one, and also of the person who rewraps, who knows the new token.
         """
         record, wrapped = self._take(tx, token, now_ns, remote)
         left = max(1, (record.expires_ns - now_ns) // SECOND_NS)

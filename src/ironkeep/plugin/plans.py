@@ -23,8 +23,8 @@ _AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
 """Cached plans, about 600 bytes each; the older half is dropped when the cache is full."""
 MAX_KNOWN_PATH: Final = 256
-"""Characters of a path whose plan is cached: any caller can choose paths, and a plan holds each
-some four times."""
+"""Characters of a path whose plan is cached: any caller can choose paths, and a plan contains its
+path some four times."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Plan:
         names = self.params.values()
         faults = (fault_of(name) for name in names) if self.route.makes else ()
         self.fault = next((fault for fault in faults if fault), None)
-        # An auth method's tokenless requests are part of a login: a ticket, a touch.
+        # Requests to an auth method without a token are part of a login: to use a ticket, to touch.
         self.logs_in = self.route.login or (self.route.open and self.path.startswith(_AUTH))
         ends = self.route.ends or self.route.op is Operation.DELETE
         self.ends_nothing = ends and not all(name.replace("/", "").strip() for name in names)

@@ -73,7 +73,7 @@ class Initialised:
 
 
 def check_applicable(parameters: Mapping[str, object]) -> None:
-    """Raise InvalidRequest, in Vault's words, if parameters set one that this seal cannot apply."""
+    """Raise InvalidRequest, with Vault's text, if a parameter is set that this seal type lacks."""
     named = [name for name in INAPPLICABLE if parameters.get(name)]
     if named:
         raise InvalidRequest(

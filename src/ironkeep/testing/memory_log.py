@@ -12,7 +12,7 @@ from ironkeep.testing.memory import Fault
 
 @dataclass(slots=True)
 class LogDisk:
-    """What is on the disk. Tests read and change `files` as an intruder with root would.
+    """The content of a disk. Tests read and change `files` as an intruder with root would.
 
     `synced` holds the durable content of files that were written since their last sync; `capacity`,
     in bytes, makes the disk full.
@@ -24,7 +24,7 @@ class LogDisk:
     locked: bool = False
 
     def crash(self, *, keep_unsynced: bool = False) -> None:
-        """Cut the power: the lock goes, and with it, unless kept by luck, what was not synced."""
+        """Cut the power: release the lock, and lose unsynced data unless keep_unsynced is set."""
         self.locked = False
         if not keep_unsynced:
             self.files |= {name: bytearray(data) for name, data in self.synced.items()}
@@ -141,7 +141,7 @@ class MemoryLogFiles:
         self._end()
 
     def free(self) -> int:
-        """Return what is left of the capacity; see LogFiles."""
+        """Return the free bytes; see LogFiles."""
         capacity = self._disk.capacity
         if capacity is None:
             return 1 << 60
@@ -153,18 +153,18 @@ class MemoryLogFiles:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Release the lock."""
         if not self._readonly:
             self._disk.locked = False
 
     def _begin(self, method: str, name: str) -> bool:
-        """Record a call; return whether it is to have its effect."""
+        """Record a call; return whether to carry it out."""
         assert not self._readonly, "a verifier changes nothing"
         self.calls.append((method, name))
         return not self._failing or self._fault is Fault.PERSISTED_ANYWAY
 
     def _end(self) -> None:
-        """Raise if this is the call that was to fail."""
+        """Raise OSError if a test chose this call to fail."""
         if self._failing:
             raise OSError(self._errno, os.strerror(self._errno))
 

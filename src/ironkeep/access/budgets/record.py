@@ -27,7 +27,7 @@ WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.CUSTODY: 5,
 }
 SOFT: Final = 70
-"""Default percentage of a limit past which a read takes a touch; 100 is never."""
+"""Default percentage of a limit past which a read requires a touch; at 100 no read does."""
 SLOT: Final = 600
 """Seconds of one slot in which charges are summed; a window is at most this much longer."""
 MAX_LIMIT: Final = 1_000_000
@@ -43,7 +43,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     month: int = 0
 
     def allows_more_than(self, other: "Limits") -> bool:
-        """Return whether any window allows more than the other's; 0 is no limit."""
+        """Return whether any window allows more than that of `other`; 0 is no limit."""
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
         return any(other and (not ours or ours > other) for ours, other in pairs)
 

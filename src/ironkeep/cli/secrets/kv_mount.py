@@ -44,8 +44,8 @@ def open_key(context: Context) -> tuple[Client, Key]:
     """Return a client, and the key that the command's path and -mount name."""
     args: argparse.Namespace = context.args
     connection = connection_of(args)
-    # The mount is looked up for real and unwrapped, even if the command's own request is only
-    # printed or its answer wrapped.
+    # Always send the request for the mount, without wrapping, even if the command's own request
+    # is only printed, or its answer wrapped.
     asking = connect(context, replace(connection, only_print=False, wrap_ttl=""))
     path = args.path.strip("/")
     if args.mount:
@@ -53,7 +53,7 @@ def open_key(context: Context) -> tuple[Client, Key]:
         _, version = _ask(asking, mount)
         return connect(context, connection), Key(mount, path, version)
     mount, version = _ask(asking, path)
-    # Remove one slash only: after `//` comes another name, which the server refuses.
+    # Remove one slash only: a second one makes it another name, which the server refuses.
     name = path.removeprefix(mount.rstrip("/")).removeprefix("/") if mount else path
     return connect(context, connection), Key(mount, name, version)
 

@@ -89,7 +89,7 @@ def _unwrap(context: Context) -> int:
         token = terminal.key(context.args.token, "Wrapping token")
         require_token(token)
         if client.connection.token is not None:
-            # An approved answer can be unwrapped by its requester only: send their token along.
+            # Only the requester can unwrap an approved answer: send the requester's token along.
             data, token = {"token": token.reveal().decode()}, None
     reply = client.send("PUT", "sys/wrapping/unwrap", data=data, token=token)
     if reply.document is None:

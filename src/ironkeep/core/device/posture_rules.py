@@ -186,10 +186,10 @@ _SEVERITIES: Final[tuple[Severity, ...]] = ("medium", "high", "critical")
 
 
 def demands_less(after: Rules, before: Rules) -> bool:
-    """Return whether the rules after may allow a device that those before refused.
+    """Return whether the rules `after` may allow a device that the rules `before` refuse.
 
     A demand that is neither identical nor clearly stricter counts as weaker: a newly supported
-    release, for example, was refused before.
+    release, for example, is refused by `before`.
     """
     graces = [
         getattr(after.grace_s, name) > getattr(before.grace_s, name)

@@ -43,7 +43,7 @@ class CheckRoot:
 
 @dataclass(frozen=True)
 class Words:
-    """The residue: what cannot be known or undone, in words."""
+    """The residue in words: facts that cannot be known, and damage that cannot be undone."""
 
     id: str
     words: str
@@ -89,7 +89,7 @@ def _check_root(desk: Desk, given: CheckRoot) -> Response:
 
 
 def residue(call: Call, given: Words) -> Suspend:
-    """Record what cannot be known or undone."""
+    """Record the residue: facts that cannot be known, and damage that cannot be undone."""
     return on_desk(call, given.id, lambda desk: _residue(desk, given))
 
 
