@@ -18,8 +18,8 @@ _MAIN: Final = "import sys; from ironkeep.cli.main import main; sys.exit(main(sy
 class WitnessProcess:
     """A running `ironkeep witness` whose state is in folder/state, and folder/mirror for a mirror.
 
-    `more` are further words of its command line; `before` is Python that its interpreter runs
-    first: what a test changes in it. Raises RuntimeError with what it said if it does not start.
+    `more` are further arguments of its command line; `before` is Python code that its interpreter
+    runs first, to change it for a test. Raises RuntimeError with its output if it does not start.
     """
 
     def __init__(
@@ -51,22 +51,22 @@ class WitnessProcess:
 
     @property
     def config(self) -> Witness:
-        """The block that configures it in a server."""
+        """The server's configuration of this witness."""
         return Witness(self.key.name, self.address, self.key.format())
 
     def kill(self) -> None:
-        """Kill it as SIGKILL does, and wait until it is gone."""
+        """Kill the process with SIGKILL, and wait for its end."""
         self.process.kill()
         self.wait()
 
     def stop(self) -> int:
-        """Ask it to stop; return its exit code."""
+        """Ask the process to stop; return its exit code."""
         self.process.terminate()
         self.wait()
         return self.process.returncode
 
     def wait(self) -> str:
-        """Wait until it ends; return what it said last."""
+        """Wait for the process to end; return the rest of its output."""
         try:
             _, said = self.process.communicate(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:

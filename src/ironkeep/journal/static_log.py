@@ -3,8 +3,8 @@
     checkpoint                     the copy's size and root, as a signed note
     tile/entries/…, tile/<level>/… bundles and tiles; partial ones for sizes on the way
 
-Files reach the disk in the order bundles, tiles, checkpoint. After a crash the copy has all that
-its checkpoint covers, and the files beyond are written again. Any tlog-tiles client can read it.
+Files reach the disk in the order bundles, tiles, checkpoint. After a crash the copy has everything
+that its checkpoint covers; later files are written again. Any tlog-tiles client can read the copy.
 """
 
 import errno
@@ -39,7 +39,7 @@ def folder_of(origin: str) -> str:
 
 
 class TileBuilder:
-    """Builds bundles and tiles from leaves that arrive in order, and puts each full one."""
+    """Builds bundles and tiles from leaves added in order, and passes each full one to `put`."""
 
     def __init__(self, put: Put) -> None:
         self._put: Final = put
@@ -170,7 +170,7 @@ class StaticLog:
         return read_tile(self._files, self._folder, tile)
 
     def _begin(self) -> None:
-        """Set the failed flag until the operation is done; meanwhile the builder leads the disk."""
+        """Set the failed flag until the operation is done: the builder is ahead of the disk."""
         if self._failed:
             raise OSError(errno.EIO, "an earlier write of this copy failed")
         self._failed = True

@@ -1,7 +1,7 @@
 """The log's client of one witness (c2sp.org/tlog-witness).
 
 A refusal raises an alarm. It proves a fork only if the witness shows a checkpoint, cosigned with
-its key, that this log does not lead to. Without proof the alarm is logged and the witness does not
+its key, that this log does not extend. Without proof the alarm is logged and the witness does not
 count towards the quorum: a witness must not be able to stop a server with a status code.
 """
 
@@ -34,7 +34,7 @@ _TRIES: Final = 3
 
 
 class WitnessPeer:
-    """A configured witness or mirror. A mirror signs a checkpoint once it holds all its leaves."""
+    """A configured witness or mirror. A mirror cosigns a checkpoint once it has all the leaves."""
 
     def __init__(self, witness: Witness) -> None:
         self.name: Final = witness.name
@@ -73,7 +73,7 @@ class WitnessPeer:
         return SignedHead(checkpoint, note)
 
     def cosign(self, log: Log, head: SignedHead) -> Signature | None:
-        """Show a head of the log to the witness; return its cosignature.
+        """Submit a head of the log to the witness; return its cosignature.
 
         None means that a mirror still lacks leaves and makes progress. Raises UpstreamFailed, and
         IntegrityError or RolledBack if the witness proves that it cosigned another history.

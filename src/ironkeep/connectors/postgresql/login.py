@@ -93,7 +93,7 @@ class Login:
             case b"Z":
                 return self._ready()
             case _:
-                pass  # notices, the cancel key and row headers decide nothing
+                pass  # notices, the cancel key and row headers do not matter here
         return b""
 
     def _noted(self, name: str, value: str) -> None:

@@ -50,7 +50,7 @@ def doubt(link: Link, username: str) -> str:
     try:
         rules = [_rule(row) for row in link.rows(_RULES, width=5)]
     except Rejected:
-        return ""  # reading pg_hba.conf takes a superuser or a grant: see the documentation
+        return ""  # reading pg_hba.conf requires a superuser or a grant: see the documentation
     if not (expired and expired[0][1]):
         rules = [rule for rule in rules if rule.databases != _REPLICATION]
     groups = {f"+{row[0]}" for row in link.rows(_GROUPS, username, width=1)} if expired else set()

@@ -55,7 +55,7 @@ class Tls(StrEnum):
     VERIFY_FULL = "verify-full"
     """TLS; the certificate must chain to a trusted CA and name the host."""
     DISABLE = "disable"
-    """No TLS: for loopback, or a network that protects itself."""
+    """No TLS: for loopback, or a network that is protected by other means."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

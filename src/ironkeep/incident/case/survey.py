@@ -185,7 +185,10 @@ class Survey:
                 yield mount
 
     def _conclude(self, until_ns: int) -> None:
-        """Journal that the survey is complete; with an unknown mount the claim stays open."""
+        """Journal that the survey is complete.
+
+        If the contents of a mount are unknown, journal nothing, so that the claim stays open.
+        """
         if self.unknown:
             return
         record = ev.Surveyed(
@@ -236,7 +239,7 @@ class Survey:
         try:
             return compile_acl(parsed, entity.templates if entity else TemplateContext())
         except (InvalidRequest, PermissionDenied):
-            # A template value that is not allowed in a path: such a token was refused everything.
+            # A template value was not allowed in a path, so the token was refused everything.
             return None
 
 
