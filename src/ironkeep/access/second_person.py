@@ -1,4 +1,4 @@
-"""Changes that take a second person: those that weaken a guard, or that let people in.
+"""Changes that need a second person: those that weaken a guard, or that let people in.
 
 The change stays pending as a read of a two-person secret does (access/approvals/approvals.py):
 another person approves exactly this request, then the requester opens it.
@@ -31,10 +31,10 @@ class Approval(Protocol):
 
 
 def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
-    """Ask for what `before` demands, another person or a touch, for exactly this change.
+    """Require the approval or the touch that `before` demands, for exactly this change.
 
-    Return the answer of a change that is now pending (`waits` is true of it), or one to go on with,
-    which contains the evidence of a touch. Raise StepUpNeeded where the demand takes a touch.
+    Return the answer for a change that is now pending (`waits` is true of it), or one to go on with,
+    which contains the evidence of a touch. Raise StepUpNeeded when the touch is still to be given.
     """
     if before.secret_class >= SecretClass.TWO_PERSON:
         groups = tuple(sorted(before.groups))
@@ -70,7 +70,7 @@ def _touched(call: Call) -> dict[str, Value]:
 def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Response:
     """Demand the same as `require_another`, except of a root token without a person.
 
-    Such a token sets up a vault before there are people to ask, and making one takes a quorum of
+    Such a token sets up a vault before there are people to ask, and making one requires a quorum of
     unseal key shares.
     """
     session = call.actor()
@@ -80,9 +80,9 @@ def require_another_than_root(call: Call, before: Demand = ONE_OTHER) -> Respons
 
 
 def change_guard(call: Call, kind: str, text: str, *, weaker: bool) -> Response:
-    """Raise an alert for a change to a guard; a weaker guard takes another person first.
+    """Raise an alert for a change to a guard; a weaker guard needs another person's approval first.
 
-    Return the answer of a change that is pending (`waits` is true of it; the caller must change
+    Return the answer for a change that is pending (`waits` is true of it; the caller must change
     nothing), or one to go on with. `text` describes the change.
     """
     answer = require_another_than_root(call) if weaker else Response()

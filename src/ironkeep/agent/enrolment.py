@@ -59,7 +59,7 @@ class Enrolment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
 
     def save(self, folder: Path) -> None:
-        """Write it to folder."""
+        """Write the enrolment to folder."""
         private_files.create(folder / NAME, msgspec.json.format(msgspec.json.encode(self)))
 
     @classmethod

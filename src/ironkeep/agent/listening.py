@@ -22,13 +22,13 @@ from ironkeep.agent.proxy import Proxy, is_loopback
 from ironkeep.core.errors import InvalidRequest, Unavailable
 
 MAX_CLIENTS: Final = 128
-"""Beyond it a new connection replaces the longest idle one: this is one person's machine."""
+"""Connections. Past it a new one replaces the longest idle one: this is one person's machine."""
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 60.0
-"""The time from the connection, or a request's first byte, to the end of its head (HEAD_SECONDS),
-and from there to the end of its body."""
+"""HEAD_SECONDS lead from the connection, or a request's first byte, to the end of its head, and
+BODY_SECONDS from there to the end of its body."""
 WRITE_SECONDS: Final = 30.0
-"""How long a client may leave a response unread."""
+"""Time that a client may leave a response unread."""
 MAX_HEAD: Final = 16_384
 IDLE_SECONDS: Final = 60
 GRACE_SECONDS: Final = 5
@@ -119,7 +119,7 @@ class Protocol(H11Protocol):
             self._timer = self.loop.call_later(_SECONDS[phase], self.transport.abort)
 
     def _admitted(self) -> bool:
-        """Return whether there is room; make it by closing the longest idle connection."""
+        """Return whether there is room, if need be after closing the longest idle connection."""
         others: list[Any] = [
             each
             for each in self.connections
@@ -139,7 +139,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
+        """Leave the signal handlers as they are."""
         yield
 
 

@@ -99,10 +99,10 @@ class Pipeline:
         except IronkeepError as error:
             return self._refuse(request, trace, account, error)
         except (OSError, MemoryError) as error:
-            # The fault is the machine's, and neither the caller's nor ours: an unreadable database.
+            # A fault of the machine, such as an unreadable database: not the caller's, nor ours.
             return self._refuse(request, trace, account, refused_by_machine(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours
-            # The caller gets no details, the journal the error's class; the writes are dropped.
+            # The journal names the error's class, the caller gets no details. Writes are dropped.
             house.on_defect(trace.request_id, error)
             return self._refuse(request, trace, account, error)
         inner.merge()
@@ -113,7 +113,7 @@ class Pipeline:
         )
 
     def _opened(self, request: Request, trace: Trace, account: Tx) -> Request:
-        """Return the approved request that an unwrapping opens; it takes the whole path again."""
+        """Return the approved request that this one unwraps, to run it in full, else this one."""
         house = self._house
         if house.barrier is None:
             return request

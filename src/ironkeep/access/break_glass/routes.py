@@ -8,7 +8,7 @@
 
 Holders are people with an entity. A holder cannot be one of the people who wrote the settings or
 who named that holder, and each holder fetches their own codes. A change to settings or holders
-takes the approval of another person. Of several holders whom the same person set up, one counts.
+needs the approval of another person. Of several holders whom the same person set up, one counts.
 
 Break-glass works while every auth method is down or compromised. Opening it raises an alert, and so
 does each secret read with its token. A released secret counts as exposed until another person has

@@ -27,7 +27,7 @@ WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.CUSTODY: 5,
 }
 SOFT: Final = 70
-"""Default percentage of a limit past which a read requires a touch; at 100 no read does."""
+"""Default percentage of a limit past which a read needs a touch; at 100 none does."""
 SLOT: Final = 600
 """Seconds of one slot in which charges are summed; a window is at most this much longer."""
 MAX_LIMIT: Final = 1_000_000

@@ -55,7 +55,7 @@ class SetDefaults:
 
 @dataclass(frozen=True)
 class SetSoft:
-    """Percentage of a limit past which each further secret takes a touch; 100 is never."""
+    """Percentage of a limit past which each further secret needs a touch; at 100 none does."""
 
     soft: int
 
@@ -93,7 +93,7 @@ def read_defaults(call: Call) -> Response:
 
 
 def write_soft(call: Call, given: SetSoft) -> Response:
-    """Set the soft limit: the percentage of any limit past which a read takes a touch."""
+    """Set the soft limit: the percentage of any limit past which a read needs a touch."""
     check_soft(given.soft)
     budgets = _budgets(call)
     before = budgets.defaults(call.tx)

@@ -40,8 +40,8 @@ _TABLE: Final = "table"
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
     """One prefix below one mount; "" is the whole mount.
 
-    `secret_class` is the class. Where it takes approval, `approvals` other people have to approve,
-    each of whom holds the policy `group`.
+    `secret_class` is the class. If it requires approval, that many (`approvals`) other people have
+    to approve, each of whom holds the policy `group`.
     """
 
     mount: MountUuid

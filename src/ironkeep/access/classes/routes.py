@@ -37,7 +37,7 @@ class Prefix:
 
 @dataclass(frozen=True)
 class SetClass:
-    """The class below a path; `approvals` and `group` are for classes that take approval."""
+    """The class below a path; `approvals` and `group` are for classes that need approval."""
 
     path: str
     secret_class: str = field(

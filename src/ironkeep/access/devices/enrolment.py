@@ -3,9 +3,9 @@
     enrolments / id -> an enrolment whose key is not proved yet
     keys / sha256   -> the device with this key, for ever unless it was refused
 
-Starting takes a login of the last minutes, so that a copied token cannot enrol a device. The key is
-proved before other people are asked to decide. The decision takes the sudo capability and another
-person, on another device.
+Starting requires a login within the last minutes, so that a copied token cannot enrol a device. The
+key is proved before other people are asked to decide. The decision is made by another person with
+the sudo capability, on another device.
 """
 
 from base64 import b64decode, urlsafe_b64encode

@@ -68,7 +68,7 @@ def read_rules(call: Call) -> Response:
 
 
 def write_rules(call: Call, given: Rules) -> Response:
-    """Change the requirements on devices' keys; weaker ones take another person's approval."""
+    """Change the requirements on devices' keys; weaker ones need another person's approval."""
     before = rules = call.use(Devices).rules(call.tx)
     if given.min_key_kind is not None:
         if given.min_key_kind not in KEY_KINDS:

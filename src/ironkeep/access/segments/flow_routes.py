@@ -80,7 +80,7 @@ def read(call: Call, given: Pair) -> Response:
 
 
 def write(call: Call, given: Flow) -> Response:
-    """Let callers of one segment ask another; letting more ask than before takes another person."""
+    """Let callers of one segment use another; letting in more than before needs an approval."""
     policies = tuple(sorted(set(given.policies)))
     rule = FlowRule(
         given.source, given.target, policies, given.reason, call.actor().name, call.now_ns

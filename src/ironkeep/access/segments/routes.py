@@ -35,7 +35,7 @@ from ironkeep.store.reserved import MOUNTS
 
 
 class SegmentEngine:
-    """Segments, the flow matrix between them, and reachability."""
+    """The engine of segments, the flow matrix between them, and reachability."""
 
     type: Final = "segment"
 
@@ -46,7 +46,7 @@ class SegmentEngine:
 
 @dataclass(frozen=True)
 class SegmentSettings:
-    """How a segment is opened, and from where it may be asked; an omitted one stays."""
+    """A segment's networks and device classes, and how it is unsealed; omitted settings stay."""
 
     name: str
     networks: CidrList | None = None
@@ -127,7 +127,7 @@ def read(call: Call, given: Name) -> Response:
 def write(call: Call, given: SegmentSettings) -> Response:
     """Make a segment and return its shares, or change an existing one.
 
-    A change that lets more callers ask than before takes another person.
+    A change that lets in more callers than before needs another person's approval.
     """
     if exists(call):
         now = call.use(Segments).find(call.tx, given.name)

@@ -133,7 +133,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 async def _upload(
     uploads: Uploads, slot: Slot, headers: list[tuple[bytes, bytes]], receive: Receive
 ) -> Answer:
-    """Feed a body to a session; return its answer to the part that arrived in time."""
+    """Pass a body to a session; return its answer to the part that arrived in time."""
     encoding = dict(headers).get(b"content-encoding", b"identity").lower()
     if encoding not in {b"identity", b"gzip"}:
         return Answer(415, b"the encodings are identity and gzip\n")
@@ -151,7 +151,7 @@ async def _upload(
 
 
 async def _feed(uploads: Uploads, slot: Slot, chunks: AsyncIterator[bytes]) -> Answer | None:
-    """Pass chunks to the session in larger ones, up to MAX_UPLOAD; return an early answer."""
+    """Join chunks, pass them to the session, up to MAX_UPLOAD bytes; return an early answer."""
     total = 0
     async for chunk in chunks:
         uploads.take(slot, chunk)

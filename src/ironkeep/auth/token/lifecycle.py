@@ -97,7 +97,7 @@ def renew(call: Call, given: RenewToken) -> Response:
     try:
         name, record = call.use(Tokens).find(call.tx, given.token, call.now_ns)
     except PermissionDenied:
-        # Not 403: clients would take their own token for refused and log in again.
+        # Not 403: clients would conclude that their own token was refused, and log in again.
         raise InvalidRequest("token not found") from None
     return _renew(call, name, record, given.token, given.increment)
 

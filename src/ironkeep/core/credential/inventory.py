@@ -19,7 +19,8 @@ from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
 HEADER: Final = b"ironkeep-inventory/v1\n"
 
 MAX_ENCODED_BYTES: Final = 64 * 1024 * 1024
-"""A PostgreSQL cluster of 100,000 relations takes about 20 MB; more is not reviewable."""
+"""Bytes of an encoded inventory: a PostgreSQL cluster of 100,000 relations takes about 20 MB, and
+nobody could review a larger one."""
 
 
 class Kind(StrEnum):
@@ -102,7 +103,7 @@ def collect(
     items: Iterable[InventoryItem],
     gaps: Iterable[str] = (),
 ) -> Inventory:
-    """Return an inventory of items; raise InvalidRequest if two items have one identity."""
+    """Return an inventory of items; raise InvalidRequest if two items have the same identity."""
     ordered = tuple(sorted(items))
     _check_items(ordered)
     return Inventory(system, endpoint, release, ordered, tuple(sorted(set(gaps))))

@@ -83,7 +83,7 @@ class Unlinked(Scope, frozen=True, tag="unlinked"):
 
 
 class Gated(Scope, frozen=True, tag="gated"):
-    """A target that takes `need` of several inputs at the same time.
+    """A target that requires `need` of several inputs at the same time.
 
     `known` are inputs that need only be held (ciphertexts, keys, shares); `live` are credentials
     that a system verifies. `kind` is the edge from the inputs together to the target: opens or
@@ -127,7 +127,7 @@ class Opened(Scope, frozen=True, tag="opened"):
 
 
 class Widened(Scope, frozen=True, tag="widened"):
-    """More subjects for a case, or an earlier start; a case never becomes narrower."""
+    """Further subjects of a case, or an earlier start; a case never becomes narrower."""
 
     case: str
     subjects: tuple[str, ...]

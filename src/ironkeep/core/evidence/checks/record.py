@@ -45,7 +45,7 @@ def scope_cut(file: CaseFile) -> Iterator[Finding]:
 
 
 def subject_unknown(file: CaseFile) -> Iterator[Finding]:
-    """Yield subjects unknown to the log: for a misspelt name everything would be proved easily."""
+    """Yield subjects unknown to the log: every claim about a misspelt name would hold."""
     for subject in file.case.subjects:
         cut = file.containment(subject)
         known = (
@@ -98,7 +98,7 @@ def not_surveyed(file: CaseFile) -> Iterator[Finding]:
         holder = why[0].source if why else principal
         if kind_of(principal) not in _SURVEYED or _surveyed(file, principal):
             continue
-        # The survey of a person covers their sessions, which can read no more.
+        # The survey of a person covers their sessions, which cannot read more than the person.
         if kind_of(holder) not in PRINCIPALS or not _surveyed(file, holder):
             yield Finding(principal, "what it could have read has not been worked out")
 
@@ -204,7 +204,7 @@ def withheld(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_residue(file: CaseFile) -> Iterator[Finding]:
-    """Yield a case without a recorded residue: what cannot be known or undone."""
+    """Yield a case without a record of its residue: facts and damage beyond proof or repair."""
     if not any(
         each.record.case == file.name and each.record.words.strip()
         for each in file.filed(ev.Residue)
