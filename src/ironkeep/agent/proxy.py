@@ -28,7 +28,7 @@ MAX_REPEATABLE: Final = 1 << 18
 MAX_REFUSAL: Final = 1 << 16
 """Bytes of an answer that asks for a touch."""
 TOUCH_SECONDS: Final = 25.0
-"""How long a client waits for a touch: hvac gives up after 30 seconds, without the answer."""
+"""Time that a client waits for a touch: hvac gives up after 30 seconds, without the answer."""
 FORWARD_SECONDS: Final = 300.0
 """For a whole exchange, the touch included, so that a slow server cannot hold a connection forever.
 """

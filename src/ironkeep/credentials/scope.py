@@ -42,7 +42,7 @@ from ironkeep.store.state import Tx
 SCOPE: Final = "sys/scope"
 
 MAX_TARGETS: Final = 200
-"""Per record: with names of maximum length they still fit into one journal entry."""
+"""Targets of one record: with names of maximum length they still fit into one journal entry."""
 
 MAX_EDGES: Final = 100_000
 """Links in force, made by hand or by configuration; each is one row."""
@@ -81,7 +81,7 @@ class Actor(NamedTuple):
 
 
 NOBODY: Final = Actor()
-"""The server itself."""
+"""The originator of records that the server makes on its own."""
 
 _DIGITS: Final = 12
 _SIZE: Final = 8
@@ -288,7 +288,7 @@ class Scope:
         index = self._append(_entry(written, now_ns, by)).index
         store.put("head", _HEAD.encode(ScopeHead(written.seq, written.chain)))
         store.put(f"at/{written.seq:0{_DIGITS}d}", index.to_bytes(_SIZE, "big"))
-        # The entry cannot be withdrawn, so its rows are kept whatever becomes of the request.
+        # The entry cannot be withdrawn, so its rows are kept even if the request is refused.
         tx.merge()
         return written
 

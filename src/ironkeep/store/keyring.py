@@ -85,11 +85,11 @@ class Keyring:
         return replace(self, terms=(*self.terms, term), encryptions=0)
 
     def counted(self, encryptions: int) -> "Keyring":
-        """Return this keyring with encryptions as the uses of its current term."""
+        """Return this keyring with `encryptions` as the use count of its current term."""
         return replace(self, encryptions=encryptions)
 
     def due_for_rotation(self, now_ns: int, max_operations: int, interval_seconds: int) -> bool:
-        """Return whether the current term has too many uses or is too old; 0 means any age."""
+        """Return whether the current term has too many uses or is too old; 0 ignores the age."""
         age_ns = now_ns - self.current.created_ns
         too_old = interval_seconds > 0 and age_ns >= interval_seconds * 1_000_000_000
         return too_old or self.encryptions >= max_operations

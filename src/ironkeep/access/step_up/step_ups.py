@@ -34,7 +34,8 @@ LIFE_NS: Final = 60 * SECOND_NS
 REUSE_NS: Final = 30 * SECOND_NS
 """A repeated request gets the same link while at least this much of its life is left."""
 MAX_PENDING: Final = 3
-"""Demands of one session; past it the oldest is dropped. Nobody touches for more at a time."""
+"""Pending demands of one session; past it the oldest is dropped. A person confirms them one by
+one, and has no use for more."""
 MAX_ASKED: Final = 4_096
 """Characters of the requested path or text: it is shown to the person and journalled."""
 NONCE_BYTES: Final = 16

@@ -87,7 +87,8 @@ def resume(call: Call, purpose: Purpose, text: str) -> Ceremony:
 def use_up(call: Call, ceremony: Ceremony) -> None:
     """Mark a challenge as used.
 
-    Call it only after the assertion has verified: else unauthenticated clients could fill the disk.
+    Call it only after verifying the assertion: otherwise unauthenticated clients could fill the
+    disk.
     """
     store = _marks(call)
     for minute in store.list("used", PRUNE):

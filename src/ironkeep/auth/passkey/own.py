@@ -59,7 +59,7 @@ def read_of(call: Call) -> Response:
 
 
 def remove_of(call: Call) -> Response:
-    """Remove an authenticator that its person lost; another administrator must approve it."""
+    """Remove an authenticator that a person lost; another administrator must approve this."""
     user = found(call)
     gone = call.use(Authenticators).owned(call.tx, user.entity, _id(call))
     waiting = require_another_than_root(call)

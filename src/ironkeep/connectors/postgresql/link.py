@@ -37,14 +37,14 @@ STATEMENT_SECONDS: Final = 10
 LOCK_SECONDS: Final = 5
 
 LINK_SECONDS: Final = 60
-"""For everything done over one connection. The server limits its statements itself; this limit is
-for a server that stopped answering or answers a byte at a time."""
+"""Time for everything done over one connection. The server limits its statements itself; this limit
+is for a server that stopped answering or answers a byte at a time."""
 
 LINK_BYTES: Final = 16 * 1024 * 1024
-"""For everything received over one connection; a list of 10,000 sessions takes 3 MB."""
+"""Bytes received over one connection; a list of 10,000 sessions takes 3 MB."""
 
 MAX_ROWS: Final = 50_000
-"""In the result of one query, except for inventories; a server has fewer sessions than that."""
+"""Rows in the result of one query, except for inventories; a server has fewer sessions than that."""
 
 _UNCERTAIN: Final = ("08", "53", "57P", "58", "XX")
 """SQLSTATE prefixes after which a statement may have taken effect nevertheless."""
@@ -62,7 +62,7 @@ _HINTS: Final = {
     "57014": "the server did not finish in time, and rolled it back",
 }
 
-# The search path is pg_catalog alone: else an intruder's functions and tables could stand in for
+# The search path is pg_catalog alone: otherwise an intruder's functions and tables could replace
 # the system's.
 _SETTINGS: Final = (
     f"SET statement_timeout = {STATEMENT_SECONDS * 1000}",

@@ -1,8 +1,8 @@
 """Other explanations of a refused password, found by an administrative connection.
 
 PostgreSQL answers 28P01 to a wrong password, and also to a right one when the role is past its
-VALID UNTIL, which ALTER ROLE can undo. And a refusal at one database does not end the role's access
-where pg_hba.conf lets it into another database, from here, without any password.
+VALID UNTIL, which ALTER ROLE can undo. And a role that one database refuses may still have access
+to another one, which pg_hba.conf lets it enter from this host without a password.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 def doubt(link: Link, username: str) -> str:
-    """Return the reason why a refusal of username's password is no evidence, "" when it is."""
+    """Return why the refusal of username's password proves nothing about it; "" if it does."""
     expired = link.rows(_EXPIRED, username, width=2)
     if expired and expired[0][0]:
         return "the role is past its VALID UNTIL, where the server refuses every password"

@@ -172,7 +172,7 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
             "ca_file": where.ca_file,
         }
         if where != _of(before) and given.password is None:
-            # Else a writer could redirect the connection and capture the password.
+            # Otherwise a writer could redirect the connection and capture the password.
             raise InvalidRequest("give the password again to change where the connection leads")
     return msgspec.structs.replace(before, **changes)
 

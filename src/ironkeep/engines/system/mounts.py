@@ -235,7 +235,7 @@ class Side:
             )
         answer = Response()
         if _version(options) != _version(mount.options):
-            # In the other version, the rules see another secret at the same API path.
+            # In the other version, the same API path is that of another secret to the rules.
             answer = unguard(call, mount, "given another version")
         elif mount.options.get(TOKEN_DEVICE) == REQUIRED != options.get(TOKEN_DEVICE):
             answer = admit_any_device(call, mount)
