@@ -24,7 +24,7 @@ _METHODS: Final[Mapping[Operation, str]] = {
 
 
 def help_route(pattern: str, routes: Mapping[Operation, Route]) -> Route:
-    """Return the help route of routes with one pattern; if one needs no token, neither does it."""
+    """Return the help route for the routes of one pattern; it is open if one of them is."""
     is_open = any(route.open or route.login for route in routes.values())
     return Route(
         Operation.HELP,

@@ -26,7 +26,7 @@ _CONFIG: Final = "rotate-config"
 
 
 class RotateConfig(msgspec.Struct, frozen=True):
-    """When the key is rotated automatically; an interval of 0 means that age does not matter."""
+    """The settings of automatic key rotation; an interval of 0 means that age does not matter."""
 
     max_operations: int = MAX_OPERATIONS
     interval: int = 0

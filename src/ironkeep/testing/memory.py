@@ -47,7 +47,7 @@ class SeededEntropy:
 
 
 class Fault(Enum):
-    """What becomes of a commit that raises OSError."""
+    """The fate of a commit that raises OSError."""
 
     NOT_PERSISTED = auto()
     PERSISTED_ANYWAY = auto()

@@ -22,7 +22,7 @@ from ironkeep.store.barrier import Store
 LIFE_NS: Final = 5 * 60 * 1_000_000_000
 """A device signs and sends within seconds; a slow security token or network gets minutes."""
 AHEAD_NS: Final = 1_000_000_000
-"""How far the time in a device's nonce may be ahead of the clock."""
+"""Longest time by which the time in a device's nonce may be ahead of the clock."""
 
 _VERSION: Final = b"\x01"
 _KEY: Final = "nonces/key"

@@ -59,7 +59,7 @@ class _Handle:
         self.fd: Final = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
 
     def __del__(self) -> None:
-        # A failed open leaves no fd behind.
+        # If `os.open` failed, there is no descriptor to close.
         if hasattr(self, "fd"):
             os.close(self.fd)
 

@@ -34,9 +34,9 @@ RESTART_PAGES: Final = 4_096
 PASSES: Final = 3
 """Passive rounds before the writer is blocked: each leaves only the pages added during it."""
 BUSY_SECONDS: Final = 5.0
-"""How long a commit waits for a checkpoint that starts the WAL over; milliseconds are normal."""
+"""Time that a commit waits for a checkpoint that starts the WAL over; milliseconds are normal."""
 CACHE_KIB: Final = 16_384
-"""Page cache of each connection."""
+"""Size of the page cache of each connection."""
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PRIMARY_CODE: Final = 0xFF
@@ -180,8 +180,8 @@ class SqliteStorage:
         try:
             self._writer.execute("COMMIT")
         except (sqlite3.Error, MemoryError) as error:
-            # On a full disk a write failed, so the WAL lacks the last frame, which would make the
-            # commit count; and there may be no room for the repair.
+            # On a full disk a write failed, so the WAL lacks the frame that would complete the
+            # commit. No repair is needed then, and there may be no room for one.
             self._unrepaired = _code(error) != sqlite3.SQLITE_FULL
             self._reopen_writer()
             self._repair()

@@ -8,7 +8,7 @@ from typing import Final
 from ironkeep.store.ledger import Batch
 
 PATIENCE_SECONDS: Final = 0.001
-"""How long the loop blocks for a batch of reads, which a good disk syncs in 0.1 ms.
+"""Time for which the loop blocks for a batch of reads, which a good disk syncs in 0.1 ms.
 
 While it blocks, the writer has the interpreter lock to itself, and the answers leave before more
 requests are executed. A slow or hanging disk costs the loop no more than this.

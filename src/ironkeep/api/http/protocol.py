@@ -30,14 +30,12 @@ from ironkeep.plugin.request import Request
 
 HEAD_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
-"""From the first byte of a request to the end of its head, and to its last byte: Vault's defaults.
-
-A new connection has HEAD_SECONDS to send its first head.
-"""
+"""HEAD_SECONDS lead from the first byte of a request to the end of its head, READ_SECONDS to its
+last byte: Vault's defaults. A new connection has HEAD_SECONDS to send its first head."""
 WRITE_SECONDS: Final = 30.0
-"""How long a client may leave an answer unread."""
+"""Time that a client may leave an answer unread."""
 IDLE_SECONDS: Final = 120.0
-"""Between two requests on a connection that is kept alive."""
+"""Time between two requests on a connection that is kept alive."""
 MAX_CONNECTIONS: Final = 10_000
 """Past it a new connection replaces an idle one, or gets 503 when none is idle: each costs about
 20 KiB."""

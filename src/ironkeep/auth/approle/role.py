@@ -99,7 +99,7 @@ ROLES: Final = Roles("role", "role_name", ROLE, OWN)
 
 
 def find_by_role_id(call: Call, role_id: str) -> tuple[str, Role | None]:
-    """Return name and role of a role id, or None; both cases do the same reads."""
+    """Return name and role of a role id, or None; both cases read the same number of rows."""
     raw = call.store.get(_id_path(role_id))
     name = "" if raw is None else raw.decode()
     role = ROLES.find(call, name or "-")
@@ -126,9 +126,9 @@ def change(
     _check(changed)
     takes_id = is_new or role_id != role.role_id
     former = _former(call, role_id) if takes_id else ""
-    # A role without secret ids lets anybody in who has its role id, and a role that takes over
-    # another role's former id gets tokens of that role's machine. Both need the approvals that
-    # issuing a secret id needs.
+    # Anybody who knows its role id can log in to a role without secret ids, and a role that takes
+    # over another role's former id gets tokens of that role's machine. Both need the approvals
+    # that issuing a secret id needs.
     guarded = {name} if not changed.bind_secret_id and (is_new or role.bind_secret_id) else set()
     guarded |= {former} - {"", name}
     answer = _approved(call, guarded) if guarded else Response()

@@ -26,7 +26,7 @@ from ironkeep.core.credential.connector import Probe
 
 
 class Proof(Enum):
-    """How far client and server got in proving that they know the password and its verifier."""
+    """The last step reached in proving that client and server know password and verifier."""
 
     NOTHING = "nothing was presented"
     ANSWERED = "our proof of the password was sent"

@@ -18,7 +18,7 @@ from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import MOUNTS
 
 _REMEMBER_NS: Final = 24 * 3600 * 1_000_000_000
-"""How long the outcome of a move can be queried."""
+"""Time for which the outcome of a move can be queried."""
 
 
 @dataclass(frozen=True)

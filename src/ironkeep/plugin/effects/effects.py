@@ -53,7 +53,7 @@ MAX_LATE: Final = 2_000
 """Records that wait for their turn in memory, in order; further ones only come due again later."""
 
 LATE_NS: Final = 120 * SECOND_NS
-"""When a waiting record comes due again, so that a restart delays it by no more than this."""
+"""Time after which a waiting record comes due again: a restart delays it by no more than this."""
 
 MAX_PAUSE_NS: Final = 3_600 * SECOND_NS
 """The longest pause between attempts at a failing operation; attempts never stop."""
