@@ -17,7 +17,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response
 
 ONE_OTHER = Demand(SecretClass.TWO_PERSON)
-"""The demand for a change that no rule of its own covers."""
+"""The demand for a change unless a rule demands something else."""
 
 
 class Approval(Protocol):
@@ -33,8 +33,8 @@ class Approval(Protocol):
 def require_another(call: Call, before: Demand = ONE_OTHER) -> Response:
     """Require the approval or the touch that `before` demands, for exactly this change.
 
-    Return the answer for a change that is now pending (`waits` is true of it), or one to go on with,
-    which contains the evidence of a touch. Raise StepUpNeeded when the touch is still to be given.
+    Return the answer for a change that is now pending (`waits` is true of it), or one to go on
+    with, which contains the evidence of a touch. Raise StepUpNeeded before the touch is given.
     """
     if before.secret_class >= SecretClass.TWO_PERSON:
         groups = tuple(sorted(before.groups))

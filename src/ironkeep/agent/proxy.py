@@ -30,7 +30,7 @@ MAX_REFUSAL: Final = 1 << 16
 TOUCH_SECONDS: Final = 25.0
 """Time that a client waits for a touch: hvac gives up after 30 seconds, without the answer."""
 FORWARD_SECONDS: Final = 300.0
-"""For a whole exchange, the touch included, so that a slow server cannot hold a connection forever.
+"""Time for a whole exchange, the touch included: a slow server cannot hold a connection forever.
 """
 POLL_SECONDS: Final = 1.0
 

@@ -15,7 +15,7 @@ from ironkeep.core.errors import Unavailable
 MAX_CONNECTIONS: Final = 64
 CONNECT_SECONDS: Final = 10.0
 WAIT_SECONDS: Final = 120.0
-"""For each part of a response; a database credential may take a minute."""
+"""Time for each part of a response; a database credential may take a minute."""
 
 
 class _Connections:

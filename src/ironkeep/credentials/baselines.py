@@ -44,14 +44,14 @@ from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 MAX_BASELINES: Final = 100
-"""Per connection. Past it no old one is dropped: an intruder could otherwise push out the first."""
+"""Baselines of one connection. Past it none is dropped: an intruder could push out the first."""
 
 MAX_EXPLANATIONS: Final = 10_000
 MAX_WORDS: Final = 1_000
 """Characters of an owner or a reason."""
 
 MAX_GAPS_NOTED: Final = 100
-"""In one journal entry, which holds some 64 KB; all of them are in the inventory."""
+"""Gaps named in one journal entry, which holds some 64 KB; all of them are in the inventory."""
 
 ID_LENGTH: Final = 16
 """Hexadecimal digits of an item's id: enough to tell the items of one system apart."""

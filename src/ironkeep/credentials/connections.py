@@ -24,7 +24,7 @@ from ironkeep.store.state import Tx
 
 MAX_NAME: Final = 128
 MAX_CONNECTIONS: Final = 1_000
-"""Per mount: each causes regular inventories of a whole system."""
+"""Connections of one mount: each causes regular inventories of a whole system."""
 
 
 class ConnectionId(NamedTuple):

@@ -23,7 +23,7 @@ from ironkeep.demo.estate import (
 from ironkeep.demo.teller import Teller
 
 _TICK_SECONDS: Final = 1.1
-"""Times in answers have a resolution of one second."""
+"""Pause that separates two steps: times in answers have a resolution of one second."""
 
 
 class Replay:

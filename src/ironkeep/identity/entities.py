@@ -34,9 +34,9 @@ MAX_METADATA_VALUE: Final = 512
 MAX_NAME: Final = 512
 """Characters of an entity's or an alias's name: mail addresses and subject names fit."""
 MAX_HANDS: Final = 256
-"""Per entity, the latest ones: they are part of its record, and read with it."""
+"""Latest entries kept in an entity's `hands`: they are part of its record, and read with it."""
 MAX_ALIASES: Final = 256
-"""Per entity: they are part of its record."""
+"""Aliases of one entity: they are part of its record."""
 KIND: Final = "entity"
 """The kind under which the history records entities."""
 

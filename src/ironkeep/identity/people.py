@@ -30,8 +30,8 @@ from ironkeep.plugin.token import Made, Session, TokenSpec
 from ironkeep.store.state import Tx
 
 MAX_PEOPLE: Final = 64
-"""Behind one token or role. Each is looked up when a session is derived. Real chains have a
-handful; a role with more is to be removed and written again by one person."""
+"""People behind one token or role. Each is looked up when a session is derived. Real chains have a
+handful; a role with more must be removed and written again by one person."""
 
 APART: Final = (
     "people who approve each other's requests must have sign-ins set up by different "

@@ -26,7 +26,7 @@ MAX_SEGMENTS: Final = 200
 MAX_NETWORKS: Final = 64
 MAX_CLASSES: Final = 16
 MAX_MOUNTS: Final = 1_000
-"""In one segment, removed mounts included: batch tokens that they issued may outlive them."""
+"""Mounts in one segment, also removed ones: batch tokens that they issued may outlive them."""
 
 State = Literal["live", "destroying", "destroyed"]
 

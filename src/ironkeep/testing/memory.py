@@ -132,7 +132,7 @@ class MemoryStorage:
                 raise OSError(f"commit {commit.seq} was made to fail: {fault.name}")
 
     def close(self) -> None:
-        """Let go of nothing: the same object stands for the store after a restart."""
+        """Do nothing: the same object is used again as the store after a restart."""
 
     def fail(self, fault: Fault, *, after: int = 0) -> None:
         """Make the commit fail that follows `after` further ones."""

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of one's own, for tests and the demo.
+"""A private PostgreSQL server, for tests and the demo.
 
 It listens on a free port of 127.0.0.1, asks every login for SCRAM-SHA-256, has one superuser with
 a random password, and logs every statement. The programs come from the PyPI wheel
@@ -38,7 +38,7 @@ START_SECONDS: Final = 120
 
 STOP_SECONDS: Final = 40
 PORT_TRIES: Final = 10
-"""Between choosing a free port and listening on it another process may take it."""
+"""Attempts to start: another process may take the chosen port before PostgreSQL listens on it."""
 
 UNPRIVILEGED: Final = "nobody"
 

@@ -27,7 +27,7 @@ from typing import Any, Final
 from ironkeep.testing.tls import Tls
 
 START_SECONDS: Final = 120
-"""On a busy machine; an idle one needs well below one."""
+"""Time to start on a busy machine; an idle one needs well below a second."""
 STOP_SECONDS: Final = 60
 COMMAND_SECONDS: Final = 180
 ROOT: Final = "root"
@@ -188,7 +188,7 @@ class ServerProcess:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Return this process's environment without what would steer a command, and home as HOME."""
+    """Return this process's environment without Vault's variables, and with home as HOME."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VAULT_")}
     return {**kept, "HOME": str(home), "PYTHONUNBUFFERED": "1"}
 

@@ -89,7 +89,7 @@ class Prove:
 
 @dataclass(frozen=True)
 class Approve:
-    """An approval: its reason, its end, and the segments that the device may ask."""
+    """An approval: its reason, its end, and the segments that the device may use."""
 
     id: str
     reason: str = field(metadata={"help": "why it is approved; must contain no secret"})

@@ -26,7 +26,7 @@ from ironkeep.store.barrier import PARTS
 from ironkeep.store.reserved import MOUNTS
 
 MAX_ROWS: Final = 10_000
-"""In one report: some 0.3 s of the loop. `complete` is false when rows were left out."""
+"""Rows in one report: some 0.3 s of the loop. `complete` is false when rows were left out."""
 
 
 def report(call: Call) -> Response:

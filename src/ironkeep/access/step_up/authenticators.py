@@ -31,7 +31,7 @@ MAX_ACTIVE: Final = 16
 MAX_EVER: Final = 256
 """Records of one person, removed ones too: all are read at each login."""
 NEEDED: Final = 2
-"""With two, a person who loses one can still log in without anybody's help."""
+"""Authenticators of one person: with two, a person who loses one can still log in without help."""
 TIMEOUT_MS: Final = 60_000
 
 _PARTY: Final = "party"

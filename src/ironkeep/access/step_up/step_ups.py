@@ -150,7 +150,7 @@ class StepUps:
         raise NotFound(_GONE)
 
     def options(self, tx: Tx, kept: Kept) -> dict[str, Any]:
-        """Return the options with which a browser has a demand signed."""
+        """Return the options with which a browser asks the authenticator to sign a demand."""
         entity = EntityId(kept.statement.entity)
         return self._authenticators.options(tx, kept.statement.challenge(), entity)
 

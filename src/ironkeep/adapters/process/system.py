@@ -7,7 +7,7 @@ from typing import Final
 
 
 class SystemClock:
-    """The machine's UTC clock, which stands still when it is set back; any thread may call."""
+    """The machine's UTC clock, which stops instead of going back; any thread may call it."""
 
     def __init__(self) -> None:
         self._lock: Final = threading.Lock()

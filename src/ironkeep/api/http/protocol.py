@@ -37,8 +37,8 @@ WRITE_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 120.0
 """Time between two requests on a connection that is kept alive."""
 MAX_CONNECTIONS: Final = 10_000
-"""Past it a new connection replaces an idle one, or gets 503 when none is idle: each costs about
-20 KiB."""
+"""Connections, about 20 KiB each. Past it a new one replaces an idle one, or gets 503 when none is
+idle."""
 
 _TARGET: Final = re.compile(
     rb"(GET|LIST|POST|PUT) /v1/((?!/*sys/health)[A-Za-z0-9_\-./~]+) HTTP/1\.1\r\n"

@@ -16,11 +16,11 @@ from ironkeep.config.settings import Listener
 from ironkeep.core.errors import InvalidRequest
 
 MAX_CONNECTIONS: Final = 256
-"""Past it a new connection replaces an idle one, or gets 503 when none is idle. A witness serves a
-few logs and their auditors."""
+"""Connections: a witness serves a few logs and their auditors. Past it a new one replaces an idle
+one, or gets 503 when none is idle."""
 
 HEAD_SECONDS: Final = 10.0
-"""From a new connection, or the last answer on it, to the end of the next request's head."""
+"""Time from a new connection, or the last answer on it, to the end of the next request's head."""
 
 
 class _Protocol(Strict):

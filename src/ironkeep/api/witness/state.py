@@ -103,8 +103,8 @@ class Witness:
             if answer.update is None:
                 return answer
             data = self._kept(answer.update)
-            # In this order: were the answer sent before the file is durable, a crash would make
-            # the witness forget a head that it vouched for.
+            # Before the answer is sent: otherwise a crash could make the witness forget a head
+            # that it has cosigned.
             self._files.replace(f"{log.tag}/checkpoint", data)
             log.newest = open_checkpoint(data, log.verifiers, [self._own])
         return answer if self._cosigns else Answer(200, b"")

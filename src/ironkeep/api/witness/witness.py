@@ -121,7 +121,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     deadline = asyncio.get_running_loop().time() + BODY_SECONDS
     more = True
     while more:
-        # Only around the wait: the timeout could not cancel work on a thread.
+        # The timeout covers the wait alone, because it could not cancel work on a thread.
         async with asyncio.timeout_at(deadline):
             message = await receive()
         if message["type"] != "http.request":

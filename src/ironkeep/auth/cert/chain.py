@@ -20,7 +20,7 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest
 
 MAX_PEM: Final = 64 * 1024
 MAX_CERTIFICATES: Final = 16
-"""In one role; a login verifies one signature for each that has the issuer's name."""
+"""Certificates in one role; a login verifies one signature for each that has the issuer's name."""
 MIN_RSA_BITS: Final = 2_048
 DIGESTS: Final = frozenset({"sha256", "sha384", "sha512"})
 """Accepted signature digests; Ed25519 has none. SHA-1 collisions allow forged certificates."""

@@ -25,7 +25,7 @@ from ironkeep.store.record import Codec
 
 MAX_PATTERNS: Final = 256
 MAX_ROLES: Final = 256
-"""In one mount; a login without a role tries them all."""
+"""Roles in one mount; a login without a role tries them all."""
 
 
 @dataclass(frozen=True)

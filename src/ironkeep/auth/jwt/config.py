@@ -139,7 +139,7 @@ def write_config(call: Call, given: ConfigInput) -> Response:
         bound_issuer=given.bound_issuer,
         jwt_supported_algs=given.jwt_supported_algs,
         default_role=given.default_role,
-        # An author of this could have set keys of their own and logged in as anybody.
+        # An author of the configuration could have set their own keys and logged in as anybody.
         made=made_by(call.session, call.now_ns),
     )
     if config.jwks_url:

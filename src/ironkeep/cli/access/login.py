@@ -90,7 +90,7 @@ def _username(data: dict[str, Any]) -> str:
 def _own_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # the second from Python 3.13 on
+    except (KeyError, OSError):  # OSError from Python 3.13 on
         raise InvalidRequest("this user has no name on this machine: give username=NAME") from None
 
 

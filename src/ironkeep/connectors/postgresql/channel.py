@@ -15,7 +15,7 @@ from ironkeep.core.credential.connector import Target, Tls
 from ironkeep.core.errors import IntegrityError
 
 CONNECT_SECONDS: Final = 5
-"""For each address of the host; a server that takes longer is of no use to its application."""
+"""Time for each address of the host; a slower server would be of no use to its application."""
 
 SILENCE_SECONDS: Final = 20
 """The longest wait for a byte; the server itself ends a statement after half of that."""

@@ -24,9 +24,9 @@ MAX_NAME_BYTES: Final = 63
 """PostgreSQL's NAMEDATALEN less one; PostgreSQL silently truncates longer names."""
 
 KILL_TRIES: Final = 10
-"""Each try ends all sessions it finds; a client that returns ten times can still log in."""
+"""Tries, each of which ends all open sessions: a client that returns ten times can still log in."""
 
-# By role number, because the sessions of a dropped role have no name any more. Sessions of several
+# By role number, because the sessions of a dropped role no longer have a name. Sessions of several
 # dropped roles cannot be told apart: for a role that does not exist, all of them count.
 _THEIRS: Final[LiteralString] = """
     FROM pg_stat_activity s LEFT JOIN pg_stat_ssl t USING (pid)

@@ -44,7 +44,7 @@ LINK_BYTES: Final = 16 * 1024 * 1024
 """Bytes received over one connection; a list of 10,000 sessions takes 3 MB."""
 
 MAX_ROWS: Final = 50_000
-"""Rows in the result of one query, except for inventories; a server has fewer sessions than that."""
+"""Rows in the result of one query, except for inventories; a server has fewer sessions."""
 
 _UNCERTAIN: Final = ("08", "53", "57P", "58", "XX")
 """SQLSTATE prefixes after which a statement may have taken effect nevertheless."""

@@ -1,8 +1,8 @@
 """One login to PostgreSQL as a state machine without I/O; outcome.py interprets its end.
 
 It presents a password by SCRAM only, so that a false server learns nothing. It trusts a login only
-when the server has proved that it knows the verifier: a server that lets everybody in says nothing
-about a password. Failures are recognised by SQLSTATE, which is the same in every language.
+when the server has proved that it knows the verifier: a server that accepts every password proves
+nothing about this one. Failures are recognised by SQLSTATE, which is the same in every language.
 """
 
 from enum import Enum

@@ -14,10 +14,10 @@ from ironkeep.core.ports import Clock, Entropy
 from ironkeep.core.secret import Secret
 
 PROBE_SECONDS: Final = 10
-"""For the whole probe: connection, TLS, login and one statement."""
+"""Time for the whole probe: connection, TLS, login and one statement."""
 
 PROBE_BYTES: Final = 1024 * 1024
-"""For everything that the server sends; a login takes about 500, and a module may add notices."""
+"""Bytes that the server may send; a login takes about 500, and a module may add notices."""
 
 _NS_PER_MS: Final = 1_000_000
 

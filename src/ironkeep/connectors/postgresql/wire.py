@@ -22,7 +22,7 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024
 does the longest list of privileges that a person would still read."""
 
 MAX_ROW_BYTES: Final = 1024 * 1024
-"""Of a row of an inventory that is read whole: a publication may have thousands of tables."""
+"""Bytes of an inventory's row that is read whole: a publication may have thousands of tables."""
 
 _PROTOCOL_3_0: Final = 196608
 _HEADER: Final = struct.Struct("!ci")

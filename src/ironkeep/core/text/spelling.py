@@ -21,7 +21,7 @@ class Form(StrEnum):
     FOLDED = "folded"
     """Lower case: the name ignores case."""
     FOLDER = "folder"
-    """Without slashes at the ends and without repeated slashes, which have no meaning."""
+    """A path without slashes at its ends and without repeated slashes, which have no meaning."""
     NUMBER = "number"
     """A whole number in decimal, without leading zeros."""
 
