@@ -19,7 +19,8 @@ from ironkeep.core.units import SECOND_NS
 RETRY_SECONDS: Final = 10.0
 """Pause after a failed renewal: short, so that people hardly notice a restart of the server."""
 LOOK_SECONDS: Final = 15.0
-"""Longest time between looks at the clock: the certificate of a waking laptop may have expired."""
+"""Longest wait between checks of the clock: a laptop that was asleep may have an expired
+certificate."""
 
 
 class Agent:

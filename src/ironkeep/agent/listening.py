@@ -25,8 +25,8 @@ MAX_CLIENTS: Final = 128
 """Connections. Past it a new one replaces the longest idle one: this is one person's machine."""
 HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 60.0
-"""HEAD_SECONDS lead from the connection, or a request's first byte, to the end of its head, and
-BODY_SECONDS from there to the end of its body."""
+"""HEAD_SECONDS limits the time from the connection, or a request's first byte, to the end of its
+head; BODY_SECONDS limits the time from there to the end of its body."""
 WRITE_SECONDS: Final = 30.0
 """Time that a client may leave a response unread."""
 MAX_HEAD: Final = 16_384

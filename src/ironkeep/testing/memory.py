@@ -47,7 +47,7 @@ class SeededEntropy:
 
 
 class Fault(Enum):
-    """The fate of a commit that raises OSError."""
+    """The state of the store after a commit that raises OSError."""
 
     NOT_PERSISTED = auto()
     PERSISTED_ANYWAY = auto()

@@ -30,8 +30,9 @@ from ironkeep.plugin.request import Request
 
 HEAD_SECONDS: Final = 10.0
 READ_SECONDS: Final = 30.0
-"""HEAD_SECONDS lead from the first byte of a request to the end of its head, READ_SECONDS to its
-last byte: Vault's defaults. A new connection has HEAD_SECONDS to send its first head."""
+"""HEAD_SECONDS limits the time from the first byte of a request to the end of its head, and
+READ_SECONDS the time to its last byte: Vault's defaults. A new connection has HEAD_SECONDS to send
+its first head."""
 WRITE_SECONDS: Final = 30.0
 """Time that a client may leave an answer unread."""
 IDLE_SECONDS: Final = 120.0

@@ -204,7 +204,7 @@ def withheld(file: CaseFile) -> Iterator[Finding]:
 
 
 def no_residue(file: CaseFile) -> Iterator[Finding]:
-    """Yield a case without a record of its residue: facts and damage beyond proof or repair."""
+    """Yield a case with no statement of facts that cannot be known or damage that is permanent."""
     if not any(
         each.record.case == file.name and each.record.words.strip()
         for each in file.filed(ev.Residue)
