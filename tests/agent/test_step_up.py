@@ -37,7 +37,9 @@ class Desk:
 
     def touch(self) -> None:
         """Wait for the prompt and answer it."""
-        found = re.search(r"/ui/step-up/([\w-]+)", self.agent.wait_for("a touch of your"))
+        found = re.search(
+            r"/ui/step-up/([\w-]+)", self.agent.wait_for("confirm with your authenticator")
+        )
         assert found is not None
         path = f"{PASSKEY}/step-up/{found[1]}"
         options = self.server.plain.send("GET", path)[1]["data"]["options"]

@@ -34,9 +34,9 @@ SUFFIX: Final = 24
 """Base62 characters: 142 bits. generate-root relies on the length of "hvs." and 24 characters."""
 ACCESSOR: Final = 24
 MAX_POLICIES: Final = 256
-"""Per token: all are compiled into its ACL."""
+"""Policies of one token: all are compiled into its ACL."""
 MAX_CIDRS: Final = 256
-"""Per token: all are tried on every request."""
+"""Address ranges of one token: all are tried on every request."""
 
 
 @dataclass(frozen=True, slots=True)
