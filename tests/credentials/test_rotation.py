@@ -13,9 +13,9 @@ from ironkeep.credentials.rotation import (
     MAX_BACKOFF_NS,
     MAX_UNVERIFIED,
     WINDOW_NS,
-    break_glass,
     next_action,
     observe,
+    reset_lost,
     start,
     take_over,
 )
@@ -311,11 +311,11 @@ def test_a_lost_credential_waits_for_a_person_who_may_use_the_admin() -> None:
     assert isinstance(world.finish(), Lost)
     with pytest.raises(Conflict):
         start(world.record, world.epoch)
-    world.store(break_glass(world.record, world.epoch))
+    world.store(reset_lost(world.record, world.epoch))
     assert isinstance(world.finish(), Done)
     assert world.record.at(Stage.CURRENT) == [2] == [world.password]
     with pytest.raises(Conflict):
-        break_glass(world.record, world.epoch)
+        reset_lost(world.record, world.epoch)
 
 
 def test_a_target_that_lies_for_ever_is_lost_not_hammered() -> None:

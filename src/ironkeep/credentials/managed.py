@@ -26,9 +26,9 @@ from ironkeep.credentials.outcomes import Outcomes
 from ironkeep.credentials.rotation import (
     KEEP_PREVIOUS,
     KEEP_RETIRED,
-    break_glass,
     next_action,
     observe,
+    reset_lost,
     start,
     take_over,
 )
@@ -175,15 +175,15 @@ class Credentials:
         self._require_free(which)
         self._forget(turn, which)
 
-    def rotate(self, turn: Turn, which: CredentialId, *, glass: bool = False) -> Steps[Rotated]:
+    def rotate(self, turn: Turn, which: CredentialId, *, reset: bool = False) -> Steps[Rotated]:
         """Begin a rotation, or continue the one in progress, as far as possible now.
 
-        With `glass`, the administering account resets a lost credential: a person must decide that.
+        With `reset`, the administering account resets a lost credential: a person must decide that.
         """
         with self._effects.claimed(claim_of(which)):
             record = self._taken_over(turn, which)
-            if record.state is RotationState.LOST and glass:
-                record = break_glass(record, record.epoch)
+            if record.state is RotationState.LOST and reset:
+                record = reset_lost(record, record.epoch)
             elif record.state is RotationState.IDLE:
                 record = start(record, record.epoch)
             # The caller may just have repaired the cause of the pause.

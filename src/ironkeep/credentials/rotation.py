@@ -9,7 +9,7 @@
     COMMITTED  pending became current, in one record   KillSessions          RETIRING
     RETIRING   sessions are ended                      Present(current),     IDLE if the old ones
                                                        Present(old)          are refused
-    LOST       no version known here works             Lost                  break_glass
+    LOST       no version known here works             Lost                  reset_lost
 
 The caller keeps the record and the material of every version in it, and repeats these steps: get
 `next_action`, perform it, `observe` the result, and store the new record in one commit. So the
@@ -95,7 +95,7 @@ def take_over(record: Record, epoch: int) -> Record:
     return record.but(epoch=epoch, seen=())
 
 
-def break_glass(record: Record, epoch: int) -> Record:
+def reset_lost(record: Record, epoch: int) -> Record:
     """Let the admin account set the pending version of a lost credential.
 
     Only a person may decide this.

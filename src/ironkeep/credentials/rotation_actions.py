@@ -53,7 +53,7 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Lost(msgspec.Struct, frozen=True):
-    """No version in the record works; only a person may continue, with `break_glass`."""
+    """No version in the record works; only a person may continue, with `reset_lost`."""
 
     reason: str
 

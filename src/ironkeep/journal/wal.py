@@ -260,7 +260,7 @@ class Wal:
             try:
                 start, leaves = self._read_frame(wal_files[at], index)
             except FileNotFoundError:
-                # The WAL file was sealed since the list was copied: the leaves are in bundles now.
+                # The leaves moved into bundles after the list was copied.
                 if index >= self.start:
                     raise
                 return self._run(index, last)

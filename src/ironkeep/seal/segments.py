@@ -129,7 +129,7 @@ class Segments:
             name, FIRST_NUMBER + len(known), SegmentId(uuid(self._entropy.token(16))), now_ns,
             networks, devices, key_file=with_key_file,
         )  # fmt: skip
-        # This Seal is not held: if the request is refused later, its keys belong to no segment.
+        # Do not keep this Seal: if the request is refused later, its keys belong to no segment.
         seal = Seal(segment.id, self._entropy)
         made = seal.initialise(tx, now_ns, *scheme, with_key_file=with_key_file)
         self._save(tx, segment, now_ns)

@@ -25,7 +25,7 @@ _Line = dict[int, None]
 
 
 class _Lines:
-    """Items by an outer and an inner key; the next item is of the outer key that waited longest."""
+    """A queue of items by an outer and an inner key; the outer key that waited longest is next."""
 
     def __init__(self) -> None:
         self._lines: Final[dict[str, dict[str, _Line]]] = {}

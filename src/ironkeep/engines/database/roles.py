@@ -239,12 +239,12 @@ def rotate(call: Call, given: RoleName) -> Response | Suspend:
     return run(call, call.use(Credentials).rotate(turn_of(call), which), rotated)
 
 
-def break_glass(call: Call, given: RoleName) -> Response | Suspend:
+def reset(call: Call, given: RoleName) -> Response | Suspend:
     """Reset the password of a lost role with the administering account."""
     which, _ = known(call, given.name)
     if call.use(Credentials).store.record(call.tx, which).state is not RotationState.LOST:
         raise InvalidRequest("the role is not lost: rotate it with rotate-role")
-    return run(call, call.use(Credentials).rotate(turn_of(call), which, glass=True), rotated)
+    return run(call, call.use(Credentials).rotate(turn_of(call), which, reset=True), rotated)
 
 
 def exists(call: Call) -> bool:
@@ -267,7 +267,11 @@ ROUTES: Final = (
     ),
     Route(Operation.UPDATE, "rotate-role/{name}", rotate, RoleName, help="Rotate now."),
     Route(
-        Operation.UPDATE, "break-glass/{name}", break_glass, RoleName, sudo=True,
-        help="Reset the password of a lost role as administrator.",
+        Operation.UPDATE, "reset-role/{name}", reset, RoleName, sudo=True,
+        same_as="break-glass/{name}", help="Reset the password of a lost role as administrator.",
+    ),
+    Route(
+        Operation.UPDATE, "break-glass/{name}", reset, RoleName, sudo=True,
+        same_as="reset-role/{name}", help="The older path of reset-role.",
     ),
 )  # fmt: skip
