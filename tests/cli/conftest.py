@@ -1,7 +1,7 @@
 """One development server for all transcripts, and a way to run commands against it."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,7 @@ import pytest
 from ironkeep.cli.main import call
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import Done, ServerProcess
-
-Run = Callable[..., Done]
+from tests.support.commands import Run
 
 
 @pytest.fixture(scope="session")

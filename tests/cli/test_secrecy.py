@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ironkeep.testing.server import ServerProcess
+from tests.support.commands import Run
 
 CANARY = "hvs.canary0123456789canary"
 COMMANDS: tuple[tuple[str, ...], ...] = (
@@ -27,7 +27,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_error_shows_what_was_given(run: Any, words: tuple[str, ...]) -> None:
+def test_no_error_shows_what_was_given(run: Run, words: tuple[str, ...]) -> None:
     done = run(*words, given=CANARY)
     if words[:2] == ("token", "revoke"):
         assert done.code == 0  # revoking what is not there is fine
@@ -39,7 +39,7 @@ def test_no_error_shows_what_was_given(run: Any, words: tuple[str, ...]) -> None
     assert CANARY not in done.out
 
 
-def test_no_error_shows_the_token_in_use(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_error_shows_the_token_in_use(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", CANARY)
     for words in (("read", "secret/data/x"), ("kv", "get", "secret/x"), ("token", "lookup")):
         done = run(*words)
@@ -82,7 +82,7 @@ def _arguments_of_children() -> bytes:
 
 
 def test_a_defect_is_reported_without_its_values(
-    run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_path: object) -> None:
         raise ValueError(CANARY)

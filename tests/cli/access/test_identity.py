@@ -1,9 +1,9 @@
 """`ironkeep identity report` against a server."""
 
-from typing import Any
+from tests.support.commands import Run
 
 
-def test_the_report_as_a_table_and_as_json(run: Any) -> None:
+def test_the_report_as_a_table_and_as_json(run: Run) -> None:
     run("auth", "enable", "-path=people", "userpass")
     assert run("write", "auth/people/users/zoe", "password=correct horse").code == 0
     done = run("identity", "report")

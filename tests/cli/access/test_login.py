@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,8 @@ from ironkeep.cli.command import Context
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.secret import Secret
-from ironkeep.testing.server import Done
+from ironkeep.testing.server import Done, ServerProcess
+from tests.support.commands import Run
 
 NAME = ".vault-token"
 
@@ -28,7 +28,7 @@ def mode_of(path: Path) -> int:
 
 
 def test_a_token_from_standard_input_is_checked_and_kept(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = run("token", "create", "-policy=default", "-field=token").out
     monkeypatch.delenv("VAULT_TOKEN")
@@ -42,14 +42,14 @@ def test_a_token_from_standard_input_is_checked_and_kept(
     assert run("token", "lookup", "-field=id").out == token
 
 
-def test_a_wrong_token_is_not_kept_and_not_shown(run: Any, tmp_path: Path) -> None:
+def test_a_wrong_token_is_not_kept_and_not_shown(run: Run, tmp_path: Path) -> None:
     done = run("login", "-", given="hvs.canary-0123456789\n")
     assert done.code == 2
     assert "canary" not in done.err + done.out
     assert not (tmp_path / NAME).exists()
 
 
-def test_a_password_logs_in(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_logs_in(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("auth", "enable", "-path=people", "userpass")
     run("write", "auth/people/users/ada", "password=pass word", "token_policies=default")
     monkeypatch.delenv("VAULT_TOKEN")
@@ -67,7 +67,7 @@ def test_a_password_logs_in(run: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "there is no terminal to ask for it" in done.err
 
 
-def test_no_store_and_no_print(run: Any, tmp_path: Path) -> None:
+def test_no_store_and_no_print(run: Run, tmp_path: Path) -> None:
     assert run("login", "-no-store", "-field=token", "-", given="root").out == "root"
     assert not (tmp_path / NAME).exists()
     done = run("login", "-no-print", "root")
@@ -75,12 +75,12 @@ def test_no_store_and_no_print(run: Any, tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_text() == "root"
 
 
-def test_login_takes_one_token_and_a_known_method(run: Any) -> None:
+def test_login_takes_one_token_and_a_known_method(run: Run) -> None:
     assert run("login", "a", "b").code == 1
     assert run("login", "-method=smoke-signals").code == 1
 
 
-def test_a_wrapped_login_is_shown_wrapped(run: Any, tmp_path: Path) -> None:
+def test_a_wrapped_login_is_shown_wrapped(run: Run, tmp_path: Path) -> None:
     run("auth", "enable", "-path=wrapped", "userpass")
     run("write", "auth/wrapped/users/ada", "password=p")
     words = ("login", "-method=userpass", "-path=wrapped", "-wrap-ttl=60")
@@ -151,7 +151,7 @@ def test_without_home_there_is_no_place(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_token_with_a_newline_inside_is_refused_before_it_is_sent(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "canary\nX-Other: 1")
     done = run("read", "auth/token/lookup-self")
@@ -168,19 +168,19 @@ def test_a_login_without_a_token_is_not_kept() -> None:
         login._finish(context, waiting)
 
 
-def wrapped(run: Any, *words: str) -> str:
+def wrapped(run: Run, *words: str) -> str:
     run("kv", "put", "secret/once", "v=привет", "other=o")
     token: str = run(*words, "-wrap-ttl=5m", "-field=wrapping_token").out
     return token
 
 
-def test_a_field_of_a_wrapped_secret_is_found_where_kv_get_finds_it(run: Any) -> None:
+def test_a_field_of_a_wrapped_secret_is_found_where_kv_get_finds_it(run: Run) -> None:
     token = wrapped(run, "kv", "get", "secret/once")
     assert run("unwrap", "-field=v", token) == Done(0, "привет", "")
 
 
 @pytest.mark.parametrize("kind", ["table", "json"])
-def test_a_field_that_is_not_there_costs_no_one_time_answer(run: Any, kind: str) -> None:
+def test_a_field_that_is_not_there_costs_no_one_time_answer(run: Run, kind: str) -> None:
     token = wrapped(run, "kv", "get", "secret/once")
     done = run("unwrap", "-field=nothing", f"-format={kind}", token)
     assert done.code == 1
@@ -194,7 +194,7 @@ def test_a_field_that_is_not_there_costs_no_one_time_answer(run: Any, kind: str)
 
 
 def test_nothing_is_asked_for_when_nobody_reads_the_answer(
-    run: Any, dev: Any, tmp_path: Path
+    run: Run, dev: ServerProcess, tmp_path: Path
 ) -> None:
     token = wrapped(run, "kv", "get", "secret/once")
     reader, writer = os.pipe()
@@ -212,7 +212,7 @@ def test_nothing_is_asked_for_when_nobody_reads_the_answer(
 
 @pytest.mark.parametrize(("where", "code"), [(">&-", 5), (">/dev/full", 1)])
 def test_a_token_is_not_spent_where_standard_output_takes_nothing(
-    run: Any, dev: Any, tmp_path: Path, where: str, code: int
+    run: Run, dev: ServerProcess, tmp_path: Path, where: str, code: int
 ) -> None:
     token = wrapped(run, "kv", "get", "secret/once")
     command = f'exec "$0" -m ironkeep unwrap "$1" {where}'
@@ -231,7 +231,7 @@ def test_a_token_is_not_spent_where_standard_output_takes_nothing(
 
 
 def test_a_login_that_could_not_be_kept_is_not_begun(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = run("token", "create", "-policy=default", "-use-limit=2", "-field=token").out
     home = tmp_path / "open"
@@ -244,7 +244,7 @@ def test_a_login_that_could_not_be_kept_is_not_begun(
     assert run("token", "lookup", made, "-format=json").json()["data"]["num_uses"] == 2
 
 
-def test_a_password_is_the_same_however_it_comes(run: Any, tmp_path: Path) -> None:
+def test_a_password_is_the_same_however_it_comes(run: Run, tmp_path: Path) -> None:
     run("auth", "enable", "-path=alike", "userpass")
     (tmp_path / "pw").write_text("pa ss \n")
     ways: list[tuple[str, str]] = [
@@ -260,7 +260,7 @@ def test_a_password_is_the_same_however_it_comes(run: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("method", ["userpass", "passkey"])
-def test_an_empty_username_logs_nobody_else_in(method: str, run: Any) -> None:
+def test_an_empty_username_logs_nobody_else_in(method: str, run: Run) -> None:
     """`username=$UNSET` must not become the name of whoever runs the command."""
     for word in ("username=", "username= "):
         done = run("login", f"-method={method}", word)
@@ -269,7 +269,7 @@ def test_an_empty_username_logs_nobody_else_in(method: str, run: Any) -> None:
 
 
 def test_a_user_of_the_system_without_a_name_is_asked_for_one(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found: 12345")

@@ -20,6 +20,7 @@ from ironkeep.cli import main
 from ironkeep.cli.access import passkey
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import ServerProcess
+from tests.support.commands import Run
 from tests.support.people.softauth import SoftAuthenticator
 
 PATH = "touch"
@@ -129,7 +130,7 @@ def drawer() -> list[Browser]:
 
 @pytest.fixture
 def browser(
-    run: Any, dev: ServerProcess, drawer: list[Browser], monkeypatch: pytest.MonkeyPatch
+    run: Run, dev: ServerProcess, drawer: list[Browser], monkeypatch: pytest.MonkeyPatch
 ) -> Browser:
     if not drawer:
         drawer.append(Browser(dev.address))
@@ -224,7 +225,7 @@ def test_the_address_stands_in_no_command_line(
     assert not Path(line.removeprefix("file://")).exists()
 
 
-def test_a_login_with_a_name_is_not_wrapped(browser: Browser, run: Any) -> None:
+def test_a_login_with_a_name_is_not_wrapped(browser: Browser, run: Run) -> None:
     del browser
     done = run("login", "-method=passkey", f"-path={PATH}", "-wrap-ttl=5m", "username=ada")
     assert done.code == 1
@@ -245,7 +246,7 @@ def test_the_waiting_address_is_called_by_its_own_name_alone(browser: Browser) -
 
 
 def test_a_security_key_that_is_plugged_in_signs_here(
-    browser: Browser, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passkey, "list_devices", lambda: iter([SecurityKey(browser.key)]))
     monkeypatch.setenv("VAULT_ADDR", browser.key.origin)
@@ -256,7 +257,7 @@ def test_a_security_key_that_is_plugged_in_signs_here(
 
 
 def test_a_server_at_another_address_gets_no_signature(
-    browser: Browser, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passkey, "list_devices", lambda: iter([SecurityKey(browser.key)]))
     before = browser.key.credentials[-1].counter

@@ -1,14 +1,14 @@
 """kv and kv metadata against a server, in mounts of both versions."""
 
 import re
-from typing import Any
 
 import pytest
 
 from ironkeep.testing.server import Done
+from tests.support.commands import Run
 
 
-def test_put_get_and_one_field(run: Any) -> None:
+def test_put_get_and_one_field(run: Run) -> None:
     done = run("kv", "put", "secret/kv/a", "user=ada", "password=-", given="line\n\n")
     assert done.code == 0
     assert "version            1" in done.out
@@ -24,7 +24,7 @@ def test_put_get_and_one_field(run: Any) -> None:
     )
 
 
-def test_check_and_set(run: Any) -> None:
+def test_check_and_set(run: Run) -> None:
     assert run("kv", "put", "-cas=0", "secret/kv/cas", "a=1").code == 0
     done = run("kv", "put", "-cas=0", "secret/kv/cas", "a=2")
     assert done.code == 2
@@ -32,7 +32,7 @@ def test_check_and_set(run: Any) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("-method=patch",), ("-method=rw",), ("-cas=1",)])
-def test_patch_changes_what_is_named(run: Any, flags: tuple[str, ...]) -> None:
+def test_patch_changes_what_is_named(run: Run, flags: tuple[str, ...]) -> None:
     path = f"secret/kv/patch{''.join(flags)}"
     run("kv", "put", path, "a=1", "b=2")
     assert run("kv", "patch", *flags, path, "b=3", "c=4").code == 0
@@ -41,7 +41,7 @@ def test_patch_changes_what_is_named(run: Any, flags: tuple[str, ...]) -> None:
 
 
 def test_patch_falls_back_where_only_reading_and_writing_is_allowed(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = 'path "secret/data/kv/rw" { capabilities = ["read", "create", "update"] }'
     run("policy", "write", "rw", "-", given=policy)
@@ -52,7 +52,7 @@ def test_patch_falls_back_where_only_reading_and_writing_is_allowed(
     assert run("kv", "get", "-field=b", "secret/kv/rw").out == "2"
 
 
-def test_versions_are_deleted_undeleted_destroyed_and_rolled_back(run: Any) -> None:
+def test_versions_are_deleted_undeleted_destroyed_and_rolled_back(run: Run) -> None:
     path = "secret/kv/v"
     for number in "123":
         run("kv", "put", path, f"n={number}")
@@ -74,7 +74,7 @@ def test_versions_are_deleted_undeleted_destroyed_and_rolled_back(run: Any) -> N
     assert run("kv", "rollback", path).code == 1
 
 
-def test_list(run: Any) -> None:
+def test_list(run: Run) -> None:
     run("kv", "put", "secret/kv/list/x", "a=1")
     run("kv", "put", "secret/kv/list/sub/y", "a=1")
     assert run("kv", "list", "secret/kv/list").out == "Keys\n----\nsub/\nx\n"
@@ -82,7 +82,7 @@ def test_list(run: Any) -> None:
     assert run("kv", "list", "secret/kv/list/none").code == 2
 
 
-def test_metadata(run: Any) -> None:
+def test_metadata(run: Run) -> None:
     path = "secret/kv/meta"
     run("kv", "put", path, "a=1")
     words = ("-max-versions=3", "-cas-required=true", "-delete-version-after=1h")
@@ -102,7 +102,7 @@ def test_metadata(run: Any) -> None:
     assert run("kv", "get", path) == Done(2, "", "No value found at secret/data/kv/meta\n")
 
 
-def test_a_mount_of_version_1(run: Any) -> None:
+def test_a_mount_of_version_1(run: Run) -> None:
     run("secrets", "enable", "-path=one", "-version=1", "kv")
     assert run("kv", "put", "one/a", "x=1").out == "Success! Data written to: one/a\n"
     assert run("kv", "get", "-field=x", "one/a").out == "1"
@@ -122,7 +122,7 @@ def test_a_mount_of_version_1(run: Any) -> None:
     assert run("kv", "get", "one/a") == Done(2, "", "No value found at one/a\n")
 
 
-def test_a_wrapped_secret_is_shown_as_a_wrapping_token(run: Any) -> None:
+def test_a_wrapped_secret_is_shown_as_a_wrapping_token(run: Run) -> None:
     run("kv", "put", "secret/kv/wrap", "a=1")
     done = run("kv", "get", "-wrap-ttl=1m", "secret/kv/wrap")
     assert "wrapping_token_ttl              60" in done.out
@@ -131,7 +131,7 @@ def test_a_wrapped_secret_is_shown_as_a_wrapping_token(run: Any) -> None:
 @pytest.mark.parametrize("number", ["1.10", "1e3", "1E400", "-0.0", "10000000000000000001"])
 @pytest.mark.parametrize("mount", ["secret/kv/number", "plain/number"])
 def test_a_number_keeps_its_spelling_through_every_command(
-    run: Any, mount: str, number: str
+    run: Run, mount: str, number: str
 ) -> None:
     run("secrets", "enable", "-path=plain", "kv")
     path = f"{mount}{number}"
@@ -146,14 +146,14 @@ def test_a_number_keeps_its_spelling_through_every_command(
     assert run("kv", "get", "-field=n", path).out == number
 
 
-def test_a_mount_is_listed_without_a_path(run: Any) -> None:
+def test_a_mount_is_listed_without_a_path(run: Run) -> None:
     run("kv", "put", "secret/kv/listed", "a=1")
     assert "kv/" in run("kv", "list", "-mount=secret").out
     assert run("kv", "list", "-mount=secret").out == run("kv", "list", "secret/").out
     assert "-mount" in run("kv", "list").err
 
 
-def test_versions_are_counted_from_1(run: Any) -> None:
+def test_versions_are_counted_from_1(run: Run) -> None:
     """Version 0 is the newest to the API: going back to it would write it again, as another one."""
     run("kv", "put", "secret/kv/counted", "v=1")
     for words in (
@@ -167,7 +167,7 @@ def test_versions_are_counted_from_1(run: Any) -> None:
     assert kept.out == "1"
 
 
-def test_a_mount_learns_to_keep_versions(run: Any) -> None:
+def test_a_mount_learns_to_keep_versions(run: Run) -> None:
     run("secrets", "enable", "-path=learning", "-version=1", "kv")
     run("kv", "put", "learning/a", "v=1")
     done = run("kv", "enable-versioning", "learning/")

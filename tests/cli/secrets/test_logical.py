@@ -2,14 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ironkeep.testing.server import Done
+from tests.support.commands import Run
 
 
-def test_a_user_is_written_read_listed_and_deleted(run: Any) -> None:
+def test_a_user_is_written_read_listed_and_deleted(run: Run) -> None:
     run("auth", "enable", "-path=logical", "userpass")
     users = "auth/logical/users"
     done = run("write", f"{users}/ada", "password=-", "token_policies=dev,ops", given="pass")
@@ -28,7 +28,7 @@ def test_a_user_is_written_read_listed_and_deleted(run: Any) -> None:
     assert run("list", users) == Done(2, "", f"No value found at {users}/\n")
 
 
-def test_patch_merges(run: Any) -> None:
+def test_patch_merges(run: Run) -> None:
     run("kv", "put", "secret/logical/patched", "a=1")
     run("kv", "metadata", "put", "-custom-metadata=owner=ada", "secret/logical/patched")
     path = "secret/metadata/logical/patched"
@@ -38,7 +38,7 @@ def test_patch_merges(run: Any) -> None:
     assert run("patch", path).code == 1
 
 
-def test_a_wrapped_answer_opens_once(run: Any) -> None:
+def test_a_wrapped_answer_opens_once(run: Run) -> None:
     run("kv", "put", "secret/logical/wrapped", "password=once")
     path = "secret/data/logical/wrapped"
     token = run("read", "-wrap-ttl=60", "-field=wrapping_token", path).out
@@ -50,18 +50,18 @@ def test_a_wrapped_answer_opens_once(run: Any) -> None:
     assert token not in done.err
 
 
-def test_unwrap_takes_the_token_in_use(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwrap_takes_the_token_in_use(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     token = run("token", "create", "-wrap-ttl=60", "-field=wrapping_token").out
     monkeypatch.setenv("VAULT_TOKEN", token)
     assert run("unwrap", "-field=token").out.startswith("hvs.")
 
 
-def test_writing_without_data_takes_force(run: Any) -> None:
+def test_writing_without_data_takes_force(run: Run) -> None:
     assert run("write", "sys/rotate").code == 1
     assert run("write", "-f", "sys/rotate").code == 0
 
 
-def test_a_file_and_standard_input_give_data(run: Any, tmp_path: Path) -> None:
+def test_a_file_and_standard_input_give_data(run: Run, tmp_path: Path) -> None:
     (tmp_path / "value.txt").write_text("from a file\n")
     (tmp_path / "more.json").write_text('{"n": 5, "deep": {"k": [1, null]}}')
     run("secrets", "enable", "-path=plain", "-version=1", "kv")
@@ -73,7 +73,7 @@ def test_a_file_and_standard_input_give_data(run: Any, tmp_path: Path) -> None:
 
 
 def test_what_the_server_refuses_is_said_with_what_to_do(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = run("read", "nowhere/x")
     assert done.code == 2
@@ -85,13 +85,13 @@ def test_what_the_server_refuses_is_said_with_what_to_do(
     assert "ironkeep login" in done.err
 
 
-def test_a_path_of_kv_2_without_data_says_so(run: Any) -> None:
+def test_a_path_of_kv_2_without_data_says_so(run: Run) -> None:
     done = run("read", "secret/logical/x")
     assert (done.code, done.out) == (2, "")
     assert "Invalid path for a versioned K/V" in done.err
 
 
-def test_a_request_can_be_printed_and_is_not_sent(run: Any) -> None:
+def test_a_request_can_be_printed_and_is_not_sent(run: Run) -> None:
     done = run("write", "-output-curl-string", "auth/token/create", "ttl=1 h'x")
     assert done.code == 0
     assert done.out.startswith("curl -X PUT -H 'X-Vault-Request: true' ")
@@ -103,13 +103,13 @@ def test_a_request_can_be_printed_and_is_not_sent(run: Any) -> None:
     assert run("kv", "get", "-field=a", "secret/logical/curl").out == "1"
 
 
-def test_names_with_spaces_and_unicode_arrive(run: Any) -> None:
+def test_names_with_spaces_and_unicode_arrive(run: Run) -> None:
     run("kv", "put", "secret/logical/ü b%20?c#d", "a=1")
     assert "ü b%20?c#d" in run("kv", "list", "-format=json", "secret/logical").json()
     assert run("kv", "get", "-field=a", "secret/logical/ü b%20?c#d").out == "1"
 
 
-def test_status_of_an_open_server(run: Any) -> None:
+def test_status_of_an_open_server(run: Run) -> None:
     done = run("status")
     assert done.code == 0
     assert "Sealed          false" in done.out
@@ -118,12 +118,12 @@ def test_status_of_an_open_server(run: Any) -> None:
 
 
 @pytest.mark.parametrize("words", [("version",), ("-version",), ("--version",), ("-v",)])
-def test_the_second_word_of_version_is_the_version(run: Any, words: tuple[str, ...]) -> None:
+def test_the_second_word_of_version_is_the_version(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words).out.split()[:2] == ["Ironkeep", "v0.1.0"]
 
 
 def test_the_format_comes_from_the_environment_too(
-    run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAULT_FORMAT", "json")
     assert json.loads(run("status").out)["initialized"] is True
@@ -134,19 +134,19 @@ def test_the_format_comes_from_the_environment_too(
     assert run("status", "-format=table").code == 0
 
 
-def test_a_field_that_is_not_there_is_an_error(run: Any) -> None:
+def test_a_field_that_is_not_there_is_an_error(run: Run) -> None:
     done = run("read", "-field=nothing", "auth/token/lookup-self")
     assert done == Done(1, "", 'Field "nothing" not present in secret\n')
 
 
-def test_another_namespace_is_refused_and_not_ignored(run: Any) -> None:
+def test_another_namespace_is_refused_and_not_ignored(run: Run) -> None:
     run("kv", "put", "secret/logical/ns", "a=1")
     done = run("read", "-namespace=other", "secret/data/logical/ns")
     assert (done.code, done.out) == (2, "")
     assert "namespaces are not supported" in done.err
 
 
-def test_path_help_says_what_a_path_takes(run: Any) -> None:
+def test_path_help_says_what_a_path_takes(run: Run) -> None:
     assert "secret/data/{path...}" in run("path-help", "secret/").out
     assert run("path-help", "sys/health").out.startswith("Request: sys/health")
     assert "Request" in run("path-help", "-format=json", "sys/health").json()["data"]["help"]

@@ -1,14 +1,14 @@
 """token, policy, secrets, auth, lease against a server."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ironkeep.testing.server import Done
+from tests.support.commands import Run
 
 
-def test_a_token_is_made_looked_up_renewed_and_revoked(run: Any) -> None:
+def test_a_token_is_made_looked_up_renewed_and_revoked(run: Run) -> None:
     words = ("-policy=default", "-ttl=1h", "-display-name=ci", "-metadata=team=a", "-use-limit=9")
     auth = run("token", "create", *words, "-format=json").json()["auth"]
     token, accessor = auth["client_token"], auth["accessor"]
@@ -29,7 +29,7 @@ def test_a_token_is_made_looked_up_renewed_and_revoked(run: Any) -> None:
     assert token not in done.err
 
 
-def test_an_orphan_and_a_chosen_token(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_orphan_and_a_chosen_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("token", "create", "-orphan", "-policy=default", "-id=-", given="chosen-token")
     assert done.code == 0
     assert run("token", "lookup", "-field=orphan", "chosen-token").out == "true"
@@ -38,7 +38,7 @@ def test_an_orphan_and_a_chosen_token(run: Any, monkeypatch: pytest.MonkeyPatch)
     assert run("token", "lookup").code == 2
 
 
-def test_revoking_says_which(run: Any) -> None:
+def test_revoking_says_which(run: Run) -> None:
     assert run("token", "revoke").code == 1
     assert run("token", "revoke", "-self", "x").code == 1
     assert run("token", "revoke", "-accessor").code == 1
@@ -47,7 +47,7 @@ def test_revoking_says_which(run: Any) -> None:
     assert run("token", "revoke", "-mode=orphan", parent).code == 0
 
 
-def test_capabilities(run: Any) -> None:
+def test_capabilities(run: Run) -> None:
     assert run("token", "capabilities", "secret/data/x") == Done(0, "root\n", "")
     token = run("token", "create", "-policy=default", "-field=token").out
     assert run("token", "capabilities", token, "cubbyhole/x").out == (
@@ -58,7 +58,7 @@ def test_capabilities(run: Any) -> None:
     assert run("token", "capabilities", "a", "b", "c").code == 1
 
 
-def test_policies(run: Any, tmp_path: Path) -> None:
+def test_policies(run: Run, tmp_path: Path) -> None:
     text = '# kept byte for byte\npath "secret/data/*" {\n  capabilities = ["read"]\n}\n'
     (tmp_path / "dev.hcl").write_text(text)
     assert run("policy", "write", "Dev", "dev.hcl").out == "Success! Uploaded policy: dev\n"
@@ -75,7 +75,7 @@ def test_policies(run: Any, tmp_path: Path) -> None:
     )
 
 
-def test_secrets_engines(run: Any) -> None:
+def test_secrets_engines(run: Run) -> None:
     words = ("-path=team", "-version=2", "-description=of the team", "-max-lease-ttl=24h")
     assert run("secrets", "enable", *words, "kv").out == (
         "Success! Enabled the kv secrets engine at: team/\n"
@@ -96,7 +96,7 @@ def test_secrets_engines(run: Any) -> None:
     assert run("secrets", "enable", "-options=novalue", "kv").code == 1
 
 
-def test_auth_methods(run: Any) -> None:
+def test_auth_methods(run: Run) -> None:
     assert run("auth", "enable", "-path=staff", "-description=staff", "userpass").code == 0
     assert run("auth", "list", "-format=json").json()["staff/"]["type"] == "userpass"
     assert run("auth", "tune", "-listing-visibility=unauth", "auth/staff/").code == 0
@@ -107,7 +107,7 @@ def test_auth_methods(run: Any) -> None:
     assert "people2/" not in run("auth", "list").out
 
 
-def test_leases(run: Any) -> None:
+def test_leases(run: Run) -> None:
     below = "auth/token/create/"
     run("lease", "revoke", "-prefix", below)
     run("token", "create", "-policy=default", "-ttl=1h")
@@ -125,5 +125,5 @@ def test_leases(run: Any) -> None:
     assert run("list", f"sys/leases/lookup/{below}").code == 2
 
 
-def test_a_token_can_be_made_wrapped(run: Any) -> None:
+def test_a_token_can_be_made_wrapped(run: Run) -> None:
     assert "wrapping_token_ttl              60" in run("token", "create", "-wrap-ttl=60").out
