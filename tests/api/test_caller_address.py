@@ -22,8 +22,7 @@ def bound(vault: Vault, networks: str) -> str:
     """Return a token that is bound to networks."""
     role = {"token_bound_cidrs": networks, "allowed_policies": "default"}
     vault.write("auth/token/roles/net", role)
-    token: str = vault.write("auth/token/create/net", {}).auth["client_token"]
-    return token
+    return vault.write("auth/token/create/net", {}).token
 
 
 @pytest.mark.parametrize("query", ["", "?x=1"])

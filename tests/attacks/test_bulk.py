@@ -12,6 +12,7 @@ from ironkeep.core.text.numbers import MAX_NUMBER
 from ironkeep.identity import tokens
 from ironkeep.kernel.tick import tick
 from ironkeep.store import barrier, demolition
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Vault
 
 MANY = 3 * demolition.STEP
@@ -47,7 +48,7 @@ def left(vault: Vault, place: str) -> int:
 
 def test_unmounting_a_large_mount_does_not_stall_the_server(vault: Vault) -> None:
     """Gains: an operator's own `secrets disable` stops the vault for minutes."""
-    uuid = vault.read("sys/mounts/secret").data["uuid"]
+    uuid = text(vault.read("sys/mounts/secret").data, "uuid")
     fill(vault, uuid, "meta/", MANY)
     asked = vault.asked(Operation.DELETE, "sys/mounts/secret", None, "root")
     vault.pipeline.handle(asked)
@@ -68,7 +69,7 @@ def test_unmounting_a_large_mount_does_not_stall_the_server(vault: Vault) -> Non
 
 def test_a_full_cubbyhole_does_not_stall_the_server_when_its_token_ends(vault: Vault) -> None:
     """Gains: whoever has the default policy stops the vault by revoke-self."""
-    token = vault.write("auth/token/create", {"policies": ["default"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["default"]}).token
     vault.write("cubbyhole/one", {"a": "b"}, token=token)
     (folder,) = vault.house.store(vault.house.state.begin(), "sys/cubbyhole").list()
     fill(vault, "sys/cubbyhole", folder, MANY)
@@ -81,7 +82,7 @@ def test_a_full_cubbyhole_does_not_stall_the_server_when_its_token_ends(vault: V
 
 def test_a_mount_made_again_at_the_path_of_a_large_one_is_empty(vault: Vault) -> None:
     """Gains: reading a destroyed mount's secrets while its rows are still being removed."""
-    uuid = vault.read("sys/mounts/secret").data["uuid"]
+    uuid = text(vault.read("sys/mounts/secret").data, "uuid")
     fill(vault, uuid, "meta/", MANY)
     vault.delete("sys/mounts/secret")
     vault.write("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
@@ -104,7 +105,7 @@ def test_moves_do_not_starve_the_expiry_of_tokens(vault: Vault) -> None:
 def test_a_token_with_very_many_children_is_ended_in_steps(vault: Vault) -> None:
     """Gains: whoever may make tokens makes 100,000 below one and ends it: nobody else is served."""
     parent = vault.write("auth/token/create", {"policies": ["root"], "ttl": "1h"})
-    token = parent.auth["client_token"]
+    token = parent.token
     fresh = []
     for _ in range(tokens.STEP + 100):
         asked = vault.asked(Operation.UPDATE, "auth/token/create", {"ttl": "1h"}, token)
@@ -115,7 +116,7 @@ def test_a_token_with_very_many_children_is_ended_in_steps(vault: Vault) -> None
     assert vault.read("auth/token/lookup-self", token=fresh[-1]).error is not None
     for _ in range(6):
         vault.tick()
-    assert len(vault.list("auth/token/accessors/").data["keys"]) == 1
+    assert len(vault.list("auth/token/accessors/").keys) == 1
     assert vault.storage.due(vault.clock.now_ns(), 10) == []
 
 
@@ -147,7 +148,7 @@ def test_a_listing_has_a_limit(vault: Vault, monkeypatch: pytest.MonkeyPatch) ->
     for number in range(6):
         vault.write(f"secret/data/k{number}", {"data": {"a": "b"}})
     monkeypatch.setattr(barrier, "MAX_LISTED", 6)
-    assert len(vault.list("secret/metadata/").data["keys"]) == 6
+    assert len(vault.list("secret/metadata/").keys) == 6
     monkeypatch.setattr(barrier, "MAX_LISTED", 5)
     assert vault.list("secret/metadata/").error is TooLarge
 

@@ -71,7 +71,7 @@ def test_all_files_of_a_build_machine_open_nothing_elsewhere(vault: Vault) -> No
     made = vault.write("sys/wrapping/unwrap", token=wrapped).data
     ids = {"role_id": "x", "secret_id": made["secret_id"]}
     tokens = [
-        vault.write(path, data, token=None, peer=machine).auth["client_token"]
+        vault.write(path, data, token=None, peer=machine).token
         for path, data in (("auth/jwt/login", signed), ("auth/approle/login", ids))
     ]
     for token in tokens:

@@ -8,6 +8,7 @@ from ironkeep.core.event import Entry
 from ironkeep.core.ports import Row
 from ironkeep.seal.config import plain_key
 from ironkeep.seal.reading_key import HOUSE
+from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Vault
 
 
@@ -40,8 +41,8 @@ def test_a_vault_whose_making_failed_writes_entries_that_can_be_read() -> None:
     assert vault.read("sys/health", token=None).body["initialized"] is False
     vault.initialise()
     vault.unseal()
-    found = vault.read("sys/audit/log/search", data={"path": "sys/health"}).data["entries"]
-    assert [entry["path"] for entry in found] == ["sys/health"]
+    found = vault.read("sys/audit/log/search", data={"path": "sys/health"}).data
+    assert [entry["path"] for entry in tables(found, "entries")] == ["sys/health"]
 
 
 def test_another_reading_key_put_in_place_while_sealed_is_noticed() -> None:

@@ -48,7 +48,7 @@ def test_what_is_stored_is_not_read_as_another_version(vault: Vault) -> None:
     assert vault.write("sys/mounts/kv/tune", {"options": {"version": "2"}}).error is None
     for name in names:
         assert vault.read(f"kv/data/{name}").data["data"] == {"data": name}
-    assert sorted(vault.list("kv/metadata/").data["keys"]) == [
+    assert sorted(vault.list("kv/metadata/").keys) == [
         "a", "data/", "delete/", "meta/", "metadata/"
     ]  # fmt: skip
     back = vault.write("sys/mounts/kv/tune", {"options": {"version": "1"}})

@@ -11,6 +11,7 @@ from ironkeep.core.evidence.leaf import LeafKey, wrap_key
 from ironkeep.core.secret import Secret
 from ironkeep.journal.frame import build_frame, read_leaves
 from ironkeep.seal.reading_key import reading_key_of
+from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Vault
 
 
@@ -55,8 +56,8 @@ def test_the_frame_would_be_taken_if_it_were_vouched_for() -> None:
     vault.storage._outbox[seq + 1] = frame + vault.journal._mac(frame)
     again = vault.restarted()
     assert again.unseal().error is None
-    found = again.read("sys/audit/log/search", data={"path": "secret/data/a"}).data["entries"]
-    assert [entry["name"] for entry in found] == ["innocent"]
+    found = again.read("sys/audit/log/search", data={"path": "secret/data/a"}).data
+    assert [entry["name"] for entry in tables(found, "entries")] == ["innocent"]
 
 
 @pytest.mark.parametrize("other", [b"vault.example/audit/node-1/1+00000000+AAAA\n", None])

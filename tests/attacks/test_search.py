@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.engines.system import audit
+from ironkeep.testing.parts import array, tables, text
 from ironkeep.testing.vault import Vault
 
 SEARCH = "sys/audit/log/search"
@@ -29,8 +30,8 @@ def test_a_search_goes_through_a_part_at_a_time(vault: Vault, newest: bool, limi
     asked = 0
     while True:
         data = vault.read(SEARCH, data=query).data
-        assert len(data["entries"]) <= min(limit, 10)
-        paths = [entry["path"] for entry in data["entries"]]
+        assert len(array(data, "entries")) <= min(limit, 10)
+        paths = [text(entry, "path") for entry in tables(data, "entries")]
         found = [*paths, *found] if newest else [*found, *paths]
         asked += 1
         if data["next"] is None:

@@ -18,6 +18,7 @@ from ironkeep.store.barrier import DueRecord
 from ironkeep.store.keyring import HOUSE, SegmentId
 from ironkeep.store.state import Tx
 from ironkeep.testing.memory import Fault
+from ironkeep.testing.parts import table, text
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
 
@@ -28,7 +29,7 @@ VALUE: Final = {"data": {"password": "correct-horse-battery"}}
 
 def make(vault: Vault, name: str) -> str:
     """Make a segment with a mount of its name, open it, put one secret in; return its share."""
-    share: str = vault.write(f"segment/segments/{name}", ONE).data["keys"][0]
+    share: str = vault.write(f"segment/segments/{name}", ONE).keys[0]
     options = {"version": "2", "segment": name}
     assert vault.write(f"sys/mounts/{name}", {"type": "kv", "options": options}).error is None
     assert vault.write(f"segment/flows/house/{name}", {}).error is None
@@ -48,8 +49,8 @@ def stored(vault: Vault, space: bytes) -> dict[bytes, Row]:
 
 
 def states(vault: Vault) -> dict[str, str]:
-    keys = vault.list("segment/segments/").data["key_info"]
-    return {name: about["state"] for name, about in keys.items()}
+    keys = table(vault.list("segment/segments/").data, "key_info")
+    return {name: text(about, "state") for name, about in keys.items()}
 
 
 def test_rows_swapped_between_segments_are_named_when_they_are_read(vault: Vault) -> None:

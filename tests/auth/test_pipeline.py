@@ -12,6 +12,7 @@ from ironkeep.core.errors import (
     PermissionDenied,
 )
 from ironkeep.core.operation import Operation
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Reply, Vault
 
 PASSWORD = "correct horse"
@@ -52,7 +53,7 @@ def test_a_login_reads_what_its_policy_grants(vault: Vault) -> None:
     auth = login(vault).auth
     assert auth["policies"] == ["default", "dev"]
     assert auth["metadata"] == {"username": "ann"}
-    token = auth["client_token"]
+    token = text(auth, "client_token")
     assert read(vault, "secret/data/app", token).data["data"] == {"password": "hunter2"}
     assert read(vault, "secret/data/other", token).error is PermissionDenied
     assert read(vault, "auth/token/lookup-self", token).data["entity_id"] == auth["entity_id"]
@@ -98,7 +99,7 @@ def test_roles(vault: Vault) -> None:
     listing = vault.request(Operation.LIST, "auth/token/roles/")
     assert listing.error is NotFound
     update(vault, "auth/token/roles/testrole", allowed_policies="dev")
-    assert vault.request(Operation.LIST, "auth/token/roles/").data["keys"] == ["testrole"]
+    assert vault.request(Operation.LIST, "auth/token/roles/").keys == ["testrole"]
     made = update(vault, "auth/token/create/testrole", ttl="1h").auth
     assert made["policies"] == ["default", "dev"]
     vault.request(Operation.DELETE, "auth/token/roles/testrole")
@@ -106,7 +107,7 @@ def test_roles(vault: Vault) -> None:
 
 
 def test_a_counted_token_is_counted_for_denied_requests_too(vault: Vault) -> None:
-    token = update(vault, "auth/token/create", num_uses=2, policies="dev").auth["client_token"]
+    token = update(vault, "auth/token/create", num_uses=2, policies="dev").token
     assert read(vault, "secret/data/forbidden", token).error is PermissionDenied
     assert read(vault, "secret/data/app", token).error is None
     assert read(vault, "secret/data/app", token).error is PermissionDenied
@@ -114,7 +115,7 @@ def test_a_counted_token_is_counted_for_denied_requests_too(vault: Vault) -> Non
 
 def test_a_token_bound_to_addresses(vault: Vault) -> None:
     update(vault, "auth/token/roles/here", allowed_policies="dev", token_bound_cidrs="10.0.0.0/8")
-    token = update(vault, "auth/token/create/here").auth["client_token"]
+    token = update(vault, "auth/token/create/here").token
     inside = vault.request(Operation.READ, "secret/data/app", token=token, remote="10.1.1.1:5")
     outside = vault.request(Operation.READ, "secret/data/app", token=token, remote="11.1.1.1:5")
     assert (inside.error, outside.error) == (None, PermissionDenied)
@@ -127,7 +128,7 @@ def test_a_wrapped_token_is_opened_once_and_can_be_revoked_unopened(vault: Vault
     assert (info["ttl"], info["creation_path"]) == (900, "auth/token/create")
     assert wrapped.body["auth"] is None
     opened = update(vault, "sys/wrapping/unwrap", info["token"])
-    token = opened.auth["client_token"]
+    token = opened.token
     assert update(vault, "auth/token/lookup", token=token).data["period"] == 1800
     again = update(vault, "sys/wrapping/unwrap", info["token"])
     assert again.error is InvalidRequest
@@ -138,12 +139,12 @@ def test_the_wrapped_accessor_revokes_what_is_inside(vault: Vault) -> None:
     info = vault.request(Operation.UPDATE, "auth/token/create", wrap=60).body["wrap_info"]
     update(vault, "auth/token/revoke-accessor", accessor=info["wrapped_accessor"])
     opened = vault.request(Operation.UPDATE, "sys/wrapping/unwrap", {"token": info["token"]})
-    inner = opened.auth["client_token"]
+    inner = opened.token
     assert update(vault, "auth/token/lookup", token=inner).error is PermissionDenied
 
 
 def test_a_policy_change_is_in_force_at_once(vault: Vault) -> None:
-    token = update(vault, "auth/token/create", policies="late").auth["client_token"]
+    token = update(vault, "auth/token/create", policies="late").token
     assert read(vault, "secret/data/app", token).error is PermissionDenied
     text = 'path "secret/data/app" { capabilities = ["read"] }'
     vault.write("sys/policies/acl/late", {"policy": text})
@@ -155,37 +156,41 @@ def test_a_policy_change_is_in_force_at_once(vault: Vault) -> None:
 def test_sudo_paths_need_sudo(vault: Vault) -> None:
     text = 'path "auth/token/*" { capabilities = ["read", "update", "list"] }'
     vault.write("sys/policies/acl/tokens", {"policy": text})
-    token = update(vault, "auth/token/create", policies="tokens").auth["client_token"]
+    token = update(vault, "auth/token/create", policies="tokens").token
     listing = vault.request(Operation.LIST, "auth/token/accessors/", token=token)
     assert listing.error is PermissionDenied
-    assert vault.request(Operation.LIST, "auth/token/accessors/").data["keys"]
+    assert vault.request(Operation.LIST, "auth/token/accessors/").keys
     assert update(vault, "auth/token/create", token, policies=["root"]).error is InvalidRequest
 
 
 def test_tokens_are_seen_as_leases(vault: Vault) -> None:
     auth = login(vault).auth
-    keys = vault.request(Operation.LIST, "sys/leases/lookup/auth/userpass/login/ann/").data["keys"]
+    keys = vault.request(Operation.LIST, "sys/leases/lookup/auth/userpass/login/ann/").keys
     assert keys
     for key in keys:
         lease = f"auth/userpass/login/ann/{key}"
         assert update(vault, "sys/leases/lookup", lease_id=lease).data["id"] == lease
     update(vault, "sys/leases/revoke-prefix/auth/userpass/login/ann")
-    assert read(vault, "auth/token/lookup-self", auth["client_token"]).error is PermissionDenied
+    assert (
+        read(vault, "auth/token/lookup-self", text(auth, "client_token")).error is PermissionDenied
+    )
 
 
 def test_tokens_survive_a_restart_and_expire_by_the_tick() -> None:
     vault = Vault.started(PLUGINS)
-    kept = update(vault, "auth/token/create", ttl="1h").auth["client_token"]
+    kept = update(vault, "auth/token/create", ttl="1h").token
     short = update(vault, "auth/token/create", ttl="1m").auth
     again = vault.restarted()
     again.unseal()
     assert read(again, "auth/token/lookup-self", kept).error is None
-    assert read(again, "auth/token/lookup-self", short["client_token"]).error is None
+    assert read(again, "auth/token/lookup-self", text(short, "client_token")).error is None
     again.clock.advance(seconds=61)
-    assert read(again, "auth/token/lookup-self", short["client_token"]).error is PermissionDenied
-    assert short["accessor"] in again.list("auth/token/accessors/").data["keys"]
+    assert (
+        read(again, "auth/token/lookup-self", text(short, "client_token")).error is PermissionDenied
+    )
+    assert short["accessor"] in again.list("auth/token/accessors/").keys
     again.tick()
-    listed = again.list("auth/token/accessors/").data["keys"]
+    listed = again.list("auth/token/accessors/").keys
     assert short["accessor"] not in listed
 
 

@@ -17,6 +17,7 @@ from ironkeep.credentials import baselines
 from ironkeep.credentials.baselines import MAX_GAPS_NOTED, differing, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.store.barrier import MAX_BODY_BYTES
+from ironkeep.testing.parts import array, part, tables
 from tests.support.credentials.credential_bench import Bench
 from tests.support.credentials.simulated import Account, Fault
 
@@ -47,8 +48,8 @@ def test_a_baseline_larger_than_a_record_is_kept_whole(bench: Bench) -> None:
     assert sizes[:-1] == [MAX_BODY_BYTES] * (about.chunks - 1)
     bench.system.items.append(key("one more"))
     found = bench.vault.read("database/diff/main").data
-    assert [each["name"] for each in found["added"]] == ["one more"]
-    assert found["baseline"]["digest"] == kept["digest"] != found["digest"]
+    assert [each["name"] for each in tables(found, "added")] == ["one more"]
+    assert part(found, "baseline", "digest") == kept["digest"] != found["digest"]
 
 
 def test_the_digest_is_that_of_the_inventory_as_it_is_encoded(bench: Bench) -> None:
@@ -78,9 +79,9 @@ def test_what_was_added_removed_and_changed_is_told_apart(bench: Bench) -> None:
     bench.write("database/baseline/main")
     bench.system.items = [key("kept"), key("changed", owner="mallory"), key("new")]
     found = bench.vault.read("database/diff/main").data
-    assert [each["name"] for each in found["added"]] == ["new"]
-    assert [each["name"] for each in found["removed"]] == ["gone"]
-    (changed,) = found["changed"]
+    assert [each["name"] for each in tables(found, "added")] == ["new"]
+    assert [each["name"] for each in tables(found, "removed")] == ["gone"]
+    (changed,) = tables(found, "changed")
     assert (changed["attributes"], changed["before"]) == ({"owner": "mallory"}, {"owner": "ops"})
     assert changed["item"] == 'key ssh changed {"owner":"mallory"}'
     assert found["unexplained"] == 3
@@ -118,7 +119,7 @@ def test_explanations_are_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch)
 def test_gaps_are_counted_in_the_journal_and_named_up_to_a_limit(bench: Bench) -> None:
     bench.system.gaps = [f"database {number}" for number in range(MAX_GAPS_NOTED + 1)]
     shown = bench.vault.read("database/inventory/main").data
-    assert len(shown["gaps"]) == MAX_GAPS_NOTED + 1
+    assert len(array(shown, "gaps")) == MAX_GAPS_NOTED + 1
     (noted,) = [entry.audited for entry in bench.effects() if entry.op == "inventory"]
     assert noted["gaps_total"] == MAX_GAPS_NOTED + 1
     assert len(noted["gaps"]) == MAX_GAPS_NOTED
@@ -141,7 +142,7 @@ def test_a_system_that_is_away_gets_no_baseline(bench: Bench) -> None:
 def test_a_connection_takes_its_baselines_and_explanations_along(bench: Bench) -> None:
     bench.system.accounts["new"] = Account(b"first")
     found = bench.vault.read("database/diff/main").data["added"]
-    bench.write("database/explain/main", item=found[0]["id"], owner="ops", reason="planned")
+    bench.write("database/explain/main", item=part(found, 0, "id"), owner="ops", reason="planned")
     bench.vault.delete("database/static-roles/app")
     assert bench.vault.delete("database/config/main").error is None
     bench.configure()

@@ -5,6 +5,7 @@ import pytest
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
 from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.effects import GROUP_AT_ONCE, MAX_AT_ONCE
+from ironkeep.testing.parts import array, tables
 from tests.support.credentials.credential_bench import ADMIN, FIRST, TARGET, Bench
 from tests.support.credentials.simulated import Account, Fault
 
@@ -26,7 +27,7 @@ def test_a_replica_that_lags_is_waited_for() -> None:
     bench.settle()
     bench.assert_sound()
     reply = bench.write("database/probe/app", version=1)
-    assert [each["endpoint"] for each in reply.data["answers"]] == [
+    assert [each["endpoint"] for each in tables(reply.data, "answers")] == [
         "db.example:5432",
         "replica.example:6000",
     ]
@@ -104,7 +105,7 @@ def test_refused_logins_are_budgeted_whoever_asks(bench: Bench) -> None:
 
 
 def test_sessions_are_listed_ended_and_counted(bench: Bench) -> None:
-    assert len(bench.vault.read("database/sessions/app").data["sessions"]) == 2
+    assert len(array(bench.vault.read("database/sessions/app").data, "sessions")) == 2
     ended = bench.write("database/kill/app").data
     assert (ended["ended"], ended["remaining"], ended["killed"]) == (2, 0, True)
     bench.system.break_down("sessions", Fault.UNREACHABLE)

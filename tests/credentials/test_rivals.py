@@ -14,6 +14,7 @@ from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.effects.effects import Effects, Turn
 from ironkeep.plugin.request import Request
+from ironkeep.testing.parts import text
 from tests.support.credentials.credential_bench import ADMIN, FIRST, Bench
 
 
@@ -87,7 +88,7 @@ def test_a_token_revoked_during_a_rotation_leaves_it_to_the_clock(bench: Bench) 
         "sys/policies/acl/rotator", {"policy": 'path "database/*" { capabilities = ["update"] }'}
     )
     made = bench.vault.write("auth/token/create", {"policies": ["rotator"]}).auth
-    token = Secret(made["client_token"].encode())
+    token = Secret(text(made, "client_token").encode())
     waiting = bench.vault.pipeline.handle(
         Request(Operation.UPDATE, "database/rotate-role/app", {}, token)
     )

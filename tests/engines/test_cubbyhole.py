@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.secret import Secret
+from ironkeep.testing.parts import text
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
@@ -16,10 +17,9 @@ def vault() -> Vault:
 
 
 def token(vault: Vault, **more: object) -> str:
-    made: str = vault.write("auth/token/create", {"policies": ["default"], **more}).auth[
-        "client_token"
-    ]
-    return made
+    return text(
+        vault.write("auth/token/create", {"policies": ["default"], **more}).auth, "client_token"
+    )
 
 
 def rows(vault: Vault) -> int:

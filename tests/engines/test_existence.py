@@ -33,8 +33,7 @@ def vault() -> Vault:
 def powerless(vault: Vault) -> str:
     vault.write("sys/policies/acl/little", {"policy": 'path "a/b" { capabilities = ["read"] }'})
     data = {"policies": ["little"], "no_default_policy": True}
-    token: str = vault.write("auth/token/create", data).auth["client_token"]
-    return token
+    return vault.write("auth/token/create", data).token
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=str)
@@ -61,7 +60,7 @@ def test_who_may_see_a_path_learns_that_nothing_is_there(vault: Vault) -> None:
     )
     rules = 'path "nowhere/*" { capabilities = ["read"] }'
     vault.write("sys/policies/acl/there", {"policy": rules})
-    made = vault.write("auth/token/create", {"policies": ["there"]}).auth["client_token"]
+    made = vault.write("auth/token/create", {"policies": ["there"]}).token
     assert vault.read("nowhere/x", token=made).error is NotFound
     assert vault.delete("nowhere/x", token=made).error is PermissionDenied
     assert vault.request(Operation.HELP, "nowhere/x", token=made).error is NotFound

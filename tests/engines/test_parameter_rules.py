@@ -53,8 +53,7 @@ def vault() -> Vault:
 
 def token_of(vault: Vault, policy: str) -> str:
     vault.write("sys/policies/acl/tried", {"policy": policy})
-    token: str = vault.write("auth/token/create", {"policies": ["tried"]}).auth["client_token"]
-    return token
+    return vault.write("auth/token/create", {"policies": ["tried"]}).token
 
 
 @pytest.mark.parametrize("name", ["token_policies", "policies"])

@@ -103,8 +103,7 @@ def powerless(shared: Vault) -> str:
     """A token without any policy that grants something."""
     shared.write("sys/policies/acl/nothing", {"policy": 'path "none" { capabilities = ["read"] }'})
     made = shared.write("auth/token/create", {"policies": ["nothing"], "no_default_policy": True})
-    token: str = made.auth["client_token"]
-    return token
+    return made.token
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +112,7 @@ def reaching(shared: Vault) -> str:
     rules = [f'path "{m.path}none" {{ capabilities = ["read"] }}' for m in mounts(shared)]
     shared.write("sys/policies/acl/reaching", {"policy": "\n".join(rules)})
     made = shared.write("auth/token/create", {"policies": ["reaching"], "no_default_policy": True})
-    token: str = made.auth["client_token"]
-    return token
+    return made.token
 
 
 @pytest.mark.parametrize("case", GUARDED, ids=str)
@@ -134,7 +132,7 @@ def test_a_sudo_route_refuses_who_has_every_other_capability(shared: Vault, case
     policy = f'path "{case.path()}" {{ capabilities = {grants} }}'
     shared.write("sys/policies/acl/nearly", {"policy": policy})
     made = shared.write("auth/token/create", {"policies": ["nearly"], "ttl": "1h"})
-    assert ask(shared, case, case.path(), {}, made.auth["client_token"]).error is PermissionDenied
+    assert ask(shared, case, case.path(), {}, made.token).error is PermissionDenied
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,6 +14,7 @@ from hypothesis import example, given, settings, strategies as st
 from ironkeep.access.budgets.record import PERSON
 from ironkeep.app import PLUGINS
 from ironkeep.core.secret import Secret
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Vault
 from tests.support.people.approval_estate import approve, told, unwrap
 from tests.support.people.people import person
@@ -64,10 +65,9 @@ class World:
         self.number += 1
         return f"{kind}{self.number}"
 
-    def entity(self, text: str) -> str:
+    def entity(self, token: str) -> str:
         """Return the entity that a token names."""
-        found: str = self.vault.read("auth/token/lookup-self", token=text).data["entity_id"]
-        return found
+        return text(self.vault.read("auth/token/lookup-self", token=token).data, "entity_id")
 
     def add(self, text: str, own: str, behind: frozenset[str], holders: tuple[str, ...]) -> None:
         """Take in a token; everybody behind one of a person's is a hand of that person."""
@@ -103,12 +103,12 @@ def done(reply: Any) -> Any:
 
 def child(w: World, a: Token, _: Token) -> None:
     made = done(w.vault.write("auth/token/create", {"policies": ["all"]}, token=a.text))
-    w.add(made.auth["client_token"], a.own, a.people, a.holders)
+    w.add(made.token, a.own, a.people, a.holders)
 
 
 def orphan(w: World, a: Token, _: Token) -> None:
     made = done(w.vault.write("auth/token/create-orphan", {"policies": ["all"]}, token=a.text))
-    w.add(made.auth["client_token"], "", a.people, a.holders)
+    w.add(made.token, "", a.people, a.holders)
 
 
 def by_role(w: World, a: Token, b: Token) -> None:
@@ -117,7 +117,7 @@ def by_role(w: World, a: Token, b: Token) -> None:
     role = {"orphan": True, "allowed_policies": "all", "token_type": "batch", "renewable": False}
     done(w.vault.write(f"auth/token/roles/{name}", role, token=a.text))
     made = done(w.vault.write(f"auth/token/create/{name}", {}, token=b.text))
-    text = made.auth["client_token"]
+    text = made.token
     w.tokens.append(Token(text, "", a.people | b.people, b.holders))
 
 
@@ -127,7 +127,7 @@ def by_alias(w: World, a: Token, b: Token) -> None:
     done(w.vault.write(f"auth/token/roles/{name}", role, token=a.text))
     asked = {"entity_alias": name}
     made = done(w.vault.write(f"auth/token/create/{name}", asked, token=b.text))
-    w.add(made.auth["client_token"], name, a.people | b.people, b.holders)
+    w.add(made.token, name, a.people | b.people, b.holders)
 
 
 def by_secret_id(w: World, a: Token, b: Token) -> None:
@@ -143,7 +143,7 @@ def by_secret_id(w: World, a: Token, b: Token) -> None:
     def enter() -> bool:
         return w.vault.write("auth/approle/login", login, token=None).error is None
 
-    text = done(w.vault.write("auth/approle/login", login, token=None)).auth["client_token"]
+    text = done(w.vault.write("auth/approle/login", login, token=None)).token
     w.add(text, name, a.people | b.people, b.holders)
     w.ways[name] = Way(enter, frozenset({name, *a.holders, *b.holders}))
 
@@ -173,7 +173,7 @@ def _log_in(w: World, name: str, setter: Token) -> None:
     def log_in() -> Any:
         return w.vault.write(path, {"password": PASSWORD}, token=None)
 
-    w.add(done(log_in()).auth["client_token"], name, setter.people, ())
+    w.add(done(log_in()).token, name, setter.people, ())
     fatal = frozenset({name, *setter.holders})
     w.ways[name] = Way(lambda: log_in().error is None, fatal)
 

@@ -12,7 +12,7 @@ from ironkeep.testing.vault import Vault
 
 def test_a_session_ends_with_the_row_that_it_stands_on_even_in_the_same_request() -> None:
     vault = Vault.started(PLUGINS)
-    token = vault.write("auth/token/create", {"policies": ["default"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["default"]}).token
     tokens, secret = vault.house.tokens, Secret(token.encode())
     now = vault.clock.now_ns()
 

@@ -10,6 +10,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.mount import Mount
+from ironkeep.testing.parts import text
 from tests.support.incident.incident_estate import PASSWORD, Estate, opened
 
 SUDO_FREE = {"trust", "documents"}
@@ -90,8 +91,7 @@ def other(estate: Estate, way: str, exposed: str) -> str:
         "alias": ("create/bot", {"entity_alias": "bot"}),
     }[way]  # fmt: skip
     reply = estate.request(Operation.UPDATE, f"auth/token/{path}", data, exposed)
-    made: str = reply.auth["client_token"]
-    return made
+    return reply.token
 
 
 def test_a_responder_lost_later_spoils_what_they_recorded(estate: Estate) -> None:
@@ -243,11 +243,11 @@ def test_each_record_names_its_author(estate: Estate) -> None:
 def test_an_orphan_made_with_a_stolen_root_token_ends_with_it(estate: Estate) -> None:
     made = {"policies": ["root"], "no_default_policy": True}
     root = estate.request(Operation.UPDATE, "auth/token/create-orphan", made).auth
-    stolen, accessor = root["client_token"], root["accessor"]
+    stolen, accessor = text(root, "client_token"), root["accessor"]
     orphan = estate.request(
         Operation.UPDATE, "auth/token/create-orphan", {"policies": ["root"]}, stolen
-    ).auth["client_token"]
-    child = estate.request(Operation.UPDATE, "auth/token/create", {}, orphan).auth["client_token"]
+    ).token
+    child = estate.request(Operation.UPDATE, "auth/token/create", {}, orphan).token
     case = estate.open_case(f"token:{accessor}", start="10s")
     estate.on(case, "contain")
     for token in (stolen, orphan, child):

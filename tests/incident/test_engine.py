@@ -10,6 +10,7 @@ from ironkeep.core.evidence import dsse, records as ev
 from ironkeep.core.evidence.pack import read_statement
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.verifier import Level, verify_pack
+from ironkeep.testing.parts import part, table, texts
 from tests.support.incident.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"
@@ -103,7 +104,7 @@ def test_containing_ends_children_and_logins(estate: Estate) -> None:
     token = stolen(estate)
     child = estate.vault.request(
         Operation.UPDATE, "auth/token/create", {"ttl": "1h"}, token=token
-    ).auth["client_token"]
+    ).token
     estate.read_password(child)
     case = estate.open_case("person:engineer", start="5s")
     assert estate.on(case, "contain")["contained"][0]["tokens_ended"] == 2
@@ -173,12 +174,16 @@ def test_links_from_metadata_and_by_hand(estate: Estate) -> None:
     reached = labels(found["could_reach"])
     assert {"system mail", "store archive", "backup tapes", KEY} <= reached
     listed = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
-    assert {"store:archive"} <= {info["source"] for info in listed["key_info"].values()}
-    name = next(k for k, v in listed["key_info"].items() if v["source"] == "store:archive")
+    assert {"store:archive"} <= {
+        part(info, "source") for info in table(listed, "key_info").values()
+    }
+    name = next(
+        k for k, v in table(listed, "key_info").items() if part(v, "source") == "store:archive"
+    )
     gone = estate.request(Operation.DELETE, f"incident/links/{name}", token=estate.responder)
     assert gone.error is None
     after = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
-    assert name not in after["keys"]
+    assert name not in texts(after, "keys")
     # It held when the secret leaked, so what it led to stays exposed.
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
     assert "backup tapes" in labels(found["could_reach"])

@@ -251,7 +251,7 @@ def test_somebody_deleted_is_found_by_id(estate: Estate) -> None:
 def test_a_token_with_more_policies_than_an_entry_names(estate: Estate) -> None:
     names = [f"policy-{number:03d}" for number in range(200)]
     reply = estate.request(Operation.UPDATE, "auth/token/create", {"policies": names, "ttl": "1h"})
-    accessor, token = reply.auth["accessor"], reply.auth["client_token"]
+    accessor, token = reply.auth["accessor"], reply.token
     estate.must("auth/token/revoke", {"token": token})
     case = estate.open_case(f"session:{accessor}", start="60s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)

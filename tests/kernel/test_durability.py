@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ironkeep.core.event import Entry
 from ironkeep.testing.memory import Fault
+from ironkeep.testing.parts import number
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
@@ -14,7 +15,7 @@ PATHS = st.sampled_from(["a", "b", "c/d"])
 
 def versions(vault: Vault, path: str) -> int:
     reply = vault.read(f"secret/metadata/{path}")
-    return 0 if reply.error else int(reply.data["current_version"])
+    return 0 if reply.error else number(reply.data, "current_version")
 
 
 def journalled_writes(vault: Vault, path: str) -> list[Entry]:

@@ -37,7 +37,7 @@ class Model(RuleBasedStateMachine):
             gone = self.state[name] == "gone"
             assert made.error is (NotFound if gone else None)
             return
-        self.shares[name] = made.data["keys"][0]
+        self.shares[name] = made.keys[0]
         self.state[name] = "sealed"
         options = {"version": "1", "segment": name}
         assert self.vault.write(f"sys/mounts/{name}", {"type": "kv", "options": options}).error is (

@@ -29,6 +29,7 @@ from ironkeep.plugin.settings import ServerSettings
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.testing.parts import number, table, text, texts
 from ironkeep.testing.plugins import PLUGINS
 
 ORIGIN: Final = "vault.example/audit/node-1/1"
@@ -47,20 +48,29 @@ class Reply:
         return self.answer.error
 
     @property
-    def data(self) -> Any:
+    def data(self) -> dict[str, object]:
         """The envelope's data."""
-        return self.body["data"]
+        return table(self.body, "data")
 
     @property
-    def auth(self) -> Any:
+    def auth(self) -> dict[str, object]:
         """The envelope's auth."""
-        return self.body["auth"]
+        return table(self.body, "auth")
+
+    @property
+    def token(self) -> str:
+        """The token that a login or a creation gave."""
+        return text(self.auth, "client_token")
+
+    @property
+    def keys(self) -> list[str]:
+        """The names in a list, or the shares that a new key was split into."""
+        return texts(self.data, "keys")
 
     @property
     def errors(self) -> list[str]:
         """Vault's list of errors."""
-        found: list[str] = self.body["errors"]
-        return found
+        return texts(self.body, "errors")
 
 
 class Vault:
@@ -141,12 +151,12 @@ class Vault:
             {"secret_shares": shares, "secret_threshold": threshold},
             token=None,
         )
-        self.keys, self.root = reply.body["keys"], reply.body["root_token"]
+        self.keys, self.root = texts(reply.body, "keys"), text(reply.body, "root_token")
 
     def unseal(self) -> Reply:
         """Submit shares until the vault is unsealed; return the last reply."""
         reply = self.request(Operation.READ, "sys/seal-status", token=None)
-        for key in self.keys[: reply.body["t"]]:
+        for key in self.keys[: number(reply.body, "t")]:
             reply = self.request(Operation.UPDATE, "sys/unseal", {"key": key}, token=None)
         return reply
 

@@ -5,6 +5,7 @@ import pytest
 from ironkeep.access.approvals.record import PLACE
 from ironkeep.access.approvals.tallies import MAX_AN_HOUR
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooManyRequests
+from ironkeep.testing.parts import part, tables
 from tests.support.people.approval_estate import (
     OTHER,
     SECRET,
@@ -52,12 +53,12 @@ def test_vaults_request_route_tells_how_it_stands() -> None:
     assert before["request_path"] == SECRET
     assert before["request_operation"] == "read"
     assert before["request_data"] == {}
-    assert before["request_entity"]["id"] == e.reader.entity
+    assert part(before, "request_entity", "id") == e.reader.entity
     assert (before["approved"], before["authorizations"]) == (False, [])
     approve(e.vault, e.ann, asked)
     after = e.vault.write(path, sent, token=e.reader.token).data
     assert after["approved"] is True
-    assert [each["entity_id"] for each in after["authorizations"]] == [e.ann.entity]
+    assert [each["entity_id"] for each in tables(after, "authorizations")] == [e.ann.entity]
 
 
 def test_two_others_are_needed_where_the_rule_says_two() -> None:
@@ -97,7 +98,7 @@ def test_what_else_was_asked_today_is_shown() -> None:
     ask(e.vault, e.reader, OTHER)
     asked = ask(e.vault, e.reader)
     one = e.vault.read(f"approval/requests/{asked.accessor}", token=e.ann.token).data
-    assert [each["path"] for each in one["today"]] == [OTHER]
+    assert [each["path"] for each in tables(one, "today")] == [OTHER]
 
 
 def test_a_denial_ends_it_and_slows_who_asked() -> None:
@@ -165,7 +166,7 @@ def test_the_report_tells_who_approves_without_looking() -> None:
         e.vault.read(f"approval/requests/{asked.accessor}", token=who.token)
         e.vault.clock.advance(seconds=seconds)
         approve(e.vault, who, asked)
-    rows = e.vault.read("approval/report").data["approvers"]
+    rows = tables(e.vault.read("approval/report").data, "approvers")
     found = {each["name"]: (each["median_look_ms"], each["rubber_stamp"]) for each in rows}
     assert found == {"ann": (1_000, True), "ben": (30_000, False)}
 

@@ -140,7 +140,7 @@ def test_two_who_were_set_up_by_one_person_are_one_hand() -> None:
         e.vault.write(f"auth/userpass/users/{name}", user, token=admin.token)
         login = {"password": "correct horse battery"}
         reply = e.vault.write(f"auth/userpass/login/{name}", login, token=None)
-        tokens.append(reply.auth["client_token"])
+        tokens.append(reply.token)
     asked = ask(e.vault, e.reader)
     assert approve(e.vault, tokens[0], asked).error is None
     refused = approve(e.vault, tokens[1], asked)
@@ -163,8 +163,7 @@ def test_whom_a_root_token_gave_a_password_anew_is_a_person_of_their_own() -> No
         user = {**login, "token_policies": ["approver", "opens"]}
         e.vault.write(f"auth/userpass/users/{name}", user, **({} if by is None else {"token": by}))
         reply = e.vault.write(f"auth/userpass/login/{name}", login, token=None)
-        token: str = reply.auth["client_token"]
-        return token
+        return reply.token
 
     one, two = made("one", admin.token), made("two", admin.token)
     asked = told(e.vault.read(SECRET, token=one))
@@ -182,5 +181,5 @@ def test_other_names_of_one_person_do_not_flood_approvers() -> None:
     bob = person(e.vault, "bob", ["reader", "makes"])
     for name in ("a", "b", "c", "d"):
         made = e.vault.write("auth/token/create/ci", {"entity_alias": name}, token=bob.token)
-        reply = e.vault.read(SECRET, token=made.auth["client_token"])
+        reply = e.vault.read(SECRET, token=made.token)
         assert (reply.error is None) == (name != "d")

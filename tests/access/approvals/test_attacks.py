@@ -21,6 +21,7 @@ from ironkeep.plugin.effects.answer import Answer
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.token import TokenSpec
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Vault
 from tests.support.devices.device_estate import DeviceEstate
 from tests.support.people.approval_estate import (
@@ -262,7 +263,7 @@ def test_a_token_without_a_person_does_not_approve(token: str) -> None:
     e = estate()
     asked = ask(e.vault, e.reader)
     made = e.vault.write("auth/token/create-orphan", {"policies": ["approver"]})
-    text = e.vault.root if token == "root" else made.auth["client_token"]
+    text = e.vault.root if token == "root" else made.token
     assert approve(e.vault, text, asked).error is PermissionDenied
 
 
@@ -322,7 +323,7 @@ def device_estate() -> tuple[DeviceEstate, Peer, DeviceId, str]:
 
 def entity_of(e: DeviceEstate, name: str) -> EntityId:
     token = e.login(name)
-    return EntityId(e.vault.read("auth/token/lookup-self", token=token).data["entity_id"])
+    return EntityId(text(e.vault.read("auth/token/lookup-self", token=token).data, "entity_id"))
 
 
 def ask_from(e: DeviceEstate, token: str, peer: Peer) -> Ask:

@@ -12,6 +12,7 @@ from ironkeep.app import PLUGINS
 from ironkeep.core.device import posture_rules
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.cidr import covered
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Vault
 from tests.support.devices.authority import Authority
 from tests.support.devices.device_estate import DeviceEstate
@@ -26,7 +27,7 @@ SEGMENT: Final = {
 }  # fmt: skip
 FLOW: Final = {"policies": "a,b", "reason": "x"}
 SHIPPED: Final = posture_rules.decode(
-    DeviceEstate(PLUGINS).vault.read("device/posture/rules").data["rules"].encode()
+    text(DeviceEstate(PLUGINS).vault.read("device/posture/rules").data, "rules").encode()
 )
 
 

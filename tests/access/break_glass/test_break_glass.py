@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.access.break_glass.break_glass import CODES, MAX_SECONDS
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.testing.parts import part, tables, text, texts
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.people.approval_estate import SECRET, VALUE, alerts, entries, estate
 from tests.support.people.people import person
@@ -26,8 +27,7 @@ def codes_of(vault: Vault, name: str) -> list[str]:
     who = person(vault, name, [])
     named = vault.write(f"sys/break-glass/people/{name}")
     assert named.data == {"name": name, "entity_id": who.entity}
-    codes: list[str] = vault.write("sys/break-glass/codes", token=who.token).data["codes"]
-    return codes
+    return texts(vault.write("sys/break-glass/codes", token=who.token).data, "codes")
 
 
 def give(vault: Vault, name: str, code: str, attempt: str = "") -> Reply:
@@ -38,18 +38,17 @@ def give(vault: Vault, name: str, code: str, attempt: str = "") -> Reply:
 def opened(vault: Vault, codes: dict[str, list[str]]) -> str:
     """Break the glass; return the token."""
     begun = give(vault, "ada", codes["ada"][0])
-    token: str = give(vault, "bob", codes["bob"][0], begun.data["attempt"]).auth["client_token"]
-    return token
+    return give(vault, "bob", codes["bob"][0], text(begun.data, "attempt")).token
 
 
 def test_two_people_open_it_without_any_login() -> None:
     vault, codes = ready()
     begun = give(vault, "ada", codes["ada"][0])
     assert (begun.data["given"], begun.data["needed"]) == (1, 2)
-    done = give(vault, "bob", codes["bob"][0], begun.data["attempt"])
+    done = give(vault, "bob", codes["bob"][0], text(begun.data, "attempt"))
     assert (done.auth["lease_duration"], done.auth["renewable"]) == (1_800, False)
     assert done.auth["token_policies"] == ["default", "rescue"]
-    token = done.auth["client_token"]
+    token = done.token
     assert vault.read(SECRET, token=token).data["data"] == {"password": VALUE}
     assert vault.defects == []
 
@@ -65,23 +64,27 @@ def test_opening_and_each_read_are_alerts() -> None:
     assert told[1].startswith("break-glass was opened by ada, bob until 2026-01-01T00:30:00Z")
     assert told[2:] == ["a secret was read by break-glass"] * 3
     entry = [each for each in entries(vault) if each.released][-1]
-    assert entry.audited["break_glass"] == vault.list("sys/break-glass/cases/").data["keys"][0]
+    assert entry.audited["break_glass"] == vault.list("sys/break-glass/cases/").keys[0]
 
 
 def test_what_it_released_is_exposed_until_somebody_else_replaced_it() -> None:
     vault, codes = ready()
     token = opened(vault, codes)
     vault.read(SECRET, token=token)
-    (case,) = vault.list("sys/break-glass/cases/").data["keys"]
+    (case,) = vault.list("sys/break-glass/cases/").keys
     shown = vault.read(f"sys/break-glass/cases/{case}").data
     assert (shown["people"], shown["reason"], shown["exposed"]) == (["ada", "bob"], WHY, 1)
-    (one,) = shown["released"]
+    (one,) = tables(shown, "released")
     assert (one["mount"], one["path"], one["version"]) == ("secret/", "prod/db", 1)
     vault.write("secret/metadata/prod/db", {"max_versions": 3})
     assert vault.read(f"sys/break-glass/cases/{case}").data["exposed"] == 1
     vault.write(SECRET, {"data": {"password": "fresh"}})
     after = vault.read(f"sys/break-glass/cases/{case}").data
-    assert (after["exposed"], after["released"][0]["replaced"], after["next"]) == (0, True, None)
+    assert (after["exposed"], part(after, "released", 0, "replaced"), after["next"]) == (
+        0,
+        True,
+        None,
+    )
 
 
 def test_a_value_that_it_wrote_itself_replaces_nothing() -> None:
@@ -91,7 +94,7 @@ def test_a_value_that_it_wrote_itself_replaces_nothing() -> None:
     token = opened(vault, codes)
     vault.read(SECRET, token=token)
     assert vault.write(SECRET, {"data": {"password": "mine"}}, token=token).error is None
-    (case,) = vault.list("sys/break-glass/cases/").data["keys"]
+    (case,) = vault.list("sys/break-glass/cases/").keys
     assert vault.read(f"sys/break-glass/cases/{case}").data["exposed"] == 1
 
 
@@ -108,15 +111,15 @@ def test_its_time_ends() -> None:
 def test_one_person_is_not_two() -> None:
     vault, codes = ready()
     begun = give(vault, "ada", codes["ada"][0])
-    again = give(vault, "ada", codes["ada"][1], begun.data["attempt"])
+    again = give(vault, "ada", codes["ada"][1], text(begun.data, "attempt"))
     assert again.error is PermissionDenied
-    assert give(vault, "bob", codes["bob"][0], begun.data["attempt"]).error is None
+    assert give(vault, "bob", codes["bob"][0], text(begun.data, "attempt")).error is None
 
 
 def test_a_code_is_good_once_and_for_its_person() -> None:
     vault, codes = ready()
     begun = give(vault, "ada", codes["ada"][0])
-    attempt = begun.data["attempt"]
+    attempt = text(begun.data, "attempt")
     for name, code in (
         ("bob", codes["ada"][0]), ("bob", codes["cyd"][0]), ("bob", ""), ("nobody", "x" * 24),
         ("bob", "x" * 24), ("bob", codes["bob"][0][:-1]), ("b\0b", "\ud800"), ("x" * 999, "x"),
@@ -125,7 +128,7 @@ def test_a_code_is_good_once_and_for_its_person() -> None:
     assert "a wrong break-glass code was given" in alerts(vault)
     assert give(vault, "bob", codes["bob"][0], attempt).error is None
     assert give(vault, "ada", codes["ada"][0]).error is PermissionDenied
-    assert vault.read("sys/break-glass/config").data["people"]["ada"] == CODES - 1
+    assert part(vault.read("sys/break-glass/config").data, "people", "ada") == CODES - 1
     assert vault.defects == []
 
 
@@ -133,10 +136,10 @@ def test_an_attempt_lapses() -> None:
     vault, codes = ready()
     begun = give(vault, "ada", codes["ada"][0])
     vault.clock.advance(seconds=900)
-    late = give(vault, "bob", codes["bob"][0], begun.data["attempt"])
+    late = give(vault, "bob", codes["bob"][0], text(begun.data, "attempt"))
     assert late.error is InvalidRequest
     vault.tick(1)
-    assert vault.read("sys/break-glass/config").data["people"]["bob"] == CODES
+    assert part(vault.read("sys/break-glass/config").data, "people", "bob") == CODES
 
 
 def test_codes_are_kept_nowhere_in_clear() -> None:
@@ -196,4 +199,4 @@ def test_a_token_that_says_so_of_itself_breaks_no_glass() -> None:
         "auth/token/create",
         {"policies": ["rescue"], "meta": {"break_glass": "x"}, "display_name": "break-glass-x"},
     )
-    assert vault.read(SECRET, token=made.auth["client_token"]).error is PermissionDenied
+    assert vault.read(SECRET, token=made.token).error is PermissionDenied

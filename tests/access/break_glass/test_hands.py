@@ -7,6 +7,7 @@ from ironkeep.access.break_glass.break_glass import CODES, PLACE, Codes
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.store.record import Codec
+from ironkeep.testing.parts import array, tables, text, texts
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.people.approval_estate import SECRET, Ask, approve, estate, told, unwrap
 from tests.support.people.people import Person, person
@@ -43,7 +44,7 @@ def give(vault: Vault, name: str, code: str, attempt: str = "") -> Reply:
 def codes(vault: Vault, name: str) -> tuple[Person, list[str]]:
     who = person(vault, name, [])
     assert vault.write(f"{PEOPLE}/{name}").error is None
-    return who, vault.write(FETCH, token=who.token).data["codes"]
+    return who, texts(vault.write(FETCH, token=who.token).data, "codes")
 
 
 def test_settings_and_holders_change_by_two(vault: Vault) -> None:
@@ -59,7 +60,7 @@ def test_settings_and_holders_change_by_two(vault: Vault) -> None:
     assert "codes" not in named.data
     for other in (bob.token, ann.token, "root"):
         assert vault.write(FETCH, token=other).error is NotFound
-    assert len(vault.write(FETCH, token=cyd.token).data["codes"]) == CODES
+    assert len(array(vault.write(FETCH, token=cyd.token).data, "codes")) == CODES
     assert vault.write(FETCH, token=cyd.token).error is NotFound
 
 
@@ -108,7 +109,7 @@ def test_people_whom_one_hand_made_count_once(vault: Vault) -> None:
     tx.merge()
     vault.flush()
     begun = give(vault, "ada", adas[0])
-    second = give(vault, "cyd", cyds[0], begun.data["attempt"])
+    second = give(vault, "cyd", cyds[0], text(begun.data, "attempt"))
     assert second.error is PermissionDenied
     assert "you count as one" in second.errors[0]
 
@@ -129,12 +130,11 @@ def test_replaced_is_another_person_and_another_value(
     vault.write("sys/policies/acl/rescue", {"policy": every})
     (_, adas), (_, cyds) = codes(vault, "ada"), codes(vault, "cyd")
     begun = give(vault, "ada", adas[0])
-    token = give(vault, "cyd", cyds[0], begun.data["attempt"]).auth["client_token"]
+    token = give(vault, "cyd", cyds[0], text(begun.data, "attempt")).token
     assert vault.read(SECRET, token=token).error is None
     opener, another = (person(vault, name, ["rescue"]).token for name in ("ada", "dan"))
     orphans = [
-        vault.write("auth/token/create-orphan", {}, token=each).auth["client_token"]
-        for each in (opener, another)
+        vault.write("auth/token/create-orphan", {}, token=each).token for each in (opener, another)
     ]
     writer = {
         "opener": opener, "another": another, "token": token, "orphan": orphans[0],
@@ -143,8 +143,8 @@ def test_replaced_is_another_person_and_another_value(
     for name in ("ada", "cyd") if voided else ():
         assert vault.delete(f"{PEOPLE}/{name}").error is None
     assert vault.write(SECRET, {"data": {"password": value}}, token=writer).error is None
-    (case,) = vault.list("sys/break-glass/cases/").data["keys"]
-    (one,) = vault.read(f"sys/break-glass/cases/{case}").data["released"]
+    (case,) = vault.list("sys/break-glass/cases/").keys
+    (one,) = tables(vault.read(f"sys/break-glass/cases/{case}").data, "released")
     assert one["replaced"] is replaced
 
 

@@ -13,6 +13,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.plugin.token import Session
 from ironkeep.store.state import Tx
+from ironkeep.testing.parts import table, text
 from ironkeep.testing.vault import Vault
 
 PASSWORD: Final = "correct horse battery staple"
@@ -38,7 +39,7 @@ def vault() -> Vault:
 
 def login(vault: Vault, name: str) -> tuple[str, str]:
     auth = vault.write(f"auth/userpass/login/{name}", {"password": PASSWORD}, token=None).auth
-    return auth["client_token"], auth["entity_id"]
+    return text(auth, "client_token"), text(auth, "entity_id")
 
 
 def read(vault: Vault, number: int, token: str) -> type[Exception] | None:
@@ -110,7 +111,7 @@ def test_a_refused_read_costs_nothing(vault: Vault) -> None:
     vault.write("sys/mounts/private", {"type": "kv", "options": {"version": "2"}})
     for number in range(9):
         assert vault.read(f"private/data/{number}", token=token).error is PermissionDenied
-    used = vault.read(f"sys/budgets/entity/{entity}").data["windows"][0]
+    used = table(vault.read(f"sys/budgets/entity/{entity}").data, "windows", 0)
     assert (used["window"], used["used"], used["limit"]) == ("hour", 6, 10)
 
 
@@ -119,7 +120,7 @@ def test_a_read_that_was_let_through_costs_though_nothing_was_there(vault: Vault
     token, entity = login(vault, "alice")
     for number in range(6):
         assert vault.read(f"secret/data/none/{number}", token=token).error is NotFound
-    used = vault.read(f"sys/budgets/entity/{entity}").data["windows"][0]
+    used = table(vault.read(f"sys/budgets/entity/{entity}").data, "windows", 0)
     assert used["used"] == 6
 
 
@@ -171,9 +172,7 @@ def test_a_manifest_holds_for_what_was_read_before(vault: Vault) -> None:
 def test_the_house_has_a_fuse_for_tokens_without_a_person(vault: Vault) -> None:
     vault.write("sys/budgets/defaults/house", {"hour": 5})
     tokens = [
-        vault.write("auth/token/create", {"policies": ["reader"], "no_parent": True}).auth[
-            "client_token"
-        ]
+        vault.write("auth/token/create", {"policies": ["reader"], "no_parent": True}).token
         for _ in range(3)
     ]
     answers = [read(vault, n, tokens[n % 3]) for n in range(12)]

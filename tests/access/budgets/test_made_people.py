@@ -52,7 +52,7 @@ def by_password(vault: Vault, by: str) -> Iterator[Login]:
         user = {"password": PASSWORD, "token_policies": "all"}
         done(vault, f"auth/userpass/users/u{number}", user, token=by)
         path = f"auth/userpass/login/u{number}"
-        yield done(vault, path, {"password": PASSWORD}, token=None).auth["client_token"], None
+        yield done(vault, path, {"password": PASSWORD}, token=None).token, None
 
 
 def by_role_id(vault: Vault, by: str) -> Iterator[Login]:
@@ -61,7 +61,7 @@ def by_role_id(vault: Vault, by: str) -> Iterator[Login]:
         role = {"token_policies": "all", "bind_secret_id": False, "bound_cidr_list": "127.0.0.0/8"}
         done(vault, at, {**role, "token_bound_cidrs": "127.0.0.0/8"}, token=by)
         found = vault.read(f"{at}/role-id", token=by).data
-        yield done(vault, "auth/approle/login", found, token=None).auth["client_token"], None
+        yield done(vault, "auth/approle/login", found, token=None).token, None
 
 
 def by_signature(vault: Vault, by: str) -> Iterator[Login]:
@@ -74,7 +74,7 @@ def by_signature(vault: Vault, by: str) -> Iterator[Login]:
         said = {"aud": "a", "sub": f"u{number}", "x": "y", "iat": now, "exp": now + 600}
         text = jwt.encode({"alg": "ES256"}, {**said, "jti": f"j{number}"}, key)
         made = done(vault, "auth/jwt/login", {"role": "r", "jwt": text}, token=None)
-        yield made.auth["client_token"], None
+        yield made.token, None
 
 
 def by_certificate(vault: Vault, by: str) -> Iterator[Login]:
@@ -86,7 +86,7 @@ def by_certificate(vault: Vault, by: str) -> Iterator[Login]:
     for number in range(MADE):
         peer = Peer.of(authority.issue(Asked(f"u{number}", begins=begins, ends=ends)))
         made = done(vault, "auth/cert/login", {}, token=None, peer=peer)
-        yield made.auth["client_token"], peer
+        yield made.token, peer
 
 
 def by_invitation(vault: Vault, by: str) -> Iterator[Login]:
@@ -103,7 +103,7 @@ def by_invitation(vault: Vault, by: str) -> Iterator[Login]:
         begun = done(vault, "auth/passkey/login/begin", {"username": f"u{number}"}, token=None).data
         signed = {"id": begun["id"], "credential": keys[0].get(begun["options"])}
         made = done(vault, "auth/passkey/login/finish", signed, token=None)
-        yield made.auth["client_token"], None
+        yield made.token, None
 
 
 def by_alias(vault: Vault, by: str) -> Iterator[Login]:
@@ -111,7 +111,7 @@ def by_alias(vault: Vault, by: str) -> Iterator[Login]:
     done(vault, "auth/token/roles/r", role, token=by)
     for number in range(MADE):
         wanted = {"entity_alias": f"u{number}", "policies": ["all"]}
-        yield done(vault, "auth/token/create/r", wanted, token=by).auth["client_token"], None
+        yield done(vault, "auth/token/create/r", wanted, token=by).token, None
 
 
 WAYS: Final[dict[str, Callable[[Vault, str], Iterator[Login]]]] = {
@@ -184,19 +184,19 @@ def test_who_lifts_a_limit_and_takes_the_login_over_later_is_charged(way: str, b
     vault, eve = estate()
     done(vault, "auth/userpass/users/deploy", {"password": PASSWORD, "token_policies": "all"})
     path = "auth/userpass/login/deploy"
-    first = done(vault, path, {"password": PASSWORD}, token=None).auth["client_token"]
+    first = done(vault, path, {"password": PASSWORD}, token=None).token
     entity = vault.read("auth/token/lookup-self", token=first).data["entity_id"]
     setter = eve.token if by == "eve" else person(vault, "dan", ["all"]).token
     if by == "sock":
         sock = {"password": PASSWORD, "token_policies": "all"}
         done(vault, "auth/userpass/users/sock", sock, token=eve.token)
         login = done(vault, "auth/userpass/login/sock", {"password": PASSWORD}, token=None)
-        setter = login.auth["client_token"]
+        setter = login.token
     paths = [f"secret/data/s{number}" for number in range(SECRETS)]
     sent = {"manifest": paths} if way == "manifest" else {"hour": 0}
     done(vault, f"sys/budgets/entity/{entity}", sent, token=setter)
     own = {"password": "another password"}
     done(vault, "auth/userpass/users/deploy/password", own, token=eve.token)
-    taken = done(vault, path, own, token=None).auth["client_token"]
+    taken = done(vault, path, own, token=None).token
     read = sum(vault.read(each, token=taken).error is None for each in paths)
     assert read == (SECRETS if by == "another" else HOUR)

@@ -57,7 +57,7 @@ def test_a_login_over_a_device_binds_the_token_and_its_children(estate: DeviceEs
     orphan = estate.vault.write(
         "auth/token/create", {"policies": ["user"], "type": "batch"}, token=token, peer=peer
     )
-    for each in (token, made.auth["client_token"], orphan.auth["client_token"]):
+    for each in (token, made.token, orphan.token):
         assert estate.vault.read("secret/data/x", token=each, peer=peer).error is None
         for wrong in (None, elsewhere):
             refused = estate.vault.read("secret/data/x", token=each, peer=wrong)
@@ -261,7 +261,7 @@ def test_a_batch_token_dies_with_its_device(estate: DeviceEstate) -> None:
     made = estate.vault.write(
         "auth/token/create", {"policies": ["user"], "type": "batch"}, token=token, peer=peer
     )
-    batch = made.auth["client_token"]
+    batch = made.token
     assert estate.vault.read("secret/metadata/x", token=batch, peer=peer).error is NotFound
     estate.decide("revoke", device)
     assert estate.vault.read("secret/metadata/x", token=batch, peer=peer).error in (

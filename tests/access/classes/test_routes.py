@@ -6,6 +6,7 @@ import pytest
 
 from ironkeep.access.classes.classes import MAX_APPROVALS, MAX_PREFIX
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.testing.parts import part
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 from tests.support.people.approval_estate import SECRET, entries, estate
@@ -30,7 +31,7 @@ def test_a_rule_is_set_shown_listed_and_removed(vault: Vault) -> None:
     assert shown == {"class": "guarded", "approvals": 1, "group": "", "effective": "guarded"}
     listed = vault.list("sys/classes/").data
     assert listed["keys"] == ["kv1/apps/x", "secret/data/prod"]
-    assert listed["key_info"]["kv1/apps/x"] == {
+    assert part(listed, "key_info", "kv1/apps/x") == {
         "class": "two-person", "approvals": 2, "group": "security",
     }  # fmt: skip
     assert vault.delete("sys/classes/secret/data/prod").error is None
@@ -42,7 +43,7 @@ def test_a_rule_is_set_shown_listed_and_removed(vault: Vault) -> None:
 )
 def test_several_spellings_of_a_secret_have_one_rule(vault: Vault, path: str) -> None:
     put(vault, path, "guarded")
-    assert vault.list("sys/classes/").data["keys"] == ["secret/data/prod"]
+    assert vault.list("sys/classes/").keys == ["secret/data/prod"]
 
 
 def test_the_strictest_rule_holds_and_whole_segments_match(vault: Vault) -> None:
@@ -61,7 +62,7 @@ def test_a_rule_follows_its_mount(vault: Vault) -> None:
     put(vault, "kv1/x", "custody")
     vault.write("kv1/x", {"a": "1"})
     vault.write("sys/remount", {"from": "kv1", "to": "moved"})
-    assert vault.list("sys/classes/").data["keys"] == ["moved/x"]
+    assert vault.list("sys/classes/").keys == ["moved/x"]
     assert vault.read("moved/x").error is PermissionDenied
 
 
@@ -88,7 +89,7 @@ def test_a_class_is_set_by_sudo_alone(vault: Vault) -> None:
         "sys/policies/acl/nearly",
         {"policy": 'path "sys/classes/*" { capabilities = ["read", "update", "delete"] }'},
     )
-    token = vault.write("auth/token/create", {"policies": ["nearly"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["nearly"]}).token
     sent = {"class": "guarded"}
     assert vault.write("sys/classes/secret/x", sent, token=token).error is PermissionDenied
     assert vault.delete("sys/classes/secret/x", token=token).error is PermissionDenied
@@ -97,7 +98,7 @@ def test_a_class_is_set_by_sudo_alone(vault: Vault) -> None:
 def test_a_guarded_rule_may_be_weakened_and_is_told_of(vault: Vault) -> None:
     put(vault, "secret/x", "guarded")
     put(vault, "secret/x", "open")
-    (number,) = vault.list("sys/alerts/").data["keys"]
+    (number,) = vault.list("sys/alerts/").keys
     alert = vault.read(f"sys/alerts/{number}").data
     assert (alert["kind"], alert["text"]) == ("class", "a rule went from class guarded to open")
     assert alert["path"] == "sys/classes/secret/x"

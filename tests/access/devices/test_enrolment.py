@@ -23,6 +23,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.token import TokenSpec
+from ironkeep.testing.parts import text
 from tests.support.devices.device_estate import PASSWORD, DeviceEstate
 from tests.support.devices.soft_device import SoftDevice
 
@@ -49,7 +50,7 @@ def test_a_device_is_asked_for_proved_and_let_in_by_another_person(estate: Devic
     assert (shown["state"], shown["reason"]) == ("active", "works here")
     assert shown["decided_by"] != shown["owner"]
     assert shown["until"] == "2026-01-31T00:00:00Z"
-    assert estate.vault.list("device/devices/").data["keys"] == [device.id]
+    assert estate.vault.list("device/devices/").keys == [device.id]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_an_old_token_a_child_and_a_root_token_enrol_nothing(estate: DeviceEstat
     asked = wish(SoftDevice())
     token = estate.login("ann")
     reply = estate.vault.write("auth/token/create", {"policies": ["user"]}, token=token)
-    child = reply.auth["client_token"]
+    child = reply.token
     for stranger in ("root", child):
         refused = estate.refused("device/enrol/start", asked, token=stranger)
         assert refused.error is PermissionDenied
@@ -103,7 +104,7 @@ def test_an_old_token_a_child_and_a_root_token_enrol_nothing(estate: DeviceEstat
 
 def test_who_has_a_passkey_enrols_by_it_alone(estate: DeviceEstate) -> None:
     token = estate.login("ann")
-    ann = estate.vault.read("auth/token/lookup-self", token=token).data["entity_id"]
+    ann = text(estate.vault.read("auth/token/lookup-self", token=token).data, "entity_id")
     house = estate.vault.house
     tx = house.state.begin()
     key = Authenticator(b"x" * 32, EntityId(ann), b"", "key", "", 1, "invitation")
@@ -172,7 +173,7 @@ def test_an_owner_does_not_decide_on_the_own_device(estate: DeviceEstate) -> Non
     path = f"device/approve/{device.id}"
     token = estate.login("eve")
     made = estate.vault.write("auth/token/create-orphan", {"policies": ["admin"]}, token=token)
-    for mine in (token, made.auth["client_token"]):
+    for mine in (token, made.token):
         refused = estate.refused(path, yes, token=mine)
         assert refused.error is PermissionDenied
         assert "another person" in refused.errors[0]
@@ -184,7 +185,8 @@ def test_an_owner_does_not_decide_on_the_own_device(estate: DeviceEstate) -> Non
 
 def test_nobody_decides_from_that_device(estate: DeviceEstate) -> None:
     device = estate.active("ann")
-    eve = estate.vault.read("auth/token/lookup-self", token=estate.login("eve")).data["entity_id"]
+    shown = estate.vault.read("auth/token/lookup-self", token=estate.login("eve")).data
+    eve = text(shown, "entity_id")
     house, now = estate.vault.house, estate.vault.clock.now_ns()
     tx = house.state.begin()
     mount = house.find_plan(tx, Operation.READ, "auth/token/lookup-self", "").mount

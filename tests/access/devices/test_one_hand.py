@@ -30,10 +30,10 @@ def made_by(e: DeviceEstate, token: str) -> dict[str, str]:
     """Return tokens that a token makes."""
     orphan = e.vault.write("auth/token/create-orphan", {}, token=token)
     alias = e.vault.write("auth/token/create/ci", {"entity_alias": "bot"}, token=token)
-    child = e.vault.write("auth/token/create-orphan", {}, token=alias.auth["client_token"])
+    child = e.vault.write("auth/token/create-orphan", {}, token=alias.token)
     made = {"itself": token}
     for name, reply in (("orphan", orphan), ("alias", alias), ("orphan of alias", child)):
-        made[name] = reply.auth["client_token"]
+        made[name] = reply.token
     return made
 
 

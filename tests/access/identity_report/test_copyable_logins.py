@@ -8,6 +8,7 @@ from joserfc.jwk import ECKey
 from ironkeep.access.identity_report import routes as identity_report
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import PermissionDenied
+from ironkeep.testing.parts import array, tables, text
 from ironkeep.testing.vault import Vault
 from tests.support.devices.authority import Authority
 
@@ -22,12 +23,12 @@ def vault() -> Vault:
     return vault
 
 
-def rows(vault: Vault, kind: str) -> dict[str, Any]:
+def rows(vault: Vault, kind: str) -> dict[str, dict[str, object]]:
     """Return the rows of one kind by name."""
     data = vault.read("sys/identity-report").data
     assert data["complete"]
-    assert data["count"] == len(data["identities"])
-    return {each["name"]: each for each in data["identities"] if each["kind"] == kind}
+    assert data["count"] == len(array(data, "identities"))
+    return {text(each, "name"): each for each in tables(data, "identities") if each["kind"] == kind}
 
 
 def test_people_with_passwords(vault: Vault) -> None:
@@ -76,7 +77,7 @@ def test_signed_tokens_count_unless_a_certificate_is_demanded(vault: Vault) -> N
 def test_certificates_are_not_copyable(vault: Vault) -> None:
     authority = Authority("ours")
     vault.write("auth/cert/certs/web", {"certificate": authority.pem})
-    kinds = {each["kind"] for each in vault.read("sys/identity-report").data["identities"]}
+    kinds = {each["kind"] for each in tables(vault.read("sys/identity-report").data, "identities")}
     assert kinds == {"token"}
 
 
@@ -119,5 +120,5 @@ def test_it_takes_sudo(vault: Vault) -> None:
     for capabilities, error in (('"read"', PermissionDenied), ('"read", "sudo"', None)):
         policy = f'path "sys/identity-report" {{ capabilities = [{capabilities}] }}'
         vault.write("sys/policies/acl/look", {"policy": policy})
-        token = vault.write("auth/token/create", {"policies": "look"}).auth["client_token"]
+        token = vault.write("auth/token/create", {"policies": "look"}).token
         assert vault.read("sys/identity-report", token=token).error is error

@@ -23,6 +23,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.store.reserved import MOUNTS
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Reply
 from tests.access.posture.test_posture import PLEX_2022, alerts, tell
 from tests.support.devices.device_estate import DeviceEstate
@@ -299,7 +300,7 @@ def test_issuers_are_pinned_by_sudo_once_each_and_few(mdm: Mdm) -> None:
         mdm.estate.write(f"device/ssf/issuers/i{number}", {**body, "iss": f"x{number}"})
     assert mdm.estate.refused(path, body).error is InvalidRequest
     assert mdm.estate.vault.read("device/ssf/issuers/mdm").data["may"] == ["compliance", "sessions"]
-    assert len(mdm.estate.vault.list("device/ssf/issuers/").data["keys"]) == MAX_ISSUERS
+    assert len(mdm.estate.vault.list("device/ssf/issuers/").keys) == MAX_ISSUERS
 
 
 def test_an_issuer_that_goes_takes_its_blocks_along(mdm: Mdm) -> None:
@@ -390,8 +391,7 @@ def opaque(name: str) -> dict[str, str]:
 
 def entity_of(mdm: Mdm, token: str, peer: Any = None) -> str:
     found = mdm.estate.vault.read("auth/token/lookup-self", token=token, peer=peer)
-    entity: str = found.data["entity_id"]
-    return entity
+    return text(found.data, "entity_id")
 
 
 @pytest.mark.parametrize("user", ["another", "nobody", "unreadable"])

@@ -11,6 +11,7 @@ from ironkeep.core.device import posture_rules
 from ironkeep.core.errors import InvalidRequest, PermissionDenied, TooLarge
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
+from ironkeep.testing.parts import text
 from tests.support.devices.device_estate import DeviceEstate
 
 ENROLL: Final = json.loads("""{
@@ -203,7 +204,7 @@ def test_answers_count_once_in_time_and_for_their_device(daemon: Daemon) -> None
 
 
 def test_rules_may_refuse_osquerys_word(daemon: Daemon) -> None:
-    raw = daemon.estate.vault.read("device/posture/rules").data["rules"].encode()
+    raw = text(daemon.estate.vault.read("device/posture/rules").data, "rules").encode()
     rules = msgspec.structs.replace(posture_rules.decode(raw), osquery=False)
     daemon.estate.write("device/posture/rules", {"rules": posture_rules.encode(rules).decode()})
     assert daemon.write(daemon.answer(daemon.asked(), WINDOWS)).error is InvalidRequest

@@ -16,6 +16,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
+from ironkeep.testing.parts import part, tables, text
 from ironkeep.testing.vault import Reply
 from tests.support.devices.device_estate import DeviceEstate
 from tests.support.devices.soft_device import SoftDevice
@@ -77,14 +78,14 @@ def test_the_plex_machine_of_2022_is_refused_and_comes_back_when_mended(
     refused = estate.vault.read("secret/data/x", token=token, peer=peer)
     assert refused.error is DeviceRefused
     (words,) = refused.errors
-    for part in (
+    for said in (
         "Plex Media Server 1.16.5.1488-deeb86e7f is installed on this computer, and it is running",
         "it is too old",
         "fixed since version 1.19.3 (CVE-2020-5741, known to be used by attackers)",
         "https://www.plex.tv/media-server-downloads/",
         "Access returns by itself with the first report",
     ):
-        assert part in words
+        assert said in words
     assert alerts(estate, "posture-lost") == [device.id]
     # Nor does it get a certificate, whose request carries the same report.
     device.software = (PLEX_2022,)
@@ -111,7 +112,9 @@ def test_an_agent_that_falls_silent_loses_trust(estate: DeviceEstate) -> None:
 
 
 def rules_in_force(estate: DeviceEstate) -> posture_rules.Rules:
-    return posture_rules.decode(estate.vault.read("device/posture/rules").data["rules"].encode())
+    return posture_rules.decode(
+        text(estate.vault.read("device/posture/rules").data, "rules").encode()
+    )
 
 
 def put_rules(estate: DeviceEstate, rules: posture_rules.Rules) -> None:
@@ -229,7 +232,7 @@ def test_an_exception_is_by_somebody_else_for_a_reason_and_ends(estate: DeviceEs
     estate.write(path, yes, token=token)
     assert tell(estate, device, disk_encrypted=False)["compliant"] is True
     shown = estate.vault.read(f"device/posture/devices/{device.id}").data["exceptions"]
-    assert shown["disk-encryption"]["reason"] == "disk is being encrypted"
+    assert part(shown, "disk-encryption", "reason") == "disk is being encrypted"
     estate.vault.clock.advance(seconds=3_600)
     assert tell(estate, device, disk_encrypted=False)["compliant"] is False
     estate.write(path, yes, token=token)
@@ -245,7 +248,7 @@ def test_rules_are_changed_by_sudo_and_gone_back_from(estate: DeviceEstate) -> N
     assert shipped["data_as_of"] == "2025-08-25"
     body = {"rules": shipped["rules"]}
     assert estate.refused("device/posture/rules", body, token=token).error is PermissionDenied
-    for bad in ("", "{}", "\ud800", shipped["rules"].replace('"1.19.3"', '"soon"')):
+    for bad in ("", "{}", "\ud800", text(shipped, "rules").replace('"1.19.3"', '"soon"')):
         assert estate.refused("device/posture/rules", {"rules": bad}).error is InvalidRequest
     put_rules(estate, msgspec.structs.replace(rules_in_force(estate), disk_encryption=None))
     device = estate.active("ann")
@@ -299,9 +302,9 @@ def test_what_is_known_of_devices_is_listed(estate: DeviceEstate) -> None:
     assert estate.vault.list("device/posture/devices/").error is NotFound
     device = estate.active("ann")
     tell(estate, device, firewall=None)
-    assert estate.vault.list("device/posture/devices/").data["keys"] == [device.id]
+    assert estate.vault.list("device/posture/devices/").keys == [device.id]
     shown = estate.vault.read(f"device/posture/devices/{device.id}").data
     assert shown["os"] == "windows 10.0.26100"
-    assert [each["rule"] for each in shown["findings"]] == ["firewall"]
+    assert [each["rule"] for each in tables(shown, "findings")] == ["firewall"]
     reply = estate.vault.request(Operation.READ, "device/posture/devices/x")
     assert reply.error is InvalidRequest

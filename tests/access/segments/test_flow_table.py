@@ -16,6 +16,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Plugin
 from ironkeep.plugin.token import Session
+from ironkeep.testing.parts import tables
 from ironkeep.testing.plugins import PLUGINS as BASE
 from ironkeep.testing.vault import Vault
 
@@ -27,7 +28,7 @@ NAMES: Final = st.sampled_from(["house", "dev", "prod", "backup"])
 
 def make(vault: Vault, name: str, **rest: Any) -> str:
     """Make an open segment with a mount of its name; return its share."""
-    share: str = vault.write(f"segment/segments/{name}", {**ONE, **rest}).data["keys"][0]
+    share: str = vault.write(f"segment/segments/{name}", {**ONE, **rest}).keys[0]
     options = {"version": "2", "segment": name}
     assert vault.write(f"sys/mounts/{name}", {"type": "kv", "options": options}).error is None
     assert vault.write(f"segment/segments/{name}/unseal", {"key": share}).error is None
@@ -104,7 +105,7 @@ def test_a_violation_is_an_alert_and_an_entry(vault: Vault) -> None:
     entries = [entry for _, entry in vault.house.audit_reader().entries()]
     refused = next(each for each in entries if each.path == "prod/data/x" and each.reason)
     assert refused.reason == "no flow rule lets house (by default) ask segment prod"
-    alerts = vault.list("sys/alerts/").data["keys"]
+    alerts = vault.list("sys/alerts/").keys
     assert len(alerts) == 1
 
 
@@ -133,7 +134,7 @@ def test_a_rule_for_some_policies_lets_nobody_else_through(vault: Vault) -> None
     for name in ("deployer", "other"):
         vault.write(f"sys/policies/acl/{name}", {"policy": text})
     tokens = {
-        name: vault.write("auth/token/create", {"policies": [name]}).auth["client_token"]
+        name: vault.write("auth/token/create", {"policies": [name]}).token
         for name in ("deployer", "other")
     }
     assert vault.write("prod/data/x", DATA, token=tokens["deployer"]).error is None
@@ -187,8 +188,7 @@ def login(vault: Vault, name: str = "ann") -> str:
     vault.write("sys/policies/acl/all", {"policy": text})
     reply = vault.write(f"auth/devs/login/{name}", {"password": "correct horse"}, token=None)
     assert reply.error is None, reply.body
-    token: str = reply.auth["client_token"]
-    return token
+    return reply.token
 
 
 def test_a_token_of_a_segment_s_auth_method_is_of_the_segment_and_so_are_its_children(
@@ -198,7 +198,7 @@ def test_a_token_of_a_segment_s_auth_method_is_of_the_segment_and_so_are_its_chi
     make(vault, "prod")
     allow(vault, "house", "prod")
     token = login(vault)
-    child = vault.write("auth/token/create", {"ttl": "1h"}, token=token).auth["client_token"]
+    child = vault.write("auth/token/create", {"ttl": "1h"}, token=token).token
     for held in (token, child):
         assert refusal(vault, "dev/", session_of(vault, held)) == ""
         told = refusal(vault, "prod/", session_of(vault, held))
@@ -216,7 +216,7 @@ def test_a_cut_ends_what_the_segment_issued_for_good(vault: Vault) -> None:
     user = {"password": "correct horse", "token_type": "batch", "token_policies": "all"}
     vault.write("auth/devs/users/bob", user)
     body = {"password": "correct horse"}
-    batch = vault.write("auth/devs/login/bob", body, token=None).auth["client_token"]
+    batch = vault.write("auth/devs/login/bob", body, token=None).token
     for held in (token, batch):
         assert vault.read("auth/token/lookup-self", token=held).error is None
     vault.write("segment/segments/dev/cut")
@@ -224,7 +224,7 @@ def test_a_cut_ends_what_the_segment_issued_for_good(vault: Vault) -> None:
     vault.write("segment/segments/dev/unseal", {"key": share})
     for held in (token, batch):
         assert vault.read("auth/token/lookup-self", token=held).error is PermissionDenied
-    again = vault.write("auth/devs/login/bob", body, token=None).auth["client_token"]
+    again = vault.write("auth/devs/login/bob", body, token=None).token
     assert vault.read("auth/token/lookup-self", token=again).error is None
 
 
@@ -237,8 +237,8 @@ def test_the_matrix_is_one_table_with_a_history(vault: Vault) -> None:
     vault.clock.advance(seconds=1)
     vault.delete("segment/flows/dev/prod")
     assert vault.read("segment/flows").data == {"rules": [], "default": "deny"}
-    told = vault.read("segment/flows-history").data["matrices"]
-    reasons = [[rule["reason"] for rule in each["rules"]] for each in told]
+    told = tables(vault.read("segment/flows-history").data, "matrices")
+    reasons = [[rule["reason"] for rule in tables(each, "rules")] for each in told]
     assert reasons == [["first"], ["second"], []]
     assert vault.read("segment/flows/dev/prod").error is NotFound
 

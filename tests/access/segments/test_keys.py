@@ -22,7 +22,7 @@ SERVER: Final = 'listener "tcp" { tls_disable = true }\nstorage "inmem" {}\n'
 
 def make(vault: Vault, name: str) -> str:
     """Make an open segment with a mount of its name; return its share."""
-    share: str = vault.write(f"segment/segments/{name}", ONE).data["keys"][0]
+    share: str = vault.write(f"segment/segments/{name}", ONE).keys[0]
     options = {"version": "2", "segment": name}
     assert vault.write(f"sys/mounts/{name}", {"type": "kv", "options": options}).error is None
     assert vault.write(f"segment/flows/house/{name}", {}).error is None
@@ -66,7 +66,7 @@ def test_rotating_the_house_s_key_leaves_a_sealed_segment_as_it_is() -> None:
 
 def test_a_server_takes_no_share_of_a_segment_that_it_is_not_started_for() -> None:
     vault = Vault.started(PLUGINS, settings=ServerSettings(segments=frozenset({"dev"})))
-    share: str = vault.write("segment/segments/prod", ONE).data["keys"][0]
+    share: str = vault.write("segment/segments/prod", ONE).keys[0]
     make(vault, "dev")
     reply = vault.write("segment/segments/prod/unseal", {"key": share})
     assert reply.error is InvalidRequest

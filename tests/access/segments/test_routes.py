@@ -30,8 +30,7 @@ def make(vault: Vault, name: str, shares: int = 1, threshold: int = 1, **rest: A
     assert made.error is None, made.body
     options = {"version": "2", "segment": name}
     assert vault.write(f"sys/mounts/{name}", {"type": "kv", "options": options}).error is None
-    keys: list[str] = made.data["keys"]
-    return keys
+    return made.keys
 
 
 def unseal(vault: Vault, name: str, keys: list[str]) -> Any:
@@ -108,7 +107,7 @@ def test_shares_of_one_segment_open_neither_another_nor_the_house(vault: Vault) 
 )
 def test_hostile_names_are_refused(vault: Vault, name: str) -> None:
     assert vault.write(f"segment/segments/{name}", {}).error is InvalidRequest
-    assert vault.list("segment/segments/").data["keys"] == []
+    assert vault.list("segment/segments/").keys == []
 
 
 def test_a_name_is_given_once_even_after_it_was_destroyed(vault: Vault) -> None:
@@ -171,7 +170,7 @@ def test_routes_that_hold_keys_need_sudo(vault: Vault) -> None:
     grants = '["create", "read", "update", "delete", "list"]'
     policy = f'path "segment/*" {{ capabilities = {grants} }}'
     vault.write("sys/policies/acl/nearly", {"policy": policy})
-    token = vault.write("auth/token/create", {"policies": ["nearly"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["nearly"]}).token
     for path in ("segments/x", "segments/prod/seal", "segments/prod/cut", "segments/prod/destroy",
                  "segments/prod/rebuild", "flows/house/prod"):  # fmt: skip
         assert vault.write(f"segment/{path}", {}, token=token).error is PermissionDenied
@@ -232,7 +231,7 @@ def test_a_creation_that_is_refused_leaves_nothing(vault: Vault) -> None:
     ]
     for bad in refused:
         assert vault.write("segment/segments/prod", bad).error is InvalidRequest
-    assert vault.list("segment/segments/").data["keys"] == []
+    assert vault.list("segment/segments/").keys == []
     assert dict(vault.storage.scan(b"\x00")) == {
         key: row for key, row in before.items() if key[:1] == b"\x00"
     }

@@ -11,6 +11,7 @@ from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound, P
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Answer
 from ironkeep.store.reserved import MOUNTS
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Reply, Vault
 
 ROLE = "auth/approle/role/web"
@@ -62,7 +63,7 @@ def test_a_secret_id_is_not_handed_out_unwrapped(vault: Vault) -> None:
     assert vault.list(f"{ROLE}/secret-id/").error is NotFound
     vault.write(ROLE, {"secret_id_wrapping": "optional"})
     made = vault.write(f"{ROLE}/secret-id").data
-    assert login(vault, role_id(vault), made["secret_id"]).error is None
+    assert login(vault, role_id(vault), text(made, "secret_id")).error is None
 
 
 def test_a_secret_id_is_good_once(vault: Vault) -> None:
@@ -135,7 +136,7 @@ def test_addresses_bind_role_and_secret_id(vault: Vault) -> None:
 def test_tokens_are_bound_to_the_addresses_of_their_secret_id(vault: Vault) -> None:
     secret_id = opened(vault, token_bound_cidrs=["10.1.0.0/16"])["secret_id"]
     fails(login(vault, role_id(vault), secret_id))
-    token = login(vault, role_id(vault), secret_id, "10.1.0.1:1").auth["client_token"]
+    token = login(vault, role_id(vault), secret_id, "10.1.0.1:1").token
     look = "auth/token/lookup-self"
     assert vault.read(look, token=token, remote="10.1.0.9:1").error is None
     assert vault.read(look, token=token).error is PermissionDenied
@@ -158,7 +159,7 @@ def test_a_secret_id_is_no_wider_than_its_role(vault: Vault, data: dict[str, Any
 def test_secret_ids_are_looked_up_and_destroyed(vault: Vault) -> None:
     made = opened(vault, metadata='{"a": "b"}')
     accessor, secret_id = made["secret_id_accessor"], made["secret_id"]
-    assert vault.list(f"{ROLE}/secret-id/").data["keys"] == [accessor]
+    assert vault.list(f"{ROLE}/secret-id/").keys == [accessor]
     for reply in (
         vault.write(f"{ROLE}/secret-id/lookup", {"secret_id": secret_id}),
         vault.write(f"{ROLE}/secret-id-accessor/lookup", {"secret_id_accessor": accessor}),
@@ -257,7 +258,7 @@ def test_another_spelling_of_a_roles_name_gets_no_more(vault: Vault) -> None:
             'path "auth/approle/role/web/role-id" { capabilities = ["deny"] }'
         },
     )
-    token = vault.write("auth/token/create", {"policies": "half"}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": "half"}).token
     for name in ("web", "WEB", "Web"):
         reply = vault.read(f"auth/approle/role/{name}/role-id", token=token)
         assert reply.error is PermissionDenied

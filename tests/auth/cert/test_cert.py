@@ -16,6 +16,7 @@ from ironkeep.auth.cert.login import REFUSED
 from ironkeep.core.errors import DeviceRefused, InvalidCredentials, InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
+from ironkeep.testing.parts import part, table, text
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.devices.authority import Asked, Authority
 
@@ -64,12 +65,12 @@ def test_a_workload_logs_in(vault: Vault, authority: Authority) -> None:
     for name in ("", "web", "WEB"):
         auth = login(vault, mine, name).auth
         assert auth["policies"] == ["default", "web"]
-        assert auth["metadata"]["cert_name"] == "web"
-        assert auth["metadata"]["common_name"] == "shop"
-        assert set(auth["metadata"]) == {
+        assert part(auth, "metadata", "cert_name") == "web"
+        assert part(auth, "metadata", "common_name") == "shop"
+        assert set(table(auth, "metadata")) == {
             "cert_name", "common_name", "serial_number", "subject_key_id", "authority_key_id",
         }  # fmt: skip
-        assert auth["metadata"]["serial_number"].isdecimal()
+        assert text(auth, "metadata", "serial_number").isdecimal()
         assert auth["lease_duration"] == 900
         assert vault.read("auth/token/lookup-self", token=auth["client_token"], peer=mine).data
 
@@ -176,7 +177,7 @@ def nameless(authority: Authority, key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def test_a_certificate_ends_while_the_server_runs(vault: Vault, authority: Authority) -> None:
     mine = peer(authority, ends=NOW + timedelta(seconds=60))
-    token = login(vault, mine).auth["client_token"]
+    token = login(vault, mine).token
     vault.clock.advance(seconds=61)
     fails(login(vault, mine))
     reply = vault.read("auth/token/lookup-self", token=token, peer=mine)
@@ -248,7 +249,7 @@ def test_the_token_is_refused_from_every_other_certificate_on_every_route(
     vault.write("sys/policies/acl/web", {"policy": 'path "*" { capabilities = ["sudo", "read", '
                 '"create", "update", "delete", "list", "patch"] }'})  # fmt: skip
     mine = peer(authority, uris=(SPIFFE,))
-    token = login(vault, mine).auth["client_token"]
+    token = login(vault, mine).token
     swapped = peer(authority, uris=(SPIFFE,))
     routes = [
         (op, path)
@@ -276,8 +277,8 @@ def test_a_child_is_bound_as_its_parent(vault: Vault, authority: Authority) -> N
     policy = 'path "auth/token/create" { capabilities = ["create", "update"] }'
     vault.write("sys/policies/acl/web", {"policy": policy})
     mine = peer(authority)
-    token = login(vault, mine).auth["client_token"]
-    child = vault.write("auth/token/create", token=token, peer=mine).auth["client_token"]
+    token = login(vault, mine).token
+    child = vault.write("auth/token/create", token=token, peer=mine).token
     assert vault.read("auth/token/lookup-self", token=child, peer=mine).error is None
     other = vault.read("auth/token/lookup-self", token=child, peer=peer(authority))
     assert other.error is DeviceRefused

@@ -343,7 +343,7 @@ def test_tokens_of_machines_are_short(vault: Vault) -> None:
     ):  # fmt: skip
         assert vault.write(ROLE, setting).error is InvalidRequest
     vault.write(ROLE, {"token_ttl": 600})
-    token = login(vault, signed(vault)).auth["client_token"]
+    token = login(vault, signed(vault)).token
     vault.clock.advance(seconds=500)
     renewed = vault.write("auth/token/renew-self", {"increment": 3600}, token=token)
     assert renewed.auth["lease_duration"] == 400
@@ -354,7 +354,7 @@ def test_tokens_of_machines_are_short(vault: Vault) -> None:
 def test_a_token_is_bound_to_the_callers_certificate(vault: Vault) -> None:
     authority = Authority("ours")
     mine, theirs = authority.peer("worker-1"), authority.peer("worker-1")
-    token = login(vault, signed(vault), peer=mine).auth["client_token"]
+    token = login(vault, signed(vault), peer=mine).token
     look = "auth/token/lookup-self"
     assert vault.read(look, token=token, peer=mine).error is None
     for peer in (None, theirs):
@@ -504,7 +504,7 @@ def test_what_a_role_cannot_be(vault: Vault, data: dict[str, Any]) -> None:
 def test_a_role_without_audience_or_user_is_none(vault: Vault) -> None:
     for data in ({"user_claim": "sub"}, {"bound_audiences": "a"}):
         assert vault.write("auth/jwt/role/new", data).error is InvalidRequest
-    assert vault.list("auth/jwt/role/").data["keys"] == ["deploy"]
+    assert vault.list("auth/jwt/role/").keys == ["deploy"]
     vault.delete("auth/jwt/role/DEPLOY")
     assert vault.read(ROLE).error is NotFound
 

@@ -14,6 +14,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.core.webauthn.webauthn import encode
+from ironkeep.testing.parts import part, table, tables, text
 from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
 from tests.support.people.softauth import BE, BS, UP, UV, Maker, SoftAuthenticator
 
@@ -31,7 +32,10 @@ def test_a_person_is_invited_registers_two_and_logs_in_with_either(v: PasskeyVau
         assert auth["policies"] == ["default", "dev"]
         assert auth["metadata"] == {"username": "ada"}
     own = v.vault.list(f"{MOUNT}/authenticators/", token=v.token(ada)).data
-    assert {info["bound_by"] for info in own["key_info"].values()} == {"invitation", "touch"}
+    assert {part(info, "bound_by") for info in table(own, "key_info").values()} == {
+        "invitation",
+        "touch",
+    }
 
 
 def test_a_login_without_a_name_finds_its_person(v: PasskeyVault) -> None:
@@ -47,10 +51,10 @@ def test_what_is_asked_of_a_known_name_is_what_is_asked_of_an_unknown_one(v: Pas
     v.person("ada")
     known, unknown = (v.ask("login/begin", username=name).data for name in ("ada", "nobody"))
     for answer in (known, unknown):
-        assert answer["options"]["publicKey"].pop("challenge")
+        assert table(answer, "options", "publicKey").pop("challenge")
         assert answer.pop("id")
     assert known == unknown
-    assert known["options"]["publicKey"]["allowCredentials"] == []
+    assert part(known, "options", "publicKey", "allowCredentials") == []
 
 
 def test_a_challenge_for_one_name_lets_no_other_in(v: PasskeyVault) -> None:
@@ -179,7 +183,7 @@ def test_a_ticket_binds_one_authenticator_once(v: PasskeyVault) -> None:
 
 def test_a_ticket_is_good_for_who_opened_it_first_alone(v: PasskeyVault) -> None:
     ticket = v.invite("ada")
-    holder = v.ask("register/begin", ticket=ticket).data["holder"]
+    holder = text(v.ask("register/begin", ticket=ticket).data, "holder")
     for other in (None, "", "x", ticket, holder[:-1], "\xfc"):
         given = {} if other is None else {"holder": other}
         reply = v.ask("register/begin", ticket=ticket, **given)
@@ -194,7 +198,7 @@ def test_a_ticket_is_good_for_who_opened_it_first_alone(v: PasskeyVault) -> None
 
 def test_a_ticket_expires_and_a_new_one_ends_it(v: PasskeyVault) -> None:
     old = v.invite("ada")
-    new = v.write(f"{MOUNT}/users/ada/ticket", token="root").data["ticket"]
+    new = text(v.write(f"{MOUNT}/users/ada/ticket", token="root").data, "ticket")
     assert v.ask("register/begin", ticket=old).error is InvalidCredentials
     assert v.ask("register/begin", ticket=new).error is None
     v.vault.clock.advance(seconds=15 * 60)
@@ -210,8 +214,8 @@ def test_no_administrator_makes_a_ticket_for_who_has_or_had_an_authenticator(
     v.vault.delete(f"{MOUNT}/users/ada")
     v.write(f"{MOUNT}/users/ada", token="root")
     assert v.write(path, token="root").error is InvalidRequest
-    everything = v.vault.list(f"{MOUNT}/users/ada/authenticators/").data["key_info"]
-    assert [each["state"] for each in everything.values()] == ["removed"]
+    everything = v.vault.list(f"{MOUNT}/users/ada/authenticators/").data
+    assert [part(each, "state") for each in table(everything, "key_info").values()] == ["removed"]
 
 
 def test_an_authenticator_is_never_bound_twice(v: PasskeyVault) -> None:
@@ -228,8 +232,8 @@ def test_an_authenticator_is_never_bound_twice(v: PasskeyVault) -> None:
 def test_what_a_person_has_is_excluded_from_the_next_registration(v: PasskeyVault) -> None:
     first = v.register(v.invite("ada"), SoftAuthenticator())
     again = v.ask("register/begin", ticket=first.data["ticket"])
-    own = v.vault.list(f"{MOUNT}/users/ada/authenticators/").data["keys"]
-    excluded = again.data["options"]["publicKey"]["excludeCredentials"]
+    own = v.vault.list(f"{MOUNT}/users/ada/authenticators/").keys
+    excluded = tables(again.data, "options", "publicKey", "excludeCredentials")
     assert [each["id"] for each in excluded] == own
 
 
@@ -240,7 +244,7 @@ def test_a_privileged_person_gets_no_token_before_two_authenticators(v: PasskeyV
     assert "1 of the 2" in reply.errors[0]
     begun = v.ask("add/begin", username="ada")
     signed = ada.keys[0].get(begun.data["options"])
-    ticket = v.ask("add/finish", id=begun.data["id"], credential=signed).data["ticket"]
+    ticket = text(v.ask("add/finish", id=begun.data["id"], credential=signed).data, "ticket")
     ada.keys.append(SoftAuthenticator())
     assert v.register(ticket, ada.keys[1]).error is None
     assert v.login(ada).auth["policies"] == ["admin", "default"]
@@ -327,7 +331,7 @@ def test_somebody_who_lost_everything_is_recovered_by_others_and_time(v: Passkey
     assert v.write(f"{path}/ticket", token=bobs).error is PermissionDenied
     v.vault.clock.advance(seconds=24 * HOUR)
     assert v.write(f"{path}/ticket", token=v.token(dan)).error is PermissionDenied
-    ticket = v.write(f"{path}/ticket", token=v.token(bob)).data["ticket"]
+    ticket = text(v.write(f"{path}/ticket", token=v.token(bob)).data, "ticket")
     assert v.write(f"{path}/ticket", token=v.token(bob)).error is NotFound
     fresh = SoftAuthenticator()
     assert v.register(ticket, fresh).error is None
@@ -360,7 +364,7 @@ def test_who_logs_in_ends_the_ticket_of_a_recovery(v: PasskeyVault) -> None:
     for peer in (bob, cy):
         assert v.write(path, token=v.token(peer), reason="she says").error is None
     v.vault.clock.advance(seconds=24 * HOUR)
-    ticket = v.write(f"{path}/ticket", token=v.token(cy)).data["ticket"]
+    ticket = text(v.write(f"{path}/ticket", token=v.token(cy)).data, "ticket")
     assert v.login(ada).error is None
     assert v.register(ticket, SoftAuthenticator()).error is InvalidCredentials
     assert v.login(ada).error is None

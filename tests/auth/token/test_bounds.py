@@ -11,6 +11,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.identity.token_store import StoredToken
 from ironkeep.plugin.cidr import inside, narrowed, parse_cidrs
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Vault
 
 INSIDE, NARROW, OUTSIDE = "10.1.1.1:1", "10.9.1.1:1", "192.0.2.1:1"
@@ -30,8 +31,7 @@ def vault() -> Vault:
 
 def bound(vault: Vault) -> str:
     """Return a token bound to 10.0.0.0/8."""
-    made: str = vault.write("auth/token/create/net", {"policies": "all"}).auth["client_token"]
-    return made
+    return vault.write("auth/token/create/net", {"policies": "all"}).token
 
 
 def works(vault: Vault, token: str, remote: str) -> bool:
@@ -43,9 +43,9 @@ def test_what_a_bound_token_makes_is_bound_as_it_is(vault: Vault, path: str) -> 
     vault.write("auth/token/roles/free", {"orphan": True})
     vault.write("auth/token/roles/narrow", {"token_bound_cidrs": ["10.9.0.0/16", "192.0.2.0/24"]})
     parent = bound(vault)
-    made = vault.write(f"auth/token/{path}", {}, token=parent, remote=INSIDE).auth["client_token"]
+    made = vault.write(f"auth/token/{path}", {}, token=parent, remote=INSIDE).token
     grandchild = vault.write("auth/token/create", {}, token=made, remote=NARROW)
-    for token in (made, grandchild.auth["client_token"]):
+    for token in (made, grandchild.token):
         assert works(vault, token, NARROW)
         assert works(vault, token, INSIDE) == (path != "create/narrow")
         assert not works(vault, token, OUTSIDE)
@@ -61,7 +61,7 @@ def test_a_child_from_before_is_bound_by_the_line_above_it(vault: Vault) -> None
     parent = bound(vault)
     child = vault.write("auth/token/create", {}, token=parent, remote=INSIDE).auth
     house, tx = vault.house, vault.house.state.begin()
-    name = house.tokens.store.by_accessor(tx, child["accessor"])
+    name = house.tokens.store.by_accessor(tx, text(child, "accessor"))
     assert name is not None
     record = house.tokens.store.load(tx, name)
     assert isinstance(record, StoredToken)
@@ -72,8 +72,8 @@ def test_a_child_from_before_is_bound_by_the_line_above_it(vault: Vault) -> None
     house.tokens.store.save(tx, name, old, old.expires_ns)
     tx.merge()
     vault.flush()
-    assert works(vault, child["client_token"], INSIDE)
-    assert not works(vault, child["client_token"], OUTSIDE)
+    assert works(vault, text(child, "client_token"), INSIDE)
+    assert not works(vault, text(child, "client_token"), OUTSIDE)
 
 
 def test_an_answer_that_a_bound_token_wrapped_opens_there_alone(vault: Vault) -> None:
@@ -99,8 +99,8 @@ def test_a_secret_id_that_a_bound_token_took_logs_in_there_alone(vault: Vault) -
     login = {"role_id": "web", "secret_id": taken.data["secret_id"]}
     assert vault.write("auth/approle/login", login, token=None, remote=OUTSIDE).error is not None
     made = vault.write("auth/approle/login", login, token=None, remote=INSIDE)
-    assert not works(vault, made.auth["client_token"], OUTSIDE)
-    assert works(vault, made.auth["client_token"], INSIDE)
+    assert not works(vault, made.token, OUTSIDE)
+    assert works(vault, made.token, INSIDE)
 
 
 _V4: Final = st.tuples(st.integers(0, 255), st.integers(0, 8)).map(

@@ -5,6 +5,7 @@ import pytest
 from ironkeep.core.credential.inventory import Kind, item
 from ironkeep.core.errors import InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.testing.parts import text
 from tests.support.credentials.credential_bench import ADMIN, FIRST, TARGET, Bench
 from tests.support.credentials.simulated import Account, Fault
 
@@ -117,7 +118,7 @@ def test_what_the_system_took_is_served_and_the_reason_is_the_systems(bench: Ben
     assert reply.error is UpstreamFailed
     assert bench.state()["state"] == "applied"
     served = bench.vault.read("database/static-creds/app")
-    assert served.data["password"].encode() == bench.system.accounts["app"].password
+    assert text(served.data, "password").encode() == bench.system.accounts["app"].password
     assert served.data["version"] == 2
     bench.settle()
     bench.assert_sound()

@@ -23,6 +23,7 @@ from ironkeep.engines.database import ROUTES, Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
 from ironkeep.plugin.route import Plugin
+from ironkeep.testing.parts import array, part, tables, text
 from ironkeep.testing.postgres import SUPERUSER, PostgresServer
 from ironkeep.testing.vault import Reply, Vault
 
@@ -132,7 +133,9 @@ def test_a_kept_password_is_not_shown_to_another_host(
         assert vault.write("database/config/main", change).error is InvalidRequest
     for same in ({"plugin_name": ""}, {"plugin_name": "postgresql-database-plugin"}):
         assert vault.write("database/config/main", same).error is None
-    assert vault.read("database/config/main").data["connection_details"]["username"] == "keeper"
+    assert (
+        part(vault.read("database/config/main").data, "connection_details", "username") == "keeper"
+    )
 
 
 def test_settings_change_and_the_rest_stays(vault: Vault) -> None:
@@ -151,7 +154,7 @@ def test_a_static_role_is_taken_in_served_and_rotated(
     first = vault.read("database/static-creds/app").data
     assert (first["username"], first["rotation_period"], first["ttl"]) == ("app", 86400, 86400)
     assert first["last_vault_rotation"] == "2026-01-01T00:00:00Z"
-    session = postgres.connect("app", first["password"])
+    session = postgres.connect("app", text(first, "password"))
     vault.clock.advance(seconds=61)
     assert vault.write("database/rotate-role/app").body is None
     with pytest.raises(psycopg.OperationalError):
@@ -159,10 +162,10 @@ def test_a_static_role_is_taken_in_served_and_rotated(
     session.close()
     second = vault.read("database/static-creds/app").data
     assert (second["version"], second["ttl"]) == (2, 86400)
-    postgres.connect("app", second["password"]).close()
+    postgres.connect("app", text(second, "password")).close()
     shown = vault.read("database/static-roles/app")
-    assert second["password"] not in str(shown.body)
-    assert [(each["stage"], each["refused"]) for each in shown.data["versions"]] == [
+    assert text(second, "password") not in str(shown.body)
+    assert [(each["stage"], each["refused"]) for each in tables(shown.data, "versions")] == [
         ("previous", True),
         ("current", False),
     ]
@@ -174,7 +177,7 @@ def test_a_read_is_recorded_with_the_version_that_left(vault: Vault) -> None:
     vault.read("database/static-creds/app")
     entries = [entry for _, entry in vault.house.audit_reader().entries() if entry.released]
     (released,) = entries[-1].released
-    uuid = vault.read("sys/mounts").data["database/"]["uuid"]
+    uuid = part(vault.read("sys/mounts").data, "database/", "uuid")
     assert (released.mount, released.path, released.version, released.fields) == (
         uuid,
         "static-creds/app",
@@ -247,7 +250,7 @@ def test_root_is_rotated_to_what_nobody_else_knows_and_goes_on_working(
     with pytest.raises(psycopg.OperationalError):
         postgres.connect("keeper", "keeper-password")
     assert role(vault).error is None
-    postgres.connect("app", vault.read("database/static-creds/app").data["password"]).close()
+    postgres.connect("app", text(vault.read("database/static-creds/app").data, "password")).close()
 
 
 def test_an_attackers_new_password_is_found_and_overcome(
@@ -264,7 +267,7 @@ def test_an_attackers_new_password_is_found_and_overcome(
     assert vault.write("database/reset-role/app").error is None
     with pytest.raises(psycopg.OperationalError):
         postgres.connect("app", "stolen")
-    postgres.connect("app", vault.read("database/static-creds/app").data["password"]).close()
+    postgres.connect("app", text(vault.read("database/static-creds/app").data, "password")).close()
 
 
 def test_an_open_session_of_an_attacker_is_seen_and_ended(
@@ -272,8 +275,8 @@ def test_an_open_session_of_an_attacker_is_seen_and_ended(
 ) -> None:
     role(vault, password="first", skip_import_rotation=True)
     attacker = postgres.connect("app", "first")
-    (seen,) = vault.read("database/sessions/app").data["sessions"]
-    assert seen["attributes"]["client_address"] == "127.0.0.1"
+    (seen,) = tables(vault.read("database/sessions/app").data, "sessions")
+    assert part(seen, "attributes", "client_address") == "127.0.0.1"
     assert vault.write("database/lock/app").error is None
     ended = vault.write("database/kill/app").data
     assert (ended["ended"], ended["remaining"]) == (1, 0)
@@ -281,7 +284,7 @@ def test_an_open_session_of_an_attacker_is_seen_and_ended(
         attacker.execute("SELECT 1")
     attacker.close()
     probed = vault.write("database/probe/app", {"version": 1}).data
-    assert (probed["state"], probed["answers"][0]["code"]) == ("alive", "28000")
+    assert (probed["state"], part(probed, "answers", 0, "code")) == ("alive", "28000")
     vault.write("database/unlock/app")
     assert vault.write("database/probe/app").data["state"] == "alive"
 
@@ -292,13 +295,19 @@ def test_a_second_account_is_an_addition_until_somebody_answers_for_it(
     assert vault.read("database/diff/main").data["unexplained"] == 0
     postgres.execute("CREATE ROLE intruder LOGIN SUPERUSER")
     found = vault.read("database/diff/main").data
-    assert [(each["kind"], each["name"]) for each in found["added"]] == [("principal", "intruder")]
-    (added,) = found["added"]
-    assert (len(added["id"]), added["explained"], found["unexplained"]) == (ID_LENGTH, None, 1)
+    assert [(each["kind"], each["name"]) for each in tables(found, "added")] == [
+        ("principal", "intruder")
+    ]
+    (added,) = tables(found, "added")
+    assert (len(text(added, "id")), added["explained"], found["unexplained"]) == (
+        ID_LENGTH,
+        None,
+        1,
+    )
     answer = {"item": added["id"], "owner": "ops", "reason": "the new backup job", "ttl": "1h"}
     assert vault.write("database/explain/main", answer).error is None
     found = vault.read("database/diff/main").data
-    assert found["added"][0]["explained"]["owner"] == "ops"
+    assert part(found, "added", 0, "explained", "owner") == "ops"
     assert found["unexplained"] == 0
     postgres.execute("ALTER ROLE intruder CREATEDB")
     found = vault.read("database/diff/main").data
@@ -323,7 +332,7 @@ def test_an_explanation_that_says_nothing_is_refused(
     vault: Vault, postgres: PostgresServer, changes: dict[str, Any], error: type[Exception]
 ) -> None:
     postgres.execute("CREATE ROLE intruder LOGIN")
-    (added,) = vault.read("database/diff/main").data["added"]
+    (added,) = tables(vault.read("database/diff/main").data, "added")
     answer = {"item": added["item"], "owner": "ops", "reason": "backups", **changes}
     assert vault.write("database/explain/main", answer).error is error
     assert (
@@ -343,7 +352,7 @@ def test_a_later_baseline_does_not_hide_what_the_first_one_shows(
     second = vault.write("database/baseline/main").data
     assert (first["number"], second["number"]) == (1, 2)
     assert vault.read("database/diff/main").data["added"] == []
-    assert len(vault.read("database/diff/main", data={"baseline": 1}).data["added"]) == 1
+    assert len(array(vault.read("database/diff/main", data={"baseline": 1}).data, "added")) == 1
     noted = [
         entry.audited["digest"]
         for _, entry in vault.house.audit_reader().entries()
@@ -362,7 +371,9 @@ def test_baselines_are_limited_and_none_is_pushed_out(vault: Vault) -> None:
 def test_an_inventory_is_everything_and_is_not_the_baseline_itself(vault: Vault) -> None:
     taken = vault.read("database/inventory/main").data
     assert taken["digest"] == vault.read("database/baseline/main").data["digest"]
-    assert ("principal", "keeper") in {(each["kind"], each["name"]) for each in taken["items"]}
+    assert ("principal", "keeper") in {
+        (each["kind"], each["name"]) for each in tables(taken, "items")
+    }
     assert "keeper-password" not in str(taken)
 
 
@@ -381,7 +392,7 @@ def test_what_is_not_there_is_not_found(vault: Vault) -> None:
 def test_dangerous_routes_take_sudo(vault: Vault) -> None:
     rules = {"policy": 'path "database/*" { capabilities = ["create", "read", "update"] }'}
     vault.write("sys/policies/acl/plain", rules)
-    token = vault.write("auth/token/create", {"policies": ["plain"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["plain"]}).token
     for path in ("break-glass/app", "baseline/main", "explain/main"):
         assert vault.write(f"database/{path}", {}, token=token).error is PermissionDenied
     assert vault.write("database/probe/app", {}, token=token).error is NotFound
@@ -394,7 +405,7 @@ def test_every_route_has_help_and_only_one_releases_a_secret() -> None:
 
 def test_a_password_is_nowhere_at_rest(vault: Vault, postgres: PostgresServer) -> None:
     role(vault)
-    password = vault.read("database/static-creds/app").data["password"].encode()
+    password = text(vault.read("database/static-creds/app").data, "password").encode()
     rows = b"".join(key + row.value for key, row in vault.storage.scan(b""))
     frames = b"".join(frame for _, frame in vault.storage.outbox())
     for needle in (password, b"keeper-password", b"static-creds", b"keeper"):

@@ -35,7 +35,7 @@ def test_any_printable_name_is_a_key_of_its_own(vault: Vault, name: str) -> None
     assert value(vault, name) == {"name": name}
     others = [other for other in NAMES if other != name]
     assert all(vault.read(f"secret/data/{other}").error is NotFound for other in others)
-    assert vault.list("secret/metadata/").data["keys"] == [name]
+    assert vault.list("secret/metadata/").keys == [name]
 
 
 def test_a_name_that_ends_like_a_version_s_row(vault: Vault) -> None:

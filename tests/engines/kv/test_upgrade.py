@@ -9,6 +9,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.kv.upgrade import MAX_SECRETS
 from ironkeep.store.reserved import MOUNTS
+from ironkeep.testing.parts import part
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
@@ -35,12 +36,12 @@ def test_every_secret_is_the_first_version_of_its_key(secrets: dict[str, str]) -
     assert vault.write(TUNE, TO_SECOND).error is None
     for path, value in secrets.items():
         read = vault.read(f"kv/data/{path}").data
-        assert (read["data"], read["metadata"]["version"]) == ({"value": value}, 1)
+        assert (read["data"], part(read, "metadata", "version")) == ({"value": value}, 1)
         assert vault.read(f"kv/metadata/{path}").data["current_version"] == 1
         assert vault.write(f"kv/data/{path}", {"data": {}}).data["version"] == 2
     top = {path.partition("/")[0] for path in secrets}
     listed = vault.list("kv/metadata/")
-    names = set() if listed.error is NotFound else {n.rstrip("/") for n in listed.data["keys"]}
+    names = set() if listed.error is NotFound else {n.rstrip("/") for n in listed.keys}
     assert names == top
     assert vault.read("kv/config").data["max_versions"] == 0, "no secret is taken for the settings"
     assert vault.defects == []

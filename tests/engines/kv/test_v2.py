@@ -15,6 +15,7 @@ from ironkeep.engines.kv.metadata import (
     MAX_MAX_VERSIONS,
 )
 from ironkeep.engines.kv.v2 import MAX_VERSIONS_A_CALL
+from ironkeep.testing.parts import part, table
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Reply, Vault
 
@@ -69,7 +70,7 @@ def test_old_versions_are_pruned_with_their_data(vault: Vault) -> None:
     metadata = vault.read("secret/metadata/app").data
     assert metadata["current_version"] == DEFAULT_MAX_VERSIONS + 3
     assert metadata["oldest_version"] == 4
-    assert sorted(map(int, metadata["versions"])) == list(range(4, DEFAULT_MAX_VERSIONS + 4))
+    assert sorted(map(int, table(metadata, "versions"))) == list(range(4, DEFAULT_MAX_VERSIONS + 4))
     assert vault.read("secret/data/app", data={"version": 3}).error is NotFound
     assert value(vault, "app", 4) == {"a": "3"}
     assert rows[-1] == rows[-2] == rows[DEFAULT_MAX_VERSIONS - 1]
@@ -81,8 +82,8 @@ def test_the_key_s_own_limit_wins_over_the_mount_s(vault: Vault) -> None:
     for path in ("app", "other"):
         for number in range(5):
             put(vault, path, {"a": str(number)})
-    assert len(vault.read("secret/metadata/app").data["versions"]) == 2
-    assert len(vault.read("secret/metadata/other").data["versions"]) == 3
+    assert len(table(vault.read("secret/metadata/app").data, "versions")) == 2
+    assert len(table(vault.read("secret/metadata/other").data, "versions")) == 3
 
 
 # -- check-and-set
@@ -162,8 +163,8 @@ def test_a_deleted_version_answers_404_with_its_metadata(vault: Vault) -> None:
     assert gone.answer.absent
     assert gone.error is None
     assert gone.data["data"] is None
-    assert gone.data["metadata"]["deletion_time"] != ""
-    assert gone.data["metadata"]["version"] == 1
+    assert part(gone.data, "metadata", "deletion_time") != ""
+    assert part(gone.data, "metadata", "version") == 1
 
 
 def test_delete_and_undelete_by_number(vault: Vault) -> None:
@@ -180,10 +181,10 @@ def test_delete_and_undelete_by_number(vault: Vault) -> None:
 def test_the_first_deletion_s_time_stays(vault: Vault) -> None:
     put(vault, "app", {"a": "1"})
     vault.delete("secret/data/app")
-    at = vault.read("secret/data/app").data["metadata"]["deletion_time"]
+    at = part(vault.read("secret/data/app").data, "metadata", "deletion_time")
     vault.clock.advance(seconds=5)
     vault.delete("secret/data/app")
-    assert vault.read("secret/data/app").data["metadata"]["deletion_time"] == at
+    assert part(vault.read("secret/data/app").data, "metadata", "deletion_time") == at
 
 
 def test_destroyed_data_is_gone_from_the_store(vault: Vault) -> None:
@@ -192,7 +193,7 @@ def test_destroyed_data_is_gone_from_the_store(vault: Vault) -> None:
     before = len(list(vault.storage.scan(b"")))
     vault.write("secret/destroy/app", {"versions": [1]})
     assert len(list(vault.storage.scan(b""))) == before - 1
-    assert vault.read("secret/data/app").data["metadata"]["destroyed"] is True
+    assert part(vault.read("secret/data/app").data, "metadata", "destroyed") is True
     vault.write("secret/undelete/app", {"versions": [1]})
     gone = vault.read("secret/data/app")
     assert (gone.answer.absent, gone.data["data"]) == (True, None)
@@ -249,7 +250,9 @@ def test_metadata_makes_a_key_without_versions(vault: Vault) -> None:
     assert read["custom_metadata"] == {"owner": "ops"}
     assert vault.read("secret/data/app").error is NotFound
     put(vault, "app", {"a": "1"})
-    assert vault.read("secret/data/app").data["metadata"]["custom_metadata"] == {"owner": "ops"}
+    assert part(vault.read("secret/data/app").data, "metadata", "custom_metadata") == {
+        "owner": "ops"
+    }
 
 
 def test_custom_metadata_is_replaced_by_a_write_and_merged_by_a_patch(vault: Vault) -> None:

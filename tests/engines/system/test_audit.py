@@ -11,6 +11,7 @@ from ironkeep.core.evidence.leaf import Disclosed, check_disclosed
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.audit import MAX_FOUND, REFUSED
 from ironkeep.plugin.effects.answer import Answer
+from ironkeep.testing.parts import part, tables, text
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import ORIGIN, Vault
 from ironkeep.tlog.checkpoint import open_checkpoint
@@ -35,9 +36,8 @@ def verifier(vault: Vault) -> NoteVerifier:
     return NoteVerifier(vault.house.journal.key)
 
 
-def search(vault: Vault, **asked: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = vault.read("sys/audit/log/search", data=asked).data["entries"]
-    return found
+def search(vault: Vault, **asked: Any) -> list[dict[str, object]]:
+    return tables(vault.read("sys/audit/log/search", data=asked).data, "entries")
 
 
 def raw(vault: Vault, path: str) -> Answer:
@@ -48,7 +48,7 @@ def raw(vault: Vault, path: str) -> Answer:
 def test_there_is_one_device_and_it_stays(vault: Vault) -> None:
     listed = vault.read("sys/audit")
     assert set(listed.data) == {"journal/"}
-    assert listed.data["journal/"]["options"] == {"origin": ORIGIN}
+    assert part(listed.data, "journal/", "options") == {"origin": ORIGIN}
     enable = {"type": "file", "options": {"file_path": "/dev/null"}}
     for path in ("file", "journal", "socket/x"):
         assert vault.write(f"sys/audit/{path}", enable).errors == [REFUSED]
@@ -104,7 +104,7 @@ def test_searches_are_bounded(vault: Vault, asked: dict[str, Any]) -> None:
 def test_reading_it_needs_sudo(vault: Vault) -> None:
     policy = 'path "sys/audit/*" { capabilities = ["read", "list", "update"] }'
     vault.write("sys/policies/acl/almost", {"policy": policy})
-    token = vault.write("auth/token/create", {"policies": ["almost"]}).auth["client_token"]
+    token = vault.write("auth/token/create", {"policies": ["almost"]}).token
     for path in ("sys/audit", "sys/audit/log/search", "sys/audit/log/proof/1"):
         assert vault.read(path, token=token).error is PermissionDenied
 
@@ -112,8 +112,8 @@ def test_reading_it_needs_sudo(vault: Vault) -> None:
 def proven(vault: Vault) -> tuple[LogProof, bytes, Disclosed]:
     index = search(vault, path="secret/data/app", op="read")[0]["index"]
     data = vault.read(f"sys/audit/log/proof/{index}").data
-    leaf, salt, body = (b64decode(data[name]) for name in ("leaf", "salt", "entry"))
-    return LogProof.parse(data["proof"].encode()), leaf, Disclosed(index, salt, body)
+    leaf, salt, body = (b64decode(text(data, name)) for name in ("leaf", "salt", "entry"))
+    return LogProof.parse(text(data, "proof").encode()), leaf, Disclosed(index, salt, body)
 
 
 def test_a_proof_verifies_without_the_server(vault: Vault) -> None:

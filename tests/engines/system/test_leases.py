@@ -26,13 +26,12 @@ def vault() -> Vault:
 
 def login(vault: Vault) -> str:
     made = vault.write("auth/userpass/login/ann", {"password": "correct horse"}, token=None)
-    token: str = made.auth["client_token"]
-    return token
+    return made.token
 
 
 def lease(vault: Vault) -> str:
     prefix = "auth/userpass/login/ann"
-    (name,) = vault.list(f"sys/leases/lookup/{prefix}/").data["keys"]
+    (name,) = vault.list(f"sys/leases/lookup/{prefix}/").keys
     return f"{prefix}/{name}"
 
 
@@ -77,7 +76,7 @@ def test_revoking_a_lease_ends_what_it_gave(vault: Vault, path: str) -> None:
 @pytest.mark.parametrize("place", ["sys", "sys/leases"])
 def test_revoking_a_prefix_ends_everything_below(vault: Vault, verb: str, place: str) -> None:
     tokens = [login(vault) for _ in range(2)]
-    other = vault.write("auth/token/create", {"policies": ["default"]}).auth["client_token"]
+    other = vault.write("auth/token/create", {"policies": ["default"]}).token
     answered = vault.write(f"{place}/{verb}/auth/userpass", {"sync": verb == "revoke-force"})
     assert answered.answer.accepted is (verb == "revoke-prefix")
     if verb == "revoke-prefix":

@@ -8,6 +8,7 @@ from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.units import SECOND_NS
 from ironkeep.kernel.opening import STANDARD_MOUNTS
 from ironkeep.plugin.mounts import MAX_DESCRIPTION, MAX_PATH
+from ironkeep.testing.parts import part, table, text
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
@@ -21,8 +22,7 @@ def vault() -> Vault:
 
 def limited(vault: Vault, policy: str) -> str:
     vault.write("sys/policies/acl/limited", {"policy": policy})
-    token: str = vault.write("auth/token/create", {"policies": ["limited"]}).auth["client_token"]
-    return token
+    return vault.write("auth/token/create", {"policies": ["limited"]}).token
 
 
 def test_a_fresh_house_and_what_is_mounted_later(vault: Vault) -> None:
@@ -255,7 +255,7 @@ def test_a_mount_begins_with_the_settings_that_it_is_given(vault: Vault) -> None
         "audit_non_hmac_request_keys": "a,b", "force_no_cache": True,
     }  # fmt: skip
     assert vault.write("sys/mounts/other", {"type": "kv", "config": config}).error is None
-    kept = vault.read("sys/mounts/other").data["config"]
+    kept = table(vault.read("sys/mounts/other").data, "config")
     assert (kept["default_lease_ttl"], kept["max_lease_ttl"]) == (3_600, 7_200)
     assert kept["audit_non_hmac_request_keys"] == ["a", "b"]
     assert kept["listing_visibility"] == "unauth"
@@ -272,7 +272,7 @@ def test_auth_methods_need_sudo(vault: Vault) -> None:
     enable = {"type": "userpass"}
     assert vault.write("sys/auth/userpass", enable, token=token).error is PermissionDenied
     assert vault.write("sys/auth/userpass", enable).error is None
-    assert vault.read("sys/auth/userpass").data["config"]["token_type"] == "default-service"
+    assert part(vault.read("sys/auth/userpass").data, "config", "token_type") == "default-service"
     assert vault.read("sys/auth/userpass/tune").data["token_type"] == "default-service"
     assert vault.delete("sys/auth/userpass").error is None
     assert vault.read("sys/auth/userpass").error is InvalidRequest
@@ -282,7 +282,7 @@ def test_tokens_of_an_unmounted_method_end_with_it(vault: Vault) -> None:
     vault.write("sys/auth/userpass", {"type": "userpass"})
     vault.write("auth/userpass/users/ann", {"password": "correct horse"})
     login = vault.write("auth/userpass/login/ann", {"password": "correct horse"}, token=None)
-    token = login.auth["client_token"]
+    token = login.token
     assert vault.read("auth/token/lookup-self", token=token).error is None
     vault.delete("sys/auth/userpass")
     assert vault.read("auth/token/lookup-self", token=token).error is PermissionDenied
@@ -306,8 +306,8 @@ def test_a_token_sees_the_mounts_that_it_can_reach(vault: Vault) -> None:
     vault.write("sys/mounts/other", {"type": "kv"})
     token = limited(vault, 'path "secret/data/app" { capabilities = ["read"] }')
     seen = vault.read("sys/internal/ui/mounts", token=token).data
-    assert "secret/" in seen["secret"]
-    assert "other/" not in seen["secret"]
+    assert "secret/" in table(seen, "secret")
+    assert "other/" not in table(seen, "secret")
     one = vault.read("sys/internal/ui/mounts/secret/data/app", token=token).data
     assert (one["path"], one["options"]) == ("secret/", {"version": "2"})
 
@@ -322,14 +322,14 @@ def test_a_mount_out_of_reach_answers_like_one_that_is_not_there(vault: Vault) -
 
 
 def test_the_version_that_runs(vault: Vault) -> None:
-    (version,) = vault.list("sys/version-history/").data["keys"]
+    (version,) = vault.list("sys/version-history/").keys
     assert version.count(".") == 2
 
 
 def test_times_of_mounts_are_kept(vault: Vault) -> None:
     """Who could read what is asked of the past: each mount's life is in the history."""
     vault.write("sys/mounts/x", {"type": "kv"})
-    uuid = vault.read("sys/mounts/x").data["uuid"]
+    uuid = text(vault.read("sys/mounts/x").data, "uuid")
     vault.clock.advance(seconds=10)
     vault.delete("sys/mounts/x")
     intervals = vault.house.history.intervals(vault.house.state.begin(), "mount", uuid)

@@ -4,6 +4,7 @@ import pytest
 
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, Sealed
 from ironkeep.engines.system.sealing import WIRE_VERSION
+from ironkeep.testing.parts import tables
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
@@ -99,7 +100,7 @@ def test_sealing_needs_sudo_and_takes_the_keys_away() -> None:
     policy = 'path "sys/seal" { capabilities = ["update"] }'
     vault.write("sys/policies/acl/almost", {"policy": policy})
     made = vault.write("auth/token/create", {"policies": ["almost"]})
-    assert vault.write("sys/seal", token=made.auth["client_token"]).error is PermissionDenied
+    assert vault.write("sys/seal", token=made.token).error is PermissionDenied
     assert vault.write("sys/seal").error is None
     assert vault.house.barrier is None
     with pytest.raises(Sealed):
@@ -118,7 +119,7 @@ def test_leader_and_nodes(empty: Vault) -> None:
             False,
         )
         step()
-    (node,) = empty.read("sys/ha-status").data["nodes"]
+    (node,) = tables(empty.read("sys/ha-status").data, "nodes")
     assert node["active_node"] is True
     stepped = empty.write("sys/step-down")
     assert (stepped.error, stepped.body) == (None, None), "204, as in Vault without standbys"

@@ -15,6 +15,7 @@ from ironkeep.engines.system import System
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.route import Plugin
+from ironkeep.testing.parts import text
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.credentials.simulated import Account, SimulatedSystem
 
@@ -74,13 +75,13 @@ class Bench:
 
     def served(self, name: str = "app") -> bytes:
         """Return the password that the API hands out."""
-        password: str = self.vault.read(f"database/static-creds/{name}").data["password"]
+        password = text(self.vault.read(f"database/static-creds/{name}").data, "password")
         return password.encode()
 
     def id(self, path: str = "static-creds/app") -> CredentialId:
         """Return the id of a credential of the mount."""
         mounts = self.vault.read("sys/mounts").data
-        return CredentialId(MountUuid(mounts["database/"]["uuid"]), path)
+        return CredentialId(MountUuid(text(mounts, "database/", "uuid")), path)
 
     def materials(self, path: str = "static-creds/app") -> dict[int, Secret]:
         """Return every version that the vault keeps."""

@@ -58,8 +58,7 @@ class DeviceEstate:
         reply = self.vault.write(
             f"auth/userpass/login/{name}", {"password": PASSWORD}, token=None, peer=peer
         )
-        token: str = reply.auth["client_token"]
-        return token
+        return reply.token
 
     def pending(self, name: str, ownership: str = "corporate") -> SoftDevice:
         """Return a device of a person's that waits for a decision."""

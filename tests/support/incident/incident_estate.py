@@ -135,8 +135,7 @@ class Estate:
             Operation.UPDATE, f"auth/userpass/login/{name}", {"password": PASSWORD}, token=None
         )
         assert reply.error is None, reply.body
-        token: str = reply.auth["client_token"]
-        return token
+        return reply.token
 
     def read_password(self, token: str) -> str:
         """Read the database password with somebody's token."""

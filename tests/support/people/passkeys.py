@@ -6,6 +6,7 @@ from typing import Any, Final
 from ironkeep.auth.passkey import Passkey
 from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import Session
+from ironkeep.testing.parts import text
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.people.softauth import ORIGIN, SoftAuthenticator
@@ -43,8 +44,7 @@ class PasskeyVault:
     def invite(self, name: str, **params: Any) -> str:
         """Make a person; return the ticket."""
         self.write(f"{MOUNT}/users/{name}", token="root", **params)
-        ticket: str = self.write(f"{MOUNT}/users/{name}/ticket", token="root").data["ticket"]
-        return ticket
+        return text(self.write(f"{MOUNT}/users/{name}/ticket", token="root").data, "ticket")
 
     def register(self, ticket: str, key: SoftAuthenticator, label: str = "key") -> Reply:
         """Bind an authenticator with a ticket."""
@@ -53,7 +53,7 @@ class PasskeyVault:
         begun = self.ask("register/begin", ticket=ticket, **held)
         if begun.error:
             return begun
-        self._holders[ticket] = begun.data["holder"]
+        self._holders[ticket] = text(begun.data, "holder")
         made = key.create(begun.data["options"])
         return self.ask("register/finish", id=begun.data["id"], credential=made, label=label)
 
@@ -65,7 +65,7 @@ class PasskeyVault:
             key = SoftAuthenticator()
             reply = self.register(ticket, key, f"{name} {number}")
             assert reply.error is None, reply.body
-            ticket = reply.data.get("ticket", "")
+            ticket = text(reply.data, "ticket") if "ticket" in reply.data else ""
             person.keys.append(key)
         return person
 
@@ -77,8 +77,7 @@ class PasskeyVault:
 
     def token(self, person: Person) -> str:
         """Log somebody in; return the token."""
-        token: str = self.login(person).auth["client_token"]
-        return token
+        return self.login(person).token
 
     def touch(self, reply: Reply, key: SoftAuthenticator) -> None:
         """Give the touch that an answer asks for."""

@@ -6,7 +6,6 @@ what it is told, a browser's own checks included: a test that wants a wrong orig
 
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from fido2 import cbor
 
 from ironkeep.core.webauthn.webauthn import decode, encode
+from ironkeep.testing.parts import table, text
 
 UP: Final = 0x01
 UV: Final = 0x04
@@ -32,7 +32,6 @@ _DAY: Final = timedelta(days=1)
 _AAGUID: Final = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
 _FAR: Final = 4_096
 
-Options = Mapping[str, Any]
 Json = dict[str, Any]
 
 
@@ -94,14 +93,14 @@ class SoftAuthenticator:
     fixed: Credential | None = None
     """Registered instead of a new one: a copy of somebody's."""
 
-    def create(self, options: Options) -> Json:
+    def create(self, options: object) -> Json:
         """Make a credential; return the registration in JSON."""
-        asked = options.get("publicKey", options)
+        asked = _public_key_of(options)
         key = self.fixed.key if self.fixed else ec.generate_private_key(ec.SECP256R1())
         made = self.fixed or Credential(
             secrets.token_bytes(32),
-            asked["rp"]["id"],
-            decode(asked["user"]["id"], _FAR),
+            text(asked, "rp", "id"),
+            decode(text(asked, "user", "id"), _FAR),
             key,
         )
         self.credentials.append(made)
@@ -111,7 +110,7 @@ class SoftAuthenticator:
         )
         attested = self.model + len(made.id).to_bytes(2, "big") + made.id + cose
         data = self._data(made, AT, attested)
-        client_data = self._client_data("webauthn.create", asked["challenge"])
+        client_data = self._client_data("webauthn.create", text(asked, "challenge"))
         statement = self._statement(key, data + sha256(client_data).digest())
         form = "none" if self.attestation == "none" else "packed"
         made_object = cbor.encode({"fmt": form, "attStmt": statement, "authData": data})
@@ -124,11 +123,11 @@ class SoftAuthenticator:
             },
         )
 
-    def get(self, options: Options, credential: Credential | None = None) -> Json:
+    def get(self, options: object, credential: Credential | None = None) -> Json:
         """Sign a challenge; return the assertion in JSON."""
-        asked = options.get("publicKey", options)
+        asked = _public_key_of(options)
         used = credential or self.credentials[-1]
-        client_data = self._client_data("webauthn.get", asked["challenge"])
+        client_data = self._client_data("webauthn.get", text(asked, "challenge"))
         data, signature = self.sign(used, sha256(client_data).digest())
         return _public_key(
             used,
@@ -172,6 +171,12 @@ class SoftAuthenticator:
         own = ec.generate_private_key(ec.SECP256R1())
         chain = [(self.maker or Maker()).attest(own, self.model)]
         return {"alg": -7, "sig": own.sign(message, ec.ECDSA(hashes.SHA256())), "x5c": chain}
+
+
+def _public_key_of(options: object) -> dict[str, object]:
+    """Return the options proper, whether or not they are wrapped as browsers want them."""
+    outer = table(options)
+    return table(outer, "publicKey") if "publicKey" in outer else outer
 
 
 def _public_key(credential: Credential, response: Json) -> Json:
