@@ -7,6 +7,7 @@ import pytest
 from ironkeep.core.errors import PermissionDenied, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.testing.parts import text
 from tests.support.incident.incident_estate import Estate
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
@@ -21,7 +22,7 @@ def estate() -> Estate:
 @pytest.fixture
 def share(estate: Estate) -> str:
     """Make an open segment `prod` in the estate; return its one share."""
-    made: str = estate.must("segment/segments/prod", ONE)["keys"][0]
+    made = text(estate.must("segment/segments/prod", ONE), "keys", 0)
     estate.must("segment/flows/house/prod", {})
     estate.must("segment/segments/prod/unseal", {"key": made})
     return made
@@ -105,5 +106,5 @@ def test_a_rotation_under_way_is_finished_when_the_segment_is_open_again(
         if not about["reason"] and about["state"] in {"idle", "committed"}:
             break
     told = estate.get("pdb/static-creds/app")
-    assert told["password"].encode() == estate.system.accounts["app"].password != before
+    assert text(told, "password").encode() == estate.system.accounts["app"].password != before
     assert estate.vault.defects == []

@@ -80,11 +80,11 @@ def test_what_logins_stand_on_says_who_wrote_it(kind: str) -> None:
     path, data, place, codec = WRITES[kind]
     if kind == "cert":
         data = data | {"certificate": authority(vault)}
-    for text, by in ((ann, {first}), (ben, {first, second})):
-        reply = vault.write(f"auth/{kind}/{path}", data, token=text)
+    for own, by in ((ann, {first}), (ben, {first, second})):
+        reply = vault.write(f"auth/{kind}/{path}", data, token=own)
         assert reply.error is None, reply.body
         made: Made = written(vault, kind, place, codec).params.made
-        assert set(made.people) == ({second} if kind == "userpass" and text == ben else by)
+        assert set(made.people) == ({second} if kind == "userpass" and own == ben else by)
         assert set(made.holders) == set(made.people)
         assert made.at_ns == vault.clock.now_ns()
         vault.clock.advance(seconds=1)
@@ -94,9 +94,9 @@ def test_what_logins_stand_on_says_who_wrote_it(kind: str) -> None:
 
 def test_whose_keys_are_believed_is_who_wrote_the_configuration() -> None:
     vault, ((ann, first), (ben, second)) = world("jwt")
-    for text, by in ((ann, first), (ben, second)):
+    for own, by in ((ann, first), (ben, second)):
         config = {"jwt_validation_pubkeys": [PUBLIC]}
-        assert vault.write("auth/jwt/config", config, token=text).error is None
+        assert vault.write("auth/jwt/config", config, token=own).error is None
         kept = written(vault, "jwt", "config", jwt.config._CONFIG)
         assert kept.made.people == (by,)
     assert "made" not in vault.read("auth/jwt/config").data

@@ -73,7 +73,7 @@ def test_without_a_good_token(vault: Vault, token: str | None) -> None:
 
 def test_a_token_lives_and_dies_as_clients_expect(vault: Vault) -> None:
     auth = update(vault, "auth/token/create", ttl="1h", renewable=True).auth
-    token, accessor = auth["client_token"], auth["accessor"]
+    token, accessor = text(auth, "client_token"), auth["accessor"]
     assert update(vault, "auth/token/lookup", token=token).data["id"] == token
     renewed = update(vault, "auth/token/renew", token=token).auth
     assert renewed["client_token"] == token

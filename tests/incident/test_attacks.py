@@ -10,7 +10,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.mount import Mount
-from ironkeep.testing.parts import text
+from ironkeep.testing.parts import tables, text
 from tests.support.incident.incident_estate import PASSWORD, Estate, opened
 
 SUDO_FREE = {"trust", "documents"}
@@ -111,7 +111,7 @@ def test_nobody_contains_themselves(estate: Estate) -> None:
     estate.login("engineer")
     case = estate.open_case("person:engineer", start="5s")
     estate.must(f"incident/cases/{case}/widen", {"basis": "b", "subjects": ["person:responder"]})
-    contained = estate.must(f"incident/cases/{case}/contain", {})["contained"]
+    contained = tables(estate.must(f"incident/cases/{case}/contain", {}), "contained")
     assert len(contained) == 2
     gone = estate.request(Operation.READ, f"incident/cases/{case}/verdict", token=estate.responder)
     assert gone.error is PermissionDenied
@@ -301,7 +301,7 @@ def test_who_is_lost_again_is_contained_again(estate: Estate) -> None:
     reply = estate.request(Operation.READ, "database/static-creds/app", token=token)
     assert reply.error is PermissionDenied
     # That they were given what replaced the first one is told, and is for somebody to answer.
-    left = {item["item"] for item in estate.verdict(second)["open_items"]}
+    left = {item["item"] for item in tables(estate.verdict(second), "open_items")}
     for item in left:
         estate.on(second, "exempt", item=item, reason="given when they were back in", ttl="24h")
     assert len(left) <= 1

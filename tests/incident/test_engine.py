@@ -10,7 +10,7 @@ from ironkeep.core.evidence import dsse, records as ev
 from ironkeep.core.evidence.pack import read_statement
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.verifier import Level, verify_pack
-from ironkeep.testing.parts import part, table, texts
+from ironkeep.testing.parts import array, number, part, table, tables, text, texts
 from tests.support.incident.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"
@@ -29,8 +29,9 @@ def stolen(estate: Estate) -> str:
     return token
 
 
-def labels(rows: list[dict[str, Any]]) -> set[str]:
-    return {row["label"] for row in rows}
+def labels(found: object, kind: str) -> set[str]:
+    """The labels of one list of an exposure."""
+    return {text(row, "label") for row in tables(found, kind)}
 
 
 def test_a_case_ends_in_a_proof_that_others_verify(estate: Estate) -> None:
@@ -50,12 +51,12 @@ def test_exposure_says_what_and_why(estate: Estate) -> None:
     stolen(estate)
     case = estate.open_case("person:engineer", start="3s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert labels(found["did_read"]) == labels(found["could_read"]) == {APP}
-    reached = {row["label"]: row for row in found["could_reach"]}
+    assert labels(found, "did_read") == labels(found, "could_read") == {APP}
+    reached = {row["label"]: row for row in tables(found, "could_reach")}
     system = reached["system postgresql/db.example:5432"]
-    assert [step["by"] for step in system["why"]] == ["may-read", "opens"]
+    assert [step["by"] for step in tables(system, "why")] == ["may-read", "opens"]
     assert reached[APP]["state"] == "exposed"
-    assert found["counts"]["could_reach"] == len(found["could_reach"])
+    assert part(found, "counts", "could_reach") == len(array(found, "could_reach"))
 
 
 STEPS: list[tuple[str, str, str]] = [
@@ -81,9 +82,10 @@ def test_a_step_left_out_is_named(estate: Estate, left_out: str, check: str, lab
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
     assert (check, label) in opened(verdict)
-    todo = estate.get(f"incident/cases/{case}/steps", estate.responder)["steps"]
-    assert any(step["check"] == check and f"{left_out} {case}" in step["do"] for step in todo)
-    assert [step["step"] for step in todo] == sorted(step["step"] for step in todo)
+    todo = tables(estate.get(f"incident/cases/{case}/steps", estate.responder), "steps")
+    assert any(step["check"] == check and f"{left_out} {case}" in text(step, "do") for step in todo)
+    order = [number(step, "step") for step in todo]
+    assert order == sorted(order)
 
 
 def test_nothing_new_is_made_before_everybody_is_contained(estate: Estate) -> None:
@@ -94,7 +96,7 @@ def test_nothing_new_is_made_before_everybody_is_contained(estate: Estate) -> No
     assert early.error is Conflict
     assert "contain first" in early.errors[0]
     assert estate.system.accounts["app"].password == before
-    contained = estate.on(case, "contain")["contained"]
+    contained = tables(estate.on(case, "contain"), "contained")
     assert [each["tokens_ended"] for each in contained] == [1]
     gone = estate.request(Operation.READ, "database/static-creds/app", token=token)
     assert gone.error is PermissionDenied
@@ -107,7 +109,7 @@ def test_containing_ends_children_and_logins(estate: Estate) -> None:
     ).token
     estate.read_password(child)
     case = estate.open_case("person:engineer", start="5s")
-    assert estate.on(case, "contain")["contained"][0]["tokens_ended"] == 2
+    assert part(estate.on(case, "contain"), "contained", 0, "tokens_ended") == 2
     for each in (token, child):
         assert estate.request(Operation.READ, "database/static-creds/app", token=each).error
     again = estate.vault.request(
@@ -119,7 +121,7 @@ def test_containing_ends_children_and_logins(estate: Estate) -> None:
     assert again.error is PermissionDenied
     # Making a token with a stolen session is a foothold that somebody has to answer for.
     verdict = estate.verdict(case)
-    item = next(i for i in verdict["open_items"] if i["check"] == "foothold in vault")
+    item = next(i for i in tables(verdict, "open_items") if i["check"] == "foothold in vault")
     estate.on(case, "explain", item=item["item"], reason="ended with its parent")
     assert "foothold in vault" not in {check for check, _ in opened(estate.verdict(case))}
 
@@ -142,7 +144,7 @@ def test_by_hand(estate: Estate) -> None:
     case = estate.open_case("person:colleague", start="3s")
     estate.on(case, "contain")
     told = {"secret": "secret/app/mail@1", "method": "reset", "receipt": "mail ticket 9"}
-    done = estate.on(case, "rotate", **told)["rotated"]
+    done = tables(estate.on(case, "rotate", **told), "rotated")
     assert [each["detail"] for each in done] == ["as reported"]
     path = f"incident/cases/{case}/rotate"
     for missing in ("method", "receipt"):
@@ -158,7 +160,7 @@ def test_by_hand(estate: Estate) -> None:
     estate.on(case, "exempt", **given)
     verdict = estate.verdict(case)
     assert ("no verifier", "secret/app/mail version 1") not in opened(verdict)
-    assert [each["owner"] for each in verdict["exemptions"]] == ["userpass-responder"]
+    assert [each["owner"] for each in tables(verdict, "exemptions")] == ["userpass-responder"]
     estate.vault.clock.advance(seconds=86_400)
     assert ("no verifier", "secret/app/mail version 1") in opened(estate.verdict(case))
 
@@ -171,22 +173,18 @@ def test_links_from_metadata_and_by_hand(estate: Estate) -> None:
     estate.get("secret/data/app/mail", estate.login("colleague"))
     case = estate.open_case("person:colleague", start="3s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    reached = labels(found["could_reach"])
+    reached = labels(found, "could_reach")
     assert {"system mail", "store archive", "backup tapes", KEY} <= reached
     listed = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
-    assert {"store:archive"} <= {
-        part(info, "source") for info in table(listed, "key_info").values()
-    }
-    name = next(
-        k for k, v in table(listed, "key_info").items() if part(v, "source") == "store:archive"
-    )
+    links = table(listed, "key_info").items()
+    name = next(k for k, v in links if part(v, "source") == "store:archive")
     gone = estate.request(Operation.DELETE, f"incident/links/{name}", token=estate.responder)
     assert gone.error is None
     after = estate.request(Operation.LIST, "incident/links/", token=estate.responder).data
     assert name not in texts(after, "keys")
     # It held when the secret leaked, so what it led to stays exposed.
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "backup tapes" in labels(found["could_reach"])
+    assert "backup tapes" in labels(found, "could_reach")
 
 
 def test_gates_need_all_their_inputs(estate: Estate) -> None:
@@ -203,7 +201,7 @@ def test_gates_need_all_their_inputs(estate: Estate) -> None:
     stolen(estate)
     case = estate.open_case("person:engineer", start="3s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "backup tapes" not in labels(found["could_reach"])
+    assert "backup tapes" not in labels(found, "could_reach")
     again = estate.request(Operation.UPDATE, "incident/links", gate, estate.responder)
     assert again.error is InvalidRequest
 
@@ -214,9 +212,9 @@ def test_widening(estate: Estate) -> None:
     estate.get("secret/data/app/mail", estate.login("colleague"))
     data = {"basis": "the proxy's log", "subjects": "person:colleague", "start": "10s"}
     widened = estate.on(case, "widen", **data)
-    assert len(widened["subjects"]) == 2
+    assert len(array(widened, "subjects")) == 2
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert {APP, "secret/app/mail version 1"} <= labels(found["could_read"])
+    assert {APP, "secret/app/mail version 1"} <= labels(found, "could_read")
     later = {"basis": "x", "start": "1s"}
     path = f"incident/cases/{case}/widen"
     assert estate.request(Operation.UPDATE, path, later, estate.responder).error is InvalidRequest
@@ -285,11 +283,12 @@ def test_what_was_changed_of_the_root_is_shown(estate: Estate) -> None:
     case = estate.open_case("person:engineer", start="5s")
     found = estate.get(f"incident/cases/{case}/check-root", estate.responder)
     assert set(found) == set(ev.ROOT_ITEMS)
-    created = found["root:administrators"]["changed"]
+    created = tables(found, "root:administrators", "changed")
     assert [(one["path"], one["exposed"]) for one in created] == [("auth/token/create", True)]
-    assert found["root:policies"]["now"] == ["new"]
-    assert [one["path"] for one in found["root:policies"]["changed"]] == ["sys/policies/acl/new"]
-    assert len(found["root:administrators"]["now"]) == 1
+    assert part(found, "root:policies", "now") == ["new"]
+    (changed,) = tables(found, "root:policies", "changed")
+    assert changed["path"] == "sys/policies/acl/new"
+    assert len(table(found, "root:administrators", "now")) == 1
     told = estate.on(case, "check-root", item="administrators", sound=False)
     assert told["detail"] == "1 changes since the case's start, 1 of them by somebody exposed"
 

@@ -8,6 +8,7 @@ from ironkeep.journal.epochs import begin_epoch, start_from
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.memory import SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.testing.parts import tables, text
 from tests.support.incident.incident_estate import Estate
 
 EPOCH_2 = "vault.example/audit/node-1/2"
@@ -42,9 +43,9 @@ def test_a_case_that_reaches_back_before_the_break_is_not_proven(estate: Estate)
     estate.state(case)
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
-    words = {item["check"]: item["words"] for item in verdict["open_items"]}
-    assert f"before {EPOCH_2} is in the log of an earlier epoch" in words["starts too late"]
-    assert "scope record 1 is missing" in words["scope cut"]
+    words = {item["check"]: item["words"] for item in tables(verdict, "open_items")}
+    assert f"before {EPOCH_2} is in the log of an earlier epoch" in text(words["starts too late"])
+    assert "scope record 1 is missing" in text(words["scope cut"])
     report = verify_pack(estate.pack(case), estate.trust())
     assert (report.level, report.proven, report.origin) == (Level.VERIFIED, False, EPOCH_2)
 
@@ -59,7 +60,7 @@ def test_a_case_that_begins_after_the_break_misses_the_scope_of_before(estate: E
     estate.state(case)
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
-    checks = {item["check"] for item in verdict["open_items"]}
+    checks = {item["check"] for item in tables(verdict, "open_items")}
     assert "scope cut" in checks
     assert "starts too late" not in checks
 
@@ -71,4 +72,4 @@ def test_a_case_of_before_the_break_is_opened_again(estate: Estate) -> None:
     after_a_break(estate)
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
-    assert "case not opened" in {item["check"] for item in verdict["open_items"]}
+    assert "case not opened" in {item["check"] for item in tables(verdict, "open_items")}

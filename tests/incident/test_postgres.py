@@ -8,6 +8,7 @@ import pytest
 from ironkeep.adapters.process.system import SystemClock, SystemEntropy
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.incident.verifier.verifier import verify_pack
+from ironkeep.testing.parts import part, tables, text
 from ironkeep.testing.postgres import PostgresServer
 from tests.support.incident.incident_estate import Estate, Real, opened
 
@@ -50,16 +51,16 @@ def test_the_way_out_of_a_real_database(estate: Estate, postgres: PostgresServer
     case = estate.open_case("person:engineer", start="3s")
     estate.on(case, "contain")
     session.execute("SELECT 1")
-    assert [each["state"] for each in estate.on(case, "rotate")["rotated"]] == ["revoked"]
+    assert [each["state"] for each in tables(estate.on(case, "rotate"), "rotated")] == ["revoked"]
     with pytest.raises(psycopg.Error):
         session.execute("SELECT 1")
     session.close()
     assert refused(postgres, "app", stolen)
-    assert estate.on(case, "kill")["sessions"][0]["remaining"] == 0
-    assert [each["state"] for each in estate.on(case, "probe")["probes"]] == ["dead"]
-    for one in estate.on(case, "sweep")["swept"][0]["differences"]:
+    assert part(estate.on(case, "kill"), "sessions", 0, "remaining") == 0
+    assert [each["state"] for each in tables(estate.on(case, "probe"), "probes")] == ["dead"]
+    for one in tables(estate.on(case, "sweep"), "swept", 0, "differences"):
         # The verifier of the new password; nothing else changed.
-        assert (one["what"], one["item"][:16]) == ("changed", "key password app")
+        assert (one["what"], text(one, "item")[:16]) == ("changed", "key password app")
         estate.on(case, "explain", item=one["id"], reason="our own rotation")
     estate.state(case)
     verdict = estate.verdict(case)
@@ -85,7 +86,7 @@ def test_what_an_intruder_added_is_found_and_blocks(
     assert "maintenance" in acting.pop()
     way_back.close()
     postgres.execute("DROP ROLE maintenance")
-    swept = estate.on(case, "sweep")["swept"][0]["differences"]
+    swept = tables(estate.on(case, "sweep"), "swept", 0, "differences")
     assert "maintenance" not in str(swept)
 
 
@@ -112,11 +113,11 @@ def test_a_server_that_does_not_answer_leaves_it_open(
     estate.on(case, "rotate")
     postgres.stop()
     try:
-        assert [each["state"] for each in estate.on(case, "probe")["probes"]] == ["unknown"]
+        assert [each["state"] for each in tables(estate.on(case, "probe"), "probes")] == ["unknown"]
     finally:
         postgres.start()
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
     assert {("not answered", APP), ("not watched", APP)} <= opened(verdict)
     estate.vault.clock.advance(seconds=61)
-    assert [each["state"] for each in estate.on(case, "probe")["probes"]] == ["dead"]
+    assert [each["state"] for each in tables(estate.on(case, "probe"), "probes")] == ["dead"]

@@ -1,11 +1,10 @@
 """The scenarios that must give the right verdict (S1 to S4, S8), and what time does to a case."""
 
-from typing import Any
-
 import pytest
 
 from ironkeep.core.errors import NotFound
 from ironkeep.core.evidence.verdict import Outcome
+from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.engines.kv import metadata as meta
@@ -14,6 +13,7 @@ from ironkeep.incident.case.survey import A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.store.reserved import MOUNTS
+from ironkeep.testing.parts import number, part, tables, text
 from tests.support.credentials.simulated import Account
 from tests.support.incident.incident_estate import CIPHERTEXT, Estate, document, opened
 from tests.support.log.sample_log import sample_cosigner
@@ -34,8 +34,9 @@ def stolen(estate: Estate) -> str:
     return token
 
 
-def labels(rows: list[dict[str, Any]]) -> set[str]:
-    return {row["label"] for row in rows}
+def labels(found: object, kind: str) -> set[str]:
+    """The labels of one list of an exposure."""
+    return {text(row, "label") for row in tables(found, kind)}
 
 
 def test_what_policies_no_longer_grant_was_readable_then(estate: Estate) -> None:
@@ -45,12 +46,14 @@ def test_what_policies_no_longer_grant_was_readable_then(estate: Estate) -> None
     assert estate.request(Operation.READ, "secret/data/app/mail", token=token).error
     case = estate.open_case("person:colleague", start="30s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "secret/app/mail version 1" in labels(found["could_read"])
+    assert "secret/app/mail version 1" in labels(found, "could_read")
     later = estate.open_case("person:colleague", start="1s")
     found = estate.get(f"incident/cases/{later}/exposure", estate.responder)
     # Exposure is the union of all cases, so the first one has to be out of the way.
     assert "secret/app/mail version 1" not in {
-        row["label"] for row in found["could_read"] if row["exposed"] >= found["as_of"][:19]
+        row["label"]
+        for row in tables(found, "could_read")
+        if text(row, "exposed") >= text(found, "as_of")[:19]
     }
 
 
@@ -71,10 +74,8 @@ def test_the_first_case_closed_names_the_wrapped_key(estate: Estate) -> None:
     token = estate.login("engineer")
     estate.get("secret/data/backup/wrapping", token)
     second = estate.open_case("person:engineer", start="5s")
-    rows = {
-        row["label"]: row
-        for row in estate.get(f"incident/cases/{second}/exposure", estate.responder)["could_reach"]
-    }
+    found = estate.get(f"incident/cases/{second}/exposure", estate.responder)
+    rows = {row["label"]: row for row in tables(found, "could_reach")}
     assert rows[KEY]["in_clear"] is not None
     ago = (estate.vault.clock.now_ns() - closed) // 10**9
     then = estate.verdict(first, as_of=f"{ago + 2}s")
@@ -131,7 +132,7 @@ def test_an_intruders_account_is_listed_and_blocks(estate: Estate) -> None:
     estate.state(case)
     assert estate.verdict(case)["outcome"] == "DISPROVEN"
     estate.system.accounts["maintenance"].sessions = 0
-    swept = estate.on(case, "sweep")["swept"][0]["differences"]
+    swept = tables(estate.on(case, "sweep"), "swept", 0, "differences")
     assert [(one["what"], one["acting"]) for one in swept] == [("added", False)]
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
@@ -165,7 +166,7 @@ def test_a_new_version_is_not_exposed_by_a_survey_after_it(estate: Estate) -> No
         estate.on(case, step)
     estate.on(case, "widen", basis="seen earlier in the proxy's log", start="30s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "database/static-creds/app version 3" not in labels(found["could_reach"])
+    assert "database/static-creds/app version 3" not in labels(found, "could_reach")
 
 
 def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
@@ -173,22 +174,22 @@ def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
     case = estate.open_case("person:engineer", start="3s")
     estate.on(case, "contain")
     estate.system.accounts["admin"].may_log_in = False
-    done = estate.on(case, "rotate")["rotated"]
+    done = tables(estate.on(case, "rotate"), "rotated")
     assert [each["state"] for each in done] == ["waiting"]
     assert ("not revoked", APP) in opened(estate.verdict(case))
     estate.system.accounts["admin"].may_log_in = True
-    assert [each["state"] for each in estate.on(case, "rotate")["rotated"]] == ["revoked"]
+    assert [each["state"] for each in tables(estate.on(case, "rotate"), "rotated")] == ["revoked"]
 
 
 def test_what_root_could_read_is_worked_out_in_turns(estate: Estate) -> None:
     """Everything, of a vault with more secrets than a batch of the journal holds links."""
-    number = A_TURN * MAX_TARGETS + 1
+    count = A_TURN * MAX_TARGETS + 1
     house = estate.vault.house
     tx = house.state.begin()
-    table = house.mounts.table(house.store(tx, MOUNTS))
-    store = house.mount_store(tx, table.by_path["secret/"])
+    mounts = house.mounts.table(house.store(tx, MOUNTS))
+    store = house.mount_store(tx, mounts.by_path["secret/"])
     key = KeyMetadata(1, 1, 1, {1: Version(1)})
-    for each in range(number):
+    for each in range(count):
         meta.save(store, f"many/{each:06d}", key)
     tx.merge()
     estate.vault.flush()
@@ -206,7 +207,7 @@ def test_what_root_could_read_is_worked_out_in_turns(estate: Estate) -> None:
     assert outcome.error is None
     assert len(turns) == 2
     found = estate.get("incident/cases/1/exposure", estate.responder)
-    assert found["counts"]["could_read"] >= number
+    assert number(found, "counts", "could_read") >= count
 
 
 def test_the_new_secret_in_the_hands_of_somebody_exposed_is_told(estate: Estate) -> None:
@@ -227,16 +228,16 @@ def test_the_new_secret_in_the_hands_of_somebody_exposed_is_told(estate: Estate)
 def test_the_administering_account_goes_first(estate: Estate) -> None:
     """It could set every other password again."""
     case = estate.open_case("database/config/orders@1", "database/static-creds/app@2", start="1s")
-    done = estate.on(case, "rotate")["rotated"]
+    done = tables(estate.on(case, "rotate"), "rotated")
     assert [each["state"] for each in done] == ["revoked", "revoked"]
-    assert done[0]["secret"] == "database/config/orders version 1"
-    probes = estate.on(case, "probe")["probes"]
+    assert part(done, 0, "secret") == "database/config/orders version 1"
+    probes = tables(estate.on(case, "probe"), "probes")
     assert {each["state"] for each in probes} == {"dead"}
 
 
 def test_somebody_deleted_is_found_by_id(estate: Estate) -> None:
     token = stolen(estate)
-    entity = estate.get("auth/token/lookup-self", token)["entity_id"]
+    entity = EntityId(text(estate.get("auth/token/lookup-self", token), "entity_id"))
     house = estate.vault.house
     tx = house.state.begin()
     house.identity.delete(tx, entity, estate.vault.clock.now_ns())
@@ -256,7 +257,7 @@ def test_a_token_with_more_policies_than_an_entry_names(estate: Estate) -> None:
     case = estate.open_case(f"session:{accessor}", start="60s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
     # What it could read cannot be known: so everything.
-    assert KEY in labels(found["could_read"])
+    assert KEY in labels(found, "could_read")
 
 
 def test_a_head_that_waits_for_its_quorum_does_not_hide_the_one_before(estate: Estate) -> None:
@@ -278,7 +279,7 @@ def test_a_head_that_waits_for_its_quorum_does_not_hide_the_one_before(estate: E
     assert journal.log.cosigned is not None
     assert journal.log.cosigned.checkpoint.size > size
     verdict = estate.get(f"incident/cases/{case}/verdict", estate.responder)
-    assert (verdict["outcome"], verdict["witnessed_size"] <= size) == ("PROVEN", True)
+    assert (verdict["outcome"], number(verdict, "witnessed_size") <= size) == ("PROVEN", True)
     # Its own witness comes late: the newest head is kept, with both signatures.
     journal.add_cosignatures(head.checkpoint, [estate.cosigner.cosign(head.checkpoint, seconds)])
     verdict = estate.get(f"incident/cases/{case}/verdict", estate.responder)

@@ -6,6 +6,7 @@ import pytest
 
 from ironkeep.core.errors import Sealed
 from ironkeep.core.operation import Operation
+from ironkeep.testing.parts import number, table, tables, text
 from tests.support.incident.incident_estate import Estate, document, opened
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
@@ -19,7 +20,7 @@ def estate() -> Estate:
 
 def segmented(estate: Estate) -> str:
     """Make an open segment `prod` with one secret that the engineer may read; return its share."""
-    share: str = estate.must("segment/segments/prod", ONE)["keys"][0]
+    share = text(estate.must("segment/segments/prod", ONE), "keys", 0)
     options = {"version": "2", "segment": "prod"}
     estate.must("sys/mounts/prod", {"type": "kv", "options": options})
     estate.must("segment/flows/house/prod", {})
@@ -37,17 +38,17 @@ def test_a_survey_that_misses_a_sealed_segment_stays_open_until_it_is_known(
     estate.login("engineer")
     estate.must("segment/segments/prod/seal")
     case = estate.open_case("person:engineer")
-    told = estate.on(case, "contain")["contained"][0]
+    told = table(estate.on(case, "contain"), "contained", 0)
     assert told["not_known_of"] == ["prod/"]
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
     assert "not surveyed" in {check for check, _ in opened(verdict)}
     estate.must("segment/segments/prod/unseal", {"key": share})
-    told = estate.on(case, "contain")["contained"][0]
-    assert (told["not_known_of"], told["secrets_readable"] > 0) == ([], True)
+    told = table(estate.on(case, "contain"), "contained", 0)
+    assert (told["not_known_of"], number(told, "secrets_readable") > 0) == ([], True)
     assert "not surveyed" not in {check for check, _ in opened(estate.verdict(case))}
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    assert "prod/db version 1" in {row["label"] for row in found["could_reach"]}
+    assert "prod/db version 1" in {row["label"] for row in tables(found, "could_reach")}
 
 
 def test_a_leaked_text_is_not_said_to_hold_nothing_while_a_segment_is_sealed(

@@ -6,10 +6,11 @@ import sys
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ironkeep.demo.stage import Answer, Stage
 from ironkeep.demo.teller import StoryBroken, Teller
+from ironkeep.testing.parts import text
 
 PASSWORDS: Final = {
     "engineer": "demo password of an engineer",
@@ -49,17 +50,17 @@ class Estate:
         self._secrets()
         self._links()
         self.responder = self.stage.login("responder", PASSWORDS["responder"])
-        self.trust.write_text(self.read("incident/trust")["trust"])
+        self.trust.write_text(text(self.read("incident/trust"), "trust"))
 
-    def root(self, path: str, **data: Any) -> Any:
+    def root(self, path: str, **data: object) -> dict[str, object]:
         """Write as the operator, with the root token."""
         return require(self.stage.send("PUT", path, self.stage.server.token, data), path).data
 
-    def write(self, path: str, **data: Any) -> Any:
+    def write(self, path: str, **data: object) -> dict[str, object]:
         """Write as the responder."""
         return require(self.stage.send("PUT", path, self.responder, data), path).data
 
-    def read(self, path: str) -> Any:
+    def read(self, path: str) -> dict[str, object]:
         """Read as the responder."""
         return require(self.stage.send("GET", path, self.responder), path).data
 

@@ -4,7 +4,7 @@ import re
 import time
 from base64 import b64encode
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -21,6 +21,7 @@ from ironkeep.demo.estate import (
     Estate,
 )
 from ironkeep.demo.teller import Teller
+from ironkeep.testing.parts import array, number, table, tables, text
 
 _TICK_SECONDS: Final = 1.1
 """Pause that separates two steps: times in answers have a resolution of one second."""
@@ -81,9 +82,9 @@ class Replay:
         tell.check("it is case 1", case == "1", case)
         tell.run("ironkeep incident verdict 1")
         verdict = self._stage.await_witnesses("1", estate.responder)
-        items = [f"{item['label']}: {item['words']}" for item in verdict["open_items"]]
+        items = [f"{item['label']}: {item['words']}" for item in tables(verdict, "open_items")]
         named = [item for item in items if item.startswith(f"{DECRYPTION_KEY} version 1")]
-        tell.show([verdict["outcome"], *named])
+        tell.show([text(verdict, "outcome"), *named])
         tell.tell("“The other parts are stored elsewhere” does not clear the key.")
         tell.check(
             "the verdict is NOT PROVEN, and names the encrypted key",
@@ -102,8 +103,8 @@ class Replay:
         token = self._stolen_token = stage.login("engineer", PASSWORDS["engineer"])
         wrapping = stage.send("GET", "secret/data/backup/wrapping-key", token)
         login = stage.send("GET", STORE_LOGIN, token)
-        tell.check("they read the wrapping key", "key" in wrapping.data.get("data", {}))
-        self._stolen_password = login.data.get("password", "")
+        tell.check("they read the wrapping key", "key" in table(wrapping.data.get("data") or {}))
+        self._stolen_password = text(login.data, "password") if "password" in login.data else ""
         tell.check("they read the login of the backup store", bool(self._stolen_password))
         refused = stage.send("GET", "secret/data/backup/decryption-key", token)
         tell.check(
@@ -132,30 +133,31 @@ class Replay:
         tell.check("it is case 2", case == "2", case)
         tell.run("ironkeep incident exposure 2")
         exposure = estate.read("incident/cases/2/exposure")
-        read = {row["label"] for row in exposure["did_read"]}
+        read = {text(row, "label") for row in tables(exposure, "did_read")}
         tell.check(
             "did read: exactly the wrapping key and the login of the backup store",
             read == {f"{WRAPPING_KEY} version 1", f"{STORE_LOGIN} version 2"},
             read,
         )
-        rows = {row["label"]: row for row in exposure["could_reach"]}
+        reached = tables(exposure, "could_reach")
+        rows = {text(row, "label"): row for row in reached}
         key = rows.get(f"{DECRYPTION_KEY} version 1", {})
         tell.show([f"{key.get('label')} could be reached:", *_why(key)])
         tell.check(
             "could have reached: the decryption key, with the document of case 1 and these secrets",
-            bool(key.get("in_clear")) and len(key["why"]) > 1,
+            bool(key.get("in_clear")) and len(array(key, "why")) > 1,
             key,
         )
-        kinds = {row["label"] for row in exposure["could_reach"] if row["kind"] in _DATA}
+        kinds = {text(row, "label") for row in reached if row["kind"] in _DATA}
         expected = {BACKUPS.replace(":", " "), f"system {self._system()}"}
         tell.check("… and with it the backups, and the database", kinds == expected, kinds)
-        count = exposure["counts"]
+        count = table(exposure, "counts")
         tell.tell(
             f"These are counts, not estimates: {count['did_read']} read, {count['could_read']} "
             f"readable, {count['could_reach']} reachable in all."
         )
         verdict = estate.read(f"incident/cases/1/verdict?as_of={self._closed_at}")
-        named = {item["label"] for item in verdict["open_items"]}
+        named = {text(item, "label") for item in tables(verdict, "open_items")}
         tell.check(
             "as of the day of case 1, the verdict is still NOT PROVEN, and names the key",
             verdict["outcome"] == "NOT PROVEN" and f"{DECRYPTION_KEY} version 1" in named,
@@ -174,11 +176,11 @@ class Replay:
         )
         tell.run("ironkeep incident contain 2")
         began = time.monotonic()
-        contained = estate.write("incident/cases/2/contain")["contained"]
+        contained = tables(estate.write("incident/cases/2/contain"), "contained")
         took = time.monotonic() - began
         tell.check(
             f"all tokens of the engineer are revoked, in {took * 1000:.0f} ms",
-            contained[0]["tokens_ended"] >= 1,
+            number(contained[0], "tokens_ended") >= 1,
             contained,
         )
         again = stage.send("GET", STORE_LOGIN, self._stolen_token)
@@ -198,7 +200,7 @@ class Replay:
         tell, estate = self._teller, self._estate
         tell.chapter("Eviction: revoke, end sessions, prove dead")
         tell.run("ironkeep incident rotate 2")
-        rotated = estate.write("incident/cases/2/rotate")["rotated"]
+        rotated = tables(estate.write("incident/cases/2/rotate"), "rotated")
         tell.check(
             "the login of the backup store is replaced in PostgreSQL",
             [each["state"] for each in rotated] == ["revoked"],
@@ -209,9 +211,9 @@ class Replay:
             self._by_hand(secret)
         tell.check("PostgreSQL refuses a connection with the old password", self._is_refused())
         tell.run("ironkeep incident kill 2; ironkeep incident probe 2")
-        ended = estate.write("incident/cases/2/kill")["sessions"]
+        ended = tables(estate.write("incident/cases/2/kill"), "sessions")
         tell.check("no session of the account is left", ended[0]["remaining"] == 0, ended)
-        probes = estate.write("incident/cases/2/probe")["probes"]
+        probes = tables(estate.write("incident/cases/2/probe"), "probes")
         tell.check(
             "Ironkeep tried the old password itself: DEAD",
             [each["state"] for each in probes] == ["dead"],
@@ -236,13 +238,13 @@ class Replay:
         tell, estate, stage = self._teller, self._estate, self._stage
         tell.chapter("Persistence: a sweep against the baseline from before the breach")
         tell.run("ironkeep incident sweep 2")
-        swept = estate.write("incident/cases/2/sweep")["swept"][0]
-        tell.show(f"{one['what']}: {one['item'][:90]}" for one in swept["differences"])
-        acting = [one for one in swept["differences"] if one["acting"]]
+        differences = self._sweep()
+        tell.show(map(_difference, differences))
+        acting = [one for one in differences if one["acting"]]
         tell.check(
             "it lists the role that they created, with an open session",
-            len(acting) == 1 and " maintenance" in acting[0]["item"],
-            swept,
+            len(acting) == 1 and " maintenance" in text(acting[0], "item"),
+            differences,
         )
         verdict = estate.read("incident/cases/2/verdict")
         outcome = verdict["outcome"]
@@ -253,9 +255,9 @@ class Replay:
         )
         tell.tell("The administrator ends that session and drops the role.")
         tell.check("the session is dead", not _answers(self._second))
-        swept = estate.write("incident/cases/2/sweep")["swept"][0]
-        for one in swept["differences"]:
-            tell.show([f"{one['what']}: {one['item'][:90]}"])
+        differences = self._sweep()
+        for one in differences:
+            tell.show([_difference(one)])
             estate.write(
                 "incident/cases/2/explain",
                 item=one["id"],
@@ -263,8 +265,8 @@ class Replay:
             )
         tell.check(
             "the next sweep finds nothing that they left",
-            not any("maintenance" in one["item"] for one in swept["differences"]),
-            swept,
+            not any("maintenance" in text(one, "item") for one in differences),
+            differences,
         )
 
     def proof(self) -> None:
@@ -273,7 +275,7 @@ class Replay:
         tell.chapter("The proof")
         tell.run("ironkeep incident root 2; ironkeep incident check-root 2 …")
         details = [
-            estate.write("incident/cases/2/check-root", item=item, sound=True)["detail"]
+            text(estate.write("incident/cases/2/check-root", item=item, sound=True), "detail")
             for item in ev.ROOT_ITEMS
         ]
         tell.check(
@@ -284,7 +286,7 @@ class Replay:
         estate.write("incident/cases/2/residue", words="what was read before containment was seen")
         tell.run("ironkeep incident verdict 2")
         verdict = self._stage.await_witnesses("2", estate.responder)
-        left = [f"{item['label']}: {item['words']}" for item in verdict["open_items"]]
+        left = [f"{item['label']}: {item['words']}" for item in tables(verdict, "open_items")]
         tell.show([f"{verdict['outcome']} for {verdict['scope']}"])
         tell.check("the verdict is PROVEN, for this scope", verdict["outcome"] == "PROVEN", left)
         pack = self._stage.folder / "case-2.pack"
@@ -296,6 +298,10 @@ class Replay:
         forged[len(forged) // 2] ^= 1
         (self._stage.folder / "forged.pack").write_bytes(forged)
         self._verify("forged.pack", 6, "a pack with one changed byte is refused")
+
+    def _sweep(self) -> list[dict[str, object]]:
+        """Sweep the database, and return how it differs from the baseline."""
+        return tables(self._estate.write("incident/cases/2/sweep"), "swept", 0, "differences")
 
     def _verify(self, name: str, code: int, what: str, *, pinned: bool = True) -> None:
         words = ["verify", name]
@@ -321,8 +327,13 @@ _DATA: Final = frozenset({"backup", "system"})
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN})
 
 
-def _why(row: dict[str, Any]) -> list[str]:
-    return [f"  {step['from']} {step['by']} {step['to']}" for step in row.get("why", ())]
+def _why(row: dict[str, object]) -> list[str]:
+    steps = tables(row, "why") if "why" in row else []
+    return [f"  {step['from']} {step['by']} {step['to']}" for step in steps]
+
+
+def _difference(one: dict[str, object]) -> str:
+    return f"{one['what']}: {text(one, 'item')[:90]}"
 
 
 def _answers(session: psycopg.Connection[TupleRow] | None) -> bool:

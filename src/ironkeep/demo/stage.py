@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from ironkeep.demo.witness_process import WitnessProcess, witness
+from ironkeep.testing.parts import number, table, text, texts
 from ironkeep.testing.postgres import PostgresServer
 from ironkeep.testing.server import ServerProcess
 from ironkeep.tlog.note import VerifierKey
@@ -27,12 +28,12 @@ _ANSWER_SECONDS: Final = 180
 class Answer:
     """An HTTP answer: its status and document."""
 
-    def __init__(self, status: int, document: Any, body: bytes) -> None:
+    def __init__(self, status: int, document: dict[str, object], body: bytes) -> None:
         self.status: Final = status
         self.body: Final = body
-        self.data: Final = (document or {}).get("data") or {}
-        self.auth: Final = (document or {}).get("auth") or {}
-        self.errors: Final = (document or {}).get("errors") or []
+        self.data: Final = table(document.get("data") or {})
+        self.auth: Final = table(document.get("auth") or {})
+        self.errors: Final = texts(document.get("errors") or [])
 
 
 class Stage:
@@ -60,28 +61,28 @@ class Stage:
             with error:
                 status, body = error.code, error.read()
         try:
-            document = json.loads(body) if body else None
+            document = table(json.loads(body)) if body else {}
         except ValueError:
-            document = None
+            document = {}
         return Answer(status, document, body)
 
     def login(self, name: str, password: str) -> str:
         """Log a user in; return the token."""
         answer = self.send("PUT", f"auth/userpass/login/{name}", data={"password": password})
-        token: str = answer.auth["client_token"]
-        return token
+        return text(answer.auth, "client_token")
 
     def connect(self, username: str, password: str) -> psycopg.Connection[TupleRow]:
         """Open a database session past Ironkeep, with nothing but the password."""
         return self.database.connect(username, password)
 
-    def await_witnesses(self, case: str, token: str) -> Any:
+    def await_witnesses(self, case: str, token: str) -> dict[str, object]:
         """Return the verdict of a case once the witnesses have cosigned the log up to it."""
-        wanted = self.send("GET", f"incident/cases/{case}/verdict", token).data["log_size"]
+        first = self.send("GET", f"incident/cases/{case}/verdict", token).data
+        wanted = number(first, "log_size")
         deadline = time.monotonic() + WITNESS_SECONDS
         while time.monotonic() < deadline:
             verdict = self.send("GET", f"incident/cases/{case}/verdict", token).data
-            if verdict["witnessed_size"] >= wanted:
+            if number(verdict, "witnessed_size") >= wanted:
                 return verdict
             time.sleep(_POLL_SECONDS)
         raise TimeoutError("the witnesses did not cosign in time")

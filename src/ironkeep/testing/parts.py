@@ -12,14 +12,11 @@ from typing import NoReturn
 def part(found: object, *path: str | int) -> object:
     """Return whatever is at path."""
     for depth, step in enumerate(path):
+        before = path[:depth]
         if isinstance(step, str):
-            found = (
-                found[step] if isinstance(found, dict) else _refuse("object", found, path[:depth])
-            )
+            found = found[step] if isinstance(found, dict) else _refuse("object", found, before)
         else:
-            found = (
-                found[step] if isinstance(found, list) else _refuse("array", found, path[:depth])
-            )
+            found = found[step] if isinstance(found, list) else _refuse("array", found, before)
     return found
 
 

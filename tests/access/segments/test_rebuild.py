@@ -7,6 +7,7 @@ import pytest
 from ironkeep.access.devices.devices import DeviceRecord
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
+from ironkeep.testing.parts import tables, text
 from tests.support.incident.incident_estate import Estate
 
 ONE: Final = {"secret_shares": 1, "secret_threshold": 1}
@@ -19,7 +20,7 @@ def estate() -> Estate:
 
 def make(estate: Estate, name: str, **rest: Any) -> str:
     """Make an open segment with a kv mount of its name; return its share."""
-    share: str = estate.must(f"segment/segments/{name}", {**ONE, **rest})["keys"][0]
+    share = text(estate.must(f"segment/segments/{name}", {**ONE, **rest}), "keys", 0)
     options = {"version": "2", "segment": name}
     estate.must(f"sys/mounts/{name}", {"type": "kv", "options": options})
     estate.must(f"segment/segments/{name}/unseal", {"key": share})
@@ -76,10 +77,10 @@ def test_managed_credentials_are_rotated_administrators_first_and_the_rest_is_li
     before = {name: estate.system.accounts[name].password for name in ("admin", "app")}
     planned = estate.must("segment/segments/prod/rebuild", {"plan": True})
     names = ["pdb/config/orders", "pdb/static-creds/app"]
-    assert [each["credential"] for each in planned["rotated"]] == names
+    assert [each["credential"] for each in tables(planned, "rotated")] == names
     assert {name: estate.system.accounts[name].password for name in before} == before
     done = estate.must("segment/segments/prod/rebuild")
-    assert [(each["credential"], each["state"]) for each in done["rotated"]] == [
+    assert [(each["credential"], each["state"]) for each in tables(done, "rotated")] == [
         (name, "rotated") for name in names
     ]
     assert done["by_hand"] == ["prod/data/api"]
@@ -87,7 +88,7 @@ def test_managed_credentials_are_rotated_administrators_first_and_the_rest_is_li
     for name, password in before.items():
         assert estate.system.accounts[name].password != password
     again = estate.get("pdb/static-creds/app")
-    assert again["password"].encode() == estate.system.accounts["app"].password
+    assert text(again, "password").encode() == estate.system.accounts["app"].password
 
 
 def test_nobody_reaches_where_no_way_leads_whatever_the_policies_say(estate: Estate) -> None:

@@ -126,9 +126,9 @@ def made_by(v: PasskeyVault, admin: str, name: str) -> Person:
     assert made.error is None
     ticket = text(v.write(f"{MOUNT}/users/{name}/ticket", token=admin).data, "ticket")
     person = Person(name)
-    for number in range(2):
+    for count in range(2):
         key = SoftAuthenticator()
-        reply = v.register(ticket, key, f"{name} {number}")
+        reply = v.register(ticket, key, f"{name} {count}")
         ticket = text(reply.data, "ticket") if "ticket" in reply.data else ""
         person.keys.append(key)
     return person

@@ -11,7 +11,7 @@ from ironkeep.core.evidence.leaf import Disclosed, check_disclosed
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.audit import MAX_FOUND, REFUSED
 from ironkeep.plugin.effects.answer import Answer
-from ironkeep.testing.parts import part, tables, text
+from ironkeep.testing.parts import number, part, tables, text
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import ORIGIN, Vault
 from ironkeep.tlog.checkpoint import open_checkpoint
@@ -66,18 +66,18 @@ def test_search_by_every_field(vault: Vault) -> None:
     vault.read("secret/data/app", token="hvs.nobody")
     read = search(vault, path="secret/data/", op="read", outcome="ok")
     assert [entry["path"] for entry in read] == ["secret/data/app"]
-    assert read[0]["released"][0]["fields"] == ["password"]
+    assert part(read[0], "released", 0, "fields") == ["password"]
     assert search(vault, accessor=read[0]["accessor"], path="secret/", op="read") == read
     refused = search(vault, since_ns=after, path="secret/")
     assert [entry["outcome"] for entry in refused] == ["permission_denied"]
     assert search(vault, until_ns=after, path="secret/", op="read") == read
     assert search(vault, entity="nobody") == []
-    assert search(vault, first=read[0]["index"], last=read[0]["index"] + 1) == read
+    assert search(vault, first=read[0]["index"], last=number(read[0], "index") + 1) == read
 
 
 def test_the_newest_are_found_from_the_end(vault: Vault) -> None:
-    for number in range(20):
-        vault.read(f"secret/data/{number}")
+    for count in range(20):
+        vault.read(f"secret/data/{count}")
     newest = search(vault, path="secret/", newest=True, limit=3)
     assert [entry["path"] for entry in newest] == [f"secret/data/{n}" for n in (17, 18, 19)]
     assert len(search(vault, limit=5)) == 5
@@ -87,8 +87,8 @@ def test_the_newest_are_found_from_the_end(vault: Vault) -> None:
 
 def test_the_newest_across_several_stretches(vault: Vault, monkeypatch: Any) -> None:
     monkeypatch.setattr("ironkeep.engines.system.audit.MAX_FOUND", 7)
-    for number in range(20):
-        vault.read(f"secret/data/{number}")
+    for count in range(20):
+        vault.read(f"secret/data/{count}")
     newest = search(vault, path="secret/data/1", newest=True, limit=7)
     assert [entry["path"] for entry in newest] == [f"secret/data/{n}" for n in range(13, 20)]
 
@@ -110,7 +110,7 @@ def test_reading_it_needs_sudo(vault: Vault) -> None:
 
 
 def proven(vault: Vault) -> tuple[LogProof, bytes, Disclosed]:
-    index = search(vault, path="secret/data/app", op="read")[0]["index"]
+    index = number(search(vault, path="secret/data/app", op="read")[0], "index")
     data = vault.read(f"sys/audit/log/proof/{index}").data
     leaf, salt, body = (b64decode(text(data, name)) for name in ("leaf", "salt", "entry"))
     return LogProof.parse(text(data, "proof").encode()), leaf, Disclosed(index, salt, body)

@@ -15,6 +15,7 @@ from ironkeep.incident.case.documents import (
     MAX_DOCUMENT,
     MAX_HITS,
 )
+from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Reply
 from tests.support.incident.incident_estate import BACKUP_KEY, CIPHERTEXT, Estate, document
 
@@ -46,9 +47,9 @@ def test_a_match_is_on_record_and_told_only_to_whom_may_read_it(estate: Estate) 
     assert {**guessed, "document": ""} == {**wrong, "document": ""}
     case = estate.open_case("document:three", start="2s")
     found = estate.get(f"incident/cases/{case}/exposure", estate.responder)
-    rows = {row["label"]: row for row in found["could_reach"]}
+    rows = {row["label"]: row for row in tables(found, "could_reach")}
     assert {"secret/app/mail version 1", "secret/backup/key version 1"} <= set(rows)
-    assert [step["by"] for step in rows["secret/app/mail version 1"]["why"]] == ["holds"]
+    assert [step["by"] for step in tables(rows["secret/app/mail version 1"], "why")] == ["holds"]
 
 
 def test_submissions_are_budgeted_for_a_person_and_not_for_a_token(estate: Estate) -> None:

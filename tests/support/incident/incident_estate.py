@@ -20,6 +20,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.plugin.settings import ServerSettings
 from ironkeep.testing.memory import FakeClock, MemoryStorage
+from ironkeep.testing.parts import tables, text
 from ironkeep.testing.vault import Reply, Vault
 from tests.support.credentials.simulated import Account, SimulatedSystem
 from tests.support.log.sample_log import sample_cosigner
@@ -116,13 +117,15 @@ class Estate:
         self.vault.clock.advance(seconds=1)
         return self.vault.request(op, path, data, token=token)
 
-    def must(self, path: str, data: Mapping[str, Any] | None = None, token: str = "root") -> Any:
-        """Write, and return the data of the answer, which must be a good one."""
+    def must(
+        self, path: str, data: Mapping[str, Any] | None = None, token: str = "root"
+    ) -> dict[str, object]:
+        """Write, and return the data of the answer, which must be a good one; empty without any."""
         reply = self.request(Operation.UPDATE, path, data or {}, token)
         assert reply.error is None, (path, reply.body)
-        return reply.body.get("data") if reply.body else None
+        return reply.data if reply.body and reply.body.get("data") else {}
 
-    def get(self, path: str, token: str = "root", **data: Any) -> Any:
+    def get(self, path: str, token: str = "root", **data: object) -> dict[str, object]:
         """Read, and return the data of the answer, which must be a good one."""
         reply = self.request(Operation.READ, path, data, token)
         assert reply.error is None, (path, reply.body)
@@ -139,8 +142,7 @@ class Estate:
 
     def read_password(self, token: str) -> str:
         """Read the database password with somebody's token."""
-        password: str = self.get("database/static-creds/app", token)["password"]
-        return password
+        return text(self.get("database/static-creds/app", token), "password")
 
     # The case, as a responder works on it.
 
@@ -152,10 +154,9 @@ class Estate:
             "start": start,
             "basis": "the last good image of the machine",
         }
-        number: str = self.must("incident/cases", given, token or self.responder)["id"]
-        return number
+        return text(self.must("incident/cases", given, token or self.responder), "id")
 
-    def on(self, case: str, what: str, **data: Any) -> Any:
+    def on(self, case: str, what: str, **data: object) -> dict[str, object]:
         """Do something in a case."""
         return self.must(f"incident/cases/{case}/{what}", data, self.responder)
 
@@ -170,7 +171,7 @@ class Estate:
             self.on(case, "check-root", item=item, sound=True, detail="looked at, as expected")
         self.on(case, "residue", words="what was seen stays seen")
 
-    def verdict(self, case: str, **data: Any) -> Any:
+    def verdict(self, case: str, **data: object) -> dict[str, object]:
         """Return the verdict of a case once the witness has seen everything."""
         self.witness()
         return self.get(f"incident/cases/{case}/verdict", self.responder, **data)
@@ -188,7 +189,7 @@ class Estate:
 
     def trust(self) -> TrustedKeys:
         """Return the keys that somebody pins who has visited this vault."""
-        return TrustedKeys.parse(self.get("incident/trust", self.responder)["trust"].encode())
+        return TrustedKeys.parse(text(self.get("incident/trust", self.responder), "trust").encode())
 
     def witness(self) -> None:
         """Sign what is durable, and have the witness cosign it."""
@@ -227,9 +228,9 @@ def _copied(template: Estate) -> Estate:
     return copied
 
 
-def opened(verdict: Mapping[str, Any]) -> set[tuple[str, str]]:
+def opened(verdict: Mapping[str, object]) -> set[tuple[str, str]]:
     """Return (check, label) of everything that stands against a case."""
-    return {(item["check"], item["label"]) for item in verdict["open_items"]}
+    return {(text(item, "check"), text(item, "label")) for item in tables(verdict, "open_items")}
 
 
 def document(text: bytes) -> str:
