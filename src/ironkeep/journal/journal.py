@@ -58,6 +58,9 @@ _PAYLOAD_ROOM: Final = MAX_FRAME_BYTES - 2 * (MAX_ENTRY + _PREFIX)
 """Payload bytes up to which a batch takes entries: one more, with its key leaf, always fits."""
 
 
+_FAILED: Final = "the journal failed to reach the disk: restart the server"
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """The index and hash of an entry, and the X-Ironkeep-Audit header with both."""
 
@@ -110,6 +113,11 @@ class Journal:
         """The number of leaves whose frame is durable."""
         return self._wal.size
 
+    def require_working(self) -> None:
+        """Raise Unavailable after a failure that only a restart can clear."""
+        if self.failed is not None:
+            raise Unavailable(_FAILED)
+
     def append(self, entry: Entry) -> Receipt:
         """Seal entry at the next index into the open batch; it is not durable yet.
 
@@ -117,7 +125,7 @@ class Journal:
         recorded then, and the caller must not execute the recorded action.
         """
         if self.failed is not None:
-            raise Unavailable("the journal failed to reach the disk: restart the server")
+            raise Unavailable(_FAILED)
         body = encode(entry)
         if len(body) > MAX_BODY:
             raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
@@ -133,8 +141,7 @@ class Journal:
 
     def append_leaf(self, leaf: bytes) -> None:
         """Add a leaf that is not an entry to the open batch."""
-        if self.failed is not None:
-            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self.require_working()
         self._add(leaf)
 
     def set_reading_key(self, reading_key: bytes) -> None:
@@ -164,8 +171,7 @@ class Journal:
         An OSError that cannot pass is final: `failed` is set, and the next start finds out whether
         the frame is on the disk. After one that can pass, call `discard`.
         """
-        if self.failed is not None:
-            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self.require_working()
         if frame.first != self._wal.size or frame.previous != self._wal.digest:
             raise IntegrityError(f"frame {frame.first} does not follow leaf {self._wal.size}")
         try:
@@ -240,8 +246,7 @@ class Journal:
         An OSError has the same consequences as in `write`; after one that can pass, the next call
         repeats all steps.
         """
-        if self.failed is not None:
-            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self.require_working()
         try:
             return self._checkpoints.sign()
         except OSError as error:

@@ -79,11 +79,14 @@ def check_named(name: str, value: str | Secret) -> None:
         raise InvalidRequest(f"{name} must be specified")
 
 
+_NO_DURATION: Final = "a duration is seconds or text like 1h30m"
+
+
 def duration(value: object) -> int:
     """Return value as whole seconds; raise InvalidRequest when it is not a duration."""
     seconds: float
     if isinstance(value, bool):
-        raise InvalidRequest("a duration is seconds or text like 1h30m")
+        raise InvalidRequest(_NO_DURATION)
     if isinstance(value, int | float):
         seconds = value
     elif isinstance(value, str) and len(value) <= _MAX_TEXT:
@@ -95,9 +98,9 @@ def duration(value: object) -> int:
         elif re.fullmatch(rf"(?:{_PART.pattern})+", text, re.ASCII):
             seconds = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
         else:
-            raise InvalidRequest("a duration is seconds or text like 1h30m")
+            raise InvalidRequest(_NO_DURATION)
     else:
-        raise InvalidRequest("a duration is seconds or text like 1h30m")
+        raise InvalidRequest(_NO_DURATION)
     if not 0 <= seconds <= MAX_SECONDS:
         raise InvalidRequest(f"a duration is between 0 and {MAX_SECONDS} seconds")
     return int(seconds)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ironkeep.core.errors import Sealed, Unavailable
+from ironkeep.core.errors import Sealed
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ports import Clock, Commit, Row, Storage
 from ironkeep.journal.epochs import drain_outbox, is_inherited
@@ -167,8 +167,7 @@ class Ledger:
         """
         self._state.reset()
         self._journal.discard()
-        if self._journal.failed is not None:
-            raise Unavailable("the journal failed to reach the disk: restart the server")
+        self._journal.require_working()
         self.catch_up()
         self._journal.require_room()
         if self.accounts is not None:
