@@ -24,7 +24,7 @@ def forged(vault: Vault, frame: bytes) -> bytes:
     entry = Entry(kind="request", time_ns=1, op="read", path="secret/data/a", name="innocent")
     made = [
         wrap_key(run_key, first, origin, public, Secret(b"E" * 32)),
-        LeafKey(run_key, origin).seal(first + 1, encode(entry)),
+        LeafKey(run_key, origin).encrypt(first + 1, encode(entry)),
     ]
     payload = b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in made)
     digest = frame[24:56]

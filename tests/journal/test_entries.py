@@ -121,14 +121,14 @@ KEY_LEAF = wrap_key(RUN_KEY, 0, SAMPLE_ORIGIN, READING_KEY, Secret(b"\x02" * 32)
 
 
 def test_a_leaf_that_holds_no_entry_is_refused() -> None:
-    leaf = LeafKey(RUN_KEY, SAMPLE_ORIGIN).seal(1, b"{}")
+    leaf = LeafKey(RUN_KEY, SAMPLE_ORIGIN).encrypt(1, b"{}")
     with pytest.raises(IntegrityError, match="leaf 1 does not contain an audit entry"):
         Reader(Copy([KEY_LEAF, leaf]), READING_SECRET).entry(1)
 
 
 def test_an_entry_too_far_from_any_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_reader, "ENTRIES_PER_KEY", 300)
-    seal = LeafKey(RUN_KEY, SAMPLE_ORIGIN).seal
+    seal = LeafKey(RUN_KEY, SAMPLE_ORIGIN).encrypt
     body = encode(sample_entry(0))
     copy = Copy([KEY_LEAF, *(seal(index, body) for index in range(1, 302))])
     assert Reader(copy, READING_SECRET).entry(300) == sample_entry(0)

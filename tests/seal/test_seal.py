@@ -167,7 +167,7 @@ def unchecked(seal: Seal, view: View, keys: list[str]) -> None:
     root_key = seal.opened.root_key.reveal()
     seal.close()
     aad = b"ironkeep/seal/v1\0shamir\0house\0" + bytes([5, 3])
-    wrap = ShamirWrap(5, 3, envelope.seal(wrapping, 1, bytes(NONCE_BYTES), root_key, aad))
+    wrap = ShamirWrap(5, 3, envelope.encrypt(wrapping, 1, bytes(NONCE_BYTES), root_key, aad))
     old = msgspec.structs.replace(seal.config, shamir=wrap, checks=())
     assert old.encode()[:1] == seal_config.UNCHECKED
     view.put(config_key(HOUSE), Row(old.encode()))

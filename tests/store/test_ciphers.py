@@ -13,17 +13,17 @@ def keyring(entropy: Entropy) -> Keyring:
 
 def test_old_terms_still_open(keyring: Keyring, entropy: Entropy) -> None:
     old = Ciphers(keyring, entropy)
-    sealed = old.seal(b"text", b"aad")
+    sealed = old.encrypt(b"text", b"aad")
     new = Ciphers(keyring.rotate(entropy, 2), entropy)
-    assert new.open_sealed(sealed, b"aad") == b"text"
+    assert new.decrypt(sealed, b"aad") == b"text"
     with pytest.raises(IntegrityError, match="term 2"):
-        old.open_sealed(new.seal(b"text", b"aad"), b"aad")
+        old.decrypt(new.encrypt(b"text", b"aad"), b"aad")
 
 
 def test_uses_are_counted(keyring: Keyring, entropy: Entropy) -> None:
     ciphers = Ciphers(keyring.counted(10), entropy)
     for _ in range(3):
-        ciphers.open_sealed(ciphers.seal(b"", b""), b"")
+        ciphers.decrypt(ciphers.encrypt(b"", b""), b"")
     assert ciphers.encryptions == ciphers.counted_keyring().encryptions == 13
     assert Ciphers(ciphers.counted_keyring(), entropy).encryptions == 13
     assert ciphers.keyring.rotate(entropy, 2).encryptions == 0
@@ -31,15 +31,15 @@ def test_uses_are_counted(keyring: Keyring, entropy: Entropy) -> None:
 
 def test_hostile_bytes_raise_only_integrity_errors(keyring: Keyring, entropy: Entropy) -> None:
     ciphers = Ciphers(keyring, entropy)
-    sealed = ciphers.seal(b"text", b"aad")
+    sealed = ciphers.encrypt(b"text", b"aad")
     for size in range(len(sealed)):
         with pytest.raises(IntegrityError):
-            ciphers.open_sealed(sealed[:size], b"aad")
+            ciphers.decrypt(sealed[:size], b"aad")
     with pytest.raises(IntegrityError, match="version 2"):
-        ciphers.open_sealed(b"\x02" + sealed[1:], b"aad")
+        ciphers.decrypt(b"\x02" + sealed[1:], b"aad")
 
 
 def test_each_encryption_has_its_own_nonce(keyring: Keyring, entropy: Entropy) -> None:
     ciphers = Ciphers(keyring, entropy)
-    sealed = [ciphers.seal(b"same", b"aad") for _ in range(100)]
+    sealed = [ciphers.encrypt(b"same", b"aad") for _ in range(100)]
     assert len({value[5:17] for value in sealed}) == 100

@@ -36,7 +36,7 @@ def header(term: int) -> bytes:
     return _HEADER.pack(VERSION, term)
 
 
-def seal(cipher: AESGCM, term: int, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
+def encrypt(cipher: AESGCM, term: int, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Encrypt plaintext under cipher, the key of term, and bind it to aad.
 
     Reuse the cipher object: making one costs more than encrypting a record. The nonce is 12 bytes
@@ -47,27 +47,27 @@ def seal(cipher: AESGCM, term: int, nonce: bytes, plaintext: bytes, aad: bytes) 
     return header(term) + nonce + cipher.encrypt(nonce, plaintext, aad)
 
 
-def term_of(sealed: bytes) -> int:
-    """Return the term of the key that encrypted sealed; the term is not authenticated yet.
+def term_of(encrypted: bytes) -> int:
+    """Return the term of the key that made these bytes; the term is not authenticated yet.
 
-    Raise IntegrityError if sealed is too short or has another version.
+    Raise IntegrityError if encrypted is too short or has another version.
     """
-    if len(sealed) < OVERHEAD_BYTES:
-        raise IntegrityError(f"encrypted bytes are cut short: {len(sealed)} bytes")
-    if sealed[0] != VERSION:
-        raise IntegrityError(f"encrypted bytes have unknown version {sealed[0]}")
-    return int.from_bytes(sealed[1:HEADER_BYTES], "big")
+    if len(encrypted) < OVERHEAD_BYTES:
+        raise IntegrityError(f"encrypted bytes are cut short: {len(encrypted)} bytes")
+    if encrypted[0] != VERSION:
+        raise IntegrityError(f"encrypted bytes have unknown version {encrypted[0]}")
+    return int.from_bytes(encrypted[1:HEADER_BYTES], "big")
 
 
-def open_sealed(cipher: AESGCM, sealed: bytes, aad: bytes) -> bytes:
-    """Return the plaintext that `seal` encrypted under the same key and aad.
+def decrypt(cipher: AESGCM, encrypted: bytes, aad: bytes) -> bytes:
+    """Return the plaintext that `encrypt` was given, under the same key and aad.
 
     Raise IntegrityError if the key, the aad or any byte differs; it cannot tell which.
     """
-    if sealed[:1] != _VERSION_BYTE:
-        term_of(sealed)
+    if encrypted[:1] != _VERSION_BYTE:
+        term_of(encrypted)
     try:
-        return cipher.decrypt(sealed[HEADER_BYTES:_BODY], sealed[_BODY:], aad)
+        return cipher.decrypt(encrypted[HEADER_BYTES:_BODY], encrypted[_BODY:], aad)
     except (InvalidTag, ValueError):  # ValueError: the nonce is cut short
-        term_of(sealed)
+        term_of(encrypted)
         raise IntegrityError("encrypted bytes do not open: changed, or moved elsewhere") from None

@@ -2,7 +2,7 @@
 
 The struct is an allow-list: only its fields are recorded, and no code copies request or response
 bodies. Neither a secret's value nor an HMAC of it appears: the version identifies the secret.
-core/evidence/leaf.py seals entries into journal leaves.
+core/evidence/leaf.py encrypts entries into journal leaves.
 """
 
 from typing import Final, Literal

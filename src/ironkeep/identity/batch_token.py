@@ -36,10 +36,10 @@ def is_batch(token: bytes) -> bool:
     return token.startswith(_PREFIX_BYTES)
 
 
-def seal_token(key: bytes, record: StoredToken, entropy: Entropy) -> Secret:
+def encrypt_token(key: bytes, record: StoredToken, entropy: Entropy) -> Secret:
     """Return the batch token that carries record; raise InvalidRequest when it gets too long."""
     nonce = entropy.token(envelope.NONCE_BYTES)
-    sealed = envelope.seal(AESGCM(key), _TERM, nonce, _RECORD.encode(record), _AAD)
+    sealed = envelope.encrypt(AESGCM(key), _TERM, nonce, _RECORD.encode(record), _AAD)
     token = _PREFIX_BYTES + base64.urlsafe_b64encode(sealed).rstrip(b"=")
     if len(token) > MAX_CHARS:
         raise InvalidRequest("too many policies or metadata for a batch token: use a service token")
@@ -56,7 +56,7 @@ def open_token(key: bytes, token: bytes) -> StoredToken | None:
         if envelope.term_of(sealed) != _TERM:
             # The term selects the key, and is not authenticated itself.
             return None
-        record = _RECORD.decode(envelope.open_sealed(AESGCM(key), sealed, _AAD))
+        record = _RECORD.decode(envelope.decrypt(AESGCM(key), sealed, _AAD))
     except (binascii.Error, IntegrityError):
         return None
     # A token has only one valid spelling: the last character's unused bits must be as written.

@@ -15,7 +15,7 @@ from ironkeep.core.policy.builtin import NON_ASSIGNABLE_POLICY_NAMES, ROOT_POLIC
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.batch_token import seal_token
+from ironkeep.identity.batch_token import encrypt_token
 from ironkeep.identity.entities import Identity, check_metadata
 from ironkeep.identity.leases import Leases
 from ironkeep.identity.lifetimes import Limits, lifetime, limits_of
@@ -168,7 +168,7 @@ class TokenIssuer:
         warnings: tuple[str, ...],
     ) -> Issued:
         keys = self._store.make_keys(tx, entropy)
-        token = seal_token(keys.batch_key, record, entropy)
+        token = encrypt_token(keys.batch_key, record, entropy)
         name = self._store.hash_of(tx, token)
         assert name is not None
         return Issued(token, name, record, identity_policies, warnings)

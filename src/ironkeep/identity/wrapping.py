@@ -202,7 +202,7 @@ class Wrapping:
         for each in wrapped.released:
             segment = places.get(each.mount)
             if segment is not None:
-                body = self._segments.keys.barrier(segment).ciphers.seal(wrapped.body, _AAD)
+                body = self._segments.keys.barrier(segment).ciphers.encrypt(wrapped.body, _AAD)
                 return msgspec.structs.replace(wrapped, body=body, segment=segment.name)
         return wrapped
 
@@ -210,7 +210,7 @@ class Wrapping:
         if not wrapped.segment:
             return wrapped
         ciphers = self._segments.keys.barrier(self._segments.find(tx, wrapped.segment)).ciphers
-        body = ciphers.open_sealed(wrapped.body, _AAD)
+        body = ciphers.decrypt(wrapped.body, _AAD)
         return msgspec.structs.replace(wrapped, body=body, segment="")
 
     def _find(self, tx: Tx, token: Secret, now_ns: int) -> tuple[TokenHash, StoredToken, Wrapped]:

@@ -1,12 +1,12 @@
 """The audit journal on disk: an append-only Merkle log, served as c2sp.org/tlog-tiles.
 
-    Entry ── leaf.seal ──> open batch ──> frame ──> wal ──> tile/entries (full bundles)
+    Entry ── encrypt ──> open batch ──> frame ──> wal ──> tile/entries (full bundles)
                               journal      frame     │
                                                      └──> tree (hash/L<n>) ──> log: tiles, proofs
                                                                │
                                                                └──> checkpoint, signed, cosigned
 
-`journal.Journal` is the only writer. It seals each entry into a leaf (core/evidence/leaf.py),
+`journal.Journal` is the only writer. It encrypts each entry into a leaf (core/evidence/leaf.py),
 collects leaves into a batch, and makes the batch durable as one `frame` in the write-ahead log
 (`wal`). Then `tree` adds the leaf hashes, and about once a second `checkpoints` signs the durable
 size as a checkpoint, to which witnesses add cosignatures. `wal` later moves leaves of finished WAL

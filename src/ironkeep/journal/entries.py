@@ -101,7 +101,7 @@ class Reader:
                     key = self._key_in(index, leaf)
 
     def _key_before(self, index: int) -> LeafKey:
-        """Return the run key that the leaf at index was sealed with."""
+        """Return the run key that the leaf at index was encrypted with."""
         low = max(0, index - ENTRIES_PER_KEY)
         while index > low:
             start = max(low, index - TILE_WIDTH)

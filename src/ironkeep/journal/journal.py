@@ -12,7 +12,7 @@ end it:
     successful sync would prove nothing: the journal refuses everything until a restart has read
     the disk. Only operations that the system refused to begin (`core.logport.PASSING`: no room, no
     descriptor, no permission) may be repeated in full, after `discard`.
-(3) A run key seals an index once. Discarding a batch therefore discards the key.
+(3) A run key encrypts an index once. Discarding a batch therefore discards the key.
 """
 
 import hmac
@@ -119,7 +119,7 @@ class Journal:
             raise Unavailable(_FAILED)
 
     def append(self, entry: Entry) -> Receipt:
-        """Seal entry at the next index into the open batch; it is not durable yet.
+        """Encrypt entry at the next index and add it to the open batch; it is not durable yet.
 
         Raises TooLarge, or Unavailable if the journal has failed or the batch is full. Nothing is
         recorded then, and the caller must not execute the recorded action.
@@ -135,7 +135,7 @@ class Journal:
         if key is None or self.next_index >= self._key_until:
             key = self._start_key()
         index = self.next_index
-        leaf_hash = self._add(key.seal(index, body))
+        leaf_hash = self._add(key.encrypt(index, body))
         text = b2a_base64(leaf_hash, newline=False).decode()
         return Receipt(index, leaf_hash, f"{self._tag}/{index}/{text}")
 
@@ -145,7 +145,7 @@ class Journal:
         self._add(leaf)
 
     def set_reading_key(self, reading_key: bytes) -> None:
-        """From the next entry on, seal to this X25519 reading key (32 bytes)."""
+        """From the next entry on, encrypt to this X25519 reading key (32 bytes)."""
         if reading_key != self._reading_key:
             self._reading_key = reading_key
             self._key = None
@@ -190,8 +190,8 @@ class Journal:
     def discard(self) -> None:
         """Forget all leaves that are not durable; call only while `write` is not running.
 
-        Forget the run key too: the same index will be sealed with another body, and the forgotten
-        leaf may have reached a disk or an outbox, so one key would reuse a nonce.
+        Forget the run key too: the same index will be encrypted with another body, and the
+        forgotten leaf may have reached a disk or an outbox, so one key would reuse a nonce.
         """
         while self._closed and self._closed[0].end <= self._wal.size:
             self._tree.add(self._closed.popleft().leaf_hashes)
@@ -204,8 +204,8 @@ class Journal:
     def vouch(self, frame: Frame) -> bytes:
         """Return frame with a MAC under the log's own key, as the database's outbox keeps it.
 
-        Entries are sealed to a public key, and drained frames get signed. Without the MAC, anybody
-        able to write the database could insert entries into the log.
+        Entries are encrypted to a public key, and drained frames get signed. Without the MAC,
+        anybody able to write the database could insert entries into the log.
         """
         return frame.data + self._mac(frame.data)
 
@@ -275,7 +275,7 @@ class Journal:
         head = self.log.published
         try:
             self._wal.prepare()
-            return self._wal.seal(head.checkpoint.size if head else 0)
+            return self._wal.bundle(head.checkpoint.size if head else 0)
         except OSError as error:
             self._failed_by(error)
             raise

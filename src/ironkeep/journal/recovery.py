@@ -27,7 +27,7 @@ from ironkeep.journal.frame import (
 )
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import Heads, SignedHead, require_reached, require_root
-from ironkeep.journal.scan import EVIDENCE, Replayed, replay, sealed_hashes
+from ironkeep.journal.scan import EVIDENCE, Replayed, bundled_hashes, replay
 from ironkeep.journal.tree import HashTree, hash_reader
 from ironkeep.journal.wal import (
     FILE_BYTES,
@@ -57,8 +57,9 @@ def open_journal(
 ) -> Journal:
     """Open the log named origin, or create it, and check it against every known head.
 
-    reading_key is the X25519 public key that entries are sealed to. witnessed are heads of this log
-    that the caller has fetched from witnesses and verified. Raises IntegrityError or RolledBack.
+    reading_key is the X25519 public key that entries are encrypted to. witnessed are heads of this
+    log that the caller has fetched from witnesses and verified. Raises IntegrityError or
+    RolledBack.
     """
     signer = _open_signer(files, entropy, origin)
     vkey = f"{signer.key.format()}\n".encode()
@@ -174,7 +175,7 @@ def _grow(files: LogFiles, replayed: Replayed, promised: Sequence[Checkpoint]) -
         # The hash files are too short for the bundles: rebuild them.
         pass
     tree = HashTree(files, Frontier())
-    for hashes in sealed_hashes(files, replayed.start):
+    for hashes in bundled_hashes(files, replayed.start):
         tree.add(hashes)
         tree.save()
     tree.add(replayed.leaf_hashes())

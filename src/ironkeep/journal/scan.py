@@ -25,7 +25,7 @@ from ironkeep.tlog.tile import TILE_WIDTH
 EVIDENCE: Final = "Keep the directory as evidence, compare it with a mirror, and start a new epoch"
 
 _RUN: Final = 1 << 15
-"""Leaf hashes that `sealed_hashes` yields at a time."""
+"""Leaf hashes that `bundled_hashes` yields at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def replay(files: LogFiles, origin: str) -> Replayed:
     return Replayed(wal_files, frames, digest, torn)
 
 
-def sealed_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
+def bundled_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:
     """Yield the leaf hashes below end, read from bundles, in runs of about _RUN."""
     hashes: list[bytes] = []
     for number in range(-(-end // TILE_WIDTH)):

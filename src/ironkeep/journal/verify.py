@@ -23,7 +23,7 @@ from ironkeep.core.logport import LogFiles
 from ironkeep.journal.checkpoints import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.log import SignedHead, require_reached, require_root
 from ironkeep.journal.recovery import read_head
-from ironkeep.journal.scan import EVIDENCE, replay, sealed_hashes
+from ironkeep.journal.scan import EVIDENCE, bundled_hashes, replay
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import TILE_HEIGHT, Frontier
 from ironkeep.tlog.note import VerifierKey
@@ -61,7 +61,7 @@ def verify_log(files: LogFiles, key: VerifierKey, policy: Policy | None = None) 
     for name, head in heads.items():
         if head is not None:
             require_reached(head.checkpoint, replayed.size, name)
-    runs = chain(sealed_hashes(files, replayed.start), [replayed.leaf_hashes()])
+    runs = chain(bundled_hashes(files, replayed.start), [replayed.leaf_hashes()])
     sizes = {head.checkpoint.size for head in heads.values() if head is not None}
     roots = dict(_roots(files, runs, sizes))
     for name, head in heads.items():

@@ -6,7 +6,7 @@
     give up when the disk is full
 
 Leaves below the first WAL file's first index are read from bundles, the others from WAL files.
-`append` runs on the writer thread, `prepare` and `seal` on one other thread, reading on any.
+`append` runs on the writer thread, `prepare` and `bundle` on one other thread, reading on any.
 """
 
 import errno
@@ -28,15 +28,15 @@ from ironkeep.journal.frame import (
 from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 
 FILE_BYTES: Final = 32 << 20
-"""Bytes of a WAL file: a restart replays those not sealed, usually one or two, in 0.2 s each."""
+"""Bytes of a WAL file: a restart replays those not bundled, usually one or two, in 0.2 s each."""
 
 FIRST_SEGMENT_BYTES: Final = 1 << 20
 """Bytes of a new log's first WAL file: a first start need not wait for a full-size one."""
 
 CALLS_BEHIND: Final = 16
-"""A call of `seal` writes one in CALLS_BEHIND of the waiting bundles, with two syncs each.
+"""A call of `bundle` writes one in CALLS_BEHIND of the waiting bundles, with two syncs each.
 
-A burst of entries is thus sealed mostly after it ends. Under a lasting load, calls settle at
+A burst of entries is thus bundled mostly after it ends. Under a lasting load, calls settle at
 writing as many bundles as arrive, with about three WAL files waiting at 20,000 entries a second.
 """
 
@@ -151,7 +151,7 @@ class Wal:
         self._files.rename(_TAKEN, wal_file_name(first))
         self._rotating = False
         wal_file = WalFile(first, capacity)
-        # The list is changed in place, as `seal` removes from its other end at the same time.
+        # The list is changed in place, as `bundle` removes from its other end at the same time.
         if self._wal_files[-1].first == first:
             # The last WAL file held no frame (its tail was torn off): the new file replaced it.
             self._wal_files[-1] = wal_file
@@ -209,7 +209,7 @@ class Wal:
                     self._files.remove(name)
             raise
 
-    def seal(self, signed: int) -> bool:
+    def bundle(self, signed: int) -> bool:
         """Move leaves of finished WAL files into bundles; return whether more are waiting.
 
         A WAL file is deleted once all its leaves are below signed, the size of the last signed
@@ -236,7 +236,7 @@ class Wal:
         return False
 
     def _remove_sealed(self) -> None:
-        """Delete sealed WAL files in order: one left behind would be followed by a gap."""
+        """Delete bundled WAL files in order: one left behind would be followed by a gap."""
         while self._sealed_files:
             self._files.remove(self._sealed_files[0])
             del self._sealed_files[0]

@@ -52,7 +52,7 @@ class OpenSeal:
     def keyring_row(self, entropy: Entropy) -> tuple[bytes, Row]:
         """Return the key and the row of the keyring under the root key."""
         segment = self.keyring.segment
-        sealed = envelope.seal(
+        sealed = envelope.encrypt(
             AESGCM(self.root_key.reveal()),
             self.config.generation,
             entropy.token(NONCE_BYTES),
@@ -89,7 +89,7 @@ def wrap_root_key(
 
     def wrap(wrapping_key: bytes, aad: bytes) -> bytes:
         nonce = entropy.token(NONCE_BYTES)
-        return envelope.seal(AESGCM(wrapping_key), generation, nonce, root_key.reveal(), aad)
+        return envelope.encrypt(AESGCM(wrapping_key), generation, nonce, root_key.reveal(), aad)
 
     config = SealConfig(
         segment,
@@ -108,7 +108,7 @@ def open_shamir(config: SealConfig, shares: list[bytes]) -> Secret:
     aad = _shamir_aad(segment, wrap.shares, wrap.threshold, config.checks)
     try:
         cipher = AESGCM(shamir.combine(shares))
-        return Secret(envelope.open_sealed(cipher, wrap.sealed, aad))
+        return Secret(envelope.decrypt(cipher, wrap.sealed, aad))
     except (InvalidRequest, IntegrityError, ValueError):  # ValueError: the key has another size
         raise InvalidRequest(WRONG_SHARES) from None
 
@@ -119,7 +119,7 @@ def open_file(config: SealConfig, file_key: Secret) -> Secret:
         raise InvalidRequest("the seal has no file wrap: unseal with key shares")
     aad = _aad(b"file", SegmentId(config.segment))
     try:
-        return Secret(envelope.open_sealed(AESGCM(file_key.reveal()), config.file.sealed, aad))
+        return Secret(envelope.decrypt(AESGCM(file_key.reveal()), config.file.sealed, aad))
     except IntegrityError:
         raise InvalidRequest(
             "the key file does not open this seal: is it another vault's?"
@@ -137,7 +137,7 @@ def open_keyring(config: SealConfig, root_key: Secret, row: Row | None) -> Keyri
         raise IntegrityError("the keyring is older or newer than its seal: restore from a snapshot")
     segment = SegmentId(config.segment)
     aad = _aad(b"keyring", segment)
-    return keyrings.decode(envelope.open_sealed(AESGCM(root_key.reveal()), row.value, aad))
+    return keyrings.decode(envelope.decrypt(AESGCM(root_key.reveal()), row.value, aad))
 
 
 def encode_file_key(file_key: Secret) -> bytes:

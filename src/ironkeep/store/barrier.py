@@ -67,12 +67,12 @@ class Barrier:
     Sealing means dropping this object.
     """
 
-    __slots__ = ("_aad", "_ciphers", "_names", "_open_sealed", "segment")
+    __slots__ = ("_aad", "_ciphers", "_decrypt", "_names", "segment")
 
     def __init__(self, keyring: Keyring, entropy: Entropy, space: bytes = BARRIER_SPACE) -> None:
         self.segment: Final[SegmentId] = keyring.segment
         self._ciphers: Final = Ciphers(keyring, entropy)
-        self._open_sealed: Final = self._ciphers.open_sealed
+        self._decrypt: Final = self._ciphers.decrypt
         self._names: Final = Names(keyring.segment, keyring.name_key, space)
         self._aad: Final = _PURPOSE + bytes([len(keyring.segment)]) + keyring.segment.encode()
 
@@ -89,7 +89,7 @@ class Barrier:
         """Return the blind names of place."""
         return self._names.of(place)
 
-    def seal_row(self, key: bytes, name: str, body: bytes, due_ns: int | None = None) -> Row:
+    def encrypt_row(self, key: bytes, name: str, body: bytes, due_ns: int | None = None) -> Row:
         """Return the row with name and body, which opens only at key.
 
         Raise TooLarge past MAX_BODY_BYTES, InvalidRequest on a due time outside 64 bits.
@@ -100,7 +100,7 @@ class Barrier:
             raise InvalidRequest("the time of expiry is out of range")
         encoded = name.encode()
         plain = b"%b%b%b" % (len(encoded).to_bytes(2, "big"), encoded, body)
-        return Row(self._ciphers.seal(plain, self._aad_of(key, due_ns)), due_ns)
+        return Row(self._ciphers.encrypt(plain, self._aad_of(key, due_ns)), due_ns)
 
     def open_row(self, key: bytes, row: Row) -> bytes:
         """Return the body of the row found at key.
@@ -138,7 +138,7 @@ class Barrier:
 
     def _open(self, key: bytes, row: Row) -> bytes:
         try:
-            return self._open_sealed(row.value, self._aad_of(key, row.due_ns))
+            return self._decrypt(row.value, self._aad_of(key, row.due_ns))
         except IntegrityError as error:
             raise IntegrityError(
                 f"row {key.hex()} was changed or moved outside Ironkeep ({error}): "
@@ -190,7 +190,7 @@ class Store:
         name = path.rpartition("/")[2]
         if due_ns is not None:
             name = _NUL.join((*self._names.place, path))
-        row = self._barrier.seal_row(key, name, body, due_ns)
+        row = self._barrier.encrypt_row(key, name, body, due_ns)
         if self._view.get(key) is None:
             self._make_folders(path)
         self._view.put(key, row)
@@ -272,7 +272,9 @@ class Store:
         for folder in reversed(self._names.folders(path)):
             if self._view.get(folder.row_key) is not None:
                 return
-            self._view.put(folder.row_key, self._barrier.seal_row(folder.row_key, folder.name, b""))
+            self._view.put(
+                folder.row_key, self._barrier.encrypt_row(folder.row_key, folder.name, b"")
+            )
 
     # Keep this method last: in the class body below it, `list` no longer names the type.
     def list(self, prefix: str = "", limit: int | None = None) -> list[str]:

@@ -48,23 +48,23 @@ class Ciphers:
         """Return the keyring with that count, to store it or to check if rotation is due."""
         return self.keyring.counted(self.encryptions)
 
-    def seal(self, plaintext: bytes, aad: bytes) -> bytes:
+    def encrypt(self, plaintext: bytes, aad: bytes) -> bytes:
         """Encrypt plaintext under the current term, bound to aad; raise Sealed when closed."""
         if self._closed:
             raise Sealed(CLOSED)
         self._used += 1
         nonce = self.entropy.token(envelope.NONCE_BYTES)
-        return envelope.seal(self._current, self.keyring.current.number, nonce, plaintext, aad)
+        return envelope.encrypt(self._current, self.keyring.current.number, nonce, plaintext, aad)
 
-    def open_sealed(self, sealed: bytes, aad: bytes) -> bytes:
-        """Return the plaintext of sealed, under any term.
+    def decrypt(self, encrypted: bytes, aad: bytes) -> bytes:
+        """Return the plaintext of encrypted, under any term.
 
-        Raise IntegrityError if it was not sealed by this keyring with this aad, Sealed if the keys
+        Raise IntegrityError if this keyring did not encrypt it with this aad, Sealed if the keys
         were dropped.
         """
-        cipher = self._by_header.get(sealed[: envelope.HEADER_BYTES])
+        cipher = self._by_header.get(encrypted[: envelope.HEADER_BYTES])
         if cipher is None:
             if self._closed:
                 raise Sealed(CLOSED)
-            raise IntegrityError(f"no key for term {envelope.term_of(sealed)} in the keyring")
-        return envelope.open_sealed(cipher, sealed, aad)
+            raise IntegrityError(f"no key for term {envelope.term_of(encrypted)} in the keyring")
+        return envelope.decrypt(cipher, encrypted, aad)

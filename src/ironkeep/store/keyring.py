@@ -1,4 +1,4 @@
-"""The keyring of a segment, and its encoding, which is stored sealed by the root key.
+"""The keyring of a segment, and its encoding, which is stored encrypted by the root key.
 
 A keyring has one 256-bit data key for each term (the last one encrypts, all decrypt) and two keys
 that never change:

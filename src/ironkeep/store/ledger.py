@@ -113,7 +113,7 @@ class Ledger:
         return Batch(frame, commit, writes)
 
     def _account(self, writes: Writes) -> bytes:
-        """Take the next commit number, update and journal the set-hash; return it sealed."""
+        """Take the next commit number, update and journal the set-hash; return it encrypted."""
         accounts = self.accounts
         if accounts is None:
             raise Sealed("rows changed while the set-hash has no key")

@@ -100,7 +100,7 @@ class SetHash:
 def encode_totals(totals: RowTotals, ciphers: Ciphers) -> bytes:
     """Return totals encrypted, as the state of the store's head."""
     total = totals.total.to_bytes(ELEMENT_BYTES, "big")
-    return ciphers.seal(_TOTALS.pack(totals.seq, total), _aad(ciphers))
+    return ciphers.encrypt(_TOTALS.pack(totals.seq, total), _aad(ciphers))
 
 
 def decode_totals(head: StoreHead, ciphers: Ciphers) -> RowTotals:
@@ -110,7 +110,7 @@ def decode_totals(head: StoreHead, ciphers: Ciphers) -> RowTotals:
     """
     if head.seq == 0 and not head.state:
         return RowTotals(0, 0)
-    seq, total = _TOTALS.unpack(ciphers.open_sealed(head.state, _aad(ciphers)))
+    seq, total = _TOTALS.unpack(ciphers.decrypt(head.state, _aad(ciphers)))
     if seq != head.seq:
         raise IntegrityError(
             f"the store is at commit {head.seq}, but its state is of commit {seq}: {_REMEDY}"

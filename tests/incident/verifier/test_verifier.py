@@ -360,7 +360,7 @@ def test_a_pack_of_no_case_at_all() -> None:
 def test_an_entry_that_does_not_parse_is_refused() -> None:
     for body in (b"{}", b"[" * 5_000, b'{"kind":"effect","time_ns":1,"audited":{"incident":"x"}}'):
         sample = SamplePack()
-        sample.log.append([sample._leaf_key.seal(len(sample.log.entries), body)])
+        sample.log.append([sample._leaf_key.encrypt(len(sample.log.entries), body)])
         with pytest.raises(IntegrityError):
             sample.pack()
 

@@ -55,7 +55,7 @@ class SamplePack:
         ephemeral = Secret(sha256(b"ephemeral").digest())
         leaves = [wrap_key(run_key, 0, origin, _READER, ephemeral)]
         for index, entry in enumerate(entries, start=1):
-            leaves.append(self._leaf_key.seal(index, event.encode(entry)))
+            leaves.append(self._leaf_key.encrypt(index, event.encode(entry)))
         self.log.append(leaves)
 
     @property

@@ -5,7 +5,7 @@
     epoch        0x01 ‖ 0x03 ‖ commit u64 ‖ SHA-256 of the outbox ‖ checkpoint note, in clear
 
 The nonce is the leaf's index, 96 bits, big-endian; the associated data is origin ‖ nonce. A run key
-is random, seals a bounded number of entries, and is stored only wrapped to the journal's X25519
+is random, encrypts a bounded number of entries, and is stored only wrapped to the journal's X25519
 reading key (ephemeral X25519, HKDF-SHA256, AES-256-GCM). A sealed server can therefore write
 entries but not read them.
 
@@ -70,9 +70,9 @@ class Disclosed:
 
 
 class LeafKey:
-    """A run key, ready to seal and open the leaves of one log.
+    """A run key, ready to encrypt and open the leaves of one log.
 
-    Seal each index at most once with one key: a second body at the same index would reuse the
+    Encrypt each index at most once with one key: a second body at the same index would reuse the
     nonce, and both bodies could be decrypted.
     """
 
@@ -90,19 +90,19 @@ class LeafKey:
         self._salted = -1
         self._block = b""
 
-    def seal(self, index: int, body: bytes) -> bytes:
-        """Return the sealed leaf of body at index; raise TooLarge past MAX_BODY."""
+    def encrypt(self, index: int, body: bytes) -> bytes:
+        """Return the encrypted leaf of body at index; raise TooLarge past MAX_BODY."""
         if len(body) > MAX_BODY:
             raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
         nonce = index.to_bytes(_NONCE, "big")
         opened = self._salt(index) + body
-        sealed = self._aead.encrypt(nonce, opened, self._origin + nonce)
-        return _ENTRY + sha256(opened).digest() + sealed
+        encrypted = self._aead.encrypt(nonce, opened, self._origin + nonce)
+        return _ENTRY + sha256(opened).digest() + encrypted
 
     def body(self, index: int, leaf: bytes) -> bytes:
         """Return the body in the leaf at index.
 
-        Raises IntegrityError if this key did not seal that leaf at that index.
+        Raises IntegrityError if this key did not encrypt that leaf at that index.
         """
         return self._open(index, leaf)[SALT_SIZE:]
 
