@@ -7,7 +7,7 @@ import pytest
 from ironkeep.core.credential.connector import Probe, ProbeResult, Target, Tls
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
-from ironkeep.credentials import jobs as performing
+from ironkeep.credentials import jobs
 from ironkeep.credentials.jobs import Account, EndedAt, Shown
 from ironkeep.credentials.rotation_actions import Applied, Refused, Set, Unsure
 from tests.support.credentials.simulated import Account as Login, Fault, SimulatedSystem
@@ -45,9 +45,9 @@ def test_hosts_that_do_not_agree_say_unknown(states: tuple[Probe, Probe]) -> Non
 
 
 def test_a_secret_is_presented_to_every_host(system: SimulatedSystem, account: Account) -> None:
-    assert performing.present(account, Secret(b"old")).state is Probe.ALIVE
+    assert jobs.present(account, Secret(b"old")).state is Probe.ALIVE
     system.stale["two:1"] = {"app": b"older"}
-    found = performing.present(account, Secret(b"old"))
+    found = jobs.present(account, Secret(b"old"))
     assert [each.state for each in found.answers] == [Probe.ALIVE, Probe.DEAD]
 
 
@@ -70,14 +70,14 @@ def test_setting_says_yes_no_or_perhaps(
 ) -> None:
     if fault is not None:
         system.break_down("set", fault)
-    assert performing.apply(account, Set(2, None), NEW, None) == answer
+    assert jobs.apply(account, Set(2, None), NEW, None) == answer
     assert system.accounts["app"].password == password
     assert system.calls["set"] == 1, "it is set at the first host only"
 
 
 def test_an_account_sets_its_own_password_with_one_that_works(account: Account) -> None:
-    assert isinstance(performing.apply(account, Set(2, 1), NEW, Secret(b"wrong")), Unsure)
-    assert performing.apply(account, Set(2, 1), NEW, Secret(b"old")) == Applied(2)
+    assert isinstance(jobs.apply(account, Set(2, 1), NEW, Secret(b"wrong")), Unsure)
+    assert jobs.apply(account, Set(2, 1), NEW, Secret(b"old")) == Applied(2)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,13 @@ def test_ending_sessions_says_what_is_left_and_never_guesses(
 ) -> None:
     if fault is not None:
         system.break_down(op, fault)
-    first, second = performing.end_sessions(account)
+    first, second = jobs.end_sessions(account)
     assert first == ended
     assert second.endpoint == "two:1"
 
 
 def test_sessions_are_listed_for_every_host(account: Account) -> None:
-    found = performing.sessions(account)
+    found = jobs.sessions(account)
     assert [endpoint for endpoint, _ in found] == ["one:1"] * 3 + ["two:1"] * 3
 
 

@@ -28,7 +28,7 @@ from the journal: what was exposed, which steps remain, and the verdict. No conc
 `engine.Incident` is the plugin that mounts the routes of `case/` and `eviction/`. `case/workspace`
 opens a case for one request: it rebuilds the case file on a worker and writes the caller's records.
 
-Invariants. A record is written only after its deed is durable. A principal exposed in a case cannot
+Invariants. A record is written only after its act is durable. A principal exposed in a case cannot
 write records in it unless readmitted. A case never becomes narrower and is never deleted. This file
 imports nothing, so that the verifier loads no server code.
 """

@@ -81,11 +81,11 @@ def receive(call: Call, given: Push) -> Response:
     identity = claims.get("jti")
     if not isinstance(identity, str) or not 0 < len(identity) <= _MAX_TEXT:
         raise InvalidRequest("invalid_request: jti is missing")
-    # Record and effects in the request's own transaction: neither is kept without the other.
+    # In the request's own transaction: neither the record nor a change is kept without the other.
     call = msgspec.structs.replace(call, account=call.tx, records=None)
-    deeds = _deeds(call, name, issuer, claims, issued * SECOND_NS)
+    changes = _changes(call, name, issuer, claims, issued * SECOND_NS)
     _take(call, name, identity, issued)
-    done = [deed() for deed in deeds]
+    done = [change() for change in changes]
     return Response(accepted=True, audited={"issuer": name, "jti": identity, "done": done})
 
 
@@ -142,14 +142,14 @@ def _take(call: Call, name: str, identity: str, issued: int) -> None:
     store.put(path, b"\x01")
 
 
-def _deeds(
+def _changes(
     call: Call, name: str, issuer: Issuer, claims: dict[str, Any], at_ns: int
 ) -> list[Callable[[], str]]:
     """Check all events of a SET; return the actions of those that the issuer has the power for."""
     subject, events = claims.get("sub_id"), claims.get("events")
     if not isinstance(subject, dict) or not isinstance(events, dict) or not events:
         raise InvalidRequest("invalid_request: sub_id or events are missing")
-    deeds: list[Callable[[], str]] = []
+    changes: list[Callable[[], str]] = []
     for uri, event in events.items():
         if not isinstance(event, dict):
             raise InvalidRequest("invalid_request: an event is an object")
@@ -160,10 +160,10 @@ def _deeds(
                 raise InvalidRequest(
                     "invalid_request: a compliance change names a device and its status"
                 )
-            deeds.append(partial(_comply, call, name, record.id, event, at_ns))
+            changes.append(partial(_comply, call, name, record.id, event, at_ns))
         elif uri == REVOKED and "sessions" in issuer.may:
-            deeds.append(partial(_revoke, call, _subject(call, subject)[1], at_ns))
-    return deeds
+            changes.append(partial(_revoke, call, _subject(call, subject)[1], at_ns))
+    return changes
 
 
 def _comply(call: Call, name: str, device: DeviceId, event: dict[str, Any], at_ns: int) -> str:

@@ -13,7 +13,7 @@ CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH,
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Act:
     """One granted request with its actors: person, session and device, as far as known."""
 
     index: int
@@ -25,36 +25,36 @@ class Deed:
 class Read:
     """One secret version that a request released from the vault."""
 
-    deed: Deed
+    act: Act
     version: NodeId
 
 
-class Deeds:
+class Activity:
     """The granted requests of a log, taken in its order."""
 
     def __init__(self) -> None:
-        self.all: Final[list[Deed]] = []
+        self.all: Final[list[Act]] = []
         self.reads: Final[list[Read]] = []
         self._issued: Final[dict[NodeId, int]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
-        self._by: Final[dict[NodeId, list[Deed]]] = {}
-        self._by_nobody: Final[list[Deed]] = []
+        self._by: Final[dict[NodeId, list[Act]]] = {}
+        self._by_nobody: Final[list[Act]] = []
 
     def take(self, index: int, entry: Entry) -> list[Read]:
         """Add a request and return the reads in it; refused requests are ignored."""
         if entry.kind != "request" or entry.outcome != "ok":
             return []
-        deed = Deed(index, entry, actors_of(entry))
-        self.all.append(deed)
+        act = Act(index, entry, actors_of(entry))
+        self.all.append(act)
         if entry.issued:
             # The first such entry created the token; a renewal returns the accessor again.
             self._issued.setdefault(node(NodeKind.SESSION, entry.issued), entry.time_ns)
-        for actor in deed.actors:
-            self._by.setdefault(actor, []).append(deed)
-        if not deed.actors:
-            self._by_nobody.append(deed)
+        for actor in act.actors:
+            self._by.setdefault(actor, []).append(act)
+        if not act.actors:
+            self._by_nobody.append(act)
         reads = [
-            Read(deed, secret_version(each.mount, each.path, each.version))
+            Read(act, secret_version(each.mount, each.path, each.version))
             for each in entry.released
         ]
         self.reads.extend(reads)
@@ -66,8 +66,8 @@ class Deeds:
         """Return the reads of one version, in order."""
         return self._reads_of.get(version, [])
 
-    def by_nobody(self) -> list[Deed]:
-        """Return the deeds without a known actor.
+    def by_nobody(self) -> list[Act]:
+        """Return the acts without a known actor.
 
         These are requests with a batch token of no person, and unauthenticated ones, logins
         included: the use of the session that a login creates shows its person.
@@ -78,23 +78,23 @@ class Deeds:
         """Return whether a session was created within the log."""
         return session in self._issued
 
-    def by(self, actor: NodeId) -> list[Deed]:
-        """Return the deeds of an actor, in order."""
+    def by(self, actor: NodeId) -> list[Act]:
+        """Return the acts of an actor, in order."""
         return self._by.get(actor, [])
 
-    def acted_in(self, actor: NodeId, after: int, before: int | None) -> Deed | None:
-        """Return an actor's last deed between two entries; before None means the log's end."""
-        for deed in reversed(self.by(actor)):
-            if deed.index > after and (before is None or deed.index < before):
-                return deed
+    def acted_in(self, actor: NodeId, after: int, before: int | None) -> Act | None:
+        """Return an actor's last act between two entries; before None means the log's end."""
+        for act in reversed(self.by(actor)):
+            if act.index > after and (before is None or act.index < before):
+                return act
         return None
 
     def edges(self) -> Iterator[Edge]:
         """Yield an edge for each read and for each holder of a session."""
         for read in self.reads:
-            time_ns = read.deed.entry.time_ns
-            evidence = f"entry {read.deed.index}"
-            for actor in read.deed.actors:
+            time_ns = read.act.entry.time_ns
+            evidence = f"entry {read.act.index}"
+            for actor in read.act.actors:
                 kind = EdgeKind.DID_READ
                 yield Edge(actor, kind, read.version, time_ns, time_ns + 1, evidence)
         yield from self._sessions()
@@ -102,13 +102,13 @@ class Deeds:
     def _sessions(self) -> Iterator[Edge]:
         """Yield an edge from each holder of a session, and from a token to those it created."""
         seen: set[tuple[NodeId, NodeId]] = set()
-        for deed in self.all:
-            for holder, session in _holdings(deed):
+        for act in self.all:
+            for holder, session in _holdings(act):
                 # A session not created within the log is older than all of it.
                 from_ns = self._issued.get(session, 0)
                 if (holder, session) not in seen:
                     seen.add((holder, session))
-                    evidence = f"entry {deed.index}"
+                    evidence = f"entry {act.index}"
                     yield Edge(holder, EdgeKind.HOLDS, session, from_ns, FOREVER, evidence)
 
 
@@ -122,12 +122,12 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
     return tuple(node(kind, name) for kind, name in named if name)
 
 
-def _holdings(deed: Deed) -> Iterable[tuple[NodeId, NodeId]]:
-    """Yield the (holder, session) pairs that one deed shows."""
-    entry = deed.entry
+def _holdings(act: Act) -> Iterable[tuple[NodeId, NodeId]]:
+    """Yield the (holder, session) pairs that one act shows."""
+    entry = act.entry
     if entry.accessor:
         own = node(NodeKind.SESSION, entry.accessor)
-        yield from ((actor, own) for actor in deed.actors if actor != own)
+        yield from ((actor, own) for actor in act.actors if actor != own)
     if entry.issued:
         made = node(NodeKind.SESSION, entry.issued)
-        yield from ((actor, made) for actor in deed.actors)
+        yield from ((actor, made) for actor in act.actors)

@@ -13,7 +13,7 @@ from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import Deed, Deeds, actors_of
+from ironkeep.core.evidence.activity import Act, Activity, actors_of
 from ironkeep.core.evidence.estate import Estate
 from ironkeep.core.evidence.exposure import Exposed, Exposure, expose
 from ironkeep.core.evidence.node import (
@@ -60,7 +60,7 @@ class CaseFile:
         self.log: Final = evidence.log
         self.entries: Final = _until(evidence)
         self.estate: Final = Estate()
-        self.deeds: Final = Deeds()
+        self.activity: Final = Activity()
         self.cases: Final[defaultdict[str, Case]] = defaultdict(Case)
         self._filed: Final[dict[type[ev.Record], list[Filed[ev.Record]]]] = {}
         self._about: Final[dict[tuple[type[ev.Record], str, str], list[Filed[ev.Record]]]] = {}
@@ -86,7 +86,7 @@ class CaseFile:
     @cached_property
     def exposure(self) -> Exposure:
         """The exposure of the case: see core/evidence/exposure.py."""
-        edges = (*self.estate.edges(), *self.deeds.edges())
+        edges = (*self.estate.edges(), *self.activity.edges())
         graph = Graph(edges, self.estate.needs, dict(self._closed()))
         seeds = {
             name: [self._seed(each, case.from_ns) for each in case.subjects]
@@ -165,12 +165,12 @@ class CaseFile:
         """Return the index of the entry that readmitted a principal after its containment."""
         return self._back_in(principal, self.containment(principal))
 
-    def escaped(self, principal: NodeId) -> Deed | None:
-        """Return the last deed of a principal while contained and not readmitted."""
+    def escaped(self, principal: NodeId) -> Act | None:
+        """Return the last act of a principal while contained and not readmitted."""
         return self._act_after(principal, self.containment(principal))
 
     def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
-        # The first containment counts: a repeated one must not excuse the deeds in between.
+        # The first containment counts: a repeated one must not excuse the acts in between.
         last = self._readmissions.get(principal, [-1])[-1]
         for cut in self._containments.get(principal, ()):
             if cut.entry.time_ns >= from_ns or cut.index > last:
@@ -183,10 +183,10 @@ class CaseFile:
         later = self._readmissions.get(principal, ())
         return next((index for index in later if index > cut.index), None)
 
-    def _act_after(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> Deed | None:
+    def _act_after(self, principal: NodeId, cut: Filed[ev.Contained] | None) -> Act | None:
         if cut is None:
             return None
-        return self.deeds.acted_in(principal, cut.index, self._back_in(principal, cut))
+        return self.activity.acted_in(principal, cut.index, self._back_in(principal, cut))
 
     @cached_property
     def _revocations(self) -> dict[str, list[Filed[ev.Revoked]]]:
@@ -235,7 +235,7 @@ class CaseFile:
     def _take(self, index: int, entry: Entry) -> None:
         if not 0 <= entry.time_ns < FOREVER:
             raise IntegrityError(f"entry {index}: its time is out of range")
-        for read in self.deeds.take(index, entry):
+        for read in self.activity.take(index, entry):
             self.estate.meet(read.version)
         if entry.entity and entry.name:
             self.estate.names[node(NodeKind.PERSON, entry.entity)] = entry.name

@@ -56,8 +56,8 @@ class Status(StrEnum):
 class Finding(msgspec.Struct, frozen=True):
     """One problem that a check found: its subject, and the problem in words.
 
-    `entry` is the index of the deed that the finding is about, or -1. An exemption granted before
-    that deed does not cover it: a deed cannot be accepted before it happened.
+    `entry` is the index of the act that the finding is about, or -1. An exemption granted before
+    that act does not cover it: an act cannot be accepted before it happened.
     """
 
     subject: str

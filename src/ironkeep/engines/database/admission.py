@@ -6,7 +6,7 @@ from functools import partial
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import Conflict, InvalidRequest, UpstreamFailed
 from ironkeep.core.secret import Secret
-from ironkeep.credentials import jobs as performing
+from ironkeep.credentials import jobs
 from ironkeep.credentials.connections import Connection, ConnectionId
 from ironkeep.credentials.jobs import Shown
 from ironkeep.credentials.managed import Credentials, Rotated
@@ -36,13 +36,13 @@ def admit(credentials: Credentials, turn: Turn, given: Admission) -> Steps[Rotat
     if given.known is not None:
         where = ConnectionId(given.which.mount, given.about.connection)
         connection = credentials.connections.get(turn.tx, where)
-        account = performing.Account(
+        account = jobs.Account(
             credentials.connections.connector(connection),
             connection.targets(credentials.accounts.admin_secret(turn.tx, where)),
             connection.system,
             given.about.username,
         )
-        presented = partial(performing.present, account, given.known)
+        presented = partial(jobs.present, account, given.known)
         turn, shown = yield Outside(presented, account.system)
         # Other requests ran meanwhile and may have created the role or changed the connection.
         if credentials.store.find(turn.tx, given.which) is not None:

@@ -16,7 +16,7 @@ from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.credentials import baselines, jobs as performing
+from ironkeep.credentials import baselines, jobs
 from ironkeep.credentials.baselines import Baselines
 from ironkeep.credentials.connections import Connection, ConnectionId
 from ironkeep.credentials.managed import Credentials, Rotated
@@ -102,14 +102,14 @@ def _configure(
     password = given.password
     if password is None:
         password = credentials.accounts.admin_secret(turn.tx, which)
-    account = performing.Account(
+    account = jobs.Account(
         connections.connector(connection),
         connection.targets(password),
         connection.system,
         connection.username,
     )
     if given.verify_connection:
-        presented = partial(performing.present, account, password)
+        presented = partial(jobs.present, account, password)
         turn, shown = yield Outside(presented, account.system)
         if shown.state is not Probe.ALIVE or shown.blocked:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")

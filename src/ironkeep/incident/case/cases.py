@@ -17,7 +17,7 @@ from ironkeep.incident.case import survey, workspace as desks
 from ironkeep.incident.case.archive import Archive
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
-from ironkeep.incident.case.workspace import Desk, Stored, instant, on_desk, when, words
+from ironkeep.incident.case.workspace import Stored, Workspace, instant, on_desk, when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -130,10 +130,10 @@ def read(call: Call, given: Case) -> Suspend:
     return on_desk(call, given.id, _read, judged=True, writes=False)
 
 
-def _read(desk: Desk) -> Response:
-    file = desk.file
+def _read(workspace: Workspace) -> Response:
+    file = workspace.file
     data: dict[str, Any] = {
-        **_summary(desk.stored),
+        **_summary(workspace.stored),
         "subjects": _labels(file, file.case.subjects),
         "bases": file.case.bases,
         "exposed": {
@@ -141,8 +141,8 @@ def _read(desk: Desk) -> Response:
             "principals": len(file.principals),
             "systems": len(file.systems),
         },
-        "outcome": str(desk.verdict.outcome),
-        "open_items": len(desk.verdict.open_items()),
+        "outcome": str(workspace.verdict.outcome),
+        "open_items": len(workspace.verdict.open_items()),
     }
     return Response(data=data)
 

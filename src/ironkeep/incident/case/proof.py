@@ -11,7 +11,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.incident.case.archive import policy_of
 from ironkeep.incident.case.cases import At
 from ironkeep.incident.case.packer import make_pack
-from ironkeep.incident.case.workspace import Desk, instant
+from ironkeep.incident.case.workspace import Workspace, instant
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -29,7 +29,7 @@ _SEED: Final = 32
 def pack(call: Call, given: At) -> Suspend:
     """Return the signed pack; a worker computes its verdict."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
-    archive, key = Desk(call, given.id).archive, pack_key(call)
+    archive, key = Workspace(call, given.id).archive, pack_key(call)
 
     def work() -> bytes:
         return make_pack(given.id, as_of, archive.shown(), key)

@@ -11,7 +11,7 @@ from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
 from ironkeep.identity import policies
 from ironkeep.incident.case.cases import Case
 from ironkeep.incident.case.proof import pack_key
-from ironkeep.incident.case.workspace import Desk, on_desk, when
+from ironkeep.incident.case.workspace import Workspace, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -39,12 +39,14 @@ def read(call: Call, given: Case) -> Suspend:
     return on_desk(call, given.id, _read, writes=False)
 
 
-def _read(desk: Desk) -> Response:
+def _read(workspace: Workspace) -> Response:
     data: dict[str, Any] = {}
     for item in ev.ROOT_ITEMS:
-        changes = [_shape(desk, index, entry) for index, entry in changed(desk.file, item)]
+        changes = [
+            _shape(workspace, index, entry) for index, entry in changed(workspace.file, item)
+        ]
         data[item] = {
-            "now": _now(desk, item),
+            "now": _now(workspace, item),
             "changes": len(changes),
             "changed": changes[-MAX_SHOWN:],
         }
@@ -53,21 +55,23 @@ def _read(desk: Desk) -> Response:
 
 def changed(file: CaseFile, item: str) -> Iterator[tuple[int, Entry]]:
     """Yield the granted requests since the case's start that changed an item."""
-    for deed in file.deeds.all:
-        entry = deed.entry
+    for act in file.activity.all:
+        entry = act.entry
         if (
             entry.time_ns >= file.case.from_ns
             and entry.op in _CHANGES
             and entry.path.startswith(_ABOUT[item])
             and _LOGIN not in entry.path
         ):
-            yield deed.index, entry
+            yield act.index, entry
 
 
-def summary(desk: Desk, item: str) -> str:
+def summary(workspace: Workspace, item: str) -> str:
     """Return a sentence on the changes of an item since the case's start."""
-    changes = list(changed(desk.file, item))
-    exposed = sum(any(actor in desk.file.rows for actor in _actors(entry)) for _, entry in changes)
+    changes = list(changed(workspace.file, item))
+    exposed = sum(
+        any(actor in workspace.file.rows for actor in _actors(entry)) for _, entry in changes
+    )
     return f"{len(changes)} changes since the case's start, {exposed} of them by somebody exposed"
 
 
@@ -75,15 +79,15 @@ def _actors(entry: Entry) -> tuple[str, str]:
     return f"person:{entry.entity}", f"session:{entry.accessor}"
 
 
-def _now(desk: Desk, item: str) -> list[str]:
+def _now(workspace: Workspace, item: str) -> list[str]:
     """Return the present state of an item as lines of text."""
-    call, house = desk.call, desk.house
+    call, house = workspace.call, workspace.house
     match item:
         case "root:administrators":
-            return list(_root_tokens(desk))
+            return list(_root_tokens(workspace))
         case "root:policies":
             names = house.history.names(call.tx, policies.KIND)
-            return [name for name in names if _is_new(desk, name)]
+            return [name for name in names if _is_new(workspace, name)]
         case "root:seal-shares":
             seal = house.seal
             return ["sealed" if seal.sealed else "open"]
@@ -93,15 +97,15 @@ def _now(desk: Desk, item: str) -> list[str]:
             return [pack_key(call).verifier_key(KeyType.ED25519).format()]
 
 
-def _is_new(desk: Desk, policy: str) -> bool:
+def _is_new(workspace: Workspace, policy: str) -> bool:
     """Return whether a policy was written or removed since the case's start."""
-    intervals = desk.house.history.intervals(desk.call.tx, policies.KIND, policy)
+    intervals = workspace.house.history.intervals(workspace.call.tx, policies.KIND, policy)
     times = [time for each in intervals for time in (each.start_ns, each.end_ns or 0)]
-    return any(time >= desk.file.case.from_ns for time in times)
+    return any(time >= workspace.file.case.from_ns for time in times)
 
 
-def _root_tokens(desk: Desk) -> Iterator[str]:
-    tokens, call = desk.house.tokens, desk.call
+def _root_tokens(workspace: Workspace) -> Iterator[str]:
+    tokens, call = workspace.house.tokens, workspace.call
     for accessor in tokens.accessors(call.tx):
         found = tokens.find_accessor(call.tx, accessor, call.now_ns)
         if found is not None and ROOT_POLICY_NAME in found[1].policies:
@@ -109,14 +113,14 @@ def _root_tokens(desk: Desk) -> Iterator[str]:
             yield f"{record.display_name or 'token'} {accessor}, since {when(record.issued_ns)}"
 
 
-def _shape(desk: Desk, index: int, entry: Entry) -> dict[str, Any]:
+def _shape(workspace: Workspace, index: int, entry: Entry) -> dict[str, Any]:
     return {
         "item": f"entry:{index}",
         "time": when(entry.time_ns),
         "op": entry.op,
         "path": entry.path,
         "by": entry.name or entry.accessor,
-        "exposed": any(actor in desk.file.rows for actor in _actors(entry)),
+        "exposed": any(actor in workspace.file.rows for actor in _actors(entry)),
     }
 
 

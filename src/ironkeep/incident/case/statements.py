@@ -8,7 +8,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.incident.case import root
-from ironkeep.incident.case.workspace import Desk, on_desk, when, words
+from ironkeep.incident.case.workspace import Workspace, on_desk, when, words
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import Duration
 from ironkeep.plugin.response import Response
@@ -51,50 +51,54 @@ class Words:
 
 def exempt(call: Call, given: Exempt) -> Suspend:
     """Accept an open item for a time; failed items and the log itself are never exempt."""
-    return on_desk(call, given.id, lambda desk: _exempt(desk, given), judged=True)
+    return on_desk(call, given.id, lambda workspace: _exempt(workspace, given), judged=True)
 
 
-def _exempt(desk: Desk, given: Exempt) -> Response:
+def _exempt(workspace: Workspace, given: Exempt) -> Response:
     if not 0 < given.ttl <= MAX_EXEMPTION_SECONDS:
         raise InvalidRequest("the ttl of an exemption is more than 0 and at most a year")
     item = next(
         (
             each.subject
-            for each in desk.verdict.open_items()
+            for each in workspace.verdict.open_items()
             if given.item in {each.subject, each.label}
         ),
         None,
     )
     if item is None:
         raise InvalidRequest("the case has no such open item: read its steps for the items")
-    owner = desk.owner(given.owner)
-    expires = desk.call.now_ns + given.ttl * SECOND_NS
-    desk.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
-    data: dict[str, Any] = {"exempt": desk.label(item), "owner": owner, "expires": when(expires)}
+    owner = workspace.owner(given.owner)
+    expires = workspace.call.now_ns + given.ttl * SECOND_NS
+    workspace.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
+    data: dict[str, Any] = {
+        "exempt": workspace.label(item),
+        "owner": owner,
+        "expires": when(expires),
+    }
     return Response(data=data)
 
 
 def check_root(call: Call, given: CheckRoot) -> Suspend:
     """Record the result of checking one item of Ironkeep's own root of trust."""
-    return on_desk(call, given.id, lambda desk: _check_root(desk, given))
+    return on_desk(call, given.id, lambda workspace: _check_root(workspace, given))
 
 
-def _check_root(desk: Desk, given: CheckRoot) -> Response:
+def _check_root(workspace: Workspace, given: CheckRoot) -> Response:
     item = given.item if given.item.startswith("root:") else f"root:{given.item}"
     if item not in ev.ROOT_ITEMS:
         raise InvalidRequest(f"item must be one of {', '.join(ev.ROOT_ITEMS)}")
-    detail = words(given.detail or root.summary(desk, item), "detail")
-    desk.note(ev.RootChecked(given.id, item, given.sound, detail))
+    detail = words(given.detail or root.summary(workspace, item), "detail")
+    workspace.note(ev.RootChecked(given.id, item, given.sound, detail))
     return Response(data={"checked": item, "sound": given.sound, "detail": detail})
 
 
 def residue(call: Call, given: Words) -> Suspend:
     """Record the residue: facts that cannot be known, and damage that cannot be undone."""
-    return on_desk(call, given.id, lambda desk: _residue(desk, given))
+    return on_desk(call, given.id, lambda workspace: _residue(workspace, given))
 
 
-def _residue(desk: Desk, given: Words) -> Response:
-    desk.note(ev.Residue(given.id, words(given.words, "what cannot be known or undone")))
+def _residue(workspace: Workspace, given: Words) -> Response:
+    workspace.note(ev.Residue(given.id, words(given.words, "what cannot be known or undone")))
     return Response(data={"residue": given.words.strip()})
 
 

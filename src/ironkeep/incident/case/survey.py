@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import Deed
+from ironkeep.core.evidence.activity import Act
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node, secret_version
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
@@ -54,8 +54,8 @@ def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
     if kind_of(principal) is NodeKind.SESSION:
         seen[name_of(principal)] = None
     names: set[str] = set()
-    for deed in _deeds(file, principal, seen):
-        names.update(_named(deed))
+    for act in _deeds(file, principal, seen):
+        names.update(_named(act))
     for accessor in seen:
         found = house.tokens.find_accessor(call.tx, accessor, call.now_ns)
         if found is not None:
@@ -99,9 +99,9 @@ def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
     return live
 
 
-def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable[Deed]:
-    """Return the deeds of a principal and its sessions; add newly found sessions to seen."""
-    found: list[Deed] = []
+def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable[Act]:
+    """Return the acts of a principal and its sessions; add newly found sessions to seen."""
+    found: list[Act] = []
     pending = [principal, *(node(NodeKind.SESSION, each) for each in seen)]
     done: set[NodeId] = set()
     while pending:
@@ -109,18 +109,18 @@ def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable
         if actor in done:
             continue
         done.add(actor)
-        for deed in file.deeds.by(actor):
-            found.append(deed)
-            for accessor in (deed.entry.accessor, deed.entry.issued):
+        for act in file.activity.by(actor):
+            found.append(act)
+            for accessor in (act.entry.accessor, act.entry.issued):
                 if accessor and accessor not in seen:
                     seen[accessor] = None
                     pending.append(node(NodeKind.SESSION, accessor))
     return found
 
 
-def _named(deed: Deed) -> set[str]:
+def _named(act: Act) -> set[str]:
     """Return the policy named in the rule that decided a request, or an empty set."""
-    rule = deed.entry.rule.partition(" ")[0].partition(":")[0]
+    rule = act.entry.rule.partition(" ")[0].partition(":")[0]
     return {rule} if rule else set()
 
 

@@ -12,7 +12,7 @@ from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.cases import At, Case
 from ironkeep.incident.case.next_steps import NEXT_STEPS
-from ironkeep.incident.case.workspace import Desk, instant, on_desk, when
+from ironkeep.incident.case.workspace import Workspace, instant, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -21,7 +21,7 @@ MAX_ROWS: Final = 10_000
 """Rows of one list in an answer; the counts always include all."""
 
 
-def _judged(call: Call, given: At, then: Callable[[Desk], Response]) -> Suspend:
+def _judged(call: Call, given: At, then: Callable[[Workspace], Response]) -> Suspend:
     as_of = instant(given.as_of, call.now_ns) if given.as_of else None
     return on_desk(call, given.id, then, as_of_ns=as_of, judged=True, writes=False)
 
@@ -31,28 +31,29 @@ def exposure(call: Call, given: At) -> Suspend:
     return _judged(call, given, _exposure)
 
 
-def _exposure(desk: Desk) -> Response:
-    found = desk.file.exposure
-    states = {str(each.node): str(each.state) for each in desk.verdict.credentials}
+def _exposure(workspace: Workspace) -> Response:
+    found = workspace.file.exposure
+    states = {str(each.node): str(each.state) for each in workspace.verdict.credentials}
     answers = {
         "did_read": found.did_read,
         "could_read": found.could_read,
         "could_reach": found.could_reach,
     }
     data: dict[str, Any] = {
-        name: [_row(desk, row, states) for row in rows[:MAX_ROWS]] for name, rows in answers.items()
+        name: [_row(workspace, row, states) for row in rows[:MAX_ROWS]]
+        for name, rows in answers.items()
     }
     data["counts"] = {name: len(rows) for name, rows in answers.items()}
-    data["as_of"] = when(desk.as_of_ns)
+    data["as_of"] = when(workspace.as_of_ns)
     return Response(data=data)
 
 
-def _row(desk: Desk, row: Exposed, states: dict[str, str]) -> dict[str, Any]:
+def _row(workspace: Workspace, row: Exposed, states: dict[str, str]) -> dict[str, Any]:
     why = [
         {
-            "from": desk.label(step.source),
+            "from": workspace.label(step.source),
             "by": str(step.kind),
-            "to": desk.label(step.target),
+            "to": workspace.label(step.target),
             "at": when(step.at_ns),
             "evidence": step.evidence,
         }
@@ -60,7 +61,7 @@ def _row(desk: Desk, row: Exposed, states: dict[str, str]) -> dict[str, Any]:
     ]
     shown: dict[str, Any] = {
         "node": row.node,
-        "label": desk.label(row.node),
+        "label": workspace.label(row.node),
         "kind": str(kind_of(row.node)),
         "exposed": when(row.exposed_ns),
         "in_clear": when(row.in_clear_ns),
@@ -76,11 +77,11 @@ def verdict(call: Call, given: At) -> Suspend:
     return _judged(call, given, _verdict)
 
 
-def _verdict(desk: Desk) -> Response:
-    data: dict[str, Any] = msgspec.to_builtins(desk.verdict)
-    data["open_items"] = [_item(each) for each in desk.verdict.open_items()]
-    data["log_size"] = desk.evidence.log.size
-    data["witnessed_size"] = desk.archive.witnessed
+def _verdict(workspace: Workspace) -> Response:
+    data: dict[str, Any] = msgspec.to_builtins(workspace.verdict)
+    data["open_items"] = [_item(each) for each in workspace.verdict.open_items()]
+    data["log_size"] = workspace.evidence.log.size
+    data["witnessed_size"] = workspace.archive.witnessed
     return Response(data=data)
 
 
@@ -89,16 +90,16 @@ def steps(call: Call, given: Case) -> Suspend:
     return on_desk(call, given.id, _steps, judged=True, writes=False)
 
 
-def _steps(desk: Desk) -> Response:
+def _steps(workspace: Workspace) -> Response:
     todo = sorted(
-        ((*NEXT_STEPS[each.check], each) for each in desk.verdict.open_items()),
+        ((*NEXT_STEPS[each.check], each) for each in workspace.verdict.open_items()),
         key=lambda one: (one[0], one[2].label),
     )
     found = [
-        {"step": step, "do": text.format(case=desk.case), **_item(item)}
+        {"step": step, "do": text.format(case=workspace.case), **_item(item)}
         for step, text, item in todo[:MAX_ROWS]
     ]
-    return Response(data={"outcome": str(desk.verdict.outcome), "steps": found})
+    return Response(data={"outcome": str(workspace.verdict.outcome), "steps": found})
 
 
 def _item(item: Item) -> dict[str, Any]:

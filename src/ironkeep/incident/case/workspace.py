@@ -54,7 +54,7 @@ class Stored(msgspec.Struct, frozen=True):
 _STORED: Final = Codec(Stored)
 
 
-class Desk:
+class Workspace:
     """A case at as_of_ns (default: now), with everything that a handler needs to work on it."""
 
     def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
@@ -67,8 +67,8 @@ class Desk:
         self.by: Final[Actor] = actor_of(call)
         self.archive: Final = Archive(self.house, call.tx, earliest(call.store))
 
-    def moved(self, call: Call) -> "Desk":
-        """Return this desk for a later turn of the same request, keeping cached results."""
+    def moved(self, call: Call) -> "Workspace":
+        """Return this workspace for a later turn of the same request, keeping cached results."""
         moved = copy(self)
         moved.call, moved.names = call, Names(call)
         moved.stored = load(call.store, self.case)
@@ -118,25 +118,25 @@ class Desk:
 def on_desk(
     call: Call,
     case: str,
-    then: Callable[[Desk], Response | Suspend],
+    then: Callable[[Workspace], Response | Suspend],
     *,
     as_of_ns: int | None = None,
     judged: bool = False,
     writes: bool = True,
 ) -> Suspend:
-    """Compute the case on a worker, with judged also its verdict, then continue with the desk.
+    """Compute the case on a worker, with judged also its verdict, then continue with the workspace.
 
     With writes, a caller exposed in the case is refused (see the module).
     """
-    desk = Desk(call, case, as_of_ns)
+    workspace = Workspace(call, case, as_of_ns)
 
     def work() -> None:
-        desk.prepare(judged=judged)
+        workspace.prepare(judged=judged)
 
     def resume(later: Call, result: object) -> Response | Suspend:
         if isinstance(result, Exception):
             raise result
-        moved = desk.moved(later)
+        moved = workspace.moved(later)
         if writes:
             require_clean(moved.file, later)
         return then(moved)

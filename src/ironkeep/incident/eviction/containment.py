@@ -17,7 +17,7 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey, Tokens, tokens_of
-from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -58,42 +58,44 @@ class Cut:
 
 def contain(call: Call, given: Contain) -> Suspend:
     """End all tokens, child tokens and leases of exposed principals, and disable their logins."""
-    return on_desk(call, given.id, lambda desk: _contain(desk, given))
+    return on_desk(call, given.id, lambda workspace: _contain(workspace, given))
 
 
-def _contain(desk: Desk, given: Contain) -> Response | Suspend:
+def _contain(workspace: Workspace, given: Contain) -> Response | Suspend:
     cuts: list[Cut] = []
-    for principal in _chosen(desk, given.principal):
+    for principal in _chosen(workspace, given.principal):
         ended = {each for cut in cuts for each in cut.tokens.accessors}
         if kind_of(principal) is not NodeKind.SESSION or name_of(principal) not in ended:
-            cuts.append(_cut(desk, principal))
+            cuts.append(_cut(workspace, principal))
 
     def durable(later: Call, _: object) -> Suspend:
         return on_desk(later, given.id, lambda again: _record(again, cuts))
 
-    return effects.run(desk.call, effects.settled(), durable)
+    return effects.run(workspace.call, effects.settled(), durable)
 
 
-def _chosen(desk: Desk, text: str) -> list[NodeId]:
+def _chosen(workspace: Workspace, text: str) -> list[NodeId]:
     if not text:
         # People and devices come first, because their sessions end with them.
-        return sorted(desk.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
-    principal = desk.named(text)
+        return sorted(workspace.file.principals, key=lambda each: kind_of(each) is NodeKind.SESSION)
+    principal = workspace.named(text)
     if kind_of(principal) not in PRINCIPALS:
         raise InvalidRequest(
             "only people, tokens and devices can be contained; secrets are rotated"
         )
-    if principal not in desk.file.rows:
-        raise InvalidRequest(f"{desk.label(principal)} is not exposed in this case: widen it first")
+    if principal not in workspace.file.rows:
+        raise InvalidRequest(
+            f"{workspace.label(principal)} is not exposed in this case: widen it first"
+        )
     return [principal]
 
 
-def _cut(desk: Desk, principal: NodeId) -> Cut:
+def _cut(workspace: Workspace, principal: NodeId) -> Cut:
     """End the tokens of a principal, and the logins of a person."""
-    call, house = desk.call, desk.house
-    tokens = tokens_of(call, desk.file, principal)
+    call, house = workspace.call, workspace.house
+    tokens = tokens_of(call, workspace.file, principal)
     person = EntityId(name_of(principal)) if kind_of(principal) is NodeKind.PERSON else ""
-    if desk.by.accessor in tokens.live or person in call.actor().people:
+    if workspace.by.accessor in tokens.live or person in call.actor().people:
         raise Conflict("this would end your own session: use one outside the case")
     leases = sum(house.leases.count_of(call.tx, hash_) for hash_ in tokens.live.values())
     for hash_ in tokens.live.values():
@@ -118,30 +120,32 @@ def _shut_out(call: Call, person: EntityId) -> None:
     house.tokens.tidy(call.tx, call.now_ns)
 
 
-def _record(desk: Desk, cuts: list[Cut]) -> Response | Suspend:
+def _record(workspace: Workspace, cuts: list[Cut]) -> Response | Suspend:
     """Journal the containment, which is durable by now, and survey what could have been read."""
-    call = desk.call
-    for mount in desk.names.mounts():
-        desk.house.scope.mounted(mount, call.now_ns)
-    spell_out(call, desk.names)
+    call = workspace.call
+    for mount in workspace.names.mounts():
+        workspace.house.scope.mounted(mount, call.now_ns)
+    spell_out(call, workspace.names)
     for cut in cuts:
-        for each in _records(desk, cut):
-            desk.note(each)
+        for each in _records(workspace, cut):
+            workspace.note(each)
 
-    return effects.run(call, _surveys(desk, cuts), answered("contained"))
+    return effects.run(call, _surveys(workspace, cuts), answered("contained"))
 
 
-def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
+def _surveys(workspace: Workspace, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
     contained = []
     for cut in cuts:
         secrets, unknown = 0, list[str]()
         if kind_of(cut.principal) in SURVEYED:
-            survey = Survey(desk.call, desk.file, desk.names, cut.principal, cut.tokens)
-            secrets = yield from survey.link(desk.call.now_ns)
+            survey = Survey(
+                workspace.call, workspace.file, workspace.names, cut.principal, cut.tokens
+            )
+            secrets = yield from survey.link(workspace.call.now_ns)
             unknown = survey.unknown
         contained.append(
             {
-                "principal": desk.label(cut.principal),
+                "principal": workspace.label(cut.principal),
                 "tokens_ended": len(cut.tokens.live),
                 "tokens_gone": len(cut.tokens.accessors) - len(cut.tokens.live),
                 "leases": cut.leases,
@@ -152,42 +156,44 @@ def _surveys(desk: Desk, cuts: list[Cut]) -> Steps[list[dict[str, Any]]]:
     return contained
 
 
-def _records(desk: Desk, cut: Cut) -> Iterable[ev.Contained]:
+def _records(workspace: Workspace, cut: Cut) -> Iterable[ev.Contained]:
     ended = [each for each in cut.tokens.accessors if each in cut.tokens.live]
     gone = [each for each in cut.tokens.accessors if each not in cut.tokens.live]
     for at in range(0, max(len(ended), len(gone), 1), MAX_ACCESSORS):
         some = slice(at, at + MAX_ACCESSORS)
         leases = 0 if at else cut.leases
-        yield ev.Contained(desk.case, cut.principal, tuple(ended[some]), tuple(gone[some]), leases)
+        yield ev.Contained(
+            workspace.case, cut.principal, tuple(ended[some]), tuple(gone[some]), leases
+        )
 
 
 def readmit(call: Call, given: Readmit) -> Suspend:
     """Let a contained principal act again; an owner takes responsibility and gives a reason."""
-    return on_desk(call, given.id, lambda desk: _readmit(desk, given))
+    return on_desk(call, given.id, lambda workspace: _readmit(workspace, given))
 
 
-def _readmit(desk: Desk, given: Readmit) -> Response:
-    call = desk.call
-    principal = desk.named(given.principal)
-    if desk.file.containment(principal) is None:
+def _readmit(workspace: Workspace, given: Readmit) -> Response:
+    call = workspace.call
+    principal = workspace.named(given.principal)
+    if workspace.file.containment(principal) is None:
         raise Conflict("only a contained principal can be readmitted")
     if kind_of(principal) is NodeKind.SESSION:
         raise InvalidRequest("a session stays ended: readmit its person")
-    owner = desk.owner(given.owner)
-    desk.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
+    owner = workspace.owner(given.owner)
+    workspace.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
     person = EntityId(name_of(principal))
-    entity = desk.house.identity.get(call.tx, person)
+    entity = workspace.house.identity.get(call.tx, person)
     if kind_of(principal) is NodeKind.PERSON and entity is not None:
         enabled = msgspec.structs.replace(entity, disabled=False)
-        desk.house.identity.update(call.tx, enabled, call.now_ns)
-    return Response(data={"readmitted": desk.label(principal), "owner": owner})
+        workspace.house.identity.update(call.tx, enabled, call.now_ns)
+    return Response(data={"readmitted": workspace.label(principal), "owner": owner})
 
 
-def require_contained(desk: Desk) -> None:
+def require_contained(workspace: Workspace) -> None:
     """Raise Conflict while an exposed principal can act, as it could read new secrets at once."""
-    free = [each for each in desk.file.principals if desk.file.containment(each) is None]
+    free = [each for each in workspace.file.principals if workspace.file.containment(each) is None]
     if free:
-        names: list[Any] = [desk.label(each) for each in free[:5]]
+        names: list[Any] = [workspace.label(each) for each in free[:5]]
         raise Conflict(f"contain first: {', '.join(names)} can still act")
 
 

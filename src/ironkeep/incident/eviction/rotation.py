@@ -18,7 +18,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.credentials.managed import Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import CredentialId
-from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -71,27 +71,27 @@ class Exposed:
     versions: tuple[int, ...]
 
 
-def managed(desk: Desk, secret: str = "") -> list[Exposed]:
+def managed(workspace: Workspace, secret: str = "") -> list[Exposed]:
     """Return all exposed managed credentials, or the named one; administering accounts first."""
     found: dict[CredentialId, list[int]] = {}
-    only = desk.named(secret) if secret else None
-    for version in desk.file.credentials:
+    only = workspace.named(secret) if secret else None
+    for version in workspace.file.credentials:
         which, number = _split(version)
-        known = number >= 0 and _is_managed(desk, which, named=only == version)
+        known = number >= 0 and _is_managed(workspace, which, named=only == version)
         if known and only in (None, version):
             found.setdefault(which, []).append(number)
     ordered = sorted(found, key=lambda which: (not which.path.startswith("config/"), which))
     return [Exposed(which, tuple(found[which])) for which in ordered]
 
 
-def _is_managed(desk: Desk, which: CredentialId, *, named: bool) -> bool:
+def _is_managed(workspace: Workspace, which: CredentialId, *, named: bool) -> bool:
     """Return whether a credential is managed here and can be handled now.
 
     A credential in a sealed segment cannot, and stays open in the case; raise Sealed if the request
     named it.
     """
     try:
-        return desk.house.credentials.store.find(desk.call.tx, which) is not None
+        return workspace.house.credentials.store.find(workspace.call.tx, which) is not None
     except Sealed:
         if named:
             raise
@@ -110,53 +110,57 @@ def _split(version: NodeId) -> tuple[CredentialId, int]:
 
 def rotate(call: Call, given: Rotate) -> Suspend:
     """Replace exposed credentials; refused while an exposed principal could read the new ones."""
-    return on_desk(call, given.id, lambda desk: _rotate(desk, given))
+    return on_desk(call, given.id, lambda workspace: _rotate(workspace, given))
 
 
-def _rotate(desk: Desk, given: Rotate) -> Response | Suspend:
-    require_contained(desk)
-    chosen = managed(desk, given.secret)
+def _rotate(workspace: Workspace, given: Rotate) -> Response | Suspend:
+    require_contained(workspace)
+    chosen = managed(workspace, given.secret)
     if given.secret and not chosen:
-        return _by_hand(desk, given)
-    steps = _rotations(desk, chosen, turn_of(desk.call))
-    return effects.run(desk.call, steps, answered("rotated"))
+        return _by_hand(workspace, given)
+    steps = _rotations(workspace, chosen, turn_of(workspace.call))
+    return effects.run(workspace.call, steps, answered("rotated"))
 
 
-def _by_hand(desk: Desk, given: Rotate) -> Response:
-    version = desk.named(given.secret)
-    if version not in desk.file.credentials:
-        raise InvalidRequest(f"{desk.label(version)} is not an exposed credential of this case")
-    system = str(desk.names.node(given.system)) if given.system else ""
-    if not system and desk.file.estate.verifiers(version):
-        opened = ", ".join(map(desk.label, desk.file.estate.verifiers(version)))
+def _by_hand(workspace: Workspace, given: Rotate) -> Response:
+    version = workspace.named(given.secret)
+    if version not in workspace.file.credentials:
+        raise InvalidRequest(
+            f"{workspace.label(version)} is not an exposed credential of this case"
+        )
+    system = str(workspace.names.node(given.system)) if given.system else ""
+    if not system and workspace.file.estate.verifiers(version):
+        opened = ", ".join(map(workspace.label, workspace.file.estate.verifiers(version)))
         raise InvalidRequest(f"give the system where it was revoked: it opens {opened}")
-    replacement = str(desk.names.secret(given.replacement)) if given.replacement else ""
+    replacement = str(workspace.names.secret(given.replacement)) if given.replacement else ""
     record = ev.Revoked(
-        desk.case,
+        workspace.case,
         version,
         system,
-        desk.call.now_ns,
+        workspace.call.now_ns,
         words(given.method, "method"),
         words(given.receipt, "receipt"),
         replacement,
     )
-    desk.note(record)
-    done = {"secret": desk.label(version), "state": "revoked", "detail": "as reported"}
+    workspace.note(record)
+    done = {"secret": workspace.label(version), "state": "revoked", "detail": "as reported"}
     return Response(data={"rotated": [done]})
 
 
-def _rotations(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
+def _rotations(
+    workspace: Workspace, chosen: list[Exposed], turn: Turn
+) -> Steps[list[dict[str, Any]]]:
     results = []
     for each in chosen:
-        results.append((yield from _rotation(desk, each, turn)))
+        results.append((yield from _rotation(workspace, each, turn)))
         # Each credential gets a turn of its own.
         turn = yield from settled()
     return results
 
 
-def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
-    house, which = desk.house, each.which
-    label = desk.label(which.version(max(each.versions)))
+def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
+    house, which = workspace.house, each.which
+    label = workspace.label(which.version(max(each.versions)))
     current = house.credentials.store.current(turn.tx, which)
     if current in each.versions or current is None:
         rotated: Rotated = yield from house.credentials.rotate(turn, which)
@@ -169,7 +173,7 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
     receipt = f"version {current} is the one that works there, each earlier one is refused"
     for number in each.versions:
         record = ev.Revoked(
-            desk.case,
+            workspace.case,
             which.version(number),
             system,
             turn.now_ns,
@@ -177,52 +181,56 @@ def _rotation(desk: Desk, each: Exposed, turn: Turn) -> Steps[dict[str, Any]]:
             receipt,
             which.version(current),
         )
-        house.scope.note(record, turn.now_ns, desk.by)
+        house.scope.note(record, turn.now_ns, workspace.by)
     return {"secret": label, "state": "revoked", "detail": receipt}
 
 
 def kill(call: Call, given: One) -> Suspend:
     """End the sessions that were opened with revoked credentials."""
-    return on_desk(call, given.id, lambda desk: _kill(desk, given))
+    return on_desk(call, given.id, lambda workspace: _kill(workspace, given))
 
 
-def _kill(desk: Desk, given: One) -> Response | Suspend:
-    steps = _endings(desk, _revoked(desk, given.secret), turn_of(desk.call))
-    return effects.run(desk.call, steps, answered("sessions"))
+def _kill(workspace: Workspace, given: One) -> Response | Suspend:
+    steps = _endings(workspace, _revoked(workspace, given.secret), turn_of(workspace.call))
+    return effects.run(workspace.call, steps, answered("sessions"))
 
 
-def _revoked(desk: Desk, secret: str) -> list[Exposed]:
+def _revoked(workspace: Workspace, secret: str) -> list[Exposed]:
     """Return the chosen credentials with those versions that are on record as revoked."""
     found = [
-        Exposed(each.which, tuple(n for n in each.versions if _is_revoked(desk, each.which, n)))
-        for each in managed(desk, secret)
+        Exposed(
+            each.which, tuple(n for n in each.versions if _is_revoked(workspace, each.which, n))
+        )
+        for each in managed(workspace, secret)
     ]
     if not any(each.versions for each in found):
         raise Conflict("no managed credential of this case is revoked yet: rotate first")
     return [each for each in found if each.versions]
 
 
-def _is_revoked(desk: Desk, which: CredentialId, number: int) -> bool:
-    return bool(desk.file.revocations(which.version(number)))
+def _is_revoked(workspace: Workspace, which: CredentialId, number: int) -> bool:
+    return bool(workspace.file.revocations(which.version(number)))
 
 
-def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
+def _endings(
+    workspace: Workspace, chosen: list[Exposed], turn: Turn
+) -> Steps[list[dict[str, Any]]]:
     results = []
     for each in chosen:
-        ended = yield from desk.house.credentials.accounts.kill(turn, each.which)
+        ended = yield from workspace.house.credentials.accounts.kill(turn, each.which)
         for number in each.versions if ended.remaining >= 0 else ():
             record = ev.Ended(
-                desk.case,
+                workspace.case,
                 each.which.version(number),
                 ended.system,
                 ended.done_ns,
                 ended.ended,
                 ended.remaining,
             )
-            desk.house.scope.note(record, ended.done_ns, desk.by)
+            workspace.house.scope.note(record, ended.done_ns, workspace.by)
         results.append(
             {
-                "secret": desk.label(each.which.version(max(each.versions))),
+                "secret": workspace.label(each.which.version(max(each.versions))),
                 "ended": ended.ended,
                 "remaining": ended.remaining if ended.remaining >= 0 else None,
                 "detail": ended.reason,
@@ -234,38 +242,40 @@ def _endings(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[s
 
 def probe(call: Call, given: One) -> Suspend:
     """Present revoked credentials to every host of their systems, and look for their use."""
-    return on_desk(call, given.id, lambda desk: _probe(desk, given))
+    return on_desk(call, given.id, lambda workspace: _probe(workspace, given))
 
 
-def _probe(desk: Desk, given: One) -> Response | Suspend:
-    steps = _probes(desk, _revoked(desk, given.secret), turn_of(desk.call))
-    return effects.run(desk.call, steps, answered("probes"))
+def _probe(workspace: Workspace, given: One) -> Response | Suspend:
+    steps = _probes(workspace, _revoked(workspace, given.secret), turn_of(workspace.call))
+    return effects.run(workspace.call, steps, answered("probes"))
 
 
-def _probes(desk: Desk, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
+def _probes(workspace: Workspace, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
     results: list[dict[str, Any]] = []
     for which, number in [(each.which, n) for each in chosen for n in each.versions]:
         try:
-            probed: Probed = yield from desk.house.credentials.accounts.probe(turn, which, number)
+            probed: Probed = yield from workspace.house.credentials.accounts.probe(
+                turn, which, number
+            )
         except NotFound:
-            results.append(_unknown(desk, which, number, turn))
+            results.append(_unknown(workspace, which, number, turn))
             turn = yield from settled()
             continue
         except TooManyRequests as limit:
-            results.append(_result(desk, which, number, Probe.UNKNOWN, str(limit)))
+            results.append(_result(workspace, which, number, Probe.UNKNOWN, str(limit)))
             break
         turn = yield from settled()
-        _note_probe(desk, probed, turn)
-        yield from _watch(desk, which, number, turn)
+        _note_probe(workspace, probed, turn)
+        yield from _watch(workspace, which, number, turn)
         turn = yield from settled()
-        results.append(_result(desk, which, number, probed.shown.state, probed.shown.reason))
+        results.append(_result(workspace, which, number, probed.shown.state, probed.shown.reason))
     return results
 
 
-def _note_probe(desk: Desk, probed: Probed, turn: Turn) -> None:
+def _note_probe(workspace: Workspace, probed: Probed, turn: Turn) -> None:
     for answer in probed.shown.answers:
         record = ev.Probed(
-            desk.case,
+            workspace.case,
             probed.version,
             probed.system,
             answer.endpoint,
@@ -275,51 +285,53 @@ def _note_probe(desk: Desk, probed: Probed, turn: Turn) -> None:
             probed.at_ns,
             max(answer.took_ms, 0),
         )
-        desk.house.scope.note(record, turn.now_ns, desk.by)
+        workspace.house.scope.note(record, turn.now_ns, workspace.by)
 
 
-def _unknown(desk: Desk, which: CredentialId, number: int, turn: Turn) -> dict[str, Any]:
+def _unknown(workspace: Workspace, which: CredentialId, number: int, turn: Turn) -> dict[str, Any]:
     reason = "the old credential is not kept any more, so it cannot be presented"
-    system = desk.house.credentials.system_of(turn.tx, which)
+    system = workspace.house.credentials.system_of(turn.tx, which)
     record = ev.Probed(
-        desk.case, which.version(number), system, "", Probe.UNKNOWN, "", reason, turn.now_ns, 0
+        workspace.case, which.version(number), system, "", Probe.UNKNOWN, "", reason, turn.now_ns, 0
     )
-    desk.house.scope.note(record, turn.now_ns, desk.by)
-    return _result(desk, which, number, Probe.UNKNOWN, reason)
+    workspace.house.scope.note(record, turn.now_ns, workspace.by)
+    return _result(workspace, which, number, Probe.UNKNOWN, reason)
 
 
-def _result(desk: Desk, which: CredentialId, number: int, state: Probe, why: str) -> dict[str, Any]:
-    return {"secret": desk.label(which.version(number)), "state": str(state), "detail": why}
+def _result(
+    workspace: Workspace, which: CredentialId, number: int, state: Probe, why: str
+) -> dict[str, Any]:
+    return {"secret": workspace.label(which.version(number)), "state": str(state), "detail": why}
 
 
-def _watch(desk: Desk, which: CredentialId, number: int, turn: Turn) -> Steps[None]:
+def _watch(workspace: Workspace, which: CredentialId, number: int, turn: Turn) -> Steps[None]:
     """Record the observed use of a revoked credential (see _MEANS).
 
     If a session cannot be attributed, nothing is recorded and the claim stays open.
     """
     version = which.version(number)
-    revoked = desk.file.revocations(version)[-1].record
-    system = desk.house.credentials.system_of(turn.tx, which)
+    revoked = workspace.file.revocations(version)[-1].record
+    system = workspace.house.credentials.system_of(turn.tx, which)
     asked_ns = turn.now_ns
     try:
-        found = yield from desk.house.credentials.accounts.sessions(turn, which)
+        found = yield from workspace.house.credentials.accounts.sessions(turn, which)
     except ConnectorError:
         return
     turn = yield from settled()
-    reads = desk.file.deeds.reads_of(NodeId(revoked.replacement))
+    reads = workspace.file.activity.reads_of(NodeId(revoked.replacement))
     sessions = [session for _, session in found]
     if reads:
-        successes = _begun_before(sessions, asked_ns, reads[0].deed.entry.time_ns - _SLACK_NS)
+        successes = _begun_before(sessions, asked_ns, reads[0].act.entry.time_ns - _SLACK_NS)
     else:
         successes = len(sessions)
     if successes is None:
         return
     means = _MEANS_IN_USE if reads else _MEANS
-    attempts = len(desk.file.probes(version, system)) + 1
+    attempts = len(workspace.file.probes(version, system)) + 1
     record = ev.Watched(
-        desk.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
+        workspace.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
     )
-    desk.house.scope.note(record, turn.now_ns, desk.by)
+    workspace.house.scope.note(record, turn.now_ns, workspace.by)
 
 
 def _begun_before(sessions: list[InventoryItem], asked_ns: int, until_ns: int) -> int | None:

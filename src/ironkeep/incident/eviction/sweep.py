@@ -11,11 +11,11 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.operation import Operation
-from ironkeep.credentials import jobs as performing
+from ironkeep.credentials import jobs
 from ironkeep.credentials.baselines import Comparison, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.jobs import Account
-from ironkeep.incident.case.workspace import Desk, answered, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -53,62 +53,65 @@ class Explain:
 
 def sweep(call: Call, given: Sweep) -> Suspend:
     """Compare exposed systems with their baselines from before the earliest compromise."""
-    return on_desk(call, given.id, lambda desk: _sweep(desk, given))
+    return on_desk(call, given.id, lambda workspace: _sweep(workspace, given))
 
 
-def _sweep(desk: Desk, given: Sweep) -> Response | Suspend:
-    systems = [desk.named(given.system)] if given.system else list(desk.file.systems)
-    chosen = [(system, which) for system in systems for which in _connections(desk, system)]
+def _sweep(workspace: Workspace, given: Sweep) -> Response | Suspend:
+    systems = [workspace.named(given.system)] if given.system else list(workspace.file.systems)
+    chosen = [(system, which) for system in systems for which in _connections(workspace, system)]
     if not chosen:
         raise NotFound("no connection here leads to an exposed system: nothing can be compared")
-    return effects.run(desk.call, _sweeps(desk, chosen, turn_of(desk.call)), answered("swept"))
+    return effects.run(
+        workspace.call, _sweeps(workspace, chosen, turn_of(workspace.call)), answered("swept")
+    )
 
 
-def _connections(desk: Desk, system: NodeId) -> Iterator[ConnectionId]:
+def _connections(workspace: Workspace, system: NodeId) -> Iterator[ConnectionId]:
     """Yield the first connection to a system, if there is one."""
-    connections = desk.house.credentials.connections
-    for mount in desk.names.mounts():
-        if desk.names.unknown(mount):
+    connections = workspace.house.credentials.connections
+    for mount in workspace.names.mounts():
+        if workspace.names.unknown(mount):
             continue
-        for name in connections.names(desk.call.tx, mount.uuid):
+        for name in connections.names(workspace.call.tx, mount.uuid):
             which = ConnectionId(mount.uuid, name)
-            if connections.get(desk.call.tx, which).system == system:
+            if connections.get(workspace.call.tx, which).system == system:
                 yield which
                 return
 
 
 def _sweeps(
-    desk: Desk, chosen: list[tuple[NodeId, ConnectionId]], turn: Turn
+    workspace: Workspace, chosen: list[tuple[NodeId, ConnectionId]], turn: Turn
 ) -> Steps[list[dict[str, Any]]]:
     results = []
     for system, which in chosen:
-        number = _baseline(desk, which, turn)
-        compared = yield from desk.house.baselines.compare(turn, which, number)
+        number = _baseline(workspace, which, turn)
+        compared = yield from workspace.house.baselines.compare(turn, which, number)
         turn = yield from settled()
-        acting = yield from _acting(desk, which, compared, turn)
+        acting = yield from _acting(workspace, which, compared, turn)
         turn = yield from settled()
-        record = _record(desk, system, compared, acting)
-        desk.house.scope.note(record, turn.now_ns, desk.by)
-        results.append(_result(desk, record))
+        record = _record(workspace, system, compared, acting)
+        workspace.house.scope.note(record, turn.now_ns, workspace.by)
+        results.append(_result(workspace, record))
     return results
 
 
-def _baseline(desk: Desk, which: ConnectionId, turn: Turn) -> int:
+def _baseline(workspace: Workspace, which: ConnectionId, turn: Turn) -> int:
     """Return the last baseline before the earliest compromise, or else the first of all."""
-    numbers = desk.house.baselines.numbers(turn.tx, which)
+    numbers = workspace.house.baselines.numbers(turn.tx, which)
     before = [
         number
         for number in numbers
-        if desk.house.baselines.get(turn.tx, which, number).taken_ns < desk.file.case.from_ns
+        if workspace.house.baselines.get(turn.tx, which, number).taken_ns
+        < workspace.file.case.from_ns
     ]
     return max(before, default=min(numbers, default=0))
 
 
 def _acting(
-    desk: Desk, which: ConnectionId, compared: Comparison, turn: Turn
+    workspace: Workspace, which: ConnectionId, compared: Comparison, turn: Turn
 ) -> Steps[tuple[str, ...]]:
     """Return the added principals that have an open session."""
-    house = desk.house
+    house = workspace.house
     connection = house.credentials.connections.get(turn.tx, which)
     targets = connection.targets(house.credentials.accounts.admin_secret(turn.tx, which))
     connector = house.credentials.connections.connector(connection)
@@ -130,14 +133,16 @@ def _active(accounts: list[tuple[InventoryItem, Account]]) -> list[InventoryItem
     found = []
     for item, account in accounts:
         try:
-            if performing.sessions(account):
+            if jobs.sessions(account):
                 found.append(item)
         except (ConnectorError, InvalidRequest):
             continue
     return found
 
 
-def _record(desk: Desk, system: NodeId, compared: Comparison, acting: tuple[str, ...]) -> ev.Swept:
+def _record(
+    workspace: Workspace, system: NodeId, compared: Comparison, acting: tuple[str, ...]
+) -> ev.Swept:
     difference = compared.difference
     lists = [
         [_line(text_of(each)) for each in difference.added],
@@ -150,7 +155,7 @@ def _record(desk: Desk, system: NodeId, compared: Comparison, acting: tuple[str,
         gaps.insert(0, f"{more} further differences: explain them, or take them back, and sweep on")
     added, removed, changed = (tuple(each[: MAX_ITEMS // 3]) for each in lists)
     return ev.Swept(
-        desk.case,
+        workspace.case,
         system,
         compared.baseline.digest,
         compared.stock.digest,
@@ -168,10 +173,10 @@ def _line(text: str) -> str:
     return text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 18]}… {id_of(text)}"
 
 
-def _result(desk: Desk, record: ev.Swept) -> dict[str, Any]:
+def _result(workspace: Workspace, record: ev.Swept) -> dict[str, Any]:
     kinds = (("added", record.added), ("removed", record.removed), ("changed", record.changed))
     return {
-        "system": desk.label(record.system),
+        "system": workspace.label(record.system),
         "baseline": record.baseline,
         "differences": [
             {"id": id_of(item), "what": what, "item": item, "acting": item in record.acting}
@@ -184,28 +189,28 @@ def _result(desk: Desk, record: ev.Swept) -> dict[str, Any]:
 
 def explain(call: Call, given: Explain) -> Suspend:
     """Explain a difference that a sweep found, or one of the vault's own entries."""
-    return on_desk(call, given.id, lambda desk: _explain(desk, given))
+    return on_desk(call, given.id, lambda workspace: _explain(workspace, given))
 
 
-def _explain(desk: Desk, given: Explain) -> Response:
-    owner = desk.owner(given.owner)
-    system, item = _item(desk, given)
+def _explain(workspace: Workspace, given: Explain) -> Response:
+    owner = workspace.owner(given.owner)
+    system, item = _item(workspace, given)
     record = ev.Explained(given.id, system, item, owner, words(given.reason, "a reason"))
-    desk.note(record)
+    workspace.note(record)
     return Response(data={"explained": item, "owner": owner})
 
 
-def _item(desk: Desk, given: Explain) -> tuple[str, str]:
+def _item(workspace: Workspace, given: Explain) -> tuple[str, str]:
     """Return (system, item) as the records of the case name them."""
     if given.item.startswith("entry:") and given.item[6:].isdigit():
         return "", given.item
-    for swept in reversed(desk.file.filed(ev.Swept)):
+    for swept in reversed(workspace.file.filed(ev.Swept)):
         record = swept.record
         for item in (*record.added, *record.removed, *record.changed):
             if given.item in {item, id_of(item)} and given.system in {
                 "",
                 record.system,
-                desk.label(record.system),
+                workspace.label(record.system),
             }:
                 return record.system, item
     raise NotFound(

@@ -37,10 +37,10 @@ def released_again(file: CaseFile) -> Iterator[Finding]:
     """
     for version in file.credentials:
         for last in file.revocations(version)[-1:]:
-            for read in reversed(file.deeds.reads_of(version)):
-                index = read.deed.index
+            for read in reversed(file.activity.reads_of(version)):
+                index = read.act.index
                 if index > last.index and any(
-                    _is_out(file, actor, index) for actor in read.deed.actors
+                    _is_out(file, actor, index) for actor in read.act.actors
                 ):
                     words = f"released at entry {index} to somebody exposed, after it was revoked"
                     yield Finding(version, words, entry=index)
@@ -157,8 +157,8 @@ def _deliveries(file: CaseFile) -> Iterator[tuple[Filed[ev.Revoked], int, NodeId
         replacement = revoked.record.replacement
         if revoked.record.version not in file.rows or not replacement:
             continue
-        for read in file.deeds.reads_of(NodeId(replacement)):
-            yield from ((revoked, read.deed.index, actor) for actor in read.deed.actors)
+        for read in file.activity.reads_of(NodeId(replacement)):
+            yield from ((revoked, read.act.index, actor) for actor in read.act.actors)
         for each in file.about(ev.Delivered, replacement, ""):
             yield revoked, each.index, NodeId(each.record.consumer)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import CHANGES, Deed
+from ironkeep.core.evidence.activity import CHANGES, Act
 from ironkeep.core.evidence.casefile import CaseFile, Filed
 from ironkeep.core.evidence.claim import Finding, Status
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
@@ -40,18 +40,18 @@ def not_contained(file: CaseFile) -> Iterator[Finding]:
 def acts_again(file: CaseFile) -> Iterator[Finding]:
     """Yield people and devices that acted after containment without being readmitted."""
     for principal in file.principals:
-        deed = file.escaped(principal)
-        if deed is not None and kind_of(principal) is not NodeKind.SESSION:
-            words = f"acted at entry {deed.index}, after it was cut off"
-            yield Finding(principal, words, entry=deed.index)
+        act = file.escaped(principal)
+        if act is not None and kind_of(principal) is not NodeKind.SESSION:
+            words = f"acted at entry {act.index}, after it was cut off"
+            yield Finding(principal, words, entry=act.index)
 
 
 def ended_session_worked(file: CaseFile) -> Iterator[Finding]:
     """Yield sessions that were accepted after they were ended."""
     for principal in file.principals:
-        deed = file.escaped(principal)
-        if deed is not None and kind_of(principal) is NodeKind.SESSION:
-            words = f"accepted at entry {deed.index}, after it was ended"
+        act = file.escaped(principal)
+        if act is not None and kind_of(principal) is NodeKind.SESSION:
+            words = f"accepted at entry {act.index}, after it was ended"
             yield Finding(principal, words, Status.FAILED)
 
 
@@ -124,19 +124,19 @@ def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
     path outside the access rules only the last change counts, as it set the present value.
     """
     explained = {each.record.item for each in file.filed(ev.Explained) if _answered(file, each)}
-    last: dict[str, Deed] = {}
+    last: dict[str, Act] = {}
     for principal in file.principals:
-        for deed in file.deeds.by(principal):
-            if not _leaves_something(file, deed):
+        for act in file.activity.by(principal):
+            if not _leaves_something(file, act):
                 continue
-            entry = deed.entry
-            place = f"entry:{deed.index}" if entry.path.startswith(_ACCESS) else entry.path
-            if place not in last or last[place].index < deed.index:
-                last[place] = deed
-    for deed in sorted(last.values(), key=lambda each: each.index):
-        name = f"entry:{deed.index}"
+            entry = act.entry
+            place = f"entry:{act.index}" if entry.path.startswith(_ACCESS) else entry.path
+            if place not in last or last[place].index < act.index:
+                last[place] = act
+    for act in sorted(last.values(), key=lambda each: each.index):
+        name = f"entry:{act.index}"
         if name not in explained:
-            words = f"{deed.entry.op} {deed.entry.path} by somebody exposed, unexplained"
+            words = f"{act.entry.op} {act.entry.path} by somebody exposed, unexplained"
             yield Finding(name, words)
 
 
@@ -205,9 +205,9 @@ def _answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
     return bool(record.case == file.name and record.owner.strip() and record.reason.strip())
 
 
-def _leaves_something(file: CaseFile, deed: Deed) -> bool:
-    """Return whether a deed, at or after the earliest compromise, may have changed something."""
-    entry = deed.entry
+def _leaves_something(file: CaseFile, act: Act) -> bool:
+    """Return whether an act, at or after the earliest compromise, may have changed something."""
+    entry = act.entry
     return (
         entry.time_ns >= file.case.from_ns
         and entry.op in CHANGES

@@ -50,8 +50,8 @@ def subject_unknown(file: CaseFile) -> Iterator[Finding]:
         cut = file.containment(subject)
         known = (
             kind_of(subject) in CREDENTIALS
-            or file.deeds.by(subject)
-            or file.deeds.issued(subject)
+            or file.activity.by(subject)
+            or file.activity.issued(subject)
             or file.estate.tells_of(subject)
             or (cut is not None and (cut.record.sessions or cut.record.gone))
         )
@@ -74,13 +74,13 @@ def unattributed_record(file: CaseFile) -> Iterator[Finding]:
 
     A batch token of no person names no actor, and any holder of a wrapping token can unwrap it.
     """
-    for deed in file.deeds.by_nobody():
-        entry = deed.entry
+    for act in file.activity.by_nobody():
+        entry = act.entry
         changed = entry.rule not in _OF_STRANGERS and entry.op in CHANGES
         if entry.time_ns >= file.case.from_ns and (entry.released or changed):
             what = "released" if entry.released else "changed"
             words = f"{what} at {entry.path}, and nobody knows to whom or by whom"
-            yield Finding(f"entry:{deed.index}", words, Status.UNKNOWN)
+            yield Finding(f"entry:{act.index}", words, Status.UNKNOWN)
 
 
 def no_basis(file: CaseFile) -> Iterator[Finding]:
