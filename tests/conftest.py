@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from ironkeep.auth.userpass import hashing
 from ironkeep.core.ports import Entropy, Row
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 from ironkeep.testing.memory import SeededEntropy
 from tests.support.rows import DictView
 
@@ -49,7 +49,7 @@ def entropy() -> Entropy:
 
 
 @pytest.fixture(scope="session")
-def view_over() -> Callable[[dict[bytes, Row]], View]:
+def view_over() -> Callable[[dict[bytes, Row]], RowView]:
     return DictView
 
 
@@ -59,5 +59,5 @@ def rows() -> dict[bytes, Row]:
 
 
 @pytest.fixture
-def view(rows: dict[bytes, Row]) -> View:
+def view(rows: dict[bytes, Row]) -> RowView:
     return DictView(rows)

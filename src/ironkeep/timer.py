@@ -21,7 +21,7 @@ from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.api.commit.committer import Committer
 from ironkeep.core.errors import IntegrityError, IronkeepError
-from ironkeep.core.logport import is_passing
+from ironkeep.core.logport import is_transient
 from ironkeep.journal.epochs import split_origin
 from ironkeep.kernel.house import House
 from ironkeep.kernel.tick import tick
@@ -90,8 +90,8 @@ class Timer:
         try:
             note = await asyncio.to_thread(self._freeze)
         except Exception as error:  # noqa: BLE001 - a journal that cannot be signed must not grow
-            passing = isinstance(error, OSError) and is_passing(error)
-            if passing or isinstance(error, MemoryError):
+            transient = isinstance(error, OSError) and is_transient(error)
+            if transient or isinstance(error, MemoryError):
                 self._disks.once.say("sign", f"the journal cannot be signed for now: {error}")
             else:
                 self._fail(error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from ironkeep.core.errors import IntegrityError, RolledBack, Unavailable
-from ironkeep.core.logport import PASSING
+from ironkeep.core.logport import TRANSIENT
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.verify import verify_log
 from ironkeep.journal.wal import RESERVE
@@ -130,7 +130,7 @@ def test_every_call_fails_in_every_way(*, keep_unsynced: bool) -> None:
 
 
 def test_what_a_disk_may_have_lost_does_not_pass() -> None:
-    assert not {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOENT} & PASSING
+    assert not {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOENT} & TRANSIENT
 
 
 def test_a_refusal_that_passes_costs_a_batch_and_nothing_else() -> None:
@@ -139,7 +139,7 @@ def test_a_refusal_that_passes_costs_a_batch_and_nothing_else() -> None:
         disk = LogDisk()
         files = MemoryLogFiles(disk)
         journal = open_sample(files)
-        number = sorted(PASSING)[call % len(PASSING)]
+        number = sorted(TRANSIENT)[call % len(TRANSIENT)]
         files.fail(call - len(files.calls), fault, torn=torn, number=number)
         outside = Outside()
         if not does_all(journal, outside):

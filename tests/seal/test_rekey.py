@@ -9,7 +9,7 @@ from ironkeep.seal.seal import Seal
 from ironkeep.store.barrier import Barrier, Store
 from ironkeep.store.keyring import HOUSE
 from ironkeep.store.names import Place
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 Rows = dict[bytes, Row]
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid"))
@@ -22,7 +22,7 @@ def seal(entropy: Entropy) -> Seal:
 
 
 @pytest.fixture
-def keys(seal: Seal, view: View) -> list[str]:
+def keys(seal: Seal, view: RowView) -> list[str]:
     """The seal is initialised, 2 of 3, and open."""
     keys = [key.reveal().hex() for key in seal.initialise(view, 1, 3, 2).keys]
     _unseal(seal, view, keys[:2])
@@ -34,12 +34,12 @@ def rekey(seal: Seal, entropy: Entropy) -> Rekey:
     return Rekey(seal, entropy)
 
 
-def _unseal(seal: Seal, view: View, keys: list[str]) -> None:
+def _unseal(seal: Seal, view: RowView, keys: list[str]) -> None:
     for key in keys:
         seal.unseal(view, key)
 
 
-def _finish(rekey: Rekey, view: View, keys: list[str]) -> RekeyDone:
+def _finish(rekey: Rekey, view: RowView, keys: list[str]) -> RekeyDone:
     nonce = rekey.status().nonce
     for key in keys[:-1]:
         assert isinstance(rekey.update(view, key, nonce), RekeyStatus)
@@ -53,7 +53,7 @@ def _hex(done: RekeyDone) -> list[str]:
 
 
 def test_new_shares_replace_the_old(
-    seal: Seal, view: View, keys: list[str], rekey: Rekey, entropy: Entropy
+    seal: Seal, view: RowView, keys: list[str], rekey: Rekey, entropy: Entropy
 ) -> None:
     Store(Barrier(seal.opened.keyring, entropy), PLACE, view).put("a", b"kept")
     assert rekey.status() == IDLE
@@ -78,7 +78,7 @@ def test_new_shares_replace_the_old(
 
 
 def test_shares_of_an_older_rekey_are_refused(
-    seal: Seal, view: View, keys: list[str], rekey: Rekey
+    seal: Seal, view: RowView, keys: list[str], rekey: Rekey
 ) -> None:
     rekey.start(3, 2)
     first = _hex(_finish(rekey, view, keys[:2]))
@@ -93,7 +93,7 @@ def test_shares_of_an_older_rekey_are_refused(
 
 
 def test_older_rows_put_back_do_not_mix_with_the_new(
-    view: View, rows: Rows, keys: list[str], rekey: Rekey, entropy: Entropy
+    view: RowView, rows: Rows, keys: list[str], rekey: Rekey, entropy: Entropy
 ) -> None:
     old = dict(rows)
     rekey.start(3, 2)
@@ -110,7 +110,7 @@ def test_older_rows_put_back_do_not_mix_with_the_new(
         rows[key] = kept
 
 
-def test_wrong_nonces_and_repeated_shares(view: View, keys: list[str], rekey: Rekey) -> None:
+def test_wrong_nonces_and_repeated_shares(view: RowView, keys: list[str], rekey: Rekey) -> None:
     with pytest.raises(InvalidRequest, match="no barrier rekey in progress"):
         rekey.update(view, keys[0], "")
     nonce = rekey.start(3, 2).nonce
@@ -126,7 +126,7 @@ def test_wrong_nonces_and_repeated_shares(view: View, keys: list[str], rekey: Re
 
 
 def test_wrong_shares_take_nothing_from_the_right_ones(
-    seal: Seal, view: View, rows: Rows, keys: list[str], rekey: Rekey
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], rekey: Rekey
 ) -> None:
     before = dict(rows)
     nonce = rekey.start(3, 2).nonce
@@ -142,7 +142,7 @@ def test_wrong_shares_take_nothing_from_the_right_ones(
 
 
 def test_a_second_start_is_refused_and_a_cancelled_rekey_is_gone(
-    view: View, rows: Rows, keys: list[str], rekey: Rekey
+    view: RowView, rows: Rows, keys: list[str], rekey: Rekey
 ) -> None:
     before = dict(rows)
     rekey.cancel()
@@ -162,7 +162,7 @@ def test_a_second_start_is_refused_and_a_cancelled_rekey_is_gone(
 
 
 def test_two_rekeys_race_and_the_first_wins(
-    seal: Seal, view: View, keys: list[str], rekey: Rekey, entropy: Entropy
+    seal: Seal, view: RowView, keys: list[str], rekey: Rekey, entropy: Entropy
 ) -> None:
     """The loser gathered all but one of the old shares: its last one must not undo the winner."""
     loser = Rekey(seal, entropy)
@@ -178,7 +178,7 @@ def test_two_rekeys_race_and_the_first_wins(
     assert seal.sealed is False
 
 
-def test_sealing_ends_a_rekey(seal: Seal, view: View, keys: list[str], rekey: Rekey) -> None:
+def test_sealing_ends_a_rekey(seal: Seal, view: RowView, keys: list[str], rekey: Rekey) -> None:
     nonce = rekey.start(3, 2).nonce
     rekey.update(view, keys[0], nonce)
     seal.close()
@@ -214,7 +214,7 @@ def test_schemes_and_backups_are_checked_first(keys: list[str], rekey: Rekey) ->
 
 
 def test_a_keyring_rotated_meanwhile_is_kept(
-    seal: Seal, view: View, keys: list[str], rekey: Rekey, entropy: Entropy
+    seal: Seal, view: RowView, keys: list[str], rekey: Rekey, entropy: Entropy
 ) -> None:
     nonce = rekey.start(3, 2).nonce
     rekey.update(view, keys[0], nonce)
@@ -227,7 +227,7 @@ def test_a_keyring_rotated_meanwhile_is_kept(
 
 
 def test_a_rekey_that_was_not_persisted_leaves_the_old_shares(
-    seal: Seal, view: View, rows: Rows, keys: list[str], rekey: Rekey
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], rekey: Rekey
 ) -> None:
     before = dict(rows)
     rekey.start(3, 2)
@@ -240,7 +240,7 @@ def test_a_rekey_that_was_not_persisted_leaves_the_old_shares(
 
 
 def test_a_rekey_that_was_persisted_anyway_stays_open(
-    seal: Seal, view: View, keys: list[str], rekey: Rekey
+    seal: Seal, view: RowView, keys: list[str], rekey: Rekey
 ) -> None:
     rekey.start(3, 2)
     new = _hex(_finish(rekey, view, keys[:2]))
@@ -255,7 +255,7 @@ def test_a_rekey_that_was_persisted_anyway_stays_open(
 
 
 def test_with_verification_the_new_shares_wait(
-    seal: Seal, view: View, rows: Rows, keys: list[str], rekey: Rekey, entropy: Entropy
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], rekey: Rekey, entropy: Entropy
 ) -> None:
     before = dict(rows)
     nonce = rekey.start(3, 3, verify=True).nonce
@@ -291,7 +291,7 @@ def test_with_verification_the_new_shares_wait(
 
 
 def test_old_or_wrong_shares_do_not_verify(
-    view: View, rows: Rows, keys: list[str], rekey: Rekey
+    view: RowView, rows: Rows, keys: list[str], rekey: Rekey
 ) -> None:
     before = dict(rows)
     rekey.start(3, 2, verify=True)
@@ -311,7 +311,7 @@ def test_old_or_wrong_shares_do_not_verify(
 
 
 def test_a_restarted_verification_has_another_nonce(
-    view: View, keys: list[str], rekey: Rekey
+    view: RowView, keys: list[str], rekey: Rekey
 ) -> None:
     rekey.start(3, 2, verify=True)
     done = _finish(rekey, view, keys[:2])
@@ -326,7 +326,7 @@ def test_a_restarted_verification_has_another_nonce(
 
 
 def test_a_cancelled_verification_leaves_the_old_shares(
-    seal: Seal, view: View, rows: Rows, keys: list[str], rekey: Rekey
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], rekey: Rekey
 ) -> None:
     before = dict(rows)
     rekey.start(3, 2, verify=True)
@@ -344,7 +344,7 @@ def test_a_cancelled_verification_leaves_the_old_shares(
 # -- with a key file, and limits -------------------------------------------------------------------
 
 
-def test_the_file_wrap_is_renewed_too(seal: Seal, view: View, entropy: Entropy) -> None:
+def test_the_file_wrap_is_renewed_too(seal: Seal, view: RowView, entropy: Entropy) -> None:
     initialised = seal.initialise(view, 1, 1, 1, with_key_file=True)
     assert initialised.key_file is not None
     key = initialised.keys[0].reveal().hex()
@@ -363,7 +363,7 @@ def test_the_file_wrap_is_renewed_too(seal: Seal, view: View, entropy: Entropy) 
 
 
 def test_the_last_generation(
-    view: View, keys: list[str], rekey: Rekey, monkeypatch: pytest.MonkeyPatch
+    view: RowView, keys: list[str], rekey: Rekey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_TERM", 2)
     rekey.start(1, 1)

@@ -9,7 +9,7 @@ from ironkeep.seal.rekey import Rekey
 from ironkeep.seal.root_generation import RootGeneration, RootGrant, RootStatus
 from ironkeep.seal.seal import Seal
 from ironkeep.store.keyring import HOUSE
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 OTP = "0123456789abcdefghijABCDEFGH"
 TOKEN = b"hvs." + b"x" * 24
@@ -22,7 +22,7 @@ def seal(entropy: Entropy) -> Seal:
 
 
 @pytest.fixture
-def keys(seal: Seal, view: View) -> list[str]:
+def keys(seal: Seal, view: RowView) -> list[str]:
     """The seal is initialised, 2 of 3, and open."""
     keys = [key.reveal().hex() for key in seal.initialise(view, 1, 3, 2).keys]
     for key in keys[:2]:
@@ -119,7 +119,7 @@ def test_one_at_a_time_and_cancelled(generation: RootGeneration, keys: list[str]
 
 
 def test_sealing_ends_the_attempt(
-    seal: Seal, view: View, generation: RootGeneration, keys: list[str]
+    seal: Seal, view: RowView, generation: RootGeneration, keys: list[str]
 ) -> None:
     nonce = generation.start(OTP)[0].nonce
     generation.update(keys[0], nonce)
@@ -138,7 +138,7 @@ def test_sealing_ends_the_attempt(
 
 
 def test_a_rekey_ends_the_attempt(
-    seal: Seal, view: View, generation: RootGeneration, keys: list[str], entropy: Entropy
+    seal: Seal, view: RowView, generation: RootGeneration, keys: list[str], entropy: Entropy
 ) -> None:
     """Old shares gathered before a rekey must not count after it."""
     nonce = generation.start(OTP)[0].nonce
@@ -151,7 +151,7 @@ def test_a_rekey_ends_the_attempt(
         generation.update(keys[1], nonce)
 
 
-def test_a_key_file_is_no_shareholder(seal: Seal, view: View, entropy: Entropy) -> None:
+def test_a_key_file_is_no_shareholder(seal: Seal, view: RowView, entropy: Entropy) -> None:
     """Whoever can read the disk of a development server still cannot mint a root token."""
     initialised = seal.initialise(view, 1, 3, 2, with_key_file=True)
     assert initialised.key_file is not None

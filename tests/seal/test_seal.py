@@ -23,7 +23,7 @@ from ironkeep.seal.seal import Initialised, Seal, SealStatus, check_applicable
 from ironkeep.seal.shares import MAX_SPARE
 from ironkeep.seal.wraps import encode_file_key
 from ironkeep.store.keyring import HOUSE, SegmentId
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 Rows = dict[bytes, Row]
 WRONG = "00" * 32 + "07"
@@ -35,7 +35,7 @@ def seal(entropy: Entropy) -> Seal:
 
 
 @pytest.fixture
-def keys(seal: Seal, view: View) -> list[str]:
+def keys(seal: Seal, view: RowView) -> list[str]:
     """The seal is initialised, 3 of 5."""
     return _hex(seal.initialise(view, 1_000, 5, 3))
 
@@ -44,7 +44,7 @@ def _hex(initialised: Initialised) -> list[str]:
     return [key.reveal().hex() for key in initialised.keys]
 
 
-def _unseal(seal: Seal, view: View, keys: list[str]) -> SealStatus:
+def _unseal(seal: Seal, view: RowView, keys: list[str]) -> SealStatus:
     for key in keys:
         seal.unseal(view, key)
     return seal.status()
@@ -53,7 +53,7 @@ def _unseal(seal: Seal, view: View, keys: list[str]) -> SealStatus:
 # -- initialise -----------------------------------------------------------------------------------
 
 
-def test_before_initialisation(seal: Seal, view: View) -> None:
+def test_before_initialisation(seal: Seal, view: RowView) -> None:
     seal.load(view)
     assert seal.status() == SealStatus(initialized=False, sealed=True)
     assert (seal.initialized, seal.sealed) == (False, True)
@@ -67,7 +67,7 @@ def test_before_initialisation(seal: Seal, view: View) -> None:
             touch()
 
 
-def test_initialised_and_still_sealed(seal: Seal, view: View, keys: list[str]) -> None:
+def test_initialised_and_still_sealed(seal: Seal, view: RowView, keys: list[str]) -> None:
     assert seal.status() == SealStatus(initialized=True, sealed=True, t=3, n=5)
     assert len(set(keys)) == 5
     with pytest.raises(Sealed):
@@ -77,7 +77,7 @@ def test_initialised_and_still_sealed(seal: Seal, view: View, keys: list[str]) -
 
 
 def test_what_is_stored_opens_nothing_by_itself(
-    seal: Seal, view: View, rows: Rows, keys: list[str]
+    seal: Seal, view: RowView, rows: Rows, keys: list[str]
 ) -> None:
     assert set(rows) == {config_key(HOUSE), keyring_key(HOUSE)}
     assert all(len(key) == 33 and key[0] == 0 for key in rows)
@@ -92,7 +92,7 @@ def test_what_is_stored_opens_nothing_by_itself(
 
 @pytest.mark.parametrize(("shares", "threshold"), [(0, 0), (5, 1), (3, 4), (256, 2)])
 def test_impossible_schemes_store_nothing(
-    seal: Seal, view: View, rows: Rows, shares: int, threshold: int
+    seal: Seal, view: RowView, rows: Rows, shares: int, threshold: int
 ) -> None:
     with pytest.raises(InvalidRequest, match="invalid seal configuration"):
         seal.initialise(view, 1, shares, threshold)
@@ -101,7 +101,7 @@ def test_impossible_schemes_store_nothing(
 
 
 @pytest.mark.parametrize(("shares", "threshold"), [(1, 1), (2, 2), (255, 2), (255, 255)])
-def test_schemes_up_to_the_limits(seal: Seal, view: View, shares: int, threshold: int) -> None:
+def test_schemes_up_to_the_limits(seal: Seal, view: RowView, shares: int, threshold: int) -> None:
     keys = _hex(seal.initialise(view, 1, shares, threshold))
     assert len(keys) == shares
     assert _unseal(seal, view, keys[-threshold:]).sealed is False
@@ -119,7 +119,7 @@ def test_parameters_of_other_seals_are_refused() -> None:
 # -- unseal ---------------------------------------------------------------------------------------
 
 
-def test_share_by_share(seal: Seal, view: View, keys: list[str]) -> None:
+def test_share_by_share(seal: Seal, view: RowView, keys: list[str]) -> None:
     first = seal.unseal(view, keys[4])
     assert (first.progress, first.sealed) == (1, True)
     assert len(first.nonce) == 36
@@ -130,13 +130,13 @@ def test_share_by_share(seal: Seal, view: View, keys: list[str]) -> None:
     assert seal.opened.keyring.current.created_ns == 1_000
 
 
-def test_base64_and_hex_in_any_case(seal: Seal, view: View, keys: list[str]) -> None:
+def test_base64_and_hex_in_any_case(seal: Seal, view: RowView, keys: list[str]) -> None:
     seal.unseal(view, base64.b64encode(bytes.fromhex(keys[0])).decode())
     seal.unseal(view, keys[1].upper())
     assert seal.unseal(view, keys[2]).sealed is False
 
 
-def test_a_duplicate_share_counts_once(seal: Seal, view: View, keys: list[str]) -> None:
+def test_a_duplicate_share_counts_once(seal: Seal, view: RowView, keys: list[str]) -> None:
     seal.unseal(view, keys[0])
     again = seal.unseal(view, base64.b64encode(bytes.fromhex(keys[0])).decode())
     assert again.progress == 1
@@ -144,7 +144,7 @@ def test_a_duplicate_share_counts_once(seal: Seal, view: View, keys: list[str]) 
 
 
 def test_a_reset_takes_the_nonce_and_renames_the_attempt(
-    seal: Seal, view: View, keys: list[str]
+    seal: Seal, view: RowView, keys: list[str]
 ) -> None:
     before = seal.unseal(view, keys[0])
     for nonce in ("", "x", "\ud800", before.nonce[:-1]):
@@ -160,7 +160,7 @@ def test_a_reset_takes_the_nonce_and_renames_the_attempt(
         seal.unseal(view, "", reset=True, nonce=after.nonce)
 
 
-def unchecked(seal: Seal, view: View, keys: list[str]) -> None:
+def unchecked(seal: Seal, view: RowView, keys: list[str]) -> None:
     """Store the seal as it was before shares had checks, and take that."""
     _unseal(seal, view, keys[:3])
     wrapping = AESGCM(shamir.combine([bytes.fromhex(key) for key in keys[:3]]))
@@ -176,7 +176,7 @@ def unchecked(seal: Seal, view: View, keys: list[str]) -> None:
 
 @pytest.mark.parametrize("checked", [True, False])
 def test_wrong_shares_take_nothing_from_the_right_ones(
-    seal: Seal, view: View, keys: list[str], entropy: Entropy, view_over: type, checked: bool
+    seal: Seal, view: RowView, keys: list[str], entropy: Entropy, view_over: type, checked: bool
 ) -> None:
     """A stranger gives other bytes, a forged coordinate, and a share of another vault."""
     other = _hex(Seal(HOUSE, entropy).initialise(view_over({}), 1, 5, 3))[3]
@@ -195,7 +195,7 @@ def test_wrong_shares_take_nothing_from_the_right_ones(
 
 @pytest.mark.parametrize("checked", [True, False])
 def test_wrong_shares_before_the_right_ones_do_no_harm(
-    seal: Seal, view: View, keys: list[str], checked: bool
+    seal: Seal, view: RowView, keys: list[str], checked: bool
 ) -> None:
     if not checked:
         unchecked(seal, view, keys)
@@ -209,7 +209,7 @@ def test_wrong_shares_before_the_right_ones_do_no_harm(
 
 
 def test_without_checks_no_more_than_a_few_are_kept(
-    seal: Seal, view: View, keys: list[str]
+    seal: Seal, view: RowView, keys: list[str]
 ) -> None:
     unchecked(seal, view, keys)
     for number in range(3 + MAX_SPARE):
@@ -237,7 +237,7 @@ def test_without_checks_no_more_than_a_few_are_kept(
     ],
 )
 def test_text_that_is_no_share(
-    seal: Seal, view: View, keys: list[str], key: str, says: str
+    seal: Seal, view: RowView, keys: list[str], key: str, says: str
 ) -> None:
     seal.unseal(view, keys[0])
     with pytest.raises(InvalidRequest, match=says):
@@ -245,20 +245,20 @@ def test_text_that_is_no_share(
     assert seal.status().progress == 1
 
 
-def test_migration_is_refused(seal: Seal, view: View, keys: list[str]) -> None:
+def test_migration_is_refused(seal: Seal, view: RowView, keys: list[str]) -> None:
     with pytest.raises(InvalidRequest, match="no migration seal found"):
         seal.unseal(view, keys[0], migrate=True)
     assert seal.status().progress == 0
 
 
-def test_shares_given_while_open_change_nothing(seal: Seal, view: View, keys: list[str]) -> None:
+def test_shares_given_while_open_change_nothing(seal: Seal, view: RowView, keys: list[str]) -> None:
     _unseal(seal, view, keys[:3])
     opened = seal.opened
     assert _unseal(seal, view, keys[:4]).progress == 0
     assert seal.opened is opened
 
 
-def test_closing_drops_keys_and_progress(seal: Seal, view: View, keys: list[str]) -> None:
+def test_closing_drops_keys_and_progress(seal: Seal, view: RowView, keys: list[str]) -> None:
     seal.unseal(view, keys[0])
     seal.close()
     assert seal.status().progress == 0
@@ -270,7 +270,9 @@ def test_closing_drops_keys_and_progress(seal: Seal, view: View, keys: list[str]
     assert _unseal(seal, view, keys[1:4]).sealed is False
 
 
-def test_a_new_process_takes_the_stored_seal(view: View, keys: list[str], entropy: Entropy) -> None:
+def test_a_new_process_takes_the_stored_seal(
+    view: RowView, keys: list[str], entropy: Entropy
+) -> None:
     fresh = Seal(HOUSE, entropy)
     fresh.load(view)
     assert fresh.status() == SealStatus(True, True, 3, 5)
@@ -280,7 +282,7 @@ def test_a_new_process_takes_the_stored_seal(view: View, keys: list[str], entrop
 # -- the key file ---------------------------------------------------------------------------------
 
 
-def test_a_key_file_opens_the_same_keys(seal: Seal, view: View) -> None:
+def test_a_key_file_opens_the_same_keys(seal: Seal, view: RowView) -> None:
     initialised = seal.initialise(view, 1, 3, 2, with_key_file=True)
     assert initialised.key_file is not None
     content = initialised.key_file.reveal()
@@ -292,14 +294,14 @@ def test_a_key_file_opens_the_same_keys(seal: Seal, view: View) -> None:
     assert seal.opened.root_key.equals(root_key.reveal())
 
 
-def test_another_key_file_does_not_open(seal: Seal, view: View) -> None:
+def test_another_key_file_does_not_open(seal: Seal, view: RowView) -> None:
     seal.initialise(view, 1, 1, 1, with_key_file=True)
     with pytest.raises(InvalidRequest, match="another vault"):
         seal.unseal_with_file(view, encode_file_key(Secret(bytes(32))))
     assert seal.sealed
 
 
-def test_a_seal_without_file_wrap_refuses_files(seal: Seal, view: View, keys: list[str]) -> None:
+def test_a_seal_without_file_wrap_refuses_files(seal: Seal, view: RowView, keys: list[str]) -> None:
     assert keys
     with pytest.raises(InvalidRequest, match="no file wrap"):
         seal.unseal_with_file(view, encode_file_key(Secret(bytes(32))))
@@ -309,7 +311,7 @@ def test_a_seal_without_file_wrap_refuses_files(seal: Seal, view: View, keys: li
 
 
 def test_an_edited_threshold_breaks_the_seal(
-    seal: Seal, view: View, rows: Rows, keys: list[str]
+    seal: Seal, view: RowView, rows: Rows, keys: list[str]
 ) -> None:
     config = seal.config
     easier = msgspec.structs.replace(
@@ -332,7 +334,7 @@ def test_an_edited_threshold_breaks_the_seal(
 
 
 def test_any_changed_byte_of_the_stored_seal_is_refused(
-    seal: Seal, view: View, rows: Rows, keys: list[str], entropy: Entropy
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], entropy: Entropy
 ) -> None:
     for key in (config_key(HOUSE), keyring_key(HOUSE)):
         good = rows[key]
@@ -351,7 +353,7 @@ def test_any_changed_byte_of_the_stored_seal_is_refused(
 
 @pytest.mark.parametrize("row", [None, Row(b""), Row(bytes(100)), Row(b"\x01" + bytes(80))])
 def test_a_missing_or_foreign_keyring_is_an_integrity_error(
-    seal: Seal, view: View, rows: Rows, keys: list[str], row: Row | None
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], row: Row | None
 ) -> None:
     if row is None:
         del rows[keyring_key(HOUSE)]
@@ -364,7 +366,7 @@ def test_a_missing_or_foreign_keyring_is_an_integrity_error(
 
 
 def test_a_keyring_with_a_due_time_is_refused(
-    seal: Seal, view: View, rows: Rows, keys: list[str]
+    seal: Seal, view: RowView, rows: Rows, keys: list[str]
 ) -> None:
     rows[keyring_key(HOUSE)] = replace(rows[keyring_key(HOUSE)], due_ns=1)
     _unseal(seal, view, keys[:2])
@@ -373,7 +375,7 @@ def test_a_keyring_with_a_due_time_is_refused(
 
 
 def test_segments_do_not_open_one_another(
-    seal: Seal, view: View, rows: Rows, keys: list[str], entropy: Entropy
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], entropy: Entropy
 ) -> None:
     finance = SegmentId("finance")
     other = Seal(finance, entropy)
@@ -398,7 +400,7 @@ def test_segments_do_not_open_one_another(
 
 
 def test_a_rotated_keyring_is_stored(
-    seal: Seal, view: View, keys: list[str], entropy: Entropy
+    seal: Seal, view: RowView, keys: list[str], entropy: Entropy
 ) -> None:
     with pytest.raises(Sealed):
         seal.store_keyring(view, None)  # type: ignore[arg-type]
@@ -412,7 +414,7 @@ def test_a_rotated_keyring_is_stored(
 
 
 def test_an_open_seal_stays_open_over_a_reload(
-    seal: Seal, view: View, rows: Rows, keys: list[str], entropy: Entropy
+    seal: Seal, view: RowView, rows: Rows, keys: list[str], entropy: Entropy
 ) -> None:
     _unseal(seal, view, keys[:3])
     before = dict(rows)
@@ -422,7 +424,9 @@ def test_an_open_seal_stays_open_over_a_reload(
     assert seal.opened.keyring.current.number == 1
 
 
-def test_a_reload_after_an_unpersisted_initialisation(seal: Seal, view: View, rows: Rows) -> None:
+def test_a_reload_after_an_unpersisted_initialisation(
+    seal: Seal, view: RowView, rows: Rows
+) -> None:
     seal.initialise(view, 1, 3, 2)
     rows.clear()
     seal.load(view)

@@ -10,7 +10,7 @@ from ironkeep.store import barrier as module
 from ironkeep.store.barrier import Barrier, DueRecord, Store
 from ironkeep.store.keyring import HOUSE, Keyring, SegmentId, new_keyring
 from ironkeep.store.names import Place
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid-1"))
 OTHER = Place(ROOT_NAMESPACE, MountUuid("uuid-2"))
@@ -29,7 +29,7 @@ def barrier(keyring: Keyring, entropy: Entropy) -> Barrier:
 
 
 @pytest.fixture
-def store(barrier: Barrier, view: View) -> Store:
+def store(barrier: Barrier, view: RowView) -> Store:
     return Store(barrier, PLACE, view)
 
 
@@ -85,7 +85,7 @@ TREE = st.dictionaries(st.text(st.sampled_from("ab/"), max_size=6), st.binary(ma
 @given(TREE, st.lists(st.text(st.sampled_from("ab/"), max_size=6)))
 def test_like_a_dictionary_of_paths(
     entropy: Entropy,
-    view_over: Callable[[Rows], View],
+    view_over: Callable[[Rows], RowView],
     tree: dict[str, bytes],
     removed: list[str],
 ) -> None:
@@ -107,7 +107,7 @@ def test_like_a_dictionary_of_paths(
     assert rows == {}
 
 
-def test_places_do_not_see_each_other(barrier: Barrier, view: View) -> None:
+def test_places_do_not_see_each_other(barrier: Barrier, view: RowView) -> None:
     Store(barrier, PLACE, view).put("a", b"here")
     other = Store(barrier, OTHER, view)
     assert other.get("a") is None
@@ -157,7 +157,7 @@ def test_swapped_rows_do_not_open(store: Store, rows: Rows) -> None:
 
 
 def test_a_row_moved_to_another_place_does_not_open(
-    barrier: Barrier, view: View, rows: Rows
+    barrier: Barrier, view: RowView, rows: Rows
 ) -> None:
     Store(barrier, PLACE, view).put("a", b"one")
     rows[barrier.key_of(OTHER, "a")] = rows[barrier.key_of(PLACE, "a")]
@@ -202,7 +202,7 @@ def test_an_older_row_at_its_own_key_opens(store: Store, rows: Rows) -> None:
     assert store.get("a") == b"old"
 
 
-def test_another_segment_opens_nothing(keyring: Keyring, entropy: Entropy, view: View) -> None:
+def test_another_segment_opens_nothing(keyring: Keyring, entropy: Entropy, view: RowView) -> None:
     ours = Barrier(keyring, entropy)
     Store(ours, PLACE, view).put("a", b"one")
     key = ours.key_of(PLACE, "a")
@@ -213,7 +213,7 @@ def test_another_segment_opens_nothing(keyring: Keyring, entropy: Entropy, view:
         Barrier(renamed, entropy).open_row(key, row)
 
 
-def test_rows_of_older_terms_open(keyring: Keyring, entropy: Entropy, view: View) -> None:
+def test_rows_of_older_terms_open(keyring: Keyring, entropy: Entropy, view: RowView) -> None:
     Store(Barrier(keyring, entropy), PLACE, view).put("a/b", b"one")
     rotated = Store(Barrier(keyring.rotate(entropy, 1), entropy), PLACE, view)
     assert rotated.get("a/b") == b"one"
@@ -227,7 +227,7 @@ def test_rows_of_older_terms_open(keyring: Keyring, entropy: Entropy, view: View
 # -- due times ------------------------------------------------------------------------------------
 
 
-def test_due_rows_tell_what_they_are(barrier: Barrier, view: View, store: Store) -> None:
+def test_due_rows_tell_what_they_are(barrier: Barrier, view: RowView, store: Store) -> None:
     store.put("leases/é\0/x", b"lease", due_ns=5)
     store.put("leases/later", b"later", due_ns=9)
     store.put("leases/never", b"never")
@@ -242,7 +242,9 @@ def test_due_rows_tell_what_they_are(barrier: Barrier, view: View, store: Store)
     assert "token" not in repr(barrier.records_due(view, keys, 9))
 
 
-def test_a_damaged_due_row_is_named(barrier: Barrier, view: View, store: Store, rows: Rows) -> None:
+def test_a_damaged_due_row_is_named(
+    barrier: Barrier, view: RowView, store: Store, rows: Rows
+) -> None:
     store.put("a", b"lease", due_ns=5)
     key = store.key_of("a")
     rows[key] = Row(rows[key].value, 4)

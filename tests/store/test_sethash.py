@@ -11,7 +11,7 @@ from ironkeep.store.barrier import Barrier, Store
 from ironkeep.store.ciphers import Ciphers
 from ironkeep.store.keyring import HOUSE, Keyring, SegmentId, new_keyring
 from ironkeep.store.names import Place
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 from ironkeep.store.sethash import (
     MODULUS,
     RowTotals,
@@ -89,7 +89,7 @@ def keyring(entropy: Entropy) -> Keyring:
 
 
 @pytest.fixture
-def store(keyring: Keyring, entropy: Entropy, view: View) -> Store:
+def store(keyring: Keyring, entropy: Entropy, view: RowView) -> Store:
     place = Place(ROOT_NAMESPACE, MountUuid("uuid"))
     return Store(Barrier(keyring, entropy), place, view)
 

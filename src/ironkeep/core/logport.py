@@ -8,7 +8,7 @@ OSError; it may then have taken effect in whole, in part or not at all.
 import errno
 from typing import Final, Protocol
 
-PASSING: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR,
         errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
@@ -22,9 +22,9 @@ earlier data was dropped.
 """
 
 
-def is_passing(error: OSError) -> bool:
+def is_transient(error: OSError) -> bool:
     """Return whether the same call may be repeated once the cause of error is fixed."""
-    return error.errno in PASSING
+    return error.errno in TRANSIENT
 
 
 class LogFiles(Protocol):

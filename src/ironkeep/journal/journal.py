@@ -10,8 +10,8 @@ end it:
 (1) There is one writer: the files are locked, and frames reach the disk strictly in order.
 (2) A failed write or sync is final. The operating system may have dropped the pages, so a later
     successful sync would prove nothing: the journal refuses everything until a restart has read
-    the disk. Only operations that the system refused to begin (`core.logport.PASSING`: no room, no
-    descriptor, no permission) may be repeated in full, after `discard`.
+    the disk. Only operations that the system refused to begin (`core.logport.TRANSIENT`: no room,
+    no descriptor, no permission) may be repeated in full, after `discard`.
 (3) A run key encrypts an index once. Discarding a batch therefore discards the key.
 """
 
@@ -27,7 +27,7 @@ import msgspec
 from ironkeep.core.errors import IntegrityError, TooLarge, Unavailable
 from ironkeep.core.event import Entry, encode
 from ironkeep.core.evidence.leaf import KEY_SIZE, MAX_BODY, LeafKey, wrap_key
-from ironkeep.core.logport import LogFiles, is_passing
+from ironkeep.core.logport import LogFiles, is_transient
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.journal.checkpoints import Checkpoints
@@ -292,7 +292,7 @@ class Journal:
     def _failed_by(self, error: OSError) -> None:
         """Mark the journal as failed, unless the cause of error can pass."""
         self._refused = True
-        if not is_passing(error):
+        if not is_transient(error):
             self.failed = error
 
     @property

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.logport import LogFiles, is_passing
+from ironkeep.core.logport import LogFiles, is_transient
 from ironkeep.journal.frame import (
     FILE_HEADER,
     FRAME_HEADER,
@@ -204,7 +204,7 @@ class Wal:
         try:
             self._files.allocate(name, length)
         except OSError as error:
-            if is_passing(error):
+            if is_transient(error):
                 with suppress(OSError):
                     self._files.remove(name)
             raise

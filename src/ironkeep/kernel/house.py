@@ -33,7 +33,7 @@ from ironkeep.journal.journal import Journal, Receipt
 from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.routing import Routing
 from ironkeep.plugin.effects.effects import Effects
-from ironkeep.plugin.effects.expiring import FOLDER as PASSING, Passing
+from ironkeep.plugin.effects.expiring import FOLDER as EXPIRING, ExpiringRecords
 from ironkeep.plugin.effects.outbound import Nowhere, Outbound
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Mounts
@@ -108,7 +108,7 @@ class House:
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
         self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
-        self.effects.register(PASSING, Passing(self.store).remove)
+        self.effects.register(EXPIRING, ExpiringRecords(self.store).remove)
         wired = CredentialServices(
             self.store, entropy, connectors or {}, self.effects, begin, append
         )

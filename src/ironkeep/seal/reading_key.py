@@ -23,7 +23,7 @@ from ironkeep.journal.entries import Leaves, Reader
 from ironkeep.seal.config import plain_key
 from ironkeep.store.barrier import Store
 from ironkeep.store.keyring import SegmentId
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 HOUSE: Final = SegmentId("house")
 
@@ -71,7 +71,7 @@ def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
     return ReadingKey(row.value[1 : 1 + KEY_SIZE], None)
 
 
-def stored_origin(rows: Storage | View) -> str:
+def stored_origin(rows: Storage | RowView) -> str:
     """Return the origin of the log that the rows were last opened with; "" before initialisation.
 
     It can be read without keys. Trust it only after the rows have been checked.
@@ -81,7 +81,7 @@ def stored_origin(rows: Storage | View) -> str:
 
 
 def store_keys(
-    view: View,
+    view: RowView,
     store: Store,
     origin: str,
     earlier: tuple[int, Secret] | None,
@@ -98,7 +98,7 @@ def store_keys(
     _put(view, store, periods, key.public)
 
 
-def continue_keys(view: View, store: Store, origin: str) -> None:
+def continue_keys(view: RowView, store: Store, origin: str) -> None:
     """Record that the log named origin, which continues another, is sealed to the same key."""
     row = view.get(_ROW)
     assert row is not None
@@ -107,7 +107,7 @@ def continue_keys(view: View, store: Store, origin: str) -> None:
     _put(view, store, periods, row.value[1 : 1 + KEY_SIZE])
 
 
-def _put(view: View, store: Store, periods: list[_Period], public: bytes) -> None:
+def _put(view: RowView, store: Store, periods: list[_Period], public: bytes) -> None:
     store.put(_PATH, msgspec.msgpack.encode(periods))
     view.put(_ROW, Row(_VERSION + public + periods[-1].origin.encode()))
 

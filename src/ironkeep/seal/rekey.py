@@ -29,7 +29,7 @@ from ironkeep.seal.seal import Seal, shares_of
 from ironkeep.seal.shares import ALREADY_GIVEN, Shares, decode_share, new_nonce
 from ironkeep.seal.wraps import open_shamir, wrap_root_key
 from ironkeep.store.keyring import SegmentId
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class Rekey:
         self._current()
         self._attempt = None
 
-    def update(self, view: View, key: str, nonce: str) -> RekeyStatus | RekeyDone:
+    def update(self, view: RowView, key: str, nonce: str) -> RekeyStatus | RekeyDone:
         """Take one old share; with the last one needed, make the new shares.
 
         The new seal is stored in view at once unless verification was requested. Raise
@@ -184,7 +184,7 @@ class Rekey:
         pending.given = shares_of(pending.config)
         return self.verify_status()
 
-    def verify(self, view: View, key: str, nonce: str) -> VerifyStatus:
+    def verify(self, view: RowView, key: str, nonce: str) -> VerifyStatus:
         """Take back one new share; with the last one needed, put the new seal in force.
 
         Raise InvalidRequest on a wrong nonce, a share given before, or one that does not belong to
@@ -204,7 +204,7 @@ class Rekey:
         shares, threshold = attempt.scheme
         return VerifyStatus(pending.nonce, True, threshold, shares, threshold, complete=True)
 
-    def _make(self, view: View, attempt: _Attempt) -> RekeyDone:
+    def _make(self, view: RowView, attempt: _Attempt) -> RekeyDone:
         opened = self._seal.opened
         if opened.config.generation >= MAX_TERM:
             raise TooLarge(f"this seal was rekeyed {MAX_TERM - 1} times, which is the limit")

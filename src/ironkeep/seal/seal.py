@@ -32,7 +32,7 @@ from ironkeep.seal.wraps import (
     wrap_root_key,
 )
 from ironkeep.store.keyring import Keyring, SegmentId, new_keyring
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 SEAL_TYPE: Final = "shamir"
 
@@ -123,7 +123,7 @@ class Seal:
             raise Sealed("Vault is sealed: unseal it with its key shares")
         return self._open
 
-    def load(self, view: View) -> None:
+    def load(self, view: RowView) -> None:
         """Read the seal from view; an open seal stays open if it is still the stored one.
 
         The progress of an unseal attempt is lost. Raise IntegrityError on damaged rows; the seal is
@@ -155,7 +155,13 @@ class Seal:
         )
 
     def initialise(
-        self, view: View, now_ns: int, shares: int, threshold: int, *, with_key_file: bool = False
+        self,
+        view: RowView,
+        now_ns: int,
+        shares: int,
+        threshold: int,
+        *,
+        with_key_file: bool = False,
     ) -> Initialised:
         """Make all keys of the segment, store them in view, and stay sealed.
 
@@ -176,7 +182,13 @@ class Seal:
         return Initialised(keys, Secret(encode_file_key(file_key)) if file_key else None)
 
     def unseal(
-        self, view: View, key: str, *, reset: bool = False, nonce: str = "", migrate: bool = False
+        self,
+        view: RowView,
+        key: str,
+        *,
+        reset: bool = False,
+        nonce: str = "",
+        migrate: bool = False,
     ) -> SealStatus:
         """Take one share, in hexadecimal or base64; open the seal when it completes the threshold.
 
@@ -211,7 +223,7 @@ class Seal:
                 self._open_with(view, root_key, None)
         return self.status()
 
-    def unseal_with_file(self, view: View, content: bytes) -> SealStatus:
+    def unseal_with_file(self, view: RowView, content: bytes) -> SealStatus:
         """Open the seal with the content of the key file.
 
         Raise InvalidRequest when it does not open the root key, IntegrityError when the root key
@@ -229,7 +241,7 @@ class Seal:
         self._open = None
         self._restart()
 
-    def store_keyring(self, view: View, keyring: Keyring) -> None:
+    def store_keyring(self, view: RowView, keyring: Keyring) -> None:
         """Store keyring, rotated or with new use counts, under the root key.
 
         After a rotation the caller makes a new Barrier from it.
@@ -238,17 +250,17 @@ class Seal:
         key, row = self._open.keyring_row(self._entropy)
         view.put(key, row)
 
-    def adopt(self, view: View, config: SealConfig, root_key: Secret) -> None:
+    def adopt(self, view: RowView, config: SealConfig, root_key: Secret) -> None:
         """Replace root key and wraps with those of a completed rekey; keep the keyring."""
         self._open = replace(self.opened, config=config, root_key=root_key)
         self._config = config
         self._store(view, self._open)
 
-    def _open_with(self, view: View, root_key: Secret, file_key: Secret | None) -> None:
+    def _open_with(self, view: RowView, root_key: Secret, file_key: Secret | None) -> None:
         keyring = open_keyring(self.config, root_key, view.get(keyring_key(self.segment)))
         self._open = OpenSeal(self.config, root_key, keyring, file_key)
 
-    def _store(self, view: View, opened: OpenSeal) -> None:
+    def _store(self, view: RowView, opened: OpenSeal) -> None:
         for key, row in opened.rows(self._entropy).items():
             view.put(key, row)
 

@@ -31,7 +31,7 @@ from ironkeep.store.names import (
     Place,
     PlaceNames,
 )
-from ironkeep.store.rows import View
+from ironkeep.store.rows import RowView
 
 MAX_BODY_BYTES: Final = 2**20
 """Bytes of one record, as in Vault's integrated storage; callers split larger values."""
@@ -116,7 +116,7 @@ class Barrier:
         name = plain[2 : 2 + (plain[0] << 8 | plain[1])].decode()
         return name if row.due_ns is None else name.split(_NUL, 2)[2].rpartition("/")[2]
 
-    def records_due(self, view: View, keys: Iterable[bytes], before_ns: int) -> list[DueRecord]:
+    def records_due(self, view: RowView, keys: Iterable[bytes], before_ns: int) -> list[DueRecord]:
         """Return the records at keys, as found by Storage.due, that are also due in the view.
 
         The storage may lag behind the view: records renewed or removed since are left out. Raise
@@ -157,7 +157,7 @@ class Store:
 
     __slots__ = ("_barrier", "_names", "_view")
 
-    def __init__(self, barrier: Barrier, place: Place, view: View) -> None:
+    def __init__(self, barrier: Barrier, place: Place, view: RowView) -> None:
         self._barrier: Final = barrier
         self._names: Final = barrier.names_of(place)
         self._view: Final = view

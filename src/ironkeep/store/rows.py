@@ -6,7 +6,7 @@ from typing import Protocol
 from ironkeep.core.ports import Row
 
 
-class View(Protocol):
+class RowView(Protocol):
     """The rows as executed so far, including the request's own writes."""
 
     def get(self, key: bytes) -> Row | None:

@@ -2,7 +2,7 @@
 
 Directories have mode 0700, files 0600. Names are durable because the folder is synced after each
 change of it. A failed sync is not retried, because the kernel may have dropped the pages: the
-journal stops for good. `core.logport.PASSING` lists the failures after which it may continue.
+journal stops for good. `core.logport.TRANSIENT` lists the failures after which it may continue.
 """
 
 import errno

@@ -16,7 +16,7 @@ NOTHING: Final[tuple[Work, ...]] = ()
 """The work of an operation that does nothing on other systems."""
 
 
-class Passing:
+class ExpiringRecords:
     """Removes expired records."""
 
     def __init__(self, stores: StoreOf) -> None:
