@@ -107,7 +107,6 @@ def test_every_route_that_makes_something_by_its_path_says_so() -> None:
         "tools/random/{source}", "tools/random/{source}/{bytes}", "tools/hash/{algorithm}",
         "classes/{path...}", "delete/{path...}", "undelete/{path...}", "destroy/{path...}",
         "reset/{name}", "rotate-root/{name}", "rotate-role/{name}", "break-glass/{name}",
-        "reset-role/{name}",
         "probe/{name}", "kill/{name}", "lock/{name}", "unlock/{name}", "baseline/{name}",
         "explain/{name}", "approve/{id}", "refuse/{id}", "revoke/{id}",
         "posture/exceptions/{id}/{rule}", "requests/{accessor}/approve", "requests/{accessor}/deny",

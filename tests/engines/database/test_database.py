@@ -264,7 +264,7 @@ def test_an_attackers_new_password_is_found_and_overcome(
     assert reply.errors[0].startswith("LOST:")
     assert vault.read("database/static-creds/app").error is UpstreamFailed
     vault.clock.advance(seconds=61)
-    assert vault.write("database/reset-role/app").error is None
+    assert vault.write("database/break-glass/app").error is None
     with pytest.raises(psycopg.OperationalError):
         postgres.connect("app", "stolen")
     postgres.connect("app", text(vault.read("database/static-creds/app").data, "password")).close()

@@ -1,7 +1,7 @@
 """The database engine: rotates passwords of existing accounts and checks that old ones fail.
 
     configuration   connections: config/, reset/, rotate-root/; parsed by url and statements
-    roles           static roles: static-roles/, static-creds/, rotate-role/, reset-role/
+    roles           static roles: static-roles/, static-creds/, rotate-role/, break-glass/
     admission       the first password of a new role: presented, then rotated
     care            actions of a responder on one account: probe/, sessions/, kill/, lock/, unlock/
     watch           inventory/, baseline/, diff/, explain/: who can get into the system, and changes

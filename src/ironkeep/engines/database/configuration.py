@@ -310,7 +310,7 @@ def rotated(_call: Call, result: Rotated) -> Response:
     if result.lost:
         raise UpstreamFailed(
             f"LOST: {result.reason}. Somebody set another password there: treat it as an incident. "
-            "Reset a role by reset-role/<name>, an administering account by writing its password "
+            "Reset a role by break-glass/<name>, an administering account by writing its password "
             "to config/<name>"
         )
     if result.refused:

@@ -266,12 +266,9 @@ ROUTES: Final = (
         help="The current password.",
     ),
     Route(Operation.UPDATE, "rotate-role/{name}", rotate, RoleName, help="Rotate now."),
-    Route(
-        Operation.UPDATE, "reset-role/{name}", reset, RoleName, sudo=True,
-        same_as="break-glass/{name}", help="Reset the password of a lost role as administrator.",
-    ),
+    # The path stays: another one for the same reset would be open to policies that narrow this one.
     Route(
         Operation.UPDATE, "break-glass/{name}", reset, RoleName, sudo=True,
-        same_as="reset-role/{name}", help="The older path of reset-role.",
+        help="Reset the password of a lost role as administrator.",
     ),
 )  # fmt: skip
