@@ -37,7 +37,7 @@ CLOSE_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Callbacks to the server: a failure that needs a restart, a defect, and passing trouble.
+    """Callbacks to the server: a failure that needs a restart, a defect, and transient trouble.
 
     `trouble` is called with the cause when nothing can be made durable for now, and with None when
     that is over; by default it is ignored.
@@ -230,7 +230,7 @@ class Committer:
         self._lose(lost(error))
 
     def _recover(self, error: BaseException) -> None:
-        """Bring journal and database into step; keep a passing failure, report a final one."""
+        """Bring journal and database into step; keep a transient failure, report a final one."""
         try:
             self._ledger.recover()
         except (OSError, MemoryError) as again:
