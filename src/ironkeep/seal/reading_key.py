@@ -62,7 +62,7 @@ def new_reading_key(entropy: Entropy) -> ReadingKey:
 
 
 def reading_key_of(storage: Storage, entropy: Entropy) -> ReadingKey:
-    """Return the key to encrypt entries to: the stored one, or a fresh one before initialisation."""
+    """Return the key to encrypt entries to: the stored one, or a new one before initialisation."""
     row = storage.get(_ROW)
     if row is None:
         return new_reading_key(entropy)
