@@ -55,11 +55,8 @@ class SegmentKeys:
         held = self._held.get(segment.id)
         return held is not None and held.barrier is not None
 
-    def closed(self, segment: Segment) -> str:
-        """Return why a segment is closed, and how to open it; "" while it is open."""
-        return "" if self.is_open(segment) else self._closed(segment)
-
-    def _closed(self, segment: Segment) -> str:
+    def why_closed(self, segment: Segment) -> str:
+        """Return why a segment that is not open is closed, and how to open it."""
         name = segment.name
         if self._served is not None and name not in self._served:
             return f"segment {name!r} is sealed here: this server does not serve it, ask another"
@@ -125,7 +122,7 @@ class SegmentKeys:
             return held.barrier
         if segment.state != "live":
             raise NotFound(f"segment {segment.name!r} was destroyed")
-        raise Sealed(self._closed(segment))
+        raise Sealed(self.why_closed(segment))
 
     def records_due(
         self, tx: Tx, house: Barrier, keys: Iterable[bytes], before_ns: int

@@ -125,7 +125,9 @@ class FlowTable:
                     f"{rfc3339(segment.cut_ns)}: log in again"
                 )
             if not self._segments.keys.is_open(segment):
-                return denied(f"the token was issued through {self._segments.keys.closed(segment)}")
+                return denied(
+                    f"the token was issued through {self._segments.keys.why_closed(segment)}"
+                )
         target = mount.options.get(OPTION, HOUSE)
         if target == HOUSE and (mount.type in SINGLETONS or mount.path.startswith("auth/")):
             return None

@@ -92,11 +92,13 @@ def shape(call: Call, segment: Segment) -> dict[str, Any]:
     state = segment.state
     if state == "live":
         state = "open" if call.use(Segments).keys.is_open(segment) else "sealed"  # type: ignore[assignment]
+    keys = call.use(Segments).keys
+    waiting = segment.state == "live" and not keys.is_open(segment)
     return {
         "name": segment.name,
         "number": segment.number,
         "state": state,
-        "sealed": not call.use(Segments).keys.is_open(segment),
+        "sealed": not keys.is_open(segment),
         "t": status.t,
         "n": status.n,
         "progress": status.progress,
@@ -107,7 +109,7 @@ def shape(call: Call, segment: Segment) -> dict[str, Any]:
         "created": rfc3339(segment.created_ns),
         "cut": rfc3339(segment.cut_ns) if segment.cut_ns else "",
         "destroyed": rfc3339(segment.destroyed_ns) if segment.destroyed_ns else "",
-        "hint": call.use(Segments).keys.closed(segment) if segment.state == "live" else "",
+        "hint": keys.why_closed(segment) if waiting else "",
     }
 
 

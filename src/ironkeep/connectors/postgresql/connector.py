@@ -107,12 +107,12 @@ class PostgreSQL:
             return shown
         try:
             with self._admin(target) as link:
-                doubt = refusal.doubt(link, username)
+                doubt: str | None = refusal.doubt(link, username)
         except ConnectorError as failure:
             if username == target.admin_username:
                 return shown  # the administrator's own password: no other account can be asked
             doubt = f"other explanations could not be checked: {failure}"
-        if not doubt:
+        if doubt is None:
             return shown
         reason = f"the server refused the password ({shown.code}), but {doubt}"
         return msgspec.structs.replace(shown, state=Probe.UNKNOWN, reason=reason)

@@ -42,22 +42,22 @@ class Rule(msgspec.Struct, frozen=True):
     method: str
 
 
-def doubt(link: Link, username: str) -> str:
-    """Return why the refusal of username's password proves nothing about it; "" if it does."""
+def doubt(link: Link, username: str) -> str | None:
+    """Return why the refusal of username's password proves nothing about it; None if it does."""
     expired = link.rows(_EXPIRED, username, width=2)
     if expired and expired[0][0]:
         return "the role is past its VALID UNTIL, where the server refuses every password"
     try:
         rules = [_rule(row) for row in link.rows(_RULES, width=5)]
     except Rejected:
-        return ""  # reading pg_hba.conf requires a superuser or a grant: see the documentation
+        return None  # reading pg_hba.conf requires a superuser or a grant: see the documentation
     if not (expired and expired[0][1]):
         rules = [rule for rule in rules if rule.databases != _REPLICATION]
     groups = {f"+{row[0]}" for row in link.rows(_GROUPS, username, width=1)} if expired else set()
     here = str(link.value(_HERE) or "")
     found = trusted(rules, {_ALL, username, *groups}, here)
     if found is None:
-        return ""
+        return None
     return f"pg_hba.conf lets the role into {found} from here without any password"
 
 

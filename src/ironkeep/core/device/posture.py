@@ -202,11 +202,11 @@ def _system(report: Report, rules: Rules, now_ns: int) -> Iterator[_Fault]:
         )
         return
     problem = _system_problem(system, report.os.version, now_ns)
-    if problem:
+    if problem is not None:
         yield _Fault(f"os-{system.os}", system.severity, problem, system.remedy, "", system.source)
 
 
-def _system_problem(system: OperatingSystem, version: str, now_ns: int) -> str:
+def _system_problem(system: OperatingSystem, version: str, now_ns: int) -> str | None:
     try:
         cycle = _cycle(system, version)
         if cycle is None:
@@ -224,7 +224,7 @@ def _system_problem(system: OperatingSystem, version: str, now_ns: int) -> str:
                 )
     except (Unparsable, ValueError):
         return f"The version of {system.os}, {_shown(version)}, cannot be read."
-    return ""
+    return None
 
 
 def _cycle(system: OperatingSystem, version: str) -> Cycle | None:
@@ -259,14 +259,14 @@ def _program(named: Sequence[tuple[str, Software]], rule: SoftwareRule) -> Itera
     for name, program in named:
         if program.src in rule.tables and matches(rule.names, name):
             problem = _program_problem(program, rule)
-            if problem:
+            if problem is not None:
                 yield _Fault(
                     rule.id, rule.severity, problem, rule.remedy, rule.cve or "", rule.source
                 )
                 return
 
 
-def _program_problem(program: Software, rule: SoftwareRule) -> str:
+def _program_problem(program: Software, rule: SoftwareRule) -> str | None:
     running = ", and it is running" if program.running else ""
     name = f"{rule.title} {_shown(program.version)}"
     if not rule.affected:
@@ -278,7 +278,7 @@ def _program_problem(program: Software, rule: SoftwareRule) -> str:
             and is_older(rule.scheme, program.version, each.fixed)
             for each in rule.affected
         ):
-            return ""
+            return None
     except Unparsable:
         return (
             f"{rule.title} is installed on this computer, and its version, "

@@ -174,7 +174,7 @@ def _prints(call: Call, seen: Seen) -> Iterator[None]:
     """
     names = Names(call)
     for mount in names.mounts():
-        if names.unknown(mount):
+        if names.is_sealed(mount):
             seen.unknown += 1
             continue
         for kept in names.kept(mount):

@@ -98,7 +98,7 @@ def spell_out(call: Call, names: Names) -> None:
     wanted = {edge.target for edge in wide}
     versions: dict[str, list[NodeId]] = {}
     for mount in names.mounts() if wanted else ():
-        if names.unknown(mount):
+        if names.is_sealed(mount):
             continue
         for kept in names.kept(mount):
             family = secret_family(mount.uuid, kept.path)

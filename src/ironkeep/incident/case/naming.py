@@ -49,11 +49,11 @@ class Names:
         """Return every mount, by path."""
         return list(self.table.by_path.values())
 
-    def unknown(self, mount: Mount) -> str:
-        """Return why a mount's contents are unknown (its segment is sealed), or "" if known."""
+    def is_sealed(self, mount: Mount) -> bool:
+        """Return whether a mount's contents are unknown, because its segment is sealed."""
         segments = self._house.segments
         segment = segments.table(self._call.tx).by_place.get(mount.uuid)
-        return "" if segment is None else str(segments.keys.closed(segment))
+        return segment is not None and not segments.keys.is_open(segment)
 
     def kept(self, mount: Mount) -> Iterator[Kept]:
         """Yield the secrets stored in a mount."""

@@ -179,7 +179,7 @@ class Survey:
     def _known_mounts(self) -> Iterable[Mount]:
         """Yield the mounts whose contents are known, and collect the others in `unknown`."""
         for mount in self._names.mounts():
-            if self._names.unknown(mount):
+            if self._names.is_sealed(mount):
                 self.unknown.append(mount.path)
             else:
                 yield mount

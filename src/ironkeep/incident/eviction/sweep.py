@@ -70,7 +70,7 @@ def _connections(workspace: Workspace, system: NodeId) -> Iterator[ConnectionId]
     """Yield the first connection to a system, if there is one."""
     connections = workspace.house.credentials.connections
     for mount in workspace.names.mounts():
-        if workspace.names.unknown(mount):
+        if workspace.names.is_sealed(mount):
             continue
         for name in connections.names(workspace.call.tx, mount.uuid):
             which = ConnectionId(mount.uuid, name)
