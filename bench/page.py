@@ -1,4 +1,4 @@
-"""Writes the figures of a run as a table into docs/performance.md, between its two marks."""
+"""Writes figures into docs/performance.md, each table between two marks of its own."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,18 @@ HEAD = """| work | transport | connections | a second | p50 ms | p99 ms | CPU us
 
 
 def fill(page: Path, found: dict[str, Any]) -> None:
-    """Replace the text between the marks of page."""
+    """Write the figures of run.py."""
+    put(page, BEGIN, END, f"{_where(found)}\n\n{HEAD}{_rows(found)}\n{_other(found)}")
+
+
+def put(page: Path, begin: str, end: str, figures: str) -> None:
+    """Replace the text between two marks of page; raise ValueError if page lacks them."""
     text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    figures = f"{BEGIN}\n\n{_where(found)}\n\n{HEAD}{_rows(found)}\n{_other(found)}\n\n{END}"
-    page.write_text(before + figures + after, encoding="utf-8")
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise ValueError(f"{page} lacks the marks {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{figures}\n\n{end}{after}", encoding="utf-8")
 
 
 def _where(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import IO
 
 import httpx
 from cryptography import x509
@@ -35,9 +36,14 @@ class Process:
 
     @property
     def cpu_seconds(self) -> float:
-        """User and system time of all threads so far."""
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / TICKS
+        """User and system time so far, of all threads and of all processes that it started."""
+        parents, ticks = _processes()
+        tree, waiting = 0, [self.process.pid]
+        while waiting:
+            pid = waiting.pop()
+            tree += ticks[pid]
+            waiting += [child for child, parent in parents.items() if parent == pid]
+        return tree / TICKS
 
     def stop(self) -> None:
         """Terminate the process and wait for its end."""
@@ -45,10 +51,31 @@ class Process:
         self.process.wait(timeout=60)
 
 
-def start(command: list[str], urls: dict[str, str], probe: str) -> Process:
-    """Start a server; return it once probe is answered."""
+def _processes() -> tuple[dict[int, int], dict[int, int]]:
+    """Return the parent of each process, and its time in ticks with that of ended children."""
+    parents, ticks = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            stat = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has just ended
+        pid = int(path.parent.name)
+        parents[pid] = int(stat[1])
+        ticks[pid] = sum(map(int, stat[11:15]))
+    return parents, ticks
+
+
+def start(
+    command: list[str],
+    urls: dict[str, str],
+    probe: str,
+    *,
+    program: str = sys.executable,
+    messages: IO[bytes] | None = None,
+) -> Process:
+    """Start a server; return it once probe is answered. Its messages go to stderr, or a file."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([program, *command], stdout=subprocess.DEVNULL, stderr=messages)
     found = Process(process, urls)
     while time.perf_counter() - began < START_SECONDS:
         try:
@@ -61,7 +88,8 @@ def start(command: list[str], urls: dict[str, str], probe: str) -> Process:
             found.boot_seconds = time.perf_counter() - began
             return found
     process.kill()
-    raise SystemExit(f"{command[0]} did not start")
+    process.wait()
+    raise SystemExit(f"{program} {' '.join(command)} did not start")
 
 
 def _answer(probe: str) -> None:

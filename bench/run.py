@@ -12,8 +12,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
-import subprocess
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -21,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import page
+import wrk
 from house import KEYS, TOKENS, USERS, House
 from processes import HERE, Process, free_ports, make_certificate, start
 
@@ -28,8 +27,6 @@ from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.journal.verify import verify_log
 from ironkeep.tlog.note import VerifierKey
 
-RUN_IN = 2
-"""Seconds of the same load before each measurement, so that caches are warm."""
 CONNECTIONS = (1, 16, 64, 256)
 WORK = ("reads", "writes", "logins")
 TRANSPORTS = ("plain", "tls")
@@ -37,7 +34,7 @@ TRANSPORTS = ("plain", "tls")
 
 @dataclass
 class Result:
-    """One closed-loop run; `failed` counts requests that were refused or not answered."""
+    """One closed-loop run; see wrk.Figures."""
 
     work: str
     transport: str
@@ -72,28 +69,10 @@ class Bench:
                 self.house.login()
 
     def drive(self, server: Process, work: str, transport: str, connections: int) -> Result:
-        """Load one server with one kind of request; the first RUN_IN seconds are not counted."""
-        load = ["-s", str(HERE / f"{work}.lua"), f"{server.urls[transport]}/", "--"]
-        load += self.arguments_of(work)
-        command = ["wrk", "-t1", f"-c{connections}", "--timeout=10s"]
-        if work != "logins":  # logins of a run-in would still be queued before the counted ones
-            subprocess.run([*command, f"-d{RUN_IN}s", *load], check=True, capture_output=True)
-        before = server.cpu_seconds
-        command += [f"-d{self.seconds}s", *load]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        cpu = server.cpu_seconds - before
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        count = max(1, found["requests"] - found["refused"])
-        return Result(
-            work,
-            transport,
-            connections,
-            per_second=round(count / found["us"] * 1e6, 1),
-            p50_ms=found["p50_us"] / 1e3,
-            p99_ms=found["p99_us"] / 1e3,
-            cpu_us=round(cpu / count * 1e6, 1),
-            failed=found["refused"] + found["broken"],
-        )
+        """Load one server with one kind of request."""
+        url = server.urls[transport]
+        found = wrk.drive(server, url, work, self.arguments_of(work), connections, self.seconds)
+        return Result(work, transport, connections, **asdict(found))
 
     def arguments_of(self, work: str) -> list[str]:
         """Return the arguments of a load script."""
@@ -179,16 +158,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def require_wrk() -> None:
-    """Install the load generator if root may, or end with the name of its package."""
-    if shutil.which("wrk"):
-        return
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-qq", "-y", "wrk"], check=True)
-    else:
-        raise SystemExit("bench needs wrk: apt-get install wrk (or your system's package)")
-
-
 def main() -> None:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -199,7 +168,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--page", type=Path, help="write the table into this page")
     options = parser.parse_args()
-    require_wrk()
+    wrk.require()
     print("requests/s, latency, CPU per request, ratio to hello; load", os.getloadavg())
     with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as name:
         root = Path(name)
