@@ -25,7 +25,7 @@ login, secret, kind and more. `Truth.of` gives what a person did, with its login
 
 On disk, `python -m tests.support.traffic DIR` writes the log's directory DIR/log, whose files are
 not synced, and DIR/truth for `Truth.load`. `write_directory` and `open_directory` do the same for
-tests. A million entries take some 15 s of CPU and 0.7 GB.
+tests. A million entries take some 20 s of CPU and 0.6 GB.
 """
 
 import argparse
