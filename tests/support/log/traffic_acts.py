@@ -86,6 +86,19 @@ class Acts:
         session.uses -= 1
         return session
 
+    def end_tokens(self, actor: Actor) -> tuple[str, ...]:
+        """End all tokens of actor, with those that it handed out; return their accessors."""
+        handed = [
+            accessor
+            for accessor, session in self._handed.items()
+            if session.audited[BEHIND] == [actor.subject.entity]
+        ]
+        own = [session.accessor for session in actor.sessions.values()]
+        for accessor in handed:
+            del self._handed[accessor]
+        actor.sessions.clear()
+        return (*own, *handed)
+
     def request(
         self, now: int, session: Session, op: str, path: str, mount: str, *marks: Positions,
         rule: str = "", audited: dict[str, Value] | None = None, outcome: str = "ok",

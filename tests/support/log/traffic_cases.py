@@ -47,11 +47,10 @@ class Cases:
         self._note(now, self._chained(opened), responder)
         self._survey(now, case, suspect, since, responder)
         self._done(now, responder, "incident/cases")
-        sessions = tuple(each.accessor for each in suspect.sessions.values())
+        sessions = self._acts.end_tokens(suspect)
         gone = tuple(each for each in suspect.subject.accessors if each not in sessions)
         self._note(now, ev.Contained(case, principal, sessions, gone[-20:], 0), responder)
         self._done(now, responder, f"incident/cases/{case}/contain")
-        suspect.sessions.clear()
         suspect.contained = case
         return suspect
 
