@@ -36,9 +36,9 @@ REST = 1
 BEGIN = "<!-- comparison: written by bench/peer.py --page -->"
 END = "<!-- end of comparison -->"
 MEASURES = ("per_second", "p50_ms", "p99_ms", "cpu_us")
-HEAD = """| work | at | a second | ratio | p50 ms | ratio | p99 ms | ratio | CPU us each | ratio |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|
-"""
+COLUMNS = ("a second", "p50 ms", "p99 ms", "CPU us each")
+HEAD = f"| work | connections | {' | ratio | '.join(COLUMNS)} | ratio |\n|---|{'--:|' * 9}\n"
+NOTHING = "-"
 
 
 @dataclass
@@ -84,12 +84,11 @@ class Line:
         """Return the line of the table."""
         cells = [self.work, str(self.connections)]
         for measure in MEASURES:
-            ours, theirs = (
-                [getattr(pair[side], measure) for pair in self.pairs] for side in (0, 1)
-            )
-            ratios = [one / other for one, other in zip(ours, theirs, strict=True) if other]
-            ratio = f"{median(ratios):.2f}" if ratios else ""
-            cells += [f"{_shown(median(ours))} / {_shown(median(theirs))}", ratio]
+            pairs = [(getattr(one, measure), getattr(two, measure)) for one, two in self.pairs]
+            ours, theirs = (median(pair[side] for pair in pairs) for side in (0, 1))
+            ratios = [one / two for one, two in pairs if one and two]
+            cells.append(f"{_shown(ours)} / {_shown(theirs)}")
+            cells.append(f"{median(ratios):.2f}" if ratios else NOTHING)
         return f"| {' | '.join(cells)} |\n"
 
     def failures(self) -> tuple[int, int]:
@@ -100,6 +99,8 @@ class Line:
 
 
 def _shown(value: float) -> str:
+    if not value:
+        return NOTHING
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
@@ -138,7 +139,10 @@ def report(lines: list[Line], version: str, options: argparse.Namespace) -> str:
     ]
     text = f"{conditions}\n\n{HEAD}{''.join(line.row() for line in lines)}"
     if failed:
-        text += f"\nRequests that were refused or not answered: {'; '.join(failed)}.\n"
+        text += (
+            "\nRequests that were refused or not answered, whose times and CPU are in the table: "
+            f"{'; '.join(failed)}.\n"
+        )
     return text.rstrip()
 
 

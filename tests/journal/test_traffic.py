@@ -89,7 +89,8 @@ def login_of(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "role", f"{entry.mount}/{entry.audited['role_name']}"
         yield "secret_id", str(entry.audited["secret_id_accessor"])
     else:
-        yield "username", f"{entry.mount}/{entry.path.rpartition('/')[2]}"
+        term = "username" if entry.outcome == "ok" else "refused_login"
+        yield term, f"{entry.mount}/{entry.path.rpartition('/')[2]}"
 
 
 def test_the_truth_is_what_a_scan_finds(sample: Made, entries: list[tuple[int, Entry]]) -> None:

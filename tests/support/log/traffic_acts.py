@@ -291,7 +291,7 @@ class Acts:
         path = f"auth/userpass/login/{person.login}"
         # A failed login does not say in its audited facts which user it was for: its path does.
         self._open_request(
-            now, "update", path, person.mount, self._mark("username", person.subject.login),
+            now, "update", path, person.mount, self._mark("refused_login", person.subject.login),
             remote=self._rng.choice(person.addresses), rule="login", outcome="invalid_credentials",
         )  # fmt: skip
         self.commit(now, 1)

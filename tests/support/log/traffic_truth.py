@@ -8,15 +8,16 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 Term = Literal[
-    "kind", "entity", "accessor", "device", "behind", "issued", "username", "role", "secret_id",
-    "released", "changed",
+    "kind", "entity", "accessor", "device", "behind", "issued", "username", "role",
+    "refused_login", "secret_id", "released", "changed",
 ]  # fmt: skip
 """What an entry is about.
 
 kind, entity, accessor, device: the fields of these names. behind: an entity that handed out the
 token of the entry. issued: the accessor of a token that the entry issued or renewed. username and
-role: a login, as `<mount uuid>/<name>`. secret_id: the accessor of a secret id that was issued, or
-used for a login. released and changed: a secret, as `<mount uuid>/<record path>`.
+role: a login, as `<mount uuid>/<name>`; refused_login: one of a user with a wrong password.
+secret_id: the accessor of a secret id that was issued, or used for a login. released and changed: a
+secret, as `<mount uuid>/<record path>`.
 """
 
 
@@ -66,9 +67,10 @@ class Truth:
         return [value for value, found in self._positions.get(term, {}).items() if found]
 
     def of(self, subject: Subject) -> list[int]:
-        """Return all that a subject did: its entries and its logins, also failed ones."""
-        logins = self.positions("username" if subject.person else "role", subject.login)
-        return list(merge(self.positions("entity", subject.entity), logins))
+        """Return all that a subject did: its entries and its logins, also refused ones."""
+        terms: tuple[Term, ...] = ("username", "role", "refused_login")
+        logins = [self.positions(term, subject.login) for term in terms]
+        return list(merge(self.positions("entity", subject.entity), *logins))
 
     def people(self) -> list[Subject]:
         """Return the people, the most active one first."""
