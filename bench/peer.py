@@ -10,6 +10,8 @@ figure is the median over the rounds, and so is a ratio, which compares the two 
 
 import argparse
 import os
+import signal
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -174,6 +176,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
     parser.add_argument("--page", type=Path, help="write the table into this page")
     options = parser.parse_args()
+    # A terminated run stops its servers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wrk.require()
     program = program_of(OPENBAO)
     with tempfile.TemporaryDirectory(prefix="ironkeep-peer-") as name:

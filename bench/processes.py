@@ -46,9 +46,13 @@ class Process:
         return tree / TICKS
 
     def stop(self) -> None:
-        """Terminate the process and wait for its end."""
+        """Terminate the process and wait for its end; kill it if it does not end."""
         self.process.terminate()
-        self.process.wait(timeout=60)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 def _processes() -> tuple[dict[int, int], dict[int, int]]:
