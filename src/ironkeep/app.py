@@ -21,7 +21,7 @@ from ironkeep.adapters.outbound.http import HttpOutbound
 from ironkeep.adapters.outbound.notify import notifiers_of
 from ironkeep.adapters.process import machine, messages as log, signals
 from ironkeep.adapters.process.disks import Disks
-from ironkeep.adapters.process.system import SystemClock, SystemEntropy
+from ironkeep.adapters.process.system import SystemClocks, SystemEntropy
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.api.callers import Callers, names_in
@@ -49,6 +49,7 @@ from ironkeep.engines.system import System
 from ironkeep.incident.engine import Incident
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
 from ironkeep.journal.journal import Journal
+from ironkeep.journal.vault_time import DOWN_NS, WITNESSED_DOWN_NS, VaultTime
 from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
@@ -115,7 +116,6 @@ class Server:
             self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ironkeep-"))
         )
         self.config = config
-        self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self.data, self.audit = root, config.audit_path or root / "audit"
         disks = Disks({"database": self.data, "journal": self.audit}, log.say)
@@ -126,6 +126,7 @@ class Server:
         self._stack.callback(self.witnesses.close)
         self.journal = self._open_journal(self.audit)
         self._stack.callback(self.journal.close)
+        self.clock = self._open_clock()
         settings = ServerSettings(
             cluster_name=config.cluster_name,
             api_addr=config.api_addr,
@@ -146,6 +147,7 @@ class Server:
             {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
+        self.house.on_step = lambda step: log.say(step.words)
         self.house.segments.on_house_open = self._open_segments
         self.client_cas: list[bytes] = []
         self.house.features.devices.on_trusted = self.client_cas.append
@@ -171,6 +173,13 @@ class Server:
         if split_origin(journal.origin)[1] > FIRST_EPOCH:
             log.say(f"the log continues in a later epoch: {journal.origin}")
         return journal
+
+    def _open_clock(self) -> VaultTime:
+        """Return the vault's time, from the latest time that log and witnesses vouch for."""
+        self.witnesses.remember(self.journal.log.cosigned)
+        floor_ns = max(self.journal.latest_ns, self.witnesses.time_ns)
+        down_ns = WITNESSED_DOWN_NS if self.config.quorum else DOWN_NS
+        return VaultTime(SystemClocks(), floor_ns, down_ns)
 
     def unseal_with_file(self) -> None:
         """Unseal with the file seal's key, if one is configured and the vault is initialised."""

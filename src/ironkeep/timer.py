@@ -105,6 +105,7 @@ class Timer:
             log.defect("-", error)
         else:
             committer.cosigned(size)
+            self._house.clock.witnessed(self._witnesses.time_ns)
 
     async def finish(self) -> None:
         """Sign the last entries and send the checkpoint, after the last batch is durable."""

@@ -18,6 +18,17 @@ Value = str | int | bool | list[str]
 
 VERSION: Final = 1
 
+NODE: Final = 1
+"""The number of this node: one node serves a vault today."""
+
+
+CLOCK_STEP: Final = "clock-step"
+"""The operation of a notice: the machine's clock moved, and the vault's time did not follow it."""
+CLOCK_SET: Final = "clock-set"
+"""The operation of a notice: the vault's time was set forward to the machine's clock."""
+CLOCK_BACK: Final = "clock-back"
+"""The operation of a notice: the machine's clock agrees with the vault's time again."""
+
 
 class Released(msgspec.Struct, frozen=True, omit_defaults=True):
     """One secret version that left the vault: its mount, record path, version and field names."""
@@ -34,6 +45,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     `time_ns` is POSIX, UTC. `path` is the full API path. `mount` is the mount's uuid, which a
     remount does not change. `outcome` is "ok" or an error code of core.errors. `rule` names the
     policy rule that decided. `audited` has the fields that the route declares as safe to record.
+    `at` is the number of the last commit that the event saw, and `node` the node that logged it:
+    they order entries of several logs. Entries of earlier releases have neither.
     """
 
     kind: Kind
@@ -57,6 +70,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     wrapped: bool = False
     issued: str = ""
     audited: dict[str, Value] = {}
+    at: int = 0
+    node: int = 0
 
 
 _ENCODER: Final = msgspec.json.Encoder()

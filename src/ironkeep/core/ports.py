@@ -18,6 +18,18 @@ class Clock(Protocol):
         ...
 
 
+class MachineClocks(Protocol):
+    """The machine's two clocks; neither can be trusted alone to tell the vault's time."""
+
+    def wall_ns(self) -> int:
+        """Return the machine's time of day, UTC, which anyone with its rights can set."""
+        ...
+
+    def steady_ns(self) -> int:
+        """Return nanoseconds since an arbitrary instant; never set, and goes on in a suspend."""
+        ...
+
+
 class Entropy(Protocol):
     """Cryptographically secure random bytes."""
 

@@ -4,13 +4,16 @@ A WAL file is a header, then frames without gaps, then zeros up to its allocated
 
     WAL file  "IKWS" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ previous digest 32
              ‖ SHA-256(origin) 32 ‖ crc32
-    frame    "IKWF" ‖ version 1 ‖ 0 0 0 ‖ first index u64 ‖ count u32 ‖ payload length u32
-             ‖ digest 32 ‖ crc32 ‖ payload
+    frame    "IKWF" ‖ version 2 ‖ 0 0 0 ‖ first index u64 ‖ count u32 ‖ payload length u32
+             ‖ time u64 ‖ digest 32 ‖ crc32 ‖ payload
 
-Numbers are big-endian. A payload is exactly a c2sp.org/tlog-tiles entry bundle of `count` leaves. A
-frame's digest is SHA-256(previous digest ‖ header before the digest ‖ payload), so frames form a
-chain, across WAL files too. The crc32 covers the whole frame, so that a frame is recognised without
-its predecessor. That distinguishes a torn tail (no valid frame follows) from damage (one does).
+Numbers are big-endian. The time is that of the latest entry so far, in POSIX nanoseconds: a sealed
+server, which cannot read entries, continues from it. Frames of version 1 have none.
+
+A payload is exactly a c2sp.org/tlog-tiles entry bundle of `count` leaves. A frame's digest is
+SHA-256(previous digest ‖ header before the digest ‖ payload), so frames form a chain, across WAL
+files too. The crc32 covers the whole frame, so that a frame is recognised without its predecessor.
+That distinguishes a torn tail (no valid frame follows) from damage (one does).
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,16 +36,19 @@ MAX_FRAME_BYTES: Final = 16 << 20
 GENESIS: Final = bytes(32)
 """The previous digest of the first frame of a log."""
 
-_FRAME: Final = Struct(">4sB3xQII")
+_FRAME: Final = Struct(">4sB3xQIIQ")
+_FRAME_1: Final = Struct(">4sB3xQII")
 _TAIL: Final = Struct(">32sI")
 _FILE: Final = Struct(">4sB3xQ32s32s")
 _CRC: Final = Struct(">I")
 _FRAME_MAGIC: Final = b"IKWF"
 _FILE_MAGIC: Final = b"IKWS"
-_VERSION: Final = 1
+_FILE_VERSION: Final = 1
+_VERSION: Final = 2
+_HEADS: Final = {1: _FRAME_1, _VERSION: _FRAME}
 
 FRAME_HEADER: Final = _FRAME.size + _TAIL.size
-"""Bytes before a frame's payload."""
+"""Bytes before a frame's payload, in the present version."""
 
 FILE_HEADER: Final = _FILE.size + _CRC.size
 """Bytes before a WAL file's first frame."""
@@ -58,6 +64,7 @@ class Frame:
     previous: bytes
     digest: bytes
     leaf_hashes: Sequence[bytes]
+    time_ns: int = 0
 
     @property
     def end(self) -> int:
@@ -67,39 +74,61 @@ class Frame:
     @property
     def payload(self) -> bytes:
         """The leaves as an entry bundle."""
-        return self.data[FRAME_HEADER:]
+        return payload_of(self.data)
 
 
-def build_frame(previous: bytes, first: int, payload: bytes, leaf_hashes: Sequence[bytes]) -> Frame:
-    """Return the frame of the leaves in payload, chained to the frame with digest previous."""
-    head = _FRAME.pack(_FRAME_MAGIC, _VERSION, first, len(leaf_hashes), len(payload))
+def payload_of(data: bytes) -> bytes:
+    """Return the payload of the one whole frame in data."""
+    return data[_HEADS[data[len(_FRAME_MAGIC)]].size + _TAIL.size :]
+
+
+def build_frame(
+    previous: bytes, first: int, payload: bytes, leaf_hashes: Sequence[bytes], time_ns: int = 0
+) -> Frame:
+    """Return the frame of the leaves in payload, chained to the frame with digest previous.
+
+    time_ns is the time of the latest entry up to its end, 0 before the first.
+    """
+    head = _FRAME.pack(_FRAME_MAGIC, _VERSION, first, len(leaf_hashes), len(payload), time_ns)
     digest = _digest(previous, head, payload)
     tail = _TAIL.pack(digest, _checksum(head, digest, payload))
     whole = b"".join((head, tail, payload))
-    return Frame(first, len(leaf_hashes), whole, previous, digest, leaf_hashes)
+    return Frame(first, len(leaf_hashes), whole, previous, digest, leaf_hashes, time_ns)
 
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    """A frame's header, with its numbers checked against their limits."""
+    """A frame's header, with its numbers checked against their limits; `head` precedes its digest.
 
+    `begin` is the offset of the payload.
+    """
+
+    head: bytes
     first: int
     count: int
     length: int
+    time_ns: int
     digest: bytes
     crc: int
+    begin: int
+
+    def payload(self, data: bytes) -> bytes:
+        """Return the payload, or less if data ends before it does."""
+        return data[self.begin : self.begin + self.length]
 
 
 def _read_header(data: bytes, at: int) -> _Header | None:
     """Return the header at an offset, or None if no valid header is there."""
-    if at + FRAME_HEADER > len(data):
+    form = _HEADS.get(data[at + 4]) if at + 4 < len(data) else None
+    if form is None or at + form.size + _TAIL.size > len(data):
         return None
-    magic, version, first, count, length = _FRAME.unpack_from(data, at)
-    digest, crc = _TAIL.unpack_from(data, at + _FRAME.size)
-    sound = magic == _FRAME_MAGIC and version == _VERSION and not any(data[at + 5 : at + 8])
+    magic, _, first, count, length, *times = form.unpack_from(data, at)
+    digest, crc = _TAIL.unpack_from(data, at + form.size)
+    sound = magic == _FRAME_MAGIC and not any(data[at + 5 : at + 8])
     if not (sound and 0 < count <= MAX_FRAME_ENTRIES and length <= MAX_FRAME_BYTES):
         return None
-    return _Header(first, count, length, digest, crc)
+    begin, time_ns = at + form.size + _TAIL.size, sum(times)
+    return _Header(data[at : at + form.size], first, count, length, time_ns, digest, crc, begin)
 
 
 def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
@@ -109,18 +138,16 @@ def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
     a bundle of its leaves: no crash leaves such a frame.
     """
     header = _read_header(data, at)
-    if header is None or at + FRAME_HEADER + header.length > len(data):
+    if header is None or header.begin + header.length > len(data):
         return None
-    begin = at + FRAME_HEADER
-    payload = data[begin : begin + header.length]
-    head = data[at : at + _FRAME.size]
-    if _checksum(head, header.digest, payload) != header.crc:
+    payload = header.payload(data)
+    if _checksum(header.head, header.digest, payload) != header.crc:
         return None
-    if _digest(previous, head, payload) != header.digest:
+    if _digest(previous, header.head, payload) != header.digest:
         raise IntegrityError("a whole frame does not chain to the frame before it")
     hashes = [leaf_hash(leaf) for leaf in decode_entries(payload, header.count)]
-    whole = data[at : begin + header.length]
-    return Frame(header.first, header.count, whole, previous, header.digest, hashes)
+    whole = data[at : header.begin + header.length]
+    return Frame(header.first, header.count, whole, previous, header.digest, hashes, header.time_ns)
 
 
 def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
@@ -129,10 +156,10 @@ def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
     Raises IntegrityError if data is not exactly one whole frame.
     """
     header = _read_header(data, 0)
-    payload = data[FRAME_HEADER:]
-    if header is None or len(payload) != header.length:
+    if header is None or len(data) - header.begin != header.length:
         raise IntegrityError("not one whole frame")
-    if _checksum(data[: _FRAME.size], header.digest, payload) != header.crc:
+    payload = header.payload(data)
+    if _checksum(header.head, header.digest, payload) != header.crc:
         raise IntegrityError("a frame's checksum does not match")
     return header.first, decode_entries(payload, header.count)
 
@@ -142,10 +169,8 @@ def find_frame(data: bytes, at: int) -> int | None:
     while (at := data.find(_FRAME_MAGIC, at + 1)) >= 0:
         header = _read_header(data, at)
         if header is not None:
-            begin = at + FRAME_HEADER
-            payload = data[begin : begin + header.length]
-            head = data[at : at + _FRAME.size]
-            if _checksum(head, header.digest, payload) == header.crc:
+            checksum = _checksum(header.head, header.digest, header.payload(data))
+            if checksum == header.crc:
                 return at
     return None
 
@@ -153,7 +178,7 @@ def find_frame(data: bytes, at: int) -> int | None:
 def file_header(first: int, previous: bytes, origin: str) -> bytes:
     """Return the header of the WAL file that starts with leaf first of the log named origin."""
     name = sha256(origin.encode()).digest()
-    head = _FILE.pack(_FILE_MAGIC, _VERSION, first, previous, name)
+    head = _FILE.pack(_FILE_MAGIC, _FILE_VERSION, first, previous, name)
     return head + _CRC.pack(crc32(head))
 
 

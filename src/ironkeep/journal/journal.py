@@ -25,7 +25,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, TooLarge, Unavailable
-from ironkeep.core.event import Entry, encode
+from ironkeep.core.event import NODE, Entry, encode
 from ironkeep.core.evidence.leaf import KEY_SIZE, MAX_BODY, LeafKey, wrap_key
 from ironkeep.core.logport import LogFiles, is_transient
 from ironkeep.core.ports import Entropy
@@ -90,6 +90,10 @@ class Journal:
         self.origin: Final = self.key.name
         self.log: Final = Log(self.origin, wal, tree, heads)
         self.next_index = wal.size
+        self.latest_ns = 0
+        """The latest time of any entry; 0 if it is unknown, in a log of an earlier release."""
+        self.commit = 0
+        """The number of the last commit, which an entry appended now has seen."""
         self.failed: OSError | None = None
         self._refused = False
         self._files: Final = files
@@ -121,11 +125,14 @@ class Journal:
     def append(self, entry: Entry) -> Receipt:
         """Encrypt entry at the next index and add it to the open batch; it is not durable yet.
 
-        Raises TooLarge, or Unavailable if the journal has failed or the batch is full. Nothing is
+        Times never run back: the entry gets at least the time of the entry before it. Raises
+        TooLarge, or Unavailable if the journal has failed or the batch is full. Nothing is
         recorded then, and the caller must not execute the recorded action.
         """
         if self.failed is not None:
             raise Unavailable(_FAILED)
+        if not entry.node or entry.time_ns < self.latest_ns:
+            entry = self._placed(entry)
         body = encode(entry)
         if len(body) > MAX_BODY:
             raise TooLarge(f"an audit entry holds at most {MAX_BODY} bytes")
@@ -134,10 +141,16 @@ class Journal:
         key = self._key
         if key is None or self.next_index >= self._key_until:
             key = self._start_key()
+        self.latest_ns = entry.time_ns
         index = self.next_index
         leaf_hash = self._add(key.encrypt(index, body))
         text = b2a_base64(leaf_hash, newline=False).decode()
         return Receipt(index, leaf_hash, f"{self._tag}/{index}/{text}")
+
+    def _placed(self, entry: Entry) -> Entry:
+        """Return an entry with its place in the order of the vault, as far as it has none."""
+        at, time_ns = entry.at or self.commit, max(entry.time_ns, self.latest_ns)
+        return msgspec.structs.replace(entry, at=at, node=NODE, time_ns=time_ns)
 
     def append_leaf(self, leaf: bytes) -> None:
         """Add a leaf that is not an entry to the open batch."""
@@ -159,7 +172,9 @@ class Journal:
         if not self._hashes:
             return None
         first = self.next_index - len(self._hashes)
-        frame = build_frame(self._digest, first, b"".join(self._parts), self._hashes)
+        frame = build_frame(
+            self._digest, first, b"".join(self._parts), self._hashes, self.latest_ns
+        )
         self._digest = frame.digest
         self._closed.append(frame)
         self._reset()
@@ -236,6 +251,7 @@ class Journal:
             assert frame is not None
             self.write(frame)
             self._tree.add(frame.leaf_hashes)
+            self.latest_ns = max(self.latest_ns, frame.time_ns)
         self._key = None
         self.next_index = self._wal.size
         self._digest = self._wal.digest

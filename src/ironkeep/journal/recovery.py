@@ -80,7 +80,9 @@ def open_journal(
         # A crash may have come after `signed` was written and before this file was.
         files.replace(PUBLISHED, heads.published.note.serialise())
     wal = Wal(files, origin, replayed.wal_files, replayed.digest, file_bytes)
-    return Journal(files, entropy, signer, reading_key, wal, tree, heads)
+    journal = Journal(files, entropy, signer, reading_key, wal, tree, heads)
+    journal.latest_ns = replayed.latest_ns
+    return journal
 
 
 def _open_signer(files: LogFiles, entropy: Entropy, origin: str) -> Signer:

@@ -47,6 +47,11 @@ class Replayed:
         """The number of leaves in the log."""
         return self.wal_files[-1].next
 
+    @property
+    def latest_ns(self) -> int:
+        """The time of the latest entry in a WAL file; 0 if frames of version 1 hide it."""
+        return max((frame.time_ns for frame in self.frames), default=0)
+
     def leaf_hashes(self) -> list[bytes]:
         """Return the hashes of the leaves from `start` on."""
         return [leaf for frame in self.frames for leaf in frame.leaf_hashes]

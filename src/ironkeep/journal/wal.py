@@ -24,6 +24,7 @@ from ironkeep.journal.frame import (
     MAX_FRAME_BYTES,
     Frame,
     file_header,
+    payload_of,
 )
 from ironkeep.tlog.tile import TILE_WIDTH, Tile, decode_entries, encode_entries
 
@@ -268,8 +269,8 @@ class Wal:
 
     def _read_frame(self, wal_file: WalFile, index: int) -> tuple[int, list[bytes]]:
         first, count, offset, length = wal_file.locate(index)
-        data = self._files.read(wal_file.name, offset + FRAME_HEADER, length - FRAME_HEADER)
-        return first, decode_entries(data, count)
+        data = self._files.read(wal_file.name, offset, length)
+        return first, decode_entries(payload_of(data), count)
 
     def require_linked(self) -> None:
         """Raise OSError if the open WAL file's name no longer leads to the open file."""

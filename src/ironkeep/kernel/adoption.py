@@ -10,10 +10,11 @@ an older database.
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, RolledBack
-from ironkeep.core.event import Entry, Value
+from ironkeep.core.event import NODE, Entry, Value
 from ironkeep.core.evidence.leaf import EpochStart, epoch_start
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.epochs import OPENED, continued, split_origin, start_of
+from ironkeep.journal.membership import DEPARTED, JOINED, departed, joined
 from ironkeep.kernel.house import House
 from ironkeep.kernel.rowcheck import last_commit
 from ironkeep.seal.reading_key import audit_reader, continue_keys, stored_origin
@@ -26,6 +27,9 @@ from ironkeep.tlog.tile import TILE_WIDTH
 
 _RUN: Final = 16 * TILE_WIDTH
 """Number of leaves hashed at a time."""
+
+_JOINED: Final = "joined"
+"""The record with the origin of the log that joined last."""
 
 _NOTICE_WITHIN: Final = 4
 """The notice of a new epoch is among its first leaves: epoch, key, notice."""
@@ -62,6 +66,24 @@ def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
         "who": notice.name,
     }
     house.note("notice", OPENED, audited)
+    house.note("notice", DEPARTED, departed(before, NODE, _size_of(start, before), totals.seq))
+
+
+def join_log(house: House, tx: Tx) -> None:
+    """Record once that the current log is one of the vault's."""
+    store, origin = house.store(tx, JOURNAL), house.journal.origin
+    if store.get(_JOINED) != origin.encode():
+        store.put(_JOINED, origin.encode())
+        house.note("notice", JOINED, joined(origin, NODE))
+
+
+def _size_of(start: EpochStart, before: str) -> int:
+    """Return the size at which an epoch continues the log named before; 0 if it is not known."""
+    try:
+        base = continued(start)
+    except IntegrityError:
+        return 0
+    return base.size if base is not None and base.origin == before else 0
 
 
 def _notice(house: House) -> Entry:

@@ -18,7 +18,7 @@ from ironkeep.core.errors import (
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, uuid
 from ironkeep.core.operation import Operation
-from ironkeep.core.ports import Clock, Entropy, Storage
+from ironkeep.core.ports import Entropy, Storage
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.credentials.wiring import CredentialServices
 from ironkeep.identity.entities import Identity
@@ -30,6 +30,7 @@ from ironkeep.identity.tokens import Tokens
 from ironkeep.identity.wrapping import Wrapping
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.journal import Journal, Receipt
+from ironkeep.journal.vault_time import Step, VaultTime
 from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.routing import Routing
 from ironkeep.plugin.effects.effects import Effects
@@ -71,7 +72,7 @@ class House:
         self,
         storage: Storage,
         journal: Journal,
-        clock: Clock,
+        clock: VaultTime,
         entropy: Entropy,
         plugins: Mapping[str, Plugin],
         reading_key: ReadingKey,
@@ -81,11 +82,13 @@ class House:
         self.storage: Final = storage
         self.journal: Final = journal
         self.clock: Final = clock
+        self.on_step: Callable[[Step], None] = _unheard
         self.entropy: Final = entropy
         self.plugins: Final = Plugins(plugins)
         self.reading_key: Final = reading_key
         self.settings: Final = settings
         self.first_index: Final = journal.next_index
+        self.untimed: Final = bool(journal.next_index) and not journal.latest_ns
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
         self.ledger.on_recovered = self.resync
@@ -151,6 +154,7 @@ class House:
         Raise IntegrityError when the seal is damaged or missing.
         """
         self.ledger.catch_up()
+        self.look_at_clock()
         self.seal.load(self.state.begin())
         if self.ledger.seq and not self.seal.initialized:
             raise IntegrityError(
@@ -170,6 +174,17 @@ class House:
             audited=audited,
         )
         return self.journal.append(entry)
+
+    def look_at_clock(self) -> None:
+        """Compare the vault's time with the machine's; report and journal a step."""
+        step = self.clock.look()
+        if step is not None:
+            self.note_step(step)
+
+    def note_step(self, step: Step) -> None:
+        """Report and journal a change between the vault's time and the machine's."""
+        self.note("notice", step.op, step.audited)
+        self.on_step(step)
 
     def seal_up(self) -> None:
         """Drop the keys. Requests executed before are still made durable."""

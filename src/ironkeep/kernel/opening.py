@@ -10,17 +10,20 @@ from ironkeep.core.errors import IntegrityError, Unavailable
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
 from ironkeep.identity.token_issuer import Issued
 from ironkeep.kernel import rowcheck
-from ironkeep.kernel.adoption import adopt_log
+from ironkeep.kernel.adoption import adopt_log, join_log
 from ironkeep.kernel.house import House
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import new_mount
 from ironkeep.plugin.token import TokenSpec
-from ironkeep.seal.reading_key import audit_reader, new_reading_key, store_keys
+from ironkeep.seal.reading_key import AuditReader, audit_reader, new_reading_key, store_keys
 from ironkeep.seal.seal import Initialised
 from ironkeep.store.barrier import Barrier
 from ironkeep.store.reserved import JOURNAL, MOUNTS
 from ironkeep.store.sethash import RowTotals, SetHash, verify_not_older, verify_rows
 from ironkeep.store.state import Tx
+
+_LAST_ENTRIES: Final = 512
+"""Entries looked at for the time of the last one; all leaves between two entries fit in it."""
 
 STANDARD_MOUNTS: Final = (
     ("sys/", "system", "system endpoints used for control, policy and debugging"),
@@ -100,6 +103,7 @@ def open_house(house: House, tx: Tx) -> None:
         totals = _take_keys(house)
         _check(house, tx, totals)
         adopt_log(house, tx, totals)
+        join_log(house, tx)
         for certificate in house.features.devices.trusted(tx):
             house.features.devices.on_trusted(certificate)
         house.segments.on_house_open(tx)
@@ -118,6 +122,7 @@ def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
     reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
     house.reading.open(reader)
+    _continue_time(house, reader)
     seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
     verify_not_older(totals, seq, mark, set_hash)
     try:
@@ -125,6 +130,15 @@ def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     except IntegrityError as error:
         named = rowcheck.name_rows(reader, house.storage.scan(b""), house.barrier)
         raise IntegrityError(f"{error}. {'; '.join(named)}") from None
+
+
+def _continue_time(house: House, reader: AuditReader) -> None:
+    """Go on after the last entries of a log whose frames do not tell their times."""
+    if house.untimed:
+        first = max(0, house.first_index - _LAST_ENTRIES)
+        times = [entry.time_ns for _, entry in reader.entries(first, house.first_index)]
+        house.clock.raise_to(max(times, default=0))
+        house.look_at_clock()
 
 
 def open_with_key_file(house: House, content: bytes) -> None:

@@ -74,7 +74,7 @@ class Pipeline:
         resume: Callable[[Call], Response | Suspend] | None,
     ) -> Answer | Waiting:
         house = self._house
-        trace = Trace(request_id, house.clock.now_ns())
+        trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq)
         account = house.state.begin()
         inner = account.nested()
         try:

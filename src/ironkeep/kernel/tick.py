@@ -19,6 +19,7 @@ def tick(house: House, now_ns: int) -> list[Waiting]:
 
     Return the effects that it started; the caller submits them like requests.
     """
+    house.look_at_clock()
     for entry in house.refusals.flush(now_ns):
         house.journal.append(entry)
     if house.barrier is None:

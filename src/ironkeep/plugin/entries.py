@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.event import VERSION, Entry, Released, Value
+from ironkeep.core.event import NODE, VERSION, Entry, Released, Value
 from ironkeep.core.ids import ROOT_NAMESPACE, RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.mount import Mount
@@ -27,6 +27,7 @@ class Trace(msgspec.Struct):
 
     request_id: RequestId
     now_ns: int
+    at: int = 0
     mount: Mount | None = None
     route: Route | None = None
     session: Session | None = None
@@ -82,6 +83,8 @@ def entry_of(
         wrapped,
         issued,
         audited,
+        trace.at,
+        NODE,
     )
 
 

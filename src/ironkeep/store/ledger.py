@@ -65,7 +65,7 @@ class Ledger:
         self._state: Final = state
         self._journal: Final = journal
         self._clock: Final = clock
-        self.seq = storage.head().seq
+        self.seq = journal.commit = storage.head().seq
         self.accounts: Accounts | None = None
         self._dropping = False
         self.on_recovered: Callable[[], None] = _nothing
@@ -117,7 +117,7 @@ class Ledger:
         accounts = self.accounts
         if accounts is None:
             raise Sealed("rows changed while the set-hash has no key")
-        self.seq += 1
+        self.seq = self._journal.commit = self.seq + 1
         total = accounts.totals.total
         for key, before, after in writes.changes():
             total = accounts.set_hash.replace(total, key, before, after)
@@ -177,7 +177,7 @@ class Ledger:
     def catch_up(self) -> None:
         """Drain the outbox into the journal and load the store's head; also at start-up."""
         drain_outbox(self._journal, self._storage)
-        self.seq = self._storage.head().seq
+        self.seq = self._journal.commit = self._storage.head().seq
 
     def last_commit_first(self) -> int:
         """Return the index of the first leaf of the last commit's frame; 0 if there is none.

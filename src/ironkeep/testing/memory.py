@@ -16,21 +16,33 @@ START_NS: Final = 1_767_225_600_000_000_000
 
 
 class FakeClock:
-    """A clock that moves when told to."""
+    """A machine's two clocks (core.ports.MachineClocks), which move when told to."""
 
     def __init__(self, now_ns: int = START_NS) -> None:
         self._now_ns = now_ns
+        self._steady_ns = 0
 
     def now_ns(self) -> int:
-        """Return the instant at which the clock stands."""
+        """Return the instant at which the wall clock stands."""
         return self._now_ns
 
+    wall_ns = now_ns
+
+    def steady_ns(self) -> int:
+        """Return the nanoseconds by which the clock was advanced so far."""
+        return self._steady_ns
+
     def advance(self, *, seconds: float = 0, ns: int = 0) -> None:
-        """Move on; backwards is refused, as the port forbids it."""
-        step = round(seconds * 1_000_000_000) + ns
-        if step < 0:
+        """Let time pass on both clocks; backwards is refused, as the port forbids it."""
+        passed = round(seconds * 1_000_000_000) + ns
+        if passed < 0:
             raise ValueError("a clock never runs backwards")
-        self._now_ns += step
+        self._now_ns += passed
+        self._steady_ns += passed
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock, forwards or backwards, as an administrator can."""
+        self._now_ns += round(seconds * 1_000_000_000)
 
 
 class SeededEntropy:

@@ -18,6 +18,7 @@ from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.journal.recovery import open_journal
+from ironkeep.journal.vault_time import VaultTime
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.tick import tick
@@ -73,6 +74,18 @@ class Reply:
         return texts(self.body, "errors")
 
 
+class DrivenTime(VaultTime):
+    """A vault's time over a machine's clocks that a test moves."""
+
+    def __init__(self, machine: FakeClock, floor_ns: int) -> None:
+        super().__init__(machine, floor_ns)
+        self.machine: Final = machine
+
+    def advance(self, *, seconds: float = 0, ns: int = 0) -> None:
+        """Let time pass on the machine's clocks."""
+        self.machine.advance(seconds=seconds, ns=ns)
+
+
 class Vault:
     """A server without a network."""
 
@@ -82,7 +95,7 @@ class Vault:
         *,
         storage: MemoryStorage | None = None,
         disk: LogDisk | None = None,
-        clock: FakeClock | None = None,
+        clock: FakeClock | DrivenTime | None = None,
         seed: int = 0,
         connectors: Mapping[str, Connector] | None = None,
         settings: ServerSettings | None = None,
@@ -90,7 +103,9 @@ class Vault:
     ) -> None:
         self.storage: Final = storage or MemoryStorage()
         self.disk: Final = disk or LogDisk()
-        self.clock: Final = clock or FakeClock()
+        self.machine: Final = (
+            clock.machine if isinstance(clock, DrivenTime) else (clock or FakeClock())
+        )
         self.entropy: Final = SeededEntropy(seed)
         self.plugins: Final = plugins
         self.connectors: Final = connectors or {}
@@ -100,6 +115,7 @@ class Vault:
         self.files: Final = MemoryLogFiles(self.disk)
         self.origin: Final = origin
         self.journal: Final = open_journal(self.files, self.entropy, origin, key.public)
+        self.clock: Final = DrivenTime(self.machine, self.journal.latest_ns)
         self.house: Final = House(
             self.storage,
             self.journal,
@@ -134,7 +150,7 @@ class Vault:
             self.plugins,
             storage=rest.pop("storage", self.storage),
             disk=rest.pop("disk", self.disk),
-            clock=self.clock,
+            clock=self.machine,
             seed=self.seed + 1,
             connectors=self.connectors,
             settings=self.settings,

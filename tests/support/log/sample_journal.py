@@ -5,7 +5,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from ironkeep.core.event import Entry
+from ironkeep.core.event import NODE, Entry
 from ironkeep.core.logport import LogFiles
 from ironkeep.core.secret import Secret
 from ironkeep.journal.journal import Frame, Journal, Receipt
@@ -26,7 +26,9 @@ SMALL_SEGMENT: Final = 1 << 14
 
 def sample_entry(number: int) -> Entry:
     """Return an entry that tells its number."""
-    return Entry(kind="request", time_ns=START_NS + number, op="read", path=f"kv/data/{number}")
+    return Entry(
+        kind="request", time_ns=START_NS + number, op="read", path=f"kv/data/{number}", node=NODE
+    )
 
 
 def open_sample(

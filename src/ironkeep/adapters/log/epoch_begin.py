@@ -14,7 +14,7 @@ from typing import Final
 
 from ironkeep.adapters.log.files import DirectoryLogFiles
 from ironkeep.adapters.log.node_logs import EPOCHS_ASKED, NodeLogs, copied_checkpoint
-from ironkeep.adapters.process.system import SystemClock, SystemEntropy
+from ironkeep.adapters.process.system import SystemClocks, SystemEntropy
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.adapters.witness.witnesses import Say, Witnesses
 from ironkeep.config.settings import Config
@@ -25,6 +25,7 @@ from ironkeep.journal.checkpoints import COSIGNED, PUBLISHED, SIGNED
 from ironkeep.journal.epochs import FIRST_EPOCH, OPENED, begin_epoch, split_origin, start_from
 from ironkeep.journal.recovery import VKEY, read_head, read_small
 from ironkeep.journal.scan import replay
+from ironkeep.journal.vault_time import VaultTime
 from ironkeep.seal.reading_key import reading_key_of, stored_origin
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier
@@ -152,7 +153,8 @@ def _begin(
     epoch = search.next_epoch(found)
     origin = logs.origin(epoch)
     start = start_from(storage, known.note.serialise() if known else b"")
-    notice = _notice(origin, start.commit, known, wish, trouble)
+    now_ns = VaultTime(SystemClocks(), max(logs.latest_ns(), witnesses.time_ns)).now_ns()
+    notice = _notice(origin, now_ns, start.commit, known, wish, trouble)
     entropy = SystemEntropy()
     public = reading_key_of(storage, entropy).public
     files = DirectoryLogFiles(logs.folder(epoch))
@@ -161,7 +163,9 @@ def _begin(
         return Begun(origin, journal.key.format(), start.commit, known, trouble)
 
 
-def _notice(origin: str, commit: int, known: Known | None, wish: Wish, trouble: str) -> Entry:
+def _notice(
+    origin: str, now_ns: int, commit: int, known: Known | None, wish: Wish, trouble: str
+) -> Entry:
     """Return the entry with the reason, the operator and the starting point of the epoch."""
     audited: dict[str, Value] = {
         "log": origin,
@@ -174,7 +178,7 @@ def _notice(origin: str, commit: int, known: Known | None, wish: Wish, trouble: 
     }
     return Entry(
         kind="notice",
-        time_ns=SystemClock().now_ns(),
+        time_ns=now_ns,
         op=OPENED,
         name=wish.who,
         reason=wish.reason.strip(),

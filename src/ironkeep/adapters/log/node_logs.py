@@ -104,6 +104,15 @@ class NodeLogs:
         if not path.exists():
             DirectoryLogFiles.mark(path)
 
+    def latest_ns(self) -> int:
+        """Return the time of the newest log's latest entry; 0 if it is not known."""
+        epoch = self.newest()
+        try:
+            files = DirectoryLogFiles(self.folder(epoch), readonly=True)
+            return replay(files, self.origin(epoch)).latest_ns
+        except (IronkeepError, OSError):
+            return 0
+
     def older(self, origin: str) -> Leaves | None:
         """Return the unverified leaves of another log of this node; None if there are none.
 

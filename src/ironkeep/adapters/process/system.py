@@ -1,4 +1,4 @@
-"""The machine's clock and entropy; removes environment variables that steer connections."""
+"""The machine's clocks and entropy; removes environment variables that steer connections."""
 
 import os
 import threading
@@ -19,6 +19,17 @@ class SystemClock:
         with self._lock:
             self._last_ns = max(self._last_ns, time.time_ns())
             return self._last_ns
+
+
+class SystemClocks:
+    """The machine's clocks as the vault's time is made of them (journal/vault_time.py)."""
+
+    wall_ns: Final = staticmethod(time.time_ns)
+
+    @staticmethod
+    def steady_ns() -> int:
+        """Return CLOCK_BOOTTIME, which no one can set and which goes on while suspended."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class SystemEntropy:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -17,9 +18,11 @@ import httpx
 from ironkeep.adapters.witness.peer import WitnessPeer
 from ironkeep.config.settings import Witness
 from ironkeep.core.errors import IntegrityError, InvalidRequest, UpstreamFailed
+from ironkeep.core.units import SECOND_NS
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import SignedHead
 from ironkeep.tlog.checkpoint import Checkpoint
+from ironkeep.tlog.cosignature import cosigned_at
 from ironkeep.tlog.note import Signature
 
 Say = Callable[[str], None]
@@ -52,14 +55,22 @@ class _Attempt:
 
 
 class _Record:
-    """The state of one witness: its cosigned size, its running attempt and its failures."""
+    """The state of one witness: its cosigned size, its running attempt and its failures.
+
+    `signed_ns` is the latest time of its signatures.
+    """
 
     def __init__(self, peer: WitnessPeer) -> None:
         self.peer: Final = peer
         self.cosigned = 0
+        self.signed_ns = 0
         self.attempt: _Attempt | None = None
         self.failures = 0
         self.retry_at = 0.0
+
+    def take_time(self, signature: Signature) -> None:
+        """Remember the time of a verified cosignature."""
+        self.signed_ns = max(self.signed_ns, cosigned_at(signature) * SECOND_NS)
 
 
 class Witnesses:
@@ -99,13 +110,34 @@ class Witnesses:
         silent = 0
         for name, future in asked:
             try:
-                heads += future.result(timeout=0)
+                found = future.result(timeout=0)
+                heads += found
+                for head in found:
+                    self.remember(head)
             except (UpstreamFailed, TimeoutError) as error:
                 silent += 1
                 say(f"witness {name}: {str(error) or 'no answer'}; starting without its memory")
         if silent > len(asked) - self._quorum:
             say("fewer witnesses than a quorum answered: a rollback would not be detected now")
         return heads
+
+    def remember(self, head: SignedHead | None) -> None:
+        """Take the times of the witnesses' signatures under a head, after verifying them."""
+        for record in self._records if head is not None else ():
+            verifier = record.peer.verifier
+            for one in head.note.signatures:
+                if (one.name, one.key_id) == (verifier.key.name, verifier.key.key_id):
+                    with suppress(IntegrityError):
+                        verifier.verify(head.note.text, one.data)
+                        record.take_time(one)
+
+    @property
+    def time_ns(self) -> int:
+        """The latest time that a quorum of the witnesses has signed or passed; 0 without one."""
+        if self._quorum == 0:
+            return 0
+        times = sorted((record.signed_ns for record in self._records), reverse=True)
+        return times[self._quorum - 1]
 
     def cosign(
         self,
@@ -187,6 +219,7 @@ def _settle(record: _Record, attempt: _Attempt, journal: Journal, say: Say) -> N
         raise
     if signature is not None:
         journal.add_cosignatures(attempt.head.checkpoint, [signature])
+        record.take_time(signature)
         record.cosigned = max(record.cosigned, attempt.head.checkpoint.size)
     if record.failures:
         say(f"witness {record.peer.name}: answers again")

@@ -7,6 +7,7 @@ from ironkeep.cli.client.client import connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK, SERVER
 from ironkeep.cli.operator import (
+    clock as operator_clock,
     epoch as operator_epoch,
     rekey as operator_rekey,
     root as operator_root,
@@ -114,6 +115,7 @@ OPERATOR: Final = Group(
         ),
         "rekey": operator_rekey.REKEY,
         "generate-root": operator_root.GENERATE_ROOT,
+        "clock": operator_clock.CLOCK,
         "new-epoch": operator_epoch.NEW_EPOCH,
     },
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The case file: the facts of one case, sorted out of the journal's entries for the checks.
 
-The order of entries in the log, not the times in them, decides what came first.
+The order of entries in the log, not the times in them, decides what came first: each entry has its
+effective time here (core/evidence/order.py).
 """
 
 from collections import defaultdict
@@ -25,6 +26,7 @@ from ironkeep.core.evidence.node import (
     node,
     parse_node,
 )
+from ironkeep.core.evidence.order import ordered
 from ironkeep.core.evidence.reach import FOREVER, Graph, Seed
 
 R = TypeVar("R", bound=ev.Record)
@@ -58,7 +60,9 @@ class CaseFile:
         self.name: Final = evidence.case
         self.as_of_ns: Final = evidence.as_of_ns
         self.log: Final = evidence.log
-        self.entries: Final = _until(evidence)
+        self.stated: Final = _until(evidence)
+        """The entries with the times that they state, for checks of the clock."""
+        self.entries: Final = tuple(ordered(self.stated, evidence.as_of_ns))
         self.estate: Final = Estate()
         self.activity: Final = Activity()
         self.cases: Final[defaultdict[str, Case]] = defaultdict(Case)

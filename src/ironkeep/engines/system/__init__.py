@@ -9,6 +9,7 @@
     leases        leases, renew, revoke
     wrapping      wrapping/wrap, unwrap, lookup, rewrap
     audit         audit, audit/log: the journal, read only
+    clock         clock: the vault's time beside the machine's
     internal      internal/ui/mounts, version-history
     tools         tools/random, tools/hash
 
@@ -24,6 +25,7 @@ from ironkeep.access.features import SYSTEM_ROUTES
 from ironkeep.engines.system import (
     audit,
     capabilities,
+    clock,
     internal,
     keys,
     leases,
@@ -58,6 +60,7 @@ ROUTES: Final = (
     *wrapping.ROUTES,
     *audit.ROUTES,
     *keys.ROUTES,
+    *clock.ROUTES,
     *internal.ROUTES,
     *tools.ROUTES,
     *SYSTEM_ROUTES,

@@ -104,9 +104,10 @@ def status_of(house: House) -> dict[str, Any]:
 def _complaints(house: House) -> dict[str, Any]:
     """Return the reason why the vault does not serve and its problems; usually empty."""
     why = house.failure or house.trouble
+    problems = [*house.warnings, *filter(None, [house.clock.problem])]
     return {
         **({"failure": why} if why else {}),
-        **({"problems": list(house.warnings)} if house.warnings else {}),
+        **({"problems": problems} if problems else {}),
     }
 
 

@@ -63,6 +63,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "issued from exposed": _INVESTIGATE,
     "starts too late": _INVESTIGATE,
     "clock ran back": _INVESTIGATE,
+    "clock step": _INVESTIGATE,
     "source silent": _INVESTIGATE,
     "source lost messages": _INVESTIGATE,
     "ended session worked": _INVESTIGATE,

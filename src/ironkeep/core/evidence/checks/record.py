@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from ironkeep.core.event import CLOCK_SET, CLOCK_STEP
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, actors_of
 from ironkeep.core.evidence.casefile import CaseFile, Filed
@@ -16,10 +17,14 @@ from ironkeep.core.evidence.node import (
     family_of,
     kind_of,
 )
+from ironkeep.core.evidence.order import ran_back
 from ironkeep.core.evidence.reach import FOREVER
 
 CLOCK_SKEW_NS: Final = 300 * 10**9
 """Allowed clock difference of server, witnesses and log sources; NTP keeps it far smaller."""
+
+NEAR_NS: Final = 86_400 * 10**9
+"""A clock that was moved less than a day before the window makes its beginning doubtful."""
 
 SILENT_INTERVALS: Final = 2
 """Heartbeat intervals that a source may be silent: it may miss one heartbeat, not two."""
@@ -141,9 +146,21 @@ def ends_too_early(file: CaseFile) -> Iterator[Finding]:
 
 def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
     """Yield entries with an earlier time than the entry before them."""
-    for (_, one), (index, other) in pairwise(file.entries):
-        if other.time_ns + CLOCK_SKEW_NS < one.time_ns:
-            yield Finding(f"entry:{index}", "states a time before that of the entry before it")
+    for index, _ in ran_back(file.stated):
+        yield Finding(f"entry:{index}", "states a time before that of the entry before it")
+
+
+def clock_stepped(file: CaseFile) -> Iterator[Finding]:
+    """Yield the steps of the machine's clock that the server noticed in the window or near it."""
+    for index, entry in file.entries:
+        moved = entry.kind == "notice" and entry.op in {CLOCK_STEP, CLOCK_SET}
+        if moved and entry.time_ns >= file.case.from_ns - NEAR_NS:
+            seconds = int(str(entry.audited.get("offset_ns", 0))) / 10**9
+            who = "the vault's time was set" if entry.op == CLOCK_SET else "the clock was moved"
+            words = (
+                f"{who} by {seconds:+.0f} s: times before and after it may differ from real time"
+            )
+            yield Finding(f"entry:{index}", words, entry=index)
 
 
 def source_silent(file: CaseFile) -> Iterator[Finding]:
