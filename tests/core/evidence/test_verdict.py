@@ -7,6 +7,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError
+from ironkeep.core.event import CLOCK_STEP
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import ClaimId, Status
@@ -46,6 +47,9 @@ def drop(name: str) -> Spoil:
 
 def change(name: str, **values: object) -> Spoil:
     return lambda case: case.changed(name, **values)
+
+
+MOVED = {"offset_ns": -3_600 * 10**9}
 
 
 def add(*lines: Line) -> Spoil:
@@ -182,6 +186,10 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "ends too early": (facts(cosigned_ns=at(END_AT - 301)), "log:window"),
     "clock ran back": (
         add(Line(99, "back", None, {"time_ns": at(-301), "kind": "notice"})),
+        "entry:23",
+    ),
+    "clock step": (
+        add(Line(99, "moved", None, {"kind": "notice", "op": CLOCK_STEP, "audited": MOVED})),
         "entry:23",
     ),
     "source silent": (change("heartbeat", source="another"), "source:database-log"),
@@ -551,7 +559,8 @@ def test_an_entry_of_no_time_that_there_is_is_refused() -> None:
 def test_an_entry_that_claims_to_be_of_the_future_is_seen_all_the_same() -> None:
     alive = Line(53, "alive", probe(Probe.ALIVE), {"time_ns": at(5_000)})
     checks = {item.check for item in verdict_of(sample_case().with_lines(alive)).open_items()}
-    assert checks == {"worked after revocation", "clock ran back"}
+    # What follows counts as later than it, so nobody knows that the source was heard in time.
+    assert checks == {"worked after revocation", "clock ran back", "source silent"}
 
 
 @pytest.mark.parametrize(

@@ -237,8 +237,6 @@ class CaseFile:
                 yield principal, cuts[0].entry.time_ns
 
     def _take(self, index: int, entry: Entry) -> None:
-        if not 0 <= entry.time_ns < FOREVER:
-            raise IntegrityError(f"entry {index}: its time is out of range")
         for read in self.activity.take(index, entry):
             self.estate.meet(read.version)
         if entry.entity and entry.name:

@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
+from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
+from ironkeep.core.evidence.reach import FOREVER
 
 JITTER_NS: Final = 2 * 10**9
 """Difference that is no step: an entry states when its request began, which may be a little before
@@ -32,9 +34,14 @@ class Order:
 
 
 def ordered(entries: Iterable[tuple[int, Entry]], until_ns: int) -> Iterator[tuple[int, Entry]]:
-    """Yield entries with their effective times, none of which is pushed past until_ns."""
+    """Yield entries with their effective times, none of which is pushed past until_ns.
+
+    Raise IntegrityError for a time out of range.
+    """
     order = Order()
     for index, entry in entries:
+        if not 0 <= entry.time_ns < FOREVER:
+            raise IntegrityError(f"entry {index}: its time is out of range")
         time_ns = order.take(entry.time_ns)
         if time_ns != entry.time_ns:
             pushed = max(entry.time_ns, min(time_ns, until_ns))
