@@ -110,12 +110,14 @@ class Timer:
     async def finish(self) -> None:
         """Sign the last entries and send the checkpoint, after the last batch is durable."""
         await asyncio.to_thread(self._show, await asyncio.to_thread(self._freeze))
+        await asyncio.to_thread(self._journal.mark_time, self._house.clock.now_ns(), last=True)
 
     def _freeze(self) -> bytes | None:
         """Sign a checkpoint of the durable entries; return it, or None if there is no new one."""
         self._journal.check_files()
         note = self._journal.checkpoint()
         self._journal.rotate_wal()
+        self._journal.mark_time(self._house.clock.now_ns())
         self._house.warnings = self._disks.look()
         try:
             self._storage.checkpoint()

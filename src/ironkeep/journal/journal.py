@@ -41,6 +41,7 @@ from ironkeep.journal.frame import (
 )
 from ironkeep.journal.log import Heads, Log, origin_tag
 from ironkeep.journal.tree import HashTree
+from ironkeep.journal.vault_time import TimeMark
 from ironkeep.journal.wal import Wal
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.note import Signature, Signer, VerifierKey
@@ -90,8 +91,9 @@ class Journal:
         self.origin: Final = self.key.name
         self.log: Final = Log(self.origin, wal, tree, heads)
         self.next_index = wal.size
-        self.latest_ns = 0
-        """The latest time of any entry; 0 if it is unknown, in a log of an earlier release."""
+        self._mark: Final = TimeMark(files, signer.secret_for(b"time"))
+        self.latest_ns = self._mark.time_ns
+        """The latest time of any entry or mark; 0 if unknown, in a log of an earlier release."""
         self.commit = 0
         """The number of the last commit, which an entry appended now has seen."""
         self.failed: OSError | None = None
@@ -315,6 +317,19 @@ class Journal:
     def disk_full(self) -> bool:
         """Whether the reserve has been given up: callers must refuse work that can wait."""
         return self._wal.disk_full
+
+    def mark_time(self, now_ns: int, *, last: bool = False) -> None:
+        """Keep now_ns, if the log tells no time near it, for the next start.
+
+        Call about once a second, and once with `last` when the server stops. An OSError has the
+        same consequences as in `write`.
+        """
+        self.require_working()
+        try:
+            self._mark.write(now_ns, self.latest_ns, last=last)
+        except OSError as error:
+            self._failed_by(error)
+            raise
 
     def check_files(self) -> None:
         """Mark the journal as failed if its open file was moved or deleted.

@@ -81,7 +81,7 @@ def open_journal(
         files.replace(PUBLISHED, heads.published.note.serialise())
     wal = Wal(files, origin, replayed.wal_files, replayed.digest, file_bytes)
     journal = Journal(files, entropy, signer, reading_key, wal, tree, heads)
-    journal.latest_ns = replayed.latest_ns
+    journal.latest_ns = max(journal.latest_ns, replayed.latest_ns)
     return journal
 
 

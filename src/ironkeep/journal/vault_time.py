@@ -8,16 +8,21 @@ source. The vault looks at it about once a second:
                                 comes back, the witnesses' signed times confirm it, or an operator
                                 accepts it
 
-The vault's time never runs back, also over restarts: it starts after the latest entry of the log
-and the witnesses' signed times. A wall that is ahead of them counts as the time that the server was
-down, unless it is ahead by more than that is plausible.
+The vault's time never runs back, also over restarts: it starts after the latest entry of the log,
+the mark of an idle server (TimeMark) and the witnesses' signed times. A wall that is ahead of them
+counts as the time that the server was down, unless it is ahead by more than is plausible.
 """
 
+import hmac
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final
 
+from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import CLOCK_BACK, CLOCK_SET, CLOCK_STEP, Value
+from ironkeep.core.logport import LogFiles
 from ironkeep.core.ports import MachineClocks
+from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import duration, rfc3339
 from ironkeep.core.units import SECOND_NS
 
@@ -45,6 +50,13 @@ WITNESSED_DOWN_NS: Final = 86_400 * SECOND_NS
 LAG_NS: Final = 10 * SECOND_NS
 """Longest time from a witness's signature to its arrival here."""
 
+MARK_NS: Final = 60 * SECOND_NS
+"""Longest time without an entry or a mark: a step back of more is noticed by the next start."""
+
+_MARK: Final = "time"
+_TIME_BYTES: Final = 8
+_MAC_BYTES: Final = 32
+_MARK_BYTES: Final = _TIME_BYTES + _MAC_BYTES
 _MILLION: Final = 1_000_000
 
 _Line = tuple[int, int, int, int]
@@ -206,6 +218,41 @@ class VaultTime:
         self._line = None
         steady = self._steady()
         self._line = (max(_on(line, steady), least_ns), steady, ppm, most)
+
+
+class TimeMark:
+    """The file `time` of a log, which tells how late it was while nothing was logged.
+
+    It has the vault's time in nanoseconds (8 bytes) and a MAC of it under a key of the log's own.
+    """
+
+    def __init__(self, files: LogFiles, key: Secret) -> None:
+        self._files: Final = files
+        self._key: Final = key
+        self.time_ns = self._read()
+
+    def write(self, now_ns: int, latest_ns: int, *, last: bool = False) -> None:
+        """Write now_ns if the log and the mark are MARK_NS behind it, or if it is the last time."""
+        if last or now_ns - max(latest_ns, self.time_ns) >= MARK_NS:
+            self._files.replace(_MARK, self._vouched(now_ns))
+            self.time_ns = now_ns
+
+    def _read(self) -> int:
+        try:
+            data = self._files.read(_MARK, 0, _MARK_BYTES)
+        except FileNotFoundError:
+            return 0
+        time_ns = int.from_bytes(data[:_TIME_BYTES], "big")
+        if not hmac.compare_digest(data, self._vouched(time_ns)):
+            raise IntegrityError(
+                f"the file {_MARK!r} of the log was not written by its server: keep a copy as "
+                "evidence and remove it; the vault's time then starts from the latest entry"
+            )
+        return time_ns
+
+    def _vouched(self, time_ns: int) -> bytes:
+        data = time_ns.to_bytes(_TIME_BYTES, "big")
+        return data + blake2b(data, key=self._key.reveal(), digest_size=_MAC_BYTES).digest()
 
 
 def _on(line: _Line, steady_ns: int) -> int:

@@ -10,6 +10,7 @@ client would. Storage and journal fail when told to.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.journal.journal import Journal
 from ironkeep.journal.recovery import open_journal
 from ironkeep.journal.vault_time import VaultTime
 from ironkeep.kernel.house import House
@@ -77,13 +79,16 @@ class Reply:
 class DrivenTime(VaultTime):
     """A vault's time over a machine's clocks that a test moves."""
 
-    def __init__(self, machine: FakeClock, floor_ns: int) -> None:
-        super().__init__(machine, floor_ns)
+    def __init__(self, machine: FakeClock, journal: Journal) -> None:
+        super().__init__(machine, journal.latest_ns)
         self.machine: Final = machine
+        self._journal: Final = journal
 
     def advance(self, *, seconds: float = 0, ns: int = 0) -> None:
-        """Let time pass on the machine's clocks."""
+        """Let time pass on the machine's clocks, as it passes in a running server that is idle."""
         self.machine.advance(seconds=seconds, ns=ns)
+        with suppress(OSError, IronkeepError):
+            self._journal.mark_time(self.now_ns())
 
 
 class Vault:
@@ -115,7 +120,7 @@ class Vault:
         self.files: Final = MemoryLogFiles(self.disk)
         self.origin: Final = origin
         self.journal: Final = open_journal(self.files, self.entropy, origin, key.public)
-        self.clock: Final = DrivenTime(self.machine, self.journal.latest_ns)
+        self.clock: Final = DrivenTime(self.machine, self.journal)
         self.house: Final = House(
             self.storage,
             self.journal,
