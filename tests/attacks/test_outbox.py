@@ -9,7 +9,7 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry, encode
 from ironkeep.core.evidence.leaf import LeafKey, wrap_key
 from ironkeep.core.secret import Secret
-from ironkeep.journal.frame import build_frame, read_leaves
+from ironkeep.journal.frame import FRAME_HEADER, build_frame, read_leaves
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Vault
@@ -27,7 +27,7 @@ def forged(vault: Vault, frame: bytes) -> bytes:
         LeafKey(run_key, origin).encrypt(first + 1, encode(entry)),
     ]
     payload = b"".join(len(leaf).to_bytes(2, "big") + leaf for leaf in made)
-    digest = frame[24:56]
+    digest = frame[FRAME_HEADER - 36 : FRAME_HEADER - 4]
     return build_frame(
         digest, first, payload, [sha256(b"\0" + leaf).digest() for leaf in made]
     ).data

@@ -21,7 +21,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import EntityId, MountUuid, TokenHash, base62
 from ironkeep.core.ports import Entropy
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.lifetimes import Limits, lifetime
+from ironkeep.identity.lifetimes import Limits, is_granted, lifetime
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import LEASES, StoreOf, escape_part, unescape_part
@@ -136,7 +136,8 @@ class Leases:
             return None
         if lease.of_token:
             return None if self._tokens is None else self._tokens.lease(tx, lease, now_ns)
-        return lease if now_ns < lease.expires_ns else None
+        granted = is_granted(lease.issued_ns, lease.renewed_ns, now_ns=now_ns)
+        return lease if granted and now_ns < lease.expires_ns else None
 
     def renew(
         self, tx: Tx, lease_id: str, increment: int, limits: Limits, now_ns: int
@@ -257,6 +258,16 @@ class Leases:
                 if raw is not None:
                     waiting.append(_LEASE.decode(raw))
         return waiting
+
+    def end_future(self, tx: Tx, now_ns: int) -> None:
+        """Revoke all leases granted after now, by a clock that was ahead: see `is_granted`."""
+        for lease_id in tuple(self._ids(tx, "")):
+            raw = self._of(tx).get(f"id/{lease_id}")
+            lease = None if raw is None else _LEASE.decode(raw)
+            if lease is None or lease.of_token or lease.revoking:
+                continue
+            if not is_granted(lease.issued_ns, lease.renewed_ns, now_ns=now_ns):
+                self.revoke(tx, lease_id, now_ns)
 
     def done(self, tx: Tx, lease: Lease) -> None:
         """Remove a lease whose credential is revoked."""

@@ -58,13 +58,22 @@ def lifetime(
     else:
         granted, total = increment or ttl or limits.default_seconds, maximum
     if total:
-        left = total - (now_ns - issued_ns) // SECOND_NS
+        left = total - max(0, now_ns - issued_ns) // SECOND_NS
         if left <= 0:
             raise InvalidRequest("past the max TTL, cannot renew")
         if granted > left:
             warnings.append(_cut("TTL", granted, left))
             granted = left
     return granted, warnings
+
+
+def is_granted(*granted_ns: int, now_ns: int) -> bool:
+    """Return whether a grant made or renewed at these times has begun.
+
+    One of the future was made while an earlier release followed a clock that was ahead. More than
+    what was granted would be left of it, and how much is really left is unknown: it has ended.
+    """
+    return max(granted_ns) <= now_ns
 
 
 def _cut(what: str, asked: int, most: int) -> str:

@@ -23,6 +23,7 @@ from ironkeep.core.ports import Row
 from ironkeep.core.secret import Secret
 from ironkeep.identity.batch_token import is_batch, open_token
 from ironkeep.identity.entities import Entity, Identity
+from ironkeep.identity.lifetimes import is_granted
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.token_store import SPENT, Hasher, StoredToken, TokenStore
 from ironkeep.plugin.cidr import Network, inside, parse_cidrs
@@ -74,6 +75,7 @@ class _Life:
     rows: dict[bytes, Row | None]
     expires_ns: int
     epoch_ns: int
+    granted_ns: int = 0
     networks: dict[tuple[str, ...], None] = field(default_factory=dict)
     holders: dict[EntityId, None] = field(default_factory=dict)
     people: set[EntityId] = field(default_factory=set)
@@ -202,7 +204,7 @@ class Sessions:
             life.rows[key] = row
             self._check_one(tx, found, life)
             above = found
-        if now_ns >= life.expires_ns:
+        if now_ns >= life.expires_ns or not is_granted(life.granted_ns, now_ns=now_ns):
             raise _refused()
         return life
 
@@ -212,6 +214,7 @@ class Sessions:
             raise _refused()
         if record.expires_ns:
             life.expires_ns = min(life.expires_ns, record.expires_ns)
+            life.granted_ns = max(life.granted_ns, record.issued_ns, record.renewed_ns)
         if record.bound_cidrs:
             life.networks[record.bound_cidrs] = None
         for holder in record.holders:

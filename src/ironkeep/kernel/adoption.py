@@ -70,11 +70,12 @@ def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
 
 
 def join_log(house: House, tx: Tx) -> None:
-    """Record once that the current log is one of the vault's."""
+    """Record once that the current log is one of the vault's; end the leases of the future."""
     store, origin = house.store(tx, JOURNAL), house.journal.origin
     if store.get(_JOINED) != origin.encode():
         store.put(_JOINED, origin.encode())
         house.note("notice", JOINED, joined(origin, NODE))
+        house.leases.end_future(tx, house.clock.now_ns())
 
 
 def _size_of(start: EpochStart, before: str) -> int:

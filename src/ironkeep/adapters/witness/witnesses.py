@@ -123,7 +123,9 @@ class Witnesses:
 
     def remember(self, head: SignedHead | None) -> None:
         """Take the times of the witnesses' signatures under a head, after verifying them."""
-        for record in self._records if head is not None else ():
+        if head is None:
+            return
+        for record in self._records:
             verifier = record.peer.verifier
             for one in head.note.signatures:
                 if (one.name, one.key_id) == (verifier.key.name, verifier.key.key_id):

@@ -102,7 +102,9 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
     """Return the secret id of a hash, None when it is absent, expired or void."""
     raw = call.store.get(_path(role, name))
     record = None if raw is None else _SECRET_ID.decode(raw)
-    if record is None or (record.expires_ns and call.now_ns >= record.expires_ns):
+    if record is None or (
+        record.expires_ns and not record.created_ns <= call.now_ns < record.expires_ns
+    ):
         return None
     identity = call.use(Identity)
     good = are_standing(identity, call.tx, record.made.holders, record.created_ns)

@@ -342,7 +342,8 @@ def exists(call: Call) -> bool:
 def _ticket(call: Call, name: str) -> Ticket | None:
     raw = call.store.get(f"ticket/{name}")
     ticket = None if raw is None else _TICKET.decode(raw)
-    return ticket if ticket is not None and call.now_ns < ticket.expires_ns else None
+    good = ticket is not None and ticket.made_ns <= call.now_ns < ticket.expires_ns
+    return ticket if good else None
 
 
 def _end_ticket(call: Call, user: User) -> None:

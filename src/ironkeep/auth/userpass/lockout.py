@@ -37,7 +37,7 @@ _LOCKOUT: Final = Codec(Lockout)
 
 def is_locked(call: Call, name: str) -> bool:
     """Return whether a name is locked now."""
-    return call.now_ns < _state(call, name).until_ns
+    return call.now_ns < _state(call, name).until_ns <= call.now_ns + LOCKED_NS
 
 
 def count_failure(call: Call, name: str) -> None:
