@@ -2,7 +2,7 @@
 
 import pytest
 
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import MountUuid, TokenHash
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity import leases
@@ -207,6 +207,25 @@ def test_forcing_forgets_what_cannot_be_taken_back_but_not_tokens() -> None:
     assert s.leases.due(s.tx, s.due(LEASES), s.now) == []
     assert s.leases.get(s.tx, made.id, s.now) is None
     assert s.tokens.store.load(s.tx, owner.hash) is None
+
+
+def test_a_lease_of_the_future_is_not_in_force_and_is_taken_back_at_once() -> None:
+    """An earlier release granted it by a clock that was ahead, and has come back."""
+    s = Services()
+    early = lease(s, ttl_seconds=60)
+    now = s.now
+    s.clock.advance(seconds=5)
+    late, held = lease(s, ttl_seconds=60, renewable=True), token(s)
+    assert s.leases.get(s.tx, late.id, now) is None
+    assert s.leases.get(s.tx, early.id, now) == early
+    with pytest.raises(InvalidRequest, match="lease not found"):
+        s.leases.renew(s.tx, late.id, 60, Limits(), now)
+    with pytest.raises(PermissionDenied):
+        s.tokens.find(s.tx, held.token, now)
+    for _ in range(2):
+        s.leases.end_future(s.tx, now)
+    assert [each.id for each in s.leases.due(s.tx, s.due(LEASES), s.now)] == [late.id]
+    assert s.leases.get(s.tx, early.id, now) == early
 
 
 def test_revoking_twice_or_nothing_is_fine() -> None:

@@ -1,5 +1,6 @@
 """Frames as bytes: what one says of itself, and that nothing else is taken for one."""
 
+from hashlib import sha256
 from zlib import crc32
 
 import pytest
@@ -53,6 +54,31 @@ def test_no_changed_or_cut_frame_is_whole(entries: list[bytes], data: st.DataObj
         assert find_frame(b"\x00" + bad, 0) is None
         with pytest.raises(IntegrityError):
             read_leaves(bad)
+
+
+def test_a_frame_tells_the_time_of_its_latest_entry() -> None:
+    payload, hashes = encode_entries([b"a"]), [leaf_hash(b"a")]
+    frame = build_frame(GENESIS, 0, payload, hashes, 1_767_225_600_000_000_001)
+    found = read_frame(frame.data, 0, GENESIS)
+    assert found is not None
+    assert found.time_ns == 1_767_225_600_000_000_001
+    assert build_frame(GENESIS, 0, payload, hashes, 5).digest != frame.digest
+
+
+def test_a_frame_of_an_earlier_release_is_read_and_tells_no_time() -> None:
+    """The form of version 1, byte for byte: header, digest, checksum, payload."""
+    payload = encode_entries([b"a", b"bc"])
+    head = b"IKWF\x01\0\0\0" + (7).to_bytes(8, "big") + (2).to_bytes(4, "big")
+    head += len(payload).to_bytes(4, "big")
+    digest = sha256(GENESIS + head + payload).digest()
+    data = head + digest + crc32(head + digest + payload).to_bytes(4, "big") + payload
+    frame = read_frame(data, 0, GENESIS)
+    assert frame is not None
+    assert (frame.first, frame.count, frame.time_ns, frame.payload) == (7, 2, 0, payload)
+    assert read_leaves(data) == (7, [b"a", b"bc"])
+    assert find_frame(b"?" + data, 0) == 1
+    later = frame_of(frame.digest, 9, [b"d"])
+    assert list(split_frames(data + later.data, 0, GENESIS)) == [frame, later]
 
 
 def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:
