@@ -60,7 +60,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("cli/incident/test_incident.py", "cli/incident", "tables verdict_table"),
     ("cli/client/test_connection.py", "cli/client", "client"),
     ("cli/access/test_login.py", "cli/client", "tokenfile"),
-    ("cli/operator/test_operator.py", "cli/operator", "attempt rekey root status"),
+    ("cli/operator/test_operator.py", "cli/operator", "attempt clock rekey root status"),
     ("cli/operator/test_server.py", "cli/operator", "dev"),
     ("cli/operator/test_epoch.py", "adapters/log", "epoch_begin node_logs"),
     ("cli/secrets/test_kv.py", "cli/secrets", "kv_metadata kv_mount"),

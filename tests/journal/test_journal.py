@@ -1,16 +1,18 @@
 """The journal at work: batches, receipts, checkpoints, bundles, the outbox, and its limits."""
 
+import errno
 from hashlib import sha256
 
 import pytest
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, TooLarge, Unavailable
-from ironkeep.core.event import Entry
+from ironkeep.core.event import NODE, Entry
 from ironkeep.core.evidence.leaf import is_key
 from ironkeep.journal import frame as frames, journal as journals
 from ironkeep.journal.entries import Reader
 from ironkeep.journal.journal import ENTRIES_PER_KEY, Journal
 from ironkeep.journal.wal import RESERVE
+from ironkeep.testing.memory import START_NS, Fault
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import CosignatureVerifier, Cosigner
@@ -480,3 +482,36 @@ def test_bundles_are_written_a_few_at_a_time() -> None:
     written = [name for method, name in files.calls if method == "replace"]
     assert written == [f"tile/entries/00{number}" for number in range(4)]
     assert len(more) >= 4
+
+
+def test_an_entry_gets_its_place_in_the_order_of_the_vault() -> None:
+    disk = LogDisk()
+    journal = open_sample(disk)
+    journal.commit = 7
+    journal.append(Entry("notice", START_NS + 50))
+    journal.append(Entry("request", START_NS + 10, at=5, node=NODE))
+    journal.append(Entry("notice", START_NS + 60))
+    frame = journal.close_batch()
+    assert frame is not None
+    assert frame.time_ns == journal.latest_ns == START_NS + 60
+    journal.write(frame)
+    journal.written(frame)
+    found = [each for _, each in Reader(journal.log, READING_SECRET).entries(0, 9)]
+    assert [each.time_ns - START_NS for each in found] == [50, 50, 60]
+    assert [(each.at, each.node) for each in found] == [(7, NODE), (5, NODE), (7, NODE)]
+    again = open_sample(disk.copy(), seed=1)
+    assert again.latest_ns == START_NS + 60
+
+
+def test_a_mark_that_cannot_be_written_passes_or_is_final_as_any_write() -> None:
+    for number, final in ((errno.ENOSPC, False), (errno.EIO, True)):
+        files = MemoryLogFiles(LogDisk())
+        journal = open_sample(files)
+        files.fail(0, Fault.NOT_PERSISTED, number=number)
+        with pytest.raises(OSError, match=f"Errno {number}"):
+            journal.mark_time(START_NS + 10**12)
+        assert (journal.failed is not None) is final
+    files = MemoryLogFiles(LogDisk())
+    journal = open_sample(files)
+    journal.mark_time(START_NS + 10**12)
+    assert journal.durable_size == 0

@@ -122,6 +122,30 @@ def test_a_wall_behind_the_log_does_not_bring_time_back() -> None:
         assert clock.now_ns() == START_NS + 1 + 5 * SECOND_NS
 
 
+def test_a_wall_that_was_behind_at_the_start_may_come_forward_once_by_the_time_down() -> None:
+    """A machine whose clock has no battery starts in the past, until the network tells it more."""
+    machine, clock = started(START_NS, wall=-20 * 365 * DAY)
+    assert clock.look() is not None
+    machine.advance(seconds=30)
+    machine.step(20 * 365 * DAY + 3 * DAY)
+    step = clock.look()
+    assert step is not None
+    assert (step.op, clock.now_ns()) == (CLOCK_SET, machine.wall_ns())
+    machine.step(3 * DAY)
+    step = clock.look()
+    assert step is not None
+    assert step.op == CLOCK_STEP
+    # Not further than a start would have taken it, and not once the two have met.
+    for ahead, meets in ((32 * DAY, False), (3 * DAY, True)):
+        machine, clock = started(START_NS, wall=-HOUR)
+        machine.step(HOUR)
+        assert not meets or clock.look() is None
+        machine.step(ahead)
+        step = clock.look()
+        assert step is not None
+        assert step.op == CLOCK_STEP
+
+
 def test_the_witnesses_confirm_a_jump_up_to_their_time() -> None:
     machine, clock = started(START_NS, wall=400 * DAY)
     assert clock.look() is not None
@@ -179,11 +203,11 @@ def test_raising_only_raises() -> None:
 
 @dataclass
 class World:
-    """A machine over restarts: real time, the wall, the steady clock, and what is durable."""
+    """A machine over restarts: its clocks, what is durable, and a wall behind at the start."""
 
     machine: FakeClock = field(default_factory=FakeClock)
     durable_ns: int = 0
-    real_ns: int = 0
+    behind: bool = False
 
     def __post_init__(self) -> None:
         self.clock = VaultTime(self.machine, self.durable_ns)
@@ -191,6 +215,7 @@ class World:
     def restart(self) -> None:
         self.durable_ns = self.clock.now_ns()
         self.machine = FakeClock(self.machine.wall_ns())
+        self.behind = self.machine.wall_ns() < self.durable_ns
         self.clock = VaultTime(self.machine, self.durable_ns)
 
 
@@ -225,8 +250,13 @@ def test_time_is_strictly_monotone_and_goes_on_at_the_steady_rate(
                 world.machine.step(max(seconds, -(world.machine.wall_ns() // SECOND_NS) + 1))
                 assert world.clock.now_ns() == last
             case "look":
-                world.clock.look()
-                assert world.clock.now_ns() == last
+                step = world.clock.look()
+                if step is not None and step.op == CLOCK_SET:
+                    assert world.behind
+                    assert last < world.clock.now_ns() == world.machine.wall_ns()
+                    world.behind = False
+                else:
+                    assert world.clock.now_ns() == last
             case _:
                 world.restart()
                 assert last <= world.clock.now_ns() <= last + DOWN_NS

@@ -101,6 +101,11 @@ class VaultTime:
         followed = not floor_ns or floor_ns <= wall <= floor_ns + down_ns
         first = wall if followed else floor_ns + 1
         self._line: _Line | None = (first, machine.steady_ns(), 0, 0)
+        # A wall behind at the start says nothing of the time down, and may still come to it.
+        behind = bool(floor_ns) and wall < floor_ns
+        self._down: tuple[int, int] | None = (
+            (floor_ns + down_ns, machine.steady_ns()) if behind else None
+        )
         self._evidence: tuple[int, int] | None = None
         self._reported: int | None = None
         self._approaching = False
@@ -120,12 +125,14 @@ class VaultTime:
         now, wall = self.now_ns(), self._machine.wall_ns()
         offset = wall - now
         if abs(offset) <= TOLERANCE_NS:
-            self._approaching = False
+            self._approaching, self._down = False, None
             close = abs(offset) <= CLOSE_NS
             self._slew(offset, 0 if close else offset * _MILLION // APPROACH_NS)
             return self._came_back(now, wall)
-        if 0 < offset <= self._vouched() - now:
+        if 0 < offset <= self._on_from(self._evidence) + LAG_NS - now:
             return self._set(now, wall, "the witnesses' signed times confirm the machine's clock")
+        if 0 < offset <= self._on_from(self._down) - now:
+            return self._set(now, wall, "the machine's clock, behind at the start, came forward")
         self._slew(offset, -SLEW_PPM if self._approaching and offset < 0 else 0)
         if self._reported is not None and abs(offset - self._reported) <= TOLERANCE_NS:
             return None
@@ -188,16 +195,13 @@ class VaultTime:
             return f"{text}, which runs slower until the two meet"
         return f"{text}, which does not follow it (`ironkeep operator clock`)"
 
-    def _vouched(self) -> int:
-        """Return the latest time that the wall can have by the witnesses' word, or 0."""
-        if self._evidence is None:
-            return 0
-        signed, at = self._evidence
-        return signed + self._steady() - at + LAG_NS
+    def _on_from(self, known: tuple[int, int] | None) -> int:
+        """Return a time that was true at an instant of the steady clock, as it is now; or 0."""
+        return 0 if known is None else known[0] + self._steady() - known[1]
 
     def _set(self, now: int, wall: int, why: str) -> Step:
         self._draw(wall, 0, 0)
-        self._reported, self._approaching = None, False
+        self._reported, self._approaching, self._down = None, False, None
         words = f"the vault's time was set forward by {_long(wall - now)}: {why}"
         return Step(CLOCK_SET, words, now, wall)
 

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -133,6 +134,38 @@ def test_no_quorum_asked_for_is_the_published_size(said: list[str]) -> None:
     write_batch(journal, 1)
     assert witnesses.cosign(journal, None, said.append) == journal.durable_size - 1
     assert said == []
+
+
+def test_the_time_that_counts_is_that_of_a_quorum(
+    tmp_path: Path, closing: ExitStack, said: list[str]
+) -> None:
+    disk, journal = started()
+    one = closing.enter_context(witness(tmp_path / "1", [log_key(disk)]))
+    liar = sample_cosigner("liar.example")
+    listed = (one.config, Witness("liar.example", free_address(), liar.key.format()))
+    both, either, none = (client(closing, quorum, *listed) for quorum in (2, 1, 0))
+    assert both.time_ns == 0
+    before = time.time_ns()
+    both.cosign(journal, grow(journal, 3), said.append)
+    head = journal.log.cosigned
+    assert head is not None
+    # The other witness signs a time a thousand years ahead, and somebody else one of no witness.
+    lines = [liar.cosign(head.checkpoint, 33_000_000_000)]
+    lines.append(sample_cosigner("stranger").cosign(head.checkpoint, 44_000_000_000))
+    note = replace(head.note, signatures=(*head.note.signatures, *lines))
+    for each in (both, either, none):
+        each.remember(replace(head, note=note))
+        each.remember(None)
+    assert before - 10**9 <= both.time_ns <= time.time_ns()
+    assert either.time_ns == 33_000_000_000 * 10**9
+    assert none.time_ns == 0
+    # A forged line of a witness's counts for nothing, and a restart asks the witness itself.
+    forged = replace(lines[0], data=lines[0].data[:-1] + bytes([lines[0].data[-1] ^ 1]))
+    again = client(closing, 1, *listed)
+    again.remember(replace(head, note=replace(note, signatures=(forged,))))
+    assert again.time_ns == 0
+    again.heads(journal.origin, said.append)
+    assert again.time_ns == both.time_ns
 
 
 def test_a_failing_witness_is_left_alone_for_a_while(closing: ExitStack, said: list[str]) -> None:

@@ -57,6 +57,22 @@ def test_initialising_twice_is_refused(server: ServerProcess, shares: list[str])
     assert shares[0] not in done.out
 
 
+def test_the_clock_is_compared_and_only_a_step_is_accepted(
+    server: ServerProcess, shares: list[str]
+) -> None:
+    assert shares
+    done = server.cli("operator", "clock")
+    assert done.code == 0
+    assert "Follows           true" in done.out
+    assert "Machine's Time" in done.out
+    assert server.cli("operator", "clock", "-field=offset").out.strip() == "0"
+    refused = server.cli("operator", "clock", "-accept=0")
+    assert refused.code == 2
+    assert "nothing to accept" in refused.err
+    assert "3600" in server.cli("operator", "clock", "-accept=3600").err
+    assert server.cli("operator", "clock", "-accept=soon").code == 1
+
+
 def test_keys_rotate(server: ServerProcess, shares: list[str]) -> None:
     assert shares
     assert server.cli("operator", "key-status", "-field=term").out == "1"
