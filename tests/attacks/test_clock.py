@@ -8,6 +8,7 @@ import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +81,9 @@ def left(server: ServerProcess, token: str) -> int | None:
     """Return the seconds that a token has left, None when it has ended."""
     try:
         seconds: int = server.api("POST", "auth/token/lookup", {"token": token})["data"]["ttl"]
-    except urllib.error.HTTPError:
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.FORBIDDEN:
+            raise
         return None
     return seconds
 
