@@ -1,11 +1,17 @@
 """The vault's time over restarts and steps of the machine's clock, as its users see it."""
 
+from collections.abc import Sequence
+from hashlib import sha256
+from struct import Struct
+from zlib import crc32
+
 import pytest
 
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, PermissionDenied
 from ironkeep.core.event import CLOCK_SET, CLOCK_STEP, NODE, Entry
 from ironkeep.core.operation import Operation
+from ironkeep.journal.frame import Frame
 from ironkeep.journal.vault_time import MARK_NS
 from ironkeep.testing.memory import FakeClock
 from ironkeep.testing.vault import Vault
@@ -36,6 +42,15 @@ def steps(vault: Vault) -> list[int]:
     """Return the sizes of the journalled steps, in seconds."""
     found = [each.audited["offset_ns"] for each in entries(vault) if each.op == CLOCK_STEP]
     return [round(int(str(each)) / SECOND_NS) for each in found]
+
+
+def frame_of_version_1(
+    previous: bytes, first: int, payload: bytes, hashes: Sequence[bytes], _time_ns: int
+) -> Frame:
+    head = Struct(">4sB3xQII").pack(b"IKWF", 1, first, len(hashes), len(payload))
+    digest = sha256(previous + head + payload).digest()
+    data = head + digest + crc32(head + digest + payload).to_bytes(4, "big") + payload
+    return Frame(first, len(hashes), data, previous, digest, hashes)
 
 
 def token(vault: Vault, **rest: object) -> str:
@@ -156,16 +171,19 @@ def test_every_entry_has_its_node_and_the_last_commit_that_it_saw() -> None:
 def test_a_log_that_tells_no_time_is_continued_once_it_can_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A log of an earlier release has frames of version 1, and goes on in frames of version 2."""
+    monkeypatch.setattr("ironkeep.journal.journal.build_frame", frame_of_version_1)
     vault = Vault.started()
     last = entries(vault)[-1].time_ns
-    # As after an earlier release, whose frames have no time and which left no mark.
-    monkeypatch.setattr("ironkeep.journal.scan.Replayed.latest_ns", 0)
+    monkeypatch.undo()
     vault = restarted(vault, step=-HOUR)
     assert vault.house.untimed
     assert vault.clock.now_ns() > last
     assert [abs(each + HOUR) <= 20 for each in steps(vault)] == [True]
     assert vault.read("secret/data/app").answer.receipt is not None
     assert entries(vault)[-1].time_ns > last
+    vault = restarted(vault, step=-HOUR)
+    assert not vault.house.untimed
 
 
 def test_what_an_earlier_release_granted_in_the_future_has_ended() -> None:

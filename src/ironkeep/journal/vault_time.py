@@ -219,9 +219,12 @@ class VaultTime:
         line = self._line
         assert line is not None
         # While there is no line, other threads wait: none may return a value past the new base.
-        self._line = None
-        steady = self._steady()
-        self._line = (max(_on(line, steady), least_ns), steady, ppm, most)
+        drawn, self._line = line, None
+        try:
+            steady = self._steady()
+            drawn = (max(_on(line, steady), least_ns), steady, ppm, most)
+        finally:
+            self._line = drawn
 
 
 class TimeMark:
