@@ -15,6 +15,9 @@ class DictView:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         return iter([(key, self.rows[key]) for key in sorted(self.rows) if key.startswith(prefix)])
 
+    def absent(self, key: bytes) -> None:
+        assert key not in self.rows
+
     def put(self, key: bytes, row: Row) -> None:
         self.rows[key] = row
 

@@ -347,5 +347,4 @@ def _parse_one(item: Field, given: object) -> object:
 
 def unknown(declaration: type, data: Mapping[str, Any]) -> list[str]:
     """Return the names in data that are not fields of declaration, sorted."""
-    known = {name for item in fields_of(declaration) for name in (item.name, *item.aliases)}
-    return sorted(set(data) - known)
+    return sorted(data.keys() - readers_of(declaration).keys())

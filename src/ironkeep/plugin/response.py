@@ -40,15 +40,16 @@ class Response(msgspec.Struct):
     """A handler's response.
 
     `data` goes into Vault's envelope and may contain `Secret` values, which only the pipeline
-    reveals, and only when the route releases secrets and `released`, `issued` or `auth` names them.
-    `body` is bare JSON instead of an envelope. Without either the status is 204. `issue` asks the
-    pipeline to issue a token as this response's auth; `issued` is the accessor of a token that the
-    response contains elsewhere. `wrapped_accessor` is the accessor of a credential other than a
-    token, for the wrap info of a wrapped response. `absent` gives status 404 with the envelope,
-    `accepted` 202. `audited` are further facts for the entry, beside the route's audited fields.
+    reveals, and only when the route releases secrets and `released`, `issued` or `auth` names them;
+    a `Raw` is JSON that contains none. `body` is bare JSON instead of an envelope. Without either
+    the status is 204. `issue` asks the pipeline to issue a token as this response's auth; `issued`
+    is the accessor of a token that the response contains elsewhere. `wrapped_accessor` is the
+    accessor of a credential other than a token, for the wrap info of a wrapped response. `absent`
+    gives status 404 with the envelope, `accepted` 202. `audited` are further facts for the entry,
+    beside the route's audited fields.
     """
 
-    data: Mapping[str, Any] | SecretJson | None = None
+    data: Mapping[str, Any] | SecretJson | msgspec.Raw | None = None
     body: Any = None
     raw: tuple[str, bytes] | None = None
     issue: TokenSpec | None = None

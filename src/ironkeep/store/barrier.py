@@ -184,9 +184,15 @@ class Store:
         """Return the body of a row that `row` gave; errors as Barrier.open_row."""
         return self._barrier.open_row(key, row)
 
-    def put(self, path: str, body: bytes, due_ns: int | None = None) -> None:
-        """Write body at path; with due_ns, the expiry tick finds the record after that instant."""
+    def put(self, path: str, body: bytes, due_ns: int | None = None, *, fresh: bool = False) -> Row:
+        """Write body at path; with due_ns, the expiry tick finds the record after that instant.
+
+        Return the row. With `fresh` the caller knows that no record is stored at path, and storage
+        is not asked for one.
+        """
         key = self._names.key_of(path)
+        if fresh:
+            self._view.absent(key)
         name = path.rpartition("/")[2]
         if due_ns is not None:
             name = _NUL.join((*self._names.place, path))
@@ -194,23 +200,33 @@ class Store:
         if self._view.get(key) is None:
             self._make_folders(path)
         self._view.put(key, row)
+        return row
 
     def delete(self, path: str) -> None:
         """Remove the record at path, if there is one, and the folders that this leaves empty."""
         self.delete_all((path,))
 
-    def delete_all(self, paths: Iterable[str]) -> None:
-        """Remove many records as `delete` does, checking each of their folders only once."""
-        left: dict[bytes, tuple[int, Folder]] = {}
+    def delete_all(self, paths: Iterable[str], *, folders_stay: bool = False) -> None:
+        """Remove many records as `delete` does, checking each of their folders only once.
+
+        With `folders_stay` the caller knows of another record in each of their folders, and none is
+        checked.
+        """
+        left: dict[bytes, tuple[int, Folder, bytes]] = {}
         for path in paths:
             key = self._names.key_of(path)
             if self._view.get(key) is not None:
                 self._view.delete(key)
-                for depth, folder in enumerate(self._names.folders(path)):
-                    left[folder.row_key] = depth, folder
-        # Innermost first, so that a folder of empty folders counts as empty.
-        for _, folder in sorted(left.values(), key=_depth, reverse=True):
-            if self._is_empty(folder.children):
+                above = b""
+                for depth, folder in enumerate(() if folders_stay else self._names.folders(path)):
+                    left[folder.row_key] = depth, folder, above
+                    above = folder.row_key
+        # Innermost first: a folder of empty folders counts as empty, one above a full one as full.
+        full: set[bytes] = set()
+        for _, folder, above in sorted(left.values(), key=_depth, reverse=True):
+            if folder.row_key in full or not self._is_empty(folder.children):
+                full.add(above)
+            else:
                 self._view.delete(folder.row_key)
 
     def clear(self, prefix: str, limit: int) -> int:
@@ -269,8 +285,11 @@ class Store:
 
     def _make_folders(self, path: str) -> None:
         # Innermost first: an existing folder has all its ancestors.
+        innermost = self._names.parent(path)
+        if innermost is None or self._view.get(innermost.row_key) is not None:
+            return
         for folder in reversed(self._names.folders(path)):
-            if self._view.get(folder.row_key) is not None:
+            if folder is not innermost and self._view.get(folder.row_key) is not None:
                 return
             self._view.put(
                 folder.row_key, self._barrier.encrypt_row(folder.row_key, folder.name, b"")
@@ -290,5 +309,5 @@ class Store:
         return sorted(names)
 
 
-def _depth(item: tuple[int, Folder]) -> int:
+def _depth(item: tuple[int, Folder, bytes]) -> int:
     return item[0]

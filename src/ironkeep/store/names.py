@@ -62,7 +62,7 @@ class Folder(NamedTuple):
 class PlaceNames:
     """The blind keys of one place."""
 
-    __slots__ = ("_memo", "_names", "_root", "_space", "place")
+    __slots__ = ("_folders", "_memo", "_names", "_root", "_space", "place")
 
     def __init__(self, names: "Names", place: Place, root: bytes) -> None:
         self.place: Final = place
@@ -70,6 +70,7 @@ class PlaceNames:
         self._space: Final = names.space
         self._root: Final = root
         self._memo: Final[dict[str, bytes]] = {}
+        self._folders: Final[dict[str, Folder]] = {}
 
     def key_of(self, path: str) -> bytes:
         """Return the row key of the record at path.
@@ -84,7 +85,19 @@ class PlaceNames:
 
     def folders(self, path: str) -> list[Folder]:
         """Return the folders that contain the record at path, the outermost first."""
-        return self._descend(_split(path)[:-1])
+        _check(path)
+        found = []
+        while (at := path.rfind("/")) >= 0:
+            path = path[:at]
+            found.append(self._folder(path))
+        found.reverse()
+        return found
+
+    def parent(self, path: str) -> Folder | None:
+        """Return the innermost folder that contains the record at path, None for the place."""
+        _check(path)
+        at = path.rfind("/")
+        return None if at < 0 else self._folder(path[:at])
 
     def children(self, prefix: str) -> bytes:
         """Return the prefix of the row keys of everything directly inside the folder at prefix.
@@ -93,35 +106,41 @@ class PlaceNames:
         """
         if not prefix:
             return self._space + self._root
-        return self._descend(_split(prefix.removesuffix("/")))[-1].children
+        path = prefix.removesuffix("/")
+        _check(path)
+        return self._folder(path).children
 
     def forget(self) -> None:
         """Empty the memo."""
         self._memo.clear()
+        self._folders.clear()
 
     def _learn(self, path: str) -> bytes:
-        *folders, name = _split(path)
-        parent = self._root
-        for folder in folders:
-            parent = self._names.child(parent, folder)
-        key = self._space + parent + RECORD + self._names.child(parent, name)
+        _check(path)
+        at = path.rfind("/")
+        parent = self._root if at < 0 else self._folder(path[:at]).children[1:]
+        key = self._space + parent + RECORD + self._names.child(parent, path[at + 1 :])
         self._names.charge(len(path))
         self._memo[path] = key
         return key
 
-    def _descend(self, names: list[str]) -> list[Folder]:
-        folders = []
-        parent = self._root
-        for name in names:
+    def _folder(self, path: str) -> Folder:
+        """Return the folder at path, whose length and depth were checked."""
+        try:
+            return self._folders[path]
+        except KeyError:
+            at = path.rfind("/")
+            parent = self._root if at < 0 else self._folder(path[:at]).children[1:]
+            name = path[at + 1 :]
             node = self._names.child(parent, name)
-            row_key = self._space + parent + FOLDER + node
-            folders.append(Folder(name, row_key, self._space + node))
-            parent = node
-        return folders
+            found = Folder(name, self._space + parent + FOLDER + node, self._space + node)
+            self._names.charge(len(path))
+            self._folders[path] = found
+            return found
 
 
 class Names:
-    """All blind names of one segment, with one bounded memo of the keys of records.
+    """All blind names of one segment, with one bounded memo of the keys of records and folders.
 
     The memo has paths in clear, so it exists only as long as the keys are in memory. A full memo is
     emptied, which costs a few microseconds a path; an LRU order would cost time on every hit.
@@ -169,14 +188,13 @@ class Names:
         return prf.digest()
 
 
-def _split(path: str) -> list[str]:
+def _check(path: str) -> None:
+    """Raise TooLarge past the limits on length and depth, InvalidRequest if it is not Unicode."""
     try:
         size = len(path.encode())
     except UnicodeEncodeError:
         raise InvalidRequest("the path is not valid Unicode text") from None
     if size > MAX_PATH_BYTES:
         raise TooLarge(f"the path is longer than {MAX_PATH_BYTES} bytes")
-    segments = path.split("/")
-    if len(segments) > MAX_DEPTH:
+    if path.count("/") >= MAX_DEPTH:
         raise TooLarge(f"the path has more than {MAX_DEPTH} segments")
-    return segments

@@ -17,6 +17,10 @@ class RowView(Protocol):
         """Yield the rows whose key starts with prefix, in key order."""
         ...
 
+    def absent(self, key: bytes) -> None:
+        """Note that no row is stored at key, which saves its first look-up."""
+        ...
+
     def put(self, key: bytes, row: Row) -> None:
         """Write row at key."""
         ...

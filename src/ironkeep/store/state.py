@@ -108,6 +108,11 @@ class State:
             for old in list(self._cache)[: (len(self._cache) + 1) // 2]:
                 self._cached_bytes -= len(self._cache.pop(old).value)
 
+    def absent(self, key: bytes) -> None:
+        """Note that no row is stored at key; if one is known, it is what counts."""
+        if key not in self._cache and key not in self._dirty:
+            self._keep(key, _ABSENT)
+
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix as executed, in key order."""
         return _merge(self._storage.scan(prefix), self._dirty, prefix)
@@ -205,6 +210,10 @@ class Tx:
         """Yield the rows under prefix in key order, including this request's writes."""
         below = self._state if self.outer is None else self.outer
         return _merge(below.scan(prefix), self.writes, prefix)
+
+    def absent(self, key: bytes) -> None:
+        """Note that no row is stored at key, which saves its first look-up."""
+        self._state.absent(key)
 
     def put(self, key: bytes, row: Row) -> None:
         """Write row at key."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote_to_bytes
 
+import msgspec
+
 from ironkeep.core.errors import (
     InvalidRequest,
     NotFound,
@@ -160,6 +162,14 @@ def _reject_constant(name: str) -> None:
     raise ValueError(name)
 
 
+_QUICK: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Spelt)
+_DECODER: Final = json.JSONDecoder(
+    parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
+)
+_UNCOMMON: Final = re.compile(rb"\\u|[:,\[\s](?:-0|-?[0-9]{19})")
+"""Bytes that the quick decoder would read otherwise: surrogates, a zero's sign, long numbers."""
+
+
 def parse_json(body: bytes) -> dict[str, Any]:
     """Return the JSON object in body; raise InvalidRequest or TooLarge.
 
@@ -168,11 +178,19 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """
     if body.count(b",") + body.count(b":") > MAX_JSON_TOKENS:
         raise TooLarge("the JSON body holds too many values")
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH and not _UNCOMMON.search(body):
+        try:
+            return _QUICK.decode(body)
+        except (msgspec.MsgspecError, ValueError):
+            pass  # the other decoder knows what is wrong
+    return _parse_slowly(body)
+
+
+def _parse_slowly(body: bytes) -> dict[str, Any]:
+    """Return the same for any body, in ten times the time."""
     try:
         text = body.decode("utf-8")
-        document = json.loads(
-            text, parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
-        )
+        document = _DECODER.decode(text)
     except RecursionError:
         raise InvalidRequest("the JSON body is nested too deeply") from None
     except ValueError:

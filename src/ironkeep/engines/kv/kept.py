@@ -6,7 +6,7 @@ from functools import partial
 
 from ironkeep.core.secret import Secret
 from ironkeep.credentials.listing import Kept, Served
-from ironkeep.engines.kv import document, metadata as meta
+from ironkeep.engines.kv import document, metadata as meta, versions as stored
 from ironkeep.store.barrier import Store
 
 
@@ -24,14 +24,14 @@ def second(store: Store) -> Iterator[Kept]:
         if key is not None:
             versions = tuple(
                 Served(number, 0 if key.older and number == 1 else version.created_ns)
-                for number, version in sorted(key.versions.items())
+                for number, version in stored.every(store, path, key)
             )
             values = partial(_version, store, path)
             yield Kept(path, f"data/{path}", versions, key.current, values)
 
 
 def _version(store: Store, path: str, number: int) -> tuple[Secret, ...]:
-    return _values(store, meta.data_path(path, number), number)
+    return _values(store, stored.data_path(path, number), number)
 
 
 def _values(store: Store, path: str, _number: int) -> tuple[Secret, ...]:

@@ -1,5 +1,9 @@
-"""The metadata that KV version 2 stores for a key: versions, limits, custom metadata."""
+"""The record that KV version 2 stores for a key: newest versions, limits, custom metadata.
 
+Older versions of a key that has many are in records of their own: engines/kv/versions.py.
+"""
+
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +26,8 @@ _MEMO: Final = 32_768
 _MEMO_BYTES: Final = 4_096
 """Stored metadata up to this size, some hundred versions, is kept decoded in memory."""
 
+_ENCODER: Final = msgspec.json.Encoder()
+
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
     """One version of a key; times are POSIX nanoseconds, 0 means never."""
@@ -42,9 +48,17 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
             "destroyed": self.destroyed,
         }
 
+    def encoded(self) -> msgspec.Raw:
+        """Return the same in JSON."""
+        return msgspec.Raw(_ENCODER.encode(self.shape()))
+
 
 class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The metadata of a key; `versions` by number."""
+    """The metadata of a key. Its versions are contiguous and end with `current`.
+
+    `versions` by number has the newest ones. Versions `first` to `spilled` are in chunks
+    (engines/kv/versions.py); both are 0 if none is.
+    """
 
     created_ns: int
     updated_ns: int
@@ -56,14 +70,21 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     custom: dict[str, str] | None = None
     older: bool = False
     """The mount was upgraded: version 1 was readable before its recorded time of creation."""
+    first: int = 0
+    spilled: int = 0
 
     @property
     def oldest(self) -> int:
         """The lowest version still known; 0 if there is none."""
-        return min(self.versions, default=0)
+        return self.first or (self.current + 1 - len(self.versions) if self.versions else 0)
 
-    def shape(self) -> dict[str, Any]:
-        """Return the metadata as the API shows it."""
+    @property
+    def count(self) -> int:
+        """The number of versions."""
+        return self.current + 1 - self.first if self.first else len(self.versions)
+
+    def shape(self, versions: Mapping[int, msgspec.Raw]) -> dict[str, Any]:
+        """Return the metadata as the API shows it, with the encoded versions by number."""
         return {
             "cas_required": self.cas_required,
             "created_time": goformat.rfc3339(self.created_ns),
@@ -71,17 +92,11 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
             "custom_metadata": self.custom,
             "delete_version_after": goformat.duration(self.delete_after_seconds),
             "max_versions": self.max_versions,
-            "oldest_version": self.oldest if self.current > len(self.versions) else 0,
+            "oldest_version": self.oldest if self.current > self.count else 0,
             "updated_time": goformat.rfc3339(self.updated_ns),
-            "versions": {str(n): v.shape() for n, v in sorted(self.versions.items())},
-        }
-
-    def version_shape(self, number: int) -> dict[str, Any]:
-        """Return one version's metadata as reads and writes of data show it."""
-        return {
-            **self.versions[number].shape(),
-            "custom_metadata": self.custom,
-            "version": number,
+            "versions": {
+                str(number): shape for number, shape in versions.items() if number >= self.oldest
+            },
         }
 
 
@@ -101,7 +116,6 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True):
         }
 
 
-_ENCODER: Final = msgspec.json.Encoder()
 _KEY: Final = msgspec.json.Decoder(KeyMetadata)
 _CONFIG: Final = msgspec.json.Decoder(Config)
 
@@ -116,12 +130,17 @@ class Known:
         self.metadata: Final = metadata
         self._shapes: Final[dict[int, msgspec.Raw]] = {}
 
-    def version_shape(self, number: int) -> msgspec.Raw:
-        """Return KeyMetadata.version_shape as JSON, encoded at most once."""
+    def version_shape(self, number: int, version: Version) -> msgspec.Raw:
+        """Return one version's metadata as reads and writes of data show it, in JSON.
+
+        Those of the newest versions are encoded at most once.
+        """
         shape = self._shapes.get(number)
         if shape is None:
-            shape = msgspec.Raw(_ENCODER.encode(self.metadata.version_shape(number)))
-            self._shapes[number] = shape
+            custom = {"custom_metadata": self.metadata.custom, "version": number}
+            shape = msgspec.Raw(_ENCODER.encode({**version.shape(), **custom}))
+            if number in self.metadata.versions:
+                self._shapes[number] = shape
         return shape
 
 
@@ -137,13 +156,16 @@ def find(store: Store, path: str) -> Known | None:
     known = _memo.get(key)
     if known is not None and known.row is row:
         return known
-    known = Known(row, _KEY.decode(store.open_row(key, row)))
-    if len(row.value) > _MEMO_BYTES:
-        return known
-    if len(_memo) >= _MEMO:
-        for old in list(_memo)[: _MEMO // 2]:
-            del _memo[old]
-    _memo[key] = known
+    return _keep(key, Known(row, _KEY.decode(store.open_row(key, row))))
+
+
+def _keep(key: bytes, known: Known) -> Known:
+    """Keep decoded metadata in memory; it counts only while the store has the same row."""
+    if len(known.row.value) <= _MEMO_BYTES:
+        if len(_memo) >= _MEMO:
+            for old in list(_memo)[: _MEMO // 2]:
+                del _memo[old]
+        _memo[key] = known
     return known
 
 
@@ -153,9 +175,11 @@ def load(store: Store, path: str) -> KeyMetadata | None:
     return known.metadata if known is not None else None
 
 
-def save(store: Store, path: str, metadata: KeyMetadata) -> None:
-    """Write the metadata of the key at path."""
-    store.put(f"meta/{path}", _ENCODER.encode(metadata))
+def save(store: Store, path: str, metadata: KeyMetadata) -> Known:
+    """Write the metadata of the key at path; engines call versions.save, which keeps it small."""
+    at = f"meta/{path}"
+    row = store.put(at, _ENCODER.encode(metadata))
+    return _keep(store.key_of(at), Known(row, metadata))
 
 
 def load_config(store: Store) -> Config:
@@ -167,11 +191,6 @@ def load_config(store: Store) -> Config:
 def save_config(store: Store, config: Config) -> None:
     """Write the mount's configuration."""
     store.put("config", _ENCODER.encode(config))
-
-
-def data_path(path: str, number: int) -> str:
-    """Return the path of a version's data; the zero byte separates it from every key's name."""
-    return f"data/{path}\0{number}"
 
 
 def limit_of(metadata: KeyMetadata, config: Config) -> int:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.engines.kv import metadata as meta
+from ironkeep.engines.kv import metadata as meta, versions
 from ironkeep.engines.kv.metadata import KeyMetadata, Version
 from ironkeep.store.barrier import Store
 
@@ -32,7 +32,7 @@ def to_second(store: Store, now_ns: int) -> None:
     records = [(path, record) for path in paths if (record := store.get(path)) is not None]
     store.delete_all(paths)
     for path, record in records:
-        store.put(meta.data_path(path, 1), record)
+        store.put(versions.data_path(path, 1), record)
         key = KeyMetadata(
             created_ns=now_ns,
             updated_ns=now_ns,

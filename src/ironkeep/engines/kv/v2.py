@@ -17,9 +17,9 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
-from ironkeep.engines.kv import document, metadata as meta, v2_metadata
+from ironkeep.engines.kv import document, metadata as meta, turns, v2_metadata, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import IntList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -72,14 +72,14 @@ def _find(call: Call, path: str, version: int) -> tuple[Known, int, Version]:
     if known is None or version < 0:
         raise NotFound("")
     number = version or known.metadata.current
-    found = known.metadata.versions.get(number)
+    found = stored.find(call.store, path, known.metadata, number)
     if found is None:
         raise NotFound("")
     return known, number, found
 
 
 def _record(call: Call, path: str, number: int) -> bytes:
-    record = call.store.get(meta.data_path(path, number))
+    record = call.store.get(stored.data_path(path, number))
     if record is None:
         raise NotFound("")
     return record
@@ -88,7 +88,7 @@ def _record(call: Call, path: str, number: int) -> bytes:
 def read(call: Call, given: Which) -> Response:
     """Return one version's data and metadata."""
     known, number, version = _find(call, given.path, given.version)
-    shape = known.version_shape(number)
+    shape = known.version_shape(number, version)
     if version.is_gone(call.now_ns):
         return Response(data={"data": None, "metadata": shape}, absent=True)
     names, secret = document.split(_record(call, given.path, number))
@@ -101,7 +101,7 @@ def read(call: Call, given: Which) -> Response:
 def subkeys(call: Call, given: Shape) -> Response:
     """Return the nested names of a version's data, with null leaves."""
     known, number, version = _find(call, given.path, given.version)
-    shape = known.version_shape(number)
+    shape = known.version_shape(number, version)
     if given.depth < 0:
         raise InvalidRequest("depth must not be negative")
     if version.is_gone(call.now_ns):
@@ -113,29 +113,34 @@ def subkeys(call: Call, given: Shape) -> Response:
     )
 
 
-def write(call: Call, given: Put) -> Response:
+def write(call: Call, given: Put) -> Response | Suspend:
     """Store a new version."""
     if given.data is None:
         raise InvalidRequest("no data provided")
     key = meta.load(call.store, given.path)
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
+    if key is not None and _prune(call, given.path, key, config):
+        return turns.then(lambda call: write(call, given))
     return _store(call, given.path, key, config, given.data)
 
 
-def patch(call: Call, given: Put) -> Response:
+def patch(call: Call, given: Put) -> Response | Suspend:
     """Store a new version: the current one with a JSON merge patch (RFC 7396) applied."""
     if given.data is None:
         raise InvalidRequest("no data provided")
     known, number, version = _find(call, given.path, 0)
     if version.is_gone(call.now_ns):
-        return Response(data={"data": None, "metadata": known.version_shape(number)}, absent=True)
+        shape = known.version_shape(number, version)
+        return Response(data={"data": None, "metadata": shape}, absent=True)
     key = known.metadata
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
+    if _prune(call, given.path, key, config):
+        return turns.then(lambda call: patch(call, given))
     _, secret = document.split(_record(call, given.path, number))
-    stored = loads(secret.reveal())
-    return _store(call, given.path, key, config, document.merge(stored, given.data))
+    merged = document.merge(loads(secret.reveal()), given.data)
+    return _store(call, given.path, key, config, merged)
 
 
 def _check_and_set(
@@ -155,6 +160,20 @@ def _check_and_set(
         raise Conflict("check-and-set parameter did not match the current version")
 
 
+def _surplus(key: KeyMetadata, config: meta.Config) -> int:
+    """Return how many versions a new one leaves above the limit."""
+    return max(0, key.count + 1 - meta.limit_of(key, config))
+
+
+def _prune(call: Call, path: str, key: KeyMetadata, config: meta.Config) -> bool:
+    """Remove a turn's worth of versions if more are above the limit, which was lowered, then."""
+    if _surplus(key, config) <= turns.VERSIONS:
+        return False
+    key = stored.drop(call.store, path, key, turns.VERSIONS, beside=False)
+    stored.save(call.store, path, key)
+    return True
+
+
 def _store(
     call: Call,
     path: str,
@@ -168,83 +187,74 @@ def _store(
     key = key or KeyMetadata(created_ns=now, updated_ns=now)
     number = key.current + 1
     life = meta.delete_after_ns(key, config)
-    versions = {**key.versions, number: Version(now, now + life if life else 0)}
-    past = sorted(versions)[: max(0, len(versions) - meta.limit_of(key, config))]
-    call.store.delete_all([meta.data_path(path, old) for old in past])
-    for old in past:
-        del versions[old]
+    version = Version(now, now + life if life else 0)
+    # Numbers are never used again, so there is no record of this one.
+    call.store.put(stored.data_path(path, number), document.encode(data), fresh=True)
+    surplus = _surplus(key, config)
+    if surplus:
+        key = stored.drop(call.store, path, key, surplus, beside=True)
+    versions = {**key.versions, number: version}
     key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
-    call.store.put(meta.data_path(path, number), document.encode(data))
-    meta.save(call.store, path, key)
-    return Response(data=key.version_shape(number), audited={"version": number})
+    known = stored.save(call.store, path, key)
+    return Response(data=known.version_shape(number, version), audited={"version": number})
 
 
 def delete(call: Call, given: Put) -> Response:
     """Mark the current version as deleted; succeed if there is none."""
     key = meta.load(call.store, given.path)
-    if key is not None and key.current in key.versions:
-        _mark_deleted(call, given.path, key, (key.current,))
+    if key is not None:
+        stored.change(call.store, given.path, key, (key.current,), _deleted(call.now_ns))
     return Response()
 
 
-def delete_versions(call: Call, given: Versions) -> Response:
+def delete_versions(call: Call, given: Versions) -> Response | Suspend:
     """Mark versions as deleted."""
-    key = _versions_of(call, given)
-    if key is not None:
-        _mark_deleted(call, given.path, key, given.versions)
-    return Response()
+    return _change(call, given, _deleted(call.now_ns))
 
 
-def _mark_deleted(call: Call, path: str, key: KeyMetadata, numbers: tuple[int, ...]) -> None:
-    def deleted(version: Version) -> Version:
-        gone = version.is_gone(call.now_ns)
-        return version if gone else Version(version.created_ns, call.now_ns)
-
-    _change_versions(call, path, key, numbers, deleted)
-
-
-def _change_versions(
-    call: Call,
-    path: str,
-    key: KeyMetadata,
-    numbers: tuple[int, ...],
-    changed: Callable[[Version], Version],
-) -> None:
-    """Store the metadata with the given versions changed; unknown numbers are ignored."""
-    versions = dict(key.versions)
-    for number in numbers:
-        version = versions.get(number)
-        if version is not None:
-            versions[number] = changed(version)
-    meta.save(call.store, path, msgspec.structs.replace(key, versions=versions))
-
-
-def undelete(call: Call, given: Versions) -> Response:
+def undelete(call: Call, given: Versions) -> Response | Suspend:
     """Make deleted versions readable again, unless they were destroyed."""
-    key = _versions_of(call, given)
-    if key is not None:
-        _change_versions(call, given.path, key, given.versions, _undeleted)
-    return Response()
+    return _change(call, given, _undeleted)
+
+
+def destroy(call: Call, given: Versions) -> Response | Suspend:
+    """Remove the data of versions for good."""
+    return _change(call, given, _destroyed)
+
+
+def _change(
+    call: Call, given: Versions, changed: Callable[[Version], Version], done: int = 0
+) -> Response | Suspend:
+    """Change the given versions in turns, without the first `done`; unknown ones are ignored."""
+    key = _key_of(call, given)
+    if key is None:
+        return Response()
+    turn = given.versions[done : done + turns.VERSIONS]
+    if changed is _destroyed:
+        call.store.delete_all([stored.data_path(given.path, number) for number in turn])
+    stored.change(call.store, given.path, key, turn, changed)
+    done += len(turn)
+    if done == len(given.versions):
+        return Response()
+    return turns.then(lambda call: _change(call, given, changed, done))
+
+
+def _deleted(now_ns: int) -> Callable[[Version], Version]:
+    def deleted(version: Version) -> Version:
+        return version if version.is_gone(now_ns) else Version(version.created_ns, now_ns)
+
+    return deleted
 
 
 def _undeleted(version: Version) -> Version:
     return version if version.destroyed else Version(version.created_ns)
 
 
-def destroy(call: Call, given: Versions) -> Response:
-    """Remove the data of versions for good."""
-    key = _versions_of(call, given)
-    if key is not None:
-        call.store.delete_all([meta.data_path(given.path, number) for number in given.versions])
-        _change_versions(call, given.path, key, given.versions, _destroyed)
-    return Response()
-
-
 def _destroyed(version: Version) -> Version:
     return Version(version.created_ns, version.deleted_ns, destroyed=True)
 
 
-def _versions_of(call: Call, given: Versions) -> KeyMetadata | None:
+def _key_of(call: Call, given: Versions) -> KeyMetadata | None:
     if not given.versions:
         raise InvalidRequest("No version number provided")
     if len(given.versions) > MAX_VERSIONS_A_CALL:

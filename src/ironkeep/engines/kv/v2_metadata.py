@@ -1,6 +1,7 @@
 """The metadata and configuration endpoints of KV version 2."""
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -8,9 +9,9 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import Scope
-from ironkeep.engines.kv import metadata as meta
+from ironkeep.engines.kv import metadata as meta, turns, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.fields import Duration
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
@@ -54,12 +55,25 @@ def write_config(call: Call, given: MountSettings) -> Response:
     return Response()
 
 
-def read(call: Call, given: Key) -> Response:
+def read(call: Call, given: Key) -> Response | Suspend:
     """Return a key's metadata."""
-    key = meta.load(call.store, given.path)
+    return _listed(call, given.path, {})
+
+
+def _listed(call: Call, path: str, shapes: dict[int, msgspec.Raw]) -> Response | Suspend:
+    """Add a turn's worth of versions to `shapes`; answer when all are there.
+
+    A version that is added or removed meanwhile is shown or left out as of the last turn.
+    """
+    key = meta.load(call.store, path)
     if key is None:
         raise NotFound("")
-    return Response(data=key.shape())
+    since = max(shapes, default=0) + 1
+    for number, version in islice(stored.every(call.store, path, key, since), turns.LISTED):
+        shapes[number] = version.encoded()
+    if max(shapes, default=0) < key.current:
+        return turns.then(lambda call: _listed(call, path, shapes), durable=False)
+    return Response(data=key.shape(shapes))
 
 
 def write(call: Call, given: KeySettings) -> Response:
@@ -77,7 +91,7 @@ def write(call: Call, given: KeySettings) -> Response:
     if not changes:
         return Response()
     call.use(Scope).custom(call, given.path, changes.get("custom"))
-    meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
+    stored.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()
 
 
@@ -96,7 +110,7 @@ def patch(call: Call, given: KeySettings) -> Response:
         changes["custom"] = _patched(key.custom or {}, given.custom_metadata)
     call.use(Scope).custom(call, given.path, changes.get("custom"))
     now = call.now_ns
-    meta.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
+    stored.save(call.store, given.path, msgspec.structs.replace(key, updated_ns=now, **changes))
     return Response()
 
 
@@ -108,12 +122,17 @@ def _patched(custom: dict[str, str], patch: dict[str, Any] | None) -> dict[str, 
     return meta.check_custom(merged)
 
 
-def delete(call: Call, given: Key) -> Response:
-    """Remove a key with all its versions."""
+def delete(call: Call, given: Key) -> Response | Suspend:
+    """Remove a key with all its versions, the oldest first if they take several turns."""
     key = meta.load(call.store, given.path)
-    if key is not None:
-        data = [meta.data_path(given.path, number) for number in key.versions]
-        call.store.delete_all([*data, f"meta/{given.path}"])
+    if key is None:
+        return Response()
+    count = min(key.count, turns.VERSIONS)
+    left = stored.drop(call.store, given.path, key, count, beside=False)
+    if count < key.count:
+        stored.save(call.store, given.path, left)
+        return turns.then(lambda call: delete(call, given))
+    call.store.delete(f"meta/{given.path}")
     return Response()
 
 

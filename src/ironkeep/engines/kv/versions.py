@@ -1,0 +1,150 @@
+"""The versions of a key in KV version 2: where each is stored, so that a write costs its own size.
+
+    meta/KEY            the key's settings and its newest versions: engines/kv/metadata.py
+    data/KEY 0x00 N     the object of version N
+    data/KEY 0x00 v C   chunk C: the metadata of versions 32 C + 1 to 32 C + 32
+
+A key with fewer than `2 * CHUNK` versions has the first record alone. From then on the oldest ones
+move to chunks, one chunk in `CHUNK` writes, and the first record stays small. A key of before the
+chunks, with any number of versions in its first record, is converted by its next change.
+
+The versions of a key are contiguous: versions are added above and removed below. A chunk may still
+hold some that were removed; those below `KeyMetadata.oldest` do not count.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.errors import IntegrityError
+from ironkeep.engines.kv import metadata as meta
+from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
+from ironkeep.store.barrier import Store
+
+CHUNK: Final = 32
+"""Versions in a chunk; the key's own record holds fewer than twice as many."""
+
+
+class Chunk(msgspec.Struct, frozen=True, array_like=True):
+    """Consecutive versions of a key."""
+
+    first: int
+    versions: tuple[Version, ...]
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_CHUNK: Final = msgspec.json.Decoder(Chunk)
+
+
+def data_path(path: str, number: int) -> str:
+    """Return the path of a version's data; the zero byte separates it from every key's name."""
+    return f"data/{path}\0{number}"
+
+
+def chunk_path(path: str, number: int) -> str:
+    """Return the path of the chunk that holds a version."""
+    return f"data/{path}\0v{(number - 1) // CHUNK}"
+
+
+def find(store: Store, path: str, key: KeyMetadata, number: int) -> Version | None:
+    """Return the metadata of a version, or None if there is no such version."""
+    found = key.versions.get(number)
+    if found is None and _is_spilled(key, number):
+        return _chunked(store, path, number)[number]
+    return found
+
+
+def every(
+    store: Store, path: str, key: KeyMetadata, since: int = 0
+) -> Iterator[tuple[int, Version]]:
+    """Yield all versions from number `since` on, in order."""
+    number = max(key.first, since)
+    while 0 < number <= key.spilled:
+        chunk = _chunked(store, path, number)
+        while number in chunk:
+            yield number, chunk[number]
+            number += 1
+    for number, version in sorted(key.versions.items()):
+        if number >= since:
+            yield number, version
+
+
+def change(
+    store: Store,
+    path: str,
+    key: KeyMetadata,
+    numbers: Sequence[int],
+    changed: Callable[[Version], Version],
+) -> None:
+    """Store the key with the given versions changed; unknown numbers are ignored."""
+    recent = dict(key.versions)
+    chunks: dict[str, dict[int, Version]] = {}
+    for number in numbers:
+        where = recent
+        if _is_spilled(key, number):
+            at = chunk_path(path, number)
+            where = chunks.get(at) or chunks.setdefault(at, _chunked(store, path, number))
+        version = where.get(number)
+        if version is not None:
+            where[number] = changed(version)
+    for at, versions in chunks.items():
+        store.put(at, _encoded(versions))
+    save(store, path, msgspec.structs.replace(key, versions=recent))
+
+
+def save(store: Store, path: str, key: KeyMetadata) -> Known:
+    """Write the metadata of the key at path, its oldest versions to chunks if they are many."""
+    return meta.save(
+        store, path, key if len(key.versions) < 2 * CHUNK else _spill(store, path, key)
+    )
+
+
+def _spill(store: Store, path: str, key: KeyMetadata) -> KeyMetadata:
+    """Move versions to chunks until few are left in the key's own record; return that."""
+    recent = dict(sorted(key.versions.items()))
+    oldest, spilled = key.oldest, key.spilled
+    while len(recent) >= 2 * CHUNK:
+        start = next(iter(recent))
+        spilled = start + CHUNK - 1 - (start - 1) % CHUNK
+        moved = {number: recent.pop(number) for number in range(start, spilled + 1)}
+        store.put(chunk_path(path, start), _encoded(moved), fresh=True)
+    return msgspec.structs.replace(key, versions=recent, first=oldest, spilled=spilled)
+
+
+def drop(store: Store, path: str, key: KeyMetadata, count: int, *, beside: bool) -> KeyMetadata:
+    """Remove the oldest `count` versions with their data; return the key without them, to be saved.
+
+    With `beside` the key keeps a version that has data.
+    """
+    oldest = key.oldest
+    left = oldest + count
+    gone = [data_path(path, number) for number in range(oldest, left)]
+    # A chunk goes with the last of its versions.
+    ends = range(oldest + CHUNK - 1 - (oldest - 1) % CHUNK, min(left - 1, key.spilled) + 1, CHUNK)
+    gone += [chunk_path(path, number) for number in ends]
+    store.delete_all(gone, folders_stay=beside)
+    recent = key.versions
+    if left > key.spilled:
+        recent = {number: version for number, version in recent.items() if number >= left}
+        return msgspec.structs.replace(key, versions=recent, first=0, spilled=0)
+    return msgspec.structs.replace(key, first=left)
+
+
+def _is_spilled(key: KeyMetadata, number: int) -> bool:
+    return 0 < key.first <= number <= key.spilled
+
+
+def _chunked(store: Store, path: str, number: int) -> dict[int, Version]:
+    record = store.get(chunk_path(path, number))
+    chunk = None if record is None else _CHUNK.decode(record)
+    if chunk is None or not 0 <= number - chunk.first < len(chunk.versions):
+        raise IntegrityError(
+            f"the metadata of version {number} of a key is missing: it was removed outside "
+            "Ironkeep. Keep a copy of the data for evidence and restore from a snapshot"
+        )
+    return dict(enumerate(chunk.versions, chunk.first))
+
+
+def _encoded(versions: dict[int, Version]) -> bytes:
+    return _ENCODER.encode(Chunk(min(versions), tuple(versions[n] for n in sorted(versions))))
