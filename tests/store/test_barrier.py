@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, strategies as st
@@ -11,6 +11,7 @@ from ironkeep.store.barrier import Barrier, DueRecord, Store
 from ironkeep.store.keyring import HOUSE, Keyring, SegmentId, new_keyring
 from ironkeep.store.names import Place
 from ironkeep.store.rows import RowView
+from tests.support.rows import DictView
 
 PLACE = Place(ROOT_NAMESPACE, MountUuid("uuid-1"))
 OTHER = Place(ROOT_NAMESPACE, MountUuid("uuid-2"))
@@ -104,6 +105,68 @@ def test_like_a_dictionary_of_paths(
         assert store.list(folder) == sorted({_child(path) for path in inside})
     for path in list(tree):
         store.delete(path)
+    assert rows == {}
+
+
+class Watched(DictView):
+    """Notes what is looked up and scanned."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self.seen: list[bytes] = []
+        self.known_absent: set[bytes] = set()
+
+    def get(self, key: bytes) -> Row | None:
+        if key not in self.known_absent:
+            self.seen.append(key)
+        return super().get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        self.seen.append(prefix)
+        return super().scan(prefix)
+
+    def absent(self, key: bytes) -> None:
+        super().absent(key)
+        self.known_absent.add(key)
+
+
+def test_a_fresh_record_is_not_looked_up(barrier: Barrier, rows: Rows) -> None:
+    view = Watched(rows)
+    store = Store(barrier, PLACE, view)
+    store.put("a/b/one", b"1")
+    view.seen.clear()
+    row = store.put("a/b/two", b"2", fresh=True)
+    (folder,) = [each.row_key for each in barrier.names_of(PLACE).folders("a/b/x")[1:]]
+    assert view.seen == [folder]
+    assert store.row("a/b/two") is row
+    store.put("c/d/e", b"3", fresh=True)
+    assert sorted(store.walk()) == ["a/b/one", "a/b/two", "c/d/e"]
+
+
+def test_a_folder_that_stays_is_not_scanned(barrier: Barrier, rows: Rows) -> None:
+    view = Watched(rows)
+    store = Store(barrier, PLACE, view)
+    for name in ("one", "two", "three"):
+        store.put(f"a/b/{name}", b"")
+    view.seen.clear()
+    store.delete_all(["a/b/one", "a/b/none"], folders_stay=True)
+    assert len(view.seen) == 2
+    assert store.list("a/b") == ["three", "two"]
+
+
+def test_folders_above_a_full_one_are_not_scanned(barrier: Barrier, rows: Rows) -> None:
+    view = Watched(rows)
+    store = Store(barrier, PLACE, view)
+    paths = ("a/b/c/one", "a/b/c/two", "a/d/three", "e/f/four")
+    for path in paths:
+        store.put(path, b"")
+    names = barrier.names_of(PLACE)
+    view.seen.clear()
+    store.delete_all(["a/b/c/one", "a/d/three", "e/f/four"])
+    scanned = set(view.seen) - {names.key_of(path) for path in paths}
+    assert scanned == {names.children(folder) for folder in ("a/b/c", "a/d", "e/f", "e")}
+    assert list(store.walk()) == ["a/b/c/two"]
+    store.delete("a/b/c/two")
     assert rows == {}
 
 

@@ -61,6 +61,25 @@ def test_the_memo_changes_nothing(path: str) -> None:
     assert Names(HOUSE, KEY).of(PLACE).key_of(path) == first
 
 
+@given(st.lists(PATHS, min_size=1, max_size=6))
+def test_the_memo_of_folders_changes_nothing(paths: list[str]) -> None:
+    names = Names(HOUSE, KEY).of(PLACE)
+    for path in paths * 2:
+        fresh = Names(HOUSE, KEY).of(PLACE)
+        assert names.folders(path) == fresh.folders(path)
+        assert names.parent(path) == (fresh.folders(path) or [None])[-1]
+        assert names.children(path) == fresh.children(path)
+        assert names.key_of(path) == fresh.key_of(path)
+
+
+def test_the_memo_of_folders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MEMO_CHARS", 3 * (module.MEMO_ENTRY_CHARS + 9))
+    names = Names(HOUSE, KEY).of(PLACE)
+    held = [names.children(f"folder{number}") for number in range(9)]
+    assert len(names._folders) <= 3
+    assert [names.children(f"folder{number}") for number in range(9)] == held
+
+
 def test_the_memo_is_bounded_over_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MEMO_CHARS", 3 * (module.MEMO_ENTRY_CHARS + 1))
     names = Names(HOUSE, KEY)
@@ -80,6 +99,7 @@ def test_limits_on_length_and_depth() -> None:
     with pytest.raises(TooLarge, match="4096"):
         names.key_of("é" * (module.MAX_PATH_BYTES // 2) + "a")
     names.key_of("/" * (module.MAX_DEPTH - 1))
+    names.children("/" * module.MAX_DEPTH)
     with pytest.raises(TooLarge, match="128"):
         names.key_of("/" * module.MAX_DEPTH)
     with pytest.raises(TooLarge):

@@ -159,3 +159,39 @@ def count_reads(storage: MemoryStorage) -> Callable[[], int]:
 
     storage.get = counted  # type: ignore[method-assign]
     return lambda: count
+
+
+def test_what_is_known_to_be_absent_is_not_read() -> None:
+    storage, key = Counted(), KEYS[0]
+    state = State(storage)
+    tx = state.begin().nested()
+    tx.absent(key)
+    assert tx.get(key) is None
+    assert storage.read == []
+    tx.put(key, Row(b"1"))
+    tx.absent(key)
+    assert tx.get(key) == Row(b"1")
+
+
+def test_a_known_row_counts_more_than_a_note_of_its_absence() -> None:
+    storage, key = Counted(), KEYS[0]
+    storage.commit(Commit(1, {key: Row(b"1")}, b"", b"", 0))
+    state = State(storage)
+    assert state.get(key) == Row(b"1")
+    state.absent(key)
+    assert state.get(key) == Row(b"1")
+    tx = state.begin()
+    tx.put(KEYS[1], Row(b"2"))
+    tx.merge()
+    state.absent(KEYS[1])
+    assert state.get(KEYS[1]) == Row(b"2")
+
+
+class Counted(MemoryStorage):
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[bytes] = []
+
+    def get(self, key: bytes) -> Row | None:
+        self.read.append(key)
+        return super().get(key)

@@ -1,6 +1,7 @@
 """Bytes made up by a machine: a request, an error of ours, or a closed connection; nothing else."""
 
 import asyncio
+from collections.abc import Callable
 
 from hypothesis import given, settings, strategies as st
 
@@ -54,6 +55,51 @@ def test_parsing_gives_a_request_or_an_error_of_ours(
     assert found.wrap_ttl_seconds is None or found.wrap_ttl_seconds > 0
     assert isinstance(found.data, dict)
     found.path.encode("utf-8")
+
+
+LEAVES = st.sampled_from(
+    ["1", "-1", "0", "-0", "-0.0", "1.10", "1e3", "1E400", "1e-400", "01", "1.", ".5", "+1", "1e",
+     "NaN", "-Infinity", "true", "null", "9" * 18, "9" * 19, "-" + "9" * 30, "9" * 40 + ".5",
+     "9" * 2_000, "0." + "9" * 2_000, "1e99999999999999999999", '"a"', '"-0"', '"é"', '"\\n"',
+     '"\\u0041"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\x"', '"\x01"', '"\x7f"', "", " ", "//"]
+)  # fmt: skip
+NAMES = st.sampled_from(['"a"', '"b"', '"é"', '"\\u0061"', "a", ""])
+
+
+def _documents(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    pairs = st.lists(st.tuples(NAMES, inner).map(":".join), max_size=3)
+    return st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        pairs.map(lambda items: f"{{{', '.join(items)}}}"),
+    )
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(
+    st.recursive(LEAVES, _documents, max_leaves=8),
+    st.sampled_from(['{"a":%s}', '{"a":%s,"a":1}', "%s", "\t{\n%s}\r ", '{"a":%s}x', '{"a":%s']),
+    st.integers(0, 70),
+)
+def test_both_decoders_of_a_body_agree(document: str, around: str, depth: int) -> None:
+    nested = "[" * depth + document + "]" * depth if depth > 60 else document
+    body = (around % nested).encode()
+    assert outcome(wire.parse_json, body) == outcome(wire._parse_slowly, body)
+
+
+def outcome(parse: Callable[[bytes], object], body: bytes) -> object:
+    """Return a document with the types and spellings of its values, or the error."""
+    try:
+        return spelt(parse(body))
+    except IronkeepError as error:
+        return type(error), str(error)
+
+
+def spelt(value: object) -> object:
+    if isinstance(value, dict):
+        return [(name, spelt(item)) for name, item in value.items()]
+    if isinstance(value, list):
+        return [spelt(item) for item in value], "list"
+    return type(value), str(value)
 
 
 @settings(max_examples=150, deadline=None)

@@ -57,22 +57,28 @@ def write_config(call: Call, given: MountSettings) -> Response:
 
 def read(call: Call, given: Key) -> Response | Suspend:
     """Return a key's metadata."""
-    return _listed(call, given.path, {})
+    return _listed(call, given.path, 0, {})
 
 
-def _listed(call: Call, path: str, shapes: dict[int, msgspec.Raw]) -> Response | Suspend:
+def _listed(
+    call: Call, path: str, created_ns: int, shapes: dict[int, msgspec.Raw]
+) -> Response | Suspend:
     """Add a turn's worth of versions to `shapes`; answer when all are there.
 
-    A version that is added or removed meanwhile is shown or left out as of the last turn.
+    A version that is added or removed meanwhile is shown or left out as of the last turn. A key
+    that is made again meanwhile, as its time of creation tells, is listed from the start.
     """
     key = meta.load(call.store, path)
     if key is None:
         raise NotFound("")
+    if key.created_ns != created_ns:
+        shapes = {}
     since = max(shapes, default=0) + 1
     for number, version in islice(stored.every(call.store, path, key, since), turns.LISTED):
         shapes[number] = version.encoded()
     if max(shapes, default=0) < key.current:
-        return turns.then(lambda call: _listed(call, path, shapes), durable=False)
+        created_ns = key.created_ns
+        return turns.then(lambda call: _listed(call, path, created_ns, shapes), durable=False)
     return Response(data=key.shape(shapes))
 
 
