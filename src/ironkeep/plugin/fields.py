@@ -236,6 +236,10 @@ class Field:
     required: bool
     help: str
     aliases: tuple[str, ...]
+    names: tuple[str, ...] = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", (self.name, *self.aliases))
 
     @property
     def is_int(self) -> bool:
@@ -295,7 +299,7 @@ def readers_of(declaration: Hashable) -> Readers:
     return {
         name: Reader(item.name, item.parts)
         for item in fields_of(declaration)
-        for name in (item.name, *item.aliases)
+        for name in item.names
     }
 
 
@@ -319,7 +323,7 @@ def parse(declaration: type[T], data: Mapping[str, Any]) -> T:
     """
     values: dict[str, object] = {}
     for item in fields_of(typing.cast(Hashable, declaration)):
-        for name in (item.name, *item.aliases):
+        for name in item.names:
             given = data.get(name)
             if given is None:
                 continue

@@ -191,7 +191,7 @@ class Names:
 def _check(path: str) -> None:
     """Raise TooLarge past the limits on length and depth, InvalidRequest if it is not Unicode."""
     try:
-        size = len(path.encode())
+        size = len(path) if path.isascii() else len(path.encode())
     except UnicodeEncodeError:
         raise InvalidRequest("the path is not valid Unicode text") from None
     if size > MAX_PATH_BYTES:

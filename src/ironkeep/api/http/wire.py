@@ -22,7 +22,7 @@ from ironkeep.core.errors import (
 )
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.core.text.numbers import Spelt, whole
+from ironkeep.core.text.numbers import MAX_NUMBER, Spelt, whole
 from ironkeep.plugin.fields import duration
 from ironkeep.plugin.request import Request
 
@@ -166,8 +166,8 @@ _QUICK: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Spelt)
 _DECODER: Final = json.JSONDecoder(
     parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
 )
-_UNCOMMON: Final = re.compile(rb"\\u|[:,\[\s](?:-0|-?[0-9]{19})")
-"""Bytes that the quick decoder would read otherwise: surrogates, a zero's sign, long numbers."""
+_UNCOMMON: Final = re.compile(rb"[:,\[\s](?:-0|-?[0-9]{%d})" % (MAX_NUMBER + 1))
+"""Numbers that the quick decoder reads otherwise: zeros with a sign, and those that are refused."""
 
 
 def parse_json(body: bytes) -> dict[str, Any]:
@@ -178,7 +178,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """
     if body.count(b",") + body.count(b":") > MAX_JSON_TOKENS:
         raise TooLarge("the JSON body holds too many values")
-    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH and not _UNCOMMON.search(body):
+    shallow = body.count(b"{") + body.count(b"[") <= MAX_DEPTH
+    suspect = len(body) > MAX_NUMBER or b"-0" in body
+    if shallow and not (suspect and _UNCOMMON.search(body)):
         try:
             return _QUICK.decode(body)
         except (msgspec.MsgspecError, ValueError):

@@ -120,15 +120,18 @@ def drop(store: Store, path: str, key: KeyMetadata, count: int, *, beside: bool)
     oldest = key.oldest
     left = oldest + count
     gone = [data_path(path, number) for number in range(oldest, left)]
-    # A chunk goes with the last of its versions.
-    ends = range(oldest + CHUNK - 1 - (oldest - 1) % CHUNK, min(left - 1, key.spilled) + 1, CHUNK)
-    gone += [chunk_path(path, number) for number in ends]
+    if key.first:
+        # A chunk goes with the last of its versions.
+        end = oldest + CHUNK - 1 - (oldest - 1) % CHUNK
+        ends = range(end, min(left - 1, key.spilled) + 1, CHUNK)
+        gone += [chunk_path(path, number) for number in ends]
     store.delete_all(gone, folders_stay=beside)
-    recent = key.versions
-    if left > key.spilled:
-        recent = {number: version for number, version in recent.items() if number >= left}
-        return msgspec.structs.replace(key, versions=recent, first=0, spilled=0)
-    return msgspec.structs.replace(key, first=left)
+    if left <= key.spilled:
+        return msgspec.structs.replace(key, first=left)
+    recent = dict(key.versions)
+    for number in range(max(oldest, key.spilled + 1), left):
+        del recent[number]
+    return msgspec.structs.replace(key, versions=recent, first=0, spilled=0)
 
 
 def _is_spilled(key: KeyMetadata, number: int) -> bool:
