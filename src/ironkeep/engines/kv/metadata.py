@@ -25,6 +25,8 @@ _MEMO: Final = 32_768
 """Decoded metadata kept in memory, about 1 KB each; it never contains secret values."""
 _MEMO_BYTES: Final = 4_096
 """Stored metadata up to this size, some hundred versions, is kept decoded in memory."""
+_MEMO_LARGE: Final = 8
+"""Larger metadata that is kept; it has many custom pairs, or is of before the chunks."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -48,9 +50,9 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
             "destroyed": self.destroyed,
         }
 
-    def encoded(self) -> msgspec.Raw:
-        """Return the same in JSON."""
-        return msgspec.Raw(_ENCODER.encode(self.shape()))
+    def listed(self, number: int) -> bytes:
+        """Return the same in JSON, as a member of the object of all versions."""
+        return b'"%d":%b' % (number, _ENCODER.encode(self.shape()))
 
 
 class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,8 +85,10 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
         """The number of versions."""
         return self.current + 1 - self.first if self.first else len(self.versions)
 
-    def shape(self, versions: Mapping[int, msgspec.Raw]) -> dict[str, Any]:
-        """Return the metadata as the API shows it, with the encoded versions by number."""
+    def shape(self, versions: Mapping[int, bytes]) -> dict[str, Any]:
+        """Return the metadata as the API shows it, with versions as `Version.listed` gives them."""
+        oldest = self.oldest
+        members = b",".join([each for number, each in versions.items() if number >= oldest])
         return {
             "cas_required": self.cas_required,
             "created_time": goformat.rfc3339(self.created_ns),
@@ -92,11 +96,9 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
             "custom_metadata": self.custom,
             "delete_version_after": goformat.duration(self.delete_after_seconds),
             "max_versions": self.max_versions,
-            "oldest_version": self.oldest if self.current > self.count else 0,
+            "oldest_version": oldest if self.current > self.count else 0,
             "updated_time": goformat.rfc3339(self.updated_ns),
-            "versions": {
-                str(number): shape for number, shape in versions.items() if number >= self.oldest
-            },
+            "versions": msgspec.Raw(b"{%b}" % members),
         }
 
 
@@ -145,6 +147,7 @@ class Known:
 
 
 _memo: Final[dict[bytes, Known]] = {}
+_large: Final[dict[bytes, Known]] = {}
 
 
 def find(store: Store, path: str) -> Known | None:
@@ -153,7 +156,7 @@ def find(store: Store, path: str) -> Known | None:
     row = store.row_at(key)
     if row is None:
         return None
-    known = _memo.get(key)
+    known = _memo.get(key) or _large.get(key)
     if known is not None and known.row is row:
         return known
     return _keep(key, Known(row, _KEY.decode(store.open_row(key, row))))
@@ -161,11 +164,12 @@ def find(store: Store, path: str) -> Known | None:
 
 def _keep(key: bytes, known: Known) -> Known:
     """Keep decoded metadata in memory; it counts only while the store has the same row."""
-    if len(known.row.value) <= _MEMO_BYTES:
-        if len(_memo) >= _MEMO:
-            for old in list(_memo)[: _MEMO // 2]:
-                del _memo[old]
-        _memo[key] = known
+    small = len(known.row.value) <= _MEMO_BYTES
+    memo, most = (_memo, _MEMO) if small else (_large, _MEMO_LARGE)
+    if len(memo) >= most:
+        for old in list(memo)[: most // 2]:
+            del memo[old]
+    memo[key] = known
     return known
 
 

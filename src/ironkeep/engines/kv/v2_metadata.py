@@ -60,9 +60,7 @@ def read(call: Call, given: Key) -> Response | Suspend:
     return _listed(call, given.path, 0, {})
 
 
-def _listed(
-    call: Call, path: str, created_ns: int, shapes: dict[int, msgspec.Raw]
-) -> Response | Suspend:
+def _listed(call: Call, path: str, created_ns: int, shapes: dict[int, bytes]) -> Response | Suspend:
     """Add a turn's worth of versions to `shapes`; answer when all are there.
 
     A version that is added or removed meanwhile is shown or left out as of the last turn. A key
@@ -75,7 +73,7 @@ def _listed(
         shapes = {}
     since = max(shapes, default=0) + 1
     for number, version in islice(stored.every(call.store, path, key, since), turns.LISTED):
-        shapes[number] = version.encoded()
+        shapes[number] = version.listed(number)
     if max(shapes, default=0) < key.current:
         created_ns = key.created_ns
         return turns.then(lambda call: _listed(call, path, created_ns, shapes), durable=False)
