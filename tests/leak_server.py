@@ -5,8 +5,10 @@ The defect raises from deep inside, with the record that it was given as its mes
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from ironkeep.cli.main import main
+from ironkeep.core.ports import Row
 from ironkeep.store.barrier import Store
 
 PROVOKED = b"provoke-a-defect"
@@ -14,10 +16,10 @@ PROVOKED = b"provoke-a-defect"
 _put = Store.put
 
 
-def _put_or_fail(self: Store, path: str, body: bytes, due_ns: int | None = None) -> None:
+def _put_or_fail(self: Store, path: str, body: bytes, *rest: Any, **named: Any) -> Row:
     if PROVOKED in body:
         raise ValueError(f"{path}: {body!r}")
-    _put(self, path, body, due_ns)
+    return _put(self, path, body, *rest, **named)
 
 
 class _Tee:

@@ -18,6 +18,7 @@ SPELLED_OUT = {
     "Flows": {"rules"},
     "Stored": {"segments"},
     "Statement": {"v"},
+    "Version": {"deleted_ns", "destroyed"},
 }
 """Fields with a default that every row has, since their struct writes defaults out. A new field
 takes `omit_defaults=True`: what is added here would make rows of before unreadable."""

@@ -198,7 +198,7 @@ class Keys(RuleBasedStateMachine):
         if read.error is NotFound:
             assert not self.model
             return
-        found = {int(number): each for number, each in table(read.data, "versions").items()}
+        found = listed(self.vault, "f/app")
         assert list(found) == sorted(self.model)
         oldest = min(self.model, default=0)
         assert read.data["oldest_version"] == (oldest if oldest > 1 else 0)

@@ -5,7 +5,7 @@ of the versions is done; the caller got no answer, and the same request does the
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
@@ -21,7 +21,13 @@ def then(go_on: Callable[[Call], Response | Suspend], *, durable: bool = True) -
 
     A turn that has only read is not `durable` and leaves no entry.
     """
-    return Suspend(_no_work, lambda call, _result: go_on(call), durable=durable)
+
+    def resume(call: Call, result: Any) -> Response | Suspend:
+        if isinstance(result, Exception):
+            raise result
+        return go_on(call)
+
+    return Suspend(_no_work, resume, durable=durable)
 
 
 def _no_work() -> None:

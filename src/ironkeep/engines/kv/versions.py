@@ -21,6 +21,7 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
 from ironkeep.store.barrier import Store
+from ironkeep.store.record import Codec
 
 CHUNK: Final = 32
 """Versions in a chunk; the key's own record holds fewer than twice as many."""
@@ -29,14 +30,13 @@ AT_ONCE: Final = 16
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True):
-    """Consecutive versions of a key."""
+    """Consecutive versions of a key, from number `first` on."""
 
     first: int
     versions: tuple[Version, ...]
 
 
-_ENCODER: Final = msgspec.json.Encoder()
-_CHUNK: Final = msgspec.json.Decoder(Chunk)
+_CHUNK: Final = Codec(Chunk)
 
 
 def data_path(path: str, number: int) -> str:
@@ -67,8 +67,9 @@ def every(
         while number in chunk:
             yield number, chunk[number]
             number += 1
-    for number in range(max(number, key.current + 1 - len(key.versions)), key.current + 1):
-        yield number, key.versions[number]
+    recent = key.current + 1 - len(key.versions)
+    for each in range(max(number, recent), key.current + 1):
+        yield each, key.versions[each]
 
 
 def change(
@@ -151,4 +152,4 @@ def _chunked(store: Store, path: str, number: int) -> dict[int, Version]:
 
 
 def _encoded(versions: dict[int, Version]) -> bytes:
-    return _ENCODER.encode(Chunk(min(versions), tuple(versions[n] for n in sorted(versions))))
+    return _CHUNK.encode(Chunk(min(versions), tuple(versions[n] for n in sorted(versions))))
