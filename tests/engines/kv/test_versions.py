@@ -301,10 +301,9 @@ def test_a_small_key_is_stored_as_before(vault: Vault) -> None:
     assert set(json.loads(raw)) == {"created_ns", "updated_ns", "current", "versions"}
 
 
-def test_what_is_written_is_not_decoded_again(
-    vault: Vault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(vault, "app")
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The keys of the rows that were decrypted by their key."""
     opened: list[bytes] = []
     honest = Store.open_row
 
@@ -313,10 +312,25 @@ def test_what_is_written_is_not_decoded_again(
         return honest(store, key, row)
 
     monkeypatch.setattr(Store, "open_row", note)
+    return opened
+
+
+def test_what_is_written_is_not_decoded_again(vault: Vault, decoded: list[bytes]) -> None:
     for _ in range(3):
         put(vault, "app")
         vault.read("secret/data/app")
-    assert opened == []
+    assert decoded == []
+
+
+def test_a_key_that_grows_large_and_small_again_is_kept_decoded(
+    vault: Vault, decoded: list[bytes]
+) -> None:
+    many = {f"name {number}": "v" * 500 for number in range(60)}
+    put(vault, "app")
+    for custom in (many, dict[str, str](), many):
+        vault.write("secret/metadata/app", {"custom_metadata": custom})
+        vault.read("secret/metadata/app")
+    assert decoded == []
 
 
 def test_a_dropped_write_leaves_no_decoded_metadata(vault: Vault) -> None:

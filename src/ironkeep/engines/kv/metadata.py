@@ -169,6 +169,7 @@ def _keep(key: bytes, known: Known) -> Known:
     if len(memo) >= most:
         for old in list(memo)[: most // 2]:
             del memo[old]
+    (_large if small else _memo).pop(key, None)
     memo[key] = known
     return known
 
