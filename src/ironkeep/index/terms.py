@@ -2,20 +2,26 @@
 
     actor    person:<entity>, session:<accessor>, device:<id>, login:<mount>/<name>
     object   secret:<mount>/<record path>        every secret that the entry released
-    thing    session:<accessor>                  a token that the entry issued or looked up
+    thing    session:<accessor>                  a token that the entry issued, used or looked up
+             secret-id:<accessor>, lease:<id>, mount:<uuid>, device:<id>, credential:<id>
+             case:<id>, request:<id>             the case of a record; the request of an effect
+             person:…, session:…, secret:…@…     a node that an incident record is about
     kind     see Kind
     path     an API path, and each of its folders ("secret/data/")
 
 A term is what ‖ value as text. The index stores a keyed digest of it (`index.key`), so a reader of
-the public log learns no names.
+the public log learns no names. Entries of changes to users, roles, policies and mounts are found by
+their path, and so are writes of secrets: an entry of a write does not carry the record path.
 """
 
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ironkeep.core.event import Entry
-from ironkeep.core.evidence.activity import CHANGES, actors_of
+import msgspec
+
+from ironkeep.core.event import Entry, Value
+from ironkeep.core.evidence.activity import CHANGES
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.records import TAG
 
@@ -27,15 +33,32 @@ ACCESS: Final = ("sys/", "auth/", "identity/", "incident/", "device/", "approval
 
 _OF_STRANGERS: Final = frozenset({"", "login", "open"})
 
+_THINGS: Final = (
+    ("accessor", "session"), ("secret_id_accessor", "secret-id"), ("lease_id", "lease"),
+    ("mount_uuid", "mount"), ("device", "device"), ("credential", "credential"),
+)  # fmt: skip
+"""Fields of `audited` that name a thing, and the kind of thing."""
+
+_OF_RECORDS: Final = ("principal", "version", "source", "target")
+"""Fields of an incident record that hold one node."""
+
+_MANY_OF_RECORDS: Final = ("subjects", "targets")
+"""Fields of an incident record that hold a list of nodes."""
+
 
 class What(StrEnum):
     """The part of an entry that a term describes."""
+
+    # Terms are keys of large tables: the hash of Enum would be a call in Python for each look-up.
+    __hash__ = str.__hash__
 
     ACTOR = "actor"
     OBJECT = "object"
     THING = "thing"
     KIND = "kind"
     PATH = "path"
+    RUN = "run"
+    """Facts about a run of leaves, in the form of terms: no entry has one."""
 
 
 class Kind(StrEnum):
@@ -61,6 +84,19 @@ class Term(NamedTuple):
     value: str
 
 
+UNREAD: Final = Term(What.RUN, "unread")
+"""Stands for the entries that no reading key of the log opens: those before its first key."""
+
+INDEX_LEAVES: Final = Term(What.RUN, "index leaves")
+"""Stands for the index leaves of earlier runs that lie within a run."""
+
+KEY_LEAVES: Final = Term(What.RUN, "key leaves")
+"""Stands for the leaves with run keys."""
+
+TIMES: Final = Term(What.RUN, "times")
+"""Stands for the earliest and the latest time in a run; its chunks are not positions."""
+
+
 def actor(node: NodeId) -> Term:
     """Return the term of an actor: a person, a session or a device."""
     return Term(What.ACTOR, node)
@@ -76,27 +112,116 @@ def kind(name: str) -> Term:
     return Term(What.KIND, name)
 
 
-def terms_of(entry: Entry) -> Iterator[Term]:
+class Shown(msgspec.Struct, frozen=True):
+    """The mount and the record path of a released secret version."""
+
+    mount: str
+    path: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """The fields of an entry from which its terms follow.
+
+    Building an index decodes these alone: the fields are named and typed as in Entry.
+    """
+
+    kind: str
+    time_ns: int
+    parent: str = ""
+    op: str = ""
+    path: str = ""
+    mount: str = ""
+    entity: str = ""
+    accessor: str = ""
+    device: str = ""
+    rule: str = ""
+    outcome: str = "ok"
+    released: tuple[Shown, ...] = ()
+    issued: str = ""
+    audited: dict[str, Value] = {}
+
+
+def terms_of(entry: Entry | Facts) -> Iterator[Term]:
     """Yield the terms of an entry; the same term may come twice."""
-    for each in actors_of(entry):
-        yield Term(What.ACTOR, each)
+    yield from actor_terms(entry.entity, entry.accessor, entry.device)
     for released in entry.released:
         yield secret(released.mount, released.path)
+    yield from path_terms(entry.path)
+    if not is_plain(entry):
+        yield from rare_terms(entry)
+
+
+def actor_terms(entity: str, accessor: str, device: str) -> Iterator[Term]:
+    """Yield the terms of the actors that an entry names; "" stands for an unknown one."""
+    if entity:
+        yield Term(What.ACTOR, f"person:{entity}")
+    if accessor:
+        yield Term(What.ACTOR, f"session:{accessor}")
+    if device:
+        yield Term(What.ACTOR, f"device:{device}")
+
+
+def path_terms(path: str) -> Iterator[Term]:
+    """Yield the terms of an API path: itself, and its first MAX_FOLDERS folders."""
+    if not path:
+        return
+    yield Term(What.PATH, path)
+    end = 0
+    for _ in range(MAX_FOLDERS):
+        end = path.find("/", end) + 1
+        if not end or end == len(path):
+            return
+        yield Term(What.PATH, path[:end])
+
+
+def is_plain(entry: Entry | Facts) -> bool:
+    """Return whether an entry is an ordinary read of a known actor: it has no rare terms."""
+    return (
+        entry.kind == "request"
+        and entry.outcome == "ok"
+        and not entry.audited
+        and not entry.issued
+        and not entry.parent
+        and entry.op not in CHANGES
+        and bool(entry.entity or entry.accessor or entry.device)
+    )
+
+
+def rare_terms(entry: Entry | Facts) -> Iterator[Term]:
+    """Yield the terms of an entry that do not follow from its actors, releases and path."""
     if entry.issued:
         yield Term(What.THING, f"session:{entry.issued}")
-    accessor = entry.audited.get("accessor")
-    if isinstance(accessor, str) and accessor:
-        yield Term(What.THING, f"session:{accessor}")
+    if entry.parent:
+        yield Term(What.THING, f"request:{entry.parent}")
+    for field, thing in _THINGS:
+        name = entry.audited.get(field)
+        if isinstance(name, str) and name:
+            yield Term(What.THING, f"{thing}:{name}")
     name = entry.audited.get("username")
     if isinstance(name, str) and name:
         yield Term(What.ACTOR, f"login:{entry.mount}/{name}")
-    yield from _kinds(entry)
-    yield from _paths(entry.path)
-
-
-def _kinds(entry: Entry) -> Iterator[Term]:
     if TAG in entry.audited:
-        yield kind(Kind.RECORD)
+        yield from _record_terms(entry)
+    yield from _kinds(entry)
+
+
+def _record_terms(entry: Entry | Facts) -> Iterator[Term]:
+    """Yield the terms of an incident record: its case, and the nodes that it is about."""
+    yield kind(Kind.RECORD)
+    case = entry.audited.get("case")
+    if isinstance(case, str) and case:
+        yield Term(What.THING, f"case:{case}")
+    for field in _OF_RECORDS:
+        node = entry.audited.get(field)
+        if isinstance(node, str) and node:
+            yield Term(What.THING, node)
+    for field in _MANY_OF_RECORDS:
+        nodes = entry.audited.get(field)
+        if isinstance(nodes, list):
+            yield from (Term(What.THING, node) for node in nodes if node)
+
+
+def _kinds(entry: Entry | Facts) -> Iterator[Term]:
     if entry.kind != "request":
         yield kind(entry.kind)
         return
@@ -110,15 +235,3 @@ def _kinds(entry: Entry) -> Iterator[Term]:
     known = entry.entity or entry.accessor or entry.device
     if not known and (entry.released or (changed and entry.rule not in _OF_STRANGERS)):
         yield kind(Kind.NOBODY)
-
-
-def _paths(path: str) -> Iterator[Term]:
-    if not path:
-        return
-    yield Term(What.PATH, path)
-    end = 0
-    for _ in range(MAX_FOLDERS):
-        end = path.find("/", end) + 1
-        if not end or end == len(path):
-            return
-        yield Term(What.PATH, path[:end])

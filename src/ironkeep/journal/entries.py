@@ -95,12 +95,12 @@ class Reader:
             for index, leaf in enumerate(leaves, start):
                 if is_entry(leaf):
                     if key is None:
-                        key = self._key_before(index)
+                        key = self.key_before(index)
                     yield index, leaf, key
                 elif is_key(leaf):
-                    key = self._key_in(index, leaf)
+                    key = self.key_in(index, leaf)
 
-    def _key_before(self, index: int) -> LeafKey:
+    def key_before(self, index: int) -> LeafKey:
         """Return the run key that the leaf at index was encrypted with."""
         low = max(0, index - ENTRIES_PER_KEY)
         while index > low:
@@ -108,11 +108,12 @@ class Reader:
             leaves = self._log.leaves(start, index)
             for back, leaf in enumerate(reversed(leaves), 1):
                 if is_key(leaf):
-                    return self._key_in(index - back, leaf)
+                    return self.key_in(index - back, leaf)
             index = start
         raise IntegrityError(f"no key leaf in the {ENTRIES_PER_KEY} leaves before an entry")
 
-    def _key_in(self, index: int, leaf: bytes) -> LeafKey:
+    def key_in(self, index: int, leaf: bytes) -> LeafKey:
+        """Return the run key in the key leaf at index, ready for use."""
         key = self._keys.get(index)
         if key is None:
             key = unwrap_key(leaf, index, self._log.origin, self._private_key)

@@ -114,12 +114,12 @@ def inclusion_proof(index: int, size: int, read: HashReader) -> list[bytes]:
     low, high = 0, size
     proof = []
     while high - low > 1:
-        middle = _split(low, high)
+        middle = split_point(low, high)
         if index < middle:
-            proof.append(_subtree(middle, high, read))
+            proof.append(subtree_root(middle, high, read))
             high = middle
         else:
-            proof.append(_subtree(low, middle, read))
+            proof.append(subtree_root(low, middle, read))
             low = middle
     proof.reverse()
     return proof
@@ -138,16 +138,16 @@ def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
     low, high = 0, new
     proof = []
     while old != high:
-        middle = _split(low, high)
+        middle = split_point(low, high)
         if old <= middle:
-            proof.append(_subtree(middle, high, read))
+            proof.append(subtree_root(middle, high, read))
             high = middle
         else:
-            proof.append(_subtree(low, middle, read))
+            proof.append(subtree_root(low, middle, read))
             low = middle
     if low > 0:
         # If low is 0, the last subtree is the whole old tree, and the verifier has its root.
-        proof.append(_subtree(low, high, read))
+        proof.append(subtree_root(low, high, read))
     proof.reverse()
     return proof
 
@@ -256,7 +256,7 @@ def _emit(out: list[list[bytes]], level: int, hashes: Iterable[bytes]) -> None:
     out[level].extend(hashes)
 
 
-def _split(low: int, high: int) -> int:
+def split_point(low: int, high: int) -> int:
     """Return the split point of leaves [low, high): the largest power of two below their number."""
     return low + (1 << ((high - low - 1).bit_length() - 1))
 
@@ -285,7 +285,7 @@ def _complete(height: int, index: int, read: HashReader) -> bytes:
     return hashes[0]
 
 
-def _subtree(low: int, high: int, read: HashReader) -> bytes:
+def subtree_root(low: int, high: int, read: HashReader) -> bytes:
     """Return the root of leaves [low, high), low being a split point of a tree."""
     root = b""
     for height, index in reversed(list(_peaks(low, high))):

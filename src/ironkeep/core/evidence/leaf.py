@@ -3,6 +3,7 @@
     entry        0x01 ‖ 0x01 ‖ SHA-256(salt ‖ body) ‖ AES-256-GCM(salt ‖ body)
     key          0x01 ‖ 0x02 ‖ ephemeral X25519 key ‖ AES-256-GCM(run key)
     epoch        0x01 ‖ 0x03 ‖ commit u64 ‖ SHA-256 of the outbox ‖ checkpoint note, in clear
+    index        0x01 ‖ 0x04 ‖ root of an index over a run of earlier leaves (index/leaf.py)
 
 The nonce is the leaf's index, 96 bits, big-endian; the associated data is origin ‖ nonce. A run key
 is random, encrypts a bounded number of entries, and is stored only wrapped to the journal's X25519
@@ -48,6 +49,9 @@ _HEAD: Final = 2
 _ENTRY: Final = b"\x01\x01"
 _KEY: Final = b"\x01\x02"
 _EPOCH: Final = b"\x01\x03"
+INDEX: Final = b"\x01\x04"
+"""The first bytes of an index leaf: index/leaf.py has the rest."""
+
 _SEALED: Final = _HEAD + _COMMITMENT
 _COMMIT: Final = 8
 _OUTBOX: Final = 32
@@ -111,6 +115,17 @@ class LeafKey:
         opened = self._open(index, leaf)
         return Disclosed(index, opened[:SALT_SIZE], opened[SALT_SIZE:])
 
+    def peek(self, index: int, leaf: bytes) -> bytes:
+        """Return what `body` does, without checking the commitment: for building an index.
+
+        A reader of the entry checks it. Raises IntegrityError as `body` does, otherwise.
+        """
+        nonce = index.to_bytes(_NONCE, "big")
+        try:
+            return self._aead.decrypt(nonce, leaf[_SEALED:], self._origin + nonce)[SALT_SIZE:]
+        except InvalidTag:
+            raise IntegrityError(f"leaf {index} does not open with its run key") from None
+
     def _salt(self, index: int) -> bytes:
         number, at = divmod(index, _SALTS)
         if number != self._salted:
@@ -153,6 +168,11 @@ def is_key(leaf: bytes) -> bool:
 def is_entry(leaf: bytes) -> bool:
     """Return whether a leaf carries an entry."""
     return leaf[:_HEAD] == _ENTRY
+
+
+def is_index(leaf: bytes) -> bool:
+    """Return whether a leaf carries the root of an index, of this or a later version."""
+    return leaf[:_HEAD] == INDEX
 
 
 def wrap_key(run_key: Secret, index: int, origin: str, reader: bytes, ephemeral: Secret) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
-from ironkeep.core.evidence.leaf import Disclosed, check_disclosed, epoch_start, is_key
+from ironkeep.core.evidence.leaf import Disclosed, check_disclosed, epoch_start, is_index, is_key
 from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.core.units import SECOND_NS
@@ -132,8 +132,10 @@ def opening_digest(log: LogEvidence, index: int) -> str:
 
 
 def _is_withheld(shown: WindowLeaf) -> bool:
-    """Return whether a leaf is neither a disclosed entry nor a key or epoch leaf."""
-    return not (shown.salt or is_key(shown.leaf) or epoch_start(shown.leaf) is not None)
+    """Return whether a leaf is neither a disclosed entry nor a key, epoch or index leaf."""
+    if shown.salt or is_key(shown.leaf) or is_index(shown.leaf):
+        return False
+    return epoch_start(shown.leaf) is None
 
 
 def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:
