@@ -11,7 +11,7 @@ The tree is RFC 6962's. The same entries give the same records and the same root
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.index.key import TermKey
@@ -39,6 +39,14 @@ _LEAST: Final = -(1 << 63)
 _MOST: Final = (1 << 63) - 1
 _CACHED: Final = 1 << 16
 """Digests of one kind kept from one run to the next."""
+
+
+class Times(NamedTuple):
+    """The earliest and the latest time of the entries in the level-0 run that starts with first."""
+
+    first: int
+    earliest: int
+    latest: int
 
 
 class Digests:
@@ -192,8 +200,8 @@ class Merger:
         return [(digest, b"".join(self._found[digest])) for digest in sorted(self._found)]
 
 
-def times_of(record: bytes, start: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (first leaf, earliest, latest time) for each level-0 run in a record of TIMES."""
+def times_of(record: bytes, start: int) -> Iterator[Times]:
+    """Yield the times of each level-0 run in a record of TIMES whose range starts with `start`."""
     for ordinal, chunk in chunks_of(record):
         if not chunk:
             continue
@@ -202,7 +210,7 @@ def times_of(record: bytes, start: int) -> Iterator[tuple[int, int, int]]:
         earliest, latest = _TIMES.unpack(chunk)
         if earliest > latest:
             raise IntegrityError("index: the times of a run are out of order")
-        yield start + ordinal * RUN, earliest, latest
+        yield Times(start + ordinal * RUN, earliest, latest)
 
 
 def tree_leaf(digest: bytes, positions_hash: bytes) -> bytes:

@@ -77,11 +77,10 @@ class Blocks:
             self._drop(run)
             self._there.discard(run)
 
-    def tidy(self) -> None:
-        """Remove the blocks whose leaves a larger block covers."""
-        for run in sorted(self._there, key=lambda run: run.first):
-            if run.level == 0 and Run(1, run.first - run.first % _LARGE) in self._there:
-                self.remove(run)
+    def merged(self) -> list[Run]:
+        """Return the large runs that have a block, and so have some of their parts."""
+        parts = {run.first - run.first % _LARGE for run in self._there if run.level == 0}
+        return [run for first in sorted(parts) if (run := Run(1, first)) in self._there]
 
     def get(self, run: Run) -> Block:
         """Return the block of a run; raise DamagedBlock if it cannot be opened."""

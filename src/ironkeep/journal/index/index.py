@@ -19,7 +19,7 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.index.leaf import LEVELS, IndexLeaf, Run
 from ironkeep.index.positions import RUN, positions_of, union
-from ironkeep.index.records import Merger, Record, times_of
+from ironkeep.index.records import Merger, Record, Times, times_of
 from ironkeep.index.terms import INDEX_LEAVES, TIMES, Term, terms_of
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.index.block import Block, DamagedBlock
@@ -67,7 +67,8 @@ class Index:
         iterator can be left at any item.
         """
         end = self.log.size if size is None else min(size, self.log.size)
-        yield from self._refresh(end)
+        yield from self.refresh(end)
+        self._tidy(end)
         for run in self.blocks.runs():
             if self.on_record.get(run) is None:
                 yield self.ask(run, lambda block: block.leaf).encode()
@@ -79,7 +80,7 @@ class Index:
     def positions(self, terms: Collection[Term], first: int, last: int) -> list[int]:
         """Return the positions in [first, last) and below `covered` with any of the terms."""
         found: list[int] = []
-        for run in self._runs(first, last):
+        for run in self.runs(first, last):
             found += self._positions(run, terms, first, last)
         return found
 
@@ -87,7 +88,7 @@ class Index:
         """Yield the entries of [first, last) with any of the terms, in order; see Finder."""
         end = min(last, self.log.size)
         covered = self.covered
-        for run in self._runs(first, min(end, covered)):
+        for run in self.runs(first, min(end, covered)):
             for index in self._positions(run, terms, first, end):
                 yield index, self.keys.reader(index).entry(index)
         wanted = frozenset(terms)
@@ -142,7 +143,6 @@ class Index:
     def _write(self, run: Run, records: list[Record]) -> Steps[IndexLeaf]:
         leaf = yield from self.blocks.write(run, records)
         self._settle(leaf)
-        self.blocks.tidy()
         return leaf
 
     def _settle(self, leaf: IndexLeaf) -> None:
@@ -157,14 +157,35 @@ class Index:
         if self.on_record.get(leaf.run) is None:
             yield leaf.encode()
 
-    def _refresh(self, size: int) -> Steps[None]:
+    def refresh(self, size: int) -> Steps[None]:
         """Learn about the index leaves below size."""
         covered = min(self.covered, size)
         yield from self.on_record.refresh(
             covered, lambda low, end: self.positions([INDEX_LEAVES], low, end), size
         )
 
-    def _runs(self, first: int, last: int) -> Iterator[Run]:
+    def _tidy(self, size: int) -> None:
+        """Remove the blocks of parts of large runs whose index leaf is on record.
+
+        It has to be for RUN leaves, so that a head covers it: proofs need the parts until then.
+        """
+        for run in self.blocks.merged():
+            recorded = self.on_record.get(run)
+            if recorded is not None and recorded[0] + RUN <= size:
+                for part in parts_of(run):
+                    self.blocks.remove(part)
+
+    def proving(self, run: Run, size: int) -> list[Run]:
+        """Return the runs by which the leaves of a run are proven under a head of that size.
+
+        Until the index leaf of a large run is there, these are its parts.
+        """
+        recorded = self.on_record.get(run)
+        if run.level and (recorded is None or recorded[0] >= size):
+            return [part for part in parts_of(run) if part in self.blocks]
+        return [run]
+
+    def runs(self, first: int, last: int) -> Iterator[Run]:
         """Yield the runs with a block that share leaves with [first, last), in order."""
         return (run for run in self.blocks.runs() if run.first < last and run.end > first)
 
@@ -179,7 +200,7 @@ class Index:
 
         return self.ask(run, look_up)
 
-    def _times(self, run: Run) -> list[tuple[int, int, int]]:
+    def _times(self, run: Run) -> list[Times]:
         digest = self.keys.digests(run).of(TIMES)
         record = self.ask(run, lambda block: block.find(digest))
         return [] if record is None else list(times_of(record, run.first))
