@@ -66,8 +66,8 @@ def stage() -> Stage:
     log, disk = SampleLeaves(), LogDisk()
     for count in (5_000, 4_000, 4_000):
         log.add(random_entry(rng) for _ in range(count))
-        index = index_of(log, disk)
-        advance(index, log)
+        advance(index_of(log, disk), log)
+    index = index_of(log, disk)
     log.add([Entry("tick", 7)])
     return staged(log, index)
 

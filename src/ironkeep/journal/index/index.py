@@ -72,10 +72,10 @@ class Index:
         for run in self.blocks.runs():
             if self.on_record.get(run) is None:
                 yield self.ask(run, lambda block: block.leaf).encode()
-        while (run := self._next(end)) is not None:
-            yield from self._new((yield from self._build(run)))
-            if run.level == 0 and run.end % _LARGE == 0:
-                yield from self._new((yield from self._merge(Run(1, run.end - _LARGE))))
+        while (missing := self._next(end)) is not None:
+            yield from self._new((yield from self._build(missing)))
+            if missing.level == 0 and missing.end % _LARGE == 0:
+                yield from self._new((yield from self._merge(Run(1, missing.end - _LARGE))))
 
     def positions(self, terms: Collection[Term], first: int, last: int) -> list[int]:
         """Return the positions in [first, last) and below `covered` with any of the terms."""
