@@ -57,9 +57,15 @@ class Reader:
         for index, leaf, key in self._sealed(first, min(last, self._log.size)):
             yield index, _decode(index, key.body(index, leaf))
 
-    def entry(self, index: int) -> Entry:
-        """Return the entry at index; raise NotFound if there is none."""
-        return _decode(index, self.disclose(index).body)
+    def entry(self, index: int, key_index: int | None = None) -> Entry:
+        """Return the entry at index; raise NotFound if there is none.
+
+        key_index is the index of the key leaf before it, if the caller knows it.
+        """
+        if key_index is None:
+            return _decode(index, self.disclose(index).body)
+        (leaf,) = self._log.leaves(index, index + 1)
+        return _decode(index, self._key_at(key_index).body(index, leaf))
 
     def disclose(self, index: int) -> Disclosed:
         """Return the disclosure of the entry at index; raise NotFound if there is no entry."""
@@ -111,6 +117,10 @@ class Reader:
                     return self.key_in(index - back, leaf)
             index = start
         raise IntegrityError(f"no key leaf in the {ENTRIES_PER_KEY} leaves before an entry")
+
+    def _key_at(self, index: int) -> LeafKey:
+        """Return the run key in the key leaf at index, which is read unless the key is known."""
+        return self._keys.get(index) or self.key_in(index, self._log.leaves(index, index + 1)[0])
 
     def key_in(self, index: int, leaf: bytes) -> LeafKey:
         """Return the run key in the key leaf at index, ready for use."""

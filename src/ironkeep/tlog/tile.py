@@ -129,3 +129,15 @@ def decode_entries(data: bytes, count: int) -> list[bytes]:
     if at != len(data):
         raise IntegrityError("entry bundle has more bytes than its entries")
     return entries
+
+
+def entry_in(data: bytes, number: int) -> bytes:
+    """Return one entry of a bundle, without reading those behind it; raise IntegrityError."""
+    begin = _LENGTH
+    end = begin + int.from_bytes(data[:begin], "big")
+    for _ in range(number):
+        begin = end + _LENGTH
+        end = begin + int.from_bytes(data[end:begin], "big")
+    if end > len(data):
+        raise IntegrityError("entry bundle is cut short")
+    return data[begin:end]

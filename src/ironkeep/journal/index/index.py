@@ -10,6 +10,7 @@ Plain synchronous code, for a process of its own: one Index writes a folder of b
 are complete at any time: leaves that no block covers yet are read one by one.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
@@ -20,7 +21,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.index.leaf import LEVELS, IndexLeaf, Run
 from ironkeep.index.positions import RUN, positions_of, union
 from ironkeep.index.records import Merger, Record, Times, times_of
-from ironkeep.index.terms import INDEX_LEAVES, TIMES, Term, terms_of
+from ironkeep.index.terms import INDEX_LEAVES, KEY_LEAVES, TIMES, Term, terms_of
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.index.block import Block, DamagedBlock
 from ironkeep.journal.index.blocks import Blocks, parts_of
@@ -89,8 +90,13 @@ class Index:
         end = min(last, self.log.size)
         covered = self.covered
         for run in self.runs(first, min(end, covered)):
-            for index in self._positions(run, terms, first, end):
-                yield index, self.keys.reader(index).entry(index)
+            found = self._positions(run, terms, first, end)
+            keys = self._positions(run, [KEY_LEAVES], run.first, run.end) if found else []
+            for index in found:
+                at = bisect_right(keys, index)
+                # The key of the run's first entries may be in the run before.
+                key_index = keys[at - 1] if at else None
+                yield index, self.keys.reader(index).entry(index, key_index)
         wanted = frozenset(terms)
         for index, entry in self._scan(max(first, covered), end):
             if not wanted.isdisjoint(terms_of(entry)):
