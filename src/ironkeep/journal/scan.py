@@ -18,7 +18,14 @@ from ironkeep.journal.frame import (
     read_file_header,
     split_frames,
 )
-from ironkeep.journal.wal import WalFile, read_bundle, wal_file_firsts, wal_file_name
+from ironkeep.journal.wal import (
+    FILE_BYTES,
+    Wal,
+    WalFile,
+    read_bundle,
+    wal_file_firsts,
+    wal_file_name,
+)
 from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.tile import TILE_WIDTH
 
@@ -86,6 +93,29 @@ def replay(files: LogFiles, origin: str) -> Replayed:
     assert digest is not None
     _check_seam(files, firsts[0], frames)
     return Replayed(wal_files, frames, digest, torn)
+
+
+class ClosedLog:
+    """The leaves of a log as it was when this was made, for `entries.Reader`; verify it first."""
+
+    def __init__(self, files: LogFiles, origin: str) -> None:
+        self.origin: Final = origin
+        self._files: Final = files
+        self._wal = self._open()
+        self.size: Final = self._wal.size
+
+    def leaves(self, first: int, last: int) -> list[bytes]:
+        """Return leaves [first, last)."""
+        try:
+            return self._wal.leaves(first, last)
+        except FileNotFoundError:
+            # A server that runs beside this one has moved leaves into bundles.
+            self._wal = self._open()
+            return self._wal.leaves(first, last)
+
+    def _open(self) -> Wal:
+        replayed = replay(self._files, self.origin)
+        return Wal(self._files, self.origin, replayed.wal_files, replayed.digest, FILE_BYTES)
 
 
 def bundled_hashes(files: LogFiles, end: int) -> Iterator[list[bytes]]:

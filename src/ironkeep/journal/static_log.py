@@ -187,10 +187,12 @@ class StaticLog:
 class StaticLeaves:
     """The leaves of a copy under its checkpoint, for `entries.Reader`; verify the copy first."""
 
-    def __init__(self, files: LogFiles, head: Checkpoint) -> None:
+    def __init__(self, files: LogFiles, head: Checkpoint, folder: str = "") -> None:
+        """Read the copy in folder; by default the one that a mirror gives the log."""
         self.origin: Final = head.origin
         self.size: Final = head.size
         self._files: Final = files
+        self._folder: Final = folder or folder_of(head.origin)
 
     def leaves(self, first: int, last: int) -> list[bytes]:
         """Return leaves [first, last); raise NotFound past the end, IntegrityError for damage."""
@@ -200,7 +202,7 @@ class StaticLeaves:
         for start in range(first - first % TILE_WIDTH, last, TILE_WIDTH):
             width = min(TILE_WIDTH, self.size - start)
             tile = Tile(None, start // TILE_WIDTH, width)
-            data = read_tile(self._files, folder_of(self.origin), tile)
+            data = read_tile(self._files, self._folder, tile)
             found += decode_entries(data, width)[max(0, first - start) : last - start]
         return found
 

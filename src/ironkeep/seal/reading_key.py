@@ -112,6 +112,39 @@ def _put(view: RowView, store: Store, periods: list[_Period], public: bytes) -> 
     view.put(_ROW, Row(_VERSION + public + periods[-1].origin.encode()))
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingKeys:
+    """All private reading keys: those of this log, and of the logs that it continues."""
+
+    periods: tuple[_Period, ...]
+
+    def of(self, origin: str) -> tuple[tuple[int, Secret], ...]:
+        """Return the private keys of a log, each with the first index from which it reads.
+
+        A log without a key of its own has the key of the latest log.
+        """
+        own = [(each.first, Secret(each.private)) for each in self.periods if each.origin == origin]
+        return tuple(own) or ((0, Secret(self.periods[-1].private)),)
+
+    def reader(self, log: Leaves) -> "AuditReader":
+        """Return the reader for log."""
+        return AuditReader(log, self.of(log.origin))
+
+    def packed(self) -> bytes:
+        """Return the keys in clear as bytes, for a pipe to the process that answers questions."""
+        return msgspec.msgpack.encode(self.periods)
+
+    @classmethod
+    def unpacked(cls, raw: bytes) -> "ReadingKeys":
+        """Return the keys from `packed`."""
+        return cls(tuple(_PERIODS.decode(raw)))
+
+
+def reading_keys(store: Store) -> ReadingKeys:
+    """Return the keys in store; raise IntegrityError if none is stored."""
+    return ReadingKeys(tuple(_periods(store)))
+
+
 def _periods(store: Store) -> list[_Period]:
     raw = store.get(_PATH)
     if raw is None:
@@ -189,6 +222,4 @@ def audit_reader(log: Leaves, store: Store) -> AuditReader:
 
     A log without a stored key continues the latest stored log, with the same key.
     """
-    periods = _periods(store)
-    own = [(each.first, Secret(each.private)) for each in periods if each.origin == log.origin]
-    return AuditReader(log, tuple(own or [(0, Secret(periods[-1].private))]))
+    return reading_keys(store).reader(log)

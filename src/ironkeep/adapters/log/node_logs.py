@@ -25,9 +25,8 @@ from ironkeep.journal.epochs import FIRST_EPOCH, continued, drain_outbox, split_
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import SignedHead
 from ironkeep.journal.recovery import open_journal
-from ironkeep.journal.scan import replay
+from ironkeep.journal.scan import ClosedLog
 from ironkeep.journal.static_log import CHECKPOINT, StaticLeaves, folder_of
-from ironkeep.journal.wal import FILE_BYTES, Wal
 from ironkeep.seal.reading_key import stored_origin
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.note import MAX_NOTE, Note
@@ -158,9 +157,7 @@ class NodeLogs:
         folder = log_directory(self.audit, origin)
         if not folder.is_dir():
             return None
-        files = DirectoryLogFiles(folder, readonly=True)
-        replayed = replay(files, origin)
-        return _Closed(origin, Wal(files, origin, replayed.wal_files, replayed.digest, FILE_BYTES))
+        return ClosedLog(DirectoryLogFiles(folder, readonly=True), origin)
 
     def _from_mirror(self, origin: str) -> Leaves | None:
         if self.mirror is None:
@@ -172,15 +169,6 @@ class NodeLogs:
         if checkpoint.origin != origin:
             return None
         return StaticLeaves(DirectoryLogFiles(self.mirror, readonly=True), checkpoint)
-
-
-class _Closed:
-    """The leaves of a log that is no longer written."""
-
-    def __init__(self, origin: str, wal: Wal) -> None:
-        self.origin: Final = origin
-        self.size: Final = wal.size
-        self.leaves: Final = wal.leaves
 
 
 def copied_checkpoint(mirror: Path, origin: str) -> bytes | None:

@@ -6,13 +6,24 @@ from pathlib import Path
 from typing import Final
 
 from ironkeep.adapters.log.files import log_directory
+from ironkeep.cli.audit.reading_keys import key_arguments, keys_of
 from ironkeep.cli.audit.trust import Trust, trust_arguments, trust_of
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.output import render
 from ironkeep.cli.output.progress import WatchedLogFiles
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.journal.entries import Leaves
+from ironkeep.journal.index.build import Keys, at_once
+from ironkeep.journal.index.check import Checked, check_index
 from ironkeep.journal.recovery import ORIGIN, VKEY
-from ironkeep.journal.static_log import CHECKPOINT, folder_of, origin_of_copy, verify_static
+from ironkeep.journal.scan import ClosedLog
+from ironkeep.journal.static_log import (
+    CHECKPOINT,
+    StaticLeaves,
+    folder_of,
+    origin_of_copy,
+    verify_static,
+)
 from ironkeep.journal.verify import Verified, verify_log
 from ironkeep.tlog.note import VerifierKey
 from ironkeep.tlog.wire import encode_base64
@@ -30,17 +41,32 @@ def _verify(context: Context) -> int:
     trust = trust_of(args)
     folder = _log(Path(args.dir), trust)
     copy = _copy(folder, trust)
+    leaves: Leaves
     with closing(WatchedLogFiles(folder, terminal)) as files:
         if copy is None:
-            verified = verify_log(files, _key(folder, trust), trust.policy)
+            key = _key(folder, trust)
+            verified = verify_log(files, key, trust.policy)
+            leaves = ClosedLog(files, key.name)
         else:
             key = trust.key_of(origin_of_copy(files, copy))
             verified = verify_static(files, copy, key, trust.policy)
+            leaves = StaticLeaves(files, verified.checkpoint, copy)
+        keys = keys_of(args, terminal)
+        index = at_once(check_index(leaves, Keys(leaves, keys.of(key.name)) if keys else None))
     verdict = VERIFIED if trust.keys else CONSISTENT
-    code = render.record(terminal, _document(verified, verdict))
-    if not (trust.keys or terminal.field or terminal.structured):
-        terminal.note(_UNPINNED)
+    code = render.record(terminal, {**_document(verified, verdict), **_index(index)})
+    if not (terminal.field or terminal.structured):
+        if not trust.keys:
+            terminal.note(_UNPINNED)
+        if index.runs and not index.recomputed:
+            terminal.note(_UNREAD)
     return code
+
+
+_UNREAD: Final = (
+    "The index was checked for its form alone. With -database, its roots are computed again from "
+    "the entries, which takes the vault's key shares."
+)
 
 
 def _log(folder: Path, trust: Trust) -> Path:
@@ -98,9 +124,19 @@ def _document(verified: Verified, verdict: str) -> dict[str, object]:
     }
 
 
+def _index(checked: Checked) -> dict[str, object]:
+    compared = "recomputed from the entries" if checked.recomputed else "form only"
+    return {
+        "indexed_runs": checked.runs,
+        "indexed_late": checked.late,
+        "index": compared if checked.runs else "none",
+    }
+
+
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", help="a server's audit directory, or a mirror's")
     trust_arguments(parser)
+    key_arguments(parser)
 
 
 VERIFY: Final = Command(
@@ -108,7 +144,8 @@ VERIFY: Final = Command(
     _verify,
     "DIR",
     "  $ ironkeep audit verify /var/lib/ironkeep/audit -vkey=ironkeep/audit/node-1/1+6f1d…\n"
-    "  $ ironkeep audit verify /srv/mirror -policy=policy",
+    "  $ ironkeep audit verify /srv/mirror -policy=policy\n"
+    "  $ ironkeep audit verify /srv/mirror -policy=policy -database=/tmp/copy/ironkeep.db",
     _arguments,
     remote=False,
 )
