@@ -3,13 +3,17 @@
 from random import Random
 from typing import Final
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
+from ironkeep.core.errors import IntegrityError
 from ironkeep.index.finder import Scan
-from ironkeep.index.leaf import LEVELS
+from ironkeep.index.leaf import LEVELS, IndexLeaf, Run, read_index_leaf
+from ironkeep.index.positions import RUN
 from ironkeep.index.terms import Term, terms_of
 from ironkeep.journal.index.index import Index
-from ironkeep.testing.memory_log import LogDisk
+from ironkeep.testing.memory import Fault, SeededEntropy
+from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from tests.support.log.sample_index import advance, index_of, random_entry
 from tests.support.log.sample_journal import READING_SECRET
 from tests.support.log.sample_leaves import SampleLeaves
@@ -55,7 +59,7 @@ def copy_of(log: SampleLeaves) -> SampleLeaves:
 
 
 SMALL: Final = small_log()
-TRUE: Final = advance(index_of(copy_of(SMALL), LogDisk()), copy_of(SMALL))
+TRUE: Final = [leaf for leaf in index_of(SMALL, LogDisk()).advance() if leaf is not None]
 
 
 def test_the_leaves_are_those_of_the_runs_in_order() -> None:
