@@ -119,6 +119,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("incident/test_engine.py", "incident/eviction", "containment rotation sweep"),
     ("incident/verifier/test_verifier.py", "incident/case", "packer"),
     ("incident/verifier/test_verifier.py", "incident/verifier", "disclosed trust"),
+    ("journal/index/test_index.py", "journal/index", "block blocks build on_record"),
     ("journal/test_epochs.py", "journal", "log"),
     ("journal/test_damage.py", "journal", "scan"),
     ("journal/test_journal.py", "journal", "checkpoints wal"),
