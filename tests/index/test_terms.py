@@ -2,7 +2,7 @@
 
 import pytest
 
-from ironkeep.core.event import Entry, Released
+from ironkeep.core.event import Entry, Released, Value
 from ironkeep.index.terms import MAX_FOLDERS, Kind, Term, What, kind, secret, terms_of
 
 
@@ -52,3 +52,21 @@ def test_a_deep_path_has_a_bounded_number_of_terms() -> None:
     entry = Entry("tick", 1, path="x/" * 1_000)
     assert len(list(terms_of(entry))) == MAX_FOLDERS + 2
     assert kind("tick") in terms_of(entry)
+
+
+@pytest.mark.parametrize(
+    ("audited", "term"),
+    [
+        ({"behind": ["e", "f"]}, Term(What.ACTOR, "behind:f")),
+        ({"role": "r"}, Term(What.ACTOR, "role:m/r")),
+        ({"secret_id_accessor": "s"}, Term(What.THING, "secret-id:s")),
+        ({"lease_id": "a/b"}, Term(What.THING, "lease:a/b")),
+        ({"incident": "opened", "case": "c"}, Term(What.THING, "case:c")),
+        ({"incident": "contained", "principal": "person:e"}, Term(What.THING, "person:e")),
+        ({"incident": "opened", "subjects": ["person:e"]}, Term(What.THING, "person:e")),
+    ],
+)
+def test_an_entry_is_found_by_what_it_names(audited: dict[str, Value], term: Term) -> None:
+    """Things made and used, the people behind a token, the nodes of a record."""
+    assert term in terms_of(Entry("request", 1, op="read", mount="m", entity="x", audited=audited))
+    assert term not in terms_of(Entry("request", 1, op="read", mount="m", entity="x"))

@@ -10,6 +10,7 @@ from ironkeep.tlog.tile import (
     Tile,
     decode_entries,
     encode_entries,
+    entry_in,
     tiles_of,
 )
 
@@ -131,6 +132,18 @@ def test_bundles_round_trip(entries: list[bytes]) -> None:
     if data:
         with pytest.raises(IntegrityError, match="cut short"):
             decode_entries(data[:-1], len(entries))
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=300), st.data())
+def test_one_entry_of_a_bundle_is_that_of_all(entries: list[bytes], data: st.DataObject) -> None:
+    """Unless the bundle is cut before its end."""
+    number = data.draw(st.integers(0, len(entries) - 1))
+    assert entry_in(encode_entries(entries), number) == entries[number]
+    upto = encode_entries(entries[: number + 1])
+    assert entry_in(upto, number) == entries[number]
+    if entries[number]:
+        with pytest.raises(IntegrityError, match="cut short"):
+            entry_in(upto[:-1], number)
 
 
 def test_bundle_bytes() -> None:

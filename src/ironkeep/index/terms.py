@@ -1,6 +1,8 @@
 """The terms of an entry: the facts by which the index finds it.
 
-    actor    person:<entity>, session:<accessor>, device:<id>, login:<mount>/<name>
+    actor    person:<entity>, session:<accessor>, device:<id>
+             login:<mount>/<user>, role:<mount>/<role>
+             behind:<entity>                     a person who handed out the token that was used
     object   secret:<mount>/<record path>        every secret that the entry released
     thing    session:<accessor>                  a token that the entry issued, used or looked up
              secret-id:<accessor>, lease:<id>, mount:<uuid>, device:<id>, credential:<id>
@@ -38,6 +40,12 @@ _THINGS: Final = (
     ("mount_uuid", "mount"), ("device", "device"), ("credential", "credential"),
 )  # fmt: skip
 """Fields of `audited` that name a thing, and the kind of thing."""
+
+_NAMES: Final = (("username", "login"), ("role", "role"), ("role_name", "role"))
+"""Fields of `audited` with a name at the entry's mount, and the kind of name."""
+
+_BEHIND: Final = "behind"
+"""The field with the entities behind a token that belongs to nobody (plugin/entries.py)."""
 
 _OF_RECORDS: Final = ("principal", "version", "source", "target")
 """Fields of an incident record that hold one node."""
@@ -197,9 +205,13 @@ def rare_terms(entry: Entry | Facts) -> Iterator[Term]:
         name = entry.audited.get(field)
         if isinstance(name, str) and name:
             yield Term(What.THING, f"{thing}:{name}")
-    name = entry.audited.get("username")
-    if isinstance(name, str) and name:
-        yield Term(What.ACTOR, f"login:{entry.mount}/{name}")
+    for field, kind_of_name in _NAMES:
+        name = entry.audited.get(field)
+        if isinstance(name, str) and name:
+            yield Term(What.ACTOR, f"{kind_of_name}:{entry.mount}/{name}")
+    people = entry.audited.get(_BEHIND)
+    if isinstance(people, list):
+        yield from (Term(What.ACTOR, f"behind:{entity}") for entity in people if entity)
     if TAG in entry.audited:
         yield from _record_terms(entry)
     yield from _kinds(entry)
