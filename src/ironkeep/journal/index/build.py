@@ -14,7 +14,7 @@ from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import decode
 from ironkeep.core.evidence.leaf import LeafKey, is_entry, is_index, is_key
 from ironkeep.core.secret import Secret
-from ironkeep.index.key import TermKey, term_key
+from ironkeep.index.key import term_key
 from ironkeep.index.leaf import Run
 from ironkeep.index.positions import RUN
 from ironkeep.index.records import Digests, Merger, Record, RunBuilder
@@ -76,10 +76,6 @@ class Keys:
     def private(self, run: Run) -> Secret:
         """Return the reading key that a run's block is encrypted under."""
         return self._before(run.end)[1]
-
-    def checks(self) -> dict[bytes, TermKey]:
-        """Return all term keys, by their checks."""
-        return {each.key.check: each.key for _, _, _, each in self._periods}
 
     def _before(self, end: int) -> tuple[int, Secret, Reader, Digests]:
         """Return the last period that begins before end; the first one if none does."""
