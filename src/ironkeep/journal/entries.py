@@ -57,15 +57,17 @@ class Reader:
         for index, leaf, key in self._sealed(first, min(last, self._log.size)):
             yield index, _decode(index, key.body(index, leaf))
 
-    def entry(self, index: int, key_index: int | None = None) -> Entry:
-        """Return the entry at index; raise NotFound if there is none.
+    def entry(self, index: int) -> Entry:
+        """Return the entry at index; raise NotFound if there is none."""
+        return _decode(index, self.disclose(index).body)
 
-        key_index is the index of the key leaf before it, if the caller knows it.
+    def opened(self, index: int, leaf: bytes, key_index: int | None) -> Entry:
+        """Return the entry in the leaf at index; the key leaf before it is at key_index, if known.
+
+        Raises IntegrityError as `entries` does.
         """
-        if key_index is None:
-            return _decode(index, self.disclose(index).body)
-        (leaf,) = self._log.leaves(index, index + 1)
-        return _decode(index, self._key_at(key_index).body(index, leaf))
+        key = self.key_before(index) if key_index is None else self._key_at(key_index)
+        return _decode(index, key.body(index, leaf))
 
     def disclose(self, index: int) -> Disclosed:
         """Return the disclosure of the entry at index; raise NotFound if there is no entry."""

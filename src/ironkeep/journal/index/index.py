@@ -11,7 +11,8 @@ are complete at any time: leaves that no block covers yet are read one by one.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Final, TypeVar
 
 from ironkeep.core.event import Entry
@@ -27,9 +28,12 @@ from ironkeep.journal.index.block import Block, DamagedBlock
 from ironkeep.journal.index.blocks import Blocks, parts_of
 from ironkeep.journal.index.build import Keys, Steps, at_once, records_of
 from ironkeep.journal.index.on_record import OnRecord
+from ironkeep.tlog.tile import TILE_WIDTH
 
 _T = TypeVar("_T")
 _LARGE: Final = LEVELS[1]
+_NEAR: Final = 3
+"""Entries of one bundle that take longer to read one by one than all of its leaves."""
 
 
 class Index:
@@ -92,11 +96,11 @@ class Index:
         for run in self.runs(first, min(end, covered)):
             found = self._positions(run, terms, first, end)
             keys = self._positions(run, [KEY_LEAVES], run.first, run.end) if found else []
-            for index in found:
+            for index, leaf in self._leaves(found):
                 at = bisect_right(keys, index)
                 # The key of the run's first entries may be in the run before.
                 key_index = keys[at - 1] if at else None
-                yield index, self.keys.reader(index).entry(index, key_index)
+                yield index, self.keys.reader(index).opened(index, leaf, key_index)
         wanted = frozenset(terms)
         for index, entry in self._scan(max(first, covered), end):
             if not wanted.isdisjoint(terms_of(entry)):
@@ -205,6 +209,17 @@ class Index:
             )
 
         return self.ask(run, look_up)
+
+    def _leaves(self, positions: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Yield (index, leaf) at ascending positions; a bundle with several is read once."""
+        for _, group in groupby(positions, lambda position: position // TILE_WIDTH):
+            near = list(group)
+            if len(near) < _NEAR:
+                for index in near:
+                    yield index, self.log.leaves(index, index + 1)[0]
+                continue
+            leaves = self.log.leaves(near[0], near[-1] + 1)
+            yield from ((index, leaves[index - near[0]]) for index in near)
 
     def _times(self, run: Run) -> list[Times]:
         digest = self.keys.digests(run).of(TIMES)
