@@ -25,7 +25,7 @@ from ironkeep.journal.epochs import FIRST_EPOCH, continued, drain_outbox, split_
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.log import SignedHead
 from ironkeep.journal.recovery import open_journal
-from ironkeep.journal.scan import ClosedLog
+from ironkeep.journal.scan import ClosedLog, replay
 from ironkeep.journal.static_log import CHECKPOINT, StaticLeaves, folder_of
 from ironkeep.seal.reading_key import stored_origin
 from ironkeep.tlog.checkpoint import Checkpoint
