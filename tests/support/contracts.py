@@ -89,15 +89,24 @@ class StorageContract(ABC):
     def test_due_gives_the_earliest_first(self, storage: Storage) -> None:
         dues = {b"c": 30, b"a": 30, b"b": 10, b"n": -1, b"z": 0, b"e": 40, b"never": None}
         commit(storage, {key: Row(b"", due) for key, due in dues.items()})
-        assert storage.due(40, 10) == [b"n", b"z", b"b", b"a", b"c"]
-        assert storage.due(30, 10) == [b"n", b"z", b"b"]
-        assert storage.due(2**62, 4) == [b"n", b"z", b"b", b"a"]
+        expected = [(-1, b"n"), (0, b"z"), (10, b"b"), (30, b"a"), (30, b"c")]
+        assert storage.due(40, 10) == expected
+        assert storage.due(30, 10) == expected[:3]
+        assert storage.due(2**62, 4) == expected[:4]
         assert storage.due(-1, 10) == []
+
+    def test_due_goes_on_behind_a_pair(self, storage: Storage) -> None:
+        dues = {b"c": 30, b"a": 30, b"b": 10, b"e": 40}
+        commit(storage, {key: Row(b"", due) for key, due in dues.items()})
+        assert storage.due(40, 10, (10, b"b")) == [(30, b"a"), (30, b"c")]
+        assert storage.due(40, 1, (30, b"a")) == [(30, b"c")]
+        assert storage.due(40, 10, (30, b"c")) == []
+        assert storage.due(50, 10, (30, b"b")) == [(30, b"c"), (40, b"e")], "or where one was"
 
     def test_due_follows_a_change(self, storage: Storage) -> None:
         commit(storage, {b"a": Row(b"", 10), b"b": Row(b"", 20), b"c": Row(b"", 30)})
         commit(storage, {b"a": Row(b"", 40), b"b": None, b"c": Row(b"")})
-        assert storage.due(100, 10) == [b"a"]
+        assert storage.due(100, 10) == [(40, b"a")]
 
     def test_the_head_carries_number_and_state(self, storage: Storage) -> None:
         storage.commit(Commit(1, {}, b"\x00state", b"", 0))

@@ -98,8 +98,13 @@ class Storage(Protocol):
         """Yield the rows whose key starts with prefix, in key order."""
         ...
 
-    def due(self, before_ns: int, limit: int) -> list[bytes]:
-        """Return at most limit keys whose due_ns is before before_ns, the earliest first."""
+    def due(
+        self, before_ns: int, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[int, bytes]]:
+        """Return at most limit pairs (due_ns, key) with due_ns below before_ns, in their order.
+
+        With after, a pair that an earlier call returned, only the pairs behind it.
+        """
         ...
 
     def commit(self, commit: Commit) -> None:

@@ -109,15 +109,17 @@ class MemoryStorage:
                 found.append((key, self._rows[key][1]))
         yield from found
 
-    def due(self, before_ns: int, limit: int) -> list[bytes]:
-        """Return at most limit keys due before before_ns, the earliest first, then by key."""
+    def due(
+        self, before_ns: int, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[int, bytes]]:
+        """Return at most limit pairs (due_ns, key) due before before_ns and behind after."""
         with self._lock:
             ripe = sorted(
                 (row.due_ns, key)
                 for key, (_, row) in self._rows.items()
                 if row.due_ns is not None and row.due_ns < before_ns
             )
-        return [key for _, key in ripe[:limit]]
+        return ripe[0 if after is None else bisect.bisect_right(ripe, after) :][:limit]
 
     def outbox(self) -> list[tuple[int, bytes]]:
         """Return (seq, frame) of every frame not yet reported as drained, in order."""

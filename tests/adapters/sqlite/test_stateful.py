@@ -79,7 +79,9 @@ class StorageMachine(RuleBasedStateMachine):
             for key, (_, row) in self.rows.items()
             if row is not None and row.due_ns is not None and row.due_ns < before
         )
-        assert self.storage.due(before, limit) == [key for _, key in ripe[:limit]]
+        assert self.storage.due(before, limit) == ripe[:limit]
+        if ripe:
+            assert self.storage.due(before, limit, ripe[0]) == ripe[1:][:limit]
 
     @rule(lag=st.integers(0, 5), limit=st.integers(0, 20))
     def changes(self, lag: int, limit: int) -> None:

@@ -55,6 +55,10 @@ _PUT: Final = (
     " DO UPDATE SET value = excluded.value, due = excluded.due, seq = excluded.seq"
 )
 _BURY: Final = "INSERT INTO tomb (key, seq) SELECT key, ? FROM row WHERE key = ?"
+_DUE: Final = "SELECT due, key FROM row WHERE due < ? ORDER BY due, key LIMIT ?"
+_DUE_AFTER: Final = (
+    "SELECT due, key FROM row WHERE (due, key) > (?, ?) AND due < ? ORDER BY due, key LIMIT ?"
+)
 _SCAN: Final = "SELECT key, value, due FROM row WHERE key >= ? ORDER BY key LIMIT ?"
 _SCAN_TO: Final = "SELECT key, value, due FROM row WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
 _CHANGES: Final = (
@@ -135,10 +139,13 @@ class SqliteStorage:
                 return
             start, size = page[-1][0] + b"\x00", SCAN_PAGE
 
-    def due(self, before_ns: int, limit: int) -> list[bytes]:
-        """Return at most limit keys due before before_ns, ordered by due time, then by key."""
-        sql = "SELECT key FROM row WHERE due < ? ORDER BY due, key LIMIT ?"
-        return [key for (key,) in self._read(sql, before_ns, limit)]
+    def due(
+        self, before_ns: int, limit: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[int, bytes]]:
+        """Return at most limit pairs (due_ns, key) due before before_ns and behind after."""
+        if after is None:
+            return self._read(_DUE, before_ns, limit)
+        return self._read(_DUE_AFTER, *after, before_ns, limit)
 
     def outbox(self) -> list[tuple[int, bytes]]:
         """Return (seq, frame) of every frame not yet reported as drained, in order."""
