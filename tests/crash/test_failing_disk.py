@@ -49,6 +49,7 @@ PAUSE_SECONDS: Final = 0.1
 """Between two looks at the health: together they see the server try again more than once."""
 REASONS: Final = (
     "the disk failed while this request was made durable: its outcome is unknown",
+    "the server could not make sure that this request is durable: its outcome is unknown",
     "the journal failed to reach the disk: restart the server",
     "the journal does not reach the disk: check the disk, then try again",
     "the journal or the database failed: ",

@@ -12,8 +12,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from ironkeep.api.callers import Callers
 from ironkeep.api.commit.committer import Committer
+from ironkeep.api.commit.trouble import OUTCOME_UNKNOWN
 from ironkeep.api.date import DATE, Header
 from ironkeep.api.errors import status_of
+from ironkeep.api.stretches import NOTED_NS, clock
 from ironkeep.core.errors import IronkeepError, Unavailable
 from ironkeep.core.secret import Secret
 from ironkeep.kernel.health import HEALTH_PATHS
@@ -70,12 +72,15 @@ class Service:
         """Execute request now; call send when its answer may leave, or with None if it is lost."""
         if request.path in HEALTH_PATHS:
             send = self._or_standing(request, send)
+        start = clock()
         try:
             self._committer.require_room()
             outcome = self._pipeline.handle(request)
         except Exception as error:  # noqa: BLE001 - one request must not fail the others
             send(self._failed(error))
             return
+        if clock() - start >= NOTED_NS:
+            self._committer.stretches.took(lambda: self._pipeline.pattern_of(request), start)
         self._committer.submit(outcome, send)
 
     def _or_standing(
@@ -163,9 +168,7 @@ def _step_up(link: str) -> bytes:
     return text.encode("latin-1", "replace")
 
 
-_LOST: Final = errors_body(
-    "the disk failed while this request was made durable: its outcome is unknown"
-)
+_LOST: Final = errors_body(OUTCOME_UNKNOWN)
 
 
 def _outcome_of(answer: Answer | None) -> tuple[int, bytes]:

@@ -63,6 +63,15 @@ class Pipeline:
             return False
         return True
 
+    def pattern_of(self, request: Request) -> str:
+        """Return the operation, mount type and route pattern of a request, for operators."""
+        house = self._house
+        try:
+            plan = house.find_plan(house.state.begin(), request.op, request.path, "")
+        except IronkeepError:
+            return f"{request.op.value} of an unknown route"
+        return f"{request.op.value} {plan.mount.type}: {plan.route.pattern or '(root)'}"
+
     def health(self, request: Request) -> Answer | None:
         """Answer health and seal status without an entry: see kernel/health.py."""
         return health(self._house, request)

@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from ironkeep.api.commit import committer, quorum, slow_work
+from ironkeep.api.commit.sync import Sync, Watch, cpu_clock_of_this_thread
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
+from ironkeep.core.operation import Operation
 from ironkeep.journal.journal import Receipt
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.memory import Fault
@@ -417,3 +420,27 @@ def test_what_nobody_waits_for_is_made_durable_in_the_end(vault: Vault) -> None:
         assert vault.journal.durable_size > receipt.index
 
     run(scenario, vault)
+
+
+def test_only_a_batch_that_waits_for_the_disk_hangs(vault: Vault) -> None:
+    """A loop that was busy, and a large commit that is being computed, are no disk failure."""
+    vault.pipeline.handle(vault.asked(Operation.READ, "secret/data/app", None, "root"))
+    batch = vault.house.ledger.close()
+    assert batch is not None
+    loop = asyncio.new_event_loop()
+    sync, now = Sync(batch, loop), [0.0]
+    watch = Watch(lambda: now[0], cpu_clock_of_this_thread())
+    now[0] = 5.0
+    assert not sync.hangs(watch), "it was not begun"
+    sync.begun = True
+    assert sync.hangs(watch)
+    start = time.thread_time()
+    while time.thread_time() - start < 0.02:
+        pass
+    now[0] = 0.05
+    assert not sync.hangs(watch), "its thread computes"
+    now[0] = 5.0
+    sync.ended = True
+    assert not sync.hangs(watch), "the loop has not heard of its end yet"
+    loop.close()
+    vault.house.ledger.persist(batch)

@@ -22,8 +22,9 @@ from typing import Final
 
 from ironkeep.api.commit.quorum import Send, UnsignedAnswers
 from ironkeep.api.commit.slow_work import HASHERS, SlowWork
-from ironkeep.api.commit.sync import Sync
+from ironkeep.api.commit.sync import Sync, Watch, cpu_clock_of_this_thread
 from ironkeep.api.commit.trouble import lost, reason_of
+from ironkeep.api.stretches import Stretches, clock
 from ironkeep.core.errors import Unavailable
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.store.ledger import Ledger
@@ -31,7 +32,8 @@ from ironkeep.store.ledger import Ledger
 MAX_WAITING: Final = 8_192
 """Requests that may wait for one sync; past it, new ones are refused before they are executed."""
 STALL_SECONDS: Final = 5.0
-"""Past this a sync is stalled: waiting clients get 503, and new requests are refused."""
+"""Past this a sync that waits for the disk is stalled: clients that wait for it get 503, and new
+requests are refused."""
 CLOSE_SECONDS: Final = 10.0
 
 
@@ -57,6 +59,7 @@ class Committer:
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
         hashers: int = HASHERS,
+        stretches: Stretches | None = None,
     ) -> None:
         self._ledger: Final = ledger
         self._loop: Final = loop
@@ -72,7 +75,9 @@ class Committer:
         self._queue: Final[queue.SimpleQueue[Sync | None]] = queue.SimpleQueue()
         self._trouble: BaseException | None = None
         self._parked: list[tuple[Waiting, Send, object]] = []
-        self._slow_work: Final = SlowWork(loop, hashers)
+        self.stretches: Final = stretches or Stretches()
+        self._slow_work: Final = SlowWork(loop, hashers, self.stretches)
+        self._writer_clock: int | None = None
         self._thread: Final = threading.Thread(target=self._write, name="writer", daemon=True)
         self._thread.start()
 
@@ -109,6 +114,7 @@ class Committer:
     def _flush(self) -> None:
         """Give the open batch to the writer, or release the answers if there is no batch."""
         self._flying, self._waiting = self._waiting, []
+        start = clock()
         try:
             batch = self._ledger.close()
         except Exception as error:  # noqa: BLE001 - after any failure no answer may leave
@@ -118,6 +124,7 @@ class Committer:
             self._release()
             self._rest()
             return
+        self.stretches.took("closing a batch", start)
         sync = Sync(batch, self._loop)
         self._queue.put(sync)
         if sync.wait():
@@ -127,12 +134,14 @@ class Committer:
             else:
                 self._rest()
         else:
-            self._alarm = self._loop.call_later(STALL_SECONDS, self._stall)
+            self._watch(sync)
 
     def _write(self) -> None:
         """Persist batches in order, on the writer thread."""
+        self._writer_clock = cpu_clock_of_this_thread()
         while (sync := self._queue.get()) is not None:
             error: BaseException | None = None
+            sync.begun = True
             try:
                 self._ledger.persist(sync.batch)
             except Exception as failure:  # noqa: BLE001 - after any failure no answer may leave
@@ -157,7 +166,7 @@ class Committer:
         if self._stalled:
             self._stalled = False
             self._owner.trouble(None)
-        error = sync.error
+        error, start = sync.error, clock()
         if error is None:
             try:
                 self._ledger.settle(sync.batch)
@@ -166,6 +175,7 @@ class Committer:
         if error is not None:
             self._fail(error)
         self._release()
+        self.stretches.took("answering a batch", start)
 
     def _rest(self) -> None:
         """Get ready for the next batch; write an open batch even if no answer waits for it."""
@@ -175,9 +185,20 @@ class Committer:
         elif self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def _stall(self) -> None:
-        """Answer the clients that wait for a hanging sync; their requests may still take effect."""
+    def _watch(self, sync: Sync) -> None:
+        watch = Watch(self._loop.time, self._writer_clock)
+        self._alarm = self._loop.call_later(STALL_SECONDS, self._stall, sync, watch)
+
+    def _stall(self, sync: Sync, watch: Watch) -> None:
+        """Answer the clients that wait for a hanging sync; their requests may still take effect.
+
+        A batch that is done, was not begun, or is being computed does not wait for the disk: the
+        loop, this process or the machine was busy. Then the clients wait on.
+        """
         self._alarm = None
+        if not sync.hangs(watch):
+            self._watch(sync)
+            return
         self._stalled = True
         self._owner.trouble(TimeoutError(f"a write has not ended for {STALL_SECONDS:.0f} seconds"))
         self._lose()

@@ -3,6 +3,7 @@
     password hashing       Workers: as many threads as the caller finds memory for
     other slow work        Workers: WORKERS threads
     effects (connectors)   Lanes: separate, so that systems that do not answer delay no login
+    work in turns          LoopTurns: on the loop itself, one step in each pass
 
 Past MAX_WORK waiting requests, one of those for the same kind of worker gets 429 (turns.py).
 """
@@ -17,9 +18,12 @@ from functools import partial
 from typing import Any, Final
 
 from ironkeep.api.commit.lanes import Lanes
+from ironkeep.api.commit.loop_turns import LoopTurns
 from ironkeep.api.commit.workers import Job, Workers
+from ironkeep.api.stretches import Stretches
 from ironkeep.core.errors import TooManyRequests, Unavailable
 from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.effects.pauses import next_turn
 
 Resume = Callable[[object], None]
 """Called once on the loop with the result of the work; an exception is a result too."""
@@ -38,14 +42,23 @@ waits some ten seconds; turns are fair."""
 class SlowWork:
     """Runs the work of a `Waiting` on threads, and gives its result back to the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hashers: int = HASHERS) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hashers: int = HASHERS,
+        stretches: Stretches | None = None,
+    ) -> None:
         self._loop: Final = loop
+        self._turns: Final = LoopTurns(loop, stretches or Stretches())
         self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
         self._others: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
         self._effects: Final = Lanes(self._begin)
 
     def start(self, waiting: Waiting, resume: Resume) -> None:
         """Run the work of waiting on its threads; call resume in a later turn of the loop."""
+        if waiting.work is next_turn:
+            self._turns.submit(waiting, resume)
+            return
         if waiting.receipt is not None:
             self._effects.submit(waiting, partial(self._later, resume))
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -14,15 +15,46 @@ While it blocks, the writer has the interpreter lock to itself, and the answers 
 requests are executed. A slow or hanging disk costs the loop no more than this.
 """
 
+WORKING: Final = 0.25
+"""The share of processor time from which the writer thread computes: a large commit, for one."""
+
+
+class Watch:
+    """A watch on the writer thread: how long it lasts, and the CPU time of the thread since."""
+
+    __slots__ = ("_clock", "_cpu", "_now", "_start")
+
+    def __init__(self, now: Callable[[], float], clock: int | None) -> None:
+        """Begin; now gives the seconds of a monotonic clock, clock is of the thread's CPU time."""
+        self._now: Final = now
+        self._clock: Final = clock
+        self._start: Final = now()
+        self._cpu: Final = self._used()
+
+    def waits(self) -> bool:
+        """Return whether the thread has mostly waited since."""
+        elapsed = self._now() - self._start
+        return self._used() - self._cpu < elapsed * WORKING
+
+    def _used(self) -> float:
+        return 0.0 if self._clock is None else time.clock_gettime(self._clock)
+
+
+def cpu_clock_of_this_thread() -> int:
+    """Return the clock of the calling thread's CPU time, for other threads to read."""
+    return time.pthread_getcpuclockid(threading.get_ident())
+
 
 class Sync:
     """One batch on its way to the disk: the loop blocks for it briefly, or is called back."""
 
-    __slots__ = ("_done", "_loop", "_turn", "_waited", "batch", "error")
+    __slots__ = ("_done", "_loop", "_turn", "_waited", "batch", "begun", "ended", "error")
 
     def __init__(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
         self.batch: Final = batch
         self.error: BaseException | None = None
+        self.begun = False
+        self.ended = False
         self._loop: Final = loop
         self._turn: Final = threading.Lock()
         # A commit takes longer: the loop executes the next batch meanwhile.
@@ -40,9 +72,14 @@ class Sync:
             self._waited = False
             return self._done.acquire(blocking=False)
 
+    def hangs(self, watch: Watch) -> bool:
+        """Return whether the writer thread has waited for the disk while watched."""
+        return self.begun and not self.ended and watch.waits()
+
     def finish(self, callback: Callable[["Sync"], None], error: BaseException | None) -> None:
         """Report the outcome of the batch, on the writer thread."""
         self.error = error
+        self.ended = True
         with self._turn:
             if self._waited:
                 self._done.release()

@@ -1,9 +1,14 @@
 """Texts for clients and operators when nothing can be made durable."""
 
 import json
+from typing import Final
 
 from ironkeep.core.errors import Unavailable
 from ironkeep.plugin.effects.answer import Answer
+
+OUTCOME_UNKNOWN: Final = (
+    "the server could not make sure that this request is durable: its outcome is unknown"
+)
 
 
 def lost(error: BaseException) -> Answer:
@@ -11,8 +16,9 @@ def lost(error: BaseException) -> Answer:
 
     Only errors of the operating system are quoted: any other error may contain secret values.
     """
-    text = "the disk failed while this request was made durable: its outcome is unknown"
+    text = OUTCOME_UNKNOWN
     if isinstance(error, OSError | MemoryError):
+        text = "the disk failed while this request was made durable: its outcome is unknown"
         text = f"{text} ({_cause(error)})"
     return Answer(None, json.dumps({"errors": [text]}).encode(), Unavailable)
 
