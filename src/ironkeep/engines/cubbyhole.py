@@ -14,9 +14,10 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.number_hook import encoded
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.mount import Mount
-from ironkeep.plugin.response import Response, SecretJson, listing
+from ironkeep.plugin.response import Response, SecretJson
 from ironkeep.plugin.route import Route
 from ironkeep.store.reserved import CUBBYHOLE
 
@@ -53,9 +54,9 @@ def delete(call: Call) -> Response:
     return Response()
 
 
-def list_keys(call: Call) -> Response:
+def list_keys(call: Call) -> Response | Suspend:
     """Return the names directly below the path."""
-    return listing(call.services.store(call.tx, CUBBYHOLE).names(_place(call)))
+    return list_folder(call, call.services.store(call.tx, CUBBYHOLE), _place(call))
 
 
 class Cubbyhole:

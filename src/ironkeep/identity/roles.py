@@ -22,9 +22,10 @@ from ironkeep.identity.token_params import (
     TokenParamsInput,
     login_name,
 )
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.cidr import admits
-from ironkeep.plugin.response import Response, listing
+from ironkeep.plugin.effects.listings import list_folder
+from ironkeep.plugin.response import Response
 from ironkeep.store.barrier import Store
 from ironkeep.store.history import History
 from ironkeep.store.record import Codec
@@ -78,13 +79,13 @@ class Roles(Generic[Record]):
         """Return the names of all roles, sorted."""
         return [unescape_part(name) for name in call.store.names(self._folder)]
 
-    def list(self, call: Call) -> Response:
+    def list(self, call: Call) -> Response | Suspend:
         """List the names of all roles."""
-        return listing(self.names(call))
+        return list_folder(call, call.store, self._folder, name_of=unescape_part)
 
     def all_of(self, store: Store) -> Iterator[tuple[str, Record]]:
         """Yield name and role of all roles of a mount."""
-        for name in store.names(self._folder):
+        for name in store.names_inside(self._folder):
             raw = store.get(f"{self._folder}/{name}") or b""
             yield unescape_part(name), self._codec.decode(raw)
 

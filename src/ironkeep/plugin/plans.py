@@ -8,6 +8,7 @@ path alone is cached too.
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, Protocol, cast
 
 from ironkeep.core.operation import Operation
@@ -21,7 +22,9 @@ from ironkeep.store.state import Tx
 
 _AUTH: Final = "auth/"
 MAX_PLANS: Final = 65_536
-"""Cached plans, about 600 bytes each; the older half is dropped when the cache is full."""
+"""Cached plans, about 600 bytes each; the oldest are dropped when the cache is full."""
+DROPPED: Final = 256
+"""Plans dropped at once: half of them would hold up the loop."""
 MAX_KNOWN_PATH: Final = 256
 """Characters of a path whose plan is cached: any caller can choose paths, and a plan contains its
 path some four times."""
@@ -107,6 +110,6 @@ class Plans:
         if len(path) > MAX_KNOWN_PATH:
             return
         if len(self._known) >= MAX_PLANS:
-            for old in list(self._known)[: MAX_PLANS // 2]:
+            for old in list(islice(self._known, DROPPED)):
                 del self._known[old]
         self._known[op, path] = plan

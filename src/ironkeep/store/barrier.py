@@ -42,9 +42,6 @@ MAX_LISTED: Final = 100_000
 MAX_DUE_NS: Final = 2**63 - 1
 """The largest due time of a 64-bit column, in the year 2262."""
 
-PARTS: Final = 256
-"""Parts of a folder, for `Store.part`."""
-
 _PURPOSE: Final = b"ironkeep/row/v1"
 _NO_DUE: Final = bytes(9)
 _DUE: Final = struct.Struct(">Bq")
@@ -262,13 +259,11 @@ class Store:
             raise TooLarge(f"the folder has more than {MAX_LISTED} names: divide it into folders")
         return names
 
-    def part(self, prefix: str, number: int) -> list[str]:
-        """Return the names of one of `PARTS` parts of the records directly inside a folder.
-
-        A record stays in its part, so a folder of any size can be processed in steps.
-        """
-        part = self._names.children(prefix) + RECORD + bytes([number])
-        return [self._barrier.open_name(key, row) for key, row in self._view.scan(part)]
+    def names_inside(self, prefix: str) -> Iterator[str]:
+        """Yield the names that `list` returns, in no order; work in turns can suspend it."""
+        for key, row in self._view.scan(self._names.children(prefix)):
+            name = self._barrier.open_name(key, row)
+            yield name if key[KIND_AT : KIND_AT + 1] == RECORD else name + "/"
 
     def walk(self, prefix: str = "") -> Iterator[str]:
         """Yield the path of every record inside the folder prefix, at any depth, in no order.

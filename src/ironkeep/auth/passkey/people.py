@@ -30,8 +30,9 @@ from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import made_again, made_by
 from ironkeep.identity.roles import record_login
 from ironkeep.identity.token_params import TokenParams, TokenParamsInput
-from ironkeep.plugin.call import Call
-from ironkeep.plugin.response import Response, Unkept, listing
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
+from ironkeep.plugin.response import Response, Unkept
 from ironkeep.plugin.settings import ServerSettings
 from ironkeep.plugin.token import Made
 from ironkeep.store.record import Codec
@@ -153,9 +154,9 @@ def delete_user(call: Call) -> Response:
     return waiting
 
 
-def list_users(call: Call) -> Response:
+def list_users(call: Call) -> Response | Suspend:
     """List the names of all people."""
-    return listing([unescape_part(name) for name in call.store.names("user")])
+    return list_folder(call, call.store, "user", name_of=unescape_part)
 
 
 def write_ticket(call: Call) -> Response:

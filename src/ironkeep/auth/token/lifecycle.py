@@ -11,13 +11,15 @@ from ironkeep.core.ids import TokenHash
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.identity.batch_token import is_batch
-from ironkeep.identity.token_store import StoredToken
+from ironkeep.identity.token_store import ACCESSORS, StoredToken
 from ironkeep.identity.tokens import Tokens
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.fields import Duration, check_named
-from ironkeep.plugin.response import Response, Unkept, listing
+from ironkeep.plugin.response import Response, Unkept
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import TokenRecord
+from ironkeep.store.reserved import TOKENS
 
 _INCREMENT: Final = "Seconds from now; the server may grant less."
 _BATCH: Final = "batch tokens cannot be revoked"
@@ -147,9 +149,9 @@ def revoke_orphan(call: Call, given: ByToken) -> Response:
     return Response()
 
 
-def list_accessors(call: Call) -> Response:
+def list_accessors(call: Call) -> Response | Suspend:
     """List the accessors of all service tokens."""
-    return listing(call.use(Tokens).accessors(call.tx))
+    return list_folder(call, call.services.store(call.tx, TOKENS), ACCESSORS)
 
 
 def tidy(call: Call) -> Response:

@@ -75,7 +75,7 @@ class Userpass:
     def copyable(self, call: Call, mount: Mount) -> Iterator[Copyable]:
         """Yield all users: a password can be copied when it is typed."""
         store = call.store_of(mount)
-        for name in map(unescape_part, store.names("user")):
+        for name in map(unescape_part, store.names_inside("user")):
             known = call.use(History).intervals(call.tx, LOGIN, login_name(mount, name))
             yield Copyable(
                 "userpass",

@@ -19,8 +19,9 @@ from ironkeep.identity.people import made_by
 from ironkeep.identity.roles import record_login
 from ironkeep.identity.token_params import TokenParams, TokenParamsInput
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.fields import PolicyNames
-from ironkeep.plugin.response import Response, listing
+from ironkeep.plugin.response import Response
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import escape_part, unescape_part
 
@@ -123,9 +124,9 @@ def delete_user(call: Call) -> Response:
     return Response()
 
 
-def list_users(call: Call) -> Response:
+def list_users(call: Call) -> Response | Suspend:
     """List the names of all users."""
-    return listing([unescape_part(name) for name in call.store.list("user")])
+    return list_folder(call, call.store, "user", name_of=unescape_part)
 
 
 def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) -> Response:

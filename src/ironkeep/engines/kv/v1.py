@@ -11,9 +11,10 @@ from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
 from ironkeep.engines.kv import document
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.fields import duration
-from ironkeep.plugin.response import LeaseInfo, Response, SecretJson, listing
+from ironkeep.plugin.response import LeaseInfo, Response, SecretJson
 from ironkeep.plugin.route import Route
 from ironkeep.plugin.token import DEFAULT_TTL_SECONDS
 
@@ -55,9 +56,9 @@ def delete(call: Call) -> Response:
     return Response()
 
 
-def list_keys(call: Call) -> Response:
+def list_keys(call: Call) -> Response | Suspend:
     """Return the names directly below the path."""
-    return listing(call.store.names(call.path))
+    return list_folder(call, call.store, call.path)
 
 
 ROUTES: Final = (

@@ -12,8 +12,9 @@ from ironkeep.credentials.scope import Scope
 from ironkeep.engines.kv import metadata as meta, turns, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.fields import Duration
-from ironkeep.plugin.response import Response, listing
+from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 
@@ -140,9 +141,9 @@ def delete(call: Call, given: Key) -> Response | Suspend:
     return Response()
 
 
-def list_keys(call: Call) -> Response:
+def list_keys(call: Call) -> Response | Suspend:
     """Return the names directly below the path."""
-    return listing(call.store.names(f"meta/{call.params['path']}"))
+    return list_folder(call, call.store, f"meta/{call.params['path']}")
 
 
 def exists(call: Call) -> bool:

@@ -167,8 +167,15 @@ class Effects:
         self._ticking = 0
 
     def register(self, name: str, driver: Driver, turns: Turns | None = None) -> None:
-        """Hand due records whose path starts with the segment name to driver."""
+        """Hand due records whose path starts with the segment name to driver.
+
+        A name of the form `place/segment` is for the records of that place alone.
+        """
         self._drivers[name] = driver, turns or _as_they_come
+
+    def _driver_of(self, record: DueRecord) -> tuple[Driver, Turns] | None:
+        name = record.path.partition("/")[0]
+        return self._drivers.get(f"{record.place.mount}/{name}") or self._drivers.get(name)
 
     @property
     def busy(self) -> frozenset[str]:
@@ -237,10 +244,11 @@ class Effects:
         order = sorted(due, key=lambda key: (due[key].since_ns, key))
         for position, key in enumerate(order):
             each = due[key]
-            if self._is_full(each.group):
+            if self.is_full(each.group):
                 self._wait_here(tx, key, each, now_ns + LATE_NS + position)
             elif self._still_due(tx, each):
-                waiting = self._start(self._drivers[_room(each.record)][0], each, now_ns)
+                driver = self._driver_of(each.record)
+                waiting = None if driver is None else self._start(driver[0], each, now_ns)
                 started += [] if waiting is None else [waiting]
         return started
 
@@ -249,7 +257,7 @@ class Effects:
         found = {}
         for record in records:
             key = key_of(record.place.mount, record.path)
-            driver = self._drivers.get(_room(record))
+            driver = self._driver_of(record)
             if driver is not None and key not in self._claims:
                 group, since_ns = driver[1](tx, record)
                 found[key] = _Late(since_ns, group, None, record)
@@ -261,7 +269,8 @@ class Effects:
         self._late.clear()
         return late
 
-    def _is_full(self, group: str) -> bool:
+    def is_full(self, group: str) -> bool:
+        """Return whether no operation of the tick can be started now, or none of a group."""
         return (
             self._ticking >= TICK_AT_ONCE
             or len(self._claims) >= MAX_AT_ONCE
@@ -363,10 +372,6 @@ class Effects:
 
 def _as_they_come(_tx: Tx, record: DueRecord) -> tuple[str, int]:
     return record.place.mount, record.due_ns
-
-
-def _room(record: DueRecord) -> str:
-    return record.path.partition("/")[0]
 
 
 def key_of(mount: MountUuid, path: str) -> str:
