@@ -30,6 +30,7 @@ from ironkeep.api.commit.trouble import reason_of
 from ironkeep.api.http.protocol import MAX_CONNECTIONS
 from ironkeep.api.server import Servers
 from ironkeep.api.service import Service
+from ironkeep.api.stretches import Stretches
 from ironkeep.api.tls import client_cas
 from ironkeep.auth.approle import AppRole
 from ironkeep.auth.cert import CertMethod
@@ -70,6 +71,9 @@ TICK_THREADS: Final = 2
 HASH_BYTES: Final = HASHER.memory_cost << 10
 HASH_STACKS: Final = HASHER.parallelism * (8 << 20)
 """The cost of one password check: HASH_BYTES of memory, and address space for its threads."""
+
+STRETCHES: Final = 8
+"""The longest stretches of the loop that are named when the server stops."""
 
 YOUNG_OBJECTS: Final = 10_000
 """Objects made between two collections of the youngest generation: some 400 requests."""
@@ -218,7 +222,8 @@ class Server:
         loop.set_default_executor(machine.threads(TICK_THREADS))
         stop = asyncio.Event()
         owner = Owner(self._fail, _defect, self._trouble)
-        committer = Committer(self.house.ledger, loop, owner, self.fitted.hashers)
+        stretches = Stretches(log.say)
+        committer = Committer(self.house.ledger, loop, owner, self.fitted.hashers, stretches)
         committer.await_quorum = self.config.quorum > 0
         service = Service(Pipeline(self.house), committer, _defect, callers_of(self.config))
         servers = Servers(service, self.config.listeners, Pages(), self.fitted.connections)
@@ -242,6 +247,7 @@ class Server:
         servers.stop()
         ends = await asyncio.gather(serving, ticking, return_exceptions=True)
         await self._close(committer)
+        _name_stretches(stretches)
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
@@ -317,6 +323,13 @@ def callers_of(config: Config) -> Callers:
 def _defect(error: BaseException) -> None:
     """Log a defect that occurred outside of any request."""
     log.defect("-", error)
+
+
+def _name_stretches(stretches: Stretches) -> None:
+    """Log the longest stretches of the loop, for the bench and for operators."""
+    named = [f"{name} {took / 1e6:.1f} ms" for name, took in stretches.longest(STRETCHES)]
+    if named:
+        log.say(f"the longest stretches of the loop: {'; '.join(named)}")
 
 
 def _settle_memory() -> None:

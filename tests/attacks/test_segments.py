@@ -1,5 +1,6 @@
 """Attacks on segments: whoever has one of them, or the house, or the disk, has no other."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import pytest
@@ -8,12 +9,12 @@ from ironkeep.access.segments.routes import SegmentEngine
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
-from ironkeep.kernel import tick as ticks
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.route import Plugin
 from ironkeep.seal import config as seal_config
 from ironkeep.seal.config import keyring_key
 from ironkeep.seal.wraps import open_keyring
+from ironkeep.store import due
 from ironkeep.store.barrier import DueRecord
 from ironkeep.store.keyring import HOUSE, SegmentId
 from ironkeep.store.state import Tx
@@ -203,7 +204,7 @@ def test_a_destruction_that_is_killed_between_its_steps_is_taken_up_again(
 def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ticks, "EXPIRE_AT_ONCE", 5)
+    monkeypatch.setattr(due, "PAGE", 5)
     share = make(vault, "prod")
     house, tx = vault.house, vault.house.state.begin()
     mount = house.mounts.table(house.store(tx, "sys/mounts")).by_path["prod/"]
@@ -221,10 +222,9 @@ def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys
         vault.tick()
     lookup = vault.write("auth/token/lookup-accessor", {"accessor": accessor})
     assert lookup.error is not None
-    assert vault.house.segments.keys.asleep == 20
     met: list[DueRecord] = []
 
-    def take(_tx: Tx, records: list[DueRecord], _now_ns: int) -> list[Waiting]:
+    def take(_tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> list[Waiting]:
         met.extend(records)
         return []
 
@@ -233,7 +233,6 @@ def test_due_rows_of_a_sealed_segment_hold_up_nobody_and_come_back_with_its_keys
     for _ in range(6):
         vault.tick()
     assert {record.path for record in met} == {f"later/{number}" for number in range(20)}
-    assert house.segments.keys.asleep == 0
     assert vault.defects == []
     assert not house.failure
 

@@ -3,7 +3,6 @@
 import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, TooManyRequests, UpstreamFailed
-from ironkeep.kernel.tick import tick
 from ironkeep.plugin.effects.effects import GROUP_AT_ONCE, MAX_AT_ONCE
 from ironkeep.testing.parts import array, tables
 from tests.support.credentials.credential_bench import ADMIN, FIRST, TARGET, Bench
@@ -55,10 +54,10 @@ def test_many_due_at_once_are_begun_a_few_at_a_time() -> None:
         bench.system.accounts[name] = Account(b"first")
         bench.role(name, password="first", skip_import_rotation=True, rotation_period="1h")
     bench.vault.clock.advance(seconds=3601)
-    started = tick(bench.vault.house, bench.vault.clock.now_ns())
+    started = bench.vault.start_due()
     assert len(started) == GROUP_AT_ONCE
     bench.vault.flush()
-    assert tick(bench.vault.house, bench.vault.clock.now_ns()) == [], "the rest was put off"
+    assert bench.vault.start_due() == [], "the rest was put off"
     bench.vault.flush()
     for waiting in started:
         bench.vault.settle(waiting)

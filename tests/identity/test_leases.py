@@ -7,6 +7,7 @@ from ironkeep.core.ids import MountUuid, TokenHash
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity import leases
 from ironkeep.identity.leases import Lease
+from ironkeep.identity.lending import sweeping
 from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.token_issuer import Issued
 from ironkeep.plugin.token import TokenSpec
@@ -21,13 +22,23 @@ def token(s: Services) -> Issued:
 
 def lease(
     s: Services,
-    owner: TokenHash = TokenHash("ab" * 32),
+    owner: TokenHash = TokenHash(""),
     path: str = "database/creds/app",
     payload: bytes = b"{}",
     **rest: object,
 ) -> Lease:
     wanted = Lease("", owner, path, MountUuid("db"), 0, 0, payload=payload, **rest)  # type: ignore[arg-type]
     return s.leases.issue(s.tx, wanted, Limits(), s.now, s.entropy)[0]
+
+
+def names(s: Services, prefix: str) -> list[str]:
+    """Return the names directly below a prefix."""
+    return s.store(s.tx, LEASES).list(f"id/{prefix}" if prefix else "id")
+
+
+def to_perform(s: Services) -> list[Lease]:
+    """Return the due leases whose credentials must be revoked by their engine."""
+    return [s.leases.of_record(each) for each in s.due(LEASES) if s.leases.needs_effect(each)]
 
 
 def test_an_id_is_the_path_and_24_characters() -> None:
@@ -50,27 +61,27 @@ def test_ids_are_blind() -> None:
 def test_listing_goes_folder_by_folder() -> None:
     s = Services()
     one, two = lease(s), lease(s, path="database/creds/web")
-    assert s.leases.list(s.tx, "") == ["database/"]
-    assert s.leases.list(s.tx, "database") == ["creds/"]
-    assert s.leases.list(s.tx, "database/creds/") == ["app/", "web/"]
-    assert s.leases.list(s.tx, "database/creds/app") == [one.id.rpartition("/")[2]]
+    assert names(s, "") == ["database/"]
+    assert names(s, "database") == ["creds/"]
+    assert names(s, "database/creds/") == ["app/", "web/"]
+    assert names(s, "database/creds/app") == [one.id.rpartition("/")[2]]
     assert s.leases.count(s.tx) == 2
     s.leases.done(s.tx, two)
-    assert s.leases.list(s.tx, "database/creds") == ["app/"]
+    assert names(s, "database/creds") == ["app/"]
 
 
 def test_a_tokens_lease_is_seen_under_its_path() -> None:
     s = Services()
     made = token(s)
     lease_id = f"auth/token/create/h{made.hash}"
-    assert s.leases.list(s.tx, "auth/token/create") == [f"h{made.hash}"]
+    assert names(s, "auth/token/create") == [f"h{made.hash}"]
     found = s.leases.get(s.tx, lease_id, s.now)
     assert found is not None
     assert found.of_token
     assert found.expires_ns == made.record.expires_ns
     s.leases.revoke(s.tx, lease_id, s.now)
     assert s.tokens.store.load(s.tx, made.hash) is None
-    assert s.leases.list(s.tx, "") == []
+    assert names(s, "") == []
 
 
 def test_renewal_stays_within_the_maximum() -> None:
@@ -104,11 +115,13 @@ def test_revoking_takes_the_lease_out_of_force_and_leaves_it_to_be_taken_back() 
     with pytest.raises(InvalidRequest):
         s.leases.renew(s.tx, made.id, 0, Limits(), s.now)
     s.clock.advance(ns=1)
-    (waiting,) = s.leases.due(s.tx, s.due(LEASES), s.now)
+    (waiting,) = to_perform(s)
     assert waiting.id == made.id
     # A crash here: the next tick meets it again.
-    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [made.id]
+    assert to_perform(s) == [waiting]
+    assert s.leases.holds(s.tx, made.mount)
     s.leases.done(s.tx, waiting)
+    assert not s.leases.holds(s.tx, made.mount)
     assert s.due(LEASES) == []
     assert s.leases.count(s.tx) == 0
 
@@ -120,8 +133,8 @@ def test_a_failed_attempt_is_repeated_ever_more_slowly() -> None:
     pauses = []
     for _ in range(40):
         s.clock.advance(ns=1)
-        (waiting,) = s.leases.due(s.tx, s.due(LEASES), s.now)
-        s.leases.failed(s.tx, waiting, s.now)
+        (waiting,) = to_perform(s)
+        assert s.leases.failed(s.tx, waiting, "why", s.now) is not None
         start = s.now
         while not s.due(LEASES):
             s.clock.advance(seconds=1)
@@ -137,8 +150,11 @@ def test_expiry_takes_back() -> None:
     plain = lease(s, ttl_seconds=60, payload=b"")
     s.clock.advance(seconds=61)
     assert s.leases.get(s.tx, made.id, s.now) is None
-    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [made.id]
-    assert s.leases.list(s.tx, "database/creds/app") == [made.id.rpartition("/")[2]]
+    assert [found.id for found in to_perform(s)] == [made.id]
+    for record in s.due(LEASES):
+        if not s.leases.needs_effect(record):
+            assert not s.sweeps.due(s.tx, record, s.now)
+    assert names(s, "database/creds/app") == [made.id.rpartition("/")[2]]
     assert s.leases.get(s.tx, plain.id, s.now) is None
 
 
@@ -148,7 +164,7 @@ def test_a_lease_renewed_while_the_tick_was_on_its_way_stays() -> None:
     s.clock.advance(seconds=59)
     s.leases.renew(s.tx, made.id, 60, Limits(), s.now)
     s.clock.advance(seconds=2)
-    assert s.leases.due(s.tx, s.due(LEASES), s.now) == []
+    assert to_perform(s) == []
     assert s.leases.get(s.tx, made.id, s.now) is not None
 
 
@@ -162,19 +178,20 @@ def test_leases_end_with_their_token_and_its_parents() -> None:
     assert s.leases.get(s.tx, mine.id, s.now) is None
     assert s.leases.get(s.tx, other.id, s.now) is not None
     s.clock.advance(ns=1)
-    assert [found.id for found in s.leases.due(s.tx, s.due(LEASES), s.now)] == [mine.id]
+    assert [found.id for found in to_perform(s)] == [mine.id]
 
 
 def test_by_prefix_or_by_one_full_id() -> None:
     s = Services()
     app, web, ssh = lease(s), lease(s, path="database/creds/web"), lease(s, path="ssh/creds/x")
-    s.leases.revoke_prefix(s.tx, app.id, s.now)
+    s.next_request()
+    s.sweeps.later(s.tx, app.id, s.now)
     assert [s.leases.get(s.tx, x.id, s.now) is None for x in (app, web, ssh)] == [
         True,
         False,
         False,
     ]
-    s.leases.revoke_prefix(s.tx, "database/", s.now)
+    s.sweeps.later(s.tx, "database/", s.now)
     assert s.leases.get(s.tx, web.id, s.now) is None
     assert s.leases.get(s.tx, ssh.id, s.now) is not None
 
@@ -182,30 +199,33 @@ def test_by_prefix_or_by_one_full_id() -> None:
 def test_a_prefix_is_a_folder_and_not_the_start_of_a_name() -> None:
     s = Services()
     web = lease(s, path="database/creds/web")
-    s.leases.revoke_prefix(s.tx, "database/creds/we", s.now)
+    s.sweeps.later(s.tx, "database/creds/we", s.now)
     assert s.leases.get(s.tx, web.id, s.now) is not None
 
 
 def test_a_long_prefix_is_finished_by_ticks() -> None:
     s = Services()
-    for _ in range(leases.STEP + 10):
+    for _ in range(sweeping.STEP + 10):
         lease(s, payload=b"")
-    s.leases.revoke_prefix(s.tx, "database", s.now)
+    s.next_request()
+    s.sweeps.later(s.tx, "database", s.now)
     assert s.leases.count(s.tx) == 10
     s.clock.advance(ns=1)
-    s.leases.due(s.tx, s.due(LEASES), s.now)
+    assert s.work_off(LEASES, s.sweeps.due) > 1
     assert s.leases.count(s.tx) == 0
 
 
-def test_forcing_forgets_what_cannot_be_taken_back_but_not_tokens() -> None:
+def test_forgetting_leaves_the_credential_and_no_row() -> None:
     s = Services()
     made = lease(s)
     owner = token(s)
-    assert s.leases.force_prefix(s.tx, "database/creds", s.now) == 1
-    assert s.leases.force_prefix(s.tx, "auth", s.now) == 1
+    assert s.leases.end(s.tx, made.id, s.now, s.now, force=True)
+    assert s.leases.end(s.tx, f"auth/token/create/h{owner.hash}", s.now, s.now, force=True)
     s.clock.advance(ns=1)
-    assert s.leases.due(s.tx, s.due(LEASES), s.now) == []
-    assert s.leases.get(s.tx, made.id, s.now) is None
+    assert to_perform(s) == []
+    assert s.leases.count(s.tx) == 0
+    assert not s.leases.holds(s.tx, made.mount)
+    assert s.leases.failed(s.tx, made, "too late", s.now) is None, "it does not come back"
     assert s.tokens.store.load(s.tx, owner.hash) is None
 
 
@@ -224,8 +244,40 @@ def test_a_lease_of_the_future_is_not_in_force_and_is_taken_back_at_once() -> No
         s.tokens.find(s.tx, held.token, now)
     for _ in range(2):
         s.leases.end_future(s.tx, now)
-    assert [each.id for each in s.leases.due(s.tx, s.due(LEASES), s.now)] == [late.id]
+    assert [each.id for each in to_perform(s)] == [late.id]
     assert s.leases.get(s.tx, early.id, now) == early
+
+
+def test_a_lease_that_fails_again_and_again_is_listed_until_it_ends() -> None:
+    s = Services()
+    made = lease(s)
+    s.leases.revoke(s.tx, made.id, s.now)
+    for _ in range(leases.IRREVOCABLE):
+        assert list(s.leases.irrevocable(s.tx)) == []
+        assert s.leases.failed(s.tx, made, "x" * 1_000, s.now) is not None
+    noted = s.leases.stored(s.tx, made.id)
+    assert noted is not None
+    assert list(s.leases.irrevocable(s.tx)) == [noted]
+    assert len(noted.error) == leases.MAX_REASON
+    s.leases.done(s.tx, noted)
+    assert list(s.leases.irrevocable(s.tx)) == []
+
+
+def test_the_many_leases_of_a_token_are_out_of_force_with_it() -> None:
+    s = Services()
+    owner = token(s)
+    many = [lease(s, owner.hash) for _ in range(3 * leases.STEP)]
+    s.next_request()
+    s.tokens.revoke(s.tx, owner.hash, s.now)
+    assert not any(s.leases.get(s.tx, each.id, s.now) for each in many)
+    s.clock.advance(ns=1)
+    assert len(to_perform(s)) == leases.STEP
+    s.next_request()
+    (ended,) = (each for each in s.due(LEASES) if each.path.startswith("ended/"))
+    while s.sweeps.due(s.tx, ended, s.now):
+        s.next_request()
+    s.clock.advance(ns=1)
+    assert {each.id for each in to_perform(s)} == {each.id for each in many}
 
 
 def test_revoking_twice_or_nothing_is_fine() -> None:

@@ -271,6 +271,7 @@ def test_revocation_reaches_everything_below_and_leaves_no_row() -> None:
     assert not is_alive(s, root)
     assert not is_alive(s, below)
     assert is_alive(s, before)
+    s.work_off(TOKENS, s.tokens.due)
     assert len(list(s.tx.scan(b""))) == rows
 
 
@@ -288,13 +289,14 @@ def test_revoking_alone_makes_orphans_of_the_children() -> None:
 def test_a_large_tree_is_dead_at_once_and_cleared_by_ticks() -> None:
     s = Services()
     root = issue(s, "dev")
-    below = [child(s, root, ttl_seconds=10**6) for _ in range(900)]
+    below = [child(s, root, ttl_seconds=10**6) for _ in range(10 * tokens.STEP)]
+    deep = child(s, child(s, below[-1]))
     s.next_request()
     s.tokens.revoke(s.tx, root.hash, s.now)
-    assert not any(is_alive(s, token) for token in below)
-    assert len(s.tokens.accessors(s.tx)) == 901 - tokens.STEP
+    assert not any(is_alive(s, token) for token in (*below, deep))
+    assert len(s.tokens.accessors(s.tx)) == 9 * tokens.STEP + 2
     s.clock.advance(seconds=1)
-    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    assert s.work_off(TOKENS, s.tokens.due) >= 9
     assert s.tokens.accessors(s.tx) == []
     assert s.due(TOKENS) == []
 
@@ -309,7 +311,7 @@ def test_a_person_with_many_tokens_is_out_at_once_and_cleared_by_ticks() -> None
     assert not any(is_alive(s, token) for token in mine)
     assert len(s.tokens.accessors(s.tx)) == 20
     s.clock.advance(seconds=1)
-    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    s.work_off(TOKENS, s.tokens.due)
     assert s.tokens.accessors(s.tx) == []
 
 
@@ -319,7 +321,7 @@ def test_the_tick_removes_what_expired_and_what_is_spent() -> None:
     expired = issue(s, ttl_seconds=1)
     s.tokens.use(s.tx, session(s, spent), s.now)
     s.clock.advance(seconds=2)
-    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    s.work_off(TOKENS, s.tokens.due)
     assert s.tokens.accessors(s.tx) == [kept.record.accessor]
     assert s.tokens.store.load(s.tx, expired.hash) is None
 
@@ -332,7 +334,7 @@ def test_tidy_notes_what_an_epoch_ended() -> None:
     new = issue(s)
     assert s.tokens.tidy(s.tx, s.now) == 1
     s.clock.advance(seconds=1)
-    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    s.work_off(TOKENS, s.tokens.due)
     assert s.tokens.store.load(s.tx, old.hash) is None
     assert is_alive(s, new)
 
@@ -415,3 +417,24 @@ def test_a_renewal_that_says_nothing_goes_on_as_the_last_that_did() -> None:
     for increment in (60, 0):
         record, _ = s.tokens.renew(s.tx, periodic.hash, increment, Limits(), s.now)
         assert record.expires_ns == s.now + 600 * SECOND_NS
+
+
+def test_the_many_children_of_a_token_revoked_alone_live_on_as_orphans() -> None:
+    s = Services()
+    above = issue(s)
+    parent = child(s, above)
+    below = [child(s, parent) for _ in range(3 * tokens.STEP)]
+    batch = child(s, parent, type="batch")
+    s.next_request()
+    s.tokens.revoke_orphan(s.tx, parent.hash, s.now)
+    s.next_request()
+    assert not is_alive(s, parent)
+    assert not is_alive(s, batch)
+    assert all(is_alive(s, each) for each in below)
+    s.tokens.revoke(s.tx, above.hash, s.now)
+    assert all(is_alive(s, each) for each in below), "orphans from the first instant"
+    assert s.work_off(TOKENS, s.tokens.due) >= 2
+    assert all(is_alive(s, each) for each in below)
+    assert s.tokens.store.load(s.tx, parent.hash) is None
+    found = [s.tokens.store.load(s.tx, each.hash) for each in below]
+    assert all(each is not None and each.orphan and not each.parent for each in found)

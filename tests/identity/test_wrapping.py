@@ -67,7 +67,7 @@ def test_nothing_stays_behind() -> None:
     assert len(list(s.tx.scan(b""))) == rows
     wrap(s)
     s.clock.advance(seconds=61)
-    s.tokens.expire(s.tx, s.due(TOKENS), s.now)
+    s.work_off(TOKENS, s.tokens.due)
     assert len(list(s.tx.scan(b""))) == rows
     assert s.due(WRAPPING) == []
 

@@ -1,6 +1,6 @@
 """The kernel's services over memory, without pipeline or journal: a bench for tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ironkeep.core.ids import ROOT_NAMESPACE, MountAccessor, MountUuid, RequestId
@@ -8,6 +8,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.leases import Leases
+from ironkeep.identity.lending.sweeping import LeaseSweeps
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.tokens import Tokens
 from ironkeep.identity.wrapping import Wrapping
@@ -47,6 +48,7 @@ class Services:
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
+        self.sweeps: Final = LeaseSweeps(self.store, self.state.begin, self.leases)
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases)
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.tx = self.state.begin()
@@ -74,6 +76,19 @@ class Services:
         keys = [key for key, row in self.tx.scan(b"") if row.due_ns is not None]
         records = self.barrier.records_due(self.tx, keys, self.now)
         return [record for record in records if record.place.mount == place]
+
+    def work_off(self, place: str, work: Callable[[Tx, Any, int], bool]) -> int:
+        """Do the due work of place until nothing is left of it; return the number of steps."""
+        steps = 0
+        while True:
+            self.next_request()
+            self.clock.advance(ns=1)
+            found = self.due(place)
+            if not found:
+                return steps
+            for record in found:
+                work(self.tx, record, self.now)
+                steps += 1
 
     def call(
         self,

@@ -77,7 +77,7 @@ class Features:
         self.flows: Final = FlowTable(
             stores, history, services.use(Segments), self.devices, tokens.store
         )
-        self.due: Final[dict[str, Callable[[Tx, list[DueRecord], int], None]]] = {
+        self.due: Final[dict[str, Callable[[Tx, DueRecord, int], None]]] = {
             budgets.PLACE: self.budgets.expire,
         }
         services.provide_as(Approval, self.approvals)

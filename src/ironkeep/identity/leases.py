@@ -2,17 +2,17 @@
 
     sys/leases : id / lease id              -> the lease, due at its expiry or next attempt
                  token / token hash / suffix -> lease id
-                 prefix / prefix             -> leases still to be revoked, due at once
-                 force / prefix              -> leases still to be forgotten, due at once
+                 held / mount uuid / suffix  -> lease id, if a credential must be revoked
+                 irrevocable / lease id      -> after `IRREVOCABLE` failed attempts
+                 prefix, force, ended        -> sweeps (lending/sweeping.py)
 
 A lease id is `<request path>/<24 base62>`, a token's `<path>/h<hash>`; both are blinded like all
-names. Revoking a lease with a payload needs an effect at its mount: the lease is marked first, so
-that the tick finds it after a crash, and removed when the effect is done. A lease without a payload
-is only removed.
+names. Revoking a lease with a payload needs an effect at its mount (lending/performing.py): the
+lease is marked first, so that the due turns find it after a crash, and removed when the effect is
+done. A lease without a payload is only removed.
 """
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import msgspec
@@ -28,16 +28,27 @@ from ironkeep.store.reserved import LEASES, StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 SUFFIX: Final = 24
-STEP: Final = 512
-"""Leases revoked in one transaction, some 0.2 s; the tick revokes the rest."""
+STEP: Final = 16
+"""Leases of an ended token that are revoked with it; due turns revoke the rest."""
+IRREVOCABLE: Final = 6
+"""Failed attempts after which a lease is listed as irrevocable, as in Vault; a minute or two."""
+MAX_REASON: Final = 300
+"""Characters of a failure's reason that are kept."""
 MAX_BACKOFF_NS: Final = 3_600 * SECOND_NS
 """The longest pause between attempts to revoke; a target down for a day costs some 30 attempts."""
 
+KIND: Final = "lease "
+"""The prefix of the due kind of one mount's leases."""
+_EVER: Final = 1 << 63
 _MARK: Final = "h"
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One lease. Times are POSIX nanoseconds; `payload` is what its mount needs to revoke it."""
+    """One lease. Times are POSIX nanoseconds; `payload` is what its mount needs to revoke it.
+
+    `type` is the mount's type, which stays known when the mount is gone. `error` is the reason of
+    the last failed attempt to revoke.
+    """
 
     id: str
     token: TokenHash
@@ -55,6 +66,8 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     revoking: bool = False
     attempts: int = 0
     of_token: bool = False
+    type: str = ""
+    error: str = ""
 
     def __repr__(self) -> str:
         return f"Lease({self.id!r})"
@@ -65,6 +78,10 @@ class TokenLeases(Protocol):
 
     def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
         """Revoke a token and everything below it."""
+        ...
+
+    def lives(self, tx: Tx, token: TokenHash, now_ns: int) -> bool:
+        """Return whether a service token is alive, with everything above it."""
         ...
 
     def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
@@ -114,7 +131,11 @@ class Leases:
             ttl_seconds=seconds,
         )
         self._save(tx, issued)
-        self._of(tx).put(f"token/{issued.token}/{suffix}", issued.id.encode())
+        store = self._of(tx)
+        if issued.token:
+            store.put(f"token/{issued.token}/{suffix}", issued.id.encode())
+        if issued.payload:
+            store.put(f"held/{issued.mount}/{suffix}", issued.id.encode())
         return issued, warnings
 
     def mark_token(
@@ -129,15 +150,21 @@ class Leases:
         self._of(tx).delete(f"id/{token_lease_id(path, token)}")
 
     def get(self, tx: Tx, lease_id: str, now_ns: int) -> Lease | None:
-        """Return a lease that is in force, or None."""
-        raw = self._of(tx).get(f"id/{lease_id}")
-        lease = None if raw is None else _LEASE.decode(raw)
+        """Return a lease that is in force, or None; a lease ends with its token at once."""
+        lease = self.stored(tx, lease_id)
         if lease is None or lease.revoking:
             return None
         if lease.of_token:
             return None if self._tokens is None else self._tokens.lease(tx, lease, now_ns)
+        if lease.token and self._tokens and not self._tokens.lives(tx, lease.token, now_ns):
+            return None
         granted = is_granted(lease.issued_ns, lease.renewed_ns, now_ns=now_ns)
         return lease if granted and now_ns < lease.expires_ns else None
+
+    def stored(self, tx: Tx, lease_id: str) -> Lease | None:
+        """Return a lease whose row is there, in force or not, or None."""
+        raw = self._of(tx).get(f"id/{lease_id}")
+        return None if raw is None else _LEASE.decode(raw)
 
     def renew(
         self, tx: Tx, lease_id: str, increment: int, limits: Limits, now_ns: int
@@ -151,6 +178,14 @@ class Leases:
         lease = self.get(tx, lease_id, now_ns)
         if lease is None:
             raise InvalidRequest("lease not found")
+        renewed, warnings = self.extended(lease, increment, limits, now_ns)
+        self._save(tx, renewed)
+        return renewed, warnings
+
+    def extended(
+        self, lease: Lease, increment: int, limits: Limits, now_ns: int
+    ) -> tuple[Lease, list[str]]:
+        """Return a lease as `renew` would store it; errors as there."""
         if not lease.renewable or lease.of_token:
             raise InvalidRequest("lease is not renewable")
         seconds, warnings = lifetime(
@@ -167,103 +202,93 @@ class Leases:
             renewed_ns=now_ns,
             renewed_seconds=seconds if increment else lease.renewed_seconds,
         )
-        self._save(tx, renewed)
         return renewed, warnings
 
     def revoke(self, tx: Tx, lease_id: str, now_ns: int) -> None:
         """Revoke a lease, if it exists; it is invalid at once."""
-        raw = self._of(tx).get(f"id/{lease_id}")
-        if raw is None:
-            return
-        lease = _LEASE.decode(raw)
+        self.end(tx, lease_id, _EVER, now_ns)
+
+    def end(
+        self, tx: Tx, lease_id: str, until_ns: int, now_ns: int, *, force: bool = False
+    ) -> bool:
+        """Revoke a lease issued until until_ns; return False if there is nothing to do.
+
+        With `force`, forget it without revoking its credential, which stays valid at its system.
+        """
+        lease = self.stored(tx, lease_id)
+        if lease is None or lease.issued_ns > until_ns:
+            return False
         if lease.of_token:
             if self._tokens is not None:
                 self._tokens.revoke(tx, lease.token, now_ns)
-        elif not lease.payload:
+        elif force or not lease.payload:
             self.done(tx, lease)
-        elif not lease.revoking:
+        elif lease.revoking:
+            return False
+        else:
             marked = msgspec.structs.replace(lease, revoking=True)
             self._of(tx).put(f"id/{lease.id}", _LEASE.encode(marked), now_ns)
-
-    def revoke_prefix(self, tx: Tx, prefix: str, now_ns: int) -> None:
-        """Revoke the lease with the id prefix, and all below it; past `STEP` the tick continues."""
-        prefix = prefix.removesuffix("/")
-        self.revoke(tx, prefix, now_ns)
-        found = list(islice(self._ids(tx, prefix), STEP + 1))
-        # In reverse order: the folder's first row then shows at once that it is not yet empty.
-        for lease_id in reversed(found[:STEP]):
-            self.revoke(tx, lease_id, now_ns)
-        if len(found) > STEP:
-            self._of(tx).put(f"prefix/{escape_part(prefix)}", b"", now_ns)
-
-    def force_prefix(self, tx: Tx, prefix: str, now_ns: int) -> int:
-        """Remove all leases below prefix without revoking their credentials; return the count.
-
-        The credentials stay valid at their target: use it for a target that is gone for good. Past
-        `STEP` the tick continues, and the count covers the first step only.
-        """
-        prefix = prefix.removesuffix("/")
-        found = [prefix, *islice(self._ids(tx, prefix), STEP + 1)]
-        if len(found) > STEP + 1:
-            self._of(tx).put(f"force/{escape_part(prefix)}", b"", now_ns)
-        count = 0
-        for lease_id in reversed(found[: STEP + 1]):
-            raw = self._of(tx).get(f"id/{lease_id}")
-            if raw is None:
-                continue
-            count += 1
-            lease = _LEASE.decode(raw)
-            if lease.of_token:
-                self.revoke(tx, lease_id, now_ns)
-            else:
-                self.done(tx, lease)
-        return count
+        return True
 
     def end_token(self, tx: Tx, token: TokenHash, now_ns: int) -> int:
-        """Revoke the leases that a token obtained; return the count."""
+        """Revoke the leases of a token that has ended; return how many were revoked now.
+
+        Past `STEP` the due turns revoke them; none of them is in force any more.
+        """
         store = self._of(tx)
-        suffixes = store.list(f"token/{token}")
-        for suffix in suffixes:
+        suffixes = store.list(f"token/{token}", STEP + 1)
+        for suffix in suffixes[:STEP]:
             raw = store.get(f"token/{token}/{suffix}")
             if raw is not None:
                 self.revoke(tx, raw.decode(), now_ns)
-        return len(suffixes)
+        if len(suffixes) > STEP:
+            store.put(f"ended/{token}", b"", now_ns)
+        return len(suffixes[:STEP])
+
+    def of_token(self, tx: Tx, token: TokenHash) -> Iterator[str]:
+        """Yield the ids of the leases that a token obtained."""
+        store = self._of(tx)
+        for suffix in store.walk(f"token/{token}"):
+            raw = store.get(suffix)
+            if raw is not None:
+                yield raw.decode()
+
+    def below(self, tx: Tx, prefix: str) -> Iterator[str]:
+        """Yield the id that equals prefix, and the ids of all leases below it."""
+        yield prefix
+        for path in self._of(tx).walk(f"id/{prefix}" if prefix else "id"):
+            yield path.removeprefix("id/")
 
     def count_of(self, tx: Tx, token: TokenHash) -> int:
         """Return the number of leases that a token obtained."""
         return len(self._of(tx).list(f"token/{token}"))
 
+    def holds(self, tx: Tx, mount: MountUuid) -> bool:
+        """Return whether a mount has lent credentials that are not revoked yet."""
+        return bool(self._of(tx).list(f"held/{mount}", 1))
+
     def count(self, tx: Tx) -> int:
         """Return the number of leases, including those of tokens."""
         return sum(1 for _ in self._of(tx).walk("id"))
 
-    def due(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> list[Lease]:
-        """Process the due records of this place; return the leases to be revoked now.
+    def of_record(self, record: DueRecord) -> Lease:
+        """Return the lease in a due record at `id/`."""
+        return _LEASE.decode(record.body)
 
-        The caller revokes each at its mount and then calls `done` or `failed`. A crash before that
-        leaves the lease marked and due.
-        """
-        waiting = []
-        for record in records:
-            kind, _, rest = record.path.partition("/")
-            if kind == "prefix":
-                self._of(tx).delete(record.path)
-                self.revoke_prefix(tx, unescape_part(rest), now_ns)
-            elif kind == "force":
-                self._of(tx).delete(record.path)
-                self.force_prefix(tx, unescape_part(rest), now_ns)
-            elif kind == "id":
-                self.revoke(tx, rest, now_ns)
-                raw = self._of(tx).get(record.path)
-                if raw is not None:
-                    waiting.append(_LEASE.decode(raw))
-        return waiting
+    def needs_effect(self, record: DueRecord) -> bool:
+        """Return whether a due record is a lease whose credential must be revoked."""
+        if record.place.mount != LEASES or not record.path.startswith("id/"):
+            return False
+        return bool(self.of_record(record).payload)
+
+    def kind_of(self, record: DueRecord) -> str:
+        """Return the due kind of a record of this place: the leases of a mount are one kind."""
+        return f"{KIND}{self.of_record(record).mount}" if self.needs_effect(record) else LEASES
 
     def end_future(self, tx: Tx, now_ns: int) -> None:
         """Revoke all leases granted after now, by a clock that was ahead: see `is_granted`."""
-        for lease_id in tuple(self._ids(tx, "")):
-            raw = self._of(tx).get(f"id/{lease_id}")
-            lease = None if raw is None else _LEASE.decode(raw)
+        for lease_id in tuple(self.below(tx, "")):
+            lease = self.stored(tx, lease_id)
             if lease is None or lease.of_token or lease.revoking:
                 continue
             if not is_granted(lease.issued_ns, lease.renewed_ns, now_ns=now_ns):
@@ -271,32 +296,46 @@ class Leases:
 
     def done(self, tx: Tx, lease: Lease) -> None:
         """Remove a lease whose credential is revoked."""
-        store = self._of(tx)
-        store.delete(f"id/{lease.id}")
-        store.delete(f"token/{lease.token}/{lease.id.rpartition('/')[2]}")
+        suffix = lease.id.rpartition("/")[2]
+        paths = [f"id/{lease.id}"]
+        if lease.token:
+            paths.append(f"token/{lease.token}/{suffix}")
+        if lease.payload:
+            paths.append(f"held/{lease.mount}/{suffix}")
+        if lease.attempts >= IRREVOCABLE:
+            paths.append(f"irrevocable/{escape_part(lease.id)}")
+        self._of(tx).delete_all(paths)
 
-    def failed(self, tx: Tx, lease: Lease, now_ns: int) -> Lease:
-        """Record a failed attempt to revoke; the next is due after a doubled pause."""
+    def failed(self, tx: Tx, lease: Lease, reason: str, now_ns: int) -> Lease | None:
+        """Record a failed attempt to revoke; the next is due after a doubled pause.
+
+        Return the lease, or None if it was forgotten meanwhile.
+        """
+        lease = self.stored(tx, lease.id) or lease
+        if self.stored(tx, lease.id) is None:
+            return None
         attempts = lease.attempts + 1
         pause = min(SECOND_NS << min(attempts, 32), MAX_BACKOFF_NS)
-        noted = msgspec.structs.replace(lease, attempts=attempts, revoking=True)
+        noted = msgspec.structs.replace(
+            lease, attempts=attempts, revoking=True, error=reason[:MAX_REASON]
+        )
         self._of(tx).put(f"id/{lease.id}", _LEASE.encode(noted), now_ns + pause)
+        if attempts == IRREVOCABLE:
+            self._of(tx).put(f"irrevocable/{escape_part(lease.id)}", b"")
         return noted
 
-    def _ids(self, tx: Tx, prefix: str) -> Iterable[str]:
-        paths = self._of(tx).walk(f"id/{prefix}" if prefix else "id")
-        return (path.removeprefix("id/") for path in paths)
+    def irrevocable(self, tx: Tx, limit: int | None = None) -> Iterator[Lease]:
+        """Yield the leases that could not be revoked in `IRREVOCABLE` attempts, at most limit."""
+        for name in self._of(tx).list("irrevocable", limit):
+            lease = self.stored(tx, unescape_part(name))
+            if lease is not None:
+                yield lease
 
     def _save(self, tx: Tx, lease: Lease) -> None:
         self._of(tx).put(f"id/{lease.id}", _LEASE.encode(lease), lease.expires_ns)
 
     def _of(self, tx: Tx) -> Store:
         return self._stores(tx, LEASES)
-
-    # Keep this method last: in the class body below it, `list` no longer names the type.
-    def list(self, tx: Tx, prefix: str) -> list[str]:
-        """Return the names directly below prefix, sorted; folders end in a slash."""
-        return self._of(tx).names(f"id/{prefix}" if prefix else "id")
 
 
 def token_lease_id(path: str, token: TokenHash) -> str:

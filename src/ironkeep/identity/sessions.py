@@ -13,6 +13,7 @@ only from addresses that its own ranges and those of each parent allow.
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from ironkeep.core.errors import PermissionDenied
@@ -35,7 +36,9 @@ MAX_TOKEN: Final = 4_096
 MAX_ANCESTORS: Final = 64
 """Generations above a token: each costs a look-up whenever the store has changed."""
 MAX_SESSIONS: Final = 65_536
-"""Cached in memory, about 2 KB each; the older half is dropped when the cache is full."""
+"""Cached in memory, about 2 KB each; the oldest are dropped when the cache is full."""
+DROPPED: Final = 256
+"""Sessions dropped at once: half of them would hold up the loop."""
 
 _NEVER: Final = 1 << 63
 _NO_TEMPLATES: Final = TemplateContext()
@@ -170,7 +173,7 @@ class Sessions:
 
     def _keep(self, digest: bytes, known: _Derived) -> None:
         if len(self._known) >= MAX_SESSIONS:
-            for old in list(self._known)[: MAX_SESSIONS // 2]:
+            for old in list(islice(self._known, DROPPED)):
                 del self._known[old]
         self._known[digest] = known
 
@@ -202,6 +205,8 @@ class Sessions:
             if found is None or found.num_uses == SPENT or generations > MAX_ANCESTORS:
                 raise _refused()
             life.rows[key] = row
+            if found.gone and above.type == "service":
+                break  # revoked alone: its service children are orphans, its batch children dead
             self._check_one(tx, found, life)
             above = found
         if now_ns >= life.expires_ns or not is_granted(life.granted_ns, now_ns=now_ns):
@@ -210,7 +215,7 @@ class Sessions:
 
     def _check_one(self, tx: Tx, record: StoredToken, life: _Life) -> None:
         """Check one token of the chain against the epochs and its people; add it to life."""
-        if record.issued_ns <= life.epoch_ns:
+        if record.issued_ns <= life.epoch_ns or record.gone:
             raise _refused()
         if record.expires_ns:
             life.expires_ns = min(life.expires_ns, record.expires_ns)

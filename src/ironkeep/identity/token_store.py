@@ -7,7 +7,7 @@
                  child / parent hash / hash
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
-                 tidy / part          -> the part where `tidy` continues, due at once
+                 tidy / 0             -> `tidy` is not finished, due at once
 
 The token itself is stored nowhere: reading every record reveals no token, and guesses cannot be
 tested without the hash key. Removing a token's row ends the token and, because each session is
@@ -16,6 +16,7 @@ bounded steps.
 """
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -35,6 +36,8 @@ HASH_BYTES: Final = 32
 SPENT: Final = -1
 """The `num_uses` of a token whose last use has begun: it no longer authenticates requests."""
 
+ACCESSORS: Final = "accessor"
+"""The folder with the accessors of all service tokens."""
 _KEYS: Final = "keys"
 _EPOCH: Final = "epoch"
 _EPOCH_BYTES: Final = 8
@@ -48,8 +51,9 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     token: an orphan without an entity of its own still ends when its creator's tokens are revoked.
     `makers` are the creator's creators and the people who handed out the login's credential;
     `set_up` are the people who wrote the roles that it was issued by (identity/people.py). Older
-    rows have neither. `renewed_seconds` is the duration granted by the last renewal with an
-    increment, 0 for none.
+    rows have neither. `gone` marks a token that was revoked alone: it is dead, its children are
+    orphans, and those rows are being rewritten. `renewed_seconds` is the duration granted by the
+    last renewal with an increment, 0 for none.
     """
 
     max_ttl_seconds: int = 0
@@ -57,6 +61,7 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     renewed_seconds: int = 0
     makers: tuple[EntityId, ...] = ()
     set_up: tuple[EntityId, ...] = ()
+    gone: bool = False
 
     @property
     def holders(self) -> tuple[EntityId, ...]:
@@ -185,13 +190,19 @@ class TokenStore:
         orphan = msgspec.structs.replace(record, parent=TokenHash(""), orphan=True)
         self.save(tx, token, orphan, orphan.expires_ns)
 
+    def leave(self, tx: Tx, token: TokenHash, record: StoredToken, now_ns: int) -> None:
+        """Mark a token as revoked alone, due now, and take it out of its parent's children."""
+        if record.parent:
+            self._of(tx).delete(f"child/{record.parent}/{token}")
+        self.save(tx, token, msgspec.structs.replace(record, gone=True), now_ns)
+
     def children(self, tx: Tx, token: TokenHash, limit: int | None = None) -> list[TokenHash]:
         """Return the hashes of a token's children, at most limit of them."""
         return [TokenHash(name) for name in self._of(tx).list(f"child/{token}", limit)]
 
-    def part(self, tx: Tx, number: int) -> list[TokenHash]:
-        """Return the hashes of one part in `PARTS` of all tokens."""
-        return [TokenHash(name) for name in self._of(tx).part("id", number)]
+    def all(self, tx: Tx) -> Iterator[TokenHash]:
+        """Yield the hashes of all service tokens that are stored, in the order of their rows."""
+        return (TokenHash(path.removeprefix("id/")) for path in self._of(tx).walk("id"))
 
     def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
         """Return the hashes of the service tokens of which entity is a holder.
@@ -202,7 +213,7 @@ class TokenStore:
 
     def accessors(self, tx: Tx) -> list[TokenAccessor]:
         """Return the accessors of all tokens, sorted; raise TooLarge when there are too many."""
-        return [TokenAccessor(name) for name in self._of(tx).names("accessor")]
+        return [TokenAccessor(name) for name in self._of(tx).names(ACCESSORS)]
 
     def by_accessor(self, tx: Tx, accessor: str) -> TokenHash | None:
         """Return the hash of the token with that accessor, or None."""
@@ -217,13 +228,13 @@ class TokenStore:
         """Remove the row that `defer` wrote."""
         self._of(tx).delete(f"reap/{token}")
 
-    def go_on(self, tx: Tx, part: int, now_ns: int) -> None:
-        """Schedule the tick to look for dead tokens from a part on."""
-        self._of(tx).put(f"tidy/{part}", b"", now_ns)
+    def go_on(self, tx: Tx, now_ns: int) -> None:
+        """Schedule due turns to go on looking for dead tokens."""
+        self._of(tx).put("tidy/0", b"", now_ns)
 
-    def gone_on(self, tx: Tx, part: int) -> None:
+    def gone_on(self, tx: Tx, path: str) -> None:
         """Remove the row that `go_on` wrote."""
-        self._of(tx).delete(f"tidy/{part}")
+        self._of(tx).delete(path)
 
     def epoch(self, tx: Tx) -> tuple[bytes, Row | None, int]:
         """Return (row key, row, POSIX nanoseconds): all tokens issued at or before it are dead."""

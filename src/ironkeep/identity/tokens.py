@@ -6,7 +6,8 @@ its creator, so that revoking everything of a person reaches it; the record neve
 token.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -25,13 +26,15 @@ from ironkeep.identity.token_issuer import TokenIssuer
 from ironkeep.identity.token_store import SPENT, StoredToken, TokenStore
 from ironkeep.identity.token_view import auth_of, lookup_of
 from ironkeep.plugin.token import Session, TokenRecord
-from ironkeep.store.barrier import PARTS, DueRecord
+from ironkeep.store.barrier import DueRecord
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
-STEP: Final = 512
-"""Tokens and leases removed in one transaction; the tick removes the rest, which are dead already.
+STEP: Final = 4
+"""Tokens removed in one step, some 0.3 ms each; due turns remove the rest, which are dead already.
 """
+TIDY_STEP: Final = 32
+"""Tokens inspected in one step of `tidy`."""
 
 Ended = Callable[[Tx, TokenHash, StoredToken], None]
 """Called with each removed token, so that other parts remove what they store under its hash."""
@@ -59,12 +62,14 @@ class Tokens:
         self.issue: Final = issuer.issue
         self.write: Final = issuer.write
         self.on_ended: Final[list[Ended]] = []
+        self._tidying: Iterator[TokenHash] | None = None
         leases.attach(self)
 
     def forget(self) -> None:
         """Drop sessions and keys from memory, because the vault is being sealed."""
         self._sessions.forget()
         self.store.forget()
+        self._tidying = None
 
     def use(self, tx: Tx, session: Session, now_ns: int) -> None:
         """Count one use of a token with limited uses.
@@ -137,24 +142,30 @@ class Tokens:
     def revoke(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
         """Revoke a token, if it exists, with everything below it and all their leases.
 
-        All of them are dead at once; the tick removes the rows past `STEP`.
+        All of them are dead at once; due turns remove the rows past `STEP`.
         """
-        self._sweep(tx, [token], now_ns)
+        if not self._end_tree(tx, token, now_ns):
+            self.store.defer(tx, token, now_ns)
 
     def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
-        """Revoke a token alone: its children become orphans. Its batch children die with it."""
-        for name in self.store.children(tx, token):
-            child = self.store.load(tx, name)
-            if child is not None:
-                self.store.adopt(tx, name, child)
-        self._end(tx, token, now_ns)
+        """Revoke a token alone: its children become orphans. Its batch children die with it.
+
+        It is dead at once, and children past `STEP` live on as orphans from now; due turns rewrite
+        their rows.
+        """
+        if not self._adopt_children(tx, token):
+            self._end(tx, token, now_ns)
+            return
+        record = self.store.load(tx, token)
+        if record is not None:
+            self.store.leave(tx, token, record, now_ns)
 
     def revoke_entity_before(
         self, tx: Tx, entity: EntityId, time_ns: int, now_ns: int
     ) -> list[TokenHash]:
         """Revoke all tokens that an entity held or requested up to time_ns, batch tokens too.
 
-        The entity's epoch makes all of them dead at once; the tick removes the rows past `STEP`.
+        The entity's epoch makes all of them dead at once; due turns remove the rows past `STEP`.
         Return the hashes of the revoked service tokens.
         """
         self._identity.revoke_before(tx, entity, time_ns)
@@ -163,45 +174,66 @@ class Tokens:
             record = self.store.load(tx, name)
             if record is not None and record.issued_ns <= time_ns:
                 ended.append(name)
-        self._sweep(tx, list(ended), now_ns)
+        for name in ended[:STEP]:
+            self.revoke(tx, name, now_ns)
+        for name in ended[STEP:]:
+            self.store.defer(tx, name, now_ns)
         return ended
 
     def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
         """Revoke all tokens of the vault issued at or before time_ns, root tokens too."""
         self.store.set_epoch(tx, time_ns)
 
-    def tidy(self, tx: Tx, now_ns: int, part: int = 0) -> int:
+    def tidy(self, tx: Tx, now_ns: int) -> int:
         """Schedule the removal of rows of dead tokens; return the count.
 
-        Such tokens were ended by an epoch or an entity. After `STEP` inspected tokens the tick
-        continues, and the count covers this step only.
+        Such tokens were ended by an epoch or an entity. After `TIDY_STEP` inspected tokens due
+        turns continue, and the count covers this step only.
         """
-        looked_at = count = 0
-        while part < PARTS and looked_at < STEP:
-            for name in self.store.part(tx, part):
-                record = self.store.load(tx, name)
-                looked_at += 1
-                if record is not None and not self._sessions.is_alive(tx, name, record, now_ns):
-                    self.store.defer(tx, name, now_ns)
-                    count += 1
-            part += 1
-        if part < PARTS:
-            self.store.go_on(tx, part, now_ns)
+        self._tidying = self.store.all(tx)
+        count, more = self._tidy_step(tx, self._tidying, now_ns)
+        if more:
+            self.store.go_on(tx, now_ns)
         return count
 
-    def expire(self, tx: Tx, records: Iterable[DueRecord], now_ns: int) -> None:
-        """Process due records: remove tokens that are expired, spent or scheduled for removal."""
-        ended = []
-        for record in records:
-            kind, _, name = record.path.partition("/")
-            if kind == "tidy":
-                self.store.gone_on(tx, int(name))
-                self.tidy(tx, now_ns, int(name))
-            if kind == "reap":
-                self.store.reaped(tx, TokenHash(name))
-            if kind in {"id", "reap"}:
-                ended.append(TokenHash(name))
-        self._sweep(tx, ended, now_ns)
+    def _tidy_step(self, tx: Tx, names: Iterator[TokenHash], now_ns: int) -> tuple[int, bool]:
+        """Inspect the next tokens; return how many are dead, and whether there may be more."""
+        count = looked_at = 0
+        for name in islice(names, TIDY_STEP):
+            looked_at += 1
+            record = self.store.load(tx, name)
+            if record is not None and not self._sessions.is_alive(tx, name, record, now_ns):
+                self.store.defer(tx, name, now_ns)
+                count += 1
+        return count, looked_at == TIDY_STEP
+
+    def due(self, tx: Tx, record: DueRecord, now_ns: int) -> bool:
+        """Do one step of a due record of this place; return whether more is left.
+
+        A token is due when it is expired, spent, scheduled for removal, or revoked alone.
+        """
+        kind, _, name = record.path.partition("/")
+        token = TokenHash(name)
+        if kind == "tidy":
+            if self._tidying is None:
+                self._tidying = self.store.all(tx)
+            if self._tidy_step(tx, self._tidying, now_ns)[1]:
+                return True
+            self._tidying = None
+            self.store.gone_on(tx, record.path)
+        elif kind == "reap":
+            if not self._end_tree(tx, token, now_ns):
+                return True
+            self.store.reaped(tx, token)
+        elif kind == "id":
+            found = self.store.load(tx, token)
+            if found is not None and found.gone:
+                if self._adopt_children(tx, token):
+                    return True
+                self._end(tx, token, now_ns)
+            else:
+                self.revoke(tx, token, now_ns)
+        return False
 
     def auth(self, tx: Tx, record: StoredToken, token: Secret | None) -> dict[str, Any]:
         """Return the auth field for a token that has just been renewed."""
@@ -214,6 +246,11 @@ class Tokens:
     ) -> dict[str, Any]:
         """Return the data of a lookup; token is None when the lookup was by accessor."""
         return lookup_of(record, token, self._extra(tx, record), now_ns)
+
+    def lives(self, tx: Tx, token: TokenHash, now_ns: int) -> bool:
+        """Return whether a service token is alive, with everything above it."""
+        record = self.store.load(tx, token)
+        return record is not None and self._sessions.is_alive(tx, token, record, now_ns)
 
     def lease(self, tx: Tx, mark: Lease, now_ns: int) -> Lease | None:
         """Return a token's lease with the token's own times, or None when it is not alive."""
@@ -240,27 +277,40 @@ class Tokens:
         keys = self.store.keys(tx)
         return None if keys is None else open_token(keys.batch_key, token.reveal())
 
-    def _sweep(self, tx: Tx, pending: list[TokenHash], now_ns: int) -> None:
-        """Remove pending tokens and all below them, up to `STEP`; leave the rest to the tick."""
-        budget, more = STEP, list[TokenHash]()
-        while pending and budget > 0:
-            name = pending.pop()
-            below = self.store.children(tx, name, STEP)
-            pending += below
-            if len(below) == STEP:
-                more.append(name)
-            budget -= 1 + self._end(tx, name, now_ns)
-        for name in (*pending, *more):
-            self.store.defer(tx, name, now_ns)
+    def _end_tree(self, tx: Tx, token: TokenHash, now_ns: int) -> bool:
+        """Remove a token and the first of its children; return whether that was all."""
+        record = self.store.load(tx, token)
+        if record is not None and record.gone:
+            return True  # its children are orphans, and its own due turns remove it
+        self._end(tx, token, now_ns)
+        return not self._end_children(tx, token, now_ns)
 
-    def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> int:
-        """Remove one token's rows and revoke its leases; return the number of leases."""
+    def _end_children(self, tx: Tx, token: TokenHash, now_ns: int) -> bool:
+        """Remove up to `STEP` children of a token that ended; return whether it has more."""
+        children = self.store.children(tx, token, STEP + 1)
+        for name in children[:STEP]:
+            self._end(tx, name, now_ns)
+            if self.store.children(tx, name, 1):
+                self.store.defer(tx, name, now_ns)
+        return len(children) > STEP
+
+    def _adopt_children(self, tx: Tx, token: TokenHash) -> bool:
+        """Make up to `STEP` children of a token orphans; return whether it has more."""
+        children = self.store.children(tx, token, STEP + 1)
+        for name in children[:STEP]:
+            child = self.store.load(tx, name)
+            if child is not None:
+                self.store.adopt(tx, name, child)
+        return len(children) > STEP
+
+    def _end(self, tx: Tx, name: TokenHash, now_ns: int) -> None:
+        """Remove one token's rows and revoke its leases."""
         record = self.store.load(tx, name)
         if record is None:
-            return 0
+            return
         self.store.remove(tx, name, record)
         if record.expires_ns:
             self._leases.unmark_token(tx, record.path, name)
         for ended in self.on_ended:
             ended(tx, name, record)
-        return self._leases.end_token(tx, name, now_ns)
+        self._leases.end_token(tx, name, now_ns)

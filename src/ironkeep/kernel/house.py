@@ -22,7 +22,9 @@ from ironkeep.core.ports import Entropy, Storage
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.credentials.wiring import CredentialServices
 from ironkeep.identity.entities import Identity
-from ironkeep.identity.leases import Leases
+from ironkeep.identity.leases import Lease, Leases
+from ironkeep.identity.lending.performing import Performing
+from ironkeep.identity.lending.sweeping import LeaseSweeps
 from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.token_store import StoredToken
@@ -32,7 +34,7 @@ from ironkeep.journal.entries import Leaves
 from ironkeep.journal.journal import Journal, Receipt
 from ironkeep.journal.vault_time import Step, VaultTime
 from ironkeep.kernel.refusals import Refusals
-from ironkeep.kernel.routing import Routing
+from ironkeep.kernel.routing import SYS, Routing
 from ironkeep.plugin.effects.effects import Effects
 from ironkeep.plugin.effects.expiring import FOLDER as EXPIRING, ExpiringRecords
 from ironkeep.plugin.effects.outbound import Nowhere, Outbound
@@ -48,13 +50,17 @@ from ironkeep.seal.root_generation import RootGeneration
 from ironkeep.seal.seal import Seal
 from ironkeep.seal.segments import OPTION as SEGMENT, Segments
 from ironkeep.seal.upkeep import Upkeep
-from ironkeep.store.barrier import Barrier, DueRecord, Store
+from ironkeep.store.barrier import MAX_DUE_NS, Barrier, DueRecord, Store
 from ironkeep.store.demolition import PLACE as DEMOLITION, Demolition
+from ironkeep.store.due import DueQueue
 from ironkeep.store.history import History
 from ironkeep.store.ledger import Ledger
 from ironkeep.store.names import Place
 from ironkeep.store.reserved import CUBBYHOLE, LEASES, TOKENS, is_reserved
 from ironkeep.store.state import State, Tx
+
+DueWork = Callable[[Tx, DueRecord, int], object]
+"""Does one step of a due record of its place; returns whether more is left to be done at once."""
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one read of entropy: a read for each would cost more than the id."""
@@ -67,6 +73,7 @@ class House:
     failure = ""
     trouble = ""
     warnings: tuple[str, ...] = ()
+    _segments_opened = 0
 
     def __init__(
         self,
@@ -91,7 +98,6 @@ class House:
         self.untimed: Final = bool(journal.next_index) and not journal.latest_ns
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
-        self.ledger.on_recovered = self.resync
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
@@ -102,16 +108,15 @@ class House:
         self.policies: Final = Policies(self.store, self.history)
         self.identity: Final = Identity(self.store, self.history)
         self.leases: Final = Leases(self.store)
+        self.sweeps: Final = LeaseSweeps(self.store, self.state.begin, self.leases)
         limits = Limits(settings.default_ttl_seconds, settings.max_ttl_seconds)
         self.tokens: Final = Tokens(self.store, self.policies, self.identity, self.leases, limits)
         self.demolition: Final = Demolition(self.store)
-        self.tokens.on_ended.append(self._drop_cubbyhole)
         begin, append = self.state.begin, journal.append
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.on_defect: Callable[[RequestId, Exception], None] = _unheard
         self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
-        self.effects.register(EXPIRING, ExpiringRecords(self.store).remove)
         wired = CredentialServices(
             self.store, entropy, connectors or {}, self.effects, begin, append
         )
@@ -123,27 +128,78 @@ class House:
         self.routing: Final = Routing(plugins, self.mounts, self.store)
         self.reading: Final = JournalReading()
         self.services: Final = Services(self.store, self.mount_store)
+        self.performing: Final = Performing(
+            self.services, self.leases, self.effects, begin, self._lease_is_stuck
+        )
         self._provide()
         self.features: Final = Features(self.services, append)
-        self.features.classes.one_form = self.routing.one_form
         self.due: Final = self._due()
+        self.due_queue: Final = DueQueue(storage.due, self._kind_of)
         self._ids: list[str] = []
 
-    def _due(self) -> Mapping[str, Callable[[Tx, list[DueRecord], int], object]]:
-        """Return what takes up the due records of each reserved place, in this order."""
+    def _due(self) -> Mapping[str, DueWork]:
+        """Connect the services; return what does one step of a due record, by reserved place."""
+        self.ledger.on_recovered = self.resync
+        self.features.classes.one_form = self.routing.one_form
+        self.demolition.needed = lambda tx, place: self.leases.holds(tx, MountUuid(place))
+        self.tokens.on_ended.append(self._drop_cubbyhole)
+        self.effects.register(EXPIRING, ExpiringRecords(self.store).remove)
         return {
-            TOKENS: self.tokens.expire,
-            LEASES: self.leases.due,
+            TOKENS: self.tokens.due,
+            LEASES: self.sweeps.due,
             **self.features.due,
-            DEMOLITION: self.demolition.tick,
+            DEMOLITION: self.demolition.due,
+            SYS.uuid: self._forget_due,
         }
+
+    def _forget_due(self, tx: Tx, record: DueRecord, _now_ns: int) -> None:
+        """Delete a due record of the system engine."""
+        self.store(tx, SYS.uuid).delete(record.path)
+
+    def _kind_of(self, key: bytes) -> str | None:
+        """Return the due kind of the row at key: its place, or the leases of a mount."""
+        record = self.record_due(self.state.begin(), key, MAX_DUE_NS)
+        if record is None:
+            return None
+        place = record.place.mount
+        return self.leases.kind_of(record) if place == LEASES else place
+
+    def record_due(self, tx: Tx, key: bytes, before_ns: int) -> DueRecord | None:
+        """Return the record at key, if it is due before before_ns and its segment is open."""
+        barrier = self.segments.keys.barrier_at(self.keys(), key)
+        found = () if barrier is None else barrier.records_due(tx, (key,), before_ns)
+        return found[0] if found else None
+
+    def is_held_up(self, kind: str) -> bool:
+        """Return whether a due kind must wait until an effect has ended."""
+        if kind in self.due:
+            return False
+        return self.effects.is_full("") or self.performing.holds_up(kind)
+
+    def look_for_due(self, now_ns: int) -> None:
+        """Begin to look for due rows; for all of them if a segment was opened since."""
+        if self._segments_opened != self.segments.keys.opened:
+            self._segments_opened = self.segments.keys.opened
+            self.due_queue.look_at_all()
+        self.due_queue.look(now_ns)
+
+    def _lease_is_stuck(self, tx: Tx, lease: Lease, now_ns: int) -> None:
+        text = (
+            f"the credential of lease {lease.id} could not be revoked in {lease.attempts} attempts "
+            f"({lease.error}): it may still be valid. Attempts go on; repair its system, or give "
+            "the lease up with sys/leases/revoke-force"
+        )
+        self.features.alerts.repeated(
+            tx, "irrevocable-lease", text, now_ns, subject=lease.mount, path=lease.path
+        )
 
     def _provide(self) -> None:
         """Register the services that handlers find by their types."""
         self.services.provide(
             self, self.settings, self.plugins, self.journal, self.history, self.segments,
             self.mounts, self.policies, self.identity, self.leases, self.tokens, self.wrapping,
-            self.effects, self.credentials, self.baselines, self.scope, self.reading,
+            self.sweeps, self.performing, self.effects, self.credentials, self.baselines,
+            self.scope, self.reading,
         )  # fmt: skip
         self.services.provide_as(SecretPaths, self.routing)
         self.services.provide_as(Outbound, Nowhere())
@@ -191,6 +247,8 @@ class House:
         self.barrier = None
         self.reading.close()
         self.segments.forget()
+        self.due_queue.forget()
+        self.sweeps.forget()
         self.seal.close()
         self.tokens.forget()
         self.policies.forget()
@@ -203,6 +261,7 @@ class House:
 
     def resync(self) -> None:
         """Read the seal again, after a commit with an unknown outcome or a dropped request."""
+        self.due_queue.look_at_all()
         self.seal.load(self.state.begin())
         if not self.seal.initialized:
             # A dropped init had made a reading key of its own, which no longer exists.

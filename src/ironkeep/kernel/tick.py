@@ -1,23 +1,43 @@
-"""The kernel's timed work, about once a second: expiry, key rotation, counted refusals."""
+"""The kernel's timed work: once a second what is small, and what is due in turns.
 
+    tick      once a second: expired counters, key rotation; begins to look for due rows
+    due_turn  as often as something is due: a few milliseconds of due work, kind by kind
+
+Each place of records is a kind of its own, and so are the leases of each mount, so that a backlog
+or a failing row of one kind holds up no other (store/due.py). A due row whose work is too large for
+one turn is queued again behind its kind's other rows. What ends with it (a token's tree, an
+unmounted engine) is refused from the beginning; the turns only remove the rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.kernel.house import House
-from ironkeep.kernel.routing import SYS
 from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.effects.effects import TICK
 from ironkeep.store.barrier import DueRecord
 from ironkeep.store.reserved import UPKEEP
 from ironkeep.store.state import Tx
 
-EXPIRE_AT_ONCE: Final = 500
-"""Due rows processed in one tick: a few milliseconds of work, and at least 500 a second."""
+TURN_NS: Final = 2_000_000
+"""The time after which a turn of due work ends; its last row may take a millisecond more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueTurn:
+    """The outcome of one turn: the effects it started, and if more can be done at once."""
+
+    started: list[Waiting]
+    more: bool
 
 
 def tick(house: House, now_ns: int) -> list[Waiting]:
-    """Do the kernel's timed work; called about once a second.
+    """Do the small timed work, and begin to look for due rows; call it about once a second.
 
-    Return the effects that it started; the caller submits them like requests.
+    Return the effects that it started; the caller submits them like requests. `due_turn` does the
+    rest.
     """
     house.look_at_clock()
     for entry in house.refusals.flush(now_ns):
@@ -30,42 +50,87 @@ def tick(house: House, now_ns: int) -> list[Waiting]:
         tx.merge()
     _keep_keys(house, now_ns)
     house.segments.tick(house.state.begin(), house.note, now_ns)
-    return _expire(house, now_ns)
+    house.look_for_due(now_ns)
+    return _resume_effects(house, now_ns)
 
 
-def _expire(house: House, now_ns: int) -> list[Waiting]:
-    """Process due records: tokens, leases, wrapped responses, effects."""
-    # Look past the rows of sealed segments, which stay due until their segment is unsealed.
-    keys = house.storage.due(now_ns, EXPIRE_AT_ONCE + house.segments.keys.asleep)
-    if not keys and not house.effects.late:
+def _resume_effects(house: House, now_ns: int) -> list[Waiting]:
+    """Start the effects that waited in memory for their turn."""
+    if not house.effects.late:
         return []
     tx = house.state.begin()
     try:
-        records = house.segments.keys.records_due(tx, house.keys(), keys, now_ns)
-        if not records and not house.effects.late:
-            return []
-        started = _take_up(house, tx, records, now_ns)
+        started = house.effects.tick(tx, (), now_ns)
     except IntegrityError as error:
-        house.fail(f"a stored row does not verify: {error}")
+        _distrust(house, error)
         return []
-    if records:
-        house.note("tick", "expire", {"due": len(records)})
     tx.merge()
     return started
 
 
-def _take_up(house: House, tx: Tx, records: list[DueRecord], now_ns: int) -> list[Waiting]:
-    """Pass each due record to the service of its place."""
-    by_place: dict[str, list[DueRecord]] = {}
-    for record in records:
-        by_place.setdefault(record.place.mount, []).append(record)
-    for place, take_up in house.due.items():
-        take_up(tx, by_place.pop(place, []), now_ns)
-    # The system engine's due records are deleted; those of doomed mounts are left to demolition.
-    house.store(tx, SYS.uuid).delete_all([r.path for r in by_place.pop(SYS.uuid, [])])
-    doomed = house.demolition.doomed(tx)
-    rest = [each for place, found in by_place.items() if place not in doomed for each in found]
-    return house.effects.tick(tx, rest, now_ns)
+def due_turn(house: House, now_ns: int, spent: Callable[[], bool]) -> DueTurn:
+    """Work off due rows until `spent`, each kind in its turn."""
+    queue = house.due_queue
+    if house.barrier is None:
+        return DueTurn([], more=False)
+    tx, started, count, looked_at = house.state.begin(), list[Waiting](), 0, 0
+    try:
+        if queue.unseen:
+            queue.look(now_ns)
+        if queue.looking:
+            queue.read()
+        while not (looked_at and spent()):
+            taken = queue.take(house.is_held_up)
+            if taken is None:
+                break
+            looked_at += 1
+            found = _take_up(house, tx, taken, now_ns)
+            if found is not None:
+                count += 1
+                started += found
+    except IntegrityError as error:
+        _distrust(house, error)
+        return DueTurn(started, more=False)
+    if count:
+        house.note("tick", "expire", {"due": count})
+    tx.merge()
+    return DueTurn(started, queue.looking or queue.unseen or queue.has_work(house.is_held_up))
+
+
+def _take_up(house: House, tx: Tx, taken: tuple[str, bytes], now_ns: int) -> list[Waiting] | None:
+    """Do the work of one row, or its next part; return the effects started, None if not due."""
+    kind, key = taken
+    record = house.record_due(tx, key, now_ns)
+    if record is None or house.due_queue.rests(key, now_ns):
+        return None
+    inner = tx.nested()
+    try:
+        more, started = _work(house, inner, record, now_ns)
+    except (IntegrityError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - one row must not hold up the others
+        house.on_defect(TICK, error)
+        house.due_queue.failed(key, now_ns)
+        return []
+    inner.merge()
+    house.due_queue.went_well(key)
+    if more:
+        house.due_queue.put_back(kind, key)
+    return started
+
+
+def _work(house: House, tx: Tx, record: DueRecord, now_ns: int) -> tuple[bool, list[Waiting]]:
+    """Pass a record to the service of its place, or to its driver if it needs an effect."""
+    take_up = house.due.get(record.place.mount)
+    if take_up is not None and not house.leases.needs_effect(record):
+        return bool(take_up(tx, record, now_ns)), []
+    if record.place.mount in house.demolition.doomed(tx):
+        return False, []
+    return False, house.effects.tick(tx, (record,), now_ns)
+
+
+def _distrust(house: House, error: IntegrityError) -> None:
+    house.fail(f"a stored row does not verify: {error}")
 
 
 def _keep_keys(house: House, now_ns: int) -> None:

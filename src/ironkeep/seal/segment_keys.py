@@ -5,7 +5,6 @@ barrier over its own rows. Dropping the keys closes the ciphers, which work in p
 hold. Nothing here is stored: after a restart, and when the vault seals, every segment is sealed.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +14,9 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.seal.seal import Seal, SealStatus
 from ironkeep.seal.segment_record import FIRST_NUMBER, Segment
 from ironkeep.seal.upkeep import Upkeep
-from ironkeep.store.barrier import Barrier, DueRecord, Store
+from ironkeep.store.barrier import Barrier, Store
 from ironkeep.store.keyring import SegmentId
 from ironkeep.store.state import Tx
-
-MAX_ASLEEP: Final = 100_000
-"""Due rows of sealed segments skipped in one tick: 3 MB of keys."""
 
 
 @dataclass(slots=True)
@@ -48,7 +44,8 @@ class SegmentKeys:
         self._entropy: Final = entropy
         self._served: Final = served
         self._held: Final[dict[SegmentId, Held]] = {}
-        self.asleep = 0
+        self.opened = 0
+        """Counts how often a segment was opened: rows of it may have come due meanwhile."""
 
     def is_open(self, segment: Segment) -> bool:
         """Return whether the keys of a segment are in memory."""
@@ -101,7 +98,6 @@ class SegmentKeys:
         """Drop the keys of all segments."""
         for held in list(self._held.values()):
             self.drop(held.segment)
-        self.asleep = 0
 
     def resync(self, tx: Tx) -> None:
         """Read the held seals again, after a commit whose outcome was unknown."""
@@ -124,31 +120,12 @@ class SegmentKeys:
             raise NotFound(f"segment {segment.name!r} was destroyed")
         raise Sealed(self.why_closed(segment))
 
-    def records_due(
-        self, tx: Tx, house: Barrier, keys: Iterable[bytes], before_ns: int
-    ) -> list[DueRecord]:
-        """Return the due records as Barrier.records_due does, each with its own segment's keys.
-
-        Rows of sealed segments are left as they are and counted in `asleep`.
-        """
-        spaces: Mapping[bytes, Barrier] = {
-            each.segment.space: each.barrier
-            for each in self._held.values()
-            if each.barrier is not None
-        }
-        found: list[DueRecord] = []
-        asleep = 0
-        by_barrier: dict[int, tuple[Barrier, list[bytes]]] = {}
-        for key in keys:
-            barrier = house if key[0] < FIRST_NUMBER else spaces.get(key[:1])
-            if barrier is None:
-                asleep += 1
-            else:
-                by_barrier.setdefault(id(barrier), (barrier, []))[1].append(key)
-        for barrier, own in by_barrier.values():
-            found += barrier.records_due(tx, own, before_ns)
-        self.asleep = min(asleep, MAX_ASLEEP)
-        return found
+    def barrier_at(self, house: Barrier, key: bytes) -> Barrier | None:
+        """Return the barrier of the row at key; None when its segment is not open here."""
+        if key[0] < FIRST_NUMBER:
+            return house
+        opened = (each for each in self._held.values() if each.segment.space == key[:1])
+        return next((each.barrier for each in opened), None)
 
     def rotated(self, tx: Tx, store: Store, now_ns: int) -> list[tuple[Held, Barrier]]:
         """Rotate the due keyrings of open segments by the settings in store.
@@ -180,6 +157,7 @@ class SegmentKeys:
     def _take(self, held: Held) -> None:
         if not held.seal.sealed and held.barrier is None:
             held.barrier = self._barrier(held)
+            self.opened += 1
 
     def _barrier(self, held: Held) -> Barrier:
         return Barrier(held.seal.opened.keyring, self._entropy, held.segment.space)

@@ -4,10 +4,10 @@
 
 A mount or a cubbyhole can have any number of records, and all requests share one thread. So the
 code that deletes one first makes it unreachable and then calls `raze`: the request deletes the
-first `AT_ONCE` rows, later ticks the rest.
+first `STEP` rows, due turns the rest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final
 
 from ironkeep.core.errors import NotFound, Sealed
@@ -16,21 +16,26 @@ from ironkeep.store.reserved import StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 PLACE: Final = "sys/demolition"
-AT_ONCE: Final = 128
-"""Rows deleted in the request: it may revoke hundreds of tokens, each with a cubbyhole."""
-STEP: Final = 1_024
-"""Rows deleted in one tick: some 10 ms."""
+STEP: Final = 64
+"""Rows deleted in one step, some 10 µs each, in the request and in each due turn."""
+WAIT_NS: Final = 5_000_000_000
+"""Time until a place that is still needed is looked at again."""
 
 
 class Demolition:
-    """Deletes folders of any place in bounded steps; a mount's place is named by its UUID."""
+    """Deletes folders of any place in bounded steps; a mount's place is named by its UUID.
+
+    A place for which `needed` holds, because credentials that it lent are not revoked yet, is
+    deleted once that is over.
+    """
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
+        self.needed: Callable[[Tx, str], bool] = lambda _tx, _place: False
 
     def raze(self, tx: Tx, place: str, folder: str, now_ns: int) -> None:
-        """Delete all records in folder ("" is the whole place); ticks delete what is left."""
-        if self._stores(tx, place).clear(folder, AT_ONCE) == AT_ONCE:
+        """Delete all records in folder ("" is the whole place); due turns delete what is left."""
+        if self.needed(tx, place) or self._stores(tx, place).clear(folder, STEP) == STEP:
             self._stores(tx, PLACE).put(f"{escape_part(place)}/{escape_part(folder)}", b"", now_ns)
 
     def doomed(self, tx: Tx) -> frozenset[str]:
@@ -38,18 +43,18 @@ class Demolition:
         names = self._stores(tx, PLACE).list()
         return frozenset(unescape_part(name.removesuffix("/")) for name in names)
 
-    def tick(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
-        """Continue the due deletions, up to `STEP` rows in all."""
-        budget = STEP
-        for record in records:
-            place, _, folder = record.path.partition("/")
-            try:
-                gone = self._stores(tx, unescape_part(place)).clear(unescape_part(folder), budget)
-            except Sealed:
-                continue  # the place's segment is sealed: delete later, or with the whole segment
-            except NotFound:  # the place's segment was destroyed with all its rows
-                gone = 0
-            budget -= gone
-            if budget == 0:
-                return
-            self._stores(tx, PLACE).delete(record.path)
+    def due(self, tx: Tx, record: DueRecord, now_ns: int) -> bool:
+        """Continue a due deletion by `STEP` rows; return whether more is left."""
+        place, folder = map(unescape_part, record.path.split("/", 1))
+        if self.needed(tx, place):
+            self._stores(tx, PLACE).put(record.path, b"", now_ns + WAIT_NS)
+            return False
+        try:
+            if self._stores(tx, place).clear(folder, STEP) == STEP:
+                return True
+        except Sealed:
+            return False  # the place's segment is sealed: delete later, or with the whole segment
+        except NotFound:
+            pass  # the place's segment was destroyed with all its rows
+        self._stores(tx, PLACE).delete(record.path)
+        return False

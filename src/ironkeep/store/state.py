@@ -8,13 +8,16 @@ commit. After a failed commit, `reset` forgets everything that was not read from
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from ironkeep.core.ports import Row, Storage
 from ironkeep.store.names import KIND_AT
 
 CACHE_ROWS: Final = 65_536
-"""Rows kept in memory, about 1.6 KB each with their objects; a full cache drops its older half."""
+"""Rows kept in memory, about 1.6 KB each with their objects; a full cache drops its oldest."""
+DROPPED: Final = 256
+"""Rows dropped at once: half of a cache at once held up the loop for 20 ms."""
 CACHE_BYTES: Final = 256 << 20
 """Bytes of all cached values: users choose the size of a row, up to a mebibyte."""
 
@@ -100,12 +103,12 @@ class State:
         return row
 
     def _keep(self, key: bytes, row: Row) -> None:
-        """Add a row to the cache; drop the older half of a full cache."""
+        """Add a row to the cache; drop the oldest rows of a full cache, a few at a time."""
         before = self._cache.get(key)
         self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
         self._cache[key] = row
-        if len(self._cache) > CACHE_ROWS or self._cached_bytes > self.cache_bytes:
-            for old in list(self._cache)[: (len(self._cache) + 1) // 2]:
+        while len(self._cache) > CACHE_ROWS or self._cached_bytes > self.cache_bytes:
+            for old in list(islice(self._cache, DROPPED)):
                 self._cached_bytes -= len(self._cache.pop(old).value)
 
     def absent(self, key: bytes) -> None:
@@ -241,20 +244,24 @@ class Tx:
 def _merge(
     below: Iterator[tuple[bytes, Row]], above: Overlay, prefix: bytes
 ) -> Iterator[tuple[bytes, Row]]:
-    """Yield the union of both in key order; above wins and can mark a row as removed."""
-    fresh = above.below(prefix) if above else []
+    """Yield the union of both in key order; above wins and can mark a row as removed.
+
+    Rows may be written while this is suspended, as work in turns does: it yields each row that was
+    there all the time exactly once, and those that came or went meanwhile perhaps.
+    """
+    fresh = [(key, above[key]) for key in above.below(prefix)] if above else []
     if not fresh:
         yield from below
         return
     position = 0
     for key, row in below:
-        while position < len(fresh) and fresh[position] < key:
-            if above[fresh[position]] is not _ABSENT:
-                yield fresh[position], above[fresh[position]]
+        while position < len(fresh) and fresh[position][0] < key:
+            if fresh[position][1] is not _ABSENT:
+                yield fresh[position]
             position += 1
-        if position < len(fresh) and fresh[position] == key:
+        if position < len(fresh) and fresh[position][0] == key:
             continue
         yield key, row
-    for remaining in fresh[position:]:
-        if above[remaining] is not _ABSENT:
-            yield remaining, above[remaining]
+    for written in fresh[position:]:
+        if written[1] is not _ABSENT:
+            yield written

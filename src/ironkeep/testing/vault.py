@@ -23,7 +23,7 @@ from ironkeep.journal.recovery import open_journal
 from ironkeep.journal.vault_time import VaultTime
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
-from ironkeep.kernel.tick import tick
+from ironkeep.kernel.tick import due_turn, tick
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.request import Request
@@ -237,6 +237,22 @@ class Vault:
             raise
         self.house.ledger.settle(batch)
 
+    def tick(self, seconds: float = 1) -> None:
+        """Advance the clock and do the timed work that is due."""
+        self.clock.advance(seconds=seconds)
+        effects = self.start_due()
+        self.flush()
+        for effect in effects:
+            self.settle(effect)
+
+    def start_due(self) -> list[Waiting]:
+        """Do the timed work that is due now, in as many turns as it takes; return its effects."""
+        effects, more = tick(self.house, self.clock.now_ns()), True
+        while more:
+            turn = due_turn(self.house, self.clock.now_ns(), lambda: False)
+            effects, more = [*effects, *turn.started], turn.more
+        return effects
+
     def read(self, path: str, **rest: Any) -> Reply:
         """Read."""
         return self.request(Operation.READ, path, rest.pop("data", None), **rest)
@@ -252,11 +268,3 @@ class Vault:
     def list(self, path: str, **rest: Any) -> Reply:
         """List; path ends in a slash."""
         return self.request(Operation.LIST, path, **rest)
-
-    def tick(self, seconds: float = 1) -> None:
-        """Advance the clock and do the timed work that is due."""
-        self.clock.advance(seconds=seconds)
-        effects = tick(self.house, self.clock.now_ns())
-        self.flush()
-        for effect in effects:
-            self.settle(effect)

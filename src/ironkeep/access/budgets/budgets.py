@@ -15,7 +15,7 @@ cannot both use the last unit of a budget. Time is the later of the clock and th
 setting the clock back frees nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final, TypeVar
@@ -282,11 +282,9 @@ class Budgets:
         self._known.changes += 1
         self._stores(tx, PLACE).put(_LIMITS, _DEFAULTS.encode(defaults))
 
-    def expire(self, tx: Tx, records: Iterable[DueRecord], _now_ns: int) -> None:
-        """Remove charges that are older than every window."""
-        paths = [record.path for record in records]
-        if paths:
-            self._stores(tx, PLACE).delete_all(paths)
+    def expire(self, tx: Tx, record: DueRecord, _now_ns: int) -> None:
+        """Remove a charge that is older than every window."""
+        self._stores(tx, PLACE).delete(record.path)
 
     def _defaults(self, store: Store) -> Defaults:
         row = store.row(_LIMITS)

@@ -21,7 +21,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.identity.leases import Leases
+from ironkeep.identity.lending.sweeping import LeaseSweeps
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import covered
 from ironkeep.plugin.fields import CidrList, CommaList
@@ -187,7 +187,7 @@ def cut(call: Call, given: Name) -> Response:
     segment = call.use(Segments).cut(call.tx, given.name, call.now_ns)
     paths = [mount.path for mount in mounts_of(call, segment)]
     for path in paths:
-        call.use(Leases).revoke_prefix(call.tx, path, call.now_ns)
+        call.use(LeaseSweeps).later(call.tx, path, call.now_ns)
     return Response(data={"cut": rfc3339(call.now_ns), "mounts": paths}, audited={"mounts": paths})
 
 
@@ -201,7 +201,7 @@ def destroy(call: Call, given: Confirmed) -> Response:
     segment = call.use(Segments).destroy(call.tx, given.name, call.now_ns)
     mounts = mounts_of(call, segment)
     for mount in mounts:
-        call.use(Leases).revoke_prefix(call.tx, mount.path, call.now_ns)
+        call.use(LeaseSweeps).later(call.tx, mount.path, call.now_ns)
         call.use(Mounts).remove(
             call.tx, call.services.store(call.tx, MOUNTS), mount.path, call.now_ns
         )

@@ -13,7 +13,8 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
 from ironkeep.engines.system.unguarding import admit_any_device, let_go, unguard
 from ironkeep.kernel.house import House
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.pauses import in_turns
 from ironkeep.plugin.fields import (
     CommaList,
     EngineType,
@@ -184,8 +185,11 @@ class Side:
             audited={"mount_uuid": mount.uuid, "segment": mount.options.get(SEGMENT, "")}
         )
 
-    def disable(self, call: Call, given: Path) -> Response:
-        """Unmount and destroy the data; succeed if there is no such mount."""
+    def disable(self, call: Call, given: Path) -> Response | Suspend:
+        """Revoke all leases, unmount and destroy the data; succeed if there is no such mount.
+
+        The data is kept until the engine has ended the credentials that it lent.
+        """
         house = call.use(House)
         mount = self.mounts(call).get(_slash(given.path))
         if mount is None:
@@ -195,10 +199,24 @@ class Side:
         answer = let_go(call, mount)
         if waits(answer):
             return answer
+        return in_turns(
+            call,
+            house.sweeps.in_turns(call, mount.path),
+            lambda later, _: self._remove(later, mount, answer),
+            intent=True,
+        )
+
+    def _remove(self, call: Call, mount: Mount, answer: Response) -> Response:
+        """Remove a mount whose leases are revoked, unless another request was faster."""
+        house = call.use(House)
+        now = house.mounts.table(house.store(call.tx, MOUNTS)).by_path.get(mount.path)
+        if now is None or now.uuid != mount.uuid:
+            return answer
         house.features.classes.forget(call.tx, mount.uuid, call.now_ns)
-        house.leases.revoke_prefix(call.tx, mount.path, call.now_ns)
         house.mounts.remove(call.tx, house.store(call.tx, MOUNTS), mount.path, call.now_ns)
         house.demolition.raze(call.tx, mount.uuid, "", call.now_ns)
+        # Those that were issued while the others were revoked.
+        house.sweeps.later(call.tx, mount.path, call.now_ns)
         return answer
 
     def read_tune(self, call: Call, given: Path) -> Response:
