@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ironkeep.adapters.sqlite.storage import SqliteStorage
-from ironkeep.app import PLUGINS
+from ironkeep.app import COLLECTIONS, PLUGINS, YOUNG_OBJECTS
 from ironkeep.core.operation import Operation
 from ironkeep.kernel.tick import TURN_NS, due_turn, tick
 from ironkeep.plugin.effects.answer import Answer, Waiting
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--only", nargs="*", default=[])
     options = parser.parse_args()
-    gc.set_threshold(10_000, 20, 100)
+    gc.set_threshold(YOUNG_OBJECTS, *COLLECTIONS)
     for operation in OPERATIONS:
         if options.only and operation.__name__ not in options.only:
             continue
