@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.pauses import next_turn
 from ironkeep.plugin.response import Response
 
 VERSIONS: Final = 64
@@ -27,8 +28,4 @@ def then(go_on: Callable[[Call], Response | Suspend], *, durable: bool = True) -
             raise result
         return go_on(call)
 
-    return Suspend(_no_work, resume, durable=durable)
-
-
-def _no_work() -> None:
-    """Do nothing between two turns; other requests have theirs."""
+    return Suspend(next_turn, resume, durable=durable)
