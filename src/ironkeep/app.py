@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -51,12 +52,13 @@ from ironkeep.incident.engine import Incident
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.vault_time import DOWN_NS, WITNESSED_DOWN_NS, VaultTime
-from ironkeep.kernel.house import House
+from ironkeep.kernel.house import House, Search
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.route import Plugin
 from ironkeep.plugin.settings import ServerSettings
+from ironkeep.rowscan import RowScan
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.store.state import Tx
 from ironkeep.timer import Timer
@@ -156,6 +158,7 @@ class Server:
         )
         self.house.on_defect = log.defect
         self.house.on_step = lambda step: log.say(step.words)
+        self.house.say, self.house.on_distrust = log.say, _name_rows
         self.house.segments.on_house_open = self._open_segments
         self.client_cas: list[bytes] = []
         self.house.features.devices.on_trusted = self.client_cas.append
@@ -241,15 +244,18 @@ class Server:
         committer.nudge()
         serving = asyncio.create_task(servers.run())
         ticking = asyncio.create_task(self._timer.run(committer, stop))
+        scanning = asyncio.create_task(RowScan(self.house).run(committer, stop))
         _settle_memory()
         ready(self, servers.addresses)
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, ticking, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [serving, ticking, scanning, stopping], return_when=asyncio.FIRST_COMPLETED
+        )
         stop.set()
         # First the answers: the servers end when all requests in progress are answered, which needs
         # the committer. Then the batches that no request waits for, and then the last signature.
         servers.stop()
-        ends = await asyncio.gather(serving, ticking, return_exceptions=True)
+        ends = await asyncio.gather(serving, ticking, scanning, return_exceptions=True)
         await self._close(committer)
         _name_stretches(stretches)
         for end in ends:
@@ -322,6 +328,23 @@ def callers_of(config: Config) -> Callers:
     names = [socket.gethostname(), *(each.host for each in config.listeners)]
     names += [name for path in certificates for name in names_in(path)]
     return Callers(config.api_addr, names, everywhere=config.development)
+
+
+def _name_rows(reason: str, search: Search | None) -> None:
+    """Log that the vault was sealed, and name the rows that are wrong once they are found."""
+    log.say(f"sealed: {reason}")
+    if search is not None:
+        threading.Thread(target=_search, args=(search,), name="rows", daemon=True).start()
+
+
+def _search(search: Search) -> None:
+    try:
+        named = search()
+    except (IronkeepError, OSError) as error:
+        log.say(f"the rows that differ from the journal could not be named: {error}")
+        return
+    for phrase in named or ["no row differs from the journal now: it was put right since"]:
+        log.say(phrase)
 
 
 def _defect(error: BaseException) -> None:

@@ -78,8 +78,11 @@ class LogFiles(Protocol):
         """Return the free space of the disk in bytes."""
         ...
 
-    def require_linked(self, name: str) -> None:
-        """Raise OSError unless the file held open under name is still found under that name."""
+    def require_linked(self, name: str, length: int = 0) -> None:
+        """Raise OSError unless the file held open under name is still found under that name.
+
+        Raise it also if the file has fewer than length bytes.
+        """
         ...
 
     def close(self) -> None:

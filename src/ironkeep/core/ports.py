@@ -5,9 +5,12 @@ adapters/ takes ports as arguments and never calls the operating system itself. 
 nanoseconds, UTC.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from ironkeep.core.errors import IntegrityError
 
 
 class Clock(Protocol):
@@ -59,9 +62,10 @@ class Commit:
     """All changes of one commit; they become durable together or not at all.
 
     `seq` is the store's head plus one: a store whose head has moved refuses the commit, so a second
-    writer fences out the first. `writes` maps key to row, or to None for a removal. `state`
-    replaces the head's. `frame` is the batch's journal frame; the outbox keeps it until a later
+    writer fences out the first. `writes` maps key to row, or to None for a removal. `state` is the
+    head's from now on. `frame` is the batch's journal frame; the outbox keeps it until a later
     commit has a `drained_seq` of at least its number, which means that it reached the journal.
+    `sums`, if given, replaces the store's snapshot of sums (store/standing/).
     """
 
     seq: int
@@ -69,6 +73,16 @@ class Commit:
     state: bytes
     frame: bytes
     drained_seq: int
+    sums: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the log of commits keeps of one: its keys as `pack_keys` wrote them, and its state."""
+
+    seq: int
+    keys: bytes
+    state: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,28 @@ class Change:
     seq: int
     key: bytes
     row: Row | None
+
+
+_KEY: Final = struct.Struct(">?H")
+
+
+def pack_keys(writes: Mapping[bytes, Row | None]) -> bytes:
+    """Return the keys of a commit as the log of commits keeps them.
+
+    For each key in order: one byte that is 1 for a row and 0 for a removal, u16 length, key.
+    """
+    pack = _KEY.pack
+    return b"".join([pack(row is not None, len(key)) + key for key, row in writes.items()])
+
+
+def unpack_keys(packed: bytes) -> Iterator[bytes]:
+    """Yield the keys that `pack_keys` was given; raise IntegrityError on any other bytes."""
+    at, end = 0, len(packed)
+    while at < end:
+        start = at + _KEY.size
+        if start > end or (at := start + _KEY.unpack_from(packed, at)[1]) > end:
+            raise IntegrityError("the database's log of commits is damaged: restore a backup")
+        yield packed[start:at]
 
 
 class Storage(Protocol):
@@ -96,6 +132,14 @@ class Storage(Protocol):
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows whose key starts with prefix, in key order."""
+        ...
+
+    def tails(self, first: bytes, last: bytes) -> list[tuple[bytes, Row]]:
+        """Return the rows of one commit whose key's last two bytes are in [first, last]."""
+        ...
+
+    def everything(self) -> Iterator[tuple[bytes, Row]]:
+        """Yield all rows in key order; unlike the other reads, on any thread."""
         ...
 
     def due(
@@ -119,11 +163,24 @@ class Storage(Protocol):
         """Return (seq, frame) for every frame not yet reported as drained, in order."""
         ...
 
+    def sums(self) -> bytes:
+        """Return the snapshot of sums that a commit last brought; empty before the first."""
+        ...
+
+    def records(self, after_seq: int) -> list[Record]:
+        """Return the records after commit after_seq, in order, as far back as they are kept.
+
+        The record of the commit that brought the snapshot of sums, and all later ones, are kept.
+        """
+        ...
+
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit.
 
         The stream is compacted: a row appears once, at its latest change. It is meant for backups,
-        caches and replicas.
+        caches and replicas. It is not checked here: see `store.standing.accounts.Accounts.vouch`.
+        Raise NotFound when after_seq is older than the log of commits: start over with `head` and a
+        full `scan`.
         """
         ...
 

@@ -164,6 +164,13 @@ def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
     return header.first, decode_entries(payload, header.count)
 
 
+def frame_digest(data: bytes) -> bytes:
+    """Return the digest in the header of the one frame in data; errors as `read_leaves`."""
+    read_leaves(data)
+    digest: bytes = _TAIL.unpack_from(data, _FRAME.size)[0]
+    return digest
+
+
 def find_frame(data: bytes, at: int) -> int | None:
     """Return the offset of the first whole frame that starts after offset at, or None."""
     while (at := data.find(_FRAME_MAGIC, at + 1)) >= 0:

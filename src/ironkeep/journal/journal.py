@@ -332,16 +332,16 @@ class Journal:
             raise
 
     def check_files(self) -> None:
-        """Mark the journal as failed if its open file was moved or deleted.
+        """Mark the journal as failed if its open file was moved, deleted or cut.
 
-        Call about once a second. Raises OSError if the check itself fails, which is final unless
-        its cause can pass.
+        Each write looks too; call this about once a second for when there is none. Raises OSError
+        if the check itself fails, which is final unless its cause can pass.
         """
         try:
             self._wal.require_linked()
         except FileNotFoundError as error:
             self.failed = error
-            raise Unavailable("the journal's file was moved or deleted while in use") from error
+            raise Unavailable(f"the journal's file was {error.strerror}") from error
         except OSError as error:
             self._failed_by(error)
             raise

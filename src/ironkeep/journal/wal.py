@@ -124,7 +124,7 @@ class Wal:
         return self._wal_files[0].first
 
     def append(self, frame: Frame) -> None:
-        """Make frame durable as the next in order.
+        """Make frame durable as the next in order, in a file that is still whole and in its place.
 
         After an OSError it is unknown whether the frame is durable.
         """
@@ -135,6 +135,8 @@ class Wal:
             self._torn = 0
         if self._rotating or current.offset + len(frame.data) > current.capacity:
             current = self._rotate(len(frame.data))
+        # A write into a file that was moved away or cut would be acknowledged, and lost.
+        self._files.require_linked(current.name, current.capacity)
         self._torn = len(frame.data)
         self._files.write_through(current.name, current.offset, frame.data)
         self._torn = 0
@@ -280,7 +282,8 @@ class Wal:
 
     def require_linked(self) -> None:
         """Raise OSError if the open WAL file's name no longer leads to the open file."""
-        self._files.require_linked(self._wal_files[-1].name)
+        current = self._wal_files[-1]
+        self._files.require_linked(current.name, current.capacity)
 
 
 def read_bundle(files: LogFiles, number: int) -> tuple[int, list[bytes]]:

@@ -19,7 +19,7 @@ from ironkeep.kernel.house import House
 from ironkeep.kernel.rowcheck import last_commit
 from ironkeep.seal.reading_key import audit_reader, continue_keys, stored_origin
 from ironkeep.store.reserved import JOURNAL
-from ironkeep.store.sethash import RowTotals, SetHash, verify_not_older
+from ironkeep.store.standing.sethash import RowTotals, SetHash, verify_not_older
 from ironkeep.store.state import Tx
 from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import Frontier, leaf_hash
@@ -38,7 +38,7 @@ _NOTICE_WITHIN: Final = 4
 def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
     """Tie the rows to the current log if they were last opened with another one.
 
-    The rows have been checked against totals. Raise IntegrityError if the log does not continue
+    All rows are checked first. Raise IntegrityError if one is wrong or the log does not continue
     another one, RolledBack if the rows are older than that log and the epoch was not begun with
     `-force`.
     """
@@ -54,6 +54,7 @@ def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
         )
     notice = _notice(house)
     age = _compare(house, tx, totals, start, forced=bool(notice.audited.get("forced")))
+    house.check_rows()
     house.ledger.restate(house.storage.scan(b""))
     continue_keys(tx, house.store(tx, JOURNAL), journal.origin)
     house.scope.new_epoch(tx)

@@ -5,6 +5,8 @@ the House itself. While sealed, `barrier` is None and only routes marked `sealed
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from ironkeep.access.features import Features
@@ -35,6 +37,7 @@ from ironkeep.journal.journal import Journal, Receipt
 from ironkeep.journal.vault_time import Step, VaultTime
 from ironkeep.kernel.refusals import Refusals
 from ironkeep.kernel.routing import SYS, Routing
+from ironkeep.kernel.rowcheck import name_rows_of
 from ironkeep.plugin.effects.effects import Effects
 from ironkeep.plugin.effects.expiring import FOLDER as EXPIRING, ExpiringRecords
 from ironkeep.plugin.effects.outbound import Nowhere, Outbound
@@ -57,10 +60,13 @@ from ironkeep.store.history import History
 from ironkeep.store.ledger import Ledger
 from ironkeep.store.names import Place
 from ironkeep.store.reserved import CUBBYHOLE, LEASES, TOKENS, is_reserved
+from ironkeep.store.standing.guard import Mismatch
 from ironkeep.store.state import State, Tx
 
 DueWork = Callable[[Tx, DueRecord, int], object]
 """Does one step of a due record of its place; returns whether more is left to be done at once."""
+Search = Callable[[], list[str]]
+"""Finds and names the rows that differ from the journal; takes long."""
 
 _IDS_A_REFILL: Final = 256
 """Request ids made from one read of entropy: a read for each would cost more than the id."""
@@ -98,6 +104,9 @@ class House:
         self.untimed: Final = bool(journal.next_index) and not journal.latest_ns
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
+        self.ledger.on_mismatch = self.distrust
+        self.on_distrust: Callable[[str, Search | None], object] = _unheard
+        self.say: Callable[[str], object] = _unheard
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
@@ -256,8 +265,31 @@ class House:
 
     def fail(self, reason: str) -> None:
         """Seal because the disk or the journal can no longer be trusted; only a restart helps."""
-        self.failure = reason
+        self.failure = self.failure or reason
         self.seal_up()
+
+    def distrust(self, mismatch: Mismatch) -> None:
+        """Seal because a stored row is not as it was committed, and have the wrong rows named.
+
+        `on_distrust` is given the reason and a search for the rows, which may take seconds for each
+        million entries of the journal: run it on another thread.
+        """
+        if self.failure:
+            return
+        search = None
+        if self.barrier is not None and self.reading.is_open:
+            rows = self.storage.everything
+            search = partial(name_rows_of, self.reading.reader(), rows, self.barrier)
+        text = f"a stored row does not verify: {mismatch}"
+        with suppress(Unavailable):
+            self.note("notice", "rows-differ", {"what": str(mismatch)}, "integrity")
+        self.fail(text)
+        self.on_distrust(text, search)
+
+    def check_rows(self) -> None:
+        """Check all rows at once; raise IntegrityError if one is wrong."""
+        if self.ledger.guard is not None:
+            self.ledger.guard.check_all(self.clock.now_ns())
 
     def resync(self) -> None:
         """Read the seal again, after a commit with an unknown outcome or a dropped request."""

@@ -1,7 +1,8 @@
 """Initialise and open the vault, with the checks that precede any request.
 
-Nothing is served from rows that are not exactly those of the last commit: the set-hash over all
-rows is compared with the stored one, and the commit's number and mark with those in the journal.
+The accounts of the rows (store/standing/accounts.py) are compared with the journal: number and mark
+of the last commit, and the frame in the outbox. No row is read for that. From then on each row is
+compared with the accounts when it is read, before anything is served from it.
 """
 
 from typing import Final
@@ -15,11 +16,19 @@ from ironkeep.kernel.house import House
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import new_mount
 from ironkeep.plugin.token import TokenSpec
-from ironkeep.seal.reading_key import AuditReader, audit_reader, new_reading_key, store_keys
+from ironkeep.seal.config import PLAIN_SPACE
+from ironkeep.seal.reading_key import (
+    AuditReader,
+    audit_reader,
+    new_reading_key,
+    store_keys,
+    stored_origin,
+)
 from ironkeep.seal.seal import Initialised
 from ironkeep.store.barrier import Barrier
 from ironkeep.store.reserved import JOURNAL, MOUNTS
-from ironkeep.store.sethash import RowTotals, SetHash, verify_not_older, verify_rows
+from ironkeep.store.standing.accounts import RowsDiffer, is_upgraded
+from ironkeep.store.standing.sethash import RowTotals, SetHash, verify_last
 from ironkeep.store.state import Tx
 
 _LAST_ENTRIES: Final = 512
@@ -93,14 +102,32 @@ def _take_keys(house: House) -> RowTotals:
     return totals
 
 
+def _take_old_keys(house: House, tx: Tx) -> RowTotals:
+    """Take the keys of a store that an older release wrote: all its rows are read once.
+
+    Raise IntegrityError with the names of the rows that are wrong.
+    """
+    house.say("an older release wrote this database: checking all rows once")
+    try:
+        totals = _take_keys(house)
+    except RowsDiffer as error:
+        house.barrier = Barrier(house.seal.opened.keyring, house.entropy)
+        reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
+        named = rowcheck.name_rows(reader, house.storage.everything(), house.barrier)
+        raise IntegrityError(f"{error}. {'; '.join(named)}") from None
+    house.say("all rows are as the last commit left them")
+    return totals
+
+
 def open_house(house: House, tx: Tx) -> None:
-    """Check every row and serve; raise IntegrityError or RolledBack and stay sealed.
+    """Check the accounts and serve; raise IntegrityError or RolledBack and stay sealed.
 
     The seal must have been opened just before.
     """
     try:
         _require_quiet(house)
-        totals = _take_keys(house)
+        old = is_upgraded(house.storage.head())
+        totals = _take_old_keys(house, tx) if old else _take_keys(house)
         _check(house, tx, totals)
         adopt_log(house, tx, totals)
         join_log(house, tx)
@@ -120,16 +147,16 @@ def _require_quiet(house: House) -> None:
 
 def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
+    # The seal was opened with rows that were read before there was anything to compare them with.
+    for key, _ in tx.scan(PLAIN_SPACE):
+        tx.get(key)
     reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
     house.reading.open(reader)
     _continue_time(house, reader)
-    seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
-    verify_not_older(totals, seq, mark, set_hash)
-    try:
-        verify_rows(totals, house.storage.scan(b""), set_hash)
-    except IntegrityError as error:
-        named = rowcheck.name_rows(reader, house.storage.scan(b""), house.barrier)
-        raise IntegrityError(f"{error}. {'; '.join(named)}") from None
+    if stored_origin(tx) == house.journal.origin:
+        seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
+        verify_last(totals, seq, mark, set_hash)
+        house.ledger.require_own_frame()
 
 
 def _continue_time(house: House, reader: AuditReader) -> None:

@@ -1,12 +1,13 @@
-"""Names the rows that differ from the journal, after the set-hash has failed.
+"""Names the rows that differ from the journal, after a check of the rows has failed.
 
-The set-hash only shows that something is wrong. Each commit's entry contains a short digest of
-every row that it changed, so replaying all commits gives the digest that each row must have now.
-Reading the whole journal takes seconds per million entries, and is done only after a failure.
+The check shows which bucket is wrong, and not always which row. Each commit's entry contains a
+short digest of every row that it changed, so replaying all commits gives the digest that each row
+must have now. Reading the whole journal takes seconds per million entries, and is done only after a
+failure.
 """
 
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
@@ -57,6 +58,13 @@ def name_rows(
     if len(named) > MAX_NAMED:
         named = [*named[:MAX_NAMED], f"and {len(named) - MAX_NAMED} more"]
     return named
+
+
+def name_rows_of(
+    reader: AuditReader, rows: Callable[[], Iterable[tuple[bytes, Row]]], barrier: Barrier
+) -> list[str]:
+    """Return what `name_rows` does, about rows that are read only now."""
+    return name_rows(reader, rows(), barrier)
 
 
 def _journalled(

@@ -210,6 +210,11 @@ class JournalReading:
         """Drop the keys."""
         self._reader = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the keys are there."""
+        return self._reader is not None
+
     def reader(self) -> AuditReader:
         """Return the reader; raise Sealed without keys."""
         if self._reader is None:

@@ -6,9 +6,9 @@ The database commits first and carries the batch's journal frame in its outbox; 
 After a crash in between, the next start drains that frame, so the journal never has a change that
 the database lacks. A batch without row changes touches only the journal.
 
-Each commit is journalled with its number, the mark of the set-hash after it, and a short digest of
-every row that it changed. The mark shows whether all rows are the right ones; the digests show
-which are not.
+Each commit is journalled with its number, the mark of its link (standing/accounts.py), and a short
+digest of every row that it changed. The mark shows whether all rows are the right ones; the digests
+show which are not.
 """
 
 import hashlib
@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ironkeep.core.errors import Sealed
+from ironkeep.core.errors import IntegrityError, Sealed
 from ironkeep.core.event import Entry, Value
-from ironkeep.core.ports import Clock, Commit, Row, Storage
+from ironkeep.core.ports import Change, Clock, Commit, Row, Storage
 from ironkeep.journal.epochs import drain_outbox, is_inherited
-from ironkeep.journal.frame import read_leaves
+from ironkeep.journal.frame import frame_digest, read_leaves
 from ironkeep.journal.journal import Frame, Journal
 from ironkeep.store.ciphers import Ciphers
-from ironkeep.store.sethash import RowTotals, SetHash, decode_totals, encode_totals
+from ironkeep.store.standing.accounts import Accounts
+from ironkeep.store.standing.guard import Guard, Mismatch
+from ironkeep.store.standing.sethash import REMEDY, RowTotals, SetHash
 from ironkeep.store.state import State, Writes
 
 DIGEST_BYTES: Final = 12
@@ -48,15 +50,6 @@ class Batch:
     writes: Writes | None
 
 
-@dataclass(slots=True)
-class Accounts:
-    """The keys for the set-hash, and its state as of the last closed batch."""
-
-    set_hash: SetHash
-    ciphers: Ciphers
-    totals: RowTotals
-
-
 class Ledger:
     """Makes batches durable in storage and journal, and keeps the two in step."""
 
@@ -67,18 +60,26 @@ class Ledger:
         self._clock: Final = clock
         self.seq = journal.commit = storage.head().seq
         self.accounts: Accounts | None = None
+        self.guard: Guard | None = None
         self._dropping = False
+        self.on_mismatch: Callable[[Mismatch], None] = _unheard
         self.on_recovered: Callable[[], None] = _nothing
 
     def open(self, set_hash: SetHash, ciphers: Ciphers) -> RowTotals:
-        """Maintain the set-hash from now on; return the stored state, which is not checked here."""
-        totals = decode_totals(self._storage.head(), ciphers)
-        self.accounts = Accounts(set_hash, ciphers, totals)
+        """Load the accounts, keep them from now on, and check all rows that are read.
+
+        Return what stands for all rows, to be compared with the journal. Errors as Accounts.load.
+        """
+        accounts = Accounts(set_hash, ciphers)
+        accounts.load(self._storage)
         self._dropping = False
-        return totals
+        self.accounts = accounts
+        self.guard = Guard(self._storage, accounts, self.on_mismatch)
+        self._state.trust(self.guard)
+        return accounts.totals
 
     def rekeyed(self, ciphers: Ciphers) -> None:
-        """Encrypt the head's state under newer keys from now on."""
+        """Encrypt the accounts under newer keys from now on."""
         if self.accounts is not None:
             self.accounts.ciphers = ciphers
 
@@ -98,33 +99,38 @@ class Ledger:
     def close(self) -> Batch | None:
         """Freeze the open batch and return it; None if there is nothing to make durable."""
         writes = self._state.close_batch()
-        state = self._account(writes) if writes is not None else b""
+        accounts, sums = self.accounts, None
+        if writes is not None:
+            if accounts is None:
+                raise Sealed("rows changed while the set-hash has no key")
+            sums = self._account(writes, accounts)
         frame = self._journal.close_batch()
         if self._dropping:
-            self.accounts = None
-            self._dropping = False
+            self._drop_now()
         if frame is None:
             return None
-        if writes is None:
+        if writes is None or accounts is None:
             return Batch(frame, None, None)
+        state = accounts.state(frame.digest)
         commit = Commit(
-            self.seq, writes.for_storage(), state, self._journal.vouch(frame), self.seq - 1
+            self.seq, writes.for_storage(), state, self._journal.vouch(frame), self.seq - 1, sums
         )
         return Batch(frame, commit, writes)
 
-    def _account(self, writes: Writes) -> bytes:
-        """Take the next commit number, update and journal the set-hash; return it encrypted."""
-        accounts = self.accounts
-        if accounts is None:
-            raise Sealed("rows changed while the set-hash has no key")
+    def _account(self, writes: Writes, accounts: Accounts) -> bytes | None:
+        """Take the next commit number, update the accounts and journal them.
+
+        Return a snapshot of all sums if one is due.
+        """
         self.seq = self._journal.commit = self.seq + 1
-        total = accounts.totals.total
-        for key, before, after in writes.changes():
-            total = accounts.set_hash.replace(total, key, before, after)
-        accounts.totals = totals = RowTotals(self.seq, total)
+        sums = accounts.add(self.seq, writes)
         digests = [digest_of(key, row) for key, row in writes.for_storage().items()]
         self._state_rows(accounts, _packed(digests), "commit")
-        return encode_totals(totals, accounts.ciphers)
+        return sums
+
+    def _drop_now(self) -> None:
+        self._dropping = False
+        self.accounts = self.guard = self._state.guard = None
 
     def restate(self, rows: Iterable[tuple[bytes, Row]]) -> None:
         """Journal the state of all rows, in the form of commit entries.
@@ -156,6 +162,10 @@ class Ledger:
         """Update the row cache and the tree for a durable batch; now its answers may leave."""
         self._journal.written(batch.frame)
         if batch.writes is not None:
+            if self.accounts is not None:
+                settled = self.accounts.settled()
+                if self.guard is not None:
+                    self.guard.settled(settled.elements)
             self._state.committed(batch.writes)
 
     def recover(self) -> None:
@@ -170,14 +180,47 @@ class Ledger:
         self._journal.require_working()
         self.catch_up()
         self._journal.require_room()
-        if self.accounts is not None:
-            self.open(self.accounts.set_hash, self.accounts.ciphers)
+        before = self.accounts
+        if before is not None:
+            self.open(before.set_hash, before.ciphers)
+            if self.accounts is None or before.contradicts(self.accounts):
+                raise IntegrityError(f"the database no longer has its last commit: {REMEDY}")
         self.on_recovered()
 
     def catch_up(self) -> None:
-        """Drain the outbox into the journal and load the store's head; also at start-up."""
+        """Drain the outbox into the journal and load the store's head; also at start-up.
+
+        Raise IntegrityError if the outbox lacks the frame of the last commit.
+        """
         drain_outbox(self._journal, self._storage)
         self.seq = self._journal.commit = self._storage.head().seq
+        if self.seq and [seq for seq, _ in self._storage.outbox()][-1:] != [self.seq]:
+            raise IntegrityError(
+                f"the outbox lacks the journal frame of commit {self.seq}: it was removed outside "
+                f"Ironkeep; {REMEDY}"
+            )
+
+    def require_own_frame(self) -> None:
+        """Raise IntegrityError unless the outbox ends in the frame of the last commit."""
+        frames = self._storage.outbox()
+        if self.accounts is None or not frames or self.accounts.upgraded:
+            return
+        if frame_digest(self._journal.vouched(frames[-1][1])) != self.accounts.frame:
+            raise IntegrityError(
+                f"the outbox holds another frame than that of commit {self.seq}: it was replaced "
+                f"outside Ironkeep; {REMEDY}"
+            )
+
+    def changes(self, after_seq: int, limit: int) -> list[Change]:
+        """Return what Storage.changes does, after checking the log of commits up to its head.
+
+        Raise Sealed without keys, NotFound as Storage.changes, and IntegrityError if a record was
+        changed, removed or added. Rows are checked when they are read through the state.
+        """
+        if self.accounts is None:
+            raise Sealed("the set-hash has no key: unseal first")
+        self.accounts.vouch(self._storage.records(after_seq))
+        return self._storage.changes(after_seq, limit)
 
     def last_commit_first(self) -> int:
         """Return the index of the first leaf of the last commit's frame; 0 if there is none.
@@ -191,6 +234,10 @@ class Ledger:
 
 
 def _nothing() -> None:
+    """Do nothing; the default callback."""
+
+
+def _unheard(_mismatch: Mismatch) -> None:
     """Do nothing; the default callback."""
 
 

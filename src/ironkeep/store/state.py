@@ -7,9 +7,9 @@ them, although neither is answered before both are durable. A row enters the cac
 commit. After a failed commit, `reset` forgets everything that was not read from storage.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from ironkeep.core.ports import Row, Storage
 from ironkeep.store.names import KIND_AT
@@ -67,8 +67,32 @@ _NOTHING: Final = Overlay()
 """The shared empty overlay of a transaction before its first write; most never write."""
 
 
+class Check(Protocol):
+    """Compares rows from storage with what was committed: see `store.standing.guard`."""
+
+    def knows_absent(self, key: bytes) -> bool:
+        """Return whether there is no row at key, if that is known without reading."""
+        ...
+
+    def check(self, key: bytes, row: Row | None) -> None:
+        """Raise IntegrityError unless row is what the last commit left at key."""
+        ...
+
+    def page(self) -> None:
+        """Take note that a scan begins, which may have a share of unchecked buckets read."""
+        ...
+
+    def fits(self, key: bytes, row: Row) -> bool:
+        """Return False if the scanned row is known to differ from what was committed."""
+        ...
+
+
 class State:
-    """The shared view of rows; used by one thread only."""
+    """The shared view of rows; used by one thread only.
+
+    Every row that comes from storage is compared with `guard`, while there is one; what comes from
+    the cache was compared before.
+    """
 
     def __init__(self, storage: Storage) -> None:
         self._storage: Final = storage
@@ -79,6 +103,13 @@ class State:
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
         self._stamp = 1
+        self.guard: Check | None = None
+
+    def trust(self, guard: Check) -> None:
+        """Compare all rows with guard from now on, also those that were read before."""
+        self.guard = guard
+        self._cache, self._cached_bytes = {}, 0
+        self._stamp += 1
 
     def stamp(self) -> int:
         """Return a number that changes whenever the result of a look-up may change."""
@@ -98,7 +129,14 @@ class State:
         return None if row is _ABSENT else row
 
     def _load(self, key: bytes) -> Row:
-        row = self._storage.get(key) or _ABSENT
+        guard = self.guard
+        if guard is not None and guard.knows_absent(key):
+            row = _ABSENT
+        else:
+            found = self._storage.get(key)
+            if guard is not None:
+                guard.check(key, found)
+            row = found or _ABSENT
         self._keep(key, row)
         return row
 
@@ -118,15 +156,39 @@ class State:
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix as executed, in key order."""
-        return _merge(self._storage.scan(prefix), self._dirty, prefix)
+        rows = self._storage.scan(prefix)
+        return _merge(rows if self.guard is None else self._checked(rows), self._dirty, prefix)
+
+    def _checked(self, rows: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
+        """Yield rows after comparing each with the cache or the guard."""
+        guard = self.guard
+        assert guard is not None
+        guard.page()
+        for key, row in rows:
+            # What was written since hides this row, or is the same.
+            cached = self._cache.get(key)
+            known = cached == row and cached is not _ABSENT
+            if known or key in self._dirty or guard.fits(key, row):
+                yield key, row
+                continue
+            # The scan may have been under way while a commit replaced the row.
+            fresh = self._storage.get(key)
+            guard.check(key, fresh)
+            if fresh is not None:
+                yield key, fresh
+
+    def load(self, keys: Iterable[bytes]) -> None:
+        """Read what is at keys now, so that `merge` of writes there cannot fail."""
+        for key in keys:
+            self.get(key)
 
     def merge(self, writes: Mapping[bytes, Row]) -> None:
-        """Add a request's writes to the open batch."""
+        """Add a request's writes to the open batch; change nothing if a row cannot be read."""
+        before = {key: self.get(key) for key in writes if key not in self._before}
         self._stamp += 1
+        self._before |= before
+        self._batch |= writes
         for key, row in writes.items():
-            if key not in self._before:
-                self._before[key] = self.get(key)
-            self._batch[key] = row
             self._dirty.put(key, row)
 
     def close_batch(self) -> "Writes | None":
@@ -153,7 +215,8 @@ class State:
                 self._dirty.drop(key)
 
     def reset(self) -> None:
-        """After a failed commit, forget everything that is not in storage."""
+        """After a failed commit, forget everything that is not in storage, and the guard."""
+        self.guard = None
         self._stamp += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
         self._cached_bytes = 0
@@ -227,6 +290,10 @@ class Tx:
     def delete(self, key: bytes) -> None:
         """Remove the row at key, if there is one."""
         self.put(key, _ABSENT)
+
+    def load(self) -> None:
+        """Read what the writes will replace: `merge` cannot fail then."""
+        self._state.load(self.writes)
 
     def merge(self) -> None:
         """Move the writes into the outer transaction, or into the state if there is none."""

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ports import Change, Commit, Row, StoreHead
+from ironkeep.core.ports import Change, Commit, Record, Row, StoreHead, pack_keys, unpack_keys
 
 START_NS: Final = 1_767_225_600_000_000_000
 """2026-01-01T00:00:00Z, where a FakeClock stands unless told otherwise."""
@@ -71,18 +71,21 @@ class Snapshot:
 
     head: StoreHead
     rows: dict[bytes, tuple[int, Row]]
-    tombs: dict[bytes, int]
+    records: list[Record]
+    sums: bytes
     outbox: dict[int, bytes]
 
 
 class MemoryStorage:
-    """Storage in dictionaries, with faults; see `core.ports.Storage`. Keeps every removal."""
+    """Storage in dictionaries, with faults; see `core.ports.Storage`. Keeps every record."""
 
     def __init__(self) -> None:
         self._head = StoreHead(0, b"")
         self._rows: dict[bytes, tuple[int, Row]] = {}
         self._keys: list[bytes] = []
-        self._tombs: dict[bytes, int] = {}
+        self._tails: dict[bytes, set[bytes]] = {}
+        self._records: list[Record] = []
+        self._sums = b""
         self._outbox: dict[int, bytes] = {}
         self._faults: dict[int, Fault] = {}
         self._lock: Final = threading.Lock()
@@ -109,6 +112,19 @@ class MemoryStorage:
                 found.append((key, self._rows[key][1]))
         yield from found
 
+    def tails(self, first: bytes, last: bytes) -> list[tuple[bytes, Row]]:
+        """Return the rows of one commit whose key's last two bytes are in [first, last]."""
+        with self._lock:
+            if first == last:
+                found = self._tails.get(first, set())
+            else:
+                found = {key for key in self._keys if first <= key[-2:] <= last}
+            return [(key, self._rows[key][1]) for key in sorted(found)]
+
+    def everything(self) -> Iterator[tuple[bytes, Row]]:
+        """Yield all rows in key order, on any thread."""
+        return self.scan(b"")
+
     def due(
         self, before_ns: int, limit: int, after: tuple[int, bytes] | None = None
     ) -> list[tuple[int, bytes]]:
@@ -126,13 +142,20 @@ class MemoryStorage:
         with self._lock:
             return sorted(self._outbox.items())
 
+    def sums(self) -> bytes:
+        """Return the snapshot of sums that a commit last brought."""
+        return self._sums
+
+    def records(self, after_seq: int) -> list[Record]:
+        """Return the records after commit after_seq, in order."""
+        with self._lock:
+            return [record for record in self._records if record.seq > after_seq]
+
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit."""
-        with self._lock:
-            live = [Change(seq, key, row) for key, (seq, row) in self._rows.items()]
-            gone = [Change(seq, key, None) for key, seq in self._tombs.items()]
-        later = [change for change in live + gone if change.seq > after_seq]
-        return sorted(later, key=lambda change: (change.seq, change.key))[:limit]
+        latest = {key: one.seq for one in self.records(after_seq) for key in unpack_keys(one.keys)}
+        ordered = sorted((seq, key) for key, seq in latest.items())[:limit]
+        return [Change(seq, key, self.get(key)) for seq, key in ordered]
 
     def commit(self, commit: Commit) -> None:
         """Apply commit, unless `fail` says otherwise."""
@@ -160,14 +183,19 @@ class MemoryStorage:
     def snapshot(self) -> Snapshot:
         """Copy the whole store."""
         with self._lock:
-            return Snapshot(self._head, dict(self._rows), dict(self._tombs), dict(self._outbox))
+            return Snapshot(
+                self._head, dict(self._rows), list(self._records), self._sums, dict(self._outbox)
+            )
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a copy in the store's place, as a rollback attack does."""
         with self._lock:
             self._head = snapshot.head
-            self._rows, self._keys = dict(snapshot.rows), sorted(snapshot.rows)
-            self._tombs, self._outbox = dict(snapshot.tombs), dict(snapshot.outbox)
+            self._rows, self._keys, self._tails = {}, [], {}
+            for key, (seq, row) in snapshot.rows.items():
+                self._put(seq, key, row)
+            self._records, self._sums = list(snapshot.records), snapshot.sums
+            self._outbox = dict(snapshot.outbox)
 
     def _next_fault(self) -> Fault | None:
         fault = self._faults.pop(0, None)
@@ -176,15 +204,14 @@ class MemoryStorage:
 
     def _apply(self, commit: Commit) -> None:
         for key, row in commit.writes.items():
-            if row is None and key in self._rows:
-                self._tombs[key] = commit.seq
-            elif row is not None:
-                self._tombs.pop(key, None)
             self._put(commit.seq, key, row)
         self._outbox = {
             seq: frame for seq, frame in self._outbox.items() if seq > commit.drained_seq
         }
         self._outbox[commit.seq] = commit.frame
+        self._records.append(Record(commit.seq, pack_keys(commit.writes), commit.state))
+        if commit.sums is not None:
+            self._sums = commit.sums
         self._head = StoreHead(commit.seq, commit.state)
 
     def _put(self, seq: int, key: bytes, row: Row | None) -> None:
@@ -193,6 +220,8 @@ class MemoryStorage:
             self._rows[key] = (seq, row)
             if not there:
                 bisect.insort(self._keys, key)
+                self._tails.setdefault(key[-2:], set()).add(key)
         elif there:
             del self._rows[key]
             del self._keys[bisect.bisect_left(self._keys, key)]
+            self._tails[key[-2:]].discard(key)

@@ -147,10 +147,13 @@ class MemoryLogFiles:
             return 1 << 60
         return capacity - sum(map(len, self._disk.files.values()))
 
-    def require_linked(self, name: str) -> None:
-        """Raise OSError unless the open file is still at its name; see LogFiles."""
-        if self._open.get(name) is not self._file(name):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    def require_linked(self, name: str, length: int = 0) -> None:
+        """Raise OSError unless the open file is still at its name, and as long; see LogFiles."""
+        file = self._open.setdefault(name, self._file(name))
+        if file is not self._file(name):
+            raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
+        if len(file) < length:
+            raise FileNotFoundError(errno.ENOENT, "cut while in use", name)
 
     def close(self) -> None:
         """Release the lock."""

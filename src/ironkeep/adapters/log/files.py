@@ -209,12 +209,14 @@ class DirectoryLogFiles:
         disk = os.statvfs(self._root)
         return disk.f_bavail * disk.f_frsize
 
-    def require_linked(self, name: str) -> None:
-        """Compare device, inode and link count of the open file and the path; see LogFiles."""
+    def require_linked(self, name: str, length: int = 0) -> None:
+        """Compare device, inode and size of the open file and the path; see LogFiles."""
         held = os.fstat(self._writable(name).fd)
-        there = (self._root / name).stat(follow_symlinks=False)
+        there = os.lstat(f"{self._root}/{name}")
         if held.st_nlink == 0 or (held.st_dev, held.st_ino) != (there.st_dev, there.st_ino):
             raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
+        if held.st_size < length:
+            raise FileNotFoundError(errno.ENOENT, "cut while in use", name)
 
     def close(self) -> None:
         """Close the files and release the lock."""

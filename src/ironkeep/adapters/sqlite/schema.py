@@ -1,9 +1,13 @@
 """The tables of a SQLite store, and the migrations of older files.
 
-    row     the stored rows; seq is the commit that last wrote a row
-    tomb    removed keys, for the change stream
-    outbox  journal frames that may not have reached the journal yet
-    head    one row: the last commit's number and state, and the last removal dropped from tomb
+    row     the stored rows; seq, the commit that last wrote a row, is there for people who read it
+    commits one row for each commit, the last one is the head: its state, the keys that it changed,
+            the number of keys in all commits up to it, and its journal frame until it is drained
+    sums    one row: the snapshot of the sums by bucket (store/standing/), from time to time
+
+A bucket of rows is found by the last two bytes of their keys, which `row_tail` indexes. A commit of
+n rows takes n operations on `row`, one on `row_tail` for each key that is new or removed, and two
+on `commits`.
 
 The file's `user_version` is the schema's number; its `application_id` marks it as Ironkeep's.
 """
@@ -16,6 +20,11 @@ from ironkeep.core.errors import IntegrityError, Unavailable
 
 APPLICATION_ID: Final = 0x49524B50
 """ASCII "IRKP", for file(1) and to refuse another program's database."""
+
+LOST_HEAD: Final = "the database lost its head row: restore a backup"
+
+TAIL: Final = "substr(key, -2)"
+"""The expression that `row_tail` indexes; a query that spells it otherwise reads all rows."""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -33,6 +42,20 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )""",
         "INSERT INTO head VALUES (1, 0, x'', 0)",
         f"PRAGMA application_id = {APPLICATION_ID}",
+    ),
+    (
+        """CREATE TABLE commits (
+            seq INTEGER PRIMARY KEY, upto INTEGER NOT NULL, keys BLOB NOT NULL,
+            state BLOB NOT NULL, frame BLOB
+        )""",
+        "CREATE TABLE sums (one INTEGER PRIMARY KEY CHECK (one = 1), state BLOB NOT NULL)",
+        """INSERT INTO commits SELECT seq, 0, x'', state, (SELECT frame FROM outbox
+            WHERE outbox.seq = head.seq) FROM head WHERE seq > 0""",
+        "DROP INDEX row_seq",
+        f"CREATE INDEX row_tail ON row ({TAIL})",
+        "DROP TABLE tomb",
+        "DROP TABLE outbox",
+        "DROP TABLE head",
     ),
 )
 """Statements from schema n to n + 1, one transaction for each step; released ones never change."""
@@ -60,14 +83,31 @@ def migrate(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
         connection.execute("BEGIN IMMEDIATE")
+        if number == len(MIGRATIONS) and version == 1:
+            _require_first_head(connection)
         for statement in statements:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
 
 
+def _require_first_head(connection: sqlite3.Connection) -> None:
+    """Raise IntegrityError unless schema 1 has one head, whose frame is the whole outbox."""
+    heads = connection.execute("SELECT seq FROM head").fetchall()
+    frames = connection.execute("SELECT seq FROM outbox ORDER BY seq").fetchall()
+    if len(heads) != 1:
+        raise IntegrityError(LOST_HEAD)
+    if frames != [head for head in heads if head != (0,)]:
+        raise IntegrityError(
+            f"the outbox holds frames of the commits {[seq for (seq,) in frames]} instead of the "
+            "last one alone: it was changed outside Ironkeep. Restore a backup"
+        )
+
+
 def require_head(connection: sqlite3.Connection) -> None:
-    """Raise IntegrityError unless there is exactly one head row, as in every schema."""
-    (heads,) = connection.execute("SELECT count(*) FROM head").fetchone()
-    if heads != 1:
-        raise IntegrityError("the database lost its head row: restore a backup")
+    """Raise IntegrityError if there are rows, but no commit that could have written them."""
+    (lost,) = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM row) AND NOT EXISTS (SELECT 1 FROM commits)"
+    ).fetchone()
+    if lost:
+        raise IntegrityError(LOST_HEAD)

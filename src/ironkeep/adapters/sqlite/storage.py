@@ -15,16 +15,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from ironkeep.adapters.closed_folder import require_closed
+from ironkeep.adapters.sqlite.connection import code_of, connect, raise_as_port, require_wal
 from ironkeep.adapters.sqlite.files import make_file, make_folder, require_whole, sync, take_lock
-from ironkeep.adapters.sqlite.schema import migrate, require_head, require_ours
-from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
-from ironkeep.core.ports import Change, Commit, Row, StoreHead
+from ironkeep.adapters.sqlite.schema import TAIL, migrate, require_head, require_ours
+from ironkeep.core.errors import IntegrityError, NotFound
+from ironkeep.core.ports import Change, Commit, Record, Row, StoreHead, pack_keys, unpack_keys
 
-MAX_TOMBS: Final = 262_144
-"""Removals kept for the change stream, some 20 MB; a reader further behind starts with a scan."""
+MAX_KEPT: Final = 262_144
+"""Keys kept in the log of commits, some 40 MB; a reader further behind starts with a scan."""
 SCAN_START: Final = 8
 """Rows in the first page of a folder's scan: most callers only test whether it is empty."""
 SCAN_PAGE: Final = 256
@@ -33,39 +34,22 @@ RESTART_PAGES: Final = 4_096
 """Pages in the WAL (16 MiB) past which `checkpoint` blocks the writer to start the WAL over."""
 PASSES: Final = 3
 """Passive rounds before the writer is blocked: each leaves only the pages added during it."""
-BUSY_SECONDS: Final = 5.0
-"""Time that a commit waits for a checkpoint that starts the WAL over; milliseconds are normal."""
-CACHE_KIB: Final = 16_384
-"""Size of the page cache of each connection."""
-
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PRIMARY_CODE: Final = 0xFF
-_NUMBERS: Final = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
-    sqlite3.SQLITE_PERM: errno.EACCES,
-    sqlite3.SQLITE_READONLY: errno.EACCES,
-    # No descriptor left, or no permission: SQLite does not say which.
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
-}
-"""SQLite results that have a more exact errno than EIO."""
 
 _PUT: Final = (
     "INSERT INTO row (key, value, due, seq) VALUES (?, ?, ?, ?) ON CONFLICT (key)"
     " DO UPDATE SET value = excluded.value, due = excluded.due, seq = excluded.seq"
 )
-_BURY: Final = "INSERT INTO tomb (key, seq) SELECT key, ? FROM row WHERE key = ?"
 _DUE: Final = "SELECT due, key FROM row WHERE due < ? ORDER BY due, key LIMIT ?"
 _DUE_AFTER: Final = (
     "SELECT due, key FROM row WHERE (due, key) > (?, ?) AND due < ? ORDER BY due, key LIMIT ?"
 )
+_LOG: Final = "INSERT INTO commits (seq, upto, keys, state, frame) VALUES (?, ?, ?, ?, ?)"
+_DRAINED: Final = "UPDATE commits SET frame = NULL WHERE seq > ? AND seq <= ?"
 _SCAN: Final = "SELECT key, value, due FROM row WHERE key >= ? ORDER BY key LIMIT ?"
 _SCAN_TO: Final = "SELECT key, value, due FROM row WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
-_CHANGES: Final = (
-    "SELECT seq, key, value, due FROM row WHERE seq > ?1"
-    " UNION ALL SELECT seq, key, NULL, NULL FROM tomb WHERE seq > ?1"
-    " ORDER BY seq, key LIMIT ?2"
-)
+_TAILS: Final = f"SELECT key, value, due FROM row WHERE {TAIL} BETWEEN ? AND ?"  # noqa: S608
+_UPTO: Final = "SELECT upto FROM commits ORDER BY seq DESC LIMIT 1"
+_HEAD: Final = "SELECT seq, state FROM commits ORDER BY seq DESC LIMIT 1"
 
 
 class SqliteStorage:
@@ -73,16 +57,17 @@ class SqliteStorage:
 
     Raise Unavailable when another process has it open or a newer Ironkeep made it, IntegrityError
     when it is damaged, partly missing, or not an Ironkeep database. The attribute `lost` is true if
-    the file was created although a database had been there before. max_tombs bounds the removals
-    kept for `changes`.
+    the file was created although a database had been there before. max_kept bounds the keys kept
+    for `changes`.
     """
 
-    def __init__(self, path: Path, *, max_tombs: int = MAX_TOMBS) -> None:
+    def __init__(self, path: Path, *, max_kept: int = MAX_KEPT) -> None:
         self._path: Final = path
-        self._max_tombs: Final = max_tombs
+        self._max_kept: Final = max_kept
         self._checkpointing: Final = threading.Lock()
         self._unwritable = False
         self._unrepaired = False
+        self._upto = self._drained = 0
         with ExitStack() as stack:
             make_folder(path.parent)
             require_closed(path.parent)
@@ -94,25 +79,28 @@ class SqliteStorage:
             require_whole(path)
             make_file(path)
             try:
-                self._reader: Final = stack.enter_context(closing(_connect(path)))
+                self._reader: Final = stack.enter_context(closing(connect(path)))
                 require_ours(self._reader, path)
-                self._writer = _connect(path)
+                self._writer = connect(path)
                 stack.callback(self._close_writer)
-                _require_wal(self._writer, path)
+                require_wal(self._writer, path)
                 migrate(self._writer)
                 require_head(self._writer)
                 # SQLite syncs its files' names too, but ignores a failure.
                 sync(path.parent)
-                self._tombs = _count_tombs(self._writer)
+                self._resume()
                 self._reader.execute("PRAGMA query_only = ON")
             except sqlite3.Error as error:
-                _raise(error)
+                raise_as_port(error)
             self._open: Final = stack.pop_all()
 
     def head(self) -> StoreHead:
         """Return the number and state of the last finished commit."""
         self._require_sound()
-        ((seq, state),) = self._read("SELECT seq, state FROM head")
+        found = self._read(_HEAD)
+        if not found:
+            return StoreHead(0, b"")
+        ((seq, state),) = found
         if not isinstance(seq, int) or not isinstance(state, bytes):
             raise IntegrityError("the database's head is damaged: restore a backup")
         return StoreHead(seq, state)
@@ -139,6 +127,22 @@ class SqliteStorage:
                 return
             start, size = page[-1][0] + b"\x00", SCAN_PAGE
 
+    def tails(self, first: bytes, last: bytes) -> list[tuple[bytes, Row]]:
+        """Return the rows of one commit whose key's last two bytes are in [first, last]."""
+        return [(key, _row(value, due)) for key, value, due in self._read(_TAILS, first, last)]
+
+    def everything(self) -> Iterator[tuple[bytes, Row]]:
+        """Yield all rows in key order, read over a connection of its own, on any thread."""
+        start = b""
+        try:
+            with closing(connect(self._path)) as own:
+                while page := own.execute(_SCAN, (start, SCAN_PAGE)).fetchall():
+                    for key, value, due in page:
+                        yield key, _row(value, due)
+                    start = page[-1][0] + b"\x00"
+        except (sqlite3.Error, MemoryError) as error:
+            raise_as_port(error)
+
     def due(
         self, before_ns: int, limit: int, after: tuple[int, bytes] | None = None
     ) -> list[tuple[int, bytes]]:
@@ -150,23 +154,32 @@ class SqliteStorage:
     def outbox(self) -> list[tuple[int, bytes]]:
         """Return (seq, frame) of every frame not yet reported as drained, in order."""
         self._require_sound()
-        return self._read("SELECT seq, frame FROM outbox ORDER BY seq")
+        sql = "SELECT seq, frame FROM commits WHERE seq > ? AND frame IS NOT NULL ORDER BY seq"
+        return self._read(sql, self._drained)
+
+    def sums(self) -> bytes:
+        """Return the snapshot of sums that a commit last brought; empty before the first."""
+        found = self._read("SELECT state FROM sums")
+        return found[0][0] if found else b""
+
+    def records(self, after_seq: int) -> list[Record]:
+        """Return the records after commit after_seq, in order, as far back as they are kept."""
+        sql = "SELECT seq, keys, state FROM commits WHERE seq > ? ORDER BY seq"
+        return [Record(*record) for record in self._read(sql, after_seq)]
 
     def changes(self, after_seq: int, limit: int) -> list[Change]:
         """Return the rows last changed after commit after_seq, by seq then key, at most limit.
 
         The limit may cut a commit in two: a caller that gets `limit` rows continues from the commit
-        before the last row's. Raise NotFound when removals since after_seq have been dropped: start
-        over with `head` and a full `scan`. With after_seq 0 dropped removals do not matter, because
-        the caller has seen no rows.
+        before the last row's. Raise NotFound when the log of commits no longer reaches back to
+        after_seq: start over with `head` and a full `scan`.
         """
-        ((dropped,),) = self._read("SELECT dropped_seq FROM head")
-        if 0 < after_seq < dropped:
-            raise NotFound(f"changes are kept from commit {dropped} on: begin with a full scan")
-        return [
-            Change(seq, key, None if value is None else _row(value, due))
-            for seq, key, value, due in self._read(_CHANGES, after_seq, limit)
-        ]
+        ((first,),) = self._read("SELECT min(seq) FROM commits")
+        if first is not None and after_seq + 1 < first:
+            raise NotFound(f"changes are kept from commit {first} on: begin with a full scan")
+        latest = {key: one.seq for one in self.records(after_seq) for key in unpack_keys(one.keys)}
+        ordered = sorted((seq, key) for key, seq in latest.items())[:limit]
+        return [Change(seq, key, self.get(key)) for seq, key in ordered]
 
     def commit(self, commit: Commit) -> None:
         """Make commit durable, all or nothing; see `core.ports.Storage.commit`.
@@ -177,10 +190,10 @@ class SqliteStorage:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             self._require_next(commit.seq)
-            tombs = self._apply(commit)
+            upto = self._apply(commit)
         except (sqlite3.Error, MemoryError) as error:
             self._reopen_writer()
-            _raise(error)
+            raise_as_port(error)
         except BaseException:
             self._writer.execute("ROLLBACK")
             raise
@@ -189,21 +202,22 @@ class SqliteStorage:
         except (sqlite3.Error, MemoryError) as error:
             # On a full disk a write failed, so the WAL lacks the frame that would complete the
             # commit. No repair is needed then, and there may be no room for one.
-            self._unrepaired = _code(error) != sqlite3.SQLITE_FULL
+            self._unrepaired = code_of(error) != sqlite3.SQLITE_FULL
             self._reopen_writer()
             self._repair()
-            _raise(error)
-        self._tombs = tombs
+            raise_as_port(error)
+        self._upto, self._drained = upto, max(self._drained, commit.drained_seq)
 
     def _require_next(self, seq: int) -> None:
-        (head,) = self._writer.execute("SELECT seq FROM head").fetchone()
+        found = self._writer.execute(_HEAD).fetchone()
+        head = found[0] if found else 0
         if seq != head + 1:
             raise IntegrityError(
                 f"commit {seq} does not follow commit {head}: another process wrote to the database"
             )
 
     def _apply(self, commit: Commit) -> int:
-        """Execute commit in the open transaction; return the number of tombs after it."""
+        """Execute commit in the open transaction; return the number of keys logged after it."""
         run, many, seq = self._writer.execute, self._writer.executemany, commit.seq
         puts, gone = [], []
         for key, row in commit.writes.items():
@@ -212,25 +226,40 @@ class SqliteStorage:
             else:
                 puts.append((key, row.value, row.due_ns, seq))
         many(_PUT, puts)
-        back = many("DELETE FROM tomb WHERE key = ?", [put[:1] for put in puts]).rowcount
-        many(_BURY, [(seq, *key) for key in gone])
-        buried = many("DELETE FROM row WHERE key = ?", gone).rowcount
-        run("UPDATE head SET seq = ?, state = ?", (seq, commit.state))
-        run("DELETE FROM outbox WHERE seq <= ?", (commit.drained_seq,))
-        run("INSERT INTO outbox (seq, frame) VALUES (?, ?)", (seq, commit.frame))
-        return self._drop_tombs(self._tombs - max(back, 0) + max(buried, 0))
+        if gone:
+            many("DELETE FROM row WHERE key = ?", gone)
+        upto = self._upto + len(commit.writes)
+        if commit.drained_seq > self._drained:
+            run(_DRAINED, (self._drained, commit.drained_seq))
+        run(_LOG, (seq, upto, pack_keys(commit.writes), commit.state, commit.frame))
+        if commit.sums is not None:
+            run("INSERT OR REPLACE INTO sums VALUES (1, ?)", (commit.sums,))
+            self._prune(seq, upto - self._max_kept)
+        return upto
 
-    def _drop_tombs(self, tombs: int) -> int:
-        """Drop the oldest tombs past the bound, at most as many as this commit added."""
-        excess = tombs - self._max_tombs
-        if excess <= 0:
-            return tombs
-        oldest = self._writer.execute(
-            "SELECT key, seq FROM tomb ORDER BY seq, key LIMIT ?", (excess,)
-        ).fetchall()
-        self._writer.executemany("DELETE FROM tomb WHERE key = ? AND seq = ?", oldest)
-        self._writer.execute("UPDATE head SET dropped_seq = ?", oldest[-1][1:])
-        return self._max_tombs
+    def _prune(self, seq: int, upto: int) -> None:
+        """Delete the records of old commits, with `upto` keys in all, but not that of seq itself.
+
+        Called only with a new snapshot of sums, which no longer needs the older records.
+        """
+        run = self._writer.execute
+        ((low,),) = run("SELECT min(seq) FROM commits").fetchall()
+        high = seq
+        while low < high:
+            middle = (low + high) // 2
+            found = run("SELECT upto FROM commits WHERE seq = ?", (middle,)).fetchone()
+            if found is None or found[0] <= upto:
+                low = middle + 1
+            else:
+                high = middle
+        run("DELETE FROM commits WHERE seq < ?", (low,))
+
+    def _resume(self) -> None:
+        """Find the number of keys logged so far, and the last commit whose frame is drained."""
+        run = self._writer.execute
+        self._upto = (run(_UPTO).fetchone() or (0,))[0]
+        drained = "SELECT seq FROM commits WHERE frame IS NULL ORDER BY seq DESC LIMIT 1"
+        self._drained = (run(drained).fetchone() or (0,))[0]
 
     def _close_writer(self) -> None:
         self._writer.close()
@@ -240,8 +269,8 @@ class SqliteStorage:
         try:
             with suppress(sqlite3.Error):
                 self._writer.close()
-            self._writer = _connect(self._path)
-            self._tombs = _count_tombs(self._writer)
+            self._writer = connect(self._path)
+            self._resume()
         except (sqlite3.Error, MemoryError):
             self._unwritable = True
         else:
@@ -271,14 +300,14 @@ class SqliteStorage:
         """
         with self._checkpointing:
             try:
-                with closing(_connect(self._path)) as own:
+                with closing(connect(self._path)) as own:
                     for _ in range(PASSES):
                         (_, pages, _) = own.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                         if pages <= RESTART_PAGES:
                             return
                     own.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
             except (sqlite3.Error, MemoryError) as error:
-                _raise(error)
+                raise_as_port(error)
 
     def close(self) -> None:
         """Close the connections, which empties the WAL, and release the lock."""
@@ -303,47 +332,7 @@ class SqliteStorage:
         try:
             return self._reader.execute(sql, parameters).fetchall()
         except (sqlite3.Error, MemoryError) as error:
-            _raise(error)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open a connection that syncs every commit and leaves checkpoints to `checkpoint`.
-
-    One thread uses a connection at a time, which need not be the thread that opened it.
-    """
-    # mode=rw: never create a missing file; `make_file` does that once, at the start.
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=BUSY_SECONDS,
-    )
-    for pragma in (
-        "synchronous = FULL",
-        "wal_autocheckpoint = 0",
-        f"cache_size = -{CACHE_KIB}",
-        "cell_size_check = ON",
-        "trusted_schema = OFF",
-        # A destroyed segment's wraps must be erased from the file, not only from the tables.
-        "secure_delete = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-    return connection
-
-
-def _require_wal(connection: sqlite3.Connection, path: Path) -> None:
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise Unavailable(
-            f"{path} is on a file system without shared memory, such as a network mount: use a "
-            "local disk"
-        )
-
-
-def _count_tombs(connection: sqlite3.Connection) -> int:
-    (count,) = connection.execute("SELECT count(*) FROM tomb").fetchone()
-    return int(count)
+            raise_as_port(error)
 
 
 def _after(prefix: bytes) -> bytes | None:
@@ -357,18 +346,3 @@ def _row(value: object, due: object) -> Row:
     if isinstance(value, bytes) and (due is None or isinstance(due, int)):
         return Row(value, due)
     raise IntegrityError("the database holds a value that no commit wrote: restore a backup")
-
-
-def _raise(error: sqlite3.Error | MemoryError) -> NoReturn:
-    """Raise the error of the port that corresponds to SQLite's error."""
-    if isinstance(error, MemoryError):
-        raise OSError(errno.ENOMEM, "out of memory for the database") from error
-    code = _code(error)
-    if code in _DAMAGED:
-        raise IntegrityError(f"the database is damaged ({error}): restore a backup") from error
-    raise OSError(_NUMBERS.get(code, errno.EIO), f"the database: {error}") from error
-
-
-def _code(error: sqlite3.Error | MemoryError) -> int:
-    """Return SQLite's primary result code; 0 for an error of the Python module itself."""
-    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
