@@ -34,7 +34,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("access/step_up/test_step_ups.py", "access/step_up", "authenticators fresh_touch"),
     ("adapters/outbound/test_http.py", "adapters/outbound", "causes"),
     ("adapters/process/test_messages.py", "adapters/process", "signals"),
-    ("adapters/sqlite/test_storage.py", "adapters/sqlite", "files schema"),
+    ("adapters/sqlite/test_storage.py", "adapters/sqlite", "connection files schema"),
     ("adapters/witness/test_witnesses.py", "adapters/witness", "http mirror_upload peer"),
     ("agent/test_certificates.py", "agent", "upstream"),
     ("agent/test_daemon.py", "agent", "enrolment"),

@@ -11,7 +11,6 @@ from ironkeep.core.evidence.leaf import LeafKey, wrap_key
 from ironkeep.core.secret import Secret
 from ironkeep.journal.frame import FRAME_HEADER, build_frame, read_leaves
 from ironkeep.seal.reading_key import reading_key_of
-from ironkeep.testing.parts import tables
 from ironkeep.testing.vault import Vault
 
 
@@ -40,24 +39,28 @@ def test_a_forged_frame_in_the_outbox_does_not_reach_the_log(mac: bytes | None) 
     size = vault.journal.durable_size
     ((seq, last),) = vault.storage.outbox()
     frame = forged(vault, vault.journal.vouched(last))
-    vault.storage._outbox[seq + 1] = frame + (last[-32:] if mac is None else mac)
+    vault.storage._outbox[seq] = frame + (last[-32:] if mac is None else mac)
     with pytest.raises(IntegrityError, match="not put there by this log's writer"):
         vault.restarted()
-    del vault.storage._outbox[seq + 1]
+    vault.storage._outbox[seq] = last
     again = vault.restarted()
     assert again.journal.durable_size == size + 2
 
 
-def test_the_frame_would_be_taken_if_it_were_vouched_for() -> None:
-    """The forgery above is refused for its MAC, and for nothing else."""
+def test_a_frame_that_is_vouched_for_is_still_no_commits_frame() -> None:
+    """The forgery above is refused for its MAC first; a stolen key for it is not enough."""
     vault = Vault.started(PLUGINS)
     ((seq, last),) = vault.storage.outbox()
     frame = forged(vault, vault.journal.vouched(last))
     vault.storage._outbox[seq + 1] = frame + vault.journal._mac(frame)
+    with pytest.raises(IntegrityError, match="does not end in the journal frame of commit"):
+        vault.restarted()
+    del vault.storage._outbox[seq + 1]
+    vault.storage._outbox[seq] = frame + vault.journal._mac(frame)
     again = vault.restarted()
-    assert again.unseal().error is None
-    found = again.read("sys/audit/log/search", data={"path": "secret/data/a"}).data
-    assert [entry["name"] for entry in tables(found, "entries")] == ["innocent"]
+    reply = again.unseal()
+    assert reply.error is IntegrityError
+    assert again.house.barrier is None
 
 
 @pytest.mark.parametrize("other", [b"vault.example/audit/node-1/1+00000000+AAAA\n", None])

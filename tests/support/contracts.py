@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ports import Change, Commit, Row, Storage, StoreHead
+from ironkeep.core.ports import Change, Commit, Record, Row, Storage, StoreHead, pack_keys
 
 
 def commit(
@@ -139,17 +139,47 @@ class StorageContract(ABC):
         changes = [
             Change(1, b"b", Row(b"1")),
             Change(2, b"a", Row(b"2", 7)),
+            Change(2, b"absent", None),
             Change(2, b"c", None),
             Change(4, b"d", Row(b"4")),
         ]
         assert storage.changes(0, 10) == changes
         assert storage.changes(1, 10) == changes[1:]
-        assert storage.changes(2, 10) == changes[3:]
+        assert storage.changes(2, 10) == changes[4:]
         assert storage.changes(4, 10) == []
         assert storage.changes(0, 2) == changes[:2]
         commit(storage, {b"d": None})
         commit(storage, {b"d": None})
-        assert storage.changes(2, 10) == [Change(5, b"d", None)]
+        assert storage.changes(2, 10) == [Change(6, b"d", None)]
+
+    def test_tails_gives_the_rows_of_a_range_of_buckets(self, storage: Storage) -> None:
+        keys = [b"a" + number.to_bytes(2, "big") for number in range(250, 262)]
+        commit(storage, {key: Row(key, 5) for key in [*keys, b"b\x00\xfe", b"c\x00\xfe"]})
+        commit(storage, {b"c\x00\xfe": None, b"a\x00\xfe": Row(b"2")})
+        two = [(b"a\x00\xfe", Row(b"2")), (b"b\x00\xfe", Row(b"b\x00\xfe", 5))]
+        assert sorted(storage.tails(b"\x00\xfe", b"\x00\xfe")) == two
+        found = storage.tails(b"\x00\xfe", b"\x01\x01")
+        assert sorted(found) == sorted([*two, *((key, Row(key, 5)) for key in keys[5:8])])
+        assert storage.tails(b"\x77\x00", b"\x78\x00") == []
+
+    def test_the_log_of_commits_keeps_keys_states_and_sums(self, storage: Storage) -> None:
+        assert (storage.sums(), storage.records(0)) == (b"", [])
+        commit(storage, {b"a": Row(b"1"), b"b": Row(b"1")})
+        storage.commit(Commit(2, {b"b": None}, b"two", b"f", 1, b"sums of 2"))
+        records = [
+            Record(1, pack_keys({b"a": Row(b""), b"b": Row(b"")}), b"1"),
+            Record(2, pack_keys({b"b": None}), b"two"),
+        ]
+        assert storage.records(0)[-1:] == records[1:]
+        assert (storage.records(1), storage.records(2)) == (records[1:], [])
+        assert storage.sums() == b"sums of 2"
+        storage.commit(Commit(3, {}, b"three", b"f", 2, b"sums of 3"))
+        assert storage.sums() == b"sums of 3"
+
+    def test_everything_is_every_row_in_order(self, storage: Storage) -> None:
+        keys = [number.to_bytes(2, "big") for number in range(600)]
+        commit(storage, {key: Row(key) for key in reversed(keys)})
+        assert list(storage.everything()) == [(key, Row(key)) for key in keys]
 
     def test_a_reader_sees_finished_commits_only(self, storage: Storage) -> None:
         """While one thread commits a hundred rows at a time, each read finds them all alike."""

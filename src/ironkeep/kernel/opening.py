@@ -28,7 +28,7 @@ from ironkeep.seal.seal import Initialised
 from ironkeep.store.barrier import Barrier
 from ironkeep.store.reserved import JOURNAL, MOUNTS
 from ironkeep.store.standing.accounts import RowsDiffer, is_upgraded
-from ironkeep.store.standing.sethash import RowTotals, SetHash, verify_last
+from ironkeep.store.standing.sethash import RowTotals, SetHash, verify_last, verify_not_older
 from ironkeep.store.state import Tx
 
 _LAST_ENTRIES: Final = 512
@@ -153,10 +153,13 @@ def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
     house.reading.open(reader)
     _continue_time(house, reader)
+    seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
     if stored_origin(tx) == house.journal.origin:
-        seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
         verify_last(totals, seq, mark, set_hash)
         house.ledger.require_own_frame()
+    else:
+        # A new epoch of the log, which knows no commit unless an older database was put back.
+        verify_not_older(totals, seq, mark, set_hash)
 
 
 def _continue_time(house: House, reader: AuditReader) -> None:

@@ -190,15 +190,17 @@ class Ledger:
     def catch_up(self) -> None:
         """Drain the outbox into the journal and load the store's head; also at start-up.
 
-        Raise IntegrityError if the outbox lacks the frame of the last commit.
+        Raise IntegrityError if the outbox does not end in the frame of the last commit.
         """
-        drain_outbox(self._journal, self._storage)
-        self.seq = self._journal.commit = self._storage.head().seq
-        if self.seq and [seq for seq, _ in self._storage.outbox()][-1:] != [self.seq]:
+        seq = self._storage.head().seq
+        frames = [number for number, _ in self._storage.outbox()]
+        if frames[-1:] != ([seq] if seq else []):
             raise IntegrityError(
-                f"the outbox lacks the journal frame of commit {self.seq}: it was removed outside "
-                f"Ironkeep; {REMEDY}"
+                f"the outbox does not end in the journal frame of commit {seq}, the last one: "
+                f"frames were removed or added outside Ironkeep; {REMEDY}"
             )
+        drain_outbox(self._journal, self._storage)
+        self.seq = self._journal.commit = seq
 
     def require_own_frame(self) -> None:
         """Raise IntegrityError unless the outbox ends in the frame of the last commit."""

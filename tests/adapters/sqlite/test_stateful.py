@@ -36,8 +36,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     def expect(self, commit: Commit) -> None:
         for key, row in commit.writes.items():
-            if row is not None or self.live(key) is not None:
-                self.rows[key] = (commit.seq, row)
+            self.rows[key] = (commit.seq, row)
         kept = {seq: frame for seq, frame in self.outbox.items() if seq > commit.drained_seq}
         self.outbox = {**kept, commit.seq: commit.frame}
         self.head = StoreHead(commit.seq, commit.state)

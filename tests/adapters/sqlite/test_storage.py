@@ -16,7 +16,7 @@ from ironkeep.adapters.sqlite import storage as sqlite
 from ironkeep.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.core.errors import IntegrityError, NotFound, Unavailable
-from ironkeep.core.ports import Change, Row, StoreHead
+from ironkeep.core.ports import Change, Commit, Row, StoreHead
 from tests.support.contracts import commit
 
 
@@ -196,29 +196,76 @@ def test_a_checkpoint_is_not_held_up_by_an_abandoned_scan(
     assert (busy, moved) == (0, pages)
 
 
-def test_removals_are_kept_up_to_the_bound(path: Path) -> None:
-    storage = SqliteStorage(path, max_tombs=3)
+def with_sums(storage: SqliteStorage, writes: dict[bytes, Row | None]) -> None:
+    seq = storage.head().seq + 1
+    storage.commit(Commit(seq, writes, b"%d" % seq, b"f", seq - 1, b"sums"))
+
+
+def test_the_log_is_kept_up_to_the_bound(path: Path) -> None:
+    storage = SqliteStorage(path, max_kept=3)
     commit(storage, {b"%d" % number: Row(b"") for number in range(6)})
-    commit(storage, {b"0": None, b"1": None, b"2": None})
-    commit(storage, {b"0": Row(b"back")})
-    commit(storage, {b"3": None})
-    kept = [Change(2, b"1", None), Change(2, b"2", None), Change(4, b"3", None)]
-    assert [change for change in storage.changes(1, 9) if change.row is None] == kept
-    commit(storage, {b"4": None})
+    commit(storage, {b"0": None, b"1": None})
+    commit(storage, {b"2": None})
+    assert [one.seq for one in storage.records(0)] == [1, 2, 3], "no sums have come since"
+    with_sums(storage, {b"3": None})
+    assert [one.seq for one in storage.records(0)] == [2, 3, 4], "the last three keys are there"
+    kept = [Change(3, b"2", None), Change(4, b"3", None)]
+    assert storage.changes(2, 9) == kept
+    assert [change.key for change in storage.changes(1, 9)] == [b"0", b"1", b"2", b"3"]
     with pytest.raises(NotFound, match="from commit 2 on: begin with a full scan"):
-        storage.changes(1, 9)
-    assert storage.changes(2, 9) == [
-        Change(3, b"0", Row(b"back")),
-        Change(4, b"3", None),
-        Change(5, b"4", None),
-    ]
+        storage.changes(0, 9)
     storage.close()
-    storage = SqliteStorage(path, max_tombs=3)
-    commit(storage, {b"5": None})
-    assert [change.seq for change in storage.changes(0, 9)] == [3, 4, 5, 6]
+    storage = SqliteStorage(path, max_kept=3)
+    with_sums(storage, {b"%d" % number: Row(b"") for number in range(9)})
+    assert [one.seq for one in storage.records(0)] == [5], "the newest sums stay, however large"
+    storage.close()
+
+
+def schema_1(path: Path, frames: dict[int, bytes], seq: int = 2) -> None:
+    """Make a file as the first release left it, with these frames in its outbox."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as old:
+        for statement in MIGRATIONS[0]:
+            old.execute(statement)
+        old.execute("INSERT INTO row VALUES (x'6161', x'31', NULL, 1), (x'6262', x'32', 7, 2)")
+        old.execute("INSERT INTO tomb VALUES (x'6363', 2)")
+        old.executemany("INSERT INTO outbox VALUES (?, ?)", frames.items())
+        old.execute("UPDATE head SET seq = ?, state = x'0102'", (seq,))
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+
+
+def test_schema_1_becomes_the_current_one(path: Path) -> None:
+    schema_1(path, {2: b"frame"})
+    storage = SqliteStorage(path)
+    assert storage.head() == StoreHead(2, b"\x01\x02")
+    assert storage.outbox() == [(2, b"frame")]
+    rows = [(b"aa", Row(b"1")), (b"bb", Row(b"2", 7))]
+    assert list(storage.scan(b"")) == rows
+    assert storage.tails(b"bb", b"bb") == rows[1:]
     with pytest.raises(NotFound):
-        storage.changes(1, 9)
+        storage.changes(0, 9)
+    assert commit(storage, {b"aa": None}, drained_seq=2) == 3
+    assert storage.changes(2, 9) == [Change(3, b"aa", None)]
+    assert storage.outbox() == [(3, b"f")]
     storage.close()
+
+
+@pytest.mark.parametrize("frames", [{}, {1: b"older"}, {1: b"older", 2: b"frame"}, {3: b"newer"}])
+def test_schema_1_with_another_outbox_is_refused_and_kept(
+    path: Path, frames: dict[int, bytes]
+) -> None:
+    schema_1(path, frames)
+    with pytest.raises(IntegrityError, match="the outbox holds frames of the commits"):
+        SqliteStorage(path)
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert dict(old.execute("SELECT seq, frame FROM outbox")) == frames
+
+
+def test_the_buckets_are_found_by_their_index(storage: SqliteStorage) -> None:
+    plan = storage._reader.execute(f"EXPLAIN QUERY PLAN {sqlite._TAILS}", (b"", b"")).fetchall()
+    assert "USING INDEX row_tail" in plan[0][3]
 
 
 @pytest.mark.parametrize("change", ["value = 'text'", "value = 1", "due = 'soon'", "due = 1.5"])
@@ -239,9 +286,11 @@ def test_a_value_of_another_type_is_an_integrity_error(path: Path, change: str) 
 
 
 def test_a_head_of_another_type_is_an_integrity_error(path: Path) -> None:
-    SqliteStorage(path).close()
+    storage = SqliteStorage(path)
+    commit(storage, {})
+    storage.close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("UPDATE head SET state = 'text'")
+        other.execute("UPDATE commits SET state = 'text'")
         other.commit()
     storage = SqliteStorage(path)
     with pytest.raises(IntegrityError, match="head"):
@@ -250,9 +299,11 @@ def test_a_head_of_another_type_is_an_integrity_error(path: Path) -> None:
 
 
 def test_a_lost_head_row_is_an_integrity_error(path: Path) -> None:
-    SqliteStorage(path).close()
+    storage = SqliteStorage(path)
+    commit(storage, {b"a": Row(b"1")})
+    storage.close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("DELETE FROM head")
+        other.execute("DELETE FROM commits")
         other.commit()
     with pytest.raises(IntegrityError, match="head row"):
         SqliteStorage(path)

@@ -55,6 +55,9 @@ def _shown(status: dict[str, Any]) -> dict[str, Any]:
         "failure": "Failure",
     }
     rows |= {label: status[key] for key, label in names.items() if key in status}
+    if check := status.get("row_check"):
+        last = f"last pass {check['last_pass']}" if check["last_pass"] else "first pass"
+        rows["Row Check"] = f"{check['checked_percent']} %, {last}"
     problems = status.get("problems") or []
     return rows | ({"Problems": "; ".join(map(str, problems))} if problems else {})
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ironkeep import __version__
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.core.text.goformat import rfc3339
 from ironkeep.journal.epochs import split_origin
 from ironkeep.kernel import opening
 from ironkeep.kernel.house import House
@@ -20,6 +21,7 @@ from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.seal.seal import check_applicable
+from ironkeep.store.standing.buckets import BUCKETS
 
 WIRE_VERSION: Final = "1.16.3"
 """The Vault release whose API this is; clients select features by it and need strict semver."""
@@ -97,7 +99,22 @@ def status_of(house: House) -> dict[str, Any]:
         "recovery_seal": status.recovery_seal,
         "storage_type": "sqlite",
         "audit_epoch": split_origin(house.journal.origin)[1],
+        **_row_check(house),
         **_complaints(house),
+    }
+
+
+def _row_check(house: House) -> dict[str, Any]:
+    """Return how far the check of all stored rows is; nothing while sealed."""
+    guard = house.ledger.guard
+    if guard is None or house.barrier is None:
+        return {}
+    return {
+        "row_check": {
+            "checked_percent": 100 * guard.checked // BUCKETS,
+            "passes": guard.passes,
+            "last_pass": rfc3339(guard.ended_ns) if guard.ended_ns else "",
+        }
     }
 
 

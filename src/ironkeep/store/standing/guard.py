@@ -162,6 +162,8 @@ class Guard:
                 if what := self._difference(held, each, row):
                     return Mismatch(bucket, each, what)
             return Mismatch(bucket, b"", "was removed")
+        if not key and len(rows) == 1:
+            key = rows[0][0]
         if key:
             return Mismatch(bucket, key, "or one beside it was changed, removed, added or put back")
         return Mismatch(bucket, b"", "was changed, removed, added or put back")
