@@ -263,6 +263,25 @@ def test_schema_1_with_another_outbox_is_refused_and_kept(
         assert dict(old.execute("SELECT seq, frame FROM outbox")) == frames
 
 
+@pytest.mark.parametrize("done", range(len(MIGRATIONS[1])))
+def test_a_migration_that_breaks_off_leaves_schema_1_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    schema_1(path, {2: b"frame"})
+    broken = (*MIGRATIONS[1][:done], "SELECT nothing FROM nowhere")
+    monkeypatch.setattr("ironkeep.adapters.sqlite.schema.MIGRATIONS", (MIGRATIONS[0], broken))
+    with pytest.raises(OSError, match="nowhere"):
+        SqliteStorage(path)
+    with closing(sqlite3.connect(path)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        tables = {name for (name,) in old.execute("SELECT name FROM sqlite_master")}
+        assert {"row", "tomb", "outbox", "head", "row_seq"} <= tables
+    monkeypatch.undo()
+    storage = SqliteStorage(path)
+    assert storage.outbox() == [(2, b"frame")]
+    storage.close()
+
+
 def test_the_buckets_are_found_by_their_index(storage: SqliteStorage) -> None:
     plan = storage._reader.execute(f"EXPLAIN QUERY PLAN {sqlite._TAILS}", (b"", b"")).fetchall()
     assert "USING INDEX row_tail" in plan[0][3]
