@@ -73,7 +73,7 @@ class Model(RuleBasedStateMachine):
         for key, old, new in writes.changes():
             assert (old, new) == (self.durable.get(key), after.get(key))
         self.seq += 1
-        self.storage.commit(Commit(self.seq, writes.for_storage(), b"", b"", self.seq - 1))
+        self.storage.commit(Commit(self.seq, writes.stored, b"", b"", self.seq - 1))
         self.state.committed(writes)
         self.durable = after
 
@@ -83,7 +83,7 @@ class Model(RuleBasedStateMachine):
         writes, _ = self.closed.pop(0)
         self.storage.fail(Fault.NOT_PERSISTED)
         with pytest.raises(OSError, match="NOT_PERSISTED"):
-            self.storage.commit(Commit(self.seq + 1, writes.for_storage(), b"", b"", self.seq))
+            self.storage.commit(Commit(self.seq + 1, writes.stored, b"", b"", self.seq))
         self.state.reset()
         self.closed.clear()
         self.executed, self.mine = dict(self.durable), dict(self.durable)

@@ -113,7 +113,7 @@ class Ledger:
             return Batch(frame, None, None)
         state = accounts.state(frame.digest)
         commit = Commit(
-            self.seq, writes.for_storage(), state, self._journal.vouch(frame), self.seq - 1, sums
+            self.seq, writes.stored, state, self._journal.vouch(frame), self.seq - 1, sums
         )
         return Batch(frame, commit, writes)
 
@@ -124,7 +124,7 @@ class Ledger:
         """
         self.seq = self._journal.commit = self.seq + 1
         sums = accounts.add(self.seq, writes)
-        digests = [digest_of(key, row) for key, row in writes.for_storage().items()]
+        digests = [digest_of(key, row) for key, row in writes.stored.items()]
         self._state_rows(accounts, _packed(digests), "commit")
         return sums
 

@@ -225,20 +225,18 @@ class State:
 class Writes:
     """One batch's changes, with each row before the change for the set-hash."""
 
-    __slots__ = ("before", "rows")
+    __slots__ = ("before", "rows", "stored")
 
     def __init__(self, rows: dict[bytes, Row], before: dict[bytes, Row | None]) -> None:
         self.rows: Final = rows
         self.before: Final = before
+        self.stored: Final = {key: None if row is _ABSENT else row for key, row in rows.items()}
+        """The rows in the storage port's form."""
 
     def changes(self) -> Iterator[tuple[bytes, Row | None, Row | None]]:
         """Yield (key, row before, row after)."""
-        for key, row in self.rows.items():
-            yield key, self.before[key], None if row is _ABSENT else row
-
-    def for_storage(self) -> dict[bytes, Row | None]:
-        """Return the rows in the storage port's form."""
-        return {key: None if row is _ABSENT else row for key, row in self.rows.items()}
+        for key, row in self.stored.items():
+            yield key, self.before[key], row
 
 
 class Tx:

@@ -52,7 +52,7 @@ class Shop:
         sums = self.accounts.add(seq, batch)
         frame = b"%032d" % seq
         stored = self.accounts.state(frame)
-        self.storage.commit(Commit(seq, batch.for_storage(), stored, frame, seq - 1, sums))
+        self.storage.commit(Commit(seq, batch.stored, stored, frame, seq - 1, sums))
         self.accounts.settled()
 
     def loaded(self) -> Accounts:

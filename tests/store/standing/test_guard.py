@@ -45,7 +45,7 @@ class Watched(Shop):
         self.seq += 1
         sums = self.accounts.add(self.seq, writes)
         state = self.accounts.state(bytes(32))
-        commit = Commit(self.seq, writes.for_storage(), state, b"f", self.seq - 1, sums)
+        commit = Commit(self.seq, writes.stored, state, b"f", self.seq - 1, sums)
         self.closed.append((writes, commit))
 
     def persist(self) -> None:

@@ -129,7 +129,7 @@ class Accounts:
         if snapshot is None:
             content += b"".join([_SUM.pack(b, s.to_bytes(32, "big")) for b, s in after.items()])
         self._content = content
-        self.totals = RowTotals(seq, self._link(content, pack_keys(writes.for_storage())))
+        self.totals = RowTotals(seq, self._link(content, pack_keys(writes.stored)))
         self.pending.append(Pending(before, elements, self.totals))
         return snapshot
 
