@@ -9,7 +9,6 @@ uses, and the server is started on it again. Nothing is asserted: the figures ar
 import sys
 import tempfile
 import time
-import urllib.error
 from pathlib import Path
 from typing import Final
 

@@ -261,7 +261,7 @@ def test_a_commit_whose_sync_failed_does_not_come_back(
 
 @needs_strace
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-@pytest.mark.parametrize("call", [31, 44, 57])
+@pytest.mark.parametrize("call", [51, 60, 75])
 def test_a_commit_whose_write_failed_does_not_come_back(
     folder: Path, error: str, call: int
 ) -> None:
@@ -273,7 +273,7 @@ def test_a_commit_whose_write_failed_does_not_come_back(
 
 @needs_strace
 def test_a_disk_that_is_full_for_a_while_stops_nothing(folder: Path) -> None:
-    trace, said = record(folder, 9, "pwrite64:error=ENOSPC:when=40..70")
+    trace, said = record(folder, 9, "pwrite64:error=ENOSPC:when=50..80")
     failures = [mark.begin for mark in trace.marks if mark.data.startswith(b"failed")]
     assert len(failures) > 20
     assert sum(mark.data.startswith(b"ack") for mark in trace.marks) == 9, said
@@ -283,7 +283,7 @@ def test_a_disk_that_is_full_for_a_while_stops_nothing(folder: Path) -> None:
 
 @needs_strace
 def test_a_disk_that_syncs_no_more_stops_the_store(folder: Path) -> None:
-    trace, said = record(folder, 9, "fdatasync:error=EIO:when=8+")
+    trace, said = record(folder, 9, "fdatasync:error=EIO:when=9+")
     assert "the database cannot be reopened after a failed commit" in said
     assert list(broken(CrashImages(trace, seed=8).images(200), folder)) == []
 
