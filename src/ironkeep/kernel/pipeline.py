@@ -100,8 +100,11 @@ class Pipeline:
                 return self._suspend(request, trace, account, inner, response)
             trace.handled = True
             body, released, wrapped = self._finish(request, trace, inner, response)
-            inner.load()
-            account.load()
+            if inner.writes or account.writes:
+                # A row to be replaced that is not as committed must stop the request before its
+                # entry says that it went well.
+                inner.load()
+                account.load()
             # The entry comes before the merge: if the journal refuses it, the writes are dropped.
             entry = entry_of(request, trace, "ok", released, response, wrapped=wrapped)
             # An unauthenticated request that releases and changes nothing may only be counted.
