@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import time
 import urllib.error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Estate:
         with closing(sqlite3.connect(self.data / "ironkeep.db", timeout=10)) as other:
             return {row[0]: row for row in other.execute("SELECT key, value, due, seq FROM row")}
 
-    def sql(self, statement: str, values: list[tuple[object, ...]] | None = None) -> None:
+    def sql(self, statement: str, values: Sequence[tuple[object, ...]] | None = None) -> None:
         with closing(sqlite3.connect(self.data / "ironkeep.db", timeout=10)) as other:
             other.executemany(statement, values if values is not None else [()])
             other.commit()
