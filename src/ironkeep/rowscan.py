@@ -8,7 +8,7 @@ the one before began.
 
 import asyncio
 from contextlib import suppress
-from time import perf_counter
+from time import thread_time
 from typing import Final
 
 from ironkeep.api.commit.committer import Committer
@@ -49,11 +49,11 @@ class RowScan:
             self._guard, self._began_ns = guard, now
         elif guard.begins_pass and not guard.urgent:
             return LOOK_SECONDS
-        before = perf_counter()
+        before = thread_time()
         try:
             guard.turn(now)
         except IronkeepError:
             committer.nudge()  # the vault is sealed now, and the entry that says so must be written
         except (OSError, MemoryError):
             return LOOK_SECONDS
-        return max(LEAST_REST, (perf_counter() - before) * REST)
+        return max(LEAST_REST, (thread_time() - before) * REST)
