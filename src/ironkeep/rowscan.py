@@ -2,7 +2,7 @@
 
 A turn of about a millisecond checks a few buckets (store/standing/guard.py), then the loop is left
 alone for REST times as long, so other work keeps over nine tenths of it. A pass over a million rows
-takes about two minutes that way; the first begins with the unsealing, the next ones an hour after
+takes two to four minutes that way; the first begins with the unsealing, the next ones an hour after
 the one before began.
 """
 
@@ -16,7 +16,7 @@ from ironkeep.core.errors import IronkeepError
 from ironkeep.kernel.house import House
 from ironkeep.store.standing.guard import Guard
 
-REST: Final = 20
+REST: Final = 12
 """The time left to other work after a turn, in lengths of that turn."""
 LEAST_REST: Final = 0.01
 PASS_NS: Final = 3_600 * 1_000_000_000

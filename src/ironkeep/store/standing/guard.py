@@ -29,7 +29,7 @@ MAX_ROWS: Final = 4_194_304
 """Rows whose fingerprints are remembered: 64 MiB, and 9 MB for the buckets themselves."""
 SCAN_ROWS: Final = 256
 """Rows of unchecked buckets that one scan reads, in a millisecond; `turn` checks the rest next."""
-TURN_COST: Final = 256
+TURN_COST: Final = 128
 """Rows of one turn, about; KILOBYTES of values and buckets count too. It takes about 1 ms."""
 MAX_WIDTH: Final = 1_024
 """Buckets of one turn at most."""
