@@ -75,6 +75,8 @@ _IDS_A_REFILL: Final = 256
 class House:
     """The server's services and state, and the keys while the vault is unsealed."""
 
+    say: Callable[[str], object]
+    on_distrust: Callable[[str, Search | None], object]
     barrier: Barrier | None = None
     failure = ""
     trouble = ""
@@ -105,8 +107,7 @@ class House:
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
         self.ledger.on_mismatch = self.distrust
-        self.on_distrust: Callable[[str, Search | None], object] = _unheard
-        self.say: Callable[[str], object] = _unheard
+        self.say = self.on_distrust = _unheard
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
