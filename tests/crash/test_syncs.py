@@ -30,6 +30,7 @@ PRAGMA: Final = "synchronous = FULL"
 WATCHED_BY: Final = {
     "agent/private_files.py": "crash/test_private_files.py",
     "adapters/log/files.py": "crash/test_logfiles.py",
+    "adapters/sqlite/connection.py": "crash/test_sqlite.py",
     "adapters/sqlite/storage.py": "crash/test_sqlite.py",
     "adapters/sqlite/files.py": "crash/test_sqlite.py",
     "cli/client/tokenfile.py": "crash/test_tokenfile.py",

@@ -167,8 +167,9 @@ def read_leaves(data: bytes) -> tuple[int, list[bytes]]:
 def frame_digest(data: bytes) -> bytes:
     """Return the digest in the header of the one frame in data; errors as `read_leaves`."""
     read_leaves(data)
-    digest: bytes = _TAIL.unpack_from(data, _FRAME.size)[0]
-    return digest
+    header = _read_header(data, 0)
+    assert header is not None
+    return header.digest
 
 
 def find_frame(data: bytes, at: int) -> int | None:

@@ -76,6 +76,9 @@ class House:
     """The server's services and state, and the keys while the vault is unsealed."""
 
     say: Callable[[str], object]
+    on_step: Callable[[Step], None]
+    on_defect: Callable[[RequestId, Exception], None]
+    older_log: Callable[[str], Leaves | None]
     on_distrust: Callable[[str, Search | None], object]
     barrier: Barrier | None = None
     failure = ""
@@ -97,7 +100,6 @@ class House:
         self.storage: Final = storage
         self.journal: Final = journal
         self.clock: Final = clock
-        self.on_step: Callable[[Step], None] = _unheard
         self.entropy: Final = entropy
         self.plugins: Final = Plugins(plugins)
         self.reading_key: Final = reading_key
@@ -107,11 +109,10 @@ class House:
         self.state: Final = State(storage)
         self.ledger: Final = Ledger(storage, self.state, journal, clock)
         self.ledger.on_mismatch = self.distrust
-        self.say = self.on_distrust = _unheard
+        self.say = self.on_step = self.on_defect = self.on_distrust = self.older_log = _unheard
         self.seal: Final = Seal(HOUSE, entropy)
         self.rekey: Final = Rekey(self.seal, entropy)
         self.root_generation: Final = RootGeneration(self.seal, entropy)
-        self.older_log: Callable[[str], Leaves | None] = _unheard
         self.history: Final = History(self.store)
         self.segments: Final = Segments(self.store, self.history, entropy, settings.segments)
         self.mounts: Final = Mounts(self.history)
@@ -125,7 +126,6 @@ class House:
         begin, append = self.state.begin, journal.append
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
-        self.on_defect: Callable[[RequestId, Exception], None] = _unheard
         self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
         wired = CredentialServices(
             self.store, entropy, connectors or {}, self.effects, begin, append

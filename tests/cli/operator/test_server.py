@@ -151,7 +151,10 @@ def test_a_development_server_is_ready_and_leaves_nothing(
         accessors = running.cli("list", "-format=json", "auth/token/accessors").json()
         assert len(accessors) == 1, "the first root token is gone"
     assert list(scratch.iterdir()) == []
-    assert (tmp_path / "server.err").read_text().endswith(" SIGTERM: stopping\n")
+    said = (tmp_path / "server.err").read_text().splitlines()
+    assert [line.split(" ", 1)[1].partition(":")[0] for line in said] == [
+        "SIGTERM", "the longest stretches of the loop"
+    ]  # fmt: skip
 
 
 def test_a_stopped_server_has_exited_well(tmp_path: Path) -> None:
