@@ -6,7 +6,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from ironkeep.adapters.outbound.notify import notifiers_of
 from ironkeep.adapters.process import machine, messages as log, signals
 from ironkeep.adapters.process.disks import Disks
 from ironkeep.adapters.process.system import SystemClocks, SystemEntropy
+from ironkeep.adapters.questions.process import WorkerProcess
 from ironkeep.adapters.sqlite.storage import SqliteStorage
 from ironkeep.adapters.witness.witnesses import Witnesses
 from ironkeep.api.callers import Callers, names_in
@@ -49,6 +50,7 @@ from ironkeep.engines.database import Database
 from ironkeep.engines.kv import Kv
 from ironkeep.engines.system import System
 from ironkeep.incident.engine import Incident
+from ironkeep.index.positions import RUN
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.vault_time import DOWN_NS, WITNESSED_DOWN_NS, VaultTime
@@ -115,6 +117,7 @@ class Server:
         for note in self.fitted.notes:
             log.say(note)
         self.unwritten: list[str] = []
+        self._committer: Committer | None = None
         try:
             self._open(config)
         except BaseException:
@@ -164,6 +167,7 @@ class Server:
         self.house.features.devices.on_trusted = self.client_cas.append
         self.house.older_log = self.logs.older
         self.house.services.provide_as(Outbound, HttpOutbound())
+        self._answer_questions()
         if self.fitted.cache_bytes is not None:
             self.house.state.cache_bytes = min(
                 self.house.state.cache_bytes, self.fitted.cache_bytes
@@ -184,6 +188,34 @@ class Server:
         if split_origin(journal.origin)[1] > FIRST_EPOCH:
             log.say(f"the log continues in a later epoch: {journal.origin}")
         return journal
+
+    def _answer_questions(self) -> None:
+        """Have questions answered, and the index built, by a process of their own."""
+        self.worker = WorkerProcess(
+            self.audit,
+            self.config.audit_mirror,
+            self.journal.origin,
+            lambda: self.journal.durable_size,
+            RUN,
+            self._index_leaf,
+        )
+        self._stack.callback(self.worker.close)
+        self.house.questions.answering = self.worker
+        self.house.reading.on_open = self.worker.open
+        self.house.reading.on_close = self.worker.seal
+
+    def _index_leaf(self, leaf: bytes) -> None:
+        """Take an index leaf of the process, on its thread; it comes again if nobody is serving."""
+        if self._committer is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._committer.loop.call_soon_threadsafe(self._put_on_record, leaf)
+
+    def _put_on_record(self, leaf: bytes) -> None:
+        if self._committer is None or self.house.barrier is None:
+            return
+        with suppress(IronkeepError):  # a failing journal: it comes again after a restart
+            self.journal.append_leaf(leaf)
+        self._committer.nudge()
 
     def _open_clock(self) -> VaultTime:
         """Return the vault's time, from the latest time that log and witnesses vouch for."""
@@ -232,6 +264,7 @@ class Server:
         stretches = Stretches(log.say)
         committer = Committer(self.house.ledger, loop, owner, self.fitted.hashers, stretches)
         committer.await_quorum = self.config.quorum > 0
+        self._committer = committer
         service = Service(Pipeline(self.house), committer, _defect, callers_of(self.config))
         servers = Servers(service, self.config.listeners, Pages(), self.fitted.connections)
         for certificate in self.client_cas:
@@ -252,6 +285,8 @@ class Server:
             [serving, ticking, scanning, stopping], return_when=asyncio.FIRST_COMPLETED
         )
         stop.set()
+        self.house.readings.heads.close()
+        self.house.readings.close(self.clock.now_ns())
         # First the answers: the servers end when all requests in progress are answered, which needs
         # the committer. Then the batches that no request waits for, and then the last signature.
         servers.stop()
@@ -281,6 +316,7 @@ class Server:
         except TimeoutError:
             self._note_unwritten()
             self._give_up()
+        self._committer = None
         await asyncio.to_thread(committer.close)
         if self.house.failure or committer.trouble:
             self._note_unwritten()

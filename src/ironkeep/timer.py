@@ -138,6 +138,8 @@ class Timer:
                 self._fail(error)
             return
         self._disks.once.over("sign")
+        if note is not None:
+            self._house.readings.heads.signed()
         try:
             size = await asyncio.to_thread(self._show, note)
         except IntegrityError as error:  # a witness proves a fork

@@ -5,7 +5,7 @@ import pytest
 from ironkeep.core.errors import Sealed, Unavailable
 from ironkeep.core.event import Entry
 from ironkeep.core.operation import Operation
-from ironkeep.core.ports import Row
+from ironkeep.core.ports import Commit, Row
 from ironkeep.store.ledger import DIGEST_BYTES, ROWS_AN_ENTRY, Batch, digest_of
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.plugins import PLUGINS
@@ -42,6 +42,25 @@ def test_a_batch_without_writes_touches_the_journal_alone(vault: Vault) -> None:
     vault.house.ledger.settle(batch)
     assert vault.storage.head() == before
     assert entries(vault)[-1].path == "sys/mounts"
+
+
+def test_listeners_get_each_commit_with_all_its_rows_once_it_is_durable(vault: Vault) -> None:
+    heard: list[Commit] = []
+    vault.house.ledger.listeners.append(heard.append)
+    seq = vault.house.ledger.seq
+    for _ in range(3):
+        execute(vault, Operation.UPDATE, "secret/data/same")
+        batch = closed(vault)
+        vault.house.ledger.persist(batch)
+        count = len(heard)
+        vault.house.ledger.settle(batch)
+        assert len(heard) == count + 1
+        assert heard[-1] is batch.commit
+    assert [commit.seq for commit in heard] == [seq + 1, seq + 2, seq + 3]
+    assert all(commit.writes for commit in heard)
+    execute(vault, Operation.READ, "sys/mounts")
+    vault.flush()
+    assert len(heard) == 3, "a batch without rows is no commit"
 
 
 def test_nothing_executed_is_no_batch(vault: Vault) -> None:

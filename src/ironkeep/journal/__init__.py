@@ -13,7 +13,8 @@ size as a checkpoint, to which witnesses add cosignatures. `wal` later moves lea
 files into bundles.
 
 `log.Log` is the read side: leaves, tiles and proofs. `entries.Reader` decrypts entries with the
-private reading key. `recovery` opens a journal at start-up and checks it against every head that
+private reading key. `questions` are functions over a log, cut into turns, and `search` is one of
+them. `recovery` opens a journal at start-up and checks it against every head that
 was signed; `scan` tells a torn tail from damage. `epochs` starts a new log after one that must not
 be continued, and drains the database's outbox into the log. `verify` checks a whole log offline,
 and `static_log` keeps and checks a copy of a log.

@@ -131,6 +131,16 @@ def _read_header(data: bytes, at: int) -> _Header | None:
     return _Header(data[at : at + form.size], first, count, length, time_ns, digest, crc, begin)
 
 
+def frame_extent(data: bytes, at: int) -> tuple[int, int, int] | None:
+    """Return (first index, count, bytes) of the frame whose header is at an offset of data.
+
+    None if there is no whole header. Reads nothing of the payload and checks neither the checksum
+    nor the chain: the frame must be known to be durable.
+    """
+    header = _read_header(data, at)
+    return None if header is None else (header.first, header.count, FRAME_HEADER + header.length)
+
+
 def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:
     """Return the frame at an offset of data, or None if it is not whole.
 

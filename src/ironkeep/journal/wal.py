@@ -80,11 +80,15 @@ class WalFile:
 
     def add(self, frame: Frame) -> None:
         """Record that frame is durable at the WAL file's offset."""
+        self.extend(frame.first, frame.count, len(frame.data))
+
+    def extend(self, first: int, count: int, length: int) -> None:
+        """Record a durable frame of count leaves and length bytes at the WAL file's offset."""
         # Other threads bisect _firsts and then read _offsets, so the offset must come first.
         self._offsets.append(self.offset)
-        self._firsts.append(frame.first)
-        self.offset += len(frame.data)
-        self.next = frame.end
+        self._firsts.append(first)
+        self.offset += length
+        self.next = first + count
 
     def locate(self, index: int) -> tuple[int, int, int, int]:
         """Return (first index, count, offset, bytes) of the frame with leaf index."""

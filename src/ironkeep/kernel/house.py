@@ -41,6 +41,8 @@ from ironkeep.kernel.rowcheck import name_rows_of
 from ironkeep.plugin.effects.effects import Effects
 from ironkeep.plugin.effects.expiring import FOLDER as EXPIRING, ExpiringRecords
 from ironkeep.plugin.effects.outbound import Nowhere, Outbound
+from ironkeep.plugin.effects.questions import Nobody, Questions
+from ironkeep.plugin.effects.readings import Readings
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.plans import Plan, SecretPaths
@@ -127,9 +129,8 @@ class House:
         self.wrapping: Final = Wrapping(self.store, self.tokens, self.segments)
         self.refusals: Final = Refusals()
         self.effects: Final = Effects(self.store, begin, append, clock.now_ns, self._defect)
-        wired = CredentialServices(
-            self.store, entropy, connectors or {}, self.effects, begin, append
-        )
+        known = connectors or {}
+        wired = CredentialServices(self.store, entropy, known, self.effects, begin, append)
         self.credentials: Final = wired.credentials
         self.baselines: Final = wired.baselines
         self.scope: Final = wired.scope
@@ -137,6 +138,7 @@ class House:
         self.upkeep: Final = Upkeep(self.seal, entropy)
         self.routing: Final = Routing(plugins, self.mounts, self.store)
         self.reading: Final = JournalReading()
+        self.readings: Final = Readings(append, entropy)
         self.services: Final = Services(self.store, self.mount_store)
         self.performing: Final = Performing(
             self.services, self.leases, self.effects, begin, self._lease_is_stuck
@@ -209,7 +211,7 @@ class House:
             self, self.settings, self.plugins, self.journal, self.history, self.segments,
             self.mounts, self.policies, self.identity, self.leases, self.tokens, self.wrapping,
             self.sweeps, self.performing, self.effects, self.credentials, self.baselines,
-            self.scope, self.reading,
+            self.scope, self.reading, Questions(Nobody()),
         )  # fmt: skip
         self.services.provide_as(SecretPaths, self.routing)
         self.services.provide_as(Outbound, Nowhere())
@@ -254,6 +256,7 @@ class House:
 
     def seal_up(self) -> None:
         """Drop the keys. Requests executed before are still made durable."""
+        self.readings.close(self.clock.now_ns())
         self.barrier = None
         self.reading.close()
         self.segments.forget()
@@ -337,6 +340,11 @@ class House:
             if not self.seal.initialized:
                 raise Uninitialised("Vault is not initialized: run `ironkeep operator init`")
             raise Sealed("Vault is sealed")
+
+    @property
+    def questions(self) -> Questions:
+        """The questions to the journal."""
+        return self.services.use(Questions)
 
     def audit_reader(self) -> AuditReader:
         """Return the reader of the journal; raise Sealed without keys."""

@@ -21,6 +21,7 @@ from ironkeep.seal.reading_key import (
     AuditReader,
     audit_reader,
     new_reading_key,
+    reading_keys,
     store_keys,
     stored_origin,
 )
@@ -150,8 +151,7 @@ def _check(house: House, tx: Tx, totals: RowTotals) -> None:
     # The seal was opened with rows that were read before there was anything to compare them with.
     for key, _ in tx.scan(PLAIN_SPACE):
         tx.get(key)
-    reader = audit_reader(house.journal.log, house.store(tx, JOURNAL))
-    house.reading.open(reader)
+    reader = house.reading.open(house.journal.log, reading_keys(house.store(tx, JOURNAL)))
     _continue_time(house, reader)
     seq, mark = rowcheck.last_commit(reader, house.ledger.last_commit_first())
     if stored_origin(tx) == house.journal.origin:

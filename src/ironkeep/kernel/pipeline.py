@@ -108,8 +108,11 @@ class Pipeline:
             # The entry comes before the merge: if the journal refuses it, the writes are dropped.
             entry = entry_of(request, trace, "ok", released, response, wrapped=wrapped)
             # An unauthenticated request that releases and changes nothing may only be counted.
-            matters = bool(released or inner.writes or account.writes) or not plan.route.open
-            receipt = house.record(entry, known=matters)
+            matters = bool(released or inner.writes or account.writes)
+            if response.accounted and trace.mount is SYS and not matters:
+                receipt = None
+            else:
+                receipt = house.record(entry, known=matters or not plan.route.open)
         except IronkeepError as error:
             return self._refuse(request, trace, account, error)
         except (OSError, MemoryError) as error:

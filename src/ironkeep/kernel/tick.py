@@ -42,6 +42,7 @@ def tick(house: House, now_ns: int) -> list[Waiting]:
     house.look_at_clock()
     for entry in house.refusals.flush(now_ns):
         house.journal.append(entry)
+    house.readings.tick(now_ns)
     if house.barrier is None:
         return []
     if house.features.alerts.over(now_ns):

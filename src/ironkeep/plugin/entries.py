@@ -47,10 +47,14 @@ def entry_of(
     *,
     wrapped: bool = False,
 ) -> Entry:
-    """Return the entry of a request with its outcome and the secrets that it releases."""
+    """Return the entry of a request with its outcome and the secrets that it releases.
+
+    A successful login has no session; its entry names the person that it let in.
+    """
     session = trace.session
     record = session.record if session else None
     audited = trace.audited
+    entity, name = (record.entity, session.name) if session and record else ("", "")
     issued = response.issued if response is not None else ""
     if response is not None:
         audited = {**audited, **response.audited} if response.audited else audited
@@ -60,6 +64,10 @@ def entry_of(
         issued = str(response.auth.get("accessor", ""))
         # A case needs a token's policies after the token is gone: see incident/case/survey.py.
         audited = {**audited, "token_policies": _policies_of(response.auth)}
+        if session is None:
+            # A login is an act of the person that it let in.
+            entity = str(response.auth.get("entity_id", ""))
+            name = response.issue.display_name if response.issue is not None else ""
     # Positional arguments: keywords take five times as long, and every request comes through here.
     return Entry(
         "request",
@@ -71,8 +79,8 @@ def entry_of(
         trace.op or request.op,
         request.path[:MAX_PATH],
         trace.mount.uuid if trace.mount else "",
-        record.entity if record else "",
-        session.name if session else "",
+        entity,
+        name,
         record.accessor if record else "",
         record.device if record else "",
         request.remote,

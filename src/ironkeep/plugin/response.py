@@ -47,6 +47,8 @@ class Response(msgspec.Struct):
     accessor of a credential other than a token, for the wrap info of a wrapped response. `absent`
     gives status 404 with the envelope, `accepted` 202. `audited` are further facts for the entry,
     beside the route's audited fields.
+    `accounted` leaves out the entry: the response continues a reading that an entry began, and is
+    counted there (plugin/effects/readings.py). Only the system engine may say so.
     """
 
     data: Mapping[str, Any] | SecretJson | msgspec.Raw | None = None
@@ -63,6 +65,7 @@ class Response(msgspec.Struct):
     wrapped_accessor: str = ""
     absent: bool = False
     accepted: bool = False
+    accounted: bool = False
 
 
 def listing(keys: Sequence[str], info: Mapping[str, Any] | None = None) -> Response:

@@ -197,18 +197,28 @@ class AuditReader:
 
 
 class JournalReading:
-    """Holds the reader of the journal while the vault is unsealed."""
+    """Holds the reader of the journal, and the keys for other readers, while the vault is unsealed.
+
+    `on_open` is called with the keys, and `on_close` when they are dropped.
+    """
 
     def __init__(self) -> None:
         self._reader: AuditReader | None = None
+        self._keys: ReadingKeys | None = None
+        self.on_open: Callable[[ReadingKeys], None] = _ignored
+        self.on_close: Callable[[], None] = _ignored
 
-    def open(self, reader: AuditReader) -> None:
-        """Make entries readable with the keys of reader."""
-        self._reader = reader
+    def open(self, log: Leaves, keys: ReadingKeys) -> AuditReader:
+        """Make the entries of log readable with keys; return the reader."""
+        self._keys = keys
+        self._reader = reader = keys.reader(log)
+        self.on_open(keys)
+        return reader
 
     def close(self) -> None:
         """Drop the keys."""
-        self._reader = None
+        self._reader = self._keys = None
+        self.on_close()
 
     @property
     def is_open(self) -> bool:
@@ -220,6 +230,16 @@ class JournalReading:
         if self._reader is None:
             raise Sealed("Vault is sealed")
         return self._reader
+
+    def keys(self) -> ReadingKeys:
+        """Return all reading keys; raise Sealed without them."""
+        if self._keys is None:
+            raise Sealed("Vault is sealed")
+        return self._keys
+
+
+def _ignored(*_said: object) -> None:
+    """Do nothing: the default callback."""
 
 
 def audit_reader(log: Leaves, store: Store) -> AuditReader:

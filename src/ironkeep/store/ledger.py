@@ -64,6 +64,7 @@ class Ledger:
         self._dropping = False
         self.on_mismatch: Callable[[Mismatch], None] = _unheard
         self.on_recovered: Callable[[], None] = _nothing
+        self.listeners: Final[list[Callable[[Commit], None]]] = []
 
     def open(self, set_hash: SetHash, ciphers: Ciphers) -> RowTotals:
         """Load the accounts, keep them from now on, and check all rows that are read.
@@ -159,7 +160,11 @@ class Ledger:
         self._journal.write(batch.frame)
 
     def settle(self, batch: Batch) -> None:
-        """Update the row cache and the tree for a durable batch; now its answers may leave."""
+        """Update the row cache and the tree for a durable batch; now its answers may leave.
+
+        Then each listener gets the commit with all its rows, one commit after another. A listener
+        must be quick, and must not raise.
+        """
         self._journal.written(batch.frame)
         if batch.writes is not None:
             if self.accounts is not None:
@@ -167,6 +172,9 @@ class Ledger:
                 if self.guard is not None:
                     self.guard.settled(settled.elements)
             self._state.committed(batch.writes)
+        if self.listeners and batch.commit is not None:
+            for listen in self.listeners:
+                listen(batch.commit)
 
     def recover(self) -> None:
         """After a failed persist, find out what is durable and bring storage and journal into step.

@@ -18,13 +18,17 @@ from ironkeep.core.credential.connector import Connector
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
+from ironkeep.journal.entries import Leaves
+from ironkeep.journal.index.index import Index
 from ironkeep.journal.journal import Journal
+from ironkeep.journal.questions import Context
 from ironkeep.journal.recovery import open_journal
 from ironkeep.journal.vault_time import VaultTime
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.kernel.tick import due_turn, tick
 from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.effects.questions import Inline
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.request import Request
 from ironkeep.plugin.route import Plugin
@@ -34,6 +38,7 @@ from ironkeep.testing.memory import FakeClock, MemoryStorage, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.testing.parts import number, table, text, texts
 from ironkeep.testing.plugins import PLUGINS
+from ironkeep.worker import JOBS
 
 ORIGIN: Final = "vault.example/audit/node-1/1"
 
@@ -118,6 +123,7 @@ class Vault:
         self.seed: Final = seed
         key = reading_key_of(self.storage, self.entropy)
         self.files: Final = MemoryLogFiles(self.disk)
+        self._index_disk: Final = LogDisk()
         self.origin: Final = origin
         self.journal: Final = open_journal(self.files, self.entropy, origin, key.public)
         self.clock: Final = DrivenTime(self.machine, self.journal)
@@ -133,11 +139,29 @@ class Vault:
         )
         self.defects: Final[list[Exception]] = []
         self.house.on_defect = lambda _id, error: self.defects.append(error)
+        self.house.questions.answering = Inline(JOBS, self._context)
         self.house.start("test")
         self.pipeline: Final = Pipeline(self.house)
         self.keys: list[str] = []
         self.root = ""
         self.flush()
+
+    def _context(self) -> Context:
+        """Return what questions read, with an index that is up to date."""
+        context = self._context_of(self.journal.log)
+        for _ in context.index.advance():
+            pass
+        return context
+
+    def _older(self, origin: str) -> Context | None:
+        log = self.house.older_log(origin)
+        return None if log is None else self._context_of(log)
+
+    def _context_of(self, log: Leaves) -> Context:
+        keys, files = self.house.reading.keys(), MemoryLogFiles(self._index_disk)
+        files.close()
+        index = Index(log, files, SeededEntropy(self.seed), keys.of(log.origin))
+        return Context(log, keys.reader(log), lambda: index, self._older)
 
     @classmethod
     def started(cls, plugins: Mapping[str, Plugin] = PLUGINS, **rest: Any) -> "Vault":

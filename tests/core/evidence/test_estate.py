@@ -5,6 +5,7 @@ import pytest
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry, Value
 from ironkeep.core.evidence import estate as module, records as ev
+from ironkeep.core.evidence.activity import Activity
 from ironkeep.core.evidence.estate import Estate
 from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
@@ -152,3 +153,24 @@ def test_only_effects_carry_records_and_malformed_ones_are_refused() -> None:
     for flaw in flaws:
         with pytest.raises(IntegrityError):
             ev.record_of(Entry("effect", 1, audited=flaw))
+
+
+def test_a_login_belongs_to_its_person_who_holds_the_session() -> None:
+    ada, session = NodeId("person:ada"), NodeId("session:s1")
+    login = Entry("request", 7, op="update", path="auth/userpass/login/ada", rule="login",
+                  entity="ada", issued="s1")  # fmt: skip
+    activity = Activity()
+    activity.take(1, login)
+    assert [act.index for act in activity.by(ada)] == [1]
+    assert activity.by_nobody() == []
+    (edge,) = activity.edges()
+    assert (edge.source, edge.kind, edge.target, edge.from_ns) == (
+        ada, EdgeKind.HOLDS, session, 7
+    )  # fmt: skip
+
+
+def test_a_login_of_an_earlier_version_belongs_to_nobody() -> None:
+    activity = Activity()
+    activity.take(1, Entry("request", 7, op="update", rule="login", issued="s1"))
+    assert [act.index for act in activity.by_nobody()] == [1]
+    assert list(activity.edges()) == []

@@ -233,6 +233,28 @@ def test_there_is_a_spoiler_for_each_check_and_a_check_for_each_claim() -> None:
     assert {check.claim for check in CHECKS} == set(ClaimId)
 
 
+LOGIN = {
+    "op": "update", "path": "auth/userpass/login/alice", "rule": "login", "accessor": "",
+    "issued": "alice-accessor",
+}  # fmt: skip
+
+
+def test_a_login_before_containment_is_an_act_that_leaves_nothing_to_explain() -> None:
+    case = add(request(35, "login", "alice", **LOGIN))(sample_case())
+    assert verdict_of(case).outcome is Outcome.PROVEN
+    # An entry of an earlier version does not name the person; packs with it verify as before.
+    old = add(request(35, "login", "alice", **{**LOGIN, "entity": ""}))
+    assert verdict_of(old(sample_case())).outcome is Outcome.PROVEN
+
+
+def test_a_login_after_containment_is_an_act_and_a_refused_one_is_none() -> None:
+    refused = {**LOGIN, "outcome": "permission_denied", "issued": ""}
+    case = add(request(45, "refused", "alice", **refused))(sample_case())
+    assert verdict_of(case).outcome is Outcome.PROVEN
+    again = add(request(45, "again", "alice", **{**LOGIN, "issued": "another"}))(sample_case())
+    assert "acts again" in {item.check for item in verdict_of(again).open_items()}
+
+
 @pytest.mark.parametrize("name", SPOILS)
 def test_what_is_spoilt_is_named(name: str) -> None:
     spoil, subject = SPOILS[name]

@@ -62,7 +62,7 @@ class Committer:
         stretches: Stretches | None = None,
     ) -> None:
         self._ledger: Final = ledger
-        self._loop: Final = loop
+        self.loop: Final = loop
         self._owner: Final = owner
         self._waiting: list[tuple[Answer | Waiting, Send]] = []
         self._flying: list[tuple[Answer | Waiting, Send]] = []
@@ -109,7 +109,7 @@ class Committer:
         """Make sure that the open batch is on its way to the disk."""
         if not self._busy:
             self._busy = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Give the open batch to the writer, or release the answers if there is no batch."""
@@ -125,12 +125,12 @@ class Committer:
             self._rest()
             return
         self.stretches.took("closing a batch", start)
-        sync = Sync(batch, self._loop)
+        sync = Sync(batch, self.loop)
         self._queue.put(sync)
         if sync.wait():
             self._done(sync)
             if self._waiting:
-                self._loop.call_soon(self._flush)
+                self.loop.call_soon(self._flush)
             else:
                 self._rest()
         else:
@@ -186,8 +186,8 @@ class Committer:
             self._idle.set_result(None)
 
     def _watch(self, sync: Sync) -> None:
-        watch = Watch(self._loop.time, self._writer_clock)
-        self._alarm = self._loop.call_later(STALL_SECONDS, self._stall, sync, watch)
+        watch = Watch(self.loop.time, self._writer_clock)
+        self._alarm = self.loop.call_later(STALL_SECONDS, self._stall, sync, watch)
 
     def _stall(self, sync: Sync, watch: Watch) -> None:
         """Answer the clients that wait for a hanging sync; their requests may still take effect.
@@ -296,7 +296,7 @@ class Committer:
     async def drain(self) -> None:
         """Wait until all executed requests are durable and answered, or have failed."""
         while self._busy or self._ledger.has_open_batch():
-            self._idle = self._loop.create_future()
+            self._idle = self.loop.create_future()
             self.nudge()
             await self._idle
 

@@ -2,6 +2,8 @@
 
     password hashing       Workers: as many threads as the caller finds memory for
     other slow work        Workers: WORKERS threads
+    questions              Workers: ASKERS threads, which wait for another process
+    waiting for a head     no thread: the loop resumes them
     effects (connectors)   Lanes: separate, so that systems that do not answer delay no login
     work in turns          LoopTurns: on the loop itself, one step in each pass
 
@@ -23,7 +25,9 @@ from ironkeep.api.commit.workers import Job, Workers
 from ironkeep.api.stretches import Stretches
 from ironkeep.core.errors import TooManyRequests, Unavailable
 from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.effects.heads import NextHead
 from ironkeep.plugin.effects.pauses import next_turn
+from ironkeep.plugin.effects.questions import Question
 
 Resume = Callable[[object], None]
 """Called once on the loop with the result of the work; an exception is a result too."""
@@ -32,6 +36,9 @@ HASHERS: Final = 1
 """Threads for argon2 when the caller has not computed how many fit into the machine's memory."""
 WORKERS: Final = 8
 """Threads for other slow work, such as fetching or searching documents."""
+ASKERS: Final = 8
+"""Questions to the journal that are answered at once, by turns: a short one does not wait for long
+ones."""
 WORK_NICE: Final = 10
 """Nice value of both kinds of threads (Linux sets it per thread): a tenth of the loop's weight."""
 MAX_WORK: Final = 128
@@ -52,6 +59,7 @@ class SlowWork:
         self._turns: Final = LoopTurns(loop, stretches or Stretches())
         self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
         self._others: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
+        self._askers: Final = Workers("question", ASKERS, MAX_WORK)
         self._effects: Final = Lanes(self._begin)
 
     def start(self, waiting: Waiting, resume: Resume) -> None:
@@ -62,7 +70,14 @@ class SlowWork:
         if waiting.receipt is not None:
             self._effects.submit(waiting, partial(self._later, resume))
             return
-        pool = self._hashers if waiting.hashing else self._others
+        if isinstance(waiting.work, NextHead):
+            self._await_head(waiting.work, resume)
+            return
+        pool, of = self._others, "logins and other slow requests"
+        if waiting.hashing:
+            pool = self._hashers
+        elif isinstance(waiting.work, Question):
+            pool, of = self._askers, "questions to the journal"
         call = self._loop.call_soon_threadsafe
 
         def done(result: Any) -> None:
@@ -70,13 +85,26 @@ class SlowWork:
                 call(resume, result)
 
         def crowded() -> None:
-            error = TooManyRequests("too many logins and other slow requests wait: try again later")
+            error = TooManyRequests(f"too many {of} wait: try again later")
             self._loop.call_soon(resume, error)
 
         job = Job(waiting.work, done, crowded)
         gone = pool.submit(job, waiting.caller, waiting.name)
         if gone is not None:
             gone.drop()
+
+    def _await_head(self, work: NextHead, resume: Resume) -> None:
+        """Resume at the next head, or when the time is over, whichever comes first."""
+        due: list[asyncio.TimerHandle] = []
+
+        def once() -> None:
+            if due:
+                due.pop().cancel()
+                self._loop.call_soon(resume, None)
+
+        due.append(self._loop.call_later(work.seconds, once))
+        if not work.heads.wait(once):
+            once()
 
     def _begin(
         self, pool: ThreadPoolExecutor, waiting: Waiting, done: Callable[[object], None]
@@ -101,6 +129,7 @@ class SlowWork:
         """Begin no more work; threads end after the work that they have begun."""
         self._hashers.close()
         self._others.close()
+        self._askers.close()
         self._effects.pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -48,6 +48,8 @@ _ONCE: Final = frozenset(
 """Headers refused when repeated: a proxy and this server could read different values."""
 PEER: Final = "ironkeep.peer"
 """The scope extension that holds the client certificate's `Peer`: see api/http/protocol.py."""
+CONNECTION: Final = "ironkeep.connection"
+"""The scope extension that holds the `Connection`, to learn whether the client is gone."""
 _UI: Final = b"/ui/"
 _HEALTH: Final = "sys/health"
 _OK: Final = 200
@@ -109,7 +111,8 @@ class App:
     async def _request(self, scope: Scope, receive: Receive) -> Request:
         headers = _headers(scope["headers"])
         remote = remote_of(scope["client"])
-        peer = scope.get("extensions", {}).get(PEER)
+        extensions = scope.get("extensions", {})
+        peer = extensions.get(PEER)
 
         def is_known() -> bool:
             token = wire.from_headers(headers)["token"]
@@ -120,6 +123,7 @@ class App:
             scope["method"], scope["raw_path"], scope["query_string"], headers, body, remote
         )
         request.peer = peer
+        request.connection = extensions.get(CONNECTION)
         return request
 
     async def _answer(self, request: Request) -> Answer | None:

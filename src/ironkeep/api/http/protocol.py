@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final, cast
 
 from ironkeep.api.http import wire
-from ironkeep.api.http.asgi import PEER
+from ironkeep.api.http.asgi import CONNECTION, PEER
 from ironkeep.api.http.head import RequestHeads
 from ironkeep.api.http.strict import MAX_HEAD, Strict
 from ironkeep.api.service import Service
@@ -123,6 +123,13 @@ class Protocol(Strict):
         due = self._pending or self._in_cycle() or (bool(self._held) and not self._due_head)
         return due and not self._parsing and not self._secure
 
+    def is_closing(self) -> bool:
+        """Return whether the client is gone: see `Connection`.
+
+        Over plain HTTP a client that is gone looks like one that has closed its sending half.
+        """
+        return self._finished or self.transport.is_closing()
+
     def _in_cycle(self) -> bool:
         cycle: Any = self.cycle
         return cycle is not None and not cycle.response_complete
@@ -186,6 +193,8 @@ class Protocol(Strict):
             head.namespace,
             "",
             self._peer,
+            "",
+            self,
         )
         self._service.submit(request, self._reply)
         return True
@@ -257,10 +266,10 @@ class Protocol(Strict):
         self._parsing = True
 
     def on_headers_complete(self) -> None:
-        """Put the peer into the scope, and restore the method LIST."""
+        """Put the peer and the connection into the scope, and restore the method LIST."""
         super().on_headers_complete()
-        if self._peer is not None:
-            self.scope["extensions"] = {PEER: self._peer}  # type: ignore[dict-item]
+        extensions: dict[str, Any] = {PEER: self._peer, CONNECTION: self}
+        self.scope["extensions"] = extensions
         if self._listing:
             # The task that reads the scope has not run yet.
             self._listing = False

@@ -12,12 +12,18 @@ from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
 from ironkeep.cli.output import render
 from ironkeep.cli.output.terminal import Terminal
-from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.units import SECOND_NS
-from ironkeep.plugin.fields import duration
 
 _SEARCH: Final = "sys/audit/log/search"
-_POLL_SECONDS: Final = 1.0
+_FOLLOW: Final = "sys/audit/log/follow"
+_WAIT_SECONDS: Final = 20
+"""Time that the server waits for an entry; proxies allow a minute."""
+_PAUSE_SECONDS: Final = 1.0
+"""Between two requests that got nothing: a busy server answers without waiting."""
+_ENDED: Final = 404
+_CONDITIONS: Final = (
+    "path", "entity", "device", "secret", "accessor", "op", "outcome", "since", "until", "first",
+)  # fmt: skip
 _AT_ONCE: Final = 1_000
 """Entries in one answer: the server's limit."""
 _USUAL: Final = 100
@@ -30,19 +36,8 @@ _BOOKKEEPING: Final = frozenset({"commit", "tick"})
 
 def _search(context: Context) -> int:
     args, terminal = context.args, context.terminal
-    now_ns = time.time_ns()
-    query: dict[str, Any] = {
-        "path": args.path,
-        "entity": args.entity,
-        "accessor": args.accessor,
-        "op": args.op,
-        "outcome": args.outcome,
-        "since_ns": instant_of(args.since, now_ns),
-        "until_ns": instant_of(args.until, now_ns),
-        "first": args.first,
-        "limit": args.limit,
-        "newest": "true" if args.newest else None,
-    }
+    query: dict[str, Any] = {name: getattr(args, name) for name in _CONDITIONS}
+    query |= {"limit": args.limit, "newest": "true" if args.newest else None}
     found = _gather(connect(context), {key: value for key, value in query.items() if value})
     if terminal.structured:
         return render.as_json(terminal, found)
@@ -53,40 +48,66 @@ def _search(context: Context) -> int:
 def _tail(context: Context) -> int:
     args, terminal = context.args, context.terminal
     client = connect(context)
-    found, size, own = _ask(client, {"newest": "true", "limit": args.number})
-    _print(terminal, found)
-    while args.follow:
-        time.sleep(_POLL_SECONDS)
-        asked = {"first": size, "limit": _AT_ONCE}
-        # Each search is journalled too: without the receipts we would list our own searches.
-        mine = own
-        found, end, own = _ask(client, asked)
-        size = found[-1]["index"] + 1 if len(found) == _AT_ONCE else end
-        _print(terminal, [entry for entry in found if entry["index"] != mine])
+    own: set[int] = set()
+    cursor = args.cursor
+    if not cursor:
+        data = _ask(client, _SEARCH, {"newest": "true", "limit": args.number}, own)
+        _print(terminal, data["entries"])
+        cursor = data["cursor"]
+    while args.follow or args.cursor:
+        cursor = _follow(client, terminal, cursor, own)
     return OK
 
 
+def _follow(client: Client, terminal: Terminal, cursor: str, own: set[int]) -> str:
+    """Print entries from a cursor on until the server ends the reading; return the new cursor."""
+    begun = _ask(client, _FOLLOW, {"cursor": cursor}, own)
+    reading, cursor = begun["reading"], begun["cursor"]
+    while True:
+        query = {"reading": reading, "cursor": cursor, "wait": _WAIT_SECONDS}
+        reply = client.send("GET", _FOLLOW, query=query)
+        if reply.status == _ENDED:
+            # The server was sealed or started again: another reading goes on at the same entry.
+            return cursor
+        data = (reply.document or {})["data"]
+        _print(terminal, [each for each in data["entries"] if not _is_own(each, reading, own)])
+        if data["cursor"] == cursor:
+            time.sleep(_PAUSE_SECONDS)
+        cursor = data["cursor"]
+
+
+def _is_own(entry: dict[str, Any], reading: str, own: set[int]) -> bool:
+    """Return whether an entry is about this command's own asking."""
+    notice = entry["kind"] == "notice" and entry.get("audited", {}).get("reading") == reading
+    return notice or entry["index"] in own
+
+
 def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return all results, with several requests: each searches only a part of the journal."""
+    """Return all results: the first request asks, the others continue it without an entry."""
     limit = int(query.get("limit", _USUAL))
     found: list[dict[str, Any]] = []
+    asked = {**query, "limit": min(limit, _AT_ONCE)}
     while True:
-        asked = {**query, "limit": min(limit - len(found), _AT_ONCE)}
-        data = (client.send("GET", _SEARCH, query=asked).document or {})["data"]
-        newest = "newest" in query
-        found = [*data["entries"], *found] if newest else [*found, *data["entries"]]
-        if data["next"] is None or len(found) >= limit:
+        data = _ask(client, _SEARCH, asked, set())
+        found = [*data["entries"], *found] if "newest" in query else [*found, *data["entries"]]
+        left = limit - len(found)
+        if data["next"] is None or left <= 0:
             return found
-        query = {**query, "last" if newest else "first": data["next"]}
+        asked = {
+            "reading": data["reading"], "next": data["next"], "limit": min(left, _AT_ONCE),
+        }  # fmt: skip
 
 
-def _ask(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], int, int]:
-    """Return the entries found, the journal's size, and the index of this search's audit entry."""
-    reply = client.send("GET", _SEARCH, query=query)
-    data = (reply.document or {})["data"]
+def _ask(client: Client, path: str, query: dict[str, Any], own: set[int]) -> dict[str, Any]:
+    """Return the data of an answer; add the index of its own entry to own."""
+    reply = client.send("GET", path, query=query)
     # origin/index/leaf hash; the hash may contain slashes too.
     index = reply.receipt.partition("/")[2].partition("/")[0]
-    return data["entries"], data["size"], int(index) if index.isdigit() else -1
+    if index.isdigit():
+        own.add(int(index))
+    document = client.present(reply, "GET", path) or {}
+    data: dict[str, Any] = document["data"]
+    return data
 
 
 def _print(terminal: Terminal, entries: Iterable[dict[str, Any]]) -> None:
@@ -110,24 +131,13 @@ def _row(entry: dict[str, Any]) -> list[str]:
     return [str(entry["index"]), f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z", *cells]
 
 
-def instant_of(text: str | None, now_ns: int) -> int:
-    """Return an RFC 3339 time, or a duration before now_ns, in POSIX nanoseconds; 0 for None."""
-    if not text:
-        return 0
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return now_ns - duration(text) * SECOND_NS
-    if moment.tzinfo is None:
-        raise InvalidRequest("a time needs its zone: 2026-11-24T08:00:00Z")
-    return int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1_000
-
-
 def _searching(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--path", metavar="PREFIX", help="entries whose path starts with this")
-    add("--entity", metavar="ID", help="entries of one entity")
-    add("--accessor", metavar="ACCESSOR", help="entries of one token")
+    add("--path", metavar="PATH", help="entries at a path, or below a folder: secret/data/")
+    add("--entity", metavar="NAME", help="entries of a person: name, login name or entity id")
+    add("--device", metavar="NAME", help="entries of a device: name or id")
+    add("--secret", metavar="PATH", help="reads and changes of a KV secret: secret/app/db")
+    add("--accessor", metavar="ACCESSOR", help="entries of one token, with its login and end")
     add("--op", metavar="NAME", help="read, list, create, update, patch, delete")
     add("--outcome", metavar="CODE", help="ok, permission_denied, …")
     add("--since", metavar="TIME", help="from this time: RFC 3339, or a duration ago (1h)")
@@ -142,16 +152,22 @@ def _tailing(parser: argparse.ArgumentParser) -> None:
         "--n", dest="number", metavar="N", type=int, default=20, help="number of entries (20)"
     )
     parser.add_argument("--f", dest="follow", action="store_true", help="follow new entries")
+    parser.add_argument(
+        "--cursor", metavar="LOG@INDEX", help="follow from this entry on, instead of the newest"
+    )
 
 
 AUDIT: Final = Group(
     "The audit journal",
     {
         "tail": Command(
-            "Print the newest entries.", _tail, "", "  $ ironkeep audit tail -f", _tailing
+            "Print the newest entries, and with -f those that come.", _tail, "",
+            "  $ ironkeep audit tail -f", _tailing,
         ),
         "search": Command(
             "Find entries that match all given conditions.", _search, "",
+            "  $ ironkeep audit search -entity=alice -since=24h\n"
+            "  $ ironkeep audit search -secret=secret/app/db -newest\n"
             "  $ ironkeep audit search -path=secret/ -outcome=permission_denied -since=24h",
             _searching,
         ),

@@ -58,11 +58,11 @@ class Client:
 
         A 404 with data or warnings (of a deleted version) counts as an answer.
         """
-        return self._present(self.send("GET", path, query=query), "GET", path)
+        return self.present(self.send("GET", path, query=query), "GET", path)
 
     def list(self, path: str, query: Mapping[str, Any] | None = None) -> Document | None:
         """Return the answer to a list; None when there are no keys below path."""
-        return self._present(self.send("LIST", path, query=query), "LIST", path)
+        return self.present(self.send("LIST", path, query=query), "LIST", path)
 
     def write(self, path: str, data: Mapping[str, Any] | None = None) -> Document | None:
         """Write data; return the answer, None if it has no content."""
@@ -137,7 +137,8 @@ class Client:
             raise Unreachable(f"the answer is larger than {MAX_ANSWER} bytes")
         return Reply(answer.status, raw, _document(raw), answer.getheader(RECEIPT, ""))
 
-    def _present(self, reply: Reply, method: str, path: str) -> Document | None:
+    def present(self, reply: Reply, method: str, path: str) -> Document | None:
+        """Return the document of an answer; None for a 404 without words, else raise Refused."""
         document = reply.document
         if reply.status != _NOT_FOUND:
             return document

@@ -69,8 +69,9 @@ class Activity:
     def by_nobody(self) -> list[Act]:
         """Return the acts without a known actor.
 
-        These are requests with a batch token of no person, and unauthenticated ones, logins
-        included: the use of the session that a login creates shows its person.
+        These are requests with a batch token of no person, and unauthenticated ones. Logins are
+        among them in logs of earlier versions only: now their entries name the person, and there
+        the use of the session that a login made shows it.
         """
         return self._by_nobody
 

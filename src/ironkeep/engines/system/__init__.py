@@ -8,7 +8,8 @@
     capabilities  capabilities, capabilities-self, capabilities-accessor
     leases        leases, renew, revoke
     wrapping      wrapping/wrap, unwrap, lookup, rewrap
-    audit         audit, audit/log: the journal, read only
+    audit         audit, audit/log: the journal, read only, with proofs
+    search        audit/log: search, follow, questions
     clock         clock: the vault's time beside the machine's
     internal      internal/ui/mounts, version-history
     tools         tools/random, tools/hash
@@ -33,6 +34,7 @@ from ironkeep.engines.system import (
     policies,
     remount,
     sealing,
+    search,
     tools,
     wrapping,
 )
@@ -59,6 +61,7 @@ ROUTES: Final = (
     *leases.ROUTES,
     *wrapping.ROUTES,
     *audit.ROUTES,
+    *search.ROUTES,
     *keys.ROUTES,
     *clock.ROUTES,
     *internal.ROUTES,

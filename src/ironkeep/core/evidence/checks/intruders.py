@@ -29,6 +29,9 @@ _HARMLESS: Final = (
 """Writes under these grant no access: they query, renew or revoke. A cubbyhole is destroyed with
 its token; case records by exposed principals have a check of their own (`record_by_exposed`)."""
 
+_LOGIN: Final = "login"
+"""The rule of a granted login. It leaves a session, which is checked as a principal itself."""
+
 
 def not_contained(file: CaseFile) -> Iterator[Finding]:
     """Yield exposed people, sessions and devices that were never contained."""
@@ -211,5 +214,6 @@ def _leaves_something(file: CaseFile, act: Act) -> bool:
     return (
         entry.time_ns >= file.case.from_ns
         and entry.op in CHANGES
+        and entry.rule != _LOGIN
         and not entry.path.startswith(_HARMLESS)
     )
