@@ -3,7 +3,7 @@
 import pytest
 
 from ironkeep.core.event import Entry, Released, Value
-from ironkeep.index.terms import MAX_FOLDERS, Kind, Term, What, kind, secret, terms_of
+from ironkeep.index.terms import MAX_FOLDERS, Kind, Term, What, kind, release, secret, terms_of
 
 
 def test_a_read_is_found_by_its_actors_its_secret_and_its_folders() -> None:
@@ -14,7 +14,8 @@ def test_a_read_is_found_by_its_actors_its_secret_and_its_folders() -> None:
     )  # fmt: skip
     assert set(terms_of(entry)) == {
         Term(What.ACTOR, "person:e"), Term(What.ACTOR, "session:a"),
-        Term(What.ACTOR, "device:d"), secret("m", "a/b"), Term(What.PATH, "kv/data/a/b"),
+        Term(What.ACTOR, "device:d"), secret("m", "a/b"), release("m", "a/b", 3),
+        Term(What.PATH, "kv/data/a/b"),
         Term(What.PATH, "kv/"), Term(What.PATH, "kv/data/"), Term(What.PATH, "kv/data/a/"),
     }  # fmt: skip
 

@@ -19,11 +19,13 @@ from ironkeep.index.positions import FAN, RUN, chunks_of, encode_chunk, record_o
 from ironkeep.index.terms import (
     TIMES,
     Facts,
+    Shown,
     Term,
     actor_terms,
     is_plain,
     path_terms,
     rare_terms,
+    release,
     secret,
 )
 from ironkeep.tlog.merkle import leaf_hash, node_hash
@@ -93,7 +95,7 @@ class RunBuilder:
         # The lists of terms that come together, by the fields that they follow from.
         self._actors: Final[dict[Actors, tuple[list[int], ...]]] = {}
         self._paths: Final[dict[str, tuple[list[int], ...]]] = {}
-        self._secrets: Final[dict[tuple[str, str], list[int]]] = {}
+        self._secrets: Final[dict[tuple[str, str, int], tuple[list[int], list[int]]]] = {}
         self._earliest = _MOST
         self._latest = _LEAST
 
@@ -113,7 +115,7 @@ class RunBuilder:
         for each in lists:
             each.append(offset)
         for shown in facts.released:
-            self._release(offset, shown.mount, shown.path)
+            self._release(offset, shown)
         if not is_plain(facts):
             self._add_terms(offset, rare_terms(facts))
         self._take_time(facts.time_ns)
@@ -140,12 +142,15 @@ class RunBuilder:
         found.sort()
         return found
 
-    def _release(self, offset: int, mount: str, path: str) -> None:
-        offsets = self._secrets.get((mount, path))
-        if offsets is None:
-            digest = self._digests.of(secret(mount, path))
-            offsets = self._secrets[mount, path] = self._list(digest)
-        _add(offsets, offset)
+    def _release(self, offset: int, shown: Shown) -> None:
+        place = (shown.mount, shown.path, shown.version)
+        lists = self._secrets.get(place)
+        if lists is None:
+            whole = self._digests.of(secret(shown.mount, shown.path))
+            version = self._digests.of(release(*place))
+            lists = self._secrets[place] = self._list(whole), self._list(version)
+        for offsets in lists:
+            _add(offsets, offset)
 
     def _add_terms(self, offset: int, terms: Iterable[Term]) -> None:
         for term in terms:

@@ -4,6 +4,7 @@
              login:<mount>/<user>, role:<mount>/<role>
              behind:<entity>                     a person who handed out the token that was used
     object   secret:<mount>/<record path>        every secret that the entry released
+             secret:<mount>/<record path>@<n>    and the version of it
     thing    session:<accessor>                  a token that the entry issued, used or looked up
              secret-id:<accessor>, lease:<id>, mount:<uuid>, device:<id>, credential:<id>
              case:<id>, request:<id>             the case of a record; the request of an effect
@@ -22,7 +23,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ironkeep.core.event import Entry, Value
+from ironkeep.core.event import CLOCK_BACK, CLOCK_SET, CLOCK_STEP, Entry, Value
 from ironkeep.core.evidence.activity import CHANGES
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.records import TAG
@@ -32,6 +33,8 @@ MAX_FOLDERS: Final = 8
 
 ACCESS: Final = ("sys/", "auth/", "identity/", "incident/", "device/", "approval/", "segment/")
 """Changes under these paths change access or evidence; each is of the kind ACCESS_CHANGE."""
+
+_CLOCK: Final = frozenset({CLOCK_STEP, CLOCK_SET, CLOCK_BACK})
 
 _OF_STRANGERS: Final = frozenset({"", "login", "open"})
 
@@ -78,11 +81,13 @@ class Kind(StrEnum):
     RECORD = "record"
     """An incident record."""
     ACCESS_CHANGE = "access-change"
-    """A granted change under one of the paths in ACCESS."""
+    """A granted change under one of the paths in ACCESS; logins excepted."""
     NOBODY = "nobody"
     """A granted request without an actor that released or changed something."""
     REFUSED = "refused"
     """A request that ended in an error."""
+    CLOCK = "clock"
+    """A notice of a step of the clock."""
 
 
 class Term(NamedTuple):
@@ -115,16 +120,27 @@ def secret(mount: str, path: str) -> Term:
     return Term(What.OBJECT, f"secret:{mount}/{path}")
 
 
+def release(mount: str, path: str, version: int) -> Term:
+    """Return the term of one version of a secret, by mount uuid and record path."""
+    return Term(What.OBJECT, f"secret:{mount}/{path}@{version}")
+
+
+def thing(node: NodeId) -> Term:
+    """Return the term of a thing that entries issued, used or looked up, such as a session."""
+    return Term(What.THING, node)
+
+
 def kind(name: str) -> Term:
     """Return the term of a kind: one of Kind, or the kind of an entry that is no request."""
     return Term(What.KIND, name)
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """The mount and the record path of a released secret version."""
+    """The mount, the record path and the number of a released secret version."""
 
     mount: str
     path: str
+    version: int = 0
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -154,6 +170,7 @@ def terms_of(entry: Entry | Facts) -> Iterator[Term]:
     yield from actor_terms(entry.entity, entry.accessor, entry.device)
     for released in entry.released:
         yield secret(released.mount, released.path)
+        yield release(released.mount, released.path, released.version)
     yield from path_terms(entry.path)
     if not is_plain(entry):
         yield from rare_terms(entry)
@@ -236,13 +253,15 @@ def _record_terms(entry: Entry | Facts) -> Iterator[Term]:
 def _kinds(entry: Entry | Facts) -> Iterator[Term]:
     if entry.kind != "request":
         yield kind(entry.kind)
+        if entry.kind == "notice" and entry.op in _CLOCK:
+            yield kind(Kind.CLOCK)
         return
     if entry.outcome != "ok":
         if entry.outcome != "pending":
             yield kind(Kind.REFUSED)
         return
     changed = entry.op in CHANGES
-    if changed and entry.path.startswith(ACCESS):
+    if changed and entry.path.startswith(ACCESS) and entry.rule != "login":
         yield kind(Kind.ACCESS_CHANGE)
     known = entry.entity or entry.accessor or entry.device
     if not known and (entry.released or (changed and entry.rule not in _OF_STRANGERS)):
