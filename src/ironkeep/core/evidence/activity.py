@@ -35,7 +35,7 @@ class Activity:
     def __init__(self) -> None:
         self.all: Final[list[Act]] = []
         self.reads: Final[list[Read]] = []
-        self._issued: Final[dict[NodeId, int]] = {}
+        self._issued: Final[dict[NodeId, list[Act]]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Act]]] = {}
         self._by_nobody: Final[list[Act]] = []
@@ -47,8 +47,7 @@ class Activity:
         act = Act(index, entry, actors_of(entry))
         self.all.append(act)
         if entry.issued:
-            # The first such entry created the token; a renewal returns the accessor again.
-            self._issued.setdefault(node(NodeKind.SESSION, entry.issued), entry.time_ns)
+            self._issued.setdefault(node(NodeKind.SESSION, entry.issued), []).append(act)
         for actor in act.actors:
             self._by.setdefault(actor, []).append(act)
         if not act.actors:
@@ -79,6 +78,10 @@ class Activity:
         """Return whether a session was created within the log."""
         return session in self._issued
 
+    def issues_of(self, session: NodeId) -> list[Act]:
+        """Return the acts that returned a session: the first created it, later ones renewed it."""
+        return self._issued.get(session, [])
+
     def by(self, actor: NodeId) -> list[Act]:
         """Return the acts of an actor, in order."""
         return self._by.get(actor, [])
@@ -106,7 +109,8 @@ class Activity:
         for act in self.all:
             for holder, session in _holdings(act):
                 # A session not created within the log is older than all of it.
-                from_ns = self._issued.get(session, 0)
+                issues = self._issued.get(session)
+                from_ns = issues[0].entry.time_ns if issues else 0
                 if (holder, session) not in seen:
                     seen.add((holder, session))
                     evidence = f"entry {act.index}"

@@ -27,7 +27,7 @@ from ironkeep.core.evidence.node import (
     parse_node,
 )
 from ironkeep.core.evidence.order import ordered
-from ironkeep.core.evidence.reach import FOREVER, Graph, Seed
+from ironkeep.core.evidence.reach import FOREVER, Graph, Seed, spread
 
 R = TypeVar("R", bound=ev.Record)
 
@@ -90,13 +90,26 @@ class CaseFile:
     @cached_property
     def exposure(self) -> Exposure:
         """The exposure of the case: see core/evidence/exposure.py."""
+        return expose(self._graph, self._seeds, self.name, self.as_of_ns)
+
+    @cached_property
+    def held(self) -> frozenset[NodeId]:
+        """Every node that may have been held, in clear or in part, in any of the cases."""
+        seeds = (seed for each in self._seeds.values() for seed in each)
+        found = spread(self._graph, seeds, self.as_of_ns)
+        return frozenset((*found.in_clear, *found.in_part))
+
+    @cached_property
+    def _graph(self) -> Graph:
         edges = (*self.estate.edges(), *self.activity.edges())
-        graph = Graph(edges, self.estate.needs, dict(self._closed()))
-        seeds = {
+        return Graph(edges, self.estate.needs, dict(self._closed()))
+
+    @cached_property
+    def _seeds(self) -> dict[str, list[Seed]]:
+        return {
             name: [self._seed(each, case.from_ns) for each in case.subjects]
             for name, case in self.cases.items()
         }
-        return expose(graph, seeds, self.name, self.as_of_ns)
 
     @cached_property
     def rows(self) -> dict[NodeId, Exposed]:

@@ -53,6 +53,8 @@ class Estate:
         self.sources: Final[dict[str, Placed[ev.Sourced]]] = {}
         self.ended: Final[list[Placed[ev.Unlinked]]] = []
         """Links that were removed: what they exposed before must stay visible."""
+        self.wide: Final[set[NodeId]] = set()
+        """Families that a link leads to."""
         self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
         self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
         self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
@@ -206,6 +208,8 @@ class Estate:
                 self._verifiers.setdefault(source, {})[target] = None
 
     def _put(self, edge: Edge, time_ns: int) -> None:
+        if is_family(edge.target):
+            self.wide.add(edge.target)
         self._links.setdefault((edge.source, edge.kind, edge.target), []).append(edge)
         self._linked.add(edge.source)
         if edge.kind in _PROTECTS:

@@ -1,0 +1,168 @@
+"""The entries of a log on which a verdict depends, found by their terms.
+
+A verdict reads few of the entries in its window: the incident records, the acts without an actor,
+and all that the exposed principals did. These entries are *closed*: every term that they give rise
+to (`wanted`) finds no further entry. `core.evidence.verdict.decide` gives the same result for a
+closed set as for the whole window, and for every set in between. The server collects such a set
+with `collect`; the offline verifier checks with `wanted` that the set in a pack is closed.
+
+    kinds        incident records, acts of nobody, steps of the clock
+    principals   the subjects of all cases, every principal held in the exposure, and the sessions
+                 that any of these held or issued: what they did, and what issued them
+    families     a secret that a link names in all its versions: every release of it
+    replacements the releases of a replacement before the old version was revoked
+
+Reads of an exposed secret by other people are not part of it: no claim depends on them, and a busy
+secret has millions.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import Final
+
+import msgspec
+
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import actors_of
+from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.evidence.node import (
+    PRINCIPALS,
+    NodeId,
+    NodeKind,
+    family_of,
+    is_family,
+    kind_of,
+    name_of,
+    node,
+)
+from ironkeep.core.evidence.reach import FOREVER
+from ironkeep.core.evidence.records import Evidence
+from ironkeep.index.finder import Finder
+from ironkeep.index.terms import Kind, Term, actor, kind, release, secret, thing
+
+KINDS: Final = tuple(map(kind, (Kind.RECORD, Kind.NOBODY, Kind.CLOCK)))
+"""The kinds of entries that every verdict reads."""
+
+_STEP: Final = 512
+"""Entries opened in one step: some ten milliseconds."""
+
+END: Final = FOREVER
+"""The bound of a term that is wanted up to the log's end."""
+
+
+def wanted(file: CaseFile) -> dict[Term, int]:
+    """Return the terms on which the verdict of file depends, each with the bound of its positions.
+
+    Entries with the term at or past the bound (a position in the log, END for none) do not matter.
+    """
+    terms = dict.fromkeys(KINDS, END)
+    for principal in _principals(file):
+        terms[actor(principal)] = END
+        if kind_of(principal) is NodeKind.SESSION:
+            terms[thing(principal)] = END
+    for family in _families(file):
+        terms[secret(*_place(family))] = END
+    for term, bound in _replacements(file):
+        terms[term] = max(bound, terms.get(term, 0))
+    return terms
+
+
+def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, Evidence]:
+    """Return closed evidence; yields between steps of bounded work.
+
+    `evidence` has the entries to begin with: those from before the window (`log.start`), and any
+    from the window. The window ends at `log.size`.
+    """
+    found = dict(evidence.entries)
+    asked: dict[Term, int] = {}
+    fresh = dict.fromkeys(KINDS, END)
+    while fresh:
+        while fresh:
+            asked |= fresh
+            answer: list[tuple[int, Entry]] = []
+            for each in _find(evidence, finder, fresh):
+                answer.append(each)
+                if len(answer) % _STEP == 0:
+                    yield
+            found.update(answer)
+            yield
+            # Most sessions follow from the answer itself, without building a case file.
+            fresh = {term: END for term in _sessions(answer, asked) if term not in asked}
+        evidence = with_entries(evidence, found)
+        now = wanted(CaseFile(evidence))
+        fresh = {term: bound for term, bound in now.items() if bound > asked.get(term, -1)}
+    return evidence
+
+
+def _find(
+    evidence: Evidence, finder: Finder, terms: Mapping[Term, int]
+) -> Iterator[tuple[int, Entry]]:
+    for bound in sorted(set(terms.values())):
+        some = [term for term, until in terms.items() if until == bound]
+        yield from finder.find(some, evidence.log.start, min(bound, evidence.log.size))
+
+
+def _sessions(entries: Iterable[tuple[int, Entry]], asked: Mapping[Term, int]) -> Iterator[Term]:
+    """Yield the terms of the sessions that principals asked about acted with or issued."""
+    for _, entry in entries:
+        if entry.kind != "request" or entry.outcome != "ok":
+            continue
+        if any(actor(each) in asked for each in actors_of(entry)):
+            for accessor in filter(None, (entry.accessor, entry.issued)):
+                session = node(NodeKind.SESSION, accessor)
+                yield from (actor(session), thing(session))
+
+
+def with_entries(evidence: Evidence, entries: Mapping[int, Entry]) -> Evidence:
+    """Return the evidence with these entries, in the order of the log."""
+    return msgspec.structs.replace(evidence, entries=tuple(sorted(entries.items(), key=_index)))
+
+
+def _index(item: tuple[int, Entry]) -> int:
+    return item[0]
+
+
+def _principals(file: CaseFile) -> Iterable[NodeId]:
+    """Return the subjects and held principals, with all sessions that they held or issued."""
+    subjects = (each for case in file.cases.values() for each in case.subjects)
+    known = {each: None for each in (*subjects, *sorted(file.held)) if kind_of(each) in PRINCIPALS}
+    pending = list(known)
+    while pending:
+        for each in sessions_of(file, pending.pop()):
+            if each not in known:
+                known[each] = None
+                pending.append(each)
+    return known
+
+
+def sessions_of(file: CaseFile, principal: NodeId) -> Iterator[NodeId]:
+    """Yield the sessions that a principal acted with or issued; one may come twice."""
+    for act in file.activity.by(principal):
+        for accessor in (act.entry.accessor, act.entry.issued):
+            if accessor:
+                yield node(NodeKind.SESSION, accessor)
+
+
+def _families(file: CaseFile) -> set[NodeId]:
+    """Return the families that a link leads to and of which a version is held.
+
+    Such a link leads to every version on record, and any release puts a version on record.
+    """
+    families = {each if is_family(each) else family_of(each) for each in file.held}
+    return {each for each in families if each is not None and each in file.estate.wide}
+
+
+def _replacements(file: CaseFile) -> Iterator[tuple[Term, int]]:
+    """Yield the term of each replacement of a held version, with the place of the revocation."""
+    for each in file.filed(ev.Revoked):
+        replacement = NodeId(each.record.replacement)
+        if replacement and each.record.version in file.held and family_of(replacement):
+            mount, path = _place(replacement)
+            version = int(replacement.rpartition("@")[2])
+            yield release(mount, path, version), each.index
+
+
+def _place(version: NodeId) -> tuple[str, str]:
+    """Return mount and path of a secret version or family."""
+    mount, _, path = name_of(version).rpartition("@")[0].partition("/")
+    return mount, path
