@@ -228,12 +228,22 @@ class Sessions:
                 raise _refused()
             if record.issued_ns <= entity.revoked_ns:
                 raise _refused()
+        self._check_makers(tx, record, life)
+        life.holders.update(dict.fromkeys(record.holders))
+        life.people.update(record.people)
+
+    def _check_makers(self, tx: Tx, record: StoredToken, life: _Life) -> None:
+        """Check that neither a token's role nor a person who set it up was contained since."""
         for person in record.set_up:
             entity = self._look_up(tx, person, life)
             if entity is not None and record.issued_ns <= entity.contained_ns:
                 raise _refused()
-        life.holders.update(dict.fromkeys(record.holders))
-        life.people.update(record.people)
+        if not record.role:
+            return
+        key, row, end = self._tokens.role_end(tx, record.mount, record.role)
+        life.rows[key] = row
+        if end is not None and record.issued_ns <= end.ended_ns:
+            raise _refused()
 
     def _look_up(self, tx: Tx, person: EntityId, life: _Life) -> Entity | None:
         key, row, entity = self._identity.stored(tx, person)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import InvalidRequest
-from ironkeep.core.ids import MountUuid, TokenAccessor, TokenHash, base62
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.ids import EntityId, MountUuid, TokenAccessor, TokenHash, base62
 from ironkeep.core.policy.builtin import NON_ASSIGNABLE_POLICY_NAMES, ROOT_POLICY_NAME
 from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
@@ -95,7 +95,7 @@ class TokenIssuer:
                 people_of_spec(spec, creator),
             )  # fmt: skip
             entity, identity_policies = known.id, known.policies
-        require_uncontained(self._identity, tx, spec.made, entity)
+        self._require_uncontained(tx, mount, spec, entity)
         policies = normalise_names(spec.policies, add_default=not spec.no_default_policy)
         _check_policies(policies, mount)
         limits = limits_of(mount.config, self._limits)
@@ -158,6 +158,16 @@ class TokenIssuer:
         if whole.expires_ns:
             self._leases.mark_token(tx, whole.path, name, mount, whole.issued_ns)
         return token, name, whole
+
+    def _require_uncontained(self, tx: Tx, mount: Mount, spec: TokenSpec, entity: EntityId) -> None:
+        """Raise PermissionDenied for a contained role, or a login by a contained person."""
+        require_uncontained(self._identity, tx, spec.made, entity)
+        role = spec.role
+        end = self._store.role_end(tx, mount.accessor, role)[2] if role else None
+        if end is not None and end.closed:
+            raise PermissionDenied(
+                "the role is contained: readmit it in its case (incident readmit) to log in again"
+            )
 
     def _seal(
         self,

@@ -8,6 +8,7 @@
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
                  tidy / 0             -> `tidy` is not finished, due at once
+                 role / mount accessor / name -> until when, and whether, the role was contained
 
 The token itself is stored nowhere: reading every record reveals no token, and guesses cannot be
 tested without the hash key. Removing a token's row ends the token and, because each session is
@@ -22,7 +23,7 @@ from typing import Final, Protocol, cast
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash
+from ironkeep.core.ids import EntityId, MountAccessor, TokenAccessor, TokenHash
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.secret import Secret
 from ironkeep.plugin.token import TokenRecord
@@ -76,6 +77,16 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
         return tuple(dict.fromkeys((*self.holders, *self.set_up)))
 
 
+class RoleEnd(msgspec.Struct, frozen=True):
+    """The containment of a role: what it issued at or before `ended_ns` is dead.
+
+    While `closed`, the role issues nothing.
+    """
+
+    ended_ns: int
+    closed: bool
+
+
 class Keys(msgspec.Struct, frozen=True):
     """The keys of this place, which never leave the barrier."""
 
@@ -104,6 +115,7 @@ class Hasher(Protocol):
 
 _RECORD: Final = Codec(StoredToken)
 _KEYS_CODEC: Final = Codec(Keys)
+_ROLE_END: Final = Codec(RoleEnd)
 
 
 class TokenStore:
@@ -253,5 +265,22 @@ class TokenStore:
         if time_ns > self.epoch(tx)[2]:
             self._of(tx).put(_EPOCH, b"\x01" + time_ns.to_bytes(_EPOCH_BYTES, "big"))
 
+    def role_end(
+        self, tx: Tx, mount: MountAccessor, role: str
+    ) -> tuple[bytes, Row | None, RoleEnd | None]:
+        """Return (row key, row, containment) of a role; None if it was never contained."""
+        store = self._of(tx)
+        key = store.key_of(_role_path(mount, role))
+        row = tx.get(key)
+        return key, row, None if row is None else _ROLE_END.decode(store.open_row(key, row))
+
+    def set_role_end(self, tx: Tx, mount: MountAccessor, role: str, end: RoleEnd) -> None:
+        """Write the containment of a role, or the end of it."""
+        self._of(tx).put(_role_path(mount, role), _ROLE_END.encode(end))
+
     def _of(self, tx: Tx) -> Store:
         return self._stores(tx, TOKENS)
+
+
+def _role_path(mount: MountAccessor, role: str) -> str:
+    return f"role/{mount}/{escape_part(role)}"

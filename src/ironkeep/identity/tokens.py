@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash
+from ironkeep.core.ids import EntityId, MountAccessor, TokenAccessor, TokenHash
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.batch_token import is_batch, open_token
@@ -23,7 +23,7 @@ from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.sessions import Sessions
 from ironkeep.identity.token_issuer import TokenIssuer
-from ironkeep.identity.token_store import SPENT, StoredToken, TokenStore
+from ironkeep.identity.token_store import SPENT, RoleEnd, StoredToken, TokenStore
 from ironkeep.identity.token_view import auth_of, lookup_of
 from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.store.barrier import DueRecord
@@ -35,6 +35,9 @@ STEP: Final = 4
 """
 TIDY_STEP: Final = 32
 """Tokens inspected in one step of `tidy`."""
+
+SPENT_KEPT_NS: Final = 600 * SECOND_NS
+"""How long the rows of a token that `spend` ended stay, for the one that lists them."""
 
 Ended = Callable[[Tx, TokenHash, StoredToken], None]
 """Called with each removed token, so that other parts remove what they store under its hash."""
@@ -146,6 +149,32 @@ class Tokens:
         """
         if not self._end_tree(tx, token, now_ns):
             self.store.defer(tx, token, now_ns)
+
+    def spend(self, tx: Tx, token: TokenHash, now_ns: int) -> bool:
+        """End a token with everything below it, but keep the rows for a while to be listed.
+
+        Costs the same however much is below it. Return whether there was a token to end.
+        """
+        record = self.store.load(tx, token)
+        if record is None or record.num_uses == SPENT:
+            return False
+        spent = msgspec.structs.replace(record, num_uses=SPENT)
+        later = now_ns + SPENT_KEPT_NS
+        due = min(record.expires_ns, later) if record.expires_ns else later
+        self.store.save(tx, token, spent, max(due, now_ns))
+        return True
+
+    def end_role(self, tx: Tx, mount: MountAccessor, role: str, now_ns: int) -> None:
+        """End all tokens that a role issued, and let it issue none until `reopen_role`."""
+        self.store.set_role_end(tx, mount, role, RoleEnd(now_ns, closed=True))
+
+    def reopen_role(self, tx: Tx, mount: MountAccessor, role: str) -> bool:
+        """Let a contained role issue tokens again; return whether it was contained."""
+        end = self.store.role_end(tx, mount, role)[2]
+        if end is None or not end.closed:
+            return False
+        self.store.set_role_end(tx, mount, role, RoleEnd(end.ended_ns, closed=False))
+        return True
 
     def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
         """Revoke a token alone: its children become orphans. Its batch children die with it.

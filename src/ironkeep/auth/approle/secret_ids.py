@@ -21,6 +21,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import are_standing
+from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.expiring import FOLDER
 from ironkeep.plugin.token import Made
@@ -42,7 +43,7 @@ class SecretId(msgspec.Struct, frozen=True, omit_defaults=True):
     """A secret id as stored; times are POSIX nanoseconds, `uses` 0 is any number.
 
     `made` records the people behind it: the secret id is void once any of its holders is disabled
-    or revoked.
+    or revoked, or its role was contained.
     """
 
     accessor: str
@@ -105,6 +106,9 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
     if record is None or (
         record.expires_ns and not record.created_ns <= call.now_ns < record.expires_ns
     ):
+        return None
+    end = call.use(Tokens).store.role_end(call.tx, call.mount.accessor, role)[2]
+    if end is not None and record.created_ns <= end.ended_ns:
         return None
     identity = call.use(Identity)
     good = are_standing(identity, call.tx, record.made.holders, record.created_ns)
