@@ -6,7 +6,8 @@ the vault reaches it, and it writes nothing but the index of the log.
 
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +17,17 @@ from ironkeep.adapters.process.memory_guard import forbid_dumps
 from ironkeep.adapters.process.system import SystemEntropy
 from ironkeep.adapters.questions.channel import Channel
 from ironkeep.adapters.questions.serving import Serving
+from ironkeep.incident.evidence.jobs import JOBS as INCIDENT_JOBS
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.epochs import split_origin
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.questions import Context, Job
 from ironkeep.journal.questions.search import read, search
+from ironkeep.journal.tree import hash_reader
 from ironkeep.seal.reading_key import ReadingKeys
+from ironkeep.tlog.merkle import HashReader
 
-JOBS: Final[Mapping[str, Job]] = {"search": search, "read": read}
+JOBS: Final[Mapping[str, Job]] = {"search": search, "read": read, **INCIDENT_JOBS}
 """All questions, by name; a new one is a function like `search` and one line here."""
 
 INDEX: Final = "index"
@@ -45,7 +49,8 @@ def main(descriptor: int) -> None:
     # One follower for each thread: the index is built while questions read.
     asked, built = logs.follower(origin, size), logs.follower(origin, size)
     growing = _Growing(logs, asked, built)
-    context = Context(asked, logs.keys.reader(asked), growing.index, logs.older)
+    reader, hashes = logs.keys.reader(asked), logs.hashes(origin)
+    context = Context(asked, reader, growing.index, hashes, logs.older)
     Serving(channel, JOBS, context, [asked, built], growing.build).run()
 
 
@@ -65,6 +70,11 @@ class _Logs:
         log.grow(size)
         return log
 
+    def hashes(self, origin: str) -> Callable[[], HashReader]:
+        """Return what makes readers of the hashes of a log of this node."""
+        files = DirectoryLogFiles(log_directory(self._audit, origin), readonly=True)
+        return partial(hash_reader, files)
+
     def index(self, log: Leaves) -> Index:
         """Return the index of a log, as its blocks are now."""
         # Without the lock of the log: this process is the only one that writes the index.
@@ -83,7 +93,8 @@ class _Logs:
                 return None
             index = self.index(leaves)
             reader = self.keys.reader(leaves)
-            self._known[origin] = Context(leaves, reader, lambda: index, self.older)
+            hashes = self.hashes(origin)
+            self._known[origin] = Context(leaves, reader, lambda: index, hashes, self.older)
         return self._known[origin]
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.evidence import dsse, records as ev
-from ironkeep.core.evidence.pack import read_statement
+from ironkeep.core.evidence.pack import Pack, read_statement
 from ironkeep.core.operation import Operation
+from ironkeep.incident.verifier.reads import Answer, verify_reads
 from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.testing.parts import array, number, part, table, tables, text, texts
 from tests.support.incident.incident_estate import Estate, opened
@@ -232,8 +233,11 @@ def test_the_window_begins_with_the_case_and_brings_the_scope_along(estate: Esta
     estate.state(case)
     raw = estate.pack(case)
     pack, _ = read_statement(dsse.decode(raw))
-    assert pack.log.start > 20
-    tags = {each.body.partition('"incident":"')[2].partition('"')[0] for each in pack.log.earlier}
+    assert isinstance(pack, Pack)
+    (log,) = pack.logs
+    assert log.start > 20
+    earlier = [each for each in log.entries if each.index < log.start]
+    tags = {each.body.partition('"incident":"')[2].partition('"')[0] for each in earlier}
     assert tags >= {"linked", "baselined"}
     assert verify_pack(raw, estate.trust()).proven
 
@@ -301,3 +305,32 @@ def test_root_items_are_named(estate: Estate) -> None:
     assert estate.request(Operation.UPDATE, path, wrong, estate.responder).error is InvalidRequest
     estate.on(case, "check-root", item="policies", sound=False, detail="a stranger's policy")
     assert ("root unsound", ev.ROOT_ITEMS[1]) in opened(estate.verdict(case))
+
+
+def test_who_read_a_secret_is_stated_for_others(estate: Estate) -> None:
+    stolen(estate)
+    estate.witness()
+    asked = {"start": "1h"}
+    for secret, answer, count in (
+        ("database/static-creds/app", Answer.READ, 1),
+        ("database/static-creds/app@9", Answer.NOT_READ, 0),
+        ("secret/backup/key", Answer.NOT_READ, 0),
+    ):
+        estate.vault.clock.advance(seconds=1)
+        data = {"secret": secret, **asked}
+        request = estate.vault.asked(Operation.READ, "incident/did-read", data, estate.responder)
+        body = estate.vault.settle(estate.vault.pipeline.handle(request)).body
+        assert body is not None
+        report = verify_reads(body, estate.trust())
+        assert (report.answer, len(report.reads)) == (answer, count), report
+    assert estate.vault.defects == []
+
+
+@pytest.mark.parametrize("secret", ["", "nowhere/x", "secret/app/mail@x@y", "x" * 9_000])
+def test_a_secret_that_makes_no_sense_is_refused(estate: Estate, secret: str) -> None:
+    estate.witness()
+    reply = estate.request(
+        Operation.READ, "incident/did-read", {"secret": secret, "start": "1h"}, estate.responder
+    )
+    assert reply.error in {InvalidRequest, None}
+    assert estate.vault.defects == []

@@ -21,7 +21,7 @@ from the journal: what was exposed, which steps remain, and the verdict. No conc
         v
     verdict        core.evidence         PROVEN, NOT PROVEN or DISPROVEN, by claims E1 to E11
         v
-    signed pack    case/packer           log entries, proofs and verdict in a DSSE envelope
+    signed pack    evidence/packer       log entries, proofs and verdict in a DSSE envelope
         v
     verification   verifier/             offline: recomputes everything from the pack
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from ironkeep.core.credential.connector import Connector
@@ -23,6 +24,7 @@ from ironkeep.journal.index.index import Index
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.questions import Context
 from ironkeep.journal.recovery import open_journal
+from ironkeep.journal.tree import hash_reader
 from ironkeep.journal.vault_time import VaultTime
 from ironkeep.kernel.house import House
 from ironkeep.kernel.pipeline import Pipeline
@@ -161,7 +163,8 @@ class Vault:
         keys, files = self.house.reading.keys(), MemoryLogFiles(self._index_disk)
         files.close()
         index = Index(log, files, SeededEntropy(self.seed), keys.of(log.origin))
-        return Context(log, keys.reader(log), lambda: index, self._older)
+        hashes = partial(hash_reader, self.files)
+        return Context(log, keys.reader(log), lambda: index, hashes, self._older)
 
     @classmethod
     def started(cls, plugins: Mapping[str, Plugin] = PLUGINS, **rest: Any) -> "Vault":

@@ -209,6 +209,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),
         "entry:23",
     ),
+    "indexed late": (facts(late=9), "log:index"),
     "withheld": (facts(withheld=1), "log:entries"),
     "no residue": (drop("residue"), f"case:{CASE}"),
 }

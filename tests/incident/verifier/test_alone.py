@@ -9,5 +9,5 @@ def test_the_verifier_loads_nothing_of_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", found], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     rooms = {name.split(".")[1] for name in loaded if name.startswith("ironkeep.")}
-    assert rooms == {"core", "incident", "tlog"}
+    assert rooms == {"core", "incident", "index", "tlog"}
     assert not {"socket", "ssl", "http.client"} & set(loaded)

@@ -11,13 +11,12 @@ from ironkeep.core.evidence import dsse, records as ev
 from ironkeep.core.evidence.pack import (
     PAYLOAD_TYPE,
     LogEvidence,
-    Pack,
     WindowLeaf,
+    WindowPack,
     read_statement,
     state,
 )
 from ironkeep.core.evidence.verdict import Outcome
-from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.verifier.trust import MAX_PACK_KEYS, TrustedKeys
 from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.tlog.note import KeyType
@@ -33,7 +32,7 @@ from tests.support.incident.sample_case import (
     request,
     sample_case,
 )
-from tests.support.incident.sample_pack import SamplePack, replaced, sample_policy
+from tests.support.incident.sample_pack import SamplePack, replaced, sample_policy, window_pack
 from tests.support.log.sample_log import sample_key
 
 SAMPLE = SamplePack()
@@ -49,16 +48,20 @@ def refused(raw: bytes, step: str, trust: TrustedKeys | None = TRUST) -> None:
 
 
 def rewritten(
-    change: Callable[[Pack], Pack], sample: SamplePack = SAMPLE, *, subject: str | None = None
+    change: Callable[[WindowPack], WindowPack],
+    sample: SamplePack = SAMPLE,
+    *,
+    subject: str | None = None,
 ) -> bytes:
     """Return the pack changed and signed again by its own key, as a dishonest server would."""
     pack, digest = read_statement(dsse.decode(sample.pack()))
+    assert isinstance(pack, WindowPack)
     payload = state(change(pack), subject or digest)
     vkey = sample.key.verifier_key(KeyType.ED25519).format()
     return dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: sample.key.private_key()}))
 
 
-def with_log(change: Callable[[LogEvidence], LogEvidence]) -> Callable[[Pack], Pack]:
+def with_log(change: Callable[[LogEvidence], LogEvidence]) -> Callable[[WindowPack], WindowPack]:
     return lambda pack: msgspec.structs.replace(pack, log=change(pack.log))
 
 
@@ -91,13 +94,13 @@ def test_a_wholly_re_signed_pack_is_refused_under_pinned_keys() -> None:
     assert verify_pack(raw, None).verdict.outcome is Outcome.PROVEN
     refused(raw, "2")
     # Even with the pack key stolen, the log and its witnesses are not the pinned ones.
-    stolen = make_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key)
+    stolen = window_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key)
     refused(stolen, "4")
 
 
 def test_a_log_of_the_right_name_and_a_forged_witness_is_refused() -> None:
     forged = SamplePack(witnesses=("witness.forged",))
-    refused(make_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key), "4")
+    refused(window_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key), "4")
 
 
 def test_a_head_that_no_witness_saw_is_refused() -> None:
@@ -179,7 +182,7 @@ def test_the_packs_own_conclusions_are_not_believed() -> None:
     lie = rewritten(lambda pack: msgspec.structs.replace(pack, verdict=proven.verdict), open_case)
     refused(lie, "8", open_case.trust)
 
-    def hide(pack: Pack) -> Pack:
+    def hide(pack: WindowPack) -> WindowPack:
         rest = pack.exposure.could_reach[:-1]
         exposure = msgspec.structs.replace(pack.exposure, could_reach=rest)
         return msgspec.structs.replace(pack, exposure=exposure)
@@ -248,7 +251,7 @@ def test_a_verdict_of_an_earlier_time_says_how_much_came_later() -> None:
 
 def test_there_is_no_pack_of_a_case_that_the_log_does_not_know() -> None:
     with pytest.raises(NotFound):
-        make_pack("8", at(END_AT), SAMPLE.shown(), SAMPLE.key)
+        window_pack("8", at(END_AT), SAMPLE.shown(), SAMPLE.key)
 
 
 def test_every_flipped_byte_is_refused() -> None:

@@ -15,6 +15,7 @@ from ironkeep.journal.questions import Context, Steps, stretches
 from ironkeep.journal.questions.search import MAX_BYTES, Query, read, search
 from ironkeep.testing.memory import START_NS, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.tlog.merkle import HashReader
 from tests.support.log.sample_journal import (
     READING_SECRET,
     SAMPLE_ORIGIN,
@@ -71,6 +72,10 @@ def traffic(seed: int, count: int) -> list[Entry]:
     return found
 
 
+def no_hashes() -> HashReader:
+    raise AssertionError("a search proves nothing")
+
+
 class Asked:
     """A log with some traffic, and what questions read of it."""
 
@@ -88,7 +93,8 @@ class Asked:
             for _ in made.advance():
                 pass
         self.all = list(reader.entries(0, self.size))
-        self.context = Context(self.journal.log, reader, lambda: made, lambda _origin: None)
+        log = self.journal.log
+        self.context = Context(log, reader, lambda: made, no_hashes, lambda _origin: None)
 
     @property
     def size(self) -> int:

@@ -124,7 +124,7 @@ class SampleCase:
             **self.facts,
         }
         log = msgspec.convert(facts, ev.LogFacts)
-        return ev.Evidence(case, at(end), log, tuple(enumerate(entries)))
+        return ev.Evidence(case, at(end), (log,), tuple(enumerate(entries)))
 
 
 def _entry(line: Line) -> Entry:

@@ -7,10 +7,20 @@ from typing import Final
 import msgspec
 
 from ironkeep.core import event
+from ironkeep.core.errors import NotFound
+from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.leaf import LeafKey, wrap_key
-from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
+from ironkeep.core.evidence.pack import (
+    PAYLOAD_TYPE,
+    EarlierLeaf,
+    LogEvidence,
+    WindowLeaf,
+    WindowPack,
+    state,
+)
+from ironkeep.core.evidence.verdict import decide
 from ironkeep.core.secret import Secret
-from ironkeep.incident.case.packer import make_pack
+from ironkeep.incident.verifier import disclosed
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.tlog.merkle import inclusion_proof, range_proof
 from ironkeep.tlog.note import KeyType, SigningKey
@@ -93,7 +103,24 @@ class SamplePack:
 
     def pack(self, shown: LogEvidence | None = None, end: int = END_AT) -> bytes:
         """Return the signed pack."""
-        return make_pack(CASE, at(end), shown or self.shown(), self.key)
+        return window_pack(CASE, at(end), shown or self.shown(), self.key)
+
+
+def window_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> bytes:
+    """Return a signed pack of version 1, as earlier releases made it."""
+    head = disclosed.ShownHead(log.checkpoint, Policy.parse(log.policy.encode()))
+    window = list(disclosed.window_entries(log))
+    disclosed.check_window(log, head.checkpoint, [digest for _, _, digest in window])
+    earlier = list(disclosed.earlier_entries(log, head.checkpoint))
+    entries = (*earlier, *disclosed.seen(window))
+    evidence = disclosed.assemble(case, as_of_ns, log, head, entries)
+    verdict, exposure = decide(evidence)
+    if verdict.opening < 0:
+        raise NotFound("the log contains no such case")
+    pack = WindowPack(1, case, as_of_ns, log, exposure, verdict)
+    payload = state(pack, disclosed.opening_digest(log, verdict.opening))
+    vkey = key.verifier_key(KeyType.ED25519).format()
+    return dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: key.private_key()}))
 
 
 def replaced(shown: LogEvidence, index: int, leaf: WindowLeaf) -> LogEvidence:

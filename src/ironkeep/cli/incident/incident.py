@@ -29,7 +29,8 @@ _OPTIONS: Final = {
     "start": "earliest possible compromise: RFC 3339, or a duration ago (36h)",
     "basis": "evidence for the start, or for the change",
     "as_of": "time of the verdict: RFC 3339, or a duration ago",
-    "principal": "only this exposed principal; default: all",
+    "principal": "one exposed principal, role:auth/MOUNT/NAME, segment:NAME or window:FROM/UNTIL; "
+    "default: all exposed principals",
     "secret": "only this exposed credential: mount/path or mount/path@version",
     "system": "only this exposed system; default: all",
     "method": "how a credential that is not managed here was revoked",
@@ -122,10 +123,22 @@ def _check_root(context: Context) -> int:
 
 def _pack(context: Context) -> int:
     args = context.args
-    reply = _fetch_pack(context)
+    query = {"as_of": args.as_of} if args.as_of else {}
+    reply = _fetch(context, f"incident/cases/{args.case}/pack", query)
+    return _saved(context, reply, Path(args.out or f"case-{args.case}.pack"))
+
+
+def _did_read(context: Context) -> int:
+    args = context.args
+    query = {"secret": args.secret, "start": args.start}
+    reply = _fetch(context, "incident/did-read", query)
+    return _saved(context, reply, Path(args.out or "did-read.pack"))
+
+
+def _saved(context: Context, reply: Reply, out: Path) -> int:
+    """Write a signed answer to a file, and say how to check it."""
     if reply.status != http.HTTPStatus.OK:
         raise NoValue("; ".join(_errors(reply) or ["there is no such case"]))
-    out = Path(args.out or f"case-{args.case}.pack")
     _keep(out, reply.body)
     size = len(reply.body)
     if context.terminal.structured:
@@ -134,17 +147,15 @@ def _pack(context: Context) -> int:
     return OK
 
 
-def _fetch_pack(context: Context) -> Reply:
-    """Return the answer once a checkpoint covers the case: the server signs about one a second."""
-    args = context.args
-    query = {"as_of": args.as_of} if args.as_of else {}
+def _fetch(context: Context, path: str, query: Mapping[str, str]) -> Reply:
+    """Return the answer once a checkpoint covers it: the server signs about one a second."""
     client = connect(context)
-    reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+    reply = client.send("GET", path, query=query)
     for _ in range(_TRIES):
         if not any("checkpoint" in error for error in _errors(reply)):
             break
         time.sleep(_WAIT_SECONDS)
-        reply = client.send("GET", f"incident/cases/{args.case}/pack", query=query)
+        reply = client.send("GET", path, query=query)
     return reply
 
 
@@ -236,6 +247,12 @@ def _packing(parser: argparse.ArgumentParser) -> None:
     _out(parser)
 
 
+def _reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("secret", metavar="SECRET", help="mount/path, or mount/path@version")
+    parser.add_argument("--start", metavar="TIME", required=True, help="RFC 3339, or a time ago")
+    _out(parser)
+
+
 def _out(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="file to write, readable by you only")
 
@@ -315,6 +332,8 @@ INCIDENT: Final = Group(
         "verdict": Command("Print PROVEN, NOT PROVEN or DISPROVEN. Exit code: 0, 3 or 4.",
                            _verdict, "CASE", "", _flags("as_of")),
         "pack": Command("Write the signed evidence pack to a file.", _pack, "CASE", "", _packing),
+        "did-read": Command("Write a signed statement of who read a secret since a time.",
+                            _did_read, "SECRET -start=…", "", _reading),
         "trust": Command("Print the keys by which packs are verified.", _trust, "", "", _out),
         "document": Command("Search a leaked document for stored secrets.", _document, "FILE", "",
                             _submission),

@@ -7,6 +7,9 @@
 | 4         | DISPROVEN: the same |
 | 5         | SELF-CONSISTENT: no keys were pinned, so any key may have signed it |
 | 6         | refused: malformed, changed, or not signed by the pinned keys |
+
+A statement of the reads of a secret (`ironkeep incident did-read`) is checked in the same way. It
+gives 0 for NOT READ, 3 for NOT PROVEN and 4 for READ.
 """
 
 import argparse
@@ -21,12 +24,18 @@ from ironkeep.cli.output import render
 from ironkeep.cli.output.colours import painted
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import IntegrityError
+from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.dsse import MAX_ENVELOPE
+from ironkeep.core.text.goformat import rfc3339
+from ironkeep.incident.verifier.reads import Answer, ReadsReport, verify_reads
+from ironkeep.incident.verifier.statement import is_reads
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.incident.verifier.verifier import Level, Report, verify_pack
 
 SELF_CONSISTENT: Final = 5
 REFUSED: Final = 6
+
+_ANSWERS: Final = {Answer.NOT_READ: 0, Answer.NOT_PROVEN: 3, Answer.READ: 4}
 
 _MAX_TRUST: Final = 1 << 18
 """Bytes read of a trust file; its own limit is lower."""
@@ -40,18 +49,31 @@ _WARNING: Final = (
 def _verify(context: Context) -> int:
     args, terminal = context.args, context.terminal
     trust = TrustedKeys.parse(_read(args.trust, _MAX_TRUST)) if args.trust else None
+    raw = _read(args.pack, MAX_ENVELOPE)
     try:
-        report = verify_pack(_read(args.pack, MAX_ENVELOPE), trust)
+        report = verify_reads(raw, trust) if _has_reads(raw) else verify_pack(raw, trust)
     except IntegrityError as error:
         return _refused(terminal, error)
     if terminal.structured:
         render.as_json(terminal, msgspec.to_builtins(report))
+    elif isinstance(report, ReadsReport):
+        _show_reads(terminal, report)
     else:
         _show(terminal, report)
     if report.level is not Level.VERIFIED:
         terminal.note(_WARNING)
         return SELF_CONSISTENT
+    if isinstance(report, ReadsReport):
+        return _ANSWERS[report.answer]
     return verdict_view.OUTCOMES[report.verdict.outcome]
+
+
+def _has_reads(raw: bytes) -> bool:
+    """Return whether a file claims to be a statement of reads; its checks come later."""
+    try:
+        return is_reads(dsse.decode(raw))
+    except IntegrityError:
+        return False
 
 
 def _refused(terminal: Terminal, error: IntegrityError) -> int:
@@ -62,6 +84,23 @@ def _refused(terminal: Terminal, error: IntegrityError) -> int:
     return REFUSED
 
 
+def _show_reads(terminal: Terminal, report: ReadsReport) -> None:
+    witnesses = ", ".join(report.cosigners) or "no witness"
+    span = f"{rfc3339(report.from_ns)} to {rfc3339(report.until_ns)}"
+    terminal.say("Signed: ", painted(report.level), f", by {report.signer}")
+    terminal.say(f"Log:     {report.origin}, {report.size} entries, cosigned by {witnesses}")
+    terminal.say(f"Secret:  {report.label}, from {span}")
+    terminal.say("Answer: ", painted(report.answer))
+    for words in report.open:
+        terminal.say(f"Open:    {words}")
+    rows = [
+        (rfc3339(each.time_ns), str(each.version), each.name or each.accessor, each.remote)
+        for each in report.reads
+    ]
+    if rows:
+        render.table(terminal, ("Time", "Version", "By", "From"), rows)
+
+
 def _show(terminal: Terminal, report: Report) -> None:
     witnesses = ", ".join(report.cosigners) or "no witness"
     lines = {
@@ -70,6 +109,7 @@ def _show(terminal: Terminal, report: Report) -> None:
             f"{report.disclosed} entries of the window, {report.earlier} earlier ones, "
             f"{report.withheld} withheld, {report.later} after the verdict's time"
         ),
+        "Index": f"{report.indexed} leaves of the window are proven not to matter",
     }
     terminal.say("Pack:   ", painted(report.level), f", signed by {report.signer}")
     for name, words in lines.items():

@@ -41,6 +41,9 @@ class NodeKind(StrEnum):
     """Data at rest: it verifies nothing, but it can be copied."""
     PIPELINE = "pipeline"
     BACKUP = "backup"
+    SEGMENT = "segment"
+    WINDOW = "window"
+    """Everything that was active in a span of time; like a segment, only ever contained."""
     ALL_OF = "all-of"
     """Stands for several inputs that are needed together; never a row of an exposure."""
 

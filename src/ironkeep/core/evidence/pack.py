@@ -3,9 +3,13 @@
 The predicate holds the evidence (leaves of the log, the entries in them, proofs, the signed head)
 and the conclusions (exposure and verdict). A verifier checks the evidence and recomputes the
 conclusions. The statement's subject is the case, by the SHA-256 of the entry that opened it.
+
+A pack of version 2 shows the entries on which the verdict depends, and proves by the log's index
+that there are no others. A pack of version 1 shows the whole window; none is made any more.
 """
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -16,18 +20,15 @@ from ironkeep.core.evidence.records import Instant
 from ironkeep.core.evidence.verdict import Verdict
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE: Final = "urn:ironkeep:evidence-pack:v1"
+PREDICATE_TYPES: Final = {1: "urn:ironkeep:evidence-pack:v1", 2: "urn:ironkeep:evidence-pack:v2"}
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-VERSION: Final = 1
-
-MAX_LEAVES: Final = 250_000
-"""Leaves of the window: at about a kilobyte each, this many fill an envelope."""
-
-MAX_EARLIER: Final = 50_000
-"""Entries from before the window: enough for the links and baselines of a large estate."""
+VERSION: Final = 2
 
 MAX_HASHES: Final = 63
 """Hashes of one proof: a tree of fewer than 2^63 leaves is no higher."""
+
+MAX_LOGS: Final = 1
+"""Logs in a pack: one for each node, and a vault has one node today."""
 
 _RENAMED: Final = {
     "hand of nobody": "unattributed record",
@@ -57,8 +58,44 @@ class EarlierLeaf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proof: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_HASHES)]
 
 
+class ShownEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A disclosed entry on its own."""
+
+    index: Index
+    leaf: bytes
+    salt: bytes
+    body: str
+
+
+class Stretch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Leaves of the window that are shown whole, from `start` on."""
+
+    start: Index
+    leaves: tuple[WindowLeaf, ...]
+
+
+class ShownLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The part of a log that a pack shows.
+
+    `policy` is the server's own tlog-policy, `checkpoint` the signed and cosigned head, both as
+    text. The window is [start, size of the head). `whole` are the parts of it that no index covers,
+    `entries` the further entries that matter, and records from before the window. `hashes` lead
+    from all these leaves to the head (tlog/multiproof.py). `index` proves that the rest of the
+    window has no entry that matters: proofs of index/proof.py, for the terms that the entries
+    themselves give rise to (index/closure.py).
+    """
+
+    policy: str
+    checkpoint: str
+    start: Index
+    whole: tuple[Stretch, ...]
+    entries: tuple[ShownEntry, ...]
+    hashes: tuple[bytes, ...]
+    index: tuple[bytes, ...]
+
+
 class LogEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of the log that a pack shows.
+    """The part of the log that a pack of version 1 shows.
 
     `policy` is the server's own tlog-policy, `checkpoint` the signed and cosigned head, both as
     text. `leaves` are all leaves from `start` to the head's size; `left` are the hashes of the
@@ -69,12 +106,23 @@ class LogEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checkpoint: str
     start: Index
     left: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_HASHES)]
-    leaves: Annotated[tuple[WindowLeaf, ...], msgspec.Meta(max_length=MAX_LEAVES)]
-    earlier: Annotated[tuple[EarlierLeaf, ...], msgspec.Meta(max_length=MAX_EARLIER)]
+    leaves: tuple[WindowLeaf, ...]
+    earlier: tuple[EarlierLeaf, ...]
 
 
 class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The predicate: the evidence first, then the conclusions."""
+
+    version: int
+    case: str
+    as_of_ns: Instant
+    logs: Annotated[tuple[ShownLog, ...], msgspec.Meta(min_length=1, max_length=MAX_LOGS)]
+    exposure: Exposure
+    verdict: Verdict
+
+
+class WindowPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The predicate of version 1."""
 
     version: int
     case: str
@@ -84,6 +132,11 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: Verdict
 
 
+AnyPack = Pack | WindowPack
+
+P = TypeVar("P", Pack, WindowPack)
+
+
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The subject of a statement, identified by a digest."""
 
@@ -91,40 +144,52 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: dict[str, str]
 
 
-class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Statement(msgspec.Struct, Generic[P], frozen=True, forbid_unknown_fields=True):
     """An in-toto Statement with one pack as its predicate."""
 
     type: str = msgspec.field(name="_type")
     subject: tuple[Subject, ...]
     predicate_type: str = msgspec.field(name="predicateType")
-    predicate: Pack
+    predicate: P
 
 
-def state(pack: Pack, opening: str) -> bytes:
+class _Kind(msgspec.Struct):
+    """The part of a statement that tells how to read the rest."""
+
+    predicate_type: str = msgspec.field(name="predicateType")
+
+
+def state(pack: AnyPack, opening: str) -> bytes:
     """Return the statement about a pack; opening is the SHA-256 (hex) of the case's first entry."""
     subject = Subject(f"case/{pack.case}", {"sha256": opening})
-    return msgspec.json.encode(Statement(STATEMENT_TYPE, (subject,), PREDICATE_TYPE, pack))
+    kind = PREDICATE_TYPES[pack.version]
+    return msgspec.json.encode(Statement(STATEMENT_TYPE, (subject,), kind, pack))
 
 
-def read_statement(envelope: Envelope) -> tuple[Pack, str]:
+def read_statement(envelope: Envelope) -> tuple[AnyPack, str]:
     """Return the pack in an envelope and the digest of the entry that opened its case.
 
     Does not check the signature. Raises IntegrityError unless the payload is the canonical encoding
-    of a statement of this kind and version.
+    of a statement of this kind and of a known version.
     """
     if envelope.payload_type != PAYLOAD_TYPE:
         raise IntegrityError("the payload is not an in-toto statement")
     try:
-        statement = _DECODER.decode(envelope.payload)
+        kind = _KIND.decode(envelope.payload).predicate_type
+        decoder = _DECODERS.get(kind)
+        if decoder is None:
+            raise IntegrityError("the statement is not an evidence pack: it has another type")
+        statement = decoder.decode(envelope.payload)
         written = msgspec.json.encode(statement)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise IntegrityError(f"not an evidence pack: {error}") from None
-    if (statement.type, statement.predicate_type) != (STATEMENT_TYPE, PREDICATE_TYPE):
+    if statement.type != STATEMENT_TYPE:
         raise IntegrityError("the statement is not an evidence pack: it has another type")
     pack = statement.predicate
-    if pack.version != VERSION:
+    if PREDICATE_TYPES.get(pack.version) != kind:
         raise IntegrityError(
-            f"the pack has version {pack.version}; this program reads version {VERSION}"
+            f"the pack has version {pack.version}; this program reads versions 1 and 2, each under "
+            "its own type"
         )
     names = [each.name for each in statement.subject]
     if names != [f"case/{pack.case}"] or list(statement.subject[0].digest) != ["sha256"]:
@@ -134,7 +199,7 @@ def read_statement(envelope: Envelope) -> tuple[Pack, str]:
     return _renamed(pack), statement.subject[0].digest["sha256"]
 
 
-def _renamed(pack: Pack) -> Pack:
+def _renamed(pack: AnyPack) -> AnyPack:
     """Return the pack with the present names of checks: its verdict is compared with a new one."""
     claims = tuple(
         msgspec.structs.replace(
@@ -150,4 +215,8 @@ def _renamed(pack: Pack) -> Pack:
     return msgspec.structs.replace(pack, verdict=verdict)
 
 
-_DECODER: Final = msgspec.json.Decoder(Statement)
+_KIND: Final = msgspec.json.Decoder(_Kind)
+_DECODERS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
+    PREDICATE_TYPES[1]: msgspec.json.Decoder(Statement[WindowPack]),
+    PREDICATE_TYPES[2]: msgspec.json.Decoder(Statement[Pack]),
+}

@@ -325,11 +325,12 @@ AnyRecord = (
 
 
 class LogFacts(msgspec.Struct, frozen=True):
-    """Verified facts about the log that the entries come from.
+    """Verified facts about a log that entries come from.
 
-    The leaves [start, size) are complete under the checkpoint; `withheld` of them are not shown.
-    `cosigners` are the witnesses of that checkpoint. They prove that it existed at cosigned_ns,
-    which is 0 without a quorum.
+    All entries of the leaves [start, size) that matter to the verdict are known, under the
+    checkpoint; `withheld` of them are not shown. `late` leaves are proven only by an index that was
+    made long after them. `cosigners` are the witnesses of the checkpoint. They prove that it
+    existed at cosigned_ns, which is 0 without a quorum.
     """
 
     origin: str
@@ -338,15 +339,27 @@ class LogFacts(msgspec.Struct, frozen=True):
     withheld: Count
     cosigners: tuple[str, ...]
     cosigned_ns: Instant
+    late: Count = 0
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """The whole input of a verdict: the entries with their index in the log, in order."""
+    """The whole input of a verdict: the logs of the vault, and entries by their index, in order.
+
+    A vault has one log today. Several nodes will have one each; an entry's `node` and `at` then
+    order the entries of different logs.
+    """
 
     case: str
     as_of_ns: Instant
-    log: LogFacts
+    logs: tuple[LogFacts, ...]
     entries: tuple[tuple[int, Entry], ...]
+
+    @property
+    def log(self) -> LogFacts:
+        """The one log; raises IntegrityError unless there is just one."""
+        if len(self.logs) != 1:
+            raise IntegrityError(f"evidence from {len(self.logs)} logs: this program reads one")
+        return self.logs[0]
 
 
 def to_audited(record: Record) -> dict[str, Value]:

@@ -14,14 +14,15 @@ from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import actor_of
 from ironkeep.incident.case import survey, workspace as desks
-from ironkeep.incident.case.archive import Archive
+from ironkeep.incident.case.holdings import holdings
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import Stored, Workspace, instant, on_desk, when, words
+from ironkeep.incident.evidence.archive import Archive
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
-from ironkeep.plugin.effects.effects import Steps
+from ironkeep.plugin.effects.effects import Steps, settled
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
@@ -186,15 +187,19 @@ def _as_if(
     A caller who would then be exposed is refused (workspace.require_clean).
     """
     now_ns = call.now_ns
-    archive = Archive(call.use(House), call.tx, min(stored.from_ns, desks.earliest(call.store)))
+    earliest = min(stored.from_ns, desks.earliest(call.store))
+    archive = Archive(call, (earliest, stored.from_ns))
 
-    def work() -> CaseFile:
-        evidence = archive.evidence(record.case, now_ns)
-        entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
-        entries = (*evidence.entries, (evidence.log.size, entry))
-        file = CaseFile(msgspec.structs.replace(evidence, entries=entries))
-        file.rows  # noqa: B018 - computes and caches the rows on the worker
-        return file
+    def gathered(_later: Call, answer: Any) -> Suspend:
+        if isinstance(answer, Exception):
+            raise answer
+
+        def work() -> CaseFile:
+            file = CaseFile(archive.evidence(record.case, now_ns, answer))
+            file.rows  # noqa: B018 - computes and caches the rows on the worker
+            return file
+
+        return Suspend(work, resume)
 
     def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
         if isinstance(file, Exception):
@@ -202,7 +207,8 @@ def _as_if(
         desks.require_clean(file, later)
         return then(later, file)
 
-    return Suspend(work, resume)
+    entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
+    return Suspend(archive.ask_evidence(record.case, now_ns, supposed=entry), gathered)
 
 
 def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Response | Suspend:
@@ -211,10 +217,12 @@ def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Respo
     def steps() -> Steps[None]:
         for each in file.case.subjects:
             if kind_of(each) in survey.SURVEYED:
-                tokens = survey.tokens_of(call, file, each)
+                turn = yield from settled()
+                held = yield from holdings(call.use(House), file, each, turn)
                 cut = file.containment(each)
                 until_ns = cut.entry.time_ns if cut and not file.escaped(each) else 0
-                yield from survey.Survey(call, file, names, each, tokens).link(until_ns)
+                policies = frozenset(held.policies)
+                yield from survey.Survey(call, file, names, each, policies).link(until_ns)
 
     data = {**_summary(stored), "subjects": _labels(file, file.case.subjects)}
     return effects.run(call, steps(), lambda _call, _none: Response(data=data))

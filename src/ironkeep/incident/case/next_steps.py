@@ -64,6 +64,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "starts too late": _INVESTIGATE,
     "clock ran back": _INVESTIGATE,
     "clock step": _INVESTIGATE,
+    "indexed late": _INVESTIGATE,
     "source silent": _INVESTIGATE,
     "source lost messages": _INVESTIGATE,
     "ended session worked": _INVESTIGATE,

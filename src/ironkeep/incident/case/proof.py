@@ -8,10 +8,10 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
-from ironkeep.incident.case.archive import policy_of
 from ironkeep.incident.case.cases import At
-from ironkeep.incident.case.packer import make_pack
 from ironkeep.incident.case.workspace import Workspace, instant
+from ironkeep.incident.evidence.archive import policy_of
+from ironkeep.incident.evidence.packer import make_pack
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -31,11 +31,13 @@ def pack(call: Call, given: At) -> Suspend:
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
     archive, key = Workspace(call, given.id).archive, pack_key(call)
 
-    def work() -> bytes:
-        return make_pack(given.id, as_of, archive.shown(), key)
+    def gathered(_later: Call, answer: bytes | Exception) -> Suspend:
+        if isinstance(answer, Exception):
+            raise answer
+        return Suspend(lambda: make_pack(given.id, as_of, archive.excerpt(answer), key), _answer)
 
     # A pack key generated in this request must be durable before it signs anything.
-    return Suspend(work, _answer, durable=True)
+    return Suspend(archive.ask_excerpt(given.id, as_of), gathered, durable=True)
 
 
 def _answer(_call: Call, made: bytes | Exception) -> Response:

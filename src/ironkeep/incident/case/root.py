@@ -12,6 +12,7 @@ from ironkeep.identity import policies
 from ironkeep.incident.case.cases import Case
 from ironkeep.incident.case.proof import pack_key
 from ironkeep.incident.case.workspace import Workspace, on_desk, when
+from ironkeep.index.terms import Kind
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -33,10 +34,13 @@ _ABOUT: Final = {
 
 _LOGIN: Final = "/login/"
 
+CHANGES: Final = (str(Kind.ACCESS_CHANGE),)
+"""The kinds of entries that `changed` looks at, beside those of every case."""
+
 
 def read(call: Call, given: Case) -> Suspend:
     """Return the present state of each item and its changes since the case's start."""
-    return on_desk(call, given.id, _read, writes=False)
+    return on_desk(call, given.id, _read, writes=False, kinds=CHANGES)
 
 
 def _read(workspace: Workspace) -> Response:

@@ -80,7 +80,9 @@ def _exempt(workspace: Workspace, given: Exempt) -> Response:
 
 def check_root(call: Call, given: CheckRoot) -> Suspend:
     """Record the result of checking one item of Ironkeep's own root of trust."""
-    return on_desk(call, given.id, lambda workspace: _check_root(workspace, given))
+    return on_desk(
+        call, given.id, lambda workspace: _check_root(workspace, given), kinds=root.CHANGES
+    )
 
 
 def _check_root(workspace: Workspace, given: CheckRoot) -> Response:

@@ -1,21 +1,18 @@
 """The survey: which stored secrets a principal could have read under the policies of the time.
 
-A live token's policies come from its record. For a token that is gone they come from the journal:
-from the answer that issued it and from the rules that decided its requests. Each policy text
-applies from the time at which it was written.
+The policies are those of the principal's tokens (`case/holdings`). Each policy text applies from
+the time at which it was written.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import Act
 from ironkeep.core.evidence.casefile import CaseFile
-from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node, secret_version
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, secret_version
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
-from ironkeep.core.ids import EntityId, TokenHash
+from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.acl import Acl, compile_acl
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
@@ -31,108 +28,25 @@ from ironkeep.plugin.entries import MORE
 from ironkeep.plugin.mount import Mount
 from ironkeep.store.history import Interval
 
+IN_A_TURN: Final = 64
+"""Secrets looked at in one turn, which takes a few milliseconds."""
+
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
 A_TURN: Final = 32
 """Records written in one turn, a few hundred kilobytes of the journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """The tokens of a principal with all descendants: live ones, all accessors, all policies."""
-
-    live: dict[str, TokenHash]
-    accessors: tuple[str, ...]
-    policies: frozenset[str]
-
-
-def tokens_of(call: Call, file: CaseFile, principal: NodeId) -> Tokens:
-    """Return all past and present tokens of a person, session or device, and their descendants."""
-    house = call.use(House)
-    live = _stored(call, principal)
-    seen = dict.fromkeys((*live, *_contained(file, principal)))
-    if kind_of(principal) is NodeKind.SESSION:
-        seen[name_of(principal)] = None
-    names: set[str] = set()
-    for act in _deeds(file, principal, seen):
-        names.update(_named(act))
-    for accessor in seen:
-        found = house.tokens.find_accessor(call.tx, accessor, call.now_ns)
-        if found is not None:
-            live[accessor] = found[0]
-    for hash_ in live.values():
-        record = house.tokens.store.load(call.tx, hash_)
-        names.update(record.policies if record is not None else ())
-    for _, entry in file.entries:
-        if entry.issued in seen and entry.issued:
-            names.update(_issued(entry.audited.get("token_policies")))
-    return Tokens(live, tuple(seen), frozenset(names))
-
-
-def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
-    """Yield the sessions that earlier containments ended; their survey may be incomplete."""
-    for filed in file.filed(ev.Contained):
-        if filed.record.principal == principal:
-            yield from (*filed.record.sessions, *filed.record.gone)
-
-
-def _stored(call: Call, principal: NodeId) -> dict[str, TokenHash]:
-    """Return the live tokens in storage: the principal's own and all their descendants."""
-    house = call.use(House)
-    tx, store, name = call.tx, house.tokens.store, name_of(principal)
-    if kind_of(principal) is NodeKind.PERSON:
-        pending = store.owned(tx, EntityId(name))
-    else:
-        found = house.tokens.find_accessor(tx, name, call.now_ns)
-        pending = [] if found is None else [found[0]]
-    live: dict[str, TokenHash] = {}
-    done: set[TokenHash] = set()
-    while pending:
-        hash_ = pending.pop()
-        if hash_ in done:
-            continue
-        done.add(hash_)
-        pending += store.children(tx, hash_)
-        record = store.load(tx, hash_)
-        if record is not None and house.tokens.find_accessor(tx, record.accessor, call.now_ns):
-            live[record.accessor] = hash_
-    return live
-
-
-def _deeds(file: CaseFile, principal: NodeId, seen: dict[str, None]) -> Iterable[Act]:
-    """Return the acts of a principal and its sessions; add newly found sessions to seen."""
-    found: list[Act] = []
-    pending = [principal, *(node(NodeKind.SESSION, each) for each in seen)]
-    done: set[NodeId] = set()
-    while pending:
-        actor = pending.pop()
-        if actor in done:
-            continue
-        done.add(actor)
-        for act in file.activity.by(actor):
-            found.append(act)
-            for accessor in (act.entry.accessor, act.entry.issued):
-                if accessor and accessor not in seen:
-                    seen[accessor] = None
-                    pending.append(node(NodeKind.SESSION, accessor))
-    return found
-
-
-def _named(act: Act) -> set[str]:
-    """Return the policy named in the rule that decided a request, or an empty set."""
-    rule = act.entry.rule.partition(" ")[0].partition(":")[0]
-    return {rule} if rule else set()
-
-
-def _issued(value: Any) -> list[str]:
-    return value if isinstance(value, list) else []
-
-
 class Survey:
     """Computes which secrets one principal could read since the start of the case."""
 
     def __init__(
-        self, call: Call, file: CaseFile, names: Names, principal: NodeId, tokens: Tokens
+        self,
+        call: Call,
+        file: CaseFile,
+        names: Names,
+        principal: NodeId,
+        policies: frozenset[str],
     ) -> None:
         self._call: Final = call
         self._house: Final[House] = call.use(House)
@@ -142,30 +56,17 @@ class Survey:
         self._from_ns: Final = min(file.case.from_ns, call.now_ns)
         person = kind_of(principal) is NodeKind.PERSON
         self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
-        self._policies: Final = tokens.policies
+        self._policies: Final = policies
         self.unknown: Final[list[str]] = []
         """Mounts in sealed segments, whose readable secrets are unknown."""
 
     def link(self, until_ns: int) -> Steps[int]:
         """Link every secret version that was readable until until_ns; return their number.
 
-        until_ns 0 means that access continues. The work is spread over turns, because everything
-        that root can read does not fit into one batch of the journal.
+        until_ns 0 means that access continues. The work is spread over turns: root can read every
+        secret of the vault.
         """
-        moments = self._moments()
-        spans: dict[tuple[int, int], list[NodeId]] = {}
-        acls = [(moment, self._acl(moment)) for moment in moments]
-        ends = [*moments[1:], until_ns]
-        for mount in self._known_mounts():
-            for kept in self._names.kept(mount):
-                path = mount.path + kept.read
-                allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
-                for span in _joined(moments, ends, allowed):
-                    for served in kept.versions:
-                        both = _overlap(span, (served.from_ns, served.until_ns))
-                        version = secret_version(mount.uuid, kept.path, served.number)
-                        if both is not None:
-                            spans.setdefault(both, []).append(version)
+        spans = yield from self._spans(until_ns)
         written = 0
         for (start, end), targets in spans.items():
             for at in range(0, len(targets), MAX_TARGETS):
@@ -175,6 +76,28 @@ class Survey:
                     yield from settled()
         self._conclude(until_ns)
         return len({target for targets in spans.values() for target in targets})
+
+    def _spans(self, until_ns: int) -> Steps[dict[tuple[int, int], list[NodeId]]]:
+        """Return the readable versions by the span of time in which they were readable."""
+        moments = self._moments()
+        spans: dict[tuple[int, int], list[NodeId]] = {}
+        acls = [(moment, self._acl(moment)) for moment in moments]
+        ends = [*moments[1:], until_ns]
+        looked_at = 0
+        for mount in self._known_mounts():
+            for kept in self._names.kept(mount):
+                looked_at += 1
+                if looked_at % IN_A_TURN == 0:
+                    yield from settled()
+                path = mount.path + kept.read
+                allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
+                for span in _joined(moments, ends, allowed):
+                    for served in kept.versions:
+                        both = _overlap(span, (served.from_ns, served.until_ns))
+                        version = secret_version(mount.uuid, kept.path, served.number)
+                        if both is not None:
+                            spans.setdefault(both, []).append(version)
+        return spans
 
     def _known_mounts(self) -> Iterable[Mount]:
         """Yield the mounts whose contents are known, and collect the others in `unknown`."""

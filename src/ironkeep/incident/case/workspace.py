@@ -2,6 +2,7 @@
 
     case / number           -> title, time of opening, earliest start
     number                  -> the last number assigned
+    earliest                -> the earliest start of any case
 
 Everything else about a case is in the journal. A principal exposed in a case cannot write records
 in it, and neither can a token that depends on such a person: those records would not count, so they
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -28,11 +29,12 @@ from ironkeep.core.evidence.verdict import Verdict, decide
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.scope import Actor, actor_of
-from ironkeep.incident.case.archive import Archive
 from ironkeep.incident.case.naming import Names
+from ironkeep.incident.evidence.archive import Archive
 from ironkeep.kernel.house import House
 from ironkeep.plugin import fields
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.questions import Question
 from ironkeep.plugin.response import Response
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
@@ -52,6 +54,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 _STORED: Final = Codec(Stored)
+_EARLIEST: Final = "earliest"
 
 
 class Workspace:
@@ -65,7 +68,7 @@ class Workspace:
         self.as_of_ns: Final = call.now_ns if as_of_ns is None else as_of_ns
         self.names = Names(call)
         self.by: Final[Actor] = actor_of(call)
-        self.archive: Final = Archive(self.house, call.tx, earliest(call.store))
+        self.archive: Final = Archive(call, (earliest(call.store), self.stored.from_ns))
 
     def moved(self, call: Call) -> "Workspace":
         """Return this workspace for a later turn of the same request, keeping cached results."""
@@ -74,10 +77,13 @@ class Workspace:
         moved.stored = load(call.store, self.case)
         return moved
 
-    @cached_property
-    def evidence(self) -> Evidence:
-        """All durable entries as evidence on this case."""
-        return self.archive.evidence(self.case, self.as_of_ns)
+    def question(self, kinds: tuple[str, ...] = ()) -> Question:
+        """Return the question to the journal whose answer `take` takes."""
+        return self.archive.ask_evidence(self.case, self.as_of_ns, kinds)
+
+    def take(self, answer: dict[str, Any]) -> None:
+        """Take the journal's answer: the durable entries on which the case depends."""
+        self.evidence: Evidence = self.archive.evidence(self.case, self.as_of_ns, answer)
 
     @cached_property
     def file(self) -> CaseFile:
@@ -123,15 +129,24 @@ def on_desk(
     as_of_ns: int | None = None,
     judged: bool = False,
     writes: bool = True,
+    kinds: tuple[str, ...] = (),
 ) -> Suspend:
     """Compute the case on a worker, with judged also its verdict, then continue with the workspace.
 
-    With writes, a caller exposed in the case is refused (see the module).
+    With writes, a caller exposed in the case is refused (see the module). kinds are further kinds
+    of entries (index/terms.py) that the file is to contain.
     """
     workspace = Workspace(call, case, as_of_ns)
 
-    def work() -> None:
-        workspace.prepare(judged=judged)
+    def gathered(_later: Call, answer: object) -> Suspend:
+        if isinstance(answer, Exception):
+            raise answer
+
+        def work() -> None:
+            workspace.take(cast("dict[str, Any]", answer))
+            workspace.prepare(judged=judged)
+
+        return Suspend(work, resume)
 
     def resume(later: Call, result: object) -> Response | Suspend:
         if isinstance(result, Exception):
@@ -141,7 +156,7 @@ def on_desk(
             require_clean(moved.file, later)
         return then(moved)
 
-    return Suspend(work, resume)
+    return Suspend(workspace.question(kinds), gathered)
 
 
 def answered(name: str) -> Callable[[Call, object], Response]:
@@ -180,7 +195,9 @@ def load(store: Store, case: str) -> Stored:
 
 def save(store: Store, stored: Stored) -> None:
     """Write a case's record."""
+    first = min(earliest(store), stored.from_ns)
     store.put(f"case/{stored.number:06d}", _STORED.encode(stored))
+    store.put(_EARLIEST, first.to_bytes(8, "big"))
 
 
 def all_cases(store: Store) -> list[Stored]:
@@ -191,6 +208,10 @@ def all_cases(store: Store) -> list[Stored]:
 
 def earliest(store: Store) -> int:
     """Return the earliest start of any case: exposure is computed over all cases together."""
+    raw = store.get(_EARLIEST)
+    if raw is not None:
+        return int.from_bytes(raw, "big")
+    # Cases of earlier releases have no such row until one of them changes.
     return min((stored.from_ns for stored in all_cases(store)), default=FOREVER)
 
 

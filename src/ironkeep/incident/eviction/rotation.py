@@ -6,7 +6,7 @@ credentials at their issuer and reports it.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ironkeep.core.credential.connector import ConnectorError, Probe
 from ironkeep.core.credential.inventory import InventoryItem
@@ -318,20 +318,30 @@ def _watch(workspace: Workspace, which: CredentialId, number: int, turn: Turn) -
     except ConnectorError:
         return
     turn = yield from settled()
-    reads = workspace.file.activity.reads_of(NodeId(revoked.replacement))
+    first_ns = yield from _first_release(workspace, NodeId(revoked.replacement))
+    turn = yield from settled()
     sessions = [session for _, session in found]
-    if reads:
-        successes = _begun_before(sessions, asked_ns, reads[0].act.entry.time_ns - _SLACK_NS)
+    if first_ns is not None:
+        successes = _begun_before(sessions, asked_ns, first_ns - _SLACK_NS)
     else:
         successes = len(sessions)
     if successes is None:
         return
-    means = _MEANS_IN_USE if reads else _MEANS
+    means = _MEANS if first_ns is None else _MEANS_IN_USE
     attempts = len(workspace.file.probes(version, system)) + 1
     record = ev.Watched(
         workspace.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
     )
     workspace.house.scope.note(record, turn.now_ns, workspace.by)
+
+
+def _first_release(workspace: Workspace, version: NodeId) -> Steps[int | None]:
+    """Return when a version was first given out; None if it was not, or there is no version."""
+    question = workspace.archive.ask_first(version) if version else None
+    if question is None:
+        return None
+    _, first_ns = yield question
+    return cast("int | None", first_ns)
 
 
 def _begun_before(sessions: list[InventoryItem], asked_ns: int, until_ns: int) -> int | None:

@@ -15,7 +15,7 @@ from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import Disclosed, check_disclosed, epoch_start, is_index, is_key
-from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, WindowLeaf
+from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, ShownEntry, ShownLog, WindowLeaf
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.core.units import SECOND_NS
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -54,19 +54,23 @@ def window_entries(log: LogEvidence) -> Iterator[tuple[int, Entry | None, bytes]
     start; `withheld_of` counts the former.
     """
     for index, shown in enumerate(log.leaves, start=log.start):
-        if shown.hash:
-            if shown != WindowLeaf(hash=shown.hash):
-                raise IntegrityError(f"entry {index}: both withheld and shown")
-            yield index, None, shown.hash
-        elif shown.salt or shown.body:
-            yield index, _disclosed(index, shown), leaf_hash(shown.leaf)
-        else:
-            yield index, None, leaf_hash(shown.leaf)
+        yield index, *shown_leaf(index, shown)
+
+
+def shown_leaf(index: int, shown: WindowLeaf) -> tuple[Entry | None, bytes]:
+    """Return (entry or None, leaf hash) of one leaf of a window; see `window_entries`."""
+    if shown.hash:
+        if shown != WindowLeaf(hash=shown.hash):
+            raise IntegrityError(f"entry {index}: both withheld and shown")
+        return None, shown.hash
+    if shown.salt or shown.body:
+        return disclosed(index, shown), leaf_hash(shown.leaf)
+    return None, leaf_hash(shown.leaf)
 
 
 def withheld_of(log: LogEvidence) -> int:
     """Return the number of leaves in the window that may be entries but are not disclosed."""
-    return sum(map(_is_withheld, log.leaves))
+    return sum(map(is_withheld, log.leaves))
 
 
 def check_window(log: LogEvidence, head: Checkpoint, leaves: list[bytes]) -> None:
@@ -82,19 +86,10 @@ def earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, E
     if any(one >= other for one, other in pairwise(bounds)):
         raise IntegrityError("the earlier entries are out of order or overlap the window")
     for shown in log.earlier:
-        entry = _disclosed(shown.index, shown)
+        entry = disclosed(shown.index, shown)
         digest = leaf_hash(shown.leaf)
         verify_inclusion(shown.index, head.size, digest, shown.proof, head.root)
         yield shown.index, entry
-
-
-def evidence_of(case: str, as_of_ns: int, log: LogEvidence, policy: Policy) -> Evidence:
-    """Check a pack's log completely and return its evidence; raise IntegrityError."""
-    head = ShownHead(log.checkpoint, policy)
-    window = list(window_entries(log))
-    check_window(log, head.checkpoint, [digest for _, _, digest in window])
-    earlier = list(earlier_entries(log, head.checkpoint))
-    return assemble(case, as_of_ns, log, head, (*earlier, *seen(window)))
 
 
 def seen(
@@ -120,25 +115,34 @@ def assemble(
         cosigners=head.cosigners,
         cosigned_ns=head.cosigned_ns,
     )
-    return Evidence(case, as_of_ns, facts, entries)
+    return Evidence(case, as_of_ns, (facts,), entries)
 
 
-def opening_digest(log: LogEvidence, index: int) -> str:
+def bodies_of(log: LogEvidence | ShownLog) -> Iterator[tuple[int, str]]:
+    """Yield (index, body) of every shown leaf; a leaf that is not disclosed has an empty body."""
+    if isinstance(log, LogEvidence):
+        yield from ((shown.index, shown.body) for shown in log.earlier)
+        yield from ((index, shown.body) for index, shown in enumerate(log.leaves, log.start))
+        return
+    yield from ((shown.index, shown.body) for shown in log.entries)
+    for stretch in log.whole:
+        yield from ((at, shown.body) for at, shown in enumerate(stretch.leaves, stretch.start))
+
+
+def opening_digest(log: LogEvidence | ShownLog, index: int) -> str:
     """Return the SHA-256 (hex) of the disclosed body at index."""
-    if index >= log.start:
-        return sha256(log.leaves[index - log.start].body.encode()).hexdigest()
-    body = next(shown.body for shown in log.earlier if shown.index == index)
+    body = next(body for at, body in bodies_of(log) if at == index)
     return sha256(body.encode()).hexdigest()
 
 
-def _is_withheld(shown: WindowLeaf) -> bool:
+def is_withheld(shown: WindowLeaf) -> bool:
     """Return whether a leaf is neither a disclosed entry nor a key, epoch or index leaf."""
     if shown.salt or is_key(shown.leaf) or is_index(shown.leaf):
         return False
     return epoch_start(shown.leaf) is None
 
 
-def _disclosed(index: int, shown: WindowLeaf | EarlierLeaf) -> Entry:
+def disclosed(index: int, shown: WindowLeaf | EarlierLeaf | ShownEntry) -> Entry:
     """Check that a leaf commits to the shown salt and body, and return the entry."""
     body = shown.body.encode()
     check_disclosed(shown.leaf, Disclosed(index, shown.salt, body))

@@ -8,6 +8,7 @@ nothing about the origin: a forger who generates every key anew can produce such
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -15,10 +16,16 @@ from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.dsse import Envelope
 from ironkeep.core.evidence.exposure import Exposure
-from ironkeep.core.evidence.pack import LogEvidence, Pack, read_statement
+from ironkeep.core.evidence.pack import (
+    AnyPack,
+    LogEvidence,
+    ShownLog,
+    WindowPack,
+    read_statement,
+)
 from ironkeep.core.evidence.records import Evidence
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
-from ironkeep.incident.verifier import disclosed as shown
+from ironkeep.incident.verifier import disclosed as shown, indexed
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.tlog.note import KeyType, VerifierKey
 from ironkeep.tlog.policy import Policy
@@ -35,8 +42,9 @@ class Report(msgspec.Struct, frozen=True):
     """The result of a verification; verdict and exposure are recomputed, not copied.
 
     `disclosed`, `withheld` and `earlier` count entries; `later` counts the entries after the time
-    of the verdict. `cosigners` are the witnesses by their names in the policy; `signer` is the name
-    of the key that signed the pack.
+    of the verdict, `indexed` the leaves of the window that the log's index vouches for. `cosigners`
+    are the witnesses by their names in the policy; `signer` is the name of the key that signed the
+    pack.
     """
 
     level: Level
@@ -48,6 +56,7 @@ class Report(msgspec.Struct, frozen=True):
     withheld: int
     earlier: int
     later: int
+    indexed: int
     verdict: Verdict
     exposure: Exposure
 
@@ -64,49 +73,75 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
     signed it; without pinned keys, the key that the envelope names. (3) It contains one statement
     of our type and version. (4) The log's head is signed by a pinned log key and cosigned by a
     quorum of pinned witnesses. (5) Each disclosed entry matches the commitment in its leaf. (6) The
-    leaves are the complete log from the window's start to the head; none is left out. (7) Each
-    earlier entry is included in the log at its index. (8) Exposure and verdict, recomputed from
-    these entries, equal those in the pack. (9) The subject is the entry that opened the case.
+    window is complete: each leaf of it is shown, or the log's index proves that it does not matter.
+    (7) Each shown entry is included in the log at its index. (8) Exposure and verdict, recomputed
+    from these entries, equal those in the pack. (9) The subject is the entry that opened the case.
+
+    In a pack of version 2, step (7) comes before step (6), which needs the entries in their places.
     """
-    with _step("(1) envelope"):
+    with step("(1) envelope"):
         envelope = dsse.decode(raw)
-    with _step("(2) pack signature"):
-        signer = _signer(envelope, trust)
-    with _step("(3) statement"):
+    with step("(2) pack signature"):
+        signer = signer_of(envelope, trust)
+    with step("(3) statement"):
         pack, subject = read_statement(envelope)
-    log = pack.log
-    with _step("(4) checkpoint"):
+    log = pack.log if isinstance(pack, WindowPack) else pack.logs[0]
+    with step("(4) checkpoint"):
         policy = trust.policy if trust else Policy.parse(log.policy.encode())
         head = shown.ShownHead(log.checkpoint, policy)
-    with _step("(5) entries"):
-        window = list(shown.window_entries(log))
-    with _step("(6) completeness"):
-        shown.check_window(log, head.checkpoint, [digest for _, _, digest in window])
-    with _step("(7) earlier entries"):
-        earlier = list(shown.earlier_entries(log, head.checkpoint))
-    entries = (*earlier, *shown.seen(window))
-    evidence = shown.assemble(pack.case, pack.as_of_ns, log, head, entries)
-    with _step("(8) verdict"):
+    read = _read_window if isinstance(log, LogEvidence) else _read_indexed
+    evidence = read(pack.case, pack.as_of_ns, log, head)
+    with step("(8) verdict"):
         verdict, exposure = _recompute(evidence, pack)
-    with _step("(9) subject"):
+    with step("(9) subject"):
         _check_subject(verdict, log, subject)
+    earlier = sum(index < log.start for index, _ in evidence.entries)
     return Report(
         level=Level.VERIFIED if trust else Level.SELF_CONSISTENT,
         signer=signer,
         origin=head.checkpoint.origin,
         size=head.checkpoint.size,
         cosigners=head.cosigners,
-        disclosed=len(entries) - len(earlier),
+        disclosed=len(evidence.entries) - earlier,
         withheld=evidence.log.withheld,
-        earlier=len(earlier),
-        later=sum(1 for _, entry in entries if entry.time_ns > pack.as_of_ns),
+        earlier=earlier,
+        later=sum(1 for _, entry in evidence.entries if entry.time_ns > pack.as_of_ns),
+        indexed=head.checkpoint.size - log.start - _whole(log),
         verdict=verdict,
         exposure=exposure,
     )
 
 
+def _read_window(case: str, as_of_ns: int, log: Any, head: shown.ShownHead) -> Evidence:
+    """Return the evidence in a pack of version 1, which shows the whole window."""
+    with step("(5) entries"):
+        window = list(shown.window_entries(log))
+    with step("(6) completeness"):
+        shown.check_window(log, head.checkpoint, [digest for _, _, digest in window])
+    with step("(7) earlier entries"):
+        earlier = list(shown.earlier_entries(log, head.checkpoint))
+    return shown.assemble(case, as_of_ns, log, head, (*earlier, *shown.seen(window)))
+
+
+def _read_indexed(case: str, as_of_ns: int, log: Any, head: shown.ShownHead) -> Evidence:
+    """Return the evidence in a pack of version 2."""
+    with step("(5) entries"):
+        leaves = indexed.leaves_of(log)
+    with step("(7) places"):
+        indexed.check_places(log, head.checkpoint, leaves)
+    with step("(6) completeness"):
+        return indexed.evidence_of(case, as_of_ns, log, head, leaves)
+
+
+def _whole(log: LogEvidence | ShownLog) -> int:
+    """Return the number of leaves of the window that are shown, one after another."""
+    if isinstance(log, LogEvidence):
+        return len(log.leaves)
+    return sum(len(each.leaves) for each in log.whole)
+
+
 @contextmanager
-def _step(name: str) -> Iterator[None]:
+def step(name: str) -> Iterator[None]:
     """Prefix errors with the step of the verification that failed."""
     try:
         yield
@@ -114,7 +149,7 @@ def _step(name: str) -> Iterator[None]:
         raise IntegrityError(f"step {name}: {error}") from None
 
 
-def _signer(envelope: Envelope, trust: TrustedKeys | None) -> str:
+def signer_of(envelope: Envelope, trust: TrustedKeys | None) -> str:
     """Check the signature and return the signer's name; with pinned keys, one of those."""
     if trust:
         keys = trust.packs
@@ -126,12 +161,12 @@ def _signer(envelope: Envelope, trust: TrustedKeys | None) -> str:
     return VerifierKey.parse(signed[0]).name
 
 
-def _check_subject(verdict: Verdict, log: LogEvidence, subject: str) -> None:
+def _check_subject(verdict: Verdict, log: LogEvidence | ShownLog, subject: str) -> None:
     if verdict.opening < 0 or shown.opening_digest(log, verdict.opening) != subject:
         raise IntegrityError("the log contains no such case, or another case under that number")
 
 
-def _recompute(evidence: Evidence, pack: Pack) -> tuple[Verdict, Exposure]:
+def _recompute(evidence: Evidence, pack: AnyPack) -> tuple[Verdict, Exposure]:
     """Compute verdict and exposure from the evidence; raise when the pack's differ."""
     verdict, exposure = decide(evidence)
     if verdict != pack.verdict:

@@ -13,6 +13,7 @@ from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import Disclosed
 from ironkeep.journal.entries import Leaves
 from ironkeep.journal.index.index import Index
+from ironkeep.tlog.merkle import HashReader
 
 STRETCH: Final = 4_096
 """Leaves that one step of a question covers: some 50 ms where all of them must be opened."""
@@ -44,13 +45,14 @@ class EntryReader(Protocol):
 class Context:
     """What a question reads: the leaves of a log, its entries, and the index that finds them.
 
-    `older` returns the same of an older log of this node, by its origin, or None if its leaves are
-    not here.
+    `hashes` returns a reader of the log's hashes. `older` returns the same of an older log of this
+    node, by its origin, or None if its leaves are not here.
     """
 
     log: Leaves
     reader: EntryReader
     open_index: Callable[[], Index]
+    hashes: Callable[[], HashReader]
     older: Callable[[str], "Context | None"]
 
     @property

@@ -115,7 +115,7 @@ def starts_too_late(file: CaseFile) -> Iterator[Finding]:
     an epoch after the first.
     """
     start, origin = file.log.start, file.log.origin
-    if start == 0 and not _continues(origin):
+    if start == 0 and not continues(origin):
         return
     earliest = min((case.from_ns for case in file.cases.values()), default=FOREVER)
     first = next((entry for index, entry in file.entries if index >= file.log.start), None)
@@ -126,7 +126,8 @@ def starts_too_late(file: CaseFile) -> Iterator[Finding]:
         yield Finding("log:window", words)
 
 
-def _continues(origin: str) -> bool:
+def continues(origin: str) -> bool:
+    """Return whether a log's name says that it continues another one: a later epoch than 1."""
     epoch = origin.rpartition("/")[2]
     return epoch.isascii() and epoch.isdigit() and epoch.lstrip("0") not in {"", "1"}
 
@@ -212,6 +213,13 @@ def record_by_exposed(file: CaseFile) -> Iterator[Finding]:
             if actor in file.rows and (readmitted is None or index < readmitted):
                 words = f"recorded by {file.estate.label(actor)}, who is exposed"
                 yield Finding(f"entry:{index}", words)
+
+
+def indexed_late(file: CaseFile) -> Iterator[Finding]:
+    """Yield the part of the window that only an index made long afterwards vouches for."""
+    if file.log.late:
+        words = f"{file.log.late} entries of the window were indexed long after they were written"
+        yield Finding("log:index", words)
 
 
 def withheld(file: CaseFile) -> Iterator[Finding]:

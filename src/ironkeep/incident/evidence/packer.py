@@ -4,27 +4,31 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironkeep.core.errors import NotFound
 from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.pack import PAYLOAD_TYPE, VERSION, LogEvidence, Pack, state
+from ironkeep.core.evidence.pack import PAYLOAD_TYPE, VERSION, Pack, ShownLog, state
 from ironkeep.core.evidence.verdict import decide
-from ironkeep.incident.verifier.disclosed import evidence_of, opening_digest
+from ironkeep.incident.verifier import indexed
+from ironkeep.incident.verifier.disclosed import ShownHead, opening_digest
 from ironkeep.tlog.note import KeyType, SigningKey
 from ironkeep.tlog.policy import Policy
 
 
-def make_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> bytes:
+def make_pack(case: str, as_of_ns: int, log: ShownLog, key: SigningKey) -> bytes:
     """Return the signed pack of a case: the log excerpt and the verdict that follows from it.
 
-    The excerpt must satisfy the policy that it contains. Raises NotFound when it contains no such
-    case, IntegrityError when it is inconsistent.
+    The excerpt is checked as the verifier does, under the policy that it contains. Raises NotFound
+    when it contains no such case, IntegrityError when it is inconsistent.
     """
-    evidence = evidence_of(case, as_of_ns, log, Policy.parse(log.policy.encode()))
+    head = ShownHead(log.checkpoint, Policy.parse(log.policy.encode()))
+    leaves = indexed.leaves_of(log)
+    indexed.check_places(log, head.checkpoint, leaves)
+    evidence = indexed.evidence_of(case, as_of_ns, log, head, leaves)
     verdict, exposure = decide(evidence)
     if verdict.opening < 0:
         raise NotFound(
             f"no signed checkpoint covers case {case} at that time: if it was opened just now, try "
             "again in a second"
         )
-    pack = Pack(VERSION, case, as_of_ns, log, exposure, verdict)
+    pack = Pack(VERSION, case, as_of_ns, (log,), exposure, verdict)
     payload = state(pack, opening_digest(log, verdict.opening))
     vkey = key.verifier_key(KeyType.ED25519).format()
     private: Ed25519PrivateKey = key.private_key()

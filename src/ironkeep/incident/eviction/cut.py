@@ -1,0 +1,265 @@
+"""The cut: end all access of a principal, a role, a segment, or of what was active in a window.
+
+    person    tokens of theirs and of all that they made, logins, devices
+    device    the device is revoked: no token bound to it works, and no login over it
+    session   the token, with everything below it and everything that it made
+    role      the role issues nothing more; its tokens and secret ids are void
+    segment   it is sealed, and what its auth methods issued is void
+    window    every session that acted in it, as a session each
+
+First everything ends, in one write for each principal however much it has, and that is durable
+before anything else happens (`end`). Then the tokens are listed and their rows and leases removed,
+in turns, for the record of it (`clear`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ironkeep.access.segments.rebuild import mounts_of
+from ironkeep.core.errors import Conflict
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of
+from ironkeep.core.ids import DeviceId, EntityId, TokenHash
+from ironkeep.identity.people import creator_of
+from ironkeep.identity.token_store import SPENT, StoredToken
+from ironkeep.incident.case.holdings import (
+    IN_A_TURN,
+    Holdings,
+    descend,
+    holdings,
+    sessions_on_record,
+)
+from ironkeep.incident.case.workspace import Workspace
+from ironkeep.incident.eviction.groups import Role, Window, role_tokens
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
+
+_REASON: Final = "contained in case {case}"
+
+
+@dataclass(slots=True)
+class Cut:
+    """A principal that was cut off, with what it had.
+
+    `since_ns` is the instant up to which its tokens had been ended before, `active` are the
+    sessions of a window. `ended` are the accessors that ended now, `gone` those that had ended
+    before.
+    """
+
+    principal: NodeId
+    since_ns: int = 0
+    spent: set[TokenHash] = field(default_factory=set)
+    active: dict[str, None] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    policies: frozenset[str] = frozenset()
+    leases: int = 0
+    devices: list[str] = field(default_factory=list)
+
+
+def end(workspace: Workspace, principals: Iterable[NodeId]) -> Steps[list[Cut]]:
+    """End the access of principals; it is durable when this returns."""
+    turn = turn_of(workspace.call)
+    cuts: list[Cut] = []
+    spent: set[TokenHash] = set()
+    for number, principal in enumerate(principals, start=1):
+        cut = Cut(principal)
+        turn = yield from _end(workspace, cut, spent, turn)
+        spent |= cut.spent
+        cuts.append(cut)
+        if number % IN_A_TURN == 0:
+            turn = yield from settled()
+    yield from settled()
+    return cuts
+
+
+def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> Steps[Turn]:
+    _require_outside(workspace.call, cut.principal)
+    house, name = workspace.house, name_of(cut.principal)
+    match kind_of(cut.principal):
+        case NodeKind.PERSON:
+            _end_person(workspace, cut, EntityId(name), turn)
+        case NodeKind.DEVICE:
+            _end_device(workspace, cut, DeviceId(name), turn)
+        case NodeKind.ROLE:
+            role = Role.find(workspace, name)
+            house.tokens.end_role(turn.tx, role.mount.accessor, role.name, turn.now_ns)
+        case NodeKind.SEGMENT:
+            segment = house.segments.cut(turn.tx, name, turn.now_ns)
+            for mount in mounts_of(workspace.call, segment):
+                house.leases.revoke_prefix(turn.tx, mount.path, turn.now_ns)
+        case NodeKind.WINDOW:
+            cut.active, turn = yield from _active(workspace, name, turn)
+            turn = yield from spend(workspace, cut, cut.active, turn)
+        case _:
+            on_record = sessions_on_record(workspace.file, cut.principal)
+            turn = yield from spend(workspace, cut, on_record, turn, but=spent)
+    return turn
+
+
+def spend(
+    workspace: Workspace,
+    cut: Cut,
+    accessors: Iterable[str],
+    turn: Turn,
+    but: Iterable[TokenHash] = (),
+) -> Steps[Turn]:
+    """End tokens by their accessors, each with everything below it."""
+    tokens, done = workspace.house.tokens, set(but)
+    own = _chain(workspace.call)
+    for number, accessor in enumerate(accessors, start=1):
+        hash_ = tokens.store.by_accessor(turn.tx, accessor)
+        if hash_ in own:
+            raise Conflict("this would end your own session: use one outside the case")
+        if hash_ is not None and hash_ not in done and tokens.spend(turn.tx, hash_, turn.now_ns):
+            cut.spent.add(hash_)
+        if number % IN_A_TURN == 0:
+            turn = yield from settled()
+    return turn
+
+
+def _end_person(workspace: Workspace, cut: Cut, person: EntityId, turn: Turn) -> None:
+    """End all tokens of a person, batch tokens included, and their logins and devices."""
+    identity = workspace.house.identity
+    known = identity.get(turn.tx, person)
+    if known is None:
+        return
+    cut.since_ns = known.revoked_ns
+    # Logins that this person configured stay refused until another person writes them again.
+    ended = msgspec.structs.replace(
+        known, disabled=True, revoked_ns=turn.now_ns, contained_ns=turn.now_ns
+    )
+    identity.update(turn.tx, ended, turn.now_ns)
+    for device in workspace.house.features.devices.owned(turn.tx, person):
+        _end_device(workspace, cut, device, turn)
+
+
+def _end_device(workspace: Workspace, cut: Cut, device: DeviceId, turn: Turn) -> None:
+    """Revoke a device: no token bound to it works, nobody logs in over it, its key is void."""
+    devices = workspace.house.features.devices
+    record = devices.get(turn.tx, device)
+    if record is None or record.state == "revoked":
+        return
+    revoked = msgspec.structs.replace(
+        record,
+        state="revoked",
+        decided_by=creator_of(workspace.call.actor()),
+        reason=_REASON.format(case=workspace.case),
+        decided_ns=turn.now_ns,
+        posture_ok=False,
+    )
+    devices.put(turn.tx, revoked)
+    cut.devices.append(device)
+
+
+def _require_outside(call: Call, principal: NodeId) -> None:
+    """Raise Conflict when the cut would end the caller's own session."""
+    session, name = call.actor(), name_of(principal)
+    own = {
+        NodeKind.PERSON: name in session.people,
+        NodeKind.DEVICE: name in _devices(call),
+        NodeKind.SEGMENT: _is_of(call, name),
+    }
+    if own.get(kind_of(principal), False):
+        raise Conflict("this would end your own session: use one outside the case")
+
+
+def _chain(call: Call) -> dict[TokenHash, StoredToken | None]:
+    """Return the caller's token and all above it, by hash."""
+    store, session = call.use(House).tokens.store, call.actor()
+    chain: dict[TokenHash, StoredToken | None] = {}
+    hash_ = session.hash
+    while hash_ and hash_ not in chain:
+        record = store.load(call.tx, hash_)
+        chain[hash_] = record
+        hash_ = TokenHash("") if record is None else record.parent
+    return chain
+
+
+def _devices(call: Call) -> set[str]:
+    return {each.device for each in _chain(call).values() if each is not None and each.device}
+
+
+def _is_of(call: Call, segment: str) -> bool:
+    """Return whether the caller logged in through a segment."""
+    table = call.use(House).segments.table(call.tx)
+    mounts = (each.mount for each in _chain(call).values() if each is not None)
+    found = (table.by_accessor.get(each) for each in mounts)
+    return any(each is not None and each.name == segment for each in found)
+
+
+def clear(workspace: Workspace, cut: Cut) -> Steps[None]:
+    """List the tokens of what was cut, and remove their rows and leases."""
+    turn = yield from settled()
+    cut_ns = turn.now_ns
+    found, turn = yield from _listed(workspace, cut, turn)
+    for accessor in found.accessors:
+        stored = found.stored.get(accessor)
+        live = stored is not None and _was_live(cut, *stored, cut_ns)
+        (cut.ended if live else cut.gone).append(accessor)
+    cut.policies = frozenset(found.policies)
+    # Children come before their parents, so that a step removes one token only.
+    house = workspace.house
+    for number, (hash_, _) in enumerate(reversed(found.stored.values()), start=1):
+        cut.leases += house.leases.count_of(turn.tx, hash_)
+        house.tokens.revoke(turn.tx, hash_, turn.now_ns)
+        if number % IN_A_TURN == 0:
+            turn = yield from settled()
+    if kind_of(cut.principal) is NodeKind.PERSON:
+        # Tokens issued through the person's roles are dead too; tidy removes them and their leases.
+        house.tokens.tidy(turn.tx, turn.now_ns)
+    yield from settled()
+
+
+def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings, Turn]]:
+    """Return all that the subject of a cut had, stored or on record."""
+    house, name = workspace.house, name_of(cut.principal)
+    match kind_of(cut.principal):
+        case NodeKind.SEGMENT:
+            return Holdings(), turn
+        case NodeKind.ROLE:
+            roots = yield from role_tokens(house, Role.find(workspace, name), turn)
+        case NodeKind.WINDOW:
+            roots = hashes_of(house, cut.active, turn)
+        case _:
+            found = yield from holdings(house, workspace.file, cut.principal, turn)
+            return found, (yield from settled())
+    turn = yield from settled()
+    found = Holdings(accessors=dict(cut.active))
+    turn = yield from descend(house, found, roots, turn)
+    # What these tokens made is not always below them: an orphan has no parent.
+    made, turn = yield from _made(workspace, found, turn)
+    turn = yield from spend(workspace, cut, made, turn)
+    found.accessors.update(made)
+    turn = yield from descend(house, found, hashes_of(house, made, turn), turn)
+    return found, turn
+
+
+def hashes_of(house: House, accessors: Iterable[str], turn: Turn) -> list[TokenHash]:
+    """Return the hashes of those tokens that are still stored."""
+    found = (house.tokens.store.by_accessor(turn.tx, each) for each in accessors)
+    return [each for each in found if each is not None]
+
+
+def _active(workspace: Workspace, name: str, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:
+    """Return the accessors of the sessions that acted in a window."""
+    window = Window.parse(name, turn.now_ns)
+    turn, found = yield workspace.archive.ask_active(window.from_ns, window.until_ns)
+    return dict.fromkeys(found), turn
+
+
+def _made(workspace: Workspace, found: Holdings, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:
+    """Return the accessors of the tokens that tokens made, without those already found."""
+    turn, made = yield workspace.archive.ask_made(found.accessors)
+    return {each: None for each in made if each not in found.accessors}, turn
+
+
+def _was_live(cut: Cut, hash_: TokenHash, record: StoredToken, cut_ns: int) -> bool:
+    """Return whether a stored token could be used right before the cut."""
+    if record.num_uses == SPENT and hash_ not in cut.spent:
+        return False
+    expired = record.expires_ns and record.expires_ns <= cut_ns
+    return record.issued_ns > cut.since_ns and not expired

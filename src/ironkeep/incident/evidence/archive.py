@@ -1,0 +1,171 @@
+"""The server's own log as evidence: questions to the journal, and what their answers become.
+
+The questions are those of `gathering`, answered off the loop. An archive is made for one
+request and holds the state of the log's heads as of then.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import event
+from ironkeep.core.errors import IntegrityError, NotFound
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence.node import NodeId, NodeKind, family_of, kind_of, name_of
+from ironkeep.core.evidence.pack import ShownLog
+from ironkeep.core.evidence.records import Evidence, LogFacts
+from ironkeep.incident.evidence.gathering import About
+from ironkeep.incident.verifier.disclosed import ShownHead
+from ironkeep.journal.log import SignedHead
+from ironkeep.kernel.house import House
+from ironkeep.plugin.call import Call
+from ironkeep.plugin.effects.questions import Question, Questions
+from ironkeep.tlog.policy import Policy
+
+
+def policy_of(house: House) -> Policy:
+    """Return the server's own policy: its log, its witnesses and the quorum that must cosign."""
+    lines = [f"log {house.journal.key.format()}"]
+    names = []
+    for number, (name, vkey) in enumerate(house.settings.witnesses, start=1):
+        # Spaces separate the words of a policy, and `none` is a keyword in it.
+        plain = name.isascii() and name.isalnum() and name != "none" and name not in names
+        names.append(name if plain else f"witness-{number}")
+        lines.append(f"witness {names[-1]} {vkey}")
+    if house.settings.quorum:
+        group = sha256("\n".join(names).encode()).hexdigest()[:8]
+        lines.append(f"group quorum-{group} {house.settings.quorum} {' '.join(names)}")
+        lines.append(f"quorum quorum-{group}")
+    else:
+        lines.append("quorum none")
+    return Policy.parse("".join(f"{line}\n" for line in lines).encode())
+
+
+class Archive:
+    """The log of the server, as one request asks about it.
+
+    `starts` are the earliest compromise of any case, and that of the case in question.
+    """
+
+    def __init__(self, call: Call, starts: Iterable[int]) -> None:
+        house = call.use(House)
+        self._call: Final = call
+        self._log: Final = house.journal.log
+        self._policy: Final = policy_of(house)
+        self._starts: Final = tuple(dict.fromkeys(starts))
+        self._scope: Final = tuple(house.scope.indices(call.tx))
+
+    def ask_evidence(
+        self, case: str, as_of_ns: int, kinds: tuple[str, ...] = (), supposed: Entry | None = None
+    ) -> Question:
+        """Return the question for the evidence on a case; `evidence` takes the answer.
+
+        kinds are further kinds of entries to include; `supposed` is taken as the log's next entry.
+        """
+        body = b"" if supposed is None else event.encode(supposed)
+        about = About(case, as_of_ns, self._starts, self._scope, kinds, body)
+        return self._ask("evidence", msgspec.structs.asdict(about))
+
+    def evidence(self, case: str, as_of_ns: int, answer: dict[str, Any]) -> Evidence:
+        """Return the evidence in an answer."""
+        entries: list[tuple[int, Entry]] = [
+            (index, event.decode(body)) for index, body in answer["entries"]
+        ]
+        shown = self._satisfied(self._head)
+        facts = LogFacts(
+            origin=self._log.origin,
+            size=answer["size"],
+            start=answer["start"],
+            withheld=answer["withheld"],
+            cosigners=shown.cosigners if shown else (),
+            cosigned_ns=shown.cosigned_ns if shown else 0,
+            late=answer["late"],
+        )
+        return Evidence(case, as_of_ns, (facts,), tuple(entries))
+
+    def ask_reads(self, secret: NodeId, from_ns: int) -> Question:
+        """Return the question for the reads of a secret; `excerpt` takes the answer.
+
+        Raises NotFound as `ask_excerpt` does.
+        """
+        about = {"secret": str(secret), "from_ns": from_ns, "size": self._signed_size}
+        return self._ask("reads", about)
+
+    def ask_excerpt(self, case: str, as_of_ns: int) -> Question:
+        """Return the question for the log as a pack shows it; `excerpt` takes the answer.
+
+        The log ends at the newest head that a quorum has cosigned. Raises NotFound while there is
+        no signed head.
+        """
+        size = self._signed_size
+        about = About(case, as_of_ns, self._starts, self._scope, size=size)
+        return self._ask("excerpt", msgspec.structs.asdict(about))
+
+    def excerpt(self, answer: bytes) -> ShownLog:
+        """Return the log in an answer, with its head and the policy that the head satisfies."""
+        head = self._head
+        assert head is not None
+        return msgspec.structs.replace(
+            _SHOWN.decode(answer),
+            policy=self._policy.text.decode(),
+            checkpoint=head.note.serialise().decode(),
+        )
+
+    def ask_active(self, from_ns: int, until_ns: int) -> Question:
+        """Return the question for the accessors of the tokens that acted in a span of time."""
+        return self._ask("active", {"from_ns": from_ns, "until_ns": until_ns})
+
+    def ask_made(self, sessions: Iterable[str]) -> Question:
+        """Return the question for the accessors of the tokens that sessions made, with these."""
+        return self._ask("made", {"sessions": list(sessions)})
+
+    def ask_first(self, version: NodeId) -> Question | None:
+        """Return the question for the time of a version's first release; None if it is no version.
+
+        The answer is None if it was never released.
+        """
+        if kind_of(version) is not NodeKind.SECRET or family_of(version) is None:
+            return None
+        place, _, number = name_of(version).rpartition("@")
+        mount, _, path = place.partition("/")
+        return self._ask("first", {"mount": mount, "path": path, "version": int(number)})
+
+    @property
+    def _signed_size(self) -> int:
+        head = self._head
+        if head is None or not head.checkpoint.size:
+            raise NotFound("no signed checkpoint covers the journal yet: try again in some seconds")
+        return head.checkpoint.size
+
+    @cached_property
+    def witnessed(self) -> int:
+        """The size of the newest head that a quorum has cosigned; 0 if there is none."""
+        head = self._head
+        shown = self._satisfied(head)
+        return head.checkpoint.size if head is not None and shown and shown.cosigners else 0
+
+    @cached_property
+    def _head(self) -> SignedHead | None:
+        """The newest head that a quorum has cosigned; if there is none, the newest signed one."""
+        good = (head for head in self._log.recent if self._satisfied(head))
+        return next(good, self._log.published)
+
+    def _satisfied(self, head: SignedHead | None) -> ShownHead | None:
+        """Check a head against our policy; return None while its quorum is missing."""
+        if head is None:
+            return None
+        try:
+            return ShownHead(head.note.serialise().decode(), self._policy)
+        except IntegrityError:
+            return None
+
+    def _ask(self, name: str, about: Any) -> Question:
+        session, request = self._call.actor(), self._call.request
+        by = session.name or session.record.accessor
+        return self._call.use(Questions).ask(name, about, by, request.is_abandoned)
+
+
+_SHOWN: Final = msgspec.msgpack.Decoder(ShownLog)

@@ -1,0 +1,119 @@
+"""Questions for what a pack shows of the log: the entries that matter, and the proof of that.
+
+    excerpt     for a case
+    reads       for the question whether a secret was read
+
+The answers are ShownLogs as MessagePack, without policy and checkpoint, under a signed head of the
+size that the question names. They raise Unavailable while the index does not reach far enough.
+"""
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core.errors import TooLarge, Unavailable
+from ironkeep.core.evidence.casefile import CaseFile
+from ironkeep.core.evidence.leaf import Disclosed
+from ironkeep.core.evidence.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
+from ironkeep.incident.evidence.gathering import About, closed_evidence
+from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
+from ironkeep.incident.verifier.indexed import Asked, questions_of
+from ironkeep.incident.verifier.reads import term_of
+from ironkeep.index.proof import encode_proof
+from ironkeep.journal.index.index import Index
+from ironkeep.journal.index.prove import prove
+from ironkeep.journal.questions import Context, Steps, stretches
+from ironkeep.tlog.merkle import subtree_root
+from ironkeep.tlog.multiproof import multiproof
+
+MAX_READS: Final = 20_000
+"""Reads of one secret in an answer, some 40 MB: it is for secrets that few have read."""
+
+_STEP: Final = 256
+
+
+def excerpt(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the log as the pack of a case shows it; about is an `About`."""
+    given, index = msgspec.convert(about, About), context.index
+    window = yield from open_window(context, index, min(given.starts), given.size)
+    _require_indexed(window)
+    found = yield from closed_evidence(context, index, given, window, window.entries)
+    asked = questions_of(CaseFile(found))
+    positions = (position for position, _ in found.entries)
+    return (yield from _excerpt(context, index, window, positions, asked))
+
+
+def reads(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the log as a proof of the reads of `secret` since `from_ns` shows it.
+
+    `secret` is a node: one version, or the family of all versions. Raises TooLarge past MAX_READS.
+    """
+    index, size = context.index, about["size"]
+    window = yield from open_window(context, index, about["from_ns"], size)
+    _require_indexed(window)
+    term, parts = term_of(about["secret"]), Parts(index, window, Opener(index, window))
+    found = {window.start}
+    for number, (position, _) in enumerate(parts.find([term], window.start, size), start=1):
+        found.add(position)
+        if number > MAX_READS:
+            raise TooLarge(
+                f"the secret was read more than {MAX_READS} times in this window: ask for a "
+                "shorter one, or for one version"
+            )
+        if number % _STEP == 0:
+            yield
+    return (yield from _excerpt(context, index, window, found, [((term,), size)]))
+
+
+def _require_indexed(window: Window) -> None:
+    missing = sum(last - first for first, last in window.unindexed)
+    if missing:
+        raise Unavailable(
+            f"{missing} entries of the window are not in the journal's index yet: try again in a "
+            "minute"
+        )
+
+
+def _excerpt(
+    context: Context, index: Index, window: Window, positions: Iterable[int], asked: list[Asked]
+) -> Generator[None, None, bytes]:
+    """Return the log with the whole parts of the window, and the entries at further positions."""
+    whole = yield from _stretches(context, window)
+    covered = [range(each.start, each.start + len(each.leaves)) for each in whole]
+    single = sorted(at for at in positions if not any(at in each for each in covered))
+    opener, entries = Opener(index, window), list[ShownEntry]()
+    for number, position in enumerate(single, start=1):
+        leaf, opened = opener.disclosed(position)
+        entries.append(ShownEntry(position, leaf, opened.salt, opened.body.decode()))
+        if number % _STEP == 0:
+            yield
+    shown = sorted([*single, *(at for each in covered for at in each)])
+    read, size = context.hashes(), window.size
+    hashes = multiproof(shown, size, lambda low, high: subtree_root(low, high, read))
+    proofs: list[bytes] = []
+    for terms, last in asked:
+        proof = yield from prove(index, terms, window.start, last, size, read)
+        proofs.append(encode_proof(proof))
+    log = ShownLog("", "", window.start, tuple(whole), tuple(entries), tuple(hashes), tuple(proofs))
+    return msgspec.msgpack.encode(log)
+
+
+def _stretches(context: Context, window: Window) -> Generator[None, None, list[Stretch]]:
+    """Return the whole parts of the window with all leaves."""
+    found: list[Stretch] = []
+    for first, last in window.whole:
+        leaves: list[WindowLeaf] = []
+        for low, high in stretches(first, last):
+            opened = {each.index: each for each in context.reader.disclosures(low, high)}
+            for position, leaf in enumerate(context.log.leaves(low, high), low):
+                leaves.append(_leaf(leaf, opened.get(position)))
+            yield
+        found.append(Stretch(first, tuple(leaves)))
+    return found
+
+
+def _leaf(leaf: bytes, opened: Disclosed | None) -> WindowLeaf:
+    if opened is None:
+        return WindowLeaf(leaf=leaf)
+    return WindowLeaf(leaf=leaf, salt=opened.salt, body=opened.body.decode())

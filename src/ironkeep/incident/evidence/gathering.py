@@ -1,0 +1,150 @@
+"""Questions of the incident room to the journal: the evidence on a case, and what sessions did.
+
+    evidence    the entries on which a verdict depends
+    active      the sessions that acted in a span of time
+    made        the sessions that sessions made
+    first       the first release of a secret version
+
+They run where the log is only read (journal/questions.py): in a process of its own, or here for a
+log in memory. Their cost follows from the entries that they find, not from the window.
+"""
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ironkeep.core import event
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence.node import NodeKind, node
+from ironkeep.core.evidence.records import Evidence, LogFacts
+from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
+from ironkeep.index.closure import collect
+from ironkeep.index.terms import Kind, actor, kind, release
+from ironkeep.journal.index.index import Index
+from ironkeep.journal.questions import Context, Steps, stretches
+
+CLOCK_NS: Final = 86_400 * 10**9
+"""Steps of the clock are told up to a day before the window (core/evidence/checks/record.py)."""
+
+_STEP: Final = 256
+
+
+class About(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A case, as the journal is asked about it.
+
+    `starts` are the earliest compromise of any case, and of this one. `scope` are the indexes of
+    the records of scope, `kinds` further kinds of entries that the caller wants to see. `supposed`
+    is an entry that is not in the log yet, to be taken as its next one. `size` is that of the
+    signed head to prove under; 0 takes all durable leaves.
+    """
+
+    case: str
+    as_of_ns: int
+    starts: tuple[int, ...]
+    scope: tuple[int, ...]
+    kinds: tuple[str, ...] = ()
+    supposed: bytes = b""
+    size: int = 0
+
+
+def evidence(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the evidence on a case: {start, size, withheld, late, entries: [[index, body]]}."""
+    given, index = msgspec.convert(about, About), context.index
+    size = given.size or context.log.size
+    window = yield from open_window(context, index, min(given.starts), size)
+    # Entries of this release state the vault's own time, which never runs back. An older one needs
+    # those before it (core/evidence/order.py).
+    older = [each for each in window.entries if not each[1].node]
+    found = yield from closed_evidence(context, index, given, window, older)
+    return {
+        "start": window.start,
+        "size": window.size,
+        "withheld": window.withheld,
+        "late": window.late,
+        "entries": [[index, event.encode(entry)] for index, entry in found.entries],
+    }
+
+
+def closed_evidence(
+    context: Context,
+    index: Index,
+    given: About,
+    window: Window,
+    shown: list[tuple[int, Entry]],
+) -> Generator[None, None, Evidence]:
+    """Return the closed evidence on a case (index/closure.py), with all of `shown`."""
+    opener = Opener(index, window)
+    parts, entries = Parts(index, window, opener), dict(shown)
+    begun = {*_earlier(index, given, window), *_anchors(index, given, window)}
+    for number, position in enumerate(sorted(begun - set(entries)), start=1):
+        entries[position] = opener.entry(position)
+        if number % _STEP == 0:
+            yield
+    if given.kinds:
+        wanted = [kind(each) for each in given.kinds]
+        entries.update(parts.find(wanted, window.start, window.size))
+    if given.supposed:
+        entries[window.size] = event.decode(given.supposed)
+    facts = LogFacts(context.log.origin, window.size, window.start, 0, (), 0)
+    known = tuple(sorted(entries.items(), key=lambda each: each[0]))
+    return (yield from collect(Evidence(given.case, given.as_of_ns, (facts,), known), parts))
+
+
+def active(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the accessors of the tokens that acted in [from_ns, until_ns], in order."""
+    index, found = context.index, dict[str, None]()
+    first, last = index.position_at(about["from_ns"]), index.position_at(about["until_ns"] + 1)
+    for low, high in stretches(first, last):
+        for _, entry in context.reader.entries(low, high):
+            if entry.kind == "request" and entry.outcome == "ok" and entry.accessor:
+                found[entry.accessor] = None
+        yield
+    return list(found)
+
+
+def made(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return `sessions` with the sessions that they issued, and those that these issued."""
+    found = dict.fromkeys(about["sessions"])
+    fresh = list(found)
+    while fresh:
+        terms = [actor(node(NodeKind.SESSION, each)) for each in fresh]
+        issued: dict[str, None] = {}
+        for number, (_, entry) in enumerate(context.index.find(terms, 0, context.log.size), 1):
+            if entry.issued and entry.outcome == "ok":
+                issued[entry.issued] = None
+            if number % _STEP == 0:
+                yield
+        fresh = [each for each in issued if each not in found]
+        found.update(dict.fromkeys(fresh))
+        yield
+    return list(found)
+
+
+def first(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the time of the first release of a secret version, in POSIX nanoseconds; or None."""
+    term = release(about["mount"], about["path"], about["version"])
+    yield
+    found = next(context.index.find([term], 0, context.log.size), None)
+    return None if found is None else found[1].time_ns
+
+
+def _earlier(index: Index, given: About, window: Window) -> Iterator[int]:
+    """Yield the records of scope, and recent steps of the clock, from before the window."""
+    yield from (each for each in given.scope if each < window.start)
+    begin = index.position_at(min(given.starts) - CLOCK_NS)
+    for position, _ in index.find([kind(Kind.CLOCK)], begin, window.start):
+        yield position
+
+
+def _anchors(index: Index, given: About, window: Window) -> Iterator[int]:
+    """Yield the entries at which the window, the case and the time after the verdict begin.
+
+    An entry's effective time follows from the entries before it (core/evidence/order.py).
+    """
+    if window.start:
+        yield window.start
+    for time_ns in (*given.starts, given.as_of_ns + 1):
+        position = index.position_at(time_ns)
+        if window.start <= position < window.size:
+            yield position

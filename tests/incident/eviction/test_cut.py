@@ -1,0 +1,269 @@
+"""What a contained person, device, session, role, segment or window could still try."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ironkeep.app import PLUGINS
+from ironkeep.core.errors import Conflict, InvalidRequest, PermissionDenied, Sealed
+from ironkeep.core.operation import Operation
+from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.peer import Peer
+from ironkeep.testing.parts import table, tables, text
+from ironkeep.testing.vault import Reply
+from tests.support.devices.device_estate import DeviceEstate
+from tests.support.incident.incident_estate import PASSWORD, Estate, opened
+
+EVERY = 'path "*" { capabilities = ["create", "read", "update", "list", "sudo"] }'
+MAIL = "secret/data/app/mail"
+
+
+@pytest.fixture
+def estate() -> Estate:
+    estate = Estate.fresh()
+    estate.must("sys/policies/acl/every", {"policy": EVERY})
+    estate.must("auth/userpass/users/engineer", {"token_policies": "every"})
+    return estate
+
+
+def refused(estate: Estate, token: str, path: str = MAIL) -> bool:
+    return estate.request(Operation.READ, path, token=token).error is PermissionDenied
+
+
+def child(estate: Estate, by: str, path: str = "create", **data: object) -> str:
+    return estate.request(Operation.UPDATE, f"auth/token/{path}", data, by).token
+
+
+def wrap(estate: Estate, token: str) -> str:
+    reply = estate.vault.request(Operation.READ, MAIL, token=token, wrap=600)
+    return text(reply.body, "wrap_info", "token")
+
+
+def contain(estate: Estate, case: str, principal: str = "") -> Mapping[str, Any]:
+    return table(estate.on(case, "contain", principal=principal), "contained", 0)
+
+
+def test_what_a_contained_person_made_is_dead(estate: Estate) -> None:
+    token = estate.login("engineer")
+    renewed = estate.request(Operation.UPDATE, "auth/token/renew-self", {}, token)
+    assert renewed.error is None
+    wrapped, second = (wrap(estate, token) for _ in range(2))
+    again = estate.request(Operation.UPDATE, "sys/wrapping/rewrap", {"token": second}, token)
+    rewrapped = text(again.body, "wrap_info", "token")
+    estate.must("auth/token/roles/bot", {"allowed_entity_aliases": "*", "orphan": True}, token)
+    alias = child(estate, token, "create/bot", entity_alias="bot")
+    orphan = child(estate, alias, "create-orphan")
+    batch = child(estate, token, type="batch", ttl="1h")
+    nested = child(estate, child(estate, token))
+    case = estate.open_case("person:engineer", start="60s")
+    told = contain(estate, case)
+    assert told["tokens_ended"] >= 6
+    for each in (token, alias, orphan, batch, nested):
+        assert refused(estate, each)
+    for each in (wrapped, rewrapped):
+        opening = estate.request(Operation.UPDATE, "sys/wrapping/unwrap", {"token": each})
+        assert opening.error is not None
+    login = estate.vault.request(
+        Operation.UPDATE, "auth/userpass/login/engineer", {"password": PASSWORD}, token=None
+    )
+    assert login.error is PermissionDenied
+    # Ended once: a second containment finds nothing that lives.
+    assert contain(estate, case)["tokens_ended"] == 0
+    assert "not contained" not in {check for check, _ in opened(estate.verdict(case))}
+
+
+def test_a_contained_session_takes_its_orphans_with_it(estate: Estate) -> None:
+    token = estate.login("engineer")
+    accessor = text(estate.get("auth/token/lookup-self", token), "accessor")
+    orphan = child(estate, token, "create-orphan")
+    below = child(estate, orphan)
+    case = estate.open_case(f"token:{accessor}", start="60s")
+    contain(estate, case, f"token:{accessor}")
+    assert all(refused(estate, each) for each in (token, orphan, below))
+    assert not refused(estate, estate.login("engineer"))
+
+
+def approle(estate: Estate, **settings: object) -> str:
+    """Mount AppRole with the role `machine`; return its role id."""
+    estate.must("sys/auth/approle", {"type": "approle"})
+    data = {
+        "token_policies": "every", "secret_id_wrapping": "optional", "secret_id_num_uses": 0,
+        "secret_id_ttl": "1h",
+    }  # fmt: skip
+    estate.must("auth/approle/role/machine", {**data, **settings})
+    return text(estate.get("auth/approle/role/machine/role-id"), "role_id")
+
+
+def secret_id(estate: Estate) -> str:
+    return text(estate.must("auth/approle/role/machine/secret-id"), "secret_id")
+
+
+def log_in(estate: Estate, role_id: str, secret: str) -> Reply:
+    estate.vault.clock.advance(seconds=1)
+    data = {"role_id": role_id, "secret_id": secret}
+    return estate.vault.request(Operation.UPDATE, "auth/approle/login", data, token=None)
+
+
+def test_a_contained_role_issues_nothing_and_its_tokens_and_secret_ids_are_void(
+    estate: Estate,
+) -> None:
+    role_id = approle(estate)
+    secret = secret_id(estate)
+    token = log_in(estate, role_id, secret).token
+    idle = log_in(estate, role_id, secret).token
+    orphan = child(estate, token, "create-orphan")
+    other = estate.login("colleague")
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    told = contain(estate, case, "role:auth/approle/machine")
+    assert told["tokens_ended"] == 3
+    assert all(refused(estate, each) for each in (token, idle, orphan))
+    assert not refused(estate, other)
+    assert log_in(estate, role_id, secret).error is not None
+    fresh = secret_id(estate)
+    assert log_in(estate, role_id, fresh).error is PermissionDenied
+    again = {"principal": "role:auth/approle/machine", "reason": "a new machine"}
+    estate.on(case, "readmit", **again)
+    assert log_in(estate, role_id, secret).error is not None
+    assert not refused(estate, log_in(estate, role_id, fresh).token)
+    assert all(refused(estate, each) for each in (token, idle, orphan))
+
+
+@pytest.mark.parametrize(
+    ("principal", "error"),
+    [
+        ("role:auth/userpass/engineer", InvalidRequest),
+        ("role:secret/x", InvalidRequest),
+        ("role:auth/approle/", InvalidRequest),
+        ("window:yesterday/now", InvalidRequest),
+        ("window:2026-01-01T00:00:00Z", InvalidRequest),
+        ("system:mail", InvalidRequest),
+    ],
+)
+def test_what_cannot_be_contained_is_refused(
+    estate: Estate, principal: str, error: type[Exception]
+) -> None:
+    estate.must("sys/auth/approle", {"type": "approle"})
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    path = f"incident/cases/{case}/contain"
+    reply = estate.request(Operation.UPDATE, path, {"principal": principal}, estate.responder)
+    assert reply.error is error
+    assert estate.vault.defects == []
+
+
+def test_a_contained_window_ends_what_acted_in_it(estate: Estate) -> None:
+    before = estate.login("colleague")
+    assert not refused(estate, before)
+    estate.vault.clock.advance(seconds=600)
+    token = estate.login("engineer")
+    assert not refused(estate, token)
+    orphan = child(estate, token, "create-orphan")
+    estate.vault.clock.advance(seconds=600)
+    later = estate.login("colleague")
+    case = estate.open_case("person:engineer", start="1h")
+    told = contain(estate, case, "window:15m/5m")
+    assert told["tokens_ended"] == 2
+    assert refused(estate, token)
+    assert refused(estate, orphan)
+    assert not any(refused(estate, each) for each in (before, later))
+
+
+def test_a_contained_segment_is_sealed(estate: Estate) -> None:
+    one = {"secret_shares": 1, "secret_threshold": 1}
+    share = text(estate.must("segment/segments/prod", one), "keys", 0)
+    options = {"version": "2", "segment": "prod"}
+    estate.must("sys/mounts/prod", {"type": "kv", "options": options})
+    estate.must("segment/flows/house/prod", {})
+    estate.must("segment/segments/prod/unseal", {"key": share})
+    estate.must("prod/data/db", {"data": {"password": "p"}})
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    contain(estate, case, "segment:prod")
+    assert estate.request(Operation.READ, "prod/data/db").error is Sealed
+
+
+@pytest.mark.parametrize("principal", ["person:responder", "window:10m/0s"])
+def test_nobody_ends_their_own_session(estate: Estate, principal: str) -> None:
+    estate.get("auth/token/lookup-self", estate.responder)
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="5s")
+    path = f"incident/cases/{case}/contain"
+    reply = estate.request(Operation.UPDATE, path, {"principal": principal}, estate.responder)
+    assert reply.error in {Conflict, InvalidRequest}
+    assert estate.get("auth/token/lookup-self", estate.responder)
+
+
+def test_the_cut_is_durable_before_anything_is_listed(estate: Estate) -> None:
+    """One turn ends a person with hundreds of tokens; the rest follows in bounded turns."""
+    token = estate.login("engineer")
+    tokens = [child(estate, token) for _ in range(200)]
+    case = estate.open_case("person:engineer", start="1h")
+    vault = estate.vault
+    path = f"incident/cases/{case}/contain"
+    outcome = vault.pipeline.handle(vault.asked(Operation.UPDATE, path, {}, estate.responder))
+    turns = 0
+    while isinstance(outcome, Waiting) and outcome.receipt is None:
+        vault.flush()
+        outcome = outcome.finish(outcome.work())
+        turns += 1
+    vault.flush()
+    later = vault.restarted()
+    later.unseal()
+    vars(estate).update(vault=later)
+    # The case was read in one turn; the next one ended everything.
+    assert turns <= 2
+    assert all(refused(estate, each) for each in (token, tokens[0], tokens[-1]))
+    assert contain(estate, case)["tokens_gone"] >= 201
+
+
+def person_of(devices: DeviceEstate, token: str) -> str:
+    shown = devices.vault.request(Operation.READ, "auth/token/lookup-self", token=token)
+    return text(shown.data, "entity_id")
+
+
+def test_a_contained_device_is_revoked_and_cannot_log_in_again() -> None:
+    devices = DeviceEstate(PLUGINS)
+    device = devices.active("ann")
+    peer: Peer = devices.peer(device)
+    token = devices.login("ann", peer)
+    devices.vault.request(Operation.READ, "secret/data/x", token=token, peer=peer)
+    devices.vault.clock.advance(seconds=5)
+    given = {
+        "title": "t", "subjects": f"device:{device.id}", "start": "1h", "basis": "b"
+    }  # fmt: skip
+    case = text(devices.write("incident/cases", given), "id")
+    devices.vault.clock.advance(seconds=5)
+    told = tables(devices.write(f"incident/cases/{case}/contain", {}), "contained")
+    assert told[0]["devices"] == [device.id]
+    dead = devices.vault.request(Operation.READ, "secret/data/x", token=token, peer=peer)
+    assert dead.error is PermissionDenied
+    again = devices.vault.request(
+        Operation.UPDATE, "auth/userpass/login/ann",
+        {"password": "correct horse battery"}, token=None, peer=peer,
+    )  # fmt: skip
+    assert again.error is not None
+    renewed = devices.vault.request(Operation.UPDATE, "device/nonce", {"id": device.id}, token=None)
+    certificate = renewed.error or devices.vault.request(
+        Operation.UPDATE, "device/certificate",
+        device.asked(text(renewed.data, "nonce"), ""), token=None,
+    ).error  # fmt: skip
+    assert certificate is not None
+    # The person goes on from elsewhere: the device alone was lost.
+    assert devices.login("ann")
+
+
+def test_the_devices_of_a_contained_person_are_revoked() -> None:
+    devices = DeviceEstate(PLUGINS)
+    device = devices.active("ann")
+    token = devices.login("ann", devices.peer(device))
+    given = {
+        "title": "t", "subjects": f"person:{person_of(devices, devices.login('ann'))}",
+        "start": "1h", "basis": "b",
+    }  # fmt: skip
+    case = text(devices.write("incident/cases", given), "id")
+    devices.vault.clock.advance(seconds=1)
+    told = tables(devices.write(f"incident/cases/{case}/contain", {}), "contained")
+    assert told[0]["devices"] == [device.id]
+    assert token
