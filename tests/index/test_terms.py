@@ -34,6 +34,12 @@ def test_a_login_is_found_by_its_name_and_by_the_token_that_it_issued() -> None:
     ("entry", "expected"),
     [
         (Entry("commit", 1), {"commit"}),
+        (Entry("notice", 1, op="clock-step"), {"notice", Kind.CLOCK}),
+        (Entry("notice", 1, op="journal-read"), {"notice"}),
+        (
+            Entry("request", 1, op="update", path="auth/x/login/a", rule="login", accessor="a"),
+            set(),
+        ),
         (Entry("effect", 1, audited={"incident": "opened"}), {"effect", Kind.RECORD}),
         (Entry("request", 1, op="read", outcome="denied", accessor="a"), {Kind.REFUSED}),
         (Entry("request", 1, op="update", path="sys/mounts/x", accessor="a"), {Kind.ACCESS_CHANGE}),

@@ -16,22 +16,9 @@ from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
 from tests.support.incident.sample_case import (
-    ALICE,
-    CASE,
-    DATABASE,
-    END_AT,
-    MOUNT,
-    NEW,
-    OLD,
-    SESSION,
-    UNPLACED,
-    Line,
-    SampleCase,
-    at,
-    read_of,
-    request,
-    sample_case,
-)
+    ALICE, CASE, DATABASE, END_AT, MOUNT, NEW, OLD, SESSION, UNPLACED, Line, SampleCase, at,
+    read_of, request, sample_case,
+)  # fmt: skip
 
 Spoil = Callable[[SampleCase], SampleCase]
 

@@ -14,6 +14,6 @@ of one secret, whose format is in `statement`.
 It cannot know what a withheld entry says, or what happened on systems that no log covers; the
 report counts the former.
 
-The room imports `ironkeep.core`, `ironkeep.index` and `ironkeep.tlog` alone, and nothing of the server. A test loads
-it in a fresh interpreter and checks this.
+The room imports `ironkeep.core`, `ironkeep.index` and `ironkeep.tlog` alone, and nothing of the
+server. A test loads it in a fresh interpreter and checks this.
 """
