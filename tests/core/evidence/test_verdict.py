@@ -1,6 +1,7 @@
 """Each way in which a verdict must not say PROVEN: one spoilt line, one check that notices."""
 
 from collections.abc import Callable
+from functools import reduce
 
 import pytest
 from hypothesis import given, strategies as st
@@ -16,8 +17,21 @@ from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
 from tests.support.incident.sample_case import (
-    ALICE, CASE, DATABASE, END_AT, MOUNT, NEW, OLD, SESSION, UNPLACED, Line, SampleCase, at,
-    read_of, request, sample_case,
+    ALICE,
+    CASE,
+    DATABASE,
+    END_AT,
+    MOUNT,
+    NEW,
+    OLD,
+    SESSION,
+    UNPLACED,
+    Line,
+    SampleCase,
+    at,
+    read_of,
+    request,
+    sample_case,
 )  # fmt: skip
 
 Spoil = Callable[[SampleCase], SampleCase]
@@ -48,12 +62,7 @@ def facts(**values: object) -> Spoil:
 
 
 def both(*spoils: Spoil) -> Spoil:
-    def spoil(case: SampleCase) -> SampleCase:
-        for each in spoils:
-            case = each(case)
-        return case
-
-    return spoil
+    return lambda case: reduce(lambda spoilt, each: each(spoilt), spoils, case)
 
 
 def link(source: str, kind: EdgeKind, *targets: str) -> ev.Linked:

@@ -90,7 +90,7 @@ def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> S
         case NodeKind.SEGMENT:
             segment = house.segments.cut(turn.tx, name, turn.now_ns)
             for mount in mounts_of(workspace.call, segment):
-                house.leases.revoke_prefix(turn.tx, mount.path, turn.now_ns)
+                house.sweeps.later(turn.tx, mount.path, turn.now_ns)
         case NodeKind.WINDOW:
             cut.active, turn = yield from _active(workspace, name, turn)
             turn = yield from spend(workspace, cut, cut.active, turn)

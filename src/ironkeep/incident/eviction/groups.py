@@ -17,7 +17,6 @@ from ironkeep.incident.case.workspace import Workspace, instant
 from ironkeep.kernel.house import House
 from ironkeep.plugin.effects.effects import Steps, Turn, settled
 from ironkeep.plugin.mount import Mount
-from ironkeep.store.barrier import PARTS
 
 GROUPS: Final = (NodeKind.ROLE, NodeKind.SEGMENT, NodeKind.WINDOW)
 
@@ -85,13 +84,11 @@ def group_of(workspace: Workspace, text: str) -> NodeId | None:
 
 def role_tokens(house: House, role: Role, turn: Turn) -> Steps[list[TokenHash]]:
     """Return the stored tokens that a role issued; looks at every token, in turns."""
-    store, found, looked_at = house.tokens.store, list[TokenHash](), 0
-    for part in range(PARTS):
-        for hash_ in store.part(turn.tx, part):
-            record = store.load(turn.tx, hash_)
-            if record is not None and record.mount == role.mount.accessor:
-                found += [hash_] if record.role == role.name else []
-            looked_at += 1
-            if looked_at % IN_A_TURN == 0:
-                turn = yield from settled()
+    store, found = house.tokens.store, list[TokenHash]()
+    for number, hash_ in enumerate(store.all(turn.tx), start=1):
+        record = store.load(turn.tx, hash_)
+        if record is not None and record.mount == role.mount.accessor:
+            found += [hash_] if record.role == role.name else []
+        if number % IN_A_TURN == 0:
+            turn = yield from settled()
     return found
