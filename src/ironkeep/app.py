@@ -4,9 +4,9 @@ import asyncio
 import gc
 import socket
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,13 +54,13 @@ from ironkeep.index.positions import RUN
 from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.vault_time import DOWN_NS, WITNESSED_DOWN_NS, VaultTime
-from ironkeep.kernel.house import House, Search
+from ironkeep.kernel.house import House
 from ironkeep.kernel.opening import open_with_key_file
 from ironkeep.kernel.pipeline import Pipeline
 from ironkeep.plugin.effects.outbound import Outbound
 from ironkeep.plugin.route import Plugin
 from ironkeep.plugin.settings import ServerSettings
-from ironkeep.rowscan import RowScan
+from ironkeep.rowscan import RowScan, name_rows
 from ironkeep.seal.reading_key import reading_key_of
 from ironkeep.store.state import Tx
 from ironkeep.timer import Timer
@@ -140,15 +140,6 @@ class Server:
         self.journal = self._open_journal(self.audit)
         self._stack.callback(self.journal.close)
         self.clock = self._open_clock()
-        settings = ServerSettings(
-            cluster_name=config.cluster_name,
-            api_addr=config.api_addr,
-            default_ttl_seconds=config.default_lease_ttl_seconds,
-            max_ttl_seconds=config.max_lease_ttl_seconds,
-            witnesses=tuple((each.name, each.vkey) for each in config.witnesses),
-            quorum=config.quorum,
-            segments=None if config.segments is None else frozenset(config.segments),
-        )
         self.house = House(
             self.storage,
             self.journal,
@@ -156,12 +147,12 @@ class Server:
             self.entropy,
             PLUGINS,
             self.reading_key,
-            settings,
+            _settings_of(config),
             {"postgresql": PostgreSQL(self.clock, self.entropy)},
         )
         self.house.on_defect = log.defect
         self.house.on_step = lambda step: log.say(step.words)
-        self.house.say, self.house.on_distrust = log.say, _name_rows
+        self.house.say, self.house.on_distrust = log.say, partial(name_rows, log.say)
         self.house.segments.on_house_open = self._open_segments
         self.client_cas: list[bytes] = []
         self.house.features.devices.on_trusted = self.client_cas.append
@@ -366,21 +357,17 @@ def callers_of(config: Config) -> Callers:
     return Callers(config.api_addr, names, everywhere=config.development)
 
 
-def _name_rows(reason: str, search: Search | None) -> None:
-    """Log that the vault was sealed, and name the rows that are wrong once they are found."""
-    log.say(f"sealed: {reason}")
-    if search is not None:
-        threading.Thread(target=_search, args=(search,), name="rows", daemon=True).start()
-
-
-def _search(search: Search) -> None:
-    try:
-        named = search()
-    except (IronkeepError, OSError) as error:
-        log.say(f"the rows that differ from the journal could not be named: {error}")
-        return
-    for phrase in named or ["no row differs from the journal now: it was put right since"]:
-        log.say(phrase)
+def _settings_of(config: Config) -> ServerSettings:
+    """Return what engines may know of the configuration."""
+    return ServerSettings(
+        cluster_name=config.cluster_name,
+        api_addr=config.api_addr,
+        default_ttl_seconds=config.default_lease_ttl_seconds,
+        max_ttl_seconds=config.max_lease_ttl_seconds,
+        witnesses=tuple((each.name, each.vkey) for each in config.witnesses),
+        quorum=config.quorum,
+        segments=None if config.segments is None else frozenset(config.segments),
+    )
 
 
 def _defect(error: BaseException) -> None:

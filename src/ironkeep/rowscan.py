@@ -7,13 +7,15 @@ the one before began.
 """
 
 import asyncio
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from time import thread_time
 from typing import Final
 
 from ironkeep.api.commit.committer import Committer
 from ironkeep.core.errors import IronkeepError
-from ironkeep.kernel.house import House
+from ironkeep.kernel.house import House, Search
 from ironkeep.store.standing.guard import Guard
 
 REST: Final = 12
@@ -57,3 +59,20 @@ class RowScan:
         except (OSError, MemoryError):
             return LOOK_SECONDS
         return max(LEAST_REST, (thread_time() - before) * REST)
+
+
+def name_rows(say: Callable[[str], None], reason: str, search: Search | None) -> None:
+    """Log that the vault was sealed, and name the rows that are wrong once they are found."""
+    say(f"sealed: {reason}")
+    if search is not None:
+        threading.Thread(target=_search, args=(say, search), name="rows", daemon=True).start()
+
+
+def _search(say: Callable[[str], None], search: Search) -> None:
+    try:
+        named = search()
+    except (IronkeepError, OSError) as error:
+        say(f"the rows that differ from the journal could not be named: {error}")
+        return
+    for phrase in named or ["no row differs from the journal now: it was put right since"]:
+        say(phrase)
