@@ -5,8 +5,8 @@ from typing import Any
 
 BEGIN = "<!-- figures: written by bench/run.py --page -->"
 END = "<!-- end of figures -->"
-HEAD = """| work | transport | connections | a second | p50 ms | p99 ms | CPU us each | to hello |
-|---|---|--:|--:|--:|--:|--:|--:|
+HEAD = """| work | transport | clients | a second | p50 ms | p99 ms | CPU us | beside | to hello |
+|---|---|--:|--:|--:|--:|--:|--:|--:|
 """
 
 
@@ -42,7 +42,7 @@ def _rows(found: dict[str, Any]) -> str:
         lines.append(
             f"| {one['work']} | {one['transport']} | {one['connections']} | "
             f"{one['per_second']:,.0f} | {one['p50_ms']:.2f} | {one['p99_ms']:.2f} | "
-            f"{one['cpu_us']:,.1f} | {ratio} |\n"
+            f"{one['cpu_us']:,.1f} | {one['beside_us']:,.1f} | {ratio} |\n"
         )
     return "".join(lines)
 

@@ -37,7 +37,7 @@ REST = 1
 """Seconds between two measurements, after all data is on the disk."""
 BEGIN = "<!-- comparison: written by bench/peer.py --page -->"
 END = "<!-- end of comparison -->"
-MEASURES = ("per_second", "p50_ms", "p99_ms", "cpu_us")
+MEASURES = ("per_second", "p50_ms", "p99_ms", "all_us")
 COLUMNS = ("a second", "p50 ms", "p99 ms", "CPU us each")
 HEAD = f"| work | connections | {' | ratio | '.join(COLUMNS)} | ratio |\n|---|{'--:|' * 9}\n"
 NOTHING = "-"
@@ -68,7 +68,7 @@ class Side:
         print(
             f"{self.name:9}{work:7} c={connections:<4}{found.per_second:10,.0f}/s"
             f"  p50 {found.p50_ms:8.2f} ms  p99 {found.p99_ms:8.2f} ms"
-            f"  {found.cpu_us:9.1f} us{failed}",
+            f"  {found.all_us:9.1f} us{failed}",
             flush=True,
         )
         return found

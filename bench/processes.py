@@ -37,13 +37,25 @@ class Process:
     @property
     def cpu_seconds(self) -> float:
         """User and system time so far, of all threads and of all processes that it started."""
+        return self.own_cpu_seconds + self.beside_cpu_seconds
+
+    @property
+    def own_cpu_seconds(self) -> float:
+        """User and system time so far, of all threads of the process itself."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / TICKS
+
+    @property
+    def beside_cpu_seconds(self) -> float:
+        """User and system time so far of the processes that it started, such as the index's."""
         parents, ticks = _processes()
-        tree, waiting = 0, [self.process.pid]
+        beside, waiting = 0, [self.process.pid]
         while waiting:
-            pid = waiting.pop()
-            tree += ticks[pid]
-            waiting += [child for child, parent in parents.items() if parent == pid]
-        return tree / TICKS
+            parent = waiting.pop()
+            found = [child for child, above in parents.items() if above == parent]
+            beside += sum(ticks[child] for child in found)
+            waiting += found
+        return beside / TICKS
 
     def stop(self) -> None:
         """Terminate the process and wait for its end; kill it if it does not end."""

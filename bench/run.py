@@ -43,6 +43,7 @@ class Result:
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    beside_us: float
     failed: int
     of_hello: float = 0.0
 
@@ -90,7 +91,8 @@ class Bench:
         print(
             f"{result.work:8}{result.transport:6} c={result.connections:<4}"
             f"{result.per_second:10,.0f}/s  p50 {result.p50_ms:8.2f} ms"
-            f"  p99 {result.p99_ms:8.2f} ms  {result.cpu_us:8.1f} us  {ratio}{failed}",
+            f"  p99 {result.p99_ms:8.2f} ms  {result.cpu_us:8.1f} us"
+            f" + {result.beside_us:5.1f}  {ratio}{failed}",
             flush=True,
         )
 

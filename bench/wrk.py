@@ -17,13 +17,20 @@ class Figures:
     """One closed-loop run; `failed` counts requests that were refused or not answered.
 
     Rate and CPU are those of answered requests, 0 without any; times are of refused ones, too.
+    `cpu_us` is that of the server process, `beside_us` that of the processes that it started.
     """
 
     per_second: float
     p50_ms: float
     p99_ms: float
     cpu_us: float
+    beside_us: float
     failed: int
+
+    @property
+    def all_us(self) -> float:
+        """The CPU of all the server's processes for each request."""
+        return self.cpu_us + self.beside_us
 
 
 def drive(
@@ -34,17 +41,18 @@ def drive(
     command = ["wrk", "-t1", f"-c{connections}", "--timeout=10s"]
     if work != "logins":  # logins of a run-in would still be queued before the counted ones
         subprocess.run([*command, f"-d{RUN_IN}s", *load], check=True, capture_output=True)
-    before = server.cpu_seconds
+    own, beside = server.own_cpu_seconds, server.beside_cpu_seconds
     command += [f"-d{seconds}s", *load]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    cpu = server.cpu_seconds - before
+    own, beside = server.own_cpu_seconds - own, server.beside_cpu_seconds - beside
     found = json.loads(done.stdout.strip().splitlines()[-1])
     count = found["requests"] - found["refused"]
     return Figures(
         per_second=round(count / found["us"] * 1e6, 1),
         p50_ms=found["p50_us"] / 1e3,
         p99_ms=found["p99_us"] / 1e3,
-        cpu_us=round(cpu / count * 1e6, 1) if count else 0.0,
+        cpu_us=round(own / count * 1e6, 1) if count else 0.0,
+        beside_us=round(beside / count * 1e6, 1) if count else 0.0,
         failed=found["refused"] + found["broken"],
     )
 
