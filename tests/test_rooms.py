@@ -129,6 +129,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("incident/verifier/test_indexed.py", "incident/evidence", "excerpt gathering packer window"),
     ("incident/verifier/test_reads.py", "incident/verifier", "statement"),
     ("incident/verifier/test_verifier.py", "incident/verifier", "disclosed trust"),
+    ("journal/questions/test_search.py", "journal/questions", "session"),
     ("journal/index/test_index.py", "journal/index", "block blocks build on_record"),
     ("journal/test_epochs.py", "journal", "log"),
     ("journal/test_damage.py", "journal", "scan"),

@@ -23,11 +23,14 @@ from ironkeep.journal.epochs import split_origin
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.questions import Context, Job
 from ironkeep.journal.questions.search import read, search
+from ironkeep.journal.questions.session import session
 from ironkeep.journal.tree import hash_reader
 from ironkeep.seal.reading_key import ReadingKeys
 from ironkeep.tlog.merkle import HashReader
 
-JOBS: Final[Mapping[str, Job]] = {"search": search, "read": read, **INCIDENT_JOBS}
+JOBS: Final[Mapping[str, Job]] = {
+    "search": search, "read": read, "session": session, **INCIDENT_JOBS,
+}  # fmt: skip
 """All questions, by name; a new one is a function like `search` and one line here."""
 
 INDEX: Final = "index"

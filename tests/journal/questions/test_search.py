@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from ironkeep.core.event import Entry, Released
+from ironkeep.core.event import Entry, Released, decode
 from ironkeep.index.positions import RUN
 from ironkeep.journal.entries import Reader
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.journal import Journal
 from ironkeep.journal.questions import Context, Steps, stretches
 from ironkeep.journal.questions.search import MAX_BYTES, Query, read, search
+from ironkeep.journal.questions.session import session
 from ironkeep.testing.memory import START_NS, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
 from ironkeep.tlog.merkle import HashReader
@@ -262,3 +263,22 @@ def test_stretches_cover_a_range() -> None:
     backwards = [last - first for first, last in stretches(0, 4_000, width=1_024, newest=True)]
     assert backwards == [256, 512, 1_024, 1_024, 1_024, 160]
     assert list(stretches(3, 3)) == []
+
+
+def test_a_session_is_told_with_the_later_writes_of_the_secrets_that_it_was_given(
+    asked: Asked,
+) -> None:
+    accessor = next(entry.accessor for _, entry in asked.all if entry.released)
+    first = asked.size // 2
+    own = [(i, e) for i, e in asked.all if i >= first and e.accessor == accessor]
+    given = {f"secret/data/{one.path}" for _, entry in own for one in entry.released}
+    expected = [(i, e) for i, e in asked.all if (i, e) in own or e.path in given]
+    about = {"accessor": accessor, "first": first, "writes": {MOUNT: ["secret/", "secret/data/"]}}
+    found = [(index, decode(body)) for index, body in run(session(asked.context, about))]
+    assert given
+    assert found == [each for each in expected if each[0] >= first]
+
+
+def test_a_session_that_was_given_nothing_has_no_writes(asked: Asked) -> None:
+    about = {"accessor": "nobody", "first": 0, "writes": {MOUNT: ["secret/data/"]}}
+    assert run(session(asked.context, about)) == []

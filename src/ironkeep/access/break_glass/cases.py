@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ironkeep.access.break_glass.break_glass import BreakGlass, Case
 from ironkeep.core.errors import NotFound
-from ironkeep.core.event import Entry, Released
+from ironkeep.core.event import Entry, Released, decode
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
@@ -17,17 +17,13 @@ from ironkeep.credentials.listing import kept_of
 from ironkeep.credentials.managed import Credentials
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import hand_of, is_one_hand
-from ironkeep.journal.journal import Journal
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.questions import Questions
 from ironkeep.plugin.entries import BEHIND
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Plugins, Route
-from ironkeep.seal.reading_key import JournalReading
 from ironkeep.store.reserved import MOUNTS
-
-MAX_LOOKED_AT: Final = 100_000
-"""Journal entries that one report reads: some two seconds; `next` continues it."""
 
 _WRITES: Final = frozenset({"create", "update", "patch"})
 _BELOW: Final = ("", "data/", "rotate-role/")
@@ -36,10 +32,9 @@ _BELOW: Final = ("", "data/", "rotate-role/")
 
 @dataclass(frozen=True)
 class Which:
-    """One opening; `first` is the `next` of an earlier answer, to continue its report."""
+    """One opening."""
 
     id: str
-    first: int = 0
 
 
 def list_cases(call: Call) -> Response:
@@ -50,46 +45,58 @@ def list_cases(call: Call) -> Response:
     return Response(data={"keys": keys})
 
 
-def read_case(call: Call, given: Which) -> Response:
+def read_case(call: Call, given: Which) -> Suspend:
     """Return an opening, the secrets it released, and which of them are still exposed."""
     case = _glass(call).case(call.tx, given.id)
     if case is None:
         raise NotFound("no opening has that id")
-    exposed, further = _exposed(call, case, max(given.first, case.first))
-    return Response(
-        data={
-            "id": case.id,
-            "reason": case.reason,
-            "people": list(case.people),
-            "opened": rfc3339(case.opened_ns),
-            "until": rfc3339(case.until_ns),
-            "accessor": case.accessor,
-            "released": exposed,
-            "exposed": sum(not each["replaced"] for each in exposed),
-            "next": further,
-        }
-    )
+    writes = {uuid: [path + below for below in _BELOW] for uuid, path in _paths(call).items()}
+    about = {"accessor": case.accessor, "first": case.first, "writes": writes}
+
+    def resume(later: Call, found: Any) -> Response:
+        if isinstance(found, Exception):
+            raise found
+        exposed = _exposed(later, case, [(index, decode(body)) for index, body in found])
+        return Response(data=_shape(case, exposed))
+
+    asker = call.actor()
+    by = asker.name or asker.record.accessor
+    question = call.use(Questions).ask("session", about, by, call.request.is_abandoned)
+    return Suspend(question, resume)
 
 
-def _exposed(call: Call, case: Case, first: int) -> tuple[list[dict[str, Any]], int | None]:
-    """Return the secrets released to a case's token from index `first` on, and the next index.
+def _shape(case: Case, exposed: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": case.id,
+        "reason": case.reason,
+        "people": list(case.people),
+        "opened": rfc3339(case.opened_ns),
+        "until": rfc3339(case.until_ns),
+        "accessor": case.accessor,
+        "released": exposed,
+        "exposed": sum(not each["replaced"] for each in exposed),
+    }
 
-    The next index is None when the report is complete.
-    """
+
+def _paths(call: Call) -> dict[MountUuid, str]:
+    """Return the paths of all mounts."""
     table = call.use(Mounts).table(call.services.store(call.tx, MOUNTS)).by_path.values()
-    paths = {mount.uuid: mount.path for mount in table}
-    size = call.use(Journal).durable_size
-    end = min(size, first + MAX_LOOKED_AT)
+    return {mount.uuid: mount.path for mount in table}
+
+
+def _exposed(call: Call, case: Case, entries: list[tuple[int, Entry]]) -> list[dict[str, Any]]:
+    """Return the secrets released to a case's token, given its entries and the writes of them."""
+    paths = _paths(call)
     found: dict[tuple[str, str], dict[str, Any]] = {}
     openers = _openers(call, case)
-    for index, entry in call.use(JournalReading).reader().entries(first, end):
+    for index, entry in entries:
         if entry.accessor == case.accessor:
             for one in entry.released:
                 found[one.mount, one.path] = _shown(one, entry, index, paths)
         elif entry.op in _WRITES and entry.outcome == "ok" and not _is_opener(call, openers, entry):
             _replace(found, entry, paths)
     _compare(call, found)
-    return list(found.values()), end if end < size else None
+    return list(found.values())
 
 
 def _openers(call: Call, case: Case) -> frozenset[str]:
