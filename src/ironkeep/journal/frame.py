@@ -138,7 +138,9 @@ def frame_extent(data: bytes, at: int) -> tuple[int, int, int] | None:
     nor the chain: the frame must be known to be durable.
     """
     header = _read_header(data, at)
-    return None if header is None else (header.first, header.count, FRAME_HEADER + header.length)
+    if header is None:
+        return None
+    return header.first, header.count, header.begin - at + header.length
 
 
 def read_frame(data: bytes, at: int, previous: bytes) -> Frame | None:

@@ -146,7 +146,7 @@ class State:
         self._cached_bytes += len(row.value) - (len(before.value) if before is not None else 0)
         self._cache[key] = row
         while len(self._cache) > CACHE_ROWS or self._cached_bytes > self.cache_bytes:
-            for old in list(islice(self._cache, DROPPED)):
+            for old in list(islice(self._cache, min(DROPPED, (len(self._cache) + 1) // 2))):
                 self._cached_bytes -= len(self._cache.pop(old).value)
 
     def absent(self, key: bytes) -> None:

@@ -93,5 +93,6 @@ def test_only_refusals_and_failures_are_counted() -> None:
                 kinds.add(kind.value if isinstance(kind, ast.Constant) else ast.unparse(kind))
     assert kinds == {
         "approval", "authenticator copied", "bound-token", "break-glass", "budget",
-        "device-proof", "device-refused", "FAILED", "flow", "guard", "jwks", "posture-forged",
+        "device-proof", "device-refused", "FAILED", "flow", "guard", "irrevocable-lease", "jwks",
+        "posture-forged",
     }  # fmt: skip

@@ -171,7 +171,7 @@ def test_a_client_that_leaves_takes_its_question_along(server: ServerProcess) ->
 
 
 def listed(server: ServerProcess) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.api("GET", "sys/audit/log/questions")["data"]["questions"]
+    found: list[dict[str, Any]] = server.api("GET", "sys/questions")["data"]["questions"]
     return found
 
 

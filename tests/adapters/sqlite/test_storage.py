@@ -268,7 +268,7 @@ def test_a_migration_that_breaks_off_leaves_schema_1_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch, done: int
 ) -> None:
     schema_1(path, {2: b"frame"})
-    broken = (*MIGRATIONS[1][:done], "SELECT nothing FROM nowhere")
+    broken = (*MIGRATIONS[1][:done], "SELECT missing FROM nowhere")
     monkeypatch.setattr("ironkeep.adapters.sqlite.schema.MIGRATIONS", (MIGRATIONS[0], broken))
     with pytest.raises(OSError, match="nowhere"):
         SqliteStorage(path)

@@ -294,19 +294,19 @@ def test_a_log_of_an_earlier_epoch_is_followed_into_the_next(vault: Vault) -> No
 
 
 def test_questions_are_listed_and_cancelled_by_auditors_only(vault: Vault) -> None:
-    assert vault.read("sys/audit/log/questions").data == {"questions": []}
+    assert vault.read("sys/questions").data == {"questions": []}
     question = vault.house.questions.ask("search", {}, "ada")
-    waiting = vault.read("sys/audit/log/questions").data["questions"]
+    waiting = vault.read("sys/questions").data["questions"]
     number = question.number
     shown = {"number": number, "name": "search", "by": "ada", "state": "waiting", "place": 1}
     assert waiting == [shown]
     token = vault.write("auth/token/create", {"policies": ["default"]}).token
-    path = f"sys/audit/log/questions/{number}"
+    path = f"sys/questions/{number}"
     assert vault.delete(path, token=token).error is PermissionDenied
     assert vault.delete(path).error is None
     assert question.is_cancelled
-    assert vault.delete("sys/audit/log/questions/999").error is NotFound
-    assert vault.delete("sys/audit/log/questions/x").error is InvalidRequest
+    assert vault.delete("sys/questions/999").error is NotFound
+    assert vault.delete("sys/questions/x").error is InvalidRequest
 
 
 def test_without_an_answering_process_a_search_is_unavailable(vault: Vault) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.logport import LogFiles
-from ironkeep.journal.frame import FILE_HEADER, FRAME_HEADER, frame_extent, read_file_header
+from ironkeep.journal.frame import FILE_HEADER, frame_extent, payload_of, read_file_header
 from ironkeep.journal.wal import WalFile, read_bundle, wal_file_firsts
 from ironkeep.tlog.tile import TILE_WIDTH, decode_entries
 
@@ -89,8 +89,8 @@ class Follower:
         run = self._cached.get(~first)
         if run is not None:
             return run
-        data = self._files.read(wal_file.name, offset + FRAME_HEADER, length - FRAME_HEADER)
-        run = first, decode_entries(data, count)
+        data = self._files.read(wal_file.name, offset, length)
+        run = first, decode_entries(payload_of(data), count)
         return self._keep(~first, run) if count <= TILE_WIDTH else run
 
     def _keep(self, key: int, run: tuple[int, list[bytes]]) -> tuple[int, list[bytes]]:

@@ -166,7 +166,9 @@ _QUICK: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Spelt)
 _DECODER: Final = json.JSONDecoder(
     parse_float=Spelt, parse_int=whole, parse_constant=_reject_constant
 )
-_UNCOMMON: Final = re.compile(rb"[:,\[\s](?:-0|-?[0-9]{%d})" % (MAX_NUMBER + 1))
+_UNCOMMON: Final = re.compile(
+    rb"[:,\[\s](?:-0|-[0-9]{%d}|[0-9]{%d})" % (MAX_NUMBER, MAX_NUMBER + 1)
+)
 """Numbers that the quick decoder reads otherwise: zeros with a sign, and those that are refused."""
 
 

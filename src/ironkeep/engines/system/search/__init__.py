@@ -326,11 +326,11 @@ ROUTES: Final = (
         help="Follow the journal from a cursor.",
     ),
     Route(
-        Operation.READ, "audit/log/questions", questions, sudo=True,
+        Operation.READ, "questions", questions, sudo=True,
         help="The questions that are being answered.",
     ),
     Route(
-        Operation.DELETE, "audit/log/questions/{number}", cancel, Number, sudo=True,
+        Operation.DELETE, "questions/{number}", cancel, Number, sudo=True,
         audited=("number",), help="Cancel a question.",
     ),
 )  # fmt: skip
