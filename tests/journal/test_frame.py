@@ -1,6 +1,5 @@
 """Frames as bytes: what one says of itself, and that nothing else is taken for one."""
 
-from hashlib import sha256
 from zlib import crc32
 
 import pytest
@@ -15,6 +14,7 @@ from ironkeep.journal.frame import (
     build_frame,
     file_header,
     find_frame,
+    frame_extent,
     read_file_header,
     read_frame,
     read_leaves,
@@ -22,6 +22,7 @@ from ironkeep.journal.frame import (
 )
 from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.tile import encode_entries
+from tests.support.log.old_frames import frame_of_version_1
 
 leaves = st.lists(st.binary(max_size=40), min_size=1, max_size=8)
 
@@ -66,12 +67,8 @@ def test_a_frame_tells_the_time_of_its_latest_entry() -> None:
 
 
 def test_a_frame_of_an_earlier_release_is_read_and_tells_no_time() -> None:
-    """The form of version 1, byte for byte: header, digest, checksum, payload."""
     payload = encode_entries([b"a", b"bc"])
-    head = b"IKWF\x01\0\0\0" + (7).to_bytes(8, "big") + (2).to_bytes(4, "big")
-    head += len(payload).to_bytes(4, "big")
-    digest = sha256(GENESIS + head + payload).digest()
-    data = head + digest + crc32(head + digest + payload).to_bytes(4, "big") + payload
+    data = frame_of_version_1(GENESIS, 7, payload, 2)
     frame = read_frame(data, 0, GENESIS)
     assert frame is not None
     assert (frame.first, frame.count, frame.time_ns, frame.payload) == (7, 2, 0, payload)
@@ -79,6 +76,8 @@ def test_a_frame_of_an_earlier_release_is_read_and_tells_no_time() -> None:
     assert find_frame(b"?" + data, 0) == 1
     later = frame_of(frame.digest, 9, [b"d"])
     assert list(split_frames(data + later.data, 0, GENESIS)) == [frame, later]
+    assert frame_extent(b"?" + data + later.data, 1) == (7, 2, len(data))
+    assert frame_extent(data + later.data, len(data)) == (9, 1, len(later.data))
 
 
 def test_a_whole_frame_after_another_predecessor_is_no_torn_write() -> None:

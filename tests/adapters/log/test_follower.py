@@ -8,8 +8,10 @@ import pytest
 from ironkeep.adapters.log.follower import CACHED, Follower
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.journal.entries import Reader
+from ironkeep.journal.frame import FILE_HEADER, GENESIS, frame_digest, split_frames
 from ironkeep.journal.journal import Journal
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from tests.support.log.old_frames import frame_of_version_1
 from tests.support.log.sample_journal import (
     READING_SECRET,
     SAMPLE_ORIGIN,
@@ -47,6 +49,30 @@ def test_it_reads_what_the_log_reads(batch: int) -> None:
         first = chosen.randrange(size)
         last = min(size, first + chosen.randrange(400))
         assert follower.leaves(first, last) == journal.log.leaves(first, last)
+
+
+def test_it_reads_the_frames_that_an_earlier_release_wrote() -> None:
+    disk = LogDisk()
+    journal = open_sample(disk)
+    for count in (3, 1, 40):
+        write_batch(journal, count)
+    (name,) = [name for name in disk.files if name.endswith(".wal")]
+    data = bytes(disk.files[name])
+    frames = list(split_frames(data, FILE_HEADER, GENESIS))
+    old, digest = data[:FILE_HEADER], GENESIS
+    for frame in frames:
+        form = frame_of_version_1(digest, frame.first, frame.payload, frame.count)
+        digest = frame_digest(form)
+        old += form
+    disk.files[name][:] = old + bytes(len(data) - len(old))
+    size = journal.durable_size
+    disk.crash()
+    again = open_sample(disk)
+    write_batch(again, 7)
+    follower = follower_of(disk, again.durable_size)
+    assert again.durable_size > size
+    assert follower.leaves(size - 1, size) == again.log.leaves(size - 1, size)
+    assert follower.leaves(0, again.durable_size) == again.log.leaves(0, again.durable_size)
 
 
 def test_it_reads_in_any_order_at_first_sight() -> None:
