@@ -346,13 +346,15 @@ class Evidence(msgspec.Struct, frozen=True):
     """The whole input of a verdict: the logs of the vault, and entries by their index, in order.
 
     A vault has one log today. Several nodes will have one each; an entry's `node` and `at` then
-    order the entries of different logs.
+    order the entries of different logs. `first` is for evidence in a pack of version 1, which
+    keeps the verdict and the exposure that the rules of its time gave.
     """
 
     case: str
     as_of_ns: Instant
     logs: tuple[LogFacts, ...]
     entries: tuple[tuple[int, Entry], ...]
+    first: bool = False
 
     @property
     def log(self) -> LogFacts:

@@ -115,7 +115,7 @@ def assemble(
         cosigners=head.cosigners,
         cosigned_ns=head.cosigned_ns,
     )
-    return Evidence(case, as_of_ns, (facts,), entries)
+    return Evidence(case, as_of_ns, (facts,), entries, first=True)
 
 
 def bodies_of(log: LogEvidence | ShownLog) -> Iterator[tuple[int, str]]:

@@ -214,6 +214,6 @@ def _leaves_something(file: CaseFile, act: Act) -> bool:
     return (
         entry.time_ns >= file.case.from_ns
         and entry.op in CHANGES
-        and entry.rule != _LOGIN
+        and (file.first or entry.rule != _LOGIN)
         and not entry.path.startswith(_HARMLESS)
     )

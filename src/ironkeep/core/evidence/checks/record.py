@@ -17,7 +17,6 @@ from ironkeep.core.evidence.node import (
     family_of,
     kind_of,
 )
-from ironkeep.core.evidence.order import ran_back
 from ironkeep.core.evidence.reach import FOREVER
 
 CLOCK_SKEW_NS: Final = 300 * 10**9
@@ -147,7 +146,7 @@ def ends_too_early(file: CaseFile) -> Iterator[Finding]:
 
 def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
     """Yield entries with an earlier time than the entry before them."""
-    for index, _ in ran_back(file.stated):
+    for index, _ in file.ran_back:
         yield Finding(f"entry:{index}", "states a time before that of the entry before it")
 
 
