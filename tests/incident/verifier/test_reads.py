@@ -81,6 +81,13 @@ def test_reads_before_the_span_do_not_count() -> None:
     assert [each.name for each in report(FAMILY, 50).reads] == ["bob"]
 
 
+def test_a_span_from_before_the_log_begins_at_its_first_leaf() -> None:
+    """Leaf 0 carries a key: there is no entry to begin with."""
+    found = report(NEVER, start=-1_000)
+    assert (found.answer, found.open) == (Answer.NOT_READ, ())
+    assert statement(NEVER, start=-1_000).logs[0].start == 0
+
+
 def test_a_secret_that_is_read_all_the_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(excerpt, "MAX_READS", 100)
     with pytest.raises(TooLarge, match="shorter"):
