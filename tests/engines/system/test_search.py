@@ -6,7 +6,7 @@ import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from ironkeep.core.event import Entry
-from ironkeep.engines.system.search import instant
+from ironkeep.engines.system.search import OUTCOMES, instant
 from ironkeep.plugin.effects.questions import Nobody
 from ironkeep.plugin.effects.readings import IDLE_SECONDS, MAX_OF_TOKEN, NOTICE
 from ironkeep.testing.memory_log import LogDisk
@@ -106,6 +106,28 @@ def test_a_secret_is_found_in_all_versions_and_by_its_changes(vault: Vault) -> N
 def test_an_unknown_token_or_device_is_an_error(vault: Vault) -> None:
     for asked in ({"accessor": "none"}, {"device": "laptop"}, {"since": "yesterday"}):
         assert vault.read(SEARCH, data=asked).error is InvalidRequest, asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"since": "yesterday"}, "'yesterday' is no time"),
+        ({"until": "-3h"}, "'-3h' is no time"),
+        ({"since": "1h", "until": "2h"}, "no time is after `since` and before `until`"),
+        ({"outcome": "permision_denied"}, "no entry has the outcome 'permision_denied'"),
+    ],
+)
+def test_conditions_that_nothing_can_meet_are_errors(
+    vault: Vault, asked: dict[str, str], words: str
+) -> None:
+    refused = vault.read(SEARCH, data=asked)
+    assert refused.error is InvalidRequest
+    assert words in refused.errors[0]
+
+
+@pytest.mark.parametrize("outcome", sorted(OUTCOMES))
+def test_every_outcome_may_be_asked_for(vault: Vault, outcome: str) -> None:
+    assert all(each.get("outcome", "ok") == outcome for each in search(vault, outcome=outcome))
 
 
 def test_times_are_of_the_servers_clock(vault: Vault) -> None:

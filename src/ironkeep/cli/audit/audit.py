@@ -38,7 +38,8 @@ def _search(context: Context) -> int:
     args, terminal = context.args, context.terminal
     query: dict[str, Any] = {name: getattr(args, name) for name in _CONDITIONS}
     query |= {"limit": args.limit, "newest": "true" if args.newest else None}
-    found = _gather(connect(context), {key: value for key, value in query.items() if value})
+    given = {key: value for key, value in query.items() if value not in (None, "")}
+    found = _gather(connect(context), given)
     if terminal.structured:
         return render.as_json(terminal, found)
     render.table(terminal, _HEADERS, [_row(entry) for entry in found if _tells(entry)])

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import Conflict, InvalidRequest
+from ironkeep.core.errors import Conflict, InvalidRequest, IronkeepError
 from ironkeep.core.event import Value
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
@@ -42,6 +42,14 @@ MAX_CURSOR: Final = 1_200
 """Characters of a cursor: an origin and a number."""
 
 _MAX_POSITION: Final = 1 << 62
+
+
+def _codes(of: type[IronkeepError]) -> set[str]:
+    return {of.code}.union(*map(_codes, of.__subclasses__()))
+
+
+OUTCOMES: Final = frozenset({"ok", "pending", "refused", "internal", *_codes(IronkeepError)})
+"""The outcomes that an entry may have; "internal" is that of a request that met a defect."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,11 @@ def search(call: Call, given: Search) -> Suspend:
     if given.reading:
         return _further(call, given)
     query = _query(call, given)
+    if query.since_ns and 0 < query.until_ns <= query.since_ns:
+        raise InvalidRequest("no time is after `since` and before `until`: swap them")
+    if given.outcome and given.outcome not in OUTCOMES:
+        known = ", ".join(sorted(OUTCOMES))
+        raise InvalidRequest(f"no entry has the outcome {given.outcome[:80]!r}. There are {known}")
     conditions = _conditions(given)
 
     def resume(later: Call, answer: Any) -> Response:
@@ -311,10 +324,19 @@ def instant(text: str, now_ns: int) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return max(1, now_ns - duration(text) * SECOND_NS)
+        return max(1, now_ns - _ago(text) * SECOND_NS)
     if moment.tzinfo is None:
         raise InvalidRequest("a time needs its zone: 2026-11-24T08:00:00Z")
     return max(1, int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1_000)
+
+
+def _ago(text: str) -> int:
+    try:
+        return duration(text)
+    except InvalidRequest:
+        raise InvalidRequest(
+            f"{text[:80]!r} is no time: write 2026-11-24T08:00:00Z, or a duration ago such as 36h"
+        ) from None
 
 
 ROUTES: Final = (
