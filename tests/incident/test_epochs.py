@@ -73,3 +73,13 @@ def test_a_case_of_before_the_break_is_opened_again(estate: Estate) -> None:
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "NOT PROVEN"
     assert "case not opened" in {item["check"] for item in tables(verdict, "open_items")}
+
+
+def test_a_case_of_before_the_break_has_no_empty_exposure(estate: Estate) -> None:
+    token = estate.login("engineer")
+    estate.read_password(token)
+    case = estate.open_case("person:engineer", start="3s")
+    assert tables(estate.get(f"incident/cases/{case}/exposure", estate.responder), "did_read")
+    after_a_break(estate)
+    refused = estate.vault.read(f"incident/cases/{case}/exposure")
+    assert "open a case of an earlier epoch again" in refused.errors[0]

@@ -32,6 +32,11 @@ def exposure(call: Call, given: At) -> Suspend:
 
 
 def _exposure(workspace: Workspace) -> Response:
+    if workspace.file.case.opening is None:
+        raise InvalidRequest(
+            "the log had no such case at that time, so it says nothing about its exposure: open a "
+            "case of an earlier epoch again"
+        )
     found = workspace.file.exposure
     states = {str(each.node): str(each.state) for each in workspace.verdict.credentials}
     answers = {
