@@ -282,6 +282,28 @@ def test_a_question_that_fails_says_how(
     assert ("RuntimeError at <string>" in said) == (name == "broken")
 
 
+@pytest.mark.parametrize("value", [1 << 70, -(1 << 70), "\ud800"])
+def test_a_question_that_has_no_encoding_is_refused_alone(log: AskedLog, value: object) -> None:
+    """Gains: one search until the year 9999 ends all questions, and with them the response."""
+    with pytest.raises(InvalidRequest, match="no encoding"):
+        log.ask("read", first=value)
+    assert log.entries(), "the others are answered"
+
+
+def test_a_defect_while_messages_are_taken_does_not_end_the_questions(
+    log: AskedLog, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_arguments: object) -> None:
+        monkeypatch.undo()
+        raise RuntimeError("a value nobody should see")
+
+    monkeypatch.setattr(log.worker, "_take", broken)
+    assert log.entries(), "asked once more of the next process"
+    said = capfd.readouterr().err
+    assert "defect in the questions' thread: RuntimeError at" in said
+    assert "nobody should see" not in said
+
+
 def test_a_process_that_cannot_be_started_is_a_clear_refusal(
     log: AskedLog, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

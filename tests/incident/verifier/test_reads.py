@@ -1,6 +1,6 @@
 """Statements of the reads of a secret: complete, small, and refused once anything is changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -9,16 +9,31 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.core.errors import IntegrityError, TooLarge
+from ironkeep.core.event import CLOCK_STEP, NODE
 from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.incident.evidence import excerpt
 from ironkeep.incident.verifier.reads import Answer, ReadsReport, verify_reads
 from ironkeep.incident.verifier.statement import VERSION, Reads, is_reads, read_reads, state_reads
 from ironkeep.incident.verifier.verifier import Level
+from ironkeep.index.positions import RUN
+from ironkeep.tlog.merkle import subtree_root
+from ironkeep.tlog.multiproof import multiproof
 from ironkeep.tlog.note import KeyType
-from tests.support.incident.indexed_case import WITNESS, IndexedCase
-from tests.support.incident.sample_case import END_AT, MOUNT, NEW, OLD, at
+from tests.support.incident.indexed_case import WITNESS, IndexedCase, busy
+from tests.support.incident.sample_case import (
+    END_AT,
+    MOUNT,
+    NEW,
+    OLD,
+    Line,
+    SampleCase,
+    at,
+    read_of,
+    request,
+)
 from tests.support.incident.sample_pack import sample_policy
+from tests.support.log.sample_index import advance
 from tests.support.log.sample_log import sample_cosigner
 
 FAMILY = f"secret:{MOUNT}/orders/password@*"
@@ -27,11 +42,11 @@ NEVER = f"secret:{MOUNT}/never/read@*"
 
 @cache
 def sample() -> IndexedCase:
-    return IndexedCase()
+    return IndexedCase(node=NODE)
 
 
-def shown(secret: str, start: int = 20) -> ShownLog:
-    case = sample()
+def shown(secret: str, start: int = 20, case: IndexedCase | None = None) -> ShownLog:
+    case = case or sample()
     about = {"secret": secret, "from_ns": at(start), "size": case.leaves.size}
     answer = case.ask(excerpt.reads, **about)
     note = case.log.signed(cosigners=[sample_cosigner(WITNESS)])
@@ -145,6 +160,63 @@ def test_a_window_that_is_said_to_begin_later_proves_nothing() -> None:
 def test_a_span_after_the_witnesses_is_not_proven() -> None:
     later = msgspec.structs.replace(statement(NEVER), until_ns=at(100_000_000))
     assert verify_reads(signed(later), sample().trust).answer is Answer.NOT_PROVEN
+
+
+def answer(case: IndexedCase, secret: str) -> ReadsReport:
+    """Return what a statement of the reads of a secret from 60 s on proves."""
+    log = shown(secret, 60, case)
+    reads = Reads(VERSION, secret, "orders/password", at(60), at(END_AT), (log,))
+    return verify_reads(signed(reads), case.trust)
+
+
+def in_turn(node: int, *parts: Sequence[Line]) -> IndexedCase:
+    """Return a log with an index, to which each part was added in the order of its times."""
+    case = IndexedCase(SampleCase(()), 0, is_indexed=False)
+    for part in parts:
+        entries = SampleCase(tuple(part)).entries()
+        case.append(*(msgspec.structs.replace(each, node=node) for each in entries))
+    advance(case.index, case.leaves)
+    return case
+
+
+def test_a_clock_that_ran_back_hides_no_read() -> None:
+    """Gains: what was stolen after the clock was put back is said not to have been read."""
+    theft = request(45, "theft", "mallory", released=read_of(1, path="never/read"))
+    case = in_turn(0, busy(2 * RUN, 1, 80), [*busy(3 * RUN, 40, 70), theft], busy(RUN, 70, 95))
+    found = answer(case, NEVER)
+    assert found.answer is Answer.NOT_PROVEN
+    assert "begins at an entry of an earlier release" in found.open[0]
+    assert "a read, states a time before the span" in found.open[1]
+
+
+@pytest.mark.parametrize("seconds", [30, 80])
+def test_a_step_of_the_clock_in_or_before_the_span_leaves_it_open(seconds: int) -> None:
+    """Gains: a clock put back by an hour while the server was down moves a read out of the span."""
+    fields = {"kind": "notice", "op": CLOCK_STEP, "audited": {"offset_ns": -3_600 * 10**9}}
+    step = Line(seconds, "step", None, fields)
+    case = in_turn(NODE, [*busy(3 * RUN, 1, 95), step])
+    found = answer(case, NEVER)
+    assert found.answer is Answer.NOT_PROVEN
+    assert len(found.open) == 1
+    assert "the clock was moved by -3600 s" in found.open[0]
+    assert answer(in_turn(NODE, busy(3 * RUN, 1, 95)), NEVER).answer is Answer.NOT_READ
+
+
+def test_a_step_in_the_span_cannot_be_left_out() -> None:
+    fields = {"kind": "notice", "op": CLOCK_STEP, "audited": {"offset_ns": -3_600 * 10**9}}
+    case = in_turn(NODE, [*busy(3 * RUN, 1, 95), Line(61, "step", None, fields)])
+    log = shown(NEVER, 60, case)
+    (step,) = [each for each in log.entries if CLOCK_STEP in each.body]
+    kept = tuple(each for each in log.entries if each is not step)
+    places = [each.index for each in kept]
+    for each in log.whole:
+        places += range(each.start, each.start + len(each.leaves))
+    read = case.log.read
+    hashes = multiproof(sorted(places), case.leaves.size, lambda a, b: subtree_root(a, b, read))
+    less = msgspec.structs.replace(log, entries=kept, hashes=tuple(hashes))
+    reads = Reads(VERSION, NEVER, "orders/password", at(60), at(END_AT), (less,))
+    with pytest.raises(IntegrityError, match="is not shown"):
+        verify_reads(signed(reads), case.trust)
 
 
 @settings(max_examples=40)

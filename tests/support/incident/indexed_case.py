@@ -54,12 +54,18 @@ def busy(count: int, first: int = 10, last: int = 95) -> Sequence[Line]:
 
 
 class IndexedCase:
-    """A case in a log with an index. With `late`, the index is made long after the entries."""
+    """A case in a log with an index; node 0 stands for a release whose clock could run back."""
 
     def __init__(
-        self, case: SampleCase | None = None, reads: int = 9_000, *, is_indexed: bool = True
+        self,
+        case: SampleCase | None = None,
+        reads: int = 9_000,
+        *,
+        is_indexed: bool = True,
+        node: int = 0,
     ) -> None:
-        self.entries: Final = (case or sample_case()).with_lines(*busy(reads)).entries()
+        made = (case or sample_case()).with_lines(*busy(reads)).entries()
+        self.entries: Final = [msgspec.structs.replace(each, node=node) for each in made]
         self.leaves: Final = SampleLeaves("log.example/audit")
         self.leaves.add(self.entries)
         self.index: Final = index_of(self.leaves, LogDisk())

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import TooLarge
+from ironkeep.core.errors import InvalidRequest, TooLarge
 
 MAX_MESSAGE: Final = 64 << 20
 """Bytes of a message: the largest answer. A pack of a case is some megabytes."""
@@ -35,8 +35,15 @@ class Channel:
         self._sending: Final = threading.Lock()
 
     def send(self, *message: Any) -> None:
-        """Send a message; raise TooLarge past MAX_MESSAGE, OSError if the other end is gone."""
-        data = _ENCODER.encode(message)
+        """Send a message.
+
+        Raise TooLarge past MAX_MESSAGE, InvalidRequest for a value that MessagePack cannot express,
+        such as an integer of more than 64 bits, OSError if the other end is gone.
+        """
+        try:
+            data = _ENCODER.encode(message)
+        except (OverflowError, ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise InvalidRequest(f"a value of the question has no encoding: {error}") from None
         if len(data) > MAX_MESSAGE:
             raise TooLarge(f"the answer is larger than {MAX_MESSAGE >> 20} MiB: ask for less")
         with self._sending:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from ironkeep.adapters.process import messages as log
 from ironkeep.adapters.questions.channel import Channel
+from ironkeep.adapters.questions.serving import place_of
 from ironkeep.core.errors import IronkeepError, Sealed, Unavailable
 from ironkeep.plugin.effects.questions import Question
 from ironkeep.seal.reading_key import ReadingKeys
@@ -245,6 +246,8 @@ class WorkerProcess:
                 continue
             try:
                 self._follow(child, keys)
+            except Exception as error:  # noqa: BLE001 - without this thread nothing is answered
+                log.say(f"defect in the questions' thread: {place_of(error)}")
             finally:
                 self._bury(child)
 

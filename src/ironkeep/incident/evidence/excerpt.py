@@ -16,10 +16,10 @@ from ironkeep.core.errors import TooLarge, Unavailable
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.leaf import Disclosed
 from ironkeep.core.evidence.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
-from ironkeep.incident.evidence.gathering import About, closed_evidence
+from ironkeep.incident.evidence.gathering import About, closed_evidence, earlier_steps
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.incident.verifier.indexed import Asked, questions_of
-from ironkeep.incident.verifier.reads import term_of
+from ironkeep.incident.verifier.reads import term_of, terms_of
 from ironkeep.index.proof import encode_proof
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.index.prove import prove
@@ -52,10 +52,12 @@ def reads(context: Context, about: Mapping[str, Any]) -> Steps:
     index, size = context.index, about["size"]
     window = yield from open_window(context, index, about["from_ns"], size)
     _require_indexed(window)
-    term, parts = term_of(about["secret"]), Parts(index, window, Opener(index, window))
-    # The entry before the span, if there is one, shows that the window begins early enough.
-    found = {window.start} if window.start else set[int]()
-    for number, (position, _) in enumerate(parts.find([term], window.start, size), start=1):
+    terms, parts = terms_of(term_of(about["secret"])), Parts(index, window, Opener(index, window))
+    found = set(earlier_steps(index, about["from_ns"], window.start))
+    if window.start:
+        # The entry before the span shows that the window begins early enough.
+        found.add(window.start)
+    for number, (position, _) in enumerate(parts.find(terms, window.start, size), start=1):
         found.add(position)
         if number > MAX_READS:
             raise TooLarge(
@@ -64,7 +66,7 @@ def reads(context: Context, about: Mapping[str, Any]) -> Steps:
             )
         if number % _STEP == 0:
             yield
-    return (yield from _excerpt(context, index, window, found, [((term,), size)]))
+    return (yield from _excerpt(context, index, window, found, [(terms, size)]))
 
 
 def _require_indexed(window: Window) -> None:

@@ -132,8 +132,13 @@ def first(context: Context, about: Mapping[str, Any]) -> Steps:
 def _earlier(index: Index, given: About, window: Window) -> Iterator[int]:
     """Yield the records of scope, and recent steps of the clock, from before the window."""
     yield from (each for each in given.scope if each < window.start)
-    begin = index.position_at(min(given.starts) - CLOCK_NS)
-    for position, _ in index.find([kind(Kind.CLOCK)], begin, window.start):
+    yield from earlier_steps(index, min(given.starts), window.start)
+
+
+def earlier_steps(index: Index, from_ns: int, start: int) -> Iterator[int]:
+    """Yield the positions of the steps of the clock shortly before a window."""
+    begin = index.position_at(from_ns - CLOCK_NS)
+    for position, _ in index.find([kind(Kind.CLOCK)], begin, start):
         yield position
 
 

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
+from ironkeep.core.event import Entry, Released
 from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.checks.record import CLOCK_SKEW_NS, continues
+from ironkeep.core.evidence.checks.record import CLOCK_SKEW_NS, clock_steps, continues
 from ironkeep.core.evidence.node import NodeId, NodeKind, is_family, kind_of, name_of, parse_node
 from ironkeep.core.evidence.order import ordered
 from ironkeep.core.evidence.records import LogFacts
@@ -18,7 +19,7 @@ from ironkeep.incident.verifier.statement import Reads, read_reads
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.incident.verifier.verifier import Level, signer_of, step
 from ironkeep.index.closure import END
-from ironkeep.index.terms import Term, release, secret
+from ironkeep.index.terms import Kind, Term, kind, release, secret
 from ironkeep.tlog.policy import Policy
 
 
@@ -85,7 +86,8 @@ def verify_reads(raw: bytes, trust: TrustedKeys | None) -> ReadsReport:
         indexed.check_places(log, head.checkpoint, leaves)
     with step("(6) completeness"):
         end = head.checkpoint.size
-        facts = indexed.check_complete(log, head, leaves, [((term,), end)], {term: END})
+        terms = terms_of(term)
+        facts = indexed.check_complete(log, head, leaves, [(terms, end)], dict.fromkeys(terms, END))
         reads = tuple(_reads(asked, leaves))
     left = tuple(_open(asked, facts, leaves))
     answer = Answer.NOT_PROVEN if left else Answer.NOT_READ
@@ -120,20 +122,31 @@ def term_of(node: str) -> Term:
     return release(mount, path, int(version))
 
 
+def terms_of(term: Term) -> tuple[Term, ...]:
+    """Return the terms that a statement about a secret's term proves: it and the clock's steps."""
+    return term, kind(Kind.CLOCK)
+
+
 def _reads(asked: Reads, leaves: indexed.Leaves) -> Iterator[OneRead]:
     """Yield the reads of the secret in the span."""
-    wanted = NodeId(asked.secret)
-    place, _, number = name_of(wanted).rpartition("@")
     for index, entry in ordered(sorted(leaves.entries.items(), key=_index), asked.until_ns):
         if not asked.from_ns <= entry.time_ns <= asked.until_ns:
             continue
-        for shown in entry.released:
-            same = f"{shown.mount}/{shown.path}" == place
-            if same and (is_family(wanted) or shown.version == int(number)):
-                yield OneRead(
-                    index, entry.time_ns, shown.version, shown.fields, entry.path, entry.entity,
-                    entry.name, entry.accessor, entry.device, entry.remote,
-                )  # fmt: skip
+        for shown in _released(asked, entry):
+            yield OneRead(
+                index, entry.time_ns, shown.version, shown.fields, entry.path, entry.entity,
+                entry.name, entry.accessor, entry.device, entry.remote,
+            )  # fmt: skip
+
+
+def _released(asked: Reads, entry: Entry) -> Iterator[Released]:
+    """Yield what an entry released of the secret."""
+    wanted = NodeId(asked.secret)
+    place, _, number = name_of(wanted).rpartition("@")
+    for shown in entry.released:
+        same = f"{shown.mount}/{shown.path}" == place
+        if same and (is_family(wanted) or shown.version == int(number)):
+            yield shown
 
 
 def _index(item: tuple[int, object]) -> int:
@@ -147,6 +160,7 @@ def _open(asked: Reads, facts: LogFacts, leaves: indexed.Leaves) -> Iterator[str
         yield "the proven window begins after the span"
     if not facts.start and continues(facts.origin):
         yield f"what came before {facts.origin} is in the log of an earlier epoch"
+    yield from _open_times(asked, facts, leaves)
     if not facts.cosigners or not facts.cosigned_ns:
         yield "no quorum of witnesses has cosigned the log"
     elif facts.cosigned_ns + CLOCK_SKEW_NS < asked.until_ns:
@@ -155,6 +169,30 @@ def _open(asked: Reads, facts: LogFacts, leaves: indexed.Leaves) -> Iterator[str
         yield f"{facts.withheld} entries of the window are withheld"
     if facts.late:
         yield f"{facts.late} entries of the window were indexed long after they were written"
+
+
+def _open_times(asked: Reads, facts: LogFacts, leaves: indexed.Leaves) -> Iterator[str]:
+    """Yield what makes the times of the entries doubtful.
+
+    A server of this release names its node in each entry, and its time never runs back. The clock
+    of an earlier one may have: an entry may then be later than it says, and the entries that would
+    show this need not be in the statement.
+    """
+    entries = sorted(leaves.entries.items(), key=_index)
+    first = leaves.entries.get(facts.start)
+    if facts.start and first is not None and not first.node:
+        yield (
+            "the proven window begins at an entry of an earlier release, whose clock may have run "
+            "back"
+        )
+    for index, entry in entries:
+        early = index >= facts.start and entry.time_ns < asked.from_ns
+        if early and not entry.node and any(True for _ in _released(asked, entry)):
+            yield (
+                f"entry {index}, a read, states a time before the span, but an earlier release "
+                "wrote it, whose clock may have run back"
+            )
+    yield from (f"entry {index}: {words}" for index, words in clock_steps(entries, asked.from_ns))
 
 
 PROVEN: Final = frozenset({Answer.READ, Answer.NOT_READ})

@@ -1,10 +1,10 @@
 """Checks on the record itself: scope, log, root of trust, disclosure (E1, E7, E9 to E11)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from ironkeep.core.event import CLOCK_SET, CLOCK_STEP
+from ironkeep.core.event import CLOCK_SET, CLOCK_STEP, Entry
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, actors_of
 from ironkeep.core.evidence.casefile import CaseFile, Filed
@@ -152,15 +152,21 @@ def clock_ran_back(file: CaseFile) -> Iterator[Finding]:
 
 def clock_stepped(file: CaseFile) -> Iterator[Finding]:
     """Yield the steps of the machine's clock that the server noticed in the window or near it."""
-    for index, entry in file.entries:
+    for index, words in clock_steps(file.entries, file.case.from_ns):
+        yield Finding(f"entry:{index}", words, entry=index)
+
+
+def clock_steps(entries: Iterable[tuple[int, Entry]], from_ns: int) -> Iterator[tuple[int, str]]:
+    """Yield (index, words) of each step of the clock since shortly before an instant."""
+    for index, entry in entries:
         moved = entry.kind == "notice" and entry.op in {CLOCK_STEP, CLOCK_SET}
-        if moved and entry.time_ns >= file.case.from_ns - NEAR_NS:
+        if moved and entry.time_ns >= from_ns - NEAR_NS:
             seconds = int(str(entry.audited.get("offset_ns", 0))) / 10**9
             who = "the vault's time was set" if entry.op == CLOCK_SET else "the clock was moved"
             words = (
                 f"{who} by {seconds:+.0f} s: times before and after it may differ from real time"
             )
-            yield Finding(f"entry:{index}", words, entry=index)
+            yield index, words
 
 
 def source_silent(file: CaseFile) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ import msgspec
 
 from ironkeep.core.errors import Conflict, InvalidRequest, IronkeepError
 from ironkeep.core.event import Value
+from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.engines.system.search import subjects
@@ -327,7 +328,9 @@ def instant(text: str, now_ns: int) -> int:
         return max(1, now_ns - _ago(text) * SECOND_NS)
     if moment.tzinfo is None:
         raise InvalidRequest("a time needs its zone: 2026-11-24T08:00:00Z")
-    return max(1, int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1_000)
+    time_ns = int(moment.timestamp()) * SECOND_NS + moment.microsecond * 1_000
+    # Nothing in a log is later; a larger number has no form in the message to the worker.
+    return max(1, min(time_ns, FOREVER))
 
 
 def _ago(text: str) -> int:
