@@ -9,8 +9,9 @@ commit. After a failed commit, `reset` forgets everything that was not read from
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
+from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Row, Storage
 from ironkeep.store.names import KIND_AT
 
@@ -74,8 +75,8 @@ class Check(Protocol):
         """Return whether there is no row at key, if that is known without reading."""
         ...
 
-    def check(self, key: bytes, row: Row | None) -> None:
-        """Raise IntegrityError unless row is what the last commit left at key."""
+    def get(self, key: bytes) -> Row | None:
+        """Read the row at key; raise IntegrityError unless it is what the last commit left."""
         ...
 
     def page(self) -> None:
@@ -84,6 +85,10 @@ class Check(Protocol):
 
     def fits(self, key: bytes, row: Row) -> bool:
         """Return False if the scanned row is known to differ from what was committed."""
+        ...
+
+    def unreadable(self, error: IntegrityError, key: bytes) -> NoReturn:
+        """Accuse a row at key, or near it, that storage refuses to give."""
         ...
 
 
@@ -133,9 +138,7 @@ class State:
         if guard is not None and guard.knows_absent(key):
             row = _ABSENT
         else:
-            found = self._storage.get(key)
-            if guard is not None:
-                guard.check(key, found)
+            found = self._storage.get(key) if guard is None else guard.get(key)
             row = found or _ABSENT
         self._keep(key, row)
         return row
@@ -157,25 +160,31 @@ class State:
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, Row]]:
         """Yield the rows under prefix as executed, in key order."""
         rows = self._storage.scan(prefix)
-        return _merge(rows if self.guard is None else self._checked(rows), self._dirty, prefix)
+        return _merge(
+            rows if self.guard is None else self._checked(prefix, rows), self._dirty, prefix
+        )
 
-    def _checked(self, rows: Iterator[tuple[bytes, Row]]) -> Iterator[tuple[bytes, Row]]:
+    def _checked(
+        self, prefix: bytes, rows: Iterator[tuple[bytes, Row]]
+    ) -> Iterator[tuple[bytes, Row]]:
         """Yield rows after comparing each with the cache or the guard."""
         guard = self.guard
         assert guard is not None
         guard.page()
-        for key, row in rows:
-            # What was written since hides this row, or is the same.
-            cached = self._cache.get(key)
-            known = cached == row and cached is not _ABSENT
-            if known or key in self._dirty or guard.fits(key, row):
-                yield key, row
-                continue
-            # The scan may have been under way while a commit replaced the row.
-            fresh = self._storage.get(key)
-            guard.check(key, fresh)
-            if fresh is not None:
-                yield key, fresh
+        try:
+            for key, row in rows:
+                # What was written since hides this row, or is the same.
+                cached = self._cache.get(key)
+                known = cached == row and cached is not _ABSENT
+                if known or key in self._dirty or guard.fits(key, row):
+                    yield key, row
+                    continue
+                # The scan may have been under way while a commit replaced the row.
+                fresh = guard.get(key)
+                if fresh is not None:
+                    yield key, fresh
+        except IntegrityError as error:
+            guard.unreadable(error, prefix)
 
     def load(self, keys: Iterable[bytes]) -> None:
         """Read what is at keys now, so that `merge` of writes there cannot fail."""

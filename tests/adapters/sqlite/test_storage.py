@@ -270,7 +270,7 @@ def test_a_migration_that_breaks_off_leaves_schema_1_whole(
     schema_1(path, {2: b"frame"})
     broken = (*MIGRATIONS[1][:done], "SELECT missing FROM nowhere")
     monkeypatch.setattr("ironkeep.adapters.sqlite.schema.MIGRATIONS", (MIGRATIONS[0], broken))
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(IntegrityError, match="schema number"):
         SqliteStorage(path)
     with closing(sqlite3.connect(path)) as old:
         assert old.execute("PRAGMA user_version").fetchone() == (1,)
@@ -326,3 +326,50 @@ def test_a_lost_head_row_is_an_integrity_error(path: Path) -> None:
         other.commit()
     with pytest.raises(IntegrityError, match="head row"):
         SqliteStorage(path)
+
+
+@pytest.mark.parametrize("number", range(len(MIGRATIONS)))
+def test_a_schema_number_that_was_put_back_is_named(path: Path, number: int) -> None:
+    SqliteStorage(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"PRAGMA user_version = {number}")
+    with pytest.raises(IntegrityError, match="schema number does not fit"):
+        SqliteStorage(path)
+
+
+def test_a_due_row_that_its_index_lacks_is_found(path: Path, storage: SqliteStorage) -> None:
+    """Gains: leases are never revoked, although every row is as it was committed."""
+    commit(storage, {b"aa": Row(b"1", 7), b"bb": Row(b"2"), b"cc": Row(b"3", 9)})
+    assert len(storage.tails(b"aa", b"cc")) == 3
+    declared = "CREATE INDEX row_due ON row (due, key) WHERE due"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA writable_schema = ON")
+        other.execute("DROP INDEX row_due")
+        other.execute(f"{declared} > 8")
+        other.execute(
+            "UPDATE sqlite_master SET sql = ? WHERE name = 'row_due'", (f"{declared} IS NOT NULL",)
+        )
+        (version,) = other.execute("PRAGMA schema_version").fetchone()
+        other.execute(f"PRAGMA schema_version = {version + 1}")
+        other.commit()
+    assert storage.due(100, 10) == [(9, b"cc")], "the index as it is now"
+    assert len(storage.tails(b"bb", b"cc")) == 2
+    with pytest.raises(IntegrityError, match="index of due rows"):
+        storage.tails(b"aa", b"aa")
+
+
+@pytest.mark.parametrize("value", ["'text'", "CAST(x'ff' AS TEXT)", "5", "1.5"])
+def test_a_value_of_another_type_is_no_failure_of_the_disk(
+    path: Path, storage: SqliteStorage, value: str
+) -> None:
+    commit(storage, {b"aa": Row(b"1")})
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"UPDATE row SET value = {value}")
+        other.commit()
+    for read in (
+        lambda: storage.get(b"aa"),
+        lambda: list(storage.scan(b"a")),
+        lambda: storage.tails(b"aa", b"aa"),
+    ):
+        with pytest.raises(IntegrityError, match="no commit wrote"):
+            read()

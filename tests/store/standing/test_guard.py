@@ -1,6 +1,7 @@
 """The guard against a storage that changes behind it, with commits under way."""
 
 import random
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings, strategies as st
@@ -304,3 +305,29 @@ def test_turns_are_small_and_a_pass_ends() -> None:
     assert max(sizes) < 2 * module.TURN_COST
     assert (shop.guard.checked, shop.guard.ended_ns) == (0, 77)
     assert shop.guard.rows == 20_000
+
+
+@pytest.mark.parametrize("method", ["get", "tails", "scan"])
+def test_a_row_that_cannot_be_read_is_a_mismatch(method: str) -> None:
+    """Gains: a row of another type stops the check of all rows behind it, and nothing is said."""
+    shop = Watched()
+    shop.commit({key: Row(b"1") for key in KEYS})
+    shop.forget_cache()
+
+    def refuse(*_arguments: bytes) -> None:
+        raise IntegrityError("a value that no commit wrote")
+
+    def scan(_prefix: bytes) -> Iterator[tuple[bytes, Row]]:
+        yield KEYS[0], Row(b"1")
+        refuse()
+
+    setattr(shop.storage, method, scan if method == "scan" else refuse)
+    reads: dict[str, Callable[[], object]] = {
+        "get": lambda: shop.state.get(KEYS[0]),
+        "tails": lambda: shop.guard.check_all(0),
+        "scan": lambda: list(shop.state.scan(KEYS[0][:1])),
+    }
+    with pytest.raises(IntegrityError, match="cannot be read"):
+        reads[method]()
+    assert len(shop.found) == 1
+    assert "no commit wrote" in str(shop.found[0])

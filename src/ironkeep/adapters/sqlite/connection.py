@@ -38,6 +38,8 @@ def connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         timeout=BUSY_SECONDS,
     )
+    # A value that no commit wrote must be refused as that, not as a failing disk.
+    connection.text_factory = _text
     for pragma in (
         "synchronous = FULL",
         "wal_autocheckpoint = 0",
@@ -59,6 +61,10 @@ def require_wal(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is on a file system without shared memory, such as a network mount: use a "
             "local disk"
         )
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")
 
 
 def raise_as_port(error: sqlite3.Error | MemoryError) -> NoReturn:

@@ -23,6 +23,11 @@ APPLICATION_ID: Final = 0x49524B50
 
 LOST_HEAD: Final = "the database lost its head row: restore a backup"
 
+_WRONG_SCHEMA: Final = (
+    "the database's schema number does not fit its tables: it was changed outside Ironkeep; keep a "
+    "copy for evidence and restore a backup"
+)
+
 TAIL: Final = "substr(key, -2)"
 """The expression that `row_tail` indexes; a query that spells it otherwise reads all rows."""
 
@@ -79,16 +84,24 @@ def require_ours(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the current schema; a crash leaves it at an intermediate schema."""
+    """Bring the file to the current schema; a crash leaves it at an intermediate schema.
+
+    Raise IntegrityError if its tables are not those of the schema that it names.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    for number, statements in enumerate(MIGRATIONS[version:], version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        if number == len(MIGRATIONS) and version == 1:
-            _require_first_head(connection)
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
+    try:
+        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+            connection.execute("BEGIN IMMEDIATE")
+            if number == len(MIGRATIONS) and version == 1:
+                _require_first_head(connection)
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+            raise IntegrityError(f"{_WRONG_SCHEMA} ({error})") from error
+        raise
 
 
 def _require_first_head(connection: sqlite3.Connection) -> None:

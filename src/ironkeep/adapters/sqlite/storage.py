@@ -47,7 +47,10 @@ _LOG: Final = "INSERT INTO commits (seq, upto, keys, state, frame) VALUES (?, ?,
 _DRAINED: Final = "UPDATE commits SET frame = NULL WHERE seq > ? AND seq <= ?"
 _SCAN: Final = "SELECT key, value, due FROM row WHERE key >= ? ORDER BY key LIMIT ?"
 _SCAN_TO: Final = "SELECT key, value, due FROM row WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
-_TAILS: Final = f"SELECT key, value, due FROM row WHERE {TAIL} BETWEEN ? AND ?"  # noqa: S608
+_TAILS: Final = f"""SELECT key, value, due, due IS NULL OR EXISTS (
+        SELECT 1 FROM row AS other INDEXED BY row_due
+        WHERE other.due = row.due AND other.key = row.key AND other.due IS NOT NULL
+    ) FROM row WHERE {TAIL} BETWEEN ? AND ?"""  # noqa: S608
 _UPTO: Final = "SELECT upto FROM commits ORDER BY seq DESC LIMIT 1"
 _HEAD: Final = "SELECT seq, state FROM commits ORDER BY seq DESC LIMIT 1"
 
@@ -128,8 +131,14 @@ class SqliteStorage:
             start, size = page[-1][0] + b"\x00", SCAN_PAGE
 
     def tails(self, first: bytes, last: bytes) -> list[tuple[bytes, Row]]:
-        """Return the rows of one commit whose key's last two bytes are in [first, last]."""
-        return [(key, _row(value, due)) for key, value, due in self._read(_TAILS, first, last)]
+        """Return the rows of one commit whose key's last two bytes are in [first, last].
+
+        Raise IntegrityError also if one with a due time is not in the index that `due` reads.
+        """
+        rows = self._read(_TAILS, first, last)
+        if not all(indexed for _, _, _, indexed in rows):
+            raise IntegrityError("the index of due rows lacks one: restore a backup")
+        return [(key, _row(value, due)) for key, value, due, _ in rows]
 
     def everything(self) -> Iterator[tuple[bytes, Row]]:
         """Yield all rows in key order, read over a connection of its own, on any thread."""

@@ -17,7 +17,7 @@ all removed ones that a scan does not miss.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Row, Storage
@@ -87,6 +87,21 @@ class Guard:
             return not self._accounts.sums.get(bucket)
         return _find(held, _name(key)) < 0
 
+    def get(self, key: bytes) -> Row | None:
+        """Read the row at key, or None; raise IntegrityError unless it is as `check` wants it."""
+        try:
+            row = self._storage.get(key)
+        except IntegrityError as error:
+            self.unreadable(error, key)
+        self.check(key, row)
+        return row
+
+    def unreadable(self, error: IntegrityError, key: bytes) -> NoReturn:
+        """Accuse a row at key, or near it, that storage refuses to give: no commit wrote that."""
+        if self._found is not None:
+            raise error
+        self._accuse(Mismatch(bucket_of(key), b"", f"cannot be read ({error})"))
+
     def check(self, key: bytes, row: Row | None) -> None:
         """Raise IntegrityError unless row is what the last commit left at key.
 
@@ -138,9 +153,15 @@ class Guard:
             if int.from_bytes(element, "big") == self._accounts.sums.get(bucket):
                 # The row is all that the bucket has: no need to look for others.
                 return self._remember(bucket, _name(key) + element[:_NAME])
-        tail = tail_of(bucket)
-        rows = self._storage.tails(tail, tail)
+        rows = self._rows(bucket, bucket)
         return self._remember(bucket, self._summed(bucket, rows, key))
+
+    def _rows(self, first: int, last: int) -> list[tuple[bytes, Row]]:
+        """Return all rows of the buckets from first to last."""
+        try:
+            return self._storage.tails(tail_of(first), tail_of(last))
+        except IntegrityError as error:
+            self.unreadable(error, tail_of(first))
 
     def _summed(self, bucket: int, rows: list[tuple[bytes, Row]], key: bytes = b"") -> bytes:
         """Compare all rows of a bucket with its sum; return their fingerprints."""
@@ -226,7 +247,7 @@ class Guard:
         """Check the buckets from first to last; return the cost, in rows."""
         found: dict[int, list[tuple[bytes, Row]]] = {}
         size = 0
-        rows = self._storage.tails(tail_of(first), tail_of(last))
+        rows = self._rows(first, last)
         for key, row in rows:
             found.setdefault(bucket_of(key), []).append((key, row))
             size += len(row.value)
@@ -247,7 +268,7 @@ class Guard:
             self.rows -= len(self._held.pop(oldest)) // _PRINT
         return prints
 
-    def _accuse(self, mismatch: Mismatch) -> None:
+    def _accuse(self, mismatch: Mismatch) -> NoReturn:
         """Report the first mismatch, and refuse the row."""
         if self._found is None:
             self._found = mismatch
