@@ -315,3 +315,19 @@ def test_an_identity_policy_called_root_grants_nothing() -> None:
     assert entity is not None
     with pytest.raises(InvalidRequest):
         s.identity.update(s.tx, msgspec.structs.replace(entity, policies=("Root",)), s.now)
+
+
+@pytest.mark.parametrize("way", ["spent", "above", "person"])
+def test_what_ended_with_its_parent_is_not_freed_by_revoking_the_parent_alone(way: str) -> None:
+    """Gains: while a large tree is removed in turns, the tokens in it come back as orphans."""
+    s = Services()
+    top = login(s)
+    middle = child(s, top)
+    below = child(s, middle)
+    if way == "person":
+        s.tokens.revoke_entity_before(s.tx, top.record.entity, s.now, s.now)
+    else:
+        s.tokens.spend(s.tx, (middle if way == "spent" else top).hash, s.now)
+    assert not is_alive(s, below)
+    s.tokens.revoke_orphan(s.tx, middle.hash, s.now)
+    assert not is_alive(s, below)

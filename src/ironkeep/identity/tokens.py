@@ -180,8 +180,15 @@ class Tokens:
         """Revoke a token alone: its children become orphans. Its batch children die with it.
 
         It is dead at once, and children past `STEP` live on as orphans from now; due turns rewrite
-        their rows.
+        their rows. What is below a token that has ended already is dead, and must stay so: then
+        all of it is revoked.
         """
+        record = self.store.load(tx, token)
+        if record is None or record.gone:
+            return
+        if not self._sessions.is_alive(tx, token, record, now_ns):
+            self.revoke(tx, token, now_ns)
+            return
         if not self._adopt_children(tx, token):
             self._end(tx, token, now_ns)
             return
