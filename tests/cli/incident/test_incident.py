@@ -131,3 +131,21 @@ def test_what_is_wrong_is_said(server: ServerProcess) -> None:
     assert "no person 'nobody'" in incident(server, *nobody).err
     both = json.loads(incident(server, "list", "-format=json").out)
     assert "99" not in both["data"]["keys"]
+
+
+def test_a_statement_of_reads_is_written_and_verified_offline(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    keys = tmp_path / "trust"
+    keys.write_text(server.api("GET", "incident/trust")["data"]["trust"])
+    nowhere = {"VAULT_ADDR": "http://127.0.0.1:1"}
+    # A development server has no witnesses, so that nothing is missing is not proven.
+    for secret, code, told in (("secret/app", 4, "READ"), ("secret/key", 3, "NOT PROVEN")):
+        made = tmp_path / secret.replace("/", "-")
+        done = incident(server, "did-read", secret, "-start=1h", f"-out={made}")
+        assert done.code == 0, done.err
+        checked = server.cli("verify", str(made), f"-trust={keys}", env=nowhere)
+        said = dict(line.split(":", 1) for line in checked.out.splitlines() if ":" in line)
+        assert (checked.code, said["Answer"].strip()) == (code, told), checked.out
+        assert said["Secret"].strip().startswith("secret:")
+        assert f", called {secret}," in said["Secret"]

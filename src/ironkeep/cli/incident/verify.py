@@ -89,7 +89,8 @@ def _show_reads(terminal: Terminal, report: ReadsReport) -> None:
     span = f"{rfc3339(report.from_ns)} to {rfc3339(report.until_ns)}"
     terminal.say("Signed: ", painted(report.level), f", by {report.signer}")
     terminal.say(f"Log:     {report.origin}, {report.size} entries, cosigned by {witnesses}")
-    terminal.say(f"Secret:  {report.label}, from {span}")
+    # The proof is about the node; the label is the signer's word for it.
+    terminal.say(f"Secret:  {report.secret}, called {report.label}, from {span}")
     terminal.say("Answer: ", painted(report.answer))
     for words in report.open:
         terminal.say(f"Open:    {words}")
