@@ -1,9 +1,8 @@
 """The check of all stored rows in the background of a running server.
 
 A turn of about a millisecond checks a few buckets (store/standing/guard.py), then the loop is left
-alone for REST times as long, so other work keeps over nine tenths of it. A pass over a million rows
-takes two to four minutes that way; the first begins with the unsealing, the next ones an hour after
-the one before began.
+alone for REST times as long, so other work keeps over nine tenths of it. The first pass begins with
+the unsealing, the next ones an hour after the one before began.
 """
 
 import asyncio

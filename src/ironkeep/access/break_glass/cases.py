@@ -18,7 +18,7 @@ from ironkeep.credentials.managed import Credentials
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import hand_of, is_one_hand
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.effects.questions import Questions
+from ironkeep.plugin.effects.questions import question_of
 from ironkeep.plugin.entries import BEHIND
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.response import Response
@@ -59,10 +59,7 @@ def read_case(call: Call, given: Which) -> Suspend:
         exposed = _exposed(later, case, [(index, decode(body)) for index, body in found])
         return Response(data=_shape(case, exposed))
 
-    asker = call.actor()
-    by = asker.name or asker.record.accessor
-    question = call.use(Questions).ask("session", about, by, call.request.is_abandoned)
-    return Suspend(question, resume)
+    return Suspend(question_of(call, "session", about), resume)
 
 
 def _shape(case: Case, exposed: list[dict[str, Any]]) -> dict[str, Any]:

@@ -62,12 +62,3 @@ def ran_back(
         if entry.time_ns + skew_ns < before_ns:
             yield index, before_ns - entry.time_ns
         before_ns = entry.time_ns
-
-
-def first_within(times: Iterable[tuple[int, int]], from_ns: int) -> int | None:
-    """Return the position of the first entry whose effective time is from_ns or later, or None.
-
-    times are (position, stated time) in the order of the log. It is the first entry that states
-    such a time: all entries after it are effectively later, whatever they state.
-    """
-    return next((position for position, time_ns in times if time_ns >= from_ns), None)

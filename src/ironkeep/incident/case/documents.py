@@ -36,6 +36,7 @@ from ironkeep.incident.case.naming import Names, document_path
 from ironkeep.incident.case.workspace import when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.pauses import next_turn
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
@@ -160,11 +161,7 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     rest = next(prints, _DONE)
     if rest is _DONE:
         return then
-    return Suspend(_no_work, lambda _call, _result: _gather(prints, then))
-
-
-def _no_work() -> None:
-    """Do nothing: resuming starts the next turn, after other requests."""
+    return Suspend(next_turn, lambda _call, _result: _gather(prints, then))
 
 
 def _prints(call: Call, seen: Seen) -> Iterator[None]:

@@ -22,7 +22,7 @@ from ironkeep.incident.verifier.disclosed import ShownHead
 from ironkeep.journal.log import SignedHead
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.effects.questions import Question, Questions
+from ironkeep.plugin.effects.questions import Question, question_of
 from ironkeep.tlog.policy import Policy
 
 
@@ -163,9 +163,7 @@ class Archive:
             return None
 
     def _ask(self, name: str, about: Any) -> Question:
-        session, request = self._call.actor(), self._call.request
-        by = session.name or session.record.accessor
-        return self._call.use(Questions).ask(name, about, by, request.is_abandoned)
+        return question_of(self._call, name, about)
 
 
 _SHOWN: Final = msgspec.msgpack.Decoder(ShownLog)

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from ironkeep.core.errors import NotFound, Unavailable
 from ironkeep.journal.questions import Context, Job
+from ironkeep.plugin.call import Call
 
 CANCELLED: Final = "the question was cancelled"
 
@@ -110,6 +111,13 @@ class Questions:
         if question is None or question.is_ended:
             raise NotFound(f"no question {number} is being answered")
         question.is_cancelled = True
+
+
+def question_of(call: Call, name: str, about: Mapping[str, Any]) -> Question:
+    """Return a question in the name of a call's actor, given up when its client is gone."""
+    actor = call.actor()
+    by = actor.name or actor.record.accessor
+    return call.use(Questions).ask(name, about, by, call.request.is_abandoned)
 
 
 class Inline:

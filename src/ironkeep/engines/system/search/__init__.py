@@ -28,7 +28,7 @@ from ironkeep.journal.questions.search import Query
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.heads import NextHead
-from ironkeep.plugin.effects.questions import Questions
+from ironkeep.plugin.effects.questions import Questions, question_of
 from ironkeep.plugin.effects.readings import Reading
 from ironkeep.plugin.fields import Duration, duration
 from ironkeep.plugin.response import Response
@@ -251,9 +251,7 @@ def cancel(call: Call, given: Number) -> Response:
 
 def _ask(call: Call, name: str, about: Query | Mapping[str, Any]) -> Any:
     plain = msgspec.structs.asdict(about) if isinstance(about, Query) else about
-    session, request = call.actor(), call.request
-    by = session.name or session.record.accessor
-    return call.use(Questions).ask(name, plain, by, request.is_abandoned)
+    return question_of(call, name, plain)
 
 
 def _answer_of(answer: Any) -> Any:
