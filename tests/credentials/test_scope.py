@@ -11,6 +11,7 @@ from ironkeep.core.evidence.estate import Estate as Scopes
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.operation import Operation
+from ironkeep.credentials import scope
 from ironkeep.credentials.scope import MAX_TARGETS, NOBODY
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.vault import Vault
@@ -57,6 +58,36 @@ def test_links_are_numbered_chained_and_indexed() -> None:
     assert house.house.scope.indices(tx) == [index for index, _ in found]
     targets = {edge.target for _, edge in house.house.scope.edges(tx)}
     assert targets == {"system:a", "system:b", "system:c"}
+
+
+def test_places_are_kept_in_chunks_beside_those_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of before the chunks has a row for each record, and goes on in a chunk."""
+    monkeypatch.setattr(scope, "PLACES", 4)
+    house = vault()
+    for number in range(6):
+        link(house, f"system:{number}")
+    tx = house.house.state.begin()
+    store = house.house.store(tx, scope.SCOPE)
+    before = house.house.scope.indices(tx)
+    for seq, index in enumerate(before, start=1):
+        store.put(f"at/{seq:012d}", index.to_bytes(8, "big"))
+    for name in store.list("places"):
+        store.delete(f"places/{name}")
+    tx.merge()
+    assert house.house.scope.indices(house.house.state.begin()) == before
+    for number in range(6, 11):
+        link(house, f"system:{number}")
+    house.flush()
+    tx = house.house.state.begin()
+    assert house.house.scope.indices(tx) == [index for index, _ in records(house)]
+    assert len(house.house.store(tx, scope.SCOPE).list("places")) == 2
+    house.house.scope.new_epoch(tx)
+    assert house.house.scope.indices(tx) == []
+    tx.merge()
+    link(house, "system:new")
+    house.flush()
+    tx = house.house.state.begin()
+    assert house.house.scope.indices(tx) == [records(house)[-1][0]]
 
 
 def test_a_long_list_is_split_so_that_entries_hold_it() -> None:

@@ -9,7 +9,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Version
-from ironkeep.incident.case.survey import A_TURN, IN_A_TURN
+from ironkeep.incident.case.survey import IN_A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.store.reserved import MOUNTS
@@ -183,7 +183,7 @@ def test_a_rotation_that_waits_is_not_recorded_as_done(estate: Estate) -> None:
 
 def test_what_root_could_read_is_worked_out_in_turns(estate: Estate) -> None:
     """Everything, of a vault with more secrets than a batch of the journal holds links."""
-    count = A_TURN * MAX_TARGETS + 1
+    count = MAX_TARGETS + 1
     house = estate.vault.house
     tx = house.state.begin()
     mounts = house.mounts.table(house.store(tx, MOUNTS))

@@ -1,4 +1,4 @@
-"""Enumerates a mount's secrets, for the survey of a case and for leak matching.
+"""The secrets of a mount, one or all, for the survey of a case and for leak matching.
 
 An engine that stores secrets of its own implements `Keeper`. Managed credentials, which any mount
 may own, are listed here.
@@ -48,34 +48,53 @@ class Keeper(Protocol):
     """A plugin that stores secrets."""
 
     def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
-        """Yield the secrets of a mount."""
+        """Yield the secrets of a mount, in no order; the caller may pause between two."""
+        ...
+
+    def kept_at(self, mount: Mount, store: Store, path: str) -> Kept | None:
+        """Return the secret at a path of a mount, or None."""
         ...
 
 
 def kept_of(
     plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx
 ) -> Iterator[Kept]:
-    """Yield all secrets of a mount, managed credentials included."""
+    """Yield all secrets of a mount, managed credentials included, in no order."""
     if isinstance(plugin, Keeper):
         yield from plugin.kept(mount, store)
     for name in credentials.paths(tx, mount.uuid, STATIC):
-        which = CredentialId(mount.uuid, f"{STATIC}/{name}")
-        about = credentials.find(tx, which)
-        if about is None:
-            continue
-        record = credentials.record(tx, which)
-        current = credentials.current(tx, which) or 0
+        found = _managed(CredentialId(mount.uuid, f"{STATIC}/{name}"), credentials, tx)
+        if found is not None:
+            yield found
 
-        def values(number: int, which: CredentialId = which) -> tuple[Secret, ...]:
-            return (credentials.secret(tx, which, number),)
 
-        # Only these are released now. When an earlier version was released is not recorded: assume
-        # all the time from the creation of the credential to its last rotation.
-        served = {current, record.serving}
-        versions = tuple(
-            Served(each.number, about.rotated_ns)
-            if each.number in served
-            else Served(each.number, about.created_ns, about.rotated_ns)
-            for each in record.versions
-        )
-        yield Kept(which.path, which.path, versions, current, values)
+def kept_at(
+    plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx, path: str
+) -> Kept | None:
+    """Return the secret at a path of a mount (as in `Kept.path`), or None."""
+    if path.startswith(f"{STATIC}/"):
+        found = _managed(CredentialId(mount.uuid, path), credentials, tx)
+        if found is not None:
+            return found
+    return plugin.kept_at(mount, store, path) if isinstance(plugin, Keeper) else None
+
+
+def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept | None:
+    about = credentials.find(tx, which)
+    if about is None:
+        return None
+    record = credentials.record(tx, which)
+    # Only these are released now. When an earlier version was released is not recorded: assume
+    # all the time from the creation of the credential to its last rotation.
+    served = {credentials.current(tx, which) or 0, record.serving}
+    versions = tuple(
+        Served(each.number, about.rotated_ns)
+        if each.number in served
+        else Served(each.number, about.created_ns, about.rotated_ns)
+        for each in record.versions
+    )
+
+    def values(number: int) -> tuple[Secret, ...]:
+        return (credentials.secret(tx, which, number),)
+
+    return Kept(which.path, which.path, versions, credentials.current(tx, which) or 0, values)

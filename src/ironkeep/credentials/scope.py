@@ -1,7 +1,8 @@
 """The chain of scope: records of which secret opens which system, and other incident evidence.
 
     sys/scope : head                  -> number and chain hash of the last record
-                at / number           -> the journal index of a record
+                places / chunk        -> the journal indexes of PLACES records, 8 bytes each
+                at / number           -> the same of one record, in a database of before the chunks
                 epoch                 -> the number of the last record in an older log
                 edge / id             -> a link in force
                 gate / id             -> a gate
@@ -53,6 +54,9 @@ CUSTOM: Final = {
     "ironkeep-part-of": EdgeKind.WRAPS,
 }
 """Keys of a secret's custom metadata that name what it opens, wraps, or is a share of."""
+
+PLACES: Final = 256
+"""Records whose places in the journal share one row."""
 
 _THINGS: Final = frozenset(
     {
@@ -216,10 +220,10 @@ class Scope:
         self._write(tx, gate, now_ns, by)
 
     def edges(self, tx: Tx) -> Iterator[tuple[str, Edge]]:
-        """Yield (id, edge) of every link in force and every gate."""
+        """Yield (id, edge) of every link in force and every gate, in no order."""
         store = self._stores(tx, SCOPE)
         for kind in ("edge", "gate"):
-            for name in store.list(kind):
+            for name in store.names_inside(kind):
                 raw = store.get(f"{kind}/{name}")
                 if raw is not None:
                     yield name, _EDGE.decode(raw)
@@ -268,7 +272,12 @@ class Scope:
         store = self._stores(tx, SCOPE)
         older = int.from_bytes(store.get("epoch") or b"", "big")
         raws = (store.get(f"at/{name}") for name in store.list("at") if int(name) > older)
-        return [int.from_bytes(raw, "big") for raw in raws if raw is not None]
+        found = [int.from_bytes(raw, "big") for raw in raws if raw is not None]
+        for name in store.list("places"):
+            places = _unpacked(store.get(f"places/{name}") or b"")
+            first = int(name) * PLACES + 1
+            found += [at for seq, at in enumerate(places, first) if at and seq > older]
+        return found
 
     def new_epoch(self, tx: Tx) -> None:
         """Record that all records so far are in an older log, so their indices do not apply here.
@@ -287,7 +296,10 @@ class Scope:
         written = ev.chained(record, head.seq + 1, head.chain)
         index = self._append(_entry(written, now_ns, by)).index
         store.put("head", _HEAD.encode(ScopeHead(written.seq, written.chain)))
-        store.put(f"at/{written.seq:0{_DIGITS}d}", index.to_bytes(_SIZE, "big"))
+        chunk, position = divmod(head.seq, PLACES)
+        path = f"places/{chunk:0{_DIGITS}d}"
+        before = (store.get(path) or b"").ljust(position * _SIZE, b"\0")
+        store.put(path, before + index.to_bytes(_SIZE, "big"))
         # The entry cannot be withdrawn, so its rows are kept even if the request is refused.
         tx.merge()
         return written
@@ -338,6 +350,14 @@ def _entry(record: ev.Record, now_ns: int, by: Actor) -> Entry:
         request=by.request,
         audited=ev.to_audited(record),
     )
+
+
+def _unpacked(places: bytes) -> Iterator[int]:
+    """Yield the indexes in a chunk; 0 stands for a record that the chunk does not have.
+
+    The first leaf of a log is no entry, so no record has the index 0.
+    """
+    return (int.from_bytes(places[at : at + _SIZE], "big") for at in range(0, len(places), _SIZE))
 
 
 def _path(edge: Edge) -> str:

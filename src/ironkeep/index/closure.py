@@ -32,8 +32,8 @@ from ironkeep.core.evidence.node import (
     family_of,
     is_family,
     kind_of,
-    name_of,
     node,
+    place_of,
 )
 from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.records import Evidence
@@ -61,7 +61,7 @@ def wanted(file: CaseFile) -> dict[Term, int]:
         if kind_of(principal) is NodeKind.SESSION:
             terms[thing(principal)] = END
     for family in _families(file):
-        terms[secret(*_place(family))] = END
+        terms[secret(*place_of(family))] = END
     for term, bound in _replacements(file):
         terms[term] = max(bound, terms.get(term, 0))
     return terms
@@ -157,12 +157,6 @@ def _replacements(file: CaseFile) -> Iterator[tuple[Term, int]]:
     for each in file.filed(ev.Revoked):
         replacement = NodeId(each.record.replacement)
         if replacement and each.record.version in file.held and family_of(replacement):
-            mount, path = _place(replacement)
+            mount, path = place_of(replacement)
             version = int(replacement.rpartition("@")[2])
             yield release(mount, path, version), each.index
-
-
-def _place(version: NodeId) -> tuple[str, str]:
-    """Return mount and path of a secret version or family."""
-    mount, _, path = name_of(version).rpartition("@")[0].partition("/")
-    return mount, path

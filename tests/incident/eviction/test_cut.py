@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import Conflict, InvalidRequest, PermissionDenied, Sealed
+from ironkeep.core.errors import (
+    Conflict,
+    InvalidRequest,
+    PermissionDenied,
+    Sealed,
+    Unavailable,
+)
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.effects.answer import Waiting
+from ironkeep.plugin.effects.questions import Nobody
 from ironkeep.plugin.peer import Peer
 from ironkeep.testing.parts import table, tables, text
 from ironkeep.testing.vault import Reply
@@ -212,10 +219,42 @@ def test_the_cut_is_durable_before_anything_is_listed(estate: Estate) -> None:
     later = vault.restarted()
     later.unseal()
     vars(estate).update(vault=later)
-    # The case was read in one turn; the next one ended everything.
-    assert turns <= 2
+    # The first turn ended everything, before the case was even read.
+    assert turns == 0
     assert all(refused(estate, each) for each in (token, tokens[0], tokens[-1]))
     assert contain(estate, case)["tokens_gone"] >= 201
+
+
+@pytest.mark.parametrize("subject", ["person", "token"])
+def test_a_subject_is_cut_off_even_if_the_journal_cannot_be_asked(
+    estate: Estate, subject: str
+) -> None:
+    token = estate.login("engineer")
+    accessor = text(estate.get("auth/token/lookup-self", token), "accessor")
+    named = {"person": "person:engineer", "token": f"token:{accessor}"}[subject]
+    case = estate.open_case(named, start="60s")
+    questions = estate.vault.house.questions
+    answering, questions.answering = questions.answering, Nobody()
+    path = f"incident/cases/{case}/contain"
+    reply = estate.request(Operation.UPDATE, path, {"principal": named}, estate.responder)
+    assert reply.error is Unavailable
+    assert refused(estate, token)
+    questions.answering = answering
+    assert contain(estate, case, named)["tokens_gone"] >= 1
+
+
+def test_a_role_is_cut_off_even_if_the_journal_cannot_be_asked(estate: Estate) -> None:
+    role_id = approle(estate)
+    secret = secret_id(estate)
+    assert log_in(estate, role_id, secret).error is None
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    estate.vault.house.questions.answering = Nobody()
+    path = f"incident/cases/{case}/contain"
+    role = {"principal": "role:auth/approle/machine"}
+    reply = estate.request(Operation.UPDATE, path, role, estate.responder)
+    assert reply.error is Unavailable
+    assert log_in(estate, role_id, secret).error is not None
 
 
 def person_of(devices: DeviceEstate, token: str) -> str:

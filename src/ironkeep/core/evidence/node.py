@@ -104,4 +104,10 @@ def is_family(of: NodeId) -> bool:
     return of.startswith("secret:") and of.endswith(f"@{_ANY_VERSION}")
 
 
+def place_of(secret: NodeId) -> tuple[str, str]:
+    """Return the mount (its uuid) and the path of a secret version or family."""
+    mount, _, path = name_of(secret).rpartition("@")[0].partition("/")
+    return mount, path
+
+
 _KINDS: Final = {str(kind): kind for kind in NodeKind}

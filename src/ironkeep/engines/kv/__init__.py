@@ -38,3 +38,8 @@ class Kv:
     def kept(self, mount: Mount, store: Store) -> Iterator[Kept]:
         """Yield every secret of a mount."""
         return kept.second(store) if mount.options.get("version") == "2" else kept.first(store)
+
+    def kept_at(self, mount: Mount, store: Store, path: str) -> Kept | None:
+        """Return the secret at a path of a mount, or None."""
+        second = mount.options.get("version") == "2"
+        return kept.second_at(store, path) if second else kept.first_at(store, path)

@@ -1,4 +1,4 @@
-"""List all secrets of a key/value mount, for surveys and leak matching (credentials/listing.py)."""
+"""The secrets of a key/value mount, for surveys and leak matching (credentials/listing.py)."""
 
 import json
 from collections.abc import Iterator
@@ -11,23 +11,35 @@ from ironkeep.store.barrier import Store
 
 
 def first(store: Store) -> Iterator[Kept]:
-    """Yield the secrets of a version 1 mount; each has the single version 0."""
-    for path in sorted(store.walk()):
-        yield Kept(path, path, (Served(0),), 0, partial(_values, store, path))
+    """Yield the secrets of a version 1 mount, in no order; each has the single version 0."""
+    return map(partial(_unversioned, store), store.walk())
+
+
+def first_at(store: Store, path: str) -> Kept | None:
+    """Return the secret at a path of a version 1 mount."""
+    return None if store.row(path) is None else _unversioned(store, path)
 
 
 def second(store: Store) -> Iterator[Kept]:
-    """Yield the secrets of a version 2 mount."""
-    for name in sorted(store.walk("meta")):
-        path = name.removeprefix("meta/")
-        key = meta.load(store, path)
-        if key is not None:
-            versions = tuple(
-                Served(number, 0 if key.older and number == 1 else version.created_ns)
-                for number, version in stored.every(store, path, key)
-            )
-            values = partial(_version, store, path)
-            yield Kept(path, f"data/{path}", versions, key.current, values)
+    """Yield the secrets of a version 2 mount, in no order."""
+    found = (second_at(store, name.removeprefix("meta/")) for name in store.walk("meta"))
+    return (each for each in found if each is not None)
+
+
+def second_at(store: Store, path: str) -> Kept | None:
+    """Return the secret at a path of a version 2 mount."""
+    key = meta.load(store, path)
+    if key is None:
+        return None
+    versions = tuple(
+        Served(number, 0 if key.older and number == 1 else version.created_ns)
+        for number, version in stored.every(store, path, key)
+    )
+    return Kept(path, f"data/{path}", versions, key.current, partial(_version, store, path))
+
+
+def _unversioned(store: Store, path: str) -> Kept:
+    return Kept(path, path, (Served(0),), 0, partial(_values, store, path))
 
 
 def _version(store: Store, path: str, number: int) -> tuple[Secret, ...]:

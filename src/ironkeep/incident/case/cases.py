@@ -72,9 +72,8 @@ def open_case(call: Call, given: OpenCase) -> Suspend:
     if not subjects:
         raise InvalidRequest("a case needs subjects: people, tokens, devices, documents or secrets")
     number = desks.last_number(call.store) + 1
-    stored = Stored(
-        number, words(given.title, "a title"), call.now_ns, instant(given.start, call.now_ns)
-    )
+    start = instant(given.start, call.now_ns)
+    stored = Stored(number, words(given.title, "a title"), call.now_ns, start, tuple(subjects))
     basis = words(given.basis, "a basis")
     opened = ev.Opened(
         *ev.UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
@@ -89,7 +88,6 @@ def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Re
     desks.save(call.store, stored)
     for mount in names.mounts():
         call.use(House).scope.mounted(mount, call.now_ns)
-    spell_out(call, names)
     call.use(House).scope.write(opened, call.now_ns, by)
     return _surveyed(call, file, names, stored)
 
@@ -103,7 +101,8 @@ def widen(call: Call, given: WidenCase) -> Suspend:
         raise InvalidRequest("the start of a case can only move back")
     if not subjects and start == before.from_ns:
         raise InvalidRequest("give more subjects, or an earlier start")
-    stored = msgspec.structs.replace(before, from_ns=start)
+    known = tuple(dict.fromkeys((*before.subjects, *subjects)))
+    stored = msgspec.structs.replace(before, from_ns=start, subjects=known)
     widened = ev.Widened(
         *ev.UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
     )
@@ -115,7 +114,6 @@ def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) ->
     known = desks.load(call.store, widened.case)
     earliest = min(stored.from_ns, known.from_ns)
     desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
-    spell_out(call, names)
     call.use(House).scope.write(widened, call.now_ns, actor_of(call))
     return _surveyed(call, file, names, stored)
 
@@ -215,6 +213,8 @@ def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Respo
     """Compute which secrets the subjects could read, and answer."""
 
     def steps() -> Steps[None]:
+        yield from settled()
+        yield from spell_out(call, names)
         for each in file.case.subjects:
             if kind_of(each) in survey.SURVEYED:
                 turn = yield from settled()

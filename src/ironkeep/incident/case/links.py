@@ -9,7 +9,7 @@ from ironkeep.core.evidence.node import (
     NodeId,
     is_family,
     parse_node,
-    secret_family,
+    place_of,
     secret_version,
 )
 from ironkeep.core.evidence.reach import EdgeKind
@@ -18,13 +18,18 @@ from ironkeep.credentials.scope import Edge, actor_of
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import instant, when, words
 from ironkeep.kernel.house import House
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.effects import Steps, pause
+from ironkeep.plugin.effects.pauses import Pauses, in_turns
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
 
 _BY_HAND: Final = frozenset(EdgeKind) - {EdgeKind.DID_READ, EdgeKind.MAY_READ}
 """Reads come from the journal and read permissions from the policies, never by hand."""
+
+IN_A_TURN: Final = 128
+"""Links read in one turn, which takes some 3 ms."""
 
 
 @dataclass(frozen=True)
@@ -86,35 +91,31 @@ def _gate(call: Call, given: Link, names: Names, basis: str, from_ns: int) -> Re
     return Response(data={"gate": gate.gate, "need": gate.need, "target": gate.target})
 
 
-def spell_out(call: Call, names: Names) -> None:
+def spell_out(call: Call, names: Names) -> Steps[None]:
     """Expand each link to all versions of a secret into links to the versions stored now.
 
     A verdict knows only the versions that are on record; without these links it would name the
-    secret as a whole.
+    secret as a whole. The turn in which it begins must not have written anything.
     """
-    wide = [
-        edge for _, edge in call.use(House).scope.edges(call.tx) if is_family(NodeId(edge.target))
-    ]
-    wanted = {edge.target for edge in wide}
-    versions: dict[str, list[NodeId]] = {}
-    for mount in names.mounts() if wanted else ():
-        if names.is_sealed(mount):
-            continue
-        for kept in names.kept(mount):
-            family = secret_family(mount.uuid, kept.path)
-            if family in wanted:
-                versions[family] = [
-                    secret_version(mount.uuid, kept.path, each.number) for each in kept.versions
-                ]
+    scope, wide = call.use(House).scope, list[Edge]()
+    for number, (_, edge) in enumerate(scope.edges(call.tx), start=1):
+        wide += [edge] if is_family(NodeId(edge.target)) else []
+        if number % IN_A_TURN == 0:
+            yield from pause()
     for edge in wide:
-        call.use(House).scope.linked(
-            NodeId(edge.source),
-            EdgeKind(edge.kind),
-            versions.get(edge.target, ()),
-            edge.basis,
-            call.now_ns,
-            from_ns=edge.from_ns,
-        )
+        versions = _versions(names, NodeId(edge.target))
+        source, kind = NodeId(edge.source), EdgeKind(edge.kind)
+        scope.linked(source, kind, versions, edge.basis, call.now_ns, from_ns=edge.from_ns)
+        yield from pause()
+
+
+def _versions(names: Names, family: NodeId) -> list[NodeId]:
+    """Return the stored versions of a secret; none if its segment is sealed."""
+    uuid, path = place_of(family)
+    mount = next((each for each in names.mounts() if each.uuid == uuid), None)
+    kept = None if mount is None or names.is_sealed(mount) else names.kept_at(mount, path)
+    numbers = () if kept is None else kept.versions
+    return [secret_version(uuid, path, each.number) for each in numbers]
 
 
 def delete(call: Call, given: Named) -> Response:
@@ -130,10 +131,18 @@ def delete(call: Call, given: Named) -> Response:
     return Response()
 
 
-def list_links(call: Call) -> Response:
+def list_links(call: Call) -> Response | Suspend:
     """Return every link in force."""
-    found = {name: _shape(edge) for name, edge in call.use(House).scope.edges(call.tx)}
-    return listing(sorted(found), found)
+
+    def steps() -> Pauses[dict[str, Any]]:
+        found: dict[str, Any] = {}
+        for name, edge in call.use(House).scope.edges(call.tx):
+            found[name] = _shape(edge)
+            if len(found) % IN_A_TURN == 0:
+                yield
+        return found
+
+    return in_turns(call, steps(), lambda _call, found: listing(sorted(found), found))
 
 
 def _shape(edge: Edge) -> dict[str, Any]:

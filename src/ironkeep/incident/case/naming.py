@@ -20,7 +20,7 @@ from ironkeep.core.evidence.node import (
     secret_version,
 )
 from ironkeep.core.ids import EntityId
-from ironkeep.credentials.listing import Kept, kept_of
+from ironkeep.credentials.listing import Kept, kept_at, kept_of
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
@@ -56,10 +56,16 @@ class Names:
         return segment is not None and not segments.keys.is_open(segment)
 
     def kept(self, mount: Mount) -> Iterator[Kept]:
-        """Yield the secrets stored in a mount."""
+        """Yield the secrets stored in a mount, in no order."""
         house, tx = self._house, self._call.tx
         plugin = house.plugins.get(mount.type)
         return kept_of(plugin, mount, house.mount_store(tx, mount), house.credentials.store, tx)
+
+    def kept_at(self, mount: Mount, path: str) -> Kept | None:
+        """Return the secret stored at a path of a mount, or None."""
+        house, tx = self._house, self._call.tx
+        plugin, store = house.plugins.get(mount.type), house.mount_store(tx, mount)
+        return kept_at(plugin, mount, store, house.credentials.store, tx, path)
 
     def subject(self, text: str) -> NodeId:
         """Return the node of a case's subject; raise InvalidRequest for an unknown one."""
@@ -112,9 +118,9 @@ class Names:
             return secret_family(mount.uuid, inside)
         if version:
             return secret_version(mount.uuid, inside, int(version))
-        for each in self.kept(mount):
-            if each.path == inside:
-                return secret_version(mount.uuid, inside, each.current)
+        kept = self.kept_at(mount, inside)
+        if kept is not None:
+            return secret_version(mount.uuid, inside, kept.current)
         raise InvalidRequest(f"there is no secret {path[:80]!r}: give its version, {path[:80]}@1")
 
     def _person(self, text: str) -> NodeId:

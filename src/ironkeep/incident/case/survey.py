@@ -23,7 +23,7 @@ from ironkeep.identity import entities as identity, policies
 from ironkeep.incident.case.naming import Names
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.effects.effects import Steps, settled
+from ironkeep.plugin.effects.effects import Steps, pause
 from ironkeep.plugin.entries import MORE
 from ironkeep.plugin.mount import Mount
 from ironkeep.store.history import Interval
@@ -33,8 +33,10 @@ IN_A_TURN: Final = 64
 
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
-A_TURN: Final = 1
-"""Records written in one turn: each takes some 3 ms with all its targets."""
+WRITTEN_IN_A_TURN: Final = MAX_TARGETS
+"""Targets of the records written in one turn: some 3 ms."""
+RECORD: Final = 16
+"""A record costs as much as so many targets, beside its own."""
 
 
 class Survey:
@@ -64,21 +66,27 @@ class Survey:
         """Link every secret version that was readable until until_ns; return their number.
 
         until_ns 0 means that access continues. The work is spread over turns: root can read every
-        secret of the vault.
+        secret of the vault. The turn in which it begins must not have written anything.
         """
         spans = yield from self._spans(until_ns)
-        written = 0
+        room = WRITTEN_IN_A_TURN
         for (start, end), targets in spans.items():
             for at in range(0, len(targets), MAX_TARGETS):
-                self._write(start, end, targets[at : at + MAX_TARGETS])
-                written += 1
-                if written % A_TURN == 0:
-                    yield from settled()
+                some = targets[at : at + MAX_TARGETS]
+                if room < RECORD + len(some):
+                    yield from pause()
+                    room = WRITTEN_IN_A_TURN
+                self._write(start, end, some)
+                room -= RECORD + len(some)
         self._conclude(until_ns)
         return len({target for targets in spans.values() for target in targets})
 
     def _spans(self, until_ns: int) -> Steps[dict[tuple[int, int], list[NodeId]]]:
-        """Return the readable versions by the span of time in which they were readable."""
+        """Return the readable versions by the span of time in which they were readable.
+
+        The span begins when reading was allowed, even where a version was written later: it could
+        not be read before, and the versions of many keys then share one record.
+        """
         moments = self._moments()
         spans: dict[tuple[int, int], list[NodeId]] = {}
         acls = [(moment, self._acl(moment)) for moment in moments]
@@ -88,7 +96,7 @@ class Survey:
             for kept in self._names.kept(mount):
                 looked_at += 1
                 if looked_at % IN_A_TURN == 0:
-                    yield from settled()
+                    yield from pause()
                 path = mount.path + kept.read
                 allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
                 for span in _joined(moments, ends, allowed):
@@ -96,7 +104,7 @@ class Survey:
                         both = _overlap(span, (served.from_ns, served.until_ns))
                         version = secret_version(mount.uuid, kept.path, served.number)
                         if both is not None:
-                            spans.setdefault(both, []).append(version)
+                            spans.setdefault((span[0], both[1]), []).append(version)
         return spans
 
     def _known_mounts(self) -> Iterable[Mount]:

@@ -1,6 +1,6 @@
 """One case, opened for one request: its stored record, its case file, and the writing of records.
 
-    case / number           -> title, time of opening, earliest start
+    case / number           -> title, time of opening, earliest start, subjects
     number                  -> the last number assigned
     earliest                -> the earliest start of any case
 
@@ -44,13 +44,15 @@ MAX_WORDS: Final = 1_000
 """Characters of a title, reason or receipt, which people have to read."""
 
 
-class Stored(msgspec.Struct, frozen=True):
+class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     """The stored record of a case, beside the journal; times are POSIX nanoseconds."""
 
     number: int
     title: str
     opened_ns: int
     from_ns: int
+    subjects: tuple[NodeId, ...] = ()
+    """For containment before the journal has been asked; empty in a record of an early release."""
 
 
 _STORED: Final = Codec(Stored)

@@ -20,11 +20,11 @@ from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction import cut as cutting
-from ironkeep.incident.eviction.cut import Cut
+from ironkeep.incident.eviction.cut import Cut, Cuts
 from ironkeep.incident.eviction.groups import Role, group_of
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
-from ironkeep.plugin.effects.effects import Steps, settled, turn_of
+from ironkeep.plugin.effects.effects import Steps, settled
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
@@ -59,14 +59,40 @@ class Readmit:
     owner: str = field(default="", metadata={"help": "the person responsible; default: you"})
 
 
-def contain(call: Call, given: Contain) -> Suspend:
-    """End all access of exposed principals, or of one subject (see `cut`)."""
-    return on_desk(call, given.id, lambda workspace: _contain(workspace, given))
+def contain(call: Call, given: Contain) -> Response | Suspend:
+    """End all access of exposed principals, or of one subject (see `cut`).
+
+    Subjects lose their access at once. If the journal cannot be asked afterwards, the request
+    fails, but they do not get it back: contain again for the record, and for what they passed on.
+    """
+    workspace = Workspace(call, given.id)
+    steps = cutting.at_once(workspace, _subjects(workspace, given.principal))
+
+    def then(later: Call, cuts: Cuts) -> Suspend:
+        return on_desk(later, given.id, lambda workspace: _contain(workspace, given, cuts))
+
+    return effects.run(call, steps, then)
 
 
-def _contain(workspace: Workspace, given: Contain) -> Response | Suspend:
-    steps = _steps(workspace, _chosen(workspace, given.principal))
+def _contain(workspace: Workspace, given: Contain, cuts: Cuts) -> Response | Suspend:
+    steps = _steps(workspace, _chosen(workspace, given.principal), cuts)
     return effects.run(workspace.call, steps, answered("contained"))
+
+
+def _subjects(workspace: Workspace, text: str) -> list[NodeId]:
+    """Return what can be cut at once: the case's subjects or the one that is meant, or a group."""
+    subjects = [each for each in workspace.stored.subjects if kind_of(each) in PRINCIPALS]
+    if not text:
+        return subjects
+    group = group_of(workspace, text)
+    if group is not None:
+        return [] if kind_of(group) is NodeKind.WINDOW else [group]
+    try:
+        meant = workspace.names.named(text)
+    except InvalidRequest:
+        # It may be the label of an exposed node, which follows from the evidence.
+        return []
+    return [meant] if meant in subjects else []
 
 
 def _chosen(workspace: Workspace, text: str) -> list[NodeId]:
@@ -95,16 +121,17 @@ def _chosen(workspace: Workspace, text: str) -> list[NodeId]:
     return [principal]
 
 
-def _steps(workspace: Workspace, principals: list[NodeId]) -> Steps[list[dict[str, Any]]]:
+def _steps(
+    workspace: Workspace, principals: list[NodeId], before: Cuts
+) -> Steps[list[dict[str, Any]]]:
     """Cut all off first; then journal each containment, and survey what could have been read."""
-    turn = turn_of(workspace.call)
-    cuts = yield from cutting.end(workspace, principals)
+    cuts = yield from cutting.end(workspace, principals, before)
     for each in cuts:
         yield from cutting.clear(workspace, each)
     turn = yield from settled()
     for mount in workspace.names.mounts():
         workspace.house.scope.mounted(mount, turn.now_ns)
-    spell_out(workspace.call, workspace.names)
+    yield from spell_out(workspace.call, workspace.names)
     for each in cuts:
         for record in _records(workspace, each):
             workspace.house.scope.note(record, turn.now_ns, workspace.by)

@@ -8,8 +8,9 @@
     window    every session that acted in it, as a session each
 
 First everything ends, in one write for each principal however much it has, and that is durable
-before anything else happens (`end`). Then the tokens are listed and their rows and leases removed,
-in turns, for the record of it (`clear`).
+before anything else happens: the subjects of a case before the journal is even asked (`at_once`),
+and what follows from the journal after that (`end`). Then the tokens are listed and their rows and
+leases removed, in turns, for the record of it (`clear`).
 """
 
 from collections.abc import Iterable
@@ -60,20 +61,39 @@ class Cut:
     devices: list[str] = field(default_factory=list)
 
 
-def end(workspace: Workspace, principals: Iterable[NodeId]) -> Steps[list[Cut]]:
-    """End the access of principals; it is durable when this returns."""
-    turn = turn_of(workspace.call)
-    cuts: list[Cut] = []
-    spent: set[TokenHash] = set()
-    for number, principal in enumerate(principals, start=1):
-        cut = Cut(principal)
-        turn = yield from _end(workspace, cut, spent, turn)
-        spent |= cut.spent
-        cuts.append(cut)
+Cuts = dict[NodeId, Cut]
+
+
+def at_once(workspace: Workspace, subjects: Iterable[NodeId]) -> Steps[Cuts]:
+    """End the access of subjects as far as that takes no evidence; durable when this returns."""
+    turn, cuts = turn_of(workspace.call), Cuts()
+    for number, subject in enumerate(subjects, start=1):
+        cut = cuts[subject] = Cut(subject)
+        if kind_of(subject) is NodeKind.SESSION:
+            turn = yield from spend(workspace, cut, (name_of(subject),), turn)
+        else:
+            turn = yield from _end(workspace, cut, set(), turn)
         if number % IN_A_TURN == 0:
             turn = yield from settled()
     yield from settled()
     return cuts
+
+
+def end(workspace: Workspace, principals: Iterable[NodeId], cuts: Cuts) -> Steps[list[Cut]]:
+    """End the access of principals, some of which were cut at once; durable when this returns."""
+    turn = turn_of(workspace.call)
+    spent = {each for cut in cuts.values() for each in cut.spent}
+    ended = []
+    for number, principal in enumerate(principals, start=1):
+        cut = cuts.get(principal) or Cut(principal)
+        ended.append(cut)
+        if principal not in cuts or kind_of(principal) is NodeKind.SESSION:
+            turn = yield from _end(workspace, cut, spent, turn)
+            spent |= cut.spent
+        if number % IN_A_TURN == 0:
+            turn = yield from settled()
+    yield from settled()
+    return ended
 
 
 def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> Steps[Turn]:

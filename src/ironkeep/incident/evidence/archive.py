@@ -14,7 +14,7 @@ import msgspec
 from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.event import Entry
-from ironkeep.core.evidence.node import NodeId, NodeKind, family_of, kind_of, name_of
+from ironkeep.core.evidence.node import NodeId, NodeKind, family_of, kind_of, place_of
 from ironkeep.core.evidence.pack import ShownLog
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.evidence.gathering import About
@@ -129,9 +129,8 @@ class Archive:
         """
         if kind_of(version) is not NodeKind.SECRET or family_of(version) is None:
             return None
-        place, _, number = name_of(version).rpartition("@")
-        mount, _, path = place.partition("/")
-        return self._ask("first", {"mount": mount, "path": path, "version": int(number)})
+        (mount, path), number = place_of(version), int(version.rpartition("@")[2])
+        return self._ask("first", {"mount": mount, "path": path, "version": number})
 
     @property
     def _signed_size(self) -> int:

@@ -32,6 +32,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.journal.journal import Receipt
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.answer import Answer, Waiting
+from ironkeep.plugin.effects.pauses import next_turn
 from ironkeep.plugin.response import Response
 from ironkeep.store.barrier import DueRecord
 from ironkeep.store.reserved import StoreOf
@@ -93,6 +94,17 @@ def settled() -> Steps[Turn]:
     return turn
 
 
+def pause() -> Steps[Turn]:
+    """Let other requests have the loop; return the next turn.
+
+    What was written in this turn is not lost by it, but it is not made durable either: pause where
+    nothing has to be durable, which saves a journal entry and a wait for the disk. In an operation
+    of a request, the first turn must end by `settled` instead: a pause would drop its writes.
+    """
+    turn, _ = yield next_turn
+    return turn
+
+
 def _no_work() -> None:
     """Do nothing: work begins once the writes before it are durable, and that is the point."""
 
@@ -124,7 +136,7 @@ def _run(
         turn = Turn(later.account, later.now_ns, later.request_id)
         return _run(later, steps, lambda: _send(steps, turn, result), then)
 
-    return Suspend(work, resume, durable=True)
+    return Suspend(work, resume, durable=work is not next_turn)
 
 
 def _send(steps: Steps[Any], turn: Turn, result: Any) -> Work:
