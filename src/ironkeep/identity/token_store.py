@@ -208,20 +208,25 @@ class TokenStore:
             self._of(tx).delete(f"child/{record.parent}/{token}")
         self.save(tx, token, msgspec.structs.replace(record, gone=True), now_ns)
 
-    def children(self, tx: Tx, token: TokenHash, limit: int | None = None) -> list[TokenHash]:
+    def children(self, tx: Tx, token: TokenHash, limit: int) -> list[TokenHash]:
         """Return the hashes of a token's children, at most limit of them."""
         return [TokenHash(name) for name in self._of(tx).list(f"child/{token}", limit)]
+
+    def each_child(self, tx: Tx, token: TokenHash) -> Iterator[TokenHash]:
+        """Yield the hashes of a token's children, in no order; work in turns can suspend it."""
+        return map(TokenHash, self._of(tx).names_inside(f"child/{token}"))
 
     def all(self, tx: Tx) -> Iterator[TokenHash]:
         """Yield the hashes of all service tokens that are stored, in the order of their rows."""
         return (TokenHash(path.removeprefix("id/")) for path in self._of(tx).walk("id"))
 
-    def owned(self, tx: Tx, entity: EntityId) -> list[TokenHash]:
-        """Return the hashes of the service tokens of which entity is a holder.
+    def owned(self, tx: Tx, entity: EntityId) -> Iterator[TokenHash]:
+        """Yield the hashes of the service tokens of which entity is a holder, in no order.
 
-        These are its own tokens, and those that it handed out directly or through others.
+        These are its own tokens, and those that it handed out directly or through others. Work in
+        turns can suspend it.
         """
-        return [TokenHash(name) for name in self._of(tx).list(f"owner/{escape_part(entity)}")]
+        return map(TokenHash, self._of(tx).names_inside(f"owner/{escape_part(entity)}"))
 
     def accessors(self, tx: Tx) -> list[TokenAccessor]:
         """Return the accessors of all tokens, sorted; raise TooLarge when there are too many."""

@@ -298,7 +298,7 @@ def _end(call: Call, record: DeviceRecord, given: Reason) -> int:
     )
     call.use(Devices).put(call.tx, ended)
     count = 0
-    for name in call.use(Tokens).store.owned(call.tx, record.owner):
+    for name in list(call.use(Tokens).store.owned(call.tx, record.owner)):
         token = call.use(Tokens).store.load(call.tx, name)
         if token is not None and token.device == record.id:
             call.use(Tokens).revoke(call.tx, name, call.now_ns)

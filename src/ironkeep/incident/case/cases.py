@@ -22,7 +22,7 @@ from ironkeep.incident.evidence.archive import Archive
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
-from ironkeep.plugin.effects.effects import Steps, settled
+from ironkeep.plugin.effects.effects import Steps, pause, settled
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
@@ -217,7 +217,7 @@ def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Respo
         yield from spell_out(call, names)
         for each in file.case.subjects:
             if kind_of(each) in survey.SURVEYED:
-                turn = yield from settled()
+                turn = yield from pause()
                 held = yield from holdings(call.use(House), file, each, turn)
                 cut = file.containment(each)
                 until_ns = cut.entry.time_ns if cut and not file.escaped(each) else 0

@@ -6,6 +6,7 @@ from the answer that issued it and from the rules that decided its requests.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from ironkeep.core.evidence import records as ev
@@ -15,7 +16,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.identity.token_store import StoredToken
 from ironkeep.kernel.house import House
-from ironkeep.plugin.effects.effects import Steps, Turn, settled
+from ironkeep.plugin.effects.effects import Steps, Turn, pause
 
 IN_A_TURN: Final = 64
 """Token rows read in one turn, which takes a few milliseconds."""
@@ -31,42 +32,54 @@ class Holdings:
 
 
 def holdings(house: House, file: CaseFile, principal: NodeId, turn: Turn) -> Steps[Holdings]:
-    """Return all tokens of a person, session or device, with everything that they made."""
+    """Return all tokens of a person, session or device, with everything that they made.
+
+    The turn in which it begins must not have written anything.
+    """
     found = Holdings()
     _from_journal(file, principal, found)
-    roots: list[TokenHash] = []
+    roots: Iterable[TokenHash] = ()
     if kind_of(principal) is NodeKind.PERSON:
-        roots += house.tokens.store.owned(turn.tx, EntityId(name_of(principal)))
+        roots = house.tokens.store.owned(turn.tx, EntityId(name_of(principal)))
     if kind_of(principal) is NodeKind.DEVICE:
-        roots += yield from _bound(house, DeviceId(name_of(principal)), turn)
-        turn = yield from settled()
-    for number, accessor in enumerate(tuple(found.accessors), start=1):
-        hash_ = house.tokens.store.by_accessor(turn.tx, accessor)
-        if hash_ is not None:
-            roots.append(hash_)
-        if number % IN_A_TURN == 0:
-            turn = yield from settled()
-    yield from descend(house, found, roots, turn)
+        roots, turn = yield from _bound(house, DeviceId(name_of(principal)), turn)
+    known, turn = yield from hashes_of(house, tuple(found.accessors), turn)
+    yield from descend(house, found, chain(roots, known), turn)
     return found
 
 
-def descend(house: House, found: Holdings, roots: list[TokenHash], turn: Turn) -> Steps[Turn]:
+def hashes_of(
+    house: House, accessors: Iterable[str], turn: Turn
+) -> Steps[tuple[list[TokenHash], Turn]]:
+    """Return the hashes of those tokens that are still stored."""
+    found: list[TokenHash] = []
+    for number, accessor in enumerate(accessors, start=1):
+        hash_ = house.tokens.store.by_accessor(turn.tx, accessor)
+        found += [] if hash_ is None else [hash_]
+        if number % IN_A_TURN == 0:
+            turn = yield from pause()
+    return found, turn
+
+
+def descend(house: House, found: Holdings, roots: Iterable[TokenHash], turn: Turn) -> Steps[Turn]:
     """Add stored tokens with everything below them to the holdings; parents come first."""
     store, done = house.tokens.store, set[TokenHash]()
-    pending = list(reversed(roots))
+    pending = [iter(roots)]
     while pending:
-        hash_ = pending.pop()
-        if hash_ in done:
+        hash_ = next(pending[-1], None)
+        if hash_ is None:
+            pending.pop()
+        if hash_ is None or hash_ in done:
             continue
         done.add(hash_)
         record = store.load(turn.tx, hash_)
-        pending += store.children(turn.tx, hash_)
+        pending.append(store.each_child(turn.tx, hash_))
         if record is not None:
             found.stored[record.accessor] = hash_, record
             found.accessors[record.accessor] = None
             found.policies.update(record.policies)
         if len(done) % IN_A_TURN == 0:
-            turn = yield from settled()
+            turn = yield from pause()
     return turn
 
 
@@ -107,18 +120,19 @@ def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
             yield from (*filed.record.sessions, *filed.record.gone)
 
 
-def _bound(house: House, device: DeviceId, turn: Turn) -> Steps[list[TokenHash]]:
+def _bound(house: House, device: DeviceId, turn: Turn) -> Steps[tuple[list[TokenHash], Turn]]:
     """Return the stored tokens of a device's owner that are bound to the device."""
     record = house.features.devices.get(turn.tx, device)
-    owned = [] if record is None else house.tokens.store.owned(turn.tx, record.owner)
+    if record is None:
+        return [], turn
     bound = []
-    for number, hash_ in enumerate(owned, start=1):
+    for number, hash_ in enumerate(house.tokens.store.owned(turn.tx, record.owner), start=1):
         token = house.tokens.store.load(turn.tx, hash_)
         if token is not None and token.device == device:
             bound.append(hash_)
         if number % IN_A_TURN == 0:
-            turn = yield from settled()
-    return bound
+            turn = yield from pause()
+    return bound, turn
 
 
 def _named(act: Act) -> set[str]:

@@ -29,6 +29,7 @@ from ironkeep.incident.case.holdings import (
     IN_A_TURN,
     Holdings,
     descend,
+    hashes_of,
     holdings,
     sessions_on_record,
 )
@@ -36,7 +37,7 @@ from ironkeep.incident.case.workspace import Workspace
 from ironkeep.incident.eviction.groups import Role, Window, role_tokens
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
-from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
+from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of
 
 _REASON: Final = "contained in case {case}"
 
@@ -243,25 +244,19 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
         case NodeKind.ROLE:
             roots = yield from role_tokens(house, Role.find(workspace, name), turn)
         case NodeKind.WINDOW:
-            roots = hashes_of(house, cut.active, turn)
+            roots, turn = yield from hashes_of(house, cut.active, turn)
         case _:
             found = yield from holdings(house, workspace.file, cut.principal, turn)
-            return found, (yield from settled())
-    turn = yield from settled()
+            return found, (yield from pause())
+    turn = yield from pause()
     found = Holdings(accessors=dict(cut.active))
     turn = yield from descend(house, found, roots, turn)
     # What these tokens made is not always below them: an orphan has no parent.
     made, turn = yield from _made(workspace, found, turn)
     turn = yield from spend(workspace, cut, made, turn)
     found.accessors.update(made)
-    turn = yield from descend(house, found, hashes_of(house, made, turn), turn)
-    return found, turn
-
-
-def hashes_of(house: House, accessors: Iterable[str], turn: Turn) -> list[TokenHash]:
-    """Return the hashes of those tokens that are still stored."""
-    found = (house.tokens.store.by_accessor(turn.tx, each) for each in accessors)
-    return [each for each in found if each is not None]
+    below, turn = yield from hashes_of(house, made, turn)
+    return found, (yield from descend(house, found, below, turn))
 
 
 def _active(workspace: Workspace, name: str, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:

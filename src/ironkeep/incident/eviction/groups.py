@@ -15,7 +15,7 @@ from ironkeep.core.text.spelling import folded
 from ironkeep.incident.case.holdings import IN_A_TURN
 from ironkeep.incident.case.workspace import Workspace, instant
 from ironkeep.kernel.house import House
-from ironkeep.plugin.effects.effects import Steps, Turn, settled
+from ironkeep.plugin.effects.effects import Steps, Turn, pause
 from ironkeep.plugin.mount import Mount
 
 GROUPS: Final = (NodeKind.ROLE, NodeKind.SEGMENT, NodeKind.WINDOW)
@@ -90,5 +90,5 @@ def role_tokens(house: House, role: Role, turn: Turn) -> Steps[list[TokenHash]]:
         if record is not None and record.mount == role.mount.accessor:
             found += [hash_] if record.role == role.name else []
         if number % IN_A_TURN == 0:
-            turn = yield from settled()
+            yield from pause()
     return found
