@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -75,6 +76,10 @@ TICK_THREADS: Final = 2
 HASH_BYTES: Final = HASHER.memory_cost << 10
 HASH_STACKS: Final = HASHER.parallelism * (8 << 20)
 """The cost of one password check: HASH_BYTES of memory, and address space for its threads."""
+
+SWITCH_SECONDS: Final = 0.0005
+"""After so long a thread that computes lets the loop go on. Python's default is ten times as long,
+and each pass of the loop would wait for it while a verdict is computed."""
 
 STRETCHES: Final = 8
 """The longest stretches of the loop that are named when the server stops."""
@@ -241,6 +246,7 @@ class Server:
         Afterwards `unwritten` describes entries that could not be written. If a disk hangs for
         longer than `STOP_SECONDS`, this ends the process.
         """
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             uvloop.run(self._serve(ready))
         finally:

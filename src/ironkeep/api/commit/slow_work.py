@@ -40,7 +40,10 @@ ASKERS: Final = 8
 """Questions to the journal that are answered at once, by turns: a short one does not wait for long
 ones."""
 WORK_NICE: Final = 10
-"""Nice value of both kinds of threads (Linux sets it per thread): a tenth of the loop's weight."""
+"""Nice value of the threads for passwords (Linux sets it per thread): a tenth of the loop's weight.
+
+The others compute in Python: one that the machine does not let run would keep the interpreter from
+the loop."""
 MAX_WORK: Final = 128
 """Requests that wait for one kind of thread. A login takes 0.1 s of a core or two, so the last one
 waits some ten seconds; turns are fair."""
@@ -58,7 +61,7 @@ class SlowWork:
         self._loop: Final = loop
         self._turns: Final = LoopTurns(loop, stretches or Stretches())
         self._hashers: Final = Workers("password", hashers, MAX_WORK, _give_way)
-        self._others: Final = Workers("work", WORKERS, MAX_WORK, _give_way)
+        self._others: Final = Workers("work", WORKERS, MAX_WORK)
         self._askers: Final = Workers("question", ASKERS, MAX_WORK)
         self._effects: Final = Lanes(self._begin)
 
