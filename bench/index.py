@@ -4,7 +4,8 @@
     python bench/index.py /tmp/traffic
 
 Times are CPU seconds of this process and seconds on the wall. The index is built anew each time,
-in /tmp/traffic/index; the index leaves are appended to the log.
+in /tmp/traffic/index; the index leaves are appended to the log. Questions read the log as the
+process that answers them does (adapters/log/follower.py).
 """
 
 import resource
@@ -12,12 +13,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 sys.path.append(str(Path(__file__).parents[1]))
 
 from ironkeep.adapters.log.files import DirectoryLogFiles
+from ironkeep.adapters.log.follower import Follower
 from ironkeep.adapters.process.system import SystemEntropy
 from ironkeep.core.evidence.node import NodeKind, node
 from ironkeep.index.proof import decode_proof, encode_proof, verify_proof
@@ -27,7 +30,7 @@ from ironkeep.journal.index.index import Index
 from ironkeep.journal.index.prove import prove
 from ironkeep.journal.tree import hash_reader
 from tests.support.log.sample_journal import flush
-from tests.support.traffic import READING_SECRET, Subject, open_directory
+from tests.support.traffic import ORIGIN, READING_SECRET, Subject, Truth, open_log
 
 _T = TypeVar("_T")
 
@@ -43,29 +46,31 @@ def timed(what: str, work: Callable[[], _T]) -> _T:
 
 
 def main(folder: Path) -> None:
-    made = timed("open the log", lambda: open_directory(folder))
+    # What the generator knows of its log takes more memory than any question.
+    with ProcessPoolExecutor(1) as pool:
+        median, busiest = pool.submit(people, folder).result()
+    journal = timed("open the log", lambda: open_log(folder))
     shutil.rmtree(folder / "index", ignore_errors=True)
-    log = made.journal.log
-    periods = [(0, READING_SECRET)]
+    blocks = DirectoryLogFiles(folder / "index")
+    count = journal.log.size
 
     def opened() -> Index:
-        return Index(log, blocks, SystemEntropy(), periods)
+        log = Follower(DirectoryLogFiles(folder / "log", readonly=True), ORIGIN)
+        log.grow(journal.log.size)
+        return Index(log, blocks, SystemEntropy(), [(0, READING_SECRET)])
 
-    blocks = DirectoryLogFiles(folder / "index")
-    count = log.size
     leaves = timed(
         f"index {count:,} leaves", lambda: [leaf for leaf in opened().advance() if leaf is not None]
     )
     for leaf in leaves:
-        made.journal.append_leaf(leaf)
+        journal.append_leaf(leaf)
     if leaves:
-        flush(made.journal)
-        made.journal.checkpoint()
+        flush(journal)
+        journal.checkpoint()
     index = timed("open the index", opened)
-    people = made.truth.people()
-    ask("median", people[len(people) // 2], index, count)
-    ask("busiest", people[0], index, count)
-    head = log.published
+    ask("median", median, index, count)
+    ask("busiest", busiest, index, count)
+    head = journal.log.published
     assert head is not None
     size, root = head.checkpoint.size, head.checkpoint.root
     read = hash_reader(DirectoryLogFiles(folder / "log", readonly=True))
@@ -77,7 +82,13 @@ def main(folder: Path) -> None:
     data = encode_proof(proof)
     print(f"{'':<44}{len(data):,} bytes, {len(proof.runs)} runs")
     timed("verify", lambda: verify_proof(decode_proof(data), terms, 0, last, size, root))
-    made.journal.close()
+    journal.close()
+
+
+def people(folder: Path) -> tuple[Subject, Subject]:
+    """Return the person with the median number of entries, and the one with the most."""
+    found = Truth.load(folder / "truth").people()
+    return found[len(found) // 2], found[0]
 
 
 def ask(name: str, person: Subject, index: Index, count: int) -> None:

@@ -52,7 +52,7 @@ from tests.support.log.unsynced_files import UnsyncedLogFiles
 
 __all__ = [
     "DAYS", "ORIGIN", "READING_KEY", "READING_SECRET", "Made", "Subject", "Term", "Truth",
-    "open_directory", "write_directory", "write_traffic",
+    "open_directory", "open_log", "write_directory", "write_traffic",
 ]  # fmt: skip
 
 ORIGIN: Final = "vault.example/audit/node-1/1"
@@ -110,8 +110,12 @@ def write_directory(
 
 def open_directory(folder: Path) -> Made:
     """Open what `write_directory` wrote, or the command."""
-    journal = open_journal(UnsyncedLogFiles(folder / "log"), SeededEntropy(), ORIGIN, READING_KEY)
-    return Made(journal, Truth.load(folder / "truth"))
+    return Made(open_log(folder), Truth.load(folder / "truth"))
+
+
+def open_log(folder: Path) -> Journal:
+    """Open only the log of what `write_directory` wrote, or the command."""
+    return open_journal(UnsyncedLogFiles(folder / "log"), SeededEntropy(), ORIGIN, READING_KEY)
 
 
 class _Writer:

@@ -13,7 +13,7 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.logport import LogFiles
 from ironkeep.journal.frame import FILE_HEADER, frame_extent, payload_of, read_file_header
-from ironkeep.journal.wal import WalFile, read_bundle, wal_file_firsts
+from ironkeep.journal.wal import WalFile, read_bundle, read_bundled_leaf, wal_file_firsts
 from ironkeep.tlog.tile import TILE_WIDTH, decode_entries
 
 CACHED: Final = 64
@@ -50,18 +50,18 @@ class Follower:
         found: list[bytes] = []
         while first + len(found) < last:
             index = first + len(found)
-            start, leaves = self._run(index)
+            start, leaves = self._run(index, alone=last - first == 1)
             found += leaves[index - start : last - start]
         return found
 
-    def _run(self, index: int) -> tuple[int, list[bytes]]:
-        """Return (first index, leaves) of the bundle or frame with a leaf."""
+    def _run(self, index: int, *, alone: bool) -> tuple[int, list[bytes]]:
+        """Return (first index, leaves) of the bundle or frame with a leaf, or of the leaf alone."""
         for _ in range(_TRIES):
             try:
                 if not self._wal_files or index >= self._wal_files[-1].next:
                     self._look()
                 if index < self._wal_files[0].first:
-                    return self._bundle(index // TILE_WIDTH)
+                    return self._bundle(index, alone=alone)
                 return self._frame(index)
             except FileNotFoundError:
                 # The writer has moved the leaves: see which WAL files are left.
@@ -76,8 +76,11 @@ class Follower:
             raise IntegrityError("all WAL files of the journal are missing")
         self._wal_files = [known.get(first) or WalFile(first, 0) for first in firsts]
 
-    def _bundle(self, number: int) -> tuple[int, list[bytes]]:
+    def _bundle(self, index: int, *, alone: bool) -> tuple[int, list[bytes]]:
+        number = index // TILE_WIDTH
         run = self._cached.get(number)
+        if run is None and alone:
+            return index, [read_bundled_leaf(self._files, index)]
         return run or self._keep(number, read_bundle(self._files, number))
 
     def _frame(self, index: int) -> tuple[int, list[bytes]]:
