@@ -15,6 +15,12 @@ could have obtained such a token, so they count as the same person, but the read
 own. docs/adr/0025 has the reasons.
 
 A token without people (a root token, or one made by it) is unattributed and cannot approve.
+
+Beside its people, a token records its *origins*: the sessions, roles, devices and mounts that acted
+so that it came to be, each with the time of its last such act. A session, a role or a device has no
+person whom a containment could end. When one of them is contained, everything is void that goes
+back to an act of it since the earliest possible compromise: tokens, and logins that rest on what it
+wrote, until that is written again.
 """
 
 from collections.abc import Collection, Iterable
@@ -25,13 +31,20 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.identity.entities import Identity
-from ironkeep.identity.token_store import StoredToken
-from ironkeep.plugin.token import Made, Session, TokenSpec
+from ironkeep.identity.token_store import LOST, StoredToken, TokenStore, origins_of
+from ironkeep.plugin.token import Made, Origin, Session, TokenSpec
 from ironkeep.store.state import Tx
 
 MAX_PEOPLE: Final = 64
 """People behind one token or role. Each is looked up when a session is derived. Real chains have a
 handful; a role with more must be removed and written again by one person."""
+
+MAX_ORIGINS: Final = 64
+"""Origins of one token or role. Sessions that write roles which they log in by again make endless
+chains. Past this number the oldest are left out: the containment of anything, since a time before
+the last of these, then counts as theirs."""
+MAX_CARRIED: Final = 8
+"""Origins of a batch token, which carries them."""
 
 APART: Final = (
     "people who approve each other's requests must have sign-ins set up by different "
@@ -49,7 +62,29 @@ def made_by(session: Session | None, now_ns: int) -> Made:
     """Return the authors to record for a login credential or role that session writes now."""
     if session is None:
         return Made()
-    return Made(tuple(sorted(session.people)), now_ns, session.payers)
+    return Made(tuple(sorted(session.people)), now_ns, session.payers, acts_of(session, now_ns))
+
+
+def acts_of(session: Session, now_ns: int) -> tuple[Origin, ...]:
+    """Return the origins of what session makes now."""
+    return joined(session.origins, ((name, now_ns) for name in origins_of(session.record)))
+
+
+def joined(*groups: Iterable[Origin], limit: int = MAX_ORIGINS) -> tuple[Origin, ...]:
+    """Return the origins of several groups, each once with its latest act, the latest first."""
+    found: dict[str, int] = {}
+    for name, acted_ns in (each for group in groups for each in group):
+        found[name] = max(acted_ns, found.get(name, 0))
+    if len(found) > limit:
+        lost_ns = found.pop(LOST, 0)
+        latest = sorted(found.items(), key=_latest_first)
+        found = dict(latest[: limit - 1])
+        found[LOST] = max(lost_ns, latest[limit - 1][1])
+    return tuple(sorted(found.items(), key=_latest_first))
+
+
+def _latest_first(origin: Origin) -> tuple[int, str]:
+    return -origin[1], origin[0]
 
 
 def made_again(before: Made, by: Made) -> Made:
@@ -60,7 +95,7 @@ def made_again(before: Made, by: Made) -> Made:
             f"more than {MAX_PEOPLE} people have written this: remove it and write it again"
         )
     holders = tuple(dict.fromkeys((*before.holders, *by.holders)))
-    return Made(people, by.at_ns, holders)
+    return Made(people, by.at_ns, holders, joined(before.origins, by.origins))
 
 
 def with_chain(
@@ -73,8 +108,9 @@ def with_chain(
     """Return a token's record with all people behind it; raise InvalidRequest past `MAX_PEOPLE`.
 
     `creator` is the session that requests it, `made` are the authors of what a login relies on;
-    `makers` and `set_up` are those of a token that this one replaces.
+    `makers` and `set_up` are those of a token that this one replaces. The origins in `record` stay.
     """
+    made = tuple(made)
     asked = () if creator is None else creator.payers
     # The people of a replaced token come first: the new token keeps its creator.
     holders = dict.fromkeys((*makers, *asked))
@@ -90,7 +126,11 @@ def with_chain(
     first = next(iter(holders), EntityId(""))
     # The nearest comes first, because budgets charge them in this order.
     rest = tuple(each for each in holders if each not in {first, record.entity})
-    return msgspec.structs.replace(record, creator=first, makers=rest, set_up=behind)
+    acts = () if creator is None else acts_of(creator, record.issued_ns)
+    origins = joined(record.origins, acts, *(each.origins for each in made))
+    return msgspec.structs.replace(
+        record, creator=first, makers=rest, set_up=behind, origins=origins
+    )
 
 
 def are_standing(identity: Identity, tx: Tx, people: Iterable[str], since_ns: int) -> bool:
@@ -131,13 +171,21 @@ def is_one_hand(some: Collection[str], others: Collection[str]) -> bool:
     return not set(some).isdisjoint(others)
 
 
-def require_uncontained(identity: Identity, tx: Tx, made: Iterable[Made], entity: EntityId) -> None:
-    """Raise PermissionDenied for a login that relies on something a contained person wrote.
+def require_uncontained(
+    identity: Identity, store: TokenStore, tx: Tx, made: Iterable[Made], entity: EntityId
+) -> None:
+    """Raise PermissionDenied for a login that relies on something that was contained since.
 
-    That person knows the password, or could have changed the role to let them in. Writing it again
-    counts as another person's review. The holder `entity`, who logs in, is checked elsewhere.
+    A contained person, session, role or device that wrote it knows the password, or could have
+    changed the role to be let in. Writing it again counts as another person's review. The holder
+    `entity`, who logs in, is checked elsewhere.
     """
     for each in made:
+        if store.is_ended(tx, each.origins, each.at_ns, closed=True):
+            raise PermissionDenied(
+                "a session, role or device that set up this login has been contained since: write "
+                "its role, or set its password, again from elsewhere"
+            )
         for person in each.holders:
             known = identity.stored(tx, person)[2] if person != entity else None
             if known is not None and known.disabled and each.at_ns <= known.contained_ns:

@@ -8,10 +8,12 @@ and address are checked on every call.
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
 key; (2) is not expired; (3) was issued after the revocation epochs of the vault and of its holders,
 the people who had it in their hands; (4) has only holders that exist and are not disabled; (5) was
-issued after the last containment of every other person behind it; (6) has uses left. It may be used
-only from addresses that its own ranges and those of each parent allow.
+issued after the last containment of every other person, and of every session, role and device,
+behind it; (6) has uses left. It may be used only from addresses that its own ranges and those of
+each parent allow.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -25,10 +27,18 @@ from ironkeep.core.secret import Secret
 from ironkeep.identity.batch_token import is_batch, open_token
 from ironkeep.identity.entities import Entity, Identity
 from ironkeep.identity.lifetimes import is_granted
+from ironkeep.identity.people import joined
 from ironkeep.identity.policies import Policies
-from ironkeep.identity.token_store import SPENT, Hasher, StoredToken, TokenStore
+from ironkeep.identity.token_store import (
+    SPENT,
+    Hasher,
+    StoredToken,
+    TokenStore,
+    origins_of,
+    role_origin,
+)
 from ironkeep.plugin.cidr import Network, inside, parse_cidrs
-from ironkeep.plugin.token import Session
+from ironkeep.plugin.token import Origin, Session
 from ironkeep.store.state import Tx
 
 MAX_TOKEN: Final = 4_096
@@ -82,6 +92,7 @@ class _Life:
     networks: dict[tuple[str, ...], None] = field(default_factory=dict)
     holders: dict[EntityId, None] = field(default_factory=dict)
     people: set[EntityId] = field(default_factory=set)
+    origins: list[Iterable[Origin]] = field(default_factory=list)
 
 
 class Sessions:
@@ -197,6 +208,8 @@ class Sessions:
             life.rows[key] = row
         if record.num_uses == SPENT and not resuming:
             raise _refused()
+        key, row, _ = self._tokens.ends(tx)
+        life.rows[key] = row
         self._check_one(tx, record, life)
         above, generations = record, 0
         while above.parent:
@@ -208,6 +221,8 @@ class Sessions:
             if found.gone and above.type == "service":
                 break  # revoked alone: its service children are orphans, its batch children dead
             self._check_one(tx, found, life)
+            # Older rows do not record the tokens above them.
+            life.origins.append([(name, above.issued_ns) for name in origins_of(found)])
             above = found
         if now_ns >= life.expires_ns or not is_granted(life.granted_ns, now_ns=now_ns):
             raise _refused()
@@ -231,19 +246,20 @@ class Sessions:
         self._check_makers(tx, record, life)
         life.holders.update(dict.fromkeys(record.holders))
         life.people.update(record.people)
+        life.origins.append(record.origins)
 
     def _check_makers(self, tx: Tx, record: StoredToken, life: _Life) -> None:
-        """Check that neither a token's role nor a person who set it up was contained since."""
+        """Check that nothing behind a token, its role included, was contained since."""
         for person in record.set_up:
             entity = self._look_up(tx, person, life)
             if entity is not None and record.issued_ns <= entity.contained_ns:
                 raise _refused()
-        if not record.role:
-            return
-        key, row, end = self._tokens.role_end(tx, record.mount, record.role)
-        life.rows[key] = row
-        if end is not None and record.issued_ns <= end.ended_ns:
+        if self._tokens.is_ended(tx, record.origins, record.issued_ns):
             raise _refused()
+        if record.role:
+            end = self._tokens.end_of(tx, role_origin(record.mount, record.role))
+            if end is not None and record.issued_ns <= end.ended_ns:
+                raise _refused()
 
     def _look_up(self, tx: Tx, person: EntityId, life: _Life) -> Entity | None:
         key, row, entity = self._identity.stored(tx, person)
@@ -273,6 +289,7 @@ class Sessions:
             compiled.verdicts,
             frozenset(life.people),
             tuple(life.holders),
+            joined(*life.origins),
         )
         rows = (*life.rows.items(), *compiled.rows)
         networks = tuple(parse_cidrs(each) for each in life.networks)

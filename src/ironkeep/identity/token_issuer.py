@@ -19,10 +19,16 @@ from ironkeep.identity.batch_token import encrypt_token
 from ironkeep.identity.entities import Identity, check_metadata
 from ironkeep.identity.leases import Leases
 from ironkeep.identity.lifetimes import Limits, lifetime, limits_of
-from ironkeep.identity.people import people_of_spec, require_uncontained, with_chain
+from ironkeep.identity.people import (
+    MAX_CARRIED,
+    joined,
+    people_of_spec,
+    require_uncontained,
+    with_chain,
+)
 from ironkeep.identity.policies import Policies, normalise_name, normalise_names
 from ironkeep.identity.sessions import MAX_ANCESTORS, Sessions
-from ironkeep.identity.token_store import StoredToken, TokenStore
+from ironkeep.identity.token_store import StoredToken, TokenStore, role_origin
 from ironkeep.identity.token_view import auth_of
 from ironkeep.plugin.cidr import narrowed, parse_cidrs
 from ironkeep.plugin.mount import Mount
@@ -161,9 +167,9 @@ class TokenIssuer:
 
     def _require_uncontained(self, tx: Tx, mount: Mount, spec: TokenSpec, entity: EntityId) -> None:
         """Raise PermissionDenied for a contained role, or a login by a contained person."""
-        require_uncontained(self._identity, tx, spec.made, entity)
+        require_uncontained(self._identity, self._store, tx, spec.made, entity)
         role = spec.role
-        end = self._store.role_end(tx, mount.accessor, role)[2] if role else None
+        end = self._store.end_of(tx, role_origin(mount.accessor, role)) if role else None
         if end is not None and end.closed:
             raise PermissionDenied(
                 "the role is contained: readmit it in its case (incident readmit) to log in again"
@@ -178,6 +184,7 @@ class TokenIssuer:
         warnings: tuple[str, ...],
     ) -> Issued:
         keys = self._store.make_keys(tx, entropy)
+        record = msgspec.structs.replace(record, origins=joined(record.origins, limit=MAX_CARRIED))
         token = encrypt_token(keys.batch_key, record, entropy)
         name = self._store.hash_of(tx, token)
         assert name is not None

@@ -8,7 +8,8 @@
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
                  tidy / 0             -> `tidy` is not finished, due at once
-                 role / mount accessor / name -> until when, and whether, the role was contained
+                 end / origin         -> the containment of a session, role, device or mount
+                 ends                 -> from when to when anything was contained
 
 The token itself is stored nowhere: reading every record reveals no token, and guesses cannot be
 tested without the hash key. Removing a token's row ends the token and, because each session is
@@ -17,19 +18,19 @@ bounded steps.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol, cast
 
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.ids import EntityId, MountAccessor, TokenAccessor, TokenHash
+from ironkeep.core.ids import DeviceId, EntityId, MountAccessor, TokenAccessor, TokenHash
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.secret import Secret
-from ironkeep.plugin.token import TokenRecord
+from ironkeep.plugin.token import Origin, TokenRecord
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
-from ironkeep.store.reserved import TOKENS, StoreOf, escape_part
+from ironkeep.store.reserved import TOKENS, StoreOf, escape_part, unescape_part
 from ironkeep.store.state import Tx
 
 KEY_BYTES: Final = 32
@@ -37,10 +38,16 @@ HASH_BYTES: Final = 32
 SPENT: Final = -1
 """The `num_uses` of a token whose last use has begun: it no longer authenticates requests."""
 
+MAX_SPANS: Final = 64
+"""Spans of containments kept apart; of more, the oldest two count as one."""
+LOST: Final = ""
+"""The origin that stands for all that were left out of a full list, at their latest act."""
+
 ACCESSORS: Final = "accessor"
 """The folder with the accessors of all service tokens."""
 _KEYS: Final = "keys"
 _EPOCH: Final = "epoch"
+_ALL_ENDS: Final = "ends"
 _EPOCH_BYTES: Final = 8
 _PERSON: Final = b"ironkeep-tokn-v1"
 
@@ -51,10 +58,11 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     `max_ttl_seconds` is the role's limit on renewals. `creator` is the person who requested the
     token: an orphan without an entity of its own still ends when its creator's tokens are revoked.
     `makers` are the creator's creators and the people who handed out the login's credential;
-    `set_up` are the people who wrote the roles that it was issued by (identity/people.py). Older
-    rows have neither. `gone` marks a token that was revoked alone: it is dead, its children are
-    orphans, and those rows are being rewritten. `renewed_seconds` is the duration granted by the
-    last renewal with an increment, 0 for none.
+    `set_up` are the people who wrote the roles that it was issued by, and `origins` the sessions,
+    roles, devices and mounts behind it (identity/people.py). Older rows have none of these. `gone`
+    marks a token that was revoked alone: it is dead, its children are orphans, and those rows are
+    being rewritten. `renewed_seconds` is the duration granted by the last renewal with an
+    increment, 0 for none.
     """
 
     max_ttl_seconds: int = 0
@@ -62,6 +70,7 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     renewed_seconds: int = 0
     makers: tuple[EntityId, ...] = ()
     set_up: tuple[EntityId, ...] = ()
+    origins: tuple[Origin, ...] = ()
     gone: bool = False
 
     @property
@@ -77,14 +86,43 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
         return tuple(dict.fromkeys((*self.holders, *self.set_up)))
 
 
-class RoleEnd(msgspec.Struct, frozen=True):
-    """The containment of a role: what it issued at or before `ended_ns` is dead.
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The containment of a session, role, device or mount; times are POSIX nanoseconds.
 
-    While `closed`, the role issues nothing.
+    It may have been in wrong hands since `from_ns`, and was ended at `ended_ns`. What it did in
+    between is void. `closed` is whether it still is contained: a role then issues nothing.
     """
 
     ended_ns: int
     closed: bool
+    from_ns: int = 0
+
+
+class _Span(msgspec.Struct, frozen=True):
+    """The time between the earliest compromise of something and its containment."""
+
+    from_ns: int
+    ended_ns: int
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """All spans, without those that lie inside another, in the order in which they ended."""
+
+    spans: tuple[_Span, ...] = ()
+
+    def with_span(self, from_ns: int, ended_ns: int) -> "Ends":
+        """Return these spans with another one."""
+        if self.is_ended(from_ns, ended_ns):
+            return self
+        kept = [one for one in self.spans if one.from_ns < from_ns or one.ended_ns > ended_ns]
+        kept = sorted((*kept, _Span(from_ns, ended_ns)), key=lambda one: one.ended_ns)
+        if len(kept) > MAX_SPANS:
+            kept[:2] = [_Span(min(kept[0].from_ns, kept[1].from_ns), kept[1].ended_ns)]
+        return Ends(tuple(kept))
+
+    def is_ended(self, acted_ns: int, at_ns: int) -> bool:
+        """Return whether an act could be one of those that a containment made void."""
+        return any(each.from_ns <= acted_ns and at_ns <= each.ended_ns for each in self.spans)
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -115,7 +153,8 @@ class Hasher(Protocol):
 
 _RECORD: Final = Codec(StoredToken)
 _KEYS_CODEC: Final = Codec(Keys)
-_ROLE_END: Final = Codec(RoleEnd)
+_END: Final = Codec(End)
+_ENDS: Final = Codec(Ends)
 
 
 class TokenStore:
@@ -270,22 +309,82 @@ class TokenStore:
         if time_ns > self.epoch(tx)[2]:
             self._of(tx).put(_EPOCH, b"\x01" + time_ns.to_bytes(_EPOCH_BYTES, "big"))
 
-    def role_end(
-        self, tx: Tx, mount: MountAccessor, role: str
-    ) -> tuple[bytes, Row | None, RoleEnd | None]:
-        """Return (row key, row, containment) of a role; None if it was never contained."""
+    def ends(self, tx: Tx) -> tuple[bytes, Row | None, Ends]:
+        """Return (row key, row, spans) of all containments; the row changes with each of them."""
         store = self._of(tx)
-        key = store.key_of(_role_path(mount, role))
+        key = store.key_of(_ALL_ENDS)
         row = tx.get(key)
-        return key, row, None if row is None else _ROLE_END.decode(store.open_row(key, row))
+        return key, row, Ends() if row is None else _ENDS.decode(store.open_row(key, row))
 
-    def set_role_end(self, tx: Tx, mount: MountAccessor, role: str, end: RoleEnd) -> None:
-        """Write the containment of a role, or the end of it."""
-        self._of(tx).put(_role_path(mount, role), _ROLE_END.encode(end))
+    def end_of(self, tx: Tx, origin: str) -> End | None:
+        """Return the containment of an origin, or None if it was never contained."""
+        raw = self._of(tx).get(_end_path(origin))
+        return None if raw is None else _END.decode(raw)
+
+    def set_ends(self, tx: Tx, ended: Mapping[str, End]) -> None:
+        """Write the containments of origins, or the ends of these."""
+        ends = self.ends(tx)[2]
+        for origin, end in ended.items():
+            self._of(tx).put(_end_path(origin), _END.encode(end))
+            ends = ends.with_span(end.from_ns, end.ended_ns)
+        self._of(tx).put(_ALL_ENDS, _ENDS.encode(ends))
+
+    def ended(self, tx: Tx) -> list[str]:
+        """Return all origins that were ever contained."""
+        return [unescape_part(path.removeprefix("end/")) for path in self._of(tx).walk("end")]
+
+    def is_ended(
+        self, tx: Tx, origins: Iterable[Origin], at_ns: int, *, closed: bool = False
+    ) -> bool:
+        """Return whether something made at at_ns goes back to an act that a containment made void.
+
+        With `closed`, containments that have been taken back do not count.
+        """
+        row, ends = self.ends(tx)[1:]
+        if row is None:
+            return False
+        for name, acted_ns in origins:
+            if not ends.is_ended(acted_ns, at_ns):
+                continue
+            end = self.end_of(tx, name) if name != LOST else End(at_ns, closed=True)
+            if end is None or (closed and not end.closed):
+                continue
+            if end.from_ns <= acted_ns and at_ns <= end.ended_ns:
+                return True
+        return False
 
     def _of(self, tx: Tx) -> Store:
         return self._stores(tx, TOKENS)
 
 
-def _role_path(mount: MountAccessor, role: str) -> str:
-    return f"role/{mount}/{escape_part(role)}"
+def session_origin(accessor: str) -> str:
+    """Return the name of a session as an origin."""
+    return f"session/{accessor}"
+
+
+def role_origin(mount: MountAccessor, role: str) -> str:
+    """Return the name of a role as an origin."""
+    return f"role/{mount}/{role}"
+
+
+def device_origin(device: DeviceId) -> str:
+    """Return the name of a device as an origin."""
+    return f"device/{device}"
+
+
+def mount_origin(mount: MountAccessor) -> str:
+    """Return the name of an auth method's mount as an origin."""
+    return f"mount/{mount}"
+
+
+def origins_of(record: TokenRecord) -> tuple[str, ...]:
+    """Return the names under which what a token does is void once one of them is contained."""
+    found = [session_origin(record.accessor)] if record.accessor else []
+    found += [mount_origin(record.mount)] if record.mount else []
+    found += [role_origin(record.mount, record.role)] if record.role else []
+    found += [device_origin(record.device)] if record.device else []
+    return tuple(found)
+
+
+def _end_path(origin: str) -> str:
+    return f"end/{escape_part(origin)}"

@@ -6,14 +6,14 @@ its creator, so that revoking everything of a person reaches it; the record neve
 token.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
-from ironkeep.core.ids import EntityId, MountAccessor, TokenAccessor, TokenHash
+from ironkeep.core.ids import EntityId, TokenAccessor, TokenHash
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.batch_token import is_batch, open_token
@@ -23,7 +23,7 @@ from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.sessions import Sessions
 from ironkeep.identity.token_issuer import TokenIssuer
-from ironkeep.identity.token_store import SPENT, RoleEnd, StoredToken, TokenStore
+from ironkeep.identity.token_store import SPENT, End, StoredToken, TokenStore
 from ironkeep.identity.token_view import auth_of, lookup_of
 from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.store.barrier import DueRecord
@@ -164,17 +164,34 @@ class Tokens:
         self.store.save(tx, token, spent, max(due, now_ns))
         return True
 
-    def end_role(self, tx: Tx, mount: MountAccessor, role: str, now_ns: int) -> None:
-        """End all tokens that a role issued, and let it issue none until `reopen_role`."""
-        self.store.set_role_end(tx, mount, role, RoleEnd(now_ns, closed=True))
+    def contain(self, tx: Tx, origins: Iterable[str], from_ns: int, now_ns: int) -> None:
+        """Make void what goes back to acts of origins since from_ns; a role issues nothing more.
 
-    def reopen_role(self, tx: Tx, mount: MountAccessor, role: str) -> bool:
-        """Let a contained role issue tokens again; return whether it was contained."""
-        end = self.store.role_end(tx, mount, role)[2]
-        if end is None or not end.closed:
-            return False
-        self.store.set_role_end(tx, mount, role, RoleEnd(end.ended_ns, closed=False))
-        return True
+        An earlier containment of one since another time stays in force.
+        """
+        found = {}
+        for origin in origins:
+            before = self.store.end_of(tx, origin)
+            since_ns = from_ns if before is None else min(from_ns, before.from_ns)
+            found[origin] = End(now_ns, closed=True, from_ns=since_ns)
+        self.store.set_ends(tx, found)
+
+    def reach_back(self, tx: Tx, origins: Iterable[str], before_ns: int, from_ns: int) -> None:
+        """Let those containments of origins that count since before_ns count since from_ns."""
+        found = {origin: self.store.end_of(tx, origin) for origin in origins}
+        moved = {
+            origin: msgspec.structs.replace(end, from_ns=from_ns)
+            for origin, end in found.items()
+            if end is not None and end.from_ns == before_ns
+        }
+        if moved:
+            self.store.set_ends(tx, moved)
+
+    def readmit(self, tx: Tx, origin: str) -> None:
+        """Take back the containment of an origin: what it does from now on is valid."""
+        end = self.store.end_of(tx, origin)
+        if end is not None and end.closed:
+            self.store.set_ends(tx, {origin: msgspec.structs.replace(end, closed=False)})
 
     def revoke_orphan(self, tx: Tx, token: TokenHash, now_ns: int) -> None:
         """Revoke a token alone: its children become orphans. Its batch children die with it.

@@ -27,17 +27,22 @@ DEFAULT_TTL_SECONDS: Final = 768 * 3600
 """Vault's own default for lease durations: 32 days."""
 
 
+Origin = tuple[str, int]
+"""A session, role, device or mount that acted, and when (POSIX nanoseconds); identity/people.py."""
+
+
 class Made(msgspec.Struct, frozen=True, omit_defaults=True):
     """The authors of something that tokens are issued by: a role, secret id, password, invitation.
 
     `at_ns` is the time of the last write in POSIX nanoseconds. `people` are all people behind the
     sessions that wrote it; `holders` are those of them who had the session's token in their hands,
-    and so know the credential.
+    and so know the credential. `origins` are the sessions, roles, devices and mounts behind them.
     """
 
     people: tuple[EntityId, ...] = ()
     at_ns: int = 0
     holders: tuple[EntityId, ...] = ()
+    origins: tuple[Origin, ...] = ()
 
 
 class TokenRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,5 +136,7 @@ class Session:
     """All people behind the token (identity/people.py); empty for an unattributed token."""
     payers: tuple[EntityId, ...] = ()
     """The token's own person and the people who handed it out: their budgets are charged."""
+    origins: tuple[Origin, ...] = ()
+    """The sessions, roles, devices and mounts that acted so that this token came to be."""
     remembered: dict[str, int] = field(default_factory=dict)
     """A cache of facts for as long as the session is in memory; used by access/budgets."""

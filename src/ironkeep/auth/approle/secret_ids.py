@@ -21,6 +21,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import are_standing
+from ironkeep.identity.token_store import role_origin
 from ironkeep.identity.tokens import Tokens
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.expiring import FOLDER
@@ -107,8 +108,11 @@ def find(call: Call, role: str, name: str) -> SecretId | None:
         record.expires_ns and not record.created_ns <= call.now_ns < record.expires_ns
     ):
         return None
-    end = call.use(Tokens).store.role_end(call.tx, call.mount.accessor, role)[2]
+    store = call.use(Tokens).store
+    end = store.end_of(call.tx, role_origin(call.mount.accessor, role))
     if end is not None and record.created_ns <= end.ended_ns:
+        return None
+    if store.is_ended(call.tx, record.made.origins, record.created_ns):
         return None
     identity = call.use(Identity)
     good = are_standing(identity, call.tx, record.made.holders, record.created_ns)

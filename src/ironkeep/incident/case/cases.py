@@ -14,7 +14,7 @@ from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import actor_of
 from ironkeep.incident.case import survey, workspace as desks
-from ironkeep.incident.case.holdings import holdings
+from ironkeep.incident.case.holdings import IN_A_TURN, holdings
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import Stored, Workspace, instant, on_desk, when, words
@@ -115,7 +115,17 @@ def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) ->
     earliest = min(stored.from_ns, known.from_ns)
     desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
     call.use(House).scope.write(widened, call.now_ns, actor_of(call))
-    return _surveyed(call, file, names, stored)
+    return _surveyed(call, file, names, stored, known.from_ns)
+
+
+def _reach_back(call: Call, before_ns: int, from_ns: int) -> Steps[None]:
+    """Let containments of a case that begins earlier now make void what was set up since then."""
+    turn = yield from settled()
+    tokens = call.use(House).tokens
+    names = tokens.store.ended(turn.tx)
+    for at in range(0, len(names), IN_A_TURN):
+        tokens.reach_back(turn.tx, names[at : at + IN_A_TURN], before_ns, from_ns)
+        turn = yield from settled()
 
 
 def list_cases(call: Call) -> Response:
@@ -209,10 +219,17 @@ def _as_if(
     return Suspend(archive.ask_evidence(record.case, now_ns, supposed=entry), gathered)
 
 
-def _surveyed(call: Call, file: CaseFile, names: Names, stored: Stored) -> Response | Suspend:
-    """Compute which secrets the subjects could read, and answer."""
+def _surveyed(
+    call: Call, file: CaseFile, names: Names, stored: Stored, before_ns: int = 0
+) -> Response | Suspend:
+    """Compute which secrets the subjects could read, and answer.
+
+    `before_ns` is the start of the case until now.
+    """
 
     def steps() -> Steps[None]:
+        if stored.from_ns < before_ns:
+            yield from _reach_back(call, before_ns, stored.from_ns)
         yield from settled()
         yield from spell_out(call, names)
         for each in file.case.subjects:

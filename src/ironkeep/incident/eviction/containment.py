@@ -13,8 +13,9 @@ import msgspec
 from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
-from ironkeep.core.ids import EntityId
+from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
+from ironkeep.identity.token_store import device_origin, role_origin
 from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey
@@ -195,7 +196,9 @@ def _readmit(workspace: Workspace, given: Readmit) -> Response:
         workspace.house.identity.update(call.tx, enabled, call.now_ns)
     if kind_of(principal) is NodeKind.ROLE:
         role = Role.find(workspace, name_of(principal))
-        workspace.house.tokens.reopen_role(call.tx, role.mount.accessor, role.name)
+        workspace.house.tokens.readmit(call.tx, role_origin(role.mount.accessor, role.name))
+    if kind_of(principal) is NodeKind.DEVICE:
+        workspace.house.tokens.readmit(call.tx, device_origin(DeviceId(name_of(principal))))
     return Response(data={"readmitted": workspace.label(principal), "owner": owner})
 
 

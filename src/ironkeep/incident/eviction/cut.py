@@ -7,6 +7,9 @@
     segment   it is sealed, and what its auth methods issued is void
     window    every session that acted in it, as a session each
 
+What a session, a role, a device or a segment set up since the start of the case (a window: since
+the window began), such as users and secret ids, lets no client in until it is written again.
+
 First everything ends, in one write for each principal however much it has, and that is durable
 before anything else happens: the subjects of a case before the journal is even asked (`at_once`),
 and what follows from the journal after that (`end`). Then the tokens are listed and their rows and
@@ -23,8 +26,15 @@ from ironkeep.access.segments.rebuild import mounts_of
 from ironkeep.core.errors import Conflict
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
-from ironkeep.identity.people import creator_of
-from ironkeep.identity.token_store import SPENT, StoredToken
+from ironkeep.identity.people import acts_of, creator_of
+from ironkeep.identity.token_store import (
+    SPENT,
+    StoredToken,
+    device_origin,
+    mount_origin,
+    role_origin,
+    session_origin,
+)
 from ironkeep.incident.case.holdings import (
     IN_A_TURN,
     Holdings,
@@ -40,6 +50,9 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of
 
 _REASON: Final = "contained in case {case}"
+ENDED_IN_A_TURN: Final = 16
+"""Tokens ended in one turn: three rows each."""
+_OWN: Final = "this would end your own session: use one outside the case"
 
 
 @dataclass(slots=True)
@@ -47,12 +60,13 @@ class Cut:
     """A principal that was cut off, with what it had.
 
     `since_ns` is the instant up to which its tokens had been ended before, `active` are the
-    sessions of a window. `ended` are the accessors that ended now, `gone` those that had ended
-    before.
+    sessions of a window, which begins at `from_ns`. `ended` are the accessors that ended now,
+    `gone` those that had ended before.
     """
 
     principal: NodeId
     since_ns: int = 0
+    from_ns: int = 0
     spent: set[TokenHash] = field(default_factory=set)
     active: dict[str, None] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
@@ -104,15 +118,19 @@ def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> S
         case NodeKind.PERSON:
             _end_person(workspace, cut, EntityId(name), turn)
         case NodeKind.DEVICE:
+            _void(workspace, [device_origin(DeviceId(name))], turn)
             _end_device(workspace, cut, DeviceId(name), turn)
         case NodeKind.ROLE:
             role = Role.find(workspace, name)
-            house.tokens.end_role(turn.tx, role.mount.accessor, role.name, turn.now_ns)
+            _void(workspace, [role_origin(role.mount.accessor, role.name)], turn)
         case NodeKind.SEGMENT:
             segment = house.segments.cut(turn.tx, name, turn.now_ns)
-            for mount in mounts_of(workspace.call, segment):
+            mounts = mounts_of(workspace.call, segment)
+            _void(workspace, [mount_origin(mount.accessor) for mount in mounts], turn)
+            for mount in mounts:
                 house.sweeps.later(turn.tx, mount.path, turn.now_ns)
         case NodeKind.WINDOW:
+            cut.from_ns = Window.parse(name, turn.now_ns).from_ns
             cut.active, turn = yield from _active(workspace, name, turn)
             turn = yield from spend(workspace, cut, cut.active, turn)
         case _:
@@ -128,18 +146,32 @@ def spend(
     turn: Turn,
     but: Iterable[TokenHash] = (),
 ) -> Steps[Turn]:
-    """End tokens by their accessors, each with everything below it."""
+    """End tokens by their accessors, each with everything below it and all that it set up."""
     tokens, done = workspace.house.tokens, set(but)
-    own = _chain(workspace.call)
-    for number, accessor in enumerate(accessors, start=1):
-        hash_ = tokens.store.by_accessor(turn.tx, accessor)
-        if hash_ in own:
-            raise Conflict("this would end your own session: use one outside the case")
-        if hash_ is not None and hash_ not in done and tokens.spend(turn.tx, hash_, turn.now_ns):
-            cut.spent.add(hash_)
-        if number % IN_A_TURN == 0:
+    own, names = _chain(workspace.call), tuple(accessors)
+    for at in range(0, len(names), ENDED_IN_A_TURN):
+        if at:
             turn = yield from settled()
+        some = names[at : at + ENDED_IN_A_TURN]
+        _void(workspace, map(session_origin, some), turn, cut.from_ns)
+        for hash_ in (tokens.store.by_accessor(turn.tx, each) for each in some):
+            if hash_ in own:
+                raise Conflict(_OWN)
+            if hash_ and hash_ not in done and tokens.spend(turn.tx, hash_, turn.now_ns):
+                cut.spent.add(hash_)
     return turn
+
+
+def _void(workspace: Workspace, origins: Iterable[str], turn: Turn, from_ns: int = 0) -> None:
+    """Make void what origins did since the case's start, or from_ns.
+
+    Raise Conflict when the caller's own session goes back to such an act.
+    """
+    since_ns, found = from_ns or workspace.stored.from_ns, tuple(origins)
+    acts = dict(acts_of(workspace.call.actor(), turn.now_ns))
+    if any(acts.get(each, -1) >= since_ns for each in found):
+        raise Conflict(_OWN)
+    workspace.house.tokens.contain(turn.tx, found, since_ns, turn.now_ns)
 
 
 def _end_person(workspace: Workspace, cut: Cut, person: EntityId, turn: Turn) -> None:
@@ -185,7 +217,7 @@ def _require_outside(call: Call, principal: NodeId) -> None:
         NodeKind.SEGMENT: _is_of(call, name),
     }
     if own.get(kind_of(principal), False):
-        raise Conflict("this would end your own session: use one outside the case")
+        raise Conflict(_OWN)
 
 
 def _chain(call: Call) -> dict[TokenHash, StoredToken | None]:
@@ -229,9 +261,8 @@ def clear(workspace: Workspace, cut: Cut) -> Steps[None]:
         house.tokens.revoke(turn.tx, hash_, turn.now_ns)
         if number % IN_A_TURN == 0:
             turn = yield from settled()
-    if kind_of(cut.principal) is NodeKind.PERSON:
-        # Tokens issued through the person's roles are dead too; tidy removes them and their leases.
-        house.tokens.tidy(turn.tx, turn.now_ns)
+    # Tokens issued through what it set up are dead too; tidy removes them and their leases.
+    house.tokens.tidy(turn.tx, turn.now_ns)
     yield from settled()
 
 
