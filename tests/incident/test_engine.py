@@ -326,11 +326,59 @@ def test_who_read_a_secret_is_stated_for_others(estate: Estate) -> None:
     assert estate.vault.defects == []
 
 
+def asked_of(estate: Estate, secret: str, **data: object) -> tuple[bytes | None, str]:
+    """Ask who read a secret; return the statement, and the words of a refusal."""
+    estate.vault.clock.advance(seconds=1)
+    estate.vault.flush()
+    estate.witness()
+    given = {"secret": secret, "start": "1h", **data}
+    vault = estate.vault
+    request = vault.asked(Operation.READ, "incident/did-read", given, estate.responder)
+    answer = vault.settle(vault.pipeline.handle(request))
+    if answer.error is not None:
+        assert answer.error in {NotFound, InvalidRequest}
+        return None, (answer.body or b"").decode()
+    return answer.body, ""
+
+
+def test_no_statement_is_signed_about_a_secret_that_never_existed(estate: Estate) -> None:
+    for misspelt in ("secret/app/mial", "secret/app/mail/", "secret/app/mial@1", "secret/ap/mail"):
+        # Attempts to read it, and to remove it, do not make it exist.
+        estate.request(Operation.READ, f"secret/data/{misspelt.removeprefix('secret/')}")
+        estate.request(Operation.DELETE, f"secret/data/{misspelt.removeprefix('secret/')}")
+        made, words = asked_of(estate, misspelt)
+        assert made is None
+        assert "neither the vault nor its journal knows" in words
+        # The responder may not read these secrets, and so is told no names.
+        assert "app/mail" not in words.replace(misspelt, "")
+    assert "this log is the vault's first" in asked_of(estate, "secret/app/mial", removed=True)[1]
+    allowed = 'path "secret/data/*" { capabilities = ["read"] }'
+    rules = estate.get("sys/policies/acl/responder")["policy"]
+    estate.must("sys/policies/acl/responder", {"policy": f"{rules}{allowed}"})
+    assert "did you mean secret/app/mail?" in asked_of(estate, "secret/app/mial")[1]
+
+
+def test_a_secret_that_was_destroyed_is_answered_for(estate: Estate) -> None:
+    for path in ("read/once", "written/only", "deleted/version"):
+        estate.must(f"secret/data/{path}", {"data": {"password": "p"}})
+    estate.get("secret/data/read/once")
+    estate.request(Operation.DELETE, "secret/data/deleted/version")
+    for path in ("read/once", "written/only"):
+        estate.request(Operation.DELETE, f"secret/metadata/{path}")
+    for path, answer in (
+        ("read/once", Answer.READ), ("written/only", Answer.NOT_READ),
+        ("deleted/version", Answer.NOT_READ), ("deleted/version@1", Answer.NOT_READ),
+    ):  # fmt: skip
+        made, words = asked_of(estate, f"secret/{path}")
+        assert made is not None, words
+        assert verify_reads(made, estate.trust()).answer == answer
+
+
 @pytest.mark.parametrize("secret", ["", "nowhere/x", "secret/app/mail@x@y", "x" * 9_000])
 def test_a_secret_that_makes_no_sense_is_refused(estate: Estate, secret: str) -> None:
     estate.witness()
     reply = estate.request(
         Operation.READ, "incident/did-read", {"secret": secret, "start": "1h"}, estate.responder
     )
-    assert reply.error in {InvalidRequest, None}
+    assert reply.error in {InvalidRequest, NotFound}
     assert estate.vault.defects == []

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from ironkeep.core.errors import Sealed
+from ironkeep.core.errors import NotFound, Sealed
 from ironkeep.core.operation import Operation
 from ironkeep.testing.parts import number, table, tables, text
 from tests.support.incident.incident_estate import Estate, document, opened
@@ -79,3 +79,13 @@ def test_what_is_asked_of_a_sealed_segment_by_name_says_why_it_is_not_answered(
     assert reply.error is Sealed
     assert "segment 'prod' is sealed" in reply.errors[0]
     assert estate.vault.defects == []
+
+
+def test_reads_in_a_sealed_segment_are_stated_for_what_the_journal_knows(estate: Estate) -> None:
+    segmented(estate)
+    estate.must("segment/segments/prod/seal")
+    estate.witness()
+    for secret, error in (("prod/db", None), ("prod/bd", NotFound)):
+        given = {"secret": secret, "start": "1h"}
+        request = estate.vault.asked(Operation.READ, "incident/did-read", given, estate.responder)
+        assert estate.vault.settle(estate.vault.pipeline.handle(request)).error is error

@@ -6,6 +6,7 @@ may own, are listed here.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ironkeep.core.secret import Secret
@@ -14,6 +15,8 @@ from ironkeep.plugin.mount import Mount
 from ironkeep.store.barrier import Store
 from ironkeep.store.state import Tx
 
+MAX_BESIDE: Final = 256
+"""Secrets of a folder that are compared with a name that is not known."""
 STATIC: Final = "static-creds"
 """The folder of the managed credentials that clients can read; those of the accounts that
 administer a system are in another one, and never released."""
@@ -43,6 +46,19 @@ class Kept:
     values: Callable[[int], tuple[Secret, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A path at which a secret may be; all paths are relative to the mount.
+
+    `stored` is whether one is there, deleted or not. `writes` are the API paths that write it.
+    `beside` are secrets in the same folder: path, and the API path that reads it.
+    """
+
+    stored: bool
+    writes: tuple[str, ...]
+    beside: tuple[tuple[str, str], ...]
+
+
 @runtime_checkable
 class Keeper(Protocol):
     """A plugin that stores secrets."""
@@ -54,6 +70,33 @@ class Keeper(Protocol):
     def kept_at(self, mount: Mount, store: Store, path: str) -> Kept | None:
         """Return the secret at a path of a mount, or None."""
         ...
+
+    def spot(self, mount: Mount, store: Store | None, path: str) -> Spot:
+        """Return what is at the path of a secret, with up to MAX_BESIDE secrets beside it.
+
+        Without a store, because it is sealed, nothing is known to be there.
+        """
+        ...
+
+
+def spot_of(
+    plugin: Any, mount: Mount, store: Store | None, credentials: CredentialStore, tx: Tx, path: str
+) -> Spot:
+    """Return what is at the path of a secret in a mount, managed credentials included.
+
+    The store of a sealed mount is None.
+    """
+    folder, _, name = path.rpartition("/")
+    if folder == STATIC:
+        if store is None:
+            return Spot(stored=False, writes=(f"static-roles/{name}",), beside=())
+        stored = credentials.find(tx, CredentialId(mount.uuid, path)) is not None
+        others = (f"{STATIC}/{each}" for each in credentials.paths(tx, mount.uuid, STATIC))
+        beside = tuple((each, each) for each in islice(others, MAX_BESIDE))
+        return Spot(stored, (f"static-roles/{name}",), beside)
+    if isinstance(plugin, Keeper):
+        return plugin.spot(mount, store, path)
+    return Spot(stored=False, writes=(), beside=())
 
 
 def kept_of(

@@ -131,6 +131,8 @@ def _pack(context: Context) -> int:
 def _did_read(context: Context) -> int:
     args = context.args
     query = {"secret": args.secret, "start": args.start}
+    if args.removed:
+        query["removed"] = "true"
     reply = _fetch(context, "incident/did-read", query)
     return _saved(context, reply, Path(args.out or "did-read.pack"))
 
@@ -250,6 +252,9 @@ def _packing(parser: argparse.ArgumentParser) -> None:
 def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("secret", metavar="SECRET", help="mount/path, or mount/path@version")
     parser.add_argument("--start", metavar="TIME", required=True, help="RFC 3339, or a time ago")
+    parser.add_argument(
+        "--removed", action="store_true", help="it was removed before this log (new epoch) began"
+    )
     _out(parser)
 
 

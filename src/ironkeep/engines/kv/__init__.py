@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ironkeep.core.errors import InvalidRequest
-from ironkeep.credentials.listing import Kept
+from ironkeep.credentials.listing import MAX_BESIDE, Kept, Spot
 from ironkeep.engines.kv import kept, upgrade, v1, v2
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
@@ -43,3 +43,20 @@ class Kv:
         """Return the secret at a path of a mount, or None."""
         second = mount.options.get("version") == "2"
         return kept.second_at(store, path) if second else kept.first_at(store, path)
+
+    def spot(self, mount: Mount, store: Store | None, path: str) -> Spot:
+        """Return what is at the path of a secret, with some of the secrets beside it."""
+        second = mount.options.get("version") == "2"
+        place, reads = ("meta/", "data/") if second else ("", "")
+        writes = (f"data/{path}", f"metadata/{path}") if second else (path,)
+        if store is None:
+            return Spot(stored=False, writes=writes, beside=())
+        folder = path.rpartition("/")[0]
+        inside = folder + "/" if folder else ""
+        names = store.list(f"{place}{folder}", MAX_BESIDE)
+        paths = [inside + name for name in names if not name.endswith("/")]
+        return Spot(
+            stored=store.row(f"{place}{path}") is not None,
+            writes=writes,
+            beside=tuple((each, reads + each) for each in paths),
+        )

@@ -14,13 +14,14 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import (
     NodeId,
     NodeKind,
+    name_of,
     node,
     parse_node,
     secret_family,
     secret_version,
 )
 from ironkeep.core.ids import EntityId
-from ironkeep.credentials.listing import Kept, kept_at, kept_of
+from ironkeep.credentials.listing import Kept, Spot, kept_at, kept_of, spot_of
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
@@ -66,6 +67,15 @@ class Names:
         house, tx = self._house, self._call.tx
         plugin, store = house.plugins.get(mount.type), house.mount_store(tx, mount)
         return kept_at(plugin, mount, store, house.credentials.store, tx, path)
+
+    def spot(self, secret: NodeId) -> tuple[Mount, Spot]:
+        """Return the mount of a secret's node, and what is at its path there."""
+        uuid, _, path = name_of(secret).rpartition("@")[0].partition("/")
+        mount = next(each for each in self.mounts() if each.uuid == uuid)
+        house, tx = self._house, self._call.tx
+        plugin = house.plugins.get(mount.type)
+        store = None if self.is_sealed(mount) else house.mount_store(tx, mount)
+        return mount, spot_of(plugin, mount, store, house.credentials.store, tx, path)
 
     def subject(self, text: str) -> NodeId:
         """Return the node of a case's subject; raise InvalidRequest for an unknown one."""

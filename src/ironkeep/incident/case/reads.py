@@ -1,21 +1,33 @@
 """The route for the question whether a secret was read, answered with a proof for others."""
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Final
 
+from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.evidence import dsse
+from ironkeep.core.evidence.node import NodeId, name_of
 from ironkeep.core.evidence.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.listing import Spot
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.proof import CONTENT_TYPE, pack_key
 from ironkeep.incident.case.workspace import instant
 from ironkeep.incident.evidence.archive import Archive
 from ironkeep.incident.verifier.reads import verify_reads
 from ironkeep.incident.verifier.statement import VERSION, Reads, state_reads
+from ironkeep.journal.epochs import FIRST_EPOCH, split_origin
+from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 from ironkeep.tlog.note import KeyType, SigningKey
+
+MAX_NEAR: Final = 3
+"""Similar names in the answer to an unknown one."""
+
+_READ: Final = Operation.READ
 
 
 @dataclass(frozen=True)
@@ -24,13 +36,29 @@ class DidRead:
 
     secret: str = field(metadata={"help": "mount/path for all versions, or mount/path@version"})
     start: str = field(metadata={"help": "the span begins: RFC 3339, or a time ago"})
+    removed: bool = field(
+        default=False,
+        metadata={
+            "help": "the secret was removed before this log, which follows a lost one, began"
+        },
+    )
 
 
 def did_read(call: Call, given: DidRead) -> Suspend:
-    """Return a signed statement of the reads of a secret from a time until now."""
-    secret = Names(call).secret(given.secret, family=True)
+    """Return a signed statement of the reads of a secret from a time until now.
+
+    No statement is signed for a name that neither the vault nor its journal knows.
+    """
+    names = Names(call)
+    secret = names.secret(given.secret, family=True)
     from_ns, until_ns = instant(given.start, call.now_ns), call.now_ns
     archive, key = Archive(call, (from_ns,)), pack_key(call)
+    mount, spot = names.spot(secret)
+    may_be_lost = split_origin(call.use(House).journal.origin)[1] > FIRST_EPOCH
+    if given.removed and not may_be_lost:
+        raise InvalidRequest("this log is the vault's first: it names every secret that existed")
+    is_named = spot.stored or given.removed
+    writes = None if is_named else [mount.path + each for each in spot.writes]
 
     def sign(log: ShownLog) -> bytes:
         reads = Reads(VERSION, secret, given.secret.strip(), from_ns, until_ns, (log,))
@@ -38,13 +66,28 @@ def did_read(call: Call, given: DidRead) -> Suspend:
         verify_reads(made, None)
         return made
 
-    def gathered(_later: Call, answer: Any) -> Suspend:
+    def gathered(later: Call, answer: Any) -> Suspend:
+        if isinstance(answer, NotFound):
+            advice = _advice(later, mount, spot, secret, may_be_lost=may_be_lost)
+            raise NotFound(f"{answer}: {advice}")
         if isinstance(answer, Exception):
             raise answer
         return Suspend(lambda: sign(archive.excerpt(answer)), _answer)
 
     # A key generated in this request must be durable before it signs anything.
-    return Suspend(archive.ask_reads(secret, from_ns), gathered, durable=True)
+    return Suspend(archive.ask_reads(secret, from_ns, writes), gathered, durable=True)
+
+
+def _advice(call: Call, mount: Mount, spot: Spot, secret: NodeId, *, may_be_lost: bool) -> str:
+    """Return what to do about an unknown name, with similar names that the caller may read."""
+    acl = call.actor().acl
+    seen = [path for path, read in spot.beside if acl.decide(mount.path + read, _READ).allowed]
+    path = name_of(secret).rpartition("@")[0].partition("/")[2]
+    near = [mount.path + each for each in get_close_matches(path, seen, n=MAX_NEAR)]
+    advice = f"did you mean {' or '.join(near)}?" if near else "check how it is written"
+    if may_be_lost:
+        advice += " If it was removed before this log began, send removed=true"
+    return advice
 
 
 def _signed(reads: Reads, key: SigningKey) -> bytes:
@@ -60,7 +103,7 @@ def _answer(_call: Call, made: bytes | Exception) -> Response:
 
 ROUTES: Final = (
     Route(
-        Operation.READ, "did-read", did_read, DidRead, sudo=True, audited=("secret", "start"),
-        help="A signed statement of the reads of a secret.",
+        Operation.READ, "did-read", did_read, DidRead, sudo=True,
+        audited=("secret", "start", "removed"), help="A signed statement of the reads of a secret.",
     ),
 )  # fmt: skip

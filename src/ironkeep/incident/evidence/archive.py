@@ -86,12 +86,18 @@ class Archive:
         )
         return Evidence(case, as_of_ns, (facts,), tuple(entries))
 
-    def ask_reads(self, secret: NodeId, from_ns: int) -> Question:
+    def ask_reads(
+        self, secret: NodeId, from_ns: int, writes: Iterable[str] | None = None
+    ) -> Question:
         """Return the question for the reads of a secret; `excerpt` takes the answer.
 
+        With the API paths that write it, the answer is NotFound unless the log names the secret.
         Raises NotFound as `ask_excerpt` does.
         """
-        about = {"secret": str(secret), "from_ns": from_ns, "size": self._signed_size}
+        about = {
+            "secret": str(secret), "from_ns": from_ns, "size": self._signed_size,
+            "writes": None if writes is None else list(writes),
+        }  # fmt: skip
         return self._ask("reads", about)
 
     def ask_excerpt(self, case: str, as_of_ns: int) -> Question:

@@ -12,15 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import TooLarge, Unavailable
+from ironkeep.core.errors import NotFound, TooLarge, Unavailable
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.leaf import Disclosed
+from ironkeep.core.evidence.node import name_of, parse_node
 from ironkeep.core.evidence.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
 from ironkeep.incident.evidence.gathering import About, closed_evidence, earlier_steps
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.incident.verifier.indexed import Asked, questions_of
 from ironkeep.incident.verifier.reads import term_of, terms_of
 from ironkeep.index.proof import encode_proof
+from ironkeep.index.terms import Term, What, secret
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.index.prove import prove
 from ironkeep.journal.questions import Context, Steps, stretches
@@ -31,6 +33,7 @@ MAX_READS: Final = 20_000
 """Reads of one secret in an answer, some 40 MB: it is for secrets that few have read."""
 
 _STEP: Final = 256
+_WRITES: Final = frozenset({"create", "update", "patch"})
 
 
 def excerpt(context: Context, about: Mapping[str, Any]) -> Steps:
@@ -47,9 +50,12 @@ def excerpt(context: Context, about: Mapping[str, Any]) -> Steps:
 def reads(context: Context, about: Mapping[str, Any]) -> Steps:
     """Return the log as a proof of the reads of `secret` since `from_ns` shows it.
 
-    `secret` is a node: one version, or the family of all versions. Raises TooLarge past MAX_READS.
+    `secret` is a node: one version, or the family of all versions. With `writes`, the API paths
+    that write it, an entry must show that it existed. Raises TooLarge past MAX_READS, NotFound.
     """
     index, size = context.index, about["size"]
+    if about.get("writes") is not None:
+        yield from _require_named(index, about["secret"], about["writes"], size)
     window = yield from open_window(context, index, about["from_ns"], size)
     _require_indexed(window)
     terms, parts = terms_of(term_of(about["secret"])), Parts(index, window, Opener(index, window))
@@ -67,6 +73,21 @@ def reads(context: Context, about: Mapping[str, Any]) -> Steps:
         if number % _STEP == 0:
             yield
     return (yield from _excerpt(context, index, window, found, [(terms, size)]))
+
+
+def _require_named(
+    index: Index, of: str, writes: list[str], size: int
+) -> Generator[None, None, None]:
+    """Raise NotFound unless the log shows that a secret existed: by a release, or a good write."""
+    mount, _, path = name_of(parse_node(of)).rpartition("@")[0].partition("/")
+    terms = [secret(mount, path), *(Term(What.PATH, each) for each in writes)]
+    for number, (_, entry) in enumerate(index.find(terms, 0, size), start=1):
+        good = entry.outcome == "ok" and entry.op in _WRITES and entry.path in writes
+        if good or any((each.mount, each.path) == (mount, path) for each in entry.released):
+            return
+        if number % _STEP == 0:
+            yield
+    raise NotFound("neither the vault nor its journal knows a secret of this name")
 
 
 def _require_indexed(window: Window) -> None:
