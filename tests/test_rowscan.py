@@ -1,13 +1,14 @@
 """The check of all rows beside the server's work: when it goes on, rests, and stops."""
 
 from dataclasses import dataclass
+from queue import Queue
 from typing import cast
 
 import pytest
 
 from ironkeep.api.commit.committer import Committer
 from ironkeep.core.ports import Row
-from ironkeep.rowscan import LEAST_REST, LOOK_SECONDS, PASS_NS, RowScan
+from ironkeep.rowscan import LEAST_REST, LOOK_SECONDS, PASS_NS, RowScan, name_rows
 from ironkeep.store.standing.guard import Guard
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
@@ -106,3 +107,17 @@ def test_seal_status_says_how_far_it_is(vault: Vault) -> None:
     assert check == {"checked_percent": 0, "passes": 1, "last_pass": "2026-01-01T00:00:00Z"}
     vault.write("sys/seal")
     assert "row_check" not in vault.read("sys/seal-status", token=None).body
+
+
+@pytest.mark.parametrize("named", [[], ["row 6161 was changed"]])
+def test_what_differed_is_said_also_when_no_row_does(named: list[str]) -> None:
+    """The database's index of due rows can lack a row whose content is right."""
+    said: Queue[str] = Queue()
+    name_rows(said.put, "the index of due rows lacks row 6161", lambda: named)
+    assert said.get(timeout=10) == "sealed: the index of due rows lacks row 6161"
+    last = said.get(timeout=10)
+    if named:
+        assert last == named[0]
+    else:
+        assert last.endswith("What differed: the index of due rows lacks row 6161")
+    assert said.empty()

@@ -64,14 +64,19 @@ def name_rows(say: Callable[[str], None], reason: str, search: Search | None) ->
     """Log that the vault was sealed, and name the rows that are wrong once they are found."""
     say(f"sealed: {reason}")
     if search is not None:
-        threading.Thread(target=_search, args=(say, search), name="rows", daemon=True).start()
+        threading.Thread(
+            target=_search, args=(say, reason, search), name="rows", daemon=True
+        ).start()
 
 
-def _search(say: Callable[[str], None], search: Search) -> None:
+def _search(say: Callable[[str], None], reason: str, search: Search) -> None:
     try:
         named = search()
     except (IronkeepError, OSError) as error:
         say(f"the rows that differ from the journal could not be named: {error}")
         return
-    for phrase in named or ["no row differs from the journal now: it was put right since"]:
+    if not named:
+        # An index of the database can be wrong while every row is right; a row can be put right.
+        say(f"now the content of every row is as the journal has it. What differed: {reason}")
+    for phrase in named:
         say(phrase)

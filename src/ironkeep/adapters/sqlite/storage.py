@@ -136,8 +136,11 @@ class SqliteStorage:
         Raise IntegrityError also if one with a due time is not in the index that `due` reads.
         """
         rows = self._read(_TAILS, first, last)
-        if not all(indexed for _, _, _, indexed in rows):
-            raise IntegrityError("the index of due rows lacks one: restore a backup")
+        for key, _, _, indexed in rows:
+            if not indexed:
+                raise IntegrityError(
+                    f"the database's index of due rows lacks row {key.hex()}: restore a backup"
+                )
         return [(key, _row(value, due)) for key, value, due, _ in rows]
 
     def everything(self) -> Iterator[tuple[bytes, Row]]:
