@@ -17,9 +17,10 @@ from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
-from ironkeep.engines.kv import document, metadata as meta, turns, v2_metadata, versions as stored
+from ironkeep.engines.kv import document, metadata as meta, v2_metadata, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
 from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.pauses import later
 from ironkeep.plugin.fields import IntList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -121,7 +122,7 @@ def write(call: Call, given: Put) -> Response | Suspend:
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
     if key is not None and _prune(call, given.path, key, config):
-        return turns.then(lambda call: write(call, given))
+        return later(lambda call: write(call, given), durable=True)
     return _store(call, given.path, key, config, given.data)
 
 
@@ -137,7 +138,7 @@ def patch(call: Call, given: Put) -> Response | Suspend:
     config = meta.load_config(call.store)
     _check_and_set(key, config, given.options)
     if _prune(call, given.path, key, config):
-        return turns.then(lambda call: patch(call, given))
+        return later(lambda call: patch(call, given), durable=True)
     _, secret = document.split(_record(call, given.path, number))
     merged = document.merge(loads(secret.reveal()), given.data)
     return _store(call, given.path, key, config, merged)
@@ -167,9 +168,9 @@ def _surplus(key: KeyMetadata, config: meta.Config) -> int:
 
 def _prune(call: Call, path: str, key: KeyMetadata, config: meta.Config) -> bool:
     """Remove a turn's worth of versions if more are above the limit, which was lowered, then."""
-    if _surplus(key, config) <= turns.VERSIONS:
+    if _surplus(key, config) <= stored.CHANGED:
         return False
-    key = stored.drop(call.store, path, key, turns.VERSIONS, beside=False)
+    key = stored.drop(call.store, path, key, stored.CHANGED, beside=False)
     stored.save(call.store, path, key)
     return True
 
@@ -229,14 +230,14 @@ def _change(
     key = _key_of(call, given)
     if key is None:
         return Response()
-    turn = given.versions[done : done + turns.VERSIONS]
+    turn = given.versions[done : done + stored.CHANGED]
     if changed is _destroyed:
         call.store.delete_all([stored.data_path(given.path, number) for number in turn])
     stored.change(call.store, given.path, key, turn, changed)
     done += len(turn)
     if done == len(given.versions):
         return Response()
-    return turns.then(lambda call: _change(call, given, changed, done))
+    return later(lambda call: _change(call, given, changed, done), durable=True)
 
 
 def _deleted(now_ns: int) -> Callable[[Version], Version]:

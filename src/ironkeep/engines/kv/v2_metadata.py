@@ -9,10 +9,11 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.scope import Scope
-from ironkeep.engines.kv import metadata as meta, turns, versions as stored
+from ironkeep.engines.kv import metadata as meta, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.listings import list_folder
+from ironkeep.plugin.effects.pauses import later
 from ironkeep.plugin.fields import Duration
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -73,11 +74,11 @@ def _listed(call: Call, path: str, created_ns: int, shapes: dict[int, bytes]) ->
     if key.created_ns != created_ns:
         shapes = {}
     since = max(shapes, default=0) + 1
-    for number, version in islice(stored.every(call.store, path, key, since), turns.LISTED):
+    for number, version in islice(stored.every(call.store, path, key, since), stored.LISTED):
         shapes[number] = version.listed(number)
     if max(shapes, default=0) < key.current:
         created_ns = key.created_ns
-        return turns.then(lambda call: _listed(call, path, created_ns, shapes), durable=False)
+        return later(lambda call: _listed(call, path, created_ns, shapes))
     return Response(data=key.shape(shapes))
 
 
@@ -132,11 +133,11 @@ def delete(call: Call, given: Key) -> Response | Suspend:
     key = meta.load(call.store, given.path)
     if key is None:
         return Response()
-    count = min(key.count, turns.VERSIONS)
+    count = min(key.count, stored.CHANGED)
     left = stored.drop(call.store, given.path, key, count, beside=False)
     if count < key.count:
         stored.save(call.store, given.path, left)
-        return turns.then(lambda call: delete(call, given))
+        return later(lambda call: delete(call, given), durable=True)
     call.store.delete(f"meta/{given.path}")
     return Response()
 

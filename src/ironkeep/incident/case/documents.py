@@ -36,7 +36,7 @@ from ironkeep.incident.case.naming import Names, document_path
 from ironkeep.incident.case.workspace import when, words
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.effects.pauses import next_turn
+from ironkeep.plugin.effects.pauses import later
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response, listing
 from ironkeep.plugin.route import Route
@@ -161,7 +161,7 @@ def _gather(prints: Iterator[None], then: Suspend) -> Suspend:
     rest = next(prints, _DONE)
     if rest is _DONE:
         return then
-    return Suspend(next_turn, lambda _call, _result: _gather(prints, then))
+    return later(lambda _call: _gather(prints, then))
 
 
 def _prints(call: Call, seen: Seen) -> Iterator[None]:

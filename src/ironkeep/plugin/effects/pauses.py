@@ -8,6 +8,10 @@
 Each turn is admitted again, so work ends with the right to it. Writes to `call.account` are kept
 turn by turn, those to `call.tx` only of the last turn. A crash ends the work between two turns, so
 work that must go on afterwards first stores a row that is due (`intent`).
+
+Work whose every turn stands for itself ends its turn by `later`, with `durable`: each turn is then
+a transaction of its own with an entry. After a crash in between, a part of the work is done; the
+caller got no answer, and the same request does the rest.
 """
 
 from collections.abc import Callable, Generator
@@ -26,6 +30,20 @@ def next_turn() -> None:
     """Do nothing: a `Waiting` with this work goes on in a later turn of the loop, on no worker."""
 
 
+def later(go_on: Callable[[Call], Response | Suspend], *, durable: bool = False) -> Suspend:
+    """Return the end of this turn: `go_on` runs in the next one.
+
+    With `durable`, this turn's writes and an entry are made durable before that.
+    """
+
+    def resume(call: Call, refused: object) -> Response | Suspend:
+        if isinstance(refused, Exception):
+            raise refused
+        return go_on(call)
+
+    return Suspend(next_turn, resume, durable=durable)
+
+
 def in_turns(
     call: Call,
     steps: Pauses[T],
@@ -37,23 +55,16 @@ def in_turns(
 
     With `intent`, the first turn's writes and an entry are made durable before the second turn.
     """
-    try:
-        next(steps)
-    except StopIteration as end:
-        return then(call, end.value)
-    return Suspend(next_turn, _resume(steps, then), durable=intent)
 
-
-def _resume(
-    steps: Pauses[T], then: Callable[[Call, T], Response | Suspend]
-) -> Callable[[Call, object], Response | Suspend]:
-    def go_on(call: Call, refused: object) -> Response | Suspend:
-        if isinstance(refused, Exception):
-            raise refused
+    def go_on(call: Call) -> Response | Suspend:
         try:
             steps.send(call)
         except StopIteration as end:
             return then(call, end.value)
-        return Suspend(next_turn, go_on)
+        return later(go_on)
 
-    return go_on
+    try:
+        next(steps)
+    except StopIteration as end:
+        return then(call, end.value)
+    return later(go_on, durable=intent)

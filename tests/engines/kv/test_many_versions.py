@@ -7,7 +7,7 @@ import pytest
 
 from ironkeep.core.errors import Conflict, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.engines.kv import turns
+from ironkeep.engines.kv import versions as stored
 from ironkeep.engines.kv.v2 import MAX_VERSIONS_A_CALL
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.memory import Fault
@@ -15,7 +15,7 @@ from ironkeep.testing.parts import table
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import Vault
 
-MANY = 5 * turns.VERSIONS + 3
+MANY = 5 * stored.CHANGED + 3
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_removing_a_key_takes_a_bounded_number_of_rows_a_turn(vault: Vault) -> N
     assert (answer.error, answer.body) == (None, None)
     assert len(turn) == 6
     # The data, a chunk for 32 versions, the key's own record, and at last its folders.
-    assert max(turn) <= turns.VERSIONS + turns.VERSIONS // 32 + 3
+    assert max(turn) <= stored.CHANGED + stored.CHANGED // 32 + 3
     assert vault.read("secret/metadata/app").error is NotFound
     assert vault.list("secret/metadata/").error is NotFound
     put(vault, "again")
@@ -86,7 +86,7 @@ def test_a_removal_that_was_cut_off_is_finished_by_the_next(vault: Vault, fault:
         vault.delete("secret/metadata/app")
     vault = vault.restarted()
     vault.unseal()
-    gone = (3 if fault is Fault.PERSISTED_ANYWAY else 2) * turns.VERSIONS
+    gone = (3 if fault is Fault.PERSISTED_ANYWAY else 2) * stored.CHANGED
     assert numbers(vault) == list(range(gone + 1, MANY + 1))
     assert vault.read("secret/data/app").data["data"] == {"a": str(MANY)}
     assert vault.delete("secret/metadata/app").error is None
@@ -115,7 +115,7 @@ def test_a_removal_goes_on_only_while_its_caller_may(vault: Vault) -> None:
     vault.write("auth/token/revoke", {"token": token})
     answer = vault.settle(outcome)
     assert answer.error is not None
-    assert numbers(vault) == list(range(turns.VERSIONS + 1, MANY + 1))
+    assert numbers(vault) == list(range(stored.CHANGED + 1, MANY + 1))
 
 
 def test_a_lowered_limit_is_enforced_by_the_next_write_in_turns(vault: Vault) -> None:
@@ -127,7 +127,7 @@ def test_a_lowered_limit_is_enforced_by_the_next_write_in_turns(vault: Vault) ->
     assert json.loads(answer.body)["data"]["version"] == MANY + 1
     assert numbers(vault) == [MANY, MANY + 1]
     assert len(turn) == 6
-    assert max(turn) <= turns.VERSIONS + turns.VERSIONS // 32 + 3
+    assert max(turn) <= stored.CHANGED + stored.CHANGED // 32 + 3
 
 
 def test_a_write_that_is_refused_prunes_nothing(vault: Vault) -> None:
@@ -152,8 +152,8 @@ def test_versions_are_changed_in_turns(vault: Vault, verb: str) -> None:
     asked = list(range(1, MAX_VERSIONS_A_CALL + 1))
     answer, turn = in_turns(vault, Operation.UPDATE, f"secret/{verb}/app", {"versions": asked})
     assert answer.error is None
-    assert len(turn) == -(-MAX_VERSIONS_A_CALL // turns.VERSIONS)
-    assert max(turn) <= turns.VERSIONS + turns.VERSIONS // 32 + 3
+    assert len(turn) == -(-MAX_VERSIONS_A_CALL // stored.CHANGED)
+    assert max(turn) <= stored.CHANGED + stored.CHANGED // 32 + 3
     data = vault.read("secret/metadata/app").data
     for number in range(1, MANY + 1):
         shape = table(data, "versions", str(number))
@@ -165,7 +165,7 @@ def test_very_many_versions_are_listed_in_turns_without_an_entry_for_each(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = vault.read("secret/metadata/app").data
-    monkeypatch.setattr(turns, "LISTED", 100)
+    monkeypatch.setattr(stored, "LISTED", 100)
     size = vault.journal.durable_size
     answer, turn = in_turns(vault, Operation.READ, "secret/metadata/app")
     assert answer.body is not None
@@ -177,7 +177,7 @@ def test_very_many_versions_are_listed_in_turns_without_an_entry_for_each(
 def test_a_key_that_changes_while_it_is_listed(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "LISTED", 100)
+    monkeypatch.setattr(stored, "LISTED", 100)
     outcome = vault.pipeline.handle(
         vault.asked(Operation.READ, "secret/metadata/app", None, "root")
     )
@@ -192,7 +192,7 @@ def test_a_key_that_changes_while_it_is_listed(
 def test_a_key_that_is_removed_while_it_is_listed(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "LISTED", 100)
+    monkeypatch.setattr(stored, "LISTED", 100)
     outcome = vault.pipeline.handle(
         vault.asked(Operation.READ, "secret/metadata/app", None, "root")
     )
@@ -204,7 +204,7 @@ def test_a_key_that_is_removed_while_it_is_listed(
 def test_a_key_that_is_made_again_while_it_is_listed(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "LISTED", 100)
+    monkeypatch.setattr(stored, "LISTED", 100)
     outcome = vault.pipeline.handle(
         vault.asked(Operation.READ, "secret/metadata/app", None, "root")
     )
