@@ -241,20 +241,6 @@ def test_a_child_with_anothers_alias_dies_with_its_parents_person() -> None:
     assert is_alive(s, bob)
 
 
-def test_the_epoch_of_the_house_ends_root_tokens_too() -> None:
-    s = Services()
-    spec = TokenSpec(("root",), "root", "auth/token/root")
-    root = s.tokens.issue(s.tx, TOKEN, spec, s.now, s.entropy)
-    batch = login(s, type="batch")
-    assert is_alive(s, root)
-    s.tokens.revoke_all_before(s.tx, s.now)
-    s.tokens.revoke_all_before(s.tx, 5)
-    assert not is_alive(s, root)
-    assert not is_alive(s, batch)
-    s.clock.advance(ns=1)
-    assert is_alive(s, login(s))
-
-
 def test_a_token_renewed_by_a_thief_stays_dead() -> None:
     s = Services()
     token = login(s)

@@ -14,6 +14,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.identity import tokens
 from ironkeep.identity.lifetimes import Limits
 from ironkeep.identity.token_issuer import Issued
+from ironkeep.identity.token_store import role_origin
 from ironkeep.plugin.token import Session, TokenSpec
 from ironkeep.store.reserved import TOKENS
 from tests.support.services import TOKEN, USERPASS, Services
@@ -326,10 +327,10 @@ def test_the_tick_removes_what_expired_and_what_is_spent() -> None:
     assert s.tokens.store.load(s.tx, expired.hash) is None
 
 
-def test_tidy_notes_what_an_epoch_ended() -> None:
+def test_tidy_notes_what_a_containment_ended() -> None:
     s = Services()
-    old = issue(s)
-    s.tokens.revoke_all_before(s.tx, s.now)
+    old = issue(s, role="bot")
+    s.tokens.contain(s.tx, [role_origin(TOKEN.accessor, "bot")], s.now, s.now)
     s.clock.advance(seconds=1)
     new = issue(s)
     assert s.tokens.tidy(s.tx, s.now) == 1

@@ -4,7 +4,7 @@
     AAD = "ironkeep/batch-token/v1"
 
 A batch token therefore cannot be revoked alone, renewed or limited in its uses; it ends at its
-expiry, with its parent, and by the revocation epochs of its entity and of the vault. Nonces are
+expiry, with its parent, and by the revocation epoch of its entity. Nonces are
 random under one key, so 2^32 may be made: a million a day for eleven years.
 """
 

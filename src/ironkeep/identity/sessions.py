@@ -1,16 +1,16 @@
 """Authentication: from a token to a session, the hot path of every request.
 
 A session is derived once and cached with the rows that it depends on: those of the token, its
-parents, its people and policies, and the epoch. It is valid while each of these rows is the same
-object. They are looked up again whenever anything in the store has changed (`State.stamp`); time
-and address are checked on every call.
+parents, its people and policies, and that of all containments. It is valid while each of these rows
+is the same object. They are looked up again whenever anything in the store has changed
+(`State.stamp`); time and address are checked on every call.
 
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
-key; (2) is not expired; (3) was issued after the revocation epochs of the vault and of its holders,
-the people who had it in their hands; (4) has only holders that exist and are not disabled; (5) was
-issued after the last containment of every other person, and of every session, role and device,
-behind it; (6) has uses left. It may be used only from addresses that its own ranges and those of
-each parent allow.
+key; (2) is not expired; (3) was issued after the revocation epochs of its holders, the people who
+had it in their hands; (4) has only holders that exist and are not disabled; (5) was issued after
+the last containment of every other person, and of every session, role and device, behind it; (6)
+has uses left. It may be used only from addresses that its own ranges and those of each parent
+allow.
 """
 
 from collections.abc import Iterable
@@ -87,7 +87,6 @@ class _Life:
 
     rows: dict[bytes, Row | None]
     expires_ns: int
-    epoch_ns: int
     granted_ns: int = 0
     networks: dict[tuple[str, ...], None] = field(default_factory=dict)
     holders: dict[EntityId, None] = field(default_factory=dict)
@@ -201,15 +200,13 @@ class Sessions:
     def _check_life(
         self, tx: Tx, name: TokenHash, record: StoredToken, now_ns: int, *, resuming: bool
     ) -> _Life:
-        key, row, epoch = self._tokens.epoch(tx)
-        life = _Life({key: row}, _NEVER, epoch)
+        key, row, _ = self._tokens.ends(tx)
+        life = _Life({key: row}, _NEVER)
         if record.type == "service":
             key, row, _ = self._tokens.find(tx, name)
             life.rows[key] = row
         if record.num_uses == SPENT and not resuming:
             raise _refused()
-        key, row, _ = self._tokens.ends(tx)
-        life.rows[key] = row
         self._check_one(tx, record, life)
         above, generations = record, 0
         while above.parent:
@@ -229,8 +226,8 @@ class Sessions:
         return life
 
     def _check_one(self, tx: Tx, record: StoredToken, life: _Life) -> None:
-        """Check one token of the chain against the epochs and its people; add it to life."""
-        if record.issued_ns <= life.epoch_ns or record.gone:
+        """Check one token of the chain against its people's epochs; add it to life."""
+        if record.gone:
             raise _refused()
         if record.expires_ns:
             life.expires_ns = min(life.expires_ns, record.expires_ns)

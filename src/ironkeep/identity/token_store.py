@@ -1,7 +1,6 @@
 """The rows of service tokens, and the keyed hash under which a token is known.
 
     sys/tokens : keys                 -> the hash key and the key of batch tokens
-                 epoch                -> tokens issued at or before it are dead
                  id / hash            -> the record, due at its expiry
                  accessor / accessor  -> hash
                  child / parent hash / hash
@@ -23,7 +22,6 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ids import DeviceId, EntityId, MountAccessor, TokenAccessor, TokenHash
 from ironkeep.core.ports import Entropy, Row
 from ironkeep.core.secret import Secret
@@ -46,9 +44,7 @@ LOST: Final = ""
 ACCESSORS: Final = "accessor"
 """The folder with the accessors of all service tokens."""
 _KEYS: Final = "keys"
-_EPOCH: Final = "epoch"
 _ALL_ENDS: Final = "ends"
-_EPOCH_BYTES: Final = 8
 _PERSON: Final = b"ironkeep-tokn-v1"
 
 
@@ -291,23 +287,6 @@ class TokenStore:
     def gone_on(self, tx: Tx, path: str) -> None:
         """Remove the row that `go_on` wrote."""
         self._of(tx).delete(path)
-
-    def epoch(self, tx: Tx) -> tuple[bytes, Row | None, int]:
-        """Return (row key, row, POSIX nanoseconds): all tokens issued at or before it are dead."""
-        store = self._of(tx)
-        key = store.key_of(_EPOCH)
-        row = tx.get(key)
-        if row is None:
-            return key, None, 0
-        raw = store.open_row(key, row)
-        if len(raw) != 1 + _EPOCH_BYTES or raw[:1] != b"\x01":
-            raise IntegrityError("the revocation epoch is damaged or of unknown version")
-        return key, row, int.from_bytes(raw[1:], "big")
-
-    def set_epoch(self, tx: Tx, time_ns: int) -> None:
-        """Move the epoch forward to time_ns; it never goes back."""
-        if time_ns > self.epoch(tx)[2]:
-            self._of(tx).put(_EPOCH, b"\x01" + time_ns.to_bytes(_EPOCH_BYTES, "big"))
 
     def ends(self, tx: Tx) -> tuple[bytes, Row | None, Ends]:
         """Return (row key, row, spans) of all containments; the row changes with each of them."""

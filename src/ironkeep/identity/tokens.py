@@ -233,14 +233,10 @@ class Tokens:
             self.store.defer(tx, name, now_ns)
         return ended
 
-    def revoke_all_before(self, tx: Tx, time_ns: int) -> None:
-        """Revoke all tokens of the vault issued at or before time_ns, root tokens too."""
-        self.store.set_epoch(tx, time_ns)
-
     def tidy(self, tx: Tx, now_ns: int) -> int:
         """Schedule the removal of rows of dead tokens; return the count.
 
-        Such tokens were ended by an epoch or an entity. After `TIDY_STEP` inspected tokens due
+        Such tokens were ended by an entity or a containment. After `TIDY_STEP` inspected tokens due
         turns continue, and the count covers this step only.
         """
         self._tidying = self.store.all(tx)
