@@ -11,14 +11,13 @@ ended is durable then, and so is the record.
 import argparse
 import json
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-from house import KEYS, PASSWORD, House
-from processes import HERE, make_certificate
+from house import KEYS, PASSWORD, House, running
+from processes import HERE
 
 CONNECTIONS = 64
 PAUSE_MS = 12
@@ -102,14 +101,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as folder:
-        root = Path(folder)
-        house = House(root, *make_certificate(root))
-        server = house.start()
-        try:
-            measure(house, house.fill(), options)
-        finally:
-            server.stop()
+    with running() as (house, _):
+        measure(house, house.fill(), options)
 
 
 if __name__ == "__main__":

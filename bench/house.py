@@ -1,15 +1,17 @@
 """The vault under test: on disk, with all features on, filled with keys, tokens and users."""
 
+import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from processes import Process, free_ports, start
+from processes import Process, free_ports, make_certificate, start
 
 KEYS = 5_000
 TOKENS = 64
@@ -109,6 +111,19 @@ class House(Server):
         """Start the server; return it once it answers sys/health."""
         probe = f"{self.urls['plain']}/v1/sys/health"
         return start(["-m", "ironkeep", "server", f"-config={self.config}"], self.urls, probe)
+
+
+@contextmanager
+def running() -> Iterator[tuple[House, Process]]:
+    """Yield a started server over a directory of its own, which is stopped and removed after it."""
+    with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as folder:
+        root = Path(folder)
+        house = House(root, *make_certificate(root))
+        server = house.start()
+        try:
+            yield house, server
+        finally:
+            server.stop()
 
 
 def _wait(ready: Callable[[], bool]) -> None:

@@ -10,15 +10,13 @@ opens every entry; the other looks for a token's entries, which the index finds.
 import argparse
 import json
 import subprocess
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
-from house import KEYS, House
-from processes import HERE, Process, make_certificate
+from house import KEYS, House, running
+from processes import HERE, Process
 
 FILL_SECONDS = 20
 FILL_CONNECTIONS = 64
@@ -113,14 +111,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ironkeep-bench-") as folder:
-        root = Path(folder)
-        house = House(root, *make_certificate(root))
-        server = house.start()
-        try:
-            measure(house, server, house.fill(), options)
-        finally:
-            server.stop()
+    with running() as (house, server):
+        measure(house, server, house.fill(), options)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,13 @@ import argparse
 import http.client
 import json
 import statistics
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-from house import House
-from processes import make_certificate
+from house import running
 
 IDLE_SECONDS = 3.0
 AFTER_SECONDS = 3.0
@@ -205,17 +202,12 @@ def main() -> None:
     for row in ROWS:
         if options.only and row.__name__ not in options.only:
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            house = House(Path(folder), *make_certificate(Path(folder)))
-            server = house.start()
-            try:
-                with_init = Client(house.urls["plain"])
-                share = {"secret_shares": 1, "secret_threshold": 1}
-                made = with_init.ask("PUT", "sys/init", share)
-                with_init.ask("PUT", "sys/unseal", {"key": made["keys"][0]})
-                measure(Bench(house.urls["plain"], made["root_token"], options.scale), row)
-            finally:
-                server.stop()
+        with running() as (house, _):
+            share = {"secret_shares": 1, "secret_threshold": 1}
+            client = Client(house.urls["plain"])
+            made = client.ask("PUT", "sys/init", share)
+            client.ask("PUT", "sys/unseal", {"key": made["keys"][0]})
+            measure(Bench(house.urls["plain"], made["root_token"], options.scale), row)
 
 
 if __name__ == "__main__":
