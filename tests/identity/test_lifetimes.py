@@ -5,7 +5,7 @@ from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.units import SECOND_NS
-from ironkeep.identity.lifetimes import Limits, lifetime, limits_of
+from ironkeep.identity.lifetimes import Limits, is_running, lifetime, limits_of
 
 LIMITS = Limits(default_seconds=3600, max_seconds=86_400)
 
@@ -86,3 +86,11 @@ def test_limits_of_a_mount() -> None:
     assert limits_of({}) == Limits()
     assert limits_of({"max_lease_ttl": 60}) == Limits(60, 60)
     assert limits_of({"default_lease_ttl": 10, "max_lease_ttl": 60}) == Limits(10, 60)
+
+
+def test_more_is_left_of_no_grant_than_was_granted() -> None:
+    now, hour = 400 * 86_400 * SECOND_NS, 3_600
+    assert is_running(now + 1, hour, now)
+    assert is_running(now + hour * SECOND_NS, hour, now)
+    assert not is_running(now + hour * SECOND_NS + 1, hour, now)
+    assert not is_running(now, hour, now)

@@ -76,6 +76,14 @@ def is_granted(*granted_ns: int, now_ns: int) -> bool:
     return max(granted_ns) <= now_ns
 
 
+def is_running(until_ns: int, longest_seconds: int, now_ns: int) -> bool:
+    """Return whether something granted until a time, for at most `longest_seconds`, still holds.
+
+    More is left of a grant of the future than was ever granted: it has ended, as in `is_granted`.
+    """
+    return now_ns < until_ns <= now_ns + longest_seconds * SECOND_NS
+
+
 def _cut(what: str, asked: int, most: int) -> str:
     return (
         f'{what} of "{duration(asked)}" exceeded the effective max_ttl of '

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from ironkeep.access.budgets.budgets import PLACE, _moved
-from ironkeep.access.budgets.record import MONTH, SLOT, Charge, Sums
+from ironkeep.access.budgets.record import DAY, MONTH, PERSON, SLOT, Charge, Limits, Subject, Sums
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import SecretClass
+from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.token import Session
 from ironkeep.store.state import Tx
 from ironkeep.testing.parts import table, text
@@ -148,6 +149,54 @@ def test_a_raise_ends_by_itself_and_nobody_raises_their_own(vault: Vault) -> Non
     assert [read(vault, n, token) for n in range(30)] == [None] * 30
     vault.clock.advance(seconds=2 * 3_600)
     assert read(vault, 31, token) is not None
+
+
+def test_a_raise_of_the_future_does_not_hold(vault: Vault) -> None:
+    """An earlier release stored it while the clock was 400 days ahead."""
+    token, entity = login(vault, "alice")
+    house, now = vault.house, vault.clock.now_ns()
+    raised = Subject(raised=Limits(100, 100, 100), raised_until_ns=now + 400 * DAY * SECOND_NS)
+    tx = house.state.begin()
+    house.features.budgets.set_subject(tx, PERSON, entity, raised)
+    tx.merge()
+    vault.flush()
+    assert read(vault, 0, token) is None
+    assert [read(vault, n, token) for n in range(1, 7)] == [None] * 6
+    assert [read(vault, n, token) for n in range(7, 20)].count(None) == 0
+
+
+def test_charges_of_the_future_neither_make_reads_free_nor_spend_a_budget_for_ever(
+    vault: Vault,
+) -> None:
+    token, entity = login(vault, "alice")
+    tx, session = session_of(vault, token)
+    ahead = vault.clock.now_ns() + 400 * DAY * SECOND_NS
+    house = vault.house
+    mount, name = house.routing.secret_at(tx, "secret/data/app/0")
+    assessed = house.features.budgets.assess(
+        tx, session, f"{mount.uuid}/{name}", SecretClass.OPEN, ahead
+    )
+    house.features.budgets.charge(tx, assessed)
+    tx.merge()
+    session.remembered.clear()
+    vault.flush()
+    # The charge counts as one of now: the same secret is charged again, and only once.
+    assert used(vault, entity) == 1
+    for _ in range(3):
+        assert read(vault, 0, token) is None
+        assert used(vault, entity) == 1
+    assert [read(vault, n, token) for n in range(1, 7)] == [None] * 6
+    assert read(vault, 10, token) is not None
+    vault.clock.advance(seconds=2 * 3_600)
+    assert read(vault, 11, token) is None
+
+
+def used(vault: Vault, entity: str) -> int:
+    """The weight charged to a person in this hour."""
+    data = vault.read(f"sys/budgets/entity/{entity}").data
+    weight = table(data, "windows", 0)["used"]
+    assert isinstance(weight, int)
+    return weight
 
 
 def test_a_machine_reads_its_manifest_and_nothing_else(vault: Vault) -> None:

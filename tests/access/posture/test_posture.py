@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from ironkeep.access.posture.state import Exemption, PostureState, excused_now
 from ironkeep.core.device import posture_report, posture_rules
 from ironkeep.core.device.posture_report import Report, Software
 from ironkeep.core.errors import (
@@ -14,6 +15,7 @@ from ironkeep.core.errors import (
     PermissionDenied,
     TooLarge,
 )
+from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.peer import Peer
 from ironkeep.testing.parts import part, tables, text
@@ -119,6 +121,25 @@ def rules_in_force(estate: DeviceEstate) -> posture_rules.Rules:
 
 def put_rules(estate: DeviceEstate, rules: posture_rules.Rules) -> None:
     estate.write("device/posture/rules", {"rules": posture_rules.encode(rules).decode()})
+
+
+def test_a_verdict_and_an_exception_of_the_future_have_ended(estate: DeviceEstate) -> None:
+    """An earlier release stored them while the clock was 400 days ahead."""
+    device = estate.active("ann")
+    token, peer = estate.login("ann", estate.peer(device)), estate.peer(device)
+    house, now = estate.vault.house, estate.vault.clock.now_ns()
+    ahead = now + 400 * 86_400 * 10**9
+    tx = house.state.begin()
+    record = house.features.devices.get(tx, DeviceId(device.id))
+    assert record is not None
+    after = msgspec.structs.replace(record, posture_ok=True, posture_until_ns=ahead)
+    house.features.devices.put(tx, after)
+    tx.merge()
+    estate.vault.flush()
+    refused = estate.vault.request(Operation.READ, "auth/token/lookup-self", token=token, peer=peer)
+    assert refused.error is DeviceRefused
+    excused = {"old": Exemption("x", "y", ahead), "new": Exemption("x", "y", now + 10**9)}
+    assert list(excused_now(PostureState(excused=excused), now)) == ["new"]
 
 
 def test_a_report_counts_once(estate: DeviceEstate) -> None:

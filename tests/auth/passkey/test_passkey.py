@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ironkeep.auth.passkey.recovery import KNOWN_NS
+from ironkeep.auth.passkey.recovery import KNOWN_NS, Recovery
 from ironkeep.core.errors import (
     Conflict,
     InvalidCredentials,
@@ -12,8 +12,11 @@ from ironkeep.core.errors import (
     NotFound,
     PermissionDenied,
 )
+from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.webauthn.webauthn import encode
+from ironkeep.store.record import Codec
+from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.parts import part, table, tables, text
 from tests.support.people.passkeys import MOUNT, PasskeyVault, Person
 from tests.support.people.softauth import BE, BS, UP, UV, Maker, SoftAuthenticator
@@ -339,6 +342,27 @@ def test_somebody_who_lost_everything_is_recovered_by_others_and_time(v: Passkey
     assert v.vault.read("auth/token/lookup-self", token=before).error is PermissionDenied
     v.vault.clock.advance(seconds=1)
     assert v.login(Person("ada", [fresh])).error is None
+
+
+def test_a_recovery_of_the_future_has_lapsed(v: PasskeyVault) -> None:
+    """An earlier release stored it while the clock was ahead; it could be used for years."""
+    v.write("sys/policies/acl/peer", token="root", policy=_PEER)
+    ada = v.person("ada", token_policies=["peer"])
+    bob = v.person("bob", token_policies=["peer"])
+    v.vault.clock.advance(ns=KNOWN_NS)
+    house, now = v.vault.house, v.vault.clock.now_ns()
+    tx = house.state.begin()
+    mount = house.mounts.table(house.store(tx, MOUNTS)).by_path[f"{MOUNT}/"]
+    own = v.vault.read("auth/token/lookup-self", token=v.token(ada)).data
+    entity = EntityId(text(own, "entity_id"))
+    ahead = now + 400 * 24 * HOUR * 10**9
+    made = Recovery(entity, ahead, (), 0)
+    house.mount_store(tx, mount).put("recovery/ada", Codec(Recovery).encode(made))
+    tx.merge()
+    v.vault.flush()
+    path = f"{MOUNT}/recovery/ada"
+    assert v.vault.read(path, token=v.token(bob)).error is NotFound
+    assert v.write(path, token=v.token(bob), reason="seen her").data["needed"] == 1
 
 
 def test_who_logs_in_ends_their_recovery(v: PasskeyVault) -> None:

@@ -25,7 +25,6 @@ import msgspec
 from ironkeep.access.budgets.manifests import lists
 from ironkeep.access.budgets.record import (
     ALL,
-    DAY,
     DEVICE,
     HOUR,
     HOUSE,
@@ -48,6 +47,7 @@ from ironkeep.core.ports import Row
 from ironkeep.core.text.spelling import Spelling
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
+from ironkeep.identity.lifetimes import is_running
 from ironkeep.plugin.token import Session
 from ironkeep.store.barrier import DueRecord, Store
 from ironkeep.store.record import Codec
@@ -57,7 +57,6 @@ from ironkeep.store.state import Tx
 MAX_MANIFEST: Final = 1_000
 MAX_FREE: Final = 4_096
 """Secrets remembered as free in one session; past it all are forgotten and looked up again."""
-MAX_RAISE_SECONDS: Final = 7 * DAY
 
 UNLISTED: Final = "the path is not in its manifest, which the person who set it can extend"
 
@@ -222,18 +221,17 @@ class Budgets:
         if not windows:
             return _Cost(now_ns + HOUR * SECOND_NS)
         where = _where(kind, who)
-        sums = _read(store, f"sum/{where}", _SUMS) or Sums(0)
-        time_ns = max(now_ns, sums.time_ns)
+        sums = (_read(store, f"sum/{where}", _SUMS) or Sums(0)).until(now_ns)
         last = _read(store, f"charge/{where}/{name}", _CHARGE)
-        if last is not None and time_ns - last.time_ns < HOUR * SECOND_NS:
+        if last is not None and is_running(last.time_ns + HOUR * SECOND_NS, HOUR, now_ns):
             return _Cost(last.time_ns + HOUR * SECOND_NS)
-        after = _moved(sums, last, read.weight, time_ns)
-        used = [(after.within(time_ns, seconds), name, limit) for name, seconds, limit in windows]
+        after = _moved(sums, last, read.weight, now_ns)
+        used = [(after.within(now_ns, seconds), name, limit) for name, seconds, limit in windows]
         spent = next(
             (_spent(kind, who, name, limit) for sum_, name, limit in used if sum_ > limit), None
         )
         near = any(sum_ * 100 > limit * defaults.soft for sum_, _, limit in used)
-        return _Cost(0, spent, near, Move(where, name, after, Charge(time_ns, read.weight)))
+        return _Cost(0, spent, near, Move(where, name, after, Charge(now_ns, read.weight)))
 
     def charge(self, tx: Tx, assessment: Assessment) -> None:
         """Write an assessed charge; pass the transaction that a refusal keeps."""
@@ -250,10 +248,9 @@ class Budgets:
         limits = limits_in_force(
             self.subject(tx, kind, who), self._defaults(store).of(kind), now_ns
         )
-        sums = _read(store, f"sum/{_where(kind, who)}", _SUMS) or Sums(0)
-        time_ns = max(now_ns, sums.time_ns)
+        sums = (_read(store, f"sum/{_where(kind, who)}", _SUMS) or Sums(0)).until(now_ns)
         return [
-            Usage(window, sums.within(time_ns, seconds), limit)
+            Usage(window, sums.within(now_ns, seconds), limit)
             for window, seconds, limit in limits.windows()
         ]
 
@@ -345,7 +342,7 @@ def _moved(sums: Sums, last: Charge | None, weight: int, time_ns: int) -> Sums:
     """Return the sums after charging a secret now instead of at its last charge."""
     slots = dict(sums.slots)
     if last is not None:
-        at = last.time_ns // _SLOT_NS
+        at = min(last.time_ns, time_ns) // _SLOT_NS
         slots[at] = max(0, slots.get(at, 0) - last.weight)
     now = time_ns // _SLOT_NS
     slots[now] = slots.get(now, 0) + weight

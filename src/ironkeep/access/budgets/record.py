@@ -8,6 +8,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.units import SECOND_NS
+from ironkeep.identity.lifetimes import is_running
 
 PERSON: Final = "entity"
 DEVICE: Final = "device"
@@ -20,6 +21,7 @@ ALL: Final = "all"
 HOUR: Final = 3_600
 DAY: Final = 24 * HOUR
 MONTH: Final = 30 * DAY
+MAX_RAISE_SECONDS: Final = 7 * DAY
 WEIGHTS: Final[Mapping[SecretClass, int]] = {
     SecretClass.OPEN: 1,
     SecretClass.GUARDED: 3,
@@ -102,6 +104,12 @@ class Sums(msgspec.Struct, frozen=True):
         first = (now_ns - seconds * SECOND_NS) // _SLOT_NS
         return sum(weight for slot, weight in self.slots if slot >= first)
 
+    def until(self, now_ns: int) -> "Sums":
+        """Return the sums as of now; charges of the future (`is_granted`) count as made now."""
+        if self.time_ns <= now_ns:
+            return self
+        return Sums(now_ns, ((now_ns // _SLOT_NS, sum(weight for _, weight in self.slots)),))
+
 
 def check_soft(percent: int) -> None:
     """Raise InvalidRequest for an invalid percentage."""
@@ -115,8 +123,13 @@ def check_limits(limits: Limits) -> None:
         raise InvalidRequest(f"a limit is 0 (none) to {MAX_LIMIT}")
 
 
+def is_raised(subject: Subject, now_ns: int) -> bool:
+    """Return whether the raise of a subject's limits holds."""
+    return is_running(subject.raised_until_ns, MAX_RAISE_SECONDS, now_ns)
+
+
 def limits_in_force(subject: Subject, default: Limits, now_ns: int) -> Limits:
     """Return the limits that apply: a raise for a time, the subject's own, or those of its kind."""
-    if subject.raised is not None and now_ns < subject.raised_until_ns:
+    if subject.raised is not None and is_raised(subject, now_ns):
         return subject.raised
     return default if subject.limits is None else subject.limits

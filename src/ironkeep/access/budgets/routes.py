@@ -11,17 +11,19 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.access.alerts.alerts import Alerts
-from ironkeep.access.budgets.budgets import MAX_RAISE_SECONDS, Budgets
+from ironkeep.access.budgets.budgets import Budgets
 from ironkeep.access.budgets.record import (
     DEVICE,
     HOUSE,
     KINDS,
+    MAX_RAISE_SECONDS,
     PERSON,
     TEAM,
     Limits,
     Subject,
     check_limits,
     check_soft,
+    is_raised,
 )
 from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
@@ -200,7 +202,7 @@ def _view(call: Call, kind: str, who: str) -> dict[str, Any]:
     budgets = _budgets(call)
     subject = budgets.subject(call.tx, kind, who)
     used = budgets.usage(call.tx, kind, who, call.now_ns)
-    raised = subject.raised is not None and call.now_ns < subject.raised_until_ns
+    raised = is_raised(subject, call.now_ns)
     return {
         "windows": [{"window": u.window, "used": u.used, "limit": u.limit} for u in used],
         "raised_until": rfc3339(subject.raised_until_ns) if raised else None,

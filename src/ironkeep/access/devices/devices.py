@@ -19,10 +19,12 @@ import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from ironkeep.core.device.posture_rules import MAX_AGE_S
 from ironkeep.core.errors import DeviceRefused, InvalidRequest
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.policy.decision import Deny, denied
 from ironkeep.core.ports import Row
+from ironkeep.identity.lifetimes import is_running
 from ironkeep.plugin.peer import Peer
 from ironkeep.plugin.token import TokenRecord
 from ironkeep.store.record import Codec
@@ -302,7 +304,7 @@ def _posture(record: DeviceRecord, now_ns: int) -> Deny | None:
     if not record.posture_ok:
         found = "; ".join(record.findings)
         return denied(found or f"device {record.id} has not reported its posture yet")
-    if now_ns >= record.posture_until_ns:
+    if not is_running(record.posture_until_ns, MAX_AGE_S, now_ns):
         return denied(
             f"the last report of device {record.id} is too old: start its agent to send a new one"
         )

@@ -24,10 +24,12 @@ from ironkeep.access.posture import (
 )
 from ironkeep.access.posture.reports import Device, bytes_of, shown
 from ironkeep.access.posture.state import (
+    MAX_EXCEPTION_S,
     RULES,
     SHIPPED,
     Exemption,
     catalogue_of,
+    excused_now,
     keep_catalogue,
     keep_state,
     rules_of,
@@ -36,19 +38,20 @@ from ironkeep.access.posture.state import (
 )
 from ironkeep.access.second_person import change_guard, waits
 from ironkeep.core.device import kev, posture_rules
+from ironkeep.core.device.posture_rules import MAX_AGE_S
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied, TooLarge
 from ironkeep.core.ids import DeviceId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
+from ironkeep.identity.lifetimes import is_running
 from ironkeep.identity.people import is_same_person
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.fields import Duration
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
-MAX_EXCEPTION_S: Final = 30 * 86_400
 """An exception is temporary; anything longer belongs in the rules, which everybody can read."""
 MAX_EXCEPTIONS: Final = 32
 MAX_REASON: Final = 512
@@ -138,7 +141,8 @@ def read_device(call: Call, given: Device) -> Response:
     state = state_of(call, record.id)
     return Response(
         data={
-            "compliant": record.posture_ok and call.now_ns < record.posture_until_ns,
+            "compliant": record.posture_ok
+            and is_running(record.posture_until_ns, MAX_AGE_S, call.now_ns),
             "until": rfc3339(record.posture_until_ns) if record.posture_until_ns else "",
             "reported": rfc3339(state.reported_ns) if state.reported_ns else "",
             "source": state.source,
@@ -168,7 +172,7 @@ def write_exception(call: Call, given: Excuse) -> Response:
         raise PermissionDenied("nobody can except their own device: ask another administrator")
     state = state_of(call, record.id)
     until_ns = call.now_ns + given.ttl * SECOND_NS
-    live = {rule: each for rule, each in state.excused.items() if each.until_ns > call.now_ns}
+    live = excused_now(state, call.now_ns)
     live[given.rule] = Exemption(session.name[:128], given.reason, until_ns)
     if len(live) > MAX_EXCEPTIONS or len(given.rule) > MAX_REASON:
         raise TooLarge(f"a device has at most {MAX_EXCEPTIONS} exceptions")

@@ -25,11 +25,13 @@ from ironkeep.core.device.posture_report import Report
 from ironkeep.core.device.posture_rules import Rules
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import DeviceId
+from ironkeep.identity.lifetimes import is_running
 from ironkeep.plugin.call import Call
 from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
 
 REMEMBERED_NS: Final = 30 * 86_400 * 1_000_000_000
+MAX_EXCEPTION_S: Final = 30 * 86_400
 MAX_NEEDED: Final = 100
 """Catalogue entries without a rule that are kept for one device."""
 
@@ -118,6 +120,12 @@ def state_of(call: Call, device: DeviceId) -> PostureState:
     return PostureState() if raw is None else _STATE.decode(raw)
 
 
+def excused_now(state: PostureState, now_ns: int) -> dict[str, Exemption]:
+    """Return the exceptions that hold, by rule."""
+    every = state.excused.items()
+    return {rule: e for rule, e in every if is_running(e.until_ns, MAX_EXCEPTION_S, now_ns)}
+
+
 def keep_state(call: Call, device: DeviceId, state: PostureState) -> None:
     """Store a device's state."""
     store_of(call).put(_path(device), _STATE.encode(state))
@@ -133,7 +141,7 @@ def judge(call: Call, record: DeviceRecord, report: Report, source: str) -> Verd
     if source == OSQUERY and not rules.osquery:
         raise InvalidRequest("the posture rules do not accept reports by osquery")
     now_ns, before = call.now_ns, state_of(call, record.id)
-    excused = {rule: each for rule, each in before.excused.items() if each.until_ns > now_ns}
+    excused = excused_now(before, now_ns)
     first = {rule: each.first_ns for rule, each in before.seen.items()}
     verdict = evaluate(report, rules, now_ns, first, excused.keys())
     ends = (each.until_ns for each in excused.values())

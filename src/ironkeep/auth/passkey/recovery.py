@@ -28,6 +28,7 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Identity
+from ironkeep.identity.lifetimes import is_granted
 from ironkeep.identity.people import APART, are_standing, is_one_hand, is_same_person
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.response import Response, listing
@@ -209,7 +210,8 @@ def _find(call: Call, user: User) -> Recovery | None:
     if running is None or running.entity != user.entity:
         return None
     ends_ns = (running.ready_ns or running.started_ns) + LIFE_NS
-    return running if call.now_ns < ends_ns else None
+    began = is_granted(running.started_ns, *(w.time_ns for w in running.words), now_ns=call.now_ns)
+    return running if began and call.now_ns < ends_ns else None
 
 
 def _tell(call: Call, user: User, kind: str, text: str) -> None:
