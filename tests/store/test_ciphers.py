@@ -1,6 +1,6 @@
 import pytest
 
-from ironkeep.core.errors import IntegrityError
+from ironkeep.core.errors import IntegrityError, Sealed
 from ironkeep.core.ports import Entropy
 from ironkeep.store.ciphers import Ciphers
 from ironkeep.store.keyring import HOUSE, Keyring, new_keyring
@@ -43,3 +43,28 @@ def test_each_encryption_has_its_own_nonce(keyring: Keyring, entropy: Entropy) -
     ciphers = Ciphers(keyring, entropy)
     sealed = [ciphers.encrypt(b"same", b"aad") for _ in range(100)]
     assert len({value[5:17] for value in sealed}) == 100
+
+
+@pytest.mark.parametrize("sizes", [[], [5], [1, 0, 7], [100_000, 28_000]])
+def test_an_envelope_made_in_parts_opens_like_any_other(
+    keyring: Keyring, entropy: Entropy, sizes: list[int]
+) -> None:
+    ciphers = Ciphers(keyring, entropy)
+    making = ciphers.in_parts(b"aad")
+    whole = b""
+    for number, size in enumerate(sizes):
+        part = bytes([number]) * size
+        making.add(part)
+        whole += part
+    sealed = making.end()
+    assert ciphers.encryptions == 1
+    assert ciphers.decrypt(sealed, b"aad") == whole
+    with pytest.raises(IntegrityError):
+        ciphers.decrypt(sealed, b"other")
+
+
+def test_nothing_is_encrypted_in_parts_without_keys(keyring: Keyring, entropy: Entropy) -> None:
+    ciphers = Ciphers(keyring, entropy)
+    ciphers.close()
+    with pytest.raises(Sealed):
+        ciphers.in_parts(b"aad")

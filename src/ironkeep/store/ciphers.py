@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ironkeep.core import envelope
@@ -11,6 +12,26 @@ from ironkeep.core.ports import Entropy
 from ironkeep.store.keyring import Keyring
 
 CLOSED: Final = "the keys were dropped while this was under way: unseal, and try again"
+
+
+class Encryption:
+    """Makes one envelope from parts of a plaintext, so that a large one takes several turns."""
+
+    def __init__(self, keyring: Keyring, nonce: bytes, aad: bytes) -> None:
+        term = keyring.current
+        cipher = Cipher(algorithms.AES(term.key.reveal()), modes.GCM(nonce))
+        self._encryptor: Final = cipher.encryptor()
+        self._encryptor.authenticate_additional_data(aad)
+        self._made: Final = [envelope.header(term.number), nonce]
+
+    def add(self, plaintext: bytes) -> None:
+        """Encrypt the next part."""
+        self._made.append(self._encryptor.update(plaintext))
+
+    def end(self) -> bytes:
+        """Return the envelope of all parts."""
+        self._made.append(self._encryptor.finalize())
+        return b"".join((*self._made, self._encryptor.tag))
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +76,13 @@ class Ciphers:
         self._used += 1
         nonce = self.entropy.token(envelope.NONCE_BYTES)
         return envelope.encrypt(self._current, self.keyring.current.number, nonce, plaintext, aad)
+
+    def in_parts(self, aad: bytes) -> "Encryption":
+        """Begin to encrypt a plaintext that comes in parts; errors as `encrypt`."""
+        if self._closed:
+            raise Sealed(CLOSED)
+        self._used += 1
+        return Encryption(self.keyring, self.entropy.token(envelope.NONCE_BYTES), aad)
 
     def decrypt(self, encrypted: bytes, aad: bytes) -> bytes:
         """Return the plaintext of encrypted, under any term.

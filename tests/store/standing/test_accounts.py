@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from ironkeep.core import envelope
 from ironkeep.core.errors import IntegrityError, Sealed
 from ironkeep.core.ports import Commit, Record, Row, StoreHead
 from ironkeep.core.secret import Secret
-from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.ciphers import Ciphers, Encryption
 from ironkeep.store.keyring import HOUSE, new_keyring
 from ironkeep.store.standing import accounts as module
 from ironkeep.store.standing.accounts import Accounts, RowsDiffer, is_upgraded
-from ironkeep.store.standing.buckets import BUCKETS, bucket_of
+from ironkeep.store.standing.buckets import BUCKETS, SUM_BYTES, bucket_of
 from ironkeep.store.standing.sethash import SetHash
 from ironkeep.store.state import State
 from ironkeep.testing.memory import MemoryStorage, SeededEntropy
@@ -70,13 +71,13 @@ def sums_of(storage: MemoryStorage) -> dict[int, int]:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(WRITES, max_size=12), st.integers(1, 4))
+@given(st.lists(WRITES, max_size=12), st.integers(1, 4), st.integers(1, 4))
 def test_what_is_stored_is_what_the_rows_add_up_to(
-    batches: list[dict[bytes, Row | None]], every: int
+    batches: list[dict[bytes, Row | None]], every: int, parts: int
 ) -> None:
-    before = module.SNAPSHOT_COMMITS
-    module.SNAPSHOT_COMMITS = every  # type: ignore[misc]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SNAPSHOT_COMMITS", every)
+        patch.setattr(module, "SNAPSHOT_PARTS", parts)
         shop = Shop()
         for writes in batches:
             shop.commit(writes)
@@ -87,14 +88,13 @@ def test_what_is_stored_is_what_the_rows_add_up_to(
             assert {b: t for b in range(3) if (t := again.sums.get(b))} == {
                 b: t for b, t in rows.items() if t
             }
-    finally:
-        module.SNAPSHOT_COMMITS = before  # type: ignore[misc]
 
 
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Seven commits, the newest snapshot with the fifth."""
     monkeypatch.setattr(module, "SNAPSHOT_COMMITS", 5)
+    monkeypatch.setattr(module, "SNAPSHOT_PARTS", 1)
     shop = Shop()
     for number in range(1, 8):
         shop.commit({b"\x01row" + bytes([number % 2, number]): Row(b"%d" % number)})
@@ -179,12 +179,68 @@ def test_another_snapshot_is_refused(shop: Shop) -> None:
 
 def test_large_commits_bring_a_snapshot_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SNAPSHOT_SUMS", 3)
+    monkeypatch.setattr(module, "SNAPSHOT_PARTS", 1)
     shop = Shop()
     shop.commit({b"\x01%d" % n: Row(b"") for n in range(3)})
     assert shop.storage.sums() == b""
     shop.commit({b"\x014": Row(b"")})
     assert shop.storage.sums()
     assert shop.loaded().totals == shop.accounts.totals
+
+
+@pytest.fixture
+def parted(monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Four commits; the next four encrypt a snapshot, and the eighth brings it."""
+    monkeypatch.setattr(module, "SNAPSHOT_COMMITS", 8)
+    monkeypatch.setattr(module, "SNAPSHOT_PARTS", 4)
+    shop = Shop()
+    for number in range(1, 5):
+        shop.commit({b"\x01row%d" % number: Row(b"%d" % number)})
+    return shop
+
+
+def test_a_snapshot_is_encrypted_in_parts_and_has_what_changed_meanwhile(
+    parted: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    add = Encryption.add
+    monkeypatch.setattr(
+        Encryption, "add", lambda self, part: (sizes.append(len(part)), add(self, part))[1]
+    )
+    for number in range(5, 9):
+        assert parted.storage.sums() == b""
+        # The same row each time: the snapshot has its first state, the record its last.
+        parted.commit({b"\x01row1": Row(b"again %d" % number), b"\x01n%d" % number: Row(b"")})
+        assert parted.loaded().totals == parted.accounts.totals
+    assert parted.storage.sums()
+    assert sizes == [BUCKETS * SUM_BYTES // 4] * 4
+    parted.commit({b"\x01row2": None})
+    again = parted.loaded()
+    assert {b: t for b in range(BUCKETS) if (t := again.sums.get(b))} == {
+        bucket: total for bucket, total in sums_of(parted.storage).items() if total
+    }
+
+
+def test_a_snapshot_that_a_restart_cut_off_is_begun_again(parted: Shop) -> None:
+    parted.commit({b"\x01row5": Row(b"5")})
+    parted.accounts = parted.loaded()
+    for number in range(6, 9):
+        parted.commit({b"\x01row%d" % number: Row(b"6")})
+        assert parted.storage.sums() == b""
+    parted.commit({b"\x01row9": Row(b"9")})
+    assert parted.storage.sums()
+    assert parted.loaded().totals == parted.accounts.totals
+
+
+def test_a_snapshot_is_begun_again_with_newer_keys(parted: Shop) -> None:
+    parted.commit({b"\x01row5": Row(b"5")})
+    keyring = parted.ciphers.keyring.rotate(SeededEntropy(3), 1)
+    parted.ciphers = parted.accounts.ciphers = Ciphers(keyring, parted.ciphers.entropy)
+    for number in range(6, 10):
+        assert parted.storage.sums() == b""
+        parted.commit({b"\x01row%d" % number: Row(b"6")})
+    assert envelope.term_of(parted.storage.sums()) == keyring.current.number
+    assert parted.loaded().totals == parted.accounts.totals
 
 
 def test_the_sums_are_not_readable_in_the_store(shop: Shop) -> None:

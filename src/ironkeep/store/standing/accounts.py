@@ -8,7 +8,9 @@
 
 `frame` is the digest of the commit's journal frame, `base` the commit with the newest snapshot of
 all sums. Up to SNAPSHOT_COMMITS commits only bring the sums that they changed; then one brings a
-snapshot (an envelope under "ironkeep/sums/v1"), and the sums before it are no longer needed.
+snapshot (an envelope under "ironkeep/sums/v1"), and the sums before it are no longer needed. The
+last SNAPSHOT_PARTS of these commits encrypt a part of it each: it has the sums of the first of
+them, and the commit that brings it also has all sums that changed since.
 
 Each link covers the one before it, so the last one stands for the whole history: the sums and with
 them the rows, the numbers, the removals and the frames. Its mark is journalled. A start reads the
@@ -20,14 +22,14 @@ import hashlib
 import hmac
 import struct
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from ironkeep.core.envelope import HEADER_BYTES, NONCE_BYTES, TAG_BYTES
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.ports import Record, Row, Storage, StoreHead, pack_keys
-from ironkeep.store.ciphers import Ciphers
+from ironkeep.store.ciphers import Ciphers, Encryption
 from ironkeep.store.standing.buckets import Sums, bucket_of
 from ironkeep.store.standing.sethash import (
     MODULUS,
@@ -40,6 +42,8 @@ from ironkeep.store.state import Writes
 
 SNAPSHOT_COMMITS: Final = 2_048
 """Commits from one snapshot to the next: a kilobyte of it for each, and 30 ms of a start."""
+SNAPSHOT_PARTS: Final = 16
+"""Commits over which a snapshot is encrypted: 128 KiB each, some 0.2 ms."""
 SNAPSHOT_SUMS: Final = 32_768
 """Changed sums from one snapshot to the next, when commits are large."""
 
@@ -86,6 +90,24 @@ class _Content:
     raw: bytes
 
 
+@dataclass(slots=True)
+class _Making:
+    """A snapshot that is being encrypted: of which sums, how far, and what has changed since."""
+
+    ciphers: Ciphers
+    sums: bytes
+    encryption: Encryption
+    done: int = 0
+    changed: set[int] = field(default_factory=set)
+
+    def step(self) -> bool:
+        """Encrypt the next part; return whether it was the last one."""
+        size = -(-len(self.sums) // SNAPSHOT_PARTS)
+        self.encryption.add(self.sums[self.done * size : (self.done + 1) * size])
+        self.done += 1
+        return self.done >= SNAPSHOT_PARTS
+
+
 class Accounts:
     """The sums, and the number and link of the last closed commit."""
 
@@ -102,6 +124,7 @@ class Accounts:
         self._base = 0
         self._changed = 0
         self._content = b""
+        self._making: _Making | None = None
 
     # -- each commit ----------------------------------------------------------------------------
 
@@ -122,25 +145,42 @@ class Accounts:
         after = {bucket: total % MODULUS for bucket, total in after.items()}
         for bucket, total in after.items():
             self.sums.put(bucket, total)
-        snapshot = self._snapshot_if_due(seq, len(after))
+        snapshot, changed = self._snapshot_if_due(seq, after)
         content = _CONTENT.pack(
             seq, _bytes(self.totals), self._frame, self._base,
             _identity(snapshot) if snapshot else _NONE,
         )  # fmt: skip
-        if snapshot is None:
-            content += b"".join([_SUM.pack(b, s.to_bytes(32, "big")) for b, s in after.items()])
+        sums = ((bucket, self.sums.get(bucket)) for bucket in changed)
+        content += b"".join([_SUM.pack(b, s.to_bytes(32, "big")) for b, s in sums])
         self._content = content
         self.totals = RowTotals(seq, self._link(content, pack_keys(writes.stored)))
         self.pending.append(Pending(before, elements, self.totals))
         return snapshot
 
-    def _snapshot_if_due(self, seq: int, changed: int) -> bytes | None:
-        self._changed += changed
-        few = seq - self._base < SNAPSHOT_COMMITS and self._changed <= SNAPSHOT_SUMS
-        if few and not self.upgraded:
-            return None
-        self._base, self._changed, self.upgraded = seq, 0, False
-        return self.ciphers.encrypt(self.sums.encode(), self._aad(_SNAPSHOT))
+    def _snapshot_if_due(
+        self, seq: int, changed: Collection[int]
+    ) -> tuple[bytes | None, Collection[int]]:
+        """Return the snapshot that commit seq brings, if any, and the buckets whose sums it has."""
+        self._changed += len(changed)
+        making, since = self._making, seq - self._base
+        if self.upgraded:
+            snapshot = self.ciphers.encrypt(self.sums.encode(), self._aad(_SNAPSHOT))
+            return self._begun(seq, snapshot), ()
+        if making is None or making.ciphers is not self.ciphers:
+            if since <= SNAPSHOT_COMMITS - SNAPSHOT_PARTS and self._changed <= SNAPSHOT_SUMS:
+                return None, changed
+            encryption = self.ciphers.in_parts(self._aad(_SNAPSHOT))
+            making = self._making = _Making(self.ciphers, self.sums.encode(), encryption)
+        else:
+            making.changed.update(changed)
+        if not making.step():
+            return None, changed
+        return self._begun(seq, making.encryption.end()), making.changed
+
+    def _begun(self, seq: int, snapshot: bytes) -> bytes:
+        """Count from the snapshot that commit seq brings, and return it."""
+        self._base, self._changed, self.upgraded, self._making = seq, 0, False, None
+        return snapshot
 
     def state(self, frame: bytes) -> bytes:
         """Return the state of the commit just added, whose journal frame has this digest."""
