@@ -7,7 +7,8 @@
                  owner / entity / hash
                  reap / hash          -> still to be removed, due at once
                  tidy / 0             -> `tidy` is not finished, due at once
-                 end / origin         -> the containment of a session, role, device or mount
+                 session / accessor, role / mount accessor / name, device / id, mount / accessor
+                                      -> the containment of this origin
                  ends                 -> from when to when anything was contained
 
 The token itself is stored nowhere: reading every record reveals no token, and guesses cannot be
@@ -43,6 +44,7 @@ LOST: Final = ""
 
 ACCESSORS: Final = "accessor"
 """The folder with the accessors of all service tokens."""
+_ORIGINS: Final = ("session", "role", "device", "mount")
 _KEYS: Final = "keys"
 _ALL_ENDS: Final = "ends"
 _PERSON: Final = b"ironkeep-tokn-v1"
@@ -310,7 +312,8 @@ class TokenStore:
 
     def ended(self, tx: Tx) -> list[str]:
         """Return all origins that were ever contained."""
-        return [unescape_part(path.removeprefix("end/")) for path in self._of(tx).walk("end")]
+        store = self._of(tx)
+        return [unescape_part(path) for kind in _ORIGINS for path in store.walk(kind)]
 
     def is_ended(
         self, tx: Tx, origins: Iterable[Origin], at_ns: int, *, closed: bool = False
@@ -366,4 +369,5 @@ def origins_of(record: TokenRecord) -> tuple[str, ...]:
 
 
 def _end_path(origin: str) -> str:
-    return f"end/{escape_part(origin)}"
+    # Only the last part, the name of a role, can contain a slash.
+    return "/".join(escape_part(part) for part in origin.split("/", 2))
