@@ -103,7 +103,7 @@ class _Span(msgspec.Struct, frozen=True):
     ended_ns: int
 
 
-class Ends(msgspec.Struct, frozen=True):
+class Ends(msgspec.Struct, frozen=True, omit_defaults=True):
     """All spans, without those that lie inside another, in the order in which they ended."""
 
     spans: tuple[_Span, ...] = ()

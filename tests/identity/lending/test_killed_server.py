@@ -86,7 +86,7 @@ class Trial:
 @pytest.mark.parametrize("step", [*LENDING, *REVOKING])
 def test_a_loan_that_was_cut_off_ends_revoked_once(tmp_path: Path, step: str) -> None:
     trial = Trial(tmp_path)
-    kept: list[str] = []
+    kept, lease = list[str](), ""
     with ServerProcess.configured(tmp_path, program=PROGRAM) as server:
         trial.begin(server)
         if step in REVOKING:

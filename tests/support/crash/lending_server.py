@@ -65,12 +65,12 @@ class Folder(System):
 
 def ending(system: Folder) -> None:
     """Have the end of a lease stop before and after it is stored, and after it is journalled."""
-    commit, write = SqliteStorage.commit, Journal.write
+    stored, write = SqliteStorage.commit, Journal.write
 
-    def stopped_commit(self: SqliteStorage, given: Commit) -> None:
+    def stopped_commit(self: SqliteStorage, commit: Commit) -> None:
         if system.ending:
             reached("closed")
-        commit(self, given)
+        stored(self, commit)
         if system.ending:
             system.stored = True
             reached("stored")
