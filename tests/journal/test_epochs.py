@@ -1,14 +1,22 @@
 """A log that must not be continued is followed by another; older databases are still noticed."""
 
 from base64 import b64decode
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from ironkeep.core.errors import IntegrityError, InvalidRequest, RolledBack
+from ironkeep.core.errors import (
+    IntegrityError,
+    InvalidRequest,
+    RolledBack,
+    Sealed,
+    Unavailable,
+)
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import EpochStart
+from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Row
 from ironkeep.journal.epochs import (
     begin_epoch,
@@ -20,11 +28,16 @@ from ironkeep.journal.epochs import (
     start_of,
 )
 from ironkeep.journal.log import Log
+from ironkeep.kernel import adoption
 from ironkeep.kernel.opening import initialise, open_with_key_file
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.seal.reading_key import reading_key_of, stored_origin
 from ironkeep.store import ledger
+from ironkeep.store.standing.buckets import BUCKETS
+from ironkeep.store.standing.guard import MAX_WIDTH
 from ironkeep.testing.memory import Fault, SeededEntropy
 from ironkeep.testing.memory_log import LogDisk, MemoryLogFiles
+from ironkeep.testing.parts import number
 from ironkeep.testing.plugins import PLUGINS
 from ironkeep.testing.vault import ORIGIN, Vault
 from ironkeep.tlog.checkpoint import open_checkpoint
@@ -39,8 +52,8 @@ EPOCH_3 = "vault.example/audit/node-1/3"
 def estate() -> Vault:
     """A vault whose log has a checkpoint over everything so far."""
     vault = Vault.started(PLUGINS)
-    for number in range(3):
-        vault.write(f"secret/data/app/{number}", {"data": {"password": f"p{number}"}})
+    for secret in range(3):
+        vault.write(f"secret/data/app/{secret}", {"data": {"password": f"p{secret}"}})
     vault.journal.checkpoint()
     return vault
 
@@ -231,8 +244,8 @@ def test_an_older_log_that_is_not_what_was_signed_is_not_believed() -> None:
 
 def estate_of(seed: int) -> Vault:
     vault = Vault.started(PLUGINS, seed=seed)
-    for number in range(9):
-        vault.write(f"secret/data/app/{number}", {"data": {"password": "x"}})
+    for secret in range(9):
+        vault.write(f"secret/data/app/{secret}", {"data": {"password": "x"}})
     vault.journal.checkpoint()
     return vault
 
@@ -296,6 +309,97 @@ def test_rows_changed_before_the_new_epoch_are_refused() -> None:
     key, row = next(iter(vault.storage.scan(b"\x01")))
     vault.storage.tamper(key, Row(row.value[:-1] + bytes([row.value[-1] ^ 1]), row.due_ns))
     assert in_epoch(vault, begun(vault)).unseal().error is IntegrityError
+
+
+def opening(vault: Vault) -> Iterator[Waiting]:
+    """Give the last share; yield before each further turn of the opening."""
+    shares = vault.keys[: number(vault.read("sys/seal-status", token=None).body, "t")]
+    for share in shares[:-1]:
+        vault.write("sys/unseal", {"key": share}, token=None)
+    data = {"key": shares[-1]}
+    outcome = vault.pipeline.handle(vault.asked(Operation.UPDATE, "sys/unseal", data, None))
+    while isinstance(outcome, Waiting):
+        yield outcome
+        vault.flush()
+        outcome = outcome.finish(outcome.work())
+    vault.flush()
+    answers.append(outcome)
+
+
+answers: list[Answer] = []
+"""The last answer to the share that opened a vault."""
+
+
+def test_taking_up_an_epoch_takes_turns_in_which_the_vault_is_sealed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger, "RESTATED_A_TURN", 4)
+    monkeypatch.setattr(adoption, "_RUN", 8)
+    monkeypatch.setattr(adoption, "_ENTRIES", 1)
+    vault = estate()
+    fresh = in_epoch(vault, begun(vault), older=vault.journal.log)
+    turns = 0
+    for _ in opening(fresh):
+        turns += 1
+        status = fresh.read("sys/seal-status", token=None).body
+        assert (status["sealed"], status.get("cluster_id")) == (True, None)
+        assert fresh.read("secret/data/app/1").error is Sealed
+        assert fresh.write("sys/seal").error is Sealed
+        if turns % 10 == 0:
+            share = fresh.write("sys/unseal", {"key": fresh.keys[-1]}, token=None)
+            assert share.body["sealed"] is True
+            fresh.tick()
+    rows = len(list(fresh.storage.scan(b"")))
+    # At least the widest steps of the check of all buckets, and a turn for every four rows.
+    assert turns >= BUCKETS // MAX_WIDTH + rows // 4 - 3
+    assert fresh.read("sys/seal-status", token=None).body["sealed"] is False
+    assert fresh.read("secret/data/app/1").data["data"] == {"password": "p1"}
+    assert str(opened(fresh).audited["compared"]).startswith("not older than commit ")
+    assert fresh.defects == []
+
+
+@pytest.mark.parametrize("after", [0, 5, 60])
+def test_a_vault_that_is_sealed_while_it_is_opened_stays_sealed(after: int) -> None:
+    vault = estate()
+    fresh = in_epoch(vault, begun(vault))
+    for turn, _ in enumerate(opening(fresh)):
+        if turn == after:
+            fresh.house.seal_up()
+    assert answers[-1].error is Unavailable
+    assert fresh.house.barrier is None
+    assert fresh.house.seal.sealed
+    assert fresh.unseal().body["sealed"] is False
+    assert fresh.read("secret/data/app/1").error is None
+
+
+def test_a_crash_between_the_turns_of_an_opening_leaves_it_to_be_opened_again() -> None:
+    for after in (0, 3, 70, 75):
+        vault = estate()
+        fresh = in_epoch(vault, begun(vault), older=vault.journal.log)
+        for turn, _ in enumerate(opening(fresh)):
+            fresh.flush()
+            if turn == after:
+                break
+        again = fresh.restarted()
+        again.house.older_log = {vault.journal.log.origin: vault.journal.log}.get
+        assert again.unseal().body["sealed"] is False
+        assert again.read("secret/data/app/1").data["data"] == {"password": "p1"}
+        later = again.restarted()
+        assert later.unseal().body["sealed"] is False
+        assert later.defects == []
+
+
+def test_a_row_that_is_changed_between_the_turns_of_an_opening_is_not_served() -> None:
+    vault = estate()
+    fresh = in_epoch(vault, begun(vault))
+    key, row = next(iter(fresh.storage.scan(b"\x01")))
+    for turn, _ in enumerate(opening(fresh)):
+        if turn == 0:
+            changed = row.value[:-1] + bytes([row.value[-1] ^ 1])
+            fresh.storage.tamper(key, Row(changed, row.due_ns))
+    assert answers[-1].error is IntegrityError
+    assert fresh.house.barrier is None
+    assert fresh.read("sys/seal-status", token=None).body["sealed"] is True
 
 
 def test_a_log_in_use_is_not_begun_again() -> None:

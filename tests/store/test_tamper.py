@@ -45,7 +45,7 @@ def found(vault: Vault, tampered: Callable[[], None], *, online: bool) -> Watche
             return watched
     watched = Watched(vault)
     if online:
-        vault.house.check_rows()
+        list(vault.house.check_rows())
         tampered()
     else:
         reply = vault.unseal()

@@ -24,7 +24,7 @@ class Watched:
     def check(self) -> None:
         """Check all rows, and make durable what the vault writes about that."""
         with suppress(IntegrityError):
-            self.vault.house.check_rows()
+            list(self.vault.house.check_rows())
         self.vault.flush()
 
 

@@ -7,7 +7,8 @@ impossible, is journalled with the number of the rows' commit. From then on this
 an older database.
 """
 
-from typing import Final
+from collections.abc import Generator, Iterator
+from typing import Final, TypeVar
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound, RolledBack
 from ironkeep.core.event import NODE, Entry, Value
@@ -25,8 +26,10 @@ from ironkeep.tlog.checkpoint import Checkpoint
 from ironkeep.tlog.merkle import Frontier, leaf_hash
 from ironkeep.tlog.tile import TILE_WIDTH
 
-_RUN: Final = 16 * TILE_WIDTH
-"""Number of leaves hashed at a time."""
+_RUN: Final = 4 * TILE_WIDTH
+"""Number of leaves hashed in one turn: 1.6 ms of CPU."""
+_ENTRIES: Final = 128
+"""Entries of an older log read in one turn (1 ms), from its end, to find its last commit."""
 
 _JOINED: Final = "joined"
 """The record with the origin of the log that joined last."""
@@ -34,18 +37,24 @@ _JOINED: Final = "joined"
 _NOTICE_WITHIN: Final = 4
 """The notice of a new epoch is among its first leaves: epoch, key, notice."""
 
+T = TypeVar("T")
 
-def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
+Opening = Generator[None, Tx, T]
+"""Work in turns: it yields between two of them, and is sent the transaction of the next."""
+
+
+def adopt_log(house: House, tx: Tx, totals: RowTotals) -> Opening[Tx]:
     """Tie the rows to the current log if they were last opened with another one.
 
-    All rows are checked first. Raise IntegrityError if one is wrong or the log does not continue
+    All rows are checked first, in turns; the writes are in the last one, whose transaction is
+    returned. Raise IntegrityError if one is wrong or the log does not continue
     another one, RolledBack if the rows are older than that log and the epoch was not begun with
     `-force`.
     """
     journal = house.journal
     before = stored_origin(tx)
     if before == journal.origin:
-        return
+        return tx
     start = start_of(journal.log)
     if start is None:
         raise IntegrityError(
@@ -53,9 +62,11 @@ def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
             "continue it"
         )
     notice = _notice(house)
-    age = _compare(house, tx, totals, start, forced=bool(notice.audited.get("forced")))
-    house.check_rows()
-    house.ledger.restate(house.storage.scan(b""))
+    age, tx = yield from _compare(
+        house, tx, totals, start, forced=bool(notice.audited.get("forced"))
+    )
+    tx = yield from _paused(house.check_rows(), tx)
+    tx = yield from _paused(house.ledger.restate(house.storage.scan(b"")), tx)
     continue_keys(tx, house.store(tx, JOURNAL), journal.origin)
     house.scope.new_epoch(tx)
     audited: dict[str, Value] = {
@@ -68,6 +79,14 @@ def adopt_log(house: House, tx: Tx, totals: RowTotals) -> None:
     }
     house.note("notice", OPENED, audited)
     house.note("notice", DEPARTED, departed(before, NODE, _size_of(start, before), totals.seq))
+    return tx
+
+
+def _paused(turns: Iterator[None], tx: Tx) -> Opening[Tx]:
+    """Do work that pauses by itself; return the transaction of the last turn."""
+    for _ in turns:
+        tx = yield
+    return tx
 
 
 def join_log(house: House, tx: Tx) -> None:
@@ -99,26 +118,29 @@ def _notice(house: House) -> Entry:
     )
 
 
-def _compare(house: House, tx: Tx, totals: RowTotals, start: EpochStart, *, forced: bool) -> str:
-    """Compare the rows with the older log's last commit; return the result in words."""
+def _compare(
+    house: House, tx: Tx, totals: RowTotals, start: EpochStart, *, forced: bool
+) -> Opening[tuple[str, Tx]]:
+    """Compare the rows with the older log's last commit; return (the result in words, tx)."""
     try:
-        seq, mark, origin = _last_commit(house, tx, start)
+        seq, mark, origin, tx = yield from _last_commit(house, tx, start)
     except (IntegrityError, InvalidRequest, NotFound) as error:
-        return f"not compared: {error}"
+        # Nothing is written before the last turn: the next one brings the transaction.
+        return f"not compared: {error}", (yield)
     set_hash = SetHash(house.seal.opened.keyring.row_hash_key)
     try:
         verify_not_older(totals, seq, mark, set_hash)
     except RolledBack as error:
         if forced:
-            return f"older: {error}"
+            return f"older: {error}", tx
         raise RolledBack(
             f"{error}. To continue with it anyway, begin the epoch with -force"
         ) from None
-    return f"not older than commit {seq}, the last one under the checkpoint of {origin}"
+    return f"not older than commit {seq}, the last one under the checkpoint of {origin}", tx
 
 
-def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, str]:
-    """Return number, mark and log of the last commit in an older log.
+def _last_commit(house: House, tx: Tx, start: EpochStart) -> Opening[tuple[int, bytes, str, Tx]]:
+    """Return number, mark and log of the last commit in an older log, and the last transaction.
 
     A log without commits, because its epoch was never opened, leads to the log that it continues.
     """
@@ -131,26 +153,37 @@ def _last_commit(house: House, tx: Tx, start: EpochStart) -> tuple[int, bytes, s
         if older is None:
             raise NotFound(f"the entries of {origin} are not available")
         leaves = _Until(older, checkpoint)
-        seq, mark = last_commit(audit_reader(leaves, house.store(tx, JOURNAL)), 0)
+        tx = yield from _paused(leaves.verified(), tx)
+        reader, seq, mark = audit_reader(leaves, house.store(tx, JOURNAL)), 0, b""
+        for last in range(leaves.size, 0, -_ENTRIES):
+            seq, mark = last_commit(reader, max(0, last - _ENTRIES), last)
+            if seq:
+                break
+            tx = yield
         below = epoch_start(leaves.leaves(0, 1)[0]) if leaves.size else None
         if seq or below is None:
-            return seq, mark, origin
+            return seq, mark, origin, tx
         start = below
     raise NotFound(f"nothing is known of the log before {origin}")
 
 
 class _Until:
-    """The leaves of a log up to a checkpoint, verified against its root."""
+    """The leaves of a log up to a checkpoint, to be verified against its root before use."""
 
     def __init__(self, leaves: Leaves, checkpoint: Checkpoint) -> None:
         self.origin: Final = checkpoint.origin
         self.size: Final = checkpoint.size
         self.leaves: Final = leaves.leaves
+        self._root: Final = checkpoint.root
         if leaves.size < self.size:
             raise IntegrityError(f"the available entries of {self.origin} end at {leaves.size}")
+
+    def verified(self) -> Iterator[None]:
+        """Verify all leaves, with pauses between turns; raise IntegrityError."""
         frontier = Frontier()
         for first in range(0, self.size, _RUN):
             last = min(first + _RUN, self.size)
-            frontier.append([leaf_hash(leaf) for leaf in leaves.leaves(first, last)])
-        if frontier.root() != checkpoint.root:
+            frontier.append([leaf_hash(leaf) for leaf in self.leaves(first, last)])
+            yield
+        if frontier.root() != self._root:
             raise IntegrityError(f"the entries of {self.origin} do not match its checkpoint")

@@ -4,7 +4,7 @@ Handlers reach the services by type (`call.use`); only the system engine and the
 the House itself. While sealed, `barrier` is None and only routes marked `sealed_ok` are served.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -290,10 +290,10 @@ class House:
         self.fail(text)
         self.on_distrust(text, search)
 
-    def check_rows(self) -> None:
-        """Check all rows at once; raise IntegrityError if one is wrong."""
+    def check_rows(self) -> Iterator[None]:
+        """Check all rows, with pauses between turns; raise IntegrityError if one is wrong."""
         if self.ledger.guard is not None:
-            self.ledger.guard.check_all(self.clock.now_ns())
+            yield from self.ledger.guard.check_all(self.clock.now_ns())
 
     def resync(self) -> None:
         """Read the seal again, after a commit with an unknown outcome or a dropped request."""

@@ -5,13 +5,14 @@ of the last commit, and the frame in the outbox. No row is read for that. From t
 compared with the accounts when it is read, before anything is served from it.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from ironkeep.core.errors import IntegrityError, Unavailable
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT
 from ironkeep.identity.token_issuer import Issued
 from ironkeep.kernel import rowcheck
-from ironkeep.kernel.adoption import adopt_log, join_log
+from ironkeep.kernel.adoption import Opening, adopt_log, join_log
 from ironkeep.kernel.house import House
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import new_mount
@@ -26,6 +27,7 @@ from ironkeep.seal.reading_key import (
     stored_origin,
 )
 from ironkeep.seal.seal import Initialised
+from ironkeep.seal.wraps import OpenSeal
 from ironkeep.store.barrier import Barrier
 from ironkeep.store.reserved import JOURNAL, MOUNTS
 from ironkeep.store.standing.accounts import RowsDiffer, is_upgraded
@@ -121,23 +123,59 @@ def _take_old_keys(house: House, tx: Tx) -> RowTotals:
 
 
 def open_house(house: House, tx: Tx) -> None:
+    """Do all turns of `opening` at once; errors as there."""
+    steps = opening(house, tx)
+    with suppress(StopIteration):
+        next(steps)
+        while True:
+            steps.send(tx)
+
+
+def opening(house: House, tx: Tx) -> Opening[None]:
     """Check the accounts and serve; raise IntegrityError or RolledBack and stay sealed.
 
-    The seal must have been opened just before.
+    The seal must have been opened just before. The first opening in a new epoch reads all rows, in
+    turns. Between two of them the vault has no keys to serve with: it is still sealed for all other
+    requests.
     """
+    opened = house.seal.opened
+    steps = _opening(house, tx)
     try:
-        _require_quiet(house)
-        old = is_upgraded(house.storage.head())
-        totals = _take_old_keys(house, tx) if old else _take_keys(house)
-        _check(house, tx, totals)
-        adopt_log(house, tx, totals)
-        join_log(house, tx)
-        for certificate in house.features.devices.trusted(tx):
-            house.features.devices.on_trusted(certificate)
-        house.segments.on_house_open(tx)
+        next(steps)
+        while True:
+            barrier, house.barrier = house.barrier, None
+            tx = yield
+            _require_held(house, opened)
+            house.barrier = barrier
+            steps.send(tx)
+    except StopIteration:
+        return
     except BaseException:
-        house.seal_up()
+        if _is_held(house, opened):
+            house.seal_up()
         raise
+
+
+def _is_held(house: House, opened: OpenSeal) -> bool:
+    """Return whether the seal still has the keys of this opening, and not those of another."""
+    return not house.seal.sealed and house.seal.opened is opened
+
+
+def _require_held(house: House, opened: OpenSeal) -> None:
+    if not _is_held(house, opened):
+        raise Unavailable("the vault was sealed while it was being opened: unseal again")
+
+
+def _opening(house: House, tx: Tx) -> Opening[None]:
+    _require_quiet(house)
+    old = is_upgraded(house.storage.head())
+    totals = _take_old_keys(house, tx) if old else _take_keys(house)
+    _check(house, tx, totals)
+    tx = yield from adopt_log(house, tx, totals)
+    join_log(house, tx)
+    for certificate in house.features.devices.trusted(tx):
+        house.features.devices.on_trusted(certificate)
+    house.segments.on_house_open(tx)
 
 
 def _require_quiet(house: House) -> None:

@@ -24,10 +24,13 @@ MAX_NAMED: Final = 20
 _GONE: Final = bytes(DIGEST_BYTES)
 
 
-def last_commit(reader: AuditReader, first: int) -> tuple[int, bytes]:
-    """Return (number, mark) of the last commit journalled from leaf first on; or (0, b"")."""
+def last_commit(reader: AuditReader, first: int, last: int | None = None) -> tuple[int, bytes]:
+    """Return (number, mark) of the last commit journalled in [first, last); or (0, b"").
+
+    A last of None is the durable end.
+    """
     seq, mark = 0, b""
-    for _, entry in reader.entries(first):
+    for _, entry in reader.entries(first, last):
         if entry.kind == "commit":
             seq, mark = int(str(entry.audited["seq"])), bytes.fromhex(str(entry.audited["mark"]))
     return seq, mark

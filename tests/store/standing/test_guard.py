@@ -171,7 +171,7 @@ def test_a_touched_row_is_refused(shop: Watched, name: str, known: bool) -> None
 @pytest.mark.parametrize("name", [name for name in ATTACKS if name != "removed"])
 def test_a_scanned_row_is_refused(shop: Watched, name: str) -> None:
     position, row = ATTACKS[name]
-    shop.guard.check_all(1)
+    list(shop.guard.check_all(1))
     shop.storage.tamper(KEYS[position], row)
     with pytest.raises(IntegrityError, match=KEYS[position].hex()):
         list(shop.state.scan(b"\x01"))
@@ -181,17 +181,17 @@ def test_a_scanned_row_is_refused(shop: Watched, name: str) -> None:
 @pytest.mark.parametrize("known", [False, True])
 def test_a_pass_finds_what_nobody_touches(shop: Watched, name: str, known: bool) -> None:
     if known:
-        shop.guard.check_all(1)
+        list(shop.guard.check_all(1))
     position, row = ATTACKS[name]
     shop.storage.tamper(KEYS[position], row)
     with pytest.raises(IntegrityError):
-        shop.guard.check_all(2)
+        list(shop.guard.check_all(2))
     assert len(shop.found) == 1
 
 
 def test_an_added_row_is_never_served_and_a_pass_finds_it(shop: Watched) -> None:
     added = b"\x01added" + KEYS[0][-2:]
-    shop.guard.check_all(1)
+    list(shop.guard.check_all(1))
     shop.storage.tamper(added, Row(b"planted"))
     assert shop.state.get(added) is None
     with pytest.raises(IntegrityError, match="was added"):
@@ -203,7 +203,7 @@ def test_a_row_added_to_an_empty_bucket_is_found(shop: Watched) -> None:
     shop.storage.tamper(added, Row(b"planted"))
     assert shop.state.get(added) is None
     with pytest.raises(IntegrityError):
-        shop.guard.check_all(1)
+        list(shop.guard.check_all(1))
 
 
 def test_a_write_over_a_changed_row_is_refused_whole(shop: Watched) -> None:
@@ -324,7 +324,7 @@ def test_a_row_that_cannot_be_read_is_a_mismatch(method: str) -> None:
     setattr(shop.storage, method, scan if method == "scan" else refuse)
     reads: dict[str, Callable[[], object]] = {
         "get": lambda: shop.state.get(KEYS[0]),
-        "tails": lambda: shop.guard.check_all(0),
+        "tails": lambda: list(shop.guard.check_all(0)),
         "scan": lambda: list(shop.state.scan(KEYS[0][:1])),
     }
     with pytest.raises(IntegrityError, match="cannot be read"):

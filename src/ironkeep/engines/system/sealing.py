@@ -6,7 +6,8 @@ Unlike in Vault, all of them are journalled.
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ironkeep import __version__
@@ -16,7 +17,8 @@ from ironkeep.core.text.goformat import rfc3339
 from ironkeep.journal.epochs import split_origin
 from ironkeep.kernel import opening
 from ironkeep.kernel.house import House
-from ironkeep.plugin.call import Call
+from ironkeep.plugin.call import Call, Suspend
+from ironkeep.plugin.effects.pauses import Pauses, in_turns
 from ironkeep.plugin.fields import CommaList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -83,6 +85,9 @@ def shape_of_shares(keys: Iterable[Secret]) -> dict[str, list[Secret]]:
 def status_of(house: House) -> dict[str, Any]:
     """Return the body of seal-status."""
     status = house.seal.status()
+    if house.barrier is None and not status.sealed:
+        # It is being opened, in turns.
+        status = replace(status, sealed=True)
     return {
         "type": status.type,
         "initialized": status.initialized,
@@ -138,15 +143,29 @@ def read_seal_status(call: Call) -> Response:
     return Response(body={**status_of(call.use(House)), "nonce": ""})
 
 
-def unseal(call: Call, given: Unseal) -> Response:
+def unseal(call: Call, given: Unseal) -> Response | Suspend:
     """Accept one share; with the last one needed, verify the stored state and start to serve."""
     house = call.use(House)
     was_sealed = house.seal.sealed
     key = given.key.reveal().decode("utf-8", "replace")
     house.seal.unseal(call.tx, key, reset=given.reset, nonce=given.nonce, migrate=given.migrate)
     if was_sealed and not house.seal.sealed:
-        opening.open_house(house, call.tx)
-    status = status_of(house)
+        return in_turns(call, _opening(call), _unsealed)
+    return _unsealed(call, None)
+
+
+def _opening(call: Call) -> Pauses[None]:
+    """Start to serve; the first time in a new epoch that takes several turns."""
+    steps = opening.opening(call.use(House), call.tx)
+    with suppress(StopIteration):
+        next(steps)
+        while True:
+            call = yield
+            steps.send(call.tx)
+
+
+def _unsealed(call: Call, _done: None) -> Response:
+    status = status_of(call.use(House))
     return Response(
         body=status, audited={"progress": status["progress"], "sealed": status["sealed"]}
     )
