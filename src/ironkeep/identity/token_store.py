@@ -359,6 +359,11 @@ def mount_origin(mount: MountAccessor) -> str:
     return f"mount/{mount}"
 
 
+def is_mount(origin: str) -> bool:
+    """Return whether an origin is a mount."""
+    return origin.startswith("mount/")
+
+
 def origins_of(record: TokenRecord) -> tuple[str, ...]:
     """Return the names under which what a token does is void once one of them is contained."""
     found = [session_origin(record.accessor)] if record.accessor else []

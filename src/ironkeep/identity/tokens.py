@@ -23,7 +23,7 @@ from ironkeep.identity.lifetimes import SYSTEM, Limits, lifetime
 from ironkeep.identity.policies import Policies
 from ironkeep.identity.sessions import Sessions
 from ironkeep.identity.token_issuer import TokenIssuer
-from ironkeep.identity.token_store import SPENT, End, StoredToken, TokenStore
+from ironkeep.identity.token_store import SPENT, End, StoredToken, TokenStore, is_mount
 from ironkeep.identity.token_view import auth_of, lookup_of
 from ironkeep.plugin.token import Session, TokenRecord
 from ironkeep.store.barrier import DueRecord
@@ -167,13 +167,18 @@ class Tokens:
     def contain(self, tx: Tx, origins: Iterable[str], from_ns: int, now_ns: int) -> None:
         """Make void what goes back to acts of origins since from_ns; a role issues nothing more.
 
-        An earlier containment of one since another time stays in force.
+        An earlier containment of one since another time stays in force. If it was not taken back,
+        nothing was done since it, so what others wrote again after it stays valid.
         """
         found = {}
         for origin in origins:
-            before = self.store.end_of(tx, origin)
-            since_ns = from_ns if before is None else min(from_ns, before.from_ns)
-            found[origin] = End(now_ns, closed=True, from_ns=since_ns)
+            before, ended_ns, since_ns = self.store.end_of(tx, origin), now_ns, from_ns
+            if before is not None:
+                since_ns = min(from_ns, before.from_ns)
+                # A segment is opened again with its shares, which takes nothing back here.
+                if before.closed and not is_mount(origin):
+                    ended_ns = before.ended_ns
+            found[origin] = End(ended_ns, closed=True, from_ns=since_ns)
         self.store.set_ends(tx, found)
 
     def reach_back(self, tx: Tx, origins: Iterable[str], before_ns: int, from_ns: int) -> None:

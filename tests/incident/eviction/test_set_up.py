@@ -123,7 +123,8 @@ def test_a_contained_session_leaves_no_way_in_and_its_person_goes_on(estate: Est
     path = "auth/approle/role/written"
     assert estate.request(Operation.UPDATE, path, again, stolen).error is None
     by_role = secret_id(estate, "written")
-    contained(estate, session(estate, stolen))
+    principal = session(estate, stolen)
+    case = contained(estate, principal)
     assert not enters(estate, "ghost")
     assert not enters(estate, "below")
     assert not machine(estate, "written", by_role)
@@ -132,6 +133,10 @@ def test_a_contained_session_leaves_no_way_in_and_its_person_goes_on(estate: Est
     # A review of the role, which another session writes again, makes it valid.
     assert estate.request(Operation.UPDATE, path, again, own).error is None
     assert machine(estate, "written", by_role)
+    # So it stays when the case is gone through again.
+    estate.on(case, "contain", principal=principal)
+    assert machine(estate, "written", secret_id(estate, "written"))
+    assert not enters(estate, "ghost")
 
 
 def test_only_acts_since_the_start_of_the_case_are_void(estate: Estate) -> None:
