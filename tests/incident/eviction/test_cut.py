@@ -1,6 +1,7 @@
 """What a contained person, device, session, role, segment or window could still try."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -200,6 +201,51 @@ def test_nobody_ends_their_own_session(estate: Estate, principal: str) -> None:
     reply = estate.request(Operation.UPDATE, path, {"principal": principal}, estate.responder)
     assert reply.error in {Conflict, InvalidRequest}
     assert estate.get("auth/token/lookup-self", estate.responder)
+
+
+def test_a_window_that_is_refused_ends_nothing(estate: Estate) -> None:
+    token = estate.login("engineer")
+    assert not refused(estate, token)
+    estate.get("auth/token/lookup-self", estate.responder)
+    case = estate.open_case("person:engineer", start="5s")
+    path = f"incident/cases/{case}/contain"
+    data = {"principal": "window:10m/0s"}
+    assert estate.request(Operation.UPDATE, path, data, estate.responder).error is Conflict
+    assert not refused(estate, token)
+
+
+def test_a_window_with_the_session_that_made_the_callers_is_refused(estate: Estate) -> None:
+    estate.must("auth/userpass/users/colleague", {"token_policies": "every"})
+    maker = estate.login("colleague")
+    made = child(estate, maker, "create-orphan")
+    estate.vault.clock.advance(seconds=600)
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="1s")
+    path = f"incident/cases/{case}/contain"
+    data = {"principal": "window:20m/5m"}
+    assert estate.request(Operation.UPDATE, path, data, made).error is Conflict
+    assert not any(refused(estate, each) for each in (maker, made))
+
+
+def test_a_role_does_not_end_the_session_that_contains_it(estate: Estate) -> None:
+    role_id = approle(estate)
+    secret = secret_id(estate)
+    own, other = (log_in(estate, role_id, secret).token for _ in range(2))
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="1s")
+    path = f"incident/cases/{case}/contain"
+    data = {"principal": "role:auth/approle/machine"}
+    assert estate.request(Operation.UPDATE, path, data, own).error is Conflict
+    assert not any(refused(estate, each) for each in (own, other))
+
+
+def test_a_window_is_recorded_by_its_times(estate: Estate) -> None:
+    estate.login("engineer")
+    estate.vault.clock.advance(seconds=600)
+    case = estate.open_case("person:engineer", start="1h")
+    told = contain(estate, case, "window:15m/5m")
+    begin, _, end = str(told["principal"]).removeprefix("window ").partition("/")
+    assert datetime.fromisoformat(end) - datetime.fromisoformat(begin) == timedelta(minutes=10)
 
 
 def test_the_cut_is_durable_before_anything_is_listed(estate: Estate) -> None:

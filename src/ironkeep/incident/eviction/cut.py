@@ -146,17 +146,19 @@ def spend(
     turn: Turn,
     but: Iterable[TokenHash] = (),
 ) -> Steps[Turn]:
-    """End tokens by their accessors, each with everything below it and all that it set up."""
+    """End tokens by their accessors, each with everything below it and all that it set up.
+
+    Raises Conflict before it ends any when the caller's own session is among them.
+    """
     tokens, done = workspace.house.tokens, set(but)
-    own, names = _chain(workspace.call), tuple(accessors)
+    names = tuple(accessors)
+    _require_not_own(workspace, names, cut.from_ns)
     for at in range(0, len(names), ENDED_IN_A_TURN):
         if at:
             turn = yield from settled()
         some = names[at : at + ENDED_IN_A_TURN]
         _void(workspace, map(session_origin, some), turn, cut.from_ns)
         for hash_ in (tokens.store.by_accessor(turn.tx, each) for each in some):
-            if hash_ in own:
-                raise Conflict(_OWN)
             if hash_ and hash_ not in done and tokens.spend(turn.tx, hash_, turn.now_ns):
                 cut.spent.add(hash_)
     return turn
@@ -167,10 +169,8 @@ def _void(workspace: Workspace, origins: Iterable[str], turn: Turn, from_ns: int
 
     Raise Conflict when the caller's own session goes back to such an act.
     """
-    since_ns, found = from_ns or workspace.stored.from_ns, tuple(origins)
-    acts = dict(acts_of(workspace.call.actor(), turn.now_ns))
-    if any(acts.get(each, -1) >= since_ns for each in found):
-        raise Conflict(_OWN)
+    found = tuple(origins)
+    since_ns = _require_no_act(workspace, found, from_ns)
     workspace.house.tokens.contain(turn.tx, found, since_ns, turn.now_ns)
 
 
@@ -218,6 +218,27 @@ def _require_outside(call: Call, principal: NodeId) -> None:
     }
     if own.get(kind_of(principal), False):
         raise Conflict(_OWN)
+
+
+def _require_not_own(workspace: Workspace, accessors: Iterable[str], from_ns: int) -> None:
+    """Raise Conflict when the caller's session is one of these, below one, or set up by one."""
+    own = {each.accessor for each in _chain(workspace.call).values() if each is not None}
+    names = tuple(accessors)
+    if not own.isdisjoint(names):
+        raise Conflict(_OWN)
+    _require_no_act(workspace, map(session_origin, names), from_ns)
+
+
+def _require_no_act(workspace: Workspace, origins: Iterable[str], from_ns: int) -> int:
+    """Raise Conflict when the caller's session goes back to what origins did since from_ns.
+
+    Returns that instant, by default the case's start.
+    """
+    since_ns = from_ns or workspace.stored.from_ns
+    acts = dict(acts_of(workspace.call.actor(), workspace.call.now_ns))
+    if any(acts.get(each, -1) >= since_ns for each in origins):
+        raise Conflict(_OWN)
+    return since_ns
 
 
 def _chain(call: Call) -> dict[TokenHash, StoredToken | None]:
@@ -291,10 +312,16 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
 
 
 def _active(workspace: Workspace, name: str, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:
-    """Return the accessors of the sessions that acted in a window."""
+    """Return the accessors of the sessions that acted in a window.
+
+    Raises Conflict when one of them made the caller's session: that would end with them, later.
+    """
     window = Window.parse(name, turn.now_ns)
     turn, found = yield workspace.archive.ask_active(window.from_ns, window.until_ns)
-    return dict.fromkeys(found), turn
+    active = dict.fromkeys(found)
+    turn, made = yield workspace.archive.ask_made(active)
+    _require_not_own(workspace, made, window.from_ns)
+    return active, turn
 
 
 def _made(workspace: Workspace, found: Holdings, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:

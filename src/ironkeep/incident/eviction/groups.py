@@ -2,7 +2,7 @@
 
 role:auth/approle/backup      a role of an auth method: the mount's path, and the role's name
 segment:NAME                  a segment
-window:FROM/UNTIL             every session that acted in [FROM, UNTIL]: RFC 3339
+window:FROM/UNTIL             every session that acted in [FROM, UNTIL]: RFC 3339 or ago
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from typing import Final, Self
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import NodeId, NodeKind, node
 from ironkeep.core.ids import TokenHash
+from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.text.spelling import folded
 from ironkeep.incident.case.holdings import IN_A_TURN
 from ironkeep.incident.case.workspace import Workspace, instant
@@ -58,7 +59,9 @@ class Window:
         """Parse FROM/UNTIL; raise InvalidRequest."""
         begin, slash, end = text.partition("/")
         if not slash:
-            raise InvalidRequest("write a window as window:FROM/UNTIL, both RFC 3339")
+            raise InvalidRequest(
+                "write a window as window:FROM/UNTIL, each RFC 3339 or a duration ago"
+            )
         window = cls(instant(begin, now_ns), instant(end, now_ns))
         if window.from_ns > window.until_ns:
             raise InvalidRequest("the window ends before it begins")
@@ -78,8 +81,9 @@ def group_of(workspace: Workspace, text: str) -> NodeId | None:
             segment = workspace.house.segments.find(workspace.call.tx, name)
             return node(NodeKind.SEGMENT, segment.name)
         case _:
-            Window.parse(name, workspace.call.now_ns)
-            return node(NodeKind.WINDOW, name)
+            window = Window.parse(name, workspace.call.now_ns)
+            # A record of "10m/5m" would mean another span whenever it is read.
+            return node(NodeKind.WINDOW, f"{rfc3339(window.from_ns)}/{rfc3339(window.until_ns)}")
 
 
 def role_tokens(house: House, role: Role, turn: Turn) -> Steps[list[TokenHash]]:
