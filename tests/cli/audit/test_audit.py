@@ -17,6 +17,7 @@ from ironkeep.cli.output.terminal import Terminal
 from ironkeep.testing.server import COMMAND_SECONDS, ServerProcess
 
 VKEY = "vkey"
+_TAIL = 'path "sys/audit/log/*" { capabilities = ["read", "sudo"] }'
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,28 @@ def test_a_limit_of_nothing_is_an_error(server: ServerProcess) -> None:
     done = server.cli("audit", "search", "-limit=0")
     assert (done.code, done.out) == (2, "")
     assert "limit must be between 1" in done.err
+
+
+def test_a_search_that_the_limit_cuts_off_says_so(server: ServerProcess) -> None:
+    search = ("audit", "search", "-path=secret/data/app")
+    assert "more" not in server.cli(*search).err
+    for words, which in (((), "oldest 1"), (("-newest",), "newest 1"), (("-format=json",), "1")):
+        done = server.cli(*search, "-limit=1", *words)
+        assert done.code == 0
+        assert "There may be more" in done.err
+        assert which in done.err
+
+
+def test_a_follower_that_is_refused_names_the_cursor_to_go_on_with(server: ServerProcess) -> None:
+    server.api("PUT", "sys/policies/acl/tail", {"policy": _TAIL})
+    given = server.api("PUT", "auth/token/create", {"policies": ["tail"], "ttl": "3s"})
+    done = server.cli(
+        "audit", "tail", "-f", "-n=1", env={"VAULT_TOKEN": given["auth"]["client_token"]}
+    )
+    assert done.code == 2
+    log, _, index = done.err.partition("-cursor=")[2].split()[0].rpartition("@")
+    assert log.endswith("/1")
+    assert int(index) > 0
 
 
 def test_a_table_tells_what_people_did(server: ServerProcess) -> None:

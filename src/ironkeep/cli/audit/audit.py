@@ -10,6 +10,7 @@ from ironkeep.cli.audit import proof as audit_proof, verify as audit_verify
 from ironkeep.cli.client.client import Client, connect
 from ironkeep.cli.command import Command, Context, Group
 from ironkeep.cli.exits import OK
+from ironkeep.cli.failures import Refused, Unreachable
 from ironkeep.cli.output import render
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.units import SECOND_NS
@@ -39,10 +40,14 @@ def _search(context: Context) -> int:
     query: dict[str, Any] = {name: getattr(args, name) for name in _CONDITIONS}
     query |= {"limit": args.limit, "newest": "true" if args.newest else None}
     given = {key: value for key, value in query.items() if value not in (None, "")}
-    found = _gather(connect(context), given)
+    found, is_all = _gather(connect(context), given)
     if terminal.structured:
-        return render.as_json(terminal, found)
-    render.table(terminal, _HEADERS, [_row(entry) for entry in found if _tells(entry)])
+        render.as_json(terminal, found)
+    else:
+        render.table(terminal, _HEADERS, [_row(entry) for entry in found if _tells(entry)])
+    if not is_all:
+        which = "newest" if args.newest else "oldest"
+        terminal.note(f"There may be more: these are the {which} {len(found)}. Raise -limit.")
     return OK
 
 
@@ -66,7 +71,11 @@ def _follow(client: Client, terminal: Terminal, cursor: str, own: set[int]) -> s
     reading, cursor = begun["reading"], begun["cursor"]
     while True:
         query = {"reading": reading, "cursor": cursor, "wait": _WAIT_SECONDS}
-        reply = client.send("GET", _FOLLOW, query=query)
+        try:
+            reply = client.send("GET", _FOLLOW, query=query)
+        except (Refused, Unreachable):
+            terminal.note(f"The entries up to here were printed; go on with -cursor={cursor}")
+            raise
         if reply.status == _ENDED:
             # The server was sealed or started again: another reading goes on at the same entry.
             return cursor
@@ -83,8 +92,8 @@ def _is_own(entry: dict[str, Any], reading: str, own: set[int]) -> bool:
     return notice or entry["index"] in own
 
 
-def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return all results: the first request asks, the others continue it without an entry."""
+def _gather(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+    """Return the results, and whether these are all; requests after the first have no entry."""
     limit = int(query.get("limit", _USUAL))
     found: list[dict[str, Any]] = []
     asked = {**query, "limit": min(limit, _AT_ONCE)}
@@ -93,7 +102,7 @@ def _gather(client: Client, query: dict[str, Any]) -> list[dict[str, Any]]:
         found = [*data["entries"], *found] if "newest" in query else [*found, *data["entries"]]
         left = limit - len(found)
         if data["next"] is None or left <= 0:
-            return found
+            return found, data["next"] is None
         asked = {
             "reading": data["reading"], "next": data["next"], "limit": min(left, _AT_ONCE),
         }  # fmt: skip

@@ -33,8 +33,11 @@ def exposure(terminal: Terminal, data: Mapping[str, Any]) -> None:
     }
     for name, title in titles.items():
         rows = [row for row in data[name] if row["node"] not in shown]
+        above, missing = len(data[name]) - len(rows), data["counts"][name] - len(data[name])
         shown.update(row["node"] for row in rows)
-        terminal.say(f"{title}: {data['counts'][name]}")
+        notes = [f"{above} of them above"] if above else []
+        notes += [f"{missing} not shown"] if missing > 0 else []
+        terminal.say(", ".join((f"{title}: {data['counts'][name]}", *notes)))
         if rows:
             headers = ("What", "State", "Exposed", "In clear", "Why")
             render.table(terminal, headers, [_row(row) for row in rows])

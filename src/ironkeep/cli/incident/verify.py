@@ -87,11 +87,11 @@ def _refused(terminal: Terminal, error: IntegrityError) -> int:
 def _show_reads(terminal: Terminal, report: ReadsReport) -> None:
     witnesses = ", ".join(report.cosigners) or "no witness"
     span = f"{rfc3339(report.from_ns)} to {rfc3339(report.until_ns)}"
-    terminal.say("Signed: ", painted(report.level), f", by {report.signer}")
+    terminal.say("Signed:  ", painted(report.level), f", by {report.signer}")
     terminal.say(f"Log:     {report.origin}, {report.size} entries, cosigned by {witnesses}")
     # The proof is about the node; the label is the signer's word for it.
     terminal.say(f"Secret:  {report.secret}, called {report.label}, from {span}")
-    terminal.say("Answer: ", painted(report.answer))
+    terminal.say("Answer:  ", painted(report.answer))
     for words in report.open:
         terminal.say(f"Open:    {words}")
     rows = [
