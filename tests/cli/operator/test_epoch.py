@@ -124,6 +124,22 @@ def test_a_deleted_journal_is_survived(home: Path, tmp_path: Path) -> None:
         refused(home, f"{STEM}/2.*the audit directory is missing", more)
 
 
+def test_a_checkpoint_that_is_found_late_takes_another_run(home: Path, tmp_path: Path) -> None:
+    """What the warning of a blind run says: remove the new log, and give the checkpoint."""
+    filled(home)
+    audit = home / "data" / "audit"
+    audit.rename(tmp_path / "audit")
+    (checkpoint,) = (tmp_path / "audit").glob("*/checkpoint")
+    blind = new_epoch(home)
+    assert (blind.code, blind.json()["continues"]) == (0, "")
+    assert "remove the new log's directory" in blind.err
+    given = f"-predecessor={checkpoint}"
+    assert new_epoch(home, given).code == 1
+    shutil.rmtree(audit)
+    told = new_epoch(home, given).json()
+    assert (told["log"], told["continues"]) == (f"{STEM}/2", f"{STEM}/1")
+
+
 def test_an_older_database_is_noticed_across_the_epochs(home: Path, tmp_path: Path) -> None:
     keys, token = filled(home)
     data = home / "data"

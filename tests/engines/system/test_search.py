@@ -114,6 +114,7 @@ def test_an_unknown_token_or_device_is_an_error(vault: Vault) -> None:
         ({"since": "yesterday"}, "'yesterday' is no time"),
         ({"until": "-3h"}, "'-3h' is no time"),
         ({"since": "1h", "until": "2h"}, "no time is after `since` and before `until`"),
+        ({"since": "2099-01-01T00:00:00Z"}, "`since` is in the future"),
         ({"outcome": "permision_denied"}, "no entry has the outcome 'permision_denied'"),
     ],
 )

@@ -239,6 +239,23 @@ def test_a_role_does_not_end_the_session_that_contains_it(estate: Estate) -> Non
     assert not any(refused(estate, each) for each in (own, other))
 
 
+def test_a_containment_that_found_nothing_or_a_sealed_mount_warns(estate: Estate) -> None:
+    estate.must("sys/auth/approle", {"type": "approle"})
+    one = {"secret_shares": 1, "secret_threshold": 1}
+    estate.must("segment/segments/prod", one)
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    path = f"incident/cases/{case}/contain"
+    told = {}
+    for principal in ("role:auth/approle/misspelt", "window:2h/1h", "person:engineer"):
+        data = {"principal": principal}
+        reply = estate.request(Operation.UPDATE, path, data, estate.responder)
+        told[principal.partition(":")[0]] = reply.body["warnings"]
+    assert "role auth/approle/misspelt had no token" in told["role"][0]
+    assert "had no token" in told["window"][0]
+    assert not told["person"]
+
+
 def test_a_window_is_recorded_by_its_times(estate: Estate) -> None:
     estate.login("engineer")
     estate.vault.clock.advance(seconds=600)
@@ -318,6 +335,14 @@ def test_a_contained_device_is_revoked_and_cannot_log_in_again() -> None:
     given = {
         "title": "t", "subjects": f"device:{device.id}", "start": "1h", "basis": "b"
     }  # fmt: skip
+    # A device that does not exist would be "contained" without an effect.
+    wrong = devices.vault.request(
+        Operation.UPDATE, "incident/cases", {**given, "subjects": "device:none"}
+    )
+    assert wrong.error is InvalidRequest
+    name = text(devices.vault.read(f"device/devices/{device.id}").data, "name")
+    by_name = devices.write("incident/cases", {**given, "subjects": f"device:{name}"})
+    assert by_name["subjects"] == [f"device {device.id}"]
     case = text(devices.write("incident/cases", given), "id")
     devices.vault.clock.advance(seconds=5)
     told = tables(devices.write(f"incident/cases/{case}/contain", {}), "contained")

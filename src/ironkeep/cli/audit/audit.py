@@ -25,6 +25,7 @@ _ENDED: Final = 404
 _CONDITIONS: Final = (
     "path", "entity", "device", "secret", "accessor", "op", "outcome", "since", "until", "first",
 )  # fmt: skip
+_FIRST_EPOCH: Final = "/1"
 _AT_ONCE: Final = 1_000
 """Entries in one answer: the server's limit."""
 _USUAL: Final = 100
@@ -40,7 +41,7 @@ def _search(context: Context) -> int:
     query: dict[str, Any] = {name: getattr(args, name) for name in _CONDITIONS}
     query |= {"limit": args.limit, "newest": "true" if args.newest else None}
     given = {key: value for key, value in query.items() if value not in (None, "")}
-    found, is_all = _gather(connect(context), given)
+    found, origin, is_all = _gather(connect(context), given)
     if terminal.structured:
         render.as_json(terminal, found)
     else:
@@ -48,6 +49,8 @@ def _search(context: Context) -> int:
     if not is_all:
         which = "newest" if args.newest else "oldest"
         terminal.note(f"There may be more: these are the {which} {len(found)}. Raise -limit.")
+    if not origin.endswith(_FIRST_EPOCH):
+        terminal.note(f"Only the log {origin} was searched, not those of earlier epochs.")
     return OK
 
 
@@ -68,18 +71,19 @@ def _tail(context: Context) -> int:
 def _follow(client: Client, terminal: Terminal, cursor: str, own: set[int]) -> str:
     """Print entries from a cursor on until the server ends the reading; return the new cursor."""
     begun = _ask(client, _FOLLOW, {"cursor": cursor}, own)
-    reading, cursor = begun["reading"], begun["cursor"]
+    reading, cursor, answered = begun["reading"], begun["cursor"], False
     while True:
         query = {"reading": reading, "cursor": cursor, "wait": _WAIT_SECONDS}
         try:
             reply = client.send("GET", _FOLLOW, query=query)
         except (Refused, Unreachable):
-            terminal.note(f"The entries up to here were printed; go on with -cursor={cursor}")
+            if answered:
+                terminal.note(f"All entries before this cursor were printed: -cursor={cursor}")
             raise
         if reply.status == _ENDED:
             # The server was sealed or started again: another reading goes on at the same entry.
             return cursor
-        data = (reply.document or {})["data"]
+        data, answered = (reply.document or {})["data"], True
         _print(terminal, [each for each in data["entries"] if not _is_own(each, reading, own)])
         if data["cursor"] == cursor:
             time.sleep(_PAUSE_SECONDS)
@@ -92,17 +96,22 @@ def _is_own(entry: dict[str, Any], reading: str, own: set[int]) -> bool:
     return notice or entry["index"] in own
 
 
-def _gather(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
-    """Return the results, and whether these are all; requests after the first have no entry."""
+def _gather(client: Client, query: dict[str, Any]) -> tuple[list[dict[str, Any]], str, bool]:
+    """Return the results, the searched log's origin, and whether these are all results.
+
+    Requests after the first have no entry, and no cursor in their answers.
+    """
     limit = int(query.get("limit", _USUAL))
     found: list[dict[str, Any]] = []
+    origin = ""
     asked = {**query, "limit": min(limit, _AT_ONCE)}
     while True:
         data = _ask(client, _SEARCH, asked, set())
         found = [*data["entries"], *found] if "newest" in query else [*found, *data["entries"]]
+        origin = origin or data["cursor"].rpartition("@")[0]
         left = limit - len(found)
         if data["next"] is None or left <= 0:
-            return found, data["next"] is None
+            return found, origin, data["next"] is None
         asked = {
             "reading": data["reading"], "next": data["next"], "limit": min(left, _AT_ONCE),
         }  # fmt: skip
@@ -148,7 +157,9 @@ def _searching(parser: argparse.ArgumentParser) -> None:
     add("--device", metavar="NAME", help="entries of a device: name or id")
     add("--secret", metavar="PATH", help="reads and changes of a KV secret: secret/app/db")
     add("--accessor", metavar="ACCESSOR", help="entries of one token, with its login and end")
-    add("--op", metavar="NAME", help="read, list, create, update, patch, delete")
+    add(
+        "--op", metavar="NAME", help="read, list, create, update, patch, delete, or a notice: epoch"
+    )
     add("--outcome", metavar="CODE", help="ok, permission_denied, …")
     add("--since", metavar="TIME", help="from this time: RFC 3339, or a duration ago (1h)")
     add("--until", metavar="TIME", help="before this time, in the same forms")

@@ -20,8 +20,8 @@ _TELL: Final = (
 )
 _BLIND: Final = (
     "WARNING! No checkpoint of the previous log was found, so the new log does not prove where the "
-    "previous one ended. If a mirror or a witness has a checkpoint of it, run this again with that "
-    "checkpoint before you start the server."
+    "previous one ended. If a mirror or a witness has a checkpoint of it, do not start the server: "
+    "remove the new log's directory, and run this again with -mirror or -predecessor."
 )
 _UNVERIFIED: Final = (
     "WARNING! The signatures of the checkpoint that this log continues could not be verified: no "

@@ -57,7 +57,9 @@ def _shown(status: dict[str, Any]) -> dict[str, Any]:
     rows |= {label: status[key] for key, label in names.items() if key in status}
     if check := status.get("row_check"):
         last = f"last pass {check['last_pass']}" if check["last_pass"] else "first pass"
-        rows["Row Check"] = f"{check['checked_percent']} %, {last}"
+        # Between two passes nothing of the next one is checked yet, and all rows were.
+        percent = check["checked_percent"] or (100 if check["passes"] else 0)
+        rows["Row Check"] = f"{percent} %, {last}"
     problems = status.get("problems") or []
     return rows | ({"Problems": "; ".join(map(str, problems))} if problems else {})
 

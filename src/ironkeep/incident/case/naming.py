@@ -1,6 +1,6 @@
 """Translate the names that people write into nodes of the exposure graph.
 
-person:<id, name or alias>   token:<accessor>   document:<name>   device:<id>
+person:<id, name or alias>   token:<accessor>   document:<name>   device:<id or name>
 secret/app/db                the current version        secret/app/db@3   that version
 secret/app/db@*              every version              system:…, store:… are nodes as written
 """
@@ -20,7 +20,7 @@ from ironkeep.core.evidence.node import (
     secret_family,
     secret_version,
 )
-from ironkeep.core.ids import EntityId
+from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.credentials.listing import Kept, Spot, kept_at, kept_of, spot_of
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
@@ -30,11 +30,14 @@ from ironkeep.store.reserved import MOUNTS
 
 MAX_NAME: Final = 2_048
 """Characters of a written name; long paths fit."""
+MAX_DEVICES: Final = 1_024
+"""Devices among which a name is looked for: past it, devices are named by their ids."""
 
 _FAMILY: Final = "*"
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
 _SESSION: Final = "token:"
 _PERSON: Final = "person:"
+_DEVICE: Final = "device:"
 _KINDS: Final = frozenset(map(str, NodeKind)) - {NodeKind.ALL_OF}
 
 
@@ -84,6 +87,8 @@ class Names:
             return node(NodeKind.SESSION, text.removeprefix(_SESSION))
         if text.startswith(_PERSON):
             return self._person(text.removeprefix(_PERSON))
+        if text.startswith(_DEVICE):
+            return self._device(text.removeprefix(_DEVICE))
         if ":" in text or "/" in text:
             return self.node(text)
         found = self._found(text)
@@ -96,7 +101,7 @@ class Names:
 
     def named(self, text: str) -> NodeId:
         """Return the node of a subject, or of any name that `node` accepts."""
-        people = text.strip().startswith((_SESSION, _PERSON))
+        people = text.strip().startswith((_SESSION, _PERSON, _DEVICE))
         plain = ":" not in text and "/" not in text
         return self.subject(text) if people or plain else self.node(text)
 
@@ -138,6 +143,23 @@ class Names:
         if len(found) != 1:
             raise InvalidRequest(f"{'no' if not found else 'more than one'} person {text[:80]!r}")
         return found[0]
+
+    def _device(self, text: str) -> NodeId:
+        """Return the node of a device by id or name; revoked devices keep their records."""
+        devices, tx = self._house.features.devices, self._call.tx
+        if devices.get(tx, DeviceId(text)) is not None:
+            return node(NodeKind.DEVICE, text)
+        ids = devices.ids(tx)
+        if len(ids) > MAX_DEVICES:
+            raise InvalidRequest(f"there are more than {MAX_DEVICES} devices: give the device's id")
+        records = (devices.get(tx, each) for each in ids)
+        named = [each.id for each in records if each is not None and each.name == text]
+        if len(named) != 1:
+            raise InvalidRequest(
+                f"{'no' if not named else 'more than one'} device {text[:80]!r}: give its id, from "
+                "`ironkeep list device/devices`"
+            )
+        return node(NodeKind.DEVICE, named[0])
 
     def _found(self, text: str) -> list[NodeId]:
         call, house = self._call, self._house

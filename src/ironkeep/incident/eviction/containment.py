@@ -19,7 +19,7 @@ from ironkeep.identity.token_store import device_origin, role_origin
 from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey
-from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, on_desk, words
 from ironkeep.incident.eviction import cut as cutting
 from ironkeep.incident.eviction.cut import Cut, Cuts
 from ironkeep.incident.eviction.groups import Role, group_of
@@ -33,6 +33,8 @@ MAX_ACCESSORS: Final = 1_000
 """Accessors in one record; a principal with more gets several records, counted together."""
 
 
+_MANY: Final = (f"{NodeKind.ROLE} ", f"{NodeKind.WINDOW} ")
+"""The beginnings of the labels of subjects with many sessions, which need not exist."""
 _FOR_GOOD: Final = frozenset({NodeKind.SESSION, NodeKind.SEGMENT, NodeKind.WINDOW})
 
 
@@ -77,7 +79,21 @@ def contain(call: Call, given: Contain) -> Response | Suspend:
 
 def _contain(workspace: Workspace, given: Contain, cuts: Cuts) -> Response | Suspend:
     steps = _steps(workspace, _chosen(workspace, given.principal), cuts)
-    return effects.run(workspace.call, steps, answered("contained"))
+    return effects.run(workspace.call, steps, _told)
+
+
+def _told(_call: Call, contained: list[dict[str, Any]]) -> Response:
+    """Return the answer, with a warning where a containment did less than its words promise."""
+    unseen = sorted({path for each in contained for path in each["not_known_of"]})
+    warnings = [
+        f"{path} is sealed, so what could be read there is unknown: unseal it and contain again"
+        for path in unseen
+    ]
+    for each in contained:
+        is_group = str(each["principal"]).startswith(_MANY)
+        if is_group and not each["tokens_ended"] + each["tokens_gone"]:
+            warnings.append(f"{each['principal']} had no token: check how it is written")
+    return Response(data={"contained": contained}, warnings=warnings)
 
 
 def _subjects(workspace: Workspace, text: str) -> list[NodeId]:

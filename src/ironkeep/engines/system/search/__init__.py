@@ -105,6 +105,8 @@ def search(call: Call, given: Search) -> Suspend:
     query = _query(call, given)
     if query.since_ns and 0 < query.until_ns <= query.since_ns:
         raise InvalidRequest("no time is after `since` and before `until`: swap them")
+    if query.since_ns > call.now_ns:
+        raise InvalidRequest("`since` is in the future: no entry is that late")
     if given.outcome and given.outcome not in OUTCOMES:
         known = ", ".join(sorted(OUTCOMES))
         raise InvalidRequest(f"no entry has the outcome {given.outcome[:80]!r}. There are {known}")
