@@ -105,6 +105,20 @@ def test_a_case_that_contains_at_once(server: ServerProcess) -> None:
     assert "ironkeep incident contain" not in incident(server, "steps", number).out
 
 
+def test_a_document_that_a_sealed_segment_may_hold(server: ServerProcess, tmp_path: Path) -> None:
+    key = server.api("PUT", "segment/segments/far", {"secret_shares": 1, "secret_threshold": 1})
+    options = {"version": "2", "segment": "far"}
+    server.api("PUT", "segment/segments/far/unseal", {"key": key["data"]["keys"][0]})
+    server.api("PUT", "sys/mounts/far", {"type": "kv", "options": options})
+    server.api("PUT", "segment/segments/far/seal", {})
+    leak = tmp_path / "short.txt"
+    leak.write_text("short and without a secret")
+    found = incident(server, "document", str(leak)).out
+    assert "not compared with 1 sealed mounts" in found
+    assert "submit it in parts" not in found
+    server.api("PUT", "segment/segments/far/unseal", {"key": key["data"]["keys"][0]})
+
+
 def test_documents(server: ServerProcess, tmp_path: Path) -> None:
     cipher = tmp_path / "key.enc"
     cipher.write_bytes(b"ciphertext of the key")

@@ -71,7 +71,8 @@ def test_a_name_is_one_person_or_an_error(vault: Vault) -> None:
     assert both.error is InvalidRequest
     for each in (made, other):
         assert text(each.auth, "entity_id") in both.errors[0]
-    for name in ("userpass/ada", "auth/userpass/ada", text(made.auth, "entity_id")):
+    named = ("userpass/ada", "auth/userpass/ada", "userpass-ada", text(made.auth, "entity_id"))
+    for name in named:
         assert [each["path"] for each in search(vault, entity=name)] == ["auth/userpass/login/ada"]
     for name in ("eve", "userpass/eve", "staff/", " ", "x" * 2_000, "a\nb"):
         assert vault.read(SEARCH, data={"entity": name}).error is InvalidRequest, name

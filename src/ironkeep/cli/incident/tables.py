@@ -104,7 +104,11 @@ def document(terminal: Terminal, data: Mapping[str, Any]) -> None:
         terminal.say(f"  contains the registered copy {name}")
     if not (data["found"] or data["copies"]):
         terminal.say("  contains no secret that you may read")
-    if not data["complete"]:
+    if sealed := data.get("mounts_not_known"):
+        terminal.say(
+            f"  not compared with {sealed} sealed mounts: unseal their segments, and repeat"
+        )
+    elif not data["complete"]:
         terminal.say("  only a part of it was searched: submit it in parts")
 
 

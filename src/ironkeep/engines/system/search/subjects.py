@@ -14,6 +14,7 @@ from ironkeep.access.devices.devices import Devices
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.identity.entities import Entity, Identity
+from ironkeep.identity.token_params import display_name
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
@@ -48,6 +49,8 @@ NOBODY: Final = Person(EntityId(""), ())
 def person(call: Call, text: str) -> Person:
     """Return a person by entity id, entity name, login name, or mount/login name.
 
+    mount-login, as entries name the holder of a token, is found too.
+
     Raises InvalidRequest for an unknown one, and if several have the name.
     """
     text = _printable(text, "entity")
@@ -67,7 +70,7 @@ def person(call: Call, text: str) -> Person:
     if not found:
         raise InvalidRequest(
             f"there is no person {text[:80]!r}: give the entity's id or name, or a login name such "
-            "as alice or userpass/alice"
+            "as alice or userpass/alice. Tokens without a person are found by `accessor`"
         )
     if len(found) > 1:
         raise InvalidRequest(_several("person", text, list(found)))
@@ -134,7 +137,7 @@ def _mounts(call: Call) -> dict[str, Mount]:
 def _names_at(mount: Mount, text: str) -> list[str]:
     """Return the login names that text may mean at a mount."""
     short = mount.path.removeprefix("auth/")
-    prefixes = ("", mount.path, short)
+    prefixes = ("", mount.path, short, f"{display_name(mount)}-")
     return [text.removeprefix(each) for each in prefixes if text.startswith(each)]
 
 
