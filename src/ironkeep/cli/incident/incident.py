@@ -287,7 +287,7 @@ INCIDENT: Final = Group(
     "Cases: exposure, eviction, proof",
     {
         "open": Command(
-            "Open a case about people, tokens or documents.", _open,
+            "Open a case about people, tokens, devices, documents or secrets.", _open,
             "-title=… -start=… -basis=… [-contain] SUBJECT...",
             "  $ ironkeep incident open -title='laptop fell' -start=2026-08-12T00:00:00Z \\\n"
             "      -basis='last good image' person:jo document:leak.txt",
