@@ -257,7 +257,8 @@ def test_a_containment_that_found_nothing_or_a_sealed_mount_warns(estate: Estate
 
 
 def test_a_window_is_recorded_by_its_times(estate: Estate) -> None:
-    estate.login("engineer")
+    estate.vault.clock.advance(seconds=600)
+    assert not refused(estate, estate.login("engineer"))
     estate.vault.clock.advance(seconds=600)
     case = estate.open_case("person:engineer", start="1h")
     told = contain(estate, case, "window:15m/5m")
