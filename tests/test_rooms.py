@@ -121,7 +121,6 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("identity/test_tokens.py", "identity", "batch_token token_issuer token_store token_view"),
     ("incident/test_engine.py", "incident/case",
      "cases links naming next_steps proof root statements views workspace"),
-    ("incident/test_scenarios.py", "incident/case", "survey"),
     ("incident/test_engine.py", "incident/case", "holdings reads"),
     ("incident/test_engine.py", "incident/eviction", "containment rotation sweep"),
     ("incident/eviction/test_cut.py", "incident/eviction", "groups"),

@@ -205,7 +205,7 @@ class Sessions:
         if record.type == "service":
             key, row, _ = self._tokens.find(tx, name)
             life.rows[key] = row
-        if record.num_uses == SPENT and not resuming:
+        if record.ended or (record.num_uses == SPENT and not resuming):
             raise _refused()
         self._check_one(tx, record, life)
         above, generations = record, 0

@@ -59,8 +59,9 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     `set_up` are the people who wrote the roles that it was issued by, and `origins` the sessions,
     roles, devices and mounts behind it (identity/people.py). Older rows have none of these. `gone`
     marks a token that was revoked alone: it is dead, its children are orphans, and those rows are
-    being rewritten. `renewed_seconds` is the duration granted by the last renewal with an
-    increment, 0 for none.
+    being rewritten. `ended` marks one that `Tokens.spend` ended: unlike the request that makes a
+    token's last use, none of its requests under way may go on. `renewed_seconds` is the duration
+    granted by the last renewal with an increment, 0 for none.
     """
 
     max_ttl_seconds: int = 0
@@ -70,6 +71,7 @@ class StoredToken(TokenRecord, frozen=True, omit_defaults=True):
     set_up: tuple[EntityId, ...] = ()
     origins: tuple[Origin, ...] = ()
     gone: bool = False
+    ended: bool = False
 
     @property
     def holders(self) -> tuple[EntityId, ...]:

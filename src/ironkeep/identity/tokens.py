@@ -156,13 +156,13 @@ class Tokens:
         Costs the same however much is below it. Return whether there was a token to end.
         """
         record = self.store.load(tx, token)
-        if record is None or record.num_uses == SPENT:
+        if record is None or record.ended:
             return False
-        spent = msgspec.structs.replace(record, num_uses=SPENT)
+        spent = msgspec.structs.replace(record, num_uses=SPENT, ended=True)
         later = now_ns + SPENT_KEPT_NS
         due = min(record.expires_ns, later) if record.expires_ns else later
         self.store.save(tx, token, spent, max(due, now_ns))
-        return True
+        return record.num_uses != SPENT
 
     def contain(self, tx: Tx, origins: Iterable[str], from_ns: int, now_ns: int) -> None:
         """Make void what goes back to acts of origins since from_ns; a role issues nothing more.

@@ -28,6 +28,7 @@ TABLE: Final = "table"
 """The one record, in the place of mounts."""
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(tuple[Mount, ...])
+_ONE: Final = msgspec.json.Decoder(Mount)
 
 SINGLETONS: Final = frozenset(
     {"sys", "cubbyhole", "identity", "token", "system", "incident", "audit", "device", "segment",
@@ -120,6 +121,19 @@ class Mounts:
         self._save(store, {p: item for p, item in table.by_path.items() if p != path})
         self._history.record(tx, "mount", mount.uuid, b"", now_ns)
         return mount
+
+    def past(self, tx: Tx, mount: Mount, since_ns: int) -> list[Mount]:
+        """Return a mount with its path and options of each time since since_ns, the present last.
+
+        Of versions that differ otherwise, one is returned.
+        """
+        known = (
+            _ONE.decode(each.value)
+            for each in self._history.intervals(tx, "mount", mount.uuid)
+            if each.end_ns is None or each.end_ns > since_ns
+        )
+        found = {(each.path, tuple(sorted(each.options.items()))): each for each in known}
+        return [*found.values(), mount]
 
     def _save(self, store: Store, mounts: Mapping[str, Mount]) -> None:
         store.put(TABLE, _ENCODER.encode(tuple(mounts[path] for path in sorted(mounts))))

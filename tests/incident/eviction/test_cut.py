@@ -307,6 +307,98 @@ def test_a_subject_is_cut_off_even_if_the_journal_cannot_be_asked(
     assert contain(estate, case, named)["tokens_gone"] >= 1
 
 
+def begun(estate: Estate, path: str, token: str, **data: object) -> Waiting:
+    """Begin a request, which must be under way when this returns."""
+    estate.vault.clock.advance(seconds=1)
+    asked = estate.vault.asked(Operation.UPDATE, path, data, token)
+    outcome = estate.vault.pipeline.handle(asked)
+    assert isinstance(outcome, Waiting)
+    return outcome
+
+
+def test_a_widened_case_cuts_its_new_subjects_off_at_once(estate: Estate) -> None:
+    estate.login("engineer")
+    token = estate.login("colleague")
+    case = estate.open_case("person:engineer", start="60s")
+    estate.on(case, "widen", subjects="person:colleague", basis="a finding")
+    estate.vault.house.questions.answering = Nobody()
+    path = f"incident/cases/{case}/contain"
+    reply = estate.request(Operation.UPDATE, path, {}, estate.responder)
+    assert reply.error is Unavailable
+    assert refused(estate, token)
+
+
+def test_orphans_made_in_the_course_of_a_containment_do_not_survive_it(estate: Estate) -> None:
+    token = estate.login("engineer")
+    accessor = text(estate.get("auth/token/lookup-self", token), "accessor")
+    last = child(estate, token, "create-orphan")
+    case = estate.open_case(f"token:{accessor}", start="60s")
+    outcome: Any = begun(estate, f"incident/cases/{case}/contain", estate.responder)
+    made = []
+    while isinstance(outcome, Waiting):
+        estate.vault.flush()
+        reply = estate.request(Operation.UPDATE, "auth/token/create-orphan", {}, last)
+        if reply.error is None:
+            last = reply.token
+            made.append(last)
+        outcome = outcome.finish(outcome.work())
+    estate.vault.flush()
+    assert outcome.error is None
+    assert made
+    assert all(refused(estate, each) for each in made)
+
+
+def test_a_request_under_way_ends_with_its_session(estate: Estate) -> None:
+    token = estate.login("engineer")
+    accessor = text(estate.get("auth/token/lookup-self", token), "accessor")
+    case = estate.open_case(f"token:{accessor}", start="60s")
+    under_way = begun(estate, f"incident/cases/{case}/widen", token, start="2m", basis="x")
+    questions = estate.vault.house.questions
+    answering, questions.answering = questions.answering, Nobody()
+    path = f"incident/cases/{case}/contain"
+    assert estate.request(Operation.UPDATE, path, {}, estate.responder).error is Unavailable
+    questions.answering = answering
+    ended = under_way.finish(under_way.work())
+    while isinstance(ended, Waiting):
+        ended = ended.finish(ended.work())
+    assert b"permission denied" in (ended.body or b"")
+
+
+@pytest.mark.parametrize("principal", ["role:auth/approle/machine", "person:colleague"])
+def test_an_exposed_caller_cuts_nobody_off(estate: Estate, principal: str) -> None:
+    role_id = approle(estate)
+    machine = log_in(estate, role_id, secret_id(estate)).token
+    colleague, caller = estate.login("colleague"), estate.login("engineer")
+    case = estate.open_case("person:engineer", "person:colleague", start="60s")
+    path = f"incident/cases/{case}/contain"
+    for token in (caller, child(estate, caller, "create-orphan")):
+        reply = estate.request(Operation.UPDATE, path, {"principal": principal}, token)
+        assert reply.error is PermissionDenied
+    assert not refused(estate, machine)
+    assert not refused(estate, colleague)
+
+
+def test_nobody_contains_the_role_of_their_own_session(estate: Estate) -> None:
+    role_id = approle(estate)
+    machine = log_in(estate, role_id, secret_id(estate)).token
+    below = child(estate, machine)
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    path = f"incident/cases/{case}/contain"
+    for token in (machine, below):
+        role = {"principal": "role:auth/approle/machine"}
+        assert estate.request(Operation.UPDATE, path, role, token).error is Conflict
+        assert not refused(estate, token)
+
+
+def test_a_token_that_is_a_subject_beside_its_person_is_told_as_ended_now(estate: Estate) -> None:
+    token = estate.login("engineer")
+    accessor = text(estate.get("auth/token/lookup-self", token), "accessor")
+    case = estate.open_case(f"token:{accessor}", "person:engineer", start="60s")
+    told = contain(estate, case)
+    assert (told["tokens_ended"], told["tokens_gone"]) == (1, 0)
+
+
 def test_a_role_is_cut_off_even_if_the_journal_cannot_be_asked(estate: Estate) -> None:
     role_id = approle(estate)
     secret = secret_id(estate)

@@ -113,7 +113,8 @@ def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) ->
     names = Names(call)
     known = desks.load(call.store, widened.case)
     earliest = min(stored.from_ns, known.from_ns)
-    desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest))
+    subjects = tuple(dict.fromkeys((*known.subjects, *stored.subjects)))
+    desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest, subjects=subjects))
     call.use(House).scope.write(widened, call.now_ns, actor_of(call))
     return _surveyed(call, file, names, stored, known.from_ns)
 

@@ -1,7 +1,7 @@
 """The survey: which stored secrets a principal could have read under the policies of the time.
 
 The policies are those of the principal's tokens (`case/holdings`). Each policy text applies from
-the time at which it was written.
+the time at which it was written. A mount that was moved counts as readable by each of its paths.
 """
 
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ from ironkeep.core.policy.acl import Acl, compile_acl
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.policy.policy import ROOT_POLICY, parse_policy
 from ironkeep.core.policy.template import TemplateContext
+from ironkeep.credentials.listing import Kept
 from ironkeep.credentials.scope import MAX_TARGETS, actor_of
 from ironkeep.identity import entities as identity, policies
 from ironkeep.incident.case.naming import Names
@@ -93,12 +94,15 @@ class Survey:
         ends = [*moments[1:], until_ns]
         looked_at = 0
         for mount in self._known_mounts():
+            past = self._house.mounts.past(self._call.tx, mount, self._from_ns)
             for kept in self._names.kept(mount):
                 looked_at += 1
                 if looked_at % IN_A_TURN == 0:
                     yield from pause()
-                path = mount.path + kept.read
-                allowed = [acl is not None and _reads(acl, path) for _, acl in acls]
+                paths = {_path_at(each, mount, kept) for each in past}
+                allowed = [
+                    acl is not None and any(_reads(acl, path) for path in paths) for _, acl in acls
+                ]
                 for span in _joined(moments, ends, allowed):
                     for served in kept.versions:
                         both = _overlap(span, (served.from_ns, served.until_ns))
@@ -172,6 +176,15 @@ class Survey:
         except (InvalidRequest, PermissionDenied):
             # A template value was not allowed in a path, so the token was refused everything.
             return None
+
+
+def _path_at(past: Mount, mount: Mount, kept: Kept) -> str:
+    """Return the API path that read a secret of a mount as it was in the past.
+
+    A mount can have had another path, and other routes before it was upgraded to versions.
+    """
+    same = past.options.get("version") == mount.options.get("version")
+    return past.path + (kept.read if same else kept.path)
 
 
 def _reads(acl: Acl, path: str) -> bool:

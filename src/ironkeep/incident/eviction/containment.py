@@ -97,7 +97,12 @@ def _told(_call: Call, contained: list[dict[str, Any]]) -> Response:
 
 
 def _subjects(workspace: Workspace, text: str) -> list[NodeId]:
-    """Return what can be cut at once: the case's subjects or the one that is meant, or a group."""
+    """Return what can be cut at once: the case's subjects or the one that is meant, or a group.
+
+    A caller who is a subject cuts nobody before the journal has shown that they were readmitted.
+    """
+    if cutting.is_subject(workspace.call, workspace.stored.subjects):
+        return []
     subjects = [each for each in workspace.stored.subjects if kind_of(each) in PRINCIPALS]
     if not text:
         return subjects

@@ -24,7 +24,7 @@ import msgspec
 
 from ironkeep.access.segments.rebuild import mounts_of
 from ironkeep.core.errors import Conflict
-from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.identity.people import acts_of, creator_of
 from ironkeep.identity.token_store import (
@@ -43,11 +43,16 @@ from ironkeep.incident.case.holdings import (
     holdings,
     sessions_on_record,
 )
+from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import Workspace
 from ironkeep.incident.eviction.groups import Role, Window, role_tokens
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of
+
+ROUNDS: Final = 8
+"""Times that the journal is asked for further orphans. A program that makes each from the last one
+may be ahead even then; the verdict names those sessions as not contained."""
 
 _REASON: Final = "contained in case {case}"
 ENDED_IN_A_TURN: Final = 16
@@ -59,9 +64,9 @@ _OWN: Final = "this would end your own session: use one outside the case"
 class Cut:
     """A principal that was cut off, with what it had.
 
-    `since_ns` is the instant up to which its tokens had been ended before, `active` are the
-    sessions of a window, which begins at `from_ns`. `ended` are the accessors that ended now,
-    `gone` those that had ended before.
+    `since_ns` is the instant up to which its tokens had been ended before, `spent` are the tokens
+    that this request ended, and `active` the sessions of a window, which begins at `from_ns`.
+    `ended` are the accessors that ended now, `gone` those that had ended before.
     """
 
     principal: NodeId
@@ -107,6 +112,9 @@ def end(workspace: Workspace, principals: Iterable[NodeId], cuts: Cuts) -> Steps
             spent |= cut.spent
         if number % IN_A_TURN == 0:
             turn = yield from settled()
+    for cut in ended:
+        # A token may have ended as a subject of its own, and be listed with its person.
+        cut.spent = spent
     yield from settled()
     return ended
 
@@ -215,6 +223,7 @@ def _require_outside(call: Call, principal: NodeId) -> None:
         NodeKind.PERSON: name in session.people,
         NodeKind.DEVICE: name in _devices(call),
         NodeKind.SEGMENT: _is_of(call, name),
+        NodeKind.ROLE: name in _roles(call),
     }
     if own.get(kind_of(principal), False):
         raise Conflict(_OWN)
@@ -255,6 +264,23 @@ def _chain(call: Call) -> dict[TokenHash, StoredToken | None]:
 
 def _devices(call: Call) -> set[str]:
     return {each.device for each in _chain(call).values() if each is not None and each.device}
+
+
+def _roles(call: Call) -> set[str]:
+    """Return the roles that issued the caller's token and those above it, as paths."""
+    table = Names(call).table
+    paths = {each.accessor: each.path for each in table.by_path.values()}
+    found = (each for each in _chain(call).values() if each is not None and each.role)
+    return {paths.get(each.mount, "") + each.role for each in found}
+
+
+def is_subject(call: Call, subjects: Iterable[NodeId]) -> bool:
+    """Return whether a person, token or device behind the caller is one of some subjects."""
+    own = {node(NodeKind.PERSON, each) for each in call.actor().people}
+    for each in _chain(call).values():
+        own |= {node(NodeKind.SESSION, each.accessor)} if each is not None else set()
+    own |= {node(NodeKind.DEVICE, each) for each in _devices(call)}
+    return not own.isdisjoint(subjects)
 
 
 def _is_of(call: Call, segment: str) -> bool:
@@ -299,16 +325,32 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
             roots, turn = yield from hashes_of(house, cut.active, turn)
         case _:
             found = yield from holdings(house, workspace.file, cut.principal, turn)
-            return found, (yield from pause())
+            turn = yield from pause()
+            # A person's later tokens are dead, whoever made them.
+            if kind_of(cut.principal) is not NodeKind.PERSON:
+                turn = yield from _with_made(workspace, cut, found, turn)
+            return found, turn
     turn = yield from pause()
     found = Holdings(accessors=dict(cut.active))
     turn = yield from descend(house, found, roots, turn)
-    # What these tokens made is not always below them: an orphan has no parent.
-    made, turn = yield from _made(workspace, found, turn)
-    turn = yield from spend(workspace, cut, made, turn)
-    found.accessors.update(made)
-    below, turn = yield from hashes_of(house, made, turn)
-    return found, (yield from descend(house, found, below, turn))
+    return found, (yield from _with_made(workspace, cut, found, turn))
+
+
+def _with_made(workspace: Workspace, cut: Cut, found: Holdings, turn: Turn) -> Steps[Turn]:
+    """End and add what tokens made: an orphan is not below its maker, and may have made others.
+
+    The journal is asked again until it knows no more, as an orphan can act until it is found.
+    """
+    for _ in range(ROUNDS):
+        made, turn = yield from _made(workspace, found, turn)
+        if not made:
+            break
+        turn = yield from spend(workspace, cut, made, turn)
+        found.accessors.update(made)
+        below, turn = yield from hashes_of(workspace.house, made, turn)
+        turn = yield from descend(workspace.house, found, below, turn)
+        turn = yield from settled()
+    return turn
 
 
 def _active(workspace: Workspace, name: str, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:
