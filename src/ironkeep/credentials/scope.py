@@ -46,7 +46,7 @@ MAX_TARGETS: Final = 200
 """Targets of one record: with names of maximum length they still fit into one journal entry."""
 
 MAX_EDGES: Final = 100_000
-"""Links in force, made by hand or by configuration; each is one row."""
+"""Links in force, past which none is made by hand or by configuration; each is one row."""
 
 CUSTOM: Final = {
     "ironkeep-opens": EdgeKind.OPENS,
@@ -163,15 +163,43 @@ class Scope:
     ) -> None:
         """Record that source gives access to targets from from_ns on (0: always).
 
-        Links that are already in force are skipped.
+        Links that are already in force are skipped. Raise InvalidRequest past `MAX_EDGES`.
         """
+        self._link(source, kind, targets, basis, now_ns, by, from_ns, MAX_EDGES)
+
+    def spelled_out(
+        self,
+        source: NodeId,
+        kind: EdgeKind,
+        targets: Iterable[NodeId],
+        basis: str,
+        now_ns: int,
+        from_ns: int,
+    ) -> None:
+        """Record links that follow from one to all versions of a secret, however many there are.
+
+        A limit would let a writer of many versions stop every containment.
+        """
+        self._link(source, kind, targets, basis, now_ns, NOBODY, from_ns, None)
+
+    def _link(
+        self,
+        source: NodeId,
+        kind: EdgeKind,
+        targets: Iterable[NodeId],
+        basis: str,
+        now_ns: int,
+        by: Actor,
+        from_ns: int,
+        limit: int | None,
+    ) -> None:
         tx = self._begin()
         store = self._stores(tx, SCOPE)
         edges = [Edge(source, kind, each, basis, from_ns) for each in dict.fromkeys(targets)]
         fresh = [edge for edge in edges if store.row(_path(edge)) is None]
         for start in range(0, len(fresh), MAX_TARGETS):
             some = fresh[start : start + MAX_TARGETS]
-            self._count(tx, len(some))
+            self._count(tx, len(some), limit)
             for edge in some:
                 store.put(_path(edge), _EDGE.encode(edge))
             names = tuple(edge.target for edge in some)
@@ -189,7 +217,7 @@ class Scope:
         gone = [edge for edge in edges if store.row(_path(edge)) is not None]
         for start in range(0, len(gone), MAX_TARGETS):
             some = gone[start : start + MAX_TARGETS]
-            self._count(tx, -len(some))
+            self._count(tx, -len(some), None)
             for edge in some:
                 store.delete(_path(edge))
             names = tuple(edge.target for edge in some)
@@ -304,11 +332,11 @@ class Scope:
         tx.merge()
         return written
 
-    def _count(self, tx: Tx, more: int) -> None:
+    def _count(self, tx: Tx, more: int, limit: int | None) -> None:
         store = self._stores(tx, SCOPE)
         count = more + int.from_bytes(store.get("edges") or b"", "big")
-        if count > MAX_EDGES:
-            raise InvalidRequest(f"there are {MAX_EDGES} links already: remove some")
+        if limit is not None and count > limit:
+            raise InvalidRequest(f"there are {limit} links already: remove some")
         store.put("edges", count.to_bytes(_SIZE, "big"))
 
 

@@ -105,7 +105,10 @@ def spell_out(call: Call, names: Names) -> Steps[None]:
     for edge in wide:
         versions = _versions(names, NodeId(edge.target))
         source, kind = NodeId(edge.source), EdgeKind(edge.kind)
-        scope.linked(source, kind, versions, edge.basis, call.now_ns, from_ns=edge.from_ns)
+        for at in range(0, len(versions), IN_A_TURN):
+            some = versions[at : at + IN_A_TURN]
+            scope.spelled_out(source, kind, some, edge.basis, call.now_ns, edge.from_ns)
+            yield from pause()
         yield from pause()
 
 
