@@ -7,7 +7,7 @@ Names are lower-cased. `root` has no text and grants everything; `response-wrapp
 from are the same objects, so a change applies to the next request and nothing needs invalidation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -78,13 +78,18 @@ class Policies:
             return ""
         return self._read(self._stores(tx, POLICIES), name)
 
-    def text_at(self, tx: Tx, name: str, time_ns: int) -> str | None:
-        """Return the text that a policy had at time_ns, or None if it did not exist then."""
+    def texts_since(self, tx: Tx, name: str, time_ns: int) -> Iterator[tuple[int, str | None]]:
+        """Yield (start, text) of what a policy said at time_ns or later, the oldest first.
+
+        None means that it did not exist. Work in turns can suspend it.
+        """
         name = folded(name)
         if name in IMMUTABLE_POLICY_NAMES:
-            return self.text(tx, name)
-        value = self._history.at(tx, KIND, name, time_ns)
-        return _BUILT_IN.get(name) if value is None else value.decode()
+            yield 0, self.text(tx, name)
+            return
+        yield 0, _BUILT_IN.get(name)
+        for start, value in self._history.since(tx, KIND, name, time_ns):
+            yield start, value.decode() if value else _BUILT_IN.get(name)
 
     def put(self, tx: Tx, name: str, text: str, now_ns: int) -> None:
         """Write a policy; raise InvalidRequest for a bad name or text, TooLarge past a limit."""

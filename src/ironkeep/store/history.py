@@ -7,6 +7,7 @@ the start of the next record is the end of the one before. An empty value means 
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -59,6 +60,15 @@ class History:
             for start, end in zip(starts, ends, strict=False)
         )
         return [interval for interval in found if interval.value]
+
+    def since(self, tx: Tx, kind: str, name: str, time_ns: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (start, value) of what was in force at time_ns or later, the oldest first.
+
+        b"" means that name did not exist. Work in turns can suspend it.
+        """
+        starts = self._starts(tx, kind, name)
+        for start in starts[max(bisect_right(starts, time_ns) - 1, 0) :]:
+            yield start, self._value(tx, kind, name, start)
 
     def names(self, tx: Tx, kind: str) -> list[str]:
         """Return the names of kind that ever existed, sorted."""

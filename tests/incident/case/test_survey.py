@@ -1,7 +1,9 @@
-"""What a survey finds of mounts that changed while its subject could read."""
+"""What a survey finds of mounts and policies that changed while its subject could read."""
 
 import pytest
 
+from ironkeep.core.operation import Operation
+from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.testing.parts import tables
 from tests.support.incident.incident_estate import Estate, opened
 
@@ -43,3 +45,24 @@ def test_a_path_that_the_mount_had_before_the_case_is_not_counted(estate: Estate
     estate.vault.clock.advance(seconds=600)
     estate.login("colleague")
     assert "moved/app/mail version 1" not in found(estate)[1]
+
+
+def test_a_policy_that_was_written_often_is_parsed_and_compiled_in_turns(estate: Estate) -> None:
+    estate.login("colleague")
+    for number in range(20):
+        path = f"secret/data/{'app' if number == 7 else 'other'}/*"
+        policy = f'path "{path}" {{ capabilities = ["read"] }} # {number}'
+        estate.must("sys/policies/acl/mail", {"policy": policy})
+    vault, turns = estate.vault, 0
+    given = {"title": "t", "subjects": ["person:colleague"], "start": "60s", "basis": "b"}
+    asked = vault.asked(Operation.UPDATE, "incident/cases", given, estate.responder)
+    outcome = vault.pipeline.handle(asked)
+    while isinstance(outcome, Waiting):
+        vault.flush()
+        outcome = outcome.finish(outcome.work())
+        turns += 1
+    vault.flush()
+    assert outcome.error is None
+    assert turns >= 40
+    # It was readable under the first and the eighth text.
+    assert "secret/app/mail version 1" in {label for _, label in opened(estate.verdict("1"))}

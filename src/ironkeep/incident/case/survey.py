@@ -4,8 +4,10 @@ The policies are those of the principal's tokens (`case/holdings`). Each policy 
 the time at which it was written. A mount that was moved counts as readable by each of its paths.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
+from typing import Final, TypeVar
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
@@ -16,21 +18,25 @@ from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.acl import Acl, compile_acl
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
-from ironkeep.core.policy.policy import ROOT_POLICY, parse_policy
+from ironkeep.core.policy.policy import ROOT_POLICY, Policy, parse_policy
 from ironkeep.core.policy.template import TemplateContext
 from ironkeep.credentials.listing import Kept
 from ironkeep.credentials.scope import MAX_TARGETS, actor_of
-from ironkeep.identity import entities as identity, policies
+from ironkeep.identity import entities as identity
+from ironkeep.identity.entities import Entity
 from ironkeep.incident.case.naming import Names
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, pause
 from ironkeep.plugin.entries import MORE
 from ironkeep.plugin.mount import Mount
-from ironkeep.store.history import Interval
+
+T = TypeVar("T")
 
 IN_A_TURN: Final = 64
 """Secrets looked at in one turn, which takes a few milliseconds."""
+MORE_OF_IT: Final = 4
+"""So many policies of the time, or versions, count as one more secret."""
 
 SURVEYED: Final = frozenset({NodeKind.PERSON, NodeKind.SESSION})
 
@@ -88,21 +94,24 @@ class Survey:
         The span begins when reading was allowed, even where a version was written later: it could
         not be read before, and the versions of many keys then share one record.
         """
-        moments = self._moments()
+        acls = yield from self._acls()
+        moments = [moment for moment, _ in acls]
         spans: dict[tuple[int, int], list[NodeId]] = {}
-        acls = [(moment, self._acl(moment)) for moment in moments]
         ends = [*moments[1:], until_ns]
-        looked_at = 0
+        room = IN_A_TURN
         for mount in self._known_mounts():
             past = self._house.mounts.past(self._call.tx, mount, self._from_ns)
             for kept in self._names.kept(mount):
-                looked_at += 1
-                if looked_at % IN_A_TURN == 0:
+                room -= 1 + (len(acls) + len(kept.versions)) // MORE_OF_IT
+                if room < 0:
                     yield from pause()
+                    room = IN_A_TURN
                 paths = {_path_at(each, mount, kept) for each in past}
-                allowed = [
-                    acl is not None and any(_reads(acl, path) for path in paths) for _, acl in acls
-                ]
+                allowed = list[bool]()
+                for number, (_, acl) in enumerate(acls, start=1):
+                    allowed.append(acl is not None and any(_reads(acl, path) for path in paths))
+                    if number % IN_A_TURN == 0:
+                        yield from pause()
                 for span in _joined(moments, ends, allowed):
                     for served in kept.versions:
                         both = _overlap(span, (served.from_ns, served.until_ns))
@@ -143,39 +152,58 @@ class Survey:
         )
         self._house.scope.write(record, self._call.now_ns, actor_of(self._call))
 
-    def _moments(self) -> list[int]:
-        """Return the start and every later instant at which the permissions may have changed."""
-        tx, history = self._call.tx, self._house.history
-        intervals: list[Interval] = []
-        for name in (*self._policies, *self._entity_policies()):
-            intervals += history.intervals(tx, policies.KIND, name)
+    def _acls(self) -> Steps[list[tuple[int, Acl | None]]]:
+        """Return the ACL at the start, and at each later instant at which it changed.
+
+        A policy may have been written thousands of times, and each text takes some milliseconds to
+        parse and as many to compile: a turn each.
+        """
+        tx, house = self._call.tx, self._house
+        people: list[tuple[int, Entity | None]] = [(0, None)]
         if self._entity:
-            intervals += history.intervals(tx, identity.KIND, self._entity)
-        edges = {each.start_ns for each in intervals} | {each.end_ns or 0 for each in intervals}
-        later = (each for each in edges if self._from_ns < each <= self._call.now_ns)
+            starts = house.history.since(tx, identity.KIND, self._entity, self._from_ns)
+            people += [(at, house.identity.at(tx, self._entity, at)) for at, _ in starts]
+        names = {*self._policies, DEFAULT_POLICY_NAME}
+        names.update(*(person.policies for _, person in people if person is not None))
+        said: dict[str, list[tuple[int, Policy | None]]] = {}
+        for name in sorted(names):
+            parsed: dict[str, Policy] = {}
+            for start, text in house.policies.texts_since(tx, name, self._from_ns):
+                if text and text not in parsed:
+                    parsed[text] = parse_policy(name, text)
+                    yield from pause()
+                said.setdefault(name, []).append((start, parsed[text] if text else None))
+        found: list[tuple[int, Acl | None]] = []
+        for moment in self._moments(people, *said.values()):
+            at = {name: _at(each, moment) for name, each in said.items()}
+            found.append((moment, self._acl(_at(people, moment), at)))
+            yield from pause()
+        return found
+
+    def _moments(self, *changes: Iterable[tuple[int, object]]) -> list[int]:
+        """Return the start, and the later instants of changes up to now."""
+        starts = {start for each in changes for start, _ in each}
+        later = (each for each in starts if self._from_ns < each <= self._call.now_ns)
         return [self._from_ns, *sorted(later)]
 
-    def _entity_policies(self) -> set[str]:
-        known = self._house.identity.get(self._call.tx, self._entity) if self._entity else None
-        return set(known.policies) if known is not None else set()
-
-    def _acl(self, moment: int) -> Acl | None:
-        """Return the principal's ACL at an instant; None if it granted nothing."""
-        tx, house = self._call.tx, self._house
-        entity = house.identity.at(tx, self._entity, moment) if self._entity else None
-        names = self._policies | set(entity.policies if entity else ())
+    def _acl(self, person: Entity | None, said: Mapping[str, Policy | None]) -> Acl | None:
+        """Return the principal's ACL under some policies; None if it granted nothing."""
+        names = self._policies | set(person.policies if person else ())
         # An entry with MORE does not name all policies of its token: assume the widest access.
         if names & {ROOT_POLICY_NAME, MORE}:
             return compile_acl([ROOT_POLICY], TemplateContext())
-        texts = {
-            name: house.policies.text_at(tx, name, moment) for name in names | {DEFAULT_POLICY_NAME}
-        }
-        parsed = [parse_policy(name, text) for name, text in sorted(texts.items()) if text]
+        found = (said[name] for name in sorted(names | {DEFAULT_POLICY_NAME}))
+        parsed = [each for each in found if each is not None]
         try:
-            return compile_acl(parsed, entity.templates if entity else TemplateContext())
+            return compile_acl(parsed, person.templates if person else TemplateContext())
         except (InvalidRequest, PermissionDenied):
             # A template value was not allowed in a path, so the token was refused everything.
             return None
+
+
+def _at(changes: list[tuple[int, T]], moment: int) -> T:
+    """Return the value in force at a moment; the first one has always been."""
+    return changes[bisect_right(changes, moment, key=itemgetter(0)) - 1][1]
 
 
 def _path_at(past: Mount, mount: Mount, kept: Kept) -> str:
