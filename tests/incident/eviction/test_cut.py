@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ironkeep.core.errors import (
     Unavailable,
 )
 from ironkeep.core.operation import Operation
+from ironkeep.incident.eviction.cut import REMOVED_IN_A_TURN
 from ironkeep.plugin.effects.answer import Waiting
 from ironkeep.plugin.effects.questions import Nobody
 from ironkeep.plugin.peer import Peer
@@ -287,6 +289,23 @@ def test_the_cut_is_durable_before_anything_is_listed(estate: Estate) -> None:
     assert turns == 0
     assert all(refused(estate, each) for each in (token, tokens[0], tokens[-1]))
     assert contain(estate, case)["tokens_gone"] >= 201
+
+
+def test_the_rows_of_ended_tokens_are_removed_a_few_in_a_turn(estate: Estate) -> None:
+    token = estate.login("engineer")
+    for _ in range(60):
+        child(estate, token)
+    case = estate.open_case("person:engineer", start="1h")
+    outcome: Any = begun(estate, f"incident/cases/{case}/contain", estate.responder)
+    stored = [len(estate.vault.house.tokens.accessors(estate.vault.house.state.begin()))]
+    while isinstance(outcome, Waiting):
+        estate.vault.flush()
+        outcome = outcome.finish(outcome.work())
+        stored.append(len(estate.vault.house.tokens.accessors(estate.vault.house.state.begin())))
+    removed = [before - after for before, after in pairwise(stored)]
+    assert sum(removed) >= 61
+    # A parent takes some of its children with it (identity/tokens.py).
+    assert max(removed) <= 2 * REMOVED_IN_A_TURN
 
 
 @pytest.mark.parametrize("subject", ["person", "token"])
