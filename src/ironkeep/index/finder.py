@@ -5,6 +5,7 @@ implementation gives exactly the entries that `Scan` gives.
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
 from typing import Final, Protocol
 
 from ironkeep.core.event import Entry
@@ -49,3 +50,24 @@ class Scan:
         """Return the first position at or after time_ns; see Finder."""
         late = (index for index, entry in self._entries if entry.time_ns >= time_ns)
         return next(late, self._size)
+
+
+class Held(Scan):
+    """Finds among the same entries many times: their terms are computed once, at the first."""
+
+    def find(self, terms: Collection[Term], first: int, last: int) -> Iterator[tuple[int, Entry]]:
+        """Yield the entries of [first, last) with any of the terms; see Finder."""
+        known = self._by_term
+        for number in sorted({each for term in set(terms) for each in known.get(term, ())}):
+            index, entry = self._entries[number]
+            if first <= index < last:
+                yield index, entry
+
+    @cached_property
+    def _by_term(self) -> dict[Term, list[int]]:
+        """The numbers of the entries with each term; a number may come twice."""
+        found: dict[Term, list[int]] = {}
+        for number, (_, entry) in enumerate(self._entries):
+            for term in terms_of(entry):
+                found.setdefault(term, []).append(number)
+        return found

@@ -13,7 +13,7 @@ from typing import Final
 
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import Disclosed, LeafKey, is_entry
-from ironkeep.index.finder import Scan
+from ironkeep.index.finder import Held
 from ironkeep.index.leaf import Run
 from ironkeep.index.terms import KEY_LEAVES, Term
 from ironkeep.journal.index.index import Index
@@ -172,7 +172,7 @@ class Parts:
     def __init__(self, index: Index, window: Window, opener: Opener) -> None:
         self._index: Final = index
         self._window: Final = window
-        self._rest: Final = Scan(window.entries, window.size)
+        self._rest: Final = Held(window.entries, window.size)
         self._proven: Final = _joined(window.proven)
         self._opener: Final = opener
         self._opened: Final[dict[int, Entry]] = {}
