@@ -10,6 +10,7 @@ log in memory. Their cost follows from the entries that they find, not from the 
 """
 
 from collections.abc import Generator, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from ironkeep.core.evidence.node import NodeKind, node
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.index.closure import collect
+from ironkeep.index.finder import Held
 from ironkeep.index.terms import Kind, actor, kind, release
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.questions import Context, Steps, stretches
@@ -104,13 +106,21 @@ def active(context: Context, about: Mapping[str, Any]) -> Steps:
 
 
 def made(context: Context, about: Mapping[str, Any]) -> Steps:
-    """Return `sessions` with the sessions that they issued, and those that these issued."""
+    """Return `sessions` with the sessions that they issued, and those that these issued.
+
+    They are those of the log as it is now: a chain that grows meanwhile would be followed for ever.
+    """
+    index, size = context.index, context.log.size
+    covered = min(index.covered, size)
+    rest = Held(context.reader.entries(covered, size), size)
+    yield
     found = dict.fromkeys(about["sessions"])
     fresh = list(found)
     while fresh:
         terms = [actor(node(NodeKind.SESSION, each)) for each in fresh]
         issued: dict[str, None] = {}
-        for number, (_, entry) in enumerate(context.index.find(terms, 0, context.log.size), 1):
+        entries = chain(index.find(terms, 0, covered), rest.find(terms, covered, size))
+        for number, (_, entry) in enumerate(entries, 1):
             if entry.issued and entry.outcome == "ok":
                 issued[entry.issued] = None
             if number % _STEP == 0:
