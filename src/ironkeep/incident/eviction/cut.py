@@ -53,9 +53,10 @@ from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of
 REMOVED_IN_A_TURN: Final = 8
 """Tokens whose rows are removed in one turn: some 0.5 ms each."""
 
-ROUNDS: Final = 8
+ROUNDS: Final = 2
 """Times that the journal is asked for further orphans. A program that makes each from the last one
-may be ahead even then; the verdict names those sessions as not contained."""
+is ahead of any number of questions, and more would only delay the record: the verdict names those
+sessions as not contained, and containing their person ends them all."""
 
 _REASON: Final = "contained in case {case}"
 ENDED_IN_A_TURN: Final = 16
@@ -342,7 +343,7 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
 def _with_made(workspace: Workspace, cut: Cut, found: Holdings, turn: Turn) -> Steps[Turn]:
     """End and add what tokens made: an orphan is not below its maker, and may have made others.
 
-    The journal is asked again until it knows no more, as an orphan can act until it is found.
+    The journal is asked again, as an orphan can act until it is found.
     """
     for _ in range(ROUNDS):
         made, turn = yield from _made(workspace, found, turn)
