@@ -53,11 +53,6 @@ from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of
 REMOVED_IN_A_TURN: Final = 8
 """Tokens whose rows are removed in one turn: some 0.5 ms each."""
 
-ROUNDS: Final = 2
-"""Times that the journal is asked for further orphans. A program that makes each from the last one
-is ahead of any number of questions, and more would only delay the record: the verdict names those
-sessions as not contained, and containing their person ends them all."""
-
 _REASON: Final = "contained in case {case}"
 ENDED_IN_A_TURN: Final = 16
 """Tokens ended in one turn: three rows each."""
@@ -329,32 +324,16 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
             roots, turn = yield from hashes_of(house, cut.active, turn)
         case _:
             found = yield from holdings(house, workspace.file, cut.principal, turn)
-            turn = yield from pause()
-            # A person's later tokens are dead, whoever made them.
-            if kind_of(cut.principal) is not NodeKind.PERSON:
-                turn = yield from _with_made(workspace, cut, found, turn)
-            return found, turn
+            return found, (yield from pause())
     turn = yield from pause()
     found = Holdings(accessors=dict(cut.active))
     turn = yield from descend(house, found, roots, turn)
-    return found, (yield from _with_made(workspace, cut, found, turn))
-
-
-def _with_made(workspace: Workspace, cut: Cut, found: Holdings, turn: Turn) -> Steps[Turn]:
-    """End and add what tokens made: an orphan is not below its maker, and may have made others.
-
-    The journal is asked again, as an orphan can act until it is found.
-    """
-    for _ in range(ROUNDS):
-        made, turn = yield from _made(workspace, found, turn)
-        if not made:
-            break
-        turn = yield from spend(workspace, cut, made, turn)
-        found.accessors.update(made)
-        below, turn = yield from hashes_of(workspace.house, made, turn)
-        turn = yield from descend(workspace.house, found, below, turn)
-        turn = yield from settled()
-    return turn
+    # What these tokens made is not always below them: an orphan has no parent.
+    made, turn = yield from _made(workspace, found, turn)
+    turn = yield from spend(workspace, cut, made, turn)
+    found.accessors.update(made)
+    below, turn = yield from hashes_of(house, made, turn)
+    return found, (yield from descend(house, found, below, turn))
 
 
 def _active(workspace: Workspace, name: str, turn: Turn) -> Steps[tuple[dict[str, None], Turn]]:
