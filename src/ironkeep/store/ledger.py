@@ -161,10 +161,15 @@ class Ledger:
             audited: dict[str, Value] = {"seq": accounts.totals.seq, "mark": mark, "rows": rows}
             self._journal.append(Entry(kind="commit", time_ns=now, op=op, audited=audited))
 
-    def persist(self, batch: Batch) -> None:
-        """Make batch durable; blocks. After an OSError it is unknown whether it is durable."""
+    def persist(self, batch: Batch, stored: Callable[[], None] | None = None) -> None:
+        """Make batch durable; blocks. After an OSError it is unknown whether it is durable.
+
+        `stored` is called when the database has its rows, and only the journal is left to write.
+        """
         if batch.commit is not None:
             self._storage.commit(batch.commit)
+            if stored is not None:
+                stored()
         self._journal.write(batch.frame)
 
     def settle(self, batch: Batch) -> None:

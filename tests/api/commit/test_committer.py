@@ -428,7 +428,7 @@ def test_only_a_batch_that_waits_for_the_disk_hangs(vault: Vault) -> None:
     batch = vault.house.ledger.close()
     assert batch is not None
     loop = asyncio.new_event_loop()
-    sync, now = Sync(batch, loop), [0.0]
+    sync, now = Sync(batch, loop, []), [0.0]
     watch = Watch(lambda: now[0], cpu_clock_of_this_thread())
     now[0] = 5.0
     assert not sync.hangs(watch), "it was not begun"

@@ -1,28 +1,32 @@
 """Holds each answer until the batch that contains its journal entry is durable.
 
 The loop thread executes requests; one long-lived writer thread makes batches durable. The next
-batch is whatever was executed while the last one synced, so batches form without a timer. Every
-wait is bounded: on a hanging disk by STALL_SECONDS, on unreachable witnesses by QUORUM_SECONDS
-(quorum.py).
+batch is whatever was executed while the last one synced, so batches form without a timer. It is
+closed as soon as the database has the last one, and is ready when the journal has it too: at most
+two batches are on their way, and the writer need not wait for the loop. Every wait is bounded: on a
+hanging disk by STALL_SECONDS, on unreachable witnesses by QUORUM_SECONDS (quorum.py).
 The client then learns what is known about its request.
 
 A failure that may pass (a full disk, no free descriptor, no memory, a revoked permission) does not
 end the server: no request of the batch is answered with its result, no more requests are executed,
 and `try_again` checks every second whether the failure is over. Only a journal that may have lost
-a write, and bytes that do not verify, are final.
+a write, and bytes that do not verify, are final. A batch that was closed before the one ahead of it
+failed is never begun.
 """
 
 import asyncio
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from ironkeep.api.commit.quorum import Send, UnsignedAnswers
 from ironkeep.api.commit.slow_work import HASHERS, SlowWork
-from ironkeep.api.commit.sync import Sync, Watch, cpu_clock_of_this_thread
+from ironkeep.api.commit.sync import Outcome, Sync, Watch, cpu_clock_of_this_thread
 from ironkeep.api.commit.trouble import lost, reason_of
 from ironkeep.api.stretches import Stretches, clock
 from ironkeep.core.errors import Unavailable
@@ -64,9 +68,11 @@ class Committer:
         self._ledger: Final = ledger
         self.loop: Final = loop
         self._owner: Final = owner
-        self._waiting: list[tuple[Answer | Waiting, Send]] = []
-        self._flying: list[tuple[Answer | Waiting, Send]] = []
-        self._busy = False
+        self._waiting: list[Outcome] = []
+        self._flying: Final[deque[Sync]] = deque()
+        self._is_due = False
+        self._failure: BaseException | None = None
+        self._refusing: BaseException | None = None
         self._stalled = False
         self._alarm: asyncio.TimerHandle | None = None
         self._unsigned: Final = UnsignedAnswers(loop, self._deliver)
@@ -102,84 +108,119 @@ class Committer:
                 self._deliver(outcome, send)
                 return
         self._waiting.append((outcome, send))
-        if not self._busy:
-            self.nudge()
+        self.nudge()
 
     def nudge(self) -> None:
         """Make sure that the open batch is on its way to the disk."""
-        if not self._busy:
-            self._busy = True
-            self.loop.call_soon(self._flush)
+        if not self._is_due and not self._flying:
+            self._is_due = True
+            self.loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        """Flush, unless that was done since this call was scheduled."""
+        if self._is_due:
+            self._flush()
 
     def _flush(self) -> None:
         """Give the open batch to the writer, or release the answers if there is no batch."""
-        self._flying, self._waiting = self._waiting, []
+        self._is_due = False
+        outcomes, self._waiting = self._waiting, []
         start = clock()
         try:
             batch = self._ledger.close()
         except Exception as error:  # noqa: BLE001 - after any failure no answer may leave
-            self._fail(error)
-            batch = None
+            self._break(error, outcomes)
+            self._rest()
+            return
         if batch is None:
-            self._release()
+            self._release(outcomes)
             self._rest()
             return
         self.stretches.took("closing a batch", start)
-        sync = Sync(batch, self.loop)
+        sync = Sync(batch, self.loop, outcomes, alone=not self._flying)
+        self._flying.append(sync)
         self._queue.put(sync)
         if sync.wait():
             self._done(sync)
             if self._waiting:
-                self.loop.call_soon(self._flush)
+                self.nudge()
             else:
                 self._rest()
-        else:
+        elif sync is self._flying[0]:
             self._watch(sync)
 
     def _write(self) -> None:
-        """Persist batches in order, on the writer thread."""
+        """Persist batches in order, on the writer thread; after a failure, none until `_break`."""
         self._writer_clock = cpu_clock_of_this_thread()
         while (sync := self._queue.get()) is not None:
-            error: BaseException | None = None
             sync.begun = True
-            try:
-                self._ledger.persist(sync.batch)
-            except Exception as failure:  # noqa: BLE001 - after any failure no answer may leave
-                error = failure
+            error = self._refusing
+            if error is None:
+                try:
+                    self._ledger.persist(sync.batch, partial(self._stored, sync))
+                except Exception as failure:  # noqa: BLE001 - after any failure no answer may leave
+                    error = self._refusing = failure
             try:
                 sync.finish(self._called_back, error)
             except RuntimeError:  # the loop is closed: no client is left
                 return
 
+    def _stored(self, sync: Sync) -> None:
+        """Have the next batch closed while the writer is still busy with this one."""
+        if self._waiting:
+            with suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(self._close_next, sync)
+
+    def _close_next(self, sync: Sync) -> None:
+        """Close the batch that follows sync, if answers wait for it and sync is still the last."""
+        if self._waiting and list(self._flying) == [sync] and self._failure is None:
+            self._flush()
+
     def _called_back(self, sync: Sync) -> None:
         self._done(sync)
-        if self._waiting:
+        if self._waiting and not self._flying:
             self._flush()
         else:
             self._rest()
 
     def _done(self, sync: Sync) -> None:
-        """Answer the requests of a batch that is durable or has failed."""
+        """Answer the requests of the oldest batch, which is durable or has failed."""
+        self._flying.popleft()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         if self._stalled:
             self._stalled = False
             self._owner.trouble(None)
-        error, start = sync.error, clock()
+        error, start = self._failure or sync.error, clock()
         if error is None:
             try:
                 self._ledger.settle(sync.batch)
             except Exception as failure:  # noqa: BLE001 - the journal contradicts the batch
                 error = failure
-        if error is not None:
-            self._fail(error)
-        self._release()
+        if error is None:
+            self._release(sync.outcomes)
+        else:
+            self._break(error, sync.outcomes)
+        if self._flying:
+            self._watch(self._flying[0])
         self.stretches.took("answering a batch", start)
+
+    def _break(self, error: BaseException, outcomes: list[Outcome]) -> None:
+        """Withhold the answers of a failed batch, and recover once the writer has no other one.
+
+        Until then the writer refuses what it was given, and no batch is closed.
+        """
+        self._failure = self._refusing = error
+        self._waiting = outcomes + self._waiting
+        if not self._flying:
+            self._failure = self._refusing = None
+            self._fail(error)
 
     def _rest(self) -> None:
         """Get ready for the next batch; write an open batch even if no answer waits for it."""
-        self._busy = False
+        if self._flying:
+            return
         if self._ledger.has_open_batch():
             self.nudge()
         elif self._idle is not None and not self._idle.done():
@@ -203,9 +244,8 @@ class Committer:
         self._owner.trouble(TimeoutError(f"a write has not ended for {STALL_SECONDS:.0f} seconds"))
         self._lose()
 
-    def _release(self) -> None:
-        flying, self._flying = self._flying, []
-        for outcome, send in flying:
+    def _release(self, outcomes: list[Outcome]) -> None:
+        for outcome, send in outcomes:
             if isinstance(outcome, Waiting):
                 self._start(outcome, send)
             elif outcome.quorum and self.await_quorum:
@@ -231,7 +271,7 @@ class Committer:
 
     def try_again(self) -> None:
         """Check whether the trouble is over and resume if so; call about once a second."""
-        if self._trouble is None or self._busy:
+        if self._trouble is None or self._is_due or self._flying:
             return
         self._recover(self._trouble)
         if not self.trouble:
@@ -241,7 +281,7 @@ class Committer:
                 self._resume(waiting, send, result)
 
     def _fail(self, error: BaseException) -> None:
-        """Withhold the answers of the failed batch and of all requests executed after it."""
+        """Recover, and lose the failed batch and all requests executed after it."""
         if isinstance(error, OSError | MemoryError):
             self._recover(error)
             if self._trouble is not None:
@@ -269,8 +309,10 @@ class Committer:
 
     def _lose(self, answer: Answer | None = None) -> None:
         """Send all waiting clients the given answer; None says that the outcome is unknown."""
-        lost = [*self._flying, *self._waiting]
-        self._flying, self._waiting = [], []
+        lost = [outcome for sync in self._flying for outcome in sync.outcomes] + self._waiting
+        self._waiting = []
+        for sync in self._flying:
+            sync.outcomes = []
         for _, send in lost:
             self._deliver(answer, send)
 
@@ -295,7 +337,7 @@ class Committer:
 
     async def drain(self) -> None:
         """Wait until all executed requests are durable and answered, or have failed."""
-        while self._busy or self._ledger.has_open_batch():
+        while self._is_due or self._flying or self._ledger.has_open_batch():
             self._idle = self.loop.create_future()
             self.nudge()
             await self._idle

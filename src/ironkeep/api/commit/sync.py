@@ -6,7 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from ironkeep.api.commit.quorum import Send
+from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.store.ledger import Batch
+
+Outcome = tuple[Answer | Waiting, Send]
+"""The result of an executed request, which is withheld until its batch is durable."""
 
 PATIENCE_SECONDS: Final = 0.001
 """Time for which the loop blocks for a batch of reads, which a good disk syncs in 0.1 ms.
@@ -48,17 +53,36 @@ def cpu_clock_of_this_thread() -> int:
 class Sync:
     """One batch on its way to the disk: the loop blocks for it briefly, or is called back."""
 
-    __slots__ = ("_done", "_loop", "_turn", "_waited", "batch", "begun", "ended", "error")
+    __slots__ = (
+        "_done",
+        "_loop",
+        "_turn",
+        "_waited",
+        "batch",
+        "begun",
+        "ended",
+        "error",
+        "outcomes",
+    )
 
-    def __init__(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        loop: asyncio.AbstractEventLoop,
+        outcomes: list[Outcome],
+        *,
+        alone: bool = True,
+    ) -> None:
+        """Take a batch with its answers; `alone` if the writer has no other batch."""
         self.batch: Final = batch
+        self.outcomes = outcomes
         self.error: BaseException | None = None
         self.begun = False
         self.ended = False
         self._loop: Final = loop
         self._turn: Final = threading.Lock()
         # A commit takes longer: the loop executes the next batch meanwhile.
-        self._waited = batch.commit is None
+        self._waited = alone and batch.commit is None
         self._done: Final = threading.Lock()
         self._done.acquire()
 
