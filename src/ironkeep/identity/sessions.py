@@ -2,8 +2,8 @@
 
 A session is derived once and cached with the rows that it depends on: those of the token, its
 parents, its people and policies, and that of all containments. It is valid while each of these rows
-is the same object. They are looked up again whenever anything in the store has changed
-(`State.stamp`); time and address are checked on every call.
+is the same object. They are looked up again whenever a watched row has changed (`State.edition`);
+time and address are checked on every call.
 
 A token is alive when it and each of its parents (1) has its row, or is a batch token made with our
 key; (2) is not expired; (3) was issued after the revocation epochs of its holders, the people who
@@ -44,7 +44,7 @@ from ironkeep.store.state import Tx
 MAX_TOKEN: Final = 4_096
 """Characters; no token of ours is longer."""
 MAX_ANCESTORS: Final = 64
-"""Generations above a token: each costs a look-up whenever the store has changed."""
+"""Generations above a token: each costs a look-up whenever a watched row has changed."""
 MAX_SESSIONS: Final = 65_536
 """Cached in memory, about 2 KB each; the oldest are dropped when the cache is full."""
 DROPPED: Final = 256
@@ -56,24 +56,25 @@ _NO_TEMPLATES: Final = TemplateContext()
 
 @dataclass(slots=True)
 class _Derived:
-    """A session, the rows it depends on, and the stamp of the state in which they were checked."""
+    """A session, the rows it depends on, and the edition in which they were checked."""
 
     session: Session
     expires_ns: int
     rows: tuple[tuple[bytes, Row | None], ...]
     networks: tuple[tuple[Network, ...], ...]
-    stamp: int = 0
+    edition: int = 0
 
     def holds(self, tx: Tx) -> bool:
         """Return whether every row is still the same object."""
-        stamp = tx.stamp()
-        # The stamp is 0 in a transaction with writes of its own, which may change these rows.
-        if stamp and stamp == self.stamp:
+        edition = tx.edition()
+        # It is 0 in a transaction with writes of its own, which may change these rows.
+        if edition and edition == self.edition:
             return True
         for key, row in self.rows:
             if tx.get(key) is not row:
                 return False
-        self.stamp = stamp
+        tx.watch(key for key, _ in self.rows)
+        self.edition = tx.edition()
         return True
 
     def is_inside(self, remote: str) -> bool:

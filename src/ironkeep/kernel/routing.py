@@ -36,7 +36,7 @@ class Routing:
         self._stores: Final = stores
         self._plans: Final = Plans()
         self._routers: Final[dict[int, tuple[object, Router]]] = {}
-        self._stamp = 0
+        self._edition = 0
         self._barrier: Barrier | None = None
         self._row: Row | None = None
         self._number = 0
@@ -104,14 +104,16 @@ class Routing:
         return acl, mount.path + shape.path
 
     def _table(self, tx: Tx, barrier: Barrier | None) -> int:
-        """Return the mount table's number; look the table up again when the store has changed."""
-        stamp = tx.stamp()
-        if stamp == 0 or stamp != self._stamp or barrier is not self._barrier:
+        """Return the mount table's number; look it up again when a watched row has changed."""
+        edition = tx.edition()
+        if edition == 0 or edition != self._edition or barrier is not self._barrier:
             key = None if barrier is None else barrier.key_of(_PLACE, TABLE)
             row = None if key is None else tx.get(key)
             if row is not self._row:
                 self._row, self._number = row, self._number + 1
-            self._stamp, self._barrier = stamp, barrier
+            if key is not None:
+                tx.watch((key,))
+            self._edition, self._barrier = tx.edition(), barrier
         return self._number
 
     def _find_mount(self, tx: Tx, path: str) -> tuple[Mount, str]:

@@ -79,18 +79,21 @@ class Segments:
         self._entropy: Final = entropy
         self.keys: Final = SegmentKeys(entropy, served)
         self._derived: tuple[Row | None, Table] = (None, EMPTY)
-        self._stamp = 0
+        self._edition = 0
         self.on_house_open: Callable[[Tx], None] = _nothing
 
     def table(self, tx: Tx) -> Table:
         """Return the segments in force."""
-        stamp = tx.stamp()
-        if stamp and stamp == self._stamp:
+        edition = tx.edition()
+        if edition and edition == self._edition:
             return self._derived[1]
-        row = self._stores(tx, SEGMENTS).row(_TABLE)
+        store = self._stores(tx, SEGMENTS)
+        key = store.key_of(_TABLE)
+        row = store.row_at(key)
         if row is not self._derived[0]:
             self._derived = (row, EMPTY if row is None else table_of(self._stored(tx)))
-        self._stamp = stamp
+        tx.watch((key,))
+        self._edition = tx.edition()
         return self._derived[1]
 
     def find(self, tx: Tx, name: str) -> Segment:

@@ -22,6 +22,9 @@ DROPPED: Final = 256
 CACHE_BYTES: Final = 256 << 20
 """Bytes of all cached values: users choose the size of a row, up to a mebibyte."""
 
+MAX_WATCHED: Final = 131_072
+"""Watched keys, 100 bytes each with their place in the set; past it the watch begins again."""
+
 _ABSENT: Final = Row(b"")
 """Stands for "known to be absent" in a mapping where None means "not known"."""
 
@@ -108,6 +111,8 @@ class State:
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
         self._stamp = 1
+        self._edition = 1
+        self._watched: Final[set[bytes]] = set()
         self.guard: Check | None = None
 
     def trust(self, guard: Check) -> None:
@@ -115,10 +120,22 @@ class State:
         self.guard = guard
         self._cache, self._cached_bytes = {}, 0
         self._stamp += 1
+        self._edition += 1
 
     def stamp(self) -> int:
         """Return a number that changes whenever the result of a look-up may change."""
         return self._stamp
+
+    def edition(self) -> int:
+        """Return a number that changes whenever the row at a watched key may change."""
+        return self._edition
+
+    def watch(self, keys: Iterable[bytes]) -> None:
+        """Watch keys from now on. A full watch begins again, and then all editions are new."""
+        if len(self._watched) >= MAX_WATCHED:
+            self._watched.clear()
+            self._edition += 1
+        self._watched.update(keys)
 
     def begin(self) -> "Tx":
         """Open a transaction over everything executed so far."""
@@ -195,6 +212,8 @@ class State:
         """Add a request's writes to the open batch; change nothing if a row cannot be read."""
         before = {key: self.get(key) for key in writes if key not in self._before}
         self._stamp += 1
+        if not self._watched.isdisjoint(writes):
+            self._edition += 1
         self._before |= before
         self._batch |= writes
         for key, row in writes.items():
@@ -227,6 +246,7 @@ class State:
         """After a failed commit, forget everything that is not in storage, and the guard."""
         self.guard = None
         self._stamp += 1
+        self._edition += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
         self._cached_bytes = 0
 
@@ -267,6 +287,20 @@ class Tx:
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
         return self._state.stamp()
+
+    def edition(self) -> int:
+        """Return the edition of the watched rows, or 0 (never one) if this request wrote.
+
+        What was derived from rows stays valid while the edition is the same: look the rows up, have
+        their keys watched, and then take the edition.
+        """
+        if self.writes or (self.outer is not None and self.outer.writes):
+            return 0
+        return self._state.edition()
+
+    def watch(self, keys: Iterable[bytes]) -> None:
+        """Have the edition change when the row at one of the keys does."""
+        self._state.watch(keys)
 
     def get(self, key: bytes) -> Row | None:
         """Return the row at key, or None, including this request's writes."""

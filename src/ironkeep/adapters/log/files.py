@@ -53,10 +53,13 @@ class _Handle:
     A thread that still reads never has its descriptor number reused for another file.
     """
 
-    __slots__ = ("fd",)
+    __slots__ = ("fd", "identity")
 
     def __init__(self, path: Path, flags: int) -> None:
         self.fd: Final = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        held = os.fstat(self.fd)
+        self.identity: Final = held.st_dev, held.st_ino
+        """Device and inode, which no other file has while this one is open."""
 
     def __del__(self) -> None:
         # If `os.open` failed, there is no descriptor to close.
@@ -213,11 +216,11 @@ class DirectoryLogFiles:
 
     def require_linked(self, name: str, length: int = 0) -> None:
         """Compare device, inode and size of the open file and the path; see LogFiles."""
-        held = os.fstat(self._writable(name).fd)
+        held = self._writable(name)
         there = os.lstat(f"{self._root}/{name}")
-        if held.st_nlink == 0 or (held.st_dev, held.st_ino) != (there.st_dev, there.st_ino):
+        if held.identity != (there.st_dev, there.st_ino):
             raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
-        if held.st_size < length:
+        if there.st_size < length:
             raise FileNotFoundError(errno.ENOENT, "cut while in use", name)
 
     def close(self) -> None:
