@@ -32,12 +32,18 @@ class SystemClocks:
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
+_WHOLE: Final = 256
+"""Bytes up to which getrandom(2) never returns fewer than asked for."""
+
+
 class SystemEntropy:
     """The kernel's random generator. It is called each time, so no state is kept in memory."""
 
     def token(self, size: int) -> bytes:
         """Return size unpredictable bytes."""
-        return os.urandom(size)
+        # The same system call as `os.urandom`, which gives up the interpreter lock for it: a thread
+        # that waits for the lock was woken then, two times for each write, and found it taken.
+        return os.getrandom(size) if size <= _WHOLE else os.urandom(size)
 
 
 def forget_steering() -> None:
