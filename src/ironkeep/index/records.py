@@ -36,6 +36,9 @@ Record = tuple[bytes, bytes]
 Actors = tuple[str, str, str]
 """The entity, accessor and device of an entry."""
 
+Place = tuple[str, str, int]
+"""The mount, record path and version of a released secret."""
+
 _TIMES: Final = Struct(">qq")
 _LEAST: Final = -(1 << 63)
 _MOST: Final = (1 << 63) - 1
@@ -59,6 +62,7 @@ class Digests:
         self._terms: Final[dict[Term, bytes]] = {}
         self._actors: Final[dict[Actors, tuple[bytes, ...]]] = {}
         self._paths: Final[dict[str, tuple[bytes, ...]]] = {}
+        self._places: Final[dict[Place, tuple[bytes, bytes]]] = {}
 
     def of(self, term: Term) -> bytes:
         """Return the digest of a term."""
@@ -84,6 +88,15 @@ class Digests:
             found = self._paths[path] = tuple(map(self.of, path_terms(path)))
         return found
 
+    def of_release(self, place: Place) -> tuple[bytes, bytes]:
+        """Return the digests of a released secret: of all its versions, and of this one."""
+        found = self._places.get(place)
+        if found is None:
+            _make_room(self._places)
+            mount, path, _ = place
+            found = self._places[place] = self.of(secret(mount, path)), self.of(release(*place))
+        return found
+
 
 class RunBuilder:
     """Collects the terms of one level-0 run; offsets count from its first leaf, ascending."""
@@ -95,7 +108,7 @@ class RunBuilder:
         # The lists of terms that come together, by the fields that they follow from.
         self._actors: Final[dict[Actors, tuple[list[int], ...]]] = {}
         self._paths: Final[dict[str, tuple[list[int], ...]]] = {}
-        self._secrets: Final[dict[tuple[str, str, int], tuple[list[int], list[int]]]] = {}
+        self._secrets: Final[dict[Place, tuple[list[int], list[int]]]] = {}
         self._earliest = _MOST
         self._latest = _LEAST
 
@@ -146,8 +159,7 @@ class RunBuilder:
         place = (shown.mount, shown.path, shown.version)
         lists = self._secrets.get(place)
         if lists is None:
-            whole = self._digests.of(secret(shown.mount, shown.path))
-            version = self._digests.of(release(*place))
+            whole, version = self._digests.of_release(place)
             lists = self._secrets[place] = self._list(whole), self._list(version)
         for offsets in lists:
             _add(offsets, offset)
