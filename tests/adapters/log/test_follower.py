@@ -195,4 +195,27 @@ def test_it_keeps_a_bounded_number_of_bundles_decoded() -> None:
     bundle_all(journal)
     follower = follower_of(disk, journal.durable_size)
     follower.leaves(0, journal.durable_size)
-    assert len(follower._cached) == CACHED
+    kept = sum(len(leaves) for _, leaves in follower._cached.values())
+    assert CACHED - 300 < kept <= CACHED
+
+
+def test_many_small_frames_are_read_and_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = LogDisk()
+    journal = open_sample(disk)
+    for _ in range(500):
+        write_batch(journal, 2)
+    size = journal.durable_size
+    follower, reads = follower_of(disk, size), list[int]()
+    read = MemoryLogFiles.read
+
+    def counted(self: MemoryLogFiles, name: str, at: int, length: int) -> bytes:
+        reads.append(length)
+        return read(self, name, at, length)
+
+    monkeypatch.setattr(MemoryLogFiles, "read", counted)
+    found = follower.leaves(0, size)
+    assert len(reads) < 10, "the file's header, the frames' headers, and their leaves"
+    assert follower.leaves(100, size) == found[100:]
+    assert len(reads) < 10, "they are still decoded"
+    follower_of(disk, size).leaves(17, 18)
+    assert reads[-1] < 10_000, "one leaf brings its own frame alone"
