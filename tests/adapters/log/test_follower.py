@@ -201,7 +201,7 @@ def test_it_keeps_a_bounded_number_of_bundles_decoded() -> None:
 
 def test_many_small_frames_are_read_and_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = LogDisk()
-    journal = open_sample(disk)
+    journal = open_sample(disk, file_bytes=1 << 20)
     for _ in range(500):
         write_batch(journal, 2)
     size = journal.durable_size

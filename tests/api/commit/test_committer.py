@@ -11,8 +11,9 @@ import pytest
 from ironkeep.api.commit import committer, quorum, slow_work
 from ironkeep.api.commit.sync import Sync, Watch, cpu_clock_of_this_thread
 from ironkeep.app import PLUGINS
-from ironkeep.core.errors import InvalidRequest, TooManyRequests, Unavailable
+from ironkeep.core.errors import InvalidRequest, NotFound, TooManyRequests, Unavailable
 from ironkeep.core.operation import Operation
+from ironkeep.core.ports import Commit
 from ironkeep.journal.journal import Receipt
 from ironkeep.plugin.effects.answer import Answer, Waiting
 from ironkeep.testing.memory import Fault
@@ -166,6 +167,87 @@ class TestACommitThatFails:
             assert (await reader.ask(read(vault, "secret/data/new"))).status == 404
 
         run(scenario, vault)
+
+
+class TestTheNextBatch:
+    """It is closed while the journal of the one ahead of it is being written."""
+
+    def test_it_is_closed_once_the_database_has_the_one_ahead(
+        self, vault: Vault, gate: Gate
+    ) -> None:
+        async def scenario(edge: Edge) -> None:
+            first, second, third = edge.connect(), edge.connect(), edge.connect()
+            hold = threading.Event()
+            commit = vault.storage.commit
+
+            def slow(given: Commit) -> None:
+                hold.wait()
+                commit(given)
+
+            vault.storage.commit = slow  # type: ignore[method-assign]
+            gate.open.clear()
+            first.send(write(vault, "secret/data/one"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            second.send(write(vault, "secret/data/two"))
+            await asyncio.sleep(0)
+            assert vault.house.ledger.has_open_batch(), "the database does not have the first one"
+            hold.set()
+            await gate.hang()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not vault.house.ledger.has_open_batch()
+            third.send(read(vault))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert vault.house.ledger.has_open_batch(), "two batches are on their way, not three"
+            assert not any(client.answered for client in (first, second, third))
+            gate.open.set()
+            for client in (first, second, third):
+                assert (await client.answer()).status == 200
+            assert edge.failures == edge.defects == []
+
+        run(scenario, vault)
+
+    @pytest.mark.parametrize("fault", list(Fault))
+    def test_it_is_not_begun_when_the_one_ahead_fails(
+        self, vault: Vault, gate: Gate, fault: Fault
+    ) -> None:
+        async def scenario(edge: Edge) -> None:
+            first, second = edge.connect(), edge.connect()
+            hold = threading.Event()
+            commit, commits = vault.storage.commit, list[int]()
+
+            def counted(given: Commit) -> None:
+                commits.append(given.seq)
+                hold.wait()
+                commit(given)
+
+            vault.storage.commit = counted  # type: ignore[method-assign]
+            gate.open.clear()
+            first.send(write(vault, "secret/data/one"))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            second.send(write(vault, "secret/data/two"))
+            hold.set()
+            await gate.hang()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not vault.house.ledger.has_open_batch()
+            vault.files.fail(0, fault)
+            gate.open.set()
+            for client in (first, second):
+                assert (await client.answer()).status == 503
+            await edge.settle()
+            assert len(commits) == 1
+            assert len(edge.failures) == 1
+            assert edge.defects == []
+
+        run(scenario, vault)
+        again = vault.restarted()
+        again.unseal()
+        assert again.read("secret/data/one").data["data"] == {"user": "app"}
+        assert again.request(Operation.READ, "secret/data/two").answer.error is NotFound
 
 
 class TestAJournalThatFails:
