@@ -184,7 +184,7 @@ class TestTheNextBatch:
                 hold.wait()
                 commit(given)
 
-            vault.storage.commit = slow  # type: ignore[method-assign]
+            vault.storage.commit = slow  # type: ignore[method-assign,assignment]
             gate.open.clear()
             first.send(write(vault, "secret/data/one"))
             await asyncio.sleep(0)
@@ -223,7 +223,7 @@ class TestTheNextBatch:
                 hold.wait()
                 commit(given)
 
-            vault.storage.commit = counted  # type: ignore[method-assign]
+            vault.storage.commit = counted  # type: ignore[method-assign,assignment]
             gate.open.clear()
             first.send(write(vault, "secret/data/one"))
             await asyncio.sleep(0)
