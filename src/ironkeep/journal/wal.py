@@ -63,20 +63,17 @@ _SCRATCH: Final = (_SPARE, _DRAFT, _TAKEN)
 class WalFile:
     """One file of frames, with the offset of each frame."""
 
-    __slots__ = ("_firsts", "_offsets", "capacity", "first", "next", "offset")
+    __slots__ = ("_firsts", "_offsets", "capacity", "first", "name", "next", "offset")
 
     def __init__(self, first: int, capacity: int) -> None:
         self.first: Final = first
+        self.name: Final = wal_file_name(first)
+        """The file's name under the log's directory."""
         self.capacity = capacity
         self.next = first
         self.offset = FILE_HEADER
         self._firsts: Final = array("Q")
         self._offsets: Final = array("Q")
-
-    @property
-    def name(self) -> str:
-        """The file's name under the log's directory."""
-        return wal_file_name(self.first)
 
     def add(self, frame: Frame) -> None:
         """Record that frame is durable at the WAL file's offset."""

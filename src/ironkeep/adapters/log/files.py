@@ -72,6 +72,7 @@ class DirectoryLogFiles:
 
     def __init__(self, root: Path, *, readonly: bool = False) -> None:
         self._root: Final = root
+        self._prefix: Final = f"{root}/"
         self._flags: Final = os.O_RDONLY if readonly else os.O_RDWR
         self._open: Final[dict[str, _Handle]] = {}
         self._lock: _Handle | None = None
@@ -217,7 +218,7 @@ class DirectoryLogFiles:
     def require_linked(self, name: str, length: int = 0) -> None:
         """Compare device, inode and size of the open file and the path; see LogFiles."""
         held = self._writable(name)
-        there = os.lstat(f"{self._root}/{name}")
+        there = os.lstat(self._prefix + name)
         if held.identity != (there.st_dev, there.st_ino):
             raise FileNotFoundError(errno.ENOENT, "moved or deleted while in use", name)
         if there.st_size < length:
