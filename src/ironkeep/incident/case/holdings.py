@@ -21,6 +21,9 @@ from ironkeep.plugin.effects.effects import Steps, Turn, pause
 IN_A_TURN: Final = 64
 """Token rows read in one turn, which takes a few milliseconds."""
 
+ACTS_IN_A_TURN: Final = 1_024
+"""Acts of a principal looked at in one turn, which takes a millisecond or two."""
+
 
 @dataclass(slots=True)
 class Holdings:
@@ -37,7 +40,8 @@ def holdings(house: House, file: CaseFile, principal: NodeId, turn: Turn) -> Ste
     The turn in which it begins must not have written anything.
     """
     found = Holdings()
-    _from_journal(file, principal, found)
+    yield from _from_journal(file, principal, found)
+    turn = yield from pause()
     roots: Iterable[TokenHash] = ()
     if kind_of(principal) is NodeKind.PERSON:
         roots = house.tokens.store.owned(turn.tx, EntityId(name_of(principal)))
@@ -83,14 +87,17 @@ def descend(house: House, found: Holdings, roots: Iterable[TokenHash], turn: Tur
     return turn
 
 
-def sessions_on_record(file: CaseFile, principal: NodeId) -> dict[str, None]:
-    """Return the accessors of a principal's tokens that the journal knows, with those they made."""
+def sessions_on_record(file: CaseFile, principal: NodeId) -> Steps[dict[str, None]]:
+    """Return the accessors of a principal's tokens that the journal knows, with those they made.
+
+    The turn in which it begins must not have written anything.
+    """
     found = Holdings()
-    _from_journal(file, principal, found)
+    yield from _from_journal(file, principal, found)
     return found.accessors
 
 
-def _from_journal(file: CaseFile, principal: NodeId, found: Holdings) -> None:
+def _from_journal(file: CaseFile, principal: NodeId, found: Holdings) -> Steps[None]:
     """Add the tokens that acts and earlier containments name, with their policies."""
     known = found.accessors
     known.update(dict.fromkeys(_contained(file, principal)))
@@ -98,6 +105,7 @@ def _from_journal(file: CaseFile, principal: NodeId, found: Holdings) -> None:
         known[name_of(principal)] = None
     pending = [principal, *(node(NodeKind.SESSION, each) for each in known)]
     done: set[NodeId] = set()
+    looked_at = 0
     while pending:
         actor = pending.pop()
         if actor in done:
@@ -106,6 +114,9 @@ def _from_journal(file: CaseFile, principal: NodeId, found: Holdings) -> None:
         for act in file.activity.issues_of(actor):
             found.policies.update(_issued(act.entry.audited.get("token_policies")))
         for act in file.activity.by(actor):
+            looked_at += 1
+            if looked_at % ACTS_IN_A_TURN == 0:
+                yield from pause()
             found.policies.update(_named(act))
             for accessor in (act.entry.accessor, act.entry.issued):
                 if accessor and accessor not in known:

@@ -33,8 +33,9 @@ from ironkeep.plugin.mount import Mount
 
 T = TypeVar("T")
 
-IN_A_TURN: Final = 64
-"""Secrets looked at in one turn, which takes a few milliseconds."""
+IN_A_TURN: Final = 16
+"""Secrets looked at in one turn, which takes a millisecond: thousands of them are looked at while
+others wait for their reads."""
 MORE_OF_IT: Final = 4
 """So many policies of the time, or versions, count as one more secret."""
 

@@ -78,7 +78,7 @@ def contain(call: Call, given: Contain) -> Response | Suspend:
 
 
 def _contain(workspace: Workspace, given: Contain, cuts: Cuts) -> Response | Suspend:
-    steps = _steps(workspace, _chosen(workspace, given.principal), cuts)
+    steps = _steps(workspace, given.principal, cuts)
     return effects.run(workspace.call, steps, _told)
 
 
@@ -117,14 +117,14 @@ def _subjects(workspace: Workspace, text: str) -> list[NodeId]:
     return [meant] if meant in subjects else []
 
 
-def _chosen(workspace: Workspace, text: str) -> list[NodeId]:
+def _chosen(workspace: Workspace, text: str) -> Steps[list[NodeId]]:
     file = workspace.file
     if not text:
         # Sessions of exposed people and devices end with these.
         with_others: dict[str, None] = {}
         others = [each for each in file.principals if kind_of(each) is not NodeKind.SESSION]
         for each in others:
-            with_others.update(sessions_on_record(file, each))
+            with_others.update((yield from sessions_on_record(file, each)))
         sessions = [each for each in file.principals if kind_of(each) is NodeKind.SESSION]
         return [*others, *(each for each in sessions if name_of(each) not in with_others)]
     group = group_of(workspace, text)
@@ -143,10 +143,9 @@ def _chosen(workspace: Workspace, text: str) -> list[NodeId]:
     return [principal]
 
 
-def _steps(
-    workspace: Workspace, principals: list[NodeId], before: Cuts
-) -> Steps[list[dict[str, Any]]]:
+def _steps(workspace: Workspace, text: str, before: Cuts) -> Steps[list[dict[str, Any]]]:
     """Cut all off first; then journal each containment, and survey what could have been read."""
+    principals = yield from _chosen(workspace, text)
     cuts = yield from cutting.end(workspace, principals, before)
     for each in cuts:
         yield from cutting.clear(workspace, each)

@@ -100,7 +100,7 @@ def at_once(workspace: Workspace, subjects: Iterable[NodeId]) -> Steps[Cuts]:
 
 def end(workspace: Workspace, principals: Iterable[NodeId], cuts: Cuts) -> Steps[list[Cut]]:
     """End the access of principals, some of which were cut at once; durable when this returns."""
-    turn = turn_of(workspace.call)
+    turn = yield from pause()
     spent = {each for cut in cuts.values() for each in cut.spent}
     ended = []
     for number, principal in enumerate(principals, start=1):
@@ -141,7 +141,8 @@ def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> S
             cut.active, turn = yield from _active(workspace, name, turn)
             turn = yield from spend(workspace, cut, cut.active, turn)
         case _:
-            on_record = sessions_on_record(workspace.file, cut.principal)
+            on_record = yield from sessions_on_record(workspace.file, cut.principal)
+            turn = yield from pause()
             turn = yield from spend(workspace, cut, on_record, turn, but=spent)
     return turn
 
