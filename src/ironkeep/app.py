@@ -84,12 +84,12 @@ and each pass of the loop would wait for it while a verdict is computed."""
 STRETCHES: Final = 8
 """The longest stretches of the loop that are named when the server stops."""
 
-YOUNG_OBJECTS: Final = 10_000
-"""Objects made between two collections of the youngest generation: some 400 requests."""
-COLLECTIONS: Final = (4, 500)
+YOUNG_OBJECTS: Final = 5_000
+"""Objects made between two collections of the youngest generation: some 200 requests."""
+COLLECTIONS: Final = (1, 2_000)
 """Collections of the youngest generation per one of the second, and of the second per one of the
-oldest. With 20 a collection of the second took 15 ms while the row cache filled, with 4 it takes
-3.6 ms; the cost of all of them together is the same."""
+oldest. With 4 (and 10,000 young objects) a collection of the second took up to 20 ms while the
+evidence on a case was read, with 1 it takes up to 5 ms."""
 
 PLUGINS: Final[Mapping[str, Plugin]] = {
     plugin.type: plugin

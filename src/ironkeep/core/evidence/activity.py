@@ -1,8 +1,9 @@
 """The granted requests of people, sessions and devices, read from the journal's entries."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, node, secret_version
@@ -12,8 +13,7 @@ from ironkeep.core.operation import Operation
 CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True, gc=False):
     """One granted request with its actors: person, session and device, as far as known."""
 
     index: int
@@ -21,8 +21,7 @@ class Act:
     actors: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True, gc=False):
     """One secret version that a request released from the vault."""
 
     act: Act

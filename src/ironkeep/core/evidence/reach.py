@@ -63,7 +63,7 @@ _CARRIES: Final = frozenset(
 """A source held in part gives its target in part."""
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """One way from source to target, open in [from_ns, until_ns).
 
     `evidence` names the record of it: an entry of the journal, or a version of a configuration.
@@ -98,7 +98,7 @@ class Seed(msgspec.Struct, frozen=True):
     until_ns: int = FOREVER
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One edge of an explanation, and the earliest instant at which it could be taken."""
 
     source: NodeId
