@@ -17,7 +17,7 @@ from ironkeep.core.errors import IronkeepError
 from ironkeep.kernel.house import House, Search
 from ironkeep.store.standing.guard import Guard
 
-REST: Final = 12
+REST: Final = 16
 """The time left to other work after a turn, in lengths of that turn."""
 LEAST_REST: Final = 0.01
 PASS_NS: Final = 3_600 * 1_000_000_000
