@@ -129,7 +129,8 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
     record = credentials.record(tx, which)
     # Only these are released now. When an earlier version was released is not recorded: assume
     # all the time from the creation of the credential to its last rotation.
-    served = {credentials.current(tx, which) or 0, record.serving}
+    current = credentials.current(tx, which) or 0
+    served = {current, record.serving}
     versions = tuple(
         Served(each.number, about.rotated_ns)
         if each.number in served
@@ -140,4 +141,4 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
     def values(number: int) -> tuple[Secret, ...]:
         return (credentials.secret(tx, which, number),)
 
-    return Kept(which.path, which.path, versions, credentials.current(tx, which) or 0, values)
+    return Kept(which.path, which.path, versions, current, values)

@@ -14,9 +14,9 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.node import (
     NodeId,
     NodeKind,
-    name_of,
     node,
     parse_node,
+    place_of,
     secret_family,
     secret_version,
 )
@@ -73,7 +73,7 @@ class Names:
 
     def spot(self, secret: NodeId) -> tuple[Mount, Spot]:
         """Return the mount of a secret's node, and what is at its path there."""
-        uuid, _, path = name_of(secret).rpartition("@")[0].partition("/")
+        uuid, path = place_of(secret)
         mount = next(each for each in self.mounts() if each.uuid == uuid)
         house, tx = self._house, self._call.tx
         plugin = house.plugins.get(mount.type)

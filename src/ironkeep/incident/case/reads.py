@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.node import NodeId, name_of
+from ironkeep.core.evidence.node import NodeId, place_of
 from ironkeep.core.evidence.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.listing import Spot
@@ -82,7 +82,7 @@ def _advice(call: Call, mount: Mount, spot: Spot, secret: NodeId, *, may_be_lost
     """Return what to do about an unknown name, with similar names that the caller may read."""
     acl = call.actor().acl
     seen = [path for path, read in spot.beside if acl.decide(mount.path + read, _READ).allowed]
-    path = name_of(secret).rpartition("@")[0].partition("/")[2]
+    path = place_of(secret)[1]
     near = [mount.path + each for each in get_close_matches(path, seen, n=MAX_NEAR)]
     advice = f"did you mean {' or '.join(near)}?" if near else "check how it is written"
     if may_be_lost:
