@@ -9,7 +9,7 @@
                 edges                 -> the number of links
                 mount / uuid          -> the last recorded path of a mount
 
-Records of scope (core/evidence/records.py) are written when something is configured, and not when a
+Records of scope (core/evidence/records) are written when something is configured, and not when a
 case is opened, so they are in the log before it is known what they will be needed for. A record and
 its place in the chain are in one batch, and are kept even if the request that caused them is
 refused afterwards: a superfluous link is safe, a gap in the chain is not.

@@ -1,6 +1,6 @@
 """The estate: all links, gates, baselines and log sources that the log has on record.
 
-The records of scope form a chain (core/evidence/records.py). `breaks` lists the places where a
+The records of scope form a chain (core/evidence/records). `breaks` lists the places where a
 record is missing, changed or out of order: a verdict over a chosen part of the estate would prove
 nothing.
 """

@@ -1,0 +1,178 @@
+"""Records of the response: what was contained, revoked, proved dead, swept, stated by people."""
+
+from typing import Final
+
+from ironkeep.core.credential.connector import Probe
+from ironkeep.core.evidence.records.record import Count, Instant, Record
+
+ROOT_ITEMS: Final = (
+    "root:administrators",
+    "root:policies",
+    "root:seal-shares",
+    "root:journal-key",
+    "root:case-key",
+)
+"""The parts of Ironkeep's own root of trust that every case must check (claim E9)."""
+
+
+class Surveyed(Record, frozen=True, tag="surveyed"):
+    """All that the policies let a principal read during [from_ns, until_ns) has been linked."""
+
+    case: str
+    principal: str
+    from_ns: Instant
+    until_ns: Instant
+    policies: tuple[str, ...]
+
+
+class Contained(Record, frozen=True, tag="contained"):
+    """A principal was cut off; sessions are accessors.
+
+    `sessions` were ended now, `gone` had ended before.
+    """
+
+    case: str
+    principal: str
+    sessions: tuple[str, ...]
+    gone: tuple[str, ...]
+    leases: Count
+
+
+class Readmitted(Record, frozen=True, tag="readmitted"):
+    """A contained principal may act again, with new credentials; `owner` answers for it."""
+
+    case: str
+    principal: str
+    owner: str
+    reason: str
+
+
+class Revoked(Record, frozen=True, tag="revoked"):
+    """A credential was revoked, by done_ns, at a system that issues or verifies it.
+
+    `receipt` is the issuer's own statement or the state read back. `replacement` is the secret
+    version that takes its place, or empty.
+    """
+
+    case: str
+    version: str
+    system: str
+    done_ns: Instant
+    method: str
+    receipt: str
+    replacement: str = ""
+
+
+class Ended(Record, frozen=True, tag="ended"):
+    """Sessions opened with a credential were ended at a system; `remaining` are still open."""
+
+    case: str
+    version: str
+    system: str
+    done_ns: Instant
+    ended: Count
+    remaining: Count
+
+
+class Probed(Record, frozen=True, tag="probed"):
+    """A revoked credential was presented to a verifier, starting at at_ns.
+
+    `state` is alive, dead or unknown; `code` is the system's own answer code. `emulated` means that
+    an emulator answered, not the real system.
+    """
+
+    case: str
+    version: str
+    system: str
+    endpoint: str
+    state: Probe
+    code: str
+    reason: str
+    at_ns: Instant
+    took_ms: Count
+    emulated: bool = False
+
+
+class Watched(Record, frozen=True, tag="watched"):
+    """The observed uses of a credential at a system during [from_ns, until_ns), and the means."""
+
+    case: str
+    version: str
+    system: str
+    from_ns: Instant
+    until_ns: Instant
+    successes: Count
+    attempts: Count
+    means: str
+
+
+class Swept(Record, frozen=True, tag="swept"):
+    """A system was compared with its baseline; each string is one inventory item, kind first.
+
+    `acting` lists the added principals that have been seen to act. `gaps` names the parts of the
+    system that the sweep could not see.
+    """
+
+    case: str
+    system: str
+    baseline: str
+    digest: str
+    at_ns: Instant
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    acting: tuple[str, ...]
+    gaps: tuple[str, ...]
+
+
+class Explained(Record, frozen=True, tag="explained"):
+    """An owner answers for one addition or change: `item` as swept, or `entry:<index>`."""
+
+    case: str
+    system: str
+    item: str
+    owner: str
+    reason: str
+
+
+class Delivered(Record, frozen=True, tag="delivered"):
+    """A new version went to a consumer from a system (`plane`), not by an API read."""
+
+    case: str
+    version: str
+    consumer: str
+    plane: str
+
+
+class Exempted(Record, frozen=True, tag="exempted"):
+    """An open item is accepted by its owner, for a reason, until it expires."""
+
+    case: str
+    item: str
+    owner: str
+    reason: str
+    expires_ns: Instant
+
+
+class RootChecked(Record, frozen=True, tag="root-checked"):
+    """One of ROOT_ITEMS was checked; `sound` is the result."""
+
+    case: str
+    item: str
+    sound: bool
+    detail: str
+
+
+class Residue(Record, frozen=True, tag="residue"):
+    """A statement, in words, of something that cannot be known or undone."""
+
+    case: str
+    words: str
+
+
+class Heartbeat(Record, frozen=True, tag="heartbeat"):
+    """A log source is alive and has sent `sent` messages, of which `missed` did not arrive."""
+
+    source: str
+    sent: Count
+    missed: Count
