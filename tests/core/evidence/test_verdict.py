@@ -1,18 +1,14 @@
 """Each way in which a verdict must not say PROVEN: one spoilt line, one check that notices."""
 
-from collections.abc import Callable
-from functools import reduce
-
 import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.event import CLOCK_STEP
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import ClaimId, Status
-from ironkeep.core.evidence.node import NodeId, secret_family, secret_version
+from ironkeep.core.evidence.node import NodeId, secret_version
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
@@ -24,7 +20,6 @@ from tests.support.incident.sample_case import (
     MOUNT,
     NEW,
     OLD,
-    SESSION,
     UNPLACED,
     Line,
     SampleCase,
@@ -32,185 +27,8 @@ from tests.support.incident.sample_case import (
     read_of,
     request,
     sample_case,
-)  # fmt: skip
-
-Spoil = Callable[[SampleCase], SampleCase]
-
-MIRROR = NodeId("system:mirror-database")
-PARTNER = "system:partner"
-OTHER = secret_version(MOUNT, "other", 1)
-FAMILY = secret_family(MOUNT, "orders/password")
-
-
-def drop(name: str) -> Spoil:
-    return lambda case: case.without(name)
-
-
-def change(name: str, **values: object) -> Spoil:
-    return lambda case: case.changed(name, **values)
-
-
-MOVED = {"offset_ns": -3_600 * 10**9}
-
-
-def add(*lines: Line) -> Spoil:
-    return lambda case: case.with_lines(*lines)
-
-
-def facts(**values: object) -> Spoil:
-    return lambda case: case.with_facts(**values)
-
-
-def both(*spoils: Spoil) -> Spoil:
-    return lambda case: reduce(lambda spoilt, each: each(spoilt), spoils, case)
-
-
-def link(source: str, kind: EdgeKind, *targets: str) -> ev.Linked:
-    return ev.Linked(*UNPLACED, source, kind, targets, at(0), "configuration")
-
-
-def probe(state: Probe, system: str = DATABASE) -> ev.Probed:
-    return ev.Probed(CASE, OLD, system, "127.0.0.1:5432", state, "", "as it answered", at(53), 3)
-
-
-def ended_at(system: str) -> Line:
-    return Line(54, "ended there", ev.Ended(CASE, OLD, system, at(54), 0, 0))
-
-
-def mirror(state: Probe) -> Spoil:
-    """A second verifier, a store, that is watched, and that answers in a given way."""
-    store = "store:archive"
-    return add(
-        Line(5, "mirror", link(OLD, EdgeKind.OPENS, store)),
-        Line(53, "probed there", probe(state, store)),
-        Line(73, "watched there", ev.Watched(CASE, OLD, store, at(50), at(90), 0, 0, "log")),
-    )
-
-
-def swept(**values: object) -> Spoil:
-    return change("swept", **values)
-
-
-# One row for each check of the table: what is spoilt, and what has to be named.
-SPOILS: dict[str, tuple[Spoil, str]] = {
-    "case not opened": (change("opened", subjects=()), f"case:{CASE}"),
-    "scope cut": (lambda case: case.placed().without("sourced"), "scope:chain"),
-    "no basis": (change("opened", basis=" "), f"case:{CASE}"),
-    "subject unknown": (
-        add(Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("document:typo",), at(20), "lost"))),
-        "document:typo",
-    ),
-    "scope narrowed": (
-        add(Line(44, "gone", ev.Unlinked(*UNPLACED, FAMILY, EdgeKind.OPENS, (DATABASE,)))),
-        "entry:8",
-    ),
-    "not surveyed": (drop("surveyed"), ALICE),
-    "unattributed record": (
-        add(request(44, "unwrapped", "", entity="", accessor="", released=read_of(9))),
-        "entry:8",
-    ),
-    "released again": (
-        both(
-            change("contained", sessions=()),
-            add(
-                request(55, "re-made", "alice", entity="", released=read_of(1)),
-                Line(56, "cut", ev.Contained(CASE, SESSION, (), (), 0)),
-                Line(57, "more", ev.Surveyed(CASE, SESSION, at(20), at(56), ("orders",))),
-            ),
-        ),
-        OLD,
-    ),
-    "not revoked": (
-        add(
-            Line(5, "wrapping key", link(OTHER, EdgeKind.DECRYPTS, OLD)),
-            Line(6, "note", link(ALICE, EdgeKind.HOLDS, OTHER)),
-        ),
-        OTHER,
-    ),
-    "no receipt": (change("revoked", receipt=""), OLD),
-    "no verifier": (drop("opens"), OLD),
-    "not presented": (drop("probed"), OLD),
-    "not answered": (add(Line(53, "again", probe(Probe.UNKNOWN))), OLD),
-    "accepted elsewhere": (mirror(Probe.ALIVE), OLD),
-    "worked after revocation": (add(Line(53, "again", probe(Probe.ALIVE))), OLD),
-    "not contained": (
-        add(
-            Line(5, "phone", link("device:phone", EdgeKind.HOLDS, OLD)),
-            Line(43, "widened", ev.Widened(*UNPLACED, CASE, ("device:phone",), at(20), "lost")),
-        ),
-        "device:phone",
-    ),
-    "acts again": (
-        both(
-            change("surveyed", until_ns=at(100)),
-            add(request(45, "again", "alice", accessor="")),
-        ),
-        ALICE,
-    ),
-    "readmitted unsigned": (
-        add(Line(95, "readmitted", ev.Readmitted(CASE, ALICE, "", "she is back"))),
-        ALICE,
-    ),
-    "sessions not ended": (drop("ended"), OLD),
-    "sessions remain": (change("ended", remaining=1), OLD),
-    "no baseline": (drop("baselined"), DATABASE),
-    "not swept": (swept(baseline="other"), DATABASE),
-    "not seen": (swept(gaps=("pg_authid",)), f"{DATABASE}#pg_authid"),
-    "not explained": (
-        swept(added=("hook trigger audit",)),
-        f"{DATABASE}#hook trigger audit",
-    ),
-    "stranger acts": (
-        swept(acting=("principal role svc2",)),
-        f"{DATABASE}#principal role svc2",
-    ),
-    "foothold in vault": (
-        add(request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")),
-        "entry:5",
-    ),
-    "delivered early": (add(request(48, "early", "bob", released=read_of(2))), NEW),
-    "delivered to exposed": (
-        add(Line(61, "pushed", ev.Delivered(CASE, NEW, ALICE, "system:vault"))),
-        NEW,
-    ),
-    "issued from exposed": (
-        add(Line(61, "pushed", ev.Delivered(CASE, NEW, "person:bob", DATABASE))),
-        NEW,
-    ),
-    "starts too late": (facts(start=5), "log:window"),
-    "not witnessed": (facts(cosigners=()), "log:witnesses"),
-    "ends too early": (facts(cosigned_ns=at(END_AT - 301)), "log:window"),
-    "clock ran back": (
-        add(Line(99, "back", None, {"time_ns": at(-301), "kind": "notice"})),
-        "entry:23",
-    ),
-    "clock step": (
-        add(Line(99, "moved", None, {"kind": "notice", "op": CLOCK_STEP, "audited": MOVED})),
-        "entry:23",
-    ),
-    "source silent": (change("heartbeat", source="another"), "source:database-log"),
-    "source lost messages": (change("heartbeat", missed=1), "source:database-log"),
-    "ended session worked": (
-        add(
-            request(44, "again", "alice", entity=""),
-            Line(43, "more", ev.Surveyed(CASE, SESSION, at(20), at(100), ("orders",))),
-        ),
-        SESSION,
-    ),
-    "not watched": (drop("watched"), OLD),
-    "used later": (change("watched", successes=1), OLD),
-    "root not checked": (drop("root:policies"), "root:policies"),
-    "root unsound": (change("root:policies", sound=False), "root:policies"),
-    "record by an exposed principal": (
-        add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),
-        "entry:23",
-    ),
-    "indexed late": (facts(late=9), "log:index"),
-    "withheld": (facts(withheld=1), "log:entries"),
-    "no residue": (drop("residue"), f"case:{CASE}"),
-}
-
-FAILING = {"worked after revocation", "stranger acts", "ended session worked", "used later"}
+)
+from tests.support.incident.spoils import FAILING, OTHER, SPOILS, add, link, mirror, probe
 
 
 def verdict_of(case: SampleCase, end: int = END_AT) -> Verdict:
