@@ -29,6 +29,11 @@ CLOCK_SET: Final = "clock-set"
 CLOCK_BACK: Final = "clock-back"
 """The operation of a notice: the machine's clock agrees with the vault's time again."""
 
+MADE_BY: Final = "made_by"
+"""The field of `audited` with the makers of what a login relies on (identity/people.py)."""
+FACTOR_OF: Final = "factor_of"
+"""The field of `audited` with the entity whose factor a request set, invited to set, or removed."""
+
 
 class Released(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One secret version that left the vault: its mount, record path, version and field names."""

@@ -31,7 +31,7 @@ import msgspec
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.ids import EntityId
 from ironkeep.identity.entities import Identity
-from ironkeep.identity.token_store import LOST, StoredToken, TokenStore, origins_of
+from ironkeep.identity.token_store import LOST, StoredToken, TokenStore, origins_of, person_origin
 from ironkeep.plugin.token import Made, Origin, Session, TokenSpec
 from ironkeep.store.state import Tx
 
@@ -45,6 +45,10 @@ chains. Past this number the oldest are left out: the containment of anything, s
 the last of these, then counts as theirs."""
 MAX_CARRIED: Final = 8
 """Origins of a batch token, which carries them."""
+MAX_MAKERS: Final = 128
+"""Makers named in the entry of a login."""
+_ACTORS: Final = frozenset({"session", "person", "device", LOST})
+"""The kinds of origins that can be exposed in a case."""
 
 APART: Final = (
     "people who approve each other's requests must have sign-ins set up by different "
@@ -81,6 +85,31 @@ def joined(*groups: Iterable[Origin], limit: int = MAX_ORIGINS) -> tuple[Origin,
         found = dict(latest[: limit - 1])
         found[LOST] = max(lost_ns, latest[limit - 1][1])
     return tuple(sorted(found.items(), key=_latest_first))
+
+
+def makers_of(made: Iterable[Made]) -> list[str]:
+    """Return the makers of what a login relies on, as its entry names them under MADE_BY.
+
+    Each is `NAME@ACTED@WRITTEN`: a session, person or device, when it last acted, and when what it
+    acted on was last written, in POSIX nanoseconds. A verdict tells from these what an exposed
+    principal passed on. Past MAX_MAKERS the name of the oldest is lost.
+    """
+    found: dict[tuple[str, int, int], None] = {}
+    for each in made:
+        # Rows of earlier releases know the people alone.
+        people = ((person_origin(person), each.at_ns) for person in each.people)
+        for name, acted_ns in each.origins or people:
+            if name.partition("/")[0] in _ACTORS:
+                found[name, acted_ns, each.at_ns] = None
+    latest = sorted(found, key=lambda maker: maker[1], reverse=True)
+    kept = latest[:MAX_MAKERS]
+    kept += [(LOST, acted_ns, 0) for _, acted_ns, _ in latest[MAX_MAKERS:][:1]]
+    return [f"{name}@{acted_ns}@{written_ns}" for name, acted_ns, written_ns in kept]
+
+
+def handed_out(people: Iterable[str], now_ns: int) -> list[str]:
+    """Return people who hand out a token now as its makers; see `makers_of`."""
+    return [f"{person_origin(EntityId(each))}@{now_ns}@{now_ns}" for each in sorted(people)]
 
 
 def _latest_first(origin: Origin) -> tuple[int, str]:

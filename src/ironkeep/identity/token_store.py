@@ -346,6 +346,11 @@ def session_origin(accessor: str) -> str:
     return f"session/{accessor}"
 
 
+def person_origin(person: EntityId) -> str:
+    """Return the name of a person as an origin, for what their batch tokens do."""
+    return f"person/{person}"
+
+
 def role_origin(mount: MountAccessor, role: str) -> str:
     """Return the name of a role as an origin."""
     return f"role/{mount}/{role}"
@@ -369,6 +374,8 @@ def is_mount(origin: str) -> bool:
 def origins_of(record: TokenRecord) -> tuple[str, ...]:
     """Return the names under which what a token does is void once one of them is contained."""
     found = [session_origin(record.accessor)] if record.accessor else []
+    # A batch token has no accessor by which its own session could be told from others.
+    found += [person_origin(record.entity)] if record.entity and not record.accessor else []
     found += [mount_origin(record.mount)] if record.mount else []
     found += [role_origin(record.mount, record.role)] if record.role else []
     found += [device_origin(record.device)] if record.device else []

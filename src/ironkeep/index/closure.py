@@ -8,7 +8,8 @@ with `collect`; the offline verifier checks with `wanted` that the set in a pack
 
     kinds        incident records, acts of nobody, steps of the clock
     principals   the subjects of all cases, every principal held in the exposure, and the sessions
-                 that any of these held or issued: what they did, and what issued them
+                 that any of these held or issued: what they did, what issued them, the logins
+                 that relied on what they had set up, and the changes of people's factors
     families     a secret that a link names in all its versions: every release of it
     replacements the releases of a replacement before the old version was revoked
 
@@ -58,8 +59,7 @@ def wanted(file: CaseFile) -> dict[Term, int]:
     terms = dict.fromkeys(KINDS, END)
     for principal in _principals(file):
         terms[actor(principal)] = END
-        if kind_of(principal) is NodeKind.SESSION:
-            terms[thing(principal)] = END
+        terms[thing(principal)] = END
     for family in _families(file):
         terms[secret(*place_of(family))] = END
     for term, bound in _replacements(file):

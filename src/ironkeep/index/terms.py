@@ -5,7 +5,9 @@
              behind:<entity>                     a person who handed out the token that was used
     object   secret:<mount>/<record path>        every secret that the entry released
              secret:<mount>/<record path>@<n>    and the version of it
-    thing    session:<accessor>                  a token that the entry issued, used or looked up
+    thing    session:<accessor>                  a token that the entry issued, used or looked up,
+             person:<entity>, device:<id>        or that set up what its login relied on; a person
+                                                 whose factor it set
              secret-id:<accessor>, lease:<id>, mount:<uuid>, device:<id>, credential:<id>
              case:<id>, request:<id>             the case of a record; the request of an effect
              person:…, session:…, secret:…@…     a node that an incident record is about
@@ -23,7 +25,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from ironkeep.core.event import CLOCK_BACK, CLOCK_SET, CLOCK_STEP, Entry, Value
+from ironkeep.core.event import CLOCK_BACK, CLOCK_SET, CLOCK_STEP, FACTOR_OF, MADE_BY, Entry, Value
 from ironkeep.core.evidence.activity import CHANGES
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.records import TAG
@@ -83,7 +85,8 @@ class Kind(StrEnum):
     ACCESS_CHANGE = "access-change"
     """A granted change under one of the paths in ACCESS; logins excepted."""
     NOBODY = "nobody"
-    """A granted request without an actor that released or changed something."""
+    """A granted request without an actor that released or changed something, and a login that
+    relied on makers whose names are lost."""
     REFUSED = "refused"
     """A request that ended in an error."""
     CLOCK = "clock"
@@ -231,7 +234,22 @@ def rare_terms(entry: Entry | Facts) -> Iterator[Term]:
         yield from (Term(What.ACTOR, f"behind:{entity}") for entity in people if entity)
     if TAG in entry.audited:
         yield from _record_terms(entry)
+    yield from _making_terms(entry)
     yield from _kinds(entry)
+
+
+def _making_terms(entry: Entry | Facts) -> Iterator[Term]:
+    """Yield the makers of what a login relied on, and the person whose factor a request set."""
+    makers = entry.audited.get(MADE_BY)
+    for text in makers if isinstance(makers, list) else ():
+        kind_of_maker, _, rest = text.partition("/")
+        if text.startswith("@"):
+            yield kind(Kind.NOBODY)
+        else:
+            yield Term(What.THING, f"{kind_of_maker}:{rest.partition('@')[0]}")
+    person = entry.audited.get(FACTOR_OF)
+    if isinstance(person, str) and person:
+        yield Term(What.THING, f"person:{person}")
 
 
 def _record_terms(entry: Entry | Facts) -> Iterator[Term]:

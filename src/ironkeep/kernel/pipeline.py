@@ -19,11 +19,12 @@ from ironkeep.core.errors import (
     StepUpNeeded,
     Unavailable,
 )
-from ironkeep.core.event import Released
+from ironkeep.core.event import MADE_BY, Released
 from ironkeep.core.ids import RequestId
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.decision import Allow, NeedApproval, StepUp, decide_read
 from ironkeep.core.secret import Secret
+from ironkeep.identity.people import makers_of
 from ironkeep.kernel import reply
 from ironkeep.kernel.admission import Admission
 from ironkeep.kernel.health import health, refused_by_machine
@@ -208,6 +209,8 @@ class Pipeline:
                 house, inner, mount, response.issue, trace.session, trace.now_ns, request.peer
             )
             response.auth = auth
+            makers = makers_of(response.issue.made)
+            response.audited |= {MADE_BY: makers} if makers else {}
             response.warnings += warnings
         released = tuple(response.released)
         if released and not (route.secret or mount is SYS):

@@ -34,14 +34,14 @@ from ironkeep.access.break_glass.break_glass import (
 from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.event import Released, Value
+from ironkeep.core.event import MADE_BY, Released, Value
 from ironkeep.core.ids import EntityId, base62
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.identity.entities import Entity, Identity
-from ironkeep.identity.people import APART, hand_of, is_one_hand
+from ironkeep.identity.people import APART, hand_of, handed_out, is_one_hand
 from ironkeep.identity.tokens import Tokens
 from ironkeep.journal.journal import Journal
 from ironkeep.plugin.call import Call
@@ -290,8 +290,9 @@ def _open(call: Call, name: str, attempt: Attempt, config: Config) -> Response:
     who = ", ".join(attempt.people)
     text = f"break-glass was opened by {who} until {rfc3339(until_ns)}: {attempt.reason}"
     call.use(Alerts).raise_(call.tx, "break-glass-open", text, call.now_ns, path=call.request.path)
-    audited: dict[str, Value] = {"case": name, "people": list(attempt.people)}
-    return Response(auth=issued.auth(), warnings=list(issued.warnings), audited=audited)
+    told: dict[str, Value] = {"case": name, "people": list(attempt.people)}
+    told[MADE_BY] = handed_out(hands, call.now_ns)
+    return Response(auth=issued.auth(), warnings=list(issued.warnings), audited=told)
 
 
 def _alert(call: Call, text: str) -> None:

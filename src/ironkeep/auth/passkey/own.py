@@ -7,6 +7,7 @@ from ironkeep.access.step_up.authenticators import NEEDED, Authenticator, Authen
 from ironkeep.access.step_up.fresh_touch import take_fresh_touch
 from ironkeep.auth.passkey.people import User, by_entity, counted, found
 from ironkeep.core.errors import InvalidRequest, NotFound, PermissionDenied
+from ironkeep.core.event import FACTOR_OF
 from ironkeep.core.ids import EntityId
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.goformat import rfc3339
@@ -70,7 +71,10 @@ def remove_of(call: Call) -> Response:
 
 def _remove(call: Call, user: User, gone: Authenticator, why: str) -> Response:
     call.use(Authenticators).remove(call.tx, gone, why, call.now_ns)
-    return Response(audited={"username": user.name, "credential": webauthn.encode(gone.id)})
+    credential = webauthn.encode(gone.id)
+    return Response(
+        audited={"username": user.name, "credential": credential, FACTOR_OF: user.entity}
+    )
 
 
 def _caller(call: Call) -> EntityId:

@@ -20,6 +20,7 @@ import msgspec
 from ironkeep.access.second_person import require_another_than_root, waits
 from ironkeep.access.step_up.authenticators import Authenticator, Authenticators
 from ironkeep.core.errors import InvalidCredentials, InvalidRequest, NotFound
+from ironkeep.core.event import FACTOR_OF
 from ironkeep.core.ids import EntityId
 from ironkeep.core.secret import Secret
 from ironkeep.core.text.goformat import rfc3339
@@ -151,6 +152,7 @@ def delete_user(call: Call) -> Response:
         call.use(Authenticators).remove(call.tx, each, "the person was removed", call.now_ns)
     call.store.delete(_path(name))
     record_login(call, name, None)
+    waiting.audited |= {FACTOR_OF: user.entity}
     return waiting
 
 
@@ -209,7 +211,7 @@ def ticket_response(call: Call, user: User, text: str) -> Response:
         "username": user.name,
         "expires": rfc3339(call.now_ns + TICKET_NS),
     }
-    return Response(data=data, audited={"ticket_for": user.name})
+    return Response(data=data, audited={"ticket_for": user.name, FACTOR_OF: user.entity})
 
 
 def redeem(call: Call, name: str) -> tuple[User, Ticket]:

@@ -23,6 +23,7 @@ from ironkeep.auth.passkey.people import (
 )
 from ironkeep.auth.passkey.settings import handle_of, settings
 from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.event import FACTOR_OF
 from ironkeep.core.secret import Secret
 from ironkeep.core.webauthn import webauthn
 from ironkeep.identity.entities import Identity
@@ -140,6 +141,7 @@ def _answer(call: Call, user: User, ticket: Ticket, made: webauthn.Registered) -
         # Without an attestation the model is only the authenticator's own claim.
         "aaguid": made.aaguid if _proves_model(call, user) else "",
         "can_be_copied": made.eligible,
+        FACTOR_OF: user.entity,
     }
     return response
 

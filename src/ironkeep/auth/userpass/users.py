@@ -14,7 +14,9 @@ import msgspec
 from ironkeep.auth.userpass import lockout
 from ironkeep.auth.userpass.hashing import hash_of, hashing
 from ironkeep.core.errors import InvalidRequest, NotFound
+from ironkeep.core.event import FACTOR_OF, Value
 from ironkeep.core.secret import Secret
+from ironkeep.identity.entities import Identity
 from ironkeep.identity.people import made_by
 from ironkeep.identity.roles import record_login
 from ironkeep.identity.token_params import TokenParams, TokenParamsInput
@@ -121,6 +123,7 @@ def delete_user(call: Call) -> Response:
         call.store.delete(_path(name))
         lockout.clear(call, name)
         record_login(call, name, None)
+        return Response(audited=_factor_of(call, name))
     return Response()
 
 
@@ -145,7 +148,13 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
         lockout.clear(call, name)
     if user is None or params.view() != before.view():
         record_login(call, name, params)
-    return Response()
+    return Response(audited=_factor_of(call, name) if hashed else {})
+
+
+def _factor_of(call: Call, name: str) -> dict[str, Value]:
+    """Return whose password a request sets or removes, if this person has ever logged in."""
+    person = call.use(Identity).by_alias(call.tx, call.mount.accessor, name)
+    return {} if person is None else {FACTOR_OF: person.id, "password_of": name}
 
 
 def find(call: Call, name: str) -> User | None:

@@ -1,16 +1,19 @@
 """The granted requests of people, sessions and devices, read from the journal's entries."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
-from ironkeep.core.event import Entry
+from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.event import FACTOR_OF, MADE_BY, Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, node, secret_version
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind
 from ironkeep.core.operation import Operation
 
 CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
+
+_ENROL: Final = "device/enrol/"
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
@@ -28,12 +31,29 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     version: NodeId
 
 
+class Maker(NamedTuple):
+    """A maker of what a login relied on: its last act, and the last write of what it acted on.
+
+    `node` is None for makers whose names are lost (identity/people.py). Times are POSIX ns.
+    """
+
+    node: NodeId | None
+    acted_ns: int
+    written_ns: int
+
+
 class Activity:
-    """The granted requests of a log, taken in its order."""
+    """The granted requests of a log, taken in its order, and the deeds that may not be finished."""
 
     def __init__(self) -> None:
         self.all: Final[list[Act]] = []
         self.reads: Final[list[Read]] = []
+        self.logins: Final[list[tuple[Act, tuple[Maker, ...]]]] = []
+        """The acts that let somebody in by what others had set up, with the makers of that."""
+        self.factors: Final[dict[NodeId, list[Act]]] = {}
+        """The acts that set, or invited to set, or removed a factor of a person."""
+        self.enrolments: Final[list[tuple[Act, NodeId]]] = []
+        """The acts that brought a device, which has its key from whoever acted."""
         self._issued: Final[dict[NodeId, list[Act]]] = {}
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Act]]] = {}
@@ -51,6 +71,8 @@ class Activity:
             self._by.setdefault(actor, []).append(act)
         if not act.actors:
             self._by_nobody.append(act)
+        if entry.audited:
+            self._take_making(act)
         reads = [
             Read(act, secret_version(each.mount, each.path, each.version))
             for each in entry.released
@@ -59,6 +81,17 @@ class Activity:
         for read in reads:
             self._reads_of.setdefault(read.version, []).append(read)
         return reads
+
+    def _take_making(self, act: Act) -> None:
+        makers = tuple(makers_of(act.entry))
+        if makers:
+            self.logins.append((act, makers))
+        person = act.entry.audited.get(FACTOR_OF)
+        if isinstance(person, str) and person:
+            self.factors.setdefault(node(NodeKind.PERSON, person), []).append(act)
+        device = act.entry.audited.get("device")
+        if act.entry.path.startswith(_ENROL) and isinstance(device, str) and device:
+            self.enrolments.append((act, node(NodeKind.DEVICE, device)))
 
     def reads_of(self, version: NodeId) -> list[Read]:
         """Return the reads of one version, in order."""
@@ -124,6 +157,25 @@ def actors_of(entry: Entry) -> tuple[NodeId, ...]:
         (NodeKind.DEVICE, entry.device),
     )
     return tuple(node(kind, name) for kind, name in named if name)
+
+
+def makers_of(entry: Entry) -> Iterator[Maker]:
+    """Yield the makers that the entry of a login names; raise InvalidRequest if one is malformed.
+
+    See identity/people.py for the form.
+    """
+    given = entry.audited.get(MADE_BY)
+    for text in given if isinstance(given, list) else ():
+        name, acted, written = text.rsplit("@", 2) if text.count("@") > 1 else (text, "", "")
+        kind, _, rest = name.partition("/")
+        if not (acted.isdecimal() and written.isdecimal() and (not name or kind in _MAKERS)):
+            raise InvalidRequest(f"not a maker: {text[:80]!r}")
+        yield Maker(node(_MAKERS[kind], rest) if name else None, int(acted), int(written))
+
+
+_MAKERS: Final = {
+    "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
+}  # fmt: skip
 
 
 def _holdings(act: Act) -> Iterable[tuple[NodeId, NodeId]]:

@@ -5,7 +5,7 @@ effective time here (core/evidence/order.py).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Generic, TypeVar, cast
@@ -14,7 +14,7 @@ from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import Act, Activity, actors_of
+from ironkeep.core.evidence.activity import Act, Activity, Maker, actors_of
 from ironkeep.core.evidence.estate import Estate
 from ironkeep.core.evidence.exposure import Exposed, Exposure, expose
 from ironkeep.core.evidence.node import (
@@ -27,7 +27,8 @@ from ironkeep.core.evidence.node import (
     parse_node,
 )
 from ironkeep.core.evidence.order import FIRST_SKEW_NS, JITTER_NS, ordered, ran_back
-from ironkeep.core.evidence.reach import FOREVER, Graph, Seed, spread
+from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
+from ironkeep.core.operation import Operation
 
 R = TypeVar("R", bound=ev.Record)
 
@@ -106,8 +107,34 @@ class CaseFile:
 
     @cached_property
     def _graph(self) -> Graph:
-        edges = (*self.estate.edges(), *self.activity.edges())
+        edges = (*self.estate.edges(), *self.activity.edges(), *self._made())
         return Graph(edges, self.estate.needs, dict(self._closed()))
+
+    def _made(self) -> Iterator[Edge]:
+        """Yield an edge to all that somebody set up: people by their factors, logins, devices."""
+        for person, acts in self.activity.factors.items():
+            for act in acts:
+                # Removing a factor lets nobody in.
+                if act.entry.op != Operation.DELETE:
+                    yield from _edges(act.index, act.actors, person, act.entry.time_ns)
+        for act, device in self.activity.enrolments:
+            yield from _edges(act.index, act.actors, device, act.entry.time_ns)
+        for act, makers in self.activity.logins:
+            issued, entity = act.entry.issued, act.entry.entity
+            let_in = [node(NodeKind.SESSION, issued)] if issued else []
+            let_in += [node(NodeKind.PERSON, entity)] if entity else []
+            for maker in makers:
+                if maker.node is not None and not self._reviewed(maker):
+                    for target in let_in:
+                        yield from _edges(act.index, (maker.node,), target, maker.acted_ns)
+
+    def _reviewed(self, maker: Maker) -> bool:
+        """Return whether what a maker set up was written again after the maker was contained.
+
+        Until then the server lets nobody in by it; the person who writes it answers for it.
+        """
+        cuts = self._containments.get(maker.node or "", ())
+        return any(maker.acted_ns <= cut.entry.time_ns < maker.written_ns for cut in cuts)
 
     @cached_property
     def _seeds(self) -> dict[str, list[Seed]]:
@@ -279,6 +306,13 @@ class CaseFile:
         case.bases.append(record.basis)
         if isinstance(record, ev.Opened) and case.opening is None:
             case.opening = Filed(index, entry, record)
+
+
+def _edges(index: int, actors: Iterable[NodeId], made: NodeId, time_ns: int) -> Iterator[Edge]:
+    """Yield an edge from each actor to what it made, which it did at one instant."""
+    for actor in actors:
+        if actor != made:
+            yield Edge(actor, EdgeKind.MADE, made, time_ns, time_ns + 1, f"entry {index}")
 
 
 def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:

@@ -16,7 +16,7 @@ import msgspec
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 from ironkeep.core.evidence.reach import CONTROL, EdgeKind, Graph, Held, Seed, Spread, Step, spread
 
-_DIRECT: Final = CONTROL | {EdgeKind.MAY_READ}
+_DIRECT: Final = CONTROL | {EdgeKind.MAY_READ, EdgeKind.MADE}
 
 
 class Exposed(msgspec.Struct, frozen=True):

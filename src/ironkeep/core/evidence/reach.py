@@ -49,6 +49,8 @@ class EdgeKind(StrEnum):
     """The target can be computed from the source."""
     BACKS_UP = "backs-up"
     """The source is a copy of the target's data."""
+    MADE = "made"
+    """The source set up the target: a person's password, or what a login relied on."""
 
 
 CONTROL: Final = frozenset({EdgeKind.MEMBER_OF, EdgeKind.MAY_ASSUME})

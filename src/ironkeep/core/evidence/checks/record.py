@@ -16,8 +16,9 @@ from ironkeep.core.evidence.node import (
     NodeKind,
     family_of,
     kind_of,
+    node,
 )
-from ironkeep.core.evidence.reach import FOREVER
+from ironkeep.core.evidence.reach import FOREVER, EdgeKind
 
 CLOCK_SKEW_NS: Final = 300 * 10**9
 """Allowed clock difference of server, witnesses and log sources; NTP keeps it far smaller."""
@@ -98,12 +99,7 @@ def no_basis(file: CaseFile) -> Iterator[Finding]:
 def not_surveyed(file: CaseFile) -> Iterator[Finding]:
     """Yield principals without a survey of the secrets that policies let them read."""
     for principal in file.principals:
-        why = file.rows[principal].why
-        holder = why[0].source if why else principal
-        if kind_of(principal) not in _SURVEYED or _surveyed(file, principal):
-            continue
-        # The survey of a person covers their sessions, which cannot read more than the person.
-        if kind_of(holder) not in PRINCIPALS or not _surveyed(file, holder):
+        if kind_of(principal) in _SURVEYED and not _covered(file, principal):
             yield Finding(principal, "what it could have read has not been worked out")
 
 
@@ -240,6 +236,25 @@ def no_residue(file: CaseFile) -> Iterator[Finding]:
         for each in file.filed(ev.Residue)
     ):
         yield Finding(f"case:{file.name}", "nobody has said what cannot be known or undone")
+
+
+def _covered(file: CaseFile, principal: NodeId) -> bool:
+    """Return whether a survey covers a principal: its own, or for a session that of its holder.
+
+    A session reads no more than the person or session that it belongs to. One that rests on what
+    somebody exposed had set up belongs to the person who logged in, not to its maker.
+    """
+    if _surveyed(file, principal):
+        return True
+    if kind_of(principal) is not NodeKind.SESSION:
+        return False
+    acts = (*file.activity.issues_of(principal), *file.activity.by(principal))
+    people = {node(NodeKind.PERSON, act.entry.entity) for act in acts if act.entry.entity}
+    if any(_surveyed(file, each) for each in people):
+        return True
+    why = file.rows[principal].why
+    holds = bool(why) and all(step.kind is EdgeKind.HOLDS for step in why)
+    return holds and kind_of(why[0].source) in PRINCIPALS and _surveyed(file, why[0].source)
 
 
 def _surveyed(file: CaseFile, principal: NodeId) -> bool:
