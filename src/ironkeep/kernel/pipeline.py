@@ -82,9 +82,11 @@ class Pipeline:
         request: Request,
         request_id: RequestId,
         resume: Callable[[Call], Response | Suspend] | None,
+        *,
+        begun: bool = False,
     ) -> Answer | Waiting:
         house = self._house
-        trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq)
+        trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq, begun=begun)
         account = house.state.begin()
         inner = account.nested()
         try:
@@ -94,6 +96,7 @@ class Pipeline:
                 request, trace, account, inner, count_use=resume is None
             )
             if resume:
+                trace.kept = len(account.writes)
                 response = resume(call)
             else:
                 response = self._guard(call, plan, trace) or self._invoke(call, plan, trace)
@@ -189,13 +192,31 @@ class Pipeline:
             entry = entry_of(request, trace, "pending", (), None)
             receipt = self._house.journal.append(entry)
             inner.merge()
+        else:
+            self._note_begun(request, trace, account)
         account.merge()
+        begun = trace.begun or suspend.durable
 
         def finish(result: Any) -> Answer | Waiting:
-            return self._run(request, trace.request_id, lambda call: suspend.resume(call, result))
+            return self._run(
+                request,
+                trace.request_id,
+                lambda call: suspend.resume(call, result),
+                begun=begun,
+            )
 
         at, name = network_of(request.remote), request.path.casefold()
         return Waiting(suspend.work, finish, receipt, suspend.hashing, at, name)
+
+    def _note_begun(self, request: Request, trace: Trace, account: Tx) -> None:
+        """Journal that a request is pending before writes of it are kept that it may yet disown.
+
+        A case takes a refused request without such an entry for one that changed nothing.
+        """
+        wrote = 0 <= trace.kept < len(account.writes)
+        if wrote and trace.session is not None and not trace.begun:
+            self._house.journal.append(entry_of(request, trace, "pending", (), None))
+            trace.begun = True
 
     def _finish(
         self, request: Request, trace: Trace, inner: Tx, response: Response
@@ -259,6 +280,7 @@ class Pipeline:
             self._house.resync()
         entry = entry_of(request, trace, code, (), None)
         try:
+            self._note_begun(request, trace, account)
             receipt = self._house.record(entry, known=trace.session is not None)
         except Unavailable as full:
             body = reply.encode({"errors": [str(full)]}, releases=False)

@@ -23,7 +23,11 @@ MORE: Final = "…"
 
 
 class Trace(msgspec.Struct):
-    """The facts about a request that the pipeline collects for its entry."""
+    """The facts about a request that the pipeline collects for its entry.
+
+    `begun` is whether an entry says that it is pending; `kept` the number of rows to be kept
+    whatever becomes of it, before its handler went on after slow work, else -1.
+    """
 
     request_id: RequestId
     now_ns: int
@@ -36,6 +40,8 @@ class Trace(msgspec.Struct):
     op: Operation | None = None
     audited: dict[str, Value] = {}
     handled: bool = False
+    begun: bool = False
+    kept: int = -1
 
 
 def entry_of(

@@ -159,6 +159,45 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         add(request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")),
         "entry:5",
     ),
+    "unfinished deed": (
+        add(
+            request(
+                35,
+                "role",
+                "alice",
+                op="update",
+                path="database/static-roles/mine",
+                outcome="pending",
+                request="r-1",
+            ),
+            request(
+                36,
+                "role",
+                "alice",
+                op="update",
+                path="database/static-roles/mine",
+                outcome="upstream_failed",
+                request="r-1",
+            ),
+        ),
+        "entry:5",
+    ),
+    "makers unknown": (
+        add(
+            request(
+                35,
+                "login",
+                "bob",
+                op="update",
+                path="auth/userpass/login/bob",
+                rule="login",
+                accessor="",
+                issued="bob-second",
+                audited={"made_by": [f"@{at(30)}@{at(30)}"]},
+            )
+        ),
+        "entry:5",
+    ),
     "delivered early": (add(request(48, "early", "bob", released=read_of(2))), NEW),
     "delivered to exposed": (
         add(Line(61, "pushed", ev.Delivered(CASE, NEW, ALICE, "system:vault"))),

@@ -1,6 +1,8 @@
 """The granted requests of people, sessions and devices, read from the journal's entries."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from heapq import merge
 from typing import Final, NamedTuple
 
 import msgspec
@@ -31,6 +33,16 @@ class Read(msgspec.Struct, frozen=True, gc=False):
     version: NodeId
 
 
+class Deed(msgspec.Struct, frozen=True, gc=False):
+    """A request that may have changed something, by its last entry, and the error in its end.
+
+    `error` is None if it is not known to have ended.
+    """
+
+    act: Act
+    error: Act | None
+
+
 class Maker(NamedTuple):
     """A maker of what a login relied on: its last act, and the last write of what it acted on.
 
@@ -58,12 +70,22 @@ class Activity:
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Act]]] = {}
         self._by_nobody: Final[list[Act]] = []
+        self._begun: Final[dict[str, list[Act]]] = {}
+        self._errors: Final[dict[str, Act]] = {}
+        self._done: Final[set[str]] = set()
 
     def take(self, index: int, entry: Entry) -> list[Read]:
-        """Add a request and return the reads in it; refused requests are ignored."""
-        if entry.kind != "request" or entry.outcome != "ok":
+        """Add a request and return the reads in it.
+
+        A request that was refused changed nothing, unless an entry of it says that it was pending.
+        """
+        if entry.kind != "request":
             return []
         act = Act(index, entry, actors_of(entry))
+        if entry.outcome != "ok":
+            self._take_deed(act)
+            return []
+        self._done.add(entry.request)
         self.all.append(act)
         if entry.issued:
             self._issued.setdefault(node(NodeKind.SESSION, entry.issued), []).append(act)
@@ -81,6 +103,39 @@ class Activity:
         for read in reads:
             self._reads_of.setdefault(read.version, []).append(read)
         return reads
+
+    def _take_deed(self, act: Act) -> None:
+        """Keep a request that began to change something, and the error in which one ended."""
+        request = act.entry.request
+        if not act.actors:
+            return
+        if act.entry.outcome != "pending":
+            self._errors[request] = act
+        elif act.entry.op in CHANGES or act.entry.op == Operation.READ:
+            self._begun.setdefault(request, []).append(act)
+
+    @cached_property
+    def deeds(self) -> list[Deed]:
+        """The requests that began to change something and are not known to have ended well.
+
+        The vault keeps what a request wrote before it waited for another system, and that system
+        keeps what it was told, whatever the answer was. A `pending` entry comes before each such
+        wait. Each is given by its last entry of that kind, in the order of the log.
+        """
+        found = (
+            Deed(acts[-1], self._errors.get(request))
+            for request, acts in self._begun.items()
+            if request not in self._done
+        )
+        return sorted(found, key=lambda deed: deed.act.index)
+
+    @cached_property
+    def _deeds_of(self) -> dict[NodeId, list[Act]]:
+        found: dict[NodeId, list[Act]] = {}
+        for deed in self.deeds:
+            for actor in deed.act.actors:
+                found.setdefault(actor, []).append(deed.act)
+        return found
 
     def _take_making(self, act: Act) -> None:
         makers = tuple(makers_of(act.entry))
@@ -119,9 +174,15 @@ class Activity:
         return self._by.get(actor, [])
 
     def acted_in(self, actor: NodeId, after: int, before: int | None) -> Act | None:
-        """Return an actor's last act between two entries; before None means the log's end."""
-        for act in reversed(self.by(actor)):
-            if act.index > after and (before is None or act.index < before):
+        """Return an actor's last act or unfinished deed between two entries.
+
+        `before` None means the log's end.
+        """
+        both = (reversed(self.by(actor)), reversed(self._deeds_of.get(actor, [])))
+        for act in merge(*both, key=lambda each: each.index, reverse=True):
+            if act.index <= after:
+                return None
+            if before is None or act.index < before:
                 return act
         return None
 

@@ -108,7 +108,7 @@ class CaseFile:
     @cached_property
     def _graph(self) -> Graph:
         edges = (*self.estate.edges(), *self.activity.edges(), *self._made())
-        return Graph(edges, self.estate.needs, dict(self._closed()))
+        return Graph(edges, self.estate.needs, dict(self._closed()), dict(self._ended()))
 
     def _made(self) -> Iterator[Edge]:
         """Yield an edge to all that somebody set up: people by their factors, logins, devices."""
@@ -214,6 +214,11 @@ class CaseFile:
         """Return the index of the entry that readmitted a principal after its containment."""
         return self._back_in(principal, self.containment(principal))
 
+    def is_out(self, principal: NodeId, index: int) -> bool:
+        """Return whether a principal is exposed and not readmitted before entry index."""
+        readmitted = self.readmission(principal) if principal in self.rows else 0
+        return readmitted is None or index < readmitted
+
     def escaped(self, principal: NodeId) -> Act | None:
         """Return the last act of a principal while contained and not readmitted."""
         return self._act_after(principal, self.containment(principal))
@@ -280,6 +285,14 @@ class CaseFile:
             principal = NodeId(name)
             if kind_of(principal) is NodeKind.SESSION and not self._act_after(principal, cuts[0]):
                 yield principal, cuts[0].entry.time_ns
+
+    def _ended(self) -> Iterator[tuple[NodeId, tuple[int, ...]]]:
+        """Yield people and devices with the times at which they were cut off for good."""
+        for name, cuts in self._containments.items():
+            principal = NodeId(name)
+            if kind_of(principal) in {NodeKind.PERSON, NodeKind.DEVICE}:
+                good = (cut for cut in cuts if not self._act_after(principal, cut))
+                yield principal, tuple(cut.entry.time_ns for cut in good)
 
     def _take(self, index: int, entry: Entry) -> None:
         for read in self.activity.take(index, entry):

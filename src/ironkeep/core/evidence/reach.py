@@ -84,12 +84,15 @@ class Graph:
     """The input of a search.
 
     `needs` maps an all-of node to the number of inputs that it needs, `closed` maps a node to the
-    instant from which no system accepts it.
+    instant from which no system accepts it. `ended` maps people and devices to the instants, in
+    order, at which they were cut off: an attacker who holds one before such an instant holds it
+    until then.
     """
 
     edges: tuple[Edge, ...]
     needs: Mapping[NodeId, int] = field(default_factory=dict)
     closed: Mapping[NodeId, int] = field(default_factory=dict)
+    ended: Mapping[NodeId, tuple[int, ...]] = field(default_factory=dict)
 
 
 class Seed(msgspec.Struct, frozen=True):
@@ -234,6 +237,8 @@ class _Walk:
         # As input of an all-of node, a live credential counts only while it is accepted.
         bounded = edge.kind in CONTROL or (live and edge.target in self._graph.needs)
         end = limit if bounded else FOREVER
+        cuts = self._graph.ended.get(edge.target, ())
+        end = min(end, next((at for at in cuts if at > start), FOREVER))
         self._reach(held, edge, start, end, in_clear=edge.kind is not EdgeKind.WRAPS)
 
     def _reach(self, held: Held, edge: Edge, start: int, end: int, *, in_clear: bool) -> None:

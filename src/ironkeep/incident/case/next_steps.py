@@ -45,6 +45,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     ),
     "stranger acts": NextStep(6, "remove it, end its sessions, and sweep again"),
     "foothold in vault": NextStep(6, "undo it, then ironkeep incident explain {case} ITEM"),
+    "unfinished deed": NextStep(
+        6, "see what it left and undo it, then ironkeep incident explain {case} ITEM"
+    ),
     "root not checked": NextStep(7, "ironkeep incident check-root {case} ITEM"),
     "root unsound": NextStep(7, "repair it, then check it again"),
     "no residue": NextStep(8, "ironkeep incident residue {case} WORDS"),
@@ -56,6 +59,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "subject unknown": _INVESTIGATE,
     "scope narrowed": _INVESTIGATE,
     "unattributed record": _INVESTIGATE,
+    "makers unknown": _INVESTIGATE,
     "released again": _INVESTIGATE,
     "readmitted unsigned": _INVESTIGATE,
     "delivered early": _INVESTIGATE,

@@ -40,7 +40,7 @@ def released_again(file: CaseFile) -> Iterator[Finding]:
             for read in reversed(file.activity.reads_of(version)):
                 index = read.act.index
                 if index > last.index and any(
-                    _is_out(file, actor, index) for actor in read.act.actors
+                    file.is_out(actor, index) for actor in read.act.actors
                 ):
                     words = f"released at entry {index} to somebody exposed, after it was revoked"
                     yield Finding(version, words, entry=index)
@@ -98,7 +98,7 @@ def delivered_early(file: CaseFile) -> Iterator[Finding]:
 def delivered_to_exposed(file: CaseFile) -> Iterator[Finding]:
     """Yield replacements that were delivered to an exposed principal that is not readmitted."""
     for revoked, index, consumer in _deliveries(file):
-        if _is_out(file, consumer, index):
+        if file.is_out(consumer, index):
             words = f"delivered at entry {index} to {file.estate.label(consumer)}, who is exposed"
             yield Finding(revoked.record.replacement, words, entry=index)
 
@@ -135,12 +135,6 @@ def _revoked_pairs(file: CaseFile) -> Iterator[tuple[NodeId, NodeId]]:
     for version in file.credentials:
         if file.revocations(version):
             yield from ((version, system) for system in file.estate.verifiers(version))
-
-
-def _is_out(file: CaseFile, principal: NodeId, index: int) -> bool:
-    """Return whether a principal is exposed and not readmitted before entry index."""
-    readmitted = file.readmission(principal)
-    return principal in file.rows and (readmitted is None or index < readmitted)
 
 
 def _alive(file: CaseFile, version: NodeId, system: NodeId) -> bool:

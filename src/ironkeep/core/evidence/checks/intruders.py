@@ -6,6 +6,7 @@ from typing import Final
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, Act
 from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.checks.explained import explained_entries, is_explained
 from ironkeep.core.evidence.claim import Finding, Status
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 
@@ -115,7 +116,7 @@ def stranger_acts(file: CaseFile) -> Iterator[Finding]:
     for system in file.systems:
         sweep = _sweep(file, system)
         for item in sweep.record.acting if sweep else ():
-            if not _explained(file, system, item):
+            if not is_explained(file, system, item):
                 words = f"an unexplained principal acts: {item}"
                 yield Finding(f"{system}#{item}", words, Status.FAILED)
 
@@ -126,11 +127,11 @@ def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
     A connection may now lead elsewhere, and a secret may have a value that the attacker knows. At a
     path outside the access rules only the last change counts, as it set the present value.
     """
-    explained = {each.record.item for each in file.filed(ev.Explained) if _answered(file, each)}
+    explained = explained_entries(file)
     last: dict[str, Act] = {}
     for principal in file.principals:
         for act in file.activity.by(principal):
-            if not _leaves_something(file, act):
+            if not may_leave_something(file, act) or not file.is_out(principal, act.index):
                 continue
             entry = act.entry
             place = f"entry:{act.index}" if entry.path.startswith(_ACCESS) else entry.path
@@ -138,7 +139,7 @@ def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
                 last[place] = act
     for act in sorted(last.values(), key=lambda each: each.index):
         name = f"entry:{act.index}"
-        if name not in explained:
+        if explained.get(name, -1) < act.index:
             words = f"{act.entry.op} {act.entry.path} by somebody exposed, unexplained"
             yield Finding(name, words)
 
@@ -188,32 +189,19 @@ def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
             continue
         record = sweep.record
         for item in (*record.added, *record.changed, *record.removed):
-            if not _explained(file, system, item):
+            if not is_explained(file, system, item):
                 yield system, item
 
 
-def _explained(file: CaseFile, system: str, item: str) -> bool:
-    return any(
-        each.record.item == item and _answered(file, each)
-        for each in file.about(ev.Explained, "", system)
-    )
+def may_leave_something(file: CaseFile, act: Act, *, reads: bool = False) -> bool:
+    """Return whether an act, at or after the earliest compromise, may have changed something.
 
-
-def _answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
-    """Return whether an explanation has an owner and a reason, and is of this case.
-
-    An explanation from another case does not count: the item may have been added again.
+    With `reads`, operations that read count too.
     """
-    record = each.record
-    return bool(record.case == file.name and record.owner.strip() and record.reason.strip())
-
-
-def _leaves_something(file: CaseFile, act: Act) -> bool:
-    """Return whether an act, at or after the earliest compromise, may have changed something."""
     entry = act.entry
     return (
         entry.time_ns >= file.case.from_ns
-        and entry.op in CHANGES
+        and (reads or entry.op in CHANGES)
         and (file.first or entry.rule != _LOGIN)
         and not entry.path.startswith(_HARMLESS)
     )

@@ -210,8 +210,7 @@ def record_by_exposed(file: CaseFile) -> Iterator[Finding]:
         if entry.time_ns < file.case.from_ns or ev.TAG not in entry.audited:
             continue
         for actor in actors_of(entry):
-            readmitted = file.readmission(actor)
-            if actor in file.rows and (readmitted is None or index < readmitted):
+            if file.is_out(actor, index):
                 words = f"recorded by {file.estate.label(actor)}, who is exposed"
                 yield Finding(f"entry:{index}", words)
 

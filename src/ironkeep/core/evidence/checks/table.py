@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ironkeep.core.evidence.checks import credentials, intruders, record
+from ironkeep.core.evidence.checks import credentials, deeds, intruders, record
 from ironkeep.core.evidence.claim import Check, ClaimId
 
 CHECKS: Final = (
@@ -13,6 +13,7 @@ CHECKS: Final = (
     Check(ClaimId.SCOPE, "scope narrowed", record.scope_narrowed),
     Check(ClaimId.SCOPE, "not surveyed", record.not_surveyed),
     Check(ClaimId.SCOPE, "unattributed record", record.unattributed_record),
+    Check(ClaimId.SCOPE, "makers unknown", deeds.makers_unknown),
     Check(ClaimId.REVOKED, "not revoked", credentials.not_revoked),
     Check(ClaimId.REVOKED, "no receipt", credentials.no_receipt),
     Check(ClaimId.REVOKED, "released again", credentials.released_again),
@@ -32,6 +33,7 @@ CHECKS: Final = (
     Check(ClaimId.PERSISTENCE, "not explained", intruders.not_explained),
     Check(ClaimId.PERSISTENCE, "stranger acts", intruders.stranger_acts),
     Check(ClaimId.PERSISTENCE, "foothold in vault", intruders.foothold_in_vault),
+    Check(ClaimId.PERSISTENCE, "unfinished deed", deeds.unfinished_deed),
     Check(ClaimId.REISSUE, "delivered early", credentials.delivered_early),
     Check(ClaimId.REISSUE, "delivered to exposed", credentials.delivered_to_exposed),
     Check(ClaimId.REISSUE, "issued from exposed", credentials.issued_from_exposed),

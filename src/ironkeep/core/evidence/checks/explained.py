@@ -1,0 +1,40 @@
+"""Explanations: which of a sweep's differences, and of the vault's own entries, are answered for.
+
+An explanation comes after what it explains, from somebody who is not exposed, in the same case. One
+of a difference stays good for as long as every later sweep finds the difference: what was removed
+and is there again was put there again.
+"""
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.activity import actors_of
+from ironkeep.core.evidence.casefile import CaseFile, Filed
+
+
+def explained_entries(file: CaseFile) -> dict[str, int]:
+    """Return the last entry that explains each item `entry:<index>`."""
+    answered = (each for each in file.filed(ev.Explained) if is_answered(file, each))
+    return {each.record.item: each.index for each in answered if not each.record.system}
+
+
+def is_explained(file: CaseFile, system: str, item: str) -> bool:
+    """Return whether a difference of the last sweep of a system is explained."""
+    since = -1
+    for sweep in file.about(ev.Swept, "", system):
+        found = item in {*sweep.record.added, *sweep.record.changed, *sweep.record.removed}
+        since = (sweep.index if since < 0 else since) if found else -1
+    return since >= 0 and any(
+        each.record.item == item and each.index > since and is_answered(file, each)
+        for each in file.about(ev.Explained, "", system)
+    )
+
+
+def is_answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
+    """Return whether an explanation has an owner and a reason, is of this case, and counts.
+
+    An explanation from another case does not count: the item may have been added again.
+    """
+    record = each.record
+    given = record.case == file.name and record.owner.strip() and record.reason.strip()
+    return bool(given) and not any(
+        file.is_out(actor, each.index) for actor in actors_of(each.entry)
+    )
