@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
-from ironkeep.core.evidence import dsse, records as ev
-from ironkeep.core.evidence.pack import Pack, read_statement
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import Pack, read_statement
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.reads import Answer, verify_reads
 from ironkeep.incident.verifier.verifier import Level, verify_pack

@@ -4,8 +4,8 @@ import pytest
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.evidence.leaf import epoch_start, is_entry, is_index, is_key
-from ironkeep.core.evidence.pack import LogEvidence, WindowLeaf
-from ironkeep.incident.verifier.disclosed import withheld_of
+from ironkeep.core.evidence.packing.pack import WindowLeaf
+from ironkeep.incident.verifier.disclosed import is_withheld
 from ironkeep.index.leaf import INDEX_LEAF, LEVELS, MAX_DELAY, IndexLeaf, Run, read_index_leaf
 
 LEAF = IndexLeaf(Run(1, LEVELS[1]), 9, b"r" * 32, b"k" * 16)
@@ -52,8 +52,4 @@ def test_it_is_late_only_past_the_bound() -> None:
 def test_a_pack_that_shows_an_index_leaf_withholds_nothing() -> None:
     """It cannot be an entry: its first bytes are those of another kind, and are hashed."""
     shown = WindowLeaf(leaf=LEAF.encode()), WindowLeaf(leaf=b"\x01\x01" + bytes(40))
-    assert [withheld_of(evidence(leaf)) for leaf in shown] == [0, 1]
-
-
-def evidence(leaf: WindowLeaf) -> LogEvidence:
-    return LogEvidence("", "", 0, (), (leaf,), ())
+    assert [is_withheld(leaf) for leaf in shown] == [False, True]

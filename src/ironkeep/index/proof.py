@@ -85,7 +85,8 @@ class Proven:
     `positions` has all positions of each term below the proven ranges. `unread` are entries that
     no reading key opens, `late` the runs whose index leaf was not made at the time, `open` the
     ranges that no index leaf covers: their leaves must be shown whole. `times` is only filled if
-    the terms included TIMES.
+    the terms included TIMES. `undecided` has the terms that a partial proof says nothing of, each
+    with the first leaf of the first run concerned.
     """
 
     positions: Mapping[Term, tuple[int, ...]]
@@ -93,6 +94,7 @@ class Proven:
     late: tuple[Run, ...]
     open: tuple[tuple[int, int], ...]
     times: tuple[Times, ...]
+    undecided: Mapping[Term, int]
 
 
 def encode_proof(proof: IndexProof) -> bytes:
@@ -112,12 +114,20 @@ def decode_proof(data: bytes) -> IndexProof:
 
 
 def verify_proof(
-    proof: IndexProof, terms: Collection[Term], first: int, last: int, size: int, root: bytes
+    proof: IndexProof,
+    terms: Collection[Term],
+    first: int,
+    last: int,
+    size: int,
+    root: bytes,
+    *,
+    partial: bool = False,
 ) -> Proven:
     """Return what a proof says of terms in [first, last), under a head of the log.
 
     The caller has verified the head (size, root). Raises IntegrityError if any part of the proof
-    is wrong, missing or superfluous.
+    is wrong, missing or superfluous. A partial proof may be of other terms, some of which are these
+    (a pack of an earlier release asks other questions); what it does not say is `undecided`.
     """
     if proof.version != VERSION or proof.size != size or not 0 <= first <= last <= size:
         raise IntegrityError("index proof: of another version, head or range")
@@ -125,7 +135,7 @@ def verify_proof(
     _check_runs(leaves, first, last)
     _check_log(proof, size, root)
     keys = _keys_of(proof, leaves)
-    found = _Found(first, last, {term: [] for term in (*terms, UNREAD)})
+    found = _Found(first, last, {term: [] for term in (*terms, UNREAD)}, partial)
     for shown, leaf in zip(proof.runs, leaves, strict=True):
         found.take(shown, leaf, keys[leaf.key_check])
     return found.proven(leaves)
@@ -138,13 +148,25 @@ class _Found:
     first: int
     last: int
     positions: dict[Term, list[int]]
+    partial: bool
+    undecided: dict[Term, int] = field(default_factory=dict)
     times: list[Times] = field(default_factory=list)
     late: list[Run] = field(default_factory=list)
 
     def take(self, shown: ShownRun, leaf: IndexLeaf, key: TermKey) -> None:
         """Verify what is shown of a run, and add it."""
         start = leaf.run.first
-        for term, record in _records(shown, leaf, key, self.positions).items():
+        wanted = {key.of(term): term for term in self.positions}
+        _check_records(shown, leaf, wanted, partial=self.partial)
+        decided, absent = _placed(shown.records, leaf.terms, wanted)
+        if self.partial:
+            for term in self.positions.keys() - decided.keys() - absent:
+                self.undecided.setdefault(term, start)
+            if UNREAD in self.undecided:
+                raise IntegrityError("index proof: it does not say which entries are unreadable")
+        else:
+            _check_decided(shown.records, decided, absent, wanted)
+        for term, record in decided.items():
             if term == TIMES:
                 self.times += times_of(record, start)
             else:
@@ -162,6 +184,7 @@ class _Found:
             tuple(self.late),
             tuple(_gaps([leaf.run for leaf in leaves], self.first, self.last)),
             tuple(self.times),
+            self.undecided,
         )
 
 
@@ -195,11 +218,10 @@ def _keys_of(proof: IndexProof, leaves: Sequence[IndexLeaf]) -> dict[bytes, Term
     return {key.check: key for key in keys}
 
 
-def _records(
-    shown: ShownRun, leaf: IndexLeaf, key: TermKey, terms: Collection[Term]
-) -> dict[Term, bytes]:
-    """Verify what is shown of a run's tree; return the records of the terms that it has."""
-    wanted = {key.of(term): term for term in terms}
+def _check_records(
+    shown: ShownRun, leaf: IndexLeaf, wanted: Mapping[bytes, Term], *, partial: bool
+) -> None:
+    """Verify that what is shown of a run's tree is in it; wanted are the terms by their digests."""
     hashes: dict[int, bytes] = {}
     last_at, last_digest = -1, b""
     for record in shown.records:
@@ -207,34 +229,52 @@ def _records(
             raise IntegrityError("index proof: its records are out of order")
         last_at, last_digest = record.at, record.digest
         positions_hash = record.positions_hash
-        if record.digest in wanted:
-            if positions_hash:
-                raise IntegrityError("index proof: the positions of a term are missing")
-            positions_hash = sha256(record.positions).digest()
-        elif record.positions or len(positions_hash) != HASH_SIZE:
-            raise IntegrityError("index proof: a neighbour is shown with its positions")
+        if not partial and (record.digest in wanted) == bool(positions_hash):
+            raise IntegrityError(
+                "index proof: a term without its positions, or a neighbour with its positions"
+            )
+        if positions_hash and (record.positions or len(positions_hash) != HASH_SIZE):
+            raise IntegrityError("index proof: a record with both positions and a hash")
+        positions_hash = positions_hash or sha256(record.positions).digest()
         hashes[record.at] = tree_leaf(record.digest, positions_hash)
     verify_multiproof(hashes, leaf.terms, shown.hashes, leaf.root)
-    return dict(_placed(shown.records, leaf.terms, wanted))
 
 
 def _placed(
     records: Sequence[ShownRecord], size: int, wanted: Mapping[bytes, Term]
-) -> Iterator[tuple[Term, bytes]]:
-    """Yield the terms that are present; raise unless each other one has its neighbours shown."""
+) -> tuple[dict[Term, bytes], set[Term]]:
+    """Return the records of the terms that are present, and the terms that are absent."""
+    digests = [record.digest for record in records]
+    present: dict[Term, bytes] = {}
+    absent: set[Term] = set()
+    for digest, term in wanted.items():
+        at = bisect_left(digests, digest)
+        if at < len(records) and digests[at] == digest:
+            if not records[at].positions_hash:
+                present[term] = records[at].positions
+            continue
+        before = records[at - 1].at if at else -1
+        behind = records[at].at if at < len(records) else size
+        if behind == before + 1:
+            absent.add(term)
+    return present, absent
+
+
+def _check_decided(
+    records: Sequence[ShownRecord],
+    present: Mapping[Term, bytes],
+    absent: Collection[Term],
+    wanted: Mapping[bytes, Term],
+) -> None:
+    """Raise unless every term is decided, and every record takes part in that."""
+    if len(present) + len(absent) != len(wanted):
+        raise IntegrityError("index proof: it does not show that a term is absent")
     digests = [record.digest for record in records]
     used: set[int] = set()
     for digest, term in wanted.items():
         at = bisect_left(digests, digest)
-        if at < len(records) and digests[at] == digest:
-            used.add(at)
-            yield term, records[at].positions
-            continue
-        before = records[at - 1].at if at else -1
-        behind = records[at].at if at < len(records) else size
-        if behind != before + 1:
-            raise IntegrityError("index proof: it does not show that a term is absent")
-        used.update(each for each in (at - 1, at) if 0 <= each < len(records))
+        beside = (at,) if term in present else (at - 1, at)
+        used.update(each for each in beside if 0 <= each < len(records))
     if len(used) != len(records):
         raise IntegrityError("index proof: it shows a record that was not asked for")
 

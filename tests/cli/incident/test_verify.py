@@ -11,8 +11,8 @@ import pytest
 from ironkeep.cli.main import call
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.pack import PAYLOAD_TYPE
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE
 from ironkeep.testing.server import Done
 from ironkeep.tlog.note import KeyType
 from tests.support.incident.sample_case import SampleCase, sample_case

@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.pack import (
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import (
     PAYLOAD_TYPE,
     Pack,
     ShownLog,

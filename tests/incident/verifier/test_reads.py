@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from ironkeep.core.errors import IntegrityError, TooLarge
 from ironkeep.core.event import CLOCK_STEP, NODE
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.pack import PAYLOAD_TYPE, ShownLog
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.incident.evidence import excerpt
 from ironkeep.incident.verifier.reads import Answer, ReadsReport, verify_reads
 from ironkeep.incident.verifier.statement import VERSION, Reads, is_reads, read_reads, state_reads

@@ -7,16 +7,19 @@ import pytest
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound
-from ironkeep.core.evidence import dsse, records as ev
-from ironkeep.core.evidence.pack import (
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import (
     PAYLOAD_TYPE,
-    LogEvidence,
+    Pack,
+    ShownLog,
+    Stretch,
     WindowLeaf,
-    WindowPack,
     read_statement,
     state,
 )
 from ironkeep.core.evidence.verdict import Outcome
+from ironkeep.incident.evidence.packer import make_pack
 from ironkeep.incident.verifier.trust import MAX_PACK_KEYS, TrustedKeys
 from ironkeep.incident.verifier.verifier import Level, verify_pack
 from ironkeep.tlog.note import KeyType
@@ -32,7 +35,7 @@ from tests.support.incident.sample_case import (
     request,
     sample_case,
 )
-from tests.support.incident.sample_pack import SamplePack, replaced, sample_policy, window_pack
+from tests.support.incident.sample_pack import SamplePack, replaced, sample_policy
 from tests.support.log.sample_log import sample_key
 
 SAMPLE = SamplePack()
@@ -48,21 +51,21 @@ def refused(raw: bytes, step: str, trust: TrustedKeys | None = TRUST) -> None:
 
 
 def rewritten(
-    change: Callable[[WindowPack], WindowPack],
+    change: Callable[[Pack], Pack],
     sample: SamplePack = SAMPLE,
     *,
     subject: str | None = None,
 ) -> bytes:
     """Return the pack changed and signed again by its own key, as a dishonest server would."""
     pack, digest = read_statement(dsse.decode(sample.pack()))
-    assert isinstance(pack, WindowPack)
+    assert isinstance(pack, Pack)
     payload = state(change(pack), subject or digest)
     vkey = sample.key.verifier_key(KeyType.ED25519).format()
     return dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: sample.key.private_key()}))
 
 
-def with_log(change: Callable[[LogEvidence], LogEvidence]) -> Callable[[WindowPack], WindowPack]:
-    return lambda pack: msgspec.structs.replace(pack, log=change(pack.log))
+def with_log(change: Callable[[ShownLog], ShownLog]) -> Callable[[Pack], Pack]:
+    return lambda pack: msgspec.structs.replace(pack, logs=(change(pack.logs[0]),))
 
 
 def test_the_sample_is_verified_and_proven() -> None:
@@ -94,17 +97,17 @@ def test_a_wholly_re_signed_pack_is_refused_under_pinned_keys() -> None:
     assert verify_pack(raw, None).verdict.outcome is Outcome.PROVEN
     refused(raw, "2")
     # Even with the pack key stolen, the log and its witnesses are not the pinned ones.
-    stolen = window_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key)
+    stolen = make_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key)
     refused(stolen, "4")
 
 
 def test_a_log_of_the_right_name_and_a_forged_witness_is_refused() -> None:
     forged = SamplePack(witnesses=("witness.forged",))
-    refused(window_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key), "4")
+    refused(make_pack(CASE, at(END_AT), forged.shown(), SAMPLE.key), "4")
 
 
 def test_a_head_that_no_witness_saw_is_refused() -> None:
-    def strip(log: LogEvidence) -> LogEvidence:
+    def strip(log: ShownLog) -> ShownLog:
         lines = log.checkpoint.splitlines(keepends=True)
         return msgspec.structs.replace(log, checkpoint="".join(lines[:-1]))
 
@@ -119,32 +122,33 @@ def test_without_witnesses_nothing_is_proven() -> None:
 
 
 def test_an_omitted_entry_is_refused() -> None:
-    def omit(log: LogEvidence) -> LogEvidence:
-        rest = (*log.leaves[:READ_INDEX], *log.leaves[READ_INDEX + 1 :])
-        return msgspec.structs.replace(log, leaves=rest)
+    def omit(log: ShownLog) -> ShownLog:
+        leaves = log.whole[0].leaves
+        parts = (Stretch(0, leaves[:READ_INDEX]), Stretch(READ_INDEX + 1, leaves[READ_INDEX + 1 :]))
+        return SAMPLE.completed(msgspec.structs.replace(log, whole=parts))
 
     refused(rewritten(with_log(omit)), "6")
 
 
 def test_the_last_entries_cannot_be_cut_off() -> None:
-    def cut(log: LogEvidence) -> LogEvidence:
-        return msgspec.structs.replace(log, leaves=log.leaves[:-1])
+    def cut(log: ShownLog) -> ShownLog:
+        stretch = Stretch(0, log.whole[0].leaves[:-1])
+        return SAMPLE.completed(msgspec.structs.replace(log, whole=(stretch,)))
 
     refused(rewritten(with_log(cut)), "6")
 
 
 def test_swapped_entries_are_refused() -> None:
-    def swap(log: LogEvidence) -> LogEvidence:
-        leaves = list(log.leaves)
-        leaves[5], leaves[6] = leaves[6], leaves[5]
-        return msgspec.structs.replace(log, leaves=tuple(leaves))
+    def swap(log: ShownLog) -> ShownLog:
+        leaves = log.whole[0].leaves
+        return replaced(replaced(log, 5, leaves[6]), 6, leaves[5])
 
-    refused(rewritten(with_log(swap)), "6")
+    refused(rewritten(with_log(swap)), "7")
 
 
 def test_a_rewritten_entry_is_refused() -> None:
-    def rewrite(log: LogEvidence) -> LogEvidence:
-        leaf = log.leaves[READ_INDEX]
+    def rewrite(log: ShownLog) -> ShownLog:
+        leaf = log.whole[0].leaves[READ_INDEX]
         body = leaf.body.replace("alice", "other")
         return replaced(log, READ_INDEX, msgspec.structs.replace(leaf, body=body))
 
@@ -152,9 +156,9 @@ def test_a_rewritten_entry_is_refused() -> None:
 
 
 def test_withheld_entries_are_counted_and_leave_the_case_open() -> None:
-    def withhold(log: LogEvidence) -> LogEvidence:
+    def withhold(log: ShownLog) -> ShownLog:
         leaf = WindowLeaf(hash=SAMPLE.log.leaves[READ_INDEX])
-        return replaced(log, READ_INDEX, leaf)
+        return SAMPLE.completed(replaced(log, READ_INDEX, leaf))
 
     refused(rewritten(with_log(withhold)), "8")
     report = verify_pack(SAMPLE.pack(withhold(SAMPLE.shown())), TRUST)
@@ -165,12 +169,12 @@ def test_withheld_entries_are_counted_and_leave_the_case_open() -> None:
 def test_an_entry_shown_without_its_salt_is_withheld() -> None:
     leaf = WindowLeaf(leaf=SAMPLE.log.entries[READ_INDEX])
     shown = replaced(SAMPLE.shown(), READ_INDEX, leaf)
-    assert verify_pack(SAMPLE.pack(shown), TRUST).withheld == 1
+    assert verify_pack(SAMPLE.pack(SAMPLE.completed(shown)), TRUST).withheld == 1
 
 
 def test_a_leaf_both_withheld_and_shown_is_refused() -> None:
-    def both(log: LogEvidence) -> LogEvidence:
-        leaf = msgspec.structs.replace(log.leaves[3], hash=SAMPLE.log.leaves[3])
+    def both(log: ShownLog) -> ShownLog:
+        leaf = msgspec.structs.replace(log.whole[0].leaves[3], hash=SAMPLE.log.leaves[3])
         return replaced(log, 3, leaf)
 
     refused(rewritten(with_log(both)), "5")
@@ -182,7 +186,7 @@ def test_the_packs_own_conclusions_are_not_believed() -> None:
     lie = rewritten(lambda pack: msgspec.structs.replace(pack, verdict=proven.verdict), open_case)
     refused(lie, "8", open_case.trust)
 
-    def hide(pack: WindowPack) -> WindowPack:
+    def hide(pack: Pack) -> Pack:
         rest = pack.exposure.could_reach[:-1]
         exposure = msgspec.structs.replace(pack.exposure, could_reach=rest)
         return msgspec.structs.replace(pack, exposure=exposure)
@@ -220,17 +224,16 @@ def test_a_window_that_begins_after_the_compromise_proves_nothing() -> None:
 
 def test_an_earlier_entry_at_another_place_is_refused() -> None:
     shown = SAMPLE.shown(start=6, earlier=(1, 2, 3, 4))
-    one, *rest = shown.earlier
+    one, *rest = shown.entries
     moved = msgspec.structs.replace(one, index=0)
     for earlier in ((moved, *rest), (*rest, one), (one, one, *rest)):
         with pytest.raises(IntegrityError):
-            SAMPLE.pack(msgspec.structs.replace(shown, earlier=earlier))
+            SAMPLE.pack(msgspec.structs.replace(shown, entries=earlier))
 
 
 def test_an_earlier_entry_inside_the_window_is_refused() -> None:
-    shown = SAMPLE.shown(start=6, earlier=(1, 2, 3, 4, 6))
-    with pytest.raises(IntegrityError, match="overlap the window"):
-        SAMPLE.pack(shown)
+    with pytest.raises(IntegrityError, match="shown twice"):
+        SAMPLE.shown(start=6, earlier=(1, 2, 3, 4, 6))
 
 
 def test_a_dead_credential_that_worked_is_in_the_report() -> None:
@@ -251,7 +254,7 @@ def test_a_verdict_of_an_earlier_time_says_how_much_came_later() -> None:
 
 def test_there_is_no_pack_of_a_case_that_the_log_does_not_know() -> None:
     with pytest.raises(NotFound):
-        window_pack("8", at(END_AT), SAMPLE.shown(), SAMPLE.key)
+        make_pack("8", at(END_AT), SAMPLE.shown(), SAMPLE.key)
 
 
 def test_every_flipped_byte_is_refused() -> None:
@@ -372,12 +375,12 @@ def test_an_entry_that_does_not_parse_is_refused() -> None:
     ("step", "change"),
     [
         ("3", lambda raw: raw.replace(b"in-toto.io/Statement/v1", b"in-toto.io/Statement/v2")),
-        ("3", lambda raw: raw.replace(b"evidence-pack:v1", b"evidence-pack:v2")),
-        ("3", lambda raw: raw.replace(b'"version":1', b'"version":2')),
+        ("3", lambda raw: raw.replace(b"evidence-pack:v3", b"evidence-pack:v2")),
+        ("3", lambda raw: raw.replace(b'"version":3', b'"version":2')),
         ("3", lambda raw: raw.replace(b'"case/7"', b'"case/8"')),
         ("3", lambda raw: raw.replace(b'{"sha256":', b'{"sha512":')),
-        ("3", lambda raw: raw.replace(b'"version":1', b'"version": 1')),
-        ("3", lambda raw: raw.replace(b'"version":1', b'"version":1,"version":1')),
+        ("3", lambda raw: raw.replace(b'"version":3', b'"version": 3')),
+        ("3", lambda raw: raw.replace(b'"version":3', b'"version":3,"version":3')),
         ("3", lambda _: b"[" * 100_000),
     ],
 )
@@ -401,20 +404,3 @@ def test_without_pinned_keys_the_pack_names_a_key_that_signed_it(keyid: str) -> 
     keys = {keyid: SAMPLE.key.private_key()}
     raw = dsse.encode(dsse.sign(PAYLOAD_TYPE, dsse.decode(RAW).payload, keys))
     refused(raw, "2", None)
-
-
-def test_a_pack_with_the_older_names_of_checks_still_verifies() -> None:
-    own = Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})
-    sample = SamplePack(sample_case().with_lines(own))
-    present = '"record by an exposed principal"'
-
-    def renamed(payload: bytes) -> bytes:
-        assert present in payload.decode()
-        return payload.decode().replace(present, '"hand of exposed"').encode()
-
-    envelope = dsse.decode(sample.pack())
-    vkey = sample.key.verifier_key(KeyType.ED25519).format()
-    signed = dsse.sign(PAYLOAD_TYPE, renamed(envelope.payload), {vkey: sample.key.private_key()})
-    report = verify_pack(dsse.encode(signed), sample.trust)
-    assert report.verdict.outcome is Outcome.NOT_PROVEN
-    assert report.verdict == verify_pack(sample.pack(), sample.trust).verdict

@@ -12,7 +12,7 @@ import msgspec
 
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.pack import ShownLog
+from ironkeep.core.evidence.packing.pack import ShownLog
 from ironkeep.incident.evidence import excerpt as excerpts, gathering
 from ironkeep.incident.evidence.packer import make_pack
 from ironkeep.incident.verifier.trust import TrustedKeys

@@ -1,28 +1,29 @@
 """The sample incident in a log of its own, with a witness, as a pack and as the keys to pin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
 from ironkeep.core import event
-from ironkeep.core.errors import NotFound
-from ironkeep.core.evidence import dsse
+from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.leaf import LeafKey, wrap_key
-from ironkeep.core.evidence.pack import (
-    PAYLOAD_TYPE,
-    EarlierLeaf,
-    LogEvidence,
+from ironkeep.core.evidence.packing.pack import (
+    ShownEntry,
+    ShownLog,
+    Stretch,
     WindowLeaf,
-    WindowPack,
-    state,
 )
-from ironkeep.core.evidence.verdict import decide
 from ironkeep.core.secret import Secret
-from ironkeep.incident.verifier import disclosed
+from ironkeep.incident.evidence.packer import make_pack
+from ironkeep.incident.verifier import indexed
+from ironkeep.incident.verifier.disclosed import ShownHead
 from ironkeep.incident.verifier.trust import TrustedKeys
-from ironkeep.tlog.merkle import inclusion_proof, range_proof
+from ironkeep.index import proof as proofs
+from ironkeep.index.proof import IndexProof, encode_proof
+from ironkeep.tlog.merkle import subtree_root
+from ironkeep.tlog.multiproof import multiproof
 from ironkeep.tlog.note import KeyType, SigningKey
 from ironkeep.tlog.policy import Policy
 from tests.support.incident.sample_case import CASE, END_AT, SampleCase, at, sample_case
@@ -30,8 +31,6 @@ from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 _READER: Final = bytes.fromhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f")
 """A public key of RFC 7748, section 6.1."""
-
-Show = Callable[[LogEvidence], LogEvidence]
 
 
 def sample_policy(origin: str, witnesses: Sequence[str], key: SigningKey | None = None) -> Policy:
@@ -74,18 +73,33 @@ class SamplePack:
         packs = (self.key.verifier_key(KeyType.ED25519),)
         return TrustedKeys(packs, sample_policy(self.origin, self.witnesses))
 
-    def shown(self, start: int = 0, earlier: Sequence[int] = ()) -> LogEvidence:
-        """Return the log from start on, and earlier entries with their proofs."""
+    def shown(self, start: int = 0, earlier: Sequence[int] = ()) -> ShownLog:
+        """Return the log from start on, whole as one without an index, and earlier entries."""
         size = len(self.log.entries)
         note = self.log.signed(cosigners=[sample_cosigner(name) for name in self.witnesses])
-        proof = range_proof(start, size, size, self.log.read)
-        return LogEvidence(
+        shown = ShownLog(
             policy=sample_policy(self.origin, self.witnesses).text.decode(),
             checkpoint=note.serialise().decode(),
             start=start,
-            left=proof.left,
-            leaves=tuple(self.leaf(index) for index in range(start, size)),
-            earlier=tuple(self._earlier(index, size) for index in earlier),
+            whole=(Stretch(start, tuple(self.leaf(index) for index in range(start, size))),),
+            entries=tuple(self._entry(index) for index in earlier),
+            hashes=(),
+            index=(),
+        )
+        return self.completed(shown)
+
+    def completed(self, shown: ShownLog) -> ShownLog:
+        """Return a shown log with the proofs that it needs: of the places, and of the index."""
+        size, read = len(self.log.entries), self.log.read
+        leaves = indexed.leaves_of(shown)
+        places = sorted(leaves.hashes)
+        hashes = multiproof(places, size, lambda low, high: subtree_root(low, high, read))
+        head = ShownHead(shown.checkpoint, sample_policy(self.origin, self.witnesses))
+        bare = indexed.bare_evidence(CASE, at(END_AT), shown, head, leaves)
+        empty = encode_proof(IndexProof(proofs.VERSION, size, (), (), ()))
+        asked = indexed.questions_of(CaseFile(bare))
+        return msgspec.structs.replace(
+            shown, hashes=tuple(hashes), index=tuple(empty for _ in asked)
         )
 
     def leaf(self, index: int) -> WindowLeaf:
@@ -96,35 +110,18 @@ class SamplePack:
         opened = self._leaf_key.open(index, raw)
         return WindowLeaf(leaf=raw, salt=opened.salt, body=opened.body.decode())
 
-    def _earlier(self, index: int, size: int) -> EarlierLeaf:
+    def _entry(self, index: int) -> ShownEntry:
         shown = self.leaf(index)
-        proof = tuple(inclusion_proof(index, size, self.log.read))
-        return EarlierLeaf(index, shown.leaf, shown.salt, shown.body, proof)
+        return ShownEntry(index, shown.leaf, shown.salt, shown.body)
 
-    def pack(self, shown: LogEvidence | None = None, end: int = END_AT) -> bytes:
+    def pack(self, shown: ShownLog | None = None, end: int = END_AT) -> bytes:
         """Return the signed pack."""
-        return window_pack(CASE, at(end), shown or self.shown(), self.key)
+        return make_pack(CASE, at(end), shown or self.shown(), self.key)
 
 
-def window_pack(case: str, as_of_ns: int, log: LogEvidence, key: SigningKey) -> bytes:
-    """Return a signed pack of version 1, as earlier releases made it."""
-    head = disclosed.ShownHead(log.checkpoint, Policy.parse(log.policy.encode()))
-    window = list(disclosed.window_entries(log))
-    disclosed.check_window(log, head.checkpoint, [digest for _, _, digest in window])
-    earlier = list(disclosed.earlier_entries(log, head.checkpoint))
-    entries = (*earlier, *disclosed.seen(window))
-    evidence = disclosed.assemble(case, as_of_ns, log, head, entries)
-    verdict, exposure = decide(evidence)
-    if verdict.opening < 0:
-        raise NotFound("the log contains no such case")
-    pack = WindowPack(1, case, as_of_ns, log, exposure, verdict)
-    payload = state(pack, disclosed.opening_digest(log, verdict.opening))
-    vkey = key.verifier_key(KeyType.ED25519).format()
-    return dsse.encode(dsse.sign(PAYLOAD_TYPE, payload, {vkey: key.private_key()}))
-
-
-def replaced(shown: LogEvidence, index: int, leaf: WindowLeaf) -> LogEvidence:
+def replaced(shown: ShownLog, index: int, leaf: WindowLeaf) -> ShownLog:
     """Return the log with another leaf at an index of its window."""
-    leaves = list(shown.leaves)
+    (stretch,) = shown.whole
+    leaves = list(stretch.leaves)
     leaves[index - shown.start] = leaf
-    return msgspec.structs.replace(shown, leaves=tuple(leaves))
+    return msgspec.structs.replace(shown, whole=(Stretch(stretch.start, tuple(leaves)),))

@@ -236,6 +236,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         "entry:23",
     ),
     "indexed late": (facts(late=9), "log:index"),
+    "pack too old": (facts(unproven=2), "log:pack"),
     "withheld": (facts(withheld=1), "log:entries"),
     "no residue": (drop("residue"), f"case:{CASE}"),
 }

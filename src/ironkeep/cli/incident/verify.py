@@ -24,8 +24,9 @@ from ironkeep.cli.output import render
 from ironkeep.cli.output.colours import painted
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.dsse import MAX_ENVELOPE
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.dsse import MAX_ENVELOPE
+from ironkeep.core.evidence.packing.pack import VERSION
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.incident.verifier.reads import Answer, ReadsReport, verify_reads
 from ironkeep.incident.verifier.statement import is_reads
@@ -115,6 +116,10 @@ def _show(terminal: Terminal, report: Report) -> None:
     terminal.say("Pack:   ", painted(report.level), f", signed by {report.signer}")
     for name, words in lines.items():
         terminal.say(f"{name + ':':<7} {words}")
+    if report.version != VERSION:
+        terminal.say(
+            f"Note:   the pack itself says {report.stated}, by the rules of an earlier release"
+        )
     terminal.say("")
     verdict_view.show(terminal, msgspec.to_builtins(report.verdict))
 

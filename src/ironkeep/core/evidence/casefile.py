@@ -26,7 +26,7 @@ from ironkeep.core.evidence.node import (
     node,
     parse_node,
 )
-from ironkeep.core.evidence.order import FIRST_SKEW_NS, JITTER_NS, ordered, ran_back
+from ironkeep.core.evidence.order import ordered, ran_back
 from ironkeep.core.evidence.reach import FOREVER, Edge, EdgeKind, Graph, Seed, spread
 from ironkeep.core.operation import Operation
 
@@ -61,14 +61,10 @@ class CaseFile:
         self.name: Final = evidence.case
         self.as_of_ns: Final = evidence.as_of_ns
         self.log: Final = evidence.log
-        self.first: Final = evidence.first
         stated = _until(evidence)
-        skew_ns = FIRST_SKEW_NS if self.first else JITTER_NS
-        self.ran_back: Final = tuple(ran_back(stated, skew_ns))
+        self.ran_back: Final = tuple(ran_back(stated))
         """(index, nanoseconds) where the clock ran back."""
-        # The rules of version 1 took every time as it was stated.
-        until_ns = 0 if self.first else evidence.as_of_ns
-        self.entries: Final = tuple(ordered(stated, until_ns))
+        self.entries: Final = tuple(ordered(stated, evidence.as_of_ns))
         self.estate: Final = Estate()
         self.activity: Final = Activity()
         self.cases: Final[defaultdict[str, Case]] = defaultdict(Case)

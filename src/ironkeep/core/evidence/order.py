@@ -18,9 +18,6 @@ JITTER_NS: Final = 2 * 10**9
 """Difference that is no step: an entry states when its request began, which may be a little before
 the entries that its handler made."""
 
-FIRST_SKEW_NS: Final = 300 * 10**9
-"""The same for packs of version 1, which took every time as it was stated."""
-
 
 class Order:
     """The effective times of a log's entries, which must be taken in their order."""
@@ -53,12 +50,10 @@ def ordered(entries: Iterable[tuple[int, Entry]], until_ns: int) -> Iterator[tup
             yield index, entry
 
 
-def ran_back(
-    entries: Iterable[tuple[int, Entry]], skew_ns: int = JITTER_NS
-) -> Iterator[tuple[int, int]]:
-    """Yield (index, nanoseconds) where an entry is over skew_ns earlier than the one before it."""
+def ran_back(entries: Iterable[tuple[int, Entry]]) -> Iterator[tuple[int, int]]:
+    """Yield (index, nanoseconds) where an entry is over JITTER_NS earlier than the one before."""
     before_ns = 0
     for index, entry in entries:
-        if entry.time_ns + skew_ns < before_ns:
+        if entry.time_ns + JITTER_NS < before_ns:
             yield index, before_ns - entry.time_ns
         before_ns = entry.time_ns

@@ -53,6 +53,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "no residue": NextStep(8, "ironkeep incident residue {case} WORDS"),
     "not witnessed": NextStep(9, "have witnesses cosign the log"),
     "ends too early": NextStep(9, "wait until the witnesses have cosigned the newest entries"),
+    "pack too old": NextStep(9, "ironkeep incident pack {case}, with this release"),
     "case not opened": _INVESTIGATE,
     "scope cut": _INVESTIGATE,
     "no basis": _INVESTIGATE,

@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, NotFound
-from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.node import NodeId, place_of
-from ironkeep.core.evidence.pack import PAYLOAD_TYPE, ShownLog
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE, ShownLog
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.listing import Spot
 from ironkeep.incident.case.naming import Names

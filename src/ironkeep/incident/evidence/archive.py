@@ -15,7 +15,7 @@ from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError, NotFound
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.node import NodeId, NodeKind, family_of, kind_of, place_of
-from ironkeep.core.evidence.pack import ShownLog
+from ironkeep.core.evidence.packing.pack import ShownLog
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.evidence.gathering import About
 from ironkeep.incident.verifier.disclosed import ShownHead

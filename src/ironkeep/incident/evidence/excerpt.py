@@ -16,7 +16,7 @@ from ironkeep.core.errors import NotFound, TooLarge, Unavailable
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.leaf import Disclosed
 from ironkeep.core.evidence.node import name_of, parse_node
-from ironkeep.core.evidence.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
+from ironkeep.core.evidence.packing.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
 from ironkeep.incident.evidence.gathering import About, closed_evidence, earlier_steps
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.incident.verifier.indexed import Asked, questions_of

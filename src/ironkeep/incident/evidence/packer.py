@@ -3,8 +3,8 @@
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironkeep.core.errors import NotFound
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.pack import PAYLOAD_TYPE, VERSION, Pack, ShownLog, state
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE, VERSION, Pack, ShownLog, state
 from ironkeep.core.evidence.verdict import decide
 from ironkeep.incident.verifier import indexed
 from ironkeep.incident.verifier.disclosed import ShownHead, opening_digest

@@ -7,9 +7,9 @@ the server's pack keys, the log key, the witness keys with their quorum. It also
 It does not trust the pack's verdict, exposure or counts. It recomputes the commitment of every
 disclosed entry, its place in the log, which entries the verdict depends on and that the log's index
 names no further ones, and then exposure and verdict; any difference is an error that names the step
-(`verifier.verify_pack`). `indexed` and, for packs of version 1, `disclosed` hold the checks of the
-log; the server runs the same code before it signs a pack. `reads` verifies the proof of the reads
-of one secret, whose format is in `statement`.
+(`verifier.verify_pack`). `disclosed` and `indexed` hold the checks of the log; the server runs the
+same code before it signs a pack. `older` reads the packs of earlier releases. `reads` verifies the
+proof of the reads of one secret, whose format is in `statement`.
 
 It cannot know what a withheld entry says, or what happened on systems that no log covers; the
 report counts the former.

@@ -6,7 +6,6 @@ and neither on the other's result.
 
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -15,12 +14,17 @@ from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.leaf import Disclosed, check_disclosed, epoch_start, is_index, is_key
-from ironkeep.core.evidence.pack import EarlierLeaf, LogEvidence, ShownEntry, ShownLog, WindowLeaf
-from ironkeep.core.evidence.records import Evidence, LogFacts
+from ironkeep.core.evidence.packing.pack import (
+    EarlierLeaf,
+    LogEvidence,
+    ShownEntry,
+    ShownLog,
+    WindowLeaf,
+)
 from ironkeep.core.units import SECOND_NS
 from ironkeep.tlog.checkpoint import Checkpoint, open_checkpoint
 from ironkeep.tlog.cosignature import cosigned_at
-from ironkeep.tlog.merkle import RangeProof, leaf_hash, verify_inclusion, verify_range
+from ironkeep.tlog.merkle import leaf_hash
 from ironkeep.tlog.policy import Policy
 
 
@@ -47,18 +51,12 @@ class ShownHead:
         self.cosigned_ns: Final = min(times) * SECOND_NS if times else 0
 
 
-def window_entries(log: LogEvidence) -> Iterator[tuple[int, Entry | None, bytes]]:
-    """Yield (index, entry or None, leaf hash) of the window, checking each entry's commitment.
+def shown_leaf(index: int, shown: WindowLeaf) -> tuple[Entry | None, bytes]:
+    """Return (entry or None, leaf hash) of one leaf of a window, checking the entry's commitment.
 
     The entry is None for a withheld leaf and for a leaf of another kind, such as a key or an epoch
-    start; `withheld_of` counts the former.
+    start; `is_withheld` tells which.
     """
-    for index, shown in enumerate(log.leaves, start=log.start):
-        yield index, *shown_leaf(index, shown)
-
-
-def shown_leaf(index: int, shown: WindowLeaf) -> tuple[Entry | None, bytes]:
-    """Return (entry or None, leaf hash) of one leaf of a window; see `window_entries`."""
     if shown.hash:
         if shown != WindowLeaf(hash=shown.hash):
             raise IntegrityError(f"entry {index}: both withheld and shown")
@@ -66,56 +64,6 @@ def shown_leaf(index: int, shown: WindowLeaf) -> tuple[Entry | None, bytes]:
     if shown.salt or shown.body:
         return disclosed(index, shown), leaf_hash(shown.leaf)
     return None, leaf_hash(shown.leaf)
-
-
-def withheld_of(log: LogEvidence) -> int:
-    """Return the number of leaves in the window that may be entries but are not disclosed."""
-    return sum(map(is_withheld, log.leaves))
-
-
-def check_window(log: LogEvidence, head: Checkpoint, leaves: list[bytes]) -> None:
-    """Check that leaves (hashes) are the complete log from the window's start to its head."""
-    if log.start + len(leaves) != head.size:
-        raise IntegrityError(f"the window ends before the head, at entry {log.start + len(leaves)}")
-    verify_range(log.start, leaves, head.size, RangeProof(log.left, ()), head.root)
-
-
-def earlier_entries(log: LogEvidence, head: Checkpoint) -> Iterator[tuple[int, Entry]]:
-    """Yield the entries from before the window, checking each one's inclusion proof."""
-    bounds = [*(shown.index for shown in log.earlier), log.start]
-    if any(one >= other for one, other in pairwise(bounds)):
-        raise IntegrityError("the earlier entries are out of order or overlap the window")
-    for shown in log.earlier:
-        entry = disclosed(shown.index, shown)
-        digest = leaf_hash(shown.leaf)
-        verify_inclusion(shown.index, head.size, digest, shown.proof, head.root)
-        yield shown.index, entry
-
-
-def seen(
-    window: list[tuple[int, Entry | None, bytes]],
-) -> Iterator[tuple[int, Entry]]:
-    """Yield the disclosed entries of the window."""
-    return ((index, entry) for index, entry, _ in window if entry is not None)
-
-
-def assemble(
-    case: str,
-    as_of_ns: int,
-    log: LogEvidence,
-    head: ShownHead,
-    entries: tuple[tuple[int, Entry], ...],
-) -> Evidence:
-    """Return the evidence made of a head and entries that were checked before."""
-    facts = LogFacts(
-        origin=head.checkpoint.origin,
-        size=head.checkpoint.size,
-        start=log.start,
-        withheld=withheld_of(log),
-        cosigners=head.cosigners,
-        cosigned_ns=head.cosigned_ns,
-    )
-    return Evidence(case, as_of_ns, (facts,), entries, first=True)
 
 
 def bodies_of(log: LogEvidence | ShownLog) -> Iterator[tuple[int, str]]:

@@ -1,6 +1,6 @@
-"""Check the log in a pack of version 2: its entries, their places, and that none is missing.
+"""Check the log in a pack: its entries, their places, and that none is missing.
 
-The window of such a pack is shown whole where no index covers it. For the rest the index proves the
+The window of a pack is shown whole where no index covers it. For the rest the index proves the
 positions of every term on which the verdict depends. Which terms these are follows from the shown
 entries themselves (`ironkeep.index.closure`): an entry that is left out leaves a term whose proof
 names a position that the pack does not show, or a term without a proof.
@@ -18,7 +18,7 @@ from typing import Final
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence.casefile import CaseFile
-from ironkeep.core.evidence.pack import ShownLog
+from ironkeep.core.evidence.packing.pack import LogEvidence, ShownLog
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.verifier.disclosed import ShownHead, disclosed, is_withheld, shown_leaf
 from ironkeep.index.closure import END, wanted
@@ -80,12 +80,19 @@ def evidence_of(
     case: str, as_of_ns: int, log: ShownLog, head: ShownHead, leaves: Leaves
 ) -> Evidence:
     """Return the evidence in a pack; raise IntegrityError unless it is complete."""
+    bare = bare_evidence(case, as_of_ns, log, head, leaves)
+    file = CaseFile(bare)
+    facts = check_complete(log, head, leaves, questions_of(file), wanted(file))
+    return Evidence(case, as_of_ns, (facts,), bare.entries)
+
+
+def bare_evidence(
+    case: str, as_of_ns: int, log: ShownLog, head: ShownHead, leaves: Leaves
+) -> Evidence:
+    """Return the shown entries as evidence, to ask which terms they give rise to."""
     checkpoint = head.checkpoint
     facts = LogFacts(checkpoint.origin, checkpoint.size, log.start, 0, (), 0)
     entries = tuple(sorted(leaves.entries.items(), key=lambda each: each[0]))
-    bare = Evidence(case, as_of_ns, (facts,), entries)
-    file = CaseFile(bare)
-    facts = check_complete(log, head, leaves, questions_of(file), wanted(file))
     return Evidence(case, as_of_ns, (facts,), entries)
 
 
@@ -132,14 +139,26 @@ def check_complete(
         _check_positions(found, bounds, leaves)
         unread.update(each for each in found.unread if each not in leaves.hashes)
         late.update(found.late)
+    return facts_of(log, head, len(leaves.withheld | unread), 0, late)
+
+
+def facts_of(
+    log: ShownLog | LogEvidence,
+    head: ShownHead,
+    withheld: int,
+    unproven: int,
+    late: Iterable[Run] = (),
+) -> LogFacts:
+    """Return the facts about a log whose parts were checked before."""
     return LogFacts(
         origin=head.checkpoint.origin,
-        size=size,
+        size=head.checkpoint.size,
         start=log.start,
-        withheld=len(leaves.withheld | unread),
+        withheld=withheld,
         cosigners=head.cosigners,
         cosigned_ns=head.cosigned_ns,
-        late=_late(late, log, size),
+        late=_late(late, log, head.checkpoint.size) if isinstance(log, ShownLog) else 0,
+        unproven=unproven,
     )
 
 
@@ -165,7 +184,7 @@ def _check_open(found: Proven, leaves: Leaves) -> None:
 def _check_positions(found: Proven, bounds: Mapping[Term, int], leaves: Leaves) -> None:
     """Check that every entry with a term is shown, up to the term's bound."""
     for term, positions in found.positions.items():
-        missing = _missing(positions, bounds[term], leaves)
+        missing = missing_of(positions, bounds[term], leaves)
         if missing is not None:
             raise IntegrityError(
                 f"entry {missing} matters to the verdict ({term.what} {term.value[:80]}), and is "
@@ -173,7 +192,8 @@ def _check_positions(found: Proven, bounds: Mapping[Term, int], leaves: Leaves) 
             )
 
 
-def _missing(positions: Iterable[int], bound: int, leaves: Leaves) -> int | None:
+def missing_of(positions: Iterable[int], bound: int, leaves: Leaves) -> int | None:
+    """Return the first position below a bound that a pack neither shows nor withholds, or None."""
     shown, hidden = leaves.entries, leaves.withheld
     return next(
         (at for at in positions if at < bound and at not in shown and at not in hidden), None

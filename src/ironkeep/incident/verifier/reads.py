@@ -8,10 +8,10 @@ import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.event import Entry, Released
-from ironkeep.core.evidence import dsse
 from ironkeep.core.evidence.checks.record import CLOCK_SKEW_NS, clock_steps, continues
 from ironkeep.core.evidence.node import NodeId, NodeKind, is_family, kind_of, name_of, parse_node
 from ironkeep.core.evidence.order import ordered
+from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.records import LogFacts
 from ironkeep.incident.verifier import indexed
 from ironkeep.incident.verifier.disclosed import ShownHead

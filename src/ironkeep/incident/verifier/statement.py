@@ -10,8 +10,8 @@ from typing import Annotated, Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.evidence.dsse import Envelope
-from ironkeep.core.evidence.pack import (
+from ironkeep.core.evidence.packing.dsse import Envelope
+from ironkeep.core.evidence.packing.pack import (
     MAX_LOGS,
     PAYLOAD_TYPE,
     STATEMENT_TYPE,

@@ -8,24 +8,25 @@ nothing about the origin: a forger who generates every key anew can produce such
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
-from ironkeep.core.evidence import dsse
-from ironkeep.core.evidence.dsse import Envelope
 from ironkeep.core.evidence.exposure import Exposure
-from ironkeep.core.evidence.pack import (
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.dsse import Envelope
+from ironkeep.core.evidence.packing.pack import (
     AnyPack,
     LogEvidence,
+    Pack,
     ShownLog,
     WindowPack,
     read_statement,
+    stated_in,
 )
 from ironkeep.core.evidence.records import Evidence
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
-from ironkeep.incident.verifier import disclosed as shown, indexed
+from ironkeep.incident.verifier import disclosed as shown, indexed, older
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.tlog.note import KeyType, VerifierKey
 from ironkeep.tlog.policy import Policy
@@ -41,13 +42,16 @@ class Level(StrEnum):
 class Report(msgspec.Struct, frozen=True):
     """The result of a verification; verdict and exposure are recomputed, not copied.
 
-    `disclosed`, `withheld` and `earlier` count entries; `later` counts the entries after the time
-    of the verdict, `indexed` the leaves of the window that the log's index vouches for. `cosigners`
-    are the witnesses by their names in the policy; `signer` is the name of the key that signed the
-    pack.
+    `stated` is the outcome that the pack itself states, which in a pack of an earlier version
+    follows from the rules of its time. `disclosed`, `withheld` and `earlier` count entries; `later`
+    counts the entries after the time of the verdict, `indexed` the leaves of the window that the
+    log's index vouches for. `cosigners` are the witnesses by their names in the policy; `signer` is
+    the name of the key that signed the pack.
     """
 
     level: Level
+    version: int
+    stated: str
     signer: str
     origin: str
     size: int
@@ -77,7 +81,8 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
     (7) Each shown entry is included in the log at its index. (8) Exposure and verdict, recomputed
     from these entries, equal those in the pack. (9) The subject is the entry that opened the case.
 
-    In a pack of version 2, step (7) comes before step (6), which needs the entries in their places.
+    Step (7) comes before step (6), which needs the entries in their places. The conclusions of a
+    pack of an earlier version are not compared: `stated` quotes what it says.
     """
     with step("(1) envelope"):
         envelope = dsse.decode(raw)
@@ -85,12 +90,12 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
         signer = signer_of(envelope, trust)
     with step("(3) statement"):
         pack, subject = read_statement(envelope)
+        stated = stated_in(pack)
     log = pack.log if isinstance(pack, WindowPack) else pack.logs[0]
     with step("(4) checkpoint"):
         policy = trust.policy if trust else Policy.parse(log.policy.encode())
         head = shown.ShownHead(log.checkpoint, policy)
-    read = _read_window if isinstance(log, LogEvidence) else _read_indexed
-    evidence = read(pack.case, pack.as_of_ns, log, head)
+    evidence = _read(pack, log, head)
     with step("(8) verdict"):
         verdict, exposure = _recompute(evidence, pack)
     with step("(9) subject"):
@@ -98,6 +103,8 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
     earlier = sum(index < log.start for index, _ in evidence.entries)
     return Report(
         level=Level.VERIFIED if trust else Level.SELF_CONSISTENT,
+        version=pack.version,
+        stated=stated,
         signer=signer,
         origin=head.checkpoint.origin,
         size=head.checkpoint.size,
@@ -112,25 +119,20 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
     )
 
 
-def _read_window(case: str, as_of_ns: int, log: Any, head: shown.ShownHead) -> Evidence:
-    """Return the evidence in a pack of version 1, which shows the whole window."""
-    with step("(5) entries"):
-        window = list(shown.window_entries(log))
-    with step("(6) completeness"):
-        shown.check_window(log, head.checkpoint, [digest for _, _, digest in window])
-    with step("(7) earlier entries"):
-        earlier = list(shown.earlier_entries(log, head.checkpoint))
-    return shown.assemble(case, as_of_ns, log, head, (*earlier, *shown.seen(window)))
-
-
-def _read_indexed(case: str, as_of_ns: int, log: Any, head: shown.ShownHead) -> Evidence:
-    """Return the evidence in a pack of version 2."""
+def _read(pack: AnyPack, log: LogEvidence | ShownLog, head: shown.ShownHead) -> Evidence:
+    """Return the evidence in a pack, each entry checked, in its place, and none missing."""
+    if isinstance(log, LogEvidence):
+        with step("(5) entries"):
+            leaves = older.window_leaves(log)
+        with step("(6) completeness"):
+            return older.window_evidence(pack.case, pack.as_of_ns, log, head, leaves)
     with step("(5) entries"):
         leaves = indexed.leaves_of(log)
     with step("(7) places"):
         indexed.check_places(log, head.checkpoint, leaves)
     with step("(6) completeness"):
-        return indexed.evidence_of(case, as_of_ns, log, head, leaves)
+        read = indexed.evidence_of if isinstance(pack, Pack) else older.indexed_evidence
+        return read(pack.case, pack.as_of_ns, log, head, leaves)
 
 
 def _whole(log: LogEvidence | ShownLog) -> int:
@@ -167,8 +169,10 @@ def _check_subject(verdict: Verdict, log: LogEvidence | ShownLog, subject: str) 
 
 
 def _recompute(evidence: Evidence, pack: AnyPack) -> tuple[Verdict, Exposure]:
-    """Compute verdict and exposure from the evidence; raise when the pack's differ."""
+    """Compute verdict and exposure from the evidence; raise when a present pack's differ."""
     verdict, exposure = decide(evidence)
+    if not isinstance(pack, Pack):
+        return verdict, exposure
     if verdict != pack.verdict:
         raise IntegrityError(
             f"the evidence gives {verdict.outcome}, not the verdict written in the pack "

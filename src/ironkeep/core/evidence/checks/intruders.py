@@ -202,6 +202,6 @@ def may_leave_something(file: CaseFile, act: Act, *, reads: bool = False) -> boo
     return (
         entry.time_ns >= file.case.from_ns
         and (reads or entry.op in CHANGES)
-        and (file.first or entry.rule != _LOGIN)
+        and entry.rule != _LOGIN
         and not entry.path.startswith(_HARMLESS)
     )

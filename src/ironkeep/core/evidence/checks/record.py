@@ -222,6 +222,16 @@ def indexed_late(file: CaseFile) -> Iterator[Finding]:
         yield Finding("log:index", words)
 
 
+def pack_too_old(file: CaseFile) -> Iterator[Finding]:
+    """Yield what a pack of an earlier release does not prove, and the present rules need."""
+    if file.log.unproven:
+        words = (
+            f"{file.log.unproven} questions to the log that today's rules ask are not answered by "
+            "this pack of an earlier release: make a new one"
+        )
+        yield Finding("log:pack", words, Status.UNKNOWN)
+
+
 def withheld(file: CaseFile) -> Iterator[Finding]:
     """Yield the number of entries of the window that the pack does not disclose."""
     if file.log.withheld:

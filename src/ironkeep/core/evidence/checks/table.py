@@ -43,6 +43,7 @@ CHECKS: Final = (
     Check(ClaimId.LOGS, "clock ran back", record.clock_ran_back),
     Check(ClaimId.LOGS, "clock step", record.clock_stepped),
     Check(ClaimId.LOGS, "indexed late", record.indexed_late),
+    Check(ClaimId.LOGS, "pack too old", record.pack_too_old),
     Check(ClaimId.LOGS, "source silent", record.source_silent),
     Check(ClaimId.LOGS, "source lost messages", record.source_lost_messages),
     Check(ClaimId.LATER_USE, "ended session worked", intruders.ended_session_worked),

@@ -12,7 +12,8 @@ class LogFacts(msgspec.Struct, frozen=True):
 
     All entries of the leaves [start, size) that matter to the verdict are known, under the
     checkpoint; `withheld` of them are not shown. `late` leaves are proven only by an index that was
-    made long after them. `cosigners` are the witnesses of the checkpoint. They prove that it
+    made long after them, `unproven` terms not at all: only a pack of an earlier release
+    lacks any. `cosigners` are the witnesses of the checkpoint. They prove that it
     existed at cosigned_ns, which is 0 without a quorum.
     """
 
@@ -23,21 +24,20 @@ class LogFacts(msgspec.Struct, frozen=True):
     cosigners: tuple[str, ...]
     cosigned_ns: Instant
     late: Count = 0
+    unproven: Count = 0
 
 
 class Evidence(msgspec.Struct, frozen=True):
     """The whole input of a verdict: the logs of the vault, and entries by their index, in order.
 
     A vault has one log today. Several nodes will have one each; an entry's `node` and `at` then
-    order the entries of different logs. `first` is for evidence in a pack of version 1, which
-    keeps the verdict and the exposure that the rules of its time gave.
+    order the entries of different logs.
     """
 
     case: str
     as_of_ns: Instant
     logs: tuple[LogFacts, ...]
     entries: tuple[tuple[int, Entry], ...]
-    first: bool = False
 
     @property
     def log(self) -> LogFacts:

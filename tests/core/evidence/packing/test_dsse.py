@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, strategies as st
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.evidence.dsse import (
+from ironkeep.core.evidence.packing.dsse import (
     MAX_SIGNATURES,
     Envelope,
     EnvelopeSignature,

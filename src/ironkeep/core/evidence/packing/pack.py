@@ -4,37 +4,33 @@ The predicate holds the evidence (leaves of the log, the entries in them, proofs
 and the conclusions (exposure and verdict). A verifier checks the evidence and recomputes the
 conclusions. The statement's subject is the case, by the SHA-256 of the entry that opened it.
 
-A pack of version 2 shows the entries on which the verdict depends, and proves by the log's index
-that there are no others. A pack of version 1 shows the whole window; none is made any more.
+A pack shows the entries on which the verdict depends, and proves by the log's index that there are
+no others. Earlier releases made packs of version 2, with the same form, and of version 1, which
+show the whole window. Their evidence is read; their conclusions follow from the rules of their time
+and are only quoted (`stated_in`).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.core.evidence.dsse import Envelope
 from ironkeep.core.evidence.exposure import Exposure
+from ironkeep.core.evidence.packing.dsse import Envelope
 from ironkeep.core.evidence.records import Instant
 from ironkeep.core.evidence.verdict import Verdict
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPES: Final = {1: "urn:ironkeep:evidence-pack:v1", 2: "urn:ironkeep:evidence-pack:v2"}
+PREDICATE_TYPES: Final = {number: f"urn:ironkeep:evidence-pack:v{number}" for number in (1, 2, 3)}
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-VERSION: Final = 2
+VERSION: Final = 3
 
 MAX_HASHES: Final = 63
 """Hashes of one proof: a tree of fewer than 2^63 leaves is no higher."""
 
 MAX_LOGS: Final = 1
 """Logs in a pack: one for each node, and a vault has one node today."""
-
-_RENAMED: Final = {
-    "hand of nobody": "unattributed record",
-    "hand of exposed": "record by an exposed principal",
-}
-"""Names of checks as older packs of this version have them, and what they are called now."""
 
 Index = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
@@ -121,6 +117,17 @@ class Pack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: Verdict
 
 
+class IndexedPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The predicate of version 2."""
+
+    version: int
+    case: str
+    as_of_ns: Instant
+    logs: Annotated[tuple[ShownLog, ...], msgspec.Meta(min_length=1, max_length=MAX_LOGS)]
+    exposure: msgspec.Raw
+    verdict: msgspec.Raw
+
+
 class WindowPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The predicate of version 1."""
 
@@ -128,13 +135,19 @@ class WindowPack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     case: str
     as_of_ns: Instant
     log: LogEvidence
-    exposure: Exposure
-    verdict: Verdict
+    exposure: msgspec.Raw
+    verdict: msgspec.Raw
 
 
-AnyPack = Pack | WindowPack
+AnyPack = Pack | IndexedPack | WindowPack
 
-P = TypeVar("P", Pack, WindowPack)
+P = TypeVar("P", Pack, IndexedPack, WindowPack)
+
+
+class _Stated(msgspec.Struct, frozen=True):
+    """The conclusion of a pack of an earlier version, without its reasons."""
+
+    outcome: Literal["PROVEN", "NOT PROVEN", "DISPROVEN"]
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,35 +201,30 @@ def read_statement(envelope: Envelope) -> tuple[AnyPack, str]:
     pack = statement.predicate
     if PREDICATE_TYPES.get(pack.version) != kind:
         raise IntegrityError(
-            f"the pack has version {pack.version}; this program reads versions 1 and 2, each under "
-            "its own type"
+            f"the pack has version {pack.version}; this program reads versions 1 to {VERSION}, "
+            "each under its own type"
         )
     names = [each.name for each in statement.subject]
     if names != [f"case/{pack.case}"] or list(statement.subject[0].digest) != ["sha256"]:
         raise IntegrityError("the statement's subject is not the case")
     if written != envelope.payload:
         raise IntegrityError("the statement is not in its canonical encoding")
-    return _renamed(pack), statement.subject[0].digest["sha256"]
+    return pack, statement.subject[0].digest["sha256"]
 
 
-def _renamed(pack: AnyPack) -> AnyPack:
-    """Return the pack with the present names of checks: its verdict is compared with a new one."""
-    claims = tuple(
-        msgspec.structs.replace(
-            claim,
-            items=tuple(
-                msgspec.structs.replace(item, check=_RENAMED.get(item.check, item.check))
-                for item in claim.items
-            ),
-        )
-        for claim in pack.verdict.claims
-    )
-    verdict = msgspec.structs.replace(pack.verdict, claims=claims)
-    return msgspec.structs.replace(pack, verdict=verdict)
+def stated_in(pack: AnyPack) -> str:
+    """Return the outcome that a pack states; raise IntegrityError if it states none."""
+    if isinstance(pack, Pack):
+        return pack.verdict.outcome
+    try:
+        return msgspec.json.decode(pack.verdict, type=_Stated).outcome
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise IntegrityError(f"not an evidence pack: {error}") from None
 
 
 _KIND: Final = msgspec.json.Decoder(_Kind)
 _DECODERS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     PREDICATE_TYPES[1]: msgspec.json.Decoder(Statement[WindowPack]),
-    PREDICATE_TYPES[2]: msgspec.json.Decoder(Statement[Pack]),
+    PREDICATE_TYPES[2]: msgspec.json.Decoder(Statement[IndexedPack]),
+    PREDICATE_TYPES[3]: msgspec.json.Decoder(Statement[Pack]),
 }
