@@ -12,6 +12,7 @@ from ironkeep.core.evidence.node import NodeId, secret_version
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.evidence.remediation import RemediationState
 from ironkeep.core.evidence.verdict import Outcome, Verdict, decide
+from tests.core.evidence.checks.test_statements import SPOILS as STATEMENTS
 from tests.support.incident.sample_case import (
     ALICE,
     CASE,
@@ -44,7 +45,7 @@ def test_the_sample_is_proven() -> None:
 
 
 def test_there_is_a_spoiler_for_each_check_and_a_check_for_each_claim() -> None:
-    assert set(SPOILS) == {check.name for check in CHECKS}
+    assert {*SPOILS, *STATEMENTS, "still current"} == {check.name for check in CHECKS}
     assert {check.claim for check in CHECKS} == set(ClaimId)
 
 
@@ -92,7 +93,7 @@ def test_an_exemption_clears_what_its_owner_accepts_until_it_expires() -> None:
     waiver = ev.Exempted(CASE, OLD, "dora", "the partner rotates on Monday", at(END_AT + 1))
     case = sample_case().without("probed").with_lines(Line(95, "waiver", waiver))
     verdict = verdict_of(case)
-    assert verdict.outcome is Outcome.PROVEN
+    assert verdict.outcome is Outcome.EXCEPTIONS
     assert [each.owner for each in verdict.exemptions] == ["dora"]
     assert verdict.credentials[0].state is RemediationState.EXEMPT
 
@@ -143,7 +144,7 @@ def test_an_exemption_does_not_cover_what_happens_after_it() -> None:
         for place in (44, 95)
     )
     assert "acts again" in {item.check for item in verdict_of(early).open_items()}
-    assert verdict_of(late).outcome is Outcome.PROVEN
+    assert verdict_of(late).outcome is Outcome.EXCEPTIONS
 
 
 def test_an_exemption_of_a_first_deed_does_not_hide_a_second() -> None:
@@ -257,6 +258,7 @@ def test_s1_an_encrypted_key_that_left_is_named_until_it_is_rotated() -> None:
             for each in ev.ROOT_ITEMS
         ),
         Line(31, "residue", ev.Residue("1", "14 repositories are out")),
+        Line(32, "confirmed", ev.Confirmed("1", ()), {"entity": "auditor-entity"}),
     )
     case = SampleCase((*estate, Line(21, "first", first), *closing))
     verdict, exposure = decide(case.evidence("1", 40))
@@ -303,6 +305,7 @@ def test_s2_one_token_believed_unused_among_thousands_is_named() -> None:
             Line(72, "watched", ev.Watched(
                 CASE, token, "store:service", at(50), at(90), 0, 0, "access log",
             )),
+            Line(90, "compared", ev.Compared(CASE, token, at(90), False, "version 2 is current")),
         )
     )  # fmt: skip
     lost = Line(6, "lost", link("document:dump", EdgeKind.HOLDS, *tokens))

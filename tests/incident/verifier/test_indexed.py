@@ -28,7 +28,15 @@ from ironkeep.tlog.merkle import subtree_root
 from ironkeep.tlog.multiproof import multiproof
 from ironkeep.tlog.note import KeyType
 from tests.support.incident.indexed_case import IndexedCase, busy
-from tests.support.incident.sample_case import END_AT, Line, at, read_of, request, sample_case
+from tests.support.incident.sample_case import (
+    END_AT,
+    Line,
+    SampleCase,
+    at,
+    read_of,
+    request,
+    sample_case,
+)
 
 
 @cache
@@ -283,7 +291,7 @@ def test_two_logs_are_refused() -> None:
 def test_entries_after_the_index_are_part_of_the_window() -> None:
     case = IndexedCase()
     entry = request(99, "late", "alice", op="update", path="sys/policies/acl/x")
-    case.append(*sample_case().with_lines(entry).entries()[-1:])
+    case.append(*SampleCase((entry,)).entries())
     report = verify_pack(case.pack(), case.trust)
     assert "acts again" in {item.check for item in report.verdict.open_items()}
 

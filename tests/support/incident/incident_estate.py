@@ -68,6 +68,7 @@ class Estate:
         self._people()
         self._secrets({"host": hosts} if real is None else real.config)
         self.responder: Final = self.login("responder")
+        self.auditor: Final = self.login("auditor")
 
     @classmethod
     def fresh(cls) -> "Estate":
@@ -80,6 +81,7 @@ class Estate:
         self.must("sys/policies/acl/engineer", {"policy": _ENGINEER})
         self.must("sys/policies/acl/mail", {"policy": _MAIL})
         people = {"engineer": "engineer", "colleague": "engineer,mail", "responder": "responder"}
+        people["auditor"] = "responder"
         for name, granted in people.items():
             user = {"password": PASSWORD, "token_policies": granted}
             self.must(f"auth/userpass/users/{name}", user)
@@ -157,8 +159,17 @@ class Estate:
         return text(self.must("incident/cases", given, token or self.responder), "id")
 
     def on(self, case: str, what: str, **data: object) -> dict[str, object]:
-        """Do something in a case."""
-        return self.must(f"incident/cases/{case}/{what}", data, self.responder)
+        """Do something in a case; what the responder states, the auditor confirms."""
+        done = self.must(f"incident/cases/{case}/{what}", data, self.responder)
+        rotated = tables(done, "rotated") if "rotated" in done else []
+        for stated in (done, *rotated):
+            if "confirm" in stated:
+                self.confirm(case, text(stated, "confirm"))
+        return done
+
+    def confirm(self, case: str, *items: str) -> None:
+        """Confirm statements of the responder as another person."""
+        self.must(f"incident/cases/{case}/confirm", {"items": list(items)}, self.auditor)
 
     def evict(self, case: str) -> None:
         """Do everything that a case asks for, but for what only people can state."""

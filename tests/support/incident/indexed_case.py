@@ -35,7 +35,7 @@ from tests.support.incident.sample_case import (
 from tests.support.incident.sample_pack import sample_policy
 from tests.support.log.sample_index import advance, index_of
 from tests.support.log.sample_journal import READING_SECRET
-from tests.support.log.sample_leaves import SampleLeaves
+from tests.support.log.sample_leaves import SampleLeaves, place_of
 from tests.support.log.sample_log import SampleLog, sample_cosigner, sample_key
 
 MACHINES: Final = 7
@@ -64,7 +64,7 @@ class IndexedCase:
         is_indexed: bool = True,
         node: int = 0,
     ) -> None:
-        made = (case or sample_case()).with_lines(*busy(reads)).entries()
+        made = (case or sample_case()).with_lines(*busy(reads)).entries(place_of)
         self.entries: Final = [msgspec.structs.replace(each, node=node) for each in made]
         self.leaves: Final = SampleLeaves("log.example/audit")
         self.leaves.add(self.entries)

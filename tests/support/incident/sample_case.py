@@ -5,7 +5,7 @@ Each line has an instant, in seconds after START_NS, and a name by which a test 
 it. Records of scope are written with UNPLACED, and numbered when the case is built.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
@@ -21,6 +21,8 @@ from ironkeep.core.units import SECOND_NS
 START_NS: Final = 1_790_000_000 * SECOND_NS
 MOUNT: Final = "0b6f7a52-6f0e-4a41-9a53-1f7b5a2f9f10"
 CASE: Final = "7"
+SWORN: Final = (ev.Exempted, ev.Explained, ev.RootChecked, ev.Revoked)
+"""The types of records that a second person confirms."""
 ALICE: Final = NodeId("person:alice-entity")
 SESSION: Final = NodeId("session:alice-accessor")
 DATABASE: Final = NodeId("system:orders-database")
@@ -107,9 +109,18 @@ class SampleCase:
             lines.append(replace(line, record=record))
         return replace(self, lines=tuple(lines))
 
-    def entries(self) -> list[Entry]:
-        """Return the lines as entries, in order."""
-        return [_entry(line) for line in self.placed().lines]
+    def entries(self, place: Callable[[int], int] = lambda number: number) -> list[Entry]:
+        """Return the lines as entries, in order; entry n will be leaf place(n) of its log.
+
+        A confirmation that names nothing is about every statement in the case.
+        """
+        lines = self.placed().lines
+        sworn = [
+            f"entry:{place(number)}"
+            for number, line in enumerate(lines)
+            if isinstance(line.record, SWORN)
+        ]
+        return [_entry(line, sworn) for line in lines]
 
     def evidence(self, case: str = CASE, end: int = END_AT) -> ev.Evidence:
         """Return the evidence as of an instant, in seconds."""
@@ -127,8 +138,10 @@ class SampleCase:
         return ev.Evidence(case, at(end), (log,), tuple(enumerate(entries)))
 
 
-def _entry(line: Line) -> Entry:
+def _entry(line: Line, sworn: list[str]) -> Entry:
     record = line.record
+    if isinstance(record, ev.Confirmed) and not record.items:
+        record = msgspec.structs.replace(record, items=tuple(sworn))
     if record is None:
         return Entry(**{"kind": "request", "time_ns": at(line.seconds), **line.fields})
     who = {"entity": "responder-entity", "accessor": "responder-accessor", **line.fields}
@@ -160,7 +173,9 @@ def _incident() -> Iterable[Line]:
 
 
 def _response() -> Iterable[Line]:
-    revoked = ev.Revoked(CASE, OLD, DATABASE, at(50), "new verifier", "ALTER ROLE", NEW)
+    revoked = ev.Revoked(
+        CASE, OLD, DATABASE, at(50), "new verifier", "ALTER ROLE", NEW, measured=True
+    )
     yield Line(50, "revoked", revoked)
     yield Line(51, "ended", ev.Ended(CASE, OLD, DATABASE, at(51), 1, 0))
     yield Line(
@@ -182,3 +197,7 @@ def _response() -> Iterable[Line]:
     yield Line(60, "heartbeat", ev.Heartbeat("database-log", 5, 0))
     yield Line(90, "heartbeat", ev.Heartbeat("database-log", 10, 0))
     yield Line(91, "residue", ev.Residue(CASE, "orders seen before the breach stay seen"))
+    # At the end, so that the places of all other lines do not depend on them.
+    same = ev.Compared(CASE, OLD, at(END_AT), False, "version 2 is current")
+    yield Line(END_AT, "compared", same)
+    yield Line(END_AT, "confirmed", ev.Confirmed(CASE, ()), {"entity": "auditor-entity"})

@@ -60,7 +60,7 @@ class SamplePack:
         self.key: Final = sample_key(f"{origin}/cases")
         run_key = Secret(sha256(b"run key").digest())
         self._leaf_key: Final = LeafKey(run_key, origin)
-        entries = (case or sample_case()).entries()
+        entries = (case or sample_case()).entries(lambda number: number + 1)
         ephemeral = Secret(sha256(b"ephemeral").digest())
         leaves = [wrap_key(run_key, 0, origin, _READER, ephemeral)]
         for index, entry in enumerate(entries, start=1):

@@ -12,6 +12,14 @@ from tests.support.log.sample_journal import READING_KEY
 
 ORIGIN: Final = "vault.example/audit/node-a/1"
 
+KEY_LEAVES: Final = 4_096
+"""Leaves for which one run key is used, its own key leaf included."""
+
+
+def place_of(number: int) -> int:
+    """Return the leaf of entry `number` in a log that has nothing but entries and run keys."""
+    return number + 1 + number // (KEY_LEAVES - 1)
+
 
 @dataclass
 class SampleLeaves:
@@ -38,7 +46,7 @@ class SampleLeaves:
         return self.stored[first:last]
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Append entries, each run key good for 4,096 leaves."""
+        """Append entries, each run key good for KEY_LEAVES leaves."""
         for entry in entries:
             if self._key is None or self.size >= self._key_until:
                 self.new_key()
@@ -50,5 +58,5 @@ class SampleLeaves:
         """Append a key leaf, as a start does."""
         run_key, ephemeral = (Secret(self.entropy.token(KEY_SIZE)) for _ in range(2))
         leaf = wrap_key(run_key, self.size, self.origin, self.reading_key, ephemeral)
-        self._key, self._key_until = LeafKey(run_key, self.origin), self.size + 4_096
+        self._key, self._key_until = LeafKey(run_key, self.origin), self.size + KEY_LEAVES
         self.stored.append(leaf)

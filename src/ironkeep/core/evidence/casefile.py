@@ -163,6 +163,20 @@ class CaseFile:
         """Return the revocations of a version, the last one last."""
         return self._revocations.get(version, [])
 
+    def last_revocations(self, version: NodeId) -> list[Filed[ev.Revoked]]:
+        """Return the last revocation of a version at each system."""
+        last = {each.record.system: each for each in self.revocations(version)}
+        return list(last.values())
+
+    @cached_property
+    def confirmations(self) -> dict[str, list[Filed[ev.Confirmed]]]:
+        """The confirmations of the case's statements, by the name of the statement's entry."""
+        found: dict[str, list[Filed[ev.Confirmed]]] = {}
+        for each in self.filed(ev.Confirmed):
+            for item in each.record.items if each.record.case == self.name else ():
+                found.setdefault(item, []).append(each)
+        return found
+
     def probes(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:
         """Return the probes of a version at a verifier that began after its last revocation."""
         last = self.revocations(version)[-1:]

@@ -1,7 +1,8 @@
 """The verdict on an eviction: a pure function of the evidence, for a stated scope and time.
 
-PROVEN only if no check of core/evidence/checks finds anything; DISPROVEN if one finds the opposite;
-otherwise NOT PROVEN, with the name of each open item. Earlier conclusions are not an input.
+PROVEN only if no check of core/evidence/checks finds anything; PROVEN WITH EXCEPTIONS if exemptions
+in force cover all that they find; DISPROVEN if one finds the opposite; otherwise NOT PROVEN, with
+the name of each open item. Earlier conclusions are not an input.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,13 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import actors_of
 from ironkeep.core.evidence.casefile import CaseFile, Filed
 from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import TITLES, Check, ClaimId, Finding, Status, iso
 from ironkeep.core.evidence.exposure import Exposure
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
-from ironkeep.core.evidence.remediation import Remediation, remediations
+from ironkeep.core.evidence.remediation import Exemption, Remediation, remediations
+from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn
 
 _NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
 """Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
@@ -43,6 +44,7 @@ class Outcome(StrEnum):
     """The possible results of a verdict."""
 
     PROVEN = "PROVEN"
+    EXCEPTIONS = "PROVEN WITH EXCEPTIONS"
     NOT_PROVEN = "NOT PROVEN"
     DISPROVEN = "DISPROVEN"
 
@@ -58,24 +60,33 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """One claim: its status, the items against it, and the entries that it was checked with."""
+    """One claim: its status, the items against it, and the entries that it was checked with.
+
+    `sworn` are those of the entries that are a person's word; the others are measured. `exempt`
+    counts the findings against it that exemptions cover.
+    """
 
     id: ClaimId
     title: str
     status: Status
     items: tuple[Item, ...]
     entries: tuple[int, ...]
+    sworn: tuple[int, ...]
+    exempt: int
 
 
-class Exemption(msgspec.Struct, frozen=True):
-    """An item that its owner accepts until it expires; `words` is the finding it covers."""
+class Tally(msgspec.Struct, frozen=True):
+    """The exposed credentials by their basis, and the other items that exemptions cover.
 
-    item: str
-    label: str
-    owner: str
-    reason: str
-    expires_ns: int
-    words: str
+    `until_ns` is when the first exemption expires that the verdict rests on, 0 without any.
+    """
+
+    measured: int
+    sworn: int
+    exempt: int
+    open: int
+    waived: int
+    until_ns: int
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -85,6 +96,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """
 
     outcome: Outcome
+    tally: Tally
     case: str
     opening: int
     from_ns: int
@@ -108,7 +120,7 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
     """
     file = CaseFile(evidence)
     granted = _granted(file)
-    used: list[Exemption] = []
+    used: dict[ClaimId, list[Exemption]] = {claim: [] for claim in ClaimId}
     found: dict[ClaimId, list[Item]] = {claim: [] for claim in ClaimId}
     for check in checks:
         for finding in check.find(file):
@@ -116,34 +128,62 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
             if waiver is None or not _covers(waiver, finding):
                 found[check.claim].append(_item(file, check, finding))
             else:
-                used.append(_exemption(file, waiver, finding))
-    claims = tuple(_claim(file, claim, items) for claim, items in found.items())
+                used[check.claim].append(_exemption(file, waiver, finding))
+    claims = tuple(_claim(file, claim, items, len(used[claim])) for claim, items in found.items())
+    exemptions = tuple(each for some in used.values() for each in some)
+    credentials = remediations(file, _covered(exemptions), _open_subjects(claims))
     verdict = Verdict(
-        outcome=_outcome(claims),
+        outcome=_outcome(claims, exemptions),
+        tally=_tally(credentials, exemptions),
         case=file.name,
         opening=file.case.opening.index if file.case.opening else -1,
         from_ns=file.case.from_ns,
         as_of_ns=file.as_of_ns,
         scope=_scope(file),
         claims=claims,
-        exemptions=tuple(used),
-        credentials=remediations(file, granted),
+        exemptions=exemptions,
+        credentials=credentials,
         residue=tuple(_residue(file)),
     )
     return verdict, file.exposure
 
 
-def _outcome(claims: Sequence[Claim]) -> Outcome:
+def _outcome(claims: Sequence[Claim], exemptions: Sequence[Exemption]) -> Outcome:
     statuses = {claim.status for claim in claims}
     if Status.FAILED in statuses:
         return Outcome.DISPROVEN
-    return Outcome.PROVEN if statuses == {Status.CLOSED} else Outcome.NOT_PROVEN
+    if statuses != {Status.CLOSED}:
+        return Outcome.NOT_PROVEN
+    return Outcome.EXCEPTIONS if exemptions else Outcome.PROVEN
 
 
-def _claim(file: CaseFile, claim: ClaimId, items: list[Item]) -> Claim:
+def _claim(file: CaseFile, claim: ClaimId, items: list[Item], exempt: int) -> Claim:
     status = max((item.status for item in items), key=_ORDER.index, default=Status.CLOSED)
-    entries = sorted(each.index for kind in _RECORDS[claim] for each in file.filed(kind))
-    return Claim(claim, TITLES[claim], status, tuple(items), tuple(entries))
+    filed = [each for kind in _RECORDS[claim] for each in file.filed(kind)]
+    entries = sorted(each.index for each in filed)
+    sworn = sorted(each.index for each in filed if is_sworn(each.record))
+    return Claim(claim, TITLES[claim], status, tuple(items), tuple(entries), tuple(sworn), exempt)
+
+
+def _tally(credentials: Sequence[Remediation], exemptions: Sequence[Exemption]) -> Tally:
+    bases = [each.basis for each in credentials]
+    exempt = {each.node for each in credentials if each.basis is Basis.EXEMPT}
+    return Tally(
+        measured=bases.count(Basis.MEASURED),
+        sworn=bases.count(Basis.SWORN),
+        exempt=len(exempt),
+        open=bases.count(Basis.OPEN),
+        waived=len({each.item for each in exemptions} - exempt),
+        until_ns=min((each.expires_ns for each in exemptions), default=0),
+    )
+
+
+def _covered(exemptions: Sequence[Exemption]) -> dict[str, Exemption]:
+    return {each.item: each for each in exemptions}
+
+
+def _open_subjects(claims: Sequence[Claim]) -> frozenset[str]:
+    return frozenset(item.subject for claim in claims for item in claim.items)
 
 
 def _item(file: CaseFile, check: Check, finding: Finding) -> Item:
@@ -166,22 +206,23 @@ def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:
 def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
     """Return the exemptions in force by item.
 
-    Each has an owner and a reason, has not expired, and was not recorded by an exposed principal.
+    Each has an owner and a reason, has not expired, and two people vouch for it.
     """
     granted: dict[str, Filed[ev.Exempted]] = {}
     for each in file.filed(ev.Exempted):
         record = each.record
-        in_force = (
+        if record.case != file.name:
+            continue
+        holds = (
             record.owner.strip()
             and record.reason.strip()
-            and record.case == file.name
             and record.expires_ns > file.as_of_ns
             and not record.item.startswith(_NEVER_EXEMPT)
-            and not any(actor in file.rows for actor in actors_of(each.entry))
+            and in_force(file, each)
         )
         # A later record replaces an earlier one, so that an exemption can be withdrawn.
         granted.pop(record.item, None)
-        if in_force:
+        if holds:
             granted[record.item] = each
     return granted
 

@@ -18,6 +18,7 @@ class NextStep(NamedTuple):
 _CONTAIN: Final = NextStep(1, "ironkeep incident contain {case}")
 _KILL: Final = NextStep(3, "ironkeep incident kill {case}")
 _PROBE: Final = NextStep(4, "ironkeep incident probe {case}")
+_CONFIRM: Final = NextStep(8, "another person: ironkeep incident confirm {case} ITEM")
 _INVESTIGATE: Final = NextStep(10, "investigate it, or exempt it with an owner, a reason and a ttl")
 """For checks that no single command resolves."""
 
@@ -61,6 +62,13 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "scope narrowed": _INVESTIGATE,
     "unattributed record": _INVESTIGATE,
     "makers unknown": _INVESTIGATE,
+    "still current": NextStep(
+        4, "put a new value in its place in the vault, then ironkeep incident probe {case}"
+    ),
+    "revocation sworn by one": _CONFIRM,
+    "explanation sworn by one": _CONFIRM,
+    "root check sworn by one": _CONFIRM,
+    "exemption sworn by one": _CONFIRM,
     "released again": _INVESTIGATE,
     "readmitted unsigned": _INVESTIGATE,
     "delivered early": _INVESTIGATE,

@@ -1,21 +1,30 @@
-"""Statements of people in a case: exemptions, checks of Ironkeep's own root, residue."""
+"""Statements of people in a case: exemptions, checks of Ironkeep's own root, residue.
+
+An exemption, a check of the root, an explanation and a revocation by word are in force once another
+person has confirmed them (core/evidence/sworn.py).
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ironkeep.core.errors import InvalidRequest
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.sworn import Stated, is_sworn
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.incident.case import root
 from ironkeep.incident.case.workspace import Workspace, on_desk, when, words
 from ironkeep.plugin.call import Call, Suspend
-from ironkeep.plugin.fields import Duration
+from ironkeep.plugin.fields import CommaList, Duration
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
 
 MAX_EXEMPTION_SECONDS: Final = 366 * 86_400
 """Exemptions are temporary; one that is still needed after a year has to be renewed."""
+
+
+MAX_CONFIRMED: Final = 100
+"""Statements in one confirmation: the person has to read each of them."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,14 @@ class CheckRoot:
 
 
 @dataclass(frozen=True)
+class Confirm:
+    """Statements of other people that the caller vouches for too."""
+
+    id: str
+    items: CommaList = field(metadata={"help": "entries of statements: entry:17, or their items"})
+
+
+@dataclass(frozen=True)
 class Words:
     """The residue in words: facts that cannot be known, and damage that cannot be undone."""
 
@@ -57,20 +74,20 @@ def exempt(call: Call, given: Exempt) -> Suspend:
 def _exempt(workspace: Workspace, given: Exempt) -> Response:
     if not 0 < given.ttl <= MAX_EXEMPTION_SECONDS:
         raise InvalidRequest("the ttl of an exemption is more than 0 and at most a year")
-    item = next(
-        (
-            each.subject
-            for each in workspace.verdict.open_items()
-            if given.item in {each.subject, each.label}
-        ),
-        None,
-    )
+    verdict = workspace.verdict
+    known = [
+        *((each.subject, each.label) for each in verdict.open_items()),
+        *((each.item, each.label) for each in verdict.exemptions),
+    ]
+    item = next((subject for subject, label in known if given.item in {subject, label}), None)
     if item is None:
         raise InvalidRequest("the case has no such open item: read its steps for the items")
     owner = workspace.owner(given.owner)
     expires = workspace.call.now_ns + given.ttl * SECOND_NS
-    workspace.note(ev.Exempted(given.id, item, owner, words(given.reason, "a reason"), expires))
+    reason = words(given.reason, "a reason")
+    index = workspace.note(ev.Exempted(given.id, item, owner, reason, expires, workspace.people))
     data: dict[str, Any] = {
+        "confirm": f"entry:{index}",
         "exempt": workspace.label(item),
         "owner": owner,
         "expires": when(expires),
@@ -90,8 +107,58 @@ def _check_root(workspace: Workspace, given: CheckRoot) -> Response:
     if item not in ev.ROOT_ITEMS:
         raise InvalidRequest(f"item must be one of {', '.join(ev.ROOT_ITEMS)}")
     detail = words(given.detail or root.summary(workspace, item), "detail")
-    workspace.note(ev.RootChecked(given.id, item, given.sound, detail))
-    return Response(data={"checked": item, "sound": given.sound, "detail": detail})
+    index = workspace.note(ev.RootChecked(given.id, item, given.sound, detail, workspace.people))
+    confirm = f"entry:{index}"
+    return Response(
+        data={"checked": item, "sound": given.sound, "detail": detail, "confirm": confirm}
+    )
+
+
+def confirm(call: Call, given: Confirm) -> Suspend:
+    """Vouch for statements of other people; each is then in force."""
+    return on_desk(call, given.id, lambda workspace: _confirm(workspace, given))
+
+
+def _confirm(workspace: Workspace, given: Confirm) -> Response:
+    if not workspace.by.entity:
+        raise PermissionDenied(
+            "a confirmation takes a person: log in as one, this token belongs to nobody"
+        )
+    if not 0 < len(given.items) <= MAX_CONFIRMED:
+        raise InvalidRequest(f"name 1 to {MAX_CONFIRMED} statements: entry:17")
+    stated = _stated(workspace)
+    for item in given.items:
+        people = stated.get(item)
+        if people is None:
+            raise InvalidRequest(f"{item[:80]} is no statement that takes a confirmation")
+        if people & {workspace.by.entity, *workspace.people}:
+            raise PermissionDenied(
+                f"{item} was stated or confirmed by you, or by a token that you gave out: another "
+                "person has to confirm it"
+            )
+    items = tuple(dict.fromkeys(given.items))
+    workspace.note(ev.Confirmed(given.id, items, workspace.people))
+    return Response(data={"confirmed": list(items)})
+
+
+def _stated(workspace: Workspace) -> dict[str, set[str]]:
+    """Return the statements of the case that take a confirmation, with the people behind each."""
+    file = workspace.file
+    stated: list[Stated] = [
+        *file.filed(ev.Exempted),
+        *file.filed(ev.Explained),
+        *file.filed(ev.RootChecked),
+        *file.filed(ev.Revoked),
+    ]
+    made = {
+        f"entry:{each.index}": {each.entry.entity, *each.record.people} - {""}
+        for each in stated
+        if each.record.case == workspace.case and is_sworn(each.record)
+    }
+    for item, people in made.items():
+        for by in file.confirmations.get(item, ()):
+            people |= {by.entry.entity, *by.record.people}
+    return made
 
 
 def residue(call: Call, given: Words) -> Suspend:
@@ -112,6 +179,10 @@ ROUTES: Final = (
     Route(
         Operation.UPDATE, "cases/{id}/check-root", check_root, CheckRoot, sudo=True,
         audited=("id", "item", "sound"), help="Record a check of Ironkeep's own root of trust.",
+    ),
+    Route(
+        Operation.UPDATE, "cases/{id}/confirm", confirm, Confirm, sudo=True,
+        audited=("id", "items"), help="Vouch for statements that another person made.",
     ),
     Route(
         Operation.UPDATE, "cases/{id}/residue", residue, Words, sudo=True, audited=("id",),

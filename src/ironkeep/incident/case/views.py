@@ -7,6 +7,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.evidence.exposure import Exposed
+from ironkeep.core.evidence.headline import headline, is_past, later_than
 from ironkeep.core.evidence.node import CREDENTIALS, kind_of
 from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
@@ -84,6 +85,12 @@ def verdict(call: Call, given: At) -> Suspend:
 
 def _verdict(workspace: Workspace) -> Response:
     data: dict[str, Any] = msgspec.to_builtins(workspace.verdict)
+    later = later_than(workspace.evidence)
+    past = is_past(later, workspace.as_of_ns, workspace.call.now_ns)
+    data["later"], data["past"] = later, past
+    data["headline"] = headline(
+        workspace.verdict.outcome, workspace.verdict.tally, workspace.as_of_ns, later, past=past
+    )
     data["open_items"] = [_item(each) for each in workspace.verdict.open_items()]
     data["log_size"] = workspace.evidence.log.size
     data["witnessed_size"] = workspace.archive.witnessed

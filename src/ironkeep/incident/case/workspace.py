@@ -118,6 +118,11 @@ class Workspace:
         """Return the person responsible: the given name, or else the caller's."""
         return words(given or self.by.name or "root", "an owner")
 
+    @property
+    def people(self) -> tuple[str, ...]:
+        """All people behind the caller's token, for a record of their statement."""
+        return tuple(sorted(self.call.actor().people))
+
     def note(self, record: ev.Record) -> int:
         """Journal a record of the case, attributed to the caller; return its index."""
         return self.house.scope.note(record, self.call.now_ns, self.by)

@@ -20,6 +20,7 @@ from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import CredentialId
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
+from ironkeep.incident.eviction.present import comparable, compare
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -141,10 +142,12 @@ def _by_hand(workspace: Workspace, given: Rotate) -> Response:
         words(given.method, "method"),
         words(given.receipt, "receipt"),
         replacement,
+        people=workspace.people,
     )
-    workspace.note(record)
-    done = {"secret": workspace.label(version), "state": "revoked", "detail": "as reported"}
-    return Response(data={"rotated": [done]})
+    index = workspace.note(record)
+    detail = "as reported: another person has to confirm it"
+    done = {"secret": workspace.label(version), "state": "revoked", "detail": detail}
+    return Response(data={"rotated": [{**done, "confirm": f"entry:{index}"}]})
 
 
 def _rotations(
@@ -180,6 +183,7 @@ def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str
             "replaced at the system",
             receipt,
             which.version(current),
+            measured=True,
         )
         house.scope.note(record, turn.now_ns, workspace.by)
     return {"secret": label, "state": "revoked", "detail": receipt}
@@ -197,14 +201,19 @@ def _kill(workspace: Workspace, given: One) -> Response | Suspend:
 
 def _revoked(workspace: Workspace, secret: str) -> list[Exposed]:
     """Return the chosen credentials with those versions that are on record as revoked."""
+    found = _those_revoked(workspace, secret)
+    if not found:
+        raise Conflict("no managed credential of this case is revoked yet: rotate first")
+    return found
+
+
+def _those_revoked(workspace: Workspace, secret: str) -> list[Exposed]:
     found = [
         Exposed(
             each.which, tuple(n for n in each.versions if _is_revoked(workspace, each.which, n))
         )
         for each in managed(workspace, secret)
     ]
-    if not any(each.versions for each in found):
-        raise Conflict("no managed credential of this case is revoked yet: rotate first")
     return [each for each in found if each.versions]
 
 
@@ -241,13 +250,28 @@ def _endings(
 
 
 def probe(call: Call, given: One) -> Suspend:
-    """Present revoked credentials to every host of their systems, and look for their use."""
+    """Present revoked credentials to every host of their systems, and look for their use.
+
+    All revoked secrets, managed or not, are compared with what the vault gives out now.
+    """
     return on_desk(call, given.id, lambda workspace: _probe(workspace, given))
 
 
 def _probe(workspace: Workspace, given: One) -> Response | Suspend:
-    steps = _probes(workspace, _revoked(workspace, given.secret), turn_of(workspace.call))
-    return effects.run(workspace.call, steps, answered("probes"))
+    only = workspace.named(given.secret) if given.secret else None
+    stored = comparable(workspace, only)
+    chosen = _those_revoked(workspace, given.secret)
+    if not stored and not chosen:
+        raise Conflict("no credential of this case is revoked yet: rotate first")
+
+    def steps() -> Steps[dict[str, Any]]:
+        turn = yield from settled()
+        compared = yield from compare(workspace, stored, turn)
+        turn = yield from settled()
+        probes = yield from _probes(workspace, chosen, turn)
+        return {"compared": compared, "probes": probes}
+
+    return effects.run(workspace.call, steps(), lambda _call, found: Response(data=found))
 
 
 def _probes(workspace: Workspace, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
@@ -363,6 +387,6 @@ ROUTES: Final = (
     ),
     Route(
         Operation.UPDATE, "cases/{id}/probe", probe, One, sudo=True, audited=("id",),
-        help="Present revoked credentials to their verifiers.",
+        help="Present revoked credentials to their verifiers, and compare stored secrets.",
     ),
 )  # fmt: skip

@@ -195,9 +195,10 @@ def explain(call: Call, given: Explain) -> Suspend:
 def _explain(workspace: Workspace, given: Explain) -> Response:
     owner = workspace.owner(given.owner)
     system, item = _item(workspace, given)
-    record = ev.Explained(given.id, system, item, owner, words(given.reason, "a reason"))
-    workspace.note(record)
-    return Response(data={"explained": item, "owner": owner})
+    reason = words(given.reason, "a reason")
+    record = ev.Explained(given.id, system, item, owner, reason, workspace.people)
+    index = workspace.note(record)
+    return Response(data={"explained": item, "owner": owner, "confirm": f"entry:{index}"})
 
 
 def _item(workspace: Workspace, given: Explain) -> tuple[str, str]:

@@ -198,10 +198,9 @@ def root_not_checked(file: CaseFile) -> Iterator[Finding]:
 
 def root_unsound(file: CaseFile) -> Iterator[Finding]:
     """Yield parts of Ironkeep's own root of trust that failed their last check."""
-    last = {each.record.item: each.record for each in _root_checks(file)}
-    for item, record in last.items():
-        if not record.sound:
-            yield Finding(item, f"found wanting: {record.detail}")
+    for item, each in last_root_checks(file).items():
+        if not each.record.sound:
+            yield Finding(item, f"found wanting: {each.record.detail}")
 
 
 def record_by_exposed(file: CaseFile) -> Iterator[Finding]:
@@ -275,6 +274,11 @@ def _surveyed(file: CaseFile, principal: NodeId) -> bool:
         and each.record.until_ns >= until
         for each in file.filed(ev.Surveyed)
     )
+
+
+def last_root_checks(file: CaseFile) -> dict[str, Filed[ev.RootChecked]]:
+    """Return the last check of each part of Ironkeep's own root since the case was opened."""
+    return {each.record.item: each for each in _root_checks(file)}
 
 
 def _root_checks(file: CaseFile) -> list[Filed[ev.RootChecked]]:

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from ironkeep.core.evidence.checks import credentials, deeds, intruders, record
+from ironkeep.core.evidence.checks import (
+    credentials,
+    deeds,
+    intruders,
+    present,
+    record,
+    statements,
+)
 from ironkeep.core.evidence.claim import Check, ClaimId
 
 CHECKS: Final = (
@@ -17,6 +24,8 @@ CHECKS: Final = (
     Check(ClaimId.REVOKED, "not revoked", credentials.not_revoked),
     Check(ClaimId.REVOKED, "no receipt", credentials.no_receipt),
     Check(ClaimId.REVOKED, "released again", credentials.released_again),
+    Check(ClaimId.REVOKED, "still current", present.still_current),
+    Check(ClaimId.REVOKED, "revocation sworn by one", statements.revocation_by_one),
     Check(ClaimId.REFUSED, "no verifier", credentials.no_verifier),
     Check(ClaimId.REFUSED, "not presented", credentials.not_presented),
     Check(ClaimId.REFUSED, "not answered", credentials.not_answered),
@@ -34,6 +43,7 @@ CHECKS: Final = (
     Check(ClaimId.PERSISTENCE, "stranger acts", intruders.stranger_acts),
     Check(ClaimId.PERSISTENCE, "foothold in vault", intruders.foothold_in_vault),
     Check(ClaimId.PERSISTENCE, "unfinished deed", deeds.unfinished_deed),
+    Check(ClaimId.PERSISTENCE, "explanation sworn by one", statements.explanation_by_one),
     Check(ClaimId.REISSUE, "delivered early", credentials.delivered_early),
     Check(ClaimId.REISSUE, "delivered to exposed", credentials.delivered_to_exposed),
     Check(ClaimId.REISSUE, "issued from exposed", credentials.issued_from_exposed),
@@ -51,7 +61,9 @@ CHECKS: Final = (
     Check(ClaimId.LATER_USE, "used later", credentials.used_later),
     Check(ClaimId.ROOT, "root not checked", record.root_not_checked),
     Check(ClaimId.ROOT, "root unsound", record.root_unsound),
+    Check(ClaimId.ROOT, "root check sworn by one", statements.root_check_by_one),
     Check(ClaimId.ROOT, "record by an exposed principal", record.record_by_exposed),
     Check(ClaimId.INDEPENDENT, "withheld", record.withheld),
     Check(ClaimId.RESIDUE, "no residue", record.no_residue),
+    Check(ClaimId.RESIDUE, "exemption sworn by one", statements.exemption_by_one),
 )

@@ -25,6 +25,8 @@ from ironkeep.core.evidence.records.record import (
 )
 from ironkeep.core.evidence.records.response import (
     ROOT_ITEMS,
+    Compared,
+    Confirmed,
     Contained,
     Delivered,
     Ended,
@@ -58,6 +60,8 @@ __all__ = [
     "UNPLACED",
     "AnyRecord",
     "Baselined",
+    "Compared",
+    "Confirmed",
     "Contained",
     "Count",
     "Delivered",
@@ -111,6 +115,8 @@ AnyRecord = (
     | Delivered
     | Exempted
     | RootChecked
+    | Confirmed
+    | Compared
     | Residue
     | Heartbeat
 )

@@ -51,7 +51,9 @@ class Revoked(Record, frozen=True, tag="revoked"):
     """A credential was revoked, by done_ns, at a system that issues or verifies it.
 
     `receipt` is the issuer's own statement or the state read back. `replacement` is the secret
-    version that takes its place, or empty.
+    version that takes its place, or empty. `measured` means that Ironkeep itself revoked it and
+    read the receipt from the system; without it, the record is a person's word. `people` are all
+    who stand behind the token that made the record, in this type and the others that have it.
     """
 
     case: str
@@ -61,6 +63,8 @@ class Revoked(Record, frozen=True, tag="revoked"):
     method: str
     receipt: str
     replacement: str = ""
+    measured: bool = False
+    people: tuple[str, ...] = ()
 
 
 class Ended(Record, frozen=True, tag="ended"):
@@ -133,6 +137,7 @@ class Explained(Record, frozen=True, tag="explained"):
     item: str
     owner: str
     reason: str
+    people: tuple[str, ...] = ()
 
 
 class Delivered(Record, frozen=True, tag="delivered"):
@@ -152,6 +157,7 @@ class Exempted(Record, frozen=True, tag="exempted"):
     owner: str
     reason: str
     expires_ns: Instant
+    people: tuple[str, ...] = ()
 
 
 class RootChecked(Record, frozen=True, tag="root-checked"):
@@ -161,6 +167,28 @@ class RootChecked(Record, frozen=True, tag="root-checked"):
     item: str
     sound: bool
     detail: str
+    people: tuple[str, ...] = ()
+
+
+class Confirmed(Record, frozen=True, tag="confirmed"):
+    """A further person vouches for statements of a case, each named as `entry:<index>`."""
+
+    case: str
+    items: tuple[str, ...]
+    people: tuple[str, ...] = ()
+
+
+class Compared(Record, frozen=True, tag="compared"):
+    """Ironkeep compared an exposed version with what the vault gives out under its name at at_ns.
+
+    `same` means that this version, or another one of the same value, is still given out.
+    """
+
+    case: str
+    version: str
+    at_ns: Instant
+    same: bool
+    words: str
 
 
 class Residue(Record, frozen=True, tag="residue"):

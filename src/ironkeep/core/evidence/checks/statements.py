@@ -1,0 +1,55 @@
+"""Checks on the statements of people: each takes a second person (E2, E5, E9, E11)."""
+
+from collections.abc import Iterator
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.checks.explained import is_answered
+from ironkeep.core.evidence.checks.record import last_root_checks
+from ironkeep.core.evidence.claim import Finding
+from ironkeep.core.evidence.sworn import Stated, in_force, stated_by
+
+
+def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
+    """Yield revocations by word that nobody confirmed, where they are the last at a system."""
+    for version in file.credentials:
+        for each in file.last_revocations(version):
+            if not each.record.measured and not in_force(file, each):
+                yield _by_one(file, each, f"that {file.estate.label(version)} was revoked")
+
+
+def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
+    """Yield explanations that nobody confirmed; of one item, a later explanation replaces others."""
+    last = {
+        (each.record.system, each.record.item): each
+        for each in file.filed(ev.Explained)
+        if is_answered(file, each)
+    }
+    for each in last.values():
+        if not in_force(file, each):
+            yield _by_one(file, each, f"what {each.record.item} is")
+
+
+def root_check_by_one(file: CaseFile) -> Iterator[Finding]:
+    """Yield the last checks of Ironkeep's own root that nobody confirmed."""
+    for item, each in last_root_checks(file).items():
+        if each.record.sound and not in_force(file, each):
+            yield _by_one(file, each, f"that {item} is sound")
+
+
+def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
+    """Yield exemptions that would hold if a second person had confirmed them."""
+    last = {each.record.item: each for each in file.filed(ev.Exempted) if _of_case(file, each)}
+    for each in last.values():
+        if each.record.expires_ns > file.as_of_ns and not in_force(file, each):
+            label = file.estate.label(each.record.item)
+            yield _by_one(file, each, f"that {label} may stay open for now")
+
+
+def _of_case(file: CaseFile, each: Filed[ev.Exempted]) -> bool:
+    return each.record.case == file.name
+
+
+def _by_one(file: CaseFile, each: Stated, what: str) -> Finding:
+    words = f"only {stated_by(file, each)} states {what}: a second person has to confirm it"
+    return Finding(f"entry:{each.index}", words)
