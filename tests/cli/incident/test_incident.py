@@ -57,7 +57,8 @@ def test_a_case_from_the_command_line(server: ServerProcess, case: str) -> None:
     assert f"ironkeep incident contain {case}" in steps
     verdict = incident(server, "verdict", case)
     assert verdict.code == 3
-    assert verdict.out.startswith(f"NOT PROVEN: case {case}: person userpass-jo")
+    assert verdict.out.startswith("NOT PROVEN: open: 1\n")
+    assert f"Scope:  case {case}: person userpass-jo" in verdict.out
     contained = incident(server, "contain", case)
     assert contained.code == 0
     assert "person userpass-jo" in contained.out
@@ -71,6 +72,12 @@ def test_a_case_from_the_command_line(server: ServerProcess, case: str) -> None:
     item = "secret/app version 1"
     exempt = incident(server, "exempt", case, item, "-reason=no verifier", "-ttl=24h")
     assert exempt.code == 0, exempt.err
+    assert "confirm" in exempt.out
+    # A root token belongs to nobody, so it confirms nothing.
+    entry = next(word for word in exempt.out.split() if word.startswith("entry:"))
+    confirmed = incident(server, "confirm", case, entry)
+    assert confirmed.code == 2
+    assert "a confirmation takes a person" in confirmed.err
     assert "canary" not in exposure + verdict.out + contained.out
 
 

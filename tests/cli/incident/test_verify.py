@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import socket
 from pathlib import Path
 from typing import NoReturn
@@ -11,11 +12,21 @@ import pytest
 from ironkeep.cli.main import call
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.credential.connector import Probe
+from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE
 from ironkeep.testing.server import Done
 from ironkeep.tlog.note import KeyType
-from tests.support.incident.sample_case import SampleCase, sample_case
+from tests.support.incident.sample_case import (
+    CASE,
+    END_AT,
+    OLD,
+    Line,
+    SampleCase,
+    at,
+    request,
+    sample_case,
+)
 from tests.support.incident.sample_pack import SamplePack
 from tests.support.log.sample_log import sample_key
 
@@ -51,10 +62,12 @@ def test_proven_under_pinned_keys(tmp_path: Path, trust: Path) -> None:
     done = verify(tmp_path, SAMPLE.pack(), f"-trust={trust}")
     assert (done.code, done.err) == (0, "")
     first, *rest = done.out.splitlines()
-    assert first == "Pack:   VERIFIED, signed by log.example/audit/cases"
-    assert "PROVEN: case 7: person alice, from 2026-09-21T" in done.out
+    assert first == "VERIFIED: PROVEN: closed: 1 measured"
+    assert rest[0] == "Pack:   version 3, signed by log.example/audit/cases"
+    assert "Scope:  case 7: person alice, from 2026-09-21T" in done.out
     assert any(line.startswith("  E3   closed") for line in rest)
-    assert "secret/orders/password version 1    verified-dead" in done.out
+    assert "  E9   closed   Ironkeep's own root looked at (5 sworn)" in rest
+    assert "secret/orders/password version 1    verified-dead    measured" in done.out
     assert "  - no log shows what happened where nothing is logged" in rest
 
 
@@ -76,17 +89,17 @@ def test_what_is_not_proven_says_what_is_open(
 def test_without_keys_it_is_self_consistent_and_no_more(tmp_path: Path) -> None:
     done = verify(tmp_path, SAMPLE.pack())
     assert done.code == 5
-    assert done.out.startswith("Pack:   SELF-CONSISTENT,")
+    assert done.out.startswith("SELF-CONSISTENT: PROVEN")
     assert "No keys were pinned" in done.err
 
 
 def test_any_changed_byte_is_refused(tmp_path: Path, trust: Path) -> None:
     raw = SAMPLE.pack()
-    for at in range(0, len(raw), len(raw) // 40):
+    for place in range(0, len(raw), len(raw) // 40):
         changed = bytearray(raw)
-        changed[at] ^= 1
+        changed[place] ^= 1
         done = verify(tmp_path, bytes(changed), f"-trust={trust}")
-        assert done.code == 6, at
+        assert done.code == 6, place
         assert done.out.startswith("REFUSED: step (")
 
 
@@ -133,4 +146,75 @@ def test_outcomes_are_coloured_where_somebody_watches(tmp_path: Path, trust: Pat
     pack.write_bytes(SAMPLE.pack())
     words = ["verify", str(pack), f"-trust={trust}"]
     assert call(words, Terminal(io.BytesIO(), out, io.StringIO())) == 0
-    assert "\x1b[1;32mPROVEN\x1b[0m: case 7" in out.getvalue()
+    assert "\x1b[1;32mPROVEN\x1b[0m: closed" in out.getvalue()
+
+
+def test_an_exemption_has_an_exit_code_of_its_own(tmp_path: Path, trust: Path) -> None:
+    waiver = ev.Exempted(CASE, OLD, "dora", "the partner rotates on Monday", at(END_AT + 60))
+    case = sample_case().without("probed").with_lines(Line(95, "waiver", waiver))
+    done = verify(tmp_path, SamplePack(case).pack(), f"-trust={trust}")
+    assert done.code == 7
+    assert done.out.startswith("VERIFIED: PROVEN WITH EXCEPTIONS: closed: 1 exempt until 2026-09-")
+
+
+def test_a_past_verdict_says_so_first_and_is_no_success(tmp_path: Path, trust: Path) -> None:
+    case = sample_case().with_lines(request(200, "later", "bob"), request(201, "again", "bob"))
+    done = verify(tmp_path, SamplePack(case).pack(), f"-trust={trust}")
+    assert done.code == 8
+    first = done.out.splitlines()[0]
+    assert first.startswith("VERIFIED: PROVEN as of 2026-09-21T")
+    assert "(2 later entries exist): closed: 1 measured" in first
+
+
+def test_a_trust_file_without_a_quorum_proves_nothing(tmp_path: Path, trust: Path) -> None:
+    text = trust.read_text().splitlines()
+    kept = [line for line in text if not line.startswith(("quorum", "group"))]
+    trust.write_text("\n".join([*kept, "quorum none", ""]))
+    done = verify(tmp_path, SAMPLE.pack(), f"-trust={trust}")
+    assert done.code == 6
+    assert "asks for no witness (quorum none)" in done.out
+    alone = SamplePack(witnesses=())
+    trust.write_bytes(alone.trust.serialise())
+    done = verify(tmp_path, alone.pack(), f"-trust={trust}")
+    assert done.code == 3
+    assert "no quorum of witnesses has cosigned the log" in done.out
+
+
+def odd(kind: str, path: Path) -> None:
+    """Make something at path that is no file of a reasonable size."""
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "huge":
+        path.touch()
+        os.truncate(path, 1 << 40)
+    elif kind == "link to a pipe":
+        os.mkfifo(path.with_name("pipe"))
+        path.symlink_to(path.with_name("pipe"))
+    else:
+        path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "huge", "link to a pipe", "device"])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path, trust: Path, kind: str) -> None:
+    path = tmp_path / "odd"
+    odd(kind, path)
+    out, err = io.StringIO(), io.StringIO()
+    terminal = Terminal(io.BytesIO(), out, err)
+    assert call(["verify", str(path), f"-trust={trust}"], terminal) == 6
+    assert out.getvalue().startswith("REFUSED: ")
+    good = tmp_path / "case.pack"
+    good.write_bytes(SAMPLE.pack())
+    assert call(["verify", str(good), f"-trust={path}"], terminal) == 1
+    assert str(path) in err.getvalue()
+
+
+@pytest.mark.parametrize(("name", "stated"), [("version-1", "PROVEN"), ("version-2", "PROVEN")])
+def test_an_older_pack_is_judged_anew_and_quoted(tmp_path: Path, name: str, stated: str) -> None:
+    golden = Path(__file__).parents[2] / "incident/verifier/golden"
+    raw, trust = (golden / f"{name}.pack").read_bytes(), golden / f"{name}.trust"
+    done = verify(tmp_path, raw, f"-trust={trust}")
+    assert done.code == 3
+    assert done.out.startswith("VERIFIED: NOT PROVEN: ")
+    assert f"the pack itself says {stated}, by the rules of an earlier release" in done.out

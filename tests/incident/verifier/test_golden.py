@@ -53,6 +53,12 @@ def subjects(report: Report) -> set[str]:
     return {item.subject for item in report.verdict.open_items()}
 
 
+def unanswered(report: Report) -> int:
+    """Return how many questions of today's rules a pack does not answer."""
+    words = [item.words for item in report.verdict.open_items() if item.subject == "log:pack"]
+    return int(words[0].partition(" ")[0]) if words else 0
+
+
 def signed_again(raw: bytes, change: Callable[[Any], Any]) -> bytes:
     """Return a pack with another log, signed by a key of its own: without pins it is consistent."""
     pack, digest = read_statement(dsse.decode(raw))
@@ -130,14 +136,14 @@ def replace(log: Any, **values: Any) -> Any:
 def test_a_question_of_today_that_an_older_pack_does_not_answer_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "log:pack" not in subjects(judged("version-2"))
+    before = unanswered(judged("version-2"))
 
     def more(file: Any) -> dict[Term, int]:
         return {**wanted(file), actor(NodeId("person:robot3-entity")): END}
 
     monkeypatch.setattr(older, "wanted", more)
     report = judged("version-2")
-    assert "log:pack" in subjects(report)
+    assert unanswered(report) == before + 1
     assert report.verdict.outcome is Outcome.NOT_PROVEN
 
 

@@ -299,7 +299,8 @@ def test_entries_after_the_index_are_part_of_the_window() -> None:
 def test_a_verdict_of_an_earlier_time() -> None:
     case = spoilt(request(200, "later", "alice", op="update", path="sys/policies/acl/x"))
     report = verify_pack(case.pack(), case.trust)
-    assert report.proven
+    assert report.verdict.outcome is Outcome.PROVEN
+    assert (report.past, report.proven) == (True, False)
     assert report.later >= 1
     assert case.whole().as_of_ns == at(END_AT)
     assert busy(1)

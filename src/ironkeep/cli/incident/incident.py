@@ -111,7 +111,8 @@ def _verdict(context: Context) -> int:
     document = connect(context).read(f"incident/cases/{args.case}/verdict", query)
     _answer(context.terminal, document, verdict_view.show)
     assert document is not None
-    return verdict_view.OUTCOMES[document["data"]["outcome"]]
+    data = document["data"]
+    return verdict_view.exit_code(data["outcome"], past=data["past"])
 
 
 def _check_root(context: Context) -> int:
@@ -239,6 +240,11 @@ def _widening(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subjects", metavar="SUBJECT", nargs="*")
 
 
+def _confirming(parser: argparse.ArgumentParser) -> None:
+    _flags()(parser)
+    parser.add_argument("items", metavar="ENTRY", nargs="+", help="a statement: entry:17")
+
+
 def _checking(parser: argparse.ArgumentParser) -> None:
     _flags("detail", item="item")(parser)
     parser.add_argument("--unsound", action="store_true", help="the check found a problem")
@@ -324,6 +330,9 @@ INCIDENT: Final = Group(
                            ("item", "reason", "owner", "ttl"), render.pairs,
                            _flags("reason", "owner", "ttl", need=("reason", "ttl"), item="item"),
                            "CASE ITEM -reason=… -ttl=…"),
+        "confirm": _on_case("Vouch for what another person stated: no statement counts by one.",
+                            "cases/{case}/confirm", ("items",), render.pairs, _confirming,
+                            "CASE ENTRY..."),
         "readmit": _on_case("Let a contained principal act again.", "cases/{case}/readmit",
                             ("principal", "reason", "owner"), render.pairs,
                             _flags("reason", "owner", need=("reason",), item="principal"),
@@ -334,7 +343,8 @@ INCIDENT: Final = Group(
                         _read("cases/{case}/check-root", (), view.root), "CASE", "", _flags()),
         "residue": _on_case("Record what cannot be known or undone.", "cases/{case}/residue",
                             ("words",), render.pairs, _flags(item="words"), "CASE WORDS"),
-        "verdict": Command("Print PROVEN, NOT PROVEN or DISPROVEN. Exit code: 0, 3 or 4.",
+        "verdict": Command("Print the verdict. Exit code: 0 PROVEN, 3 NOT PROVEN, 4 DISPROVEN, "
+                           "7 PROVEN WITH EXCEPTIONS, 8 PROVEN as of the past.",
                            _verdict, "CASE", "", _flags("as_of")),
         "pack": Command("Write the signed evidence pack to a file.", _pack, "CASE", "", _packing),
         "did-read": Command("Write a signed statement of who read a secret since a time.",

@@ -1,4 +1,13 @@
-"""Prints a verdict: the outcome first, then each claim with the items that are open."""
+"""Prints a verdict: its headline first, then each claim with the items that are open.
+
+| exit code | of a command that prints a verdict |
+|-----------|------------------------------------|
+| 0         | PROVEN |
+| 3         | NOT PROVEN |
+| 4         | DISPROVEN |
+| 7         | PROVEN WITH EXCEPTIONS: items are open, and accepted for a time |
+| 8         | PROVEN, with or without exceptions, as of a time after which more happened |
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,20 +16,42 @@ from ironkeep.cli.output import render
 from ironkeep.cli.output.colours import painted
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.evidence.reach import FOREVER
+from ironkeep.core.evidence.verdict import Outcome
 from ironkeep.core.text.goformat import rfc3339
 
 NOT_PROVEN: Final = 3
 DISPROVEN: Final = 4
-OUTCOMES: Final = {"PROVEN": 0, "NOT PROVEN": NOT_PROVEN, "DISPROVEN": DISPROVEN}
-"""Exit codes of the commands that print a verdict."""
+EXCEPTIONS: Final = 7
+PAST: Final = 8
+
+_CODES: Final[Mapping[str, int]] = {
+    Outcome.PROVEN: 0,
+    Outcome.EXCEPTIONS: EXCEPTIONS,
+    Outcome.NOT_PROVEN: NOT_PROVEN,
+    Outcome.DISPROVEN: DISPROVEN,
+}
+
+
+def exit_code(outcome: str, *, past: bool) -> int:
+    """Return the exit code for a verdict; past means that more happened after its time."""
+    if past and outcome in {Outcome.PROVEN, Outcome.EXCEPTIONS}:
+        return PAST
+    return _CODES[outcome]
 
 
 def show(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
-    """Print a verdict in the form of the API and the verifier."""
-    terminal.say(painted(verdict["outcome"]), f": {verdict['scope']}")
+    """Print a verdict in the form of the API."""
+    outcome, headline = verdict["outcome"], verdict["headline"]
+    terminal.say(painted(outcome), headline.removeprefix(outcome))
+    details(terminal, verdict)
+
+
+def details(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
+    """Print a verdict without its headline, in the form of the API and the verifier."""
+    terminal.say(f"Scope:  {verdict['scope']}")
     for claim in verdict["claims"]:
         status = painted(claim["status"], 8)
-        terminal.say(f"  {claim['id']:<4} ", status, f" {claim['title']}")
+        terminal.say(f"  {claim['id']:<4} ", status, f" {claim['title']}{_basis(claim)}")
         for item in claim["items"]:
             terminal.say(f"         - {item['label']}: {item['words']}")
     _exemptions(terminal, verdict)
@@ -37,6 +68,7 @@ def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
         (
             each["label"],
             each["state"],
+            each["basis"] + ("; can be measured: probe it" if each["measurable"] else ""),
             moment(each["exposed_ns"]),
             moment(each["revoked_ns"]),
             moment(each["dead_ns"]),
@@ -45,13 +77,23 @@ def credentials(terminal: Terminal, verdict: Mapping[str, Any]) -> None:
     ]
     if rows:
         terminal.say("")
-        headers = ("Exposed credential", "State", "Exposed", "Revoked", "Verified dead")
+        headers = ("Exposed credential", "State", "Known by", "Exposed", "Revoked", "Verified dead")
         render.table(terminal, headers, rows)
 
 
 def moment(time_ns: int) -> str:
     """Return an instant as text, a dash for one that has not come."""
     return rfc3339(time_ns // 10**9 * 10**9) if 0 < time_ns < FOREVER else "-"
+
+
+def _basis(claim: Mapping[str, Any]) -> str:
+    """Return how many records a claim rests on, measured and sworn, and its exemptions."""
+    sworn = len(claim["sworn"])
+    parts = (
+        (len(claim["entries"]) - sworn, "measured"), (sworn, "sworn"), (claim["exempt"], "exempt"),
+    )  # fmt: skip
+    words = ", ".join(f"{count} {what}" for count, what in parts if count)
+    return f" ({words})" if words else ""
 
 
 def _exemptions(terminal: Terminal, verdict: Mapping[str, Any]) -> None:

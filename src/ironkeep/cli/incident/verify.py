@@ -7,6 +7,8 @@
 | 4         | DISPROVEN: the same |
 | 5         | SELF-CONSISTENT: no keys were pinned, so any key may have signed it |
 | 6         | refused: malformed, changed, or not signed by the pinned keys |
+| 7         | PROVEN WITH EXCEPTIONS, under the pinned keys |
+| 8         | PROVEN, with or without exceptions, as of a time after which more happened |
 
 A statement of the reads of a secret (`ironkeep incident did-read`) is checked in the same way. It
 gives 0 for NOT READ, 3 for NOT PROVEN and 4 for READ.
@@ -18,12 +20,13 @@ from typing import Final
 
 import msgspec
 
+from ironkeep.cli.client.inputs import read_plain
 from ironkeep.cli.command import Command, Context
 from ironkeep.cli.incident import verdict_table as verdict_view
 from ironkeep.cli.output import render
 from ironkeep.cli.output.colours import painted
 from ironkeep.cli.output.terminal import Terminal
-from ironkeep.core.errors import IntegrityError
+from ironkeep.core.errors import IntegrityError, InvalidRequest, TooLarge
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.dsse import MAX_ENVELOPE
 from ironkeep.core.evidence.packing.pack import VERSION
@@ -49,9 +52,9 @@ _WARNING: Final = (
 
 def _verify(context: Context) -> int:
     args, terminal = context.args, context.terminal
-    trust = TrustedKeys.parse(_read(args.trust, _MAX_TRUST)) if args.trust else None
-    raw = _read(args.pack, MAX_ENVELOPE)
+    trust = TrustedKeys.parse(read_plain(Path(args.trust), _MAX_TRUST)) if args.trust else None
     try:
+        raw = _pack(Path(args.pack))
         report = verify_reads(raw, trust) if _has_reads(raw) else verify_pack(raw, trust)
     except IntegrityError as error:
         return _refused(terminal, error)
@@ -66,7 +69,7 @@ def _verify(context: Context) -> int:
         return SELF_CONSISTENT
     if isinstance(report, ReadsReport):
         return _ANSWERS[report.answer]
-    return verdict_view.OUTCOMES[report.verdict.outcome]
+    return verdict_view.exit_code(report.verdict.outcome, past=report.past)
 
 
 def _has_reads(raw: bytes) -> bool:
@@ -106,6 +109,7 @@ def _show_reads(terminal: Terminal, report: ReadsReport) -> None:
 def _show(terminal: Terminal, report: Report) -> None:
     witnesses = ", ".join(report.cosigners) or "no witness"
     lines = {
+        "Pack": f"version {report.version}, signed by {report.signer}",
         "Log": f"{report.origin}, {report.size} entries, cosigned by {witnesses}",
         "Shown": (
             f"{report.disclosed} entries of the window, {report.earlier} earlier ones, "
@@ -113,7 +117,10 @@ def _show(terminal: Terminal, report: Report) -> None:
         ),
         "Index": f"{report.indexed} leaves of the window are proven not to matter",
     }
-    terminal.say("Pack:   ", painted(report.level), f", signed by {report.signer}")
+    outcome = report.verdict.outcome
+    terminal.say(
+        painted(report.level), ": ", painted(outcome), report.headline.removeprefix(outcome)
+    )
     for name, words in lines.items():
         terminal.say(f"{name + ':':<7} {words}")
     if report.version != VERSION:
@@ -121,13 +128,15 @@ def _show(terminal: Terminal, report: Report) -> None:
             f"Note:   the pack itself says {report.stated}, by the rules of an earlier release"
         )
     terminal.say("")
-    verdict_view.show(terminal, msgspec.to_builtins(report.verdict))
+    verdict_view.details(terminal, msgspec.to_builtins(report.verdict))
 
 
-def _read(name: str, limit: int) -> bytes:
-    """Return the content of a file up to one byte past limit, so that its parser refuses it."""
-    with Path(name).open("rb") as file:
-        return file.read(limit + 1)
+def _pack(path: Path) -> bytes:
+    """Return the content of a pack's file; raise IntegrityError for what cannot be a pack."""
+    try:
+        return read_plain(path, MAX_ENVELOPE)
+    except (InvalidRequest, TooLarge) as error:
+        raise IntegrityError(str(error)) from None
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

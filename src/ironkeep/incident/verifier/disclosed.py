@@ -32,7 +32,8 @@ class ShownHead:
     """A checkpoint checked against a policy: the log's head and the witnesses that cosigned it.
 
     `cosigned_ns` is the earliest time stamp among the cosignatures of these witnesses, 0 without
-    any. Raises IntegrityError when a signature is missing or the quorum is not reached.
+    any, and under a policy that asks for none (`quorum none`): nobody then vouches for them. Raises
+    IntegrityError when a signature is missing or the quorum is not reached.
     """
 
     __slots__ = ("checkpoint", "cosigned_ns", "cosigners")
@@ -48,7 +49,8 @@ class ShownHead:
         times = [min(map(cosigned_at, signatures)) for signatures in named.values()]
         self.checkpoint: Final[Checkpoint] = signed.checkpoint
         self.cosigners: Final = tuple(sorted(named))
-        self.cosigned_ns: Final = min(times) * SECOND_NS if times else 0
+        vouched = times if policy.quorum is not None else []
+        self.cosigned_ns: Final = min(vouched) * SECOND_NS if vouched else 0
 
 
 def shown_leaf(index: int, shown: WindowLeaf) -> tuple[Entry | None, bytes]:

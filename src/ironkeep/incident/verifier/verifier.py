@@ -13,6 +13,7 @@ import msgspec
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.evidence.exposure import Exposure
+from ironkeep.core.evidence.headline import headline, is_past, later_than
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.dsse import Envelope
 from ironkeep.core.evidence.packing.pack import (
@@ -45,7 +46,8 @@ class Report(msgspec.Struct, frozen=True):
     `stated` is the outcome that the pack itself states, which in a pack of an earlier version
     follows from the rules of its time. `disclosed`, `withheld` and `earlier` count entries; `later`
     counts the entries after the time of the verdict, `indexed` the leaves of the window that the
-    log's index vouches for. `cosigners` are the witnesses by their names in the policy; `signer` is
+    log's index vouches for. `past` means that the log goes on after the time of the verdict, and
+    `headline` says so. `cosigners` are the witnesses by their names in the policy; `signer` is
     the name of the key that signed the pack.
     """
 
@@ -61,13 +63,16 @@ class Report(msgspec.Struct, frozen=True):
     earlier: int
     later: int
     indexed: int
+    past: bool
+    headline: str
     verdict: Verdict
     exposure: Exposure
 
     @property
     def proven(self) -> bool:
-        """Return whether the eviction is PROVEN and was verified against pinned keys."""
-        return self.level is Level.VERIFIED and self.verdict.outcome is Outcome.PROVEN
+        """Return whether the eviction is PROVEN under pinned keys: no exceptions, and not past."""
+        verified = self.level is Level.VERIFIED and not self.past
+        return verified and self.verdict.outcome is Outcome.PROVEN
 
 
 def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
@@ -95,12 +100,15 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
     with step("(4) checkpoint"):
         policy = trust.policy if trust else Policy.parse(log.policy.encode())
         head = shown.ShownHead(log.checkpoint, policy)
+        _check_quorum(policy, log.policy)
     evidence = _read(pack, log, head)
     with step("(8) verdict"):
         verdict, exposure = _recompute(evidence, pack)
     with step("(9) subject"):
         _check_subject(verdict, log, subject)
     earlier = sum(index < log.start for index, _ in evidence.entries)
+    later = later_than(evidence)
+    past = is_past(later, pack.as_of_ns, head.cosigned_ns)
     return Report(
         level=Level.VERIFIED if trust else Level.SELF_CONSISTENT,
         version=pack.version,
@@ -112,11 +120,25 @@ def verify_pack(raw: bytes, trust: TrustedKeys | None) -> Report:
         disclosed=len(evidence.entries) - earlier,
         withheld=evidence.log.withheld,
         earlier=earlier,
-        later=sum(1 for _, entry in evidence.entries if entry.time_ns > pack.as_of_ns),
+        later=later,
         indexed=head.checkpoint.size - log.start - _whole(log),
+        past=past,
+        headline=headline(verdict.outcome, verdict.tally, pack.as_of_ns, later, past=past),
         verdict=verdict,
         exposure=exposure,
     )
+
+
+def _check_quorum(pinned: Policy, own: str) -> None:
+    """Raise IntegrityError if pinned keys ask for no witness of a log that has some.
+
+    The log would count as not witnessed, and the pack's verdict would not be the recomputed one.
+    """
+    if pinned.quorum is None and Policy.parse(own.encode()).quorum is not None:
+        raise IntegrityError(
+            "the trust file asks for no witness (quorum none), and this log has witnesses: pin "
+            "them, and a quorum of them"
+        )
 
 
 def _read(pack: AnyPack, log: LogEvidence | ShownLog, head: shown.ShownHead) -> Evidence:

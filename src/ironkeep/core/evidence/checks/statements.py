@@ -19,7 +19,7 @@ def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
 
 
 def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
-    """Yield explanations that nobody confirmed; of one item, a later explanation replaces others."""
+    """Yield explanations that nobody confirmed; a later one of the same item replaces others."""
     last = {
         (each.record.system, each.record.item): each
         for each in file.filed(ev.Explained)
