@@ -1,0 +1,153 @@
+"""Statements through the API: made by one person, in force once another has confirmed them."""
+
+from typing import Any
+
+import pytest
+
+from ironkeep.core.errors import InvalidRequest, PermissionDenied
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.operation import Operation
+from ironkeep.testing.parts import tables, text
+from ironkeep.testing.vault import Reply
+from tests.support.incident.incident_estate import PASSWORD, Estate, opened
+
+ALL = 'path "*" { capabilities = ["create", "read", "update", "list", "sudo"] }'
+
+
+@pytest.fixture
+def estate() -> Estate:
+    fresh = Estate.fresh()
+    for name in ("engineer", "colleague"):
+        fresh.login(name)
+    return fresh
+
+
+def evicted(estate: Estate) -> str:
+    """Return a case about the engineer in which only what people state is left."""
+    estate.read_password(estate.login("engineer"))
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    for swept in tables(estate.on(case, "sweep"), "swept"):
+        for difference in tables(swept, "differences"):
+            estate.on(case, "explain", item=difference["id"], reason="our own rotation")
+    estate.on(case, "residue", words="what was seen stays seen")
+    return case
+
+
+def stated(estate: Estate, case: str, item: str = "policies", token: str = "") -> str:
+    """State that an item of the root is sound, and return the statement's entry."""
+    done = estate.must(
+        f"incident/cases/{case}/check-root",
+        {"item": item, "sound": True, "detail": "looked at"},
+        token or estate.responder,
+    )
+    return text(done, "confirm")
+
+
+def confirm(estate: Estate, case: str, *items: str, token: str = "") -> Reply:
+    data = {"items": list(items)}
+    path = f"incident/cases/{case}/confirm"
+    return estate.request(Operation.UPDATE, path, data, token or estate.auditor)
+
+
+def said(reply: Reply) -> str:
+    body: Any = reply.body
+    return " ".join(body["errors"])
+
+
+def test_a_case_is_proven_once_everything_is_confirmed(estate: Estate) -> None:
+    case = evicted(estate)
+    entries = [stated(estate, case, item) for item in ev.ROOT_ITEMS]
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "NOT PROVEN"
+    assert opened(verdict) == {("root check sworn by one", each) for each in entries}
+    steps = tables(estate.get(f"incident/cases/{case}/steps", estate.responder), "steps")
+    assert {step["item"] for step in steps} == set(entries)
+    assert all(f"ironkeep incident confirm {case}" in text(step, "do") for step in steps)
+    assert confirm(estate, case, *entries).error is None
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "PROVEN"
+    assert verdict["headline"] == "PROVEN: closed: 1 measured"
+
+
+def test_nobody_confirms_their_own_word(estate: Estate) -> None:
+    case = estate.open_case("person:engineer", start="3s")
+    entry = stated(estate, case)
+    again = estate.login("responder")
+    for token in (estate.responder, again):
+        reply = confirm(estate, case, entry, token=token)
+        assert reply.error is PermissionDenied
+        assert "another person has to confirm it" in said(reply)
+
+
+def test_a_person_who_was_made_by_another_is_no_second_one(estate: Estate) -> None:
+    """The responder makes a user, and logs in as that user too."""
+    estate.must("sys/policies/acl/all", {"policy": ALL})
+    estate.must("auth/userpass/users/boss", {"password": PASSWORD, "token_policies": "all"})
+    boss = estate.login("boss")
+    puppet = {"password": PASSWORD, "token_policies": "all"}
+    estate.must("auth/userpass/users/puppet", puppet, boss)
+    case = estate.open_case("person:engineer", start="3s")
+    entry = stated(estate, case, token=boss)
+    reply = confirm(estate, case, entry, token=estate.login("puppet"))
+    assert reply.error is PermissionDenied
+    assert confirm(estate, case, entry).error is None
+
+
+def test_a_token_of_nobody_confirms_nothing(estate: Estate) -> None:
+    case = estate.open_case("person:engineer", start="3s")
+    reply = confirm(estate, case, stated(estate, case), token="root")
+    assert reply.error is PermissionDenied
+    assert "a confirmation takes a person" in said(reply)
+
+
+def test_what_nobody_states_takes_two_confirmations(estate: Estate) -> None:
+    case = evicted(estate)
+    entries = [stated(estate, case, item, "root") for item in ev.ROOT_ITEMS]
+    assert confirm(estate, case, *entries).error is None
+    assert estate.verdict(case)["outcome"] == "NOT PROVEN"
+    assert confirm(estate, case, *entries).error is PermissionDenied
+    assert confirm(estate, case, *entries, token=estate.responder).error is None
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+
+
+def test_somebody_exposed_confirms_nothing(estate: Estate) -> None:
+    estate.must(
+        "auth/userpass/users/engineer", {"password": PASSWORD, "token_policies": "responder"}
+    )
+    engineer = estate.login("engineer")
+    case = estate.open_case("person:engineer", start="60s")
+    reply = confirm(estate, case, stated(estate, case), token=engineer)
+    assert reply.error is PermissionDenied
+    assert "is exposed in this case" in said(reply)
+
+
+@pytest.mark.parametrize("items", [[], ["entry:0"], ["17"], ["root:policies"], ["entry:1"] * 101])
+def test_what_is_no_statement_is_refused(estate: Estate, items: list[str]) -> None:
+    case = estate.open_case("person:engineer", start="3s")
+    assert confirm(estate, case, *items).error is InvalidRequest
+
+
+def test_a_statement_of_another_case_is_none_of_this_one(estate: Estate) -> None:
+    first = estate.open_case("person:engineer", start="3s")
+    entry = stated(estate, first)
+    second = estate.open_case("person:colleague", start="3s")
+    assert confirm(estate, second, entry).error is InvalidRequest
+
+
+def test_an_exemption_holds_once_confirmed_and_makes_an_exception(estate: Estate) -> None:
+    case = evicted(estate)
+    for item in ev.ROOT_ITEMS[1:]:
+        estate.on(case, "check-root", item=item, sound=True, detail="looked at")
+    given = {"item": ev.ROOT_ITEMS[0], "reason": "the auditor comes on Monday", "ttl": "72h"}
+    waiver = estate.must(f"incident/cases/{case}/exempt", given, estate.responder)
+    checks = {check for check, _ in opened(estate.verdict(case))}
+    assert checks == {"root not checked", "exemption sworn by one"}
+    assert confirm(estate, case, text(waiver, "confirm")).error is None
+    verdict = estate.verdict(case)
+    assert verdict["outcome"] == "PROVEN WITH EXCEPTIONS"
+    assert "closed: 1 measured; 1 other items exempt until " in text(verdict, "headline")
+    # It is not an open item any more, and can still be taken back.
+    ends = estate.must(f"incident/cases/{case}/exempt", {**given, "ttl": "1s"}, estate.responder)
+    assert text(ends, "confirm")
+    assert estate.verdict(case)["outcome"] == "NOT PROVEN"
