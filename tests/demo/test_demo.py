@@ -33,6 +33,8 @@ def test_the_breach_is_replayed(tmp_path: Path) -> None:
         "PostgreSQL refuses a connection with the old password",
         "the verdict is DISPROVEN",
         "the verdict is PROVEN, for this scope",
+        "it tells what was measured from what two people vouch for",
+        "their report counts for nothing yet, and the responder cannot confirm it alone",
         "a pack with one changed byte is refused (exit code 6)",
     ):
         assert f"✓ {words}" in done.stdout

@@ -15,6 +15,7 @@ from ironkeep.testing.parts import text
 PASSWORDS: Final = {
     "engineer": "demo password of an engineer",
     "responder": "demo password of a responder",
+    "auditor": "the eyes of the auditor",
 }
 SCOPE_OF_ENGINEER: Final = """
 path "secret/data/backup/wrapping-key" { capabilities = ["read"] }
@@ -41,6 +42,7 @@ class Estate:
         self.stage: Final = stage
         self.teller: Final = teller
         self.responder = ""
+        self.auditor = ""
         self.trust: Final[Path] = stage.folder / "trusted-keys.txt"
 
     def build(self) -> None:
@@ -50,6 +52,7 @@ class Estate:
         self._secrets()
         self._links()
         self.responder = self.stage.login("responder", PASSWORDS["responder"])
+        self.auditor = self.stage.login("auditor", PASSWORDS["auditor"])
         self.trust.write_text(text(self.read("incident/trust"), "trust"))
 
     def root(self, path: str, **data: object) -> dict[str, object]:
@@ -59,6 +62,11 @@ class Estate:
     def write(self, path: str, **data: object) -> dict[str, object]:
         """Write as the responder."""
         return require(self.stage.send("PUT", path, self.responder, data), path).data
+
+    def confirm(self, case: str, items: list[str]) -> None:
+        """Confirm statements of the responder, as the auditor."""
+        path = f"incident/cases/{case}/confirm"
+        require(self.stage.send("PUT", path, self.auditor, {"items": items}), path)
 
     def read(self, path: str) -> dict[str, object]:
         """Read as the responder."""
@@ -88,7 +96,8 @@ class Estate:
         self.root("sys/auth/userpass", type="userpass")
         self.root("sys/policies/acl/backup-engineer", policy=SCOPE_OF_ENGINEER)
         self.root("sys/policies/acl/responder", policy=SCOPE_OF_RESPONDER)
-        for name, policy in (("engineer", "backup-engineer"), ("responder", "responder")):
+        scopes = {"engineer": "backup-engineer", "responder": "responder", "auditor": "responder"}
+        for name, policy in scopes.items():
             self.root(
                 f"auth/userpass/users/{name}", password=PASSWORDS[name], token_policies=policy
             )

@@ -207,24 +207,44 @@ class Replay:
             rotated,
         )
         tell.check("their open database session is dead", not _answers(self._session))
-        for secret in (WRAPPING_KEY, DECRYPTION_KEY):
-            self._by_hand(secret)
+        entries = [self._by_hand(secret) for secret in (WRAPPING_KEY, DECRYPTION_KEY)]
+        self._second_person(entries)
         tell.check("PostgreSQL refuses a connection with the old password", self._is_refused())
         tell.run("ironkeep incident kill 2; ironkeep incident probe 2")
         ended = tables(estate.write("incident/cases/2/kill"), "sessions")
         tell.check("no session of the account is left", ended[0]["remaining"] == 0, ended)
-        probes = tables(estate.write("incident/cases/2/probe"), "probes")
+        answer = estate.write("incident/cases/2/probe")
+        probes, compared = tables(answer, "probes"), tables(answer, "compared")
         tell.check(
             "Ironkeep tried the old password itself: DEAD",
             [each["state"] for each in probes] == ["dead"],
             probes,
         )
+        tell.check(
+            "none of the three is what the vault gives out now",
+            [each["state"] for each in compared] == ["replaced"] * 3,
+            compared,
+        )
 
-    def _by_hand(self, secret: str) -> None:
-        """Replace a key as its owners do, and report it."""
+    def _second_person(self, entries: list[str]) -> None:
+        """Have the auditor confirm what the responder reported, after the responder tries to."""
+        tell, estate = self._teller, self._estate
+        path = "incident/cases/2/confirm"
+        own = self._stage.send("PUT", path, estate.responder, {"items": entries})
+        tell.check(
+            "their report counts for nothing yet, and the responder cannot confirm it alone",
+            own.status == HTTPStatus.FORBIDDEN and "another person" in "".join(own.errors),
+            own.errors,
+        )
+        tell.run(f"ironkeep incident confirm 2 {' '.join(entries)}")
+        estate.confirm("2", entries)
+        tell.tell("The auditor looks at both reports, and confirms them.")
+
+    def _by_hand(self, secret: str) -> str:
+        """Replace a key as its owners do, and report it; return the entry of the report."""
         folder, _, name = secret.partition("/")
         self._estate.write(f"{folder}/data/{name}", data={"key": "a new key, not a real one"})
-        self._estate.write(
+        done = self._estate.write(
             "incident/cases/2/rotate",
             secret=f"{secret}@1",
             method="replaced, and the backups encrypted again",
@@ -232,6 +252,7 @@ class Replay:
             replacement=f"{secret}@2",
         )
         self._teller.tell(f"The owners of {secret} replace it and report that with a receipt.")
+        return text(tables(done, "rotated")[0], "confirm")
 
     def persistence(self) -> None:
         """Find the role that they left behind, and remove it."""
@@ -258,11 +279,9 @@ class Replay:
         differences = self._sweep()
         for one in differences:
             tell.show([_difference(one)])
-            estate.write(
-                "incident/cases/2/explain",
-                item=one["id"],
-                reason="caused by our own rotation",
-            )
+            reason = "caused by our own rotation"
+            done = estate.write("incident/cases/2/explain", item=one["id"], reason=reason)
+            estate.confirm("2", [text(done, "confirm")])
         tell.check(
             "the next sweep finds nothing that they left",
             not any("maintenance" in text(one, "item") for one in differences),
@@ -274,21 +293,29 @@ class Replay:
         tell, estate = self._teller, self._estate
         tell.chapter("The proof")
         tell.run("ironkeep incident root 2; ironkeep incident check-root 2 …")
-        details = [
-            text(estate.write("incident/cases/2/check-root", item=item, sound=True), "detail")
+        checked = [
+            estate.write("incident/cases/2/check-root", item=item, sound=True)
             for item in ev.ROOT_ITEMS
         ]
+        details = [text(each, "detail") for each in checked]
         tell.check(
             "no exposed principal changed administrators, policies, shares or keys",
             all(re.search(r"\b0 of them by ", detail) for detail in details),
             details,
         )
+        estate.confirm("2", [text(each, "confirm") for each in checked])
         estate.write("incident/cases/2/residue", words="what was read before containment was seen")
         tell.run("ironkeep incident verdict 2")
         verdict = self._stage.await_witnesses("2", estate.responder)
         left = [f"{item['label']}: {item['words']}" for item in tables(verdict, "open_items")]
-        tell.show([f"{verdict['outcome']} for {verdict['scope']}"])
+        headline = text(verdict, "headline")
+        tell.show([headline, f"for {verdict['scope']}"])
         tell.check("the verdict is PROVEN, for this scope", verdict["outcome"] == "PROVEN", left)
+        tell.check(
+            "it tells what was measured from what two people vouch for",
+            headline == "PROVEN: closed: 1 measured, 2 sworn by two",
+            headline,
+        )
         pack = self._stage.folder / "case-2.pack"
         answer = self._stage.send("GET", "incident/cases/2/pack", estate.responder)
         pack.write_bytes(answer.body)
