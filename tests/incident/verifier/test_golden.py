@@ -89,6 +89,15 @@ def test_the_evidence_of_an_older_pack_is_read(
     assert (report.version, report.earlier, report.withheld, report.indexed) == counts
 
 
+@pytest.mark.parametrize("name", ["version-1", "version-2"])
+def test_what_one_person_stated_then_is_sworn_by_one_now(name: str) -> None:
+    verdict = judged(name).verdict
+    checks = {item.check for item in verdict.open_items()}
+    assert {"revocation sworn by one", "root check sworn by one", "still current"} <= checks
+    assert (verdict.tally.measured, verdict.tally.sworn) == (0, 0)
+    assert verdict.tally.open == len(verdict.credentials) > 0
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_changed_byte_is_refused(name: str) -> None:
     raw = raw_of(name)
