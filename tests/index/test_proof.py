@@ -73,7 +73,7 @@ def test_a_strict_proof_of_other_terms_is_refused() -> None:
     this = vector()
     proof, root = decode_proof(bytes.fromhex(this["proof"])), bytes.fromhex(this["root"])
     other = [Term(What.ACTOR, f"person:nobody-{number}") for number in range(40)]
-    with pytest.raises(IntegrityError, match="^index proof: "):
+    with pytest.raises(IntegrityError, match="index proof"):
         verify_proof(proof, other, this["first"], this["last"], this["size"], root)
 
 

@@ -49,4 +49,4 @@ def test_two_people_are_needed(entities: tuple[str, ...], holds: bool) -> None:
     file = by(*entities)
     (stated,) = file.revocations(OLD)
     assert in_force(file, stated) is holds
-    assert stated_by(file, stated) == "person responder-entity"
+    assert stated_by(stated) == "person responder-entity"

@@ -58,11 +58,10 @@ def in_force(file: CaseFile, stated: Stated) -> bool:
     return count >= PEOPLE
 
 
-def stated_by(file: CaseFile, stated: Stated) -> str:
-    """Return the name of the person who made a statement."""
-    entry = stated.entry
-    person = node(NodeKind.PERSON, entry.entity) if entry.entity else ""
-    return file.estate.label(person) if person else "a token of nobody"
+def stated_by(stated: Stated) -> str:
+    """Return the name of the person who made a statement, as its own entry states it."""
+    name = stated.entry.name or stated.entry.entity
+    return f"{NodeKind.PERSON} {name}" if name else "a token of nobody"
 
 
 def _vouching(file: CaseFile, stated: Stated) -> Iterator[set[str]]:

@@ -15,7 +15,7 @@ def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
     for version in file.credentials:
         for each in file.last_revocations(version):
             if not each.record.measured and not in_force(file, each):
-                yield _by_one(file, each, f"that {file.estate.label(version)} was revoked")
+                yield _by_one(each, f"that {file.estate.label(version)} was revoked")
 
 
 def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
@@ -27,14 +27,14 @@ def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
     }
     for each in last.values():
         if not in_force(file, each):
-            yield _by_one(file, each, f"what {each.record.item} is")
+            yield _by_one(each, f"what {each.record.item} is")
 
 
 def root_check_by_one(file: CaseFile) -> Iterator[Finding]:
     """Yield the last checks of Ironkeep's own root that nobody confirmed."""
     for item, each in last_root_checks(file).items():
         if each.record.sound and not in_force(file, each):
-            yield _by_one(file, each, f"that {item} is sound")
+            yield _by_one(each, f"that {item} is sound")
 
 
 def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
@@ -43,13 +43,13 @@ def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
     for each in last.values():
         if each.record.expires_ns > file.as_of_ns and not in_force(file, each):
             label = file.estate.label(each.record.item)
-            yield _by_one(file, each, f"that {label} may stay open for now")
+            yield _by_one(each, f"that {label} may stay open for now")
 
 
 def _of_case(file: CaseFile, each: Filed[ev.Exempted]) -> bool:
     return each.record.case == file.name
 
 
-def _by_one(file: CaseFile, each: Stated, what: str) -> Finding:
-    words = f"only {stated_by(file, each)} states {what}: a second person has to confirm it"
+def _by_one(each: Stated, what: str) -> Finding:
+    words = f"only {stated_by(each)} states {what}: a second person has to confirm it"
     return Finding(f"entry:{each.index}", words)
