@@ -58,10 +58,28 @@ class RandomCase:
             fields |= {"op": "update", "issued": pick.choice(SESSIONS).partition(":")[2]}
         elif kind == 4:
             fields |= {"op": pick.choice(("update", "delete", "create"))}
+            fields |= pick.choice(({}, {"request": f"r{pick.randrange(4)}"}))
+        elif pick.random() < 0.5:
+            fields |= self._set_up()
         return None, {
             **fields, "entity": person, "accessor": session, "device": device,
             "name": f"name of {person}" if person else "",
-            "outcome": pick.choice(("ok", "ok", "ok", "permission_denied")),
+            "outcome": pick.choice(("ok", "ok", "ok", "permission_denied", "pending")),
+        }  # fmt: skip
+
+    def _set_up(self) -> dict[str, Any]:
+        """Return the fields of a login that relied on what others did, or of such a deed."""
+        pick = self.random
+        person = pick.choice(PEOPLE).partition(":")[2]
+        if pick.random() < 0.5:
+            op = pick.choice(("update", "delete"))
+            return {"op": op, "audited": {"factor_of": person}}
+        names = [each.replace(":", "/") for each in (*PEOPLE, *SESSIONS, *DEVICES)]
+        name = pick.choice((*names, ""))
+        makers = [f"{name}@{self._instant()}@{self._instant()}"]
+        return {
+            "op": "update", "rule": "login", "path": "auth/userpass/login/x",
+            "issued": pick.choice(SESSIONS).partition(":")[2], "audited": {"made_by": makers},
         }  # fmt: skip
 
     def _record(self) -> tuple[ev.Record, dict[str, Any]]:

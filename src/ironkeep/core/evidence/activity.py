@@ -15,6 +15,7 @@ from ironkeep.core.operation import Operation
 
 CHANGES: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.PATCH, Operation.DELETE})
 
+_Asked = tuple[str, tuple[NodeId, ...]]
 _ENROL: Final = "device/enrol/"
 
 
@@ -70,9 +71,10 @@ class Activity:
         self._reads_of: Final[dict[NodeId, list[Read]]] = {}
         self._by: Final[dict[NodeId, list[Act]]] = {}
         self._by_nobody: Final[list[Act]] = []
-        self._begun: Final[dict[str, list[Act]]] = {}
-        self._errors: Final[dict[str, Act]] = {}
-        self._done: Final[set[str]] = set()
+        # By request and actors: the closed entries of a log have all of an actor's (index/closure).
+        self._begun: Final[dict[_Asked, list[Act]]] = {}
+        self._errors: Final[dict[_Asked, Act]] = {}
+        self._done: Final[set[_Asked]] = set()
 
     def take(self, index: int, entry: Entry) -> list[Read]:
         """Add a request and return the reads in it.
@@ -85,7 +87,7 @@ class Activity:
         if entry.outcome != "ok":
             self._take_deed(act)
             return []
-        self._done.add(entry.request)
+        self._done.add((entry.request, act.actors))
         self.all.append(act)
         if entry.issued:
             self._issued.setdefault(node(NodeKind.SESSION, entry.issued), []).append(act)
@@ -106,13 +108,13 @@ class Activity:
 
     def _take_deed(self, act: Act) -> None:
         """Keep a request that began to change something, and the error in which one ended."""
-        request = act.entry.request
+        asked = (act.entry.request, act.actors)
         if not act.actors:
             return
         if act.entry.outcome != "pending":
-            self._errors[request] = act
+            self._errors[asked] = act
         elif act.entry.op in CHANGES or act.entry.op == Operation.READ:
-            self._begun.setdefault(request, []).append(act)
+            self._begun.setdefault(asked, []).append(act)
 
     @cached_property
     def deeds(self) -> list[Deed]:
@@ -123,9 +125,9 @@ class Activity:
         wait. Each is given by its last entry of that kind, in the order of the log.
         """
         found = (
-            Deed(acts[-1], self._errors.get(request))
-            for request, acts in self._begun.items()
-            if request not in self._done
+            Deed(acts[-1], self._errors.get(asked))
+            for asked, acts in self._begun.items()
+            if asked not in self._done
         )
         return sorted(found, key=lambda deed: deed.act.index)
 

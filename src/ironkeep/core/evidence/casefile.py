@@ -326,6 +326,8 @@ class CaseFile:
         case = self.cases[record.case]
         case.from_ns = min(case.from_ns, record.from_ns)
         case.subjects.update(dict.fromkeys(map(parse_node, record.subjects)))
+        for subject in case.subjects:
+            self.estate.meet(subject)
         case.bases.append(record.basis)
         if isinstance(record, ev.Opened) and case.opening is None:
             case.opening = Filed(index, entry, record)

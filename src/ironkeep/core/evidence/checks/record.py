@@ -258,7 +258,7 @@ def _covered(file: CaseFile, principal: NodeId) -> bool:
         return False
     acts = (*file.activity.issues_of(principal), *file.activity.by(principal))
     people = {node(NodeKind.PERSON, act.entry.entity) for act in acts if act.entry.entity}
-    if any(_surveyed(file, each) for each in people):
+    if any(each in file.rows and _surveyed(file, each) for each in people):
         return True
     why = file.rows[principal].why
     holds = bool(why) and all(step.kind is EdgeKind.HOLDS for step in why)
