@@ -32,7 +32,7 @@ from tests.support.incident.sample_case import (
 from tests.support.incident.spoils import FAILING, OTHER, SPOILS, add, link, mirror, probe
 
 
-def verdict_of(case: SampleCase, end: int = END_AT) -> Verdict:
+def verdict_of(case: SampleCase, end: int | None = None) -> Verdict:
     return decide(case.evidence(end=end))[0]
 
 

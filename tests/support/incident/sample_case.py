@@ -75,6 +75,7 @@ class SampleCase:
 
     lines: tuple[Line, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    end: int = END_AT
 
     def without(self, *names: str) -> Self:
         """Return the case without some of its lines."""
@@ -122,8 +123,9 @@ class SampleCase:
         ]
         return [_entry(line, sworn) for line in lines]
 
-    def evidence(self, case: str = CASE, end: int = END_AT) -> ev.Evidence:
-        """Return the evidence as of an instant, in seconds."""
+    def evidence(self, case: str = CASE, end: int | None = None) -> ev.Evidence:
+        """Return the evidence as of an instant, in seconds; by default the end of the case."""
+        end = self.end if end is None else end
         entries = self.entries()
         facts = {
             "origin": "ironkeep.example/audit",

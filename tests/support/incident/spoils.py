@@ -1,6 +1,7 @@
 """What is spoilt in the sample case for each check of the table, and what must be named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 
 from ironkeep.core.credential.connector import Probe
@@ -82,6 +83,24 @@ def swept(**values: object) -> Spoil:
     return change("swept", **values)
 
 
+def an_hour_later(*but: str) -> Spoil:
+    """Judge an hour later, with everything looked at again but for some parts of the root."""
+    when = END_AT + 3_600
+    again = (
+        *(
+            Line(when - 10, item, ev.RootChecked(CASE, item, sound=True, detail="as expected"))
+            for item in ev.ROOT_ITEMS
+            if item not in but
+        ),
+        Line(when - 9, "watched", ev.Watched(CASE, OLD, DATABASE, at(50), at(when), 0, 2, "all")),
+        Line(
+            when - 8, "swept",
+            ev.Swept(CASE, DATABASE, "aa", "bb", at(when), (), (), ("key role app",), (), ()),
+        ),
+    )  # fmt: skip
+    return both(drop("sourced"), add(*again), lambda case: replace(case, end=when))
+
+
 # One row for each check of the table: what is spoilt, and what has to be named.
 SPOILS: dict[str, tuple[Spoil, str]] = {
     "case not opened": (change("opened", subjects=()), f"case:{CASE}"),
@@ -146,6 +165,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "sessions remain": (change("ended", remaining=1), OLD),
     "no baseline": (drop("baselined"), DATABASE),
     "not swept": (swept(baseline="other"), DATABASE),
+    "sweep too old": (swept(at_ns=at(END_AT) - 3_601 * 10**9), DATABASE),
     "not seen": (swept(gaps=("pg_authid",)), f"{DATABASE}#pg_authid"),
     "not explained": (
         swept(added=("hook trigger audit",)),
@@ -230,6 +250,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "not watched": (drop("watched"), OLD),
     "used later": (change("watched", successes=1), OLD),
     "root not checked": (drop("root:policies"), "root:policies"),
+    "root check too old": (an_hour_later("root:policies"), "root:policies"),
     "root unsound": (change("root:policies", sound=False), "root:policies"),
     "record by an exposed principal": (
         add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),

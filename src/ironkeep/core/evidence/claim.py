@@ -10,6 +10,10 @@ import msgspec
 
 from ironkeep.core.evidence.casefile import CaseFile
 
+FRESH_NS: Final = 3600 * 10**9
+"""A watch, a sweep or a check of the root may be this much older than the verdict that rests on it:
+one round of a slow log delivery, and the time to go through a large case."""
+
 
 class ClaimId(StrEnum):
     """The claims that must all hold before an eviction counts as proved."""

@@ -39,6 +39,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "accepted elsewhere": NextStep(4, "revoke it there too"),
     "no verifier": NextStep(4, "link what it opens (incident/links), or exempt it"),
     "not swept": NextStep(5, "ironkeep incident sweep {case}"),
+    "sweep too old": NextStep(5, "ironkeep incident sweep {case}"),
     "no baseline": NextStep(5, "exempt it with an owner: no earlier baseline exists"),
     "not seen": NextStep(5, "check it by hand, then exempt it with an owner"),
     "not explained": NextStep(
@@ -50,6 +51,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
         6, "see what it left and undo it, then ironkeep incident explain {case} ITEM"
     ),
     "root not checked": NextStep(7, "ironkeep incident check-root {case} ITEM"),
+    "root check too old": NextStep(7, "ironkeep incident check-root {case} ITEM"),
     "root unsound": NextStep(7, "repair it, then check it again"),
     "no residue": NextStep(8, "ironkeep incident residue {case} WORDS"),
     "not witnessed": NextStep(9, "have witnesses cosign the log"),

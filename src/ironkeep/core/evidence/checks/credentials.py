@@ -1,16 +1,12 @@
 """Checks on exposed credentials: revoked, refused, reissued, not used since (E2, E3, E6, E8)."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile, Filed
-from ironkeep.core.evidence.claim import Finding, Status
+from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status
 from ironkeep.core.evidence.node import NodeId
-
-WATCH_LAG_NS: Final = 3600 * 10**9
-"""A watch may end this long before the verdict: one round of a slow log delivery."""
 
 
 def not_revoked(file: CaseFile) -> Iterator[Finding]:
@@ -160,7 +156,6 @@ def _deliveries(file: CaseFile) -> Iterator[tuple[Filed[ev.Revoked], int, NodeId
 def _watched(file: CaseFile, version: NodeId, system: NodeId) -> bool:
     revoked = file.revocations(version)[-1].record
     return any(
-        each.record.from_ns <= revoked.done_ns
-        and each.record.until_ns >= file.as_of_ns - WATCH_LAG_NS
+        each.record.from_ns <= revoked.done_ns and each.record.until_ns >= file.as_of_ns - FRESH_NS
         for each in file.about(ev.Watched, version, system)
     )

@@ -7,7 +7,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, Act
 from ironkeep.core.evidence.casefile import CaseFile, Filed
 from ironkeep.core.evidence.checks.explained import explained_entries, is_explained
-from ironkeep.core.evidence.claim import Finding, Status
+from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status, iso
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 
 _ACCESS: Final = ("sys/", "auth/", "identity/")
@@ -95,6 +95,14 @@ def not_swept(file: CaseFile) -> Iterator[Finding]:
     for system in file.systems:
         if _baselines(file, system) and _sweep(file, system) is None:
             yield Finding(system, "not swept against its baseline since the last revocation there")
+
+
+def sweep_too_old(file: CaseFile) -> Iterator[Finding]:
+    """Yield exposed systems whose last sweep is too old to say what is there now."""
+    for system in file.systems:
+        sweep = _sweep(file, system)
+        if sweep and min(sweep.entry.time_ns, sweep.record.at_ns) < file.as_of_ns - FRESH_NS:
+            yield Finding(system, f"last swept at {iso(sweep.record.at_ns)}: sweep it again")
 
 
 def not_seen(file: CaseFile) -> Iterator[Finding]:

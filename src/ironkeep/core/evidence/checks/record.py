@@ -8,7 +8,7 @@ from ironkeep.core.event import CLOCK_SET, CLOCK_STEP, Entry
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, actors_of
 from ironkeep.core.evidence.casefile import CaseFile, Filed
-from ironkeep.core.evidence.claim import Finding, Status, iso
+from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status, iso
 from ironkeep.core.evidence.node import (
     CREDENTIALS,
     PRINCIPALS,
@@ -194,6 +194,14 @@ def root_not_checked(file: CaseFile) -> Iterator[Finding]:
     for item in ev.ROOT_ITEMS:
         if item not in checked:
             yield Finding(item, "not looked at since the case was opened")
+
+
+def root_check_too_old(file: CaseFile) -> Iterator[Finding]:
+    """Yield parts of Ironkeep's own root of trust whose last check is too old."""
+    last = {each.record.item: each.entry.time_ns for each in _root_checks(file)}
+    for item, time_ns in last.items():
+        if time_ns < file.as_of_ns - FRESH_NS:
+            yield Finding(item, f"last looked at {iso(time_ns)}: look again")
 
 
 def root_unsound(file: CaseFile) -> Iterator[Finding]:
