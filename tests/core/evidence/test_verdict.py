@@ -208,7 +208,7 @@ def test_a_verdict_speaks_of_its_own_time_only() -> None:
 
 def test_a_person_let_in_again_may_act_and_receive() -> None:
     case = sample_case().with_lines(
-        Line(93, "back", ev.Readmitted(CASE, ALICE, "dora", "new laptop")),
+        Line(93, "back", ev.Readmitted(CASE, ALICE, "dora", "new laptop", ())),
         Line(94, "login", None, {"path": "auth/userpass/login/alice", "issued": "alice-third"}),
         request(95, "again", "alice", accessor="alice-third", released=read_of(2)),
     )

@@ -154,7 +154,8 @@ class RandomCase:
         return ev.Contained(self._case(), self._principal(), sessions[:1], sessions[1:], 0)
 
     def _readmitted(self) -> ev.Record:
-        return ev.Readmitted(self._case(), self._principal(), "owner", "reason")
+        factors = self.random.choice(((), ("passkey:c",), (ev.UNKNOWN_FACTOR,)))
+        return ev.Readmitted(self._case(), self._principal(), "owner", "reason", factors)
 
     def _revoked(self) -> ev.Record:
         replacement = self.random.choice([self.version(), ""])

@@ -31,6 +31,7 @@ Spoil = Callable[[SampleCase], SampleCase]
 MIRROR = NodeId("system:mirror-database")
 PARTNER = "system:partner"
 OTHER = secret_version(MOUNT, "other", 1)
+PASSWORD = f"password:{MOUNT}/alice"
 FAMILY = secret_family(MOUNT, "orders/password")
 
 
@@ -158,8 +159,12 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
         ALICE,
     ),
     "readmitted unsigned": (
-        add(Line(95, "readmitted", ev.Readmitted(CASE, ALICE, "", "she is back"))),
+        add(Line(95, "readmitted", ev.Readmitted(CASE, ALICE, "", "she is back", ()))),
         ALICE,
+    ),
+    "unchanged factor": (
+        add(Line(95, "back", ev.Readmitted(CASE, ALICE, "dora", "she is back", (PASSWORD,)))),
+        f"{ALICE}#{PASSWORD}",
     ),
     "sessions not ended": (drop("ended"), OLD),
     "sessions remain": (change("ended", remaining=1), OLD),

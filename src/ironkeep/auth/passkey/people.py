@@ -152,7 +152,7 @@ def delete_user(call: Call) -> Response:
         call.use(Authenticators).remove(call.tx, each, "the person was removed", call.now_ns)
     call.store.delete(_path(name))
     record_login(call, name, None)
-    waiting.audited |= {FACTOR_OF: user.entity}
+    waiting.audited |= {FACTOR_OF: user.entity, "passkeys": "all"}
     return waiting
 
 

@@ -25,6 +25,9 @@ _INVESTIGATE: Final = NextStep(10, "investigate it, or exempt it with an owner, 
 NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "not contained": _CONTAIN,
     "not surveyed": _CONTAIN,
+    "unchanged factor": NextStep(
+        1, "have another person set the password again, or remove the passkey; or exempt it"
+    ),
     "acts again": NextStep(1, "ironkeep incident contain {case}, after finding out how"),
     "not revoked": NextStep(
         2, "ironkeep incident rotate {case} (by hand: -secret -method -receipt)"

@@ -15,6 +15,9 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of
 from ironkeep.core.ids import DeviceId, EntityId
 from ironkeep.core.operation import Operation
+from ironkeep.core.webauthn import webauthn
+from ironkeep.identity.entities import Entity
+from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.identity.token_store import device_origin, role_origin
 from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
@@ -208,9 +211,12 @@ def _readmit(workspace: Workspace, given: Readmit) -> Response:
             "roles are readmitted"
         )
     owner = workspace.owner(given.owner)
-    workspace.note(ev.Readmitted(given.id, principal, owner, words(given.reason, "a reason")))
     person = EntityId(name_of(principal))
     entity = workspace.house.identity.get(call.tx, person)
+    known = entity if kind_of(principal) is NodeKind.PERSON else None
+    factors = () if known is None else factors_of(workspace, known)
+    reason = words(given.reason, "a reason")
+    workspace.note(ev.Readmitted(given.id, principal, owner, reason, factors))
     if kind_of(principal) is NodeKind.PERSON and entity is not None:
         enabled = msgspec.structs.replace(entity, disabled=False)
         workspace.house.identity.update(call.tx, enabled, call.now_ns)
@@ -220,6 +226,25 @@ def _readmit(workspace: Workspace, given: Readmit) -> Response:
     if kind_of(principal) is NodeKind.DEVICE:
         workspace.house.tokens.readmit(call.tx, device_origin(DeviceId(name_of(principal))))
     return Response(data={"readmitted": workspace.label(principal), "owner": owner})
+
+
+def factors_of(workspace: Workspace, entity: Entity) -> tuple[str, ...]:
+    """Return the factors by which a person can log in now, as a readmission records them."""
+    call, house = workspace.call, workspace.house
+    mounts = {mount.accessor: mount for mount in workspace.names.mounts()}
+    found = [
+        f"passkey:{webauthn.encode(each.id)}"
+        for each in house.features.authenticators.of(call.tx, entity.id)
+    ]
+    for alias in entity.aliases:
+        mount = mounts.get(alias.mount)
+        if mount is None or mount.type == "passkey":
+            continue
+        if mount.type != "userpass":
+            found.append(f"login:{mount.uuid}/{alias.name}")
+        elif house.history.at(call.tx, LOGIN, login_name(mount, alias.name), call.now_ns) != b"":
+            found.append(f"password:{mount.uuid}/{alias.name}")
+    return tuple(found)
 
 
 def require_contained(workspace: Workspace) -> None:

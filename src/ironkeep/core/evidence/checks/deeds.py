@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 
+from ironkeep.core.event import Entry
+from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.checks.explained import explained_entries
 from ironkeep.core.evidence.checks.intruders import may_leave_something
 from ironkeep.core.evidence.claim import Finding, Status
+from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
+from ironkeep.core.operation import Operation
 
 
 def unfinished_deed(file: CaseFile) -> Iterator[Finding]:
@@ -31,3 +35,60 @@ def makers_unknown(file: CaseFile) -> Iterator[Finding]:
         if any(each.node is None and each.acted_ns >= file.case.from_ns for each in makers):
             words = f"a login at {act.entry.path} relied on more writers than its entry names"
             yield Finding(f"entry:{act.index}", words, Status.UNKNOWN, act.index)
+
+
+def unchanged_factor(file: CaseFile) -> Iterator[Finding]:
+    """Yield factors of readmitted people that nobody else has changed since they were contained.
+
+    Also yields what such a person did between the readmission and the change.
+    """
+    for each in file.filed(ev.Readmitted):
+        person = NodeId(each.record.principal)
+        cut = file.containment(person) if person in file.rows else None
+        if kind_of(person) is not NodeKind.PERSON or cut is None or each.index < cut.index:
+            continue
+        changed = {
+            factor: _changed(file, person, factor, cut.index) for factor in each.record.factors
+        }
+        for factor, index in changed.items():
+            if index is None:
+                words = f"let in again, and {_in_words(factor)} is as it was before"
+                yield Finding(f"{person}#{factor}", words)
+        last = max((index for index in changed.values() if index is not None), default=-1)
+        act = file.activity.acted_in(person, each.index, last)
+        if act is not None:
+            words = f"acted at entry {act.index}, before all its factors were changed"
+            yield Finding(person, words, entry=act.index)
+
+
+def _changed(file: CaseFile, person: NodeId, factor: str, after: int) -> int | None:
+    """Return the entry after another one in which somebody not exposed changed a factor."""
+    for act in file.activity.factors.get(person, ()):
+        exposed = any(actor in file.rows for actor in act.actors)
+        if act.index > after and not exposed and _changes(act.entry, factor):
+            return act.index
+    return None
+
+
+def _changes(entry: Entry, factor: str) -> bool:
+    kind, _, name = factor.partition(":")
+    facts = entry.audited
+    if kind == "passkey":
+        removed = name if entry.op == Operation.DELETE else ""
+        # A recovery, and the removal of the person from the mount, remove all.
+        all_gone = facts.get("bound_by") == "recovery" or facts.get("passkeys") == "all"
+        return all_gone or facts.get("credential", "") == removed != ""
+    return kind == "password" and name == f"{entry.mount}/{facts.get('password_of', '')}"
+
+
+def _in_words(factor: str) -> str:
+    kind, _, name = factor.partition(":")
+    match kind:
+        case "password":
+            return f"the password of {name.partition('/')[2]}"
+        case "passkey":
+            return f"the passkey {name}"
+        case "login":
+            return f"what {name.partition('/')[2]} logs in with, which is kept elsewhere,"
+        case _:
+            return "nobody knows by which factors: what it logs in with"

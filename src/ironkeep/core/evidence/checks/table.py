@@ -34,6 +34,7 @@ CHECKS: Final = (
     Check(ClaimId.ENDED, "not contained", intruders.not_contained),
     Check(ClaimId.ENDED, "acts again", intruders.acts_again),
     Check(ClaimId.ENDED, "readmitted unsigned", intruders.readmitted_unsigned),
+    Check(ClaimId.ENDED, "unchanged factor", deeds.unchanged_factor),
     Check(ClaimId.ENDED, "sessions not ended", intruders.sessions_not_ended),
     Check(ClaimId.ENDED, "sessions remain", intruders.sessions_remain),
     Check(ClaimId.PERSISTENCE, "no baseline", intruders.no_baseline),

@@ -25,6 +25,7 @@ from ironkeep.core.evidence.records.record import (
 )
 from ironkeep.core.evidence.records.response import (
     ROOT_ITEMS,
+    UNKNOWN_FACTOR,
     Compared,
     Confirmed,
     Contained,
@@ -57,6 +58,7 @@ __all__ = [
     "CHAIN_START",
     "ROOT_ITEMS",
     "TAG",
+    "UNKNOWN_FACTOR",
     "UNPLACED",
     "AnyRecord",
     "Baselined",

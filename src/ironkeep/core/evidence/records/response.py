@@ -14,6 +14,9 @@ ROOT_ITEMS: Final = (
 )
 """The parts of Ironkeep's own root of trust that every case must check (claim E9)."""
 
+UNKNOWN_FACTOR: Final = "unknown"
+"""Stands for the factors of a person that are not on record."""
+
 
 class Surveyed(Record, frozen=True, tag="surveyed"):
     """All that the policies let a principal read during [from_ns, until_ns) has been linked."""
@@ -39,12 +42,23 @@ class Contained(Record, frozen=True, tag="contained"):
 
 
 class Readmitted(Record, frozen=True, tag="readmitted"):
-    """A contained principal may act again, with new credentials; `owner` answers for it."""
+    """A contained principal may act again, with new credentials; `owner` answers for it.
+
+    `factors` are those by which a person could log in at that moment, of which none may be one of
+    before the containment:
+
+        password:<mount uuid>/<user>     set again, or the user removed
+        passkey:<credential>             removed
+        login:<mount uuid>/<alias>       kept elsewhere, so that no journal tells of a change
+
+    A record of an earlier release has UNKNOWN_FACTOR.
+    """
 
     case: str
     principal: str
     owner: str
     reason: str
+    factors: tuple[str, ...] = (UNKNOWN_FACTOR,)
 
 
 class Revoked(Record, frozen=True, tag="revoked"):
