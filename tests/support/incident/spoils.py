@@ -35,8 +35,8 @@ PASSWORD = f"password:{MOUNT}/alice"
 FAMILY = secret_family(MOUNT, "orders/password")
 
 
-def drop(name: str) -> Spoil:
-    return lambda case: case.without(name)
+def drop(*names: str) -> Spoil:
+    return lambda case: case.without(*names)
 
 
 def change(name: str, **values: object) -> Spoil:
@@ -98,8 +98,11 @@ def an_hour_later(*but: str) -> Spoil:
             when - 8, "swept",
             ev.Swept(CASE, DATABASE, "aa", "bb", at(when), (), (), ("key role app",), (), ()),
         ),
+        Line(when, "compared", ev.Compared(CASE, OLD, at(when), False, "version 2 is current")),
+        Line(when, "confirmed", ev.Confirmed(CASE, ()), {"entity": "auditor-entity"}),
     )  # fmt: skip
-    return both(drop("sourced"), add(*again), lambda case: replace(case, end=when))
+    gone = drop("sourced", "compared", "confirmed")
+    return both(gone, add(*again), lambda case: replace(case, end=when))
 
 
 # One row for each check of the table: what is spoilt, and what has to be named.

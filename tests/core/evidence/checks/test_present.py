@@ -3,15 +3,14 @@
 import pytest
 
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.checks.credentials import WATCH_LAG_NS
 from ironkeep.core.evidence.checks.table import CHECKS
-from ironkeep.core.evidence.claim import Status
+from ironkeep.core.evidence.claim import FRESH_NS, Status
 from ironkeep.core.evidence.sworn import Basis
 from ironkeep.core.evidence.verdict import Outcome, decide
 from ironkeep.core.units import SECOND_NS
 from tests.support.incident.sample_case import CASE, END_AT, OLD, Line, SampleCase, at, sample_case
 
-LAG = WATCH_LAG_NS // SECOND_NS
+LAG = FRESH_NS // SECOND_NS
 
 
 def compared(seconds: int, *, same: bool) -> Line:
@@ -50,8 +49,8 @@ def test_a_later_comparison_replaces_an_earlier_one() -> None:
 
 
 def test_a_comparison_ages_as_a_watch_does() -> None:
-    old = sample_case().changed("compared", at_ns=at(END_AT) - WATCH_LAG_NS - 1)
+    old = sample_case().changed("compared", at_ns=at(END_AT) - FRESH_NS - 1)
     assert [item.check for item in decide(old.evidence())[0].open_items()] == ["still current"]
-    young = sample_case().changed("compared", at_ns=at(END_AT) - WATCH_LAG_NS)
+    young = sample_case().changed("compared", at_ns=at(END_AT) - FRESH_NS)
     assert decide(young.evidence())[0].outcome is Outcome.PROVEN
     assert LAG == 3600

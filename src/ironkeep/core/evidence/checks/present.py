@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
-from ironkeep.core.evidence.checks.credentials import WATCH_LAG_NS
-from ironkeep.core.evidence.claim import Finding, Status
+from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status
 from ironkeep.core.evidence.node import NodeKind, kind_of
 
 
@@ -20,7 +19,7 @@ def still_current(file: CaseFile) -> Iterator[Finding]:
             continue
         last = file.revocations(version)[-1]
         found = [each for each in file.about(ev.Compared, version, "") if each.index > last.index]
-        if not found or found[-1].record.at_ns < file.as_of_ns - WATCH_LAG_NS:
+        if not found or found[-1].record.at_ns < file.as_of_ns - FRESH_NS:
             words = "not compared with what the vault gives out since it was revoked"
             yield Finding(version, words, Status.UNKNOWN)
         elif found[-1].record.same:
