@@ -42,7 +42,9 @@ def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
     last = {each.record.item: each for each in file.filed(ev.Exempted) if _of_case(file, each)}
     for each in last.values():
         if each.record.expires_ns > file.as_of_ns and not in_force(file, each):
-            label = file.estate.label(each.record.item)
+            # The names of others are not part of the evidence (index/closure.py).
+            item = each.record.item
+            label = file.estate.label(item) if item in file.rows else item
             yield _by_one(each, f"that {label} may stay open for now")
 
 
