@@ -14,6 +14,7 @@ from ironkeep.core.credential.connector import (
     Ambiguous,
     Connector,
     ConnectorError,
+    Logins,
     Probe,
     ProbeResult,
     Rejected,
@@ -66,7 +67,8 @@ class EndedAt(msgspec.Struct, frozen=True):
 
     `killed` means that at one moment no session was left. `remaining` is the number of sessions a
     moment later, or -1 if it could not be read: the account's owner may have logged in again, and
-    anything that outlives a session (a prepared transaction) counts too.
+    anything that outlives a session (a prepared transaction) counts too. `logins` is None if they
+    were not looked at.
     """
 
     endpoint: str
@@ -74,6 +76,7 @@ class EndedAt(msgspec.Struct, frozen=True):
     ended: int
     remaining: int
     reason: str = ""
+    logins: Logins | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +122,20 @@ def unlock(account: Account) -> None:
     account.connector.unlock(account.targets[0], account.username)
 
 
-def end_sessions(account: Account) -> tuple[EndedAt, ...]:
-    """End the account's sessions at every host, and count those that remain."""
-    return tuple(_end_at(account, target) for target in account.targets)
+def end_sessions(account: Account, *, settle: bool = False) -> tuple[EndedAt, ...]:
+    """End the account's sessions at every host, and count those that remain.
+
+    With `settle`, first wait for the logins that are under way, and count those that remain so.
+    """
+    return tuple(_end_at(account, target, settle=settle) for target in account.targets)
 
 
-def _end_at(account: Account, target: Target) -> EndedAt:
+def _end_at(account: Account, target: Target, *, settle: bool) -> EndedAt:
     ended, killed, reason = 0, False, ""
+    logins: Logins | None = None
     try:
+        if settle:
+            logins = account.connector.logins(target)
         try:
             ended = account.connector.kill_sessions(target, account.username)
             killed = True
@@ -134,8 +143,8 @@ def _end_at(account: Account, target: Target) -> EndedAt:
             reason = str(failure)
         left = len(account.connector.sessions(target, account.username))
     except ConnectorError as failure:
-        return EndedAt(target.endpoint, killed, ended, -1, reason or str(failure))
-    return EndedAt(target.endpoint, killed, ended, left, reason)
+        return EndedAt(target.endpoint, killed, ended, -1, reason or str(failure), logins)
+    return EndedAt(target.endpoint, killed, ended, left, reason, logins)
 
 
 def sessions(account: Account) -> tuple[tuple[str, InventoryItem], ...]:

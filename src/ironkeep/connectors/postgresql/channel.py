@@ -99,7 +99,7 @@ def opened(target: Target, budget: Budget, *, long_rows: bool = False) -> Iterat
     """Connect to target, under TLS if demanded; raise OSError or IntegrityError on failure."""
     patience = min(CONNECT_SECONDS, budget.seconds())
     with (
-        socket.create_connection((target.host, target.port), patience) as raw,
+        socket.create_connection((target.address or target.host, target.port), patience) as raw,
         _secured(raw, target, budget) as stream,
     ):
         yield Channel(stream, budget, long_rows=long_rows)

@@ -6,15 +6,24 @@ a long name and would then change another role.
 """
 # ruff: noqa: S608 - every part of every query is a literal of this file, as its type says
 
+import socket
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Final, LiteralString
 
 import msgspec
 
-from ironkeep.connectors.postgresql import probe, refusal, scram, stock
+from ironkeep.connectors.postgresql import admin, console, logins, probe, refusal, scram, stock
 from ironkeep.connectors.postgresql.link import Link, Value, connect
 from ironkeep.connectors.postgresql.redaction import Redaction
-from ironkeep.core.credential.connector import Ambiguous, ConnectorError, Probe, ProbeResult, Target
+from ironkeep.core.credential.connector import (
+    Ambiguous,
+    ConnectorError,
+    Logins,
+    Probe,
+    ProbeResult,
+    Target,
+)
 from ironkeep.core.credential.inventory import Inventory, InventoryItem, Kind, item
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Clock, Entropy
@@ -39,7 +48,8 @@ _THEIRS: Final[LiteralString] = """
 
 _SESSIONS: Final[LiteralString] = (
     """
-    SELECT s.pid::text || ' since ' || s.backend_start::text, s.usesysid::text AS role_number,
+    SELECT s.pid::text || coalesce(' since ' || s.backend_start::text, ''),
+        s.usesysid::text AS role_number,
         s.backend_type, s.datname AS database, host(s.client_addr) AS client_address,
         s.application_name, s.state, t.client_serial::text AS client_certificate,
         (extract(epoch FROM clock_timestamp() - s.backend_start) * 1000000)::bigint::text AS open_us
@@ -58,7 +68,7 @@ _SLOTS: Final[LiteralString] = (
 
 
 _TERMINATE: Final[LiteralString] = (
-    "SELECT s.pid || ' ' || s.backend_start, pg_terminate_backend(s.pid)" + _THEIRS
+    "SELECT s.pid || coalesce(' ' || s.backend_start, ''), pg_terminate_backend(s.pid)" + _THEIRS
 )
 
 _AWAIT: Final[LiteralString] = "SELECT pg_terminate_backend(s.pid, 200)" + _THEIRS + " LIMIT 20"
@@ -103,8 +113,8 @@ class PostgreSQL:
         _check_name(username)
         scram.saslprep(password.reveal())
         shown = probe.present(target, username, password, self._clock, self._entropy)
-        if shown.state is not Probe.DEAD:
-            return shown
+        if shown.state is not Probe.DEAD or target.pooler:
+            return shown  # the servers behind a pooler are asked for other explanations themselves
         try:
             with self._admin(target) as link:
                 doubt: str | None = refusal.doubt(link, username)
@@ -135,6 +145,13 @@ class PostgreSQL:
         Prepared transactions and replication slots outlive them: `sessions` lists those.
         """
         _check_name(username)
+        if target.pooler:
+            if console.clients(target, username, self._entropy):
+                raise Ambiguous(
+                    f"clients of {username} are connected to the pooler {target.endpoint}: "
+                    "disconnect them there, then count again"
+                )
+            return 0
         ended: set[Value] = set()
         with self._admin(target) as link:
             for _ in range(KILL_TRIES):
@@ -148,8 +165,13 @@ class PostgreSQL:
         )
 
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
-        """Return username's sessions, prepared transactions, and the replication slots in use."""
+        """Return username's sessions, prepared transactions, and the replication slots in use.
+
+        At a pooler, return its clients.
+        """
         _check_name(username)
+        if target.pooler:
+            return console.clients(target, username, self._entropy)
         with self._admin(target) as link:
             found = [
                 *_items(link, "session", _SESSIONS, username, username, width=9),
@@ -158,12 +180,35 @@ class PostgreSQL:
             ]
         return tuple(sorted(found))
 
+    def logins(self, target: Target) -> Logins:
+        """Wait two seconds for the logins under way, end the others; see logins.py."""
+        if target.pooler:
+            return console.logins(target, self._entropy)
+        with self._admin(target) as link:
+            return logins.settled(link)
+
+    def addresses(self, target: Target) -> tuple[Target, ...]:
+        """Return target once for each address that its host name has now."""
+        try:
+            found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return (target,)  # the connection fails for the same reason, and says so
+        each = dict.fromkeys(str(one[4][0]) for one in found)
+        if len(each) < 2:  # noqa: PLR2004 - a single address needs no name of its own
+            return (target,)
+        return tuple(replace(target, address=one) for one in each)
+
+    def cautions(self, target: Target) -> tuple[str, ...]:
+        """Return what a person who configures this system should know, one sentence each."""
+        with self._admin(target) as link:
+            return admin.cautions(link)
+
     def inventory(self, target: Target) -> Inventory:
         """Return all ways into every database of the cluster; see catalogue.py for the list."""
         return stock.take(target, self._entropy)
 
     def _admin(self, target: Target) -> AbstractContextManager[Link]:
-        return connect(target, target.admin_username, target.admin_password, self._entropy)
+        return admin.administer(target, self._entropy)
 
 
 def _items(

@@ -52,6 +52,12 @@ _UNCERTAIN: Final = ("08", "53", "57P", "58", "XX")
 _NEVER: Final = ("42501", "42704", "22023")
 """SQLSTATEs that a repeated statement would get again: no privilege, no such role, bad password."""
 
+_NO_OPTIONS: Final = frozenset({"08P01", "0A000", "42704"})
+"""SQLSTATEs with which poolers refuse the options of a start-up message."""
+
+_NOT_HERE: Final = frozenset({"28000", "3D000", "55000"})
+"""SQLSTATEs about one database: not by pg_hba.conf, there is none, or it takes no connections."""
+
 _HINTS: Final = {
     "22021": "something in it is not valid in its encoding",
     "22023": "the server's password policy refused the new password",
@@ -62,11 +68,31 @@ _HINTS: Final = {
     "57014": "the server did not finish in time, and rolled it back",
 }
 
-# The search path is pg_catalog alone: otherwise an intruder's functions and tables could replace
-# the system's.
+# The owner of a database can attach any of these settings to it, and then they hold for sessions of
+# the administering account, too. In the start-up message they take precedence. `role` would make it
+# look, and act, as another account; a missing library would end the session.
+_OPTIONS: Final = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "local_preload_libraries=",
+        "role=none",
+        "default_transaction_read_only=off",
+        "search_path=pg_catalog",
+        f"statement_timeout={STATEMENT_SECONDS * 1000}",
+        f"lock_timeout={LOCK_SECONDS * 1000}",
+        "idle_session_timeout=0",
+        "idle_in_transaction_session_timeout=0",
+        "standard_conforming_strings=on",
+    )
+)
+
+# The same for a pooler, which passes no options on. The search path is pg_catalog alone: otherwise an
+# intruder's functions and tables could replace the system's.
 _SETTINGS: Final = (
     f"SET statement_timeout = {STATEMENT_SECONDS * 1000}",
     f"SET lock_timeout = {LOCK_SECONDS * 1000}",
+    "SET ROLE NONE",
+    "SET standard_conforming_strings = on",
     "SET search_path = pg_catalog",
     "SET default_transaction_read_only = off",
 )
@@ -100,14 +126,19 @@ class _Refused(Exception):
         self.code = code
 
 
+class TurnedAway(Unreachable):
+    """The server did not let the account into this database; it may let it into another one."""
+
+
 class Link:
     """An open connection in autocommit mode; each statement is its own transaction."""
 
-    def __init__(self, way: Channel, release: str) -> None:
+    def __init__(self, way: Channel, login: Login) -> None:
         self._way = way
         self._columns: list[str] = []
-        self.release = release
+        self.release = login.release
         """The version that the server reports, such as "16.2"."""
+        self._process: Final = login.process
 
     def rows(self, query: LiteralString, *values: str, width: int) -> list[tuple[Value, ...]]:
         """Return the rows of a read-only query, with values bound to its %s.
@@ -148,6 +179,11 @@ class Link:
         """Return the column names of the latest result."""
         return self._columns
 
+    def leave(self) -> None:
+        """Say goodbye to the server."""
+        with suppress(OSError):
+            self._way.send(wire.TERMINATE)
+
     def alter_role(self, username: str, change: LiteralString, literal: str | None = None) -> None:
         """Run ALTER ROLE username change, followed by literal, quoted, if it is given."""
         words = ["ALTER ROLE", quoted(username), change]
@@ -157,9 +193,13 @@ class Link:
         _guarded(lambda: self._do(statement), Ambiguous)
 
     def prepare(self) -> None:
-        """Set the session's time limits and its search path, pg_catalog alone."""
+        """Set the session's time limits, its role, and its search path, pg_catalog alone."""
         for setting in _SETTINGS:
             _guarded(partial(self._do, setting), Unreachable)
+
+    def pooled(self) -> bool:
+        """Return whether a pooler answers: the process is another than the login was told."""
+        return self.value("SELECT pg_backend_pid()") != self._process
 
     def _do(self, statement: str) -> None:
         for _ in self._run(statement, ()):
@@ -212,24 +252,43 @@ def connect(
     *,
     database: str = "",
     budget: Budget | None = None,
+    plain: bool = False,
 ) -> Iterator[Link]:
     """Open a link to target's database, or to another one; raise Unreachable on failure.
 
-    The server must ask for SCRAM: the password is never sent in the clear.
+    The server must ask for SCRAM: the password is never sent in the clear. `plain` is for a
+    pooler's console, which knows no settings.
     """
     _check(password)
     budget = budget or Budget(LINK_SECONDS, LINK_BYTES)
-    nonce = scram.nonce(entropy.token(scram.NONCE_BYTES))
-    login = Login(
-        username, password, database or target.database, nonce, action="", program="ironkeep"
-    )
     with ExitStack() as stack:
-        way = _logged_in(stack, target, login, budget)
-        link = Link(way, login.release)
-        link.prepare()
+        link = None
+        for options in ("",) if plain else (_OPTIONS, ""):
+            nonce = scram.nonce(entropy.token(scram.NONCE_BYTES))
+            login = Login(
+                username,
+                password,
+                database or target.database,
+                nonce,
+                action="",
+                program="ironkeep",
+                options=options,
+            )
+            link = _logged_in(stack, target, login, budget, final=not options)
+            if link is not None:
+                break
+        assert link is not None, "the last attempt raises when it fails"
+        if not plain:
+            _prepared(link)
         yield link
-        with suppress(OSError):
-            way.send(wire.TERMINATE)
+        link.leave()
+
+
+def _prepared(link: Link) -> None:
+    try:
+        link.prepare()
+    except ConnectorError as failure:
+        raise TurnedAway(str(failure), failure.upstream_code) from None
 
 
 def quoted(name: str) -> str:
@@ -237,17 +296,25 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _logged_in(stack: ExitStack, target: Target, login: Login, budget: Budget) -> Channel:
-    """Connect and log in; raise Unreachable with the reason."""
+def _logged_in(
+    stack: ExitStack, target: Target, login: Login, budget: Budget, *, final: bool
+) -> Link | None:
+    """Connect and log in; raise Unreachable with the reason.
+
+    Unless `final`, return None when start-up options were refused before a password was asked for.
+    """
     try:
         way = stack.enter_context(channel.opened(target, budget, long_rows=True))
         outcome = converse(way, login)
         if outcome.state is Probe.ALIVE and not outcome.blocked:
-            return way
+            return Link(way, login)
     except (OSError, IntegrityError) as failure:
         outcome = login.broken_off(words_for(failure))
     # Raised outside of the except block, so that the connection's error is not chained to it.
-    raise Unreachable(
+    if not final and outcome.code in _NO_OPTIONS and not login.presented:
+        return None
+    kind = TurnedAway if outcome.blocked or outcome.code in _NOT_HERE else Unreachable
+    raise kind(
         f"PostgreSQL did not let the account in: {outcome.reason}",
         outcome.code,
         full=outcome.code == FULL,

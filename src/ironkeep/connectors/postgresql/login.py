@@ -43,7 +43,7 @@ class Login:
     """One attempt to log in and run an action; `outcome` is None until it is decided.
 
     Without an action the login ends when the server is ready for queries. `release` is the version
-    that the server reports.
+    that the server reports, `process` the number of the process that a cancellation would name.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class Login:
         *,
         action: str = ACTION,
         program: str = "ironkeep probe",
+        options: str = "",
     ) -> None:
-        self._start = wire.startup(username, database, program)
+        self._start = wire.startup(username, database, program, options)
         self._exchange = scram.Exchange(password, nonce)
         self._phase = _Phase.AUTHENTICATING
         self._expected = _AUTH_SASL
@@ -64,11 +65,17 @@ class Login:
         self._acted = False
         self._proof = Proof.NOTHING
         self.release = ""
+        self.process = 0
         self.outcome: Outcome | None = None
 
     def start(self) -> bytes:
         """Return the first bytes to send."""
         return self._start
+
+    @property
+    def presented(self) -> bool:
+        """Return whether the server has been sent a proof of the password."""
+        return self._proof in {Proof.ANSWERED, Proof.SIGNATURE}
 
     def broken_off(self, words: str) -> Outcome:
         """Return the outcome when the connection broke before a decision; words give the reason."""
@@ -90,10 +97,12 @@ class Login:
                 self._acted = self._phase is _Phase.ACTING
             case b"S":
                 self._noted(*wire.parameter(message.body))
+            case b"K":
+                self.process = wire.process(message.body)
             case b"Z":
                 return self._ready()
             case _:
-                pass  # notices, the cancel key and row headers do not matter here
+                pass  # notices and row headers do not matter here
         return b""
 
     def _noted(self, name: str, value: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final
 
+from ironkeep.connectors.postgresql.admin import administer
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, Source
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import Link, Row, Value, connect
@@ -78,7 +79,7 @@ def take(target: Target, entropy: Entropy) -> Inventory:
     budget = Budget(STOCK_SECONDS, STOCK_BYTES)
     stock = _Stock(Redaction(target.digest_key))
 
-    def enter(database: str = "") -> AbstractContextManager[Link]:
+    def enter(database: str) -> AbstractContextManager[Link]:
         return connect(
             target,
             target.admin_username,
@@ -88,7 +89,7 @@ def take(target: Target, entropy: Entropy) -> Inventory:
             budget=budget,
         )
 
-    with enter() as link:
+    with administer(target, entropy, budget) as link:
         release = link.release
         databases = _databases(link, stock.gap)
         try:

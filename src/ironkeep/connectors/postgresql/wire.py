@@ -98,7 +98,9 @@ class Reader:
         return not self._missing
 
 
-def startup(username: str, database: str, program: str = "ironkeep probe") -> bytes:
+def startup(
+    username: str, database: str, program: str = "ironkeep probe", options: str = ""
+) -> bytes:
     """Return the start-up message; no argument may contain a zero byte."""
     pairs = {
         "user": username,
@@ -106,6 +108,8 @@ def startup(username: str, database: str, program: str = "ironkeep probe") -> by
         "application_name": program,
         "client_encoding": "UTF8",
     }
+    if options:
+        pairs["options"] = options
     body = b"".join(_text(part) for pair in pairs.items() for part in pair) + b"\0"
     return _INT.pack(2 * _INT.size + len(body)) + _INT.pack(_PROTOCOL_3_0) + body
 
@@ -176,6 +180,11 @@ def parameter(body: bytes) -> tuple[str, str]:
     """Return the name and value in a ParameterStatus message."""
     name, _, value = body.rstrip(b"\0").partition(b"\0")
     return name.decode(errors="replace"), value.decode(errors="replace")
+
+
+def process(body: bytes) -> int:
+    """Return the number of the process in a BackendKeyData message; 0 for a malformed one."""
+    return int(_INT.unpack_from(body)[0]) if len(body) >= _INT.size else 0
 
 
 def authentication(body: bytes) -> tuple[int, bytes]:

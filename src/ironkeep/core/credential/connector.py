@@ -49,6 +49,21 @@ class ProbeResult(msgspec.Struct, frozen=True):
     full: bool = False
 
 
+class Logins(msgspec.Struct, frozen=True):
+    """Logins of any account that had begun at one moment, and how they stood some seconds later.
+
+    A server may check a password against the verifier that it read when the login began, so a
+    login can finish after its password was replaced. `under_way` is how many were neither finished
+    nor broken off; -1 if the system cannot list them. `longest_seconds` is the time that a login
+    may take there; -1 if that is not known. `pooled` means that a pooler answers at this address,
+    whose clients the system itself does not see.
+    """
+
+    under_way: int
+    longest_seconds: int
+    pooled: bool = False
+
+
 class Tls(StrEnum):
     """The protection of connections to a target."""
 
@@ -64,7 +79,8 @@ class Target:
 
     `ca_file` is a PEM file of the CAs to trust instead of the operating system's; only with TLS.
     `digest_key` is the key with which an inventory digests secrets, so that their changes show;
-    without it, the inventory omits them.
+    without it, the inventory omits them. `pooler` means that a pooler listens there. `address` is
+    the one to connect to, of a host name that has several.
     """
 
     host: str
@@ -75,11 +91,14 @@ class Target:
     tls: Tls = Tls.VERIFY_FULL
     ca_file: str = ""
     digest_key: Secret | None = None
+    pooler: bool = False
+    address: str = ""
 
     @property
     def endpoint(self) -> str:
-        """Return host:port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        """Return host:port, with the address in brackets if there is one."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port} ({self.address})" if self.address else f"{host}:{self.port}"
 
 
 class ConnectorError(UpstreamFailed):
@@ -151,6 +170,21 @@ class Connector(Protocol):
 
     def sessions(self, target: Target, username: str) -> tuple[InventoryItem, ...]:
         """Return the open sessions of username, and objects of theirs that outlive sessions."""
+        ...
+
+    def addresses(self, target: Target) -> tuple[Target, ...]:
+        """Return target once for each address of its host, or as it is if there is only one."""
+        ...
+
+    def cautions(self, target: Target) -> tuple[str, ...]:
+        """Return warnings to the person who configures a system, one sentence each."""
+        ...
+
+    def logins(self, target: Target) -> Logins:
+        """Wait some seconds for the logins that are under way now; return how they stand then.
+
+        The system may end those that take longer. Sessions counted afterwards include the others.
+        """
         ...
 
     def inventory(self, target: Target) -> Inventory:
