@@ -105,6 +105,16 @@ def an_hour_later(*but: str) -> Spoil:
     return both(gone, add(*again), lambda case: replace(case, end=when))
 
 
+HOST = "127.0.0.1:5432"
+
+
+def placed(*endpoints: str, declared: bool = True, **ended: object) -> Spoil:
+    """Endpoints of the database are on record, and what the ending of its sessions says of them."""
+    addressed = ev.Addressed(*UNPLACED, DATABASE, endpoints, (), declared)
+    whole = {"counted_ns": at(51), "endpoints": endpoints, **ended}
+    return both(add(Line(6, "addressed", addressed)), change("ended", **whole))
+
+
 # One row for each check of the table: what is spoilt, and what has to be named.
 SPOILS: dict[str, tuple[Spoil, str]] = {
     "case not opened": (change("opened", subjects=()), f"case:{CASE}"),
@@ -144,6 +154,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "no receipt": (change("revoked", receipt=""), OLD),
     "no verifier": (drop("opens"), OLD),
     "not presented": (drop("probed"), OLD),
+    "endpoint not asked": (placed(HOST, "replica:5432"), OLD),
     "not answered": (add(Line(53, "again", probe(Probe.UNKNOWN))), OLD),
     "accepted elsewhere": (mirror(Probe.ALIVE), OLD),
     "worked after revocation": (add(Line(53, "again", probe(Probe.ALIVE))), OLD),
@@ -171,6 +182,9 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     ),
     "sessions not ended": (drop("ended"), OLD),
     "sessions remain": (change("ended", remaining=1), OLD),
+    "endpoint not cleared": (placed(HOST, endpoints=()), OLD),
+    "logins under way": (placed(HOST, logins=1), OLD),
+    "poolers not known": (placed(HOST, declared=False), DATABASE),
     "no baseline": (drop("baselined"), DATABASE),
     "not swept": (swept(baseline="other"), DATABASE),
     "sweep too old": (swept(at_ns=at(END_AT) - 3_601 * 10**9), DATABASE),

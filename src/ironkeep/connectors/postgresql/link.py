@@ -86,8 +86,8 @@ _OPTIONS: Final = " ".join(
     )
 )
 
-# The same for a pooler, which passes no options on. The search path is pg_catalog alone: otherwise an
-# intruder's functions and tables could replace the system's.
+# The same for a pooler, which passes no options on. The search path is pg_catalog alone, so that no
+# intruder's functions and tables can replace the system's.
 _SETTINGS: Final = (
     f"SET statement_timeout = {STATEMENT_SECONDS * 1000}",
     f"SET lock_timeout = {LOCK_SECONDS * 1000}",

@@ -194,6 +194,8 @@ class CaseFile:
             alive = any(each.record.state is Probe.ALIVE for each in self.probes(version, system))
             if alive or {each.record.state for each in answers} != {Probe.DEAD}:
                 return 0
+            if self.unasked(version, system):
+                return 0
             since = max(since, *(each.entry.time_ns for each in answers))
         return since
 
@@ -201,6 +203,12 @@ class CaseFile:
         """Return the last of these probes at each endpoint, because each verifies on its own."""
         last = {each.record.endpoint: each for each in self.probes(version, system)}
         return list(last.values())
+
+    def unasked(self, version: NodeId, system: NodeId) -> list[str]:
+        """Return the endpoints on record of a verifier that none of these probes has reached."""
+        known = self.estate.addresses.get(system)
+        asked = {of_name(each.record.endpoint) for each in self.probes(version, system)}
+        return [each for each in (known.all() if known else ()) if each not in asked]
 
     @cached_property
     def last_revocation(self) -> dict[str, int]:
@@ -338,6 +346,11 @@ def _edges(index: int, actors: Iterable[NodeId], made: NodeId, time_ns: int) -> 
     for actor in actors:
         if actor != made:
             yield Edge(actor, EdgeKind.MADE, made, time_ns, time_ns + 1, f"entry {index}")
+
+
+def of_name(endpoint: str) -> str:
+    """Return host:port of an endpoint, without the address of one of several of that name."""
+    return endpoint.partition(" (")[0]
 
 
 def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:

@@ -6,7 +6,7 @@ nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, TypeVar
 
@@ -33,6 +33,22 @@ _PROTECTS: Final = frozenset({EdgeKind.WRAPS, EdgeKind.DECRYPTS, EdgeKind.DERIVE
 S = TypeVar("S", bound=ev.Scope)
 
 
+@dataclass(slots=True)
+class Addresses:
+    """All endpoints and poolers of a system that were ever configured, without repetition.
+
+    `declared` is whether the last record said which poolers there are.
+    """
+
+    endpoints: dict[str, None] = field(default_factory=dict)
+    poolers: dict[str, None] = field(default_factory=dict)
+    declared: bool = False
+
+    def all(self) -> tuple[str, ...]:
+        """Return every endpoint at which a credential may be accepted."""
+        return (*self.endpoints, *(each for each in self.poolers if each not in self.endpoints))
+
+
 @dataclass(frozen=True, slots=True)
 class Placed(Generic[S]):
     """A record of scope with the index and time of its entry."""
@@ -50,6 +66,7 @@ class Estate:
         self.needs: Final[dict[NodeId, int]] = {}
         self.breaks: Final[list[str]] = []
         self.baselines: Final[dict[str, list[Placed[ev.Baselined]]]] = {}
+        self.addresses: Final[dict[str, Addresses]] = {}
         self.sources: Final[dict[str, Placed[ev.Sourced]]] = {}
         self.ended: Final[list[Placed[ev.Unlinked]]] = []
         """Links that were removed: what they exposed before must stay visible."""
@@ -152,6 +169,11 @@ class Estate:
             case ev.Baselined(system=system):
                 placed = Placed(index, time_ns, record)
                 self.baselines.setdefault(parse_node(system), []).append(placed)
+            case ev.Addressed():
+                known = self.addresses.setdefault(parse_node(record.system), Addresses())
+                known.endpoints.update(dict.fromkeys(record.endpoints))
+                known.poolers.update(dict.fromkeys(record.poolers))
+                known.declared = record.declared
             case ev.Sourced(source=source):
                 self.sources.setdefault(source, Placed(index, time_ns, record))
             case _:

@@ -28,7 +28,7 @@ _ORDER: Final = (Status.CLOSED, Status.UNKNOWN, Status.OPEN, Status.FAILED)
 _RECORDS: Final[dict[ClaimId, tuple[type[ev.Record], ...]]] = {
     ClaimId.SCOPE: (ev.Opened, ev.Widened, ev.Surveyed),
     ClaimId.REVOKED: (ev.Revoked,),
-    ClaimId.REFUSED: (ev.Probed,),
+    ClaimId.REFUSED: (ev.Addressed, ev.Probed),
     ClaimId.ENDED: (ev.Contained, ev.Readmitted, ev.Ended),
     ClaimId.PERSISTENCE: (ev.Baselined, ev.Swept, ev.Explained),
     ClaimId.REISSUE: (ev.Delivered,),

@@ -6,6 +6,7 @@ from typing import Final
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import CHANGES, Act
 from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.checks.endings import endings
 from ironkeep.core.evidence.checks.explained import explained_entries, is_explained
 from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status, iso
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
@@ -69,7 +70,7 @@ def readmitted_unsigned(file: CaseFile) -> Iterator[Finding]:
 
 def sessions_not_ended(file: CaseFile) -> Iterator[Finding]:
     """Yield credentials whose sessions at a system were not ended after revocation."""
-    for version, system, ended in _endings(file):
+    for version, system, ended in endings(file):
         if ended is None:
             words = f"its sessions at {file.estate.label(system)} were not ended since revoked"
             yield Finding(version, words)
@@ -77,7 +78,7 @@ def sessions_not_ended(file: CaseFile) -> Iterator[Finding]:
 
 def sessions_remain(file: CaseFile) -> Iterator[Finding]:
     """Yield revoked credentials with sessions still open at a system."""
-    for version, system, ended in _endings(file):
+    for version, system, ended in endings(file):
         if ended is not None and ended.record.remaining:
             words = f"{ended.record.remaining} sessions remain at {file.estate.label(system)}"
             yield Finding(version, words)
@@ -150,22 +151,6 @@ def foothold_in_vault(file: CaseFile) -> Iterator[Finding]:
         if explained.get(name, -1) < act.index:
             words = f"{act.entry.op} {act.entry.path} by somebody exposed, unexplained"
             yield Finding(name, words)
-
-
-def _endings(
-    file: CaseFile,
-) -> Iterator[tuple[NodeId, NodeId, Filed[ev.Ended] | None]]:
-    """Yield (credential, system, last ending of its sessions after its last revocation)."""
-    for version in file.credentials:
-        for last in file.revocations(version)[-1:]:
-            for system in file.estate.verifiers(version):
-                if kind_of(system) is NodeKind.SYSTEM:
-                    found = [
-                        each
-                        for each in file.about(ev.Ended, version, system)
-                        if each.index > last.index
-                    ]
-                    yield version, system, found[-1] if found else None
 
 
 def _baselines(file: CaseFile, system: NodeId) -> set[str]:

@@ -44,6 +44,7 @@ from ironkeep.core.evidence.records.response import (
     Watched,
 )
 from ironkeep.core.evidence.records.scope import (
+    Addressed,
     Baselined,
     Gated,
     Linked,
@@ -60,6 +61,7 @@ __all__ = [
     "TAG",
     "UNKNOWN_FACTOR",
     "UNPLACED",
+    "Addressed",
     "AnyRecord",
     "Baselined",
     "Compared",
@@ -102,6 +104,7 @@ AnyRecord = (
     | Unlinked
     | Gated
     | Baselined
+    | Addressed
     | Sourced
     | Opened
     | Widened

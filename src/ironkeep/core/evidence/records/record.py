@@ -11,6 +11,9 @@ from ironkeep.core.evidence.reach import FOREVER
 Instant = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=FOREVER)]
 
+Known = Annotated[int, msgspec.Meta(ge=-1, le=FOREVER)]
+"""A count that may not be known, which is -1."""
+
 TAG: Final = "incident"
 """The key of `audited` that makes an entry evidence; only incident records use it."""
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ironkeep.core.credential.connector import Probe
-from ironkeep.core.evidence.records.record import Count, Instant, Record
+from ironkeep.core.evidence.records.record import Count, Instant, Known, Record
 
 ROOT_ITEMS: Final = (
     "root:administrators",
@@ -81,8 +81,14 @@ class Revoked(Record, frozen=True, tag="revoked"):
     people: tuple[str, ...] = ()
 
 
-class Ended(Record, frozen=True, tag="ended"):
-    """Sessions opened with a credential were ended at a system; `remaining` are still open."""
+class Ended(Record, frozen=True, tag="ended", omit_defaults=True):
+    """Sessions opened with a credential were ended at a system; `remaining` are still open.
+
+    They were counted at `endpoints`, since counted_ns. `logins` of any account were under way then
+    and neither finished nor broken off before the count. At the endpoints that cannot list such
+    logins, one takes `login_seconds` at most: 0 if all can, -1 if that time is not known. A record
+    of an earlier release has only the first six fields.
+    """
 
     case: str
     version: str
@@ -90,6 +96,10 @@ class Ended(Record, frozen=True, tag="ended"):
     done_ns: Instant
     ended: Count
     remaining: Count
+    counted_ns: Instant = 0
+    logins: Count = 0
+    login_seconds: Known = 0
+    endpoints: tuple[str, ...] = ()
 
 
 class Probed(Record, frozen=True, tag="probed"):

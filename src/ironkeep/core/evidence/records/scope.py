@@ -65,6 +65,19 @@ class Baselined(Scope, frozen=True, tag="baselined"):
     gaps: tuple[str, ...]
 
 
+class Addressed(Scope, frozen=True, tag="addressed"):
+    """The endpoints at which a system takes logins, and the poolers in front of it, as configured.
+
+    Endpoints and poolers of earlier records stay on record: removing a host from the configuration
+    does not stop it. `declared` means that somebody has said which poolers there are.
+    """
+
+    system: str
+    endpoints: tuple[str, ...]
+    poolers: tuple[str, ...]
+    declared: bool
+
+
 class Sourced(Scope, frozen=True, tag="sourced"):
     """A log source that from now on sends a heartbeat at least every interval_seconds."""
 
