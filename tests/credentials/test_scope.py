@@ -12,7 +12,8 @@ from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.operation import Operation
 from ironkeep.credentials import scope
-from ironkeep.credentials.scope import MAX_TARGETS, NOBODY
+from ironkeep.credentials.actor import NOBODY
+from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.testing.memory import Fault
 from ironkeep.testing.vault import Vault
 

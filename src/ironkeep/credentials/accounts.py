@@ -51,17 +51,21 @@ class Accounts:
         assert serving is not None, "an account that sets its own password has a current version"
         return self._store.secret(tx, admin, serving)
 
-    def account(self, tx: Tx, which: CredentialId) -> Account:
-        """Return the account of a credential, with all that a job needs to act on it."""
+    def account(self, tx: Tx, which: CredentialId, *, everywhere: bool = False) -> Account:
+        """Return the account of a credential, with all that a job needs to act on it.
+
+        With `everywhere`, also at poolers, and at hosts that are not configured any more.
+        """
         about = self._store.about(tx, which)
         connection_id = ConnectionId(which.mount, about.connection)
         connection = self._connections.get(tx, connection_id)
-        targets = connection.targets(self.admin_secret(tx, connection_id))
+        password = self.admin_secret(tx, connection_id)
+        targets = connection.everywhere(password) if everywhere else connection.targets(password)
         connector = self._connections.connector(connection)
         return Account(connector, targets, connection.system, about.username)
 
     def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
-        """Present one version to every host.
+        """Present one version to every host, former host and pooler.
 
         Raise TooManyRequests when the account has had its limit of refused logins in a minute.
         """
@@ -72,7 +76,7 @@ class Accounts:
                     "the account has had its limit of refused logins in a minute: "
                     "try again in a minute"
                 )
-            account = self.account(turn.tx, which)
+            account = self.account(turn.tx, which, everywhere=True)
             secret = self._store.secret(turn.tx, which, version)
             began_ns = turn.now_ns
             turn, shown = yield Outside(partial(jobs.present, account, secret), account.system)
@@ -81,18 +85,22 @@ class Accounts:
             return self._outcomes.presented(turn, which, account, version, began_ns, shown)
 
     def kill(self, turn: Turn, which: CredentialId) -> Steps[Ended]:
-        """End every session of the account at every host, and count those that remain."""
+        """End every session of the account, and count those that remain and logins under way.
+
+        It looks at every host, former host and pooler.
+        """
         with self._effects.claimed(f"sessions of {claim_of(which)}", urgent=True):
-            account = self.account(turn.tx, which)
-            work = partial(jobs.end_sessions, account)
+            account = self.account(turn.tx, which, everywhere=True)
+            began_ns = turn.now_ns
+            work = partial(jobs.end_sessions, account, settle=True)
             turn, hosts = yield Outside(work, account.system, urgent=True)
-            return self._outcomes.ended(turn, which, account, hosts)
+            return self._outcomes.ended(turn, which, account, hosts, began_ns)
 
     def sessions(
         self, turn: Turn, which: CredentialId
     ) -> Steps[tuple[tuple[str, InventoryItem], ...]]:
         """Return (endpoint, session) for every open session of the account."""
-        account = self.account(turn.tx, which)
+        account = self.account(turn.tx, which, everywhere=True)
         work = partial(jobs.sessions, account)
         _, found = yield Outside(work, account.system, urgent=True)
         return found  # type: ignore[no-any-return]

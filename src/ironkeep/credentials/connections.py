@@ -34,14 +34,19 @@ class ConnectionId(NamedTuple):
     name: str
 
 
+Hosts = tuple[tuple[str, int], ...]
+
+
 class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
     """One system. Changes go to the first of `hosts`; credentials are verified at all of them.
 
     `connector` names one of House.connectors. `allowed` lists the roles that may use it, or "*".
+    `poolers` are in front of the hosts; None if nobody has said whether there are any. `former` are
+    hosts and poolers that were removed from the configuration: they may still accept passwords.
     """
 
     connector: str
-    hosts: tuple[tuple[str, int], ...]
+    hosts: Hosts
     database: str
     username: str
     tls: Tls = Tls.VERIFY_FULL
@@ -49,6 +54,8 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
     allowed: tuple[str, ...] = ()
     verify: bool = True
     created_ns: int = 0
+    poolers: Hosts | None = None
+    former: Hosts = ()
 
     @property
     def system(self) -> NodeId:
@@ -62,10 +69,24 @@ class Connection(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def targets(self, password: Secret) -> list[Target]:
         """Return every host as a connector's target, administered by password."""
-        return [
-            Target(host, port, self.database, self.username, password, self.tls, self.ca_file)
-            for host, port in self.hosts
-        ]
+        return [self._target(each, password) for each in self.hosts]
+
+    def everywhere(self, password: Secret) -> list[Target]:
+        """Return every place that may accept a password: hosts, former ones, and poolers."""
+        poolers = [self._target(each, password, pooler=True) for each in self.poolers or ()]
+        former = [self._target(each, password) for each in self.former]
+        return [*self.targets(password), *former, *poolers]
+
+    def _target(self, at: tuple[str, int], password: Secret, *, pooler: bool = False) -> Target:
+        return Target(
+            *at,
+            self.database,
+            self.username,
+            password,
+            self.tls,
+            self.ca_file,
+            pooler=pooler,
+        )
 
     def allows(self, role: str) -> bool:
         """Return whether a role may use this connection."""
@@ -100,6 +121,9 @@ class Connections:
         self.connector(connection)
         if self.find(tx, which) is None and len(self.names(tx, which.mount)) >= MAX_CONNECTIONS:
             raise InvalidRequest(f"a mount holds at most {MAX_CONNECTIONS} connections")
+        before = self.find(tx, which)
+        if before is not None:
+            connection = msgspec.structs.replace(connection, former=_former(before, connection))
         store = self._stores(tx, which.mount)
         store.put(f"connection/{which.name}", _CONNECTION.encode(connection))
 
@@ -148,6 +172,12 @@ class Connections:
             if raw is not None:
                 found[name] = raw.decode()
         return found
+
+
+def _former(before: Connection, now: Connection) -> Hosts:
+    """Return the places that were configured once and are not now."""
+    ever = dict.fromkeys((*before.former, *before.hosts, *(before.poolers or ())))
+    return tuple(each for each in ever if each not in {*now.hosts, *(now.poolers or ())})
 
 
 def check_name(name: str) -> None:

@@ -5,7 +5,7 @@ that it needs, and touches no state of the vault. A system with several hosts is
 first host and probed at all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -34,9 +34,16 @@ class Shown(msgspec.Struct, frozen=True):
 
     @property
     def state(self) -> Probe:
-        """Return ALIVE or DEAD when all hosts agree, else UNKNOWN."""
-        states = {each.state for each in self.answers}
-        return states.pop() if len(states) == 1 else Probe.UNKNOWN
+        """Return ALIVE or DEAD when all hosts agree, else UNKNOWN.
+
+        An address at which nothing listens does not count if another one of its host answers.
+        """
+        return _agreed(self.answers)
+
+    @property
+    def first(self) -> Probe:
+        """Return the state at the first host, where passwords are set."""
+        return _agreed([each for each in self.answers if each.host == self.answers[0].host])
 
     @property
     def refused(self) -> bool:
@@ -60,6 +67,12 @@ class Shown(msgspec.Struct, frozen=True):
         if len(reasons) == 1:
             return reasons[0]
         return "; ".join(f"{each.endpoint}: {each.reason}" for each in self.answers)
+
+
+def _agreed(answers: Sequence[ProbeResult]) -> Probe:
+    reached = {each.host for each in answers if not each.unreached}
+    states = {each.state for each in answers if not (each.unreached and each.host in reached)}
+    return states.pop() if len(states) == 1 else Probe.UNKNOWN
 
 
 class EndedAt(msgspec.Struct, frozen=True):
@@ -89,13 +102,27 @@ class Account:
     username: str
 
 
+def _each(account: Account) -> Iterator[Target]:
+    """Yield every target once for each address of its host: each may be a server of its own."""
+    for target in account.targets:
+        yield from account.connector.addresses(target)
+
+
 def present(account: Account, secret: Secret) -> Shown:
     """Present secret to every host."""
     return Shown(
         tuple(
-            account.connector.probe(target, account.username, secret) for target in account.targets
+            account.connector.probe(target, account.username, secret) for target in _each(account)
         )
     )
+
+
+def cautions(account: Account) -> list[str]:
+    """Return what a person who configures the first host should know; nothing if it is silent."""
+    try:
+        return list(account.connector.cautions(account.targets[0]))
+    except ConnectorError as failure:
+        return [f"the host could not be looked at: {failure}"]
 
 
 def apply(
@@ -127,7 +154,7 @@ def end_sessions(account: Account, *, settle: bool = False) -> tuple[EndedAt, ..
 
     With `settle`, first wait for the logins that are under way, and count those that remain so.
     """
-    return tuple(_end_at(account, target, settle=settle) for target in account.targets)
+    return tuple(_end_at(account, target, settle=settle) for target in _each(account))
 
 
 def _end_at(account: Account, target: Target, *, settle: bool) -> EndedAt:
@@ -151,6 +178,6 @@ def sessions(account: Account) -> tuple[tuple[str, InventoryItem], ...]:
     """Return (endpoint, session) for every open session of the account."""
     return tuple(
         (target.endpoint, each)
-        for target in account.targets
+        for target in _each(account)
         for each in account.connector.sessions(target, account.username)
     )

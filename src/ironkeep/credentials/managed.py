@@ -20,7 +20,7 @@ from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs
 from ironkeep.credentials.accounts import Accounts, claim_of
-from ironkeep.credentials.connections import ConnectionId, Connections
+from ironkeep.credentials.connections import Connection, ConnectionId, Connections
 from ironkeep.credentials.jobs import Account, Shown
 from ironkeep.credentials.outcomes import Outcomes
 from ironkeep.credentials.rotation import (
@@ -97,6 +97,8 @@ class Credentials:
         self.accounts: Final = Accounts(store, connections, effects, self._outcomes)
         self.on_linked: Final[list[Callable[[Turn, CredentialId, NodeId], None]]] = []
         """Called when a credential is linked to the system that it opens."""
+        self.on_addressed: Final[list[Callable[[Turn, Connection], None]]] = []
+        """Called with the connection whose endpoints are to be on record."""
 
     def system_of(self, tx: Tx, which: CredentialId) -> NodeId:
         """Return the node of the system that a credential opens."""
@@ -129,6 +131,20 @@ class Credentials:
             self.store.write_secret(turn.tx, which, burnt + 1, known, turn.now_ns)
         self.store.write_record(turn.tx, which, record, turn.now_ns)
         self._linked(turn, which, connection.system)
+
+    def configure(self, turn: Turn, which: ConnectionId, connection: Connection) -> None:
+        """Store a connection, and put its endpoints on record."""
+        self.connections.put(turn.tx, which, connection)
+        self.put_on_record(turn, which)
+
+    def put_on_record(self, turn: Turn, which: ConnectionId) -> None:
+        """Put the endpoints of a connection on record; a connection of an older release has none.
+
+        Those that were removed from the configuration belong to it.
+        """
+        connection = self.connections.get(turn.tx, which)
+        for listener in self.on_addressed:
+            listener(turn, connection)
 
     def relink(self, turn: Turn, which: ConnectionId) -> None:
         """Report the system of every credential of a connection whose system has changed."""
@@ -280,7 +296,7 @@ class Credentials:
                 self._outcomes.set(turn, which, account, action, answer)
                 return answer
             case KillSessions():
-                ended = self._outcomes.ended(turn, which, account, result)
+                ended = self._outcomes.ended(turn, which, account, result, began_ns)
                 return Killed() if ended.killed else NotKilled(ended.reason)
 
     def _standing(

@@ -4,7 +4,7 @@ They have the kind "effect"; `path` and `mount` name the credential, and `audite
 
     probe   version system endpoint state code reason at_ns took_ms      one for each host
     set     version system endpoint by result [reason]
-    kill    system endpoint killed ended remaining reason                one for each host
+    kill    system endpoint killed ended remaining reason [logins]       one for each host
     lock, unlock   system endpoint
     rotate  state current [reason]                                       at each change of state
     stuck   attempts until_ns reason                                     needs a person's attention
@@ -13,11 +13,13 @@ They have the kind "effect"; `path` and `mount` name the credential, and `audite
 was presented.
 """
 
+from collections.abc import Container
 from typing import Final
 
 import msgspec
 
 from ironkeep.core.event import Value
+from ironkeep.core.evidence.casefile import of_name
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.credentials.jobs import Account, EndedAt, Shown
 from ironkeep.credentials.rotation_actions import Applied, Refused, Set, Unsure, Wait
@@ -36,11 +38,36 @@ class Probed(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The result of ending the sessions of an account."""
+    """The result of ending the sessions of an account, begun at began_ns."""
 
     system: NodeId
+    began_ns: int
     done_ns: int
     hosts: tuple[EndedAt, ...]
+
+    def counted(self, endpoints: Container[str] | None = None) -> "Ended | None":
+        """Return the part at those hosts, of all or of endpoints, whose sessions were counted.
+
+        A host with several addresses counts only as a whole. A pooler that is configured as a host
+        does not count: it shows only its own sessions.
+        """
+        bad = {
+            of_name(each.endpoint)
+            for each in self.hosts
+            if each.remaining < 0 or each.endpoint in self.pooled
+        }
+        hosts = tuple(
+            each
+            for each in self.hosts
+            if of_name(each.endpoint) not in bad
+            and (endpoints is None or of_name(each.endpoint) in endpoints)
+        )
+        return msgspec.structs.replace(self, hosts=hosts) if hosts else None
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Return host:port of every host, once if it has several addresses."""
+        return tuple(dict.fromkeys(of_name(each.endpoint) for each in self.hosts))
 
     @property
     def killed(self) -> bool:
@@ -57,6 +84,30 @@ class Ended(msgspec.Struct, frozen=True):
         """Return the number of remaining sessions; -1 if any host could not be asked."""
         counts = [each.remaining for each in self.hosts]
         return -1 if -1 in counts else sum(counts)
+
+    @property
+    def logins(self) -> int:
+        """Return how many logins may still finish, where they are listed."""
+        return sum(max(each.logins.under_way, 0) for each in self.hosts if each.logins)
+
+    @property
+    def login_seconds(self) -> int:
+        """Return the longest login where they are not listed: 0 for nowhere, -1 for unknown."""
+        longest = [
+            -1 if each.logins is None else each.logins.longest_seconds
+            for each in self.hosts
+            if each.logins is None or each.logins.under_way < 0
+        ]
+        return -1 if -1 in longest else max(longest, default=0)
+
+    @property
+    def pooled(self) -> list[str]:
+        """Return the endpoints that turned out to be poolers, whose clients nobody can see."""
+        return [
+            each.endpoint
+            for each in self.hosts
+            if each.logins is not None and each.logins.pooled and each.logins.under_way >= 0
+        ]
 
     @property
     def reason(self) -> str:
@@ -116,7 +167,12 @@ class Outcomes:
         self._effects.note(turn, "set", which.mount, which.path, audited)
 
     def ended(
-        self, turn: Turn, which: CredentialId, account: Account, hosts: tuple[EndedAt, ...]
+        self,
+        turn: Turn,
+        which: CredentialId,
+        account: Account,
+        hosts: tuple[EndedAt, ...],
+        began_ns: int,
     ) -> Ended:
         """Journal the result of ending sessions, one entry for each host."""
         for each in hosts:
@@ -128,8 +184,10 @@ class Outcomes:
                 "remaining": each.remaining,
                 "reason": each.reason,
             }
+            if each.logins is not None:
+                audited["logins"] = each.logins.under_way
             self._effects.note(turn, "kill", which.mount, which.path, audited)
-        return Ended(account.system, turn.now_ns, hosts)
+        return Ended(account.system, began_ns, turn.now_ns, hosts)
 
     def switched(self, turn: Turn, which: CredentialId, account: Account, op: str) -> None:
         """Journal that an account was locked or unlocked."""

@@ -8,6 +8,7 @@
                 gate / id             -> a gate
                 edges                 -> the number of links
                 mount / uuid          -> the last recorded path of a mount
+                addressed / id        -> the last recorded endpoints of a system
 
 Records of scope (core/evidence/records) are written when something is configured, and not when a
 case is opened, so they are in the log before it is known what they will be needed for. A record and
@@ -20,7 +21,7 @@ from a request.
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -30,7 +31,10 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, parse_node, secret_family
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.ids import MountUuid
+from ironkeep.core.secret import Secret
+from ironkeep.credentials.actor import NOBODY, Actor, actor_of
 from ironkeep.credentials.baselines import Baseline
+from ironkeep.credentials.connections import Connection
 from ironkeep.credentials.store import CredentialId
 from ironkeep.journal.journal import Receipt
 from ironkeep.plugin.call import Call
@@ -73,20 +77,6 @@ _THINGS: Final = frozenset(
 S = TypeVar("S", bound=ev.Scope)
 
 
-class Actor(NamedTuple):
-    """The originator of a record, in the fields of an entry; all empty for the server itself."""
-
-    entity: str = ""
-    accessor: str = ""
-    device: str = ""
-    name: str = ""
-    remote: str = ""
-    request: str = ""
-
-
-NOBODY: Final = Actor()
-"""The originator of records that the server makes on its own."""
-
 _DIGITS: Final = 12
 _SIZE: Final = 8
 _ID: Final = 16
@@ -114,22 +104,6 @@ class Edge(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _HEAD: Final = Codec(ScopeHead)
 _EDGE: Final = Codec(Edge)
-
-
-def actor_of(call: Call) -> Actor:
-    """Return the originator of a request."""
-    session = call.session
-    if session is None:
-        return Actor(remote=call.request.remote, request=call.request_id)
-    record = session.record
-    return Actor(
-        record.entity,
-        record.accessor,
-        record.device,
-        session.name,
-        call.request.remote,
-        call.request_id,
-    )
 
 
 class Scope:
@@ -276,6 +250,23 @@ class Scope:
         source = secret_family(which.mount, which.path)
         by = Actor(request=turn.request)
         self.linked(source, EdgeKind.OPENS, (system,), "connector", turn.now_ns, by)
+
+    def addressed(self, turn: Turn, connection: Connection) -> None:
+        """Record the endpoints and poolers of a connection, unless they are on record as such."""
+        nowhere = Secret(b"")
+        record = ev.Addressed(
+            *ev.UNPLACED,
+            connection.system,
+            tuple(each.endpoint for each in connection.everywhere(nowhere) if not each.pooler),
+            tuple(each.endpoint for each in connection.everywhere(nowhere) if each.pooler),
+            connection.poolers is not None,
+        )
+        tx = self._begin()
+        store = self._stores(tx, SCOPE)
+        path, raw = f"addressed/{_id(record.system)}", msgspec.json.encode(record)
+        if store.get(path) != raw:
+            store.put(path, raw)
+            self._write(tx, record, turn.now_ns, Actor(request=turn.request))
 
     def baselined(self, turn: Turn, kept: Baseline) -> None:
         """Record a baseline."""

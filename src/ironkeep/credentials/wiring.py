@@ -37,4 +37,5 @@ class CredentialServices:
         self.baselines: Final = Baselines(stores, connections, self.credentials, effects)
         self.scope: Final = Scope(stores, begin, append)
         self.credentials.on_linked.append(self.scope.credential_linked)
+        self.credentials.on_addressed.append(self.scope.addressed)
         self.baselines.on_baseline.append(self.scope.baselined)

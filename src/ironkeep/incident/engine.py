@@ -15,6 +15,7 @@ from ironkeep.incident.case import (
 )
 from ironkeep.incident.eviction import (
     containment as containing,
+    endings as ending,
     rotation as evicting,
     sweep as sweeping,
 )
@@ -37,6 +38,7 @@ ROUTES: Final = (
     *views.ROUTES,
     *containing.ROUTES,
     *evicting.ROUTES,
+    *ending.ROUTES,
     *sweeping.ROUTES,
     *statements.ROUTES,
     *proving.ROUTES,

@@ -1,5 +1,7 @@
 """Each endpoint on record is asked and cleared, and a login that was under way has ended."""
 
+from typing import Any
+
 import pytest
 
 from ironkeep.core.credential.connector import Probe
@@ -68,7 +70,7 @@ def test_a_pooler_is_an_endpoint_of_its_own() -> None:
     ],
     ids=["under way", "unknown", "not passed", "an old record", "counted before"],
 )
-def test_logins_that_may_still_finish_keep_it_open(said: dict[str, object], words: str) -> None:
+def test_logins_that_may_still_finish_keep_it_open(said: dict[str, Any], words: str) -> None:
     found = verdict_of(placed(HOST, **said))
     assert checks(found) == {"logins under way"}
     assert words in found.open_items()[0].words

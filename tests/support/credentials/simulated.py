@@ -6,12 +6,13 @@ call. `hook` is called before and after everything that reaches the system, and 
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
 from ironkeep.core.credential.connector import (
     Ambiguous,
+    Logins,
     Probe,
     ProbeResult,
     Rejected,
@@ -59,6 +60,10 @@ class SimulatedSystem:
     hook: Callable[[str, str], None] = lambda _when, _op: None
     items: list[InventoryItem] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    under_way: Logins = field(default_factory=lambda: Logins(0, 60))
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By host: its addresses, if there are several."""
+    warned: tuple[str, ...] = ()
     full: bool = False
     """Whether an account with open sessions finds no room for another login."""
 
@@ -126,6 +131,21 @@ class SimulatedSystem:
         account = self.accounts.get(username) or Account(b"")
         age = {} if account.open_us is None else {"open_us": str(account.open_us)}
         return tuple(item(Kind.SESSION, "session", str(n), age) for n in range(account.sessions))
+
+    def logins(self, target: Target) -> Logins:
+        """Return the logins that are under way."""
+        self._as_admin("logins", target, lambda: None)
+        return self.under_way
+
+    def addresses(self, target: Target) -> tuple[Target, ...]:
+        """Return the target for each address of its name."""
+        return tuple(replace(target, address=each) for each in self.names.get(target.host, ())) or (
+            target,
+        )
+
+    def cautions(self, _target: Target) -> tuple[str, ...]:
+        """Return warnings."""
+        return self.warned
 
     def inventory(self, target: Target) -> Inventory:
         """Return the accounts and whatever a test put in."""

@@ -93,6 +93,7 @@ class Estate:
             "username": "admin",
             "password": "admin password",
             "allowed_roles": "*",
+            "poolers": "none",
             **database,
         }
         self.must("database/config/orders", config)

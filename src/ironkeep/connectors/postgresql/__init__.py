@@ -3,6 +3,7 @@
 connector   the operations
 probe       one login with a password, as a test of it; refusal explains a refused one
 link        an administrative connection, for statements
+administration  getting in, logins under way, poolers
 stock       the inventory: runs the queries of catalogue, shows values by redaction
 login       the login as a state machine without I/O; outcome interprets its end
 channel     socket, TLS (trust), and the budget of time and bytes

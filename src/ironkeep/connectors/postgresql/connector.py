@@ -13,7 +13,8 @@ from typing import Final, LiteralString
 
 import msgspec
 
-from ironkeep.connectors.postgresql import admin, console, logins, probe, refusal, scram, stock
+from ironkeep.connectors.postgresql import probe, refusal, scram, stock
+from ironkeep.connectors.postgresql.administration import console, entrance, logins
 from ironkeep.connectors.postgresql.link import Link, Value, connect
 from ironkeep.connectors.postgresql.redaction import Redaction
 from ironkeep.core.credential.connector import (
@@ -201,14 +202,14 @@ class PostgreSQL:
     def cautions(self, target: Target) -> tuple[str, ...]:
         """Return what a person who configures this system should know, one sentence each."""
         with self._admin(target) as link:
-            return admin.cautions(link)
+            return entrance.cautions(link)
 
     def inventory(self, target: Target) -> Inventory:
         """Return all ways into every database of the cluster; see catalogue.py for the list."""
         return stock.take(target, self._entropy)
 
     def _admin(self, target: Target) -> AbstractContextManager[Link]:
-        return admin.administer(target, self._entropy)
+        return entrance.administer(target, self._entropy)
 
 
 def _items(

@@ -42,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
     code: str = ""
     blocked: bool = False
     full: bool = False
+    unreached: bool = False
 
 
 REFUSED: Final = "28P01"

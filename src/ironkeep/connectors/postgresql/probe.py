@@ -4,6 +4,8 @@ import ssl
 from contextlib import suppress
 from typing import Final
 
+import msgspec
+
 from ironkeep.connectors.postgresql import channel, scram, wire
 from ironkeep.connectors.postgresql.channel import Budget, Channel
 from ironkeep.connectors.postgresql.login import Login
@@ -40,19 +42,23 @@ def present(
         took,
         blocked=outcome.blocked,
         full=outcome.full,
+        unreached=outcome.unreached,
     )
 
 
 def _attempt(target: Target, login: Login) -> Outcome:
     """Run login; a broken connection leaves the outcome to what was proven before."""
+    reached = False
     try:
         with channel.opened(target, Budget(PROBE_SECONDS, PROBE_BYTES)) as way:
+            reached = True
             outcome = converse(way, login)
             with suppress(OSError):
                 way.send(wire.TERMINATE)
             return outcome
     except (OSError, IntegrityError) as failure:
-        return login.broken_off(words_for(failure))
+        outcome = login.broken_off(words_for(failure))
+        return outcome if reached else msgspec.structs.replace(outcome, unreached=True)
 
 
 def converse(way: Channel, login: Login) -> Outcome:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final
 
-from ironkeep.connectors.postgresql.admin import administer
+from ironkeep.connectors.postgresql.administration.entrance import administer
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, Source
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import Link, Row, Value, connect

@@ -37,7 +37,8 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
     `reason` is one sentence without secrets; `code` is the system's own code (an SQLSTATE), or
     empty; `endpoint` is the host:port that was probed. `blocked` means ALIVE, although the login
-    then failed for another reason. `full` means that the system had no connection left.
+    then failed for another reason. `full` means that the system had no connection left,
+    `unreached` that nothing listens there.
     """
 
     state: Probe
@@ -47,6 +48,17 @@ class ProbeResult(msgspec.Struct, frozen=True):
     took_ms: int
     blocked: bool = False
     full: bool = False
+    unreached: bool = False
+
+    @property
+    def host(self) -> str:
+        """Return host:port of the endpoint, without the address of one of several."""
+        return self.endpoint.partition(" (")[0]
+
+
+def endpoint_of(host: str, port: int) -> str:
+    """Return host:port, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Logins(msgspec.Struct, frozen=True):
@@ -97,8 +109,8 @@ class Target:
     @property
     def endpoint(self) -> str:
         """Return host:port, with the address in brackets if there is one."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port} ({self.address})" if self.address else f"{host}:{self.port}"
+        endpoint = endpoint_of(self.host, self.port)
+        return f"{endpoint} ({self.address})" if self.address else endpoint
 
 
 class ConnectorError(UpstreamFailed):

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.credential.connector import Probe
+from ironkeep.core.credential.connector import Probe, endpoint_of
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import baselines, jobs
 from ironkeep.credentials.baselines import Baselines
-from ironkeep.credentials.connections import Connection, ConnectionId
+from ironkeep.credentials.connections import Connection, ConnectionId, Hosts
 from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.rotation_record import Strategy
@@ -28,6 +28,7 @@ from ironkeep.engines.database.url import (
     DEFAULT_PORT,
     Whereabouts,
     parse_host,
+    parse_poolers,
     parse_url,
     whereabouts,
 )
@@ -41,6 +42,11 @@ from ironkeep.plugin.services import Services
 
 CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresql"}
 """Connectors by Vault's plugin names."""
+
+UNDECLARED: Final = (
+    "say which poolers stand in front of it, or poolers=none: their clients stay logged in when "
+    "sessions are ended, so no eviction is proven without that"
+)
 
 MAX_ALLOWED: Final = 1_000
 MAX_USERNAME: Final = 63
@@ -63,6 +69,9 @@ class Configure:
     password: Secret | None = None
     allowed_roles: CommaList | None = None
     verify_connection: bool = True
+    poolers: CommaList | None = field(
+        default=None, metadata={"help": "host:port of each pooler in front of the hosts, or none"}
+    )
     root_rotation_statements: CommaList = ()
     password_policy: str = ""
 
@@ -113,10 +122,14 @@ def _configure(
         turn, shown = yield Outside(presented, account.system)
         if shown.state is not Probe.ALIVE or shown.blocked:
             raise InvalidRequest(f"error verifying connection: {shown.reason}")
+        turn, warnings = yield Outside(partial(jobs.cautions, account), account.system)
+    else:
+        warnings = []
+    undeclared = [UNDECLARED] if connection.poolers is None else []
     moved = before is None or before.system != connection.system
     if not moved and kept.numbers(turn.tx, which):
         _keep(credentials, turn, which, (before, connection), given.password)
-        return []
+        return [*warnings, *undeclared]
     # Taken before the connection is stored, so that an error here leaves nothing behind.
     target = replace(account.targets[0], digest_key=kept.key(turn, which))
     taken = partial(baselines.attempt, account.connector, target)
@@ -124,9 +137,9 @@ def _configure(
     _keep(credentials, turn, which, (before, connection), given.password)
     if isinstance(stock, baselines.NotTaken):
         advice = f"write to baseline/{which.name} when it can be"
-        return [f"no baseline was taken ({stock.reason}): {advice}"]
+        return [*warnings, f"no baseline was taken ({stock.reason}): {advice}", *undeclared]
     kept.add(turn, which, stock)
-    return []
+    return [*warnings, *undeclared]
 
 
 def _keep(
@@ -140,7 +153,7 @@ def _keep(
     before, connection = change
     if credentials.connections.find(turn.tx, which) != before:
         raise Conflict("another request changed the connection meanwhile: try again")
-    credentials.connections.put(turn.tx, which, connection)
+    credentials.configure(turn, which, connection)
     admin = credentials.accounts.admin(which)
     if before is None:
         about = Credential(which.name, connection.username, created_ns=turn.now_ns)
@@ -162,6 +175,8 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
     if given.plugin_name and _connector(given.plugin_name) != before.connector:
         raise InvalidRequest("the plugin of a connection cannot change: create another one")
     changes: dict[str, Any] = {"verify": given.verify_connection}
+    if given.poolers is not None:
+        changes["poolers"] = parse_poolers(given.poolers)
     if given.allowed_roles is not None:
         changes["allowed"] = _allowed(given.allowed_roles)
     if where is not None:
@@ -196,6 +211,7 @@ def _new(given: Configure, where: Whereabouts | None, now_ns: int) -> Connection
         allowed=_allowed(given.allowed_roles or ()),
         verify=given.verify_connection,
         created_ns=now_ns,
+        poolers=None if given.poolers is None else parse_poolers(given.poolers),
     )
 
 
@@ -257,6 +273,8 @@ def read(call: Call, given: Name) -> Response:
             "plugin_version": "",
             "allowed_roles": list(connection.allowed),
             "connection_details": {"connection_url": url, "username": connection.username},
+            "poolers": _shown(connection.poolers),
+            "former_hosts": _shown(connection.former),
             "password_policy": "",
             "root_credentials_rotate_statements": [],
             "verify_connection": connection.verify,
@@ -264,6 +282,10 @@ def read(call: Call, given: Name) -> Response:
             "baselines": call.use(Baselines).numbers(call.tx, which),
         }
     )
+
+
+def _shown(hosts: Hosts | None) -> list[str] | None:
+    return None if hosts is None else [endpoint_of(*each) for each in hosts]
 
 
 def list_names(call: Call) -> Response:

@@ -15,6 +15,7 @@ from ironkeep.core.credential.connector import Tls
 from ironkeep.core.errors import InvalidRequest
 
 DEFAULT_PORT: Final = 5432
+POOLER_PORT: Final = 6432
 MAX_PORT: Final = 65_535
 MAX_HOSTS: Final = 16
 """Every probe asks each host in turn, which takes some ten seconds if one does not answer."""
@@ -90,6 +91,15 @@ def parse_host(text: str, default: int = DEFAULT_PORT) -> tuple[str, int]:
     if found is None or not 1 <= port <= MAX_PORT:
         raise InvalidRequest("write a host as host, host:port or [v6 address]:port")
     return found["v6"] or found["name"], port
+
+
+def parse_poolers(names: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """Return the hosts and ports of poolers, () for `none`; raise InvalidRequest."""
+    if names == ("none",):
+        return ()
+    if not 1 <= len(names) <= MAX_HOSTS:
+        raise InvalidRequest(f"poolers: write 1 to {MAX_HOSTS} as host:port, or none")
+    return tuple(parse_host(name, POOLER_PORT) for name in names)
 
 
 def _options(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
-from ironkeep.credentials.scope import actor_of
+from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case import survey, workspace as desks
 from ironkeep.incident.case.holdings import IN_A_TURN, holdings
 from ironkeep.incident.case.links import spell_out

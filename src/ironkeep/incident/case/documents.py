@@ -30,7 +30,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.operation import Operation
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.secret import Secret
-from ironkeep.credentials.scope import actor_of
+from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case.fingerprints import Found, Prints, search
 from ironkeep.incident.case.naming import Names, document_path
 from ironkeep.incident.case.workspace import when, words

@@ -14,7 +14,8 @@ from ironkeep.core.evidence.node import (
 )
 from ironkeep.core.evidence.reach import EdgeKind
 from ironkeep.core.operation import Operation
-from ironkeep.credentials.scope import Edge, actor_of
+from ironkeep.credentials.actor import actor_of
+from ironkeep.credentials.scope import Edge
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import instant, when, words
 from ironkeep.kernel.house import House

@@ -36,7 +36,18 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "worked after revocation": NextStep(2, "it still works: revoke it in another way"),
     "sessions not ended": _KILL,
     "sessions remain": NextStep(3, "find out what reconnects, then ironkeep incident kill {case}"),
+    "endpoint not cleared": NextStep(
+        3, "make the host or pooler reachable, then ironkeep incident kill {case}"
+    ),
+    "logins under way": _KILL,
+    "poolers not known": NextStep(
+        3,
+        "write poolers to its connection, as host:port or none, then ironkeep incident kill {case}",
+    ),
     "not presented": _PROBE,
+    "endpoint not asked": NextStep(
+        4, "make the host or pooler reachable, then ironkeep incident probe {case}"
+    ),
     "not answered": NextStep(4, "ironkeep incident probe {case}, once the system answers"),
     "not watched": _PROBE,
     "accepted elsewhere": NextStep(4, "revoke it there too"),

@@ -20,8 +20,9 @@ from ironkeep.core.policy.acl import Acl, compile_acl
 from ironkeep.core.policy.builtin import DEFAULT_POLICY_NAME, ROOT_POLICY_NAME
 from ironkeep.core.policy.policy import ROOT_POLICY, Policy, parse_policy
 from ironkeep.core.policy.template import TemplateContext
+from ironkeep.credentials.actor import actor_of
 from ironkeep.credentials.listing import Kept
-from ironkeep.credentials.scope import MAX_TARGETS, actor_of
+from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.identity import entities as identity
 from ironkeep.identity.entities import Entity
 from ironkeep.incident.case.naming import Names

@@ -28,7 +28,7 @@ from ironkeep.core.evidence.records import Evidence
 from ironkeep.core.evidence.verdict import Verdict, decide
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
-from ironkeep.credentials.scope import Actor, actor_of
+from ironkeep.credentials.actor import Actor, actor_of
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.evidence.archive import Archive
 from ironkeep.kernel.house import House

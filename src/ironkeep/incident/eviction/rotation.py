@@ -1,6 +1,7 @@
-"""Rotation: replace exposed credentials, end their sessions, and check that systems refuse them.
+"""Rotation: replace exposed credentials, and check that systems refuse them.
 
-The rotation, the end of sessions and the refusal are separate records, each written after the fact.
+The rotation, the end of sessions (endings.py) and the refusal are separate records, each written
+after the fact.
 Managed credentials are handled here, those of administering accounts first. A person revokes other
 credentials at their issuer and reports it.
 """
@@ -21,6 +22,7 @@ from ironkeep.credentials.store import CredentialId
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
 from ironkeep.incident.eviction.present import comparable, compare
+from ironkeep.incident.eviction.places import put_on_record, systems_of
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -189,17 +191,7 @@ def _rotation(workspace: Workspace, each: Exposed, turn: Turn) -> Steps[dict[str
     return {"secret": label, "state": "revoked", "detail": receipt}
 
 
-def kill(call: Call, given: One) -> Suspend:
-    """End the sessions that were opened with revoked credentials."""
-    return on_desk(call, given.id, lambda workspace: _kill(workspace, given))
-
-
-def _kill(workspace: Workspace, given: One) -> Response | Suspend:
-    steps = _endings(workspace, _revoked(workspace, given.secret), turn_of(workspace.call))
-    return effects.run(workspace.call, steps, answered("sessions"))
-
-
-def _revoked(workspace: Workspace, secret: str) -> list[Exposed]:
+def revoked(workspace: Workspace, secret: str) -> list[Exposed]:
     """Return the chosen credentials with those versions that are on record as revoked."""
     found = _those_revoked(workspace, secret)
     if not found:
@@ -219,34 +211,6 @@ def _those_revoked(workspace: Workspace, secret: str) -> list[Exposed]:
 
 def _is_revoked(workspace: Workspace, which: CredentialId, number: int) -> bool:
     return bool(workspace.file.revocations(which.version(number)))
-
-
-def _endings(
-    workspace: Workspace, chosen: list[Exposed], turn: Turn
-) -> Steps[list[dict[str, Any]]]:
-    results = []
-    for each in chosen:
-        ended = yield from workspace.house.credentials.accounts.kill(turn, each.which)
-        for number in each.versions if ended.remaining >= 0 else ():
-            record = ev.Ended(
-                workspace.case,
-                each.which.version(number),
-                ended.system,
-                ended.done_ns,
-                ended.ended,
-                ended.remaining,
-            )
-            workspace.house.scope.note(record, ended.done_ns, workspace.by)
-        results.append(
-            {
-                "secret": workspace.label(each.which.version(max(each.versions))),
-                "ended": ended.ended,
-                "remaining": ended.remaining if ended.remaining >= 0 else None,
-                "detail": ended.reason,
-            }
-        )
-        turn = yield from settled()
-    return results
 
 
 def probe(call: Call, given: One) -> Suspend:
@@ -277,6 +241,7 @@ def _probe(workspace: Workspace, given: One) -> Response | Suspend:
 def _probes(workspace: Workspace, chosen: list[Exposed], turn: Turn) -> Steps[list[dict[str, Any]]]:
     results: list[dict[str, Any]] = []
     for which, number in [(each.which, n) for each in chosen for n in each.versions]:
+        put_on_record(workspace, which, turn)
         try:
             probed: Probed = yield from workspace.house.credentials.accounts.probe(
                 turn, which, number
@@ -297,19 +262,22 @@ def _probes(workspace: Workspace, chosen: list[Exposed], turn: Turn) -> Steps[li
 
 
 def _note_probe(workspace: Workspace, probed: Probed, turn: Turn) -> None:
-    for answer in probed.shown.answers:
-        record = ev.Probed(
-            workspace.case,
-            probed.version,
-            probed.system,
-            answer.endpoint,
-            answer.state,
-            answer.code,
-            answer.reason,
-            probed.at_ns,
-            max(answer.took_ms, 0),
-        )
-        workspace.house.scope.note(record, turn.now_ns, workspace.by)
+    for system, endpoints in systems_of(workspace, probed.version, probed.system):
+        for answer in probed.shown.answers:
+            if endpoints is not None and answer.host not in endpoints:
+                continue
+            record = ev.Probed(
+                workspace.case,
+                probed.version,
+                system,
+                answer.endpoint,
+                answer.state,
+                answer.code,
+                answer.reason,
+                probed.at_ns,
+                max(answer.took_ms, 0),
+            )
+            workspace.house.scope.note(record, turn.now_ns, workspace.by)
 
 
 def _unknown(workspace: Workspace, which: CredentialId, number: int, turn: Turn) -> dict[str, Any]:
@@ -380,10 +348,6 @@ ROUTES: Final = (
     Route(
         Operation.UPDATE, "cases/{id}/rotate", rotate, Rotate, sudo=True,
         audited=("id",), help="Replace exposed credentials, or report one replaced by hand.",
-    ),
-    Route(
-        Operation.UPDATE, "cases/{id}/kill", kill, One, sudo=True, audited=("id",),
-        help="End sessions opened with revoked credentials.",
     ),
     Route(
         Operation.UPDATE, "cases/{id}/probe", probe, One, sudo=True, audited=("id",),
