@@ -55,7 +55,13 @@ class Real:
 class Estate:
     """The vault of the estate, driven as its people would."""
 
-    def __init__(self, *, hosts: str = "db.example", real: Real | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        hosts: str = "db.example",
+        real: Real | None = None,
+        pooled: str | None = "none",
+    ) -> None:
         self.system: Final = SimulatedSystem(
             accounts={"admin": Account(b"admin password"), "app": Account(b"imported password")}
         )
@@ -66,7 +72,8 @@ class Estate:
         }
         self.vault: Final = Vault.started(PLUGINS, connectors=connectors, settings=settings)
         self._people()
-        self._secrets({"host": hosts} if real is None else real.config)
+        where = {"host": hosts} if real is None else dict(real.config)
+        self._secrets(where if pooled is None else {"poolers": pooled, **where})
         self.responder: Final = self.login("responder")
         self.auditor: Final = self.login("auditor")
 
@@ -93,7 +100,6 @@ class Estate:
             "username": "admin",
             "password": "admin password",
             "allowed_roles": "*",
-            "poolers": "none",
             **database,
         }
         self.must("database/config/orders", config)

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Final
 
 from ironkeep.connectors.postgresql import scram, wire
-from ironkeep.connectors.postgresql.outcome import Outcome, Proof, finished, judge
+from ironkeep.connectors.postgresql.outcome import REFUSED, Outcome, Proof, finished, judge
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.secret import Secret
 
@@ -24,6 +24,10 @@ _AUTH_SASL: Final = 10
 _AUTH_SASL_CONTINUE: Final = 11
 _AUTH_SASL_FINAL: Final = 12
 _AUTH_DONE: Final = -1
+
+_PROTOCOL: Final = "08P01"
+_REFUSALS: Final = frozenset({b"SASL authentication failed", b"password authentication failed"})
+"""PgBouncer's words for a proof that does not match the verifier; it does not translate them."""
 
 _NEXT: Final = {
     _AUTH_SASL: _AUTH_SASL_CONTINUE,
@@ -56,11 +60,13 @@ class Login:
         action: str = ACTION,
         program: str = "ironkeep probe",
         options: str = "",
+        pooler: bool = False,
     ) -> None:
         self._start = wire.startup(username, database, program, options)
         self._exchange = scram.Exchange(password, nonce)
         self._phase = _Phase.AUTHENTICATING
         self._expected = _AUTH_SASL
+        self._pooler = pooler
         self._action = action
         self._acted = False
         self._proof = Proof.NOTHING
@@ -92,7 +98,7 @@ class Login:
             case b"R":
                 return self._authenticate(*wire.authentication(message.body))
             case b"E":
-                self.outcome = judge(self._proof, wire.sqlstate(message.body))
+                self.outcome = judge(self._proof, self._code(message.body))
             case b"D":
                 self._acted = self._phase is _Phase.ACTING
             case b"S":
@@ -104,6 +110,12 @@ class Login:
             case _:
                 pass  # notices and row headers do not matter here
         return b""
+
+    def _code(self, error: bytes) -> str:
+        """Return an error's SQLSTATE; PgBouncer before 1.20 has one for every error of a login."""
+        code = wire.sqlstate(error)
+        refused = self._pooler and code == _PROTOCOL and wire.words(error) in _REFUSALS
+        return REFUSED if refused else code
 
     def _noted(self, name: str, value: str) -> None:
         if name == "server_version":

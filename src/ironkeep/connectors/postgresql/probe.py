@@ -30,7 +30,11 @@ def present(
     """Log in to target as username with password; return a result in every case."""
     started = clock.now_ns()
     login = Login(
-        username, password, target.database, scram.nonce(entropy.token(scram.NONCE_BYTES))
+        username,
+        password,
+        target.database,
+        scram.nonce(entropy.token(scram.NONCE_BYTES)),
+        pooler=target.pooler,
     )
     outcome = _attempt(target, login)
     took = (clock.now_ns() - started) // _NS_PER_MS

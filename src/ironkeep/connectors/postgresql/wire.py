@@ -208,6 +208,11 @@ def sqlstate(body: bytes) -> str:
     return found.decode("ascii", errors="replace")
 
 
+def words(body: bytes) -> bytes:
+    """Return the message text of an ErrorResponse, only to be compared; b"" without one."""
+    return next((part[1:] for part in body.split(b"\0") if part[:1] == b"M"), b"")
+
+
 def _message(kind: bytes, body: bytes) -> bytes:
     return kind + _INT.pack(_INT.size + len(body)) + body
 

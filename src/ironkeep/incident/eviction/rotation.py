@@ -320,11 +320,13 @@ def _watch(workspace: Workspace, which: CredentialId, number: int, turn: Turn) -
     if successes is None:
         return
     means = _MEANS if first_ns is None else _MEANS_IN_USE
-    attempts = len(workspace.file.probes(version, system)) + 1
-    record = ev.Watched(
-        workspace.case, version, system, revoked.done_ns, turn.now_ns, successes, attempts, means
-    )
-    workspace.house.scope.note(record, turn.now_ns, workspace.by)
+    # Sessions were listed at every place, so this holds for the systems of former hosts too.
+    for place, _ in systems_of(workspace, version, system):
+        attempts = len(workspace.file.probes(version, place)) + 1
+        record = ev.Watched(
+            workspace.case, version, place, revoked.done_ns, turn.now_ns, successes, attempts, means
+        )
+        workspace.house.scope.note(record, turn.now_ns, workspace.by)
 
 
 def _first_release(workspace: Workspace, version: NodeId) -> Steps[int | None]:

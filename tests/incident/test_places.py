@@ -1,0 +1,130 @@
+"""Every place that may accept a stolen password is asked and cleared, or is open by its name."""
+
+import pytest
+
+from ironkeep.core.credential.connector import Logins
+from ironkeep.core.operation import Operation
+from ironkeep.incident.verifier.verifier import verify_pack
+from ironkeep.testing.parts import part, tables, text
+from tests.support.incident.incident_estate import Estate, opened
+
+APP = "database/static-creds/app version 2"
+REPLICA = "replica.example:5432"
+
+
+def evicted(estate: Estate, start: str = "4s") -> tuple[str, dict[str, object]]:
+    """Do everything that a case asks for; return its number and its verdict."""
+    case = estate.open_case("person:engineer", start=start)
+    estate.evict(case)
+    for one in tables(estate.on(case, "sweep"), "swept"):
+        for each in tables(one, "differences"):
+            estate.on(case, "explain", item=each["id"], reason="our own rotation")
+    estate.state(case)
+    return case, estate.verdict(case)
+
+
+def configured(estate: Estate, **changes: object) -> None:
+    estate.must("database/config/orders", {"password": "admin password", **changes})
+
+
+def test_a_host_that_was_dropped_still_takes_the_old_password() -> None:
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    old = estate.read_password(estate.login("engineer"))
+    configured(estate, host="db.example")
+    estate.system.stale[REPLICA] = {"app": old.encode()}
+    case, verdict = evicted(estate)
+    assert verdict["outcome"] == "DISPROVEN"
+    assert ("worked after revocation", APP) in opened(verdict)
+    assert estate.get("database/config/orders")["former_hosts"] == [REPLICA]
+    # Once it refuses the password, too, there is nothing against it.
+    estate.system.stale.clear()
+    assert [each["state"] for each in tables(estate.on(case, "probe"), "probes")] == ["dead"]
+
+
+def test_the_first_host_was_exchanged_for_another() -> None:
+    """The system of before is asked at its own address, under its own name."""
+    estate = Estate(hosts="old.example")
+    estate.read_password(estate.login("engineer"))
+    configured(estate, host="db.example")
+    _, verdict = evicted(estate, start="5s")
+    left = {check for check, _ in opened(verdict)}
+    assert not left & {"not presented", "endpoint not asked", "endpoint not cleared"}
+    assert left <= {"no baseline", "not swept"}
+
+
+def test_each_address_of_a_name_is_asked() -> None:
+    estate = Estate()
+    old = estate.read_password(estate.login("engineer"))
+    estate.system.names["db.example"] = ("192.0.2.1", "192.0.2.2")
+    estate.system.stale["db.example:5432 (192.0.2.2)"] = {"app": old.encode()}
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    assert tables(estate.on(case, "rotate"), "rotated")[0]["state"] == "waiting"
+    estate.system.stale.clear()
+    estate.vault.clock.advance(seconds=61)
+    assert tables(estate.on(case, "rotate"), "rotated")[0]["state"] == "revoked"
+    probed = tables(estate.on(case, "probe"), "probes")
+    assert [each["state"] for each in probed] == ["dead"]
+
+
+@pytest.mark.parametrize("found", [Logins(2, 60), Logins(-1, 60), Logins(-1, -1)])
+def test_logins_under_way_keep_it_open_until_a_later_count(found: Logins) -> None:
+    estate = Estate.fresh()
+    estate.read_password(estate.login("engineer"))
+    estate.system.under_way = found
+    case, verdict = evicted(estate, start="3s")
+    assert opened(verdict) == {("logins under way", APP)}
+    estate.vault.clock.advance(seconds=61)
+    again = estate.on(case, "kill")
+    assert part(again, "sessions", 0, "remaining") == 0
+    settled = found.under_way < 0 and found.longest_seconds >= 0
+    assert ("logins under way", APP) not in opened(estate.verdict(case)) or not settled
+    estate.system.under_way = Logins(0, 60)
+    estate.on(case, "kill")
+    estate.on(case, "probe")
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+
+
+def test_nobody_has_said_whether_there_is_a_pooler() -> None:
+    estate = Estate(pooled=None)
+    estate.read_password(estate.login("engineer"))
+    case, verdict = evicted(estate, start="3s")
+    assert opened(verdict) == {("poolers not known", "system postgresql/db.example:5432")}
+    assert not verify_pack(estate.pack(case), estate.trust()).proven
+    configured(estate, poolers="none")
+    estate.on(case, "kill")
+    assert estate.verdict(case)["outcome"] == "PROVEN"
+
+
+def test_a_pooler_is_asked_and_cleared_itself() -> None:
+    estate = Estate(pooled="pool.example:6432")
+    old = estate.read_password(estate.login("engineer"))
+    estate.system.stale["pool.example:6432"] = {"app": old.encode()}
+    _, verdict = evicted(estate, start="3s")
+    assert ("worked after revocation", APP) in opened(verdict)
+
+
+def test_what_is_configured_as_a_host_and_is_a_pooler_is_open() -> None:
+    estate = Estate.fresh()
+    estate.read_password(estate.login("engineer"))
+    estate.system.under_way = Logins(0, 60, pooled=True)
+    case, verdict = evicted(estate, start="3s")
+    assert ("sessions not ended", APP) in opened(verdict)
+    assert "pooler" in text(tables(estate.on(case, "kill"), "sessions")[0], "detail")
+
+
+@pytest.mark.parametrize("names", [["pool"], ["pool:6432", "[::1]:7"], ["none"]])
+def test_poolers_are_declared(names: list[str]) -> None:
+    estate = Estate.fresh()
+    configured(estate, poolers=names)
+    shown = {"pool": "pool:6432", "none": None}
+    want = [shown.get(name, name) for name in names]
+    assert estate.get("database/config/orders")["poolers"] == [each for each in want if each]
+
+
+def test_a_pooler_without_an_address_is_refused() -> None:
+    estate = Estate.fresh()
+    reply = estate.request(Operation.UPDATE, "database/config/orders", {"poolers": ["none", "x"]})
+    assert reply.error is None  # a host may be called none
+    reply = estate.request(Operation.UPDATE, "database/config/orders", {"poolers": ["a b"]})
+    assert reply.error is not None
