@@ -6,6 +6,7 @@ from ironkeep.core.credential.connector import Logins
 from ironkeep.core.operation import Operation
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.testing.parts import part, tables, text
+from tests.support.credentials.simulated import Fault
 from tests.support.incident.incident_estate import Estate, opened
 
 APP = "database/static-creds/app version 2"
@@ -128,3 +129,53 @@ def test_a_pooler_without_an_address_is_refused() -> None:
     assert reply.error is None  # a host may be called none
     reply = estate.request(Operation.UPDATE, "database/config/orders", {"poolers": ["a b"]})
     assert reply.error is not None
+
+
+def test_every_host_is_swept() -> None:
+    """An account that only the replica has is found there, although the first host has none."""
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    estate.read_password(estate.login("engineer"))
+    case = estate.open_case("person:engineer", start="4s")
+    estate.evict(case)
+    asked = [text(each, "endpoint") for each in tables(estate.on(case, "sweep"), "swept")]
+    assert asked == ["db.example:5432", REPLICA]
+
+
+def test_a_host_that_was_not_swept_is_named() -> None:
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    estate.read_password(estate.login("engineer"))
+    case = estate.open_case("person:engineer", start="4s")
+    for step in ("contain", "rotate", "kill", "probe"):
+        estate.on(case, step)
+    done: list[str] = []
+
+    def hook(when: str, op: str) -> None:
+        if (when, op) == ("before", "inventory"):
+            done.append(op)
+            if len(done) > 1:
+                estate.system.break_down("inventory", Fault.UNREACHABLE)
+
+    estate.system.hook = hook
+    first, second = tables(estate.on(case, "sweep"), "swept")
+    assert first["gaps"] == []
+    assert "not looked at" in text(second, "gaps", 0)
+    estate.state(case)
+    assert ("host not swept", f"system postgresql/db.example:5432#{REPLICA}") in opened(
+        estate.verdict(case)
+    )
+
+
+def test_what_the_vault_did_itself_is_explained() -> None:
+    estate = Estate.fresh()
+    estate.read_password(estate.login("engineer"))
+    estate.must("database/lock/app")
+    case = estate.open_case("person:engineer", start="4s")
+    swept = tables(estate.on(case, "sweep"), "swept", 0, "differences")
+    assert [(text(each, "item")[:21], each["own"]) for each in swept] == [
+        ("principal account app", True)
+    ]
+    # Not by the vault: unlocked here, locked there by somebody else.
+    estate.must("database/unlock/app")
+    estate.system.accounts["app"].may_log_in = False
+    (other,) = tables(estate.on(case, "sweep"), "swept", 0, "differences")
+    assert other["own"] is False

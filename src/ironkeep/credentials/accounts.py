@@ -112,6 +112,7 @@ class Accounts:
             work = partial(jobs.lock, account)
             turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "lock")
+            self._note_lock(turn, which, locked=True)
 
     def unlock(self, turn: Turn, which: CredentialId) -> Steps[None]:
         """Allow logins of the account again."""
@@ -120,6 +121,13 @@ class Accounts:
             work = partial(jobs.unlock, account)
             turn, _ = yield Outside(work, account.system, urgent=True)
             self._outcomes.switched(turn, which, account, "unlock")
+            self._note_lock(turn, which, locked=False)
+
+    def _note_lock(self, turn: Turn, which: CredentialId, *, locked: bool) -> None:
+        about = self._store.find(turn.tx, which)
+        if about is not None:  # it may have been removed meanwhile
+            about = msgspec.structs.replace(about, locked=locked)
+            self._store.write_about(turn.tx, which, about)
 
     def _count_refusal(self, turn: Turn, which: CredentialId) -> None:
         record = self._store.record(turn.tx, which)

@@ -13,7 +13,7 @@ item that it was given for, with all its attributes, and expires.
 
 import hashlib
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -57,8 +57,12 @@ ID_LENGTH: Final = 16
 """Hexadecimal digits of an item's id: enough to tell the items of one system apart."""
 
 
-class Baseline(msgspec.Struct, frozen=True):
-    """The summary of a baseline, without its items; `digest` is hexadecimal SHA-256."""
+class Baseline(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The summary of a baseline, without its items; `digest` is hexadecimal SHA-256.
+
+    `endpoint` is the host that it was taken of; empty for the first, in a baseline of an earlier
+    release.
+    """
 
     number: int
     system: NodeId
@@ -67,6 +71,7 @@ class Baseline(msgspec.Struct, frozen=True):
     gaps: tuple[str, ...]
     taken_ns: int
     chunks: int
+    endpoint: str = ""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -161,11 +166,16 @@ class Baselines:
             store.put(f"digest-key/{which.name}", raw)
         return Secret(raw)
 
-    def compare(self, turn: Turn, which: ConnectionId, number: int = 0) -> Steps[Comparison]:
-        """Take an inventory and compare it with a baseline, 0 for the last one."""
+    def compare(
+        self, turn: Turn, which: ConnectionId, number: int = 0, endpoint: str = ""
+    ) -> Steps[Comparison]:
+        """Take an inventory and compare it with a baseline, 0 for the last one.
+
+        It is taken at the first host, or at the host or former host of that endpoint.
+        """
         baseline = self.get(turn.tx, which, number)
         packed = self._packed(turn.tx, which, baseline)
-        look = self._look(turn, which)
+        look = self._look(turn, which, endpoint)
         against = partial(_against, look, packed, baseline.digest)
         turn, (stock, difference) = yield Outside(against, baseline.system)
         self._note(turn, which, "inventory", baseline.system, stock)
@@ -217,12 +227,24 @@ class Baselines:
         return [int(folder.removesuffix("/")) for folder in folders]
 
     def get(self, tx: Tx, which: ConnectionId, number: int = 0) -> Baseline:
-        """Return a baseline, 0 for the last one; raise NotFound."""
-        number = number or max(self.numbers(tx, which), default=0)
+        """Return a baseline, 0 for the last one of the first host; raise NotFound."""
+        number = number or self._last(tx, which)
         raw = self._stores(tx, which.mount).get(f"{_folder(which, number)}/about")
         if raw is None:
             raise NotFound(f"there is no such baseline of {which.name!r}: take one first")
         return _ABOUT.decode(raw)
+
+    def covered(self, tx: Tx, which: ConnectionId) -> set[str]:
+        """Return the endpoints of which there is a baseline; of an early one, that is not known."""
+        return {self.get(tx, which, number).endpoint for number in self.numbers(tx, which)}
+
+    def _last(self, tx: Tx, which: ConnectionId) -> int:
+        first = self._connections.get(tx, which).endpoints[0]
+        numbers = self.numbers(tx, which)
+        for number in reversed(numbers):
+            if self.get(tx, which, number).endpoint in {"", first}:
+                return number
+        return max(numbers, default=0)
 
     def remove(self, tx: Tx, which: ConnectionId) -> None:
         """Remove every baseline and explanation of a connection."""
@@ -232,9 +254,10 @@ class Baselines:
                 store.delete(path)
         store.delete(f"digest-key/{which.name}")
 
-    def _look(self, turn: Turn, which: ConnectionId) -> Work:
+    def _look(self, turn: Turn, which: ConnectionId, endpoint: str = "") -> Work:
         connection = self._connections.get(turn.tx, which)
-        target = connection.targets(self._credentials.accounts.admin_secret(turn.tx, which))[0]
+        targets = connection.everywhere(self._credentials.accounts.admin_secret(turn.tx, which))
+        target = next(each for each in targets if endpoint in {"", each.endpoint})
         target = replace(target, digest_key=self.key(turn, which))
         work = partial(_take, self._connections.connector(connection), target)
         return Outside(work, connection.system)
@@ -257,6 +280,7 @@ class Baselines:
             stock.inventory.gaps,
             turn.now_ns,
             len(pieces),
+            stock.inventory.endpoint,
         )
         store.put(f"{_folder(which, number)}/about", _ABOUT.encode(baseline))
         return baseline
@@ -309,12 +333,15 @@ def _take(connector: Connector, target: Target) -> Stock:
     return Stock(inventory, hashlib.sha256(raw).hexdigest(), zlib.compress(raw))
 
 
-def attempt(connector: Connector, target: Target) -> Stock | NotTaken:
-    """Take an inventory, or return why it failed; runs on a worker."""
-    try:
-        return _take(connector, target)
-    except ConnectorError as failure:
-        return NotTaken(str(failure))
+def attempt(connector: Connector, targets: Sequence[Target]) -> list[Stock | NotTaken]:
+    """Take the inventory of each host, or return why that failed; runs on a worker."""
+    found: list[Stock | NotTaken] = []
+    for target in targets:
+        try:
+            found.append(_take(connector, target))
+        except ConnectorError as failure:
+            found.append(NotTaken(f"{target.endpoint}: {failure}"))
+    return found
 
 
 def _against(look: Callable[[], Stock], packed: bytes, digest: str) -> tuple[Stock, Difference]:

@@ -56,7 +56,8 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
 
     With a `period_seconds` of 0 it is rotated by hand only. `rotated_ns` is when the current
     version became current. `statements` are the rotation statements that a Vault client sent, kept
-    only to be read back: the connector does the same without them.
+    only to be read back: the connector does the same without them. `locked` means that the vault
+    took the account's right to log in.
     """
 
     connection: str
@@ -65,6 +66,7 @@ class Credential(msgspec.Struct, frozen=True, omit_defaults=True):
     created_ns: int = 0
     rotated_ns: int = 0
     statements: tuple[str, ...] = ()
+    locked: bool = False
 
     @property
     def due_ns(self) -> int | None:

@@ -16,7 +16,7 @@ from tests.support.incident.sample_case import (
     at,
     sample_case,
 )
-from tests.support.incident.spoils import HOST, Spoil, add, both, placed
+from tests.support.incident.spoils import HOST, Spoil, add, also_swept, both, placed
 
 
 def verdict_of(*spoils: Spoil) -> Verdict:
@@ -38,7 +38,7 @@ def test_evidence_that_says_all_of_it_is_proven() -> None:
 
 @pytest.mark.parametrize("endpoint", ["replica:5432", "replica:5432 (192.0.2.1)"])
 def test_a_second_endpoint_is_asked_by_its_name_or_by_its_addresses(endpoint: str) -> None:
-    both_hosts = placed(HOST, "replica:5432")
+    both_hosts = both(placed(HOST, "replica:5432"), also_swept("replica:5432"))
     assert checks(verdict_of(both_hosts)) == {"endpoint not asked"}
     assert verdict_of(both_hosts, asked(endpoint)).outcome is Outcome.PROVEN
     alive = verdict_of(both_hosts, asked(endpoint, Probe.ALIVE))
@@ -47,7 +47,7 @@ def test_a_second_endpoint_is_asked_by_its_name_or_by_its_addresses(endpoint: st
 
 def test_a_host_that_was_taken_out_of_the_configuration_stays_on_record() -> None:
     later = add(Line(7, "moved", ev.Addressed(*UNPLACED, DATABASE, (HOST,), (), declared=True)))
-    found = verdict_of(placed(HOST, "replica:5432"), later)
+    found = verdict_of(placed(HOST, "replica:5432"), also_swept("replica:5432"), later)
     assert checks(found) == {"endpoint not asked"}
     assert "replica:5432" in found.open_items()[0].words
 

@@ -112,7 +112,14 @@ def placed(*endpoints: str, declared: bool = True, **ended: object) -> Spoil:
     """Endpoints of the database are on record, and what the ending of its sessions says of them."""
     addressed = ev.Addressed(*UNPLACED, DATABASE, endpoints, (), declared)
     whole = {"counted_ns": at(51), "endpoints": endpoints, **ended}
-    return both(add(Line(6, "addressed", addressed)), change("ended", **whole))
+    lines = add(Line(6, "addressed", addressed))
+    return both(lines, change("ended", **whole), change("swept", endpoint=HOST))
+
+
+def also_swept(endpoint: str) -> Spoil:
+    """A second host was compared, without a difference."""
+    record = ev.Swept(CASE, DATABASE, "aa", "bb", at(70), (), (), (), (), (), endpoint)
+    return add(Line(70, "swept too", record))
 
 
 # One row for each check of the table: what is spoilt, and what has to be named.
@@ -154,7 +161,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "no receipt": (change("revoked", receipt=""), OLD),
     "no verifier": (drop("opens"), OLD),
     "not presented": (drop("probed"), OLD),
-    "endpoint not asked": (placed(HOST, "replica:5432"), OLD),
+    "endpoint not asked": (both(placed(HOST, "replica:5432"), also_swept("replica:5432")), OLD),
     "not answered": (add(Line(53, "again", probe(Probe.UNKNOWN))), OLD),
     "accepted elsewhere": (mirror(Probe.ALIVE), OLD),
     "worked after revocation": (add(Line(53, "again", probe(Probe.ALIVE))), OLD),
@@ -188,6 +195,10 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "no baseline": (drop("baselined"), DATABASE),
     "not swept": (swept(baseline="other"), DATABASE),
     "sweep too old": (swept(at_ns=at(END_AT) - 3_601 * 10**9), DATABASE),
+    "host not swept": (
+        both(placed(HOST), change("swept", endpoint="replica:5432")),
+        f"{DATABASE}#{HOST}",
+    ),
     "not seen": (swept(gaps=("pg_authid",)), f"{DATABASE}#pg_authid"),
     "not explained": (
         swept(added=("hook trigger audit",)),

@@ -127,18 +127,25 @@ def _configure(
         warnings = []
     undeclared = [UNDECLARED] if connection.poolers is None else []
     moved = before is None or before.system != connection.system
-    if not moved and kept.numbers(turn.tx, which):
+    covered = set() if moved else kept.covered(turn.tx, which)
+    targets = [
+        replace(each, digest_key=kept.key(turn, which))
+        for each in reversed(account.targets)
+        if each.endpoint not in covered and not (each is account.targets[0] and "" in covered)
+    ]
+    if not targets:
         _keep(credentials, turn, which, (before, connection), given.password)
         return [*warnings, *undeclared]
     # Taken before the connection is stored, so that an error here leaves nothing behind.
-    target = replace(account.targets[0], digest_key=kept.key(turn, which))
-    taken = partial(baselines.attempt, account.connector, target)
-    turn, stock = yield Outside(taken, account.system)
+    taken = partial(baselines.attempt, account.connector, targets)
+    turn, stocks = yield Outside(taken, account.system)
     _keep(credentials, turn, which, (before, connection), given.password)
-    if isinstance(stock, baselines.NotTaken):
-        advice = f"write to baseline/{which.name} when it can be"
-        return [*warnings, f"no baseline was taken ({stock.reason}): {advice}", *undeclared]
-    kept.add(turn, which, stock)
+    for stock in stocks:
+        if isinstance(stock, baselines.NotTaken):
+            advice = f"write to baseline/{which.name} when it can be"
+            warnings.append(f"no baseline was taken ({stock.reason}): {advice}")
+        else:
+            kept.add(turn, which, stock)
     return [*warnings, *undeclared]
 
 

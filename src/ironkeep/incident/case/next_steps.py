@@ -40,6 +40,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
         3, "make the host or pooler reachable, then ironkeep incident kill {case}"
     ),
     "logins under way": _KILL,
+    "host not swept": NextStep(5, "make the host reachable, then ironkeep incident sweep {case}"),
     "poolers not known": NextStep(
         3,
         "write poolers to its connection, as host:port or none, then ironkeep incident kill {case}",

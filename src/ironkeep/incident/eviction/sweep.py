@@ -11,11 +11,14 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.operation import Operation
+from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs
 from ironkeep.credentials.baselines import Comparison, id_of, text_of
 from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.jobs import Account
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
+from ironkeep.incident.eviction.lines import line_of
+from ironkeep.incident.eviction.own import explain_own
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -24,9 +27,6 @@ from ironkeep.plugin.route import Route
 
 MAX_ITEMS: Final = 200
 """Items in one record, so that they fit into its entry; further ones are recorded as a gap."""
-
-MAX_ITEM: Final = 240
-"""Characters of an item in a record; a longer one is cut and ends in its id."""
 
 MAX_ACTING: Final = 50
 """Added principals whose sessions are queried, one query each."""
@@ -84,27 +84,54 @@ def _sweeps(
 ) -> Steps[list[dict[str, Any]]]:
     results = []
     for system, which in chosen:
-        number = _baseline(workspace, which, turn)
-        compared = yield from workspace.house.baselines.compare(turn, which, number)
-        turn = yield from settled()
-        acting = yield from _acting(workspace, which, compared, turn)
-        turn = yield from settled()
-        record = _record(workspace, system, compared, acting)
-        workspace.house.scope.note(record, turn.now_ns, workspace.by)
-        results.append(_result(workspace, record))
+        workspace.house.credentials.put_on_record(turn, which)
+        connection = workspace.house.credentials.connections.get(turn.tx, which)
+        for place in range(len(connection.hosts) + len(connection.former)):
+            swept = yield from _host(workspace, system, which, place, turn)
+            turn = yield from settled()
+            results.append(swept)
     return results
 
 
-def _baseline(workspace: Workspace, which: ConnectionId, turn: Turn) -> int:
-    """Return the last baseline before the earliest compromise, or else the first of all."""
-    numbers = workspace.house.baselines.numbers(turn.tx, which)
-    before = [
-        number
-        for number in numbers
-        if workspace.house.baselines.get(turn.tx, which, number).taken_ns
-        < workspace.file.case.from_ns
-    ]
-    return max(before, default=min(numbers, default=0))
+def _host(
+    workspace: Workspace, system: NodeId, which: ConnectionId, place: int, turn: Turn
+) -> Steps[dict[str, Any]]:
+    """Sweep one host of a connection; one beside the first that cannot be swept stays open."""
+    baselines = workspace.house.baselines
+    connection = workspace.house.credentials.connections.get(turn.tx, which)
+    endpoint = connection.everywhere(Secret(b""))[place].endpoint
+    number = _baseline(workspace, which, endpoint, turn)
+    try:
+        compared = yield from baselines.compare(turn, which, number, endpoint)
+    except ConnectorError as failure:
+        if not place:
+            raise
+        gaps = [f"the host was not looked at: {failure}"]
+        label = workspace.label(system)
+        return {"system": label, "endpoint": endpoint, "differences": [], "gaps": gaps}
+    turn = yield from settled()
+    acting = yield from _acting(workspace, which, compared, turn)
+    turn = yield from settled()
+    record = _record(workspace, system, compared, acting)
+    workspace.house.scope.note(record, turn.now_ns, workspace.by)
+    own = yield from explain_own(workspace, system, which, compared, turn)
+    return _result(workspace, record, own)
+
+
+def _baseline(workspace: Workspace, which: ConnectionId, endpoint: str, turn: Turn) -> int:
+    """Return the last baseline of a host before the earliest compromise, or else the first of all.
+
+    A host without one is compared with those of the first host: a replica has the same accounts.
+    """
+    baselines = workspace.house.baselines
+    found = [baselines.get(turn.tx, which, number) for number in baselines.numbers(turn.tx, which)]
+    before = [each for each in found if each.taken_ns < workspace.file.case.from_ns]
+    own = [each for each in before if each.endpoint == endpoint]
+    connections = workspace.house.credentials.connections
+    first = connections.get(turn.tx, which).endpoints[0]
+    shared = [each for each in before if each.endpoint in {"", first}]
+    chosen = own or shared or before
+    return max((each.number for each in chosen), default=min((e.number for e in found), default=0))
 
 
 def _acting(
@@ -121,7 +148,7 @@ def _acting(
         for each in added[:MAX_ACTING]
     ]
     _, found = yield partial(_active, accounts)
-    return tuple(_line(text_of(each)) for each in found)
+    return tuple(line_of(text_of(each)) for each in found)
 
 
 def _active(accounts: list[tuple[InventoryItem, Account]]) -> list[InventoryItem]:
@@ -145,12 +172,12 @@ def _record(
 ) -> ev.Swept:
     difference = compared.difference
     lists = [
-        [_line(text_of(each)) for each in difference.added],
-        [_line(text_of(each)) for each in difference.removed],
-        [_line(text_of(each.after)) for each in difference.changed],
+        [line_of(text_of(each)) for each in difference.added],
+        [line_of(text_of(each)) for each in difference.removed],
+        [line_of(text_of(each.after)) for each in difference.changed],
     ]
     more = sum(max(len(each) - MAX_ITEMS // 3, 0) for each in lists)
-    gaps = [_line(gap) for gap in difference.gaps]
+    gaps = [line_of(gap) for gap in difference.gaps]
     if more:
         gaps.insert(0, f"{more} further differences: explain them, or take them back, and sweep on")
     added, removed, changed = (tuple(each[: MAX_ITEMS // 3]) for each in lists)
@@ -165,21 +192,24 @@ def _record(
         changed,
         acting,
         tuple(gaps[:MAX_ITEMS]),
+        compared.stock.inventory.endpoint,
     )
 
 
-def _line(text: str) -> str:
-    """Return the text of an item for a record: cut to a limit, but still unique."""
-    return text if len(text) <= MAX_ITEM else f"{text[: MAX_ITEM - 18]}… {id_of(text)}"
-
-
-def _result(workspace: Workspace, record: ev.Swept) -> dict[str, Any]:
+def _result(workspace: Workspace, record: ev.Swept, own: set[str]) -> dict[str, Any]:
     kinds = (("added", record.added), ("removed", record.removed), ("changed", record.changed))
     return {
         "system": workspace.label(record.system),
+        "endpoint": record.endpoint,
         "baseline": record.baseline,
         "differences": [
-            {"id": id_of(item), "what": what, "item": item, "acting": item in record.acting}
+            {
+                "id": id_of(item),
+                "what": what,
+                "item": item,
+                "acting": item in record.acting,
+                "own": item in own,
+            }
             for what, items in kinds
             for item in items
         ],

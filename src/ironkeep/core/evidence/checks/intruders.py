@@ -94,23 +94,33 @@ def no_baseline(file: CaseFile) -> Iterator[Finding]:
 def not_swept(file: CaseFile) -> Iterator[Finding]:
     """Yield exposed systems not swept against that baseline since the last revocation."""
     for system in file.systems:
-        if _baselines(file, system) and _sweep(file, system) is None:
+        if _baselines(file, system) and not sweeps(file, system):
             yield Finding(system, "not swept against its baseline since the last revocation there")
 
 
 def sweep_too_old(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed systems whose last sweep is too old to say what is there now."""
+    """Yield exposed systems whose last sweep, of any host, is too old to say what is there now."""
     for system in file.systems:
-        sweep = _sweep(file, system)
-        if sweep and min(sweep.entry.time_ns, sweep.record.at_ns) < file.as_of_ns - FRESH_NS:
-            yield Finding(system, f"last swept at {iso(sweep.record.at_ns)}: sweep it again")
+        for sweep in sweeps(file, system):
+            if min(sweep.entry.time_ns, sweep.record.at_ns) < file.as_of_ns - FRESH_NS:
+                yield Finding(system, f"last swept at {iso(sweep.record.at_ns)}: sweep it again")
+
+
+def host_not_swept(file: CaseFile) -> Iterator[Finding]:
+    """Yield the hosts on record of a swept system that were not swept themselves."""
+    for system in file.systems:
+        known = file.estate.addresses.get(system)
+        swept = {each.record.endpoint for each in sweeps(file, system)}
+        for endpoint in known.endpoints if known and swept else ():
+            if endpoint not in swept:
+                words = f"not compared with a baseline since the last revocation: {endpoint}"
+                yield Finding(f"{system}#{endpoint}", words)
 
 
 def not_seen(file: CaseFile) -> Iterator[Finding]:
     """Yield the parts of a system that its sweep could not see."""
     for system in file.systems:
-        sweep = _sweep(file, system)
-        for gap in sweep.record.gaps if sweep else ():
+        for gap in dict.fromkeys(gap for each in sweeps(file, system) for gap in each.record.gaps):
             yield Finding(f"{system}#{gap}", f"not looked at: {gap}", Status.UNKNOWN)
 
 
@@ -123,8 +133,8 @@ def not_explained(file: CaseFile) -> Iterator[Finding]:
 def stranger_acts(file: CaseFile) -> Iterator[Finding]:
     """Yield unexplained added principals that have been seen to act."""
     for system in file.systems:
-        sweep = _sweep(file, system)
-        for item in sweep.record.acting if sweep else ():
+        found = (item for each in sweeps(file, system) for item in each.record.acting)
+        for item in dict.fromkeys(found):
             if not is_explained(file, system, item):
                 words = f"an unexplained principal acts: {item}"
                 yield Finding(f"{system}#{item}", words, Status.FAILED)
@@ -162,26 +172,28 @@ def _baselines(file: CaseFile, system: NodeId) -> set[str]:
     }
 
 
-def _sweep(file: CaseFile, system: NodeId) -> Filed[ev.Swept] | None:
-    """Return the last sweep of a system after the last containment and its last revocation."""
+def sweeps(file: CaseFile, system: NodeId) -> list[Filed[ev.Swept]]:
+    """Return the last sweep of each host of a system after the last containment and revocation."""
     after = max(file.last_containment, file.last_revocation.get(system, -1))
     baselines = _baselines(file, system)
-    good = [
-        each
+    last = {
+        each.record.endpoint: each
         for each in file.about(ev.Swept, "", system)
         if each.index > after and each.record.baseline in baselines
-    ]
-    return good[-1] if good else None
+    }
+    if len(last) > 1:
+        last.pop("", None)  # of an earlier release; a host was looked at since
+    return list(last.values())
 
 
 def _differences(file: CaseFile) -> Iterator[tuple[NodeId, str]]:
     """Yield (system, item) for each unexplained difference that a sweep found."""
     for system in file.systems:
-        sweep = _sweep(file, system)
-        if sweep is None:
-            continue
-        record = sweep.record
-        for item in (*record.added, *record.changed, *record.removed):
+        records = [each.record for each in sweeps(file, system)]
+        found = (
+            item for record in records for item in (*record.added, *record.changed, *record.removed)
+        )
+        for item in dict.fromkeys(found):
             if not is_explained(file, system, item):
                 yield system, item
 

@@ -45,6 +45,7 @@ CHECKS: Final = (
     Check(ClaimId.PERSISTENCE, "no baseline", intruders.no_baseline),
     Check(ClaimId.PERSISTENCE, "not swept", intruders.not_swept),
     Check(ClaimId.PERSISTENCE, "sweep too old", intruders.sweep_too_old),
+    Check(ClaimId.PERSISTENCE, "host not swept", intruders.host_not_swept),
     Check(ClaimId.PERSISTENCE, "not seen", intruders.not_seen),
     Check(ClaimId.PERSISTENCE, "not explained", intruders.not_explained),
     Check(ClaimId.PERSISTENCE, "stranger acts", intruders.stranger_acts),

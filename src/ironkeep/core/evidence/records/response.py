@@ -134,11 +134,12 @@ class Watched(Record, frozen=True, tag="watched"):
     means: str
 
 
-class Swept(Record, frozen=True, tag="swept"):
+class Swept(Record, frozen=True, tag="swept", omit_defaults=True):
     """A system was compared with its baseline; each string is one inventory item, kind first.
 
     `acting` lists the added principals that have been seen to act. `gaps` names the parts of the
-    system that the sweep could not see.
+    system that the sweep could not see. `endpoint` is the host that was looked at, not stated by
+    earlier releases.
     """
 
     case: str
@@ -151,6 +152,7 @@ class Swept(Record, frozen=True, tag="swept"):
     changed: tuple[str, ...]
     acting: tuple[str, ...]
     gaps: tuple[str, ...]
+    endpoint: str = ""
 
 
 class Explained(Record, frozen=True, tag="explained"):
