@@ -16,7 +16,7 @@ from ironkeep.testing.memory import Fault as CommitFault
 from tests.support.credentials.credential_bench import FIRST, Bench
 from tests.support.credentials.simulated import Fault
 
-CALLS: Final = 8
+CALLS: Final = 7
 """To the system in a rotation by the account itself; the administrator needs one less."""
 
 
@@ -69,7 +69,7 @@ def test_killed_at_any_call_it_ends_with_one_working_credential(
 
 def test_the_kills_above_reach_the_last_call() -> None:
     assert [calls_of_a_rotation(self_managed) for self_managed in (False, True)] == [
-        CALLS - 2,
+        CALLS - 1,
         CALLS,
     ]
 

@@ -21,11 +21,13 @@ from ironkeep.credentials.rotation import (
 )
 from ironkeep.credentials.rotation_actions import (
     Action,
+    Applied,
     Done,
     Killed,
     KillSessions,
     Lost,
     Prepare,
+    Prepared,
     Present,
     Presented,
     Set,
@@ -129,7 +131,6 @@ def test_a_plain_rotation_takes_these_steps() -> None:
         steps.append(world.step(Fault.NONE))
     assert steps == [
         Prepare(2),
-        Present(2),
         Present(1),
         Set(2, 1),
         Present(2),
@@ -149,7 +150,7 @@ def test_an_admin_presents_nothing_that_was_never_sent() -> None:
 
 @pytest.mark.parametrize("strategy", Strategy)
 def test_where_no_connection_is_left_the_old_sessions_are_ended_first(strategy: Strategy) -> None:
-    record = driven(strategy, 2 if strategy is Strategy.ADMIN else 4).record
+    record = driven(strategy, 2 if strategy is Strategy.ADMIN else 3).record
     assert record.state is RotationState.APPLIED
     full = Presented(2, Probe.UNKNOWN, "no room (53300)", full=True)
     record = observe(record, full, 10, 1)
@@ -171,7 +172,7 @@ def test_where_no_connection_is_left_the_old_sessions_are_ended_first(strategy: 
 
 
 def test_an_account_that_finds_no_connection_to_set_its_own_password_gets_room() -> None:
-    record = driven(Strategy.SELF, 3).record.but(refusals=9)
+    record = driven(Strategy.SELF, 2).record.but(refusals=9)
     assert next_action(record, 10) == Set(2, 1)
     record = observe(record, Unsure(2, "no room", full=True), 10, 1)
     assert (record.serving, next_action(record, 10)) == (1, KillSessions())
@@ -215,7 +216,7 @@ def driven(strategy: Strategy, steps: int) -> Simulation:
 
 
 def test_pending_is_presented_before_current_after_a_crash_that_lost_the_reply() -> None:
-    world = driven(Strategy.SELF, 3)
+    world = driven(Strategy.SELF, 2)
     assert isinstance(world.step(Fault.CRASH_AFTER), Set)
     world.presented.clear()
     world.step(Fault.NONE)
@@ -224,7 +225,7 @@ def test_pending_is_presented_before_current_after_a_crash_that_lost_the_reply()
 
 
 def test_a_commit_cannot_be_run_twice() -> None:
-    world = driven(Strategy.SELF, 5)
+    world = driven(Strategy.SELF, 4)
     assert world.record.state is RotationState.COMMITTED
     with pytest.raises(Conflict):
         observe(world.record, Presented(2, Probe.ALIVE), world.now, world.epoch)
@@ -232,7 +233,7 @@ def test_a_commit_cannot_be_run_twice() -> None:
 
 
 def test_an_overtaken_driver_cannot_commit() -> None:
-    world = driven(Strategy.SELF, 4)
+    world = driven(Strategy.SELF, 3)
     late = world.epoch
     world.restart()
     with pytest.raises(Conflict, match="another driver"):
@@ -293,7 +294,7 @@ def test_a_target_restored_from_its_backup_is_found_again() -> None:
 
 
 def test_the_old_version_must_be_refused_before_it_is_done() -> None:
-    world = driven(Strategy.SELF, 6)
+    world = driven(Strategy.SELF, 5)
     record = world.record
     assert record.state is RotationState.RETIRING
     record = observe(record, Presented(2, Probe.ALIVE), world.now, world.epoch)
@@ -350,7 +351,7 @@ def test_no_proof_stands_once_the_target_refuses_what_it_took() -> None:
 def test_an_answer_about_another_version_is_refused() -> None:
     world = driven(Strategy.SELF, 1)
     with pytest.raises(Conflict, match="does not answer"):
-        observe(world.record, Presented(1, Probe.ALIVE), world.now, world.epoch)
+        observe(world.record, Presented(2, Probe.ALIVE), world.now, world.epoch)
 
 
 def test_only_one_rotation_at_a_time() -> None:
@@ -401,3 +402,76 @@ def test_a_long_reason_is_cut() -> None:
     world = driven(Strategy.ADMIN, 1)
     record = observe(world.record, Unsure(2, "x" * 100_000), world.now, world.epoch)
     assert len(msgspec.json.encode(record)) < MAX_ENCODED_BYTES
+
+
+def prepared(strategy: Strategy = Strategy.SELF, refusals: int = 2) -> Record:
+    record = adopt("db/app", strategy, epoch=1, refusals=refusals, current=1)
+    return observe(start(record, 1), Prepared(2), 0, 1)
+
+
+def test_a_version_that_was_never_sent_is_not_presented() -> None:
+    """A refused login is counted by the target; one with an unknown password tells nothing."""
+    record = prepared()
+    assert next_action(record, 0) == Present(1)
+    record = observe(record, Presented(1, Probe.UNKNOWN, "pg_hba rejects the account"), 0, 1)
+    record = take_over(record, 2)
+    assert next_action(record, WINDOW_NS) == Present(1)
+    record = observe(record, Presented(1, Probe.ALIVE), WINDOW_NS, 2)
+    assert next_action(record, WINDOW_NS) == Set(2, 1)
+    # A driver that takes over now does not know whether it was sent.
+    assert next_action(take_over(decode(encode(record)), 3), WINDOW_NS) == Present(2)
+
+
+def test_what_was_seen_is_kept_over_a_wait_for_the_limit() -> None:
+    """With one refusal a minute, each resumption would otherwise present the same version again."""
+    record = prepared(refusals=1).but(sent=True)
+    now, presented, epoch = 0, [], 1
+    while not isinstance(action := next_action(record, now), Set):
+        if isinstance(action, Wait):
+            now, epoch = action.until_ns, epoch + 1
+            record = take_over(decode(encode(record)), epoch)
+            continue
+        assert isinstance(action, Present)
+        presented.append(action.version)
+        alive = Probe.DEAD if action.version == 2 else Probe.ALIVE
+        record = observe(record, Presented(action.version, alive), now, epoch)
+    assert presented == [2, 1]
+
+
+def test_a_crash_still_drops_what_was_seen() -> None:
+    record = prepared(refusals=9).but(sent=True)
+    record = observe(record, Presented(2, Probe.DEAD), 0, 1)
+    assert next_action(record, 0) == Present(1)
+    assert next_action(take_over(record, 2), 0) == Present(2)
+
+
+def test_the_first_host_decides_that_a_version_is_in_force_and_a_replica_may_follow() -> None:
+    record = observe(prepared(Strategy.ADMIN), Applied(2), 0, 1)
+    lag = {"reason": "replica: refused", "refused": True}
+    record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), 0, 1)
+    assert (record.state, record.serving) == (RotationState.COMMITTED, 2)
+    record = observe(record, Killed(), 0, 1)
+    record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), 0, 1)
+    assert record.lagging is True
+    assert len(record.refused_ns) == 2
+    # It asks again within a minute, however long the replica lags.
+    now = 0
+    for _ in range(50):
+        action = next_action(record, now)
+        assert isinstance(action, Wait)
+        assert action.until_ns - now <= WINDOW_NS
+        now = action.until_ns
+        if isinstance(next_action(record, now), Wait):
+            continue
+        record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), now, 1)
+    now += WINDOW_NS
+    record = observe(record, Presented(2, Probe.ALIVE, first=Probe.ALIVE), now, 1)
+    assert record.lagging is not True
+    record = observe(record, Presented(1, Probe.DEAD, first=Probe.DEAD), now, 1)
+    assert record.state is RotationState.IDLE
+
+
+def test_a_replica_that_refuses_does_not_hide_that_the_first_host_does() -> None:
+    record = observe(prepared(Strategy.ADMIN), Applied(2), 0, 1)
+    record = observe(record, Presented(2, Probe.UNKNOWN, "no", first=Probe.DEAD), 0, 1)
+    assert (record.state, record.unverified) == (RotationState.PREPARED, 1)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ironkeep.core.errors import Conflict
+from ironkeep.core.errors import Conflict, TooManyRequests
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.core.secret import Secret
 from ironkeep.credentials import jobs
@@ -28,6 +28,7 @@ from ironkeep.credentials.rotation import (
     KEEP_RETIRED,
     next_action,
     observe,
+    recent_refusals,
     reset_lost,
     start,
     take_over,
@@ -72,7 +73,8 @@ class Rotated(msgspec.Struct, frozen=True):
 
     `done`: `current` works everywhere and every earlier version is refused. `lost`: no version
     works, and only a person can continue. `refused`: the system will never accept the first
-    version, and the credential was removed. Otherwise the tick continues it at until_ns.
+    version, and the credential was removed. Otherwise the tick continues it at until_ns; with
+    `lagging`, `current` works and only some other host has not followed the first one yet.
     """
 
     done: bool
@@ -81,6 +83,7 @@ class Rotated(msgspec.Struct, frozen=True):
     reason: str
     until_ns: int
     refused: bool = False
+    lagging: bool = False
 
 
 _EVER_CURRENT: Final = (Stage.CURRENT, Stage.PREVIOUS)
@@ -201,6 +204,7 @@ class Credentials:
             if record.state is RotationState.LOST and reset:
                 record = reset_lost(record, record.epoch)
             elif record.state is RotationState.IDLE:
+                self._require_room(record, turn.now_ns)
                 record = start(record, record.epoch)
             # The caller may just have repaired the cause of the pause.
             record = msgspec.structs.replace(record, not_before_ns=0)
@@ -222,6 +226,15 @@ class Credentials:
         if about is None:
             return row.place.mount, row.due_ns
         return f"{row.place.mount}/{about.connection}", min(row.due_ns, about.due_ns or row.due_ns)
+
+    def _require_room(self, record: Record, now_ns: int) -> None:
+        """Raise TooManyRequests if the first step, presenting a version, would have to wait."""
+        recent = len(recent_refusals(record, now_ns))
+        if record.strategy is Strategy.SELF and recent >= record.refusals:
+            raise TooManyRequests(
+                "the rotation was not begun: the account has had its limit of refused logins in a "
+                "minute. Try again in a minute"
+            )
 
     def _taken_over(self, turn: Turn, which: CredentialId) -> Record:
         record = self.store.record(turn.tx, which)
@@ -290,7 +303,9 @@ class Credentials:
             case Present(version):
                 shown: Shown = result
                 self._outcomes.presented(turn, which, account, version, began_ns, shown)
-                return Presented(version, shown.state, shown.reason, shown.full)
+                return Presented(
+                    version, shown.state, shown.reason, shown.full, shown.first, shown.refused
+                )
             case Set():
                 answer: Applied | Refused | Unsure = result
                 self._outcomes.set(turn, which, account, action, answer)
@@ -309,7 +324,8 @@ class Credentials:
             return Rotated(False, True, current, action.reason, 0)
         if action.alert:
             self._outcomes.stuck(turn, which, record, action)
-        return Rotated(False, False, current, action.reason, action.until_ns)
+        lagging = record.lagging is True
+        return Rotated(False, False, current, action.reason, action.until_ns, lagging=lagging)
 
     def _require_free(self, which: CredentialId) -> None:
         with self._effects.claimed(claim_of(which)):

@@ -4,7 +4,8 @@
     IDLE       one version is current                  Done
     PREPARING  a new version is wanted                 Prepare(n)            PREPARED
     PREPARED   its material is stored; the target      SELF: Present(pending), COMMITTED if alive
-               may or may not have it                  then the others; Set  APPLIED
+               may or may not have it                  if it may have been
+                                                       sent; the others; Set  APPLIED
     APPLIED    the target confirmed the new version    Present(pending)      COMMITTED if alive
     COMMITTED  pending became current, in one record   KillSessions          RETIRING
     RETIRING   sessions are ended                      Present(current),     IDLE if the old ones
@@ -23,6 +24,10 @@ the version that is being replaced.
 
 credentials/rotation_actions.py defines the actions and observations.
 
+A system with several hosts is changed at the first one, whose answer decides that the new version
+is in force. The others may be replicas that follow later: until they do, the rotation stays in
+RETIRING and asks again.
+
 The driver of the machine has a fence epoch; a driver with an older epoch cannot change the record.
 The store must likewise refuse a record that is not the successor of the stored one.
 
@@ -33,6 +38,8 @@ version that is no longer in the record.
 
 from collections.abc import Callable
 from typing import Final
+
+from msgspec import UNSET
 
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.errors import Conflict
@@ -70,6 +77,9 @@ MAX_BACKOFF_NS: Final = 3_600_000_000_000
 ALERT_ATTEMPT: Final = 3
 """Failed attempts after which a person is alerted."""
 
+LAG_ATTEMPT: Final = 3
+"""The attempt at which the pause for a replica that lags stays: 40 s."""
+
 WINDOW_NS: Final = 60_000_000_000
 MAX_REASON: Final = 500
 
@@ -88,11 +98,13 @@ def start(record: Record, epoch: int) -> Record:
 def take_over(record: Record, epoch: int) -> Record:
     """Return the record for a new driver, after a crash or the loss of the former driver.
 
-    The former driver's observations are dropped: it may have done more than it stored.
+    The former driver's observations are dropped, because it may have done more than it stored,
+    unless it was only waiting.
     """
     if epoch <= record.epoch:
         raise Conflict(f"fence epoch {epoch} is not after {record.epoch}: another driver took over")
-    return record.but(epoch=epoch, seen=())
+    seen = record.seen if record.held is True else ()
+    return record.but(epoch=epoch, seen=seen, held=UNSET)
 
 
 def reset_lost(record: Record, epoch: int) -> Record:
@@ -141,6 +153,12 @@ def observe(record: Record, observation: Observation, now_ns: int, epoch: int) -
     versions = {getattr(each, "version", None) for each in (action, observation)}
     if not isinstance(observation, wanted) or len(versions) > 1:
         raise Conflict(f"{type(observation).__name__} does not answer {type(action).__name__}")
+    after = _observed(record, observation, now_ns)
+    limited = after.not_before_ns <= now_ns and isinstance(next_action(after, now_ns), Wait)
+    return after.but(held=True if limited and after.seen else UNSET)
+
+
+def _observed(record: Record, observation: Observation, now_ns: int) -> Record:
     match observation:
         case Prepared(version):
             return _prepared(record, version)
@@ -172,7 +190,9 @@ def _next_prepared(record: Record) -> Action:
         return KillSessions()
     if record.strategy is Strategy.ADMIN:
         return Set(pending, None)
-    if pending not in seen:
+    # A version that was never sent is not presented: it could only be refused. Once another one is
+    # seen to work, pending is sent next.
+    if pending not in seen and record.sent is not False and Probe.ALIVE not in seen.values():
         return Present(pending)
     for number in record.others():
         if number not in seen:
@@ -213,18 +233,21 @@ def _prepared(record: Record, version: int) -> Record:
     forgotten = set(record.at(Stage.RETIRED)[KEEP_RETIRED:])
     kept = tuple(each for each in record.versions if each.number not in forgotten)
     versions = (*kept, Version(version, Stage.PENDING))
-    return record.but(state=RotationState.PREPARED, seen=(), versions=versions)
+    return record.but(state=RotationState.PREPARED, seen=(), versions=versions, sent=False)
 
 
 def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
     """Record the result of a probe, and change the state if it decides that."""
-    version, state = shown.version, shown.state
+    version, state = shown.version, _deciding(record, shown)
+    record = record.but(lagging=UNSET)
+    if shown.refused or state is Probe.DEAD:
+        record = record.but(refused_ns=(*recent_refusals(record, now_ns), now_ns))
     if state is Probe.UNKNOWN:
         reason = shown.reason or "the target gave no clear answer"
+        if _is_lag(record, shown):
+            record = record.but(lagging=True, attempt=min(record.attempt, LAG_ATTEMPT))
         return _failed(record, now_ns, reason, full=shown.full)
-    if state is Probe.DEAD:
-        record = record.but(refused_ns=(*recent_refusals(record, now_ns), now_ns))
-    else:
+    if state is Probe.ALIVE:
         record = record.marked({version}, dead=False)
     record = record.but(seen=(*record.seen, (version, state)))
     if record.state is RotationState.PREPARED:
@@ -232,6 +255,20 @@ def _presented(record: Record, shown: Presented, now_ns: int) -> Record:
     if record.state is RotationState.APPLIED:
         return _committed(record) if state is Probe.ALIVE else _unverified(record, now_ns)
     return _presented_retiring(record, version, state, now_ns)
+
+
+def _deciding(record: Record, shown: Presented) -> Probe:
+    """Return the first host's answer about pending, else that of all hosts."""
+    pending = shown.version in record.at(Stage.PENDING)
+    return shown.first if pending and shown.first is not None else shown.state
+
+
+def _is_lag(record: Record, shown: Presented) -> bool:
+    """Return whether the first host answers as it should once the rotation is finished."""
+    current = shown.version in record.at(Stage.CURRENT)
+    return record.state is RotationState.RETIRING and shown.first is (
+        Probe.ALIVE if current else Probe.DEAD
+    )
 
 
 def _failed(record: Record, now_ns: int, reason: str, *, full: bool) -> Record:
@@ -251,7 +288,8 @@ def _killed(record: Record) -> Record:
 
 def _presented_prepared(record: Record, version: int, state: Probe) -> Record:
     if state is Probe.ALIVE:
-        return _committed(record) if version in record.at(Stage.PENDING) else record
+        # From this record on, pending is sent.
+        return _committed(record) if version in record.at(Stage.PENDING) else record.but(sent=True)
     dead = {number for number, seen in record.seen if seen is Probe.DEAD}
     if record.strategy is Strategy.SELF and dead.issuperset(record.others()):
         return record.but(state=RotationState.LOST, reason="the target refuses every known version")
@@ -292,11 +330,15 @@ def _committed(record: Record) -> Record:
     moved = record.staged(moves)
     surplus = moved.at(Stage.PREVIOUS)[KEEP_PREVIOUS:]
     moved = moved.staged(dict.fromkeys(surplus, Stage.RETIRED))
-    return moved.but(state=RotationState.COMMITTED, seen=(), attempt=0, unverified=0, reason="")
+    return moved.but(
+        state=RotationState.COMMITTED, seen=(), attempt=0, unverified=0, reason="", sent=UNSET
+    )
 
 
 def _idle(record: Record) -> Record:
-    return record.but(state=RotationState.IDLE, seen=(), attempt=0, not_before_ns=0, reason="")
+    return record.but(
+        state=RotationState.IDLE, seen=(), attempt=0, not_before_ns=0, reason="", sent=UNSET
+    )
 
 
 def _later(record: Record, now_ns: int, reason: str, state: RotationState | None = None) -> Record:

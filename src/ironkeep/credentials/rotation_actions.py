@@ -68,12 +68,18 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """The result of probing with version; `full` means that the target had no connection left."""
+    """The result of probing with version at all hosts.
+
+    `first` is the result at the first host, where passwords are set; None if it is the same. `full`
+    means that the target had no connection left, `refused` that some host counted a failed login.
+    """
 
     version: int
     state: Probe
     reason: str = ""
     full: bool = False
+    first: Probe | None = None
+    refused: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True):

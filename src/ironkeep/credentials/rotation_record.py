@@ -67,6 +67,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     connector's `refusals_per_minute`), `refused_ns` the times of the last ones. `seen` has the
     probes since the target may last have changed. Version numbers up to `burnt` were used before
     this record, and are never used again.
+
+    `sent` means that pending may have been sent to the target; a record of an earlier release does
+    not tell. `held` means that the limit on refused logins stopped the rotation
+    after `seen`: nothing was sent since. `lagging` means that the first host accepts current and
+    refuses the older versions, and another host does not yet.
     """
 
     secret: str
@@ -82,6 +87,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     not_before_ns: int = 0
     reason: str = ""
     burnt: int = 0
+    sent: bool | msgspec.UnsetType = msgspec.UNSET
+    held: bool | msgspec.UnsetType = msgspec.UNSET
+    lagging: bool | msgspec.UnsetType = msgspec.UNSET
 
     def at(self, *stages: Stage) -> list[int]:
         """Return the version numbers at stages, by stage in the given order, then newest first."""

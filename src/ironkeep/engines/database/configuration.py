@@ -344,6 +344,9 @@ def rotated(_call: Call, result: Rotated) -> Response:
         )
     if result.refused:
         raise InvalidRequest(f"nothing was stored: {result.reason}")
+    if result.lagging:
+        words = f"it is set and served, but not in force at every host yet: {result.reason}"
+        return Response(audited={"version": result.current}, warnings=[words])
     if not result.done:
         raise UpstreamFailed(f"the rotation is unfinished and continues by itself: {result.reason}")
     return Response(audited={"version": result.current})
