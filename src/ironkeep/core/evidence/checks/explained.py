@@ -17,15 +17,23 @@ def explained_entries(file: CaseFile) -> dict[str, int]:
 
 
 def is_explained(file: CaseFile, system: str, item: str) -> bool:
-    """Return whether a difference of the last sweep of a system is explained."""
-    since = -1
+    """Return whether a difference of the last sweeps of a system is explained, at each host."""
+    since: dict[str, int] = {}
     for sweep in file.about(ev.Swept, "", system):
-        found = item in {*sweep.record.added, *sweep.record.changed, *sweep.record.removed}
-        since = (sweep.index if since < 0 else since) if found else -1
-    return since >= 0 and any(
-        each.record.item == item and each.index > since and is_answered(file, each)
-        for each in file.about(ev.Explained, "", system)
+        record = sweep.record
+        if item in {*record.added, *record.changed, *record.removed}:
+            since.setdefault(record.endpoint, sweep.index)
+        else:
+            since.pop(record.endpoint, None)
+    given = max(
+        (
+            each.index
+            for each in file.about(ev.Explained, "", system)
+            if each.record.item == item and is_answered(file, each)
+        ),
+        default=-1,
     )
+    return bool(since) and given > max(since.values())
 
 
 def is_answered(file: CaseFile, each: Filed[ev.Explained]) -> bool:
