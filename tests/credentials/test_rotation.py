@@ -447,11 +447,14 @@ def test_a_crash_still_drops_what_was_seen() -> None:
 
 def test_the_first_host_decides_that_a_version_is_in_force_and_a_replica_may_follow() -> None:
     record = observe(prepared(Strategy.ADMIN), Applied(2), 0, 1)
-    lag = {"reason": "replica: refused", "refused": True}
-    record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), 0, 1)
+
+    def lags(first: Probe) -> Presented:
+        return Presented(2, Probe.UNKNOWN, "replica: refused", first=first, refused=True)
+
+    record = observe(record, lags(Probe.ALIVE), 0, 1)
     assert (record.state, record.serving) == (RotationState.COMMITTED, 2)
     record = observe(record, Killed(), 0, 1)
-    record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), 0, 1)
+    record = observe(record, lags(Probe.ALIVE), 0, 1)
     assert record.lagging is True
     assert len(record.refused_ns) == 2
     # It asks again within a minute, however long the replica lags.
@@ -463,7 +466,7 @@ def test_the_first_host_decides_that_a_version_is_in_force_and_a_replica_may_fol
         now = action.until_ns
         if isinstance(next_action(record, now), Wait):
             continue
-        record = observe(record, Presented(2, Probe.UNKNOWN, first=Probe.ALIVE, **lag), now, 1)
+        record = observe(record, lags(Probe.ALIVE), now, 1)
     now += WINDOW_NS
     record = observe(record, Presented(2, Probe.ALIVE, first=Probe.ALIVE), now, 1)
     assert record.lagging is not True

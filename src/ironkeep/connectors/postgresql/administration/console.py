@@ -8,10 +8,11 @@ disconnect is left to a person (`KILL` there ends the clients of every account).
 Source: "PgBouncer command-line usage", admin console.
 """
 
+import re
+from math import ceil
 from typing import Final, LiteralString
 
-from ironkeep.connectors.postgresql.link import connect
-from ironkeep.connectors.postgresql.stock import text_of
+from ironkeep.connectors.postgresql.link import Value, connect
 from ironkeep.core.credential.connector import Logins, Target, Unreachable
 from ironkeep.core.credential.inventory import InventoryItem, Kind, item
 from ironkeep.core.ports import Entropy
@@ -23,6 +24,7 @@ LOGIN_SECONDS: Final = "client_login_timeout"
 
 _CLIENTS: Final[LiteralString] = "SHOW CLIENTS"
 _CONFIG: Final[LiteralString] = "SHOW CONFIG"
+_SECONDS: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 _NEEDED: Final = frozenset({"user", "database", "addr", "port", "connect_time"})
 
 
@@ -45,9 +47,9 @@ def clients(target: Target, username: str, entropy: Entropy) -> tuple[InventoryI
 def logins(target: Target, entropy: Entropy) -> Logins:
     """Return how long a login may take at the pooler, which does not list those under way."""
     for row in _shown(target, _CONFIG, entropy):
-        value = row.get("value", "").partition(".")[0]
-        if row.get("key") == LOGIN_SECONDS and value.isdigit():
-            return Logins(-1, int(value), pooled=True)
+        if row.get("key") == LOGIN_SECONDS and _SECONDS.fullmatch(row.get("value", "")):
+            limit = ceil(float(row["value"]))
+            return Logins(-1, limit or -1, pooled=True)  # 0 means that there is no limit
     return Logins(-1, -1, pooled=True)
 
 
@@ -62,9 +64,13 @@ def _shown(target: Target, command: LiteralString, entropy: Entropy) -> list[dic
         plain=True,
     ) as link:
         rows = [
-            dict(zip(link.columns, map(text_of, row.values), strict=False))
+            dict(zip(link.columns, map(_text, row.values), strict=False))
             for row in link.stream(command)
         ]
     if command == _CLIENTS and any(not row.keys() >= _NEEDED for row in rows):
         raise Unreachable("the pooler listed its clients in a way that is not known")
     return rows
+
+
+def _text(value: Value) -> str:
+    return "" if value is None else str(value)
