@@ -1,0 +1,113 @@
+"""A standby beside a real PostgreSQL: it follows late, and is asked, cleared and swept as well."""
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from ironkeep.adapters.process.system import SystemClock, SystemEntropy
+from ironkeep.connectors.postgresql import PostgreSQL
+from ironkeep.testing.parts import tables, text
+from ironkeep.testing.postgres import PostgresServer
+from tests.support.incident.incident_estate import Estate, Real, opened
+from tests.support.standby import Standby
+
+APP = "database/static-creds/app version 2"
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        server.execute("CREATE ROLE app LOGIN PASSWORD 'imported password'")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def standby(primary: PostgresServer) -> Iterator[Standby]:
+    with Standby(primary) as server:
+        yield server
+
+
+@pytest.fixture
+def estate(primary: PostgresServer, standby: Standby) -> Estate:
+    primary.execute("ALTER ROLE app PASSWORD 'imported password'")
+    caught_up(primary, standby)
+    target = primary.target()
+    config = {
+        "host": f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}",
+        "sslmode": "disable",
+        "username": target.admin_username,
+        "password": target.admin_password.reveal().decode(),
+    }
+    return Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config))
+
+
+def caught_up(primary: PostgresServer, standby: Standby) -> None:
+    """Wait until the standby has replayed what the primary has written."""
+    (at,) = primary.execute("SELECT pg_current_wal_lsn()::text")[0]
+    while not standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{at}'")[0][0]:
+        time.sleep(0.05)
+
+
+def test_a_standby_that_lags_holds_up_no_application_and_is_waited_for(
+    estate: Estate, primary: PostgresServer, standby: Standby
+) -> None:
+    stolen = estate.read_password(estate.login("engineer"))
+    caught_up(primary, standby)
+    standby.pause()
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    session = standby.connect("app", stolen)
+    try:
+        (rotated,) = tables(estate.on(case, "rotate"), "rotated")
+        assert rotated["state"] == "waiting"
+        # The new password is in force, and is served from now on; the old one is refused there.
+        assert estate.get("database/static-roles/app")["state"] == "retiring"
+        with pytest.raises(psycopg.OperationalError):
+            primary.connect("app", stolen)
+        assert ("not revoked", APP) in opened(estate.verdict(case))
+    finally:
+        standby.resume()
+    caught_up(primary, standby)
+    estate.vault.clock.advance(seconds=61)
+    (rotated,) = tables(estate.on(case, "rotate"), "rotated")
+    assert rotated["state"] == "revoked"
+    for step in ("kill", "probe"):
+        estate.on(case, step)
+    with pytest.raises(psycopg.Error):
+        session.execute("SELECT 1")
+    session.close()
+    swept = tables(estate.on(case, "sweep"), "swept")
+    assert len(swept) == 2
+    for one in swept:
+        for each in tables(one, "differences"):
+            assert each["own"], text(each, "item")
+    estate.state(case)
+    verdict = estate.verdict(case)
+    assert [(i["check"], i["label"], i["words"]) for i in tables(verdict, "open_items")] == []
+
+
+def test_a_standby_that_is_gone_is_open_by_its_name(
+    estate: Estate, primary: PostgresServer, standby: Standby
+) -> None:
+    estate.read_password(estate.login("engineer"))
+    caught_up(primary, standby)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "rotate")
+    caught_up(primary, standby)
+    estate.vault.clock.advance(seconds=61)
+    estate.on(case, "rotate")
+    standby.stop()
+    try:
+        for step in ("kill", "probe", "sweep"):
+            estate.on(case, step)
+    finally:
+        standby.start()
+    estate.state(case)
+    left = opened(estate.verdict(case))
+    host = f"127.0.0.1:{standby.port}"
+    system = f"system postgresql/127.0.0.1:{primary.port}"
+    assert {("not answered", APP), ("endpoint not cleared", APP)} <= left
+    assert ("host not swept", f"{system}#{host}") in left
