@@ -3,7 +3,7 @@
 import os
 import pwd
 import subprocess
-from typing import Final
+from typing import Any, Final
 
 from ironkeep.testing.postgres import SUPERUSER, UNPRIVILEGED, PostgresServer, default_binaries
 
@@ -27,7 +27,7 @@ class Standby(PostgresServer):
     def _create(self) -> None:
         """Copy the primary, as the user that the server will run as."""
         self._binaries = self._primary._binaries or default_binaries()
-        identity = {"cwd": "/"}
+        identity: dict[str, Any] = {"cwd": "/"}
         (self._directory / "log").touch(mode=0o600)
         if os.geteuid() == 0:
             account = pwd.getpwnam(UNPRIVILEGED)

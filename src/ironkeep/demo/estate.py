@@ -117,6 +117,7 @@ class Estate:
             username=target.admin_username,
             password=target.admin_password.reveal().decode(),
             allowed_roles="backup-store",
+            poolers="none",
         )
         self.root(
             "database/static-roles/backup-store",

@@ -16,7 +16,16 @@ from tests.support.incident.sample_case import (
     at,
     sample_case,
 )
-from tests.support.incident.spoils import HOST, Spoil, add, also_swept, both, placed
+from tests.support.incident.spoils import (
+    HOST,
+    Spoil,
+    add,
+    also_swept,
+    both,
+    change,
+    drop,
+    placed,
+)
 
 
 def verdict_of(*spoils: Spoil) -> Verdict:
@@ -82,6 +91,14 @@ def test_a_count_after_the_longest_login_closes_it() -> None:
     first = placed(HOST, login_seconds=40)
     assert checks(verdict_of(first)) == {"logins under way"}
     assert verdict_of(first, add(Line(94, "again", late))).outcome is Outcome.PROVEN
+
+
+def test_what_ironkeep_recognises_as_its_own_change_takes_no_second_person() -> None:
+    alone = both(placed(HOST), drop("confirmed"))
+    assert "explanation sworn by one" in checks(verdict_of(alone))
+    own = change("explained", measured=True)
+    assert "explanation sworn by one" not in checks(verdict_of(alone, own))
+    assert verdict_of(placed(HOST), own).outcome is Outcome.PROVEN
 
 
 def test_evidence_of_an_earlier_release_is_judged_as_before() -> None:

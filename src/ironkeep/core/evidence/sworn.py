@@ -23,7 +23,7 @@ PEOPLE: Final = 2
 """The people who have to vouch for a statement."""
 
 Stated = Filed[ev.Exempted] | Filed[ev.Explained] | Filed[ev.RootChecked] | Filed[ev.Revoked]
-"""A record that takes a second person; a revocation only if it is not measured."""
+"""A record that takes a second person; a revocation or explanation only if it is not measured."""
 
 
 class Basis(StrEnum):
@@ -38,12 +38,12 @@ class Basis(StrEnum):
 
 def is_sworn(record: ev.Record) -> bool:
     """Return whether a record is a person's word."""
-    if isinstance(record, ev.Revoked):
+    if isinstance(record, ev.Revoked | ev.Explained):
         return not record.measured
     return isinstance(
         record,
-        ev.Opened | ev.Widened | ev.Readmitted | ev.Explained | ev.Exempted | ev.RootChecked
-        | ev.Residue | ev.Delivered | ev.Confirmed,
+        ev.Opened | ev.Widened | ev.Readmitted | ev.Exempted | ev.RootChecked | ev.Residue
+        | ev.Delivered | ev.Confirmed,
     )  # fmt: skip
 
 

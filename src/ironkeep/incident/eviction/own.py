@@ -46,7 +46,9 @@ def explain_own(
             words = "this vault locked the account"
         if version:
             item = line_of(text_of(change.after))
-            record = ev.Explained(workspace.case, system, item, OWNER, words)
+            record = ev.Explained(
+                workspace.case, system, item, OWNER, words, workspace.people, measured=True
+            )
             workspace.house.scope.note(record, turn.now_ns, workspace.by)
             found.add(item)
     return found

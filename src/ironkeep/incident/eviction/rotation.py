@@ -21,8 +21,8 @@ from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import CredentialId
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.containment import require_contained
-from ironkeep.incident.eviction.present import comparable, compare
 from ironkeep.incident.eviction.places import put_on_record, systems_of
+from ironkeep.incident.eviction.present import comparable, compare
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of

@@ -26,7 +26,7 @@ def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
         if is_answered(file, each)
     }
     for each in last.values():
-        if not in_force(file, each):
+        if not each.record.measured and not in_force(file, each):
             yield _by_one(each, f"what {each.record.item} is")
 
 

@@ -156,7 +156,10 @@ class Swept(Record, frozen=True, tag="swept", omit_defaults=True):
 
 
 class Explained(Record, frozen=True, tag="explained"):
-    """An owner answers for one addition or change: `item` as swept, or `entry:<index>`."""
+    """An owner answers for one addition or change: `item` as swept, or `entry:<index>`.
+
+    `measured` means that Ironkeep recognised its own change by an answer of the system.
+    """
 
     case: str
     system: str
@@ -164,6 +167,7 @@ class Explained(Record, frozen=True, tag="explained"):
     owner: str
     reason: str
     people: tuple[str, ...] = ()
+    measured: bool = False
 
 
 class Delivered(Record, frozen=True, tag="delivered"):
