@@ -43,13 +43,15 @@ def before(evidence: ev.Evidence) -> ev.Evidence:
 
 
 def closed_of(whole: ev.Evidence) -> ev.Evidence:
-    """Return the closed entries."""
+    """Return the closed entries; the case file beside them follows from them."""
     steps = collect(before(whole), Scan(whole.entries, whole.log.size))
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            closed: ev.Evidence = end.value
+            closed: ev.Evidence
+            closed, file = end.value
+            assert file.entries == CaseFile(closed).entries
             return closed
 
 

@@ -67,8 +67,8 @@ def wanted(file: CaseFile) -> dict[Term, int]:
     return terms
 
 
-def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, Evidence]:
-    """Return closed evidence; yields between steps of bounded work.
+def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, tuple[Evidence, CaseFile]]:
+    """Return closed evidence and the case file that follows; yields between steps of bounded work.
 
     `evidence` has the entries to begin with: those from before the window (`log.start`), and any
     from the window. The window ends at `log.size`.
@@ -76,7 +76,7 @@ def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, Evidenc
     found = dict(evidence.entries)
     asked: dict[Term, int] = {}
     fresh = dict.fromkeys(KINDS, END)
-    while fresh:
+    while True:
         while fresh:
             asked |= fresh
             answer: list[tuple[int, Entry]] = []
@@ -89,9 +89,10 @@ def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, Evidenc
             # Most sessions follow from the answer itself, without building a case file.
             fresh = {term: END for term in _sessions(answer, asked) if term not in asked}
         evidence = with_entries(evidence, found)
-        now = wanted(CaseFile(evidence))
-        fresh = {term: bound for term, bound in now.items() if bound > asked.get(term, -1)}
-    return evidence
+        file = CaseFile(evidence)
+        fresh = {term: to for term, to in wanted(file).items() if to > asked.get(term, -1)}
+        if not fresh:
+            return evidence, file
 
 
 def _find(

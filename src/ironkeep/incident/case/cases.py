@@ -9,7 +9,6 @@ import msgspec
 from ironkeep.core.errors import Conflict, InvalidRequest
 from ironkeep.core.event import Entry
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.actor import actor_of
@@ -17,8 +16,17 @@ from ironkeep.incident.case import survey, workspace as desks
 from ironkeep.incident.case.holdings import IN_A_TURN, holdings
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
-from ironkeep.incident.case.workspace import Stored, Workspace, instant, on_desk, when, words
+from ironkeep.incident.case.workspace import (
+    Stored,
+    Workspace,
+    instant,
+    on_desk,
+    when,
+    with_brief,
+    words,
+)
 from ironkeep.incident.evidence.archive import Archive
+from ironkeep.incident.evidence.brief import Brief
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -78,10 +86,10 @@ def open_case(call: Call, given: OpenCase) -> Suspend:
     opened = ev.Opened(
         *ev.UNPLACED, str(number), stored.title, tuple(subjects), stored.from_ns, basis
     )
-    return _as_if(call, stored, opened, lambda later, file: _opened(later, file, stored, opened))
+    return _as_if(call, stored, opened, lambda later, brief: _opened(later, brief, stored, opened))
 
 
-def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Response | Suspend:
+def _opened(call: Call, brief: Brief, stored: Stored, opened: ev.Opened) -> Response | Suspend:
     names, by = Names(call), actor_of(call)
     if desks.next_number(call.store) != stored.number:
         raise Conflict("another case was opened at the same time: try again")
@@ -89,7 +97,7 @@ def _opened(call: Call, file: CaseFile, stored: Stored, opened: ev.Opened) -> Re
     for mount in names.mounts():
         call.use(House).scope.mounted(mount, call.now_ns)
     call.use(House).scope.write(opened, call.now_ns, by)
-    return _surveyed(call, file, names, stored)
+    return _surveyed(call, brief, names, stored)
 
 
 def widen(call: Call, given: WidenCase) -> Suspend:
@@ -106,17 +114,19 @@ def widen(call: Call, given: WidenCase) -> Suspend:
     widened = ev.Widened(
         *ev.UNPLACED, given.id, tuple(subjects), start, words(given.basis, "a basis")
     )
-    return _as_if(call, stored, widened, lambda later, file: _widened(later, file, stored, widened))
+    return _as_if(
+        call, stored, widened, lambda later, brief: _widened(later, brief, stored, widened)
+    )
 
 
-def _widened(call: Call, file: CaseFile, stored: Stored, widened: ev.Widened) -> Response | Suspend:
+def _widened(call: Call, brief: Brief, stored: Stored, widened: ev.Widened) -> Response | Suspend:
     names = Names(call)
     known = desks.load(call.store, widened.case)
     earliest = min(stored.from_ns, known.from_ns)
     subjects = tuple(dict.fromkeys((*known.subjects, *stored.subjects)))
     desks.save(call.store, msgspec.structs.replace(known, from_ns=earliest, subjects=subjects))
     call.use(House).scope.write(widened, call.now_ns, actor_of(call))
-    return _surveyed(call, file, names, stored, known.from_ns)
+    return _surveyed(call, brief, names, stored, known.from_ns)
 
 
 def _reach_back(call: Call, before_ns: int, from_ns: int) -> Steps[None]:
@@ -144,7 +154,7 @@ def _read(workspace: Workspace) -> Response:
     file = workspace.file
     data: dict[str, Any] = {
         **_summary(workspace.stored),
-        "subjects": _labels(file, file.case.subjects),
+        "subjects": [file.estate.label(each) for each in file.case.subjects],
         "bases": file.case.bases,
         "exposed": {
             "credentials": len(file.credentials),
@@ -166,10 +176,6 @@ def _summary(stored: Stored) -> dict[str, Any]:
     }
 
 
-def _labels(file: CaseFile, subjects: Any) -> list[str]:
-    return [file.estate.label(each) for each in subjects]
-
-
 def _subjects(names: Names, given: tuple[str, ...]) -> list[NodeId]:
     if len(given) > MAX_SUBJECTS:
         raise InvalidRequest(f"a case is opened on at most {MAX_SUBJECTS} subjects at a time")
@@ -189,39 +195,20 @@ def _as_if(
     call: Call,
     stored: Stored,
     record: ev.Opened | ev.Widened,
-    then: Callable[[Call, CaseFile], Response | Suspend],
+    then: Callable[[Call, Brief], Response | Suspend],
 ) -> Suspend:
-    """Continue with the case file as it will be once the record is in the log.
+    """Continue with the case in brief, as it will be once the record is in the log.
 
-    A caller who would then be exposed is refused (workspace.require_clean).
+    A caller who would then be exposed is refused.
     """
-    now_ns = call.now_ns
     earliest = min(stored.from_ns, desks.earliest(call.store))
     archive = Archive(call, (earliest, stored.from_ns))
-
-    def gathered(_later: Call, answer: Any) -> Suspend:
-        if isinstance(answer, Exception):
-            raise answer
-
-        def work() -> CaseFile:
-            file = CaseFile(archive.evidence(record.case, now_ns, answer))
-            file.rows  # noqa: B018 - computes and caches the rows on the worker
-            return file
-
-        return Suspend(work, resume)
-
-    def resume(later: Call, file: CaseFile | Exception) -> Response | Suspend:
-        if isinstance(file, Exception):
-            raise file
-        desks.require_clean(file, later)
-        return then(later, file)
-
-    entry = Entry(kind="effect", time_ns=now_ns, audited=ev.to_audited(record))
-    return Suspend(archive.ask_evidence(record.case, now_ns, supposed=entry), gathered)
+    entry = Entry(kind="effect", time_ns=call.now_ns, audited=ev.to_audited(record))
+    return with_brief(archive.ask_brief(record.case, call.now_ns, entry), then)
 
 
 def _surveyed(
-    call: Call, file: CaseFile, names: Names, stored: Stored, before_ns: int = 0
+    call: Call, brief: Brief, names: Names, stored: Stored, before_ns: int = 0
 ) -> Response | Suspend:
     """Compute which secrets the subjects could read, and answer.
 
@@ -233,16 +220,15 @@ def _surveyed(
             yield from _reach_back(call, before_ns, stored.from_ns)
         yield from settled()
         yield from spell_out(call, names)
-        for each in file.case.subjects:
+        for each in brief.subjects:
             if kind_of(each) in survey.SURVEYED:
                 turn = yield from pause()
-                held = yield from holdings(call.use(House), file, each, turn)
-                cut = file.containment(each)
-                until_ns = cut.entry.time_ns if cut and not file.escaped(each) else 0
+                held = yield from holdings(call.use(House), brief, each, turn)
                 policies = frozenset(held.policies)
-                yield from survey.Survey(call, file, names, each, policies).link(until_ns)
+                surveying = survey.Survey(call, brief, names, each, policies)
+                yield from surveying.link(brief.standings[each].out_ns)
 
-    data = {**_summary(stored), "subjects": _labels(file, file.case.subjects)}
+    data = {**_summary(stored), "subjects": list(brief.subjects.values())}
     return effects.run(call, steps(), lambda _call, _none: Response(data=data))
 
 

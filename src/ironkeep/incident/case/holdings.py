@@ -7,22 +7,20 @@ from the answer that issued it and from the rules that decided its requests.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.activity import Act
-from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.identity.token_store import StoredToken
+from ironkeep.incident.evidence.brief import Brief
 from ironkeep.kernel.house import House
 from ironkeep.plugin.effects.effects import Steps, Turn, pause
 
 IN_A_TURN: Final = 64
 """Token rows read in one turn, which takes a few milliseconds."""
 
-ACTS_IN_A_TURN: Final = 1_024
-"""Acts of a principal looked at in one turn, which takes a millisecond or two."""
+TRAILS_IN_A_TURN: Final = 512
+"""Trails of tokens followed in one turn, which takes a millisecond."""
 
 
 @dataclass(slots=True)
@@ -34,13 +32,13 @@ class Holdings:
     policies: set[str] = field(default_factory=set)
 
 
-def holdings(house: House, file: CaseFile, principal: NodeId, turn: Turn) -> Steps[Holdings]:
+def holdings(house: House, brief: Brief, principal: NodeId, turn: Turn) -> Steps[Holdings]:
     """Return all tokens of a person, session or device, with everything that they made.
 
     The turn in which it begins must not have written anything.
     """
     found = Holdings()
-    yield from _from_journal(file, principal, found)
+    yield from _from_journal(brief, principal, found)
     turn = yield from pause()
     roots: Iterable[TokenHash] = ()
     if kind_of(principal) is NodeKind.PERSON:
@@ -87,48 +85,37 @@ def descend(house: House, found: Holdings, roots: Iterable[TokenHash], turn: Tur
     return turn
 
 
-def sessions_on_record(file: CaseFile, principal: NodeId) -> Steps[dict[str, None]]:
+def sessions_on_record(brief: Brief, principal: NodeId) -> Steps[dict[str, None]]:
     """Return the accessors of a principal's tokens that the journal knows, with those they made.
 
     The turn in which it begins must not have written anything.
     """
     found = Holdings()
-    yield from _from_journal(file, principal, found)
+    yield from _from_journal(brief, principal, found)
     return found.accessors
 
 
-def _from_journal(file: CaseFile, principal: NodeId, found: Holdings) -> Steps[None]:
+def _from_journal(brief: Brief, principal: NodeId, found: Holdings) -> Steps[None]:
     """Add the tokens that acts and earlier containments name, with their policies."""
     known = found.accessors
-    known.update(dict.fromkeys(_contained(file, principal)))
+    known.update(dict.fromkeys(brief.standings[principal].ended))
     if kind_of(principal) is NodeKind.SESSION:
         known[name_of(principal)] = None
     pending = [principal, *(node(NodeKind.SESSION, each) for each in known)]
     done: set[NodeId] = set()
-    looked_at = 0
     while pending:
         actor = pending.pop()
         if actor in done:
             continue
         done.add(actor)
-        for act in file.activity.issues_of(actor):
-            found.policies.update(_issued(act.entry.audited.get("token_policies")))
-        for act in file.activity.by(actor):
-            looked_at += 1
-            if looked_at % ACTS_IN_A_TURN == 0:
-                yield from pause()
-            found.policies.update(_named(act))
-            for accessor in (act.entry.accessor, act.entry.issued):
-                if accessor and accessor not in known:
-                    known[accessor] = None
-                    pending.append(node(NodeKind.SESSION, accessor))
-
-
-def _contained(file: CaseFile, principal: NodeId) -> Iterable[str]:
-    """Yield the sessions that earlier containments ended; their survey may be incomplete."""
-    for filed in file.filed(ev.Contained):
-        if filed.record.principal == principal:
-            yield from (*filed.record.sessions, *filed.record.gone)
+        trail = brief.trails[actor]
+        found.policies.update(trail.policies)
+        for accessor in trail.tokens:
+            if accessor not in known:
+                known[accessor] = None
+                pending.append(node(NodeKind.SESSION, accessor))
+        if len(done) % TRAILS_IN_A_TURN == 0:
+            yield from pause()
 
 
 def _bound(house: House, device: DeviceId, turn: Turn) -> Steps[tuple[list[TokenHash], Turn]]:
@@ -144,13 +131,3 @@ def _bound(house: House, device: DeviceId, turn: Turn) -> Steps[tuple[list[Token
         if number % IN_A_TURN == 0:
             turn = yield from pause()
     return bound, turn
-
-
-def _named(act: Act) -> set[str]:
-    """Return the policy named in the rule that decided a request, or an empty set."""
-    rule = act.entry.rule.partition(" ")[0].partition(":")[0]
-    return {rule} if rule else set()
-
-
-def _issued(value: Any) -> list[str]:
-    return value if isinstance(value, list) else []

@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
-from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, secret_version
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
 from ironkeep.core.ids import EntityId
@@ -26,6 +25,7 @@ from ironkeep.credentials.scope import MAX_TARGETS
 from ironkeep.identity import entities as identity
 from ironkeep.identity.entities import Entity
 from ironkeep.incident.case.naming import Names
+from ironkeep.incident.evidence.brief import Brief
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, pause
@@ -54,7 +54,7 @@ class Survey:
     def __init__(
         self,
         call: Call,
-        file: CaseFile,
+        brief: Brief,
         names: Names,
         principal: NodeId,
         policies: frozenset[str],
@@ -63,8 +63,8 @@ class Survey:
         self._house: Final[House] = call.use(House)
         self._names: Final = names
         self._principal: Final = principal
-        self._case: Final = file.name
-        self._from_ns: Final = min(file.case.from_ns, call.now_ns)
+        self._case: Final = brief.case
+        self._from_ns: Final = min(brief.from_ns, call.now_ns)
         person = kind_of(principal) is NodeKind.PERSON
         self._entity: Final = EntityId(name_of(principal)) if person else EntityId("")
         self._policies: Final = policies

@@ -12,7 +12,7 @@ are refused.
 from collections.abc import Callable
 from copy import copy
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, cast
 
 import msgspec
@@ -31,6 +31,7 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import Actor, actor_of
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.evidence.archive import Archive
+from ironkeep.incident.evidence.brief import Brief, decode, is_barred
 from ironkeep.kernel.house import House
 from ironkeep.plugin import fields
 from ironkeep.plugin.call import Call, Suspend
@@ -60,7 +61,13 @@ _EARLIEST: Final = "earliest"
 
 
 class Workspace:
-    """A case at as_of_ns (default: now), with everything that a handler needs to work on it."""
+    """A case at as_of_ns (default: now), with everything that a handler needs to work on it.
+
+    It has the evidence and its case file after `on_desk`, or the case in brief after `with_brief`.
+    """
+
+    evidence: Evidence
+    brief: Brief
 
     def __init__(self, call: Call, case: str, as_of_ns: int | None = None) -> None:
         self.call = call
@@ -85,7 +92,13 @@ class Workspace:
 
     def take(self, answer: dict[str, Any]) -> None:
         """Take the journal's answer: the durable entries on which the case depends."""
-        self.evidence: Evidence = self.archive.evidence(self.case, self.as_of_ns, answer)
+        self.evidence = self.archive.evidence(self.case, self.as_of_ns, answer)
+
+    def briefed(self, call: Call, brief: Brief) -> "Workspace":
+        """Return this workspace for a later turn of the same request, with the case in brief."""
+        moved = self.moved(call)
+        moved.brief = brief
+        return moved
 
     @cached_property
     def file(self) -> CaseFile:
@@ -160,10 +173,28 @@ def on_desk(
             raise result
         moved = workspace.moved(later)
         if writes:
-            require_clean(moved.file, later)
+            file = moved.file
+            require_clean(later, partial(is_barred, file), file.estate.label)
         return then(moved)
 
     return Suspend(workspace.question(kinds), gathered)
+
+
+def with_brief(question: Question, then: Callable[[Call, Brief], Response | Suspend]) -> Suspend:
+    """Ask for the brief of a case, then continue with it; a caller who is exposed is refused."""
+
+    def gathered(_later: Call, answer: Any) -> Suspend:
+        if isinstance(answer, Exception):
+            raise answer
+        return Suspend(lambda: decode(answer), resume)
+
+    def resume(later: Call, brief: Brief | Exception) -> Response | Suspend:
+        if isinstance(brief, Exception):
+            raise brief
+        require_clean(later, brief.is_barred, brief.label)
+        return then(later, brief)
+
+    return Suspend(question, gathered)
 
 
 def answered(name: str) -> Callable[[Call, object], Response]:
@@ -175,7 +206,9 @@ def answered(name: str) -> Callable[[Call, object], Response]:
     return then
 
 
-def require_clean(file: CaseFile, call: Call) -> None:
+def require_clean(
+    call: Call, is_barred: Callable[[NodeId], bool], label: Callable[[NodeId], str]
+) -> None:
     """Raise PermissionDenied when the caller is exposed in a case and was not readmitted.
 
     The same holds for every person behind the token: a user whom an exposed person created, or
@@ -185,9 +218,9 @@ def require_clean(file: CaseFile, call: Call) -> None:
     entry = Entry("request", 0, entity=by.entity, accessor=by.accessor, device=by.device)
     behind = sorted(call.actor().people - {by.entity})
     for actor in (*actors_of(entry), *(node(NodeKind.PERSON, each) for each in behind)):
-        if actor in file.rows and file.readmission(actor) is None:
+        if is_barred(actor):
             raise PermissionDenied(
-                f"{file.estate.label(actor)} is exposed in this case: another person has to do this"
+                f"{label(actor)} is exposed in this case: another person has to do this"
             )
 
 

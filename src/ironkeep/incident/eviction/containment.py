@@ -22,7 +22,7 @@ from ironkeep.identity.token_store import device_origin, role_origin
 from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.survey import SURVEYED, Survey
-from ironkeep.incident.case.workspace import Workspace, on_desk, words
+from ironkeep.incident.case.workspace import Workspace, on_desk, with_brief, words
 from ironkeep.incident.eviction import cut as cutting
 from ironkeep.incident.eviction.cut import Cut, Cuts
 from ironkeep.incident.eviction.groups import Role, group_of
@@ -75,7 +75,11 @@ def contain(call: Call, given: Contain) -> Response | Suspend:
     steps = cutting.at_once(workspace, _subjects(workspace, given.principal))
 
     def then(later: Call, cuts: Cuts) -> Suspend:
-        return on_desk(later, given.id, lambda workspace: _contain(workspace, given, cuts))
+        desk = Workspace(later, given.id)
+        question = desk.archive.ask_brief(given.id, later.now_ns)
+        return with_brief(
+            question, lambda call, brief: _contain(desk.briefed(call, brief), given, cuts)
+        )
 
     return effects.run(call, steps, then)
 
@@ -121,29 +125,36 @@ def _subjects(workspace: Workspace, text: str) -> list[NodeId]:
 
 
 def _chosen(workspace: Workspace, text: str) -> Steps[list[NodeId]]:
-    file = workspace.file
+    brief = workspace.brief
     if not text:
         # Sessions of exposed people and devices end with these.
         with_others: dict[str, None] = {}
-        others = [each for each in file.principals if kind_of(each) is not NodeKind.SESSION]
+        others = [each for each in brief.exposed if kind_of(each) is not NodeKind.SESSION]
         for each in others:
-            with_others.update((yield from sessions_on_record(file, each)))
-        sessions = [each for each in file.principals if kind_of(each) is NodeKind.SESSION]
+            with_others.update((yield from sessions_on_record(brief, each)))
+        sessions = [each for each in brief.exposed if kind_of(each) is NodeKind.SESSION]
         return [*others, *(each for each in sessions if name_of(each) not in with_others)]
     group = group_of(workspace, text)
     if group is not None:
         return [group]
-    principal = workspace.named(text)
+    principal = _named(workspace, text)
     if kind_of(principal) not in PRINCIPALS:
         raise InvalidRequest(
             "people, tokens, devices, roles, segments and windows can be contained; secrets are "
             "rotated"
         )
-    if principal not in file.rows:
-        raise InvalidRequest(
-            f"{workspace.label(principal)} is not exposed in this case: widen it first"
-        )
+    if principal not in set(brief.exposed):
+        raise InvalidRequest(f"{text[:80]!r} is not exposed in this case: widen it first")
     return [principal]
+
+
+def _named(workspace: Workspace, text: str) -> NodeId:
+    """Return the node of a text: an exposed principal or its label, or else any name."""
+    brief = workspace.brief
+    found = [each for each in brief.exposed if text in {each, brief.label(each)}]
+    if len(found) > 1:
+        raise InvalidRequest(f"{text[:80]!r} names {len(found)} things: write the node itself")
+    return found[0] if found else workspace.names.named(text)
 
 
 def _steps(workspace: Workspace, text: str, before: Cuts) -> Steps[list[dict[str, Any]]]:
@@ -171,12 +182,12 @@ def _survey(workspace: Workspace, cut: Cut, until_ns: int) -> Steps[dict[str, An
     secrets, unknown = 0, list[str]()
     if kind_of(cut.principal) in SURVEYED:
         survey = Survey(
-            workspace.call, workspace.file, workspace.names, cut.principal, cut.policies
+            workspace.call, workspace.brief, workspace.names, cut.principal, cut.policies
         )
         secrets = yield from survey.link(until_ns)
         unknown = survey.unknown
     return {
-        "principal": workspace.label(cut.principal),
+        "principal": workspace.brief.label(cut.principal),
         "tokens_ended": len(cut.ended),
         "tokens_gone": len(cut.gone),
         "leases": cut.leases,

@@ -141,7 +141,7 @@ def _end(workspace: Workspace, cut: Cut, spent: set[TokenHash], turn: Turn) -> S
             cut.active, turn = yield from _active(workspace, name, turn)
             turn = yield from spend(workspace, cut, cut.active, turn)
         case _:
-            on_record = yield from sessions_on_record(workspace.file, cut.principal)
+            on_record = yield from sessions_on_record(workspace.brief, cut.principal)
             turn = yield from pause()
             turn = yield from spend(workspace, cut, on_record, turn, but=spent)
     return turn
@@ -324,7 +324,7 @@ def _listed(workspace: Workspace, cut: Cut, turn: Turn) -> Steps[tuple[Holdings,
         case NodeKind.WINDOW:
             roots, turn = yield from hashes_of(house, cut.active, turn)
         case _:
-            found = yield from holdings(house, workspace.file, cut.principal, turn)
+            found = yield from holdings(house, workspace.brief, cut.principal, turn)
             return found, (yield from pause())
     turn = yield from pause()
     found = Holdings(accessors=dict(cut.active))

@@ -58,16 +58,22 @@ class Archive:
         self._starts: Final = tuple(dict.fromkeys(starts))
         self._scope: Final = tuple(house.scope.indices(call.tx))
 
-    def ask_evidence(
-        self, case: str, as_of_ns: int, kinds: tuple[str, ...] = (), supposed: Entry | None = None
-    ) -> Question:
+    def ask_evidence(self, case: str, as_of_ns: int, kinds: tuple[str, ...] = ()) -> Question:
         """Return the question for the evidence on a case; `evidence` takes the answer.
 
-        kinds are further kinds of entries to include; `supposed` is taken as the log's next entry.
+        kinds are further kinds of entries to include.
+        """
+        about = About(case, as_of_ns, self._starts, self._scope, kinds)
+        return self._ask("evidence", msgspec.structs.asdict(about))
+
+    def ask_brief(self, case: str, as_of_ns: int, supposed: Entry | None = None) -> Question:
+        """Return the question for the brief of a case; `brief.decode` takes the answer.
+
+        `supposed` is taken as the log's next entry.
         """
         body = b"" if supposed is None else event.encode(supposed)
-        about = About(case, as_of_ns, self._starts, self._scope, kinds, body)
-        return self._ask("evidence", msgspec.structs.asdict(about))
+        about = About(case, as_of_ns, self._starts, self._scope, supposed=body)
+        return self._ask("brief", msgspec.structs.asdict(about))
 
     def evidence(self, case: str, as_of_ns: int, answer: dict[str, Any]) -> Evidence:
         """Return the evidence in an answer."""

@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.errors import NotFound, TooLarge, Unavailable
-from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.leaf import Disclosed
 from ironkeep.core.evidence.node import name_of, parse_node
 from ironkeep.core.evidence.packing.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
@@ -41,8 +40,8 @@ def excerpt(context: Context, about: Mapping[str, Any]) -> Steps:
     given, index = msgspec.convert(about, About), context.index
     window = yield from open_window(context, index, min(given.starts), given.size)
     _require_indexed(window)
-    found = yield from closed_evidence(context, index, given, window, window.entries)
-    asked = questions_of(CaseFile(found))
+    found, file = yield from closed_evidence(context, index, given, window, window.entries)
+    asked = questions_of(file)
     positions = (position for position, _ in found.entries)
     return (yield from _excerpt(context, index, window, positions, asked))
 

@@ -1,6 +1,7 @@
 """Questions of the incident room to the journal: the evidence on a case, and what sessions did.
 
     evidence    the entries on which a verdict depends
+    brief       what opening a case and containing its principals need of them
     active      the sessions that acted in a span of time
     made        the sessions that sessions made
     first       the first release of a secret version
@@ -17,8 +18,10 @@ import msgspec
 
 from ironkeep.core import event
 from ironkeep.core.event import Entry
+from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import NodeKind, node
 from ironkeep.core.evidence.records import Evidence, LogFacts
+from ironkeep.incident.evidence import brief as briefs
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.index.closure import collect
 from ironkeep.index.finder import Held
@@ -52,13 +55,7 @@ class About(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def evidence(context: Context, about: Mapping[str, Any]) -> Steps:
     """Return the evidence on a case: {start, size, withheld, late, entries: [[index, body]]}."""
-    given, index = msgspec.convert(about, About), context.index
-    size = given.size or context.log.size
-    window = yield from open_window(context, index, min(given.starts), size)
-    # Entries of this release state the vault's own time, which never runs back. An older one needs
-    # those before it (core/evidence/order.py).
-    older = [each for each in window.entries if not each[1].node]
-    found = yield from closed_evidence(context, index, given, window, older)
+    window, found, _ = yield from _gathered(context, about)
     return {
         "start": window.start,
         "size": window.size,
@@ -68,14 +65,34 @@ def evidence(context: Context, about: Mapping[str, Any]) -> Steps:
     }
 
 
+def brief(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return the brief of a case as MessagePack (evidence/brief.py)."""
+    _, _, file = yield from _gathered(context, about)
+    return briefs.encode(briefs.brief_of(file))
+
+
+def _gathered(
+    context: Context, about: Mapping[str, Any]
+) -> Generator[None, None, tuple[Window, Evidence, CaseFile]]:
+    """Return the window of a case with its closed evidence, and the case file of that."""
+    given, index = msgspec.convert(about, About), context.index
+    size = given.size or context.log.size
+    window = yield from open_window(context, index, min(given.starts), size)
+    # Entries of this release state the vault's own time, which never runs back. An older one needs
+    # those before it (core/evidence/order.py).
+    older = [each for each in window.entries if not each[1].node]
+    found, file = yield from closed_evidence(context, index, given, window, older)
+    return window, found, file
+
+
 def closed_evidence(
     context: Context,
     index: Index,
     given: About,
     window: Window,
     shown: list[tuple[int, Entry]],
-) -> Generator[None, None, Evidence]:
-    """Return the closed evidence on a case (index/closure.py), with all of `shown`."""
+) -> Generator[None, None, tuple[Evidence, CaseFile]]:
+    """Return the closed evidence on a case (index/closure.py) with all of `shown`, and its file."""
     opener = Opener(index, window)
     parts, entries = Parts(index, window, opener), dict(shown)
     begun = {*_earlier(index, given, window), *_anchors(index, given, window)}
