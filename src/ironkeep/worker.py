@@ -4,6 +4,7 @@ It gets one descriptor: the socket to its server, over which the reading keys co
 the vault reaches it, and it writes nothing but the index of the log.
 """
 
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,10 @@ JOBS: Final[Mapping[str, Job]] = {
 }  # fmt: skip
 """All questions, by name; a new one is a function like `search` and one line here."""
 
+NICE: Final = 10
+"""Added to the nice value, for a tenth of the server's weight: where the machine is busy, the loop
+would otherwise wait for a core while the journal is searched."""
+
 INDEX: Final = "index"
 """The folder with the blocks of a log's index, in the log's directory."""
 
@@ -43,6 +48,7 @@ def main(descriptor: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     forbid_dumps()
+    os.nice(NICE)
     channel = Channel(socket.socket(fileno=descriptor))
     message = channel.receive()
     if message is None:

@@ -17,6 +17,7 @@ from ironkeep.adapters.questions import process
 from ironkeep.core.errors import InvalidRequest, Sealed, TooLarge, Unavailable
 from ironkeep.index.leaf import LEVELS, read_index_leaf
 from ironkeep.index.positions import RUN
+from ironkeep.worker import NICE
 from tests.support.log.asked_log import AskedLog, asked_log
 from tests.support.log.sample_journal import READING_SECRET, write_batch
 
@@ -72,6 +73,14 @@ def test_it_is_started_by_the_first_question_and_reads_the_log(log: AskedLog) ->
     size = log.journal.durable_size
     assert log.entries() == [size - 1, size]
     assert log.worker.pid is not None
+
+
+def test_all_its_threads_give_way_to_the_server(log: AskedLog) -> None:
+    log.entries()
+    threads = [int(each.name) for each in Path(f"/proc/{log.worker.pid}/task").iterdir()]
+    assert len(threads) == 3
+    low = min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICE)
+    assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {low}
 
 
 def test_it_sees_what_becomes_durable_and_files_that_move(log: AskedLog) -> None:

@@ -2,7 +2,7 @@
 
     reading thread     receives messages; ends the process when the server is gone
     main thread        one step of each question in turn
-    building thread    (low priority) builds the index, one step at a time while no question runs
+    building thread    builds the index, one step at a time while no question runs
 
 The two share no object: a question finds entries through blocks of the index that are whole.
 """
@@ -12,7 +12,6 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Final
 
 from ironkeep.adapters.log.follower import Follower
@@ -20,8 +19,6 @@ from ironkeep.adapters.questions.channel import Channel
 from ironkeep.core.errors import InvalidRequest, IronkeepError, Unavailable
 from ironkeep.journal.questions import Context, Job, Steps
 
-BUILD_NICE: Final = 10
-"""Nice value of the building thread (Linux sets it per thread): a tenth of the loop's weight."""
 BUSY_SECONDS: Final = 1.0
 """Time that the index waits for questions to end: then it grows by one step between theirs."""
 
@@ -124,8 +121,6 @@ class Serving:
 
     def _grow(self) -> None:
         """Bring the index up to date whenever the log has grown."""
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BUILD_NICE)
         while True:
             self._grown.wait()
             self._grown.clear()
