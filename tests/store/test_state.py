@@ -51,11 +51,11 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def merge(self) -> None:
-        before, edition = self.state.stamp(), self.state.edition()
+        before, edition = self.state.stamp, self.state.edition
         written = set(self.tx.writes)
         self.tx.merge()
-        assert (self.state.stamp() != before) is bool(written)
-        assert (self.state.edition() != edition) is bool(written & self.watched)
+        assert (self.state.stamp != before) is bool(written)
+        assert (self.state.edition != edition) is bool(written & self.watched)
         self.executed = dict(self.mine)
 
     @rule(key=st.sampled_from(KEYS))
@@ -132,9 +132,9 @@ def test_own_writes_have_no_stamp() -> None:
     state = State(MemoryStorage())
     tx = state.begin()
     inner = tx.nested()
-    assert tx.stamp() == inner.stamp() == state.stamp() != 0
+    assert tx.stamp() == inner.stamp() == state.stamp != 0
     inner.put(KEYS[0], Row(b"x"))
-    assert (inner.stamp(), tx.stamp()) == (0, state.stamp())
+    assert (inner.stamp(), tx.stamp()) == (0, state.stamp)
     inner.merge()
     assert tx.stamp() == tx.nested().stamp() == 0
 
@@ -143,33 +143,33 @@ def test_own_writes_have_no_edition() -> None:
     state = State(MemoryStorage())
     tx = state.begin()
     inner = tx.nested()
-    assert tx.edition() == inner.edition() == state.edition() != 0
+    assert tx.edition() == inner.edition() == state.edition != 0
     inner.put(KEYS[0], Row(b"x"))
-    assert (inner.edition(), tx.edition()) == (0, state.edition())
+    assert (inner.edition(), tx.edition()) == (0, state.edition)
     inner.merge()
     assert tx.edition() == tx.nested().edition() == 0
 
 
 def test_a_lost_commit_makes_a_new_edition() -> None:
     state = State(MemoryStorage())
-    before = state.edition()
+    before = state.edition
     state.reset()
-    assert state.edition() != before
+    assert state.edition != before
 
 
 def test_a_full_watch_begins_again_with_a_new_edition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ironkeep.store.state.MAX_WATCHED", 2)
     state = State(MemoryStorage())
     state.watch(KEYS[:2])
-    before = state.edition()
+    before = state.edition
     state.watch(KEYS[2:3])
-    assert state.edition() != before, "what stood on the first two keys is looked up again"
+    assert state.edition != before, "what stood on the first two keys is looked up again"
     for key, changes in ((KEYS[0], False), (KEYS[2], True)):
-        before = state.edition()
+        before = state.edition
         tx = state.begin()
         tx.put(key, Row(b"x"))
         tx.merge()
-        assert (state.edition() != before) is changes
+        assert (state.edition != before) is changes
 
 
 def test_the_cache_is_bounded_and_forgets_nothing() -> None:

@@ -110,8 +110,10 @@ class State:
         self._dirty = Overlay()
         self._batch: dict[bytes, Row] = {}
         self._before: dict[bytes, Row | None] = {}
-        self._stamp = 1
-        self._edition = 1
+        self.stamp = 1
+        """A number that changes whenever the result of a look-up may change; read it only."""
+        self.edition = 1
+        """A number that changes whenever the row at a watched key may change; read it only."""
         self._watched: Final[set[bytes]] = set()
         self.guard: Check | None = None
 
@@ -119,22 +121,14 @@ class State:
         """Compare all rows with guard from now on, also those that were read before."""
         self.guard = guard
         self._cache, self._cached_bytes = {}, 0
-        self._stamp += 1
-        self._edition += 1
-
-    def stamp(self) -> int:
-        """Return a number that changes whenever the result of a look-up may change."""
-        return self._stamp
-
-    def edition(self) -> int:
-        """Return a number that changes whenever the row at a watched key may change."""
-        return self._edition
+        self.stamp += 1
+        self.edition += 1
 
     def watch(self, keys: Iterable[bytes]) -> None:
         """Watch keys from now on. A full watch begins again, and then all editions are new."""
         if len(self._watched) >= MAX_WATCHED:
             self._watched.clear()
-            self._edition += 1
+            self.edition += 1
         self._watched.update(keys)
 
     def begin(self) -> "Tx":
@@ -211,9 +205,9 @@ class State:
     def merge(self, writes: Mapping[bytes, Row]) -> None:
         """Add a request's writes to the open batch; change nothing if a row cannot be read."""
         before = {key: self.get(key) for key in writes if key not in self._before}
-        self._stamp += 1
+        self.stamp += 1
         if not self._watched.isdisjoint(writes):
-            self._edition += 1
+            self.edition += 1
         self._before |= before
         self._batch |= writes
         for key, row in writes.items():
@@ -245,8 +239,8 @@ class State:
     def reset(self) -> None:
         """After a failed commit, forget everything that is not in storage, and the guard."""
         self.guard = None
-        self._stamp += 1
-        self._edition += 1
+        self.stamp += 1
+        self.edition += 1
         self._cache, self._dirty, self._batch, self._before = {}, Overlay(), {}, {}
         self._cached_bytes = 0
 
@@ -286,7 +280,7 @@ class Tx:
         """Return the state's stamp, or 0 (never a stamp of the state) if this request wrote."""
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
-        return self._state.stamp()
+        return self._state.stamp
 
     def edition(self) -> int:
         """Return the edition of the watched rows, or 0 (never one) if this request wrote.
@@ -296,7 +290,7 @@ class Tx:
         """
         if self.writes or (self.outer is not None and self.outer.writes):
             return 0
-        return self._state.edition()
+        return self._state.edition
 
     def watch(self, keys: Iterable[bytes]) -> None:
         """Have the edition change when the row at one of the keys does."""
