@@ -38,8 +38,8 @@ class Gathered:
     grant: Kept | None = None
 
 
-_PLAIN: Final = Gathered(ReadFacts(SecretClass.OPEN), {}, FREE)
-"""The facts about most reads: the secret is open, and the caller read it within the hour."""
+PLAIN: Final = Gathered(ReadFacts(SecretClass.OPEN), {}, FREE)
+"""The facts about most reads, which `decide_read` allows: the secret is open, and free now."""
 
 
 class Guards:
@@ -70,7 +70,7 @@ class Guards:
         if is_break_glass(session):
             return _broken(session, secret_class, cost)
         if secret_class is SecretClass.OPEN and cost is FREE and not call.request.grant:
-            return _PLAIN
+            return PLAIN
         evidence: dict[str, Value] = {}
         if secret_class is not SecretClass.OPEN:
             evidence["class"] = secret_class.text

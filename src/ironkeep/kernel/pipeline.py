@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ironkeep.access.approvals.approvals import UNWRAP
+from ironkeep.access.guards import PLAIN
 from ironkeep.core.errors import (
     IronkeepError,
     PermissionDenied,
@@ -150,6 +151,9 @@ class Pipeline:
             return None
         guards = self._house.features.guards
         gathered = guards.gather(call, plan)
+        if gathered is PLAIN:
+            # `decide_read` allows it, and there is nothing to charge, to note or to use up.
+            return None
         verdict = decide_read(Allow(trace.rule), gathered.facts)
         if isinstance(verdict, Allow):
             guards.let(call, gathered)

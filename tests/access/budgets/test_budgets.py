@@ -7,9 +7,11 @@ from hypothesis import given, settings, strategies as st
 
 from ironkeep.access.budgets.budgets import PLACE, _moved
 from ironkeep.access.budgets.record import DAY, MONTH, PERSON, SLOT, Charge, Limits, Subject, Sums
+from ironkeep.access.guards import PLAIN
 from ironkeep.app import PLUGINS
 from ironkeep.core.errors import NotFound, OverBudget, PermissionDenied
 from ironkeep.core.operation import Operation
+from ironkeep.core.policy.decision import Allow, decide_read
 from ironkeep.core.policy.secret_class import SecretClass
 from ironkeep.core.units import SECOND_NS
 from ironkeep.plugin.token import Session
@@ -52,6 +54,12 @@ def session_of(vault: Vault, token: str) -> tuple[Tx, Session]:
     assert request.token is not None
     tx = vault.house.state.begin()
     return tx, vault.house.tokens.authenticate(tx, request.token, vault.clock.now_ns(), "")
+
+
+def test_a_plain_read_is_allowed_with_nothing_to_charge_note_or_use_up() -> None:
+    allowed = Allow("a rule")
+    assert decide_read(allowed, PLAIN.facts) is allowed
+    assert (PLAIN.cost.moves, PLAIN.cost.near, PLAIN.evidence, PLAIN.grant) == ((), False, {}, None)
 
 
 def test_the_hard_limit_refuses_and_says_who_can_raise_it(vault: Vault) -> None:
