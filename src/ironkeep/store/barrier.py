@@ -134,8 +134,10 @@ class Barrier:
         return DueRecord(place, path, due_ns, plain[end:])
 
     def _open(self, key: bytes, row: Row) -> bytes:
+        due_ns = row.due_ns
         try:
-            return self._decrypt(row.value, self._aad_of(key, row.due_ns))
+            aad = self._aad + key + _NO_DUE if due_ns is None else self._aad_of(key, due_ns)
+            return self._decrypt(row.value, aad)
         except IntegrityError as error:
             raise IntegrityError(
                 f"row {key.hex()} was changed or moved outside Ironkeep ({error}): "

@@ -24,6 +24,7 @@ from ironkeep.plugin.effects.pauses import later
 from ironkeep.plugin.fields import IntList
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 
 WRONG_PATH: Final = (
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API "
@@ -67,20 +68,21 @@ class Shape:
     depth: int = 0
 
 
-def _find(call: Call, path: str, version: int) -> tuple[Known, int, Version]:
+def _find(store: Store, path: str, version: int) -> tuple[Known, int, Version]:
     """Return (metadata, number, version); version 0 means the current one; raise NotFound."""
-    known = meta.find(call.store, path)
+    known = meta.find(store, path)
     if known is None or version < 0:
         raise NotFound("")
-    number = version or known.metadata.current
-    found = stored.find(call.store, path, known.metadata, number)
+    key = known.metadata
+    number = version or key.current
+    found = key.versions.get(number) or stored.find(store, path, key, number)
     if found is None:
         raise NotFound("")
     return known, number, found
 
 
-def _record(call: Call, path: str, number: int) -> bytes:
-    record = call.store.get(stored.data_path(path, number))
+def _record(store: Store, path: str, number: int) -> bytes:
+    record = store.get(stored.data_path(path, number))
     if record is None:
         raise NotFound("")
     return record
@@ -88,11 +90,12 @@ def _record(call: Call, path: str, number: int) -> bytes:
 
 def read(call: Call, given: Which) -> Response:
     """Return one version's data and metadata."""
-    known, number, version = _find(call, given.path, given.version)
+    store = call.store
+    known, number, version = _find(store, given.path, given.version)
     shape = known.version_shape(number, version)
     if version.is_gone(call.now_ns):
         return Response(data={"data": None, "metadata": shape}, absent=True)
-    names, secret = document.split(_record(call, given.path, number))
+    names, secret = document.split(_record(store, given.path, number))
     return Response(
         data={"data": secret, "metadata": shape},
         released=(Released(call.mount.uuid, given.path, number, names),),
@@ -101,13 +104,13 @@ def read(call: Call, given: Which) -> Response:
 
 def subkeys(call: Call, given: Shape) -> Response:
     """Return the nested names of a version's data, with null leaves."""
-    known, number, version = _find(call, given.path, given.version)
+    known, number, version = _find(call.store, given.path, given.version)
     shape = known.version_shape(number, version)
     if given.depth < 0:
         raise InvalidRequest("depth must not be negative")
     if version.is_gone(call.now_ns):
         return Response(data={"subkeys": None, "metadata": shape}, absent=True)
-    _, secret = document.split(_record(call, given.path, number))
+    _, secret = document.split(_record(call.store, given.path, number))
     stored = json.loads(secret.reveal())
     return Response(
         data={"subkeys": document.subkeys(stored, given.depth) or {}, "metadata": shape}
@@ -130,7 +133,7 @@ def patch(call: Call, given: Put) -> Response | Suspend:
     """Store a new version: the current one with a JSON merge patch (RFC 7396) applied."""
     if given.data is None:
         raise InvalidRequest("no data provided")
-    known, number, version = _find(call, given.path, 0)
+    known, number, version = _find(call.store, given.path, 0)
     if version.is_gone(call.now_ns):
         shape = known.version_shape(number, version)
         return Response(data={"data": None, "metadata": shape}, absent=True)
@@ -139,7 +142,7 @@ def patch(call: Call, given: Put) -> Response | Suspend:
     _check_and_set(key, config, given.options)
     if _prune(call, given.path, key, config):
         return later(lambda call: patch(call, given), durable=True)
-    _, secret = document.split(_record(call, given.path, number))
+    _, secret = document.split(_record(call.store, given.path, number))
     merged = document.merge(loads(secret.reveal()), given.data)
     return _store(call, given.path, key, config, merged)
 
