@@ -77,8 +77,8 @@ class Model(RuleBasedStateMachine):
     @rule()
     def commit(self) -> None:
         writes, after = self.closed.pop(0)
-        for key, old, new in writes.changes():
-            assert (old, new) == (self.durable.get(key), after.get(key))
+        for key, new in writes.stored.items():
+            assert (writes.before[key], new) == (self.durable.get(key), after.get(key))
         self.seq += 1
         self.storage.commit(Commit(self.seq, writes.stored, b"", b"", self.seq - 1))
         self.state.committed(writes)

@@ -256,11 +256,6 @@ class Writes:
         self.stored: Final = {key: None if row is _ABSENT else row for key, row in rows.items()}
         """The rows in the storage port's form."""
 
-    def changes(self) -> Iterator[tuple[bytes, Row | None, Row | None]]:
-        """Yield (key, row before, row after)."""
-        for key, row in self.stored.items():
-            yield key, self.before[key], row
-
 
 class Tx:
     """One request's view and writes; nothing is shared until `merge`."""

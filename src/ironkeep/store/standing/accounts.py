@@ -133,25 +133,25 @@ class Accounts:
         elements: dict[bytes, bytes] = {}
         before: dict[int, int] = {}
         after: dict[int, int] = {}
-        element = self.set_hash.element
-        for key, old, new in writes.changes():
-            bucket = bucket_of(key)
-            if bucket not in after:
-                after[bucket] = before[bucket] = self.sums.get(bucket)
+        element, number = self.set_hash.element, int.from_bytes
+        for key, new in writes.stored.items():
+            bucket, old = bucket_of(key), writes.before[key]
+            total = after.get(bucket)
+            if total is None:
+                total = before[bucket] = self.sums.get(bucket)
             if old is not None:
-                after[bucket] -= int.from_bytes(element(key, old), "big")
-            elements[key] = b"" if new is None else element(key, new)
-            after[bucket] += int.from_bytes(elements[key], "big")
-        after = {bucket: total % MODULUS for bucket, total in after.items()}
+                total -= number(element(key, old), "big")
+            made = elements[key] = b"" if new is None else element(key, new)
+            after[bucket] = total + number(made, "big")
         for bucket, total in after.items():
-            self.sums.put(bucket, total)
+            self.sums.put(bucket, total % MODULUS)
         snapshot, changed = self._snapshot_if_due(seq, after)
         content = _CONTENT.pack(
             seq, _bytes(self.totals), self._frame, self._base,
             _identity(snapshot) if snapshot else _NONE,
         )  # fmt: skip
-        sums = ((bucket, self.sums.get(bucket)) for bucket in changed)
-        content += b"".join([_SUM.pack(b, s.to_bytes(32, "big")) for b, s in sums])
+        stored = self.sums.stored
+        content += b"".join([_SUM.pack(bucket, stored(bucket)) for bucket in changed])
         self._content = content
         self.totals = RowTotals(seq, self._link(content, pack_keys(writes.stored)))
         self.pending.append(Pending(before, elements, self.totals))

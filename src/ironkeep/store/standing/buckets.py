@@ -40,6 +40,11 @@ class Sums:
         at = bucket * SUM_BYTES
         return int.from_bytes(self._data[at : at + SUM_BYTES], "big")
 
+    def stored(self, bucket: int) -> bytes:
+        """Return the sum of a bucket as its bytes."""
+        at = bucket * SUM_BYTES
+        return bytes(self._data[at : at + SUM_BYTES])
+
     def put(self, bucket: int, total: int) -> None:
         """Replace the sum of a bucket."""
         at = bucket * SUM_BYTES
