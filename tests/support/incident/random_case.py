@@ -88,6 +88,7 @@ class RandomCase:
             self._opened, self._widened, self._contained, self._contained, self._readmitted,
             self._revoked, self._revoked, self._probed, self._surveyed, self._delivered,
             self._swept, self._exempted, self._other,
+            self._confirmed, self._confirmed, self._compared,
         ]  # fmt: skip
         who: dict[str, Any] = {}
         if self.random.random() < 0.2:
@@ -161,8 +162,19 @@ class RandomCase:
         replacement = self.random.choice([self.version(), ""])
         system = self.random.choice(SYSTEMS)
         return ev.Revoked(
-            self._case(), self.version(), system, self._instant(), "m", "r", replacement
-        )
+            self._case(), self.version(), system, self._instant(), "m", "r", replacement,
+            measured=self.random.random() < 0.5,
+        )  # fmt: skip
+
+    def _confirmed(self) -> ev.Record:
+        pick = self.random
+        items = tuple(f"entry:{pick.randrange(self.length)}" for _ in range(pick.randint(1, 30)))
+        people = pick.choice([(), (pick.choice(PEOPLE).partition(":")[2],)])
+        return ev.Confirmed(self._case(), items, people)
+
+    def _compared(self) -> ev.Record:
+        same = self.random.random() < 0.3
+        return ev.Compared(self._case(), self.version(), self._instant(), same, "as it is")
 
     def _probed(self) -> ev.Record:
         state = self.random.choice([Probe.DEAD, Probe.DEAD, Probe.ALIVE, Probe.UNKNOWN])
