@@ -30,6 +30,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
+def person(server: ServerProcess, name: str) -> str:
+    """Return the token of a new person who may work on cases."""
+    policy = 'path "incident/*" { capabilities = ["create", "read", "update", "list", "sudo"] }'
+    server.api("PUT", "sys/policies/acl/cases", {"policy": policy})
+    user = {"password": PASSWORD, "token_policies": "cases"}
+    server.api("PUT", f"auth/userpass/users/{name}", user)
+    login = server.api("PUT", f"auth/userpass/login/{name}", {"password": PASSWORD})
+    token: str = login["auth"]["client_token"]
+    return token
+
+
 def incident(server: ServerProcess, *words: str) -> Done:
     return server.cli("incident", *words)
 
@@ -78,6 +89,11 @@ def test_a_case_from_the_command_line(server: ServerProcess, case: str) -> None:
     confirmed = incident(server, "confirm", case, entry)
     assert confirmed.code == 2
     assert "a confirmation takes a person" in confirmed.err
+    server.token = person(server, "amy")
+    again = incident(server, "confirm", case, entry)
+    server.token = "root"
+    assert again.code == 0, again.err
+    assert entry in again.out
     assert "canary" not in exposure + verdict.out + contained.out
 
 

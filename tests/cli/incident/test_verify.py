@@ -9,12 +9,14 @@ from typing import NoReturn
 
 import pytest
 
+from ironkeep.cli.incident.verdict_table import exit_code
 from ironkeep.cli.main import call
 from ironkeep.cli.output.terminal import Terminal
 from ironkeep.core.credential.connector import Probe
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.packing import dsse
 from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE
+from ironkeep.core.evidence.verdict import Outcome
 from ironkeep.testing.server import Done
 from ironkeep.tlog.note import KeyType
 from tests.support.incident.sample_case import (
@@ -147,6 +149,18 @@ def test_outcomes_are_coloured_where_somebody_watches(tmp_path: Path, trust: Pat
     words = ["verify", str(pack), f"-trust={trust}"]
     assert call(words, Terminal(io.BytesIO(), out, io.StringIO())) == 0
     assert "\x1b[1;32mPROVEN\x1b[0m: closed" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "now", "past"),
+    [("PROVEN", 0, 8), ("PROVEN WITH EXCEPTIONS", 7, 8), ("NOT PROVEN", 3, 3), ("DISPROVEN", 4, 4)],
+)
+def test_each_outcome_has_its_exit_code(outcome: str, now: int, past: int) -> None:
+    assert exit_code(outcome, past=False) == now
+    assert exit_code(outcome, past=True) == past
+    assert {each.value for each in Outcome} == {
+        "PROVEN", "PROVEN WITH EXCEPTIONS", "NOT PROVEN", "DISPROVEN",
+    }  # fmt: skip
 
 
 def test_an_exemption_has_an_exit_code_of_its_own(tmp_path: Path, trust: Path) -> None:
