@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
+
+from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.checks.table import CHECKS
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
@@ -142,6 +145,20 @@ def test_every_claim_of_the_threat_model_names_a_test() -> None:
 
 def _threat_model() -> str:
     return (ROOT / "docs" / "threat-model.md").read_text()
+
+
+def test_the_rules_of_the_verdict_have_every_check_and_every_record() -> None:
+    """A verifier that is written from the page alone comes to the same verdict."""
+    page = (ROOT / "docs/formats/verdict.md").read_text()
+    described = set(re.findall(r"^\| (E\d+) \| ([^|]+) \|", page, re.MULTILINE))
+    assert {(str(check.claim), check.name) for check in CHECKS} - described == set()
+    records = {
+        str(kind.__struct_config__.tag): kind.__struct_fields__ for kind in get_args(ev.AnyRecord)
+    }
+    for name, fields in records.items():
+        (row,) = re.findall(rf"^\| `{name}` \| (.+) \|$", page, re.MULTILINE)
+        missing = [field for field in fields if not re.search(rf"\b{field}\b", row)]
+        assert missing == [], (name, row)
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
