@@ -169,12 +169,12 @@ class CaseFile:
         return list(last.values())
 
     @cached_property
-    def confirmations(self) -> dict[str, list[Filed[ev.Confirmed]]]:
-        """The confirmations of the case's statements, by the name of the statement's entry."""
-        found: dict[str, list[Filed[ev.Confirmed]]] = {}
+    def confirmations(self) -> dict[tuple[str, str], list[Filed[ev.Confirmed]]]:
+        """The confirmations of statements, by the case and the name of the statement's entry."""
+        found: dict[tuple[str, str], list[Filed[ev.Confirmed]]] = {}
         for each in self.filed(ev.Confirmed):
-            for item in each.record.items if each.record.case == self.name else ():
-                found.setdefault(item, []).append(each)
+            for item in each.record.items:
+                found.setdefault((each.record.case, item), []).append(each)
         return found
 
     def probes(self, version: NodeId, system: NodeId) -> list[Filed[ev.Probed]]:

@@ -67,7 +67,8 @@ def stated_by(stated: Stated) -> str:
 def _vouching(file: CaseFile, stated: Stated) -> Iterator[set[str]]:
     """Yield the people behind the statement, and behind each confirmation of it that counts."""
     yield from _behind(file, stated, stated.record.people)
-    for each in file.confirmations.get(f"entry:{stated.index}", ()):
+    named = (stated.record.case, f"entry:{stated.index}")
+    for each in file.confirmations.get(named, ()):
         if each.index > stated.index:
             yield from _behind(file, each, each.record.people)
 

@@ -156,7 +156,7 @@ def _stated(workspace: Workspace) -> dict[str, set[str]]:
         if each.record.case == workspace.case and is_sworn(each.record)
     }
     for item, people in made.items():
-        for by in file.confirmations.get(item, ()):
+        for by in file.confirmations.get((workspace.case, item), ()):
             people |= {by.entry.entity, *by.record.people}
     return made
 

@@ -96,6 +96,17 @@ def test_without_its_check_one_person_alone_would_do(name: str) -> None:
     assert verdict.outcome is Outcome.PROVEN
 
 
+def test_a_revocation_of_another_case_counts_once_confirmed_there() -> None:
+    elsewhere = by_word().changed("revoked", case="8").without("confirmed")
+    named = (place_of(elsewhere, "revoked"),)
+    rest = confirmed(100, "auditor")
+    assert checks(elsewhere.with_lines(rest)) == {"revocation sworn by one"}
+    words = [item.words for item in verdict_of(elsewhere.with_lines(rest)).open_items()]
+    assert "has to confirm it in case 8" in words[0]
+    there = Line(99, "there", ev.Confirmed("8", named), {"entity": "auditor"})
+    assert verdict_of(elsewhere.with_lines(there, rest)).outcome is Outcome.PROVEN
+
+
 def test_a_measured_credential_and_one_sworn_by_two_are_told_apart() -> None:
     measured = verdict_of(sample_case())
     assert [each.basis for each in measured.credentials] == [Basis.MEASURED]

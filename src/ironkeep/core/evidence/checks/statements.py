@@ -15,7 +15,7 @@ def revocation_by_one(file: CaseFile) -> Iterator[Finding]:
     for version in file.credentials:
         for each in file.last_revocations(version):
             if not each.record.measured and not in_force(file, each):
-                yield _by_one(each, f"that {file.estate.label(version)} was revoked")
+                yield _by_one(file, each, f"that {file.estate.label(version)} was revoked")
 
 
 def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
@@ -27,14 +27,14 @@ def explanation_by_one(file: CaseFile) -> Iterator[Finding]:
     }
     for each in last.values():
         if not each.record.measured and not in_force(file, each):
-            yield _by_one(each, f"what {each.record.item} is")
+            yield _by_one(file, each, f"what {each.record.item} is")
 
 
 def root_check_by_one(file: CaseFile) -> Iterator[Finding]:
     """Yield the last checks of Ironkeep's own root that nobody confirmed."""
     for item, each in last_root_checks(file).items():
         if each.record.sound and not in_force(file, each):
-            yield _by_one(each, f"that {item} is sound")
+            yield _by_one(file, each, f"that {item} is sound")
 
 
 def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
@@ -45,13 +45,15 @@ def exemption_by_one(file: CaseFile) -> Iterator[Finding]:
             # The names of others are not part of the evidence (index/closure.py).
             item = each.record.item
             label = file.estate.label(item) if item in file.rows else item
-            yield _by_one(each, f"that {label} may stay open for now")
+            yield _by_one(file, each, f"that {label} may stay open for now")
 
 
 def _of_case(file: CaseFile, each: Filed[ev.Exempted]) -> bool:
     return each.record.case == file.name
 
 
-def _by_one(each: Stated, what: str) -> Finding:
-    words = f"only {stated_by(each)} states {what}: a second person has to confirm it"
+def _by_one(file: CaseFile, each: Stated, what: str) -> Finding:
+    # A revocation counts in every case, and is confirmed in the one in which it was stated.
+    where = "" if each.record.case == file.name else f" in case {each.record.case}"
+    words = f"only {stated_by(each)} states {what}: a second person has to confirm it{where}"
     return Finding(f"entry:{each.index}", words)
