@@ -23,7 +23,7 @@ class RemediationState(StrEnum):
 
 
 class Exemption(msgspec.Struct, frozen=True):
-    """An item that its owner accepts until it expires; `words` is the finding it covers."""
+    """An item that its owner accepts until it expires; `words` is the finding that it covers."""
 
     item: str
     label: str

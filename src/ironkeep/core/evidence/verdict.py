@@ -1,8 +1,8 @@
 """The verdict on an eviction: a pure function of the evidence, for a stated scope and time.
 
-PROVEN only if no check of core/evidence/checks finds anything; PROVEN WITH EXCEPTIONS if exemptions
-in force cover all that they find; DISPROVEN if one finds the opposite; otherwise NOT PROVEN, with
-the name of each open item. Earlier conclusions are not an input.
+PROVEN only if no check of core/evidence/checks finds anything and no exemption is in force; PROVEN
+WITH EXCEPTIONS if exemptions cover all that they find; DISPROVEN if one finds the opposite;
+otherwise NOT PROVEN, with the name of each open item. Earlier conclusions are not an input.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,9 +76,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True):
-    """The exposed credentials by their basis, and the other items that exemptions cover.
+    """The exposed credentials by their basis, and the other items with an exemption in force.
 
-    `until_ns` is when the first exemption expires that the verdict rests on, 0 without any.
+    `until_ns` is when the first of the exemptions expires, 0 without any.
     """
 
     measured: int
@@ -130,8 +130,10 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
             else:
                 used[check.claim].append(_exemption(file, waiver, finding))
     claims = tuple(_claim(file, claim, items, len(used[claim])) for claim, items in found.items())
-    exemptions = tuple(each for some in used.values() for each in some)
-    credentials = remediations(file, _covered(exemptions), _open_subjects(claims))
+    needed = tuple(each for some in used.values() for each in some)
+    credentials = remediations(file, _by_item(needed), _open_subjects(claims))
+    idle = (each for item, each in granted.items() if item not in _by_item(needed))
+    exemptions = (*needed, *(_exemption(file, each, None) for each in idle))
     verdict = Verdict(
         outcome=_outcome(claims, exemptions),
         tally=_tally(credentials, exemptions),
@@ -178,7 +180,7 @@ def _tally(credentials: Sequence[Remediation], exemptions: Sequence[Exemption]) 
     )
 
 
-def _covered(exemptions: Sequence[Exemption]) -> dict[str, Exemption]:
+def _by_item(exemptions: Sequence[Exemption]) -> dict[str, Exemption]:
     return {each.item: each for each in exemptions}
 
 
@@ -191,12 +193,14 @@ def _item(file: CaseFile, check: Check, finding: Finding) -> Item:
     return Item(check.name, finding.subject, label, finding.status, finding.words)
 
 
-def _exemption(file: CaseFile, waiver: Filed[ev.Exempted], finding: Finding) -> Exemption:
+def _exemption(file: CaseFile, waiver: Filed[ev.Exempted], finding: Finding | None) -> Exemption:
+    """Return an exemption in force, with the finding that it covers, if it covers one."""
     record = waiver.record
-    label = file.estate.label(finding.subject)
-    return Exemption(
-        record.item, label, record.owner, record.reason, record.expires_ns, finding.words
-    )
+    # The names of people who are not exposed are not part of the evidence (index/closure.py).
+    known = finding is not None or record.item in file.rows
+    label = file.estate.label(record.item) if known else record.item
+    words = "nothing is open there now" if finding is None else finding.words
+    return Exemption(record.item, label, record.owner, record.reason, record.expires_ns, words)
 
 
 def _covers(waiver: Filed[ev.Exempted], finding: Finding) -> bool:

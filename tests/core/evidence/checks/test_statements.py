@@ -185,10 +185,16 @@ def test_with_an_exemption_the_verdict_is_one_with_exceptions() -> None:
     assert refused.exempt == 1
 
 
-def test_an_exemption_that_nothing_rests_on_leaves_the_verdict_as_it_is() -> None:
-    verdict = verdict_of(sample_case().with_lines(Line(95, "waiver", WAIVER)))
-    assert verdict.outcome is Outcome.PROVEN
-    assert verdict.exemptions == ()
+def test_an_exemption_in_force_counts_until_it_ends_even_if_nothing_needs_it() -> None:
+    case = sample_case().with_lines(Line(95, "waiver", WAIVER))
+    verdict = verdict_of(case)
+    assert verdict.outcome is Outcome.EXCEPTIONS
+    assert [each.words for each in verdict.exemptions] == ["nothing is open there now"]
+    assert [each.basis for each in verdict.credentials] == [Basis.MEASURED]
+    assert (verdict.tally.measured, verdict.tally.exempt, verdict.tally.waived) == (1, 0, 1)
+    ends = ev.Exempted(CASE, OLD, "dora", "not needed any more", at(97))
+    ended = verdict_of(case.with_lines(Line(96, "ends", ends)))
+    assert (ended.outcome, ended.exemptions) == (Outcome.PROVEN, ())
 
 
 def test_an_exemption_of_something_else_is_counted_apart() -> None:
