@@ -179,3 +179,11 @@ def test_what_the_vault_did_itself_is_explained() -> None:
     estate.system.accounts["app"].may_log_in = False
     (other,) = tables(estate.on(case, "sweep"), "swept", 0, "differences")
     assert other["own"] is False
+
+
+def test_a_former_host_does_not_keep_the_connection_from_working() -> None:
+    estate = Estate(hosts=f"db.example,{REPLICA}")
+    configured(estate, host="db.example")
+    estate.system.stale[REPLICA] = {"admin": b"another"}
+    estate.must("database/reset/orders")
+    estate.must("database/rotate-role/app")

@@ -64,8 +64,10 @@ class Accounts:
         connector = self._connections.connector(connection)
         return Account(connector, targets, connection.system, about.username)
 
-    def probe(self, turn: Turn, which: CredentialId, version: int) -> Steps[Probed]:
-        """Present one version to every host, former host and pooler.
+    def probe(
+        self, turn: Turn, which: CredentialId, version: int, *, everywhere: bool = True
+    ) -> Steps[Probed]:
+        """Present one version to every host, and to former hosts and poolers unless told not to.
 
         Raise TooManyRequests when the account has had its limit of refused logins in a minute.
         """
@@ -76,7 +78,7 @@ class Accounts:
                     "the account has had its limit of refused logins in a minute: "
                     "try again in a minute"
                 )
-            account = self.account(turn.tx, which, everywhere=True)
+            account = self.account(turn.tx, which, everywhere=everywhere)
             secret = self._store.secret(turn.tx, which, version)
             began_ns = turn.now_ns
             turn, shown = yield Outside(partial(jobs.present, account, secret), account.system)

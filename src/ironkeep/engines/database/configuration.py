@@ -317,7 +317,9 @@ def reset(call: Call, given: Name) -> Response | Suspend:
     current = call.use(Credentials).store.current(call.tx, admin)
     if current is None:
         raise NotFound("")
-    return run(call, call.use(Credentials).accounts.probe(turn_of(call), admin, current), _reset)
+    accounts = call.use(Credentials).accounts
+    steps = accounts.probe(turn_of(call), admin, current, everywhere=False)
+    return run(call, steps, _reset)
 
 
 def _reset(_call: Call, probed: Probed) -> Response:
