@@ -187,3 +187,14 @@ def test_a_former_host_does_not_keep_the_connection_from_working() -> None:
     estate.system.stale[REPLICA] = {"admin": b"another"}
     estate.must("database/reset/orders")
     estate.must("database/rotate-role/app")
+
+
+def test_a_responder_is_told_that_a_pooler_may_keep_clients() -> None:
+    for pooled, told in ((None, 1), ("none", 0)):
+        estate = Estate(pooled=pooled)
+        reply = estate.request(Operation.UPDATE, "database/kill/app")
+        assert len(reply.body["warnings"] or ()) == told
+        estate.system.under_way = Logins(3, 60)
+        reply = estate.request(Operation.UPDATE, "database/kill/app")
+        assert reply.data["logins"] == 3
+        assert len(reply.body["warnings"]) == told + 1

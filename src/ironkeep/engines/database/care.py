@@ -1,13 +1,16 @@
 """Actions of a responder on one account: present a version, end sessions, lock, unlock."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from ironkeep.core.credential.inventory import InventoryItem
 from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.managed import Credentials
 from ironkeep.credentials.outcomes import Ended, Probed
+from ironkeep.engines.database.configuration import UNDECLARED
 from ironkeep.engines.database.roles import RoleName, known
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
@@ -58,20 +61,28 @@ def _probed(_call: Call, probed: Probed) -> Response:
 
 def kill(call: Call, given: RoleName) -> Response | Suspend:
     """End every session of a role; lock it first, or its clients may reconnect."""
-    which, _ = known(call, given.name)
-    steps = call.use(Credentials).accounts.kill(turn_of(call), which)
-    return run(call, steps, _ended)
+    which, about = known(call, given.name)
+    credentials = call.use(Credentials)
+    connection = ConnectionId(call.mount.uuid, about.connection)
+    declared = credentials.connections.get(call.tx, connection).poolers is not None
+    steps = credentials.accounts.kill(turn_of(call), which)
+    return run(call, steps, partial(_ended, declared=declared))
 
 
-def _ended(_call: Call, ended: Ended) -> Response:
+def _ended(_call: Call, ended: Ended, *, declared: bool) -> Response:
+    warnings = [] if declared else [UNDECLARED]
+    if ended.logins:
+        warnings.append("logins begun before may still finish: end the sessions again")
     return Response(
         data={
             "system": ended.system,
             "ended": ended.ended,
             "remaining": ended.remaining,
             "killed": ended.killed,
+            "logins": ended.logins,
             "reason": ended.reason,
         },
+        warnings=warnings,
         audited={"ended": ended.ended, "remaining": ended.remaining},
     )
 
