@@ -111,3 +111,34 @@ def test_a_standby_that_is_gone_is_open_by_its_name(
     system = f"system postgresql/127.0.0.1:{primary.port}"
     assert {("not answered", APP), ("endpoint not cleared", APP)} <= left
     assert ("host not swept", f"{system}#{host}") in left
+
+
+def test_a_standby_that_is_not_configured_is_noticed(
+    primary: PostgresServer, standby: Standby
+) -> None:
+    primary.execute("ALTER ROLE app PASSWORD 'imported password'")
+    caught_up(primary, standby)
+    target = primary.target()
+    config = {
+        "host": f"127.0.0.1:{primary.port}",
+        "sslmode": "disable",
+        "username": target.admin_username,
+        "password": target.admin_password.reveal().decode(),
+    }
+    estate = Estate(real=Real(PostgreSQL(SystemClock(), SystemEntropy()), config))
+    stolen = estate.read_password(estate.login("engineer"))
+    caught_up(primary, standby)
+    session = standby.connect("app", stolen)
+    case = estate.open_case("person:engineer", start="3s")
+    estate.evict(case)
+    estate.state(case)
+    assert session.execute("SELECT 1").fetchone() == (1,)
+    session.close()
+    system = f"system postgresql/127.0.0.1:{primary.port}"
+    assert opened(estate.verdict(case)) == {("replicas not listed", system)}
+    # Configured as a host, it is asked and cleared like the first one.
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+    estate.must("database/config/orders", {**config, "host": hosts})
+    for step in ("kill", "probe", "sweep"):
+        estate.on(case, step)
+    assert ("replicas not listed", system) not in opened(estate.verdict(case))

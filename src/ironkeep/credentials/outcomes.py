@@ -101,6 +101,12 @@ class Ended(msgspec.Struct, frozen=True):
         return -1 if -1 in longest else max(longest, default=0)
 
     @property
+    def unlisted(self) -> int:
+        """Return how many replicas follow these hosts without being one of them."""
+        logins = [each.logins for each in self.hosts if each.logins is not None]
+        return max(sum(each.followers - each.follows for each in logins), 0)
+
+    @property
     def pooled(self) -> list[str]:
         """Return the endpoints that turned out to be poolers, whose clients nobody can see."""
         return [

@@ -191,6 +191,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "sessions remain": (change("ended", remaining=1), OLD),
     "endpoint not cleared": (placed(HOST, endpoints=()), OLD),
     "logins under way": (placed(HOST, logins=1), OLD),
+    "replicas not listed": (placed(HOST, unlisted=1), DATABASE),
     "poolers not known": (placed(HOST, declared=False), DATABASE),
     "no baseline": (drop("baselined"), DATABASE),
     "not swept": (swept(baseline="other"), DATABASE),

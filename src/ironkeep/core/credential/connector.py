@@ -68,12 +68,16 @@ class Logins(msgspec.Struct, frozen=True):
     login can finish after its password was replaced. `under_way` is how many were neither finished
     nor broken off; -1 if the system cannot list them. `longest_seconds` is the time that a login
     may take there; -1 if that is not known. `pooled` means that a pooler answers at this address,
-    whose clients the system itself does not see.
+    whose clients the system itself does not see. `followers` are the
+    replicas that follow this host now, `follows` is whether it is one itself: each of them accepts
+    logins of its own.
     """
 
     under_way: int
     longest_seconds: int
     pooled: bool = False
+    followers: int = 0
+    follows: bool = False
 
 
 class Tls(StrEnum):

@@ -41,6 +41,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     ),
     "logins under way": _KILL,
     "host not swept": NextStep(5, "make the host reachable, then ironkeep incident sweep {case}"),
+    "replicas not listed": NextStep(
+        3, "add the replicas to the hosts of its connection, then ironkeep incident kill {case}"
+    ),
     "poolers not known": NextStep(
         3,
         "write poolers to its connection, as host:port or none, then ironkeep incident kill {case}",

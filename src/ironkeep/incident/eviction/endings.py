@@ -68,6 +68,7 @@ def _note_ending(workspace: Workspace, version: NodeId, ended: Ended) -> None:
                 part.logins,
                 part.login_seconds,
                 part.endpoints,
+                ended.unlisted,
             )
             workspace.house.scope.note(record, ended.done_ns, workspace.by)
 
@@ -79,6 +80,8 @@ def _detail(ended: Ended) -> str:
         found.append("logins begun before may still finish: end the sessions again")
     if ended.login_seconds:
         found.append("logins under way are not listed everywhere: end the sessions again later")
+    if ended.unlisted:
+        found.append("replicas follow it that are not among the hosts: add them to the connection")
     found += [
         f"a pooler answers at {each}: name it in poolers, and the server itself as host"
         for each in ended.pooled

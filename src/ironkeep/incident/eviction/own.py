@@ -14,11 +14,11 @@ from ironkeep.core.errors import NotFound, TooManyRequests
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import NodeId
 from ironkeep.credentials.baselines import Comparison, text_of
-from ironkeep.credentials.connections import ConnectionId
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.incident.case.workspace import Workspace
 from ironkeep.incident.eviction.lines import line_of
+from ironkeep.incident.eviction.places import connections_to
 from ironkeep.plugin.effects.effects import Steps, Turn, settled
 
 OWNER: Final = "ironkeep"
@@ -32,11 +32,11 @@ LOGIN: Final = "may_log_in"
 
 
 def explain_own(
-    workspace: Workspace, system: NodeId, which: ConnectionId, compared: Comparison, turn: Turn
+    workspace: Workspace, system: NodeId, compared: Comparison, turn: Turn
 ) -> Steps[set[str]]:
     """Explain the changes that the vault made at the compared host; return them as recorded."""
     found: set[str] = set()
-    for cred, about, change in list(_candidates(workspace, which, compared, turn)):
+    for cred, about, change in list(_candidates(workspace, system, compared, turn)):
         if change.after.kind is Kind.KEY:
             version = yield from _accepted(workspace, cred, compared, turn)
             turn = yield from settled()
@@ -55,15 +55,16 @@ def explain_own(
 
 
 def _candidates(
-    workspace: Workspace, which: ConnectionId, compared: Comparison, turn: Turn
+    workspace: Workspace, system: NodeId, compared: Comparison, turn: Turn
 ) -> Iterator[tuple[CredentialId, Credential, Changed]]:
     """Yield the changes that a rotation or a lock makes, with the account's credential."""
     credentials = workspace.house.credentials
     accounts: dict[str, tuple[CredentialId, Credential]] = {}
-    for path in credentials.connections.accounts(turn.tx, which).values():
-        cred = CredentialId(which.mount, path)
-        about = credentials.store.about(turn.tx, cred)
-        accounts[about.username] = (cred, about)
+    for which in connections_to(workspace, system, turn.tx):
+        for path in credentials.connections.accounts(turn.tx, which).values():
+            cred = CredentialId(which.mount, path)
+            about = credentials.store.about(turn.tx, cred)
+            accounts[about.username] = (cred, about)
     for change in compared.difference.changed:
         known = accounts.get(change.after.name)
         if known is None:

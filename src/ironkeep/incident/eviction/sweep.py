@@ -1,8 +1,8 @@
 """The sweep: compare systems with a baseline from before the breach, to find persistence."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 from ironkeep.core.credential.connector import ConnectorError
@@ -19,6 +19,7 @@ from ironkeep.credentials.jobs import Account
 from ironkeep.incident.case.workspace import Workspace, answered, on_desk, words
 from ironkeep.incident.eviction.lines import line_of
 from ironkeep.incident.eviction.own import explain_own
+from ironkeep.incident.eviction.places import connections_to
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, Turn, settled, turn_of
@@ -58,25 +59,16 @@ def sweep(call: Call, given: Sweep) -> Suspend:
 
 def _sweep(workspace: Workspace, given: Sweep) -> Response | Suspend:
     systems = [workspace.named(given.system)] if given.system else list(workspace.file.systems)
-    chosen = [(system, which) for system in systems for which in _connections(workspace, system)]
+    chosen = [
+        (system, which)
+        for system in systems
+        for which in islice(connections_to(workspace, system, workspace.call.tx), 1)
+    ]
     if not chosen:
         raise NotFound("no connection here leads to an exposed system: nothing can be compared")
     return effects.run(
         workspace.call, _sweeps(workspace, chosen, turn_of(workspace.call)), answered("swept")
     )
-
-
-def _connections(workspace: Workspace, system: NodeId) -> Iterator[ConnectionId]:
-    """Yield the first connection to a system, if there is one."""
-    connections = workspace.house.credentials.connections
-    for mount in workspace.names.mounts():
-        if workspace.names.is_sealed(mount):
-            continue
-        for name in connections.names(workspace.call.tx, mount.uuid):
-            which = ConnectionId(mount.uuid, name)
-            if connections.get(workspace.call.tx, which).system == system:
-                yield which
-                return
 
 
 def _sweeps(
@@ -114,7 +106,7 @@ def _host(
     turn = yield from settled()
     record = _record(workspace, system, compared, acting)
     workspace.house.scope.note(record, turn.now_ns, workspace.by)
-    own = yield from explain_own(workspace, system, which, compared, turn)
+    own = yield from explain_own(workspace, system, compared, turn)
     return _result(workspace, record, own)
 
 

@@ -11,6 +11,8 @@ before the login ends, so the logins of all accounts count.
 from contextlib import suppress
 from typing import Final, LiteralString
 
+import msgspec
+
 from ironkeep.connectors.postgresql.link import Link
 from ironkeep.core.credential.connector import Logins, Rejected
 
@@ -34,6 +36,17 @@ _SINCE_18: Final[LiteralString] = """
 
 _END: Final[LiteralString] = "SELECT pg_terminate_backend(%s::int)"
 
+# A replica reports how far it has replayed; a program that archives the log does not. Subscriptions
+# replay too, but have a slot of their own kind, and receive no accounts. Without pg_read_all_stats
+# the columns are null: then each counts.
+_FOLLOWERS: Final[LiteralString] = """
+    SELECT count(*) FROM pg_stat_replication r
+    WHERE (r.replay_lsn IS NOT NULL OR r.state IS NULL) AND NOT EXISTS (
+        SELECT FROM pg_replication_slots s
+        WHERE s.active_pid = r.pid AND s.slot_type = 'logical')"""
+
+_FOLLOWS: Final[LiteralString] = "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)"
+
 _LONGEST: Final[LiteralString] = """
     SELECT setting::int FROM pg_settings WHERE name = 'authentication_timeout'"""
 
@@ -44,6 +57,13 @@ def settled(link: Link) -> Logins:
     Ending them takes a superuser; otherwise they are counted.
     """
     longest = int(link.value(_LONGEST) or -1)
+    found = Logins(
+        -1,
+        longest,
+        pooled=link.pooled(),
+        followers=int(link.value(_FOLLOWERS) or 0),
+        follows=bool(link.value(_FOLLOWS)),
+    )
     try:
         waiting = _under_way(link)
         for _ in range(TRIES):
@@ -55,8 +75,8 @@ def settled(link: Link) -> Logins:
             _end(link, waiting)
             waiting &= _under_way(link)
     except Rejected:
-        return Logins(-1, longest, link.pooled())  # somebody took pg_locks away from everybody
-    return Logins(len(waiting), longest, link.pooled())
+        return found  # somebody took pg_locks away from everybody
+    return msgspec.structs.replace(found, under_way=len(waiting))
 
 
 def _under_way(link: Link) -> set[str]:

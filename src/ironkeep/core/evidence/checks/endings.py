@@ -64,6 +64,17 @@ def logins_under_way(file: CaseFile) -> Iterator[Finding]:
         yield Finding(version, f"{words}: end its sessions again")
 
 
+def replicas_not_listed(file: CaseFile) -> Iterator[Finding]:
+    """Yield systems that replicas follow which are not on record: each takes logins of its own."""
+    found: dict[NodeId, int] = {}
+    for _, system, ended in endings(file):
+        if ended is not None and ended.record.unlisted:
+            found[system] = max(found.get(system, 0), ended.record.unlisted)
+    for system, count in found.items():
+        words = f"{count} replicas follow it and are not among its hosts: neither asked nor cleared"
+        yield Finding(system, words)
+
+
 def poolers_not_known(file: CaseFile) -> Iterator[Finding]:
     """Yield systems of ended sessions of which nobody has said if a pooler stands in front.
 

@@ -41,6 +41,7 @@ CHECKS: Final = (
     Check(ClaimId.ENDED, "sessions remain", intruders.sessions_remain),
     Check(ClaimId.ENDED, "endpoint not cleared", endings.endpoint_not_cleared),
     Check(ClaimId.ENDED, "logins under way", endings.logins_under_way),
+    Check(ClaimId.ENDED, "replicas not listed", endings.replicas_not_listed),
     Check(ClaimId.ENDED, "poolers not known", endings.poolers_not_known),
     Check(ClaimId.PERSISTENCE, "no baseline", intruders.no_baseline),
     Check(ClaimId.PERSISTENCE, "not swept", intruders.not_swept),

@@ -86,8 +86,9 @@ class Ended(Record, frozen=True, tag="ended", omit_defaults=True):
 
     They were counted at `endpoints`, since counted_ns. `logins` of any account were under way then
     and neither finished nor broken off before the count. At the endpoints that cannot list such
-    logins, one takes `login_seconds` at most: 0 if all can, -1 if that time is not known. A record
-    of an earlier release has only the first six fields.
+    logins, one takes `login_seconds` at most: 0 if all can, -1 if that time is not known.
+    `unlisted` replicas followed them that are none of the endpoints. A record of an earlier release
+    has only the first six fields.
     """
 
     case: str
@@ -100,6 +101,7 @@ class Ended(Record, frozen=True, tag="ended", omit_defaults=True):
     logins: Count = 0
     login_seconds: Known = 0
     endpoints: tuple[str, ...] = ()
+    unlisted: Count = 0
 
 
 class Probed(Record, frozen=True, tag="probed"):
