@@ -421,5 +421,5 @@ def test_no_error_shows_a_password_or_its_verifier(
 
 def test_a_probe_result_is_evidence_without_secrets() -> None:
     assert ProbeResult.__struct_fields__ == (
-        "state", "reason", "endpoint", "code", "took_ms", "blocked", "full",
+        "state", "reason", "endpoint", "code", "took_ms", "blocked", "full", "unreached",
     )  # fmt: skip
