@@ -125,10 +125,20 @@ def test_poolers_are_declared(names: list[str]) -> None:
 
 def test_a_pooler_without_an_address_is_refused() -> None:
     estate = Estate.fresh()
-    reply = estate.request(Operation.UPDATE, "database/config/orders", {"poolers": ["none", "x"]})
-    assert reply.error is None  # a host may be called none
     reply = estate.request(Operation.UPDATE, "database/config/orders", {"poolers": ["a b"]})
     assert reply.error is not None
+
+
+def test_a_pooler_is_added_only_by_somebody_who_knows_the_password() -> None:
+    """The password is presented there, so another host could try to guess it."""
+    estate = Estate.fresh()
+    path = "database/config/orders"
+    given: dict[str, object] = {"poolers": ["pool.example"]}
+    refused = estate.request(Operation.UPDATE, path, given)
+    assert "password again" in refused.errors[0]
+    configured(estate, **given)
+    for poolers in (["pool.example"], ["none"]):
+        assert estate.request(Operation.UPDATE, path, {"poolers": poolers}).error is None
 
 
 def test_every_host_is_swept() -> None:

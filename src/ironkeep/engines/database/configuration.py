@@ -184,6 +184,8 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
     changes: dict[str, Any] = {"verify": given.verify_connection}
     if given.poolers is not None:
         changes["poolers"] = parse_poolers(given.poolers)
+        if given.password is None and set(changes["poolers"]) - set(before.poolers or ()):
+            raise InvalidRequest("give the password again to add a pooler: it is presented there")
     if given.allowed_roles is not None:
         changes["allowed"] = _allowed(given.allowed_roles)
     if where is not None:
