@@ -9,14 +9,27 @@ cases together. A case includes every row that its own seeds cause or make earli
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
 
-from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
-from ironkeep.core.evidence.reach import CONTROL, EdgeKind, Graph, Held, Seed, Spread, Step, spread
+from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
+from ironkeep.core.evidence.reach import (
+    CONTROL,
+    Edge,
+    EdgeKind,
+    Graph,
+    Held,
+    Seed,
+    Spread,
+    Step,
+    spread,
+)
 
-_DIRECT: Final = CONTROL | {EdgeKind.MAY_READ, EdgeKind.MADE}
+_DIRECT: Final = CONTROL | {EdgeKind.MAY_READ}
+_PASSES_ON: Final = frozenset({EdgeKind.HOLDS, EdgeKind.MADE})
+"""A principal that holds another one by such an edge reads what that one may read."""
 
 
 class Exposed(msgspec.Struct, frozen=True):
@@ -44,11 +57,12 @@ def expose(graph: Graph, cases: Mapping[str, Iterable[Seed]], case: str, as_of_n
     """Return the exposure of one case, given the seeds of all cases, as known at as_of_ns."""
     own = list(cases.get(case, ()))
     others = [seed for name, seeds in cases.items() if name != case for seed in seeds]
-    together = _answers(graph, own + others, as_of_ns)
+    direct = _direct(graph)
+    together = _answers(graph, direct, own + others, as_of_ns)
     if not others:
         return together
-    alone = _answers(graph, own, as_of_ns)
-    without = _answers(graph, others, as_of_ns)
+    alone = _answers(graph, direct, own, as_of_ns)
+    without = _answers(graph, direct, others, as_of_ns)
     return Exposure(
         did_read=_due_to(together.did_read, alone.did_read, without.did_read),
         could_read=_due_to(together.could_read, alone.could_read, without.could_read),
@@ -56,12 +70,25 @@ def expose(graph: Graph, cases: Mapping[str, Iterable[Seed]], case: str, as_of_n
     )
 
 
-def _answers(graph: Graph, seeds: list[Seed], as_of_ns: int) -> Exposure:
+def _direct(graph: Graph) -> Graph:
+    """Return the part of a graph in which principals read, and pass on what they are."""
+    edges = (
+        edge
+        for edge in graph.edges
+        if edge.kind in _DIRECT or (edge.kind in _PASSES_ON and _is_between_principals(edge))
+    )
+    return replace(graph, edges=tuple(edges))
+
+
+def _is_between_principals(edge: Edge) -> bool:
+    return kind_of(edge.source) in PRINCIPALS and kind_of(edge.target) in PRINCIPALS
+
+
+def _answers(graph: Graph, direct: Graph, seeds: list[Seed], as_of_ns: int) -> Exposure:
     everything = spread(graph, seeds, as_of_ns)
-    direct = spread(graph, seeds, as_of_ns, _DIRECT)
     return Exposure(
         did_read=_taken(everything, EdgeKind.DID_READ),
-        could_read=_taken(direct, EdgeKind.MAY_READ),
+        could_read=_taken(spread(direct, seeds, as_of_ns), EdgeKind.MAY_READ),
         could_reach=_rows(everything),
     )
 

@@ -13,7 +13,7 @@ at the same time.
 """
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -153,15 +153,13 @@ class Spread:
     taken: dict[tuple[EdgeKind, NodeId], Held] = field(default_factory=dict)
 
 
-def spread(
-    graph: Graph, seeds: Iterable[Seed], as_of_ns: int, kinds: Collection[EdgeKind] | None = None
-) -> Spread:
+def spread(graph: Graph, seeds: Iterable[Seed], as_of_ns: int) -> Spread:
     """Return all nodes that may have been held at or before as_of_ns, starting from seeds.
 
-    kinds restricts the edges to follow. Time is O((nodes + edges) log edges) for each distinct end
+    Time is O((nodes + edges) log edges) for each distinct end
     of a seed; an all-of node costs the square of its inputs.
     """
-    walk = _Walk(graph, as_of_ns, kinds)
+    walk = _Walk(graph, as_of_ns)
     for seed in seeds:
         if seed.from_ns < seed.until_ns:
             walk.push(Held(seed.node, seed.from_ns, seed.until_ns))
@@ -172,14 +170,13 @@ def spread(
 class _Walk:
     """One run of the search."""
 
-    def __init__(self, graph: Graph, as_of_ns: int, kinds: Collection[EdgeKind] | None) -> None:
+    def __init__(self, graph: Graph, as_of_ns: int) -> None:
         self.found: Final = Spread()
         self._graph: Final = graph
         self._as_of: Final = as_of_ns
         self._out: Final[dict[NodeId, list[Edge]]] = {}
         for edge in graph.edges:
-            if kinds is None or edge.kind in kinds:
-                self._out.setdefault(edge.source, []).append(edge)
+            self._out.setdefault(edge.source, []).append(edge)
         self._ends: Final[dict[NodeId, int]] = {}
         self._inputs: Final[dict[NodeId, list[Held]]] = {}
         self._heap: Final[list[tuple[int, int, int, Held]]] = []

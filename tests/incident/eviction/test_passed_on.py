@@ -1,0 +1,118 @@
+"""What an exposed person passed on or began, seen through the API: users, deeds, factors."""
+
+from typing import Any
+
+import pytest
+
+from ironkeep.core.errors import UpstreamFailed
+from ironkeep.core.operation import Operation
+from ironkeep.incident.verifier.verifier import verify_pack
+from ironkeep.testing.parts import tables, text
+from tests.support.credentials.simulated import Account, Fault
+from tests.support.incident.incident_estate import PASSWORD, Estate, opened
+
+ADMIN = """
+path "auth/userpass/users/*" { capabilities = ["create", "update"] }
+path "auth/approle/role/*" { capabilities = ["create", "update", "read"] }
+path "database/static-roles/*" { capabilities = ["create", "update", "read"] }
+"""
+MAIL = "secret/data/app/mail"
+USERS = "auth/userpass/users/"
+
+
+@pytest.fixture
+def estate() -> Estate:
+    estate = Estate.fresh()
+    estate.must("sys/policies/acl/admin", {"policy": ADMIN})
+    estate.must(f"{USERS}engineer", {"token_policies": "admin"})
+    return estate
+
+
+def labels(estate: Estate, case: str, kind: str) -> list[str]:
+    shown = estate.get(f"incident/cases/{case}/exposure", estate.responder)
+    return [text(row, "label") for row in tables(shown, kind)]
+
+
+def checks(estate: Estate, case: str) -> set[str]:
+    return {check for check, _ in opened(estate.verdict(case))}
+
+
+def test_what_a_user_made_by_somebody_exposed_read_is_read_by_the_intruder(estate: Estate) -> None:
+    ann = estate.login("engineer")
+    estate.must(f"{USERS}bob", {"password": PASSWORD, "token_policies": "mail"}, ann)
+    bob = estate.login("bob")
+    estate.get(MAIL, bob)
+    estate.request(Operation.DELETE, f"{USERS}bob")
+    case = estate.open_case("person:engineer", start="10s")
+    assert labels(estate, case, "did_read") == ["secret/app/mail version 1"]
+    estate.on(case, "contain")
+    assert estate.request(Operation.READ, MAIL, token=bob).error is not None
+    assert "secret/app/mail version 1" in labels(estate, case, "could_read")
+    pack = verify_pack(estate.pack(case), estate.trust())
+    assert [row.node for row in pack.exposure.did_read if "app/mail" in row.node]
+
+
+def test_a_machine_whose_role_somebody_exposed_wrote_is_exposed(estate: Estate) -> None:
+    estate.must("sys/auth/approle", {"type": "approle"})
+    ann = estate.login("engineer")
+    role = "auth/approle/role/machine"
+    given = {"token_policies": "mail", "secret_id_wrapping": "optional", "secret_id_num_uses": 0}
+    estate.must(role, given, ann)
+    # The secret id is somebody else's: what the role lets its machines do is ann's.
+    secret = text(estate.request(Operation.UPDATE, f"{role}/secret-id", {}).data, "secret_id")
+    named = {"role_id": text(estate.get(f"{role}/role-id"), "role_id"), "secret_id": secret}
+    reply = estate.request(Operation.UPDATE, "auth/approle/login", named, "")
+    estate.get(MAIL, reply.token)
+    case = estate.open_case("person:engineer", start="10s")
+    assert labels(estate, case, "did_read") == ["secret/app/mail version 1"]
+
+
+def test_a_person_whose_password_was_changed_is_exposed_from_then_on(estate: Estate) -> None:
+    estate.login("colleague")
+    ann = estate.login("engineer")
+    estate.must(f"{USERS}colleague/password", {"password": PASSWORD + "!"}, ann)
+    case = estate.open_case("person:engineer", start="4s")
+    assert "person userpass-colleague" in labels(estate, case, "could_reach")
+
+
+def test_a_write_that_was_answered_with_an_error_is_a_deed(estate: Estate) -> None:
+    estate.system.accounts["payroll"] = Account(b"payroll password")
+    ann = estate.login("engineer")
+    estate.system.break_down("set_password", Fault.NO_ANSWER)
+    estate.system.break_down("probe", *[Fault.UNREACHABLE] * 8)
+    path, given = "database/static-roles/mine", {"db_name": "orders", "username": "payroll"}
+    assert estate.request(Operation.UPDATE, path, given, ann).error is UpstreamFailed
+    estate.system.faults.clear()
+    estate.get(path)
+    case = estate.open_case("person:engineer", start="5s")
+    items = tables(estate.verdict(case), "open_items")
+    (words,) = (text(item, "words") for item in items if item["check"] == "unfinished deed")
+    assert words.startswith(f"update {path} by somebody exposed ended in upstream_failed")
+
+
+def test_a_write_that_was_refused_leaves_nothing_to_explain(estate: Estate) -> None:
+    ann = estate.login("engineer")
+    for path, given in ((f"{USERS}bob", {}), ("sys/policies/acl/x", {"policy": ""})):
+        assert estate.request(Operation.UPDATE, path, given, ann).error is not None
+    case = estate.open_case("person:engineer", start="5s")
+    assert not checks(estate, case) & {"unfinished deed", "foothold in vault"}
+
+
+def test_a_readmission_is_open_until_another_person_changed_the_password(estate: Estate) -> None:
+    estate.login("engineer")
+    case = estate.open_case("person:engineer", start="3s")
+    estate.on(case, "contain")
+    estate.on(case, "readmit", principal="person:engineer", reason="new machine")
+    assert "unchanged factor" in checks(estate, case)
+    given: dict[str, Any] = {"password": PASSWORD + "!"}
+    # Settings are no factor, and a password of her own choice was chosen by whoever holds her.
+    estate.must(f"{USERS}engineer", {"token_policies": "engineer,admin"})
+    assert "unchanged factor" in checks(estate, case)
+    estate.must(f"{USERS}engineer/password", given, estate.login("engineer"))
+    assert "unchanged factor" in checks(estate, case)
+    estate.must(f"{USERS}engineer/password", {"password": PASSWORD + "?"})
+    left = [
+        i for i in tables(estate.verdict(case), "open_items") if i["check"] == "unchanged factor"
+    ]
+    # What she did meanwhile, with the old one, stays for somebody to answer.
+    assert [text(item, "item").partition("#")[2] for item in left] == [""]
