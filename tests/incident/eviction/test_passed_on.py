@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from ironkeep.core.errors import UpstreamFailed
+from ironkeep.core.errors import PermissionDenied, UpstreamFailed
 from ironkeep.core.operation import Operation
+from ironkeep.incident.case.holdings import IN_A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.testing.parts import tables, text
 from tests.support.credentials.simulated import Account, Fault
@@ -116,3 +117,21 @@ def test_a_readmission_is_open_until_another_person_changed_the_password(estate:
     ]
     # What she did meanwhile, with the old one, stays for somebody to answer.
     assert [text(item, "item").partition("#")[2] for item in left] == [""]
+
+
+def test_a_responder_made_by_somebody_exposed_cuts_off_nobody(estate: Estate) -> None:
+    ann = estate.login("engineer")
+    given = {"password": PASSWORD, "token_policies": "responder"}
+    estate.must(f"{USERS}puppet", given, ann)
+    puppet = estate.login("puppet")
+    # More subjects than are ended in a turn come before the one that lets the caller in.
+    others = [estate.login("colleague") for _ in range(IN_A_TURN + 1)]
+    named = [
+        "token:" + text(estate.get("auth/token/lookup-self", each), "accessor")
+        for each in (*others, ann)
+    ]
+    case = estate.open_case(*named, start="10m", token="root")
+    path = f"incident/cases/{case}/contain"
+    assert estate.request(Operation.UPDATE, path, {}, puppet).error is PermissionDenied
+    for each in (*others, ann):
+        assert estate.request(Operation.READ, "auth/token/lookup-self", token=each).error is None

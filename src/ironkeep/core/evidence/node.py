@@ -104,6 +104,11 @@ def is_family(of: NodeId) -> bool:
     return of.startswith("secret:") and of.endswith(f"@{_ANY_VERSION}")
 
 
+def version_of(secret: NodeId) -> int:
+    """Return the number in the node of a secret version; 0 for another node, or a family."""
+    return int(secret.rpartition("@")[2]) if family_of(secret) else 0
+
+
 def place_of(secret: NodeId) -> tuple[str, str]:
     """Return the mount (its uuid) and the path of a secret version or family."""
     mount, _, path = name_of(secret).rpartition("@")[0].partition("/")

@@ -59,6 +59,12 @@ ENDED_IN_A_TURN: Final = 16
 _OWN: Final = "this would end your own session: use one outside the case"
 
 
+_MAKERS: Final = {
+    "session": NodeKind.SESSION, "person": NodeKind.PERSON, "device": NodeKind.DEVICE,
+}  # fmt: skip
+"""The kinds of origins (identity/people.py) that can be subjects of a case."""
+
+
 @dataclass(slots=True)
 class Cut:
     """A principal that was cut off, with what it had.
@@ -85,8 +91,13 @@ Cuts = dict[NodeId, Cut]
 
 def at_once(workspace: Workspace, subjects: Iterable[NodeId]) -> Steps[Cuts]:
     """End the access of subjects as far as that takes no evidence; durable when this returns."""
-    turn, cuts = turn_of(workspace.call), Cuts()
-    for number, subject in enumerate(subjects, start=1):
+    turn, cuts, all_of_them = turn_of(workspace.call), Cuts(), tuple(subjects)
+    # Before the first turn ends, so that a request that is refused has cut off nobody.
+    for subject in all_of_them:
+        _require_outside(workspace.call, subject)
+        if kind_of(subject) is NodeKind.SESSION:
+            _require_not_own(workspace, (name_of(subject),), 0)
+    for number, subject in enumerate(all_of_them, start=1):
         cut = cuts[subject] = Cut(subject)
         if kind_of(subject) is NodeKind.SESSION:
             turn = yield from spend(workspace, cut, (name_of(subject),), turn)
@@ -280,6 +291,10 @@ def is_subject(call: Call, subjects: Iterable[NodeId]) -> bool:
     for each in _chain(call).values():
         own |= {node(NodeKind.SESSION, each.accessor)} if each is not None else set()
     own |= {node(NodeKind.DEVICE, each) for each in _devices(call)}
+    # What let the caller in may have been set up by one of them, at any remove.
+    for name, _ in call.actor().origins:
+        kind, _, rest = name.partition("/")
+        own |= {node(_MAKERS[kind], rest)} if kind in _MAKERS else set()
     return not own.isdisjoint(subjects)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ironkeep.core.errors import NotFound, TooLarge, Unavailable
 from ironkeep.core.evidence.leaf import Disclosed
-from ironkeep.core.evidence.node import name_of, parse_node
+from ironkeep.core.evidence.node import parse_node, place_of, version_of
 from ironkeep.core.evidence.packing.pack import ShownEntry, ShownLog, Stretch, WindowLeaf
 from ironkeep.incident.evidence.gathering import About, closed_evidence, earlier_steps
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
@@ -77,14 +77,23 @@ def reads(context: Context, about: Mapping[str, Any]) -> Steps:
 def _require_named(
     index: Index, of: str, writes: list[str], size: int
 ) -> Generator[None, None, None]:
-    """Raise NotFound unless the log shows that a secret existed: by a release, or a good write."""
-    mount, _, path = name_of(parse_node(of)).rpartition("@")[0].partition("/")
+    """Raise NotFound unless the log shows that a secret existed: by a release, or a good write.
+
+    A version exists once it, or a later one, was released or written.
+    """
+    asked = parse_node(of)
+    (mount, path), number = place_of(asked), version_of(asked)
     terms = [secret(mount, path), *(Term(What.PATH, each) for each in writes)]
-    for number, (_, entry) in enumerate(index.find(terms, 0, size), start=1):
+    for looked_at, (_, entry) in enumerate(index.find(terms, 0, size), start=1):
         good = entry.outcome == "ok" and entry.op in _WRITES and entry.path in writes
-        if good or any((each.mount, each.path) == (mount, path) for each in entry.released):
+        # A write by a mount without versions names none.
+        written = entry.audited.get("version", number)
+        if (good and isinstance(written, int) and written >= number) or any(
+            (each.mount, each.path) == (mount, path) and each.version >= number
+            for each in entry.released
+        ):
             return
-        if number % _STEP == 0:
+        if looked_at % _STEP == 0:
             yield
     raise NotFound("neither the vault nor its journal knows a secret of this name")
 
