@@ -87,7 +87,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("core/evidence/test_estate.py", "core/evidence", "activity node reach"),
     ("core/evidence/test_estate.py", "core/evidence/records", "evidence record response scope"),
     ("core/evidence/test_verdict.py", "core/evidence", "casefile claim remediation"),
-    ("core/evidence/test_verdict.py", "core/evidence/checks", "credentials deeds explained"),
+    ("core/evidence/test_verdict.py", "core/evidence/checks", "credentials"),
     ("core/evidence/test_verdict.py", "core/evidence/checks", "intruders record table"),
     ("core/evidence/test_endings.py", "core/evidence/checks", "endings"),
     ("incident/verifier/test_golden.py", "incident/verifier", "older"),

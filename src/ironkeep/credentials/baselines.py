@@ -171,8 +171,10 @@ class Baselines:
     ) -> Steps[Comparison]:
         """Take an inventory and compare it with a baseline, 0 for the last one.
 
-        It is taken at the first host, or at the host or former host of that endpoint.
+        It is taken at the first host, or at the host or former host of that endpoint. `at_ns` is
+        when it began: what changes meanwhile need not be in it.
         """
+        at_ns = turn.now_ns
         baseline = self.get(turn.tx, which, number)
         packed = self._packed(turn.tx, which, baseline)
         look = self._look(turn, which, endpoint)
@@ -180,7 +182,7 @@ class Baselines:
         turn, (stock, difference) = yield Outside(against, baseline.system)
         self._note(turn, which, "inventory", baseline.system, stock)
         explained = self.explanations(turn.tx, which, turn.now_ns)
-        return Comparison(baseline, stock, turn.now_ns, difference, explained)
+        return Comparison(baseline, stock, at_ns, difference, explained)
 
     def explain(
         self, turn: Turn, which: ConnectionId, comparison: Comparison, given: Explanation

@@ -416,3 +416,32 @@ def test_a_log_that_continues_another_is_not_complete_by_itself(origin: str, fir
     found = [item.words for item in verdict.open_items() if item.subject == "log:window"]
     assert bool(found) is not first
     assert all("an earlier epoch" in words for words in found)
+
+
+def test_a_sweep_that_began_before_the_last_revocation_or_containment_is_none() -> None:
+    for began in (40, 49):
+        items = verdict_of(sample_case().changed("swept", at_ns=at(began))).open_items()
+        assert [item.check for item in items] == ["not swept"]
+    assert verdict_of(sample_case().changed("swept", at_ns=at(50))).outcome is Outcome.PROVEN
+
+
+def test_a_subject_that_is_lost_again_after_a_readmission_is_contained_again() -> None:
+    """An earlier case cut her off and let her in again; then another one names her."""
+    widened = ev.Widened(*UNPLACED, CASE, (ALICE,), at(20), "the new laptop fell, too")
+    lost = sample_case().with_lines(
+        Line(92, "back", ev.Readmitted(CASE, ALICE, "dora", "new laptop", ())),
+        Line(93, "lost again", widened),
+    )
+    named = {item.check for item in verdict_of(lost).open_items()}
+    assert "not contained" in named
+    cut = Line(94, "cut", ev.Contained(CASE, ALICE, (), (), 0))
+    assert "not contained" not in {
+        item.check for item in verdict_of(lost.with_lines(cut)).open_items()
+    }
+
+
+def test_each_change_of_devices_and_approvals_is_explained_by_itself() -> None:
+    path = "approval/requests/x/approve"
+    lines = [request(at_, f"a{at_}", "alice", op="update", path=path) for at_ in (35, 36)]
+    items = verdict_of(sample_case().with_lines(*lines)).open_items()
+    assert [item.subject for item in items] == ["entry:5", "entry:6"]

@@ -85,7 +85,7 @@ def swept(**values: object) -> Spoil:
 
 
 def an_hour_later(*but: str) -> Spoil:
-    """Judge an hour later, with everything looked at again but for some parts of the root."""
+    """Judge an hour later, with everything looked at again but for some lines."""
     when = END_AT + 3_600
     again = (
         *(
@@ -102,7 +102,8 @@ def an_hour_later(*but: str) -> Spoil:
         Line(when, "confirmed", ev.Confirmed(CASE, ()), {"entity": "auditor-entity"}),
     )  # fmt: skip
     gone = drop("sourced", "compared", "confirmed")
-    return both(gone, add(*again), lambda case: replace(case, end=when))
+    kept = [line for line in again if line.name not in but]
+    return both(gone, add(*kept), lambda case: replace(case, end=when))
 
 
 HOST = "127.0.0.1:5432"
@@ -195,7 +196,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "poolers not known": (placed(HOST, declared=False), DATABASE),
     "no baseline": (drop("baselined"), DATABASE),
     "not swept": (swept(baseline="other"), DATABASE),
-    "sweep too old": (swept(at_ns=at(END_AT) - 3_601 * 10**9), DATABASE),
+    "sweep too old": (an_hour_later("swept"), DATABASE),
     "host not swept": (
         both(placed(HOST), change("swept", endpoint="replica:5432")),
         f"{DATABASE}#{HOST}",

@@ -46,10 +46,13 @@ class Filed(Generic[R]):
 
 @dataclass(slots=True)
 class Case:
-    """The recorded scope of one case; `from_ns` is T0, the earliest possible compromise."""
+    """The recorded scope of one case; `from_ns` is T0, the earliest possible compromise.
+
+    `subjects` have the index of the last record that named them.
+    """
 
     from_ns: int = FOREVER
-    subjects: dict[NodeId, None] = field(default_factory=dict)
+    subjects: dict[NodeId, int] = field(default_factory=dict)
     bases: list[str] = field(default_factory=list)
     opening: Filed[ev.Opened] | None = None
 
@@ -135,7 +138,7 @@ class CaseFile:
     @cached_property
     def _seeds(self) -> dict[str, list[Seed]]:
         return {
-            name: [self._seed(each, case.from_ns) for each in case.subjects]
+            name: [self._seed(each, case) for each in case.subjects]
             for name, case in self.cases.items()
         }
 
@@ -211,22 +214,23 @@ class CaseFile:
         return [each for each in (known.all() if known else ()) if each not in asked]
 
     @cached_property
-    def last_revocation(self) -> dict[str, int]:
-        """The index of the last revocation at each system."""
-        return {each.record.system: each.index for each in self.filed(ev.Revoked)}
+    def last_revocation(self) -> dict[str, Filed[ev.Revoked]]:
+        """The last revocation at each system."""
+        return {each.record.system: each for each in self.filed(ev.Revoked)}
 
     @cached_property
-    def last_containment(self) -> int:
-        """The index of the entry that cut off the last exposed principal; -1 for none."""
-        cuts = map(self.containment, self.principals)
-        return max((cut.index for cut in cuts if cut is not None), default=-1)
+    def last_containment(self) -> Filed[ev.Contained] | None:
+        """The record that cut off the last exposed principal, if any was cut off."""
+        cuts = [cut for cut in map(self.containment, self.principals) if cut is not None]
+        return max(cuts, key=lambda cut: cut.index, default=None)
 
     def containment(self, principal: NodeId) -> Filed[ev.Contained] | None:
         """Return the record that contained a principal or ended this session.
 
-        A containment from before T0 counts unless the principal was readmitted since.
+        A containment from before T0 counts unless the principal was readmitted since. One counts
+        no more if the principal was readmitted before it became a subject: it was lost again.
         """
-        return self._cut(principal, self.case.from_ns)
+        return self._cut(principal, self.case)
 
     def readmission(self, principal: NodeId) -> int | None:
         """Return the index of the entry that readmitted a principal after its containment."""
@@ -241,11 +245,15 @@ class CaseFile:
         """Return the last act of a principal while contained and not readmitted."""
         return self._act_after(principal, self.containment(principal))
 
-    def _cut(self, principal: NodeId, from_ns: int) -> Filed[ev.Contained] | None:
+    def _cut(self, principal: NodeId, case: Case) -> Filed[ev.Contained] | None:
         # The first containment counts: a repeated one must not excuse the acts in between.
-        last = self._readmissions.get(principal, [-1])[-1]
+        back = self._readmissions.get(principal, [])
+        named = case.subjects.get(principal, -1)
+        before = max((index for index in back if index < named), default=-1)
+        last = back[-1] if back else -1
         for cut in self._containments.get(principal, ()):
-            if cut.entry.time_ns >= from_ns or cut.index > last:
+            counts = cut.entry.time_ns >= case.from_ns or cut.index > last
+            if counts and cut.index > before:
                 return cut
         return None
 
@@ -286,12 +294,12 @@ class CaseFile:
                 found.setdefault(each.record.principal, []).append(each.index)
         return found
 
-    def _seed(self, subject: NodeId, from_ns: int) -> Seed:
+    def _seed(self, subject: NodeId, case: Case) -> Seed:
         """Return a subject with the time during which the attacker held it."""
-        cut = self._cut(subject, from_ns)
+        cut = self._cut(subject, case)
         # A leaked secret cannot be contained, and a principal that still acts is not contained.
         until = FOREVER if cut is None or self._act_after(subject, cut) else cut.entry.time_ns
-        return Seed(subject, from_ns, until)
+        return Seed(subject, case.from_ns, until)
 
     def _closed(self) -> Iterable[tuple[NodeId, int]]:
         """Yield dead credentials and ended sessions, each with the time since when it is dead."""
@@ -333,7 +341,7 @@ class CaseFile:
     def _take_case(self, index: int, entry: Entry, record: ev.Opened | ev.Widened) -> None:
         case = self.cases[record.case]
         case.from_ns = min(case.from_ns, record.from_ns)
-        case.subjects.update(dict.fromkeys(map(parse_node, record.subjects)))
+        case.subjects.update(dict.fromkeys(map(parse_node, record.subjects), index))
         for subject in case.subjects:
             self.estate.meet(subject)
         case.bases.append(record.basis)

@@ -11,8 +11,8 @@ from ironkeep.core.evidence.checks.explained import explained_entries, is_explai
 from ironkeep.core.evidence.claim import FRESH_NS, Finding, Status, iso
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 
-_ACCESS: Final = ("sys/", "auth/", "identity/")
-"""Any change under these can give access: policies, mounts, users, tokens, groups."""
+_ACCESS: Final = ("sys/", "auth/", "identity/", "device/", "approval/", "segment/")
+"""Any change under these can give access: policies, mounts, users, tokens, devices, approvals."""
 
 _HARMLESS: Final = (
     "sys/capabilities",
@@ -173,13 +173,20 @@ def _baselines(file: CaseFile, system: NodeId) -> set[str]:
 
 
 def sweeps(file: CaseFile, system: NodeId) -> list[Filed[ev.Swept]]:
-    """Return the last sweep of each host of a system after the last containment and revocation."""
-    after = max(file.last_containment, file.last_revocation.get(system, -1))
+    """Return the last sweep of each host of a system after the last containment and revocation.
+
+    It must have begun after these: what it saw before, it need not have seen again.
+    """
+    cut, revoked = file.last_containment, file.last_revocation.get(system)
+    after = max(cut.index if cut else -1, revoked.index if revoked else -1)
+    since_ns = max(cut.entry.time_ns if cut else 0, revoked.record.done_ns if revoked else 0)
     baselines = _baselines(file, system)
     last = {
         each.record.endpoint: each
         for each in file.about(ev.Swept, "", system)
-        if each.index > after and each.record.baseline in baselines
+        if each.index > after
+        and each.record.at_ns >= since_ns
+        and each.record.baseline in baselines
     }
     if len(last) > 1:
         last.pop("", None)  # of an earlier release; a host was looked at since
