@@ -96,11 +96,13 @@ class Pipeline:
             call, plan = self._admission.admit(
                 request, trace, account, inner, count_use=resume is None
             )
+            guarded = None if resume else self._guard(call, plan, trace)
+            trace.kept = len(account.writes)
             if resume:
-                trace.kept = len(account.writes)
+                trace.resumed = True
                 response = resume(call)
             else:
-                response = self._guard(call, plan, trace) or self._invoke(call, plan, trace)
+                response = guarded or self._invoke(call, plan, trace)
             if isinstance(response, Suspend):
                 return self._suspend(request, trace, account, inner, response)
             trace.handled = True
@@ -217,7 +219,7 @@ class Pipeline:
 
         A case takes a refused request without such an entry for one that changed nothing.
         """
-        wrote = 0 <= trace.kept < len(account.writes)
+        wrote = trace.kept < len(account.writes)
         if wrote and trace.session is not None and not trace.begun:
             self._house.journal.append(entry_of(request, trace, "pending", (), None))
             trace.begun = True
@@ -284,7 +286,8 @@ class Pipeline:
             self._house.resync()
         entry = entry_of(request, trace, code, (), None)
         try:
-            self._note_begun(request, trace, account)
+            if trace.resumed:
+                self._note_begun(request, trace, account)
             receipt = self._house.record(entry, known=trace.session is not None)
         except Unavailable as full:
             body = reply.encode({"errors": [str(full)]}, releases=False)

@@ -25,8 +25,8 @@ MORE: Final = "…"
 class Trace(msgspec.Struct):
     """The facts about a request that the pipeline collects for its entry.
 
-    `begun` is whether an entry says that it is pending; `kept` the number of rows to be kept
-    whatever becomes of it, before its handler went on after slow work, else -1.
+    `begun` is whether an entry says that it is pending, `resumed` whether its handler goes on after
+    slow work; `kept` is the number of rows that the admission keeps whatever becomes of it.
     """
 
     request_id: RequestId
@@ -41,7 +41,8 @@ class Trace(msgspec.Struct):
     audited: dict[str, Value] = {}
     handled: bool = False
     begun: bool = False
-    kept: int = -1
+    resumed: bool = False
+    kept: int = 0
 
 
 def entry_of(
