@@ -87,7 +87,9 @@ class Pipeline:
         begun: bool = False,
     ) -> Answer | Waiting:
         house = self._house
-        trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq, begun=begun)
+        trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq)
+        if begun:  # keywords cost every request some time, and few have begun
+            trace.begun = True
         account = house.state.begin()
         inner = account.nested()
         try:
