@@ -45,6 +45,10 @@ class Budget:
         self._left = limit
         self._messages = limit // SMALL_BYTES
 
+    def part(self, limit: int) -> "Budget":
+        """Return a budget of the same time for at most `limit` of these bytes, which it uses up."""
+        return _Part(self, limit)
+
     def seconds(self) -> float:
         """Return the seconds left, more than zero; raise TimeoutError when the time is up."""
         left = self._until - _now()
@@ -63,6 +67,22 @@ class Budget:
         self._messages -= 1
         if self._messages < 0:
             raise Flooded(f"the server sent more than {self._limit // SMALL_BYTES} messages")
+
+
+class _Part(Budget):
+    """A share of another budget."""
+
+    def __init__(self, whole: Budget, limit: int) -> None:
+        super().__init__(whole.seconds(), limit)
+        self._whole = whole
+
+    def spend(self, received: int) -> None:
+        self._whole.spend(received)
+        super().spend(received)
+
+    def count(self) -> None:
+        self._whole.count()
+        super().count()
 
 
 class Channel:

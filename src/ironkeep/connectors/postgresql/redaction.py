@@ -3,7 +3,7 @@
 Options, connection strings and settings are parsed by their own grammar. A value is shown only when
 its name is known to hold no secret and its text is plain. Any other value is replaced by an
 HMAC-SHA256 under a key of the connection, so that changes are visible but the value is not, and
-guesses cannot be tested without the key. Text that cannot be parsed is digested as a whole. Parsing
+guesses cannot be tested without the key; so are the digests of definitions, which may quote one. Text that cannot be parsed is digested as a whole. Parsing
 takes linear time, and texts beyond a limit are only digested.
 """
 
@@ -92,6 +92,8 @@ class Shape(Enum):
     SETTING = "the value of the setting that the row is named after"
     CONNECTION = "a connection string or URI of libpq's"
     FREE = "anything that somebody typed"
+    CODE = "the SHA-256 of a definition"
+    SEALED = "the SHA-256 of text that may be little more than a secret"
 
 
 class Redaction:
@@ -117,6 +119,10 @@ class Redaction:
                 return self._pairs(_conninfo(text), self._option, text)
             case Shape.FREE:
                 return self._free(text)
+            case Shape.CODE:
+                return text if self._key is None else self.digest(text)
+            case Shape.SEALED:
+                return self.digest(text)
 
     def digest(self, text: str | bytes) -> str:
         """Return the digest shown in place of a value."""

@@ -5,16 +5,19 @@ a duplicate name, and everything past a limit is listed in the inventory's gaps.
 are stored with baselines and compared with later ones, so they must not change between releases.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final, LiteralString
 
-from ironkeep.connectors.postgresql.administration.entrance import administer
-from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, Source
+from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, READ
+from ironkeep.connectors.postgresql.catalogue.extensions import IS_SAFE
+from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
+from ironkeep.connectors.postgresql.catalogue.source import Source
 from ironkeep.connectors.postgresql.channel import Budget
 from ironkeep.connectors.postgresql.link import Link, Row, Value, connect
 from ironkeep.connectors.postgresql.redaction import Redaction, Shape
-from ironkeep.core.credential.connector import ConnectorError, Rejected, Target
+from ironkeep.core.credential.connector import ConnectorError, Target
 from ironkeep.core.credential.inventory import Inventory, InventoryItem, collect, item
 from ironkeep.core.ports import Entropy
 
@@ -38,6 +41,37 @@ MAX_NAME: Final = 1_024
 """Characters of an item's name; role names have at most 63 bytes, function signatures hundreds."""
 
 SYSTEM: Final = "postgresql"
+
+PART_BYTES: Final = 32 * 1024 * 1024
+"""Bytes received over one connection: the cluster, or one database, cannot use up all of them."""
+
+CONNECTIONS: Final = 2
+"""Connections to one database: one broken item does not hide all that is read after it."""
+
+# Settings of the account or the database would change how values are written; row_security makes
+# the server refuse where somebody's policy would run.
+_STEADY: Final[LiteralString] = """
+    SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false),
+        set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
+        set_config('extra_float_digits', '1', false), set_config('client_encoding', 'UTF8', false),
+        set_config('quote_all_identifiers', 'off', false),
+        set_config('row_security', 'off', false)"""
+
+_DATABASES: Final[LiteralString] = """
+    SELECT datname, quote_ident(datname), datallowconn, datname = 'template0' AND oid < 16384
+    FROM pg_database ORDER BY datname"""
+
+_CATALOGUES: Final[LiteralString] = """
+    SELECT relname FROM pg_class
+    WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND oid < 16384
+    ORDER BY relname"""
+
+_EXISTS: Final[LiteralString] = """
+    SELECT CASE WHEN right(name, 1) = ')' THEN to_regprocedure(name)::oid
+        ELSE to_regclass(name)::oid END IS NOT NULL
+    FROM (SELECT %s::text AS name) given"""
+
+Enter = Callable[[], AbstractContextManager[Link]]
 
 
 class _Full(Exception):
@@ -75,35 +109,36 @@ class _Stock:
 
 
 def take(target: Target, entropy: Entropy) -> Inventory:
-    """Return everything that the catalogue's queries find, and the gaps."""
+    """Return everything that the catalogue's queries find, and the gaps.
+
+    Raise a ConnectorError only when the cluster cannot be entered at all.
+    """
     budget = Budget(STOCK_SECONDS, STOCK_BYTES)
     stock = _Stock(Redaction(target.digest_key))
 
-    def enter(database: str) -> AbstractContextManager[Link]:
-        return connect(
+    @contextmanager
+    def enter(database: str = "") -> Iterator[Link]:
+        with connect(
             target,
             target.admin_username,
             target.admin_password,
             entropy,
             database=database,
-            budget=budget,
-        )
+            budget=budget.part(PART_BYTES),
+        ) as link:
+            link.rows(_STEADY, width=_STEADY.count("set_config"))
+            yield link
 
-    with administer(target, entropy, budget) as link:
+    with enter() as link:
         release = link.release
         databases = _databases(link, stock.gap)
-        try:
-            _visit(link, CLUSTER, "", stock)
-        except _Full:
-            databases = []
-    for database, shown in databases:
-        try:
-            with enter(database) as link:
-                _visit(link, DATABASE, f"{shown}: ", stock)
-        except _Full:
-            break
-        except ConnectorError:
-            stock.gap(f"database {shown}: cannot log in to it, or it did not answer")
+        _check_catalogues(link, stock.gap)
+    try:
+        _visit(enter, CLUSTER, "", stock)
+        for database, shown in databases:
+            _visit(partial(enter, database), DATABASE, f"{shown}: ", stock)
+    except _Full:
+        """The gap is recorded where the limit was reached."""
     return collect(SYSTEM, target.endpoint, release, stock.found.values(), stock.gaps)
 
 
@@ -130,38 +165,74 @@ def text_of(value: Value) -> str:
 
 def _databases(link: Link, gap: Callable[[str], None]) -> list[tuple[str, str]]:
     """Return names and quoted names of databases that accept connections; others become gaps."""
-    rows = link.rows(
-        "SELECT datname, quote_ident(datname), datallowconn FROM pg_database ORDER BY datname",
-        width=3,
-    )
-    # template0 accepts no connections either, but contains only what initdb created: not a gap.
-    for name, shown, takes in rows:
-        if not takes and name != "template0":
+    rows = link.rows(_DATABASES, width=4)
+    # template0 accepts no connections either, but contains only what initdb created: not a gap,
+    # unless it is another one by that name. That it was opened for a while shows in its item.
+    for _, shown, takes, pristine in rows:
+        if not takes and not pristine:
             gap(f"database {shown}: takes no connections")
-    names = [(str(name), str(shown)) for name, shown, takes in rows if takes]
+    names = [(str(name), str(shown)) for name, shown, takes, _ in rows if takes]
     for _, shown in names[MAX_DATABASES:]:
         gap(f"database {shown}: past the limit")
     return names[:MAX_DATABASES]
 
 
-def _visit(link: Link, sources: Iterable[Source], prefix: str, stock: _Stock) -> None:
-    """Run the queries of the sources whose tables exist on this server."""
-    for source in sources:
-        if source.needs and not link.value("SELECT to_regclass(%s)::oid", source.needs):
-            continue
+def _check_catalogues(link: Link, gap: Callable[[str], None]) -> None:
+    """Record each system catalogue that is neither read nor known to be harmless."""
+    for (name,) in link.rows(_CATALOGUES, width=1):
+        if name not in READ and name not in REVIEWED:
+            gap(f"catalogue {name}: this version of the connector does not read it")
+
+
+def _visit(enter: Enter, sources: Sequence[Source], prefix: str, stock: _Stock) -> None:
+    """Read the sources over one connection, over a second one after it broke."""
+    left = list(sources)
+    for _ in range(CONNECTIONS):
         try:
-            if source.role and not link.value("SELECT pg_has_role(%s, 'USAGE')", source.role):
-                stock.gap(f"{prefix}{source.name}: needs membership of {source.role}")
-                continue
+            with enter() as link:
+                while left:
+                    _read(link, left.pop(0), prefix, stock)
+                return
+        except ConnectorError:
+            if len(left) == len(sources):
+                place = f"database {prefix.removesuffix(': ')}" if prefix else "the cluster"
+                stock.gap(f"{place}: cannot log in to it, or it did not answer")
+                return
+    for source in left:
+        stock.gap(f"{prefix}{source.name}: not read, because the connection broke before it")
+
+
+def _read(link: Link, source: Source, prefix: str, stock: _Stock) -> None:
+    """Run the query of one source, if its relation exists; record what it does not give."""
+    where = f"{prefix}{source.name}"
+    try:
+        if reason := _obstacle(link, source):
+            stock.gap(f"{where}: {reason}")
+        elif not source.needs or link.value(_EXISTS, source.needs):
             for each, flaw in _found(link, source, prefix, stock.redaction):
                 if flaw:
-                    stock.gap(f"{prefix}{source.name}: {each.name[:MAX_NAME]}: {flaw}")
+                    stock.gap(f"{where}: {each.name[:MAX_NAME]}: {flaw}")
                 stock.add(each)
-        except _Full:
-            stock.gap(f"{prefix}{source.name}: there is more than can be kept, from here on")
+    except _Full:
+        stock.gap(f"{where}: there is more than can be kept, from here on")
+        raise
+    except ConnectorError as failure:
+        # A server that answered with an error goes on; without a code the connection is broken.
+        words = f"refused ({failure.upstream_code})" if failure.upstream_code else "it broke off"
+        stock.gap(f"{where}: {words}")
+        if not failure.upstream_code:
             raise
-        except Rejected as refusal:
-            stock.gap(f"{prefix}{source.name}: refused ({refusal.upstream_code})")
+
+
+def _obstacle(link: Link, source: Source) -> str:
+    """Return why a source cannot be read, or "" if it can, or if its relation does not exist."""
+    if source.role and not link.value("SELECT pg_has_role(%s, 'USAGE')", source.role):
+        return f"needs membership of {source.role}"
+    if source.foreign and link.value(_EXISTS, source.needs) and not link.value(
+        IS_SAFE, source.needs
+    ):
+        return f"{source.needs} is not a plain table of a superuser"
+    return ""
 
 
 def _found(
@@ -173,7 +244,8 @@ def _found(
         given = attributes(link.columns[1:], row.values[1:], redaction, source, name)
         if row.digest:
             given = {"row": redaction.digest(row.digest)}
-        yield item(source.kind, source.name, prefix + name[:MAX_NAME], given), row.flaw
+        flaw = row.flaw or given.pop("gap", "")
+        yield item(source.kind, source.name, prefix + name[:MAX_NAME], given), flaw
 
 
 def _name(row: Row) -> str:
