@@ -1,144 +1,30 @@
 """The inventory of real servers: stable, and every way back in shows in the diff."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from ironkeep.connectors.postgresql import PostgreSQL
-from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE
+from ironkeep.connectors.postgresql import PostgreSQL, catalogue, stock
+from ironkeep.connectors.postgresql.catalogue import READ
+from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
 from ironkeep.connectors.postgresql.redaction import Redaction
 from ironkeep.connectors.postgresql.stock import attributes
 from ironkeep.core.credential.inventory import Difference, Inventory, decode, diff, encode
 from ironkeep.core.errors import UpstreamFailed
 from ironkeep.core.secret import Secret
 from ironkeep.testing.postgres import PostgresServer
+from tests.connectors.postgresql.intrusions import (
+    CLUSTER,
+    CODE,
+    PLANTED,
+    RELATIONS,
+    SETUP,
+    SHARING,
+)
 
-PLANTED = "planted-canary-7f3a"
-
-INTRUSIONS = {
-    "a role": ("role", "CREATE ROLE backdoor", "DROP ROLE backdoor"),
-    "a membership": (
-        "membership",
-        "CREATE ROLE backdoor; GRANT pg_execute_server_program TO backdoor",
-        "DROP ROLE backdoor",
-    ),
-    "a password": ("password", f"CREATE ROLE backdoor PASSWORD '{PLANTED}'", "DROP ROLE backdoor"),
-    "a setting of a role": (
-        "role_setting",
-        "CREATE ROLE backdoor; ALTER ROLE backdoor SET session_preload_libraries = 'evil'",
-        "DROP ROLE backdoor",
-    ),
-    "a privilege on a parameter": (
-        "parameter_acl",
-        "CREATE ROLE backdoor; GRANT SET ON PARAMETER log_statement TO backdoor",
-        "REVOKE ALL ON PARAMETER log_statement FROM backdoor; DROP ROLE backdoor",
-    ),
-    "a server setting": (
-        "setting",
-        "ALTER SYSTEM SET log_min_duration_statement = 77; SELECT pg_reload_conf()",
-        "ALTER SYSTEM RESET log_min_duration_statement; SELECT pg_reload_conf()",
-    ),
-    "a replication slot": (
-        "replication_slot",
-        "SELECT pg_create_physical_replication_slot('backdoor')",
-        "SELECT pg_drop_replication_slot('backdoor')",
-    ),
-}
-"""What belongs to the cluster: source that must show it, how it is made, how it is undone."""
-
-LOCAL_INTRUSIONS = {
-    "a security definer function": (
-        "function",
-        "CREATE FUNCTION public.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
-    ),
-    "a function among the built-in ones": (
-        "function",
-        "CREATE FUNCTION pg_catalog.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
-    ),
-    "a built-in function replaced": (
-        "builtin_functions",
-        (
-            "CREATE OR REPLACE FUNCTION pg_catalog.lpad(text, integer) RETURNS text"
-            " LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT COST 1 RETURN 'mine'"
-        ),
-    ),
-    "a trigger": (
-        "trigger",
-        (
-            "CREATE TABLE public.t (n int); CREATE TRIGGER g BEFORE UPDATE ON public.t"
-            " FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
-        ),
-    ),
-    "an event trigger": (
-        "event_trigger",
-        (
-            "CREATE FUNCTION public.e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
-            "CREATE EVENT TRIGGER g ON ddl_command_end EXECUTE FUNCTION public.e()"
-        ),
-    ),
-    "a rule": (
-        "rule",
-        "CREATE TABLE public.t (n int); CREATE RULE g AS ON INSERT TO public.t DO NOTHING",
-    ),
-    "a policy": (
-        "policy",
-        "CREATE TABLE public.t (n int); CREATE POLICY g ON public.t USING (true)",
-    ),
-    "a table privilege": (
-        "relation",
-        "CREATE TABLE public.t (n int); GRANT SELECT ON public.t TO PUBLIC",
-    ),
-    "a privilege on a system table": ("relation", "GRANT SELECT ON pg_authid TO PUBLIC"),
-    "a column privilege": (
-        "column",
-        "CREATE TABLE public.t (n int); GRANT SELECT (n) ON public.t TO PUBLIC",
-    ),
-    "a schema privilege": ("schema", "GRANT CREATE ON SCHEMA public TO PUBLIC"),
-    "a default privilege": (
-        "default_acl",
-        "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC",
-    ),
-    "a language": ("language", "CREATE LANGUAGE g HANDLER plpgsql_call_handler"),
-    "an extension": ("extension", "DROP EXTENSION plpgsql"),
-    "a foreign data wrapper": ("foreign_data_wrapper", "CREATE FOREIGN DATA WRAPPER g"),
-    "a foreign server": (
-        "foreign_server",
-        (
-            "CREATE FOREIGN DATA WRAPPER g; CREATE SERVER s FOREIGN DATA WRAPPER g"
-            " OPTIONS (host 'evil.example')"
-        ),
-    ),
-    "a user mapping": (
-        "user_mapping",
-        (
-            "CREATE FOREIGN DATA WRAPPER g; CREATE SERVER s FOREIGN DATA WRAPPER g;"
-            f"CREATE USER MAPPING FOR PUBLIC SERVER s OPTIONS (\"user\" 'x', password '{PLANTED}')"
-        ),
-    ),
-    "a publication": ("publication", "CREATE PUBLICATION g FOR ALL TABLES"),
-    "a subscription": (
-        "subscription",
-        (
-            f"CREATE SUBSCRIPTION g CONNECTION 'host=evil.example password={PLANTED}' PUBLICATION p"
-            " WITH (connect = false, slot_name = NONE)"
-        ),
-    ),
-    "a privilege on a large object": (
-        "large_object",
-        "SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO PUBLIC",
-    ),
-    "a job of pg_cron": (
-        "cron_job",
-        (
-            "CREATE SCHEMA cron; CREATE TABLE cron.job (jobid bigint, schedule text, command text,"
-            " nodename text, nodeport int, database text, username text, active boolean);"
-            "INSERT INTO cron.job VALUES (1, '* * * * *', 'SELECT 1', '', 0, 'd', 'u', true)"
-        ),
-    ),
-}
-"""What belongs to one database, and goes with it."""
+LOCAL = {"relations": RELATIONS, "code": CODE, "sharing": SHARING}
 
 
 def changed(found: Difference) -> set[str]:
@@ -148,7 +34,7 @@ def changed(found: Difference) -> set[str]:
 
 
 def taken(postgres: PostgresServer, connector: PostgreSQL) -> Inventory:
-    inventory = connector.inventory(postgres.target())
+    inventory = connector.inventory(replace(postgres.target(), digest_key=Secret(b"key")))
     assert PLANTED.encode() not in encode(inventory)
     return inventory
 
@@ -166,41 +52,81 @@ def test_two_in_a_row_are_the_same_and_nothing_is_hidden_from_a_superuser(
     assert any(each.name.startswith(f"{database}: ") for each in first.items)
 
 
-@contextmanager
-def done(postgres: PostgresServer, make: str, undo: str) -> Iterator[None]:
-    postgres.execute(*make.split("; "))
-    try:
-        yield
-    finally:
-        postgres.execute(*undo.split("; "))
+def do(postgres: PostgresServer, statements: Sequence[str], database: str = "postgres") -> None:
+    """Run statements as a superuser who may alter the system's tables; wait for a reload."""
+    loaded = postgres.execute("SELECT pg_conf_load_time()")
+    postgres.execute("SET allow_system_table_mods = on", *statements, database=database)
+    while statements[-1].startswith("SELECT pg_reload_conf") and loaded == postgres.execute(
+        "SELECT pg_conf_load_time()"
+    ):
+        time.sleep(0.01)
 
 
-@pytest.mark.parametrize("name", INTRUSIONS)
-def test_a_way_back_into_the_cluster_is_seen(
-    postgres: PostgresServer, connector: PostgreSQL, name: str
+def version(postgres: PostgresServer) -> int:
+    return int(postgres.execute("SHOW server_version_num")[0][0]) // 10_000
+
+
+def test_each_way_back_into_the_cluster_is_seen_and_nothing_else(
+    postgres: PostgresServer, connector: PostgreSQL
 ) -> None:
-    source, make, undo = INTRUSIONS[name]
-    before = taken(postgres, connector)
-    with done(postgres, make, undo):
-        found = diff(before, taken(postgres, connector))
-    assert source in changed(found)
-    assert diff(before, taken(postgres, connector)).empty
-
-
-@pytest.mark.parametrize("name", LOCAL_INTRUSIONS)
-def test_a_way_back_into_a_database_is_seen(
-    postgres: PostgresServer, connector: PostgreSQL, database: str, name: str
-) -> None:
-    source, make = LOCAL_INTRUSIONS[name]
-    before = taken(postgres, connector)
-    postgres.execute(make, database=database)
+    postgres.execute("CREATE ROLE plain")
+    first = before = taken(postgres, connector)
+    seen, expected = {}, {}
     try:
-        found = diff(before, taken(postgres, connector))
+        for name, act in CLUSTER.items():
+            if act.since > version(postgres):
+                continue
+            do(postgres, act.does.split("; "))
+            found = diff(before, taken(postgres, connector))
+            do(postgres, act.undo.split("; "))
+            before = taken(postgres, connector)
+            seen[name], expected[name] = changed(found), set(act.sources.split())
     finally:
-        if source == "subscription":
-            postgres.execute("DROP SUBSCRIPTION g", database=database)
-    assert source in changed(found)
-    assert found.gaps == ()
+        postgres.execute("DROP ROLE plain")
+    assert seen == expected
+    assert before.gaps == first.gaps
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+def test_each_way_back_into_a_database_is_seen_and_nothing_else(
+    postgres: PostgresServer, connector: PostgreSQL, database: str, kind: str
+) -> None:
+    postgres.execute(SETUP, database=database)
+    before = taken(postgres, connector)
+    seen, expected = {}, {}
+    for name, act in LOCAL[kind].items():
+        if act.since > version(postgres):
+            continue
+        do(postgres, [act.does], database)
+        now = taken(postgres, connector)
+        if act.undo:
+            do(postgres, [act.undo], database)
+        seen[name], expected[name] = changed(diff(before, now)), set(act.sources.split())
+        before = taken(postgres, connector) if act.undo else now
+    assert seen == expected
+    assert before.gaps == ()
+
+
+def test_every_catalogue_of_this_version_is_read_or_reviewed(
+    postgres: PostgresServer, connector: PostgreSQL
+) -> None:
+    rows = postgres.execute(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid < 16384"
+        " AND relnamespace = 'pg_catalog'::regnamespace"
+    )
+    catalogues = {name for (name,) in rows}
+    assert catalogues - READ == catalogues & set(REVIEWED)
+    assert catalogues >= READ - {"pg_parameter_acl", "pg_publication_namespace"}
+    assert not READ & set(REVIEWED)
+
+
+def test_a_catalogue_of_a_later_version_is_a_gap(
+    postgres: PostgresServer, connector: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock, "READ", READ - {"pg_cast"})
+    assert taken(postgres, connector).gaps == (
+        "catalogue pg_cast: this version of the connector does not read it",
+    )
 
 
 def test_rules_of_pg_hba_and_pg_ident_are_seen(
@@ -218,9 +144,13 @@ def test_rules_of_pg_hba_and_pg_ident_are_seen(
 
 
 def test_every_source_is_tried_by_an_intrusion() -> None:
-    tried = {entry[0] for entry in (*INTRUSIONS.values(), *LOCAL_INTRUSIONS.values())}
-    elsewhere = {"hba", "ident", "database", "tablespace", "prepared_transaction"}
-    assert {each.name for each in (*CLUSTER, *DATABASE)} == tried | elsewhere
+    acts = [act for acts in (CLUSTER, *LOCAL.values()) for act in acts.values()]
+    tried = {source for act in acts for source in act.sources.split()}
+    elsewhere = {"hba", "ident"} | {
+        "background_worker", "data_file", "extension_files", "library_file", "loaded_module",
+        "range",
+    }  # fmt: skip
+    assert {each.name for each in (*catalogue.CLUSTER, *catalogue.DATABASE)} == tried | elsewhere
 
 
 def test_a_new_password_of_the_same_role_is_seen_and_its_verifier_is_not(

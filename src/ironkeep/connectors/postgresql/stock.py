@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Final, LiteralString
 
+import msgspec
+
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, READ
 from ironkeep.connectors.postgresql.catalogue.extensions import IS_SAFE
 from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
@@ -239,13 +241,29 @@ def _found(
     link: Link, source: Source, prefix: str, redaction: Redaction
 ) -> Iterator[tuple[InventoryItem, str]]:
     """Yield the items of a source, each with its flaw, "" for none."""
-    for row in link.stream(source.query):
+    for columns, row in _rows(link, source):
         name = _name(row)
-        given = attributes(link.columns[1:], row.values[1:], redaction, source, name)
+        given = attributes(columns[1:], row.values[1:], redaction, source, name)
         if row.digest:
             given = {"row": redaction.digest(row.digest)}
         flaw = row.flaw or given.pop("gap", "")
         yield item(source.kind, source.name, prefix + name[:MAX_NAME], given), flaw
+
+
+def _rows(link: Link, source: Source) -> Iterator[tuple[list[str], Row]]:
+    """Yield the rows of a source with the names of their columns."""
+    if not source.follow:
+        for row in link.stream(source.query):
+            yield link.columns, row
+        return
+    rows = list(link.stream(source.query))
+    columns = list(link.columns)
+    place = columns.index(source.follow) if source.follow in columns else len(columns)
+    for row in rows:
+        values = list(row.values)
+        if place < len(values) and values[place] is not None:
+            values[place] = link.value(str(values[place]))
+        yield columns, msgspec.structs.replace(row, values=tuple(values))
 
 
 def _name(row: Row) -> str:

@@ -31,13 +31,9 @@ IS_SAFE: Final[LiteralString] = (
 )
 
 # ROW() keeps a cast of the table's own row type from being used.
-_ROWS: Final[LiteralString] = (
+_DIGEST: Final[LiteralString] = (
     "SELECT encode(sha256(textsend(string_agg(d, '''' ORDER BY d COLLATE \"C\"))), ''hex'')"
     " FROM (SELECT ROW(t.*)::text AS d FROM ONLY %s t) r"
-)
-
-_DIGEST: Final[LiteralString] = digest(
-    f"query_to_xml(format('{_ROWS}', c.oid::regclass), true, true, '')::text"
 )
 
 SOURCES: Final[tuple[Source, ...]] = (
@@ -56,13 +52,14 @@ SOURCES: Final[tuple[Source, ...]] = (
         f"""
         SELECT (pg_identify_object('pg_class'::regclass, c.oid, 0)).identity,
             extname AS extension,
-            CASE WHEN fits AND {SAFE} THEN {_DIGEST} END AS rows_digest,
+            CASE WHEN fits AND {SAFE} THEN format('{_DIGEST}', c.oid::regclass) END AS content,
             CASE WHEN NOT {SAFE} THEN 'it is not a plain table of a superuser'
                 WHEN NOT fits THEN 'it is too large to be looked at' END AS gap
         FROM pg_extension e CROSS JOIN LATERAL unnest(extconfig) AS u(number)
             JOIN pg_class c ON c.oid = u.number
             CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) <= {MAX_TABLE} AS fits OFFSET 0) s
         WHERE c.relkind <> 'S'""",
-        shapes={"rows_digest": Shape.SEALED},
+        follow="content",
+        shapes={"content": Shape.SEALED},
     ),
 )

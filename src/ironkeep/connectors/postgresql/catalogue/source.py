@@ -36,7 +36,8 @@ class Source(msgspec.Struct, frozen=True):
 
     `reads` names the system catalogues whose rows it reads. `shapes` tells for columns that may
     hold a secret how they are shown. With `foreign`, `needs` is a table of an extension, and is
-    read only while nobody but a superuser can have defined it.
+    read only while nobody but a superuser can have defined it. `follow` names a column with a query
+    that the server composed: its value takes the query's place.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source(msgspec.Struct, frozen=True):
     role: str = ""
     shapes: Mapping[str, Shape] = _DIGESTED
     foreign: bool = False
+    follow: str = ""
 
 
 class Big(msgspec.Struct, frozen=True):
