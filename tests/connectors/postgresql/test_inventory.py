@@ -107,9 +107,7 @@ def test_each_way_back_into_a_database_is_seen_and_nothing_else(
     assert before.gaps == ()
 
 
-def test_every_catalogue_of_this_version_is_read_or_reviewed(
-    postgres: PostgresServer, connector: PostgreSQL
-) -> None:
+def test_every_catalogue_of_this_version_is_read_or_reviewed(postgres: PostgresServer) -> None:
     rows = postgres.execute(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND oid < 16384"
         " AND relnamespace = 'pg_catalog'::regnamespace"

@@ -123,7 +123,7 @@ def test_a_connection_may_be_kept_untried_and_then_says_that_it_has_no_baseline(
 def test_a_kept_password_is_not_shown_to_another_host(
     vault: Vault, postgres: PostgresServer
 ) -> None:
-    moved = {"host": "attacker.example", "verify_connection": False}
+    moved = {"host": "attacker.example"}
     reply = vault.write("database/config/main", moved)
     assert reply.error is InvalidRequest
     assert "give the password again" in reply.errors[0]

@@ -5,6 +5,7 @@ compromised server might send without end, or one byte at a time.
 """
 
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +94,14 @@ class Channel:
         self._budget: Final = budget
         self._reader: Final = wire.Reader(long_rows=long_rows)
         self._pending: Iterator[wire.Message] = iter(())
+
+    def certificate(self) -> bytes:
+        """Return the server's certificate in DER; raise IntegrityError without TLS."""
+        stream = self._stream
+        found = stream.getpeercert(binary_form=True) if isinstance(stream, ssl.SSLSocket) else None
+        if found is None:
+            raise IntegrityError("the connection has no TLS, whose certificate a proof could cover")
+        return found
 
     def send(self, data: bytes) -> None:
         """Send all of data."""

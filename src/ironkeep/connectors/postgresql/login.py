@@ -63,7 +63,9 @@ class Login:
         pooler: bool = False,
     ) -> None:
         self._start = wire.startup(username, database, program, options)
+        self._secret = password, nonce
         self._exchange = scram.Exchange(password, nonce)
+        self._mechanism = scram.MECHANISM
         self._phase = _Phase.AUTHENTICATING
         self._expected = _AUTH_SASL
         self._pooler = pooler
@@ -73,6 +75,11 @@ class Login:
         self.release = ""
         self.process = 0
         self.outcome: Outcome | None = None
+
+    def bind(self, certificate: bytes) -> None:
+        """Make the proof cover the server's certificate, in DER; refuse a server that cannot."""
+        self._exchange = scram.Exchange(*self._secret, scram.end_point(certificate))
+        self._mechanism = scram.BOUND_MECHANISM
 
     def start(self) -> bytes:
         """Return the first bytes to send."""
@@ -126,14 +133,15 @@ class Login:
             self._proof = Proof.LET_IN
             self.outcome = judge(self._proof, "")
             return b""
-        offered = code != _AUTH_SASL or scram.MECHANISM in wire.mechanisms(rest)
+        offered = code != _AUTH_SASL or self._mechanism in wire.mechanisms(rest)
         if code != self._expected or not offered:
-            self.outcome = judge(self._proof, "", "the server does not ask for a SCRAM login")
+            words = f"the server does not ask for a {self._mechanism} login"
+            self.outcome = judge(self._proof, "", words)
             return b""
         # Each step happens once, in this order: a server must not cause repeated key derivations.
         self._expected = _NEXT[code]
         if code == _AUTH_SASL:
-            return wire.sasl_initial(scram.MECHANISM, self._exchange.first())
+            return wire.sasl_initial(self._mechanism, self._exchange.first())
         if code == _AUTH_SASL_CONTINUE:
             response = wire.sasl_response(self._exchange.final(rest))
             self._proof = Proof.ANSWERED

@@ -56,6 +56,8 @@ def _attempt(target: Target, login: Login) -> Outcome:
     try:
         with channel.opened(target, Budget(PROBE_SECONDS, PROBE_BYTES)) as way:
             reached = True
+            if target.bind:
+                login.bind(way.certificate())
             outcome = converse(way, login)
             with suppress(OSError):
                 way.send(wire.TERMINATE)

@@ -3,8 +3,9 @@
 Options, connection strings and settings are parsed by their own grammar. A value is shown only when
 its name is known to hold no secret and its text is plain. Any other value is replaced by an
 HMAC-SHA256 under a key of the connection, so that changes are visible but the value is not, and
-guesses cannot be tested without the key; so are the digests of definitions, which may quote one. Text that cannot be parsed is digested as a whole. Parsing
-takes linear time, and texts beyond a limit are only digested.
+guesses cannot be tested without the key; so are the digests of definitions, which may quote one.
+Text that cannot be parsed is digested as a whole. Parsing takes linear time, and texts beyond a
+limit are only digested.
 """
 
 import hmac
@@ -108,21 +109,21 @@ class Redaction:
             return f"{len(text)} characters, {self.digest(text)}"
         match shape:
             case Shape.TEXT:
-                return text
+                shown = text
             case Shape.OPTIONS:
-                return self._pairs(_listed(text), self._option, text)
+                shown = self._pairs(_listed(text), self._option, text)
             case Shape.SETTINGS:
-                return self._pairs(_listed(text), self._setting, text)
+                shown = self._pairs(_listed(text), self._setting, text)
             case Shape.SETTING:
-                return self._setting(name, text)
+                shown = self._setting(name, text)
             case Shape.CONNECTION:
-                return self._pairs(_conninfo(text), self._option, text)
+                shown = self._pairs(_conninfo(text), self._option, text)
             case Shape.FREE:
-                return self._free(text)
-            case Shape.CODE:
-                return text if self._key is None else self.digest(text)
-            case Shape.SEALED:
-                return self.digest(text)
+                shown = self._free(text)
+            case Shape.CODE | Shape.SEALED:
+                open_ = shape is Shape.CODE and self._key is None
+                shown = text if open_ else self.digest(text)
+        return shown
 
     def digest(self, text: str | bytes) -> str:
         """Return the digest shown in place of a value."""

@@ -1,8 +1,9 @@
 """SCRAM-SHA-256 as PostgreSQL uses it: the stored verifier, and the client's half of a login.
 
-RFC 5802 and RFC 7677, without channel binding; the user name in the exchange is empty, because
-PostgreSQL takes it from the start-up message. Passwords are prepared by SASLprep (RFC 4013); a
-password that SASLprep rejects is used unchanged, as in the server and in libpq.
+RFC 5802 and RFC 7677, on demand with channel binding (RFC 5929, tls-server-end-point). The user
+name in the exchange is empty, because PostgreSQL takes it from the start-up message. Passwords are
+prepared by SASLprep (RFC 4013); a password that SASLprep rejects is used unchanged, as in the
+server and in libpq.
 """
 
 import base64
@@ -13,10 +14,13 @@ import stringprep
 import unicodedata
 from typing import Final
 
+from cryptography import x509
+
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.secret import Secret
 
 MECHANISM: Final = "SCRAM-SHA-256"
+BOUND_MECHANISM: Final = "SCRAM-SHA-256-PLUS"
 
 ITERATIONS: Final = 4096
 """PostgreSQL's default. More would slow down every login of the application, and would add nothing
@@ -37,6 +41,7 @@ MAX_PASSWORD_BYTES: Final = 1024
 
 _MAX_DIGITS: Final = len(str(MAX_ITERATIONS))
 _GS2_HEADER: Final = b"n,,"
+_BOUND_HEADER: Final = b"p=tls-server-end-point,,"
 
 
 def saslprep(password: bytes) -> bytes:
@@ -76,11 +81,15 @@ def verifier(password: Secret, salt: bytes, iterations: int = ITERATIONS) -> str
 class Exchange:
     """The client's half of one login; `nonce` must be fresh, printable and without commas.
 
+    With `binding`, the value of `end_point`, the proof covers the server's certificate.
+
     Each step raises IntegrityError when the server's message is malformed or does not prove that
     the server knows the verifier.
     """
 
-    def __init__(self, password: Secret, nonce: bytes) -> None:
+    def __init__(self, password: Secret, nonce: bytes, binding: bytes = b"") -> None:
+        self._header = _BOUND_HEADER if binding else _GS2_HEADER
+        self._binding = binding
         self._password = password
         self._nonce = nonce
         self._bare = b"n=,r=" + nonce
@@ -88,7 +97,7 @@ class Exchange:
 
     def first(self) -> bytes:
         """Return the client-first-message."""
-        return _GS2_HEADER + self._bare
+        return self._header + self._bare
 
     def final(self, server_first: bytes) -> bytes:
         """Return the client-final-message that answers server_first."""
@@ -96,7 +105,8 @@ class Exchange:
         salted = _salted(self._password, salt, iterations)
         client_key = hmac.digest(salted, b"Client Key", "sha256")
         stored_key = hashlib.sha256(client_key).digest()
-        without_proof = b"c=" + base64.b64encode(_GS2_HEADER) + b",r=" + nonce
+        bound = base64.b64encode(self._header + self._binding)
+        without_proof = b"c=" + bound + b",r=" + nonce
         message = b",".join((self._bare, server_first, without_proof))
         signature = hmac.digest(stored_key, message, "sha256")
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
@@ -131,6 +141,15 @@ class Exchange:
             return nonce, base64.b64decode(salt, validate=True), int(count)
         except binascii.Error as failure:
             raise IntegrityError("the server's SCRAM salt is not base64") from failure
+
+
+def end_point(certificate: bytes) -> bytes:
+    """Return the channel binding of a server's certificate, given in DER (RFC 5929, 4.1)."""
+    digest = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    if digest is None:
+        raise IntegrityError("the server's certificate has no hash for channel binding")
+    name = "sha256" if digest.name in {"md5", "sha1"} else digest.name
+    return hashlib.new(name, certificate).digest()
 
 
 def nonce(random: bytes) -> bytes:

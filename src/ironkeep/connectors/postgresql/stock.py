@@ -230,8 +230,10 @@ def _obstacle(link: Link, source: Source) -> str:
     """Return why a source cannot be read, or "" if it can, or if its relation does not exist."""
     if source.role and not link.value("SELECT pg_has_role(%s, 'USAGE')", source.role):
         return f"needs membership of {source.role}"
-    if source.foreign and link.value(_EXISTS, source.needs) and not link.value(
-        IS_SAFE, source.needs
+    if (
+        source.foreign
+        and link.value(_EXISTS, source.needs)
+        and not link.value(IS_SAFE, source.needs)
     ):
         return f"{source.needs} is not a plain table of a superuser"
     return ""

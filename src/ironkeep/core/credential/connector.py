@@ -96,7 +96,9 @@ class Target:
     `ca_file` is a PEM file of the CAs to trust instead of the operating system's; only with TLS.
     `digest_key` is the key with which an inventory digests secrets, so that their changes show;
     without it, the inventory omits them. `pooler` means that a pooler listens there. `address` is
-    the one to connect to, of a host name that has several.
+    the one to connect to, of a host name that has several. With `bind`, a probe is ALIVE only when
+    the proof of the password covers the server's certificate, so that no host in between passed the
+    login on.
     """
 
     host: str
@@ -109,6 +111,7 @@ class Target:
     digest_key: Secret | None = None
     pooler: bool = False
     address: str = ""
+    bind: bool = False
 
     @property
     def endpoint(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ironkeep.access.second_person import require_another, waits
 from ironkeep.core.credential.connector import Probe, endpoint_of
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound, UpstreamFailed
 from ironkeep.core.operation import Operation
@@ -23,6 +24,8 @@ from ironkeep.credentials.managed import Credentials, Rotated
 from ironkeep.credentials.outcomes import Probed
 from ironkeep.credentials.rotation_record import Strategy
 from ironkeep.credentials.store import Credential
+from ironkeep.engines.database.moving import Evidence, evidence
+from ironkeep.engines.database.options import CONFIG, refuse_others
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.engines.database.url import (
     DEFAULT_PORT,
@@ -46,6 +49,11 @@ CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresq
 UNDECLARED: Final = (
     "say which poolers stand in front of it, or poolers=none: their clients stay logged in when "
     "sessions are ended, so no eviction is proven without that"
+)
+
+_ADVICE: Final = (
+    ": give the password again to change where the connection leads, or write "
+    "verify_connection=false for another person to approve it"
 )
 
 MAX_ALLOWED: Final = 1_000
@@ -90,10 +98,17 @@ def id_of(call: Call, name: str) -> ConnectionId:
 
 def configure(call: Call, given: Configure) -> Response | Suspend:
     """Try a connection, store it, and take the baseline of its system."""
+    refuse_others(call, Configure, CONFIG)
     check_statements("root_rotation_statements", given.root_rotation_statements)
     if given.password_policy:
         raise InvalidRequest("password_policy is not supported: passwords are random")
-    steps = _configure(call.services, turn_of(call), id_of(call, given.name), given)
+    which = id_of(call, given.name)
+    before = call.use(Credentials).connections.find(call.tx, which)
+    if _evidence(before, _merged(before, given, call.now_ns), given) is Evidence.APPROVAL:
+        answer = require_another(call)
+        if waits(answer):
+            return answer
+    steps = _configure(call.services, turn_of(call), which, given)
     return run(call, steps, _configured)
 
 
@@ -117,11 +132,16 @@ def _configure(
         connection.system,
         connection.username,
     )
-    if given.verify_connection:
-        presented = partial(jobs.present, account, password)
+    needed = _evidence(before, connection, given)
+    if given.verify_connection or needed is not Evidence.NONE:
+        bind = needed is Evidence.BOUND_PROOF
+        shown_at = replace(account, targets=[replace(each, bind=bind) for each in account.targets])
+        presented = partial(jobs.present, shown_at, password)
         turn, shown = yield Outside(presented, account.system)
         if shown.state is not Probe.ALIVE or shown.blocked:
-            raise InvalidRequest(f"error verifying connection: {shown.reason}")
+            advice = _ADVICE if needed is not Evidence.NONE else ""
+            raise InvalidRequest(f"error verifying connection: {shown.reason}{advice}")
+    if given.verify_connection:
         turn, warnings = yield Outside(partial(jobs.cautions, account), account.system)
     else:
         warnings = []
@@ -195,10 +215,17 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
             "tls": where.tls,
             "ca_file": where.ca_file,
         }
-        if where != _of(before) and given.password is None:
-            # Otherwise a writer could redirect the connection and capture the password.
-            raise InvalidRequest("give the password again to change where the connection leads")
     return msgspec.structs.replace(before, **changes)
+
+
+def _evidence(before: Connection | None, after: Connection, given: Configure) -> Evidence:
+    """Return the evidence that a change takes beyond what the request brings along."""
+    return evidence(
+        None if before is None else _of(before),
+        _of(after),
+        password=given.password is not None,
+        verify=given.verify_connection,
+    )
 
 
 def _of(connection: Connection) -> Whereabouts:

@@ -23,6 +23,7 @@ from ironkeep.credentials.rotation_record import RotationState, Stage, Strategy
 from ironkeep.credentials.store import Credential, CredentialId
 from ironkeep.engines.database.admission import Admission, admit
 from ironkeep.engines.database.configuration import check_username, rotated
+from ironkeep.engines.database.options import STATIC_ROLE, refuse_others
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.effects import run, turn_of
@@ -75,6 +76,7 @@ def id_of(call: Call, name: str) -> CredentialId:
 
 def write(call: Call, given: StaticRole) -> Response | Suspend:
     """Admit an account and rotate its password, or change an existing role's period."""
+    refuse_others(call, StaticRole, STATIC_ROLE)
     check_statements("rotation_statements", given.rotation_statements or ())
     if given.rotation_schedule:
         raise InvalidRequest("rotation_schedule is not supported: use rotation_period")

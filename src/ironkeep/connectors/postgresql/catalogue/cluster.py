@@ -51,7 +51,8 @@ SOURCES: Final[tuple[Source, ...]] = (
         Kind.GRANT,
         "pg_auth_members",
         name="quote_ident(pg_get_userbyid(member)) || ' in '"
-        " || quote_ident(pg_get_userbyid(roleid)) || ' by ' || quote_ident(pg_get_userbyid(grantor))",
+        " || quote_ident(pg_get_userbyid(roleid))"
+        " || ' by ' || quote_ident(pg_get_userbyid(grantor))",
         columns="admin_option, to_jsonb(t) ->> 'inherit_option' AS inherit_option,"
         " to_jsonb(t) ->> 'set_option' AS set_option",
         where="true",
@@ -67,7 +68,12 @@ SOURCES: Final[tuple[Source, ...]] = (
         " CASE WHEN NOT datallowconn THEN xmin::text END AS closed_by",
         where="true",
         without=(
-            "oid", "datname", "datacl", "datlastsysoid", "datfrozenxid", "datminmxid",
+            "oid",
+            "datname",
+            "datacl",
+            "datlastsysoid",
+            "datfrozenxid",
+            "datminmxid",
             "dathasloginevt",
         ),
     ),

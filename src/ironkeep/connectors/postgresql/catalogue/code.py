@@ -59,7 +59,7 @@ SOURCES: Final[tuple[Source, ...]] = (
                 OR typelem <> 0
                 AND concat_ws(' ', typinput, typoutput, typreceive, typsend, typanalyze)
                     = 'array_in array_out array_recv array_send array_typanalyze'))
-            AND {lasting('typnamespace')}""",
+            AND {lasting("typnamespace")}""",
         without=("oid", "typarray"),
         big=Big(code=("typdefault", "typdefaultbin"), shown=("typacl",)),
     ),
@@ -88,9 +88,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         "pg_ts_template",
         columns="tmplinit::text AS init, tmpllexize::text AS function",
     ),
-    rows(
-        "text_search_dictionary", Kind.HOOK, "pg_ts_dict", big=Big(code=("dictinitoption",))
-    ),
+    rows("text_search_dictionary", Kind.HOOK, "pg_ts_dict", big=Big(code=("dictinitoption",))),
     rows("text_search_configuration", Kind.HOOK, "pg_ts_config"),
     rows(
         "text_search_mapping",

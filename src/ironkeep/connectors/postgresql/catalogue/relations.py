@@ -1,4 +1,5 @@
 """Sources of tables, views and what is attached to them: privileges, and expressions that run."""
+# ruff: noqa: S608 - every part of every query is a literal of this package, as its type says
 
 from typing import Final, LiteralString
 
@@ -46,7 +47,7 @@ SOURCES: Final[tuple[Source, ...]] = (
                 FROM pg_inherits i WHERE i.inhrelid = t.oid) AS parents""",
         where=f"""
             relkind NOT IN ('i', 'I', 't', 'c') AND (relacl IS NOT NULL OR {own()})
-            AND relnamespace <> 'pg_toast'::regnamespace AND {lasting('relnamespace')}""",
+            AND relnamespace <> 'pg_toast'::regnamespace AND {lasting("relnamespace")}""",
         without=STATE_OF_CLASS,
         big=Big(code=("relpartbound",), shown=("reloptions", "relacl")),
     ),
@@ -97,7 +98,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         "pg_index",
         name=identity("pg_class", "t.indexrelid"),
         where=f"""
-            {own('t.indexrelid')} AND {of_lasting('t.indrelid')}
+            {own("t.indexrelid")} AND {of_lasting("t.indrelid")}
             AND (indexprs IS NOT NULL OR indpred IS NOT NULL
                 OR EXISTS (SELECT FROM unnest(indclass::oid[]) o WHERE o >= {FIRST_OWN})
                 OR EXISTS (SELECT FROM pg_class c
@@ -112,7 +113,7 @@ SOURCES: Final[tuple[Source, ...]] = (
         columns="tgfoid::regprocedure::text AS function, tgenabled::text AS enabled",
         # PostgreSQL's own are left out by what they call, not by what they say of themselves.
         where=f"""
-            {of_lasting('t.tgrelid')} AND NOT (tgisinternal AND EXISTS (
+            {of_lasting("t.tgrelid")} AND NOT (tgisinternal AND EXISTS (
                 SELECT FROM pg_proc p WHERE p.oid = t.tgfoid AND p.oid < {FIRST_OWN}
                     AND (p.proname ~ '^RI_FKey_' OR p.proname = 'unique_key_recheck')))""",
         without=("oid", "tgconstrindid"),

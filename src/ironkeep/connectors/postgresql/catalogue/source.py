@@ -111,7 +111,7 @@ def of_lasting(table: LiteralString) -> LiteralString:
     return lasting(f"SELECT c.relnamespace FROM pg_class c WHERE c.oid = {table}")
 
 
-def rows(  # noqa: PLR0913 - one declaration of a source; all but three are given by name
+def rows(
     source: str,
     kind: Kind,
     catalogue: LiteralString,
