@@ -116,7 +116,7 @@ ODD = {
 def test_one_odd_item_is_a_gap_and_the_others_are_there(connector: PostgreSQL, name: str) -> None:
     def answer(connection: socket.socket, query: str) -> None:
         odd = ODD[name] if "FROM pg_roles" in query else b""
-        rows = b"" if "datallowconn FROM pg_database ORDER" in query else row(b"plain")
+        rows = b"" if "FROM pg_database ORDER" in query else row(b"plain")
         connection.sendall(COLUMN + rows + odd + DONE)
 
     with serving(answer) as target:

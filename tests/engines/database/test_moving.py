@@ -110,6 +110,7 @@ def test_a_connection_moves_where_the_proof_covers_the_hosts_certificate(
     postgres: tuple[PostgresServer, Path], tmp_path: Path
 ) -> None:
     server, authority = postgres
+    server.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
     vault = Vault.started(
         PLUGINS, connectors={"postgresql": PostgreSQL(SystemClock(), SystemEntropy())}
     )
@@ -137,7 +138,6 @@ def test_a_connection_moves_where_the_proof_covers_the_hosts_certificate(
         assert reply.error is None, reply.errors
     assert vault.write("database/rotate-root/main").error is None
 
-    server.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
     with between(server.port, tmp_path) as (port, own):
         connector = PostgreSQL(SystemClock(), SystemEntropy())
         there = Target("localhost", port, "postgres", "plain", Secret(b"x"), ca_file=str(own))

@@ -8,6 +8,7 @@ are stored with baselines and compared with later ones, so they must not change 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from typing import Final, LiteralString
 
 import msgspec
@@ -35,6 +36,9 @@ STOCK_BYTES: Final = 128 * 1024 * 1024
 MAX_ITEMS: Final = 200_000
 """Rows that are read; a million small ones would cost a minute of processor time."""
 
+SOURCE_ITEMS: Final = 100_000
+"""Items of one source: any role may make large objects, and they must not hide all the rest."""
+
 MAX_KEPT: Final = 32 * 1024 * 1024
 """Characters of all items together; core.credential.inventory encodes no more than twice that."""
 
@@ -44,7 +48,7 @@ MAX_NAME: Final = 1_024
 
 SYSTEM: Final = "postgresql"
 
-PART_BYTES: Final = 32 * 1024 * 1024
+PART_BYTES: Final = 64 * 1024 * 1024
 """Bytes received over one connection: the cluster, or one database, cannot use up all of them."""
 
 CONNECTIONS: Final = 2
@@ -53,11 +57,11 @@ CONNECTIONS: Final = 2
 # Settings of the account or the database would change how values are written; row_security makes
 # the server refuse where somebody's policy would run.
 _STEADY: Final[LiteralString] = """
-    SELECT set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false),
+    SELECT concat(set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false),
         set_config('IntervalStyle', 'postgres', false), set_config('bytea_output', 'hex', false),
         set_config('extra_float_digits', '1', false), set_config('client_encoding', 'UTF8', false),
         set_config('quote_all_identifiers', 'off', false),
-        set_config('row_security', 'off', false)"""
+        set_config('row_security', 'off', false))"""
 
 _DATABASES: Final[LiteralString] = """
     SELECT datname, quote_ident(datname), datallowconn, datname = 'template0' AND oid < 16384
@@ -128,7 +132,7 @@ def take(target: Target, entropy: Entropy) -> Inventory:
             database=database,
             budget=budget.part(PART_BYTES),
         ) as link:
-            link.rows(_STEADY, width=_STEADY.count("set_config"))
+            link.rows(_STEADY, width=1)
             yield link
 
     with enter() as link:
@@ -211,10 +215,13 @@ def _read(link: Link, source: Source, prefix: str, stock: _Stock) -> None:
         if reason := _obstacle(link, source):
             stock.gap(f"{where}: {reason}")
         elif not source.needs or link.value(_EXISTS, source.needs):
-            for each, flaw in _found(link, source, prefix, stock.redaction):
+            found = _found(link, source, prefix, stock.redaction)
+            for each, flaw in islice(found, SOURCE_ITEMS):
                 if flaw:
                     stock.gap(f"{where}: {each.name[:MAX_NAME]}: {flaw}")
                 stock.add(each)
+            if sum(1 for _ in found):
+                stock.gap(f"{where}: there are more than {SOURCE_ITEMS}")
     except _Full:
         stock.gap(f"{where}: there is more than can be kept, from here on")
         raise
