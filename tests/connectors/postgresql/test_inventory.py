@@ -192,6 +192,53 @@ def test_databases_that_cannot_be_entered_are_named(
     )
 
 
+def test_template0_that_was_opened_and_closed_again_is_seen(
+    postgres: PostgresServer, connector: PostgreSQL
+) -> None:
+    before = taken(postgres, connector)
+    for opened in ("true", "false"):
+        postgres.execute(f"ALTER DATABASE template0 ALLOW_CONNECTIONS {opened}")
+    found = diff(before, taken(postgres, connector))
+    assert [(each.after.source, each.after.name) for each in found.changed] == [
+        ("database", "template0")
+    ]
+
+
+@pytest.mark.parametrize("size", [70_000_000, 200_000_000])
+def test_one_setting_of_any_length_hides_nothing_else(
+    postgres: PostgresServer, connector: PostgreSQL, role: str, size: int
+) -> None:
+    """Any role may set it on itself; the inventory would be longer than all it may receive."""
+    before = taken(postgres, connector)
+    with postgres.connect(role, "first") as session:
+        session.execute(
+            f'DO $$BEGIN EXECUTE format(\'ALTER ROLE "{role}" SET application_name'
+            f" = %L', repeat('x', {size})); END$$"
+        )
+    try:
+        now = taken(postgres, connector)
+    finally:
+        postgres.execute(f'ALTER ROLE "{role}" RESET ALL')
+    assert now.gaps == (
+        f'role_setting: "{role}" in every database: it is too large to be looked at',
+    )
+    assert changed(diff(before, now)) == {"role_setting"}
+
+
+def test_more_than_one_source_may_hold_is_a_gap_and_the_rest_is_read(
+    postgres: PostgresServer,
+    connector: PostgreSQL,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stock, "SOURCE_ITEMS", 500)
+    postgres.execute("SELECT lo_create(0) FROM generate_series(1, 600)", database=database)
+    postgres.execute("CREATE PUBLICATION late", database=database)
+    found = taken(postgres, connector)
+    assert found.gaps == (f"{database}: large_object: there are more than 500",)
+    assert "late" in {each.name.removeprefix(f"{database}: ") for each in found.items}
+
+
 def test_an_intruder_cannot_answer_in_place_of_the_catalogues(
     postgres: PostgresServer, connector: PostgreSQL
 ) -> None:

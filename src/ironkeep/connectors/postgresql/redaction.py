@@ -110,19 +110,19 @@ class Redaction:
         match shape:
             case Shape.TEXT:
                 shown = text
-            case Shape.OPTIONS:
-                shown = self._pairs(_listed(text), self._option, text)
+            case Shape.OPTIONS | Shape.CONNECTION:
+                pairs = _listed(text) if shape is Shape.OPTIONS else _conninfo(text)
+                shown = self._pairs(pairs, self._option, text)
             case Shape.SETTINGS:
                 shown = self._pairs(_listed(text), self._setting, text)
             case Shape.SETTING:
                 shown = self._setting(name, text)
-            case Shape.CONNECTION:
-                shown = self._pairs(_conninfo(text), self._option, text)
             case Shape.FREE:
                 shown = self._free(text)
-            case Shape.CODE | Shape.SEALED:
-                open_ = shape is Shape.CODE and self._key is None
-                shown = text if open_ else self.digest(text)
+            case Shape.CODE if self._key is None:
+                shown = text
+            case _:
+                shown = self.digest(text)
         return shown
 
     def digest(self, text: str | bytes) -> str:

@@ -218,7 +218,8 @@ def _read(link: Link, source: Source, prefix: str, stock: _Stock) -> None:
             found = _found(link, source, prefix, stock.redaction)
             for each, flaw in islice(found, SOURCE_ITEMS):
                 if flaw:
-                    stock.gap(f"{where}: {each.name[:MAX_NAME]}: {flaw}")
+                    name = each.name.removeprefix(prefix)[:MAX_NAME]
+                    stock.gap(f"{where}: {name}: {flaw}")
                 stock.add(each)
             if sum(1 for _ in found):
                 stock.gap(f"{where}: there are more than {SOURCE_ITEMS}")

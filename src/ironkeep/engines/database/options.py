@@ -71,7 +71,7 @@ _DONE: Final[Mapping[str, tuple[object, ...]]] = MappingProxyType(
 )
 """Values that ask for what is done anyway."""
 
-_NOTHING: Final = (None, "", False, 0, "0", "false", [], {})
+_NOTHING: Final[tuple[object, ...]] = (None, "", False, 0, "0", "false", [], {})
 
 
 def refuse_others(call: Call, declaration: type, reasons: Mapping[str, str]) -> None:
