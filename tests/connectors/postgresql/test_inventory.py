@@ -4,11 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from ironkeep.connectors.postgresql import PostgreSQL, catalogue, stock
 from ironkeep.connectors.postgresql.catalogue import READ
 from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
+from ironkeep.connectors.postgresql.catalogue.source import Source
 from ironkeep.connectors.postgresql.redaction import Redaction
 from ironkeep.connectors.postgresql.stock import attributes
 from ironkeep.core.credential.inventory import Difference, Inventory, decode, diff, encode
@@ -137,7 +139,7 @@ def test_rules_of_pg_hba_and_pg_ident_are_seen(
         path.write_text(f"{text}\n{line}\n")
         found = diff(before, taken(postgres, connector))
         path.write_text(text)
-        assert changed(found) == {file[3:-5]}
+        assert changed(found) == {file[3:-5], "file"}
         assert len(found.added) == 1
 
 
@@ -237,6 +239,17 @@ def test_more_than_one_source_may_hold_is_a_gap_and_the_rest_is_read(
     found = taken(postgres, connector)
     assert found.gaps == (f"{database}: large_object: there are more than 500",)
     assert "late" in {each.name.removeprefix(f"{database}: ") for each in found.items}
+
+
+def test_a_worker_that_is_not_postgresqls_own_is_seen(
+    postgres: PostgresServer, connector: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without(source: Source) -> Source:
+        return msgspec.structs.replace(source, query=source.query.replace("'checkpointer',", ""))
+
+    monkeypatch.setattr(stock, "CLUSTER", [without(each) for each in catalogue.CLUSTER])
+    items = taken(postgres, connector).items
+    assert [each.name for each in items if each.source == "background_worker"] == ["checkpointer"]
 
 
 def test_an_intruder_cannot_answer_in_place_of_the_catalogues(

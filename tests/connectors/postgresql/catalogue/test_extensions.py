@@ -19,10 +19,6 @@ TRAPS = {
         f"CREATE TABLE cron.job AS SELECT {COLUMNS.format('1')}, {REST};"
         "ALTER TABLE cron.job OWNER TO pg_monitor"
     ),
-    "a table in somebody's schema": (
-        f"CREATE TABLE cron.job AS SELECT {COLUMNS.format('1')}, {REST};"
-        "ALTER SCHEMA cron OWNER TO pg_monitor"
-    ),
     "a type of one's own": (
         "CREATE TYPE public.c AS (n int);"
         "CREATE TABLE cron.job (jobid public.c, schedule text, command text, username text,"

@@ -1,4 +1,4 @@
-"""Files of the host: settings that a view shows wrongly, libraries, signals, workers."""
+"""Files of the host: settings that a view shows wrongly, libraries, signals."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import pytest
 from ironkeep.connectors.postgresql import PostgreSQL
 from ironkeep.core.credential.inventory import Difference, Inventory, diff
 from ironkeep.core.secret import Secret
-from ironkeep.testing.postgres import PostgresServer, debian_binaries, default_binaries
+from ironkeep.testing.postgres import PostgresServer, default_binaries
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PostgresServer, Path]]:
-    """A server whose libraries are a copy of its own, which a preloaded one runs in."""
+    """A server that runs from a copy of its programs and libraries, and the place of that copy."""
     folder = tmp_path_factory.mktemp("copy")
     for each in (folder, *folder.parents[:2]):
         each.chmod(0o755)
@@ -74,13 +74,3 @@ def test_a_signal_file_and_a_quoted_keyword_are_seen(
         signal.unlink()
     finally:
         hba.write_text(text)
-
-
-@pytest.mark.skipif(not debian_binaries(), reason="needs a library of contrib")
-def test_a_worker_that_a_library_starts_is_seen(connector: PostgreSQL) -> None:
-    settings = {"shared_preload_libraries": "pg_prewarm"}
-    with PostgresServer(binaries=debian_binaries()[-1], settings=settings) as made:
-        found = taken(made, connector)
-    assert "autoprewarm leader" in {
-        each.name for each in found.items if each.source == "background_worker"
-    }
