@@ -391,7 +391,8 @@ def test_the_documented_privileges_are_enough(
         assert connector.probe(target, "app", SECOND).state is Probe.ALIVE
         assert connector.sessions(target, "app") == ()
         gaps = {gap.split(":")[0] for gap in connector.inventory(target).gaps}
-        assert gaps == {"password", "hba", "ident", "subscription"}
+        files = {"file", "data_file", "library_file", "extension_files"}
+        assert gaps == {"password", "hba", "ident", "subscription", "file_setting"} | files
     finally:
         postgres.execute("DROP ROLE app", "DROP ROLE ironkeep")
 
