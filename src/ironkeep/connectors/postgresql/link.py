@@ -86,6 +86,9 @@ _OPTIONS: Final = " ".join(
     )
 )
 
+_SINCE_14: Final = " -c idle_session_timeout=0"
+_UNKNOWN_SETTING: Final = "42704"
+
 # The same for a pooler, which passes no options on. The search path is pg_catalog alone, so that no
 # intruder's functions and tables can replace the system's.
 _SETTINGS: Final = (
@@ -263,7 +266,7 @@ def connect(
     budget = budget or Budget(LINK_SECONDS, LINK_BYTES)
     with ExitStack() as stack:
         link = None
-        for options in ("",) if plain else (_OPTIONS, ""):
+        for options in ("",) if plain else (_OPTIONS, _OPTIONS.replace(_SINCE_14, ""), ""):
             nonce = scram.nonce(entropy.token(scram.NONCE_BYTES))
             login = Login(
                 username,
@@ -301,7 +304,8 @@ def _logged_in(
 ) -> Link | None:
     """Connect and log in; raise Unreachable with the reason.
 
-    Unless `final`, return None when start-up options were refused before a password was asked for.
+    Unless `final`, return None when start-up options were refused before a password was asked for,
+    or when one of them is a setting that the server does not know.
     """
     try:
         way = stack.enter_context(channel.opened(target, budget, long_rows=True))
@@ -311,7 +315,11 @@ def _logged_in(
     except (OSError, IntegrityError) as failure:
         outcome = login.broken_off(words_for(failure))
     # Raised outside of the except block, so that the connection's error is not chained to it.
-    if not final and outcome.code in _NO_OPTIONS and not login.presented:
+    if (
+        not final
+        and outcome.code in _NO_OPTIONS
+        and (not login.presented or outcome.code == _UNKNOWN_SETTING)
+    ):
         return None
     kind = TurnedAway if outcome.blocked or outcome.code in _NOT_HERE else Unreachable
     raise kind(

@@ -13,6 +13,7 @@ from typing import Final, LiteralString
 
 import msgspec
 
+from ironkeep.connectors.postgresql.administration.entrance import administer
 from ironkeep.connectors.postgresql.catalogue import CLUSTER, DATABASE, READ
 from ironkeep.connectors.postgresql.catalogue.extensions import IS_SAFE
 from ironkeep.connectors.postgresql.catalogue.reviewed import REVIEWED
@@ -124,13 +125,12 @@ def take(target: Target, entropy: Entropy) -> Inventory:
 
     @contextmanager
     def enter(database: str = "") -> Iterator[Link]:
-        with connect(
-            target,
-            target.admin_username,
-            target.admin_password,
-            entropy,
-            database=database,
-            budget=budget.part(PART_BYTES),
+        part = budget.part(PART_BYTES)
+        name, password = target.admin_username, target.admin_password
+        with (
+            connect(target, name, password, entropy, database=database, budget=part)
+            if database
+            else administer(target, entropy, part)
         ) as link:
             link.rows(_STEADY, width=1)
             yield link
