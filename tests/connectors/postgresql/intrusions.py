@@ -210,6 +210,7 @@ CODE: Final = {
     ),
     "an enumeration": Act("CREATE TYPE s.mood2 AS ENUM ('a')", "type"),
     "a composite type": Act("CREATE TYPE s.c2 AS (n int)", "type"),
+    "a range": Act("CREATE TYPE s.span AS RANGE (SUBTYPE = int)", "type range function cast", 14),
     "a domain": Act("CREATE DOMAIN s.dom2 AS text", "type"),
     "a function of a type": Act("ALTER TYPE s.b SET (SEND = s.b_send)", "type"),
     "a function of an array type": Act(
@@ -316,6 +317,12 @@ CLUSTER: Final = {
         "ALTER ROLE plain SET session_preload_libraries = 'evil'",
         "role_setting",
         undo="ALTER ROLE plain RESET ALL",
+    ),
+    "a library at login": Act(
+        "ALTER ROLE ironkeep_admin SET session_preload_libraries = 'plpgsql'",
+        "role_setting loaded_module",
+        18,
+        "ALTER ROLE ironkeep_admin RESET ALL",
     ),
     "a setting of a database": Act(
         "ALTER DATABASE postgres SET work_mem = '5MB'",

@@ -146,9 +146,8 @@ def test_rules_of_pg_hba_and_pg_ident_are_seen(
 def test_every_source_is_tried_by_an_intrusion() -> None:
     acts = [act for acts in (CLUSTER, *LOCAL.values()) for act in acts.values()]
     tried = {source for act in acts for source in act.sources.split()}
-    elsewhere = {"hba", "ident"} | {
-        "background_worker", "data_file", "extension_files", "library_file", "loaded_module",
-        "range",
+    elsewhere = {
+        "hba", "ident", "background_worker", "data_file", "extension_files", "library_file",
     }  # fmt: skip
     assert {each.name for each in (*catalogue.CLUSTER, *catalogue.DATABASE)} == tried | elsewhere
 
