@@ -1,6 +1,7 @@
 """Files of the host: settings that a view shows wrongly, libraries, signals."""
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,27 @@ from ironkeep.testing.postgres import PostgresServer, default_binaries
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PostgresServer, Path]]:
-    """A server that runs from a copy of its programs and libraries, and the place of that copy."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that runs from a copy of its programs and libraries."""
+    own = default_binaries().resolve()
+    package = own.parents[1]
     folder = tmp_path_factory.mktemp("copy")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
-    root = default_binaries().resolve().parent
-    shutil.copytree(root, folder / root.name)
-    libraries = root.parent.with_name(f"{root.parent.name}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, folder.with_name(libraries.name), dirs_exist_ok=True)
-    with PostgresServer(binaries=folder / root.name / "bin") as made:
-        yield made, folder / root.name
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        if source.is_dir():
+            shutil.copytree(source, folder / source.name)
+    binaries = folder / package.name / own.relative_to(package)
+    with PostgresServer(binaries=binaries) as made:
+        if not all(
+            _place(made, name).is_relative_to(tempfile.gettempdir())
+            for name in ("PKGLIBDIR", "SHAREDIR")
+        ):
+            pytest.skip("this PostgreSQL does not run from another place than its own")
+        yield made
+
+
+def _place(server: PostgresServer, name: str) -> Path:
+    """Return one of the directories that the server was built or copied into."""
+    return Path(server.execute(f"SELECT setting FROM pg_config WHERE name = '{name}'")[0][0])
 
 
 def taken(server: PostgresServer, connector: PostgreSQL) -> Inventory:
@@ -38,18 +48,17 @@ def changed(found: Difference) -> set[tuple[str, str]]:
 
 
 def test_a_library_and_an_extensions_script_are_seen(
-    server: tuple[PostgresServer, Path], connector: PostgreSQL
+    server: PostgresServer, connector: PostgreSQL
 ) -> None:
-    made, root = server
-    before = taken(made, connector)
-    (library,) = root.rglob("plpgsql.so")
+    before = taken(server, connector)
+    library = _place(server, "PKGLIBDIR") / "plpgsql.so"
     library.with_name("evil.so").write_bytes(b"\x7fELF")
-    (control,) = root.rglob("plpgsql.control")
+    control = _place(server, "SHAREDIR") / "extension" / "plpgsql.control"
     control.write_text(control.read_text() + "trusted = true\n")
-    found = changed(diff(before, taken(made, connector)))
+    found = changed(diff(before, taken(server, connector)))
     assert found == {("library_file", "evil.so"), ("extension_files", "plpgsql")}
     library.write_bytes(library.read_bytes() + b"\0")
-    assert ("library_file", "plpgsql.so") in changed(diff(before, taken(made, connector)))
+    assert ("library_file", "plpgsql.so") in changed(diff(before, taken(server, connector)))
 
 
 def test_a_signal_file_and_a_quoted_keyword_are_seen(
