@@ -8,6 +8,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.removed import Removed
 from ironkeep.credentials.rotation import observe, start
 from ironkeep.credentials.rotation_actions import Prepared
 from ironkeep.credentials.rotation_record import (
@@ -126,8 +127,10 @@ def test_the_instant_of_rotation_is_that_of_becoming_current_and_is_set_once(ben
 def test_removing_leaves_the_number_and_nothing_else(bench: Bench) -> None:
     assert bench.store.burnt(bench.tx, WHICH) == 0
     bench.take_in()
-    bench.store.remove(bench.tx, WHICH)
+    bench.store.remove(bench.tx, WHICH, 90)
     assert bench.store.burnt(bench.tx, WHICH) == 1
+    (batch,) = Removed(bench.services.store).after(bench.tx, WHICH.mount, 0)
+    assert [(each.path, each.spans[-1].until_ns) for each in batch.gone] == [(WHICH.path, 90)]
     place = bench.services.store(bench.tx, WHICH.mount)
     assert list(place.walk()) == ["credential/burnt/static-creds/app"]
 

@@ -10,6 +10,8 @@ from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ironkeep.core.secret import Secret
+from ironkeep.credentials.removed import Gone
+from ironkeep.credentials.spans import Span, added
 from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.mount import Mount
 from ironkeep.store.barrier import Store
@@ -36,7 +38,7 @@ class Kept:
     """One secret: its path as in Entry.released, the API path that reads it, versions, values.
 
     Both paths are relative to the mount. `values` returns every text inside one version, and an
-    empty tuple for a deleted version.
+    empty tuple for a deleted version. `past` are the versions that are gone.
     """
 
     path: str
@@ -44,6 +46,7 @@ class Kept:
     versions: tuple[Served, ...]
     current: int
     values: Callable[[int], tuple[Secret, ...]]
+    past: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ class Keeper(Protocol):
 
     def kept_at(self, mount: Mount, store: Store, path: str) -> Kept | None:
         """Return the secret at a path of a mount, or None."""
+        ...
+
+    def names(self, mount: Mount, store: Store) -> Iterator[tuple[str, str]]:
+        """Yield (path, API path that reads it) of each secret, in no order, as `kept` does."""
+        ...
+
+    def unlist(self, mount: Mount, store: Store, path: str) -> None:
+        """Remove the record by which a secret of a mount that is being removed is listed."""
         ...
 
     def spot(self, mount: Mount, store: Store | None, path: str) -> Spot:
@@ -111,6 +122,16 @@ def kept_of(
             yield found
 
 
+def names_of(
+    plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx
+) -> Iterator[tuple[str, str]]:
+    """Yield (path, API path) of all secrets of a mount, managed credentials included."""
+    if isinstance(plugin, Keeper):
+        yield from plugin.names(mount, store)
+    for name in credentials.paths(tx, mount.uuid, STATIC):
+        yield f"{STATIC}/{name}", f"{STATIC}/{name}"
+
+
 def kept_at(
     plugin: Any, mount: Mount, store: Store, credentials: CredentialStore, tx: Tx, path: str
 ) -> Kept | None:
@@ -127,6 +148,7 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
     if about is None:
         return None
     record = credentials.record(tx, which)
+    past = credentials.past(tx, which)
     # Only these are released now. When an earlier version was released is not recorded: assume
     # all the time from the creation of the credential to its last rotation.
     current = credentials.current(tx, which) or 0
@@ -141,4 +163,13 @@ def _managed(which: CredentialId, credentials: CredentialStore, tx: Tx) -> Kept 
     def values(number: int) -> tuple[Secret, ...]:
         return (credentials.secret(tx, which, number),)
 
-    return Kept(which.path, which.path, versions, current, values)
+    return Kept(which.path, which.path, versions, current, values, past)
+
+
+def gone_of(kept: Kept, now_ns: int) -> Gone:
+    """Return a secret that is removed now, with the spans of all its versions."""
+    served = (
+        Span(each.number, each.number, each.from_ns, each.until_ns or now_ns)
+        for each in kept.versions
+    )
+    return Gone(kept.path, kept.read, added(kept.past, served))

@@ -274,7 +274,7 @@ class Credentials:
         about = self.store.about(turn.tx, which)
         connection = ConnectionId(which.mount, about.connection)
         self.connections.leave_account(turn.tx, connection, about.username)
-        self.store.remove(turn.tx, which)
+        self.store.remove(turn.tx, which, turn.now_ns)
 
     def _work(
         self, tx: Tx, which: CredentialId, account: Account, action: Present | Set | KillSessions

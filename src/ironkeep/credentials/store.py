@@ -4,12 +4,14 @@
               credential / state / <path>              -> its rotation, due at its next action
               credential / material / <path> / <n>     -> the secret of version n
               credential / burnt / <path>              -> the last number ever used, once removed
+              credential / past / <path>               -> when versions that are gone were readable
 
 `path` is `static-creds/<name>` or `config/<name>`; a version of a secret is identified everywhere
 as (mount, path, number). The secret of a version is stored in the same commit as the first record
 that names it, and destroyed in the commit of the first record that no longer does.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,15 +23,20 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId
+from ironkeep.credentials.removed import Gone, Removed
 from ironkeep.credentials.rotation import next_action
 from ironkeep.credentials.rotation_actions import Action, Done, Lost, Wait
 from ironkeep.credentials.rotation_record import Record, RotationState, Stage, decode, encode
+from ironkeep.credentials.spans import Span, added
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx
 
 ROOM: Final = "credential"
 """The first segment of these records' paths, by which the tick finds their driver."""
+
+CONFIG: Final = "config/"
+"""The folder of the accounts that administer a system; their secrets are never released."""
 
 PASSWORD_LENGTH: Final = 40
 """Base62 characters, 238 bits: infeasible to guess, and safe in URLs and shells."""
@@ -86,7 +93,14 @@ class Material(msgspec.Struct, frozen=True):
         return "Material(…)"
 
 
+class Past(msgspec.Struct, frozen=True):
+    """The versions of a credential that are gone."""
+
+    spans: tuple[Span, ...]
+
+
 _ABOUT: Final = Codec(Credential)
+_PAST: Final = Codec(Past)
 _MATERIAL: Final = Codec(Material)
 
 
@@ -96,6 +110,7 @@ class CredentialStore:
     def __init__(self, stores: StoreOf, entropy: Entropy) -> None:
         self._stores: Final = stores
         self._entropy: Final = entropy
+        self._removed: Final = Removed(stores)
 
     def find(self, tx: Tx, which: CredentialId) -> Credential | None:
         """Return a credential, or None."""
@@ -163,21 +178,50 @@ class CredentialStore:
             about = msgspec.structs.replace(about, rotated_ns=now_ns)
             self.write_about(tx, which, about)
         kept = {each.number for each in record.versions}
-        for old in before.versions if before is not None else ():
-            if old.number not in kept:
-                store.delete(f"{ROOM}/material/{which.path}/{old.number}")
+        dropped = [] if before is None else [v for v in before.versions if v.number not in kept]
+        # A version that never left the stage of pending was never released.
+        gone = [each.number for each in dropped if each.stage is not Stage.PENDING]
+        if gone and not which.path.startswith(CONFIG):
+            past = added(self.past(tx, which), self._spans(tx, which, gone, now_ns))
+            store.put(f"{ROOM}/past/{which.path}", _PAST.encode(Past(past)))
+        for old in dropped:
+            store.delete(f"{ROOM}/material/{which.path}/{old.number}")
         store.put(which.row, encode(record), _due(next_action(record, now_ns), about, now_ns))
 
-    def remove(self, tx: Tx, which: CredentialId) -> None:
-        """Destroy a credential and all its versions, but remember its highest version number."""
+    def past(self, tx: Tx, which: CredentialId) -> tuple[Span, ...]:
+        """Return the spans of the versions that are gone."""
+        raw = self._stores(tx, which.mount).get(f"{ROOM}/past/{which.path}")
+        return () if raw is None else _PAST.decode(raw).spans
+
+    def _spans(
+        self, tx: Tx, which: CredentialId, numbers: Iterable[int], now_ns: int
+    ) -> Iterator[Span]:
+        """Yield the spans of versions that end now."""
+        store = self._stores(tx, which.mount)
+        for number in numbers:
+            raw = store.get(f"{ROOM}/material/{which.path}/{number}")
+            from_ns = 0 if raw is None else _MATERIAL.decode(raw).created_ns
+            yield Span(number, number, from_ns, now_ns)
+
+    def remove(self, tx: Tx, which: CredentialId, now_ns: int) -> None:
+        """Destroy a credential and all its versions; remember its highest number, and its spans."""
         store = self._stores(tx, which.mount)
         record = self.record(tx, which)
+        served = [each.number for each in record.versions if each.stage is not Stage.PENDING]
+        spans = added(self.past(tx, which), self._spans(tx, which, served, now_ns))
+        if spans and not which.path.startswith(CONFIG):
+            self._removed.add(tx, which.mount, [Gone(which.path, which.path, spans)], now_ns)
+        store.delete(f"{ROOM}/past/{which.path}")
         last = max((each.number for each in record.versions), default=record.burnt)
         store.put(f"{ROOM}/burnt/{which.path}", str(last).encode())
         for path in list(store.walk(f"{ROOM}/material/{which.path}")):
             store.delete(path)
         store.delete(which.row)
         store.delete(f"{ROOM}/about/{which.path}")
+
+    def unlist(self, tx: Tx, which: CredentialId) -> None:
+        """Remove the record by which a credential of a removed mount is listed."""
+        self._stores(tx, which.mount).delete(f"{ROOM}/about/{which.path}")
 
     def burnt(self, tx: Tx, which: CredentialId) -> int:
         """Return the highest version number of removed credentials at this path; 0 for none.

@@ -17,7 +17,7 @@ Reads of an exposed secret by other people are not part of it: no claim depends 
 secret has millions.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -67,14 +67,22 @@ def wanted(file: CaseFile) -> dict[Term, int]:
     return terms
 
 
-def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, tuple[Evidence, CaseFile]]:
+Issues = Callable[[list[NodeId]], Generator[None, None, Mapping[int, Entry]]]
+"""Returns the entries from before the window that issued some sessions."""
+
+
+def collect(
+    evidence: Evidence, finder: Finder, issues: Issues | None = None
+) -> Generator[None, None, tuple[Evidence, CaseFile]]:
     """Return closed evidence and the case file that follows; yields between steps of bounded work.
 
     `evidence` has the entries to begin with: those from before the window (`log.start`), and any
-    from the window. The window ends at `log.size`.
+    from the window. The window ends at `log.size`. With `issues`, the entries are added that issued
+    the sessions of before the window.
     """
     found = dict(evidence.entries)
     asked: dict[Term, int] = {}
+    looked: set[NodeId] = set()
     fresh = dict.fromkeys(KINDS, END)
     while True:
         while fresh:
@@ -91,6 +99,13 @@ def collect(evidence: Evidence, finder: Finder) -> Generator[None, None, tuple[E
         evidence = with_entries(evidence, found)
         file = CaseFile(evidence)
         fresh = {term: to for term, to in wanted(file).items() if to > asked.get(term, -1)}
+        if not fresh and issues is not None:
+            sessions = [each for each in unissued_sessions(file) if each not in looked]
+            looked.update(sessions)
+            earlier = yield from issues(sessions)
+            # Entries that were not known may lead to others, so that the rounds begin again.
+            fresh = dict.fromkeys(KINDS, END) if earlier else {}
+            found.update(earlier)
         if not fresh:
             return evidence, file
 
@@ -142,6 +157,15 @@ def sessions_of(file: CaseFile, principal: NodeId) -> Iterator[NodeId]:
         for accessor in (act.entry.accessor, act.entry.issued):
             if accessor:
                 yield node(NodeKind.SESSION, accessor)
+
+
+def unissued_sessions(file: CaseFile) -> list[NodeId]:
+    """Return the sessions of principals that no entry of the evidence has issued."""
+    return [
+        each
+        for each in _principals(file)
+        if kind_of(each) is NodeKind.SESSION and not file.activity.issued(each)
+    ]
 
 
 def _families(file: CaseFile) -> set[NodeId]:

@@ -22,6 +22,8 @@ from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, u
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Entropy, Storage
 from ironkeep.core.text.goformat import rfc3339
+from ironkeep.credentials.removal import Removal
+from ironkeep.credentials.removed import Removed
 from ironkeep.credentials.wiring import CredentialServices
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.leases import Lease, Leases
@@ -133,6 +135,7 @@ class House:
         wired = CredentialServices(self.store, entropy, known, self.effects, begin, append)
         self.credentials: Final = wired.credentials
         self.baselines: Final = wired.baselines
+        self.removed: Final = Removed(self.store)
         self.scope: Final = wired.scope
         self.started = rfc3339(clock.now_ns())
         self.upkeep: Final = Upkeep(self.seal, entropy)
@@ -154,6 +157,9 @@ class House:
         self.ledger.on_recovered = self.resync
         self.features.classes.one_form = self.routing.one_form
         self.demolition.needed = lambda tx, place: self.leases.holds(tx, MountUuid(place))
+        self.demolition.record = Removal(
+            self.store, self.plugins, self.mounts, self.credentials.store, self.removed
+        ).record
         self.tokens.on_ended.append(self._drop_cubbyhole)
         self.effects.register(EXPIRING, ExpiringRecords(self.store).remove)
         return {
@@ -211,7 +217,7 @@ class House:
             self, self.settings, self.plugins, self.journal, self.history, self.segments,
             self.mounts, self.policies, self.identity, self.leases, self.tokens, self.wrapping,
             self.sweeps, self.performing, self.effects, self.credentials, self.baselines,
-            self.scope, self.reading, Questions(Nobody()),
+            self.scope, self.removed, self.reading, Questions(Nobody()),
         )  # fmt: skip
         self.services.provide_as(SecretPaths, self.routing)
         self.services.provide_as(Outbound, Nowhere())

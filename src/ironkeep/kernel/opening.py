@@ -89,6 +89,7 @@ def _first_records(house: House, tx: Tx, now_ns: int) -> None:
         mount = new_mount(path, kind, house.entropy, description=description)
         house.mounts.add(tx, house.store(tx, MOUNTS), mount, now_ns)
     house.policies.put(tx, DEFAULT_POLICY_NAME, DEFAULT_POLICY_TEXT, now_ns)
+    house.removed.begin(tx, 0)
     key = new_reading_key(house.entropy)
     first = house.journal.next_index
     earlier = house.reading_key.private
@@ -176,6 +177,7 @@ def _opening(house: House, tx: Tx) -> Opening[None]:
     for certificate in house.features.devices.trusted(tx):
         house.features.devices.on_trusted(certificate)
     house.segments.on_house_open(tx)
+    house.removed.begin(tx, house.clock.now_ns())
 
 
 def _require_quiet(house: House) -> None:

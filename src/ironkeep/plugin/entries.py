@@ -18,6 +18,8 @@ MAX_POLICIES: Final = 128
 """Policy names recorded of an issued token; with names of maximum length they fit into an entry."""
 BEHIND: Final = "behind"
 """The audited fact with the people who handed out the token, if the token has no entity."""
+TOKEN_SECONDS: Final = "token_seconds"  # noqa: S105 - a name
+"""The audited fact with the life of an issued or renewed token; absent if it has no end."""
 MORE: Final = "…"
 """Replaces the policy names past the limit."""
 
@@ -69,8 +71,12 @@ def entry_of(
         audited = {**audited, BEHIND: list(session.payers)}
     if response is not None and response.auth:
         issued = str(response.auth.get("accessor", ""))
-        # A case needs a token's policies after the token is gone: see incident/case/survey.py.
+        # A case needs a token's policies after it is gone, and for how long it had them: see
+        # incident/case/holdings.py.
         audited = {**audited, "token_policies": _policies_of(response.auth)}
+        seconds = response.auth.get("lease_duration")
+        if seconds:
+            audited[TOKEN_SECONDS] = seconds
         if session is None:
             # A login is an act of the person that it let in.
             entity = str(response.auth.get("entity_id", ""))
@@ -104,6 +110,9 @@ def entry_of(
 
 
 def _policies_of(auth: Mapping[str, Any]) -> list[str]:
-    """Return the policies of a token as an entry records them, cut off at the limit with `MORE`."""
-    policies = list(auth.get("policies", ()))
+    """Return a token's own policies as an entry records them, cut off at the limit with `MORE`.
+
+    Those of its person are in the history of the person.
+    """
+    policies = list(auth.get("token_policies", ()))
     return policies if len(policies) <= MAX_POLICIES else [*policies[:MAX_POLICIES], MORE]

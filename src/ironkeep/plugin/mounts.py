@@ -4,9 +4,9 @@ One record holds the whole table, so that a change is one row and every derived 
 that row's identity. Every change of a mount is also recorded in store/history.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -55,6 +55,14 @@ class Table:
 
 
 EMPTY: Final = Table({}, 0)
+
+
+class Stood(NamedTuple):
+    """A mount as it was during [from_ns, until_ns); until_ns 0 means that it still is."""
+
+    mount: Mount
+    from_ns: int
+    until_ns: int
 
 
 class Mounts:
@@ -122,24 +130,38 @@ class Mounts:
         self._history.record(tx, "mount", mount.uuid, b"", now_ns)
         return mount
 
-    def past(self, tx: Tx, mount: Mount, since_ns: int) -> list[Mount]:
-        """Return a mount with its path and options of each time since since_ns, the present last.
+    def stood(self, tx: Tx, uuid: str, since_ns: int) -> list[Stood]:
+        """Return the paths and options that a mount had since since_ns, the oldest first.
 
-        Of versions that differ otherwise, one is returned.
+        A mount that was removed has its past too. Changes of nothing else are left out.
         """
-        known = (
-            _ONE.decode(each.value)
-            for each in self._history.intervals(tx, "mount", mount.uuid)
-            if each.end_ns is None or each.end_ns > since_ns
-        )
-        found = {(each.path, tuple(sorted(each.options.items()))): each for each in known}
-        return [*found.values(), mount]
+        found: list[Stood] = []
+        for each in self._history.intervals(tx, "mount", uuid):
+            until_ns = each.end_ns or 0
+            if until_ns and until_ns <= since_ns:
+                continue
+            mount = _ONE.decode(each.value)
+            last = found[-1] if found else None
+            if last is not None and last.until_ns == each.start_ns and _is_same(last.mount, mount):
+                found[-1] = Stood(mount, last.from_ns, until_ns)
+            else:
+                found.append(Stood(mount, each.start_ns, until_ns))
+        return found
+
+    def each_uuid(self, tx: Tx) -> Iterator[MountUuid]:
+        """Yield the uuid of every mount that ever existed; work in turns can suspend it."""
+        return map(MountUuid, self._history.each_name(tx, "mount"))
 
     def _save(self, store: Store, mounts: Mapping[str, Mount]) -> None:
         store.put(TABLE, _ENCODER.encode(tuple(mounts[path] for path in sorted(mounts))))
 
     def _record(self, tx: Tx, mount: Mount, now_ns: int) -> None:
         self._history.record(tx, "mount", mount.uuid, _ENCODER.encode(mount), now_ns)
+
+
+def _is_same(one: Mount, other: Mount) -> bool:
+    """Return whether requests find the same under two states of a mount."""
+    return (one.path, one.options.get("version")) == (other.path, other.options.get("version"))
 
 
 def new_mount(path: str, kind: str, entropy: Entropy, **rest: Any) -> Mount:

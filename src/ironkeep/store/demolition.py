@@ -26,16 +26,18 @@ class Demolition:
     """Deletes folders of any place in bounded steps; a mount's place is named by its UUID.
 
     A place for which `needed` holds, because credentials that it lent are not revoked yet, is
-    deleted once that is over.
+    deleted once that is over. Before the rows of a whole place are deleted, `record` records what
+    was there: each call does a bounded part, and returns whether more is left.
     """
 
     def __init__(self, stores: StoreOf) -> None:
         self._stores: Final = stores
         self.needed: Callable[[Tx, str], bool] = lambda _tx, _place: False
+        self.record: Callable[[Tx, str, int], bool] = lambda _tx, _place, _now_ns: False
 
     def raze(self, tx: Tx, place: str, folder: str, now_ns: int) -> None:
         """Delete all records in folder ("" is the whole place); due turns delete what is left."""
-        if self.needed(tx, place) or self._stores(tx, place).clear(folder, STEP) == STEP:
+        if self.needed(tx, place) or self._step(tx, place, folder, now_ns):
             self._stores(tx, PLACE).put(f"{escape_part(place)}/{escape_part(folder)}", b"", now_ns)
 
     def doomed(self, tx: Tx) -> frozenset[str]:
@@ -50,7 +52,7 @@ class Demolition:
             self._stores(tx, PLACE).put(record.path, b"", now_ns + WAIT_NS)
             return False
         try:
-            if self._stores(tx, place).clear(folder, STEP) == STEP:
+            if self._step(tx, place, folder, now_ns):
                 return True
         except Sealed:
             return False  # the place's segment is sealed: delete later, or with the whole segment
@@ -58,3 +60,9 @@ class Demolition:
             pass  # the place's segment was destroyed with all its rows
         self._stores(tx, PLACE).delete(record.path)
         return False
+
+    def _step(self, tx: Tx, place: str, folder: str, now_ns: int) -> bool:
+        """Delete some rows, once it is on record what they were; return whether more is left."""
+        if not folder and self.record(tx, place, now_ns):
+            return True
+        return self._stores(tx, place).clear(folder, STEP) == STEP

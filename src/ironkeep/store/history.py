@@ -75,6 +75,11 @@ class History:
         folders = self._stores(tx, HISTORY).list(escape_part(kind))
         return sorted(unescape_part(folder.removesuffix("/")) for folder in folders)
 
+    def each_name(self, tx: Tx, kind: str) -> Iterator[str]:
+        """Yield the names of kind that ever existed, in no order; work in turns can suspend it."""
+        for folder in self._stores(tx, HISTORY).names_inside(escape_part(kind)):
+            yield unescape_part(folder.removesuffix("/"))
+
     def _starts(self, tx: Tx, kind: str, name: str) -> list[int]:
         return [int(text) for text in self._stores(tx, HISTORY).list(_folder(kind, name))]
 

@@ -77,15 +77,22 @@ def test_the_random_cases_are_not_trivial() -> None:
     assert sum(bool(each.ended) for each in standings) > 20
 
 
-def test_the_policies_of_a_token_come_from_its_issue_and_from_the_rules_of_its_requests() -> None:
+def test_the_grants_of_a_token_come_from_its_issue_or_else_from_the_rules_of_its_requests() -> None:
     issue = request(
         22, "login", "alice", op="update", issued="robot-accessor",
-        audited={"token_policies": ["bench", "default"]},
+        audited={"token_policies": ["bench", "default"], "token_seconds": 60},
     )  # fmt: skip
     used = request(23, "use", "robot", entity="", rule="other:secret/*")
     brief = made(issue, used)
     assert "robot-accessor" in brief.trails[ALICE].tokens
-    assert brief.trails[ROBOT] == Trail(("robot-accessor",), ("bench", "default", "other"))
+    # A token that another one made may be of its maker's person, or of nobody.
+    grants = tuple(
+        Grant(("bench", "default"), person, at(22), at(82)) for person in ("", "alice-entity")
+    )
+    assert brief.trails[ROBOT] == Trail(("robot-accessor",), grants, True)
+    unissued = made(request(22, "use", "alice", accessor="robot-accessor"), used)
+    grants = (Grant(("other",), ""),)
+    assert unissued.trails[ROBOT] == Trail(("robot-accessor",), grants)
 
 
 def test_many_requests_of_one_token_leave_one_short_trail() -> None:

@@ -168,6 +168,10 @@ def _estate() -> Iterable[Line]:
 def _incident() -> Iterable[Line]:
     basis = "last known good image of the laptop"
     opened = ev.Opened(*UNPLACED, CASE, "a laptop fell", (ALICE,), at(BREACH_AT), basis)
+    yield request(
+        10, "login", "alice", path="auth/userpass/login/alice", op="update", accessor="",
+        issued="alice-accessor", rule="login", audited={"token_policies": ["orders"]},
+    )  # fmt: skip
     yield request(30, "read", "alice", released=read_of(1))
     yield Line(OPENED_AT, "opened", opened)
     yield Line(41, "contained", ev.Contained(CASE, ALICE, ("alice-accessor",), (), 3))

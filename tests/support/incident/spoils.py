@@ -134,12 +134,14 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     ),
     "scope narrowed": (
         add(Line(44, "gone", ev.Unlinked(*UNPLACED, FAMILY, EdgeKind.OPENS, (DATABASE,)))),
-        "entry:8",
+        "entry:9",
     ),
     "not surveyed": (drop("surveyed"), ALICE),
+    "not known": (change("surveyed", unknown=("vault/ is sealed",)), f"{ALICE}#vault/ is sealed"),
+    "origin unknown": (drop("login"), SESSION),
     "unattributed record": (
         add(request(44, "unwrapped", "", entity="", accessor="", released=read_of(9))),
-        "entry:8",
+        "entry:9",
     ),
     "released again": (
         both(
@@ -212,7 +214,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     ),
     "foothold in vault": (
         add(request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")),
-        "entry:5",
+        "entry:6",
     ),
     "unfinished deed": (
         add(
@@ -235,7 +237,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
                 request="r-1",
             ),
         ),
-        "entry:5",
+        "entry:6",
     ),
     "makers unknown": (
         add(
@@ -251,7 +253,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
                 audited={"made_by": [f"@{at(30)}@{at(30)}"]},
             )
         ),
-        "entry:5",
+        "entry:6",
     ),
     "delivered early": (add(request(48, "early", "bob", released=read_of(2))), NEW),
     "delivered to exposed": (
@@ -267,11 +269,11 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "ends too early": (facts(cosigned_ns=at(END_AT - 301)), "log:window"),
     "clock ran back": (
         add(Line(99, "back", None, {"time_ns": at(-301), "kind": "notice"})),
-        "entry:23",
+        "entry:24",
     ),
     "clock step": (
         add(Line(99, "moved", None, {"kind": "notice", "op": CLOCK_STEP, "audited": MOVED})),
-        "entry:23",
+        "entry:24",
     ),
     "source silent": (change("heartbeat", source="another"), "source:database-log"),
     "source lost messages": (change("heartbeat", missed=1), "source:database-log"),
@@ -289,7 +291,7 @@ SPOILS: dict[str, tuple[Spoil, str]] = {
     "root unsound": (change("root:policies", sound=False), "root:policies"),
     "record by an exposed principal": (
         add(Line(92, "own", ev.Residue(CASE, "all is well"), {"entity": "alice-entity"})),
-        "entry:23",
+        "entry:24",
     ),
     "indexed late": (facts(late=9), "log:index"),
     "pack too old": (facts(unproven=2), "log:pack"),

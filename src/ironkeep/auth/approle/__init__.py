@@ -9,7 +9,7 @@ Both can be copied. A machine whose platform can vouch for it should log in by `
     login       logins
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ironkeep.access.devices.machine import REQUIRED
@@ -22,6 +22,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Handler, Route
+from ironkeep.store.barrier import Store
 
 _PARAMS: Final = ("token_policies", "token_ttl", "token_max_ttl", "token_period", "token_type")
 _AT: Final = "role/{role_name}"
@@ -126,3 +127,12 @@ class AppRole:
                 created_ns=found.created_ns,
                 used_ns=found.used_ns,
             )
+
+    def login_names(self, store: Store, alias: str) -> Iterable[str]:
+        """Return the roles that have, or last had, the role id that an alias is."""
+        return role.roles_of_id(store, alias)
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return false: a role that once had the role id may have admitted it."""
+        del store, alias, name
+        return False

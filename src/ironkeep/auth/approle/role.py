@@ -28,6 +28,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.cidr import parse_cidrs
 from ironkeep.plugin.fields import CidrList, Duration
 from ironkeep.plugin.response import Response
+from ironkeep.store.barrier import Store
 from ironkeep.store.record import Codec
 
 MAX_ROLE_ID: Final = 4_096
@@ -104,6 +105,12 @@ def find_by_role_id(call: Call, role_id: str) -> tuple[str, Role | None]:
     name = "" if raw is None else raw.decode()
     role = ROLES.find(call, name or "-")
     return name, None if raw is None else role
+
+
+def roles_of_id(store: Store, role_id: str) -> list[str]:
+    """Return the names of the role that has a role id and of the one that last had it before."""
+    raws = (store.get(_id_path(role_id)), store.get(_was_path(role_id)))
+    return [raw.decode() for raw in raws if raw is not None]
 
 
 def write_role(call: Call, given: RoleInput) -> Response:

@@ -10,7 +10,7 @@ Source: the Vault HTTP API, auth/cert, without CRLs and OCSP: certificates of wo
 minutes, and removing a role takes effect at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,7 @@ from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 
 _AT: Final = "certs/{name}"
 
@@ -79,3 +80,13 @@ class CertMethod:
         """Return the routes, the same for each mount."""
         del mount
         return ROUTES
+
+    def login_names(self, store: Store, alias: str) -> Iterable[str]:
+        """Return the one role of an alias, which begins with its name."""
+        del store
+        return (alias.partition(":")[0],)
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return false: what else a certificate must have is not part of the alias."""
+        del store, alias, name
+        return False

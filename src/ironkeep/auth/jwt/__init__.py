@@ -16,7 +16,7 @@ from typing import Final
 
 from ironkeep.access.devices.machine import REQUIRED
 from ironkeep.access.identity_report.copyable_logins import Copyable
-from ironkeep.auth.jwt import config, login, role
+from ironkeep.auth.jwt import claims, config, login, role
 from ironkeep.auth.jwt.config import ConfigInput
 from ironkeep.auth.jwt.login import LoginInput
 from ironkeep.auth.jwt.role import ROLES, RoleInput
@@ -24,6 +24,7 @@ from ironkeep.core.operation import Operation
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 
 _AT: Final = "role/{name}"
 _PARAMS: Final = (
@@ -80,3 +81,12 @@ class Jwt:
                 "give the workload a certificate, and set token_bound_peer=required",
                 created_ns=found.created_ns,
             )
+
+    def login_names(self, store: Store, alias: str) -> None:
+        """Return None: any role may admit a workload whose other claims are not known."""
+        del store, alias
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return whether a role demands another value of the claim that the alias is."""
+        raw = store.get(ROLES.path(name))
+        return raw is not None and claims.excludes(role.ROLE.decode(raw), alias)

@@ -42,6 +42,15 @@ def check(claims: dict[str, Any], role: Role, issuer: str, now_ns: int) -> None:
             raise InvalidCredentials(f"claim {name} does not match")
 
 
+def excludes(role: Role, user: str) -> bool:
+    """Return whether no claims that name a user satisfy a role, whatever the other claims are."""
+    if role.user_claim == "sub" and role.bound_subject not in ("", user):
+        return True
+    wanted = role.bound_claims.get(role.user_claim)
+    globs = role.bound_claims_type == "glob"
+    return wanted is not None and not _is_bound(user, wanted, globs=globs)
+
+
 def expires(claims: dict[str, Any], role: Role) -> int:
     """Return the POSIX second at which the token expires, leeways included."""
     return _second(claims, "exp", 0) + role.clock_skew() + role.expiration_leeway

@@ -17,7 +17,7 @@ core/webauthn/webauthn.py verifies signatures. access/step_up/authenticators.py 
 authenticators, removed ones included, because step-ups and approvals use them too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ironkeep.auth.passkey import login, loopback, own, people, recovery, registration
@@ -26,6 +26,7 @@ from ironkeep.auth.passkey.touching import TouchInput, read_demand, write_touch
 from ironkeep.core.operation import Operation
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 
 _READ: Final = Operation.READ
 _UPDATE: Final = Operation.UPDATE
@@ -213,3 +214,13 @@ class Passkey:
         """Return the routes, the same for each mount."""
         del mount
         return ROUTES
+
+    def login_names(self, store: Store, alias: str) -> Iterable[str]:
+        """Return the one person of an alias: its own name."""
+        del store
+        return (alias,)
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return false: nothing but the name decides."""
+        del store, alias, name
+        return False

@@ -9,7 +9,7 @@ Source: the Vault HTTP API, auth/userpass, and Vault's user lockout. A password 
 it is typed: people should log in by `passkey`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ironkeep.access.identity_report.copyable_logins import Copyable
@@ -20,6 +20,7 @@ from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.route import Route
+from ironkeep.store.barrier import Store
 from ironkeep.store.history import History
 from ironkeep.store.reserved import unescape_part
 
@@ -84,3 +85,13 @@ class Userpass:
                 "register a passkey, and demand a device: tune the mount to token_device=required",
                 created_ns=known[0].start_ns if known else 0,
             )
+
+    def login_names(self, store: Store, alias: str) -> Iterable[str]:
+        """Return the one user of an alias: its own name."""
+        del store
+        return (alias,)
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return false: nothing but the name decides."""
+        del store, alias, name
+        return False

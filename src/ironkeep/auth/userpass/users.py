@@ -66,7 +66,7 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
         return "User(…)"
 
 
-_USER: Final = Codec(User)
+USER: Final = Codec(User)
 
 
 def write_user(call: Call, given: UserInput) -> Response | Suspend:
@@ -143,7 +143,7 @@ def _save(call: Call, name: str, given: TokenParamsInput, hashed: str | None) ->
     if hashed:
         # Logging in takes the new password, so the people behind the former one no longer count.
         params = msgspec.structs.replace(params, made=made_by(call.session, call.now_ns))
-    call.store.put(_path(name), _USER.encode(User(hashed or kept, params)))
+    call.store.put(_path(name), USER.encode(User(hashed or kept, params)))
     if hashed:
         lockout.clear(call, name)
     if user is None or params.view() != before.view():
@@ -160,7 +160,7 @@ def _factor_of(call: Call, name: str) -> dict[str, Value]:
 def find(call: Call, name: str) -> User | None:
     """Return a user as stored now, or None."""
     raw = call.store.get(_path(name))
-    return None if raw is None else _USER.decode(raw)
+    return None if raw is None else USER.decode(raw)
 
 
 def _require(call: Call, name: str) -> None:

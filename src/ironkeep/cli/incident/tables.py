@@ -33,11 +33,18 @@ def exposure(terminal: Terminal, data: Mapping[str, Any]) -> None:
     }
     for name, title in titles.items():
         rows = [row for row in data[name] if row["node"] not in shown]
-        above, missing = len(data[name]) - len(rows), data["counts"][name] - len(data[name])
+        count = data["counts"][name]
+        above, missing = len(data[name]) - len(rows), (count or 0) - len(data[name])
         shown.update(row["node"] for row in rows)
         notes = [f"{above} of them above"] if above else []
         notes += [f"{missing} not shown"] if missing > 0 else []
-        terminal.say(", ".join((f"{title}: {data['counts'][name]}", *notes)))
+        unknown = data["not_worked_out"] if name != "did_read" else []
+        told = "not worked out yet" if count is None else str(count)
+        notes += ["not worked out in full"] if unknown and count is not None else []
+        terminal.say(", ".join((f"{title}: {told}", *notes)))
+        if name == "could_read":
+            for words in unknown:
+                terminal.say(f"  {words}")
         if rows:
             headers = ("What", "State", "Exposed", "In clear", "Why")
             render.table(terminal, headers, [_row(row) for row in rows])

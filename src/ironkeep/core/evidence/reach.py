@@ -208,7 +208,9 @@ class _Walk:
         if held.end_ns <= self._ends.get(held.node, 0):
             return
         self._ends[held.node] = held.end_ns
-        self.found.in_clear.setdefault(held.node, held)
+        known = self.found.in_clear.get(held.node)
+        if known is None or held.start_ns < known.start_ns:
+            self.found.in_clear[held.node] = held
         for edge in self._out.get(held.node, ()):
             self._follow(held, edge)
 
@@ -246,7 +248,17 @@ class _Walk:
             known = self.found.taken.get((edge.kind, edge.target))
             if known is None or (start, reached.hops) < (known.start_ns, known.hops):
                 self.found.taken[edge.kind, edge.target] = reached
-        self.push(reached)
+        if edge.target in self._out or edge.target in self._graph.needs:
+            self.push(reached)
+        elif start <= self._as_of:
+            self._arrive(reached)
+
+    def _arrive(self, held: Held) -> None:
+        """Record a node from which no edge leads on: most are, and need not wait in the queue."""
+        nodes = self.found.in_clear if held.in_clear else self.found.in_part
+        known = nodes.get(held.node)
+        if known is None or (held.start_ns, held.hops) < (known.start_ns, known.hops):
+            nodes[held.node] = held
 
     def _join(self, arrived: Held) -> Held | None:
         """Add an input of an all-of node; return the node once enough are held together."""

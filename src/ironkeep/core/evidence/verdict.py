@@ -7,12 +7,14 @@ otherwise NOT PROVEN, with the name of each open item. Earlier conclusions are n
 
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 import msgspec
 
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile, Filed
+from ironkeep.core.evidence.checks import record as scope
 from ironkeep.core.evidence.checks.table import CHECKS
 from ironkeep.core.evidence.claim import TITLES, Check, ClaimId, Finding, Status, iso
 from ironkeep.core.evidence.exposure import Exposure
@@ -119,6 +121,11 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
     tests that remove one check to show that each is needed.
     """
     file = CaseFile(evidence)
+    return decide_on(file, checks), file.exposure
+
+
+def decide_on(file: CaseFile, checks: Sequence[Check] = CHECKS) -> Verdict:
+    """Return the verdict on a case file; see `decide`."""
     granted = _granted(file)
     used: dict[ClaimId, list[Exemption]] = {claim: [] for claim in ClaimId}
     found: dict[ClaimId, list[Item]] = {claim: [] for claim in ClaimId}
@@ -134,7 +141,7 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
     credentials = remediations(file, _by_item(needed), _open_subjects(claims))
     idle = (each for item, each in granted.items() if item not in _by_item(needed))
     exemptions = (*needed, *(_exemption(file, each, None) for each in idle))
-    verdict = Verdict(
+    return Verdict(
         outcome=_outcome(claims, exemptions),
         tally=_tally(credentials, exemptions),
         case=file.name,
@@ -147,7 +154,6 @@ def decide(evidence: ev.Evidence, checks: Sequence[Check] = CHECKS) -> tuple[Ver
         credentials=credentials,
         residue=tuple(_residue(file)),
     )
-    return verdict, file.exposure
 
 
 def _outcome(claims: Sequence[Claim], exemptions: Sequence[Exemption]) -> Outcome:
@@ -235,10 +241,17 @@ def _scope(file: CaseFile) -> str:
     subjects = ", ".join(file.estate.label(each) for each in file.case.subjects) or "nobody"
     return (
         f"case {file.name}: {subjects}, from {iso(file.case.from_ns)} to {iso(file.as_of_ns)}; "
-        f"{len(file.credentials)} credentials, {len(file.principals)} principals and "
+        f"{_credentials(file)} credentials, {len(file.principals)} principals and "
         f"{len(file.systems)} systems exposed; entries {file.log.start} to {file.log.size} of the "
         f"log {file.log.origin}"
     )
+
+
+def _credentials(file: CaseFile) -> str:
+    """Return the number of exposed credentials; what is not worked out is not counted as 0."""
+    count = len(file.credentials)
+    missing = next(chain(scope.not_surveyed(file), scope.not_known(file)), None)
+    return str(count) if missing is None else f"at least {count}"
 
 
 def _residue(file: CaseFile) -> Iterator[str]:

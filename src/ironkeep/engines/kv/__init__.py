@@ -44,6 +44,15 @@ class Kv:
         second = mount.options.get("version") == "2"
         return kept.second_at(store, path) if second else kept.first_at(store, path)
 
+    def names(self, mount: Mount, store: Store) -> Iterator[tuple[str, str]]:
+        """Yield path and API path of every secret of a mount."""
+        second = mount.options.get("version") == "2"
+        return kept.second_names(store) if second else kept.first_names(store)
+
+    def unlist(self, mount: Mount, store: Store, path: str) -> None:
+        """Remove the record by which a secret is listed; the data of its versions stays."""
+        store.delete(f"meta/{path}" if mount.options.get("version") == "2" else path)
+
     def spot(self, mount: Mount, store: Store | None, path: str) -> Spot:
         """Return what is at the path of a secret, with some of the secrets beside it."""
         second = mount.options.get("version") == "2"

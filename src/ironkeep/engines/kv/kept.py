@@ -26,6 +26,17 @@ def second(store: Store) -> Iterator[Kept]:
     return (each for each in found if each is not None)
 
 
+def first_names(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield (path, API path) of the secrets of a version 1 mount."""
+    return ((path, path) for path in store.walk())
+
+
+def second_names(store: Store) -> Iterator[tuple[str, str]]:
+    """Yield (path, API path) of the secrets of a version 2 mount."""
+    paths = (name.removeprefix("meta/") for name in store.walk("meta"))
+    return ((path, f"data/{path}") for path in paths)
+
+
 def second_at(store: Store, path: str) -> Kept | None:
     """Return the secret at a path of a version 2 mount."""
     key = meta.load(store, path)
@@ -35,7 +46,8 @@ def second_at(store: Store, path: str) -> Kept | None:
         Served(number, 0 if key.older and number == 1 else version.created_ns)
         for number, version in stored.every(store, path, key)
     )
-    return Kept(path, f"data/{path}", versions, key.current, partial(_version, store, path))
+    past, values = stored.known_past(store, path, key), partial(_version, store, path)
+    return Kept(path, f"data/{path}", versions, key.current, values, past)
 
 
 def _unversioned(store: Store, path: str) -> Kept:

@@ -12,6 +12,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Row
 from ironkeep.core.text import goformat
 from ironkeep.core.units import SECOND_NS
+from ironkeep.credentials.spans import Span
 from ironkeep.store.barrier import Store
 
 DEFAULT_MAX_VERSIONS: Final = 10
@@ -74,6 +75,8 @@ class KeyMetadata(msgspec.Struct, frozen=True, omit_defaults=True):
     """The mount was upgraded: version 1 was readable before its recorded time of creation."""
     first: int = 0
     spilled: int = 0
+    past: tuple[Span, ...] = ()
+    """When the versions that were removed could be read."""
 
     @property
     def oldest(self) -> int:

@@ -10,7 +10,10 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
+from ironkeep.credentials.listing import gone_of
+from ironkeep.credentials.removed import Removed
 from ironkeep.engines.kv import document
+from ironkeep.engines.kv.kept import first_at
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects.listings import list_folder
 from ironkeep.plugin.fields import duration
@@ -51,8 +54,12 @@ def write(call: Call) -> Response:
 
 
 def delete(call: Call) -> Response:
-    """Remove the object; succeed if there is none."""
-    call.store.delete(call.path)
+    """Remove the object, and record that it could be read; succeed if there is none."""
+    kept = first_at(call.store, call.path)
+    if kept is not None:
+        gone = [gone_of(kept, call.now_ns)]
+        call.use(Removed).add(call.tx, call.mount.uuid, gone, call.now_ns)
+        call.store.delete(call.path)
     return Response()
 
 

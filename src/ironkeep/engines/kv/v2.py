@@ -173,7 +173,7 @@ def _prune(call: Call, path: str, key: KeyMetadata, config: meta.Config) -> bool
     """Remove a turn's worth of versions if more are above the limit, which was lowered, then."""
     if _surplus(key, config) <= stored.CHANGED:
         return False
-    key = stored.drop(call.store, path, key, stored.CHANGED, beside=False)
+    key = stored.drop(call.store, path, key, stored.CHANGED, call.now_ns, beside=False)
     stored.save(call.store, path, key)
     return True
 
@@ -196,7 +196,7 @@ def _store(
     call.store.put(stored.data_path(path, number), document.encode(data), fresh=True)
     surplus = _surplus(key, config)
     if surplus:
-        key = stored.drop(call.store, path, key, surplus, beside=True)
+        key = stored.drop(call.store, path, key, surplus, now, beside=True)
     versions = {**key.versions, number: version}
     key = msgspec.structs.replace(key, current=number, updated_ns=now, versions=versions)
     known = stored.save(call.store, path, key)

@@ -8,6 +8,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
+from ironkeep.credentials.removed import Gone, Removed
 from ironkeep.credentials.scope import Scope
 from ironkeep.engines.kv import metadata as meta, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata
@@ -134,10 +135,13 @@ def delete(call: Call, given: Key) -> Response | Suspend:
     if key is None:
         return Response()
     count = min(key.count, stored.CHANGED)
-    left = stored.drop(call.store, given.path, key, count, beside=False)
+    left = stored.drop(call.store, given.path, key, count, call.now_ns, beside=False)
     if count < key.count:
         stored.save(call.store, given.path, left)
         return later(lambda call: delete(call, given), durable=True)
+    if left.past:
+        gone = [Gone(given.path, f"data/{given.path}", left.past)]
+        call.use(Removed).add(call.tx, call.mount.uuid, gone, call.now_ns)
     call.store.delete(f"meta/{given.path}")
     return Response()
 

@@ -13,11 +13,13 @@ hold some that were removed; those below `KeyMetadata.oldest` do not count.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
+from ironkeep.credentials.spans import Span, added
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
 from ironkeep.store.barrier import Store
@@ -118,11 +120,36 @@ def _spill(store: Store, path: str, key: KeyMetadata) -> KeyMetadata:
     return msgspec.structs.replace(key, versions=recent, first=oldest, spilled=spilled)
 
 
-def drop(store: Store, path: str, key: KeyMetadata, count: int, *, beside: bool) -> KeyMetadata:
+def past(store: Store, path: str, key: KeyMetadata, count: int, now_ns: int) -> tuple[Span, ...]:
+    """Return the spans of the versions that are gone once the oldest `count` are, which is now."""
+    dropped = islice(every(store, path, key), count)
+    spans = [Span(number, number, version.created_ns, now_ns) for number, version in dropped]
+    if spans and key.older and spans[0].first == 1:
+        spans[0] = Span(1, 1, 0, now_ns)
+    return added(known_past(store, path, key), spans)
+
+
+def known_past(store: Store, path: str, key: KeyMetadata) -> tuple[Span, ...]:
+    """Return the spans of the versions that are gone.
+
+    Earlier releases removed versions without a record. They did so when a version was written, so
+    it was not after the last one was.
+    """
+    if key.past or key.oldest <= 1:
+        return key.past
+    last = find(store, path, key, key.current)
+    until_ns = key.updated_ns if last is None else last.created_ns
+    return (Span(1, key.oldest - 1, 0 if key.older else key.created_ns, until_ns),)
+
+
+def drop(
+    store: Store, path: str, key: KeyMetadata, count: int, now_ns: int, *, beside: bool
+) -> KeyMetadata:
     """Remove the oldest `count` versions with their data; return the key without them, to be saved.
 
     With `beside` the key keeps a version that has data.
     """
+    key = msgspec.structs.replace(key, past=past(store, path, key, count, now_ns))
     oldest = key.oldest
     left = oldest + count
     gone = [data_path(path, number) for number in range(oldest, left)]

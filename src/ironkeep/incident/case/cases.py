@@ -12,7 +12,7 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.actor import actor_of
-from ironkeep.incident.case import survey, workspace as desks
+from ironkeep.incident.case import workspace as desks
 from ironkeep.incident.case.holdings import IN_A_TURN, holdings
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
@@ -20,6 +20,7 @@ from ironkeep.incident.case.workspace import (
     Stored,
     Workspace,
     instant,
+    not_worked_out,
     on_desk,
     when,
     with_brief,
@@ -27,6 +28,7 @@ from ironkeep.incident.case.workspace import (
 )
 from ironkeep.incident.evidence.archive import Archive
 from ironkeep.incident.evidence.brief import Brief
+from ironkeep.incident.survey.survey import SURVEYED, Survey
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -152,15 +154,17 @@ def read(call: Call, given: Case) -> Suspend:
 
 def _read(workspace: Workspace) -> Response:
     file = workspace.file
+    missing = not_worked_out(workspace)
     data: dict[str, Any] = {
         **_summary(workspace.stored),
         "subjects": [file.estate.label(each) for each in file.case.subjects],
         "bases": file.case.bases,
         "exposed": {
-            "credentials": len(file.credentials),
+            "credentials": len(file.credentials) or (None if missing else 0),
             "principals": len(file.principals),
             "systems": len(file.systems),
         },
+        "not_worked_out": missing,
         "outcome": str(workspace.verdict.outcome),
         "open_items": len(workspace.verdict.open_items()),
     }
@@ -221,11 +225,10 @@ def _surveyed(
         yield from settled()
         yield from spell_out(call, names)
         for each in brief.subjects:
-            if kind_of(each) in survey.SURVEYED:
+            if kind_of(each) in SURVEYED:
                 turn = yield from pause()
                 held = yield from holdings(call.use(House), brief, each, turn)
-                policies = frozenset(held.policies)
-                surveying = survey.Survey(call, brief, names, each, policies)
+                surveying = Survey(call, brief, names, each, held)
                 yield from surveying.link(brief.standings[each].out_ns)
 
     data = {**_summary(stored), "subjects": list(brief.subjects.values())}

@@ -1,7 +1,8 @@
 """The tokens of a principal, past and present: stored ones, and those that only the journal knows.
 
-A stored token's policies come from its record. For a token that is gone they come from the journal:
-from the answer that issued it and from the rules that decided its requests.
+A stored token's policies come from its record. For a token that is gone they come from the entry
+of the answer that issued it, also one from before the window; failing that, the policies that its
+requests show are taken, and the token is named as one of which more is not known.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from typing import Final
 from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of, name_of, node
 from ironkeep.core.ids import DeviceId, EntityId, TokenHash
 from ironkeep.identity.token_store import StoredToken
-from ironkeep.incident.evidence.brief import Brief
+from ironkeep.incident.evidence.brief import Brief, Grant
 from ironkeep.kernel.house import House
 from ironkeep.plugin.effects.effects import Steps, Turn, pause
 
@@ -25,11 +26,24 @@ TRAILS_IN_A_TURN: Final = 512
 
 @dataclass(slots=True)
 class Holdings:
-    """The stored tokens by accessor, all accessors on record, and the policies of all of them."""
+    """The stored tokens by accessor, all accessors on record, and what the tokens granted.
+
+    `unknown` are tokens that have acted, but whose policies are on no record: `grants` have those
+    policies that a rule of theirs named.
+    """
 
     stored: dict[str, tuple[TokenHash, StoredToken]] = field(default_factory=dict)
     accessors: dict[str, None] = field(default_factory=dict)
-    policies: set[str] = field(default_factory=set)
+    grants: set[Grant] = field(default_factory=set)
+    unknown: dict[str, None] = field(default_factory=dict)
+
+    def take(self, hash_: TokenHash, record: StoredToken, now_ns: int) -> None:
+        """Add a stored token."""
+        self.stored[record.accessor] = hash_, record
+        self.accessors[record.accessor] = None
+        self.unknown.pop(record.accessor, None)
+        over = record.expires_ns if 0 < record.expires_ns <= now_ns else 0
+        self.grants.add(Grant(record.policies, record.entity, record.issued_ns, over))
 
 
 def holdings(house: House, brief: Brief, principal: NodeId, turn: Turn) -> Steps[Holdings]:
@@ -77,9 +91,7 @@ def descend(house: House, found: Holdings, roots: Iterable[TokenHash], turn: Tur
         record = store.load(turn.tx, hash_)
         pending.append(store.each_child(turn.tx, hash_))
         if record is not None:
-            found.stored[record.accessor] = hash_, record
-            found.accessors[record.accessor] = None
-            found.policies.update(record.policies)
+            found.take(hash_, record, turn.now_ns)
         if len(done) % IN_A_TURN == 0:
             turn = yield from pause()
     return turn
@@ -109,7 +121,9 @@ def _from_journal(brief: Brief, principal: NodeId, found: Holdings) -> Steps[Non
             continue
         done.add(actor)
         trail = brief.trails[actor]
-        found.policies.update(trail.policies)
+        found.grants.update(trail.grants)
+        if kind_of(actor) is NodeKind.SESSION and not trail.is_issued:
+            found.unknown[name_of(actor)] = None
         for accessor in trail.tokens:
             if accessor not in known:
                 known[accessor] = None

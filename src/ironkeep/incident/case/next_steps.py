@@ -28,6 +28,12 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "unchanged factor": NextStep(
         1, "have another person set the password again, or remove the passkey; or exempt it"
     ),
+    "not known": NextStep(
+        8, "find it out by other means, then exempt it with an owner; unseal what is sealed first"
+    ),
+    "origin unknown": NextStep(
+        8, "find out what the token could read, then exempt it with an owner"
+    ),
     "acts again": NextStep(1, "ironkeep incident contain {case}, after finding out how"),
     "not revoked": NextStep(
         2, "ironkeep incident rotate {case} (by hand: -secret -method -receipt)"

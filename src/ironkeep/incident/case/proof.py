@@ -3,7 +3,7 @@
 pack-key      the seed of the Ed25519 key that signs packs, generated at its first use
 """
 
-from typing import Final
+from typing import Any, Final
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.operation import Operation
@@ -11,7 +11,7 @@ from ironkeep.core.secret import Secret
 from ironkeep.incident.case.cases import At
 from ironkeep.incident.case.workspace import Workspace, instant
 from ironkeep.incident.evidence.archive import policy_of
-from ironkeep.incident.evidence.packer import make_pack
+from ironkeep.incident.evidence.packer import signed
 from ironkeep.incident.verifier.trust import TrustedKeys
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -27,17 +27,18 @@ _SEED: Final = 32
 
 
 def pack(call: Call, given: At) -> Suspend:
-    """Return the signed pack; a worker computes its verdict."""
+    """Return the signed pack; its verdict is computed where the journal is read."""
     as_of = instant(given.as_of, call.now_ns) if given.as_of else call.now_ns
     archive, key = Workspace(call, given.id).archive, pack_key(call)
 
-    def gathered(_later: Call, answer: bytes | Exception) -> Suspend:
+    def gathered(_later: Call, answer: Any) -> Suspend:
         if isinstance(answer, Exception):
             raise answer
-        return Suspend(lambda: make_pack(given.id, as_of, archive.excerpt(answer), key), _answer)
+        kind, payload = answer
+        return Suspend(lambda: signed(kind, payload, key), _answer)
 
     # A pack key generated in this request must be durable before it signs anything.
-    return Suspend(archive.ask_excerpt(given.id, as_of), gathered, durable=True)
+    return Suspend(archive.ask_pack(given.id, as_of), gathered, durable=True)
 
 
 def _answer(_call: Call, made: bytes | Exception) -> Response:

@@ -13,7 +13,7 @@ from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.cases import At, Case
 from ironkeep.incident.case.next_steps import NEXT_STEPS
-from ironkeep.incident.case.workspace import Workspace, instant, on_desk, when
+from ironkeep.incident.case.workspace import Workspace, instant, not_worked_out, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
 from ironkeep.plugin.route import Route
@@ -50,6 +50,10 @@ def _exposure(workspace: Workspace) -> Response:
         for name, rows in answers.items()
     }
     data["counts"] = {name: len(rows) for name, rows in answers.items()}
+    data["not_worked_out"] = missing = not_worked_out(workspace)
+    if missing and not found.could_read:
+        # Nothing was found yet, which is another answer than nothing.
+        data["counts"]["could_read"] = None
     data["as_of"] = when(workspace.as_of_ns)
     return Response(data=data)
 

@@ -25,7 +25,7 @@ from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import NodeId, NodeKind, node
 from ironkeep.core.evidence.reach import FOREVER
 from ironkeep.core.evidence.records import Evidence
-from ironkeep.core.evidence.verdict import Verdict, decide
+from ironkeep.core.evidence.verdict import Verdict, decide_on
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import Actor, actor_of
@@ -55,6 +55,9 @@ class Stored(msgspec.Struct, frozen=True, omit_defaults=True):
     subjects: tuple[NodeId, ...] = ()
     """For containment before the journal has been asked; empty in a record of an early release."""
 
+
+_OF_READABLE: Final = frozenset({"not surveyed", "not known", "origin unknown"})
+"""The checks that find that it is not known in full what could be read."""
 
 _STORED: Final = Codec(Stored)
 _EARLIEST: Final = "earliest"
@@ -108,7 +111,7 @@ class Workspace:
     @cached_property
     def verdict(self) -> Verdict:
         """The verdict that follows from the evidence."""
-        return decide(self.evidence)[0]
+        return decide_on(self.file)
 
     def label(self, of: str) -> str:
         """Return a readable label for a node."""
@@ -195,6 +198,15 @@ def with_brief(question: Question, then: Callable[[Call, Brief], Response | Susp
         return then(later, brief)
 
     return Suspend(question, gathered)
+
+
+def not_worked_out(workspace: Workspace) -> list[str]:
+    """Return what nobody knows yet of that which could be read, in words."""
+    return [
+        f"{item.label}: {item.words}"
+        for item in workspace.verdict.open_items()
+        if item.check in _OF_READABLE
+    ]
 
 
 def answered(name: str) -> Callable[[Call, object], Response]:

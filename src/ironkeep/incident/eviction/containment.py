@@ -21,11 +21,11 @@ from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.identity.token_store import device_origin, role_origin
 from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
-from ironkeep.incident.case.survey import SURVEYED, Survey
 from ironkeep.incident.case.workspace import Workspace, on_desk, with_brief, words
 from ironkeep.incident.eviction import cut as cutting
 from ironkeep.incident.eviction.cut import Cut, Cuts
 from ironkeep.incident.eviction.groups import Role, group_of
+from ironkeep.incident.survey.survey import SURVEYED, Survey
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
 from ironkeep.plugin.effects.effects import Steps, settled
@@ -92,10 +92,7 @@ def _contain(workspace: Workspace, given: Contain, cuts: Cuts) -> Response | Sus
 def _told(_call: Call, contained: list[dict[str, Any]]) -> Response:
     """Return the answer, with a warning where a containment did less than its words promise."""
     unseen = sorted({path for each in contained for path in each["not_known_of"]})
-    warnings = [
-        f"{path} is sealed, so what could be read there is unknown: unseal it and contain again"
-        for path in unseen
-    ]
+    warnings = [f"not known: {words}" for words in unseen]
     for each in contained:
         is_group = str(each["principal"]).startswith(_MANY)
         if is_group and not each["tokens_ended"] + each["tokens_gone"]:
@@ -179,11 +176,10 @@ def _steps(workspace: Workspace, text: str, before: Cuts) -> Steps[list[dict[str
 
 
 def _survey(workspace: Workspace, cut: Cut, until_ns: int) -> Steps[dict[str, Any]]:
-    secrets, unknown = 0, list[str]()
+    secrets: int | None = None
+    unknown: list[str] = []
     if kind_of(cut.principal) in SURVEYED:
-        survey = Survey(
-            workspace.call, workspace.brief, workspace.names, cut.principal, cut.policies
-        )
+        survey = Survey(workspace.call, workspace.brief, workspace.names, cut.principal, cut.held)
         secrets = yield from survey.link(until_ns)
         unknown = survey.unknown
     return {

@@ -81,7 +81,7 @@ class Cut:
     active: dict[str, None] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
-    policies: frozenset[str] = frozenset()
+    held: Holdings = field(default_factory=Holdings)
     leases: int = 0
     devices: list[str] = field(default_factory=list)
 
@@ -315,7 +315,7 @@ def clear(workspace: Workspace, cut: Cut) -> Steps[None]:
         stored = found.stored.get(accessor)
         live = stored is not None and _was_live(cut, *stored, cut_ns)
         (cut.ended if live else cut.gone).append(accessor)
-    cut.policies = frozenset(found.policies)
+    cut.held = found
     # Most children come before their parents, so that a step removes few tokens.
     house = workspace.house
     for number, (hash_, _) in enumerate(reversed(found.stored.values()), start=1):

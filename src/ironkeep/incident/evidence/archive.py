@@ -98,7 +98,7 @@ class Archive:
         """Return the question for the reads of a secret; `excerpt` takes the answer.
 
         With the API paths that write it, the answer is NotFound unless the log names the secret.
-        Raises NotFound as `ask_excerpt` does.
+        Raises NotFound as `ask_pack` does.
         """
         about = {
             "secret": str(secret), "from_ns": from_ns, "size": self._signed_size,
@@ -106,25 +106,31 @@ class Archive:
         }  # fmt: skip
         return self._ask("reads", about)
 
-    def ask_excerpt(self, case: str, as_of_ns: int) -> Question:
-        """Return the question for the log as a pack shows it; `excerpt` takes the answer.
+    def ask_pack(self, case: str, as_of_ns: int) -> Question:
+        """Return the question for the payload of a case's pack; the answer is [type, payload].
 
         The log ends at the newest head that a quorum has cosigned. Raises NotFound while there is
         no signed head.
         """
         size = self._signed_size
         about = About(case, as_of_ns, self._starts, self._scope, size=size)
-        return self._ask("excerpt", msgspec.structs.asdict(about))
+        policy, checkpoint = self._texts
+        asked = {
+            "about": msgspec.structs.asdict(about), "policy": policy, "checkpoint": checkpoint,
+        }  # fmt: skip
+        return self._ask("pack", asked)
 
     def excerpt(self, answer: bytes) -> ShownLog:
         """Return the log in an answer, with its head and the policy that the head satisfies."""
+        policy, checkpoint = self._texts
+        return msgspec.structs.replace(_SHOWN.decode(answer), policy=policy, checkpoint=checkpoint)
+
+    @property
+    def _texts(self) -> tuple[str, str]:
+        """The policy and the head that satisfies it, as texts."""
         head = self._head
         assert head is not None
-        return msgspec.structs.replace(
-            _SHOWN.decode(answer),
-            policy=self._policy.text.decode(),
-            checkpoint=head.note.serialise().decode(),
-        )
+        return self._policy.text.decode(), head.note.serialise().decode()
 
     def ask_active(self, from_ns: int, until_ns: int) -> Question:
         """Return the question for the accessors of the tokens that acted in a span of time."""

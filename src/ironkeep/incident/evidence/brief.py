@@ -6,7 +6,7 @@ beside its loop.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,11 @@ from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.activity import Act
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, name_of, node
+from ironkeep.core.units import SECOND_NS
+from ironkeep.plugin.entries import TOKEN_SECONDS
+
+_RENEWALS: Final = "auth/token/renew"
+_MAKES: Final = "auth/token/create"
 
 
 class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,11 +35,29 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: tuple[str, ...] = ()
 
 
+class Grant(NamedTuple):
+    """The policies of a token or of a login during [from_ns, until_ns); until_ns 0: no end known.
+
+    `person` is the entity whose policies come on top, and whose names fill in templates; "" for
+    none.
+    """
+
+    policies: tuple[str, ...]
+    person: str
+    from_ns: int = 0
+    until_ns: int = 0
+
+
 class Trail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one principal did: accessors of the tokens that it used or made, and their policies."""
+    """What one principal did: accessors of the tokens that it used or made, and their grants.
+
+    `is_issued` is whether an entry shows what a token was issued with. Without one, `grants` has
+    the policies that rules of its requests named.
+    """
 
     tokens: tuple[str, ...] = ()
-    policies: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    is_issued: bool = False
 
 
 class Brief(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,20 +162,41 @@ def _trails(file: CaseFile, standings: Mapping[NodeId, Standing]) -> dict[NodeId
 
 
 def _trail(file: CaseFile, actor: NodeId) -> Trail:
-    tokens, policies = dict[str, None](), set[str]()
-    for act in file.activity.issues_of(actor):
-        policies.update(_issued(act.entry.audited.get("token_policies")))
+    tokens = dict[str, None]()
+    issued = [each for act in file.activity.issues_of(actor) for each in issued_by(act)]
+    grants, named = dict.fromkeys(issued), dict[Grant, None]()
     for act in file.activity.by(actor):
-        policies.update(_named(act))
+        # A batch token has no accessor, so what issued it is an act of its maker alone.
+        grants.update(dict.fromkeys(issued_by(act)))
+        named.update(dict.fromkeys(_named(act)))
         tokens.update((each, None) for each in (act.entry.accessor, act.entry.issued) if each)
-    return Trail(tuple(tokens), tuple(sorted(policies)))
+    if kind_of(actor) is NodeKind.SESSION and not issued:
+        grants |= named
+    return Trail(tuple(tokens), tuple(grants), bool(issued))
 
 
-def _named(act: Act) -> set[str]:
-    """Return the policy named in the rule that decided a request, or an empty set."""
+def _named(act: Act) -> Iterable[Grant]:
+    """Yield the policy named in the rule that decided a request, with any holder."""
     rule = act.entry.rule.partition(" ")[0].partition(":")[0]
-    return {rule} if rule else set()
+    if rule:
+        yield from (Grant((rule,), act.entry.entity), Grant((rule,), ""))
 
 
-def _issued(value: Any) -> list[str]:
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+def issued_by(act: Act) -> Iterable[Grant]:
+    """Yield what a token got that an act issued or renewed.
+
+    A token that another one made may be an orphan, which is not of its maker's person.
+    """
+    policies, seconds = (act.entry.audited.get(each) for each in ("token_policies", TOKEN_SECONDS))
+    # Requests that write users and roles have a field of that name too.
+    is_issue = bool(act.entry.issued) or seconds or act.entry.path.startswith(_MAKES)
+    if not isinstance(policies, list) or not is_issue:
+        return
+    until_ns = 0
+    if isinstance(seconds, int) and seconds:
+        until_ns = act.entry.time_ns + seconds * SECOND_NS
+    # A renewal states no time of issue: the token may have had its policies long before.
+    from_ns = 0 if act.entry.path.startswith(_RENEWALS) else act.entry.time_ns
+    people = {act.entry.entity, ""} if act.entry.accessor else {act.entry.entity}
+    for person in sorted(people):
+        yield Grant(tuple(map(str, policies)), person, from_ns, until_ns)

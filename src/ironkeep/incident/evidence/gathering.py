@@ -4,6 +4,7 @@
     brief       what opening a case and containing its principals need of them
     active      the sessions that acted in a span of time
     made        the sessions that sessions made
+    issued      the tokens that a person was issued in a span of time
     first       the first release of a secret version
 
 They run where the log is only read (journal/questions.py): in a process of its own, or here for a
@@ -11,6 +12,7 @@ log in memory. Their cost follows from the entries that they find, not from the 
 """
 
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Any, Final
 
@@ -18,19 +20,23 @@ import msgspec
 
 from ironkeep.core import event
 from ironkeep.core.event import Entry
+from ironkeep.core.evidence.activity import Act
 from ironkeep.core.evidence.casefile import CaseFile
-from ironkeep.core.evidence.node import NodeKind, node
+from ironkeep.core.evidence.node import NodeId, NodeKind, name_of, node
 from ironkeep.core.evidence.records import Evidence, LogFacts
 from ironkeep.incident.evidence import brief as briefs
 from ironkeep.incident.evidence.window import Opener, Parts, Window, open_window
 from ironkeep.index.closure import collect
 from ironkeep.index.finder import Held
-from ironkeep.index.terms import Kind, actor, kind, release
+from ironkeep.index.terms import Kind, actor, kind, release, thing
 from ironkeep.journal.index.index import Index
 from ironkeep.journal.questions import Context, Steps, stretches
 
 CLOCK_NS: Final = 86_400 * 10**9
 """Steps of the clock are told up to a day before the window (core/evidence/checks/record.py)."""
+
+MAX_ACTS: Final = 100_000
+"""Entries of a person that are opened to find the person's earlier tokens: some seconds."""
 
 _STEP: Final = 256
 
@@ -107,7 +113,25 @@ def closed_evidence(
         entries[window.size] = event.decode(given.supposed)
     facts = LogFacts(context.log.origin, window.size, window.start, 0, (), 0)
     known = tuple(sorted(entries.items(), key=lambda each: each[0]))
-    return (yield from collect(Evidence(given.case, given.as_of_ns, (facts,), known), parts))
+    bare = Evidence(given.case, given.as_of_ns, (facts,), known)
+    return (yield from collect(bare, parts, partial(_issues, index, window.start)))
+
+
+def _issues(
+    index: Index, start: int, sessions: list[NodeId]
+) -> Generator[None, None, dict[int, Entry]]:
+    """Return the entries from before the window that issued sessions.
+
+    A token of before the window was good in it with the policies that it was issued with. Of all
+    entries that name a token, the one that issued it is the first.
+    """
+    found: dict[int, Entry] = {}
+    for session in sessions:
+        first = next(index.find([thing(session)], 0, start), None)
+        if first is not None and first[1].issued == name_of(session):
+            found[first[0]] = first[1]
+        yield
+    return found
 
 
 def active(context: Context, about: Mapping[str, Any]) -> Steps:
@@ -146,6 +170,25 @@ def made(context: Context, about: Mapping[str, Any]) -> Steps:
         found.update(dict.fromkeys(fresh))
         yield
     return list(found)
+
+
+def issued(context: Context, about: Mapping[str, Any]) -> Steps:
+    """Return what a person was issued in tokens: {"grants", "complete"}.
+
+    `about` has the person's node, and the span of time [from_ns, until_ns). It is not complete if
+    the person has more than MAX_ACTS entries in it; the newest are then left out.
+    """
+    index, found = context.index, dict[briefs.Grant, None]()
+    low, high = index.position_at(about["from_ns"]), index.position_at(about["until_ns"])
+    terms = [actor(about["person"])]
+    for number, (position, entry) in enumerate(index.find(terms, low, high), start=1):
+        if number > MAX_ACTS:
+            return {"grants": list(found), "complete": False}
+        if entry.outcome == "ok":
+            found.update(dict.fromkeys(briefs.issued_by(Act(position, entry, ()))))
+        if number % _STEP == 0:
+            yield
+    return {"grants": list(found), "complete": True}
 
 
 def first(context: Context, about: Mapping[str, Any]) -> Steps:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ironkeep.incident.evidence.excerpt import excerpt, reads
-from ironkeep.incident.evidence.gathering import active, brief, evidence, first, made
+from ironkeep.incident.evidence.excerpt import excerpt, pack, reads
+from ironkeep.incident.evidence.gathering import active, brief, evidence, first, issued, made
+from ironkeep.incident.survey.readable import readable
 from ironkeep.journal.questions import Job
 
 JOBS: Final[Mapping[str, Job]] = {
-    "evidence": evidence, "brief": brief, "excerpt": excerpt, "reads": reads,
-    "active": active, "made": made, "first": first,
+    "evidence": evidence, "brief": brief, "excerpt": excerpt, "pack": pack, "reads": reads,
+    "readable": readable, "active": active, "made": made, "issued": issued, "first": first,
 }  # fmt: skip

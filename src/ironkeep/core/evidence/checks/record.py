@@ -103,6 +103,28 @@ def not_surveyed(file: CaseFile) -> Iterator[Finding]:
             yield Finding(principal, "what it could have read has not been worked out")
 
 
+def not_known(file: CaseFile) -> Iterator[Finding]:
+    """Yield what a survey could not work out; a later survey of the principal may have."""
+    last: dict[str, ev.Surveyed] = {}
+    for each in file.filed(ev.Surveyed):
+        if each.record.principal in file.rows and each.record.from_ns <= file.case.from_ns:
+            last[each.record.principal] = each.record
+    for principal, record in last.items():
+        for words in record.unknown:
+            yield Finding(f"{principal}#{words}", f"could have read: {words}", Status.UNKNOWN)
+
+
+def origin_unknown(file: CaseFile) -> Iterator[Finding]:
+    """Yield exposed sessions that no entry of the log has issued.
+
+    What such a session could read is known only by what it did.
+    """
+    for principal in file.principals:
+        if kind_of(principal) is NodeKind.SESSION and not file.activity.issued(principal):
+            words = "no entry shows how it was issued, and so with which policies"
+            yield Finding(principal, words, Status.UNKNOWN)
+
+
 def starts_too_late(file: CaseFile) -> Iterator[Finding]:
     """Yield a window of the log that begins after the earliest compromise of any case.
 

@@ -20,6 +20,8 @@ CHECKS: Final = (
     Check(ClaimId.SCOPE, "subject unknown", record.subject_unknown),
     Check(ClaimId.SCOPE, "scope narrowed", record.scope_narrowed),
     Check(ClaimId.SCOPE, "not surveyed", record.not_surveyed),
+    Check(ClaimId.SCOPE, "not known", record.not_known),
+    Check(ClaimId.SCOPE, "origin unknown", record.origin_unknown),
     Check(ClaimId.SCOPE, "unattributed record", record.unattributed_record),
     Check(ClaimId.SCOPE, "makers unknown", deeds.makers_unknown),
     Check(ClaimId.REVOKED, "not revoked", credentials.not_revoked),

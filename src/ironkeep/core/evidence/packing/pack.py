@@ -17,13 +17,14 @@ import msgspec
 
 from ironkeep.core.errors import IntegrityError
 from ironkeep.core.evidence.exposure import Exposure
+from ironkeep.core.evidence.packing.compressed import PLAIN_TYPE, statement_of
 from ironkeep.core.evidence.packing.dsse import Envelope
 from ironkeep.core.evidence.records import Instant
 from ironkeep.core.evidence.verdict import Verdict
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPES: Final = {number: f"urn:ironkeep:evidence-pack:v{number}" for number in (1, 2, 3)}
-PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+PAYLOAD_TYPE: Final = PLAIN_TYPE
 VERSION: Final = 3
 
 MAX_HASHES: Final = 63
@@ -185,14 +186,13 @@ def read_statement(envelope: Envelope) -> tuple[AnyPack, str]:
     Does not check the signature. Raises IntegrityError unless the payload is the canonical encoding
     of a statement of this kind and of a known version.
     """
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise IntegrityError("the payload is not an in-toto statement")
+    payload = statement_of(envelope)
     try:
-        kind = _KIND.decode(envelope.payload).predicate_type
+        kind = _KIND.decode(payload).predicate_type
         decoder = _DECODERS.get(kind)
         if decoder is None:
             raise IntegrityError("the statement is not an evidence pack: it has another type")
-        statement = decoder.decode(envelope.payload)
+        statement = decoder.decode(payload)
         written = msgspec.json.encode(statement)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise IntegrityError(f"not an evidence pack: {error}") from None
@@ -207,7 +207,7 @@ def read_statement(envelope: Envelope) -> tuple[AnyPack, str]:
     names = [each.name for each in statement.subject]
     if names != [f"case/{pack.case}"] or list(statement.subject[0].digest) != ["sha256"]:
         raise IntegrityError("the statement's subject is not the case")
-    if written != envelope.payload:
+    if written != payload:
         raise IntegrityError("the statement is not in its canonical encoding")
     return pack, statement.subject[0].digest["sha256"]
 

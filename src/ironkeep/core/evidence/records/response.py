@@ -18,14 +18,18 @@ UNKNOWN_FACTOR: Final = "unknown"
 """Stands for the factors of a person that are not on record."""
 
 
-class Surveyed(Record, frozen=True, tag="surveyed"):
-    """All that the policies let a principal read during [from_ns, until_ns) has been linked."""
+class Surveyed(Record, frozen=True, tag="surveyed", omit_defaults=True):
+    """All that the policies let a principal read during [from_ns, until_ns) has been linked.
+
+    `unknown` names what could not be worked out, and leaves the verdict open.
+    """
 
     case: str
     principal: str
     from_ns: Instant
     until_ns: Instant
     policies: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class Contained(Record, frozen=True, tag="contained"):
