@@ -94,6 +94,8 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("core/evidence/test_endings.py", "core/evidence/checks", "endings"),
     ("incident/verifier/test_golden.py", "incident/verifier", "older"),
     ("incident/verifier/test_verifier.py", "core/evidence/packing", "pack"),
+    ("incident/survey/test_survey.py", "incident/survey", "catalogue grants rules"),
+    ("credentials/gone/test_removed.py", "credentials/gone", "removal"),
     ("core/policy/test_acl.py", "core/policy", "builtin"),
     ("auth/token/test_token.py", "core/policy", "glob"),
     ("access/segments/test_flow_table.py", "core/policy", "flows"),

@@ -8,7 +8,7 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId
-from ironkeep.credentials.removed import Removed
+from ironkeep.credentials.gone.removed import Removed
 from ironkeep.credentials.rotation import observe, start
 from ironkeep.credentials.rotation_actions import Prepared
 from ironkeep.credentials.rotation_record import (

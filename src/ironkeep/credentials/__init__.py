@@ -11,7 +11,8 @@ about the results. `rotation` is the state machine that replaces a credential wi
 crash, pure and without secret material, `rotation_actions` what it asks for and observes, and
 `rotation_record` its stored state. `baselines` takes and compares inventories of everything that
 grants access to a system. `scope` writes the records which tell an incident case what a secret
-opens. `listing` enumerates a mount's secrets for surveys and leak matching.
+opens. `listing` enumerates a mount's secrets for surveys and leak matching, and `gone` records the
+removed ones.
 
 The room relies on plugin/effects for operations that survive a crash, on core/credential for the
 connector's contract, and on store/ for records, which lie in the mount that owns them. `wiring`

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any, Final, Protocol, runtime_checkable
 
 from ironkeep.core.secret import Secret
-from ironkeep.credentials.removed import Gone
-from ironkeep.credentials.spans import Span, added
+from ironkeep.credentials.gone.removed import Gone
+from ironkeep.credentials.gone.spans import Span, added
 from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.mount import Mount
 from ironkeep.store.barrier import Store

@@ -23,11 +23,11 @@ from ironkeep.core.ports import Entropy
 from ironkeep.core.secret import Secret
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.connections import ConnectionId
-from ironkeep.credentials.removed import Gone, Removed
+from ironkeep.credentials.gone.removed import Gone, Removed
+from ironkeep.credentials.gone.spans import Span, added
 from ironkeep.credentials.rotation import next_action
 from ironkeep.credentials.rotation_actions import Action, Done, Lost, Wait
 from ironkeep.credentials.rotation_record import Record, RotationState, Stage, decode, encode
-from ironkeep.credentials.spans import Span, added
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx

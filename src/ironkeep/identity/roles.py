@@ -7,9 +7,9 @@ A method keeps the record type of its roles, their checks and its login; it hand
 role or user over time, so that an investigation can tell what a login yielded at any moment.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -35,6 +35,22 @@ MAX_NAME: Final = 256
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 Input = TypeVar("Input", bound=TokenParamsInput)
+
+
+@runtime_checkable
+class Admitting(Protocol):
+    """An auth method that knows the roles or users by which the holder of an alias may log in.
+
+    The history has what each of them yields, by its name (`token_params.LOGIN`).
+    """
+
+    def login_names(self, store: Store, alias: str) -> Iterable[str] | None:
+        """Return the names by which alias may log in, or may have; None for possibly any name."""
+        ...
+
+    def excludes(self, store: Store, alias: str, name: str) -> bool:
+        """Return whether the role or user `name`, as stored now, certainly refuses alias."""
+        ...
 
 
 class Roles(Generic[Record]):

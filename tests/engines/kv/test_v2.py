@@ -7,7 +7,7 @@ import pytest
 from ironkeep.api.http.wire import parse_json
 from ironkeep.core.errors import Conflict, InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.credentials.removed import PLACE
+from ironkeep.credentials.gone.removed import PLACE
 from ironkeep.engines.kv.metadata import (
     DEFAULT_MAX_VERSIONS,
     MAX_CUSTOM_KEY,

@@ -8,7 +8,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ironkeep.core.errors import IntegrityError, NotFound
-from ironkeep.credentials.spans import MAX_SPANS
+from ironkeep.credentials.gone.spans import MAX_SPANS
 from ironkeep.engines.kv import kept, metadata as meta, versions as module
 from ironkeep.engines.kv.metadata import DEFAULT_MAX_VERSIONS, KeyMetadata, Version
 from ironkeep.engines.kv.versions import CHUNK

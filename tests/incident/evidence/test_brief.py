@@ -5,9 +5,9 @@ import pytest
 from ironkeep.core.evidence import records as ev
 from ironkeep.core.evidence.casefile import CaseFile
 from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of, node
-from ironkeep.incident.evidence.brief import Brief, Trail, brief_of, decode, encode
+from ironkeep.incident.evidence.brief import Brief, Grant, Trail, brief_of, decode, encode
 from tests.support.incident.random_case import CASES, RandomCase
-from tests.support.incident.sample_case import ALICE, CASE, SESSION, Line, request, sample_case
+from tests.support.incident.sample_case import ALICE, CASE, SESSION, Line, at, request, sample_case
 
 ROBOT = NodeId("session:robot-accessor")
 SEEDS = range(40)

@@ -4,7 +4,7 @@ import pytest
 
 from ironkeep.core.errors import Unavailable
 from ironkeep.core.operation import Operation
-from ironkeep.credentials.removed import PLACE
+from ironkeep.credentials.gone.removed import PLACE
 from ironkeep.incident.survey.rules import TEXTS_IN_A_TURN
 from ironkeep.incident.survey.survey import Survey
 from ironkeep.plugin.effects.answer import Waiting

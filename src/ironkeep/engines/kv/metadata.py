@@ -12,7 +12,7 @@ from ironkeep.core.errors import InvalidRequest
 from ironkeep.core.ports import Row
 from ironkeep.core.text import goformat
 from ironkeep.core.units import SECOND_NS
-from ironkeep.credentials.spans import Span
+from ironkeep.credentials.gone.spans import Span
 from ironkeep.store.barrier import Store
 
 DEFAULT_MAX_VERSIONS: Final = 10

@@ -10,8 +10,8 @@ from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.event import Released
 from ironkeep.core.operation import Operation
 from ironkeep.core.text.numbers import loads
+from ironkeep.credentials.gone.removed import Removed
 from ironkeep.credentials.listing import gone_of
-from ironkeep.credentials.removed import Removed
 from ironkeep.engines.kv import document
 from ironkeep.engines.kv.kept import first_at
 from ironkeep.plugin.call import Call, Suspend

@@ -8,7 +8,7 @@ import msgspec
 
 from ironkeep.core.errors import InvalidRequest, NotFound
 from ironkeep.core.operation import Operation
-from ironkeep.credentials.removed import Gone, Removed
+from ironkeep.credentials.gone.removed import Gone, Removed
 from ironkeep.credentials.scope import Scope
 from ironkeep.engines.kv import metadata as meta, versions as stored
 from ironkeep.engines.kv.metadata import KeyMetadata

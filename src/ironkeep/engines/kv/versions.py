@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from ironkeep.core.errors import IntegrityError
-from ironkeep.credentials.spans import Span, added
+from ironkeep.credentials.gone.spans import Span, added
 from ironkeep.engines.kv import metadata as meta
 from ironkeep.engines.kv.metadata import KeyMetadata, Known, Version
 from ironkeep.store.barrier import Store

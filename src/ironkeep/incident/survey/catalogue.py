@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.evidence.claim import iso
 from ironkeep.core.ids import MountUuid
+from ironkeep.credentials.gone.removed import Gone
+from ironkeep.credentials.gone.spans import Span as Served
 from ironkeep.credentials.listing import STATIC, Keeper, kept_at, names_of
-from ironkeep.credentials.removed import Gone
-from ironkeep.credentials.spans import Span as Served
 from ironkeep.incident.case.naming import Names
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call

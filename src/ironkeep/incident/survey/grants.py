@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from ironkeep.core.ids import EntityId, MountAccessor
 from ironkeep.identity import entities as identity
 from ironkeep.identity.entities import Entity
-from ironkeep.identity.login_names import Admitting
 from ironkeep.identity.policies import normalise_names
+from ironkeep.identity.roles import Admitting
 from ironkeep.identity.token_params import LOGIN, LOGINS
 from ironkeep.incident.evidence.brief import Grant
 from ironkeep.kernel.house import House

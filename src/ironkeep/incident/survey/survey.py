@@ -17,8 +17,8 @@ from ironkeep.core.evidence.reach import FOREVER, EdgeKind
 from ironkeep.core.ids import MountUuid
 from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import actor_of
+from ironkeep.credentials.gone.spans import Span as Served
 from ironkeep.credentials.scope import MAX_TARGETS
-from ironkeep.credentials.spans import Span as Served
 from ironkeep.incident.case.holdings import Holdings
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.evidence.brief import Brief, Grant

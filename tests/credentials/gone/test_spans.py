@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from ironkeep.credentials.spans import MAX_SPANS, Span, added
+from ironkeep.credentials.gone.spans import MAX_SPANS, Span, added
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=120))

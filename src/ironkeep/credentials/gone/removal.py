@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.ids import MountUuid
+from ironkeep.credentials.gone.removed import TOGETHER, Removed
 from ironkeep.credentials.listing import Keeper, gone_of, kept_at, names_of
-from ironkeep.credentials.removed import TOGETHER, Removed
 from ironkeep.credentials.store import CredentialId, CredentialStore
 from ironkeep.plugin.mounts import Mounts
 from ironkeep.plugin.route import Plugins

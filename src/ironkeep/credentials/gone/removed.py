@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from ironkeep.credentials.spans import Span
+from ironkeep.credentials.gone.spans import Span
 from ironkeep.store.record import Codec
 from ironkeep.store.reserved import StoreOf
 from ironkeep.store.state import Tx

@@ -3,9 +3,9 @@
 import pytest
 
 from ironkeep.core.ids import MountUuid
-from ironkeep.credentials import removed as module
-from ironkeep.credentials.removed import Gone, Removed
-from ironkeep.credentials.spans import Span
+from ironkeep.credentials.gone import removed as module
+from ironkeep.credentials.gone.removed import Gone, Removed
+from ironkeep.credentials.gone.spans import Span
 from ironkeep.store.reserved import MOUNTS
 from ironkeep.testing.vault import Vault
 
