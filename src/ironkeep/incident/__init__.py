@@ -7,7 +7,7 @@ from the journal: what was exposed, which steps remain, and the verdict. No conc
     suspicion      case/cases            subjects, earliest start, and why it is not earlier
         |          case/documents        leaked text matched against the stored secrets
         v
-    exposure       case/survey           what the policies of that time let a subject read
+    exposure       survey/               what the policies of that time let a subject read
         |          case/links            what opens, wraps or yields what
         v          case/views            did read, could have read, could have reached
     containment    eviction/containment  tokens, leases and logins end

@@ -22,8 +22,8 @@ from ironkeep.core.ids import ROOT_NAMESPACE, MountUuid, RequestId, TokenHash, u
 from ironkeep.core.operation import Operation
 from ironkeep.core.ports import Entropy, Storage
 from ironkeep.core.text.goformat import rfc3339
-from ironkeep.credentials.gone.removal import Removal
 from ironkeep.credentials.gone.removed import Removed
+from ironkeep.credentials.listing import Removal
 from ironkeep.credentials.wiring import CredentialServices
 from ironkeep.identity.entities import Identity
 from ironkeep.identity.leases import Lease, Leases

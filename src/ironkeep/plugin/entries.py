@@ -72,7 +72,7 @@ def entry_of(
     if response is not None and response.auth:
         issued = str(response.auth.get("accessor", ""))
         # A case needs a token's policies after it is gone, and for how long it had them: see
-        # incident/case/holdings.py.
+        # incident/survey/holdings.py.
         audited = {**audited, "token_policies": _policies_of(response.auth)}
         seconds = response.auth.get("lease_duration")
         if seconds:

@@ -2,5 +2,4 @@
 
 spans     the times of versions, few for each secret
 removed   the record of removals, bounded for each mount
-removal   what a mount held, recorded before its rows are deleted
 """

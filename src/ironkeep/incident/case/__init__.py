@@ -3,7 +3,5 @@
 `workspace` opens a case for one request, `naming` turns names typed by people into nodes. `cases`,
 `links`, `documents`, `statements` and `root` write records; `views` and `next_steps` show what
 follows from them; `proof` answers with the evidence pack, `reads` with a proof of the reads of a
-secret. `holdings` lists the tokens of a principal. `survey` and `fingerprints` do the two expensive
-computations: which secrets a principal could have read, and which stored secrets a leaked text
-contains.
+secret. `fingerprints` computes which stored secrets a leaked text contains.
 """

@@ -13,7 +13,6 @@ from ironkeep.core.evidence.node import PRINCIPALS, NodeId, NodeKind, kind_of
 from ironkeep.core.operation import Operation
 from ironkeep.credentials.actor import actor_of
 from ironkeep.incident.case import workspace as desks
-from ironkeep.incident.case.holdings import IN_A_TURN, holdings
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.naming import Names
 from ironkeep.incident.case.workspace import (
@@ -28,6 +27,7 @@ from ironkeep.incident.case.workspace import (
 )
 from ironkeep.incident.evidence.archive import Archive
 from ironkeep.incident.evidence.brief import Brief
+from ironkeep.incident.survey.holdings import IN_A_TURN, holdings
 from ironkeep.incident.survey.survey import SURVEYED, Survey
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call, Suspend
@@ -228,7 +228,7 @@ def _surveyed(
             if kind_of(each) in SURVEYED:
                 turn = yield from pause()
                 held = yield from holdings(call.use(House), brief, each, turn)
-                surveying = Survey(call, brief, names, each, held)
+                surveying = Survey(call, brief, each, held)
                 yield from surveying.link(brief.standings[each].out_ns)
 
     data = {**_summary(stored), "subjects": list(brief.subjects.values())}

@@ -19,12 +19,12 @@ from ironkeep.core.webauthn import webauthn
 from ironkeep.identity.entities import Entity
 from ironkeep.identity.token_params import LOGIN, login_name
 from ironkeep.identity.token_store import device_origin, role_origin
-from ironkeep.incident.case.holdings import sessions_on_record
 from ironkeep.incident.case.links import spell_out
 from ironkeep.incident.case.workspace import Workspace, on_desk, with_brief, words
 from ironkeep.incident.eviction import cut as cutting
 from ironkeep.incident.eviction.cut import Cut, Cuts
 from ironkeep.incident.eviction.groups import Role, group_of
+from ironkeep.incident.survey.holdings import sessions_on_record
 from ironkeep.incident.survey.survey import SURVEYED, Survey
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.effects import effects
@@ -179,7 +179,7 @@ def _survey(workspace: Workspace, cut: Cut, until_ns: int) -> Steps[dict[str, An
     secrets: int | None = None
     unknown: list[str] = []
     if kind_of(cut.principal) in SURVEYED:
-        survey = Survey(workspace.call, workspace.brief, workspace.names, cut.principal, cut.held)
+        survey = Survey(workspace.call, workspace.brief, cut.principal, cut.held)
         secrets = yield from survey.link(until_ns)
         unknown = survey.unknown
     return {

@@ -35,7 +35,10 @@ from ironkeep.identity.token_store import (
     role_origin,
     session_origin,
 )
-from ironkeep.incident.case.holdings import (
+from ironkeep.incident.case.naming import Names
+from ironkeep.incident.case.workspace import Workspace
+from ironkeep.incident.eviction.groups import Role, Window, role_tokens
+from ironkeep.incident.survey.holdings import (
     IN_A_TURN,
     Holdings,
     descend,
@@ -43,9 +46,6 @@ from ironkeep.incident.case.holdings import (
     holdings,
     sessions_on_record,
 )
-from ironkeep.incident.case.naming import Names
-from ironkeep.incident.case.workspace import Workspace
-from ironkeep.incident.eviction.groups import Role, Window, role_tokens
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, Turn, pause, settled, turn_of

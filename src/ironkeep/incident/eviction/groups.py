@@ -13,8 +13,8 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, node
 from ironkeep.core.ids import TokenHash
 from ironkeep.core.text.goformat import rfc3339
 from ironkeep.core.text.spelling import folded
-from ironkeep.incident.case.holdings import IN_A_TURN
 from ironkeep.incident.case.workspace import Workspace, instant
+from ironkeep.incident.survey.holdings import IN_A_TURN
 from ironkeep.kernel.house import House
 from ironkeep.plugin.effects.effects import Steps, Turn, pause
 from ironkeep.plugin.mount import Mount

@@ -5,7 +5,7 @@ from typing import Final
 
 from ironkeep.incident.evidence.excerpt import excerpt, pack, reads
 from ironkeep.incident.evidence.gathering import active, brief, evidence, first, issued, made
-from ironkeep.incident.survey.readable import readable
+from ironkeep.incident.evidence.readable import readable
 from ironkeep.journal.questions import Job
 
 JOBS: Final[Mapping[str, Job]] = {

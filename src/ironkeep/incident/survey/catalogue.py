@@ -14,12 +14,12 @@ from ironkeep.core.ids import MountUuid
 from ironkeep.credentials.gone.removed import Gone
 from ironkeep.credentials.gone.spans import Span as Served
 from ironkeep.credentials.listing import STATIC, Keeper, kept_at, names_of
-from ironkeep.incident.case.naming import Names
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.mount import Mount
 from ironkeep.plugin.mounts import Stood
 from ironkeep.seal.segments import OPTION as SEGMENT
+from ironkeep.store.reserved import MOUNTS
 
 IN_A_TURN: Final = 64
 """Names, or mounts, looked at in one turn: less than a millisecond."""
@@ -49,15 +49,16 @@ class Listed(NamedTuple):
 class Catalogue:
     """Lists the secrets of one survey."""
 
-    def __init__(self, call: Call, names: Names, from_ns: int) -> None:
+    def __init__(self, call: Call, from_ns: int) -> None:
         self._call: Final = call
         self._house: Final[House] = call.use(House)
-        self._names: Final = names
+        table = self._house.mounts.table(self._house.store(call.tx, MOUNTS))
+        self._mounts: Final = list(table.by_path.values())
         self._from_ns: Final = from_ns
         # Whether a plugin is a keeper takes as long to find out as the rest of a look-up.
         self._keepers: Final[dict[str, Keeper]] = {
             kind: plugin
-            for kind in {mount.type for mount in names.mounts()}
+            for kind in {mount.type for mount in self._mounts}
             if isinstance(plugin := self._house.plugins.get(kind), Keeper)
         }
         self.unknown: Final[list[str]] = []
@@ -102,13 +103,19 @@ class Catalogue:
         return [*kept.past, *now]
 
     def _live(self) -> Generator[Listed | None, None, None]:
-        for mount in self._names.mounts():
-            if self._names.is_sealed(mount):
+        for mount in self._mounts:
+            if self._is_sealed(mount):
                 self.unknown.append(f"{mount.path} is sealed: unseal it and contain again")
                 continue
             stood = self._house.mounts.stood(self._call.tx, mount.uuid, self._from_ns)
             # A mount of before the history has always been as it is.
             yield from self._stored(stood or [Stood(mount, 0, 0)])
+
+    def _is_sealed(self, mount: Mount) -> bool:
+        """Return whether a mount's contents are unknown, because its segment is sealed."""
+        segments = self._house.segments
+        segment = segments.table(self._call.tx).by_place.get(mount.uuid)
+        return segment is not None and not segments.keys.is_open(segment)
 
     def _stored(self, stood: list[Stood]) -> Generator[Listed | None, None, None]:
         """Yield the secrets in the rows of a mount, also of one whose rows are being deleted."""

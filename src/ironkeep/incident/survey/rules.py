@@ -15,8 +15,8 @@ from ironkeep.core.policy.builtin import ROOT_POLICY_NAME
 from ironkeep.core.policy.template import TemplateContext
 from ironkeep.identity.entities import Entity
 from ironkeep.incident.evidence.brief import Grant
+from ironkeep.incident.evidence.readable import Holder, Ruling
 from ironkeep.incident.survey.grants import Span, Timeline, joined, overlaps
-from ironkeep.incident.survey.readable import Holder, Ruling
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
 from ironkeep.plugin.effects.effects import Steps, pause

@@ -19,11 +19,10 @@ from ironkeep.core.units import SECOND_NS
 from ironkeep.credentials.actor import actor_of
 from ironkeep.credentials.gone.spans import Span as Served
 from ironkeep.credentials.scope import MAX_TARGETS
-from ironkeep.incident.case.holdings import Holdings
-from ironkeep.incident.case.naming import Names
 from ironkeep.incident.evidence.brief import Brief, Grant
 from ironkeep.incident.survey.catalogue import Catalogue, Listed
 from ironkeep.incident.survey.grants import Logins, Span, Timeline, joined, overlaps
+from ironkeep.incident.survey.holdings import Holdings
 from ironkeep.incident.survey.rules import Ruler, Rules
 from ironkeep.kernel.house import House
 from ironkeep.plugin.call import Call
@@ -64,9 +63,7 @@ Found = dict[Span, dict[NodeId, None]]
 class Survey:
     """Computes which secrets one principal could read since the start of the case."""
 
-    def __init__(
-        self, call: Call, brief: Brief, names: Names, principal: NodeId, held: Holdings
-    ) -> None:
+    def __init__(self, call: Call, brief: Brief, principal: NodeId, held: Holdings) -> None:
         self._call: Final = call
         self._house: Final[House] = call.use(House)
         self._principal: Final = principal
@@ -74,7 +71,7 @@ class Survey:
         self._from_ns: Final = min(brief.from_ns, call.now_ns)
         self._held: Final = held
         self._policies: Final[set[str]] = set()
-        self._catalogue: Final = Catalogue(call, names, self._from_ns)
+        self._catalogue: Final = Catalogue(call, self._from_ns)
         self._spans: Final[dict[tuple[int, Span], list[Span]]] = {}
         self._gone: Final[dict[MountUuid, Mount]] = {}
         self.unknown: Final[list[str]] = []

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from ironkeep.core.policy.template import Subject, TemplateContext
-from ironkeep.incident.survey.readable import IN_A_STEP, Holder, readable
+from ironkeep.incident.evidence.readable import IN_A_STEP, Holder, readable
 from ironkeep.journal.questions import Context
 
 NOBODY = ("", "", {}, {})
