@@ -30,7 +30,7 @@ WRITES: Final[dict[str, tuple[str, dict[str, Any], str, Any]]] = {
     "cert": ("certs/x", {"token_policies": "all"}, "cert/x", cert.role.CERT),
     "jwt": ("role/x", JWT, "role/x", jwt.role.ROLE),
     "token": ("roles/x", {}, "roles/x", token.roles._ROLE),
-    "userpass": ("users/x", {"password": "correct horse"}, "user/x", userpass.users._USER),
+    "userpass": ("users/x", {"password": "correct horse"}, "user/x", userpass.users.USER),
 }
 """Of each auth method: what is written, where it is kept, and how it is read."""
 

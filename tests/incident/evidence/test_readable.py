@@ -6,7 +6,7 @@ from ironkeep.core.policy.template import Subject, TemplateContext
 from ironkeep.incident.evidence.readable import IN_A_STEP, Holder, readable
 from ironkeep.journal.questions import Context
 
-NOBODY = ("", "", {}, {})
+NOBODY: tuple[Any, ...] = ("", "", {}, {})
 
 
 def asked(**about: Any) -> tuple[dict[str, Any], int]:
@@ -52,7 +52,7 @@ def test_the_holder_of_a_token_that_makes_tokens_can_leave_a_policy_out() -> Non
 def test_templates_are_those_of_the_holder_and_a_bad_one_grants_nothing() -> None:
     texts = (rule("a/{{identity.entity.name}}/*"),)
     ann = Holder.of(TemplateContext(Subject("1", "ann"), {"m": Subject("2", "ann@m")}))
-    bad = ("1", "*", {}, {})
+    bad: tuple[Any, ...] = ("1", "*", {}, {})
     told = (ann.id, ann.name, ann.metadata, ann.aliases)
     rulings = tuple(((("p", 0),), (), holder) for holder in (told, NOBODY, bad))
     answer, _ = asked(texts=texts, rulings=rulings, paths=("a/ann/x", "a/*/x"))

@@ -192,7 +192,7 @@ def test_a_survey_that_did_not_take_place_is_not_told_as_nothing(
     reply = estate.request(Operation.UPDATE, "incident/cases", given, estate.responder)
     assert reply.error is Unavailable
     found = estate.get("incident/cases/1/exposure", estate.responder)
-    assert part(found, "counts")["could_read"] is None
+    assert part(found, "counts", "could_read") is None
     assert "has not been worked out" in str(found["not_worked_out"])
 
 

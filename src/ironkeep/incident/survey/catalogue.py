@@ -6,7 +6,7 @@ the catalogue is read is found in one place or the other.
 """
 
 from collections.abc import Generator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ironkeep.core.errors import IronkeepError
 from ironkeep.core.evidence.claim import iso
@@ -56,11 +56,11 @@ class Catalogue:
         self._mounts: Final = list(table.by_path.values())
         self._from_ns: Final = from_ns
         # Whether a plugin is a keeper takes as long to find out as the rest of a look-up.
-        self._keepers: Final[dict[str, Keeper]] = {
-            kind: plugin
-            for kind in {mount.type for mount in self._mounts}
-            if isinstance(plugin := self._house.plugins.get(kind), Keeper)
-        }
+        self._keepers: Final[dict[str, Keeper]] = {}
+        for kind in {mount.type for mount in self._mounts}:
+            plugin: Any = self._house.plugins.get(kind)
+            if isinstance(plugin, Keeper):
+                self._keepers[kind] = plugin
         self.unknown: Final[list[str]] = []
         """What is not known, in words."""
 
