@@ -100,7 +100,9 @@ def not_surveyed(file: CaseFile) -> Iterator[Finding]:
     """Yield principals without a survey of the secrets that policies let them read."""
     for principal in file.principals:
         if kind_of(principal) in _SURVEYED and not _covered(file, principal):
-            yield Finding(principal, "what it could have read has not been worked out")
+            known = any(each.record.principal == principal for each in file.filed(ev.Surveyed))
+            words = "what it could have read has not been worked out"
+            yield Finding(principal, f"{words} since its survey" if known else words)
 
 
 def not_known(file: CaseFile) -> Iterator[Finding]:
