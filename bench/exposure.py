@@ -44,7 +44,8 @@ DAYS: Final = 90
 DAY_NS: Final = 86_400 * 10**9
 PASSWORD: Final = "correct horse battery"
 REMOVED: Final = 25
-QUICK_SECONDS: Final = 2
+QUICK_SECONDS: Final = 3
+PAUSE_SECONDS: Final = 20
 EXTRA: Final = 500
 """Secrets in the mount that is disabled."""
 
@@ -203,7 +204,8 @@ class Client:
             answer = self._http.get("sys/audit/log/search", params={"accessor": "none"})
             if answer.status_code < 500 and time.monotonic() - asked < QUICK_SECONDS:
                 break
-            time.sleep(QUICK_SECONDS)
+            # The index grows faster while nobody asks.
+            time.sleep(PAUSE_SECONDS)
         print(f"indexed {time.monotonic() - began:.0f} s after the start", flush=True)
 
 
