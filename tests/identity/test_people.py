@@ -258,7 +258,9 @@ def check_containment(w: World, name: str) -> None:
     w.vault.tick(1)
     case = {"title": "t", "subjects": f"person:{w.ids[name]}", "start": "1h", "basis": "b"}
     done(w.vault.write("incident/cases", case))
-    done(w.vault.write("incident/cases/1/contain"))
+    # This person alone: without a principal, the people whom they set up are cut off with them.
+    alone = {"principal": f"person:{w.ids[name]}"}
+    done(w.vault.write("incident/cases/1/contain", alone))
     for token in w.tokens:
         alive = w.vault.read("auth/token/lookup-self", token=token.text).error is None
         assert alive == (name not in token.people), (name, token)

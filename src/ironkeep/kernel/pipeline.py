@@ -88,8 +88,7 @@ class Pipeline:
     ) -> Answer | Waiting:
         house = self._house
         trace = Trace(request_id, house.clock.now_ns(), house.ledger.seq)
-        if begun:  # keywords cost every request some time, and few have begun
-            trace.begun = True
+        trace.begun = begun
         account = house.state.begin()
         inner = account.nested()
         try:
