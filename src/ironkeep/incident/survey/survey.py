@@ -74,6 +74,7 @@ class Survey:
         self._catalogue: Final = Catalogue(call, self._from_ns)
         self._spans: Final[dict[tuple[int, Span], list[Span]]] = {}
         self._gone: Final[dict[MountUuid, Mount]] = {}
+        self._seen: Final[set[NodeId]] = set()
         self.unknown: Final[list[str]] = []
         """What could not be worked out, in words."""
 
@@ -97,7 +98,7 @@ class Survey:
                 self._write(span, some)
                 room -= RECORD + len(some)
         self._conclude(until_ns)
-        return len({target for targets in found.values() for target in targets})
+        return len(self._seen)
 
     def _rules(self) -> Steps[Rules]:
         """Return the rules by which the principal's tokens, and possible logins, could read."""
@@ -179,7 +180,9 @@ class Survey:
                         # It begins when reading was allowed, even where a version was written
                         # later: the versions of many keys then share one record.
                         versions = found.setdefault(Span(span.from_ns, both.until_ns), {})
-                        versions.update(self._versions(listed, served))
+                        fresh = dict(self._versions(listed, served))
+                        versions |= fresh
+                        self._seen.update(fresh)
 
     def _versions(self, listed: Listed, served: Served) -> Iterator[tuple[NodeId, None]]:
         if served.last - served.first >= MAX_NUMBERS:
@@ -277,7 +280,7 @@ def _coarser(found: Found) -> Iterator[tuple[Span, list[NodeId]]]:
         width = -(-len(ends) // ENDS)
         for at in range(0, len(ends), width):
             some = ends[at : at + width]
-            targets: dict[NodeId, None] = {}
-            for end in some:
-                targets |= found[Span(start, 0 if end == FOREVER else end)]
-            yield Span(start, 0 if some[-1] == FOREVER else some[-1]), list(targets)
+            first, *others = (found[Span(start, 0 if end == FOREVER else end)] for end in some)
+            for targets in others:
+                first |= targets
+            yield Span(start, 0 if some[-1] == FOREVER else some[-1]), list(first)
