@@ -76,6 +76,14 @@ def test_a_decrypting_gate_has_no_verifier() -> None:
     assert not made.protects(ONE, before_ns=100)
 
 
+def test_a_link_that_was_ended_before_protects_nothing() -> None:
+    ended = ev.Unlinked(*UNPLACED, FILE, EdgeKind.DECRYPTS, (HOST,))
+    made = estate(link(FILE, EdgeKind.DECRYPTS, HOST), ended)
+    assert made.protects(FILE, before_ns=200)
+    assert not made.protects(FILE, before_ns=201)
+    assert not made.protects(FILE, before_ns=100)
+
+
 @pytest.mark.parametrize(
     "record",
     [

@@ -219,6 +219,11 @@ class CaseFile:
         return {each.record.system: each for each in self.filed(ev.Revoked)}
 
     @cached_property
+    def last_ending(self) -> dict[str, Filed[ev.Ended]]:
+        """The last time that sessions were ended at each system."""
+        return {each.record.system: each for each in self.filed(ev.Ended)}
+
+    @cached_property
     def last_containment(self) -> Filed[ev.Contained] | None:
         """The record that cut off the last exposed principal, if any was cut off."""
         cuts = [cut for cut in map(self.containment, self.principals) if cut is not None]

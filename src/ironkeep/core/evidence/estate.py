@@ -8,7 +8,7 @@ nothing.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from ironkeep.core.errors import IntegrityError, InvalidRequest
 from ironkeep.core.evidence import records as ev
@@ -58,6 +58,15 @@ class Placed(Generic[S]):
     record: S
 
 
+class _Protection(NamedTuple):
+    """A link to something that a secret protects: when it was recorded, and until when it held."""
+
+    kind: EdgeKind
+    target: NodeId
+    since_ns: int
+    until_ns: int
+
+
 class Estate:
     """The estate, built by taking the records of scope one by one in the order of the log."""
 
@@ -75,7 +84,7 @@ class Estate:
         self._links: Final[dict[tuple[NodeId, EdgeKind, NodeId], list[Edge]]] = {}
         self._versions: Final[dict[NodeId, dict[NodeId, None]]] = {}
         self._verifiers: Final[dict[NodeId, dict[NodeId, None]]] = {}
-        self._protecting: Final[dict[NodeId, int]] = {}
+        self._protecting: Final[dict[NodeId, list[_Protection]]] = {}
         self._linked: Final[set[NodeId]] = set()
         self._mounts: Final[dict[str, str]] = {}
         self._seq = 0
@@ -123,11 +132,14 @@ class Estate:
     def protects(self, version: NodeId, before_ns: int) -> bool:
         """Return whether a secret was known to protect others; then it may have no verifier.
 
-        Only links recorded before before_ns count: a later one could be made to avoid presenting
-        the secret to its verifiers.
+        Only links recorded before before_ns, and in force then, count: a later one could be made to
+        avoid presenting the secret to its verifiers.
         """
-        linked = (self._protecting.get(each) for each in (version, family_of(version)) if each)
-        return any(since is not None and since < before_ns for since in linked)
+        return any(
+            each.since_ns < before_ns <= each.until_ns
+            for source in (version, family_of(version))
+            for each in (self._protecting.get(source, ()) if source else ())
+        )
 
     def tells_of(self, what: NodeId) -> bool:
         """Return whether any link has ever led from a node."""
@@ -206,6 +218,14 @@ class Estate:
                 )
                 for edge in self._links.get(key, [])
             ]
+            source, kind, target = key
+            if kind in _PROTECTS:
+                self._protecting[source] = [
+                    each._replace(until_ns=min(each.until_ns, time_ns))
+                    if (each.kind, each.target) == (kind, target)
+                    else each
+                    for each in self._protecting.get(source, [])
+                ]
 
     def _gate(self, index: int, time_ns: int, record: ev.Gated) -> None:
         gate = node(NodeKind.ALL_OF, record.gate)
@@ -235,7 +255,8 @@ class Estate:
         self._links.setdefault((edge.source, edge.kind, edge.target), []).append(edge)
         self._linked.add(edge.source)
         if edge.kind in _PROTECTS:
-            self._protecting.setdefault(edge.source, time_ns)
+            kept = _Protection(edge.kind, edge.target, time_ns, edge.until_ns)
+            self._protecting.setdefault(edge.source, []).append(kept)
 
     def _expand(self, of: NodeId) -> tuple[NodeId, ...]:
         if not is_family(of):

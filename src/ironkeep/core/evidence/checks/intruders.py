@@ -92,10 +92,10 @@ def no_baseline(file: CaseFile) -> Iterator[Finding]:
 
 
 def not_swept(file: CaseFile) -> Iterator[Finding]:
-    """Yield exposed systems not swept against that baseline since the last revocation."""
+    """Yield exposed systems not swept against that baseline since access to them ended."""
     for system in file.systems:
         if _baselines(file, system) and not sweeps(file, system):
-            yield Finding(system, "not swept against its baseline since the last revocation there")
+            yield Finding(system, "not swept against its baseline since access to it ended")
 
 
 def sweep_too_old(file: CaseFile) -> Iterator[Finding]:
@@ -173,13 +173,20 @@ def _baselines(file: CaseFile, system: NodeId) -> set[str]:
 
 
 def sweeps(file: CaseFile, system: NodeId) -> list[Filed[ev.Swept]]:
-    """Return the last sweep of each host of a system after the last containment and revocation.
+    """Return the last sweep of each host of a system since access to it ended.
 
-    It must have begun after these: what it saw before, it need not have seen again.
+    That is after containment, revocation and the end of sessions: a session can add something after
+    a sweep that was made before. The sweep must have begun after these: what it saw before, it need
+    not have seen again.
     """
     cut, revoked = file.last_containment, file.last_revocation.get(system)
-    after = max(cut.index if cut else -1, revoked.index if revoked else -1)
-    since_ns = max(cut.entry.time_ns if cut else 0, revoked.record.done_ns if revoked else 0)
+    ended = file.last_ending.get(system)
+    after = max((each.index for each in (cut, revoked, ended) if each), default=-1)
+    since_ns = max(
+        cut.entry.time_ns if cut else 0,
+        revoked.record.done_ns if revoked else 0,
+        ended.record.done_ns if ended else 0,
+    )
     baselines = _baselines(file, system)
     last = {
         each.record.endpoint: each

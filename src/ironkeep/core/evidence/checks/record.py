@@ -16,6 +16,7 @@ from ironkeep.core.evidence.node import (
     NodeKind,
     family_of,
     kind_of,
+    name_of,
     node,
 )
 from ironkeep.core.evidence.reach import FOREVER, EdgeKind
@@ -58,10 +59,15 @@ def subject_unknown(file: CaseFile) -> Iterator[Finding]:
             or file.activity.by(subject)
             or file.activity.issued(subject)
             or file.estate.tells_of(subject)
-            or (cut is not None and (cut.record.sessions or cut.record.gone))
+            or (cut is not None and _found_tokens(cut.record, subject))
         )
         if not known:
             yield Finding(subject, "nothing is on record of it: is it the right one?")
+
+
+def _found_tokens(cut: ev.Contained, subject: NodeId) -> bool:
+    """Return whether a containment found tokens: it lists a session itself as gone anyway."""
+    return bool(cut.sessions or set(cut.gone) - {name_of(subject)})
 
 
 def scope_narrowed(file: CaseFile) -> Iterator[Finding]:
