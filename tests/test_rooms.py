@@ -159,6 +159,9 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("attacks/test_bulk.py", "store", "demolition"),
     ("store/test_barrier.py", "store", "rows"),
     ("testing/test_server.py", "testing", "tls"),
+    ("testing/simulation/test_story.py", "testing/simulation",
+     "attack cluster events response step truth world"),
+    ("testing/simulation/test_named_stories.py", "testing/simulation", "named"),
     ("testing/test_page.py", "testing", "plugins vault"),
     ("journal/test_faults.py", "testing", "memory_log"),
 )  # fmt: skip
