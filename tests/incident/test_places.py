@@ -81,8 +81,8 @@ def test_logins_under_way_keep_it_open_until_a_later_count(found: Logins) -> Non
     settled = found.under_way < 0 and found.longest_seconds >= 0
     assert ("logins under way", APP) not in opened(estate.verdict(case)) or not settled
     estate.system.under_way = Logins(0, 60)
-    estate.on(case, "kill")
-    estate.on(case, "probe")
+    for step in ("kill", "probe", "sweep"):
+        estate.on(case, step)
     assert estate.verdict(case)["outcome"] == "PROVEN"
 
 
@@ -94,6 +94,8 @@ def test_nobody_has_said_whether_there_is_a_pooler() -> None:
     assert not verify_pack(estate.pack(case), estate.trust()).proven
     configured(estate, poolers="none")
     estate.on(case, "kill")
+    assert "not swept" in {check for check, _ in opened(estate.verdict(case))}
+    estate.on(case, "sweep")
     assert estate.verdict(case)["outcome"] == "PROVEN"
 
 

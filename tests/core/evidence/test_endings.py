@@ -90,7 +90,12 @@ def test_a_count_after_the_longest_login_closes_it() -> None:
     late = ev.Ended(CASE, OLD, DATABASE, at(94), 0, 0, at(93), 0, 40, (HOST,))
     first = placed(HOST, login_seconds=40)
     assert checks(verdict_of(first)) == {"logins under way"}
-    assert verdict_of(first, add(Line(94, "again", late))).outcome is Outcome.PROVEN
+    again = add(Line(94, "again", late))
+    assert checks(verdict_of(first, again)) == {"not swept"}
+    swept = ev.Swept(
+        CASE, DATABASE, "aa", "bb", at(95), (), (), ("key role app",), (), (), endpoint=HOST
+    )
+    assert verdict_of(first, again, add(Line(95, "swept", swept))).outcome is Outcome.PROVEN
 
 
 def test_what_ironkeep_recognises_as_its_own_change_takes_no_second_person() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ironkeep.core.errors import PermissionDenied, UpstreamFailed
 from ironkeep.core.operation import Operation
-from ironkeep.incident.case.holdings import IN_A_TURN
+from ironkeep.incident.survey.holdings import IN_A_TURN
 from ironkeep.incident.verifier.verifier import verify_pack
 from ironkeep.testing.parts import tables, text
 from tests.support.credentials.simulated import Account, Fault

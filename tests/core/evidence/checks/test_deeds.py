@@ -116,11 +116,11 @@ def test_explaining_the_deed_explains_nothing_of_what_was_read() -> None:
     made = request(35, "makes", "alice", op="update", path="auth/userpass/users/bob")
     items = found(
         made,
-        Line(96, "why", ev.Explained(CASE, "", "entry:5", "carol", "removed by us")),
+        Line(96, "why", ev.Explained(CASE, "", "entry:6", "carol", "removed by us")),
         login(36, "bob", maker(35)),
         reads_other(37, "bob", "bob-second"),
     )
-    assert ("foothold in vault", "entry:5") not in items
+    assert ("foothold in vault", "entry:6") not in items
     assert ("not revoked", OTHER) in items
 
 
@@ -160,7 +160,7 @@ def test_a_person_who_was_made_and_is_back_with_a_new_password_is_clean() -> Non
 
 
 def test_a_deed_is_open_whatever_the_answer_was() -> None:
-    assert ("unfinished deed", "entry:5") in found(deed(35, "pending"))
+    assert ("unfinished deed", "entry:6") in found(deed(35, "pending"))
     (item,) = judged(deed(35, "pending"), deed(36, "upstream_failed")).open_items()
     assert item.words == (
         "update database/static-roles/mine by somebody exposed ended in upstream_failed, "
@@ -175,19 +175,19 @@ def test_a_request_that_was_refused_before_it_began_is_no_deed() -> None:
 
 def test_a_request_that_ended_well_is_an_act_and_no_unfinished_deed() -> None:
     items = found(deed(35, "pending"), deed(36, "ok"))
-    assert items == {("foothold in vault", "entry:6")}
+    assert items == {("foothold in vault", "entry:7")}
 
 
 def test_the_end_of_another_request_ends_no_deed() -> None:
     items = found(deed(35, "pending"), deed(36, "ok", request="r-2", path="auth/token/renew"))
-    assert items == {("unfinished deed", "entry:5")}
+    assert items == {("unfinished deed", "entry:6")}
 
 
 def test_a_deed_is_explained_after_it_and_not_before() -> None:
-    why = ev.Explained(CASE, "", "entry:5", "carol", "the role is removed")
+    why = ev.Explained(CASE, "", "entry:6", "carol", "the role is removed")
     assert found(deed(35, "pending"), Line(95, "why", why)) == set()
-    early = ev.Explained(CASE, "", "entry:6", "carol", "the role is removed")
-    assert ("unfinished deed", "entry:6") in found(Line(34, "why", early), deed(35, "pending"))
+    early = ev.Explained(CASE, "", "entry:7", "carol", "the role is removed")
+    assert ("unfinished deed", "entry:7") in found(Line(34, "why", early), deed(35, "pending"))
 
 
 def test_a_deed_that_goes_on_after_the_containment_is_an_act() -> None:
@@ -269,4 +269,4 @@ def test_an_act_between_readmission_and_change_is_told() -> None:
 
 def test_a_lost_name_counts_since_the_breach_only() -> None:
     assert found(login(35, "bob", f"@{at(10)}@0")) == set()
-    assert ("makers unknown", "entry:5") in found(login(35, "bob", f"@{at(25)}@0"))
+    assert ("makers unknown", "entry:6") in found(login(35, "bob", f"@{at(25)}@0"))

@@ -38,11 +38,11 @@ def test_an_explanation_holds_while_every_sweep_finds_the_difference() -> None:
 
 def test_somebody_exposed_explains_nothing() -> None:
     policy = request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")
-    assert found(policy, explained(95, "entry:5")) == set()
-    items = found(policy, explained(95, "entry:5", entity="alice-entity"))
-    assert ("foothold in vault", "entry:5") in items
+    assert found(policy, explained(95, "entry:6")) == set()
+    items = found(policy, explained(95, "entry:6", entity="alice-entity"))
+    assert ("foothold in vault", "entry:6") in items
 
 
 def test_a_change_is_explained_after_it_was_made() -> None:
     policy = request(35, "policy", "alice", op="update", path="sys/policies/acl/mine")
-    assert ("foothold in vault", "entry:6") in found(explained(34, "entry:6"), policy)
+    assert ("foothold in vault", "entry:7") in found(explained(34, "entry:7"), policy)
