@@ -26,6 +26,8 @@ from ironkeep.seal.reading_key import ReadingKeys
 
 LIMIT_SECONDS: Final = 60.0
 """Time for one question: clients and proxies wait little longer."""
+LONG_SECONDS: Final = {"pack": 300.0}
+"""The same for a question whose answer a person waits for: it may be on 100,000 secrets."""
 GRACE_SECONDS: Final = 5.0
 """Time to end at the next step; a process that does not is killed."""
 LOOK_SECONDS: Final = 0.25
@@ -186,7 +188,8 @@ class WorkerProcess:
 
     def _await(self, slot: _Slot) -> None:
         """Wait for the end of a question; cancel it if nobody wants it, or it takes too long."""
-        deadline = time.monotonic() + LIMIT_SECONDS
+        limit = LONG_SECONDS.get(slot.question.name, LIMIT_SECONDS)
+        deadline = time.monotonic() + limit
         while not slot.ended.wait(LOOK_SECONDS):
             try:
                 slot.question.require_wanted()
@@ -198,7 +201,7 @@ class WorkerProcess:
                 if not slot.ended.wait(GRACE_SECONDS):
                     self._end_stuck(slot)
                 raise Unavailable(
-                    f"the question took longer than {LIMIT_SECONDS:.0f} seconds: narrow it, for "
+                    f"the question took longer than {limit:.0f} seconds: narrow it, for "
                     "example by -since"
                 )
 
