@@ -171,6 +171,13 @@ def maker_lost(evidence: Evidence) -> Evidence:
     return replaced(evidence, entries=tuple(kept))
 
 
+def not_issued(evidence: Evidence) -> Evidence:
+    """Let no entry say which session a login gave."""
+    kept = [(index, replaced(entry, issued="") if entry.rule == "login" else entry)
+            for index, entry in evidence.entries]  # fmt: skip
+    return replaced(evidence, entries=tuple(kept))
+
+
 def late_start(evidence: Evidence) -> Evidence:
     """Let the proved window begin after the case's start."""
     first = min(record.from_ns for _, entry in evidence.entries
@@ -273,6 +280,10 @@ NEEDED: Final[dict[str, Directed]] = {
         "seize\nsteal\nread\nopen\nevict but=check-root\ncheck-root"
     ),
     "pack too old": Directed(WELL, with_facts(unproven=2), "the pack answers too little"),
+    "not known": Directed(
+        WELL, with_fields(ev.Surveyed, unknown=("vault/ is sealed",)), "more could have been read"
+    ),
+    "origin unknown": Directed(WELL, not_issued, "nobody knows what the session could read"),
     "no receipt": Directed(WELL, with_fields(ev.Revoked, receipt=""), "nobody read it back"),
     "released again": Directed(
         """
