@@ -182,3 +182,13 @@ def test_a_login_of_an_earlier_version_belongs_to_nobody() -> None:
     activity.take(1, Entry("request", 7, op="update", rule="login", issued="s1"))
     assert [act.index for act in activity.by_nobody()] == [1]
     assert list(activity.edges()) == []
+
+
+def test_a_session_that_renews_itself_is_no_holder_of_itself() -> None:
+    """Such a hold would begin anew with the renewal, and outlast the session's containment."""
+    renewal = Entry("request", 7, op="update", path="auth/token/renew-self", rule="p",
+                    entity="ada", accessor="s1", issued="s1")  # fmt: skip
+    activity = Activity()
+    activity.take(1, renewal)
+    edges = [(edge.source, edge.kind, edge.target) for edge in activity.edges()]
+    assert edges == [("person:ada", EdgeKind.HOLDS, "session:s1")]

@@ -249,4 +249,5 @@ def _holdings(act: Act) -> Iterable[tuple[NodeId, NodeId]]:
         yield from ((actor, own) for actor in act.actors if actor != own)
     if entry.issued:
         made = node(NodeKind.SESSION, entry.issued)
-        yield from ((actor, made) for actor in act.actors)
+        # A session that renews itself gains nothing, least of all a hold that outlasts it.
+        yield from ((actor, made) for actor in act.actors if actor != made)
