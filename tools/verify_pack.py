@@ -495,7 +495,9 @@ def show(shown: Shown, index: int, leaf: Mapping[str, Any]) -> None:
     shown.hashes[index] = hashlib.sha256(b"\0" + raw).digest()
     if raw[:2] == ENTRY_LEAF and salt:
         digest = hashlib.sha256(salt + body.encode()).digest()
-        require(len(salt) == 16 and raw[2:34] == digest, 5, f"entry {index} is not that of its leaf")
+        require(
+            len(salt) == 16 and raw[2:34] == digest, 5, f"entry {index} is not that of its leaf"
+        )
         shown.bodies[index] = body
         return
     require(not salt and not body, 5, "a leaf that is no entry")
@@ -575,7 +577,9 @@ class Packed:
             return tag - 0x90
         require(tag in (0xDC, 0xDD), 6, "a value of another type in a proof")
         count = int.from_bytes(self.take(2 if tag == 0xDC else 4))
-        require(count > (15 if tag == 0xDC else 0xFFFF), 6, "a number that is not in its shortest form")
+        require(
+            count > (15 if tag == 0xDC else 0xFFFF), 6, "a number that is not in its shortest form"
+        )
         return count
 
     def array(self, length: int) -> None:
@@ -724,7 +728,9 @@ def positions_in(run: Run, key: bytes, asked: Sequence[Term]) -> dict[Term, list
             used.update(neighbours(numbers, place, run.count))
     exact = all((place in used) for place in range(len(numbers)))
     require(exact, 6, "a record that no term needs")
-    wanted = {hashlib.blake2b(f"{a}\0{b}".encode(), key=key, digest_size=16).digest() for a, b in asked}
+    wanted = {
+        hashlib.blake2b(f"{a}\0{b}".encode(), key=key, digest_size=16).digest() for a, b in asked
+    }
     bare = all(each.digest in wanted or not each.data for each in run.records)
     require(bare, 6, "a neighbour with its record")
     return found
@@ -1238,9 +1244,7 @@ class CaseFile:
         return [
             each
             for each in self.of("probed", version=node, system=system)
-            if last
-            and each.index > last.index
-            and value(each, "at_ns") >= value(last, "done_ns")
+            if last and each.index > last.index and value(each, "at_ns") >= value(last, "done_ns")
         ]
 
     def answers(self, node: str, system: str) -> list[Entry]:
@@ -1383,7 +1387,9 @@ def add_made(file: CaseFile, add: Callable[..., None]) -> None:
             for actor in act.actors:
                 add(actor, "made", act.set_device, act.time, act.time + 1)
     for act in file.acts:
-        let_in = [each for each in (act.session, f"person:{act.entity}") if each not in ("", "person:")]
+        let_in = [
+            each for each in (act.session, f"person:{act.entity}") if each not in ("", "person:")
+        ]
         for maker, acted, written in act.makers:
             cut = any(acted <= each.time < written for each in file.containments(maker))
             for made in let_in if maker and not cut else ():
@@ -1611,9 +1617,7 @@ def tables_of(file: CaseFile, cases: Iterable[str]) -> Exposure:
     cases = list(cases)
     spread, may = Spread(file, cases), Spread(file, cases, MAY)
     nodes = [each for each in spread.nodes if kind_of(each) != "all-of"]
-    return Exposure(
-        rows_by(spread.read), rows_by(may.may_read), rows_of(spread, nodes)
-    )
+    return Exposure(rows_by(spread.read), rows_by(may.may_read), rows_of(spread, nodes))
 
 
 def rows_of(spread: Spread, nodes: Iterable[str]) -> list[Row]:
@@ -1743,7 +1747,11 @@ SWORN_TYPES: Final = (
     "confirmed",
 )  # fmt: skip
 ROOT_ITEMS: Final = (
-    "root:administrators", "root:policies", "root:seal-shares", "root:journal-key", "root:case-key"
+    "root:administrators",
+    "root:policies",
+    "root:seal-shares",
+    "root:journal-key",
+    "root:case-key",
 )
 HARMLESS: Final = (
     "sys/capabilities", "sys/internal/", "sys/leases/lookup", "sys/leases/renew", "sys/tools/",
@@ -2167,16 +2175,15 @@ def _readmitted_unsigned(case: Case) -> Iterator[Found]:
 
 @check("E4", "unchanged factor")
 def _unchanged_factor(case: Case) -> Iterator[Found]:
-    for node in case.principals:
-        contained = case.contained(node)
-        if kind_of(node) == "person" and contained:
-            for each in case.file.readmissions(node):
-                if each.index > contained.index:
-                    yield from unchanged(case, node, contained, each)
+    for each in case.file.records["readmitted"]:
+        node = value(each, "principal")
+        contained = case.contained(node) if node in case.rows else None
+        if kind_of(node) == "person" and contained and each.index > contained.index:
+            yield from unchanged(case, node, contained, each)
 
 
 def unchanged(case: Case, node: str, contained: Entry, readmitted: Entry) -> Iterator[Found]:
-    """Yield the factors that were not changed, and the person who acted before they were."""
+    """Yield the factors that were not changed, and the person who acted before the others were."""
     changes = [
         act
         for act in case.file.acts
@@ -2185,12 +2192,11 @@ def unchanged(case: Case, node: str, contained: Entry, readmitted: Entry) -> Ite
         and not any(actor in case.rows for actor in act.actors)
     ]
     last = -1
-    for factor in value(readmitted, "factors"):
+    for factor in dict.fromkeys(value(readmitted, "factors")):
         found = [act for act in changes if changes_factor(act, factor)]
         if found:
             last = max(last, found[0].index)
         else:
-            last = FOREVER
             yield Found(f"{node}#{factor}")
     works = case.file.works_of.get(node, [])
     early = [each for each in works if readmitted.index < each.index < last]
@@ -2216,7 +2222,9 @@ def endings(case: Case) -> Iterator[tuple[str, Entry, str, Entry | None]]:
     for node, last, system in case.revoked_at:
         if kind_of(system) == "system":
             found = [
-                e for e in case.file.of("ended", version=node, system=system) if e.index > last.index
+                e
+                for e in case.file.of("ended", version=node, system=system)
+                if e.index > last.index
             ]
             yield node, last, system, found[-1] if found else None
 
@@ -2255,7 +2263,9 @@ def _under_way(case: Case) -> Iterator[Found]:
 
 @check("E4", "poolers not known")
 def _poolers(case: Case) -> Iterator[Found]:
-    systems = [value(e, "system") for node in case.credentials for e in case.file.of("ended", version=node)]
+    systems = [
+        value(e, "system") for node in case.credentials for e in case.file.of("ended", version=node)
+    ]
     for system in dict.fromkeys(systems):
         addressed = case.file.of("addressed", system=system)
         if addressed and not value(addressed[-1], "declared"):
@@ -2542,7 +2552,7 @@ def _no_residue(case: Case) -> Iterator[Found]:
 @check("E11", "exemption sworn by one")
 def _exemption_sworn(case: Case) -> Iterator[Found]:
     last = {value(each, "item"): each for each in case.own("exempted")}
-    for each in sorted(last.values(), key=place_of):
+    for each in last.values():
         if value(each, "expires_ns") > case.file.as_of_ns and not case.in_force(each):
             yield Found(f"entry:{each.index}")
 
@@ -2620,9 +2630,7 @@ def verdict_of(case: Case) -> dict[str, Any]:
     }
 
 
-def claim_of(
-    case: Case, claim: str, items: list[dict[str, str]], covered: int
-) -> dict[str, Any]:
+def claim_of(case: Case, claim: str, items: list[dict[str, str]], covered: int) -> dict[str, Any]:
     """Return a claim: its status, its items, and the records that it was checked with."""
     filed = sorted((e for kind in CLAIMS[claim] for e in case.file.records[kind]), key=place_of)
     return {
@@ -2725,7 +2733,9 @@ class Report:
         level = "VERIFIED" if self.pinned else "SELF-CONSISTENT"
         since = ""
         if self.past:
-            more = f"{self.later} later entries exist" if self.later else "the log has gone on since"
+            more = (
+                f"{self.later} later entries exist" if self.later else "the log has gone on since"
+            )
             since = f" as of {iso(self.verdict['as_of_ns'])} ({more})"
         return f"{level}: {self.verdict['outcome']}{since}: {counted(self.verdict['tally'])}"
 
@@ -2811,7 +2821,9 @@ def iso(time_ns: int) -> str:
 def read_plain(path: str, limit: int, step: int) -> bytes:
     """Return the content of a plain file that is not too large; nothing else is read."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+        with open(
+            os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb"
+        ) as file:
             status = os.fstat(file.fileno())
             require(stat.S_ISREG(status.st_mode), step, f"{path} is no plain file")
             require(status.st_size <= limit, step, f"{path} is too large")

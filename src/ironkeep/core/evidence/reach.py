@@ -209,7 +209,7 @@ class _Walk:
             return
         self._ends[held.node] = held.end_ns
         known = self.found.in_clear.get(held.node)
-        if known is None or held.start_ns < known.start_ns:
+        if known is None or (held.start_ns, held.hops) < (known.start_ns, known.hops):
             self.found.in_clear[held.node] = held
         for edge in self._out.get(held.node, ()):
             self._follow(held, edge)
