@@ -10,7 +10,7 @@ and the verdict from the entries of the log, and believes nothing that the pack 
 
 It prints the headline, and the open items by check and subject; it repeats no words of the pack.
 The exit codes are those of docs/evidence-pack.md.
-"""  # noqa: INP001 - a script
+"""
 
 import base64
 import binascii
@@ -28,8 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import pairwise
-from pathlib import Path
+from itertools import pairwise, product
 from typing import Any, Final, NamedTuple, NoReturn
 
 from cryptography.exceptions import InvalidSignature
@@ -352,7 +351,8 @@ def payload_of(raw: bytes, trust: Trust | None) -> bytes:
     signatures = envelope["signatures"]
     require(1 <= len(signatures) <= MAX_SIGNATURES, 1, "there are 1 to 16 signatures")
     require(all(len(each["sig"]) == 64 for each in signatures), 1, "a signature has 64 bytes")
-    kind, payload = envelope["payloadType"], envelope["payload"]
+    kind: str = envelope["payloadType"]
+    payload: bytes = envelope["payload"]
     keys = {key.format(): key for key in trust.packs} if trust else None
     message = b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
     signed = 0
@@ -624,7 +624,7 @@ class Run(NamedTuple):
         return self.first + int.from_bytes(self.leaf[12:16])
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """The number of its records."""
         return int.from_bytes(self.leaf[16:20])
 
@@ -705,15 +705,15 @@ def positions_in(run: Run, key: bytes, asked: Sequence[Term]) -> dict[Term, list
     """Verify the records of a run; return the positions of each term."""
     numbers = [each.number for each in run.records]
     digests = [each.digest for each in run.records]
-    ordered = all(one < two for one, two in (*pairwise(numbers), *pairwise(digests)))
-    require(ordered and numbers[-1:] < [run.count], 6, "records out of order")
+    ordered = ascends(numbers) and ascends(digests)
+    require(ordered and numbers[-1:] < [run.total], 6, "records out of order")
     leaves = {}
     for each in run.records:
         require(len(each.digest) == 16, 6, "a digest has 16 bytes")
         digest = hashlib.sha256(each.data).digest() if each.data else each.hash
         require(len(digest) == 32 and not (each.data and each.hash), 6, "no record")
         leaves[each.number] = hashlib.sha256(b"\0" + each.digest + digest).digest()
-    require(root_from(run.hashes, leaves, run.count, 6) == run.root, 6, "records of another run")
+    require(root_from(run.hashes, leaves, run.total, 6) == run.root, 6, "records of another run")
     used: set[int] = set()
     found: dict[Term, list[int]] = {}
     for term in asked:
@@ -725,7 +725,7 @@ def positions_in(run: Run, key: bytes, asked: Sequence[Term]) -> dict[Term, list
             found[term] = record_positions(run, run.records[place].data)
             used.add(place)
         else:
-            used.update(neighbours(numbers, place, run.count))
+            used.update(neighbours(numbers, place, run.total))
     exact = all((place in used) for place in range(len(numbers)))
     require(exact, 6, "a record that no term needs")
     wanted = {
@@ -734,6 +734,11 @@ def positions_in(run: Run, key: bytes, asked: Sequence[Term]) -> dict[Term, list
     bare = all(each.digest in wanted or not each.data for each in run.records)
     require(bare, 6, "a neighbour with its record")
     return found
+
+
+def ascends(values: Sequence[Any]) -> bool:
+    """Return whether each value is larger than the one before it."""
+    return all(one < two for one, two in pairwise(values))
 
 
 def neighbours(numbers: Sequence[int], place: int, count: int) -> Iterator[int]:
@@ -846,7 +851,9 @@ TYPES: Final[dict[str, dict[str, Any]]] = {
     "swept": _fields(
         "case system baseline digest at_ns added removed changed acting gaps endpoint", endpoint=""
     ),
-    "explained": _fields("case system item owner reason people measured", people=[], measured=False),
+    "explained": _fields(
+        "case system item owner reason people measured", people=[], measured=False
+    ),
     "delivered": _fields("case version consumer plane"),
     "exempted": _fields("case item owner reason expires_ns people", people=[]),
     "root-checked": _fields("case item sound detail people", people=[]),
@@ -1206,7 +1213,8 @@ class CaseFile:
 
     def last_revocation(self, node: str) -> Entry | None:
         """Return the last revocation of a credential."""
-        return (self.revocations(node) or [None])[-1]
+        found = self.revocations(node)
+        return found[-1] if found else None
 
     @cached_property
     def gates(self) -> list[tuple[Entry, Gate]]:
@@ -1334,25 +1342,20 @@ def edges_of(file: CaseFile) -> dict[str, list[Edge]]:
                 if one != two or kind not in ("made", "holds"):
                     edges[one].append(Edge(kind, two, from_ns, until_ns))
 
-    add_links(file, add)
-    for act in file.acts:
-        for version in act.versions:
-            for actor in act.actors:
-                add(actor, "did-read", version, act.time, act.time + 1)
-    for act in file.acts:
-        own = f"session:{act.accessor}" if act.accessor else ""
-        for session in (own, act.session):
-            for actor in act.actors if session else ():
-                add(actor, "holds", session, issued_ns(file, session))
-    add_made(file, add)
+    for (source, kind, target), spans in linked(file).items():
+        for begin, end in spans:
+            add(source, kind, target, begin, end)
+    add_reads(file, add)
+    add_factors(file, add)
+    add_logins(file, add)
     return edges
 
 
-def add_links(file: CaseFile, add: Callable[..., None]) -> None:
-    """Add the edges of links and gates, in the order in which each is first on record."""
+def linked(file: CaseFile) -> dict[tuple[str, str, str], list[tuple[int, int]]]:
+    """Return the spans of each link and gate, in the order in which each is first on record."""
     found: dict[tuple[str, str, str], list[tuple[int, int]]] = defaultdict(list)
-    for entry in file.entries:
-        kind = entry.record.type if entry.record else ""
+    for entry in (each for each in file.entries if each.record):
+        kind = record(entry).type
         if kind == "linked":
             span = value(entry, "from_ns"), value(entry, "until_ns") or FOREVER
             for target in value(entry, "targets"):
@@ -1362,37 +1365,55 @@ def add_links(file: CaseFile, add: Callable[..., None]) -> None:
                 key = value(entry, "source"), value(entry, "kind"), target
                 found[key] = [(begin, min(end, entry.time)) for begin, end in found[key]]
         elif kind == "gated":
-            gate, span = f"all-of:{value(entry, 'gate')}", (value(entry, "from_ns"), FOREVER)
-            for source in value(entry, "known"):
-                found[source, "decrypts", gate].append(span)
-            for source in value(entry, "live"):
-                found[source, "opens", gate].append(span)
-            found[gate, value(entry, "kind"), value(entry, "target")].append(span)
-    for (source, name, target), spans in found.items():
-        for begin, end in spans:
-            add(source, name, target, begin, end)
+            for key in gate_edges(entry):
+                found[key].append((value(entry, "from_ns"), FOREVER))
+    return found
 
 
-def add_made(file: CaseFile, add: Callable[..., None]) -> None:
-    """Add the edges to what somebody set up: people by their factors, devices, and logins."""
+def add_reads(file: CaseFile, add: Callable[..., None]) -> None:
+    """Add the edges to what was read, then those to the sessions that somebody held."""
+    for act in file.acts:
+        for version, actor in product(act.versions, act.actors):
+            add(actor, "did-read", version, act.time, act.time + 1)
+    for act in file.acts:
+        own = f"session:{act.accessor}" if act.accessor else ""
+        for session, actor in product(filter(None, (own, act.session)), act.actors):
+            add(actor, "holds", session, issued_ns(file, session))
+
+
+def gate_edges(entry: Entry) -> list[tuple[str, str, str]]:
+    """Return the edges into a gate and out of it: source, kind, target."""
+    gate = f"all-of:{value(entry, 'gate')}"
+    return [
+        *((source, "decrypts", gate) for source in value(entry, "known")),
+        *((source, "opens", gate) for source in value(entry, "live")),
+        (gate, value(entry, "kind"), value(entry, "target")),
+    ]
+
+
+def add_factors(file: CaseFile, add: Callable[..., None]) -> None:
+    """Add the edges to people whose factors somebody set, and to devices that were enrolled."""
     people: dict[str, list[Entry]] = defaultdict(list)
     for act in file.acts:
         people[act.factor_of].append(act)
+    people.pop("", None)
     for person, acts in people.items():
         for act in acts:
-            for actor in act.actors if person and act.op != "delete" else ():
+            for actor in act.actors if act.op != "delete" else ():
                 add(actor, "made", person, act.time, act.time + 1)
     for act in file.acts:
         if act.set_device and act.path.startswith("device/enrol/"):
             for actor in act.actors:
                 add(actor, "made", act.set_device, act.time, act.time + 1)
+
+
+def add_logins(file: CaseFile, add: Callable[..., None]) -> None:
+    """Add the edges from those who made what a login relied on."""
     for act in file.acts:
-        let_in = [
-            each for each in (act.session, f"person:{act.entity}") if each not in ("", "person:")
-        ]
+        person = f"person:{act.entity}" if act.entity else ""
         for maker, acted, written in act.makers:
             cut = any(acted <= each.time < written for each in file.containments(maker))
-            for made in let_in if maker and not cut else ():
+            for made in filter(None, (act.session, person) if maker and not cut else ()):
                 add(maker, "made", made, acted, acted + 1)
 
 
@@ -1685,14 +1706,14 @@ def principals_of(file: CaseFile, held: Iterable[str]) -> set[str]:
 
 def lists_of(wanted: Mapping[Term, int], facts: Facts) -> list[tuple[list[Term], int]]:
     """Return the lists of terms that a proof each is about, with the end of its range."""
-    lists = []
+    lists: list[tuple[list[Term], int]] = []
     whole = sorted(term for term, end in wanted.items() if end == FOREVER)
     bounded = sorted(term for term, end in wanted.items() if end != FOREVER)
     end = min(max((wanted[term] for term in bounded), default=0), facts.size)
     for terms, limit in ((whole, facts.size), (bounded, end)):
         if limit > facts.start:
-            for first in range(0, len(terms), TERMS_A_PROOF):
-                lists.append((terms[first : first + TERMS_A_PROOF], limit))
+            begins = range(0, len(terms), TERMS_A_PROOF)
+            lists += [(terms[first : first + TERMS_A_PROOF], limit) for first in begins]
     return lists
 
 
@@ -2348,9 +2369,9 @@ def _foothold(case: Case) -> Iterator[Found]:
 def _unfinished(case: Case) -> Iterator[Found]:
     for deed in case.file.deeds:
         counts = deed.time >= case.file.t0 and deed.rule != "login"
-        if counts and not deed.path.startswith(HARMLESS) and case.any_out(deed):
-            if not case.is_entry_explained(deed):
-                yield Found(f"entry:{deed.index}", at=deed.index)
+        counts = counts and not deed.path.startswith(HARMLESS) and case.any_out(deed)
+        if counts and not case.is_entry_explained(deed):
+            yield Found(f"entry:{deed.index}", at=deed.index)
 
 
 @check("E5", "explanation sworn by one")
@@ -2692,7 +2713,7 @@ def tally_of(
     credentials: Sequence[Mapping[str, Any]], granted: Mapping[str, Entry]
 ) -> dict[str, int]:
     """Count the credentials by basis, and the other items of exemptions."""
-    count = {basis: 0 for basis in ("measured", "sworn by two", "exempt", "open")}
+    count = dict.fromkeys(("measured", "sworn by two", "exempt", "open"), 0)
     for each in credentials:
         count[each["basis"]] += 1
     exempt = {each["node"] for each in credentials if each["basis"] == "exempt"}
@@ -2723,6 +2744,7 @@ class Report:
 
     verdict: Mapping[str, Any]
     exposure: Mapping[str, Any]
+    window: str
     later: int
     past: bool
     pinned: bool
@@ -2769,13 +2791,15 @@ def verify(raw: bytes, trusted: bytes | None) -> Report:
     verdict, exposure = verdict_of(case), told(case.exposure)
     require(same(verdict, pack["verdict"]), 8, "the entries give another verdict")
     require(same(exposure, pack["exposure"]), 8, "the entries give another exposure")
+    window = f"; entries {facts.start} to {facts.size} of the log {facts.origin}"
+    require(pack["verdict"]["scope"].endswith(window), 8, "the verdict is about another window")
     opening = shown.bodies.get(verdict["opening"])
     require(opening is not None, 9, "the log has no such case")
     body = hashlib.sha256((opening or "").encode()).hexdigest()
     require(body == digest, 9, "the subject is not the entry that opened the case")
     later = sum(each.stated > file.as_of_ns for each in entries)
     past = later > 0 or head.cosigned_ns > file.as_of_ns + MAX_GAP_NS
-    return Report(verdict, exposure, later, past, trust is not None)
+    return Report(verdict, exposure, window[2:], later, past, trust is not None)
 
 
 def told(exposure: Exposure) -> dict[str, Any]:
@@ -2821,9 +2845,8 @@ def iso(time_ns: int) -> str:
 def read_plain(path: str, limit: int, step: int) -> bytes:
     """Return the content of a plain file that is not too large; nothing else is read."""
     try:
-        with open(
-            os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb"
-        ) as file:
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        with os.fdopen(opened, "rb") as file:
             status = os.fstat(file.fileno())
             require(stat.S_ISREG(status.st_mode), step, f"{path} is no plain file")
             require(status.st_size <= limit, step, f"{path} is too large")
@@ -2844,6 +2867,7 @@ def main(args: Sequence[str]) -> int:
         print(f"REFUSED: {error}")
         return REFUSED
     print(report.headline)
+    print(f"It is about case {report.verdict['case']!r}, {report.window}.")
     for claim in report.verdict["claims"]:
         print(f"{claim['id']:<4} {claim['status']}")
         for item in claim["items"]:

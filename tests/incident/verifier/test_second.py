@@ -32,7 +32,7 @@ from tests.support.incident.incident_estate import Estate
 from tests.support.incident.indexed_case import IndexedCase
 from tests.support.incident.mutations import WORDS, Base, Mutations, base_of
 from tests.support.incident.random_case import CASES, RandomCase
-from tests.support.incident.sample_case import CASE, SampleCase, at, sample_case
+from tests.support.incident.sample_case import SampleCase, at, sample_case
 from tests.support.incident.sample_pack import SamplePack
 from tests.support.incident.spoils import SPOILS
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.dsse import Envelope, EnvelopeSignature
 from ironkeep.core.evidence.packing.pack import PAYLOAD_TYPE
 from ironkeep.tlog.merkle import subtree_root
 from ironkeep.tlog.multiproof import multiproof
@@ -123,16 +124,21 @@ class Mutations:
         theirs = dsse.sign(PAYLOAD_TYPE, envelope.payload, {name: other.private_key()})
         wrong = bytearray(own.sig)
         wrong[pick.randrange(64)] ^= 1 << pick.randrange(8)
+
+        def by(*signatures: EnvelopeSignature) -> Envelope:
+            return msgspec.structs.replace(envelope, signatures=signatures)
+
         replaced = msgspec.structs.replace
+        false = replaced(own, sig=bytes(wrong))
         done, made = pick.choice([
-            ("no signature", replaced(envelope, signatures=())),
+            ("no signature", by()),
             ("another key", theirs),
-            ("another key's name", replaced(envelope, signatures=(replaced(own, keyid=name),))),
-            ("no key's name", replaced(envelope, signatures=(replaced(own, keyid=""),))),
-            ("a wrong signature", replaced(envelope, signatures=(replaced(own, sig=bytes(wrong)),))),
-            ("right and wrong", replaced(envelope, signatures=(own, replaced(own, sig=bytes(wrong))))),
-            ("a short signature", replaced(envelope, signatures=(replaced(own, sig=own.sig[:63]),))),
-            ("17 signatures", replaced(envelope, signatures=(own,) * 17)),
+            ("another key's name", by(replaced(own, keyid=name))),
+            ("no key's name", by(replaced(own, keyid=""))),
+            ("a wrong signature", by(false)),
+            ("right and wrong", by(own, false)),
+            ("a short signature", by(replaced(own, sig=own.sig[:63]))),
+            ("17 signatures", by(*[own] * 17)),
             ("another type", replaced(envelope, payload_type="application/json")),
             ("called compressed", replaced(envelope, payload_type=f"{PAYLOAD_TYPE}+zlib")),
         ])  # fmt: skip
@@ -210,8 +216,10 @@ class Mutations:
         if isinstance(old, bool):
             return pick.choice((not old, 1, "true", None))
         if isinstance(old, int):
-            near = (old + 1, old - 1, -old, old + 10**9, old ^ 1 << pick.randrange(62), 0, -1)
-            return pick.choice((*near, 2**63 - 1, 2**63, 2**64, str(old), float(old), None, True))
+            numbers = (old + 1, old - 1, -old, old + 10**9, old ^ 1 << pick.randrange(62), 0, -1)
+            return pick.choice(
+                (*numbers, 2**63 - 1, 2**63, 2**64, str(old), float(old), None, True)
+            )
         if isinstance(old, str):
             place = pick.randrange(len(old) + 1)
             some = pick.choice(
