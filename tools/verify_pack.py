@@ -43,6 +43,11 @@ MAX_PLAIN: Final = 4_194_304
 MAX_POLICY: Final = 65_536
 MAX_SIGNATURES: Final = 16
 MAX_PACK_KEYS: Final = 16
+MAX_NOTE: Final = 1_048_576
+MAX_NOTE_SIGNATURES: Final = 64
+MAX_NAME: Final = 255
+MAX_LINES: Final = 64
+"""Logs, witnesses or groups of a policy."""
 
 
 class Refused(Exception):
@@ -163,7 +168,8 @@ def key_of(text: str, kind: int, step: int) -> Key:
 
 def is_name(name: str) -> bool:
     """Return whether a key may have a name: not empty, without spaces and plus signs."""
-    return bool(name) and "+" not in name and not any(each.isspace() for each in name)
+    short = 0 < len(name.encode()) <= MAX_NAME
+    return short and "+" not in name and not any(each.isspace() for each in name)
 
 
 @dataclass
@@ -188,7 +194,7 @@ def policy_of(raw: bytes, step: int) -> Policy:
     require(len(raw) <= MAX_POLICY, step, "a policy of more than 65,536 bytes")
     allowed = all(each in (9, 10) or 0x20 <= each <= 0x7E or each >= 0x80 for each in raw)
     require(allowed, step, "a policy with control characters")
-    require(raw.endswith(b"\n"), step, "a policy whose last line does not end")
+    require(text_of(raw, step).endswith("\n"), step, "a policy whose last line does not end")
     policy = Policy()
     members: set[bytes] = set()
     for line in raw.split(b"\n"):
@@ -196,6 +202,8 @@ def policy_of(raw: bytes, step: int) -> Policy:
         if words and not words[0].startswith(b"#"):
             add_line(policy, words, members, step)
     require(policy.quorum != b"", step, "a policy without a quorum")
+    longest = max(map(len, (policy.logs, policy.witnesses, policy.groups)))
+    require(longest <= MAX_LINES, step, "a policy with more than 64 lines of a kind")
     keys = [each.public for each in policy.logs]
     require(len(keys) == len(set(keys)), step, "a log key twice")
     keys = [each.public for each in policy.witnesses.values()]
@@ -241,7 +249,7 @@ def text_of(raw: bytes, step: int) -> str:
     try:
         return raw.decode()
     except UnicodeDecodeError:
-        refuse(step, "a key that is no UTF-8")
+        refuse(step, "text that is no UTF-8")
 
 
 @dataclass(frozen=True)
@@ -280,6 +288,7 @@ def head_of(note: str, policy: Policy) -> Head:
 def note_of(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     """Return the text of a signed note, and its signatures as name, key id and signature."""
     require(all(each >= " " or each == "\n" for each in note), 4, "a note with control characters")
+    require(len(note.encode()) <= MAX_NOTE, 4, "a note that is too long")
     text, blank, lines = note.rpartition("\n\n")
     require(blank != "" and lines.endswith("\n"), 4, "no signed note")
     signatures = []
@@ -289,6 +298,7 @@ def note_of(note: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
         blob = unbase64(words[2], 4)
         require(len(blob) > 4, 4, "no signature")
         signatures.append((words[1], blob[:4], blob[4:]))
+    require(len(signatures) <= MAX_NOTE_SIGNATURES, 4, "a note with too many signatures")
     return f"{text}\n", signatures
 
 
@@ -814,6 +824,10 @@ NODE_KINDS: Final = frozenset({
 })  # fmt: skip
 MAX_NODE: Final = 4_400
 CLOCK_NOTICES: Final = ("clock-step", "clock-set", "clock-back")
+EDGE_KINDS: Final = (
+    "member-of", "may-assume", "may-read", "did-read", "holds", "cached-on", "opens", "wraps",
+    "decrypts", "derives", "backs-up", "made",
+)  # fmt: skip
 REQUIRED: Final = object()
 
 
@@ -1025,9 +1039,10 @@ def fits(kind: str, name: str, value: Any) -> bool:
         return False
     if name == "state":
         return value in ("alive", "dead", "unknown")
-    if name in NODES or (name == "target" or (name == "source" and kind in ("linked", "unlinked"))):
-        return not value or is_node(value)
-    return True
+    if kind in ("linked", "unlinked", "gated"):
+        is_edge = value in EDGE_KINDS if name == "kind" else name not in ("source", "target")
+        return is_edge or (name in ("source", "target") and is_node(value))
+    return name not in NODES or not value or is_node(value)
 
 
 def is_node(text: str) -> bool:
@@ -1115,6 +1130,8 @@ class CaseFile:
         for work in sorted([*self.acts, *self.deeds], key=lambda each: each.index):
             for actor in work.actors:
                 self.works_of[actor].append(work)
+
+        check_gates(self.gates)
 
     def of(self, kind: str, /, **values: Any) -> list[Entry]:
         """Return the records of a type with these values."""
@@ -1280,6 +1297,18 @@ class CaseFile:
         return max(each.time for found in answers for each in found)
 
 
+def check_gates(gates: Iterable[tuple[Entry, Gate]]) -> None:
+    """Refuse gates that have the name of another one, or need what they cannot have."""
+    names: set[str] = set()
+    for entry, gate in gates:
+        inputs = {*gate.known, *gate.live}
+        fresh = gate.name not in names and is_node(f"all-of:{gate.name}")
+        fits_all = gate.kind in ("opens", "decrypts") and 1 <= gate.need <= len(inputs)
+        single = not any(each.endswith("@*") for each in (*inputs, gate.target))
+        require(fresh and fits_all and single, 6, f"record {entry.index} is no gate")
+        names.add(gate.name)
+
+
 def record(entry: Entry) -> Rec:
     """Return the record of an entry that has one."""
     assert entry.record is not None
@@ -1331,6 +1360,9 @@ IN_PART: Final = ("holds", "wraps", "derives", "cached-on", "backs-up")
 """Edges that a node held in part takes."""
 
 
+MAX_LINKS: Final = 1_000_000
+
+
 def edges_of(file: CaseFile) -> dict[str, list[Edge]]:
     """Return the edges by their source, in the order of the log."""
     edges: dict[str, list[Edge]] = defaultdict(list)
@@ -1345,6 +1377,7 @@ def edges_of(file: CaseFile) -> dict[str, list[Edge]]:
     for (source, kind, target), spans in linked(file).items():
         for begin, end in spans:
             add(source, kind, target, begin, end)
+    require(sum(map(len, edges.values())) <= MAX_LINKS, 6, "more than 1,000,000 links")
     add_reads(file, add)
     add_factors(file, add)
     add_logins(file, add)

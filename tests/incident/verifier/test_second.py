@@ -23,6 +23,8 @@ import pytest
 from ironkeep.core import event
 from ironkeep.core.errors import IntegrityError, InvalidRequest, NotFound
 from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.packing import dsse
+from ironkeep.core.evidence.packing.pack import Pack, read_statement, state
 from ironkeep.core.evidence.verdict import decide
 from ironkeep.incident.evidence.packer import make_pack
 from ironkeep.incident.verifier.trust import TrustedKeys
@@ -30,9 +32,16 @@ from ironkeep.incident.verifier.verifier import verify_pack
 from tests.core.evidence.checks.test_statements import SPOILS as STATEMENTS
 from tests.support.incident.incident_estate import Estate
 from tests.support.incident.indexed_case import IndexedCase
-from tests.support.incident.mutations import WORDS, Base, Mutations, base_of
+from tests.support.incident.mutations import (
+    WORDS,
+    Base,
+    Mutations,
+    base_of,
+    pinned,
+    signed,
+)
 from tests.support.incident.random_case import CASES, RandomCase
-from tests.support.incident.sample_case import SampleCase, at, sample_case
+from tests.support.incident.sample_case import CASE, NEW, OLD, SampleCase, at, sample_case
 from tests.support.incident.sample_pack import SamplePack
 from tests.support.incident.spoils import SPOILS
 
@@ -226,6 +235,73 @@ def test_a_log_without_an_entry_gives_both_the_same_verdict(number: int) -> None
     except NotFound:
         return
     assert second_answer(raw, trust) == first_answer(raw, trust)
+
+
+GATE: Final = {"gate": "g", "need": 1, "known": [OLD], "live": [NEW], "kind": "opens"}
+MALFORMED: Final[dict[str, Any]] = {
+    "no object": [],
+    "no kind": {"time_ns": 1},
+    "another kind": {"kind": "words", "time_ns": 1},
+    "no time": {"kind": "request"},
+    "a time in words": {"kind": "request", "time_ns": "now"},
+    "a number for a path": {"kind": "request", "time_ns": 1, "path": 1},
+    "a release without a path": {"kind": "request", "time_ns": 1, "released": [{"mount": "m"}]},
+    "a record of no type": {"incident": "heard"},
+    "a field too few": {"incident": "residue", "case": CASE},
+    "a field too many": {"incident": "residue", "case": CASE, "words": "w", "more": "m"},
+    "a field of another type": {"incident": "residue", "case": CASE, "words": 1},
+    "a number below 0": {"incident": "heartbeat", "source": "s", "sent": -1, "missed": 0},
+    "a time after all": {"incident": "sourced", "seq": 2**63, "chain": "", "source": "s",
+                         "interval_seconds": 1},
+    "another state": {"incident": "probed", "case": CASE, "version": OLD, "system": "system:x",
+                      "endpoint": "h", "state": "well", "code": "", "reason": "", "at_ns": 1,
+                      "took_ms": 1},
+    "a link to no node": {"incident": "linked", "seq": 5, "chain": "", "source": OLD,
+                          "kind": "opens", "targets": ["x"], "from_ns": 0, "basis": "b"},
+    "a link of no kind": {"incident": "linked", "seq": 5, "chain": "", "source": OLD,
+                          "kind": "knows", "targets": [NEW], "from_ns": 0, "basis": "b"},
+    **{
+        name: {"incident": "gated", "seq": 5, "chain": "", **GATE, "target": NEW, "from_ns": 0,
+               "basis": "b", **change}
+        for name, change in {
+            "a gate that needs nothing": {"need": 0},
+            "a gate that needs too much": {"need": 3},
+            "a gate of another kind": {"kind": "wraps"},
+            "a gate of families": {"known": [f"{OLD.rpartition('@')[0]}@*"]},
+            "a gate without a name": {"gate": ""},
+        }.items()
+    },
+}  # fmt: skip
+
+
+def with_entry(given: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Return a pack whose log ends with a further entry or record, and its trust file."""
+    sample = SamplePack()
+    pack, digest = read_statement(dsse.decode(sample.pack()))
+    assert isinstance(pack, Pack)
+    if "incident" in given:
+        given = {"kind": "effect", "time_ns": at(95), "audited": given}
+    body = msgspec.json.encode(given)
+    sample.log.append([sample._leaf_key.encrypt(len(sample.log.entries), body)])
+    index = tuple(sample.no_runs for _ in pack.logs[0].index)
+    shown = msgspec.structs.replace(sample.bare(), index=index)
+    payload = state(msgspec.structs.replace(pack, logs=(shown,)), digest)
+    return signed(payload), pinned(sample.trust.serialise())
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_both_refuse_a_log_with_a_malformed_entry(name: str) -> None:
+    raw, trust = with_entry(MALFORMED[name])
+    assert first_answer(raw, trust) == REFUSED
+    with pytest.raises(second.Refused, match=r"^step \(6\)"):
+        second.verify(raw, trust)
+
+
+def test_a_well_formed_entry_is_read_and_changes_the_verdict() -> None:
+    raw, trust = with_entry({"incident": "residue", "case": CASE, "words": "more"})
+    assert first_answer(raw, trust) == REFUSED
+    with pytest.raises(second.Refused, match=r"^step \(8\)"):
+        second.verify(raw, trust)
 
 
 @pytest.mark.parametrize("name", ["version-1", "version-2"])

@@ -54,9 +54,13 @@ class Mutant:
 
 def base_of(name: str, raw: bytes, trust: bytes, log: SampleLog | None = None) -> Base:
     """Return a base: the pack signed by the key of these tests, which the trust file pins."""
+    return Base(name, signed(dsse.decode(raw).payload), pinned(trust), log)
+
+
+def pinned(trust: bytes) -> bytes:
+    """Return a trust file with the key of these tests as its pack key."""
     _, blank, policy = trust.partition(b"\n\n")
-    pinned = f"ironkeep-trust/v1\npack {VKEY}".encode() + blank + policy
-    return Base(name, signed(dsse.decode(raw).payload), pinned, log)
+    return f"ironkeep-trust/v1\npack {VKEY}".encode() + blank + policy
 
 
 def signed(payload: bytes, kind: str = PAYLOAD_TYPE) -> bytes:

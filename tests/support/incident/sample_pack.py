@@ -75,31 +75,43 @@ class SamplePack:
 
     def shown(self, start: int = 0, earlier: Sequence[int] = ()) -> ShownLog:
         """Return the log from start on, whole as one without an index, and earlier entries."""
+        return self.completed(self.bare(start, earlier))
+
+    def bare(self, start: int = 0, earlier: Sequence[int] = ()) -> ShownLog:
+        """Return the same without the proof of the index, and so of entries of any content."""
         size = len(self.log.entries)
         note = self.log.signed(cosigners=[sample_cosigner(name) for name in self.witnesses])
-        shown = ShownLog(
+        places = sorted({*earlier, *range(start, size)})
+        hashes = multiproof(places, size, self._subtree)
+        return ShownLog(
             policy=sample_policy(self.origin, self.witnesses).text.decode(),
             checkpoint=note.serialise().decode(),
             start=start,
             whole=(Stretch(start, tuple(self.leaf(index) for index in range(start, size))),),
             entries=tuple(self._entry(index) for index in earlier),
-            hashes=(),
+            hashes=tuple(hashes),
             index=(),
         )
-        return self.completed(shown)
+
+    @property
+    def no_runs(self) -> bytes:
+        """A proof of the index about a log that has none."""
+        return encode_proof(IndexProof(proofs.VERSION, len(self.log.entries), (), (), ()))
+
+    def _subtree(self, low: int, high: int) -> bytes:
+        return subtree_root(low, high, self.log.read)
 
     def completed(self, shown: ShownLog) -> ShownLog:
         """Return a shown log with the proofs that it needs: of the places, and of the index."""
-        size, read = len(self.log.entries), self.log.read
+        size = len(self.log.entries)
         leaves = indexed.leaves_of(shown)
         places = sorted(leaves.hashes)
-        hashes = multiproof(places, size, lambda low, high: subtree_root(low, high, read))
+        hashes = multiproof(places, size, self._subtree)
         head = ShownHead(shown.checkpoint, sample_policy(self.origin, self.witnesses))
         bare = indexed.bare_evidence(CASE, at(END_AT), shown, head, leaves)
-        empty = encode_proof(IndexProof(proofs.VERSION, size, (), (), ()))
         asked = indexed.questions_of(CaseFile(bare))
         return msgspec.structs.replace(
-            shown, hashes=tuple(hashes), index=tuple(empty for _ in asked)
+            shown, hashes=tuple(hashes), index=tuple(self.no_runs for _ in asked)
         )
 
     def leaf(self, index: int) -> WindowLeaf:
