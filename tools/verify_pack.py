@@ -882,8 +882,8 @@ LISTS: Final = frozenset({
     "sessions", "gone", "factors", "people", "added", "removed", "changed", "acting", "items",
 })  # fmt: skip
 NUMBERS: Final = frozenset({
-    "seq", "need", "items", "interval_seconds", "leases", "ended", "remaining", "logins",
-    "login_seconds", "took_ms", "successes", "attempts", "sent", "missed",
+    "need", "interval_seconds", "leases", "remaining", "logins", "login_seconds", "took_ms",
+    "successes", "attempts", "sent", "missed",
 })  # fmt: skip
 FLAGS: Final = frozenset({"declared", "measured", "same", "sound", "emulated"})
 NODES: Final = frozenset({"principal", "version", "system", "consumer", "plane", "replacement"})
@@ -961,19 +961,30 @@ class Entry:
     @cached_property
     def makers(self) -> tuple[tuple[str, int, int], ...]:
         """Those who made what a login relied on: node (or empty), acted and written."""
-        found = []
-        for each in self.audited.get("made_by", []):
-            name, _, rest = each.partition("@") if each.startswith("@") else _last_at(each)
-            acted, _, written = rest.partition("@")
-            kind, _, identity = name.partition("/")
-            found.append((f"{kind}:{identity}" if name else "", int(acted), int(written)))
-        return tuple(found)
+        given = self.audited.get("made_by")
+        return tuple(maker_of(self.index, each) for each in (given if is_texts(given) else ()))
 
 
-def _last_at(text: str) -> tuple[str, str, str]:
-    """Divide `name@acted@written` behind the name, which may contain signs of its own."""
-    name, acted, written = text.rsplit("@", 2)
-    return name, "@", f"{acted}@{written}"
+def maker_of(index: int, text: str) -> tuple[str, int, int]:
+    """Return node (or empty), acted and written of `<kind>/<id>@<acted>@<written>`."""
+    found = re.fullmatch(r"(?:(\w+)/(.+))?@([0-9]+)@([0-9]+)", text, re.ASCII | re.DOTALL)
+    if found is None:
+        refuse(6, f"entry {index} has a wrong maker")
+    kind, name, acted, written = found.groups()
+    node = f"{kind}:{name}" if kind else ""
+    require(not node or is_node(node), 6, f"entry {index} has a wrong maker")
+    return node, int(acted), int(written)
+
+
+ENTRY_TEXTS: Final = (
+    "op", "path", "rule", "request", "entity", "accessor", "device", "mount", "issued",
+)  # fmt: skip
+ENTRY_REST: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("parent", "namespace", "name", "remote", "reason"), str),
+    **dict.fromkeys(("v", "at", "node"), int),
+    "wrapped": bool,
+}
+"""Keys of an entry that no rule needs, with their types."""
 
 
 def entry_of(index: int, body: str) -> Entry:
@@ -990,23 +1001,44 @@ def entry_of(index: int, body: str) -> Entry:
         return found
 
     require(value.get("kind") in KINDS, 6, f"entry {index} is of no known kind")
-    require(type(value.get("time_ns")) is int, 6, f"entry {index} has no time")
-    released = []
-    for each in field_of("released", []):
-        require(type(each) is dict, 6, f"entry {index} has a wrong release")
-        names = each.get("mount"), each.get("path"), each.get("version", 0)
-        require([type(name) for name in names] == [str, str, int], 6, "a wrong release")
-        released.append((f"{names[0]}/{names[1]}", names[2]))
+    time = value.get("time_ns")
+    require(type(time) is int and 0 <= time < FOREVER, 6, f"entry {index} has no time")
+    for name, kind in ENTRY_REST.items():
+        field_of(name, kind())
     audited = field_of("audited", {})
+    require(all(map(is_audited, audited.values())), 6, f"entry {index} has a wrong fact")
     record = None
     if value["kind"] == "effect" and "incident" in audited:
         record = record_of(index, audited)
-    texts = ("op", "path", "rule", "request", "entity", "accessor", "device", "mount", "issued")
-    return Entry(
+    entry = Entry(
         index=index, kind=value["kind"], stated=value["time_ns"], time=value["time_ns"],
-        outcome=field_of("outcome", "ok"), released=tuple(released), audited=audited,
-        record=record, **{name: field_of(name, "") for name in texts},
+        outcome=field_of("outcome", "ok"), audited=audited, record=record,
+        released=tuple(map(released_by, field_of("released", []))),
+        **{name: field_of(name, "") for name in ENTRY_TEXTS},
     )  # fmt: skip
+    made = filter(None, (entry.session, entry.factor_of, entry.set_device, *entry.versions))
+    named = (*entry.actors, *(made if entry.is_act else ()))
+    require(all(map(is_node, named)), 6, f"entry {index} names no node")
+    return entry
+
+
+def released_by(value: Any) -> tuple[str, int]:
+    """Return mount and path, and the version, of a release."""
+    require(type(value) is dict, 6, "a release that is no object")
+    names = value.get("mount"), value.get("path"), value.get("version", 0)
+    require([type(each) for each in names] == [str, str, int], 6, "a wrong release")
+    require(is_texts(value.get("fields", [])), 6, "a wrong release")
+    return f"{names[0]}/{names[1]}", names[2]
+
+
+def is_texts(value: Any) -> bool:
+    """Return whether a value is a list of texts."""
+    return type(value) is list and all(type(each) is str for each in value)
+
+
+def is_audited(value: Any) -> bool:
+    """Return whether a value may be one of `audited`."""
+    return type(value) in (bool, int, str) or is_texts(value)
 
 
 def record_of(index: int, audited: Mapping[str, Any]) -> Rec:
@@ -1025,24 +1057,34 @@ def record_of(index: int, audited: Mapping[str, Any]) -> Rec:
 
 def fits(kind: str, name: str, value: Any) -> bool:
     """Return whether a field of a record has its type."""
-    if kind in ("baselined", "ended") and name in ("items", "ended"):
-        return type(value) is int and value >= 0
+    is_count = name in NUMBERS or name.endswith("_ns") or (kind, name) == ("baselined", "items")
+    if name == "seq":
+        return type(value) is int
+    if is_count or (kind, name) == ("ended", "ended"):
+        return type(value) is int and (-1 if name == "login_seconds" else 0) <= value <= FOREVER
     if name in LISTS:
-        nodes = name in ("targets", "subjects", "known", "live")
-        texts = type(value) is list and all(type(each) is str for each in value)
-        return texts and (not nodes or all(is_node(each) for each in value))
+        return is_texts(value) and all(map(is_node, nodes_in(kind, name, value)))
     if name in FLAGS:
         return type(value) is bool
-    if name in NUMBERS or name.endswith("_ns"):
-        return type(value) is int and (-1 if name == "login_seconds" else 0) <= value <= FOREVER
-    if type(value) is not str:
-        return False
+    return type(value) is str and is_word(kind, name, value)
+
+
+def nodes_in(kind: str, name: str, values: Sequence[str]) -> list[str]:
+    """Return what has to be a node in a list of a record."""
+    if kind == "contained":
+        return [f"session:{each}" for each in values]
+    return [*values] if name in ("targets", "subjects", "known", "live") else []
+
+
+def is_word(kind: str, name: str, text: str) -> bool:
+    """Return whether a text fits a field of a record."""
     if name == "state":
-        return value in ("alive", "dead", "unknown")
+        return text in ("alive", "dead", "unknown")
     if kind in ("linked", "unlinked", "gated"):
-        is_edge = value in EDGE_KINDS if name == "kind" else name not in ("source", "target")
-        return is_edge or (name in ("source", "target") and is_node(value))
-    return name not in NODES or not value or is_node(value)
+        is_end = name in ("source", "target")
+        return is_node(text) if is_end else name != "kind" or text in EDGE_KINDS
+    may_be_empty = kind not in ("baselined", "addressed")
+    return name not in NODES or (may_be_empty and not text) or is_node(text)
 
 
 def is_node(text: str) -> bool:

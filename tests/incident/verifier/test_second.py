@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from itertools import count, islice
 from pathlib import Path
+from random import Random
 from types import ModuleType
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ from tests.support.incident.mutations import (
     Base,
     Mutations,
     base_of,
+    changed_entry,
     pinned,
     signed,
 )
@@ -88,17 +90,20 @@ def bare(value: Any) -> Any:
 def compare(evidence: ev.Evidence) -> str:
     """Assert that both compute the same from the same entries; return the outcome."""
     verdict, exposure = decide(evidence)
-    entries = [
-        second.entry_of(index, event.encode(entry).decode()) for index, entry in evidence.entries
-    ]
+    bodies = [(index, event.encode(entry).decode()) for index, entry in evidence.entries]
+    assert computed(evidence, bodies) == (bare(plain(exposure)), bare(plain(verdict)))
+    return str(verdict.outcome)
+
+
+def computed(evidence: ev.Evidence, bodies: list[tuple[int, str]]) -> tuple[Any, Any]:
+    """Return exposure and verdict of the second verifier."""
+    entries = [second.entry_of(index, body) for index, body in bodies]
     log = evidence.log
     facts = second.Facts(
         log.origin, log.size, log.start, set(log.cosigners), log.cosigned_ns, log.withheld, log.late
     )
     case = second.Case(second.CaseFile(evidence.case, evidence.as_of_ns, facts, entries))
-    assert second.told(case.exposure) == bare(plain(exposure))
-    assert second.verdict_of(case) == bare(plain(verdict))
-    return str(verdict.outcome)
+    return second.told(case.exposure), second.verdict_of(case)
 
 
 def plain(value: msgspec.Struct) -> Any:
@@ -125,6 +130,40 @@ def test_both_compute_the_same_from_random_entries() -> None:
 @pytest.mark.slow
 def test_both_compute_the_same_from_many_random_entries() -> None:
     compare_random(range(75, 1_100))
+
+
+def compare_changed(seed: int, number: int) -> None:
+    """Change one entry of a log at a time: both compute the same, or both refuse it."""
+    random, answers = Random(seed), Counter[str]()
+    logs = [RandomCase(seed, 40).case().evidence(CASES[0], end=40), sample_case().evidence()]
+    for _ in range(number):
+        evidence = random.choice(logs)
+        bodies = [(index, event.encode(entry).decode()) for index, entry in evidence.entries]
+        place = random.randrange(len(bodies))
+        bodies[place] = (bodies[place][0], changed_entry(random, bodies[place][1]))
+        try:
+            entries = tuple((index, event.decode(body.encode())) for index, body in bodies)
+            verdict, exposure = decide(
+                ev.Evidence(evidence.case, evidence.as_of_ns, evidence.logs, entries)
+            )
+        except (IntegrityError, InvalidRequest, msgspec.ValidationError):
+            answers[REFUSED] += 1
+            with pytest.raises(second.Refused):
+                computed(evidence, bodies)
+        else:
+            answers["read"] += 1
+            assert computed(evidence, bodies) == (bare(plain(exposure)), bare(plain(verdict)))
+    assert len(answers) == 2
+
+
+def test_both_read_a_changed_entry_alike() -> None:
+    compare_changed(1, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_both_read_many_changed_entries_alike(seed: int) -> None:
+    compare_changed(seed, 1_000)
 
 
 @pytest.mark.parametrize("name", sorted({*SPOILS, *STATEMENTS} - {"pack too old"}))
@@ -246,13 +285,18 @@ MALFORMED: Final[dict[str, Any]] = {
     "a time in words": {"kind": "request", "time_ns": "now"},
     "a number for a path": {"kind": "request", "time_ns": 1, "path": 1},
     "a release without a path": {"kind": "request", "time_ns": 1, "released": [{"mount": "m"}]},
+    "a record by nobody that can be": {"kind": "effect", "time_ns": 1, "entity": "a\nb",
+                                       "audited": {"incident": "residue", "case": CASE,
+                                                   "words": "w"}},
+    "a time after all others": {"kind": "tick", "time_ns": 2**63 - 1},
+    "a maker of no kind": {"kind": "request", "time_ns": 1, "entity": "x",
+                           "audited": {"made_by": ["x@1@2"]}},
     "a record of no type": {"incident": "heard"},
     "a field too few": {"incident": "residue", "case": CASE},
     "a field too many": {"incident": "residue", "case": CASE, "words": "w", "more": "m"},
     "a field of another type": {"incident": "residue", "case": CASE, "words": 1},
     "a number below 0": {"incident": "heartbeat", "source": "s", "sent": -1, "missed": 0},
-    "a time after all": {"incident": "sourced", "seq": 2**63, "chain": "", "source": "s",
-                         "interval_seconds": 1},
+    "a number above all": {"incident": "heartbeat", "source": "s", "sent": 2**63, "missed": 0},
     "another state": {"incident": "probed", "case": CASE, "version": OLD, "system": "system:x",
                       "endpoint": "h", "state": "well", "code": "", "reason": "", "at_ns": 1,
                       "took_ms": 1},

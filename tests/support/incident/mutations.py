@@ -444,6 +444,37 @@ class Mutations:
         return Mutant(f"{done} of the trust file", base.raw, text.encode())
 
 
+STRANGE: Final[tuple[Any, ...]] = (
+    1, 0, -1, 2**63 - 1, 2**63, 2**64, 1.5, None, True, "", "x", "secret:m/x@1", "person:a",
+    "nobody:x", "person:", "\u200b", "a\nb", [], ["x"], {}, [1], "@1@2", "a/b@1@2", "a/b@x@2",
+)  # fmt: skip
+"""Values that an entry may have somewhere, though it hardly ever should."""
+
+
+def changed_entry(random: Random, body: str) -> str:
+    """Return the body of an entry in which one value is missing, added or replaced."""
+    entry = msgspec.json.decode(body)
+    places: list[tuple[Any, Any]] = []
+
+    def walk(value: Any) -> None:
+        for key, each in list(value.items() if isinstance(value, dict) else enumerate(value)):
+            places.append((value, key))
+            if isinstance(each, dict | list):
+                walk(each)
+
+    walk(entry)
+    value, key = random.choice(places)
+    done = random.randrange(4) if isinstance(value, dict) else 3
+    if done == 0:
+        del value[key]
+    elif done == 1:
+        name = random.choice(("more", "v", "time_ns", "name", "wrapped", "at", "parent", "remote"))
+        value[name] = random.choice(STRANGE)
+    else:
+        value[key] = random.choice(STRANGE)
+    return msgspec.json.encode(entry).decode()
+
+
 def _text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 

@@ -328,6 +328,8 @@ class CaseFile:
     def _take(self, index: int, entry: Entry) -> None:
         for read in self.activity.take(index, entry):
             self.estate.meet(read.version)
+        if entry.kind != "request":
+            actors_of(entry)  # raises InvalidRequest for a caller that is no node
         if entry.entity and entry.name:
             self.estate.names[node(NodeKind.PERSON, entry.entity)] = entry.name
         record = ev.record_of(entry)
