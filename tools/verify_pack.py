@@ -962,7 +962,8 @@ class Entry:
     def makers(self) -> tuple[tuple[str, int, int], ...]:
         """Those who made what a login relied on: node (or empty), acted and written."""
         given = self.audited.get("made_by")
-        return tuple(maker_of(self.index, each) for each in (given if is_texts(given) else ()))
+        texts: list[str] = given if is_texts(given) else []  # type: ignore[assignment]
+        return tuple(maker_of(self.index, each) for each in texts)
 
 
 def maker_of(index: int, text: str) -> tuple[str, int, int]:

@@ -276,7 +276,20 @@ def test_a_log_without_an_entry_gives_both_the_same_verdict(number: int) -> None
     assert second_answer(raw, trust) == first_answer(raw, trust)
 
 
-GATE: Final = {"gate": "g", "need": 1, "known": [OLD], "live": [NEW], "kind": "opens"}
+GATE: Final[dict[str, Any]] = {
+    "gate": "g",
+    "need": 1,
+    "known": [OLD],
+    "live": [NEW],
+    "kind": "opens",
+}
+NO_GATES: Final[dict[str, dict[str, Any]]] = {
+    "a gate that needs nothing": {"need": 0},
+    "a gate that needs too much": {"need": 3},
+    "a gate of another kind": {"kind": "wraps"},
+    "a gate of families": {"known": [f"{OLD.rpartition('@')[0]}@*"]},
+    "a gate without a name": {"gate": ""},
+}
 MALFORMED: Final[dict[str, Any]] = {
     "no object": [],
     "no kind": {"time_ns": 1},
@@ -307,13 +320,7 @@ MALFORMED: Final[dict[str, Any]] = {
     **{
         name: {"incident": "gated", "seq": 5, "chain": "", **GATE, "target": NEW, "from_ns": 0,
                "basis": "b", **change}
-        for name, change in {
-            "a gate that needs nothing": {"need": 0},
-            "a gate that needs too much": {"need": 3},
-            "a gate of another kind": {"kind": "wraps"},
-            "a gate of families": {"known": [f"{OLD.rpartition('@')[0]}@*"]},
-            "a gate without a name": {"gate": ""},
-        }.items()
+        for name, change in NO_GATES.items()
     },
 }  # fmt: skip
 
