@@ -1084,7 +1084,7 @@ def is_word(kind: str, name: str, text: str) -> bool:
     if kind in ("linked", "unlinked", "gated"):
         is_end = name in ("source", "target")
         return is_node(text) if is_end else name != "kind" or text in EDGE_KINDS
-    may_be_empty = kind not in ("baselined", "addressed")
+    may_be_empty = name != "principal" and kind not in ("baselined", "addressed")
     return name not in NODES or (may_be_empty and not text) or is_node(text)
 
 

@@ -309,6 +309,8 @@ MALFORMED: Final[dict[str, Any]] = {
     "a field too many": {"incident": "residue", "case": CASE, "words": "w", "more": "m"},
     "a field of another type": {"incident": "residue", "case": CASE, "words": 1},
     "a number below 0": {"incident": "heartbeat", "source": "s", "sent": -1, "missed": 0},
+    "a containment of nobody": {"incident": "contained", "case": CASE, "principal": "",
+                                "sessions": [], "gone": [], "leases": 0},
     "a number above all": {"incident": "heartbeat", "source": "s", "sent": 2**63, "missed": 0},
     "another state": {"incident": "probed", "case": CASE, "version": OLD, "system": "system:x",
                       "endpoint": "h", "state": "well", "code": "", "reason": "", "at_ns": 1,

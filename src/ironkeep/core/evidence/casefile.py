@@ -382,6 +382,6 @@ def _until(evidence: ev.Evidence) -> tuple[tuple[int, Entry], ...]:
 def _check_nodes(record: ev.Record) -> None:
     """Raise InvalidRequest if a field that must name a node does not."""
     for field_name in _NODES:
-        value = getattr(record, field_name, "")
-        if value:
+        value = getattr(record, field_name, None)
+        if value or (value == "" and field_name == "principal"):
             parse_node(value)
