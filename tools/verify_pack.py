@@ -1950,8 +1950,7 @@ class Case:
     def sweeps(self, system: str) -> list[Entry]:
         """Return the good sweeps of a system: the last at each endpoint."""
         cuts = [each for each in map(self.contained, self.principals) if each]
-        for node in self.credentials:
-            cuts += [e for e in self.file.revocations(node) if value(e, "system") == system]
+        cuts += self.file.of("revoked", system=system)
         since = max((each.index for each in cuts), default=-1)
         digests = {value(each, "digest") for each in self.baselines(system)}
         last = {
