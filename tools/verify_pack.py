@@ -1239,7 +1239,10 @@ class CaseFile:
     def containment(self, node: str, case: str) -> Entry | None:
         """Return the containment of a principal in a case."""
         last = max((each.index for each in self.readmissions(node)), default=-1)
-        start, found = self.start(case), self.containments(node)
+        start = self.start(case)
+        named = [e.index for e in self.openings(case) if node in value(e, "subjects")]
+        back = [e.index for e in self.readmissions(node) if named and e.index < named[-1]]
+        found = [e for e in self.containments(node) if not back or e.index > back[-1]]
         return next((e for e in found if e.time >= start or e.index > last), None)
 
     def readmission(self, node: str, case: str) -> Entry | None:
@@ -1544,9 +1547,9 @@ class Hold:
 class Spread:
     """The earliest hold of every node that can be reached from the subjects of some cases."""
 
-    def __init__(self, file: CaseFile, cases: Iterable[str], kinds: Iterable[str] = ()) -> None:
+    def __init__(self, file: CaseFile, cases: Iterable[str], *, direct: bool = False) -> None:
         self.file: Final = file
-        self.kinds: Final = frozenset(kinds)
+        self.direct: Final = direct
         self.edges: Final = edges_of(file)
         self.held: Final[dict[tuple[str, bool], Hold]] = {}
         self.read: Final[dict[str, Hold]] = {}
@@ -1600,7 +1603,7 @@ class Spread:
         self._longest[key] = hold.end
         self.held.setdefault(key, hold)
         for edge in self.edges.get(node, []):
-            if not self.kinds or edge.kind in self.kinds:
+            if not self.direct or is_direct(node, edge):
                 self._take(hold, edge)
 
     def _joined(self, hold: Hold) -> Hold | None:
@@ -1667,7 +1670,14 @@ def worked_since(file: CaseFile, node: str, contained: Entry) -> bool:
     return any(contained.index < each.index < end for each in file.works_of.get(node, []))
 
 
-MAY: Final = ("member-of", "may-assume", "may-read", "made")
+MAY: Final = ("member-of", "may-assume", "may-read")
+BETWEEN_PRINCIPALS: Final = ("holds", "made")
+
+
+def is_direct(source: str, edge: Edge) -> bool:
+    """Return whether an edge counts for what could be read."""
+    people = kind_of(source) in PRINCIPALS and kind_of(edge.target) in PRINCIPALS
+    return edge.kind in MAY or (edge.kind in BETWEEN_PRINCIPALS and people)
 
 
 class Row(NamedTuple):
@@ -1712,7 +1722,7 @@ def kept(rows: list[Row], alone: list[Row], rest: list[Row]) -> list[Row]:
 def tables_of(file: CaseFile, cases: Iterable[str]) -> Exposure:
     """Return the exposure from the subjects of some cases."""
     cases = list(cases)
-    spread, may = Spread(file, cases), Spread(file, cases, MAY)
+    spread, may = Spread(file, cases), Spread(file, cases, direct=True)
     nodes = [each for each in spread.nodes if kind_of(each) != "all-of"]
     return Exposure(rows_by(spread.read), rows_by(may.may_read), rows_of(spread, nodes))
 
@@ -1855,7 +1865,7 @@ HARMLESS: Final = (
     "sys/wrapping/lookup", "sys/wrapping/unwrap", "auth/token/lookup", "auth/token/renew",
     "auth/token/revoke", "cubbyhole/", "incident/",
 )  # fmt: skip
-FOUNDATIONS: Final = ("sys/", "auth/", "identity/")
+FOUNDATIONS: Final = ("sys/", "auth/", "identity/", "device/", "approval/", "segment/")
 
 
 def is_sworn(entry: Entry) -> bool:
@@ -1950,13 +1960,17 @@ class Case:
     def sweeps(self, system: str) -> list[Entry]:
         """Return the good sweeps of a system: the last at each endpoint."""
         cuts = [each for each in map(self.contained, self.principals) if each]
-        cuts += self.file.of("revoked", system=system)
-        since = max((each.index for each in cuts), default=-1)
+        cut = max(cuts, key=place_of, default=None)
+        revoked = max(self.file.of("revoked", system=system), key=place_of, default=None)
+        since = max(each.index if each else -1 for each in (cut, revoked))
+        begun = max(cut.time if cut else 0, value(revoked, "done_ns") if revoked else 0)
         digests = {value(each, "digest") for each in self.baselines(system)}
         last = {
             value(each, "endpoint"): each
             for each in self.file.of("swept", system=system)
-            if each.index > since and value(each, "baseline") in digests
+            if each.index > since
+            and value(each, "at_ns") >= begun
+            and value(each, "baseline") in digests
         }
         if len(last) > 1:
             last.pop("", None)
