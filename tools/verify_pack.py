@@ -854,8 +854,9 @@ TYPES: Final[dict[str, dict[str, Any]]] = {
         replacement="", measured=False, people=[],
     ),
     "ended": _fields(
-        "case version system done_ns ended remaining counted_ns logins login_seconds endpoints",
-        counted_ns=0, logins=0, login_seconds=0, endpoints=[],
+        "case version system done_ns ended remaining counted_ns logins login_seconds endpoints"
+        " unlisted",
+        counted_ns=0, logins=0, login_seconds=0, endpoints=[], unlisted=0,
     ),
     "probed": _fields(
         "case version system endpoint state code reason at_ns took_ms emulated", emulated=False
@@ -883,6 +884,7 @@ LISTS: Final = frozenset({
 })  # fmt: skip
 NUMBERS: Final = frozenset({
     "need", "interval_seconds", "leases", "remaining", "logins", "login_seconds", "took_ms",
+    "unlisted",
     "successes", "attempts", "sent", "missed",
 })  # fmt: skip
 FLAGS: Final = frozenset({"declared", "measured", "same", "sound", "emulated"})
@@ -1962,8 +1964,10 @@ class Case:
         cuts = [each for each in map(self.contained, self.principals) if each]
         cut = max(cuts, key=place_of, default=None)
         revoked = max(self.file.of("revoked", system=system), key=place_of, default=None)
-        since = max(each.index if each else -1 for each in (cut, revoked))
-        begun = max(cut.time if cut else 0, value(revoked, "done_ns") if revoked else 0)
+        ended = max(self.file.of("ended", system=system), key=place_of, default=None)
+        since = max(each.index if each else -1 for each in (cut, revoked, ended))
+        done = (value(each, "done_ns") for each in (revoked, ended) if each)
+        begun = max(cut.time if cut else 0, *done, 0)
         digests = {value(each, "digest") for each in self.baselines(system)}
         last = {
             value(each, "endpoint"): each
@@ -2075,7 +2079,8 @@ def _subject_unknown(case: Case) -> Iterator[Found]:
         known = kind_of(subject) in CREDENTIALS or subject in linked
         acted = file.acts_of.get(subject) or file.issues.get(subject)
         contained = case.contained(subject)
-        named = contained and (value(contained, "sessions") or value(contained, "gone"))
+        gone = set(value(contained, "gone")) - {subject.partition(":")[2]} if contained else set()
+        named = contained and (value(contained, "sessions") or gone)
         if not known and not acted and not named:
             yield Found(subject)
 
@@ -2200,16 +2205,29 @@ def _revocation_sworn(case: Case) -> Iterator[Found]:
 PROTECTING: Final = ("wraps", "decrypts", "derives", "holds")
 
 
+def is_linked_at_t0(file: CaseFile, link: Entry) -> bool:
+    """Return whether a link leads to at least one target that it had not ended for before T0."""
+    if value(link, "until_ns") and value(link, "until_ns") < file.t0:
+        return False
+    ended: set[str] = set()
+    for each in file.records["unlinked"]:
+        same = all(value(each, name) == value(link, name) for name in ("source", "kind"))
+        if same and link.index < each.index and each.time < file.t0:
+            ended.update(value(each, "targets"))
+    return not ended.issuperset(value(link, "targets"))
+
+
 @check("E3", "no verifier")
 def _no_verifier(case: Case) -> Iterator[Found]:
     file = case.file
-    protecting = set()
-    for each in [*file.records["linked"], *file.records["gated"]]:
+    protecting = {
+        value(each, "source")
+        for each in file.records["linked"]
+        if each.time < file.t0 and value(each, "kind") in PROTECTING and is_linked_at_t0(file, each)
+    }
+    for each in file.records["gated"]:
         if each.time < file.t0:
-            if record(each).type == "linked" and value(each, "kind") in PROTECTING:
-                protecting.add(value(each, "source"))
-            elif record(each).type == "gated":
-                protecting.update(value(each, "known"))
+            protecting.update(value(each, "known"))
     for node in case.credentials:
         if not file.verifiers(node) and not {node, family_of(node)} & protecting:
             yield Found(node)
@@ -2369,6 +2387,13 @@ def _under_way(case: Case) -> Iterator[Found]:
             early = counted < value(last, "done_ns") + seconds * SECOND_NS
             if value(ended, "logins") or not counted or seconds < 0 or early:
                 yield Found(node)
+
+
+@check("E4", "replicas not listed")
+def _replicas(case: Case) -> Iterator[Found]:
+    found = [system for _, _, system, ended in endings(case) if ended and value(ended, "unlisted")]
+    for system in dict.fromkeys(found):
+        yield Found(system)
 
 
 @check("E4", "poolers not known")

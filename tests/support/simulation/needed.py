@@ -367,6 +367,9 @@ NEEDED: Final[dict[str, Directed]] = {
         f"steal\nread\nback-up\nopen\nevict\n{BACK}", at_the_primary(ev.Ended)
     ),
     "logins under way": Directed("steal\nread\nconnect later=true\nopen\nevict"),
+    "replicas not listed": Directed(
+        WELL, with_fields(ev.Ended, unlisted=1), "nobody asked the replica that follows it"
+    ),
     "poolers not known": Directed(
         WELL, with_fields(ev.Addressed, declared=False), "clients of a pooler may be logged in"
     ),

@@ -226,7 +226,9 @@ FAULTS: Final = {
         "steal\nfail op=set how=silent\nfail op=probe how=silent\nadopt\nopen\nevict",
     ),
     "V06 a host taken out of the connection": Named(
-        "", "steal\nread\nbehind\ndrop-host\nopen\nevict"
+        "",
+        "steal\nread\nbehind\ndrop-host\nopen\nevict",
+        right=("DISPROVEN",),
     ),
     "V09 an account planted after the sweep": Named(
         "",
