@@ -120,9 +120,13 @@ def test_what_is_configured_as_a_host_and_is_a_pooler_is_open() -> None:
 def test_poolers_are_declared(names: list[str]) -> None:
     estate = Estate.fresh()
     configured(estate, poolers=names)
-    shown = {"pool": "pool:6432", "none": None}
-    want = [shown.get(name, name) for name in names]
-    assert estate.get("database/config/orders")["poolers"] == [each for each in want if each]
+    want = ["pool:6432" if name == "pool" else name for name in names]
+    assert estate.get("database/config/orders")["poolers"] == want
+
+
+def test_a_connection_without_declared_poolers_shows_none_declared() -> None:
+    estate = Estate(pooled=None)
+    assert estate.get("database/config/orders")["poolers"] is None
 
 
 def test_a_pooler_without_an_address_is_refused() -> None:

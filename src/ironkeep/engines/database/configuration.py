@@ -28,6 +28,7 @@ from ironkeep.engines.database.moving import Evidence, evidence
 from ironkeep.engines.database.options import CONFIG, refuse_others
 from ironkeep.engines.database.statements import check_statements
 from ironkeep.engines.database.url import (
+    ADDED_POOLER,
     DEFAULT_PORT,
     Whereabouts,
     parse_host,
@@ -47,8 +48,7 @@ CONNECTORS: Final[Mapping[str, str]] = {"postgresql-database-plugin": "postgresq
 """Connectors by Vault's plugin names."""
 
 UNDECLARED: Final = (
-    "say which poolers stand in front of it, or poolers=none: their clients stay logged in when "
-    "sessions are ended, so no eviction is proven without that"
+    "name its poolers (poolers=host:port), or write poolers=none: until then no eviction is proven"
 )
 
 _ADVICE: Final = (
@@ -205,7 +205,7 @@ def _merged(before: Connection | None, given: Configure, now_ns: int) -> Connect
     if given.poolers is not None:
         changes["poolers"] = parse_poolers(given.poolers)
         if given.password is None and set(changes["poolers"]) - set(before.poolers or ()):
-            raise InvalidRequest("give the password again to add a pooler: it is presented there")
+            raise InvalidRequest(ADDED_POOLER)
     if given.allowed_roles is not None:
         changes["allowed"] = _allowed(given.allowed_roles)
     if where is not None:
@@ -309,7 +309,7 @@ def read(call: Call, given: Name) -> Response:
             "plugin_version": "",
             "allowed_roles": list(connection.allowed),
             "connection_details": {"connection_url": url, "username": connection.username},
-            "poolers": _shown(connection.poolers),
+            "poolers": ["none"] if connection.poolers == () else _shown(connection.poolers),
             "former_hosts": _shown(connection.former),
             "password_policy": "",
             "root_credentials_rotate_statements": [],

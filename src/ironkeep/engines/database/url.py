@@ -16,6 +16,10 @@ from ironkeep.core.errors import InvalidRequest
 
 DEFAULT_PORT: Final = 5432
 POOLER_PORT: Final = 6432
+ADDED_POOLER: Final = (
+    "give the password again to add a pooler: it is presented there. If only the vault knows it "
+    "(rotate-root), set one at the database as another superuser, and write it"
+)
 MAX_PORT: Final = 65_535
 MAX_HOSTS: Final = 16
 """Every probe asks each host in turn, which takes some ten seconds if one does not answer."""

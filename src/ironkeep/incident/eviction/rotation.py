@@ -141,8 +141,8 @@ def _by_hand(workspace: Workspace, given: Rotate) -> Response:
         version,
         system,
         workspace.call.now_ns,
-        words(given.method, "method"),
-        words(given.receipt, "receipt"),
+        words(given.method, "method (how it was revoked at its issuer)"),
+        words(given.receipt, "receipt (its issuer's confirmation)"),
         replacement,
         people=workspace.people,
     )
