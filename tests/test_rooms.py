@@ -61,7 +61,7 @@ STANDS_FOR: Final[tuple[tuple[str, str, str], ...]] = (
     ("cli/access/test_passkey.py", "auth/passkey", "loopback"),
     ("agent/test_daemon.py", "cli/access", "agent"),
     ("cli/audit/test_audit.py", "cli/audit", "proof trust verify"),
-    ("cli/incident/test_incident.py", "cli/incident", "tables verdict_table"),
+    ("cli/incident/test_incident.py", "cli/incident", "verdict_table"),
     ("cli/client/test_connection.py", "cli/client", "client"),
     ("cli/access/test_login.py", "cli/client", "tokenfile"),
     ("cli/operator/test_operator.py", "cli/operator", "attempt clock rekey root status"),

@@ -64,6 +64,7 @@ def test_a_case_is_proven_once_everything_is_confirmed(estate: Estate) -> None:
     steps = tables(estate.get(f"incident/cases/{case}/steps", estate.responder), "steps")
     assert {step["item"] for step in steps} == set(entries)
     assert all(f"ironkeep incident confirm {case}" in text(step, "do") for step in steps)
+    assert {step["stated"] for step in steps} == {"looked at"}
     assert confirm(estate, case, *entries).error is None
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "PROVEN"
@@ -146,7 +147,7 @@ def test_an_exemption_holds_once_confirmed_and_makes_an_exception(estate: Estate
     assert confirm(estate, case, text(waiver, "confirm")).error is None
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "PROVEN WITH EXCEPTIONS"
-    assert "closed: 1 measured; 1 other items exempt until " in text(verdict, "headline")
+    assert "closed: 1 measured; 1 other item exempt until " in text(verdict, "headline")
     # It is not an open item any more, and can still be taken back.
     ends = estate.must(f"incident/cases/{case}/exempt", {**given, "ttl": "1s"}, estate.responder)
     assert text(ends, "confirm")

@@ -72,34 +72,53 @@ def steps(terminal: Terminal, data: Mapping[str, Any]) -> None:
     if not data["steps"]:
         terminal.say(f"{data['outcome']}: nothing is open.")
         return
-    rows = [(str(each["step"]), each["do"], each["label"], each["words"]) for each in data["steps"]]
+    rows = [
+        (
+            str(each["step"]),
+            each["do"],
+            each["label"],
+            "; ".join(filter(None, (each["words"], each.get("stated")))),
+        )
+        for each in data["steps"]
+    ]
     render.table(terminal, ("Step", "Do", "About", "Because"), rows)
 
 
 def rows(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print lists of rows with any columns."""
-    for found in data.values():
+    """Print lists of rows with any columns, each below its name if there are several."""
+    for name, found in data.items():
+        if len(data) > 1:
+            terminal.say(f"{name.replace('_', ' ').capitalize()}: {len(found)}")
         if not found:
-            terminal.say("Nothing to do.")
+            if len(data) == 1:
+                terminal.say("Nothing to do.")
             continue
         headers = list(found[0])
-        cells = [[render.text(each.get(name)) for name in headers] for each in found]
-        render.table(terminal, [name.replace("_", " ").capitalize() for name in headers], cells)
+        cells = [[render.text(each.get(header)) for header in headers] for each in found]
+        render.table(terminal, [each.replace("_", " ").capitalize() for each in headers], cells)
 
 
 def swept(terminal: Terminal, data: Mapping[str, Any]) -> None:
-    """Print the differences from the baselines."""
+    """Print the differences from the baselines at each host."""
     for each in data["swept"]:
         differences = each["differences"]
-        terminal.say(f"{each['system']}: {len(differences)} differences")
+        own = sum(one["own"] for one in differences)
+        notes = f", {own} of them made by the vault itself" if own else ""
+        terminal.say(
+            f"{each['system']} at {each['endpoint']}: {len(differences)} differences{notes}"
+        )
         if differences:
-            found = [
-                (one["id"], one["what"], one["item"], "ACTING" if one["acting"] else "")
-                for one in differences
-            ]
+            found = [(one["id"], one["what"], one["item"], _known(one)) for one in differences]
             render.table(terminal, ("Id", "What", "Item", ""), found)
         for gap in each["gaps"]:
             terminal.say(f"  not checked: {gap}")
+
+
+def _known(difference: Mapping[str, Any]) -> str:
+    """Return what a responder has to know of a difference before explaining it."""
+    if difference["acting"]:
+        return "ACTING"
+    return "explained: the vault's own change" if difference["own"] else ""
 
 
 def document(terminal: Terminal, data: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ class NextStep(NamedTuple):
 _CONTAIN: Final = NextStep(1, "ironkeep incident contain {case}")
 _KILL: Final = NextStep(3, "ironkeep incident kill {case}")
 _PROBE: Final = NextStep(4, "ironkeep incident probe {case}")
+_UNMANAGED: Final = "; exempt it if no connection here leads to the system"
 _CONFIRM: Final = NextStep(8, "another person: ironkeep incident confirm {case} ITEM")
 _INVESTIGATE: Final = NextStep(10, "investigate it, or exempt it with an owner, a reason and a ttl")
 """For checks that no single command resolves."""
@@ -26,7 +27,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "not contained": _CONTAIN,
     "not surveyed": _CONTAIN,
     "unchanged factor": NextStep(
-        1, "have another person set the password again, or remove the passkey; or exempt it"
+        1,
+        "have another person set the password again, or remove the passkey; exempt it with an "
+        "owner if the factor cannot be changed, or if the person has acted already",
     ),
     "not known": NextStep(
         8, "find it out by other means, then exempt it with an owner; unseal what is sealed first"
@@ -36,11 +39,12 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     ),
     "acts again": NextStep(1, "ironkeep incident contain {case}, after finding out how"),
     "not revoked": NextStep(
-        2, "ironkeep incident rotate {case} (by hand: -secret -method -receipt)"
+        2,
+        "ironkeep incident rotate {case} (one without a connection: -secret -method -receipt)",
     ),
     "no receipt": NextStep(2, "report its revocation with a receipt"),
     "worked after revocation": NextStep(2, "it still works: revoke it in another way"),
-    "sessions not ended": _KILL,
+    "sessions not ended": NextStep(_KILL.order, _KILL.do + _UNMANAGED),
     "sessions remain": NextStep(3, "find out what reconnects, then ironkeep incident kill {case}"),
     "endpoint not cleared": NextStep(
         3, "make the host or pooler reachable, then ironkeep incident kill {case}"
@@ -54,14 +58,16 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
         3,
         "write poolers to its connection, as host:port or none, then ironkeep incident kill {case}",
     ),
-    "not presented": _PROBE,
+    "not presented": NextStep(_PROBE.order, _PROBE.do + _UNMANAGED),
     "endpoint not asked": NextStep(
         4, "make the host or pooler reachable, then ironkeep incident probe {case}"
     ),
     "not answered": NextStep(4, "ironkeep incident probe {case}, once the system answers"),
-    "not watched": _PROBE,
+    "not watched": NextStep(_PROBE.order, _PROBE.do + _UNMANAGED),
     "accepted elsewhere": NextStep(4, "revoke it there too"),
-    "no verifier": NextStep(4, "link what it opens (incident/links), or exempt it"),
+    "no verifier": NextStep(
+        4, "link the system of a connection that it opens (incident/links), or exempt it"
+    ),
     "not swept": NextStep(5, "ironkeep incident sweep {case}"),
     "sweep too old": NextStep(5, "ironkeep incident sweep {case}"),
     "no baseline": NextStep(5, "exempt it with an owner: no earlier baseline exists"),
@@ -89,7 +95,9 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "unattributed record": _INVESTIGATE,
     "makers unknown": _INVESTIGATE,
     "still current": NextStep(
-        4, "put a new value in its place in the vault, then ironkeep incident probe {case}"
+        4,
+        "ironkeep incident probe {case}; if its value is still current, first put a new one in its "
+        "place in the vault",
     ),
     "revocation sworn by one": _CONFIRM,
     "explanation sworn by one": _CONFIRM,
@@ -111,3 +119,6 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "record by an exposed principal": _INVESTIGATE,
     "withheld": _INVESTIGATE,
 }
+
+TAKES_ANOTHER: Final = frozenset(check for check, step in NEXT_STEPS.items() if step is _CONFIRM)
+"""Checks that find statements which a second person has to confirm."""

@@ -81,7 +81,10 @@ def _exempt(workspace: Workspace, given: Exempt) -> Response:
     ]
     item = next((subject for subject, label in known if given.item in {subject, label}), None)
     if item is None:
-        raise InvalidRequest("the case has no such open item: read its steps for the items")
+        raise InvalidRequest(
+            "the case has no such open item: give one as its steps name it (About), such as "
+            "'secret/app version 1'"
+        )
     owner = workspace.owner(given.owner)
     expires = workspace.call.now_ns + given.ttl * SECOND_NS
     reason = words(given.reason, "a reason")
@@ -130,7 +133,10 @@ def _confirm(workspace: Workspace, given: Confirm) -> Response:
     for item in given.items:
         people = stated.get(item)
         if people is None:
-            raise InvalidRequest(f"{item[:80]} is no statement that takes a confirmation")
+            raise InvalidRequest(
+                f"{item[:80]} is no statement of this case that takes a confirmation: its steps "
+                "list those that wait"
+            )
         if people & {workspace.by.entity, *workspace.people}:
             raise PermissionDenied(
                 f"{item} was stated or confirmed by you, or by a token that you gave out: another "
@@ -159,6 +165,24 @@ def _stated(workspace: Workspace) -> dict[str, set[str]]:
         for by in file.confirmations.get((workspace.case, item), ()):
             people |= {by.entry.entity, *by.record.people}
     return made
+
+
+def told(workspace: Workspace) -> dict[str, str]:
+    """Return the content of each statement of people, by its entry (`entry:17`), in words."""
+    file, found = workspace.file, dict[str, str]()
+    for exempted in file.filed(ev.Exempted):
+        record = exempted.record
+        words = f"{record.owner}: {record.reason} (until {when(record.expires_ns)})"
+        found[f"entry:{exempted.index}"] = words
+    for explained in file.filed(ev.Explained):
+        found[f"entry:{explained.index}"] = f"{explained.record.owner}: {explained.record.reason}"
+    for checked in file.filed(ev.RootChecked):
+        found[f"entry:{checked.index}"] = checked.record.detail
+    for revoked in file.filed(ev.Revoked):
+        record_of = revoked.record
+        words = f"{record_of.method} (receipt: {record_of.receipt})"
+        found[f"entry:{revoked.index}"] = words
+    return found
 
 
 def residue(call: Call, given: Words) -> Suspend:

@@ -12,7 +12,8 @@ from ironkeep.core.evidence.node import CREDENTIALS, kind_of
 from ironkeep.core.evidence.verdict import Item
 from ironkeep.core.operation import Operation
 from ironkeep.incident.case.cases import At, Case
-from ironkeep.incident.case.next_steps import NEXT_STEPS
+from ironkeep.incident.case.next_steps import NEXT_STEPS, TAKES_ANOTHER
+from ironkeep.incident.case.statements import told
 from ironkeep.incident.case.workspace import Workspace, instant, not_worked_out, on_desk, when
 from ironkeep.plugin.call import Call, Suspend
 from ironkeep.plugin.response import Response
@@ -102,7 +103,7 @@ def _verdict(workspace: Workspace) -> Response:
 
 
 def steps(call: Call, given: Case) -> Suspend:
-    """Return the next steps of a case, in the order in which to take them."""
+    """Return the next steps of a case, in order; `stated` is what another person is to confirm."""
     return on_desk(call, given.id, _steps, judged=True, writes=False)
 
 
@@ -111,8 +112,14 @@ def _steps(workspace: Workspace) -> Response:
         ((*NEXT_STEPS[each.check], each) for each in workspace.verdict.open_items()),
         key=lambda one: (one[0], one[2].label),
     )
+    content = told(workspace)
     found = [
-        {"step": step, "do": text.format(case=workspace.case), **_item(item)}
+        {
+            "step": step,
+            "do": text.format(case=workspace.case),
+            **_item(item),
+            "stated": content.get(item.subject, "") if item.check in TAKES_ANOTHER else "",
+        }
         for step, text, item in todo[:MAX_ROWS]
     ]
     return Response(data={"outcome": str(workspace.verdict.outcome), "steps": found})

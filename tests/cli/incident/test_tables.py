@@ -1,0 +1,53 @@
+"""The tables of the incident commands: what a responder has to know stands beside each row."""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ironkeep.cli.incident import tables
+from ironkeep.cli.output.terminal import Terminal
+
+
+def shown(show: Callable[[Terminal, Mapping[str, Any]], None], data: Mapping[str, Any]) -> str:
+    """Return what a table prints."""
+    out = io.StringIO()
+    show(Terminal(io.BytesIO(), out, io.StringIO()), data)
+    return out.getvalue()
+
+
+def test_several_lists_of_an_answer_have_their_names() -> None:
+    compared = [{"secret": "secret/app version 1", "state": "replaced"}]
+    out = shown(tables.rows, {"compared": compared, "probed": []})
+    assert out.startswith("Compared: 1\nSecret ")
+    assert out.endswith("Probed: 0\n")
+
+
+def test_a_single_empty_list_says_that_nothing_was_to_do() -> None:
+    assert shown(tables.rows, {"killed": []}) == "Nothing to do.\n"
+
+
+def test_a_sweep_names_its_host_and_the_changes_that_are_explained() -> None:
+    row = {"id": "1", "what": "changed", "item": "key password app", "acting": False}
+    swept = {
+        "system": "system orders",
+        "endpoint": "db.example:5432",
+        "differences": [
+            {**row, "own": True},
+            {**row, "item": "principal account backdoor", "own": False, "acting": True},
+        ],
+        "gaps": [],
+    }
+    first, *lines = shown(tables.swept, {"swept": [swept]}).splitlines()
+    assert first == (
+        "system orders at db.example:5432: 2 differences, 1 of them made by the vault itself"
+    )
+    assert lines[2].endswith("explained: the vault's own change")
+    assert lines[3].endswith("ACTING")
+
+
+def test_a_step_shows_the_statement_that_waits_for_another_person() -> None:
+    step = {"step": 8, "do": "confirm", "label": "entry:17", "words": "only jo states it"}
+    stated = {**step, "stated": "jo: no host to ask"}
+    out = shown(tables.steps, {"outcome": "NOT PROVEN", "steps": [stated, {**step, "stated": ""}]})
+    assert "only jo states it; jo: no host to ask\n" in out
+    assert out.endswith("only jo states it\n")
