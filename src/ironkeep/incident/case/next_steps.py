@@ -28,8 +28,8 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "not surveyed": _CONTAIN,
     "unchanged factor": NextStep(
         1,
-        "have another person set the password again, or remove the passkey; exempt it with an "
-        "owner if the factor cannot be changed, or if the person has acted already",
+        "another person: set the password again, or remove the passkey, before they act; otherwise "
+        "exempt it",
     ),
     "not known": NextStep(
         8, "find it out by other means, then exempt it with an owner; unseal what is sealed first"

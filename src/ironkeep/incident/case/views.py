@@ -147,7 +147,7 @@ ROUTES: Final = (
     ),
     Route(
         Operation.READ, "cases/{id}/verdict", verdict, At, sudo=True, audited=("id",),
-        help="PROVEN, NOT PROVEN or DISPROVEN, with the reasons.",
+        help="The verdict, with all claims and open items.",
     ),
     Route(
         Operation.READ, "cases/{id}/steps", steps, Case, sudo=True, audited=("id",),
