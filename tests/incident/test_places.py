@@ -86,6 +86,21 @@ def test_logins_under_way_keep_it_open_until_a_later_count(found: Logins) -> Non
     assert estate.verdict(case)["outcome"] == "PROVEN"
 
 
+@pytest.mark.parametrize(
+    ("found", "shown"), [(Logins(0, 60), 0), (Logins(2, 60), 2), (Logins(-1, 60), None)]
+)
+def test_a_count_of_logins_that_nobody_made_is_not_shown_as_0(
+    found: Logins, shown: int | None
+) -> None:
+    estate = Estate.fresh()
+    estate.read_password(estate.login("engineer"))
+    case = estate.open_case("person:engineer", start="3s")
+    for step in ("contain", "rotate"):
+        estate.on(case, step)
+    estate.system.under_way = found
+    assert part(estate.on(case, "kill"), "sessions", 0, "logins") == shown
+
+
 def test_nobody_has_said_whether_there_is_a_pooler() -> None:
     estate = Estate(pooled=None)
     estate.read_password(estate.login("engineer"))

@@ -42,6 +42,10 @@ _OPTIONS: Final = {
     "detail": "what was checked, and the result",
 }
 
+_OUTSIDE: Final = frozenset({"rotate", "kill", "probe", "sweep"})
+"""Steps that wait for other systems: seconds for each, and half a minute for one that hangs."""
+_ASKING: Final = "Asking the exposed systems; one that does not answer takes up to half a minute."
+
 _TRIES: Final = 10
 _WAIT_SECONDS: Final = 0.5
 
@@ -52,6 +56,8 @@ def _write(path: str, names: tuple[str, ...], show: Show) -> Callable[[Context],
     def run(context: Context) -> int:
         args = context.args
         data = _given(args, names)
+        if path.rpartition("/")[2] in _OUTSIDE and context.terminal.watched:
+            context.terminal.note(_ASKING)
         document = connect(context).write(f"incident/{path.format(case=args.case)}", data)
         return _answer(context.terminal, document, show)
 

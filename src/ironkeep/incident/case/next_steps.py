@@ -68,7 +68,7 @@ NEXT_STEPS: Final[Mapping[str, NextStep]] = {
     "no verifier": NextStep(
         4, "link the system of a connection that it opens (incident/links), or exempt it"
     ),
-    "not swept": NextStep(5, "ironkeep incident sweep {case}"),
+    "not swept": NextStep(5, "ironkeep incident sweep {case}, after the last kill"),
     "sweep too old": NextStep(5, "ironkeep incident sweep {case}"),
     "no baseline": NextStep(5, "exempt it with an owner: no earlier baseline exists"),
     "not seen": NextStep(5, "check it by hand, then exempt it with an owner"),

@@ -40,7 +40,7 @@ def _endings(
                 "secret": workspace.label(each.which.version(max(each.versions))),
                 "ended": ended.ended,
                 "remaining": ended.remaining if ended.remaining >= 0 else None,
-                "logins": ended.logins,
+                "logins": ended.logins or (None if ended.login_seconds else 0),
                 "detail": _detail(ended),
             }
         )
