@@ -44,6 +44,12 @@ def stated(estate: Estate, case: str, item: str = "policies", token: str = "") -
     return text(done, "confirm")
 
 
+def refused(estate: Estate, case: str, step: str, **data: str) -> str:
+    """Return the errors of a statement that is refused."""
+    path = f"incident/cases/{case}/{step}"
+    return said(estate.request(Operation.UPDATE, path, data, estate.responder))
+
+
 def confirm(estate: Estate, case: str, *items: str, token: str = "") -> Reply:
     data = {"items": list(items)}
     path = f"incident/cases/{case}/confirm"
@@ -69,6 +75,22 @@ def test_a_case_is_proven_once_everything_is_confirmed(estate: Estate) -> None:
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "PROVEN"
     assert verdict["headline"] == "PROVEN: closed: 1 measured"
+
+
+def test_an_exemption_that_would_cover_nothing_is_refused(estate: Estate) -> None:
+    case = estate.open_case("person:engineer", start="3s")
+    item = f"case:{case}"
+    assert ("no residue", item) in opened(estate.verdict(case))
+    given = {"reason": "later", "ttl": "1h"}
+    assert "cannot be exempted" in refused(estate, case, "exempt", item=item, **given)
+    assert "give one as its steps name it" in refused(estate, case, "exempt", item="x", **given)
+
+
+def test_an_entry_that_is_not_open_takes_no_explanation(estate: Estate) -> None:
+    """It would be an open item by itself, until another person confirmed it."""
+    case = estate.open_case("person:engineer", start="3s")
+    for item in ("entry:1", "entry:99999999999999999999"):
+        assert "no open item" in refused(estate, case, "explain", item=item, reason="r")
 
 
 def test_nobody_confirms_their_own_word(estate: Estate) -> None:

@@ -22,7 +22,7 @@ from ironkeep.core.evidence.node import NodeId, NodeKind, kind_of
 from ironkeep.core.evidence.remediation import Exemption, Remediation, remediations
 from ironkeep.core.evidence.sworn import Basis, in_force, is_sworn
 
-_NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
+NEVER_EXEMPT: Final = ("log:", "scope:", "case:")
 """Items that no exemption covers: the owner of a log cannot waive the log's own integrity."""
 
 _ORDER: Final = (Status.CLOSED, Status.UNKNOWN, Status.OPEN, Status.FAILED)
@@ -227,7 +227,7 @@ def _granted(file: CaseFile) -> dict[str, Filed[ev.Exempted]]:
             record.owner.strip()
             and record.reason.strip()
             and record.expires_ns > file.as_of_ns
-            and not record.item.startswith(_NEVER_EXEMPT)
+            and not record.item.startswith(NEVER_EXEMPT)
             and in_force(file, each)
         )
         # A later record replaces an earlier one, so that an exemption can be withdrawn.

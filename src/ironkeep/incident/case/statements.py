@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from ironkeep.core.errors import InvalidRequest, PermissionDenied
 from ironkeep.core.evidence import records as ev
+from ironkeep.core.evidence.claim import Status
 from ironkeep.core.evidence.sworn import Stated, is_sworn
+from ironkeep.core.evidence.verdict import NEVER_EXEMPT
 from ironkeep.core.operation import Operation
 from ironkeep.core.units import SECOND_NS
 from ironkeep.incident.case import root
@@ -84,6 +86,13 @@ def _exempt(workspace: Workspace, given: Exempt) -> Response:
         raise InvalidRequest(
             "the case has no such open item: give one as its steps name it (About), such as "
             "'secret/app version 1'"
+        )
+    failed = {each.subject for each in verdict.open_items() if each.status is Status.FAILED}
+    failed -= {each.item for each in verdict.exemptions}  # so that one in force can be ended
+    if item.startswith(NEVER_EXEMPT) or item in failed:
+        raise InvalidRequest(
+            f"{workspace.label(item)} cannot be exempted, like every failed item, the log, the "
+            "scope and the case itself: do what its steps say"
         )
     owner = workspace.owner(given.owner)
     expires = workspace.call.now_ns + given.ttl * SECOND_NS

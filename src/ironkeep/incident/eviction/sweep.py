@@ -211,7 +211,7 @@ def _result(workspace: Workspace, record: ev.Swept, own: set[str]) -> dict[str, 
 
 def explain(call: Call, given: Explain) -> Suspend:
     """Explain a difference that a sweep found, or one of the vault's own entries."""
-    return on_desk(call, given.id, lambda workspace: _explain(workspace, given))
+    return on_desk(call, given.id, lambda workspace: _explain(workspace, given), judged=True)
 
 
 def _explain(workspace: Workspace, given: Explain) -> Response:
@@ -225,7 +225,11 @@ def _explain(workspace: Workspace, given: Explain) -> Response:
 
 def _item(workspace: Workspace, given: Explain) -> tuple[str, str]:
     """Return (system, item) as the records of the case name them."""
-    if given.item.startswith("entry:") and given.item[6:].isdigit():
+    if given.item.startswith("entry:"):
+        asked = {each.subject for each in workspace.verdict.open_items()}
+        before = {each.record.item for each in workspace.file.filed(ev.Explained)}
+        if given.item not in asked | before:
+            raise NotFound(f"{given.item[:80]} is no open item of this case: read its steps")
         return "", given.item
     for swept in reversed(workspace.file.filed(ev.Swept)):
         record = swept.record
