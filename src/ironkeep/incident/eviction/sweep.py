@@ -227,7 +227,8 @@ def _item(workspace: Workspace, given: Explain) -> tuple[str, str]:
     """Return (system, item) as the records of the case name them."""
     if given.item.startswith("entry:"):
         asked = {each.subject for each in workspace.verdict.open_items()}
-        before = {each.record.item for each in workspace.file.filed(ev.Explained)}
+        filed = workspace.file.filed(ev.Explained)
+        before = {each.record.item for each in filed if each.record.case == workspace.case}
         if given.item not in asked | before:
             raise NotFound(f"{given.item[:80]} is no open item of this case: read its steps")
         return "", given.item
