@@ -169,7 +169,7 @@ def test_an_exemption_holds_once_confirmed_and_makes_an_exception(estate: Estate
     assert confirm(estate, case, text(waiver, "confirm")).error is None
     verdict = estate.verdict(case)
     assert verdict["outcome"] == "PROVEN WITH EXCEPTIONS"
-    assert "closed: 1 measured; 1 other item exempt until " in text(verdict, "headline")
+    assert "closed: 1 measured; 1 other items exempt until " in text(verdict, "headline")
     # It is not an open item any more, and can still be taken back.
     ends = estate.must(f"incident/cases/{case}/exempt", {**given, "ttl": "1s"}, estate.responder)
     assert text(ends, "confirm")

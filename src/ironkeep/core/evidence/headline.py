@@ -36,8 +36,7 @@ def counted(tally: Tally) -> str:
     closed = ", ".join(f"{count} {words}" for count, words in parts if count)
     found = [f"closed: {closed}"] if closed else []
     found += [f"open: {tally.open}"] if tally.open else []
-    items = "item" if tally.waived == 1 else "items"
-    more = f"{tally.waived} other {items} exempt{until if not tally.exempt else ''}"
+    more = f"{tally.waived} other items exempt{until if not tally.exempt else ''}"
     found += [more] if tally.waived else []
     return "; ".join(found) or "no credential is exposed"
 
@@ -46,5 +45,4 @@ def _since(as_of_ns: int, later: int, *, past: bool) -> str:
     if not past:
         return ""
     more = f"{later} later entries exist" if later else "the log has gone on since"
-    more = "1 later entry exists" if later == 1 else more
     return f" as of {iso(as_of_ns)} ({more})"
